@@ -1,0 +1,45 @@
+# `make up` runs Cloudo with its sample flows, `make test` checks everything. Both set up what they need first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+WORKSPACE ?= workspace
+
+.PHONY: up test lint lock clean
+
+up: $(VENV)/.installed-up
+	@mkdir -p $(WORKSPACE)/flows
+	$(BIN)/cloudo up $(WORKSPACE) $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The locked packages, then the project itself. uv where it is or can be had, else pip.
+$(VENV)/.installed-%: requirements/%.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Cloudo needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if command -v uv >/dev/null 2>&1; then install="uv pip install --python $(BIN)/python"; \
+	elif $(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null; then \
+	  install="$(BIN)/python -m uv pip install --python $(BIN)/python"; \
+	else install="$(BIN)/python -m pip install --disable-pip-version-check"; fi; \
+	set -e; echo "Installing the packages of $<"; \
+	$$install --quiet --require-hashes -r $<; \
+	$$install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Renew the locks; needs uv.
+lock:
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --extra examples --group build -o requirements/up.txt pyproject.toml $(LOCK)
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --extra examples --group build --group test -c requirements/up.txt -o requirements/test.txt pyproject.toml $(LOCK)
+
+clean:
+	rm -rf $(VENV) $(WORKSPACE) build dist

@@ -1,0 +1,31 @@
+"""Cloudo: every notebook a flow, every run a durable, visible execution. `import cloudo_kernel as cloudo`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cloudo_kernel.flow_api import Execution, Flow, System
+
+__all__ = ["Execution", "Flow", "System", "connect"]
+
+
+def connect(where: str | None = None, *, token: str | None = None, **options: Any) -> System:
+    """Connect to Cloudo and return the way to its flows and executions.
+
+    `where` is a server's URL or a workspace's folder; without it, the running server is found, else the workspace.
+    See `cloudo_kernel.connect.connect` for how, and for the options.
+    """
+    from cloudo_kernel.connect import connect as connect_api
+    from cloudo_kernel.flow_api import System
+
+    return System(connect_api(where, token=token, **options))
+
+
+def __getattr__(name: str) -> Any:
+    # What takes long to import is imported when it is asked for: `cloudo --help` needs none of it.
+    if name in __all__:
+        from cloudo_kernel import flow_api
+
+        return getattr(flow_api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,112 @@
+"""`Api`: every verb of Cloudo, documented once.
+
+`Service` implements it in process, `Client` over HTTP and `Channel` from inside a running flow.
+Dashboard, command line and flow authors' objects see nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Protocol
+
+from cloudo_kernel.models import (
+    Event,
+    Execution,
+    ExecutionFilter,
+    Flow,
+    Health,
+    LogLine,
+    Page,
+    Setting,
+    StartExecution,
+    User,
+)
+
+#: The most items that one page of a list holds.
+PAGE_LIMIT = 500
+
+
+class Api(Protocol):
+    """What can be asked of Cloudo. Every method may raise the errors of `cloudo_kernel.errors`."""
+
+    def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
+        """List the flows of the workspace and the library by name; `q` must be part of name, title or a tag."""
+
+    def flow(self, name: str) -> Flow:
+        """Return one flow. Raises `FlowNotFound`."""
+
+    def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
+        """Create a flow of the workspace from a notebook's JSON text, or as a copy of another flow.
+
+        Raises `FlowExists`, `NameInvalid`, `FlowNotFound` (of `copy_of`), `MalformedRequest`.
+        """
+
+    def change_flow(self, name: str, *, source: str | None = None, new_name: str | None = None) -> Flow:
+        """Replace a flow's source, or move it. A flow of the library cannot be changed: copy it first."""
+
+    def delete_flow(self, name: str) -> None:
+        """Delete a flow of the workspace; its executions stay."""
+
+    def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
+        """Start an execution and return once it is safe on disk.
+
+        The same `idempotency_key` of the same user within 24 hours returns the first call's execution.
+        Raises `FlowNotFound`, `FlowBroken`, `InputsInvalid`, `MalformedRequest`, `IdempotencyConflict`.
+        """
+
+    def executions(
+        self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Execution]:
+        """List executions, newest first, without log, traceback and values above 4 KiB."""
+
+    def execution(self, execution_id: str) -> Execution:
+        """Return one whole record with the last 1,000 log lines. Raises `ExecutionNotFound`."""
+
+    def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
+        """Page through the log from its first line."""
+
+    def execution_notebook(self, execution_id: str) -> str:
+        """Return the executed notebook, as far as it is, as JSON text. Raises `NotebookNotFound`."""
+
+    def execution_source(self, execution_id: str) -> str:
+        """Return exactly the source that the execution ran."""
+
+    def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
+        """Block until the execution has ended, or `timeout` is over, and return its record as it is then."""
+
+    def cancel_execution(self, execution_id: str) -> Execution:
+        """End an execution and its children. Raises `IllegalTransition` when it has ended."""
+
+    def delete_execution(self, execution_id: str) -> None:
+        """Delete an ended execution with its log and its executed notebook. Raises `ExecutionNotEnded`."""
+
+    def events(
+        self,
+        *,
+        after: int | None = None,
+        limit: int = 100,
+        timeout: timedelta = timedelta(0),
+        subject_id: str | None = None,
+    ) -> Page[Event]:
+        """Return events with an id above `after`, oldest first; with none there, wait for `timeout`.
+
+        `after=None` means from now on. `next` of the page is the `after` of the next call.
+        """
+
+    def settings(self) -> tuple[Setting, ...]:
+        """List the settings that were saved."""
+
+    def setting(self, name: str) -> Any:
+        """Return a setting's value, or its documented default."""
+
+    def save_setting(self, name: str, value: Any) -> Setting:
+        """Save a setting. Raises `SettingInvalid` when a documented one takes something else."""
+
+    def delete_setting(self, name: str) -> None:
+        """Forget a setting: a documented one has its default again."""
+
+    def user(self) -> User:
+        """Return who is calling."""
+
+    def health(self) -> Health:
+        """Tell whether there is a worker, and how much is waiting for it."""

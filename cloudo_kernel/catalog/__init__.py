@@ -1,0 +1,25 @@
+"""Where flows live, what inputs they take, and their source.
+
+Reads notebooks as JSON and parameters with `ast`, so that listing hundreds of flows takes milliseconds.
+"""
+
+from cloudo_kernel.catalog.catalog import Catalog, Source
+from cloudo_kernel.catalog.inputs import validate
+from cloudo_kernel.catalog.library import library_folders
+from cloudo_kernel.catalog.names import check_name, contained
+from cloudo_kernel.catalog.parameters import defaults, input_schema, required
+from cloudo_kernel.catalog.values import NotJson, json_value
+
+__all__ = [
+    "Catalog",
+    "NotJson",
+    "Source",
+    "check_name",
+    "contained",
+    "defaults",
+    "input_schema",
+    "json_value",
+    "library_folders",
+    "required",
+    "validate",
+]

@@ -1,0 +1,162 @@
+"""Whether inputs fit a flow's schema, and if not, what to tell the person who gave them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable
+from datetime import date, datetime, time
+from functools import lru_cache
+from typing import Any
+
+import fastjsonschema
+
+from cloudo_kernel.catalog.parameters import required
+from cloudo_kernel.catalog.values import NotJson, json_value
+from cloudo_kernel.errors import InputsInvalid
+from cloudo_kernel.models import JsonObject
+
+_RULES = ("type", "enum", "anyOf", "items", "minItems", "maxItems", "additionalProperties", "format")
+_KINDS = {
+    "integer": "an integer",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+_FORMATS = {
+    "date": "a date such as 2025-03-31",
+    "date-time": "a date and time such as 2025-03-31T08:30:00+02:00",
+    "time": "a time such as 08:30",
+}
+
+
+def validate(schema: JsonObject, inputs: JsonObject) -> JsonObject:
+    """Return a copy of the inputs with the types that the flow expects: 3.0 for an integer becomes 3.
+
+    Defaults are not filled in. Raises `InputsInvalid`, whose `field` is the name of the input at fault.
+    """
+    if not isinstance(inputs, dict):
+        raise InputsInvalid(f"Inputs are an object of names and values, not {type(inputs).__name__}.")
+    properties = schema.get("properties", {})
+    for name in inputs:
+        if not isinstance(name, str):
+            raise InputsInvalid(f"The name of an input is text, not {type(name).__name__}.")
+        if name not in properties and schema.get("additionalProperties") is False:
+            raise InputsInvalid(_unknown(name, list(properties)), field=name)
+    for name in required(schema):
+        if name not in inputs:
+            raise InputsInvalid(
+                f"The flow needs the input '{name}': {_fitting(properties[name]) or 'any value'}.", field=name
+            )
+    return {_plain(name): _fitted(name, inputs[name], properties.get(name, {})) for name in inputs}
+
+
+def _plain(name: str) -> str:
+    try:
+        return str(json_value(name))
+    except NotJson as error:
+        raise InputsInvalid(f"{_quoted(name)} cannot be the name of an input: {error}.") from None
+
+
+def _fitted(name: str, given: object, schema: JsonObject) -> Any:
+    try:
+        value = json_value(given)
+    except NotJson as error:
+        raise InputsInvalid(f"The input {_quoted(name + error.path)} does not fit: {error}.", field=name) from None
+    if fault := _fault(schema, value):
+        label = name + (fault.name or "").removeprefix("data")
+        raise InputsInvalid(
+            f"The input {_quoted(label)} takes {_fitting(fault.definition)}, not {_shown(fault.value)}.",
+            field=name,
+        )
+    return _typed(schema, value)
+
+
+def _fault(schema: JsonObject, value: object) -> fastjsonschema.JsonSchemaValueException | None:
+    rules = {rule: schema[rule] for rule in _RULES if rule in schema}
+    try:
+        _validator(json.dumps(rules))(value)
+    except fastjsonschema.JsonSchemaValueException as fault:
+        return fault
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _validator(rules: str) -> Callable[[object], object]:
+    formats = {
+        "date": _reader(date.fromisoformat),
+        "date-time": _reader(datetime.fromisoformat),
+        "time": _reader(time.fromisoformat),
+    }
+    draft = {"$schema": "http://json-schema.org/draft-07/schema#"}
+    compiled: Callable[[object], object] = fastjsonschema.compile(
+        draft | json.loads(rules), formats=formats, use_default=False
+    )
+    return compiled
+
+
+def _reader(parse: Callable[[str], object]) -> Callable[[str], bool]:
+    """Make the test of a format: what the flow can read with `fromisoformat` fits."""
+
+    def is_readable(text: str) -> bool:
+        try:
+            parse(text)
+        except ValueError:
+            return False
+        return True
+
+    return is_readable
+
+
+def _typed(schema: JsonObject, value: Any) -> Any:
+    """Make integers of whole floats where the schema wants integers (JSON has one kind of number, Python two)."""
+    match value:
+        case float() if "integer" in schema.get("type", ()):
+            return int(value)
+        case _ if "anyOf" in schema:
+            return _typed(next(branch for branch in schema["anyOf"] if not _fault(branch, value)), value)
+        case list() if isinstance(items := schema.get("items", {}), list):
+            return [_typed(item, part) for item, part in zip(items, value, strict=True)]
+        case list():
+            return [_typed(items, part) for part in value]
+        case dict():
+            return {key: _typed(schema.get("additionalProperties", {}), part) for key, part in value.items()}
+    return value
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    similar = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {similar[0]!r}?" if similar else ""
+    takes = f" It takes: {', '.join(known)}." if known else " It takes none."
+    return f"The flow takes no input {_quoted(name)}.{hint}{takes}"
+
+
+def _fitting(schema: JsonObject) -> str:
+    """Say in words what fits the schema; of nested lists only the outermost two are described."""
+    if "enum" in schema:
+        return f"one of {', '.join(map(_shown, schema['enum']))}"
+    types = schema.get("type", [])
+    words = [_kind(kind, schema) for kind in ([types] if isinstance(types, str) else types)]
+    return " or ".join(dict.fromkeys(words + [_fitting(branch) for branch in schema.get("anyOf", ())]))
+
+
+def _kind(kind: str, schema: JsonObject) -> str:
+    if kind == "string" and "format" in schema:
+        return _FORMATS[schema["format"]]
+    items = schema.get("items", {}) if kind == "array" else {}
+    if isinstance(items, list):
+        return f"a list of exactly {len(items)} items"
+    of = _fitting({rule: value for rule, value in items.items() if rule != "items"})
+    return f"a list (each item: {of})" if of else _KINDS[kind]
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _quoted(name: str) -> str:
+    return repr(name) if len(name) <= 100 else f"{name[:99]!r}…"

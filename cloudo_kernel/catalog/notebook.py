@@ -1,0 +1,159 @@
+"""What the catalog needs to know of a notebook file. Read as JSON: nbformat and its schema take a second to load."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cloudo_kernel.catalog.names import is_below
+from cloudo_kernel.models import JsonObject
+
+_MOST_BYTES = 100 * 1024 * 1024
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF_CHARACTER = "it holds half a character (an unpaired surrogate)"
+_KINDS = ("code", "markdown", "raw")
+
+
+class Unreadable(Exception):
+    """A file that is no notebook which can be run; the text is the reason, fit for `Flow.broken`."""
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook of nbformat 4."""
+
+    metadata: JsonObject
+    cells: tuple[JsonObject, ...]
+
+    @property
+    def kernel_name(self) -> str | None:
+        """Return the name of its kernelspec."""
+        name = _object(self.metadata.get("kernelspec")).get("name")
+        return name if isinstance(name, str) and name else None
+
+    @property
+    def is_python(self) -> bool:
+        """Tell whether it says that its language is Python."""
+        declared = _object(self.metadata.get("language_info")).get("name")
+        return (declared or _object(self.metadata.get("kernelspec")).get("language")) == "python"
+
+    @cached_property
+    def parameters(self) -> str | None:
+        """Return the source of the first code cell tagged `parameters`, as papermill finds it."""
+        for cell in self.cells:
+            tags = _object(cell.get("metadata")).get("tags")
+            if cell["cell_type"] == "code" and isinstance(tags, list) and "parameters" in tags:
+                return _source(cell)
+        return None
+
+    @cached_property
+    def heading(self) -> str | None:
+        """Return the first heading `# …` of its text."""
+        for cell in self.cells:
+            fenced = False
+            for line in (_source(cell) or "").split("\n") if cell["cell_type"] == "markdown" else ():
+                fenced ^= line.lstrip().startswith(("```", "~~~"))
+                if line.startswith("# ") and not fenced and (heading := line[2:].strip().rstrip("#").strip()):
+                    return heading
+        return None
+
+
+def read(folder: Path, path: Path) -> str:
+    """Return the exact text of the file. Raises `Unreadable`, and `FileNotFoundError` if it has gone."""
+    if path.is_symlink() and not is_below(folder, path):
+        raise Unreadable("its link leaves the folder of the flows")
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise Unreadable("it is not a file")
+        _check_size(status.st_size)
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        if not path.is_symlink():
+            raise
+        raise Unreadable("it is a link to a file that does not exist") from None
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"it is not text in UTF-8 (byte {error.start})") from None
+    except OSError as error:
+        raise Unreadable(f"it cannot be read: {os.strerror(error.errno or 0)}") from None
+
+
+def check(text: str) -> None:
+    """Refuse text that could not be written and read back as a notebook. Raises `Unreadable`."""
+    try:
+        _check_size(len(text.encode()))
+    except UnicodeEncodeError:
+        raise Unreadable(_HALF_CHARACTER) from None
+    parse(text)
+
+
+def parse(text: str) -> Notebook:
+    """Read a notebook from its JSON text. Raises `Unreadable`."""
+    try:
+        document = json.loads(text)
+        # Such a text can neither be stored nor sent; nbformat could not write the executed notebook.
+        if _SURROGATE.search(text):
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Unreadable(_HALF_CHARACTER) from None
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"it is not JSON (line {error.lineno}: {error.msg})" if text else "it is empty") from None
+    except (ValueError, RecursionError):
+        raise Unreadable("it is not JSON that can be read: nested too deeply, or an endless number") from None
+    return _checked(document)
+
+
+def of_python(source: str) -> str:
+    """Return the JSON text of a notebook with one cell of Python source."""
+    cell: JsonObject = {
+        "cell_type": "code",
+        "id": "script",
+        "metadata": {},
+        "execution_count": None,
+        "outputs": [],
+        "source": source,
+    }
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}, ensure_ascii=False)
+
+
+def _check_size(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise Unreadable(f"it is larger than {_MOST_BYTES // 1024**2} MB; clear its outputs")
+
+
+def _checked(document: Any) -> Notebook:
+    form = _object(document).get("nbformat")
+    if not isinstance(form, int):
+        raise Unreadable("it is JSON, but no notebook")
+    if form < 4:
+        raise Unreadable(
+            f"it has the old notebook format {form}; open and save it in Jupyter, "
+            "or run `jupyter nbconvert --to notebook --nbformat 4 --inplace` on it"
+        )
+    if form > 4:
+        raise Unreadable(f"it has the notebook format {form}, which is newer than the 4 known here")
+    cells, metadata = document.get("cells"), document.get("metadata", {})
+    if not isinstance(cells, list) or not isinstance(metadata, dict):
+        raise Unreadable("it is no notebook: its cells are no list, or its metadata no object")
+    for number, cell in enumerate(cells, start=1):
+        if _object(cell).get("cell_type") not in _KINDS or _source(cell) is None:
+            raise Unreadable(f"its cell {number} is no cell of a notebook")
+    return Notebook(metadata, tuple(cells))
+
+
+def _source(cell: JsonObject) -> str | None:
+    """Return the text of a cell, which is stored whole or as a list of lines; None if it is neither."""
+    source = cell.get("source")
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        return "".join(source)
+    return source if isinstance(source, str) else None
+
+
+def _object(value: Any) -> JsonObject:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,193 @@
+"""From the cell tagged `parameters` to the JSON Schema of a flow's inputs. The cell is parsed, never run."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cloudo_kernel.catalog.annotations import annotated, nullable
+from cloudo_kernel.catalog.values import json_value
+from cloudo_kernel.models import JsonObject
+
+#: Lines that IPython takes and Python does not: `%magic`, `!command`, `files = !ls`.
+_MAGIC = re.compile(r"(\s*)([%!]|[\w.]+\s*=\s*[%!])")
+_MOST_MAGICS = 100
+#: What tools read in a comment is no description.
+_FOR_TOOLS = re.compile(r"(^|#)\s*(noqa|type:|pylint:|pragma:|fmt:).*")
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    annotation: ast.expr | None = None
+    #: An expression, or a statement where the value is not that of one expression: unpacked, or added to.
+    default: ast.expr | ast.stmt | None = None
+    comment: str = ""
+
+
+def input_schema(cell_source: str | None) -> JsonObject:
+    """Return the JSON Schema (draft 7) of the inputs; without a parameters cell (None) any are accepted.
+
+    Each property may have `type`, `enum`, `items`, `anyOf`, `format`, `default`, `description`, and always has
+    `x-order` (its place in the cell, from 0). `x-default` is the source text of a default that is not a JSON
+    value, `x-annotation` that of an annotation that is not understood. Raises `SyntaxError`, whose text says
+    what is wrong and in which line.
+    """
+    if cell_source is None:
+        return {"type": "object", "properties": {}, "additionalProperties": True}
+    try:
+        text, tree = _parsed(cell_source.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+        found = _parameters(tree, _Comments(text))
+        properties = {
+            name: _property(parameter, text) | {"x-order": order}
+            for order, (name, parameter) in enumerate(found.items())
+        }
+    except (RecursionError, MemoryError):
+        raise SyntaxError("the parameters cell is nested too deeply to be read") from None
+    needed = [name for name, parameter in found.items() if parameter.default is None]
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": needed} if needed else {}),
+        "additionalProperties": False,
+    }
+
+
+def defaults(schema: JsonObject) -> JsonObject:
+    """Return the values that inputs have when they are not given, as far as they are JSON values."""
+    properties = schema.get("properties", {})
+    return {name: declared["default"] for name, declared in properties.items() if "default" in declared}
+
+
+def required(schema: JsonObject) -> tuple[str, ...]:
+    """Return the names of the inputs that have to be given, in the order of the cell."""
+    return tuple(schema.get("required", ()))
+
+
+def _parsed(lines: list[str], magics_left: int = _MOST_MAGICS) -> tuple[str, ast.Module]:
+    """Parse the cell without the lines that only IPython understands, where they are in the way.
+
+    They are not taken out beforehand, because inside a text or a bracket such a line is Python.
+    """
+    text = "\n".join(lines)
+    try:
+        return text, ast.parse(text)
+    except SyntaxError as error:
+        number = error.lineno or 0
+        magic = _MAGIC.match("".join(lines[number - 1 : number]))
+        if not magic or not magics_left:
+            raise SyntaxError(f"the parameters cell has a syntax error in line {number}: {error.msg}") from error
+    except ValueError as error:  # NUL (a SyntaxError from Python 3.12 on)
+        raise SyntaxError(f"the parameters cell cannot be parsed: {error}") from error
+    return _parsed([*lines[: number - 1], f"{magic[1]}pass", *lines[number:]], magics_left - 1)
+
+
+class _Comments:
+    """The comments of a cell, by line."""
+
+    def __init__(self, text: str) -> None:
+        self._beside: dict[int, str] = {}
+        self._alone: dict[int, str] = {}
+        if "#" not in text:  # telling tokens apart takes longer than all the rest
+            return
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                line, column = token.start
+                kind = self._beside if token.line[:column].strip() else self._alone
+                kind[line] = _FOR_TOOLS.sub("", token.string.lstrip("#:! ")).strip()
+
+    def of(self, node: ast.stmt) -> str:
+        """Return the comment beside the statement, else the lines of comment directly above it."""
+        for line in (node.end_lineno or node.lineno, node.lineno):
+            if beside := self._beside.get(line):
+                return beside
+        above: list[str] = []
+        line = node.lineno - 1
+        while line in self._alone:
+            above.insert(0, self._alone[line])
+            line -= 1
+        return " ".join(filter(None, above))
+
+
+def _parameters(tree: ast.Module, comments: _Comments) -> dict[str, _Parameter]:
+    """Collect what the cell assigns at its top level; the last assignment of a name wins."""
+    found: dict[str, _Parameter] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Delete):
+            for target in node.targets:
+                found.pop(ast.unparse(target), None)
+        for name, new in _assigned(node):
+            old = found.get(name, _Parameter())
+            if not name.startswith("_"):
+                found[name] = _Parameter(
+                    annotation=new.annotation or old.annotation,
+                    default=new.default or old.default,
+                    comment=comments.of(node) or old.comment,
+                )
+    return found
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[str, _Parameter]]:
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            yield name, _Parameter(node.annotation, node.value)
+        case ast.Assign():
+            for target in node.targets:
+                yield from _unpacked(target, node.value)
+        case ast.AugAssign(target=ast.Name(id=name)):
+            yield name, _Parameter(default=node)
+
+
+def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, _Parameter]]:
+    match target, value:
+        case ast.Name(id=name), _:
+            yield name, _Parameter(default=value)
+        case (
+            (ast.Tuple(elts=names) | ast.List(elts=names)),
+            (ast.Tuple(elts=values) | ast.List(elts=values)),
+        ) if len(names) == len(values) and not any(isinstance(part, ast.Starred) for part in (*names, *values)):
+            for name_, value_ in zip(names, values, strict=True):
+                yield from _unpacked(name_, value_)
+        case ((ast.Tuple() | ast.List()), _):
+            for part in ast.walk(target):
+                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                    yield part.id, _Parameter(default=ast.Expr(value))
+
+
+def _property(parameter: _Parameter, text: str) -> JsonObject:
+    default = parameter.default
+    schema = annotated(parameter.annotation) if parameter.annotation else {}
+    if parameter.comment:
+        schema["description"] = parameter.comment
+    if default is None:
+        return schema
+    if not parameter.annotation:
+        schema |= _inferred(default)
+    try:
+        value = json_value(ast.literal_eval(default))
+    except (ValueError, TypeError, SyntaxError):
+        return schema | {"x-default": ast.get_source_segment(text, default) or ast.unparse(default)}
+    # `x: int = None` is common and was once the documented way (PEP 484 before 2018).
+    return (nullable(schema) if value is None else schema) | {"default": value}
+
+
+def _inferred(default: ast.AST) -> JsonObject:
+    """Return what a default without annotation says about the type; a number accepts any number."""
+    kind = ""
+    match default:
+        case ast.Constant(value=bool()):
+            kind = "boolean"
+        case ast.Constant(value=int() | float()):
+            kind = "number"
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant(value=int() | float())):
+            kind = "number"
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            kind = "string"
+        case ast.List() | ast.Tuple() | ast.Set():
+            kind = "array"
+        case ast.Dict():
+            kind = "object"
+    return {"type": kind} if kind else {}

@@ -1,0 +1,65 @@
+"""What JSON can carry, and so what inputs and defaults may be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+#: Python refuses to print integers of more than 4,300 digits; 14,000 bits are 4,215.
+_MOST_BITS = 14_000
+#: json and every reader of it recurse; Python's own limit is 1,000 calls.
+_DEEPEST = 100
+
+
+class NotJson(ValueError):
+    """A value, or something in it, that JSON cannot carry; the text says what and why."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        #: Where in the value, such as `[2].name`; empty for the value itself.
+        self.path = path
+
+
+def json_value(value: object, *, path: str = "", depth: int = 0) -> Any:
+    """Return the value made of plain dicts, lists, text, numbers, booleans and None. Raises `NotJson`."""
+    if depth > _DEEPEST:
+        raise NotJson("", f"it is nested more than {_DEEPEST} deep")
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return _text(value, path)
+        case int() | float():
+            return _number(value, path)
+        case list() | tuple():
+            return [json_value(item, path=f"{path}[{index}]", depth=depth + 1) for index, item in enumerate(value)]
+        case dict():
+            return {
+                _key(key, path): json_value(item, path=f"{path}.{key}", depth=depth + 1) for key, item in value.items()
+            }
+    raise NotJson(path, f"a value of the type {type(value).__name__} cannot be written as JSON")
+
+
+def _text(value: str, path: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise NotJson(path, "the text holds half a character (an unpaired surrogate)") from None
+    return str.__str__(value)
+
+
+def _number(value: float, path: str) -> float:
+    if isinstance(value, int):
+        if value.bit_length() > _MOST_BITS:
+            raise NotJson(path, "the number has more than 4,000 digits")
+        return int(value)
+    if not math.isfinite(value):
+        raise NotJson(path, "NaN and infinity cannot be written as JSON")
+    return float(value)
+
+
+def _key(key: object, path: str) -> str:
+    if not isinstance(key, str):
+        raise NotJson(path, f"a key of the type {type(key).__name__} cannot be written as JSON, only text can")
+    return _text(key, path)

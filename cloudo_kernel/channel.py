@@ -1,0 +1,116 @@
+"""A channel: calls between a run's processes and its worker, as JSON over an inherited socket.
+
+The caller's end (`Channel`) is in the runner or the kernel, `answer` serves the other one in the worker.
+The frames are those of `multiprocessing.connection`; nothing is ever pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+from cloudo_kernel.errors import CloudoError, Unavailable, from_code
+
+#: Names the descriptor of the kernel's end in the kernel's environment; it is no secret.
+DESCRIPTOR_VARIABLE = "CLOUDO_CHANNEL"
+
+_CLOSED = object()
+
+
+def pair() -> tuple[Connection, int]:
+    """Return the worker's end, and the descriptor of the other one, for a child to inherit."""
+    ours, theirs = socket.socketpair()
+    return Connection(ours.detach()), theirs.detach()
+
+
+class Channel:
+    """The caller's end. Calls from several threads are made one after another."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Take over an inherited descriptor; children of this process do not inherit it further."""
+        os.set_inheritable(descriptor, False)
+        self._connection = Connection(descriptor)
+        self._turn = threading.Lock()
+        self._sending = threading.Lock()
+        self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._number = 0
+        # Frames are read on a thread: an interrupted cell must not leave half of one behind.
+        threading.Thread(target=self._read, name="cloudo-channel", daemon=True).start()
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        """Ask the worker and return its answer. Raises what it raised, or `Unavailable` when it is gone."""
+        with self._turn:
+            self._number += 1
+            self._send({"number": self._number, "verb": verb, "arguments": arguments})
+            while True:
+                reply = self._replies.get()
+                if reply is _CLOSED:
+                    self._replies.put(_CLOSED)
+                    raise Unavailable("The worker that runs this execution is gone.")
+                if reply["number"] == self._number:  # else the answer to a call that was interrupted
+                    break
+        if "error" in reply:
+            raise from_code(**reply["error"])
+        return reply["result"]
+
+    def tell(self, verb: str, **arguments: Any) -> None:
+        """Tell the worker something that needs no answer. It is in the socket when this returns."""
+        self._send({"number": None, "verb": verb, "arguments": arguments})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        frame = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+        with _uninterrupted(), self._sending:
+            try:
+                self._connection.send_bytes(frame)
+            except OSError as error:
+                raise Unavailable("The worker that runs this execution is gone.") from error
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._replies.put(json.loads(self._connection.recv_bytes()))
+        except (EOFError, OSError):
+            self._replies.put(_CLOSED)
+
+
+def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], *, idle: Callable[[], None]) -> None:
+    """Answer calls until the other end is closed everywhere; `idle` is called whenever none came for 0.1 s."""
+    while True:
+        try:
+            if not connection.poll(0.1):
+                idle()
+                continue
+            message = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            return
+        reply: dict[str, Any] = {"number": message["number"]}
+        try:
+            reply["result"] = verbs(message["verb"], message["arguments"])
+        except CloudoError as error:
+            reply["error"] = {"code": error.code, "message": str(error), "field": error.field}
+        if message["number"] is not None:
+            try:
+                connection.send_bytes(json.dumps(reply, separators=(",", ":")).encode())
+            except OSError:
+                return
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold back the interrupt while a frame is written: half a frame would be the end of the channel."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

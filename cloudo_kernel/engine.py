@@ -1,0 +1,173 @@
+"""The papermill engine of runs: progress to the worker, throttled whole-file saves, an early end without an error."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client import KernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NotebookExecutionManager
+from papermill.utils import nb_language
+
+from cloudo_kernel.errors import ExecutionEnded
+from cloudo_kernel.provisioning import NAME as PROVISIONER
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from cloudo_kernel.runner import Run
+
+_START_TIMEOUT_SECONDS = 60
+#: After a cell's reply its last outputs may take long to come, when they are large.
+_OUTPUT_TIMEOUT_SECONDS = 600
+_ALIVE_SECONDS = 0.1
+
+
+class CloudoEngine(Engine):
+    """One run's engine. papermill knows it under the name `cloudo`."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._client: _Client | None = None
+        self._progress: _Progress | None = None
+
+    def execute_notebook(self, notebook: NotebookNode, kernel_name: str, **_options: Any) -> NotebookNode:
+        """Execute every cell; called by `papermill.execute_notebook` with the parameters injected."""
+        progress = self._progress = _Progress(notebook, self._run)
+        progress.notebook_start()
+        # Every kernel of a run is to die with its runner, whatever its kernelspec says.
+        KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
+        try:
+            self._client = _Client(
+                progress,
+                kernel_name=kernel_name,
+                timeout=None,
+                startup_timeout=_START_TIMEOUT_SECONDS,
+                iopub_timeout=_OUTPUT_TIMEOUT_SECONDS,
+            )
+            self._client.execute(**self._run.kernel_arguments())
+        finally:
+            self._run.kernel_ended()
+            progress.notebook_complete()
+        return progress.nb
+
+    def nb_kernel_name(self, _notebook: NotebookNode, _name: str | None = None) -> str:
+        """Return the kernel that the catalog chose for the flow."""
+        return self._run.kernel_name
+
+    def nb_language(self, notebook: NotebookNode, language: str | None = None) -> str:
+        """Return the notebook's language, which papermill needs to write the parameters."""
+        return "python" if self._run.kernel_name == "cloudo" else str(nb_language(notebook, language))
+
+    @property
+    def notebook(self) -> NotebookNode:
+        """The notebook as far as it was executed."""
+        assert self._progress is not None, "papermill calls the engine before it can raise"
+        return self._progress.nb
+
+    @property
+    def current_cell(self) -> int | None:
+        """Number of the cell that runs, or ran last."""
+        return None if self._progress is None else self._progress.current_cell
+
+    def how_kernel_ended(self) -> str:
+        """Say in words how the kernel's process ended."""
+        code = None if self._client is None else self._client.exit_code
+        if code is None:
+            return "The kernel died."
+        if code < 0:
+            return f"The kernel was killed by {signal.Signals(-code).name}."
+        return f"The kernel exited with code {code}."
+
+
+class _Progress(NotebookExecutionManager):
+    """Counts code cells, tells the worker, and has the notebook saved."""
+
+    def __init__(self, notebook: NotebookNode, run: Run) -> None:
+        super().__init__(notebook, progress_bar=False)
+        self.run = run
+        self.current_cell: int | None = None
+        self._total = sum(cell.cell_type == "code" for cell in notebook.cells)
+        self._done = 0
+
+    def notebook_start(self, **kwargs: Any) -> None:
+        """Save the notebook as it is before its first cell."""
+        super().notebook_start(**kwargs)
+        self.run.save(self.nb, now=True)
+        self._tell(None)
+
+    def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
+        """Tell which cell runs."""
+        super().cell_start(cell, cell_index, **kwargs)
+        if cell.cell_type == "code":
+            self.current_cell = cell_index
+            self._tell(cell)
+
+    def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
+        """Count the cell."""
+        super().cell_complete(cell, cell_index, **kwargs)
+        if cell.cell_type == "code" and cell.metadata.papermill["status"] == self.COMPLETED:
+            self._done += 1
+            self._tell(cell)
+
+    def autosave_cell(self, **_kwargs: Any) -> None:
+        """Save while a cell runs: its outputs so far are worth seeing."""
+        self.run.save(self.nb)
+
+    def save(self, **_kwargs: Any) -> None:
+        """Save, at most once a second."""
+        self.run.save(self.nb)
+
+    def _tell(self, cell: NotebookNode | None) -> None:
+        lines = [] if cell is None else [line for line in cell.source.splitlines() if line.strip()]
+        self.run.channel.tell("progress", done=self._done, total=self._total, cell=lines[0][:80] if lines else None)
+
+
+class _Client(PapermillNotebookClient):
+    """nbclient, told where the kernel is, and ending early without an error when the flow says so."""
+
+    exit_code: int | None = None
+
+    def create_kernel_manager(self) -> KernelManager:
+        """Make a manager whose kernel is reached through files only this user can open, not through TCP ports."""
+        manager = super().create_kernel_manager()
+        if hasattr(socket, "AF_UNIX"):
+            manager.transport = "ipc"
+            manager.ip = f"{self.nb_man.run.sockets}/kernel"
+        return manager
+
+    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+        """Start the kernel and tell the run whom to interrupt."""
+        await super().async_start_new_kernel(**kwargs)
+        self.nb_man.run.kernel_started(self.km.provisioner.pgid)
+
+    def papermill_execute_cells(self) -> None:
+        """Run the cells one after another, up to the end, an error, or the flow's own word that it is done."""
+        for index, cell in enumerate(self.nb.cells):
+            self.nb_man.cell_start(cell, index)
+            try:
+                self.execute_cell(cell, index)
+            except CellExecutionError as error:
+                if error.ename != ExecutionEnded.__name__:
+                    self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                break
+            except DeadKernelError:
+                self.nb_man.cell_exception(cell, cell_index=index)
+                raise
+            finally:
+                self.nb_man.cell_complete(cell, cell_index=index)
+
+    async def _async_poll_kernel_alive(self) -> None:
+        """Notice at once that the kernel died: the library looks once a second."""
+        while True:
+            process = self.km.provisioner.process
+            self.exit_code = None if process is None else process.poll()
+            if process is None or self.exit_code is not None:
+                self.task_poll_for_reply.cancel()
+                return
+            await asyncio.sleep(_ALIVE_SECONDS)

@@ -1,0 +1,221 @@
+"""Every error Cloudo raises on purpose, as one tree.
+
+    CloudoError
+    ├── MalformedRequest               a request that makes no sense as such
+    ├── InputsInvalid                  inputs that do not fit the flow's schema
+    ├── NameInvalid                    a name that cannot be a flow's
+    ├── FlowBroken                     a flow that cannot be read
+    ├── PermissionDenied               known, but not allowed
+    ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, WorkspaceNotFound
+    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict
+    ├── StaleAttempt                   a report of an attempt that is no longer the current one
+    ├── Unavailable                    store or server out of reach
+    ├── SettingInvalid                 a value that does not fit a documented setting
+    ├── DependencyFailedError          a child did not succeed
+    └── WaitTimeout                    a wait was over before what it waited for
+
+    ExecutionEnded (BaseException)     not an error: `this.success(...)` stops the notebook with it
+
+`code` is the stable word for programs; which HTTP status belongs to it is decided in the extension only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CloudoError(Exception):
+    """Base of all errors of this project."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        #: The input, parameter or setting that is at fault, where there is one.
+        self.field = field
+
+
+class MalformedRequest(CloudoError):
+    """A request that makes no sense as such: not JSON, a wrong type, an unknown or contradictory field."""
+
+    code = "malformed"
+
+
+class InputsInvalid(CloudoError):
+    """The inputs do not fit the schema of the flow."""
+
+    code = "inputs_invalid"
+
+
+class NameInvalid(CloudoError):
+    """A name that cannot be the name of a flow."""
+
+    code = "name_invalid"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name!r} cannot be the name of a flow: {reason}.", field="name")
+
+
+class FlowBroken(CloudoError):
+    """The flow exists but cannot be read as a notebook."""
+
+    code = "flow_broken"
+
+    def __init__(self, flow_name: str, reason: str) -> None:
+        super().__init__(f"The flow {flow_name!r} is broken: {reason}. Open it, repair it, and start it again.")
+
+
+class PermissionDenied(CloudoError):
+    """The caller is known, but not allowed to do this."""
+
+    code = "permission_denied"
+
+
+class ResourceNotFoundError(CloudoError):
+    """Something that was named does not exist."""
+
+    code = "not_found"
+
+
+class FlowNotFound(ResourceNotFoundError):
+    """No flow has this name."""
+
+    code = "flow_not_found"
+
+    def __init__(self, flow_name: str, *, similar: Sequence[str] = ()) -> None:
+        hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+        super().__init__(f"There is no flow {flow_name!r}.{hint}", field="flow_name")
+
+
+class ExecutionNotFound(ResourceNotFoundError):
+    """No execution has this id."""
+
+    code = "execution_not_found"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(f"There is no execution {execution_id!r}.")
+
+
+class NotebookNotFound(ResourceNotFoundError):
+    """The execution has no executed notebook (yet)."""
+
+    code = "notebook_not_found"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"The execution {execution_id} has no executed notebook: it has not started yet, or its file was removed."
+        )
+
+
+class WorkspaceNotFound(ResourceNotFoundError):
+    """No folder here or above holds a workspace."""
+
+    code = "workspace_not_found"
+
+    def __init__(self, start: str) -> None:
+        super().__init__(
+            f"No Cloudo workspace at or above {start}. Make one with `cloudo up {start}`, "
+            "or name one with --workspace or CLOUDO_WORKSPACE."
+        )
+
+
+class Conflict(CloudoError):
+    """The state of things does not allow this now."""
+
+    code = "conflict"
+
+
+class FlowExists(Conflict):
+    """A flow of this name is already there."""
+
+    code = "flow_exists"
+
+    def __init__(self, flow_name: str) -> None:
+        super().__init__(
+            f"There is already a flow {flow_name!r}. Choose another name, or change that one.", field="name"
+        )
+
+
+class IllegalTransition(Conflict):
+    """An execution cannot go from its state to the one asked for."""
+
+    code = "illegal_transition"
+
+    def __init__(self, execution_id: str, status: str, wanted: str, history: Sequence[str] = ()) -> None:
+        story = f" Its history: {', '.join(history)}." if history else ""
+        super().__init__(f"The execution {execution_id} is {status} and cannot become {wanted}.{story}")
+
+
+class ExecutionNotEnded(Conflict):
+    """Only an ended execution can be deleted."""
+
+    code = "execution_not_ended"
+
+    def __init__(self, execution_id: str, status: str) -> None:
+        super().__init__(f"The execution {execution_id} is {status}. Cancel it first; only ended ones can be deleted.")
+
+
+class IdempotencyConflict(Conflict):
+    """The idempotency key was used before with another request."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The idempotency key {key!r} was used in the last 24 hours with another body.")
+
+
+class StaleAttempt(CloudoError):
+    """A report of an attempt that is no longer the current one. Nothing was changed."""
+
+    code = "stale_attempt"
+
+    def __init__(self, execution_id: str, attempt: int) -> None:
+        super().__init__(
+            f"Attempt {attempt} of the execution {execution_id} is not the current one; its report was ignored."
+        )
+
+
+class Unavailable(CloudoError):
+    """The store or the server cannot be reached."""
+
+    code = "unavailable"
+
+
+class SettingInvalid(CloudoError):
+    """A value that does not fit a documented setting."""
+
+    code = "setting_invalid"
+
+    def __init__(self, name: str, fits: str) -> None:
+        super().__init__(f"The setting {name!r} takes {fits}.", field=name)
+
+
+class DependencyFailedError(CloudoError):
+    """A child did not succeed."""
+
+    code = "dependency_failed"
+
+
+class WaitTimeout(CloudoError):
+    """A wait was over before what it waited for."""
+
+    code = "wait_timeout"
+
+
+class ExecutionEnded(BaseException):
+    """Stop the notebook here; raised by `this.success`, `this.error` and `this.end`."""
+
+
+def _tree(root: type[CloudoError]) -> dict[str, type[CloudoError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def from_code(code: str, message: str, field: str | None = None) -> CloudoError:
+    """Rebuild an error that came over HTTP or a channel; an unknown code gives a plain `CloudoError`."""
+    kind = _tree(CloudoError).get(code, CloudoError)
+    error = kind.__new__(kind)
+    CloudoError.__init__(error, message, field=field)
+    return error

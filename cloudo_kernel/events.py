@@ -1,0 +1,45 @@
+"""The words of history: the types of events and the subjects they tell of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cloudo_kernel.models import Status
+
+EXECUTION: Final = "execution"
+FLOW: Final = "flow"
+SETTING: Final = "setting"
+WORKER: Final = "worker"
+
+EXECUTION_CREATED: Final = "ExecutionCreated"
+EXECUTION_STARTED: Final = "ExecutionStarted"
+EXECUTION_PROGRESSED: Final = "ExecutionProgressed"
+EXECUTION_LOGGED: Final = "ExecutionLogged"
+EXECUTION_CHANGED: Final = "ExecutionChanged"
+EXECUTION_WAITED: Final = "ExecutionWaited"
+EXECUTION_RESUMED: Final = "ExecutionResumed"
+EXECUTION_REQUEUED: Final = "ExecutionRequeued"
+EXECUTION_CANCEL_REQUESTED: Final = "ExecutionCancelRequested"
+EXECUTION_ENDED: Final = "ExecutionEnded"
+EXECUTION_DELETED: Final = "ExecutionDeleted"
+FLOW_CREATED: Final = "FlowCreated"
+FLOW_CHANGED: Final = "FlowChanged"
+FLOW_DELETED: Final = "FlowDeleted"
+SETTING_SAVED: Final = "SettingSaved"
+SETTING_DELETED: Final = "SettingDeleted"
+WORKER_STARTED: Final = "WorkerStarted"
+WORKER_STOPPED: Final = "WorkerStopped"
+WORKER_LOST: Final = "WorkerLost"
+
+#: Told while an execution runs, and forgotten when it has ended.
+PASSING: Final = (EXECUTION_PROGRESSED, EXECUTION_LOGGED)
+
+#: The event that tells of an execution's move into a state.
+OF_STATUS: Final = {
+    Status.PENDING: EXECUTION_REQUEUED,
+    Status.RUNNING: EXECUTION_STARTED,
+    Status.WAITING: EXECUTION_WAITED,
+    Status.ENDED_SUCCESS: EXECUTION_ENDED,
+    Status.ENDED_ERROR: EXECUTION_ENDED,
+    Status.ENDED_CANCELLED: EXECUTION_ENDED,
+}

@@ -1,0 +1,29 @@
+"""The seam behind which executions run. Modelled on `subprocess`: submit, stop, and be told of the end."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cloudo_kernel.store import Claim, Outcome
+
+
+class Executor(Protocol):
+    """Runs claimed executions somewhere.
+
+    An executor may lose a run or start it twice: the claim's attempt fences whatever it reports to the store.
+    """
+
+    def submit(self, claim: Claim) -> None:
+        """Start a run and return at once; called by the dispatcher, once per claim.
+
+        Whatever happens to the run, the store is told of its end.
+        """
+
+    def stop(self, execution_id: str, outcome: Outcome) -> None:
+        """End a run so that it ends in `outcome`: interrupt, and after a grace time kill. Called repeatedly."""
+
+    def running(self) -> tuple[str, ...]:
+        """Return the ids of the runs that have not ended."""
+
+    def close(self, *, kill: bool = False) -> None:
+        """Wait until every run has ended, or `kill` them all at once without a report."""

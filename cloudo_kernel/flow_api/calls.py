@@ -1,0 +1,157 @@
+"""The calls behind the flow author's objects: inside a run over its channel, elsewhere over a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import ValidationError
+
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.models import (
+    Execution,
+    ExecutionFilter,
+    Flow,
+    Page,
+    StartExecution,
+    Status,
+    User,
+)
+
+if TYPE_CHECKING:
+    from cloudo_kernel.api import Api
+    from cloudo_kernel.channel import Channel
+
+
+class Calls(Protocol):
+    """The verbs of `Api` that work everywhere; they are documented there."""
+
+    def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
+        """See `Api.flows`."""
+
+    def flow(self, name: str) -> Flow:
+        """See `Api.flow`."""
+
+    def start_execution(self, request: StartExecution) -> Execution:
+        """See `Api.start_execution`; inside a run it starts a child."""
+
+    def execution(self, execution_id: str) -> Execution:
+        """See `Api.execution`."""
+
+    def executions(
+        self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Execution]:
+        """See `Api.executions`."""
+
+    def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
+        """See `Api.wait`; inside a run it gives the slot back meanwhile."""
+
+    def cancel_execution(self, execution_id: str) -> Execution:
+        """See `Api.cancel_execution`."""
+
+    def setting(self, name: str) -> Any:
+        """See `Api.setting`."""
+
+    def user(self) -> User:
+        """See `Api.user`."""
+
+
+class RunApi:
+    """`Calls` from inside a run, and what only the running execution itself can say."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
+        """See `Api.flows`."""
+        return tuple(Flow.model_validate(flow) for flow in self._channel.call("flows", q=q))
+
+    def flow(self, name: str) -> Flow:
+        """See `Api.flow`."""
+        return Flow.model_validate(self._channel.call("flow", name=name))
+
+    def start_execution(self, request: StartExecution) -> Execution:
+        """Start a child."""
+        return Execution.model_validate(self._channel.call("start_child", request=request.model_dump(mode="json")))
+
+    def execution(self, execution_id: str) -> Execution:
+        """See `Api.execution`."""
+        return Execution.model_validate(self._channel.call("execution", execution_id=execution_id))
+
+    def executions(
+        self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Execution]:
+        """See `Api.executions`."""
+        given = (where or ExecutionFilter()).model_dump(mode="json")
+        page = self._channel.call("executions", where=given, limit=limit, cursor=cursor)
+        return Page[Execution].model_validate(page)
+
+    def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
+        """Wait without a slot."""
+        if timeout is not None:
+            raise MalformedRequest(
+                "Inside a flow a wait has no timeout; limit the child's run instead.", field="timeout"
+            )
+        return self.wait_for([execution_id])[0]
+
+    def cancel_execution(self, execution_id: str) -> Execution:
+        """See `Api.cancel_execution`."""
+        return Execution.model_validate(self._channel.call("cancel_execution", execution_id=execution_id))
+
+    def setting(self, name: str) -> Any:
+        """See `Api.setting`."""
+        return self._channel.call("setting", name=name)
+
+    def user(self) -> User:
+        """See `Api.user`."""
+        return User.model_validate(self._channel.call("user"))
+
+    def this(self) -> Execution:
+        """Return the running execution's own record."""
+        return Execution.model_validate(self._channel.call("this"))
+
+    def wait_for(self, ids: Sequence[str], *, first: bool = False) -> tuple[Execution, ...]:
+        """Wait, without a slot, until all or the first of them have ended; return those that have."""
+        ended = self._channel.call("wait_for", ids=list(ids), first=first)
+        return tuple(Execution.model_validate(record) for record in ended)
+
+    def log(self, text: str, *, level: str) -> None:
+        """Add a line to the log; it is in the worker's hands when this returns."""
+        self._channel.tell("log", text=text, level=level)
+
+    def save(self, **fields: Any) -> None:
+        """Save `name`, `message` or `output_value` of the running execution."""
+        self._channel.call("save", **fields)
+
+    def set_output(self, key: str, value: Any, *, append: bool) -> None:
+        """Save one output."""
+        self._channel.call("set_output", key=key, value=value, append=append)
+
+    def end(self, status: Status, message: str | None) -> None:
+        """Say how the execution is to end; the notebook has to stop then."""
+        self._channel.call("end", status=status, message=message)
+
+
+class LazyApi:
+    """Connects when it is first used: a kernel opened by hand must not look for a server at its start."""
+
+    @cached_property
+    def _api(self) -> Api:
+        from cloudo_kernel.connect import connect
+
+        return connect()
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._api, verb)
+
+
+def start_request(**fields: Any) -> StartExecution:
+    """Return a request to start. Raises `MalformedRequest`, naming the field."""
+    try:
+        return StartExecution(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else None
+        raise MalformedRequest(f"{field}: {first['msg']}", field=field) from error

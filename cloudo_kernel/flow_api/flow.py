@@ -1,0 +1,55 @@
+"""A flow as notebooks hold it: its record, and ways to start it."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from cloudo_kernel import models
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.flow_api.calls import Calls, start_request
+from cloudo_kernel.flow_api.execution import Execution
+
+
+class Flow:
+    """A notebook that can be started."""
+
+    def __init__(self, api: Calls, record: models.Flow) -> None:
+        self._api = api
+        self._record = record
+
+    @property
+    def name(self) -> str:
+        """Its path below the flows folder without the ending."""
+        return self._record.name
+
+    def get(self, field: str) -> Any:
+        """Return a field of the record."""
+        if field not in type(self._record).model_fields:
+            raise MalformedRequest(f"A flow has no field {field!r}.", field=field)
+        return getattr(self._record, field)
+
+    def start(self, **inputs: Any) -> Execution:
+        """Start it with these inputs, and return at once."""
+        return Execution(self._api, self._api.start_execution(start_request(flow_name=self.name, inputs=inputs)))
+
+    def run(self, **inputs: Any) -> Execution:
+        """Start it with these inputs and wait for its end. Raises `DependencyFailedError` unless it is a success."""
+        return self.start(**inputs).run()
+
+    def __repr__(self) -> str:
+        return f"<Flow {self.name!r}>"
+
+    def _repr_html_(self) -> str:
+        escape, record = html.escape, self._record
+        rows = "".join(
+            f"<tr><td style='text-align:left'><code>{escape(name)}</code></td>"
+            f"<td style='text-align:left'>{escape(str(about.get('default', '')))}</td>"
+            f"<td style='text-align:left'>{escape(str(about.get('description', '')))}</td></tr>"
+            for name, about in record.input_schema.get("properties", {}).items()
+        )
+        head = "<thead><tr><th>Input</th><th>Default</th><th>Description</th></tr></thead>" if rows else ""
+        return (
+            f"<div><b>{escape(record.title)}</b> <code>{escape(record.name)}</code>"
+            f"<p>{escape(record.broken or record.description)}</p><table>{head}{rows}</table></div>"
+        )

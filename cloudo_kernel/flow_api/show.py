@@ -1,0 +1,101 @@
+"""Shows an execution in a notebook cell: live while it runs, and as a rich result."""
+
+from __future__ import annotations
+
+import html as markup
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.flow_api.follow import follow
+from cloudo_kernel.models import Execution, Status
+
+_COLOURS = {
+    Status.ENDED_SUCCESS: "#1a7f37",
+    Status.ENDED_ERROR: "#cf222e",
+    Status.ENDED_CANCELLED: "#6e7781",
+    Status.RUNNING: "#0969da",
+}
+_CELL = "style='text-align:left;vertical-align:top'"
+
+
+@contextmanager
+def progress(api: Calls, record: Execution) -> Iterator[None]:
+    """Show the execution's progress in the current cell until the block is left; elsewhere do nothing."""
+    events = getattr(api, "events", None)
+    if events is None or not _in_cell():
+        yield
+        return
+    from IPython.display import HTML, display
+
+    handle = display(HTML(html(record)), display_id=True)
+    is_left = threading.Event()
+
+    def watch() -> None:
+        try:
+            for changed in follow(api, record.id):  # type: ignore[arg-type]  # it has events, so it is an Api
+                if is_left.is_set():
+                    return
+                handle.update(HTML(html(changed)))
+        except CloudoError:
+            return  # the wait itself meets the same, and tells
+
+    thread = threading.Thread(target=watch, name="cloudo-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+        thread.join(timeout=5)  # it sees the end too, and shows it
+    finally:
+        is_left.set()
+
+
+def html(record: Execution) -> str:
+    """Return the execution as HTML; everything in it is escaped."""
+    escape = markup.escape
+    colour = _COLOURS.get(record.status, "#9a6700")
+    seconds = _seconds(record)
+    parts = [
+        f"<b>{escape(record.name)}</b> "
+        f"<span style='color:{colour};font-weight:600'>{record.status.replace('ENDED_', '').lower()}</span>"
+        f"{'' if seconds is None else f' · {seconds:.1f} s'}"
+    ]
+    if not record.is_ended and record.progress.total:
+        done, total = record.progress.done, record.progress.total
+        parts.append(f"<progress value='{done}' max='{total}' style='width:16em'></progress> {done}/{total} cells")
+    if record.message:
+        parts.append(escape(record.message))
+    if record.error is not None and record.error.traceback:
+        lines = escape("\n".join(record.error.traceback))
+        parts.append(f"<details><summary>Traceback</summary><pre>{lines}</pre></details>")
+    if record.output_value and record.is_ended:
+        rows = "".join(
+            f"<tr><td {_CELL}><code>{escape(name)}</code></td><td {_CELL}>{escape(_short(value))}</td></tr>"
+            for name, value in record.output_value.items()
+        )
+        parts.append(f"<table>{rows}</table>")
+    if record.notebook is not None:
+        parts.append(f"<small style='opacity:.7'>{escape(record.notebook)}</small>")
+    return f"<div>{'<br>'.join(parts)}</div>"
+
+
+def _seconds(record: Execution) -> float | None:
+    if record.started_at is None:
+        return None
+    return ((record.ended_at or datetime.now(UTC)) - record.started_at).total_seconds()
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 500 else f"{text[:500]}…"
+
+
+def _in_cell() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and hasattr(shell, "kernel")

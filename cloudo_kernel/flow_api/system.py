@@ -1,0 +1,52 @@
+"""`system`: flows and executions, from inside a flow or from any notebook."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from cloudo_kernel import models
+from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.flow import Flow
+
+
+class ReturnWhen(StrEnum):
+    """When `this.wait_for` comes back."""
+
+    ALL_ENDED = "ALL_ENDED"
+    ALL_SUCCEEDED = "ALL_SUCCEEDED"
+    FIRST_ENDED = "FIRST_ENDED"
+
+
+class System:
+    """The way to everything that is not the running execution itself."""
+
+    return_when = ReturnWhen
+
+    def __init__(self, api: Any) -> None:
+        """Wrap an `Api`, or what stands for it inside a run."""
+        #: The verbs themselves; outside of a run a whole `Api`.
+        self.api = api
+        self._calls: Calls = api
+
+    def flow(self, name: str) -> Flow:
+        """Return a flow. Raises `ResourceNotFoundError`."""
+        return Flow(self._calls, self._calls.flow(name))
+
+    def flows(self, q: str | None = None) -> tuple[Flow, ...]:
+        """Return the flows whose name, title or tags hold `q`."""
+        return tuple(Flow(self._calls, record) for record in self._calls.flows(q=q))
+
+    def execution(self, execution_id: str) -> Execution:
+        """Return an execution. Raises `ResourceNotFoundError`."""
+        return Execution(self._calls, self._calls.execution(execution_id))
+
+    def executions(self, *, limit: int = 100, **where: Any) -> tuple[Execution, ...]:
+        """Return the newest executions; filters are those of `models.ExecutionFilter`."""
+        page = self._calls.executions(models.ExecutionFilter(**where), limit=limit)
+        return tuple(Execution(self._calls, record) for record in page.items)
+
+    def get_own_user(self) -> models.User:
+        """Return who is running this."""
+        return self._calls.user()

@@ -1,0 +1,274 @@
+"""The records of Cloudo: what the store keeps, REST sends and flow authors see, defined once.
+
+All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339 with `Z`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+
+def to_utc(moment: datetime) -> datetime:
+    """Return `moment` in UTC."""
+    return moment.astimezone(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return `moment` as RFC 3339 in UTC with `Z`, to the microsecond."""
+    return to_utc(moment).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, when_used="json")]
+JsonObject = dict[str, Any]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen; a field that is not known is ignored, so that older clients read newer servers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Status(StrEnum):
+    """Where an execution is in its life; `lifecycle` knows which moves are legal."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    PAUSED = "PAUSED"
+    ENDED_SUCCESS = "ENDED_SUCCESS"
+    ENDED_ERROR = "ENDED_ERROR"
+    ENDED_CANCELLED = "ENDED_CANCELLED"
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing will happen to the execution any more."""
+        return self.value.startswith("ENDED_")
+
+
+class ExecutionType(StrEnum):
+    """What kind of source an execution runs."""
+
+    FLOW = "FLOW"
+    SCRIPT = "SCRIPT"
+
+
+class Trigger(StrEnum):
+    """The door through which an execution was started."""
+
+    UI = "ui"
+    API = "api"
+    CELL = "cell"
+    CLI = "cli"
+    FLOW = "flow"
+
+
+class LogLine(Record):
+    """One line of an execution's log."""
+
+    time: UtcTime
+    level: str = "info"
+    text: str
+
+
+class Progress(Record):
+    """How far an execution is: `done` of `total` cells, and a word for the current cell."""
+
+    done: int = 0
+    total: int = 0
+    cell: str | None = None
+
+
+class ErrorDetail(Record):
+    """Why an execution ended in error."""
+
+    name: str
+    value: str = ""
+    #: Number of the cell in the executed notebook, from 0; None when no cell is to blame.
+    cell: int | None = None
+    #: Lines without terminal colours; left out in lists.
+    traceback: tuple[str, ...] = ()
+
+
+class Execution(Record):
+    """One run of a flow or of source sent with the request."""
+
+    #: UUIDv7: sorts by the time of creation.
+    id: str
+    name: str
+    type: ExecutionType = ExecutionType.FLOW
+    #: None for a `SCRIPT`.
+    flow_name: str | None = None
+    status: Status
+    message: str | None = None
+    input_value: JsonObject = Field(default_factory=dict)
+    output_value: JsonObject = Field(default_factory=dict)
+    #: The last 1,000 lines; None in lists.
+    log: tuple[LogLine, ...] | None = None
+    parent_id: str | None = None
+    retry_of: str | None = None
+    schedule_id: str | None = None
+    webhook_name: str | None = None
+    trigger: Trigger
+    user_name: str
+    created_at: UtcTime
+    #: Not claimable before this moment.
+    scheduled_for: UtcTime | None = None
+    started_at: UtcTime | None = None
+    ended_at: UtcTime | None = None
+    #: Counts the runs; also the fencing token of whoever reports about the execution.
+    attempt: int = 0
+    progress: Progress = Progress()
+    error: ErrorDetail | None = None
+    #: Path of the executed notebook below the workspace, `/`-separated.
+    notebook: str | None = None
+    source_sha256: str
+    tags: tuple[str, ...] = ()
+    retention_minutes: int | None = None
+    expires_at: UtcTime | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.status.is_ended
+
+
+class ExecutionBrief(Record):
+    """The few fields of an execution that a flow's record shows of its last runs."""
+
+    id: str
+    status: Status
+    created_at: UtcTime
+    ended_at: UtcTime | None = None
+
+
+class FlowSource(StrEnum):
+    """Where a flow was found: in the workspace, or in the shipped library."""
+
+    WORKSPACE = "workspace"
+    LIBRARY = "library"
+
+
+class FlowMetadata(Record):
+    """The notebook metadata key `cloudo`."""
+
+    title: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    retention_minutes: int | None = Field(default=None, ge=0)
+
+
+class Flow(Record):
+    """A notebook below the flows folder of the workspace, or in the shipped library."""
+
+    #: Path below the flows folder without the ending, `/`-separated.
+    name: str
+    title: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    source: FlowSource
+    kind: str = "notebook"
+    #: Below the workspace (`flows/…`) or, for the library, absolute.
+    path: str
+    #: The kernel it runs in: `cloudo`, or the name of another kernelspec.
+    kernel: str = "cloudo"
+    #: JSON Schema (draft 7) of the inputs; `additionalProperties` says whether others are accepted.
+    input_schema: JsonObject = Field(default_factory=dict)
+    metadata: FlowMetadata = FlowMetadata()
+    modified_at: UtcTime
+    #: Why it cannot be run, or None.
+    broken: str | None = None
+    #: Newest first, five at most.
+    last_executions: tuple[ExecutionBrief, ...] = ()
+    next_run: UtcTime | None = None
+
+
+class Event(Record):
+    """One line of history: what changed, when, by whom."""
+
+    #: Increasing.
+    id: int
+    time: UtcTime
+    #: Past tense, e.g. `ExecutionStarted`; see `events`.
+    type: str
+    subject_type: str
+    subject_id: str
+    user_name: str | None = None
+    data: JsonObject = Field(default_factory=dict)
+
+
+class Setting(Record):
+    """A named value."""
+
+    name: str
+    value: Any = None
+    secret: bool = False
+    modified_at: UtcTime
+    modified_by: str
+
+
+class User(Record):
+    """Who is calling."""
+
+    name: str
+
+
+class Health(Record):
+    """Whether the service can do its work."""
+
+    status: str
+    version: str
+    #: Workers with a live lease.
+    workers: int
+    running: int
+    pending: int
+
+
+Item = TypeVar("Item")
+
+
+class Page(Record, Generic[Item]):
+    """One page of a list; `next` is the cursor of the following page, None on the last."""
+
+    items: tuple[Item, ...]
+    next: str | None = None
+
+
+class StartExecution(BaseModel):
+    """A request to start an execution: of a flow, or of source sent along."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    flow_name: str | None = None
+    #: Python source, or a notebook as JSON text.
+    script: str | None = None
+    #: `base64` or `plain`; undeclared, `script` is plain if it parses and base64 otherwise.
+    script_encoding: str | None = Field(default=None, pattern="^(base64|plain)$")
+    #: Of the execution; default: the flow's name.
+    name: str | None = Field(default=None, min_length=1, max_length=500)
+    inputs: JsonObject = Field(default_factory=dict)
+    #: Limits the run.
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    scheduled_at: UtcTime | None = None
+    delay_seconds: float | None = Field(default=None, ge=0)
+    tags: tuple[str, ...] = ()
+
+
+class ExecutionFilter(BaseModel):
+    """Which executions a list holds; fields that are None do not restrict it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: tuple[Status, ...] | None = None
+    flow_name: str | None = None
+    parent_id: str | None = None
+    schedule_id: str | None = None
+    user_name: str | None = None
+    #: Created at or after this moment.
+    since: UtcTime | None = None
+    #: Quick filter: part of the name, the flow's name, the message or the id.
+    q: str | None = None

@@ -1,0 +1,191 @@
+"""Runs one execution's notebook with papermill, in a process of its own: `python -m cloudo_kernel.runner`.
+
+It is told nothing but three descriptors: its channel to the worker, the kernel's channel, and its lifeline.
+SIGUSR1 asks it to stop: it interrupts its kernel, and kills it after a grace time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudo_kernel import lifeline
+from cloudo_kernel.channel import DESCRIPTOR_VARIABLE, Channel
+from cloudo_kernel.models import ErrorDetail, Status
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+#: From the interrupt of a kernel to its kill.
+GRACE_SECONDS = 5.0
+#: The executed notebook is saved at most so often, besides the start and the end.
+_SAVE_SECONDS = 1.0
+
+_TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class Stopped(BaseException):
+    """Somebody asked for the end before there was a kernel to interrupt."""
+
+
+class Run:
+    """One run of one notebook."""
+
+    def __init__(self, channel: Channel, kernel_descriptor: int) -> None:
+        self.channel = channel
+        assignment = channel.call("begin")
+        self._source: str = assignment["source"]
+        self._inputs: dict[str, Any] = assignment["execution"]["input_value"]
+        self._execution_id: str = assignment["execution"]["id"]
+        self.kernel_name: str = assignment["kernel"]
+        self._folder: str = assignment["folder"]
+        self._path = Path(assignment["notebook"])
+        self._kernel_descriptor = kernel_descriptor
+        #: Process group of the kernel, once it runs.
+        self._kernel_group: int | None = None
+        self._saved_at = 0.0
+        #: Folder of the kernel's sockets; its path is short, as a socket's must be (107 bytes).
+        self.sockets = ""
+
+    def execute(self) -> None:
+        """Run the notebook and tell the worker how it ended."""
+        signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
+        import nbformat
+        from nbclient.exceptions import DeadKernelError
+        from papermill import PapermillExecutionError, execute_notebook
+        from papermill.engines import papermill_engines
+
+        from cloudo_kernel.engine import CloudoEngine
+
+        notebook = nbformat.reads(self._source, as_version=4)
+        engine = CloudoEngine(self)
+        papermill_engines.register("cloudo", engine)
+        try:
+            with tempfile.TemporaryDirectory(prefix="cloudo-") as self.sockets:
+                executed = execute_notebook(
+                    notebook, None, parameters=self._injected(), engine_name="cloudo", progress_bar=False
+                )
+        except PapermillExecutionError as error:
+            # papermill marks the failing cell with two markdown cells before it
+            self.save(engine.notebook, now=True)
+            detail = _detail(error.ename, error.evalue, error.cell_index + 2, error.traceback)
+            self._found(Status.ENDED_ERROR, f"{error.ename}: {_first_line(error.evalue)}", detail)
+        except DeadKernelError:
+            self.save(engine.notebook, now=True)
+            how = engine.how_kernel_ended()
+            self._found(Status.ENDED_ERROR, how, ErrorDetail(name="KernelDied", value=how, cell=engine.current_cell))
+        else:
+            self.save(executed, now=True)
+            self._found(Status.ENDED_SUCCESS)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the worker that the run could not be made at all."""
+        name = type(error).__name__
+        self._found(Status.ENDED_ERROR, f"{name}: {_first_line(str(error))}", _detail(name, str(error), None, []))
+
+    def kernel_arguments(self) -> dict[str, Any]:
+        """Return what the kernel is started with: folder, environment, its end of the channel."""
+        return {
+            "cwd": self._folder,
+            "env": {**os.environ, DESCRIPTOR_VARIABLE: str(self._kernel_descriptor)},
+            "pass_fds": (self._kernel_descriptor,),
+            # What the notebook prints comes as messages; this is the echo, which nobody reads.
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+        }
+
+    def kernel_started(self, process_group: int) -> None:
+        """Note whom to interrupt. Only the kernel keeps its end of the channel."""
+        self._kernel_group = process_group
+        os.close(self._kernel_descriptor)
+
+    def kernel_ended(self) -> None:
+        """Note that there is nobody to interrupt any more."""
+        self._kernel_group = None
+
+    def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
+        """Save the executed notebook as a whole file; without `now`, at most once a second."""
+        if not now and time.monotonic() - self._saved_at < _SAVE_SECONDS:
+            return
+        replace_file(self._path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        self._saved_at = time.monotonic()
+
+    def _found(self, status: Status, message: str | None = None, error: ErrorDetail | None = None) -> None:
+        detail = None if error is None else error.model_dump(mode="json")
+        self.channel.call("found", status=status, message=message, error=detail)
+
+    def _injected(self) -> dict[str, Any]:
+        """Return the inputs that become variables: the known ones, or, without a parameters cell, all that can."""
+        from cloudo_kernel.catalog import input_schema, notebook
+
+        book = notebook.parse(self._source)
+        schema = input_schema(book.parameters if self.kernel_name == "cloudo" or book.is_python else None)
+        if schema["additionalProperties"]:
+            return {name: value for name, value in self._inputs.items() if name.isidentifier()}
+        return {name: value for name, value in self._inputs.items() if name in schema["properties"]}
+
+    def _stop(self) -> None:
+        """Handle SIGUSR1, on the main thread between two steps of whatever runs there."""
+        group = self._kernel_group
+        if group is None:
+            raise Stopped
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGINT)
+        timer = threading.Timer(GRACE_SECONDS, self._kill, args=(group,))
+        timer.daemon = True
+        timer.start()
+
+    def _kill(self, group: int) -> None:
+        if self._kernel_group == group:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put a whole new file in the place of `path`: a crash or a full disk leaves the old one as it was."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _detail(name: str, value: str, cell: int | None, traceback: list[str]) -> ErrorDetail:
+    lines = [line for block in traceback for line in _TERMINAL_COLOURS.sub("", block).split("\n")]
+    return ErrorDetail(name=name, value=value[:20_000], cell=cell, traceback=tuple(lines[-2_000:]))
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0][:500]
+
+
+def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: int) -> None:
+    """Run what the worker at the other end of the channel wants run."""
+    lifeline.hold(lifeline_descriptor)
+    os.set_inheritable(kernel_descriptor, False)
+    run = Run(Channel(runner_descriptor), kernel_descriptor)
+    try:
+        run.execute()
+    except Stopped:
+        pass
+    except Exception as error:  # noqa: BLE001 -- whatever it is belongs into the execution's record
+        run.fail(error)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

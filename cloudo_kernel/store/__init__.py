@@ -1,0 +1,48 @@
+"""The store: the queue, the log and the truth. The only place with SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.events import Events
+from cloudo_kernel.store.executions import Executions, IdempotencyKey, NewExecution
+from cloudo_kernel.store.log import Log
+from cloudo_kernel.store.queue import Assignment, Claim, Outcome, Queue
+from cloudo_kernel.store.settings import Settings
+from cloudo_kernel.store.tail import EventTail
+from cloudo_kernel.store.workers import WorkerRow, Workers
+
+__all__ = ["Assignment", "Claim", "IdempotencyKey", "NewExecution", "Outcome", "Store", "WorkerRow"]
+
+
+class Store:
+    """One workspace's executions, logs, events, settings and workers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.executions = Executions(database)
+        self.queue = Queue(database)
+        self.log = Log(database)
+        self.events = Events(database)
+        self.settings = Settings(database)
+        self.workers = Workers(database)
+        self.tail = EventTail(database, self.events)
+
+    @classmethod
+    def open(cls, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Store:
+        """Open the store at an SQLAlchemy URL and bring its tables up to date. Raises `Unavailable`."""
+        database = Database(url, clock=clock)
+        database.migrate()
+        return cls(database)
+
+    @property
+    def now(self) -> datetime:
+        """The time by the store's clock, in UTC."""
+        return self._database.clock()
+
+    def close(self) -> None:
+        """Stop watching, close every connection."""
+        self.tail.close()
+        self._database.close()

@@ -1,0 +1,172 @@
+"""One database: connections, transactions, migration. Which tables it holds is the other modules' business."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from cloudo_kernel.errors import Unavailable
+
+#: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
+NEWEST_MIGRATION = "0001"
+
+#: Remote file systems, on which SQLite's locks and write-ahead log cannot be relied on.
+_REMOTE_FILE_SYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "fuse.sshfs",
+}
+
+
+class Database:
+    """Connections to one store, and its transactions.
+
+    A write transaction takes SQLite's write lock at its beginning, so that what it read stays true until it commits.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.clock = clock
+        self._url = make_url(url)
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        if self._is_sqlite and self._url.database:
+            _refuse_remote(Path(self._url.database))
+        self.engine = _engine(str(url), is_sqlite=self._is_sqlite)
+        self._writer = self.engine.execution_options(cloudo_write=True)
+        # Threads of one process queue here: SQLite's own waiting sleeps, and is not fair.
+        self._write_lock = threading.Lock() if self._is_sqlite else nullcontext()
+        #: Called after each commit of a write.
+        self.on_commit: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the store."""
+        with self._explained(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that may write; it is safe on disk when the block is left."""
+        with self._explained():
+            with self._write_lock, self._writer.begin() as connection:
+                yield connection
+            self.on_commit()
+
+    def insert(self) -> Callable[..., sqlite.Insert | postgresql.Insert]:
+        """Return the dialect's `insert`, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+        return sqlite.insert if self._is_sqlite else postgresql.insert
+
+    def change_counter(self) -> Callable[[], int | None]:
+        """Return a function, for one thread, whose result changes when anybody commits, or is always None."""
+        if not self._is_sqlite:
+            return lambda: None
+        cursor = self.engine.raw_connection().cursor()  # its own connection: the number counts the commits of others
+
+        def count() -> int:
+            return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+
+        return count
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest version; quick when they are."""
+        if self._version() == NEWEST_MIGRATION:
+            return
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", "cloudo_kernel:migrations")
+        with self.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _version(self) -> str | None:
+        with self.read() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return version
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            where = self._url.render_as_string(hide_password=True)
+            raise Unavailable(f"The store {where} cannot be used: {_cure(error)}") from error
+
+
+def _engine(url: str, *, is_sqlite: bool) -> Engine:
+    if not is_sqlite:
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        dbapi_connection.isolation_level = None  # SQLAlchemy's "begin" event below begins, not the driver
+        cursor = dbapi_connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        is_write = connection.get_execution_options().get("cloudo_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+    return engine
+
+
+def _refuse_remote(database: Path) -> None:
+    """Raise `Unavailable` when the file would lie on a network file system (as far as Linux tells)."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return
+    here = str(database.parent.resolve())
+    best, kind = "", ""
+    for line in mounts.read_text(errors="replace").splitlines():
+        _, point, file_system, *_ = line.split(" ")
+        point = point.encode().decode("unicode_escape")
+        if (here == point or here.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, kind = point, file_system
+    if kind in _REMOTE_FILE_SYSTEMS:
+        raise Unavailable(
+            f"{database} lies on a network file system ({kind}), on which SQLite loses data. "
+            "Put the workspace on a local disk, or set CLOUDO_DATABASE_URL to a PostgreSQL database."
+        )
+
+
+def _cure(error: DatabaseError) -> str:
+    reason = str(error.orig)
+    for sign, cure in {
+        "locked": "another process has held it locked for 30 seconds; end that process, or wait",
+        "readonly": "it is read-only; give this user the right to write to the file and its folder",
+        "unable to open": "the file cannot be opened; does its folder exist, and may this user write to it?",
+        "full": "the disk is full; free some space",
+        "malformed": "the file is damaged; restore it from a backup",
+        "not a database": "the file is no SQLite database; move it away",
+    }.items():
+        if sign in reason:
+            return f"{reason} ({cure})."
+    return reason

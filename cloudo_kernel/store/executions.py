@@ -1,0 +1,289 @@
+"""The executions as records: inserting, reading, listing, deleting. Their moves from state to state are in `queue`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+)
+
+from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict
+from cloudo_kernel.events import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED
+from cloudo_kernel.models import (
+    Execution,
+    ExecutionBrief,
+    ExecutionFilter,
+    ExecutionType,
+    JsonObject,
+    Page,
+    Status,
+    Trigger,
+)
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.log import last_lines
+from cloudo_kernel.tables import executions, idempotency_keys, log_lines, sources
+
+#: Values above this size are left out of lists.
+LIST_VALUE_BYTES = 4096
+#: How long an idempotency key is kept.
+IDEMPOTENCY_PERIOD = timedelta(hours=24)
+
+ENDED = [status.value for status in Status if status.is_ended]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewExecution:
+    """What the service knows of an execution before it exists."""
+
+    id: str
+    name: str
+    type: ExecutionType
+    flow_name: str | None
+    input_value: JsonObject
+    trigger: Trigger
+    user_name: str
+    source_text: str
+    source_sha256: str
+    kernel: str
+    folder: str
+    tags: tuple[str, ...] = ()
+    parent_id: str | None = None
+    scheduled_for: datetime | None = None
+    timeout_seconds: float | None = None
+    retention_minutes: int | None = None
+    reserved_for: str | None = None
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """A caller's promise that two requests with it are one."""
+
+    key: str
+    body_sha256: str
+
+
+def to_record(row: Row[Any], **more: Any) -> Execution:
+    """Turn a row of `executions` into a record."""
+    return Execution.model_validate({**row._mapping, **more})
+
+
+class Executions:
+    """Reads and writes executions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
+        """Add a `PENDING` execution; with a known idempotency key return the first call's instead."""
+        now = self._database.clock()
+        with self._database.write() as connection:
+            if idempotency is not None:
+                first = self._first_of(connection, new, idempotency, now)
+                if first is not None:
+                    return _get(connection, first)
+            add_source = self._database.insert()(sources).values(sha256=new.source_sha256, text=new.source_text)
+            connection.execute(add_source.on_conflict_do_nothing())
+            values = {name: value for name, value in vars(new).items() if name != "source_text"}
+            row = connection.execute(
+                insert(executions)
+                .values(
+                    **values,
+                    status=Status.PENDING,
+                    created_at=now,
+                    output_value={},
+                    progress={"done": 0, "total": 0},
+                )
+                .returning(executions)
+            ).one()
+            record(
+                connection,
+                EXECUTION_CREATED,
+                EXECUTION,
+                new.id,
+                time=now,
+                user_name=new.user_name,
+                name=new.name,
+                flow_name=new.flow_name,
+                trigger=new.trigger,
+                parent_id=new.parent_id,
+            )
+        return to_record(row, log=())
+
+    def get(self, execution_id: str) -> Execution:
+        """Return the whole record. Raises `ExecutionNotFound`."""
+        with self._database.read() as connection:
+            return _get(connection, execution_id)
+
+    def status(self, execution_id: str) -> Status:
+        """Return the state alone. Raises `ExecutionNotFound`."""
+        with self._database.read() as connection:
+            status = connection.execute(select(executions.c.status).where(executions.c.id == execution_id)).scalar()
+        if status is None:
+            raise ExecutionNotFound(execution_id)
+        return Status(status)
+
+    def source(self, execution_id: str) -> str:
+        """Return the source that the execution runs."""
+        query = select(sources.c.text).join(executions).where(executions.c.id == execution_id)
+        with self._database.read() as connection:
+            source = connection.execute(query).scalar()
+        if source is None:
+            raise ExecutionNotFound(execution_id)
+        return str(source)
+
+    def page(self, where: ExecutionFilter, *, limit: int, before: str | None) -> Page[Execution]:
+        """Return executions, newest first; the cursor is the id of the last one."""
+        query = _filtered(_brief(), where).order_by(executions.c.id.desc()).limit(limit + 1)
+        if before is not None:
+            query = query.where(executions.c.id < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        items = tuple(_brief_record(row) for row in rows[:limit])
+        return Page[Execution](items=items, next=items[-1].id if len(rows) > limit else None)
+
+    def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
+        """Return the newest few executions of each flow, newest first."""
+        rank = func.row_number().over(partition_by=executions.c.flow_name, order_by=executions.c.id.desc())
+        columns = (
+            executions.c.flow_name,
+            executions.c.id,
+            executions.c.status,
+            executions.c.created_at,
+            executions.c.ended_at,
+        )
+        ranked = select(*columns, rank.label("rank")).where(executions.c.flow_name.in_(flow_names)).subquery()
+        query = select(ranked).where(ranked.c.rank <= each).order_by(ranked.c.flow_name, ranked.c.rank)
+        found: dict[str, list[ExecutionBrief]] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.flow_name, []).append(ExecutionBrief.model_validate(dict(row._mapping)))
+        return {name: tuple(briefs) for name, briefs in found.items()}
+
+    def unended_children(self, execution_id: str) -> tuple[str, ...]:
+        """Return the ids of the children that have not ended."""
+        query = select(executions.c.id).where(executions.c.parent_id == execution_id, executions.c.status.not_in(ENDED))
+        with self._database.read() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def delete(self, execution_id: str, *, user_name: str | None) -> None:
+        """Delete an ended execution and its log. Raises `ExecutionNotFound`, `ExecutionNotEnded`."""
+        with self._database.write() as connection:
+            row = connection.execute(
+                select(executions.c.status, executions.c.name, executions.c.source_sha256).where(
+                    executions.c.id == execution_id
+                )
+            ).one_or_none()
+            if row is None:
+                raise ExecutionNotFound(execution_id)
+            if row.status not in ENDED:
+                raise ExecutionNotEnded(execution_id, row.status)
+            connection.execute(delete(log_lines).where(log_lines.c.execution_id == execution_id))
+            connection.execute(delete(executions).where(executions.c.id == execution_id))
+            still_used = exists().where(executions.c.source_sha256 == row.source_sha256)
+            connection.execute(delete(sources).where(sources.c.sha256 == row.source_sha256, ~still_used))
+            record(
+                connection,
+                EXECUTION_DELETED,
+                EXECUTION,
+                execution_id,
+                time=self._database.clock(),
+                user_name=user_name,
+                name=row.name,
+            )
+
+    def expired(self, *, limit: int = 100) -> tuple[Execution, ...]:
+        """Return ended executions whose retention is over, oldest first."""
+        query = (
+            _brief()
+            .where(executions.c.expires_at <= self._database.clock(), executions.c.status.in_(ENDED))
+            .order_by(executions.c.expires_at)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return tuple(_brief_record(row) for row in connection.execute(query))
+
+    def forget_idempotency_keys(self) -> None:
+        """Delete the keys that are older than 24 hours."""
+        before = self._database.clock() - IDEMPOTENCY_PERIOD
+        with self._database.write() as connection:
+            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < before))
+
+    def _first_of(
+        self, connection: Connection, new: NewExecution, idempotency: IdempotencyKey, now: datetime
+    ) -> str | None:
+        """Claim the key for `new`, or return the id of the execution that has it."""
+        table = idempotency_keys
+        is_mine = and_(table.c.user_name == new.user_name, table.c.key == idempotency.key)
+        row = connection.execute(select(table).where(is_mine)).one_or_none()
+        if row is not None and row.created_at >= now - IDEMPOTENCY_PERIOD:
+            if row.body_sha256 != idempotency.body_sha256:
+                raise IdempotencyConflict(idempotency.key)
+            return str(row.execution_id)
+        if row is not None:
+            connection.execute(delete(table).where(is_mine))
+        connection.execute(
+            insert(table).values(**vars(idempotency), user_name=new.user_name, execution_id=new.id, created_at=now)
+        )
+        return None
+
+
+def _get(connection: Connection, execution_id: str) -> Execution:
+    row = connection.execute(select(executions).where(executions.c.id == execution_id)).one_or_none()
+    if row is None:
+        raise ExecutionNotFound(execution_id)
+    return to_record(row, log=last_lines(connection, execution_id))
+
+
+def _brief() -> Select[Any]:
+    """Select executions without values that are too large for a list."""
+    columns: list[Any] = [column for column in executions.c if column.name not in {"input_value", "output_value"}]
+    for name in ("input_value", "output_value"):
+        size = func.length(cast(executions.c[name], Text))
+        columns.append(size.label(f"{name}_size"))
+        small = case((size <= LIST_VALUE_BYTES, executions.c[name]), else_=null())
+        columns.append(small.label(name))
+    return select(*columns)
+
+
+def _brief_record(row: Row[Any]) -> Execution:
+    values = dict(row._mapping)
+    for name in ("input_value", "output_value"):
+        if values[f"{name}_size"] > LIST_VALUE_BYTES:
+            values[name] = {"left_out": f"{values[f'{name}_size']} bytes; read the execution itself"}
+    if values["error"] is not None:
+        values["error"] = {**values["error"], "traceback": ()}
+    return Execution.model_validate(values)
+
+
+def _filtered(query: Select[Any], where: ExecutionFilter) -> Select[Any]:
+    columns = executions.c
+    if where.status is not None:
+        query = query.where(columns.status.in_([status.value for status in where.status]))
+    for name in ("flow_name", "parent_id", "schedule_id", "user_name"):
+        wanted = getattr(where, name)
+        if wanted is not None:
+            query = query.where(columns[name] == wanted)
+    if where.since is not None:
+        query = query.where(columns.created_at >= where.since)
+    if where.q:
+        searched = (columns.name, columns.flow_name, columns.message, columns.id)
+        query = query.where(or_(*(column.icontains(where.q, autoescape=True) for column in searched)))
+    return query

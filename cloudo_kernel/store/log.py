@@ -1,0 +1,70 @@
+"""The logs of executions, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select
+
+from cloudo_kernel.events import EXECUTION, EXECUTION_LOGGED
+from cloudo_kernel.models import LogLine, Page
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.events import record
+from cloudo_kernel.tables import log_lines
+
+#: How many lines a single record carries.
+RECORD_LINES = 1000
+
+
+def last_lines(connection: Connection, execution_id: str) -> tuple[LogLine, ...]:
+    """Return the last 1,000 lines, oldest first."""
+    query = (
+        select(log_lines)
+        .where(log_lines.c.execution_id == execution_id)
+        .order_by(log_lines.c.number.desc())
+        .limit(RECORD_LINES)
+    )
+    return tuple(LogLine.model_validate(dict(row._mapping)) for row in reversed(connection.execute(query).all()))
+
+
+class Log:
+    """Reads and appends log lines."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, execution_id: str, lines: Sequence[LogLine]) -> None:
+        """Append lines in their order."""
+        with self._database.write() as connection:
+            last = select(func.coalesce(func.max(log_lines.c.number), 0)).where(
+                log_lines.c.execution_id == execution_id
+            )
+            first = connection.execute(last).scalar_one() + 1
+            connection.execute(
+                insert(log_lines),
+                [
+                    {"execution_id": execution_id, "number": number, **line.model_dump()}
+                    for number, line in enumerate(lines, start=first)
+                ],
+            )
+            record(
+                connection,
+                EXECUTION_LOGGED,
+                EXECUTION,
+                execution_id,
+                time=self._database.clock(),
+                lines=len(lines),
+            )
+
+    def page(self, execution_id: str, *, limit: int, after: int) -> Page[LogLine]:
+        """Return at most `limit` lines with a number above `after`; the cursor is the number of the last one."""
+        query = (
+            select(log_lines)
+            .where(log_lines.c.execution_id == execution_id, log_lines.c.number > after)
+            .order_by(log_lines.c.number)
+            .limit(limit + 1)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        items = tuple(LogLine.model_validate(dict(row._mapping)) for row in rows[:limit])
+        return Page[LogLine](items=items, next=str(rows[limit - 1].number) if len(rows) > limit else None)

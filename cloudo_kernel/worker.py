@@ -1,0 +1,119 @@
+"""A worker: everything that it takes to run what is in the queue. `python -m cloudo_kernel.worker WORKSPACE`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from cloudo_kernel.catalog import Catalog, library_folders
+from cloudo_kernel.dispatcher import Dispatcher
+from cloudo_kernel.executors.local import LocalExecutor
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.service import Service
+from cloudo_kernel.store import Store
+from cloudo_kernel.workspace import Workspace
+
+
+class Worker:
+    """Runs executions of a store until it is stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        *,
+        slots: int | None = None,
+        private_id: str | None = None,
+    ) -> None:
+        """Put the parts together; nothing runs before `start`.
+
+        `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
+        reserved for that id.
+        """
+        self._executor = LocalExecutor(store, catalog, reserved_for=private_id)
+        self._dispatcher = Dispatcher(
+            store,
+            self._executor,
+            worker_id=private_id or new_id(),
+            state=catalog.workspace.state,
+            slots=slots,
+            private=private_id is not None,
+            housekeeping=Service(store, catalog, user_name="cloudo").delete_expired,
+        )
+
+    def start(self) -> None:
+        """Begin to run executions; returns at once."""
+        self._dispatcher.start()
+
+    def stop(self) -> None:
+        """End what runs, as a server that is stopped in good order does; takes a few seconds at most."""
+        self._dispatcher.stop()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs here."""
+        return self._dispatcher.is_idle
+
+
+def run(workspace: Workspace, *, slots: int | None = None) -> None:
+    """Run a worker until SIGINT or SIGTERM."""
+    store, worker = _open(workspace, slots=slots)
+    stop = threading.Event()
+
+    def on_signal(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    worker.start()
+    stop.wait()
+    worker.stop()
+    store.close()
+
+
+def run_private(workspace: Workspace, worker_id: str, *, finish: bool) -> None:
+    """Run what is reserved for `worker_id` until standard input is closed, and with `finish` until that has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    store, worker = _open(workspace, private_id=worker_id)
+    worker.start()
+    sys.stdin.buffer.read()
+    if finish:
+        _until_done(store, worker, worker_id)
+    worker.stop()
+    store.close()
+
+
+def _until_done(store: Store, worker: Worker, worker_id: str) -> None:
+    woken = threading.Event()
+    remove = store.tail.add_listener(woken.set)
+    while store.queue.has_reserved(worker_id) or not worker.is_idle:
+        woken.wait(1.0)
+        woken.clear()
+    remove()
+
+
+def _open(workspace: Workspace, *, slots: int | None = None, private_id: str | None = None) -> tuple[Store, Worker]:
+    workspace.create()
+    store = Store.open(workspace.database_url)
+    catalog = Catalog(workspace, library=library_folders())
+    return store, Worker(store, catalog, slots=slots, private_id=private_id)
+
+
+def main() -> None:
+    """Run what `connect` starts; people use `cloudo worker`."""
+    parser = argparse.ArgumentParser(prog="python -m cloudo_kernel.worker", description=__doc__)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("--private", required=True, metavar="ID", help="run only what is reserved for this id")
+    parser.add_argument("--finish", action="store_true", help="finish it when standard input is closed")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    run_private(Workspace(given.workspace), given.private, finish=given.finish)
+
+
+if __name__ == "__main__":
+    main()

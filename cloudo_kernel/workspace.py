@@ -1,0 +1,58 @@
+"""Where a workspace keeps its things. Finds and names folders; creates them only when asked to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudo_kernel.errors import WorkspaceNotFound
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with `flows/`, `executions/` and the hidden `.cloudo/`."""
+
+    root: Path
+
+    @property
+    def flows(self) -> Path:
+        """Return the folder of the workspace's own flows."""
+        return self.root / "flows"
+
+    @property
+    def executions(self) -> Path:
+        """Return the folder of the executed notebooks."""
+        return self.root / "executions"
+
+    @property
+    def state(self) -> Path:
+        """Return the folder of the database, the key file and the logs."""
+        return self.root / ".cloudo"
+
+    @property
+    def database_url(self) -> str:
+        """Return where the store is: `CLOUDO_DATABASE_URL`, else SQLite below the workspace."""
+        return os.environ.get("CLOUDO_DATABASE_URL") or f"sqlite:///{self.state / 'cloudo.sqlite'}"
+
+    def create(self) -> None:
+        """Make the folders; `.cloudo/` is for the owner's eyes only."""
+        self.flows.mkdir(parents=True, exist_ok=True)
+        self.state.mkdir(mode=0o700, exist_ok=True)
+        ignore = self.state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Workspace:
+        """Return `CLOUDO_WORKSPACE`, else the nearest folder upwards of `start` that holds `.cloudo/`.
+
+        Raises `WorkspaceNotFound`.
+        """
+        if start is None and (named := os.environ.get("CLOUDO_WORKSPACE")):
+            return cls(Path(named).expanduser().resolve())
+        here = (start or Path.cwd()).resolve()
+        for folder in (here, *here.parents):
+            if (folder / ".cloudo").is_dir():
+                return cls(folder)
+        raise WorkspaceNotFound(str(here))

@@ -1,0 +1,1 @@
+"""The tests of Cloudo, in folders by what they cost."""

@@ -1,0 +1,127 @@
+"""Starts real Jupyter servers for tests, each in folders of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.models import Trigger
+
+#: Other extensions take seconds to load and are not needed where no page of theirs is opened.
+WITHOUT_LAB = dict.fromkeys(("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "voila.server_extension"), False)
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A Jupyter server with the extension, as a process."""
+
+    #: With a trailing slash.
+    url: str
+    token: str
+    workspace: Path
+    process: subprocess.Popen[bytes]
+    log: Path
+    #: Where the server keeps what is about this run of it; cookies are made from a secret there.
+    runtime: Path
+
+    @property
+    def api(self) -> str:
+        """Return the address of REST's root."""
+        return f"{self.url}cloudo/api/1"
+
+    def client(self, *, token: str | None = None, trigger: Trigger = Trigger.API) -> Client:
+        """Return a new client; whoever asks closes it."""
+        return Client(self.url, token=token or self.token, trigger=trigger)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop the server as a user would, and wait until it is gone."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"The server did not stop:\n{self.log.read_text()}") from None
+
+
+def start_server(
+    workspace: Path,
+    home: Path,
+    *options: str,
+    config: Mapping[str, Any] | None = None,
+    extensions: Mapping[str, bool] | None = None,
+    token: str | None = None,
+    port: int | None = None,
+) -> RunningServer:
+    """Start a server and wait until it answers.
+
+    `home` gets Jupyter's own folders; a second server with the same `home` sees the first one's. `config` is Jupyter
+    configuration, `extensions` says which server extensions are loaded besides those that enable themselves.
+    """
+    token, port = token or secrets.token_hex(8), port or free_port()
+    folders = {name: home / name.lower() for name in ("CONFIG", "DATA", "RUNTIME")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    settings = {"ServerApp": {"jpserver_extensions": dict(extensions or {})}, **(config or {})}
+    (folders["CONFIG"] / "jupyter_server_config.json").write_text(json.dumps(settings))
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CLOUDO_", "JPY_", "JUPYTER"))
+    }
+    environment |= {f"JUPYTER_{name}_DIR": str(folder) for name, folder in folders.items()}
+    environment |= {"IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [
+        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.root_dir={workspace}"),
+        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", *options),
+    ]
+    log = home / f"server-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, cwd=workspace
+        )
+    server = RunningServer(f"http://127.0.0.1:{port}/", token, workspace, process, log, folders["RUNTIME"])
+    until(lambda: _answers(server), seconds=60, what=lambda: f"The server does not answer:\n{log.read_text()}")
+    return server
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(
+    is_true: Callable[[], object], *, seconds: float = 20, what: Callable[[], str] = lambda: "It never came."
+) -> None:
+    """Ask again and again until something is true; fail with `what` when it is not in time."""
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end, what()
+        time.sleep(0.02)
+
+
+def _answers(server: RunningServer) -> bool:
+    if server.process.poll() is not None:
+        raise AssertionError(f"The server ended:\n{server.log.read_text()}")
+    try:
+        with urllib.request.urlopen(f"{server.api}/health", timeout=5) as reply:
+            return bool(reply.status == 200)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False

@@ -1,0 +1,174 @@
+"""Ids, moves between states, settings, leases, channels and values: small parts, each alone."""
+
+from __future__ import annotations
+
+import math
+import threading
+import uuid
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudo_kernel import channel, lease, lifecycle, settings
+from cloudo_kernel.errors import (
+    FlowNotFound,
+    IllegalTransition,
+    InputsInvalid,
+    MalformedRequest,
+    SettingInvalid,
+    Unavailable,
+    from_code,
+)
+from cloudo_kernel.flow_api.values import to_json
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import LogLine, Status
+
+
+def test_ids_are_uuid7_and_increase() -> None:
+    ids = [new_id() for _ in range(5000)]
+    assert ids == sorted(set(ids))
+    assert {uuid.UUID(one).version for one in ids} == {7}
+    assert abs(datetime.now(UTC).timestamp() * 1000 - (uuid.UUID(ids[-1]).int >> 80)) < 5000
+
+
+def test_nothing_leaves_an_end() -> None:
+    for ended in (status for status in Status if status.is_ended):
+        assert lifecycle.LEGAL[ended] == frozenset()
+        with pytest.raises(IllegalTransition):
+            lifecycle.check("x", ended, Status.RUNNING)
+
+
+def test_every_state_can_be_reached_and_left() -> None:
+    assert set(lifecycle.LEGAL) == set(Status)
+    for status in Status:
+        assert lifecycle.origins(status)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(settings.MAX_RUNNING, 0), (settings.MAX_RUNNING, True), (settings.RETENTION, "7")]
+)
+def test_a_documented_setting_takes_only_what_fits(name: str, value: object) -> None:
+    with pytest.raises(SettingInvalid, match=name):
+        settings.check(name, value)
+
+
+def test_defaults_of_settings_fit_themselves() -> None:
+    for name, documented in settings.DOCUMENTED.items():
+        assert documented.accepts(documented.default), name
+
+
+def test_a_living_workers_lease_is_not_dead_and_an_ended_ones_is(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    mine = lease.Lease(tmp_path, "w1")
+    assert not lease.is_dead(tmp_path, "w1")
+    mine.close()
+    hold = f"import pathlib, sys; from cloudo_kernel import lease; l = lease.Lease(pathlib.Path({str(tmp_path)!r}), 'w2'); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        assert not lease.is_dead(tmp_path, "w2")
+        other.kill()
+        other.wait()
+    assert lease.is_dead(tmp_path, "w2")
+    assert not lease.is_dead(tmp_path, "of-another-machine")
+
+
+def test_errors_come_over_a_channel_as_themselves() -> None:
+    ours, descriptor = channel.pair()
+
+    def verbs(verb: str, arguments: dict[str, object]) -> object:
+        if verb == "flow":
+            raise FlowNotFound("nope", similar=["note"])
+        return arguments
+
+    server = threading.Thread(target=channel.answer, args=(ours, verbs), kwargs={"idle": lambda: None})
+    server.start()
+    mine = channel.Channel(descriptor)
+    assert mine.call("echo", text="é\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")) == {"text": "é😀"}
+    with pytest.raises(FlowNotFound, match="Did you mean 'note'") as caught:
+        mine.call("flow")
+    assert caught.value.field == "flow_name"
+    ours.close()
+    server.join(timeout=5)
+    assert not server.is_alive()
+    with pytest.raises(Unavailable):
+        mine.call("echo")
+
+
+def test_calls_fail_clearly_when_the_worker_is_gone() -> None:
+    ours, descriptor = channel.pair()
+    mine = channel.Channel(descriptor)
+    ours.close()
+    with pytest.raises(Unavailable, match="worker"):
+        mine.call("anything")
+
+
+def test_an_unknown_error_code_is_still_an_error() -> None:
+    assert str(from_code("from_the_future", "what")) == "what"
+    assert isinstance(from_code("inputs_invalid", "x", "region"), InputsInvalid)
+
+
+def test_times_are_written_in_utc_with_z() -> None:
+    line = LogLine.model_validate({"time": "2026-11-23T10:00:00+01:00", "text": "x"})
+    assert line.model_dump(mode="json")["time"] == "2026-11-23T09:00:00.000000Z"
+
+
+def test_values_of_numpy_and_pandas_become_json() -> None:
+    frame = pd.DataFrame({"a": [1, 2]})
+    given = {
+        "n": np.int64(3),
+        "f": np.float32(0.5),
+        "nan": float("nan"),
+        "list": (1, {2}),
+        "array": np.array([[1, 2]]),
+        "series": frame["a"],
+        "day": date(2026, 1, 2),
+        "stamp": pd.Timestamp("2026-01-02T03:04:05Z"),
+        "path": Path("a/b"),
+        "one": np.array([7]),
+        5: True,
+    }
+    assert to_json(given, name="x") == {
+        "n": 3,
+        "f": 0.5,
+        "nan": None,
+        "list": [1, [2]],
+        "array": [[1, 2]],
+        "series": [1, 2],
+        "day": "2026-01-02",
+        "stamp": "2026-01-02T03:04:05+00:00",
+        "path": "a/b",
+        "one": [7],
+        "5": True,
+    }
+
+
+def test_what_is_no_json_is_named_with_its_place_and_type() -> None:
+    with pytest.raises(MalformedRequest, match=r"report\['rows'\]\[1\] is a Lock|report\['rows'\]\[1\] is a lock"):
+        to_json({"rows": [1, threading.Lock()]}, name="report")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_json_values_stay_what_they_are(value: object) -> None:
+    def same(before: object, after: object) -> bool:
+        if isinstance(before, float) and not math.isfinite(before):
+            return after is None
+        if isinstance(before, list):
+            return isinstance(after, list) and all(map(same, before, after))
+        if isinstance(before, dict):
+            return isinstance(after, dict) and all(same(before[key], after[key]) for key in before)
+        return before == after
+
+    assert same(value, to_json(value, name="x"))

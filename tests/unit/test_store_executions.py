@@ -1,0 +1,201 @@
+"""Executions as records: lists, cursors, idempotency; over a real SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import ExecutionFilter, ExecutionType, LogLine, Status, Trigger
+from cloudo_kernel.store import IdempotencyKey, NewExecution, Outcome, Store
+from cloudo_kernel.store.database import NEWEST_MIGRATION
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def new() -> Callable[..., NewExecution]:
+    def new(**more: object) -> NewExecution:
+        values: dict[str, object] = {
+            "id": new_id(),
+            "name": "report",
+            "type": ExecutionType.FLOW,
+            "flow_name": "report",
+            "input_value": {},
+            "trigger": Trigger.API,
+            "user_name": "ada",
+            "source_text": "{}",
+            "source_sha256": "44136fa3",
+            "kernel": "cloudo",
+            "folder": "/",
+            **more,
+        }
+        return NewExecution(**values)  # type: ignore[arg-type]  # a dict of mixed values
+
+    return new
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(store: Store, new: Callable[..., NewExecution]) -> None:
+    ids = [store.executions.insert(new()).id for _ in range(25)]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = store.executions.page(ExecutionFilter(), limit=10, before=cursor)
+        seen += [execution.id for execution in page.items]
+        store.executions.insert(new())  # newer ones do not disturb
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == ids[::-1]
+
+
+def test_filters_restrict_the_list(store: Store, new: Callable[..., NewExecution]) -> None:
+    plain = store.executions.insert(new(name="100% sure_thing"))
+    child = store.executions.insert(new(parent_id=plain.id, flow_name="other", name="other", user_name="eve"))
+
+    def found(**where: object) -> set[str]:
+        page = store.executions.page(ExecutionFilter(**where), limit=9, before=None)  # type: ignore[arg-type]  # mixed
+        return {execution.id for execution in page.items}
+
+    assert found() == {plain.id, child.id}
+    assert found(parent_id=plain.id) == {child.id}
+    assert found(flow_name="report") == {plain.id}
+    assert found(user_name="eve") == {child.id}
+    assert found(status=("RUNNING",)) == set()
+    assert found(status=("PENDING", "RUNNING")) == {plain.id, child.id}
+    assert found(q="100% SURE_") == {plain.id}
+    assert found(q="%r_p%") == set()
+    assert found(since=datetime.now(UTC) + timedelta(hours=1)) == set()
+
+
+def test_lists_leave_large_values_out_and_say_so(store: Store, new: Callable[..., NewExecution]) -> None:
+    execution = store.executions.insert(new(input_value={"text": "x" * 5000}))
+    [brief] = store.executions.page(ExecutionFilter(), limit=9, before=None).items
+    assert list(brief.input_value) == ["left_out"]
+    assert brief.log is None
+    assert store.executions.get(execution.id).input_value == {"text": "x" * 5000}
+
+
+def test_an_idempotency_key_gives_the_first_calls_execution(store: Store, new: Callable[..., NewExecution]) -> None:
+    key = IdempotencyKey("k1", "same")
+    first = store.executions.insert(new(), idempotency=key)
+    again = store.executions.insert(new(), idempotency=key)
+    assert again.id == first.id
+    with pytest.raises(IdempotencyConflict):
+        store.executions.insert(new(), idempotency=IdempotencyKey("k1", "other"))
+    assert store.executions.insert(new(user_name="eve"), idempotency=key).id != first.id
+
+
+def test_an_idempotency_key_is_forgotten_after_a_day(tmp_path: Path, new: Callable[..., NewExecution]) -> None:
+    moment = [datetime(2026, 1, 1, tzinfo=UTC)]
+    store = Store.open(f"sqlite:///{tmp_path / 'other.sqlite'}", clock=lambda: moment[0])
+    first = store.executions.insert(new(), idempotency=IdempotencyKey("k", "a"))
+    moment[0] += timedelta(hours=24, seconds=1)
+    assert store.executions.insert(new(), idempotency=IdempotencyKey("k", "b")).id != first.id
+    store.close()
+
+
+def test_only_ended_executions_can_be_deleted_and_take_their_log_along(
+    store: Store, new: Callable[..., NewExecution]
+) -> None:
+    execution_id = store.executions.insert(new()).id
+    with pytest.raises(ExecutionNotEnded):
+        store.executions.delete(execution_id, user_name="ada")
+    store.queue.claim("w", free=1)
+    store.log.append(execution_id, [LogLine(time=store.now, text="hello")])
+    store.queue.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
+    store.executions.delete(execution_id, user_name="ada")
+    with pytest.raises(ExecutionNotFound):
+        store.executions.get(execution_id)
+    with pytest.raises(ExecutionNotFound):
+        store.executions.source(execution_id)
+    assert store.log.page(execution_id, limit=9, after=0).items == ()
+
+
+def test_a_record_carries_the_last_thousand_lines_and_the_log_all(
+    store: Store, new: Callable[..., NewExecution]
+) -> None:
+    execution_id = store.executions.insert(new()).id
+    for start in (0, 600):
+        lines = [LogLine(time=store.now, text=str(number)) for number in range(start, start + 600)]
+        store.log.append(execution_id, lines)
+    log = store.executions.get(execution_id).log
+    assert log is not None
+    assert [log[0].text, log[-1].text, len(log)] == ["200", "1199", 1000]
+    first = store.log.page(execution_id, limit=500, after=0)
+    assert (first.items[0].text, first.next) == ("0", "500")
+    last = store.log.page(execution_id, limit=500, after=1000)
+    assert (last.items[-1].text, last.next) == ("1199", None)
+
+
+def test_the_newest_executions_of_each_flow_are_found(store: Store, new: Callable[..., NewExecution]) -> None:
+    ids = [store.executions.insert(new()).id for _ in range(7)]
+    other = store.executions.insert(new(flow_name="other")).id
+    newest = store.executions.newest_of_flows(["report", "other", "none"])
+    assert [brief.id for brief in newest["report"]] == ids[:1:-1]
+    assert [brief.id for brief in newest["other"]] == [other]
+    assert "none" not in newest
+
+
+def test_the_tail_notices_what_another_process_commits(
+    store: Store, tmp_path: Path, new: Callable[..., NewExecution]
+) -> None:
+    import threading
+
+    woken = threading.Event()
+    store.tail.add_listener(woken.set)
+    assert woken.wait(5)  # the first look
+    woken.clear()
+    other = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    other.executions.insert(new())
+    assert woken.wait(5)
+    other.close()
+
+
+def test_every_commit_is_written_through_to_the_disk(tmp_path: Path, store: Store) -> None:
+    with store._database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+
+
+def test_the_migrations_make_exactly_the_tables(tmp_path: Path, store: Store) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from cloudo_kernel.tables import metadata
+
+    with store._database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+    assert version == NEWEST_MIGRATION
+
+
+def test_a_store_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.sqlite"
+    broken.write_text("this is no database " * 100)
+    with pytest.raises(Unavailable, match="not a database"):
+        Store.open(f"sqlite:///{broken}")
+    with pytest.raises(Unavailable, match="does its folder exist"):
+        Store.open(f"sqlite:///{tmp_path / 'nowhere' / 'store.sqlite'}")
+
+
+def test_a_locked_store_is_reported_with_the_cure(tmp_path: Path, store: Store) -> None:
+    blocker = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with store._database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=50")  # of this pooled connection: the test need not take 30 s
+    with pytest.raises(Unavailable, match="locked"):
+        store.settings.save("x", 1, user_name="ada")
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    store.settings.save("x", 1, user_name="ada")
