@@ -38,6 +38,8 @@ class CloudoEngine(Engine):
 
     def execute_notebook(self, notebook: NotebookNode, kernel_name: str, **_options: Any) -> NotebookNode:
         """Execute every cell; called by `papermill.execute_notebook` with the parameters injected."""
+        # papermill puts the whole notebook there when it is not given a path.
+        notebook.metadata.papermill["input_path"] = None
         progress = self._progress = _Progress(notebook, self._run)
         progress.notebook_start()
         # Every kernel of a run is to die with its runner, whatever its kernelspec says.
@@ -141,9 +143,9 @@ class _Client(PapermillNotebookClient):
             manager.ip = f"{self.nb_man.run.sockets}/kernel"
         return manager
 
-    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+    def start_new_kernel(self, **kwargs: Any) -> None:
         """Start the kernel and tell the run whom to interrupt."""
-        await super().async_start_new_kernel(**kwargs)
+        super().start_new_kernel(**kwargs)
         self.nb_man.run.kernel_started(self.km.provisioner.pgid)
 
     def papermill_execute_cells(self) -> None:
@@ -163,11 +165,12 @@ class _Client(PapermillNotebookClient):
                 self.nb_man.cell_complete(cell, cell_index=index)
 
     async def _async_poll_kernel_alive(self) -> None:
-        """Notice at once that the kernel died: the library looks once a second."""
+        """Notice at once that the kernel died (the library looks once a second), and save what a cell put out."""
         while True:
             process = self.km.provisioner.process
             self.exit_code = None if process is None else process.poll()
             if process is None or self.exit_code is not None:
                 self.task_poll_for_reply.cancel()
                 return
+            self.nb_man.run.save_late()
             await asyncio.sleep(_ALIVE_SECONDS)

@@ -35,8 +35,11 @@ def bind(shell: Any) -> None:
     shell.set_custom_exc((ExecutionEnded,), _say_ended)
 
 
-def _say_ended(_shell: Any, _type: type[BaseException], error: BaseException, _traceback: TracebackType) -> None:
-    """Show one line instead of a traceback: the flow has said that it is done."""
+def _say_ended(
+    _shell: Any, _type: type[BaseException], error: BaseException, _traceback: TracebackType, tb_offset: int | None
+) -> None:
+    """Show one line instead of a traceback: the flow has said that it is done. IPython calls it so."""
+    del tb_offset
     print(error)  # noqa: T201 -- it is the output of the cell
 
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudo_kernel import lifeline
+from cloudo_kernel import files, lifeline
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE, Channel
 from cloudo_kernel.models import ErrorDetail, Status
 
@@ -54,12 +54,15 @@ class Run:
         #: Process group of the kernel, once it runs.
         self._kernel_group: int | None = None
         self._saved_at = 0.0
+        self._unsaved: NotebookNode | None = None
         #: Folder of the kernel's sockets; its path is short, as a socket's must be (107 bytes).
         self.sockets = ""
 
     def execute(self) -> None:
         """Run the notebook and tell the worker how it ended."""
         signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
+        # jsonschema imports it for a check of addresses that notebooks do not have; it takes 1 s of the 2.
+        sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
         import nbformat
         from nbclient.exceptions import DeadKernelError
         from papermill import PapermillExecutionError, execute_notebook
@@ -115,10 +118,19 @@ class Run:
 
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
         """Save the executed notebook as a whole file; without `now`, at most once a second."""
-        if not now and time.monotonic() - self._saved_at < _SAVE_SECONDS:
-            return
-        replace_file(self._path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        self._unsaved = notebook
+        if now or time.monotonic() - self._saved_at >= _SAVE_SECONDS:
+            self._write(notebook)
+
+    def save_late(self) -> None:
+        """Save what was held back because it came so soon; called now and then."""
+        if self._unsaved is not None and time.monotonic() - self._saved_at >= _SAVE_SECONDS:
+            self._write(self._unsaved)
+
+    def _write(self, notebook: NotebookNode) -> None:
+        files.write_over(self._path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
         self._saved_at = time.monotonic()
+        self._unsaved = None
 
     def _found(self, status: Status, message: str | None = None, error: ErrorDetail | None = None) -> None:
         detail = None if error is None else error.model_dump(mode="json")
@@ -149,20 +161,6 @@ class Run:
         if self._kernel_group == group:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Put a whole new file in the place of `path`: a crash or a full disk leaves the old one as it was."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _detail(name: str, value: str, cell: int | None, traceback: list[str]) -> ErrorDetail:

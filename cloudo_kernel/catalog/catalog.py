@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from cloudo_kernel import errors
-from cloudo_kernel.catalog import files, notebook
+from cloudo_kernel import errors, files
+from cloudo_kernel.catalog import notebook
 from cloudo_kernel.catalog.names import check_name, contained, is_below, name_fault
 from cloudo_kernel.catalog.parameters import input_schema
 from cloudo_kernel.catalog.values import NotJson, json_value

@@ -52,6 +52,7 @@ class RunHost:
         self._output: dict[str, Any] = {}
         self._lines: list[LogLine] = []
         self._progress = Progress()
+        self._is_progress_new = False
         self._progress_written = 0.0
         #: What the flow itself said that its end is: `this.success(...)`.
         self._declared: Outcome | None = None
@@ -95,12 +96,16 @@ class RunHost:
 
     def _note_progress(self, **progress: Any) -> None:
         self._progress = Progress(**progress)
+        self._is_progress_new = True
         if time.monotonic() - self._progress_written >= _PROGRESS_SECONDS:
-            self._write_progress()
+            self.flush_progress()
 
-    def _write_progress(self) -> None:
-        self._progress_written = time.monotonic()
-        self._store.queue.progress(self.claim.id, self.claim.attempt, self._progress)
+    def flush_progress(self) -> None:
+        """Write the progress that was held back because it came so soon."""
+        if self._is_progress_new:
+            self._is_progress_new = False
+            self._progress_written = time.monotonic()
+            self._store.queue.progress(self.claim.id, self.claim.attempt, self._progress)
 
     def _note_found(self, *, status: str, message: str | None = None, error: dict[str, Any] | None = None) -> None:
         detail = None if error is None else ErrorDetail.model_validate(error)

@@ -127,7 +127,7 @@ class _Run:
         limit = self.host.claim.timeout_seconds
         if limit is not None:
             self._later(limit, lambda: self.stop(timed_out(timedelta(seconds=limit))))
-        channel.answer(runner_end, self.host.runner_verb, idle=lambda: None)
+        channel.answer(runner_end, self.host.runner_verb, idle=self.host.flush_progress)
         exit_code = process.wait()
         for timer in self._timers:
             timer.cancel()

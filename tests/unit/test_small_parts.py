@@ -69,7 +69,10 @@ def test_a_living_workers_lease_is_not_dead_and_an_ended_ones_is(tmp_path: Path)
     mine = lease.Lease(tmp_path, "w1")
     assert not lease.is_dead(tmp_path, "w1")
     mine.close()
-    hold = f"import pathlib, sys; from cloudo_kernel import lease; l = lease.Lease(pathlib.Path({str(tmp_path)!r}), 'w2'); print('held', flush=True); sys.stdin.read()"
+    hold = (
+        "import pathlib, sys; from cloudo_kernel import lease; "
+        f"held = lease.Lease(pathlib.Path({str(tmp_path)!r}), 'w2'); print('held', flush=True); sys.stdin.read()"
+    )
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"

@@ -24,10 +24,11 @@ def write_new(path: Path, text: str) -> None:
 
 
 def write_over(path: Path, text: str) -> None:
-    """Give an existing file another text; it keeps its permissions."""
+    """Make a file, or give an existing one another text; it keeps its permissions then."""
     temporary = _temporary(path.parent, text)
     try:
-        temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        if path.exists():
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
