@@ -461,45 +461,74 @@ def test_a_worker_runs_the_queue_until_ctrl_c(shell: Shell) -> None:
     until(lambda: not living(shell))
 
 
-def up(shell: Shell, *words: str, **more: Any) -> tuple[subprocess.Popen[str], str]:
-    """Start `cloudo up` and return the process and the dashboard's URL, once it is told."""
-    process = shell.start("up", *words, "--no-browser", "--allow-root", **more)
-    until(
-        lambda: process.poll() is not None or "Ctrl-C stops it" in shell.out,
-        seconds=90,
-        what=lambda: f"{shell.out}\n{shell.err}",
-    )
-    assert process.poll() is None, f"{shell.out}\n{shell.err}"
-    return process, re.findall(r"Dashboard +(\S+)", shell.out)[0]
+class Up:
+    """A running `cloudo up`."""
+
+    def __init__(self, shell: Shell, *words: str, **more: Any) -> None:
+        """Start it and wait until it is ready."""
+        self._shown = shell.home / "up"
+        with self._shown.open("w") as shown:
+            command = ("up", *words, "--no-browser", "--allow-root")
+            self.process = shell.start(*command, **{"stdout": shown, "stderr": subprocess.STDOUT, **more})
+        until(
+            lambda: self.process.poll() is not None or "Ctrl-C stops it" in self.shown,
+            seconds=90,
+            what=lambda: self.shown,
+        )
+        assert self.process.poll() is None, self.shown
+        self.dashboard, self.lab = re.findall(r"https?://\S+", self.shown)
+        (redirect,) = (shell.home / "runtime").glob("jpserver-*-open.html")
+        self.opens = re.findall(r"https?://[^\s?\"]+", redirect.read_text())[0]
+
+    @property
+    def shown(self) -> str:
+        return self._shown.read_text()
+
+    def end(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        return end_of(self.process)
 
 
 def test_up_serves_the_workspace_until_it_is_stopped(shell: Shell, tmp_path: Path) -> None:
     write_flow(shell.workspace, "endless", ENDLESS)
     write_flow(shell.workspace, "quick", "this.success('on the server')")
     port = free_port()
-    process, url = up(shell, "--port", str(port), str(shell.workspace), cwd=tmp_path)
+    server = Up(shell, "--port", str(port), str(shell.workspace), cwd=tmp_path)
     try:
-        assert shell.err == ""
-        address, token = url.split("?token=")
-        assert address == f"http://localhost:{port}/cloudo/"
+        address, token = server.dashboard.split("?token=")
+        assert address == server.opens == f"http://localhost:{port}/cloudo/"
         with urllib.request.urlopen(f"{address}api/1/health", timeout=10) as reply:
             assert json.load(reply)["workers"] == 1
         assert [flow["name"] for flow in shell.json("flows")] == ["endless", "quick"]
         record = shell.json("run", "quick", "--url", f"http://localhost:{port}", "--token", token)
         assert (record["message"], record["trigger"]) == ("on the server", "cli")
-        again = shell.run("up", "--no-browser")
-        assert (again.returncode, again.stderr) == (0, "")
-        assert url in again.stdout
+        assert opened_by(shell, "up", told=server.dashboard) == server.dashboard
         assert shell.run("run", "endless", "--detach", seconds=20).returncode == 0
         shell.until_status(Status.RUNNING)
     finally:
-        process.send_signal(signal.SIGTERM)
-        code = end_of(process)
+        code = server.end(signal.SIGTERM)
     assert code == 0
+    assert [line for line in server.shown.splitlines() if re.match(r"\[[A-Z] |.*Warning", line)] == []
     ended = shell.until_status(Status.ENDED_CANCELLED)
     assert (ended.flow_name, ended.message) == ("endless", "server stopped")
     assert not list((tmp_path / "runtime").glob("jpserver-*"))
     until(lambda: not living(shell))
+
+
+def opened_by(shell: Shell, *words: str, told: str) -> str:
+    """Return the address that a command opens in the browser, whose arguments must not give the token away."""
+    browser = shell.home / "browser"
+    browser.write_text(f"#!/bin/sh\necho \"$@\" > '{shell.home}/opened'\n")
+    browser.chmod(0o755)
+    shell.environment |= {"BROWSER": str(browser)}
+    done = shell.run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told in done.stdout
+    file = (shell.home / "opened").read_text().strip()
+    assert "token" not in file
+    page = Path(urllib.request.url2pathname(file.removeprefix("file://")))
+    assert page.stat().st_mode & 0o077 == 0
+    return re.findall(r"url=([^\"]+)", page.read_text())[0]
 
 
 def test_ctrl_c_stops_up_without_asking_and_a_taken_port_is_no_obstacle(shell: Shell) -> None:
@@ -508,19 +537,19 @@ def test_ctrl_c_stops_up_without_asking_and_a_taken_port_is_no_obstacle(shell: S
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        process, url = up(shell, f"--port={port}", "--lab", stdin=theirs)
+        server = Up(shell, f"--port={port}", "--lab", stdin=theirs)
         try:
-            assert f":{port}/" not in url
-            with urllib.request.urlopen(re.findall(r"JupyterLab +(\S+)", shell.out)[0], timeout=10) as reply:
+            assert f":{port}/" not in server.lab
+            assert server.opens == server.lab.partition("?")[0]
+            with urllib.request.urlopen(server.lab, timeout=10) as reply:
                 assert b"jupyter-config-data" in reply.read()
         finally:
-            process.send_signal(signal.SIGINT)
-            code = end_of(process)
+            code = server.end(signal.SIGINT)
     os.close(theirs)
     os.close(ours)
-    assert (code, shell.err) == (0, "")
-    assert "Shut down" not in shell.out
-    assert "Stopping" in shell.out
+    assert code == 0
+    assert "Stopping" in server.shown
+    assert "Shut down" not in server.shown
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is warned")
