@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Trigger
 
@@ -95,6 +97,29 @@ def start_server(
     server = RunningServer(f"http://127.0.0.1:{port}/", token, workspace, process, log, folders["RUNTIME"])
     until(lambda: _answers(server), seconds=60, what=lambda: f"The server does not answer:\n{log.read_text()}")
     return server
+
+
+class Servers:
+    """Starts servers, each with a new home and, unless one is named, a new workspace; stops all of them at the end."""
+
+    def __init__(self, folders: pytest.TempPathFactory, **defaults: Any) -> None:
+        self._folders = folders
+        self._defaults = defaults
+        self._started: list[RunningServer] = []
+
+    def start(self, workspace: Path | None = None, *options: str, **given: Any) -> RunningServer:
+        """Start one; what is given goes to `start_server`."""
+        folder = workspace or self._folders.mktemp("workspace")
+        server = start_server(folder, self._folders.mktemp("home"), *options, **{**self._defaults, **given})
+        self._started.append(server)
+        return server
+
+    def __enter__(self) -> Servers:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for server in self._started:
+            server.stop()
 
 
 def free_port() -> int:

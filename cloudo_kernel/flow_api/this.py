@@ -25,26 +25,23 @@ class This(Execution):
     def __init__(self, api: RunApi) -> None:
         super().__init__(api, api.this())
 
-    def save(self, **fields: Any) -> This:
+    def save(self, **fields: Any) -> None:
         """Save `name`, `message` or the whole `output_value`."""
         if "output_value" in fields:
             fields["output_value"] = to_json(fields["output_value"], name="output_value")
         self._api.save(**fields)
         self._record = self._record.model_copy(update=fields)
-        return self
 
-    def set_output(self, key: str, value: Any, append: bool = False) -> This:
+    def set_output(self, key: str, value: Any, append: bool = False) -> None:
         """Save one output; with `append` it is added to the list (or text) that is there."""
         self._api.set_output(key, to_json(value, name=key), append=append)
-        return self
 
-    def log(self, *values: Any, level: str = "info", **named: Any) -> This:
+    def log(self, *values: Any, level: str = "info", **named: Any) -> None:
         """Add one line to the log."""
         if level not in _LEVELS:
             raise MalformedRequest(f"level is one of {', '.join(_LEVELS)}.", field="level")
         parts = [str(value) for value in values] + [f"{name}={value!r}" for name, value in named.items()]
         self._api.log(" ".join(parts), level=level)
-        return self
 
     def flow(
         self,
