@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from cloudo_kernel.api import Api
-from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.errors import MalformedRequest, WorkspaceNotFound
-from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import Execution, StartExecution, Trigger
-from cloudo_kernel.service import Service, default_user_name
-from cloudo_kernel.store import Store
+from cloudo_kernel.models import Trigger
 from cloudo_kernel.workspace import Workspace
 
 
@@ -37,61 +29,20 @@ def connect(
     it finish what was started.
     """
     if where is not None and urlsplit(str(where)).scheme in {"http", "https"}:
-        return _client(str(where), token or _token_at_hand(), trigger)
+        return _client(str(where), token, trigger)
     if where is None:
         if url := os.environ.get("CLOUDO_URL"):
-            return _client(url, token or _token_at_hand(), trigger)
+            return _client(url, token, trigger)
         if server := _parent_server():
-            return _client(server["url"], server["token"], trigger)
+            return _client(server["url"], token or server["token"], trigger)
     workspace = _workspace(where)
-    if server := _server_of(workspace):
-        return _client(server["url"], server["token"], trigger)
+    if server := server_of(workspace):
+        return _client(server["url"], token or server["token"], trigger)
     if token is not None:
         raise MalformedRequest("A token is for a server; there is none here.", field="token")
+    from cloudo_kernel.local_service import LocalService  # here: SQLAlchemy takes 0.3 s to import
+
     return LocalService(workspace, trigger=trigger, keep_running=keep_running)
-
-
-class LocalService(Service):
-    """A `Service` of this process, whose executions a worker process of its own runs."""
-
-    def __init__(self, workspace: Workspace, *, trigger: Trigger, keep_running: bool = False) -> None:
-        workspace.create()
-        store = Store.open(workspace.database_url)
-        catalog = Catalog(workspace, library=library_folders())
-        self._worker_id = new_id()
-        super().__init__(store, catalog, user_name=default_user_name(), trigger=trigger, reserved_for=self._worker_id)
-        self._keep_running = keep_running
-        self._worker: subprocess.Popen[bytes] | None = None
-        self._starting = threading.Lock()
-        atexit.register(self.close)
-
-    def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
-        """See `Api.start_execution`."""
-        execution = super().start_execution(request, idempotency_key=idempotency_key)
-        self._ensure_worker()
-        return execution
-
-    def close(self) -> None:
-        """Let the worker end, and close the store."""
-        atexit.unregister(self.close)
-        with self._starting:
-            worker, self._worker = self._worker, None
-        if worker is not None and worker.stdin is not None:
-            worker.stdin.close()  # its sign that nobody will start anything more
-            if not self._keep_running:
-                worker.wait()
-        self._store.close()
-
-    def _ensure_worker(self) -> None:
-        with self._starting:
-            if self._worker is not None and self._worker.poll() is None:
-                return
-            command = [sys.executable, "-m", "cloudo_kernel.worker", "--private", self._worker_id]
-            if self._keep_running:
-                command.append("--finish")
-            self._worker = subprocess.Popen(
-                [*command, str(self._catalog.workspace.root)], stdin=subprocess.PIPE, start_new_session=True
-            )
 
 
 def running_servers() -> list[dict[str, Any]]:
@@ -103,16 +54,29 @@ def running_servers() -> list[dict[str, Any]]:
         try:
             server = json.loads(path.read_text())
             os.kill(server["pid"], 0)
+            server["root_dir"], server["url"], server["token"]
         except (OSError, ValueError, KeyError):
             continue
         found.append(server)
     return found
 
 
+def server_of(workspace: Workspace) -> dict[str, Any] | None:
+    """Return what a running server with Cloudo and with this workspace as its root says of itself."""
+    for server in running_servers():
+        if Path(server["root_dir"]).resolve() == workspace.root and _has_cloudo(server):
+            return server
+    return None
+
+
 def _client(url: str, token: str | None, trigger: Trigger) -> Api:
+    """Return a client; `url` may be the dashboard's address as it stands in the browser, token and all."""
     from cloudo_kernel.client import Client  # here: httpx takes 0.2 s to import
 
-    return Client(url, token=token, trigger=trigger)
+    parts = urlsplit(url)
+    [*_, written] = parse_qs(parts.query).get("token", [None])
+    base = parts._replace(path=parts.path.partition("/cloudo")[0], query="", fragment="").geturl()
+    return Client(base, token=token or written or _token_at_hand(), trigger=trigger)
 
 
 def _token_at_hand() -> str | None:
@@ -127,13 +91,6 @@ def _parent_server() -> dict[str, Any] | None:
     parent = os.environ.get("JPY_PARENT_PID")
     servers = [server for server in running_servers() if str(server["pid"]) == parent]
     return servers[0] if servers and _has_cloudo(servers[0]) else None
-
-
-def _server_of(workspace: Workspace) -> dict[str, Any] | None:
-    for server in running_servers():
-        if Path(server.get("root_dir", "")).resolve() == workspace.root and _has_cloudo(server):
-            return server
-    return None
 
 
 def _has_cloudo(server: dict[str, Any]) -> bool:

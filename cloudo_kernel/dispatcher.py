@@ -65,6 +65,8 @@ class Dispatcher:
     def start(self) -> None:
         """Register, and begin to claim."""
         self._lease = lease.Lease(self._state, self._worker_id)
+        # A private worker may follow another one of its id that died.
+        self._store.queue.release(self._worker_id, lost=True, heir=self._worker_id)
         self._store.workers.register(self._worker_id, private=self._private)
         self._look_after_others()
         self._remove_listener = self._store.tail.add_listener(self._wake.set)

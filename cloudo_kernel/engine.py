@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_client import KernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
@@ -20,12 +20,36 @@ from cloudo_kernel.provisioning import NAME as PROVISIONER
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from cloudo_kernel.runner import Run
+    from cloudo_kernel.channel import Channel
 
 _START_TIMEOUT_SECONDS = 60
 #: After a cell's reply its last outputs may take long to come, when they are large.
 _OUTPUT_TIMEOUT_SECONDS = 600
 _ALIVE_SECONDS = 0.1
+
+
+class Run(Protocol):
+    """What the engine needs of the run that it is for; the runner has it."""
+
+    channel: Channel
+    kernel_name: str
+    #: Folder for the kernel's sockets.
+    sockets: str
+
+    def kernel_arguments(self) -> dict[str, Any]:
+        """Return what the kernel is started with."""
+
+    def kernel_started(self, process_group: int) -> None:
+        """Note whom to interrupt."""
+
+    def kernel_ended(self) -> None:
+        """Note that there is nobody to interrupt any more."""
+
+    def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
+        """Save the executed notebook, without `now` at most once a second."""
+
+    def save_late(self) -> None:
+        """Save what was held back; called now and then."""
 
 
 class CloudoEngine(Engine):

@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -60,8 +61,8 @@ class Worker:
         return self._dispatcher.is_idle
 
 
-def run(workspace: Workspace, *, slots: int | None = None) -> None:
-    """Run a worker until SIGINT or SIGTERM."""
+def run(workspace: Workspace, *, slots: int | None = None, on_ready: Callable[[], None]) -> None:
+    """Run a worker until SIGINT or SIGTERM; `on_ready` is called when it has begun."""
     store, worker = _open(workspace, slots=slots)
     stop = threading.Event()
 
@@ -71,6 +72,7 @@ def run(workspace: Workspace, *, slots: int | None = None) -> None:
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
     worker.start()
+    on_ready()
     stop.wait()
     worker.stop()
     store.close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
 from cloudo_kernel.api import Api
+from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models import Execution
 
 _LONG_POLL = timedelta(seconds=20)
+#: How long a server may be away: a restart takes a few seconds.
+_ABSENCE_SECONDS = 60.0
 
 
 def follow(api: Api, execution_id: str) -> Iterator[Execution]:
@@ -20,5 +24,17 @@ def follow(api: Api, execution_id: str) -> Iterator[Execution]:
         yield record
         if record.is_ended:
             return
-        page = api.events(after=after, timeout=_LONG_POLL, subject_id=execution_id, limit=500)
-        after = int(page.next or after)
+        after = _after_next(api, execution_id, after)
+
+
+def _after_next(api: Api, execution_id: str, after: int) -> int:
+    """Wait for the next events and return the id of the last of them; a server's restart does not end the wait."""
+    give_up = time.monotonic() + _ABSENCE_SECONDS
+    while True:
+        try:
+            page = api.events(after=after, timeout=_LONG_POLL, subject_id=execution_id, limit=500)
+            return int(page.next or after)
+        except Unavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.5)

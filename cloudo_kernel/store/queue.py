@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select, update
 
 from cloudo_kernel import lifecycle, settings
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition, StaleAttempt
@@ -250,11 +250,11 @@ class Queue:
         with self._database.read() as connection:
             return dict(connection.execute(query).tuples().all())
 
-    def release(self, worker_id: str, *, lost: bool) -> tuple[str, ...]:
+    def release(self, worker_id: str, *, lost: bool, heir: str | None = None) -> tuple[str, ...]:
         """Take a worker's registration and leases away, and return the executions that this touched.
 
         A run that had not really begun is `PENDING` again; one that had ends: `WorkerLost`, or cancelled where
-        somebody had asked for that. What was reserved for the worker becomes anybody's.
+        somebody had asked for that. What was reserved for the worker is then for its heir, or else for anybody.
         """
         now, c = self._database.clock(), executions.c
         with self._database.write() as connection:
@@ -264,44 +264,34 @@ class Queue:
             connection.execute(
                 update(executions)
                 .where(c.reserved_for == worker_id, c.status == Status.PENDING)
-                .values(reserved_for=None)
+                .values(reserved_for=heir)
             )
             held = connection.execute(
-                select(c.id, c.attempt, c.started_at, c.stop_reason).where(
+                select(c.id, c.attempt, c.started_at, c.stop_reason, c.reserved_for).where(
                     c.worker_id == worker_id, c.status.in_(_LEASED)
                 )
             ).all()
             for row in held:
-                self._release_one(connection, row.id, row.attempt, row.started_at, row.stop_reason, now)
+                self._release_one(connection, row, heir, now)
         return tuple(row.id for row in held)
 
     def _release_one(
-        self,
-        connection: Connection,
-        execution_id: str,
-        attempt: int,
-        started_at: datetime | None,
-        stop_reason: str | None,
-        now: datetime,
+        self, connection: Connection, held: Row[*tuple[Any, ...]], heir: str | None, now: datetime
     ) -> None:
-        is_current = executions.c.attempt == attempt
-        if stop_reason is not None:
-            outcome = Outcome(status=Status.ENDED_CANCELLED, message=stop_reason)
-            self._end(connection, is_current, execution_id, attempt, outcome)
-        elif started_at is None:
-            values: dict[str, Any] = {"status": Status.PENDING, "worker_id": None, "reserved_for": None}
-            self._change(connection, execution_id, attempt, values, (Status.RUNNING,))
-            _tell(
-                connection,
-                execution_id,
-                Status.PENDING,
-                now,
-                reason="its worker was lost before it had begun",
-            )
+        is_current = executions.c.attempt == held.attempt
+        if held.stop_reason is not None:
+            outcome = Outcome(status=Status.ENDED_CANCELLED, message=held.stop_reason)
+            self._end(connection, is_current, held.id, held.attempt, outcome)
+        elif held.started_at is None:
+            values: dict[str, Any] = {"status": Status.PENDING, "worker_id": None}
+            if held.reserved_for is not None:
+                values["reserved_for"] = heir
+            self._change(connection, held.id, held.attempt, values, (Status.RUNNING,))
+            _tell(connection, held.id, Status.PENDING, now, reason="its worker was lost before it had begun")
         else:
             error = ErrorDetail(name="WorkerLost", value="The worker that ran it died, or lost its lease.")
             outcome = Outcome(status=Status.ENDED_ERROR, message="worker lost", error=error)
-            self._end(connection, is_current, execution_id, attempt, outcome)
+            self._end(connection, is_current, held.id, held.attempt, outcome)
 
     def _change(
         self,

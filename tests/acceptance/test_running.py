@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -231,7 +232,7 @@ def test_slots_are_kept_and_pending_ones_follow_in_order(workspace: Path, system
             assert execution.wait(60).status is Status.ENDED_SUCCESS
         assert marks.read_text() == "0 1 2 "
         spans = [(one.record.started_at, one.record.ended_at) for one in started]
-        assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
         assert later.load("status") is Status.PENDING
         assert later.cancel().get("notebook") is None
     finally:

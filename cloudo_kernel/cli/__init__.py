@@ -1,0 +1,79 @@
+"""The command `cloudo`: one module per noun, each over `Api`. Here they come together, and errors become exit codes.
+
+Whatever takes long to import is imported inside the command that needs it: `cloudo --help` needs none of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+import click
+
+from cloudo_kernel.cli.execution import cancel, executions, log, show
+from cloudo_kernel.cli.flow import flows
+from cloudo_kernel.cli.run import INTERRUPTED, run
+from cloudo_kernel.cli.target import target_options
+from cloudo_kernel.cli.up import up
+from cloudo_kernel.cli.worker import worker
+from cloudo_kernel.errors import CloudoError
+
+
+class _InOrder(click.Group):
+    """Lists the commands in the order in which one comes to need them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cloudo", message="cloudo %(version)s")
+@target_options
+def cloudo() -> None:
+    """Every notebook a flow, every run a durable, visible execution.
+
+    \b
+    cloudo up                                    the dashboard, in the browser
+    cloudo flows                                 what can be run
+    cloudo run examples/greeting -p name=Ada     run it, and see what came of it
+    cloudo executions                            what was run
+
+    The commands talk to the server that `cloudo up` runs for this workspace. Without one they read the workspace
+    themselves, and run what they start. The workspace is --workspace or CLOUDO_WORKSPACE, else the nearest folder
+    from here upwards that holds `.cloudo/`. Add --json to have a command print JSON, and nothing else.
+    """
+
+
+for command in (up, flows, run, executions, show, log, cancel, worker):
+    cloudo.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; the entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign is no reason to fail
+    try:
+        code = cloudo.main(
+            arguments,
+            prog_name="cloudo",
+            standalone_mode=False,
+            color=False if os.environ.get("NO_COLOR") else None,  # https://no-color.org
+        )
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except CloudoError as error:
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has enough: `cloudo flows | head`. Python would complain again when it flushes at its end; click
+        # does the same about what it writes itself.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0

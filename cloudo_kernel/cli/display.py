@@ -1,0 +1,120 @@
+"""How single things look in a terminal: ids, times, states, values, tables. What is coloured, click makes plain again
+where nobody looks at colours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from cloudo_kernel.models import Execution, LogLine, Status
+
+_COLOURS = {"success": "green", "error": "red", "cancelled": "yellow", "running": "cyan"}
+_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+#: Colours that a flow wrote, and whatever else would steer the terminal of whoever looks at it.
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def short_id(execution_id: str) -> str:
+    """Return the end of an id. UUIDv7 begins with the time: ids made in the same minute share their first digits."""
+    return execution_id[-8:]
+
+
+def clean(text: str) -> str:
+    """Return text of a flow without what a terminal would obey."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _ESCAPES.sub("", text.replace("\r\n", "\n")))
+
+
+def status(word: Status) -> str:
+    """Return the state in everyday words."""
+    text = word.removeprefix("ENDED_").lower()
+    return click.style(text, fg=_COLOURS.get(text))
+
+
+def ago(moment: datetime) -> str:
+    """Return how long ago it was, or in how long it will be, in the largest unit that fits."""
+    seconds = (datetime.now(UTC) - moment) / timedelta(seconds=1)
+    if abs(seconds) < 1:
+        return "now"
+    unit, size = next((unit, size) for unit, size in _UNITS if abs(seconds) >= size)
+    count = int(abs(seconds) / size)
+    text = f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def local_time(moment: datetime) -> str:
+    """Return the time of the clock on this machine's wall."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def duration(record: Execution) -> str:
+    """Return how long it ran, or runs already; empty before its start."""
+    if record.started_at is None:
+        return ""
+    seconds = ((record.ended_at or datetime.now(UTC)) - record.started_at) / timedelta(seconds=1)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def value(given: Any, *, limit: int = 200) -> str:
+    """Return a value on one line, text as it is and the rest as JSON."""
+    text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+    return shortened(clean(text.replace("\n", " ")), limit)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return text of at most `limit` characters."""
+    return text if len(text) <= limit else f"{text[: max(0, limit - 1)]}…"
+
+
+def log_line(line: LogLine) -> str:
+    """Return a line of a log with its time and its level."""
+    colour = {"error": "red", "warning": "yellow"}.get(line.level)
+    return f"{local_time(line.time)}  {click.style(f'{line.level:<7}', fg=colour)}  {clean(line.text)}"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return aligned columns; a terminal's width cuts the last one, a pipe gets all of it."""
+    lines = [[click.style(head, bold=True) for head in heads], *rows]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)][:-1]
+    room = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) if sys.stdout.isatty() else sys.maxsize
+    made = []
+    for *cells, last in lines:
+        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True))
+        made.append(
+            "  ".join([*padded, last if _width(last) <= room else shortened(click.unstyle(last), max(20, room))])
+        )
+    return "\n".join(line.rstrip() for line in made)
+
+
+def print_json(record: BaseModel | Sequence[BaseModel]) -> None:
+    """Print one JSON document: UTF-8, whatever the terminal takes (RFC 8259)."""
+    parts = [record] if not isinstance(record, Sequence) else record
+    plain = [part.model_dump(mode="json") for part in parts]
+    document = plain if isinstance(record, Sequence) else plain[0]
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2).encode())
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    plain = click.unstyle(text)
+    if plain.isascii():
+        return len(plain)
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in plain
+    )

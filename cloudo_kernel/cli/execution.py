@@ -1,0 +1,210 @@
+"""`cloudo executions|show|log|cancel`: what was run, and what runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudo_kernel.cli import display, report, watching
+from cloudo_kernel.cli.target import Target, json_option, target_options
+
+if TYPE_CHECKING:
+    from cloudo_kernel.api import Api
+    from cloudo_kernel.models import Execution, ExecutionFilter
+
+#: The states as one types them; the models' own names without `ENDED_`.
+STATUSES = ("pending", "running", "waiting", "paused", "success", "error", "cancelled")
+#: An interrupted kernel has five seconds; after this, whoever runs the execution does not listen.
+_CANCEL_SECONDS = 30
+#: Fewer digits than this fit too many executions to be meant.
+_FEWEST_DIGITS = 4
+
+
+@click.command()
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(STATUSES, case_sensitive=False), help="May be repeated."
+)
+@click.option("--flow", "flow_name", metavar="FLOW", help="Only those of one flow.")
+@click.option("-q", "--filter", "text", metavar="TEXT", help="Only those with TEXT in name, flow, message or id.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
+@json_option("the executions")
+@target_options
+@click.pass_obj
+def executions(
+    target: Target, *, statuses: Sequence[str], flow_name: str | None, text: str | None, limit: int, as_json: bool
+) -> None:
+    """List the executions, newest first.
+
+    \b
+    cloudo executions
+    cloudo executions --status running --status waiting
+    cloudo executions --flow examples/sales_report -n 100
+    """
+    from cloudo_kernel.models import ExecutionFilter
+
+    states = [f"ENDED_{word.upper()}" if word in STATUSES[4:] else word.upper() for word in statuses]
+    where = ExecutionFilter.model_validate({"status": states or None, "flow_name": flow_name, "q": text})
+    found, is_all = _newest(target.connect(), where, limit)
+    if as_json:
+        display.print_json(found)
+    elif found:
+        heads = ("ID", "NAME", "STATUS", "CREATED", "TOOK", "BY", "MESSAGE")
+        click.echo(display.table(heads, [_row(record) for record in found]))
+        if not is_all and sys.stdout.isatty():
+            click.echo(f"There are more; -n {2 * limit} shows more of them.", err=True)
+    elif where == ExecutionFilter():
+        click.echo("No executions yet. `cloudo flows` lists the flows, `cloudo run FLOW` starts one.")
+    else:
+        click.echo("No execution is like that. `cloudo executions` lists the newest of all.")
+
+
+@click.command()
+@click.argument("execution_id", metavar="ID")
+@json_option("the whole record")
+@target_options
+@click.pass_obj
+def show(target: Target, execution_id: str, *, as_json: bool) -> None:
+    """Show what is known of one execution.
+
+    State, inputs, outputs, error, the end of the log, and where the executed notebook is. ID is what `cloudo
+    executions` prints; the beginning or the end of any id will do, if no other has it.
+
+    \b
+    cloudo show 5c1f09ab
+    cloudo show 5c1f09ab --json | jq .error.traceback
+    """
+    api = target.connect()
+    record = api.execution(find(api, execution_id))
+    if as_json:
+        display.print_json(record)
+    else:
+        click.echo(report.everything(record, target.notebook(record)))
+
+
+@click.command()
+@click.argument("execution_id", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until the execution has ended.")
+@json_option("the lines")
+@target_options
+@click.pass_obj
+def log(target: Target, execution_id: str, *, follow: bool, as_json: bool) -> None:
+    """Print the log of one execution.
+
+    \b
+    cloudo log 5c1f09ab
+    cloudo log 5c1f09ab --follow
+    """
+    if follow and as_json:
+        raise click.UsageError("--json prints one document, which --follow never ends. Give one of them.")
+    api = target.connect()
+    found = find(api, execution_id)
+    reader = watching.LogReader(api, found)
+    if as_json:
+        display.print_json(tuple(reader.new_lines()))
+        return
+    from cloudo_kernel.flow_api.follow import follow as changes
+
+    is_empty = True
+    for _ in changes(api, found) if follow else (None,):
+        for line in reader.new_lines():
+            click.echo(display.log_line(line))
+            is_empty = False
+        sys.stdout.flush()
+    if is_empty:
+        click.echo("Nothing was logged.", err=True)
+
+
+@click.command()
+@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
+@json_option("the records")
+@target_options
+@click.pass_obj
+def cancel(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
+    """Cancel executions and their children.
+
+    It waits until they have ended, and says how.
+
+    \b
+    cloudo cancel 5c1f09ab
+    cloudo cancel $(cloudo executions --status pending --json | jq -r '.[].id')
+
+    The exit code is 1 if one of them could not be cancelled.
+    """
+    from cloudo_kernel.errors import CloudoError
+
+    api = target.connect()
+    asked, failed = [], False
+    for execution_id in execution_ids:
+        try:
+            asked.append(api.cancel_execution(find(api, execution_id)).id)
+        except CloudoError as error:
+            click.echo(f"Error: {error}", err=True)
+            failed = True
+    ended = [api.wait(found, timeout=timedelta(seconds=_CANCEL_SECONDS)) for found in asked]
+    if as_json:
+        display.print_json(ended)
+    for record in ended:
+        if not as_json:
+            click.echo(f"{display.short_id(record.id)}  {display.clean(record.name)}: {display.status(record.status)}")
+        if not record.is_ended:
+            click.echo(f"{record.id} has not ended yet: it is up to the worker that runs it.", err=True)
+            failed = True
+    return 1 if failed else 0
+
+
+def find(api: Api, text: str) -> str:
+    """Return the id that is meant: the whole of it, or a beginning or an end that no other has.
+
+    Raises `ExecutionNotFound`, `MalformedRequest`.
+    """
+    from cloudo_kernel.api import PAGE_LIMIT
+    from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest
+    from cloudo_kernel.models import ExecutionFilter
+
+    wanted = text.lower()
+    if len(wanted) == 36:
+        return wanted
+    if len(wanted) < _FEWEST_DIGITS:
+        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_FEWEST_DIGITS} of its digits.")
+    page = api.executions(ExecutionFilter(q=wanted), limit=PAGE_LIMIT)
+    found = [record for record in page.items if record.id.startswith(wanted) or record.id.endswith(wanted)]
+    if not found:
+        raise ExecutionNotFound(text)
+    if len(found) > 1:
+        some = "\n".join(f"  {record.id}  {display.clean(record.name)}" for record in found[:5])
+        raise MalformedRequest(f"{text!r} is part of {len(found)} ids. Give more of it:\n{some}")
+    return found[0].id
+
+
+def _newest(api: Api, where: ExecutionFilter, limit: int) -> tuple[list[Execution], bool]:
+    from cloudo_kernel.api import PAGE_LIMIT
+
+    found: list[Execution] = []
+    cursor = None
+    while len(found) < limit:
+        page = api.executions(where, limit=min(PAGE_LIMIT, limit - len(found)), cursor=cursor)
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            break
+    return found, cursor is None
+
+
+def _row(record: Execution) -> tuple[str, ...]:
+    progress = record.progress
+    told = record.message or ""
+    if not record.is_ended and progress.total:
+        told = f"{progress.done}/{progress.total} {told or progress.cell or ''}"
+    return (
+        display.short_id(record.id),
+        display.shortened(display.clean(record.name), 40),
+        display.status(record.status),
+        display.ago(record.created_at),
+        display.duration(record),
+        record.trigger.value,
+        display.value(told),
+    )

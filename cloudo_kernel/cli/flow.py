@@ -1,0 +1,73 @@
+"""`cloudo flows`: what can be run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudo_kernel.cli import display
+from cloudo_kernel.cli.target import Target, json_option, target_options
+
+if TYPE_CHECKING:
+    from cloudo_kernel.models import Flow, JsonObject
+
+
+@click.command()
+@click.argument("filter_text", metavar="[TEXT]", default="")
+@json_option("the flows")
+@target_options
+@click.pass_obj
+def flows(target: Target, filter_text: str, *, as_json: bool) -> None:
+    """List what can be run.
+
+    A flow is a notebook below the workspace's folder `flows/`, or one of the library that comes with Cloudo. With
+    TEXT, only those with it in name, title or a tag are listed. Inputs are shown with their defaults; one without a
+    default has to be given.
+
+    \b
+    cloudo flows
+    cloudo flows sales
+    cloudo flows --json | jq -r '.[].name'
+    """
+    found = target.connect().flows(q=filter_text or None)
+    if as_json:
+        display.print_json(found)
+    elif found:
+        click.echo(display.table(("NAME", "TITLE", "SOURCE", "INPUTS"), [_row(flow) for flow in found]))
+    elif filter_text:
+        click.echo(f"No flow has {filter_text!r} in its name, title or tags. `cloudo flows` lists them all.")
+    else:
+        click.echo(_nothing(target))
+
+
+def _row(flow: Flow) -> tuple[str, ...]:
+    inputs = display.clean(_inputs(flow.input_schema))
+    if flow.broken is not None:
+        inputs = click.style(f"broken: {display.value(flow.broken)}", fg="red")
+    return display.clean(flow.name), display.value(flow.title, limit=50), flow.source.value, inputs
+
+
+def _inputs(schema: JsonObject) -> str:
+    """Return the inputs like a function's parameters."""
+    shown = []
+    for name, declared in schema.get("properties", {}).items():
+        default = declared.get("x-default")
+        if "default" in declared:
+            default = json.dumps(declared["default"], ensure_ascii=False)
+        shown.append(name if default is None else f"{name}={display.value(default, limit=24)}")
+    return ", ".join(shown) or ("any" if schema.get("additionalProperties") else "none")
+
+
+def _nothing(target: Target) -> str:
+    from cloudo_kernel.errors import WorkspaceNotFound
+
+    try:
+        place = str(target.folder().flows) if target.url is None else "the server's folder flows"
+    except WorkspaceNotFound:
+        place = "the server's folder flows"
+    return (
+        f"No flows yet. Put a notebook into {place}; tag a cell `parameters` to give it inputs.\n"
+        "Samples to copy come with Cloudo, unless the setting client.flow.library.fallback is false."
+    )

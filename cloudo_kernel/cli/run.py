@@ -1,0 +1,157 @@
+"""`cloudo run`: start a flow, watch it, and tell how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from cloudo_kernel.cli import display, report, watching
+from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.values import inputs_of
+
+if TYPE_CHECKING:
+    from cloudo_kernel.api import Api
+    from cloudo_kernel.models import Execution, StartExecution
+
+#: As a shell reports a process that SIGINT ended.
+INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("flow_name", metavar="FLOW")
+@click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated.")
+@click.option(
+    "-i",
+    "--inputs",
+    "files",
+    multiple=True,
+    type=click.File(encoding="utf-8"),
+    metavar="FILE",
+    help="A JSON object of inputs, - for standard input; may be repeated. -p wins.",
+)
+@click.option("--follow", is_flag=True, help="Print the log and the cells as they come.")
+@click.option("--detach", is_flag=True, help="Print the execution's id and return at once.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit the run.")
+@click.option("--name", help="Name the execution; default: the flow's name.")
+@click.option("--tag", "tags", multiple=True, help="Tag the execution; may be repeated.")
+@json_option("the execution's record")
+@target_options
+@click.pass_obj
+def run(
+    target: Target,
+    flow_name: str,
+    *,
+    words: Sequence[str],
+    files: Sequence[IO[str]],
+    follow: bool,
+    detach: bool,
+    timeout: float | None,
+    name: str | None,
+    tags: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Run a flow and tell what came of it.
+
+    A VALUE is read like YAML, as far as the input's type allows: 3, true, null, [a, b], {a: 1}; anything else is text,
+    and so is everything for an input that takes text.
+
+    \b
+    cloudo run examples/greeting -p name=Ada
+    cloudo run examples/sales_report -p region=north --follow
+    cloudo run nightly -i inputs.json --detach
+    cloudo run report -p 'regions=[north, south]' --json | jq .output_value
+
+    The exit code is 0 when the execution ended in success, 1 when it did not, 2 for a wrong command line, and 130
+    after Ctrl-C, which cancels the execution. Without a server the flow runs in a worker of its own; --detach lets
+    that finish the flow, and its children.
+    """
+    if follow and detach:
+        raise click.UsageError("--follow stays, --detach leaves. Give one of them.")
+    api = target.connect(keep_running=detach)
+    given = _inputs(api, flow_name, words, files)
+    request = _request(flow_name=flow_name, inputs=given, timeout_seconds=timeout, name=name, tags=tags)
+    if detach:
+        record = api.start_execution(request)
+        if as_json:
+            display.print_json(record)
+        else:
+            click.echo(record.id)
+        return 0
+    with _interruptible(api, request) as started:
+        record = watching.wait(api, started, with_log=follow, out_is_taken=as_json)
+    is_success = record.status == "ENDED_SUCCESS"
+    if as_json:
+        display.print_json(record)
+    if not as_json or not is_success:
+        click.echo(report.outcome(record, target.notebook(record)), err=not is_success)
+    return 0 if is_success else 1
+
+
+def _inputs(api: Api, flow_name: str, words: Sequence[str], files: Sequence[IO[str]]) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    for file in files:
+        try:
+            found = json.load(file)
+        except ValueError as error:
+            raise click.BadParameter(f"{file.name} is not JSON: {error}.", param_hint="-i") from error
+        if not isinstance(found, dict):
+            raise click.BadParameter(f"{file.name} holds no JSON object of inputs.", param_hint="-i")
+        inputs |= found
+    if words:
+        try:
+            inputs |= inputs_of(words, api.flow(flow_name).input_schema)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="-p") from error
+    return inputs
+
+
+def _request(**fields: Any) -> StartExecution:
+    from cloudo_kernel.models import StartExecution
+
+    try:
+        return StartExecution(**{name: value for name, value in fields.items() if value is not None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@contextmanager
+def _interruptible(api: Api, request: StartExecution) -> Iterator[Execution]:
+    """Start the execution; Ctrl-C cancels it, from the moment on that it may exist."""
+    pressed: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
+    try:
+        record = api.start_execution(request)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        if pressed:
+            raise KeyboardInterrupt
+        yield record
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, _quit)
+        _cancel(api, record)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _quit(_signal: int, _frame: FrameType | None) -> None:
+    # Without a server, the worker sees this process end, and ends what it runs.
+    os._exit(INTERRUPTED)
+
+
+def _cancel(api: Api, record: Execution) -> None:
+    from cloudo_kernel.errors import IllegalTransition
+
+    click.echo("\nCancelling; Ctrl-C again quits at once.", err=True)
+    with suppress(IllegalTransition):  # it may have ended just now
+        api.cancel_execution(record.id)
+    ended = api.wait(record.id)
+    click.echo(f"{display.clean(ended.name)}: {display.status(ended.status)}  ({ended.id})", err=True)

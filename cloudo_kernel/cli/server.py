@@ -1,0 +1,97 @@
+"""The Jupyter server of `cloudo up`: quiet, with Cloudo's extension, told where to stop. Imported by that command
+alone, because it imports Jupyter's server.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import os
+import signal
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlencode
+
+import click
+from jupyter_server import serverapp
+from jupyter_server.utils import url_path_join
+from traitlets.config import Config
+
+from cloudo_kernel.errors import PermissionDenied
+
+#: Flags that take no value.
+SWITCHES = frozenset({*serverapp.flags, "help-all", "version"})
+#: Pages below the server's base url.
+DASHBOARD = "cloudo/"
+LAB = "lab"
+#: Loaded whether or not somebody disabled them for other servers.
+_EXTENSIONS = ("cloudo_extension", "jupyterlab", "voila.server_extension")
+
+
+class CloudoServer(serverapp.ServerApp):
+    """A server that says where its pages are, and stops without asking."""
+
+    def init_signal(self) -> None:
+        """Stop on Ctrl-C as on SIGTERM, and when the terminal is closed; Jupyter would ask y/n, or die."""
+        super().init_signal()
+        signal.signal(signal.SIGINT, self._signal_stop)
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as with nohup
+            signal.signal(signal.SIGHUP, self._signal_stop)
+
+    def _signal_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if not self._stopping:
+            click.echo("\nStopping: what runs is cancelled, what is pending waits for the next start.")
+            self.stop(from_signal=True)
+
+    def start_app(self) -> None:
+        """Keep Jupyter from printing its own address, which is not that of the dashboard."""
+        self.identity_provider.token_generated = False
+        super().start_app()
+
+    async def _post_start(self) -> None:
+        """Tell that the server is ready; Jupyter calls it when the loop runs."""
+        await super()._post_start()
+        base = self.custom_display_url or self.connection_url
+        token = self.identity_provider.token
+        click.echo(
+            f"\nCloudo is ready.\n\n"
+            f"  Dashboard   {page_url(base, DASHBOARD, token)}\n"
+            f"  JupyterLab  {page_url(base, LAB, token)}\n"
+            f"  Workspace   {self.root_dir}\n\n"
+            f"Ctrl-C stops it.\n"
+        )
+
+
+def serve(root: Path, flags: Sequence[str], *, page: str) -> None:
+    """Run the server until it is told to stop. Raises `PermissionDenied` as root without --allow-root."""
+    logging.captureWarnings(True)  # they are for programmers, and come from libraries
+    quiet = {"log_level": "WARN"}
+    server = CloudoServer.instance(config=Config({"ServerApp": quiet, "ExtensionApp": quiet}))
+    server.jpserver_extensions = dict.fromkeys(_EXTENSIONS, True)
+    ours = [f"--ServerApp.root_dir={root}"]
+    if not any(flag.startswith("--ServerApp.default_url") for flag in flags):
+        ours.append(f"--ServerApp.default_url=/{page}")
+    server.initialize([*ours, *flags])
+    if os.name == "posix" and os.geteuid() == 0 and not server.allow_root:
+        raise PermissionDenied(
+            "You are root, and so would be every notebook. Start Cloudo as another user; in a container, where that "
+            "does no harm, add --allow-root."
+        )
+    server.start()
+
+
+def page_url(base: str, page: str, token: str) -> str:
+    """Return the address of a page, with the token that opens it."""
+    url: str = url_path_join(base, page)
+    return f"{url}?{urlencode({'token': token})}" if token else url
+
+
+def open_browser(url: str, folder: Path) -> None:
+    """Open a page by way of a file, because the address of a program's argument is for every user to see."""
+    redirect = folder / "open.html"
+    redirect.touch(mode=0o600)
+    redirect.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(url)}">')
+    webbrowser.open(redirect.as_uri())

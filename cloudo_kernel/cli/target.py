@@ -1,0 +1,108 @@
+"""What the global options point at: a server or a workspace, and the way to its `Api`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from cloudo_kernel.api import Api
+    from cloudo_kernel.models import Execution
+    from cloudo_kernel.workspace import Workspace
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+@dataclass
+class Target:
+    """The global options, as far as they were given; `connect` itself knows their environment variables."""
+
+    workspace: Path | None = None
+    url: str | None = None
+    token: str | None = None
+
+    def connect(self, *, keep_running: bool = False) -> Api:
+        """Return the `Api` of the server or the workspace; see `cloudo_kernel.connect.connect`."""
+        from cloudo_kernel.connect import connect
+        from cloudo_kernel.models import Trigger
+
+        if self.url is not None and self.workspace is not None:
+            raise click.UsageError("--url and --workspace name two places. Give one of them.")
+        return connect(self.url or self.workspace, token=self.token, trigger=Trigger.CLI, keep_running=keep_running)
+
+    def folder(self) -> Workspace:
+        """Return the workspace. Raises `WorkspaceNotFound`."""
+        from cloudo_kernel.errors import WorkspaceNotFound
+        from cloudo_kernel.workspace import Workspace
+
+        if self.workspace is None:
+            return Workspace.find()
+        root = self.workspace.expanduser().resolve()
+        if not root.is_dir():
+            raise WorkspaceNotFound(str(root))
+        return Workspace(root)
+
+    def notebook(self, record: Execution) -> str | None:
+        """Return the path of the executed notebook as it can be opened from here, else as the record has it."""
+        from cloudo_kernel.errors import WorkspaceNotFound
+
+        if record.notebook is None or self.url is not None:
+            return record.notebook
+        try:
+            path = self.folder().root / record.notebook
+        except WorkspaceNotFound:
+            return record.notebook
+        here = Path.cwd()
+        if not path.exists():
+            return record.notebook
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def target_options(command: Decorated) -> Decorated:
+    """Add --workspace, --url and --token; they may stand before or after the name of the command."""
+
+    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        target = context.ensure_object(Target)
+        if value is not None:
+            setattr(target, str(parameter.name), value)
+
+    def check_url(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise click.BadParameter("give the server's address with http:// or https://.")
+        keep(context, parameter, value)
+
+    options = (
+        click.option(
+            "--workspace",
+            type=click.Path(path_type=Path),
+            metavar="FOLDER",
+            help="The folder with `flows/`.  [env: CLOUDO_WORKSPACE]",
+            expose_value=False,
+            callback=keep,
+        ),
+        click.option(
+            "--url",
+            metavar="URL",
+            help="A Jupyter server with Cloudo.  [env: CLOUDO_URL]",
+            expose_value=False,
+            callback=check_url,
+        ),
+        click.option(
+            "--token",
+            help="The token of that server.  [env: CLOUDO_TOKEN]",
+            expose_value=False,
+            callback=keep,
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def json_option(what: str) -> Callable[[Decorated], Decorated]:
+    """Return the option --json of a command that prints `what`."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and nothing else.")

@@ -1,0 +1,33 @@
+"""`cloudo worker`: runs what is in the queue, without a server."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from cloudo_kernel.cli.target import Target, target_options
+
+
+@click.command()
+@click.option("--slots", type=click.IntRange(min=1), help="Run so many executions at once, at most.")
+@target_options
+@click.pass_obj
+def worker(target: Target, *, slots: int | None) -> None:
+    """Run what is in the queue, without a server.
+
+    It goes on until Ctrl-C or SIGTERM, which end what runs in good order. The server of `cloudo up` has a worker of
+    its own; another one takes executions from the same queue, with CLOUDO_DATABASE_URL on another machine too.
+
+    \b
+    cloudo worker --slots 2
+    """
+    if target.url is not None:
+        raise click.UsageError("A worker needs the workspace, not a server. Give --workspace instead of --url.")
+    workspace = target.folder()
+    from cloudo_kernel.worker import run
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
+    run(workspace, slots=slots, on_ready=lambda: click.echo(ready))
+    click.echo("The worker has ended.")

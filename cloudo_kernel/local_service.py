@@ -1,0 +1,83 @@
+"""A `Service` of this process, whose executions a worker process of its own runs."""
+
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from cloudo_kernel.catalog import Catalog, library_folders
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import Execution, StartExecution, Trigger
+from cloudo_kernel.service import Service, default_user_name
+from cloudo_kernel.store import Store
+from cloudo_kernel.workspace import Workspace
+
+
+class LocalService(Service):
+    """The verbs on a workspace without a server.
+
+    The worker process is started with the first execution, and ends with this process.
+    """
+
+    def __init__(self, workspace: Workspace, *, trigger: Trigger, keep_running: bool = False) -> None:
+        workspace.create()
+        self._worker_id = new_id()
+        self._keep_running = keep_running
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
+        super().__init__(
+            Store.open(workspace.database_url),
+            Catalog(workspace, library=library_folders()),
+            user_name=default_user_name(),
+            trigger=trigger,
+            reserved_for=self._worker_id,
+        )
+        atexit.register(self.close)
+
+    def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
+        """See `Api.start_execution`."""
+        execution = super().start_execution(request, idempotency_key=idempotency_key)
+        self._start_worker()
+        return execution
+
+    def close(self) -> None:
+        """Let the worker end, and close the store."""
+        atexit.unregister(self.close)
+        with self._starting:
+            worker, self._worker = self._worker, None
+        if worker is not None and worker.stdin is not None:
+            worker.stdin.close()  # its sign that nobody will start anything more
+            if not self._keep_running:
+                worker.wait()
+        self._store.close()
+
+    def _until(self, is_done: Callable[[], bool], timeout: timedelta | None) -> None:
+        """Wait as every service does, and see to it that there is a worker to wait for."""
+
+        def look() -> bool:
+            if self._worker is not None and self._worker.poll() is not None:
+                self._start_worker()
+            return is_done()
+
+        super()._until(look, timeout)
+
+    def _start_worker(self) -> None:
+        with self._starting:
+            if self._worker is not None and self._worker.poll() is None:
+                return
+            workspace = self._catalog.workspace
+            command = [sys.executable, "-m", "cloudo_kernel.worker", "--private", self._worker_id]
+            if self._keep_running:
+                command.append("--finish")
+            with (workspace.state / "worker.log").open("ab") as log:
+                self._worker = subprocess.Popen(
+                    [*command, str(workspace.root)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,  # whoever reads this process's output must not wait for the worker's end
+                    stderr=log,
+                    start_new_session=True,
+                )
