@@ -67,8 +67,11 @@ class LocalService(Service):
 
     def _start_worker(self) -> None:
         with self._starting:
-            if self._worker is not None and self._worker.poll() is None:
-                return
+            if self._worker is not None:
+                if self._worker.poll() is None:
+                    return
+                assert self._worker.stdin is not None
+                self._worker.stdin.close()
             workspace = self._catalog.workspace
             command = [sys.executable, "-m", "cloudo_kernel.worker", "--private", self._worker_id]
             if self._keep_running:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
@@ -24,6 +25,8 @@ from cloudo_kernel.models import Trigger
 
 #: Other extensions take seconds to load and are not needed where no page of theirs is opened.
 WITHOUT_LAB = dict.fromkeys(("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "voila.server_extension"), False)
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,23 @@ def start_server(
     ]
     log = home / f"server-{port}.log"
     with log.open("wb") as output:
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, cwd=workspace
+            command,
+            **streams,
+            env=environment,
+            cwd=workspace,
+            preexec_fn=_end_with_the_tests,  # noqa: PLW1509 -- it takes no lock
         )
     server = RunningServer(f"http://127.0.0.1:{port}/", token, workspace, process, log, folders["RUNTIME"])
     until(lambda: _answers(server), seconds=60, what=lambda: f"The server does not answer:\n{log.read_text()}")
     return server
+
+
+def _end_with_the_tests() -> None:
+    """Ask Linux to stop the server when the test run is killed."""
+    if _LIBC is not None:
+        _LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 class Servers:

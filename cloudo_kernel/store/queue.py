@@ -243,12 +243,12 @@ class Queue:
     def counts(self) -> dict[str, int]:
         """Return how many executions there are in each state that is not an end."""
         query = (
-            select(executions.c.status, func.count())
+            select(executions.c.status, func.count().label("number"))
             .where(executions.c.status.not_in(ENDED))
             .group_by(executions.c.status)
         )
         with self._database.read() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row.status: row.number for row in connection.execute(query)}
 
     def release(self, worker_id: str, *, lost: bool, heir: str | None = None) -> tuple[str, ...]:
         """Take a worker's registration and leases away, and return the executions that this touched.

@@ -1,0 +1,156 @@
+"""Workers as processes: killed, stopped, several at once; over one real store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+import cloudo_kernel as cloudo
+from cloudo_kernel.catalog import Catalog
+from cloudo_kernel.models import StartExecution, Status
+from cloudo_kernel.service import Service
+from cloudo_kernel.settings import MAX_RUNNING
+from cloudo_kernel.store import Store
+from cloudo_kernel.workspace import Workspace
+from tests.flows import write_flow
+from tests.server import until
+
+StartWorker = Callable[..., subprocess.Popen[bytes]]
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(tmp_path)
+    workspace.create()
+    write_flow(
+        tmp_path,
+        "sleeping",
+        "print('begun')",
+        "import subprocess, time\nsubprocess.Popen(['sleep', '99'])\ntime.sleep(99)",
+    )
+    return workspace
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> Iterator[Store]:
+    store = Store.open(workspace.database_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def api(store: Store, workspace: Workspace) -> Service:
+    return Service(store, Catalog(workspace), user_name="ada")
+
+
+@pytest.fixture
+def start_worker(workspace: Workspace) -> Iterator[StartWorker]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_worker(*options: str) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "cloudo_kernel", "--workspace", str(workspace.root), "worker", *options]
+        environment = os.environ | {"CLOUDO_TEST_WORKSPACE": str(workspace.root)}
+        worker = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+        started.append(worker)
+        assert worker.stdout is not None
+        assert b"Ctrl-C ends it" in worker.stdout.readline()
+        return worker
+
+    yield start_worker
+    for worker in started:
+        worker.kill()
+        worker.wait()
+        assert worker.stdout is not None
+        worker.stdout.close()
+
+
+def processes(workspace: Workspace) -> list[str]:
+    """Return the processes of runs in the workspace: runners, kernels, and what they started."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            is_ours = process.environ().get("CLOUDO_TEST_WORKSPACE") == str(workspace.root)
+            if is_ours and "worker" not in process.cmdline():
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+def is_in_its_last_cell(api: Service, execution_id: str) -> bool:
+    return api.execution(execution_id).progress.done == 1
+
+
+def start(api: Service, flow_name: str = "sleeping") -> str:
+    return api.start_execution(StartExecution(flow_name=flow_name)).id
+
+
+def test_a_killed_worker_takes_its_runs_along_and_the_next_one_says_so(
+    workspace: Workspace, store: Store, api: Service, start_worker: StartWorker
+) -> None:
+    api.save_setting(MAX_RUNNING, 1)
+    worker = start_worker()
+    lost, pending = start(api), start(api)
+    until(lambda: is_in_its_last_cell(api, lost), seconds=60)
+    worker.kill()
+    until(lambda: not processes(workspace), seconds=2, what=lambda: str(processes(workspace)))
+    assert api.execution(lost).status is Status.RUNNING  # nobody was there to see it
+    start_worker()
+    record = api.wait(lost, timeout=MINUTE)
+    assert record.status is Status.ENDED_ERROR
+    assert record.error is not None
+    assert record.error.name == "WorkerLost"
+    assert "begun" in api.execution_notebook(lost)
+    until(lambda: is_in_its_last_cell(api, pending), seconds=60)
+    kinds = [event.type for event in store.events.after(0, limit=500)]
+    assert kinds.count("WorkerLost") == 1
+
+
+def test_a_worker_stopped_by_ctrl_c_cancels_what_runs_and_keeps_what_is_pending(
+    workspace: Workspace, api: Service, start_worker: StartWorker
+) -> None:
+    api.save_setting(MAX_RUNNING, 1)
+    worker = start_worker()
+    running, pending = start(api), start(api)
+    until(lambda: is_in_its_last_cell(api, running), seconds=60)
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(timeout=30) == 0
+    record = api.execution(running)
+    assert (record.status, record.message) == (Status.ENDED_CANCELLED, "server stopped")
+    assert api.execution(pending).status is Status.PENDING
+    assert processes(workspace) == []
+    assert api.health().workers == 0
+
+
+def test_two_workers_share_the_queue_and_run_each_execution_once(
+    workspace: Workspace, api: Service, start_worker: StartWorker
+) -> None:
+    marks = workspace.root / "marks"
+    write_flow(workspace.root, "marking", f"open({str(marks)!r}, 'a').write(this.get('id') + '\\n')")
+    start_worker("--slots", "2")
+    start_worker("--slots", "2")
+    ids = [start(api, "marking") for _ in range(8)]
+    for execution_id in ids:
+        assert api.wait(execution_id, timeout=2 * MINUTE).status is Status.ENDED_SUCCESS
+    assert sorted(marks.read_text().split()) == sorted(ids)
+
+
+def test_a_private_worker_that_dies_is_followed_by_another(workspace: Workspace) -> None:
+    write_flow(workspace.root, "quick", "this.set_output('ok', 1)")
+    system = cloudo.connect(str(workspace.root))
+    system.api.save_setting(MAX_RUNNING, 1)
+    lost = system.flow("sleeping").start()
+    pending = system.flow("quick").start()
+    until(lambda: lost.load("progress").done == 1, seconds=60)
+    system.api._worker.kill()
+    assert lost.wait(60).record.error.name == "WorkerLost"
+    assert pending.wait(60).outputs == {"ok": 1}
+    system.api.close()
