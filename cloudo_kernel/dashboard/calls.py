@@ -1,0 +1,160 @@
+"""What the page may ask: a fixed list of verbs, each a few calls of `Api`. Answers are plain JSON made by `rows`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from cloudo_kernel.api import PAGE_LIMIT, Api
+from cloudo_kernel.dashboard import rows
+from cloudo_kernel.errors import CloudoError, MalformedRequest, WorkspaceNotFound
+from cloudo_kernel.models import (
+    ExecutionFilter,
+    ExecutionType,
+    JsonObject,
+    StartExecution,
+    Status,
+    rfc3339,
+)
+from cloudo_kernel.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+#: The verbs; nothing else of this module can be asked for.
+VERBS: Final = frozenset(
+    {
+        "ping",
+        "health",
+        "flows",
+        "forms",
+        "start",
+        "run_again",
+        "executions",
+        "execution",
+        "log",
+        "cancel",
+        "delete",
+    }
+)
+
+
+class Calls:
+    """Answers the page with what `api` says."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def answer(self, verb: object, arguments: object) -> JsonObject:
+        """Return `{"result": …}` of a verb, or `{"error": …}`; never raises."""
+        try:
+            if verb not in VERBS or not isinstance(arguments, dict):
+                raise MalformedRequest(f"The dashboard knows no verb {verb!r}.")
+            return {"result": getattr(self, str(verb))(**arguments)}
+        except CloudoError as error:
+            return {"error": rows.trouble(error)}
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the page must hear of it
+            _log.exception("A call of the dashboard failed.", extra={"verb": verb})
+            return {"error": rows.trouble(error)}
+
+    def ping(self) -> JsonObject:
+        """Tell that the kernel is alive, and what time it is."""
+        return {"now": rfc3339(datetime.now(UTC))}
+
+    def health(self) -> JsonObject:
+        """Tell how many workers there are."""
+        return self._api.health().model_dump(mode="json")
+
+    def flows(self) -> JsonObject:
+        """List the flows, and where to put more."""
+        return {"flows": [rows.flow_row(flow) for flow in self._api.flows()], "folder": _flows_folder()}
+
+    def forms(self, *, names: Sequence[str]) -> list[JsonObject]:
+        """Return what the forms of these flows need, as the notebooks are now."""
+        return [rows.flow_form(self._api.flow(name)) for name in names]
+
+    def start(self, *, items: Sequence[JsonObject]) -> list[JsonObject]:
+        """Start executions `{flow_name, inputs, key}`; each gives its row or its error."""
+
+        def start_one(item: JsonObject) -> JsonObject:
+            request = StartExecution(flow_name=item["flow_name"], inputs=item["inputs"])
+            return rows.execution_row(self._api.start_execution(request, idempotency_key=item["key"]))
+
+        return [_tried(start_one, item) for item in items]
+
+    def run_again(self, *, execution_id: str) -> JsonObject:
+        """Start an execution with the inputs of an earlier one: of its flow as it is now, or of the same script."""
+        past = self._api.execution(execution_id)
+        if past.type is ExecutionType.SCRIPT:
+            script = self._api.execution_source(execution_id)
+            request = StartExecution(script=script, script_encoding="plain", name=past.name, inputs=past.input_value)
+        else:
+            request = StartExecution(flow_name=past.flow_name, inputs=past.input_value)
+        return rows.execution_row(self._api.start_execution(request))
+
+    def executions(
+        self, *, status: Sequence[str] = (), q: str = "", limit: int = 100, cursor: str | None = None
+    ) -> JsonObject:
+        """Return a page of executions, newest first."""
+        where = ExecutionFilter(status=tuple(map(Status, status)) or None, q=q or None)
+        page = self._api.executions(where, limit=min(limit, PAGE_LIMIT), cursor=cursor)
+        return {"rows": [rows.execution_row(execution) for execution in page.items], "next": page.next}
+
+    def execution(self, *, execution_id: str) -> JsonObject:
+        """Return one execution in full, and how many lines its log has."""
+        execution = self._api.execution(execution_id)
+        tail = len(execution.log or ())
+        length = tail if tail < _RECORD_LINES else self._log_length(execution_id)
+        return rows.execution_whole(execution, log_length=length)
+
+    def log(self, *, execution_id: str, after: int, limit: int = PAGE_LIMIT) -> JsonObject:
+        """Return the lines of a log after its first `after` ones."""
+        page = self._api.execution_log(execution_id, limit=min(limit, PAGE_LIMIT), cursor=str(after) if after else None)
+        return {"lines": [rows.log_row(line) for line in page.items], "is_last": page.next is None}
+
+    def cancel(self, *, ids: Sequence[str]) -> list[JsonObject]:
+        """Cancel executions; each gives its row or its error."""
+        return [_tried(lambda one: rows.execution_row(self._api.cancel_execution(one)), one) for one in ids]
+
+    def delete(self, *, ids: Sequence[str]) -> list[JsonObject]:
+        """Delete ended executions; each gives null or its error."""
+        return [_tried(self._api.delete_execution, one) for one in ids]
+
+    def _log_length(self, execution_id: str) -> int:
+        """Find the length of a long log in a few steps: a cursor of the log is the number of lines before it."""
+
+        def is_reached(number: int) -> bool:
+            return not self._api.execution_log(execution_id, limit=1, cursor=str(number)).items
+
+        low, high = _RECORD_LINES, 2 * _RECORD_LINES
+        while not is_reached(high):
+            low, high = high, 2 * high
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if is_reached(middle) else (middle + 1, high)
+        return low
+
+
+#: A record carries this many lines of its log at most.
+_RECORD_LINES: Final = 1_000
+
+
+def _tried(act: Callable[[Item], Any], item: Item) -> JsonObject:
+    try:
+        return {"row": act(item)}
+    except CloudoError as error:
+        return {"error": rows.trouble(error)}
+    except (ValidationError, KeyError) as error:
+        return {"error": rows.trouble(MalformedRequest(str(error)))}
+
+
+def _flows_folder() -> str | None:
+    try:
+        return str(Workspace.find().flows)
+    except WorkspaceNotFound:
+        return None

@@ -1,0 +1,164 @@
+/**
+ * The dashboard's frame: header, navigation, the view in turn, and what is said across views.
+ * Joined with the other modules of this folder it is the widget that anywidget loads.
+ */
+
+import { h, iconButton, put } from "./dom.js";
+import { ExecutionView } from "./execution.js";
+import { ExecutionsView } from "./executions.js";
+import { FlowsView } from "./flows.js";
+import { Line } from "./line.js";
+import { refreshTimes } from "./marks.js";
+import { Banners, Toasts } from "./notices.js";
+import { Place, baseUrl, kernelId } from "./place.js";
+import { setClock } from "./words.js";
+
+const VIEWS = { flows: FlowsView, executions: ExecutionsView, execution: ExecutionView };
+const MINUTE = 60000;
+const WORKERS_EVERY = 4000;
+
+class DashboardApp {
+  constructor(model, root) {
+    this.root = root;
+    this.line = new Line(model);
+    this.place = new Place();
+    this.banners = new Banners();
+    this.toasts = new Toasts(this.place);
+    this.main = h("main.main");
+    this.tabs = { flows: this.#tab("flows", "Flows"), executions: this.#tab("executions", "Executions") };
+    const isPage = this.place.root !== null;
+    root.classList.add("cloudo", isPage ? "cloudo-page" : "cloudo-output");
+    // JupyterLab must not take a key pressed in here for one of its shortcuts.
+    root.dataset.lmSuppressShortcuts = "true";
+    put(root, this.#header(isPage), this.banners.element, this.main, this.toasts.element, this.toasts.voice);
+    this.place.onchange = () => this.#show({ isMoved: true });
+    this.line.onpush = (news) => this.#take(news);
+    this.line.onalive = (isAlive) => this.#hearBeat(isAlive);
+    this.onkey = (event) => this.#key(event);
+    root.addEventListener("keydown", this.onkey);
+    if (isPage) document.addEventListener("keydown", this.onkey);
+    this.onback = () => document.hidden || this.view?.load();
+    document.addEventListener("visibilitychange", this.onback);
+    this.minutes = setInterval(() => refreshTimes(root), MINUTE / 2);
+  }
+
+  async start() {
+    this.#show({ isMoved: false });
+    document.getElementById("cloudo-shell")?.remove();
+    try {
+      const { now } = await this.line.call("ping");
+      setClock(now);
+      this.#checkWorkers();
+    } catch (problem) {
+      this.banners.set("connection", problem.message);
+    }
+  }
+
+  close() {
+    clearInterval(this.minutes);
+    clearTimeout(this.workersTimer);
+    document.removeEventListener("keydown", this.onkey);
+    document.removeEventListener("visibilitychange", this.onback);
+    this.view?.close();
+    this.place.close();
+    this.line.close();
+  }
+
+  #tab(view, word) {
+    return this.place.link({ view }, ".tab", word);
+  }
+
+  /** A page has the brand and the choice of light or dark; inside JupyterLab both are JupyterLab's. */
+  #header(isPage) {
+    const base = baseUrl();
+    const nav = h("nav.tabs", { "aria-label": "Views" }, this.tabs.flows, this.tabs.executions);
+    if (!isPage) return h("header.header", nav);
+    const brand = document.querySelector("#cloudo-shell .cloudo-brand")?.cloneNode(true) ?? "Cloudo";
+    const theme = iconButton("theme", "Light or dark", { "data-cloudo-theme": true });
+    const lab = base && h("a.header-link", { href: `${base}lab` }, "JupyterLab");
+    return h("header.header", brand, nav, h("span.header-end", lab, theme));
+  }
+
+  #show({ isMoved }) {
+    this.view?.close();
+    const { view } = this.place.route;
+    this.view = new VIEWS[view]({ line: this.line, place: this.place, toasts: this.toasts, banners: this.banners, host: this.root });
+    this.view.ontitle = () => this.#title();
+    for (const cause of ["view", "start", "act"]) this.banners.set(cause, "");
+    put(this.main, this.view.element);
+    const tab = view === "flows" ? "flows" : "executions";
+    for (const [name, link] of Object.entries(this.tabs)) {
+      if (name === tab) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    this.#title();
+    if (!isMoved) return;
+    if (this.place.root) scrollTo(0, 0);
+    this.main.querySelector("h1").focus({ preventScroll: true });
+  }
+
+  #title() {
+    if (this.place.root) document.title = `${this.view.title()} · Cloudo`;
+  }
+
+  #take(news) {
+    if (news.push === "connection") {
+      this.banners.set("connection", news.lost ? `Connection lost, retrying. ${news.lost}` : "");
+    } else if (news.push === "resync") {
+      this.banners.set("connection", "");
+      this.view.load();
+    } else if (news.push === "news") {
+      this.toasts.follow(news.rows);
+      this.view.follow(news);
+      if (news.workers) this.#checkWorkers();
+    }
+  }
+
+  /** Warn when nobody would run what is played; a worker that is just starting gets a moment. */
+  async #checkWorkers({ isSecond = false } = {}) {
+    clearTimeout(this.workersTimer);
+    const { workers } = await this.line.call("health").catch(() => ({ workers: 1 }));
+    const words = "No worker is running: what is played stays Pending. Start one with: cloudo worker";
+    this.banners.set("workers", workers === 0 && isSecond ? words : "", { kind: "warning" });
+    if (workers === 0) this.workersTimer = setTimeout(() => this.#checkWorkers({ isSecond: true }), WORKERS_EVERY);
+  }
+
+  /** The kernel fell silent, or is back. In a page the server is asked what became of it. */
+  async #hearBeat(isAlive) {
+    if (isAlive) {
+      if (this.isSilent) this.view.load();
+      this.isSilent = false;
+      this.banners.set("kernel", "");
+      return;
+    }
+    this.isSilent = true;
+    const reload = { word: "Reload", act: () => location.reload() };
+    if (!this.place.root) {
+      this.banners.set("kernel", "The kernel is busy or has ended. If this stays, run the cell again.", { kind: "warning" });
+      return;
+    }
+    const reply = await fetch(`${baseUrl()}api/kernels/${kernelId()}`).catch(() => null);
+    if (reply === null) this.banners.set("kernel", "The server cannot be reached. This page keeps trying.");
+    else if (reply.status === 403) this.banners.set("kernel", "You are no longer signed in. Reload to sign in again.", reload);
+    else this.banners.set("kernel", "This page's kernel has ended; your executions have not. Reload to get a new one.", reload);
+  }
+
+  #key(event) {
+    const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox";
+    if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey || this.root.querySelector("dialog")) return;
+    const filter = this.main.querySelector(".cloudo-filter-input");
+    if (!filter) return;
+    event.preventDefault();
+    filter.focus();
+    filter.select();
+  }
+}
+
+/** What anywidget calls for each view of the widget. */
+function render({ model, el }) {
+  const app = new DashboardApp(model, el);
+  app.start();
+  return () => app.close();
+}
+
+export default { render };

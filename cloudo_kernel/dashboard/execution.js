@@ -1,0 +1,206 @@
+/**
+ * One execution in full: what it is, what went in, what came out, what it said, and its notebook.
+ */
+
+import { button, h, iconButton, put, say } from "./dom.js";
+import { actOn, deleteAfterAsking } from "./executions.js";
+import { Log } from "./log.js";
+import { fillProgress, statusPill } from "./marks.js";
+import { Notebook } from "./notebook.js";
+import { labLink } from "./place.js";
+import { nothing } from "./table.js";
+import { View } from "./view.js";
+import { STATUSES, doorOf, isEnded, moment, ran, size } from "./words.js";
+
+const REREAD = 1000;
+const WIDE = new Set(["Message", "Cell", "Notebook", "Id"]);
+
+/** A value of the inputs or outputs: text as it is, anything else as JSON; long ones are cut by the kernel. */
+function valueEntry({ name, text, size: bytes, is_cut }) {
+  const cut = is_cut && h("p.muted", `Shown in part: the whole has ${size(bytes)}.`);
+  return h("div.value", h("dt", name), h("dd", h("pre", { tabindex: text.length > 400 ? 0 : null }, text), cut));
+}
+
+function values(title, entries, none) {
+  const body = entries.length > 0 ? h("dl.values", ...entries.map(valueEntry)) : h("p.muted", none);
+  return h("section.panel", h("header", h("h2", title)), body);
+}
+
+function errorPanel({ name, value, cell, traceback }) {
+  const where = cell === null ? null : h("p.muted", `In cell ${cell + 1} of the notebook.`);
+  const trace = traceback.length > 0 && h("details", { open: traceback.length < 40 }, h("summary", "Traceback"), h("pre.trace", { tabindex: 0 }, traceback.join("\n")));
+  return h("section.panel.error", { "aria-label": "Error" }, h("header", h("h2", name)), h("p.error-value", value), where, trace);
+}
+
+/** The view of one execution. */
+export class ExecutionView extends View {
+  constructor(shared) {
+    super(shared);
+    const { line, place } = shared;
+    Object.assign(this, { id: place.route.id, shown: null });
+    this.heading = h("h1", { tabindex: -1 }, "Execution");
+    this.status = h("span.status-place");
+    this.progress = h("div.detail-progress");
+    this.facts = h("dl.facts");
+    this.actions = h("div.bar.bar-inline", { role: "toolbar", "aria-label": "Actions" });
+    this.error = h("div", { role: "alert" });
+    this.values = h("div.columns");
+    this.log = new Log(line, this.id);
+    this.notebook = new Notebook(this.id);
+    const back = place.toAll(".link.back", "Executions");
+    this.whole = h("div.detail", { hidden: true }, this.progress, this.facts, this.error, this.values, this.log.element, this.notebook.element);
+    const title = h("div.heading", h("div.heading-title", this.heading, this.status), this.actions);
+    this.element = h("section.view", { "aria-label": "Execution" }, h("nav", { "aria-label": "Back" }, back), title, this.body, this.whole);
+    this.ticker = setInterval(() => this.#tick(), 1000);
+    this.load();
+  }
+
+  title() {
+    return this.shown?.row.name ?? "Execution";
+  }
+
+  close() {
+    super.close();
+    clearInterval(this.ticker);
+    clearTimeout(this.rereading);
+    this.notebook.close();
+  }
+
+  /** Fetch the execution again. */
+  load() {
+    return this.guarded("The execution could not be opened", async () => {
+      const execution = await this.line.call("execution", { execution_id: this.id }).catch((problem) => this.#missing(problem));
+      if (!execution) return;
+      const isFirst = !this.isLoaded;
+      this.isLoaded = true;
+      this.#show(execution);
+      await (isFirst ? this.log.open(execution.log_length) : this.log.read());
+    });
+  }
+
+  /** Take news of this execution. */
+  follow({ rows, deleted = [], logged = [], changed = [] }) {
+    if (deleted.includes(this.id)) return this.#gone();
+    if (!this.shown) return undefined;
+    const row = rows.find(({ id }) => id === this.id);
+    const isMoved = row && row.status !== this.shown.row.status;
+    if (row) this.#show({ ...this.shown, row });
+    if (logged.includes(this.id)) this.log.read().catch(() => {});
+    if (changed.includes(this.id) || isMoved) this.#rereadSoon();
+    return undefined;
+  }
+
+  /** The whole record may be large: read it at most once a second, however often it changes. */
+  #rereadSoon() {
+    this.rereading ??= setTimeout(() => {
+      this.rereading = undefined;
+      this.load();
+    }, this.lastRead && Date.now() - this.lastRead < REREAD ? REREAD : 0);
+    this.lastRead = Date.now();
+  }
+
+  #missing(problem) {
+    if (problem.code !== "execution_not_found") throw problem;
+    this.#gone();
+  }
+
+  #gone() {
+    this.whole.hidden = true;
+    this.body.hidden = false;
+    put(this.actions);
+    const all = this.place.toAll(".link", "Show executions");
+    put(this.body, nothing("There is no such execution", "It was deleted, its retention is over, or the address is mistyped.", h("p", all)));
+  }
+
+  #show(execution) {
+    const { row } = execution;
+    const before = this.shown;
+    this.shown = execution;
+    put(this.body);
+    this.body.hidden = true;
+    this.whole.hidden = false;
+    say(this.heading, row.name);
+    if (before?.row.status !== row.status) {
+      put(this.status, statusPill(row.status));
+      this.#showActions(row);
+      if (before) this.toasts.announce(`${row.name}: ${STATUSES[row.status]}`);
+    }
+    fillProgress(this.progress, row);
+    this.#showFacts(execution);
+    if (before === null || execution.inputs !== before.inputs) this.#showValues(execution);
+    this.notebook.show(execution);
+    this.ontitle?.();
+  }
+
+  #showValues({ inputs, outputs, error }) {
+    put(this.values, values("Outputs", outputs, "No outputs."), values("Inputs", inputs, "No inputs: the defaults were used."));
+    put(this.error, error && errorPanel(error));
+  }
+
+  #showFacts({ row, error, notebook, parent_id }) {
+    const flow = row.flow_name && this.place.link({ view: "executions", q: row.flow_name, status: [] }, ".link", row.flow_name);
+    const parent = parent_id && this.place.toOne(parent_id, ".link", "its parent");
+    const copy = iconButton("copy", "Copy the id", { onclick: (event) => this.#copy(event.currentTarget) });
+    this.duration = h("span", ran(row));
+    const facts = [
+      ["Flow", flow || (row.type === "SCRIPT" ? "script" : null)],
+      ["Message", error ? null : row.message],
+      ["Duration", row.started_at && this.duration],
+      ["Created", moment(row.created_at)],
+      ["Not before", row.status === "PENDING" && row.scheduled_for ? moment(row.scheduled_for) : null],
+      ["Started", moment(row.started_at)],
+      ["Ended", row.ended_at && moment(row.ended_at)],
+      ["Started by", h("span", `${row.user_name}, ${doorOf(row.trigger)}`, parent && ", ", parent)],
+      ["Attempt", row.attempt > 1 ? String(row.attempt) : null],
+      ["Cell", !isEnded(row.status) && row.progress.cell],
+      ["Notebook", notebook && h("code", notebook)],
+      ["Id", h("span.id", h("code", this.id), copy)],
+    ];
+    const signature = JSON.stringify([row, notebook, parent_id]);
+    if (signature === this.factsShown) return;
+    this.factsShown = signature;
+    put(this.facts, ...facts.filter(([, value]) => value).map(([name, value]) => h(WIDE.has(name) ? "div.wide" : "div", h("dt", name), h("dd", value))));
+  }
+
+  #showActions(row) {
+    const cancel = !isEnded(row.status) && button("Cancel", { icon: "stop", onclick: () => this.#cancel() });
+    const again = button("Run again", { icon: "again", title: "Start a new execution with the same inputs", onclick: () => this.#again() });
+    const remove = isEnded(row.status) && button("Delete", { icon: "trash", onclick: () => this.#delete() });
+    put(this.actions, cancel, again, remove, labLink(this.shown.notebook, ".button", {}, "Open in JupyterLab"));
+  }
+
+  #tick() {
+    const row = this.shown?.row;
+    if (row?.started_at && !row.ended_at) say(this.duration, ran(row));
+  }
+
+  async #cancel() {
+    this.follow({ rows: await actOn(this, "cancel", [this.id]) });
+  }
+
+  async #delete() {
+    if (await deleteAfterAsking(this, [this.shown.row])) this.place.go({ view: "executions" });
+  }
+
+  async #again() {
+    try {
+      const row = await this.line.call("run_again", { execution_id: this.id });
+      this.banners.set("act", "");
+      this.toasts.started([row]);
+    } catch (problem) {
+      this.banners.fail("act", problem);
+    }
+  }
+
+  async #copy(copyButton) {
+    try {
+      await navigator.clipboard.writeText(this.id);
+      this.toasts.announce("Copied");
+      copyButton.classList.add("cloudo-done");
+      setTimeout(() => copyButton.classList.remove("cloudo-done"), 1200);
+    } catch {
+      // Without a secure context there is no clipboard: select the id, so that the keyboard's copy takes it.
+      getSelection().selectAllChildren(copyButton.previousSibling);
+    }
+  }
+}

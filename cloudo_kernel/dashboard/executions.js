@@ -1,0 +1,182 @@
+/**
+ * The executions: newest first, changing under the reader's eyes.
+ */
+
+import { confirm } from "./dialogs.js";
+import { button, h, icon, put, say } from "./dom.js";
+import { fillProgress, statusPill, time } from "./marks.js";
+import { nothing } from "./table.js";
+import { ListView } from "./view.js";
+import { STATUSES, count, doorOf, isEnded, ran } from "./words.js";
+
+const ROWS = 100;
+const PATIENCE = 250;
+
+function fillExecution(cell, row, place) {
+  const link = place.toOne(row.id, ".title.plain-link", row.name);
+  const path = row.flow_name && row.flow_name !== row.name ? row.flow_name : row.type === "SCRIPT" ? "script" : null;
+  put(cell, link, path && h("div.path", path), row.message && h("div.note", row.message));
+}
+
+function fillDuration(cell, row) {
+  say(cell, ran(row));
+}
+
+const executionColumns = (place) => [
+  { name: "status", label: "Status", fill: (cell, row) => put(cell, statusPill(row.status)) },
+  { name: "name", label: "Execution", fill: (cell, row) => fillExecution(cell, row, place) },
+  { name: "progress", label: "Progress", fill: fillProgress },
+  { name: "duration", label: "Duration", fill: fillDuration },
+  { name: "started", label: "Started", fill: (cell, row) => put(cell, row.started_at ? time(row.started_at) : h("span.muted", "not yet")) },
+  { name: "by", label: "By", fill: (cell, row) => put(cell, h("div", row.user_name), h("div.muted", doorOf(row.trigger))) },
+];
+
+/** Do `verb` with each of `ids`; promises the rows it gives, and says in a banner what failed. */
+export async function actOn({ line, banners }, verb, ids) {
+  try {
+    const results = await line.call(verb, { ids });
+    const failed = results.filter(({ error }) => error).map(({ error }) => error.message);
+    banners.fail("act", { message: [...new Set(failed)].join("\n") });
+    return results.filter(({ row }) => row).map(({ row }) => row);
+  } catch (problem) {
+    banners.fail("act", problem);
+    return [];
+  }
+}
+
+/** Delete `rows` after asking; promises whether it was done. */
+export async function deleteAfterAsking(view, rows) {
+  const what = rows.length === 1 ? rows[0].name : count(rows.length, "execution");
+  const text = "Its record, log and executed notebook are removed. This cannot be undone.";
+  const isSure = await confirm(view.host, { title: `Delete ${what}?`, text, word: "Delete" });
+  if (isSure) await actOn(view, "delete", rows.map((row) => row.id));
+  return isSure;
+}
+
+/** The view of all executions. */
+export class ExecutionsView extends ListView {
+  constructor(shared) {
+    const cancel = button("Cancel", { icon: "stop", onclick: () => this.#cancel() });
+    const remove = button("Delete", { icon: "trash", onclick: () => this.#delete() });
+    const chips = Object.keys(STATUSES).map((status) => h("button.chip", { "data-status": status, onclick: () => this.#toggle(status) }, icon(status), h("span", STATUSES[status])));
+    super(shared, {
+      title: "Executions",
+      more: [h("div.chips", { role: "group", "aria-label": "Show only" }, ...chips)],
+      actions: [cancel, remove],
+      table: {
+        columns: executionColumns(shared.place),
+        keyOf: (row) => row.id,
+        wordOf: (row) => `${row.name}, ${STATUSES[row.status] ?? row.status}`,
+        onopen: (row) => this.place.go({ view: "execution", id: row.id }),
+      },
+    });
+    Object.assign(this, { rows: new Map(), next: null, chips, cancel, remove });
+    this.more = button("Load more", { icon: "down", onclick: () => this.load({ isMore: true }) });
+    this.element.append(h("div.more", this.more));
+    this.ticker = setInterval(() => this.#tick(), 1000);
+    this.update();
+    this.load();
+  }
+
+  close() {
+    super.close();
+    clearInterval(this.ticker);
+    clearTimeout(this.patience);
+  }
+
+  /** Fetch the newest executions again, or with `isMore` those after the ones shown. */
+  load({ isMore = false } = {}) {
+    const asked = (this.asked = Symbol("the newest request; answers to older ones are dropped"));
+    return this.guarded("The executions could not be listed", async () => {
+      const page = await this.line.call("executions", { ...this.#filter(), limit: ROWS, cursor: isMore ? this.next : null });
+      if (asked !== this.asked) return;
+      if (!isMore) this.rows.clear();
+      for (const row of page.rows) this.rows.set(row.id, row);
+      this.next = page.next;
+      this.isLoaded = true;
+      this.#show();
+    });
+  }
+
+  /** Take news: changed, new and deleted executions. */
+  follow({ rows, deleted = [] }) {
+    if (!this.isLoaded) return;
+    for (const row of rows) {
+      if (this.#fits(row) && this.#isWithin(row)) this.rows.set(row.id, row);
+      else this.rows.delete(row.id);
+    }
+    for (const id of deleted) this.rows.delete(id);
+    this.#show();
+  }
+
+  /** Show only what fits: the service filters, once the typing pauses. */
+  refine(filter) {
+    this.place.refine(filter);
+    this.update();
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => this.load(), PATIENCE);
+  }
+
+  update() {
+    super.update();
+    const { status } = this.#filter();
+    for (const chip of this.chips) chip.setAttribute("aria-pressed", String(status.includes(chip.dataset.status)));
+    const chosen = this.#chosen();
+    this.cancel.disabled = chosen.every((row) => isEnded(row.status));
+    this.remove.disabled = chosen.length === 0 || !chosen.every((row) => isEnded(row.status));
+    this.remove.title = this.remove.disabled && chosen.length > 0 ? "Only ended executions can be deleted" : "";
+    this.more.hidden = !this.next;
+  }
+
+  #filter() {
+    const { q = "", status = [] } = this.place.route;
+    return { q, status };
+  }
+
+  #fits(row) {
+    const { q, status } = this.#filter();
+    const words = [row.name, row.flow_name, row.message, row.id].join("\n").toLowerCase();
+    return (status.length === 0 || status.includes(row.status)) && words.includes(q.toLowerCase());
+  }
+
+  /** Rows older than those loaded come with "Load more". */
+  #isWithin(row) {
+    return this.rows.has(row.id) || !this.next || row.id > this.next;
+  }
+
+  #show() {
+    const { q, status } = this.#filter();
+    const none = () => (q || status.length > 0 ? this.noneFits("No execution fits the filter", "Executions that come to fit it appear here by themselves.") : this.#none());
+    this.table.retain(new Set(this.rows.keys()));
+    this.showRows([...this.rows.values()].sort((one, other) => (one.id < other.id ? 1 : -1)), none);
+  }
+
+  #none() {
+    const flows = this.place.link({ view: "flows" }, ".link", "Play a flow");
+    return nothing("No executions yet", h("p", flows, ", and its execution shows up here while it runs."));
+  }
+
+  #toggle(status) {
+    const now = this.#filter().status;
+    this.refine({ status: now.includes(status) ? now.filter((other) => other !== status) : [...now, status] });
+  }
+
+  #chosen() {
+    return [...this.table.selected].map((id) => this.rows.get(id)).filter(Boolean);
+  }
+
+  #tick() {
+    for (const { fields, row } of this.table.lines.values()) {
+      if (row.started_at && !row.ended_at) fillDuration(fields[3], row);
+    }
+  }
+
+  async #cancel() {
+    const ids = this.#chosen().filter((row) => !isEnded(row.status)).map((row) => row.id);
+    this.follow({ rows: await actOn(this, "cancel", ids) });
+  }
+
+  async #delete() {
+    if (await deleteAfterAsking(this, this.#chosen())) this.load();
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Where the reader is: the page's own address below `cloudo/` when the server shows the dashboard as a page,
+ * a value in memory when it is one output among others in a notebook.
+ */
+
+import { h } from "./dom.js";
+
+const EXECUTION_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Whether `id` has the form of an execution's id; only then it may become part of an address. */
+export const isId = (id) => typeof id === "string" && EXECUTION_ID.test(id);
+
+/** The server's base URL as Jupyter's pages tell it, or null outside of them. */
+export function baseUrl() {
+  try {
+    const told = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+    return told.baseUrl && new URL(told.baseUrl, location.href).pathname.replace(/\/*$/, "/");
+  } catch {
+    return null;
+  }
+}
+
+/** The id of this page's kernel, which Voila tells its page. */
+export function kernelId() {
+  try {
+    return JSON.parse(document.getElementById("jupyter-config-data").textContent).kernelId ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** A link that opens the file at `path` below the workspace in JupyterLab, or null where there is none. */
+export function labLink(path, classes, attributes, ...children) {
+  const base = baseUrl();
+  if (!base || !path || path.startsWith("/")) return null;
+  const href = `${base}lab/tree/${path.split("/").map(encodeURIComponent).join("/")}`;
+  return h(`a${classes}`, { href, target: "_blank", ...attributes }, ...children);
+}
+
+/** The executed notebook as sanitised HTML, or null when no server's page shows the dashboard. */
+export function notebookUrl(id) {
+  const base = baseUrl();
+  return base && isId(id) ? `${base}cloudo/api/1/execution/${id}/notebook?format=html` : null;
+}
+
+/** Read a route from an address below the dashboard's own. */
+function parseRoute(path, query) {
+  const [view = "", id = ""] = path.split("/");
+  const asked = new URLSearchParams(query);
+  const status = (asked.get("status") ?? "").split(",").filter(Boolean);
+  const filter = { q: asked.get("q") ?? "", status };
+  if (view !== "executions") return { view: "flows", ...filter };
+  return isId(id) ? { view: "execution", id } : { view: "executions", ...filter };
+}
+
+/** The current route, and the ways to another one. */
+export class Place {
+  constructor() {
+    /** The dashboard's own address, ending in "cloudo/", when it is a page. */
+    this.root = document.body.dataset.cloudoRoot ?? null;
+    this.route = this.root ? parseRoute(location.pathname.slice(this.root.length), location.search) : parseRoute("", "");
+    /** Called with the new route. */
+    this.onchange = () => {};
+    this.popped = () => {
+      this.route = parseRoute(location.pathname.slice(this.root.length), location.search);
+      this.onchange(this.route);
+    };
+    if (this.root) addEventListener("popstate", this.popped);
+  }
+
+  close() {
+    removeEventListener("popstate", this.popped);
+  }
+
+  /** The address of a route. */
+  href(route) {
+    if (!this.root) return "#";
+    const query = new URLSearchParams();
+    if (route.q) query.set("q", route.q);
+    if (route.status?.length) query.set("status", route.status.join(","));
+    const path = route.view === "execution" ? `executions/${isId(route.id) ? route.id : ""}` : route.view;
+    return this.root + path + (query.size ? `?${query}` : "");
+  }
+
+  go(route) {
+    this.route = route;
+    if (this.root) history.pushState(null, "", this.href(route));
+    this.onchange(route);
+  }
+
+  /** Note a changed filter in the address, without a step in the history. */
+  refine(filter) {
+    this.route = { ...this.route, ...filter };
+    if (this.root) history.replaceState(null, "", this.href(this.route));
+  }
+
+  /** A link to a route: an ordinary one for the browser's menus, followed here without a new page. */
+  link(route, classes, ...children) {
+    const follow = (event) => {
+      if (this.root && (event.ctrlKey || event.metaKey || event.shiftKey)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.go(route);
+    };
+    return h(`a${classes}`, { href: this.href(route), onclick: follow }, ...children);
+  }
+
+  /** A link to all executions. */
+  toAll(classes, ...children) {
+    return this.link({ view: "executions" }, classes, ...children);
+  }
+
+  /** A link to one execution. */
+  toOne(id, classes, ...children) {
+    return this.link({ view: "execution", id }, classes, ...children);
+  }
+}

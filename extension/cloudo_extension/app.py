@@ -1,0 +1,104 @@
+"""The server extension: its configuration, its routes, its beginning and end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from traitlets import Bool, Integer, Unicode, default
+
+from cloudo_extension import base, events, executions, flows, health, notebooks, settings, users
+from cloudo_extension.dashboard import dashboard_handlers
+from cloudo_extension.engine import Engine
+from cloudo_extension.tokens import SessionTokens
+from cloudo_kernel.workspace import Workspace
+
+
+class Cloudo(ExtensionApp):
+    """Every notebook a flow, every run a durable, visible execution."""
+
+    name = "cloudo"
+    extension_url = "/cloudo/"
+    load_other_extensions = True
+
+    workspace = Unicode(
+        config=True, help="The folder of `flows/`, `executions/` and `.cloudo/`. Default: the server's root folder."
+    )
+    user_name = Unicode(
+        config=True,
+        help="Who starts executions under Jupyter's own token or password, which name nobody. Default: the login name.",
+    )
+    slots = Integer(
+        None,
+        allow_none=True,
+        min=1,
+        config=True,
+        help="How many executions this server's worker runs at once, at most. Default: as many as the setting "
+        "`client.execution.max_running` lets the whole store run.",
+    )
+    embedded_worker = Bool(
+        True, config=True, help="Whether this server runs executions itself. If not, start `cloudo worker` beside it."
+    )
+    max_body_bytes = Integer(
+        64 * 1024 * 1024, min=1024, config=True, help="The largest body, in bytes, that a request may bring."
+    )
+
+    @default("workspace")  # type: ignore[untyped-decorator]  # traitlets
+    def _default_workspace(self) -> str:
+        return str(self.serverapp.root_dir)
+
+    @default("user_name")  # type: ignore[untyped-decorator]  # traitlets
+    def _default_user_name(self) -> str:
+        from cloudo_kernel.service import default_user_name  # here: it brings SQLAlchemy
+
+        return default_user_name()
+
+    def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        super()._link_jupyter_server_extension(serverapp)
+        # Extensions are linked in the order of their names: JupyterLab reads its configuration after this,
+        # so that whatever the user has set there wins.
+        lab = serverapp.extension_manager.extension_points.get("lab")
+        if lab is not None and lab.app is not None:
+            lab.app.news_url = None  # no pop-up that asks to fetch news: nothing leaves the machine unasked
+
+    def initialize_settings(self) -> None:
+        """Make what the handlers need; nothing on disk yet."""
+        self.session_tokens = SessionTokens()
+        workspace = Workspace(Path(self.workspace).expanduser().resolve())
+        self.engine = Engine(workspace, slots=self.slots, has_worker=self.embedded_worker)
+
+    def initialize_handlers(self) -> None:
+        """Add the routes, the most general last."""
+        modules = (flows, executions, notebooks, events, settings, users, health, base)
+        self.handlers.extend(route for module in modules for route in module.routes)
+        workspace = self.engine.workspace.root
+        self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
+
+    def mint_token(self, user_name: str) -> str:
+        """Return a new short-lived token for a program that acts as a user whom the server knows by this name."""
+        return self.session_tokens.mint(self.name_of(user_name))
+
+    def name_of(self, user_name: str) -> str:
+        """Return what Cloudo calls a user whom the server's identity provider calls `user_name`.
+
+        Jupyter's own token and password name each caller anew, hence `c.Cloudo.user_name`;
+        any other identity provider is taken at its word.
+        """
+        is_jupyters = type(self.serverapp.identity_provider) in (IdentityProvider, PasswordIdentityProvider)
+        return str(self.user_name) if is_jupyters else user_name
+
+    async def _start_jupyter_server_extension(self, _serverapp: ServerApp) -> None:
+        """Go on where the last server stopped; a workspace that was never used stays untouched."""
+        if self.engine.workspace.state.is_dir():
+            await self.engine.open()
+
+    async def stop_extension(self) -> None:
+        """End the waits and the runs in good order."""
+        await self.engine.close()
+
+    def current_activity(self) -> dict[str, Any] | None:
+        """Return what keeps this server from being shut down as idle; Jupyter asks."""
+        return {"executions": "running"} if self.engine.is_busy else None

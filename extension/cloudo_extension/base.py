@@ -1,0 +1,318 @@
+"""The base of all handlers: who may come in, what is read of a request, how records and errors go out.
+
+A handler names the query parameters it takes in `query_of` and calls one verb of `Api` per method.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+import pydantic_core
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.base.handlers import APIHandler
+from pydantic import BaseModel, ValidationError
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from cloudo_extension.statuses import reply_to, status_of
+from cloudo_extension.tokens import SessionIdentity
+from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
+from cloudo_kernel.models import Trigger
+
+if TYPE_CHECKING:
+    from cloudo_extension.app import Cloudo
+    from cloudo_extension.engine import Engine
+    from cloudo_kernel.api import Api
+
+Model = TypeVar("Model", bound=BaseModel)
+T = TypeVar("T")
+
+#: Below the server's base url; every route of REST begins with it.
+API = "cloudo/api/1"
+
+#: Query parameters of Jupyter's own, accepted everywhere.
+_JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
+_READS = frozenset({"GET", "HEAD"})
+#: How a caller may name the door it stands for; `flow` is for the worker alone.
+_DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, Trigger.CLI)}
+
+
+@web.stream_request_body
+class Handler(APIHandler):
+    """One noun of REST. Every method is for known users only, unless `is_public`."""
+
+    #: Method → the query parameters that it takes; any other is an error.
+    query_of: ClassVar[dict[str, frozenset[str]]] = {}
+    is_public: ClassVar[bool] = False
+    auth_resource = "cloudo"
+
+    #: The verbs, as the caller; set before a method is called.
+    api: Api
+
+    def initialize(self) -> None:
+        """Prepare for a body that comes in pieces; tornado calls it first."""
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._log_id: str | None = None
+        self._is_refused = False
+        self._is_deserted = False
+        self._waiting: asyncio.Task[Any] | None = None
+        self._session: SessionIdentity | None = None
+
+    @property
+    def app(self) -> Cloudo:
+        """The extension."""
+        return cast("Cloudo", self.settings["cloudo"])
+
+    @property
+    def engine(self) -> Engine:
+        """The part of Cloudo that lives in this process."""
+        return self.app.engine
+
+    @property
+    def user_name(self) -> str:
+        """Who is calling."""
+        name = str(self.current_user.username)
+        return name if self._session else self.app.name_of(name)
+
+    @property
+    def identity_provider(self) -> IdentityProvider:
+        """The server's, or the one that stands for a dashboard's session token."""
+        return self._session or super().identity_provider
+
+    # Coming in
+
+    async def prepare(self) -> None:
+        """Decide whether the request may come in; tornado calls it before it reads the body."""
+        try:
+            await self._admit()
+        except (web.HTTPError, CloudoError) as refusal:
+            self._refuse(refusal)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body, unless it is not wanted; tornado calls it."""
+        self._size += len(chunk)
+        if self._size > self.app.max_body_bytes:
+            self._refuse(web.HTTPError(413))
+        elif not self._is_refused:
+            self._chunks.append(chunk)
+
+    def _refuse(self, refusal: Exception) -> None:
+        """Raise `refusal` in place of the method, which tornado calls once it has read the body to its end.
+
+        An answer before that would be lost to the client: closing a connection on which it still sends resets it.
+        `ServerApp.max_body_size` limits how much is read and thrown away.
+        """
+
+        async def refuse(*_path: str) -> None:
+            raise refusal
+
+        self._is_refused = True
+        self._chunks.clear()
+        setattr(self, cast("str", self.request.method).lower(), refuse)
+
+    async def _admit(self) -> None:
+        self._read_authorization()
+        await super().prepare()
+        if self.request.method == "OPTIONS":
+            return
+        if not self.is_public:
+            await self._authorize()
+        self._check_form()
+        if not self.is_public:
+            self.api = await self.engine.service(self.user_name, self._trigger())
+
+    def _read_authorization(self) -> None:
+        """Accept `Authorization: X` like `token X`, and a dashboard's session token like the server's."""
+        scheme, _, token = self.request.headers.get("Authorization", "").strip().partition(" ")
+        if scheme and not token:
+            scheme, token = "token", scheme
+            self.request.headers["Authorization"] = f"token {token}"
+        if scheme.lower() in ("token", "bearer") and (name := self.app.session_tokens.user_of(token.strip())):
+            self._session = SessionIdentity(name, parent=self.app)
+
+    async def _authorize(self) -> None:
+        if self.current_user is None:
+            raise web.HTTPError(403)
+        action = "read" if self.request.method in _READS else "write"
+        if not await ensure_async(self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)):
+            raise PermissionDenied(f"This server does not let {self.user_name} {action} {self.auth_resource}.")
+
+    def _check_form(self) -> None:
+        """Refuse what can be refused without the body: method, query, kind and size of the body."""
+        method = cast("str", self.request.method)
+        if method not in self._methods():
+            raise web.HTTPError(405)
+        known = self.query_of.get(method, frozenset())
+        for name in self.request.query_arguments:
+            if name not in known | _JUPYTERS:
+                takes = ", ".join(sorted(known)) or "none"
+                raise MalformedRequest(f"Unknown query parameter {name!r}; known here: {takes}.", field=name)
+        headers = self.request.headers
+        length = headers.get("Content-Length", "0")
+        if length.isdecimal() and int(length) > self.app.max_body_bytes:
+            raise web.HTTPError(413)
+        has_body = length != "0" or "Transfer-Encoding" in headers
+        if has_body and headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+            raise web.HTTPError(415)
+
+    def _methods(self) -> tuple[str, ...]:
+        names = ("GET", "POST", "PUT", "PATCH", "DELETE")
+        return tuple(
+            name for name in names if getattr(type(self), name.lower()) is not getattr(web.RequestHandler, name.lower())
+        )
+
+    def _trigger(self) -> Trigger:
+        door = self.request.headers.get("X-Cloudo-Trigger", Trigger.API.value)
+        if door not in _DOORS:
+            raise MalformedRequest(f"The header X-Cloudo-Trigger takes {', '.join(_DOORS)}, not {door!r}.")
+        return _DOORS[door]
+
+    # Reading
+
+    def query(self, name: str) -> str | None:
+        """Return a query parameter; one that is given empty counts as not given."""
+        return next((text for text in self.query_all(name) if text), None)
+
+    def query_all(self, name: str) -> list[str]:
+        """Return the values of a query parameter that may be repeated."""
+        return cast("list[str]", self.get_query_arguments(name, strip=False))
+
+    def query_number(self, name: str, *, at_most: int, at_least: int = 0) -> int | None:
+        """Return a query parameter that is a whole number. Raises `MalformedRequest`."""
+        text = self.query(name)
+        return None if text is None else self.number(name, text, at_most=at_most, at_least=at_least)
+
+    def query_seconds(self, name: str, *, at_most: float) -> float:
+        """Return a query parameter that is a number of seconds, 0 when it is not given. Raises `MalformedRequest`."""
+        text = self.query(name) or "0"
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1
+        if not 0 <= seconds <= at_most:
+            raise MalformedRequest(f"{name} takes seconds, at most {at_most}, not {text[:50]!r}.", field=name)
+        return seconds
+
+    def page_of(self, *, default: int = 100) -> dict[str, Any]:
+        """Return `limit` and `cursor` as the verbs take them."""
+        limit = self.query_number("limit", at_least=1, at_most=PAGE_LIMIT) or default
+        return {"limit": limit, "cursor": self.query("cursor")}
+
+    def number(self, name: str, text: str, *, at_most: int, at_least: int = 0) -> int:
+        """Return the whole number that `text` is. Raises `MalformedRequest` about `name`."""
+        if not (text.isascii() and text.isdecimal() and len(text) < 20 and at_least <= int(text) <= at_most):
+            takes = f"a whole number from {at_least} to {at_most}"
+            raise MalformedRequest(f"{name} takes {takes}, not {text[:50]!r}.", field=name)
+        return int(text)
+
+    def body(self) -> dict[str, Any]:
+        """Return the body, which must be a JSON object. Raises `MalformedRequest`."""
+        try:
+            # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
+            found = pydantic_core.from_json(b"".join(self._chunks), allow_inf_nan=False)
+        except ValueError as error:
+            raise MalformedRequest(f"The body is not JSON: {error}.") from error
+        if not isinstance(found, dict):
+            raise MalformedRequest("The body must be a JSON object.")
+        return found
+
+    def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
+        """Return `content` as a record. Raises `MalformedRequest` naming the first field that does not fit."""
+        try:
+            return model.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or None
+            raise MalformedRequest(f"{field}: {first['msg']}." if field else f"{first['msg']}.", field=field) from error
+
+    # Answering
+
+    async def answer(self, verb: Callable[..., BaseModel], /, *args: Any, **kwargs: Any) -> None:
+        """Call a verb and send the record it returns."""
+
+        def as_json() -> str:  # off the event loop too: a page of records takes a while to write out
+            return verb(*args, **kwargs).model_dump_json()
+
+        await self.finish(await self.engine.call(as_json))
+
+    async def finish_empty(self) -> None:
+        """Send 204."""
+        self.set_status(204)
+        self.clear_header("Content-Type")
+        await web.RequestHandler.finish(self)
+
+    def at(self, *path: str) -> str:
+        """Return the address of something below REST's root, from the server's root."""
+        return "/".join((f"{self.base_url}{API}", *path))
+
+    async def while_connected(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """Await something long; it is cancelled when the client goes away."""
+        task = asyncio.create_task(waiting)
+        self._waiting = task
+        try:
+            return await task
+        except (asyncio.CancelledError, StreamClosedError):
+            if not self._is_deserted:
+                raise
+            raise web.HTTPError(499, reason="Client closed request") from None
+
+    def on_connection_close(self) -> None:
+        """End the wait of a client that has gone; tornado calls it."""
+        super().on_connection_close()
+        self._is_deserted = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def compute_etag(self) -> None:
+        """Send no ETag: hashing every reply costs more than the few that would not have changed."""
+
+    # Failing
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Answer an error with the status that belongs to it; tornado calls it with 500 for all but its own."""
+        if self._is_deserted:  # nobody is left to be told; what was sent may already be half an answer
+            self.set_status(499, "Client closed request")
+            self.finish()
+            return
+        error = _error_in(kwargs)
+        super().send_error(status_of(error) if isinstance(error, CloudoError) else status_code, **kwargs)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Write the error as JSON, never with a traceback."""
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self._methods()))
+        self.finish(reply_to(_error_in(kwargs), status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
+
+    def log_exception(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Log what was not meant to happen, with an id that the caller is told too."""
+        if error is None or isinstance(error, CloudoError | web.HTTPError):
+            return
+        self._log_id = uuid.uuid4().hex[:12]
+        self.log.error(
+            "Unexpected error %s in %s %s", self._log_id, self.request.method, self.request.path,
+            exc_info=(kind, error, traceback),
+        )  # fmt: skip
+
+
+class NothingHere(Handler):
+    """Every address below REST's root that is no route: 404, but not to strangers."""
+
+    def _check_form(self) -> None:
+        raise web.HTTPError(404)
+
+
+def _error_in(kwargs: dict[str, Any]) -> BaseException | None:
+    found: tuple[Any, BaseException | None, Any] = kwargs.get("exc_info") or (None, None, None)
+    return found[1]
+
+
+routes = [(r"cloudo/api", NothingHere), (r"cloudo/api/.*", NothingHere)]

@@ -1,0 +1,148 @@
+"""The part of Cloudo that lives in one server process: store, catalog, worker, event feed, thread pool.
+
+It imports them when it opens: SQLAlchemy alone takes 0.6 s, by which every start of a Jupyter server would be slower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from cloudo_extension.feed import EventFeed
+from cloudo_extension.rendering import Renderer
+from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.models import Event, Health, Trigger
+from cloudo_kernel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cloudo_kernel.catalog import Catalog
+    from cloudo_kernel.service import Service
+    from cloudo_kernel.store import Store
+    from cloudo_kernel.worker import Worker
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Threads for calls of the store and the catalog; more would only queue for the same disk.
+_THREADS = 8
+_STOPPING = "The server is stopping. Try again when it is back."
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What exists once the engine is open."""
+
+    store: Store
+    catalog: Catalog
+    worker: Worker | None
+    feed: EventFeed
+    unlisten: Callable[[], None]
+
+
+class Engine:
+    """Opens on first use, because a server in whose folder nobody uses Cloudo must leave no trace there.
+
+    All coroutines run on the server's event loop; what blocks runs on the engine's own threads.
+    """
+
+    def __init__(self, workspace: Workspace, *, slots: int | None, has_worker: bool) -> None:
+        self.workspace = workspace
+        self.renderer = Renderer()
+        self._slots = slots
+        self._has_worker = has_worker
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloudo")
+        self._opening = asyncio.Lock()
+        self._parts: _Parts | None = None
+        self._is_closed = False
+
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a short blocking call on one of the engine's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
+
+    async def service(self, user_name: str, trigger: Trigger) -> Service:
+        """Return the verbs for one request, opening the engine at the first. Raises `Unavailable`."""
+        parts = await self.open()
+        from cloudo_kernel.service import Service
+
+        return Service(parts.store, parts.catalog, user_name=user_name, trigger=trigger)
+
+    async def feed(self) -> EventFeed:
+        """Return the process's event feed."""
+        return (await self.open()).feed
+
+    async def health(self) -> Health | None:
+        """Return how the service does, None while nobody has used it: looking must not open it."""
+        if self._is_closed:
+            raise Unavailable(_STOPPING)
+        if self._parts is None:
+            return None
+        from cloudo_kernel.service import Service
+
+        return await self.call(Service(self._parts.store, self._parts.catalog, user_name="").health)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether executions run in this server."""
+        return self._parts is not None and self._parts.worker is not None and not self._parts.worker.is_idle
+
+    async def open(self) -> _Parts:
+        """Make the workspace's folders, open the store and start the worker, once. Raises `Unavailable`."""
+        if self._parts is None:
+            async with self._opening:
+                if self._is_closed:
+                    raise Unavailable(_STOPPING)
+                if self._parts is None:
+                    self._parts = await self._assemble()
+        return self._parts
+
+    async def close(self) -> None:
+        """End the waits, stop the worker in good order, close the store."""
+        async with self._opening:
+            self._is_closed = True
+            parts, self._parts = self._parts, None
+        if parts is not None:
+            await parts.feed.close()
+            parts.unlisten()
+            if parts.worker is not None:
+                await self.call(parts.worker.stop)
+            await self.call(parts.store.close)
+        self.renderer.close()
+        self._threads.shutdown(wait=False)
+
+    async def _assemble(self) -> _Parts:
+        store, catalog, worker = await self.call(_build, self.workspace, self._slots, has_worker=self._has_worker)
+
+        async def read(position: int) -> Sequence[Event]:
+            return await self.call(store.events.after, position, limit=PAGE_LIMIT)
+
+        try:
+            position = await self.call(store.events.newest_id)
+            if worker is not None:
+                await self.call(worker.start)
+        except BaseException:
+            await self.call(store.close)
+            raise
+        feed = EventFeed(read, position=position)
+        return _Parts(store, catalog, worker, feed, unlisten=store.tail.add_listener(feed.wake))
+
+
+def _build(workspace: Workspace, slots: int | None, *, has_worker: bool) -> tuple[Store, Catalog, Worker | None]:
+    from cloudo_kernel.catalog import Catalog, library_folders
+    from cloudo_kernel.store import Store
+    from cloudo_kernel.worker import Worker
+
+    try:
+        workspace.create()
+    except OSError as error:
+        raise Unavailable(
+            f"The workspace {workspace.root} cannot be written to ({error.strerror}). "
+            "Give this user the right to, or set c.Cloudo.workspace to another folder."
+        ) from error
+    store = Store.open(workspace.database_url)
+    catalog = Catalog(workspace, library=library_folders())
+    return store, catalog, Worker(store, catalog, slots=slots) if has_worker else None

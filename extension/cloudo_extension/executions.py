@@ -1,0 +1,131 @@
+"""REST for executions: start, list, look at, cancel, delete."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from cloudo_extension.base import API, Handler
+from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.events import EXECUTION_DELETED, EXECUTION_ENDED
+from cloudo_kernel.models import Execution, ExecutionFilter, StartExecution
+
+#: How long `"wait": true` waits.
+_WAIT_SECONDS = 60.0
+_FILTERS = frozenset({"status", "flow_name", "parent_id", "schedule_id", "user_name", "since", "q"})
+_PAGE = frozenset({"limit", "cursor"})
+
+
+class Wait(BaseModel):
+    """The part of the body of `POST /execution` that is not about the execution but about the reply."""
+
+    model_config = ConfigDict(frozen=True)
+
+    wait: StrictBool | float = Field(default=False, ge=0, allow_inf_nan=False)
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait for the end; 0 for not at all."""
+        return float(self.wait) * (_WAIT_SECONDS if self.wait is True else 1)
+
+
+class Executions(Handler):
+    """`/execution`."""
+
+    query_of: ClassVar = {"GET": _FILTERS | _PAGE}
+
+    async def get(self) -> None:
+        """List executions, newest first."""
+        given: dict[str, Any] = {name: self.query(name) for name in _FILTERS}
+        statuses = [status for text in self.query_all("status") for status in text.split(",") if status]
+        where = self.parse(ExecutionFilter, given | {"status": statuses or None})
+        await self.answer(self.api.executions, where, **self.page_of())
+
+    async def post(self) -> None:
+        """Start an execution, and wait for its end when asked to."""
+        wanted = self.body()
+        wait = self.parse(Wait, {"wait": wanted.pop("wait", False)})
+        if "input_value" in wanted:
+            if "inputs" in wanted:
+                raise MalformedRequest("inputs and input_value mean the same: send one of them.", field="input_value")
+            wanted["inputs"] = wanted.pop("input_value")
+        request = self.parse(StartExecution, wanted)
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not 1 <= len(key) <= 255:
+            raise MalformedRequest("The header Idempotency-Key takes 1 to 255 characters.")
+        started = await self.engine.call(self.api.start_execution, request, idempotency_key=key)
+        self.set_header("Location", self.at("execution", started.id))
+        if wait.seconds:
+            started = await self.while_connected(self._until_ended(started.id, wait.seconds))
+        self.set_status(202 if wait.seconds and not started.is_ended else 201)
+        await self.answer(lambda: started)
+
+    async def _until_ended(self, execution_id: str, seconds: float) -> Execution:
+        """Return the record once it has ended or the time is over. No thread waits: the event feed wakes us."""
+        feed = await self.engine.feed()
+        with feed.subscribe(execution_id) as news:
+            try:
+                async with asyncio.timeout(seconds):
+                    execution = await self.engine.call(self.api.execution, execution_id)
+                    while not execution.is_ended and not news.is_closed:
+                        event = await news.next()
+                        if event is None or event.type in (EXECUTION_ENDED, EXECUTION_DELETED):
+                            news.catch_up()
+                            execution = await self.engine.call(self.api.execution, execution_id)
+                    return execution
+            except TimeoutError:
+                return await self.engine.call(self.api.execution, execution_id)
+
+
+class OneExecution(Handler):
+    """`/execution/<id>`."""
+
+    async def get(self, execution_id: str) -> None:
+        """Return the whole record."""
+        await self.answer(self.api.execution, execution_id)
+
+    async def delete(self, execution_id: str) -> None:
+        """Delete an ended execution."""
+        await self.engine.call(self.api.delete_execution, execution_id)
+        await self.finish_empty()
+
+
+class Log(Handler):
+    """`/execution/<id>/log`."""
+
+    query_of: ClassVar = {"GET": _PAGE}
+
+    async def get(self, execution_id: str) -> None:
+        """Page through the log from its first line."""
+        await self.answer(self.api.execution_log, execution_id, **self.page_of(default=PAGE_LIMIT))
+
+
+class Children(Handler):
+    """`/execution/<id>/children`."""
+
+    query_of: ClassVar = {"GET": _PAGE}
+
+    async def get(self, execution_id: str) -> None:
+        """List the executions that this one started, newest first."""
+        await self.engine.call(self.api.execution, execution_id)  # raises if there is none
+        await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page_of())
+
+
+class Cancel(Handler):
+    """`/execution/<id>/cancel`."""
+
+    async def post(self, execution_id: str) -> None:
+        """End the execution and its children."""
+        await self.answer(self.api.cancel_execution, execution_id)
+
+
+routes = [
+    (rf"{API}/execution", Executions),
+    (rf"{API}/execution/([^/]+)", OneExecution),
+    (rf"{API}/execution/([^/]+)/log", Log),
+    (rf"{API}/execution/([^/]+)/children", Children),
+    (rf"{API}/execution/([^/]+)/cancel", Cancel),
+]

@@ -1,0 +1,136 @@
+"""The event feed: reads every new event once per process and hands it to the coroutines that wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+
+from cloudo_kernel.models import Event
+
+_log = logging.getLogger(__name__)
+
+#: Events that a slow reader may lag behind before it has to read them from the store again.
+_BACKLOG = 1000
+_RETRY_SECONDS = 1.0
+#: The feed looks at the store at least this often, should the event tail miss something.
+_LOOK_SECONDS = 5.0
+
+#: Called with an event id; returns the next events, oldest first, or none.
+Read = Callable[[int], Awaitable[Sequence[Event]]]
+
+
+class Subscription:
+    """The events of one subject (or of all) from now on; a context manager, for one coroutine."""
+
+    def __init__(self, feed: EventFeed, subject_id: str | None) -> None:
+        self._feed = feed
+        self.subject_id = subject_id
+        self._events: deque[Event] = deque()
+        self._news = asyncio.Event()
+        #: Whether events were dropped because their reader was too slow; `catch_up` clears it.
+        self.has_missed = False
+        #: Whether the feed ended: the server is stopping.
+        self.is_closed = False
+
+    def put(self, event: Event) -> None:
+        """Add an event; called by the feed."""
+        if len(self._events) >= _BACKLOG:
+            self._events.clear()
+            self.has_missed = True
+        self._events.append(event)
+        self._news.set()
+
+    def close(self) -> None:
+        """Wake the reader for the last time; called by the feed."""
+        self.is_closed = True
+        self._news.set()
+
+    def catch_up(self) -> None:
+        """Forget what is queued; called by a reader that reads the store next."""
+        self._events.clear()
+        self.has_missed = False
+
+    async def next(self) -> Event | None:
+        """Wait for the next event; None when some were missed, or the feed ended."""
+        while not self._events:
+            if self.is_closed:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        if self.has_missed:
+            return None
+        return self._events.popleft()
+
+    def __enter__(self) -> Subscription:
+        self._feed.add(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._feed.remove(self)
+
+
+class EventFeed:
+    """One reader for all who wait. Lives on the server's event loop."""
+
+    def __init__(self, read: Read, *, position: int) -> None:
+        self._read = read
+        self._position = position
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._readers: dict[str | None, set[Subscription]] = {}
+        self._task = self._loop.create_task(self._follow())
+
+    def subscribe(self, subject_id: str | None = None) -> Subscription:
+        """Return a subscription, to be entered with `with`."""
+        return Subscription(self, subject_id)
+
+    def wake(self) -> None:
+        """Look for new events; the event tail calls it, on its own thread."""
+        self._loop.call_soon_threadsafe(self._news.set)
+
+    async def close(self) -> None:
+        """End, and wake everyone who waits."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        for reader in [reader for readers in self._readers.values() for reader in readers]:
+            reader.close()
+
+    def add(self, reader: Subscription) -> None:
+        """Hand events to `reader` from now on."""
+        self._readers.setdefault(reader.subject_id, set()).add(reader)
+        if self._task.done():
+            reader.close()
+
+    def remove(self, reader: Subscription) -> None:
+        """Hand no more events to `reader`."""
+        readers = self._readers[reader.subject_id]
+        readers.discard(reader)
+        if not readers:
+            del self._readers[reader.subject_id]
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):  # `wait_for` of Python 3.11 can swallow a cancellation
+                    await self._news.wait()
+            self._news.clear()
+            try:
+                while events := await self._read(self._position):
+                    self._deliver(events)
+            except Exception:  # noqa: BLE001 -- everyone who waits hangs on this task: it outlives what the store throws
+                _log.exception("The event feed cannot read the store; it tries again.")
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._news.set()
+
+    def _deliver(self, events: Sequence[Event]) -> None:
+        self._position = events[-1].id
+        for event in events:
+            for key in (event.subject_id, None):
+                for reader in self._readers.get(key, ()):
+                    reader.put(event)

@@ -1,0 +1,69 @@
+"""REST for flows."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict
+
+from cloudo_extension.base import API, Handler
+from cloudo_kernel.models import Flow, Page
+
+
+class CreateFlow(BaseModel):
+    """The body of `POST /flow`: a name, and either a notebook's JSON text or the flow to copy."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    source: str | None = None
+    copy_of: str | None = None
+
+
+class ChangeFlow(BaseModel):
+    """The body of `PATCH /flow/<name>`: another source, another name, or both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str | None = None
+    name: str | None = None
+
+
+class Flows(Handler):
+    """`/flow`."""
+
+    query_of: ClassVar = {"GET": frozenset({"q"})}
+
+    async def get(self) -> None:
+        """List the flows by name."""
+        q = self.query("q")
+        await self.answer(lambda: Page[Flow](items=self.api.flows(q=q)))
+
+    async def post(self) -> None:
+        """Create a flow of the workspace."""
+        wanted = self.parse(CreateFlow, self.body())
+        self.set_status(201)
+        self.set_header("Location", self.at("flow", quote(wanted.name)))
+        await self.answer(self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of)
+
+
+class OneFlow(Handler):
+    """`/flow/<name>`; the name's `/` may be raw or `%2F`."""
+
+    async def get(self, name: str) -> None:
+        """Return one flow."""
+        await self.answer(self.api.flow, name)
+
+    async def patch(self, name: str) -> None:
+        """Replace the flow's source, or move it."""
+        wanted = self.parse(ChangeFlow, self.body())
+        await self.answer(self.api.change_flow, name, source=wanted.source, new_name=wanted.name)
+
+    async def delete(self, name: str) -> None:
+        """Delete a flow of the workspace."""
+        await self.engine.call(self.api.delete_flow, name)
+        await self.finish_empty()
+
+
+routes = [(rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]

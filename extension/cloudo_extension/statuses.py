@@ -1,0 +1,80 @@
+"""Which HTTP status belongs to which error. The only place that knows both."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from pydantic import BaseModel
+from tornado.web import HTTPError
+
+from cloudo_kernel import errors
+
+#: The most specific class of an error decides.
+OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
+    errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
+    errors.NameInvalid: HTTPStatus.BAD_REQUEST,
+    errors.PermissionDenied: HTTPStatus.FORBIDDEN,
+    errors.ResourceNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.FlowBroken: HTTPStatus.CONFLICT,
+    errors.StaleAttempt: HTTPStatus.CONFLICT,
+    errors.DependencyFailedError: HTTPStatus.CONFLICT,
+    errors.InputsInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SettingInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.WaitTimeout: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+#: Words for what the server refuses before any verb is reached.
+_REFUSALS: dict[int, tuple[str, str]] = {
+    400: ("malformed", "The request cannot be read."),
+    403: (
+        "permission_denied",
+        "Log in, or send the server's token as `Authorization: token …`; "
+        "a request that changes something and has only a cookie also needs the header X-XSRFToken.",
+    ),
+    404: ("not_found", "There is nothing at this address. The addresses are those of `cloudo/api/1`."),
+    405: ("method_not_allowed", "This address does not take this method."),
+    413: ("too_large", "The body is larger than the server takes (c.Cloudo.max_body_bytes)."),
+    415: ("unsupported_media_type", "The body must be JSON, sent with `Content-Type: application/json`."),
+    499: ("client_closed_request", "The client closed the connection while it was waiting."),
+}
+
+
+class ErrorBody(BaseModel):
+    """What a caller is told about an error."""
+
+    code: str
+    message: str
+    #: The input, parameter or setting that is at fault, where there is one.
+    field: str | None = None
+
+
+class ErrorReply(BaseModel):
+    """The body of every reply that is not a success."""
+
+    error: ErrorBody
+
+
+def status_of(error: errors.CloudoError) -> HTTPStatus:
+    """Return the status of the error's most specific class that has one."""
+    for kind in type(error).__mro__:
+        if kind in OF_ERROR:
+            return OF_ERROR[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def reply_to(error: BaseException | None, status: int, *, log_id: str | None) -> ErrorReply:
+    """Return the reply to `error`; `log_id` names an unexpected one in the server's log."""
+    if isinstance(error, errors.CloudoError):
+        body = ErrorBody(code=error.code, message=str(error), field=error.field)
+    elif status in _REFUSALS:
+        code, message = _REFUSALS[status]
+        told = error.log_message if isinstance(error, HTTPError) else None
+        body = ErrorBody(code=code, message=told or message)
+    elif log_id is not None:
+        message = f"Something went wrong that should not. The server's log tells more: look for {log_id}."
+        body = ErrorBody(code="internal", message=message)
+    else:
+        body = ErrorBody(code="error", message=f"The server answered {status}.")
+    return ErrorReply(error=body)

@@ -1,0 +1,534 @@
+"""The dashboard as a reader uses it: a real server, real kernels, a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.dashboard import page_source
+from cloudo_kernel.models import ExecutionFilter, StartExecution, Status, Trigger
+from tests.flows import write_flow
+from tests.server import RunningServer, start_server, until
+
+pytestmark = pytest.mark.timeout(240)
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+#: A page is up when it has fetched its rows; a kernel takes seconds to boot on a busy machine.
+BOOT = 60_000
+RUN = 60_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server whose root has nothing but a workspace with a few flows."""
+    workspace = tmp_path_factory.mktemp("workspace é")
+    write_flow(
+        workspace, "reports/quick", "print('the answer', n)", "this.set_output('twice', 2 * n)", parameters="n = 21"
+    )
+    write_flow(
+        workspace,
+        "reports/asking",
+        "this.log('hello', who, times)\nthis.set_output('said', who * times)",
+        parameters="who: str  # whom to greet\ntimes: int = 1",
+        metadata={"title": "Asks a name", "tags": ["salute"]},
+    )
+    write_flow(workspace, "failing", "before = 1", "def inner():\n    return before / 0\ninner()", "after = 2")
+    write_flow(workspace, "endless", "import time\nwhile True: time.sleep(0.05)")
+    write_flow(workspace, "broken", "1", parameters="def (")
+    body = f"this.log({HOSTILE!r})\nthis.set_output({HOSTILE!r}, {HOSTILE!r})\nprint('<script>alert(2)</script>')"
+    write_flow(workspace, "hostile", body, metadata={"title": HOSTILE, "tags": [HOSTILE], "description": HOSTILE})
+    running = start_server(workspace, tmp_path_factory.mktemp("home"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]:
+    """A browser that is signed in."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(20_000)
+    context.request.get(f"{server.url}cloudo/api/1/user/me?token={server.token}")
+    context.request.get(f"{server.url}api/me?token={server.token}")
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def wrong() -> list[str]:
+    """What has gone wrong in the page."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def only_page(context: BrowserContext, server: RunningServer, wrong: list[str]) -> Page:
+    """One page for many tests: its kernel takes seconds to boot."""
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(f"script failed: {error}"))
+    page.on("console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}"))
+    page.on("dialog", lambda dialog: (wrong.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda request: is_foreign(request.url, server) and wrong.append(f"left: {request.url}"))
+    page.on("websocket", lambda line: is_foreign(line.url, server) and wrong.append(f"left: {line.url}"))
+    return page
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def show(only_page: Page, server: RunningServer, wrong: list[str]) -> Iterator[Open]:
+    """Open an address of the dashboard, in the page that is there already, and wait until its view is there.
+
+    No script may fail in it, and nothing may leave the machine.
+    """
+    page = only_page
+
+    def show(path: str = "") -> Page:
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.emulate_media(color_scheme="light")
+        for toast in page.locator(".cloudo-toast").all():
+            toast.get_by_role("button", name="Dismiss").click()
+        if page.url == "about:blank" or page.locator("dialog").count():
+            page.goto(f"{server.url}cloudo/{path}", wait_until="commit")
+        else:
+            page.evaluate("path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')) }",
+                          f"/cloudo/{path}")  # fmt: skip
+        ready(page)
+        return page
+
+    wrong.clear()
+    yield show
+    assert not wrong
+
+
+def ready(page: Page) -> None:
+    expect(page.locator("#cloudo-shell")).to_have_count(0, timeout=BOOT)
+    expect(page.locator(".cloudo-skeleton")).to_have_count(0, timeout=BOOT)
+
+
+def is_foreign(url: str, server: RunningServer) -> bool:
+    here = server.url.partition("://")[2]
+    return not url.startswith(("data:", "blob:", "about:")) and url.partition("://")[2][: len(here)] != here
+
+
+def button(page: Page | Locator, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def check(page: Page, *flows: str) -> None:
+    for flow in flows:
+        page.get_by_label(f"Select {flow}", exact=True).check()
+
+
+def row(page: Page, text: str) -> Locator:
+    return page.locator("tbody tr").filter(has_text=text).first
+
+
+def run(api: Client, flow_name: str, **inputs: Any) -> str:
+    """Run a flow to its end, from elsewhere; return the execution's id."""
+    started = api.start_execution(StartExecution(flow_name=flow_name, inputs=inputs))
+    until(lambda: api.execution(started.id).is_ended, seconds=60)
+    return started.id
+
+
+def newest(api: Client, flow_name: str) -> Any:
+    return api.executions(ExecutionFilter(flow_name=flow_name), limit=1).items[0]
+
+
+def kernels(server: RunningServer) -> set[str]:
+    reply = httpx.get(f"{server.url}api/kernels", headers={"Authorization": f"token {server.token}"})
+    return {kernel["id"] for kernel in reply.raise_for_status().json()}
+
+
+# --- playing -----------------------------------------------------------------------------------------
+
+
+def test_play_runs_every_checked_flow_and_the_end_shows_by_itself(show: Open, api: Client) -> None:
+    page = show()
+    check(page, "reports/quick", "failing")
+    button(page, "Play").click()
+    expect(page.get_by_text("Started 2 executions").first).to_be_visible()
+    page.get_by_role("link", name="Show executions").click()
+    expect(row(page, "reports/quick")).to_contain_text("Success", timeout=RUN)
+    expect(row(page, "failing")).to_contain_text("Error", timeout=RUN)
+    expect(row(page, "failing")).to_contain_text("ZeroDivisionError")
+    expect(row(page, "reports/quick").get_by_role("progressbar")).to_have_attribute("aria-valuenow", "3")
+    assert newest(api, "reports/quick").trigger is Trigger.UI
+
+
+def test_play_asks_only_for_inputs_without_default_and_loses_nothing_typed(show: Open, api: Client) -> None:
+    page = show("flows")
+    check(page, "reports/quick", "reports/asking")
+    button(page, "Play").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("who", exact=True)).to_be_focused()
+    expect(dialog.get_by_label("times", exact=True)).to_be_hidden()
+    dialog.get_by_text("Inputs with defaults").click()
+    dialog.get_by_label("times", exact=True).fill("2x")
+    button(dialog, "Play 2 flows").click()
+    expect(dialog.get_by_text("This input has no default")).to_be_visible()
+    expect(dialog.get_by_text("This must be a whole number")).to_be_visible()
+    expect(dialog.get_by_label("who", exact=True)).to_be_focused()
+    expect(dialog.get_by_label("times", exact=True)).to_have_value("2x")
+    dialog.get_by_label("times", exact=True).fill("2")
+    dialog.get_by_label("who", exact=True).fill("ho")
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text("Started 2 executions").first).to_be_visible()
+    until(lambda: newest(api, "reports/asking").is_ended, seconds=60)
+    assert newest(api, "reports/asking").output_value == {"said": "hoho"}
+
+
+def test_what_the_service_refuses_shows_beside_its_field(show: Open, server: RunningServer) -> None:
+    write_flow(server.workspace, "changing", "n", parameters="n: int")
+    page = show("flows")
+    check(page, "changing")
+    button(page, "Run with inputs…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("n", exact=True).fill("7")
+    write_flow(server.workspace, "changing", "n", parameters="n: list[int]")
+    page.keyboard.press("Enter")
+    expect(dialog.locator(".cloudo-field-error").filter(has_text=re.compile("array|list"))).to_be_visible()
+    expect(dialog.locator(".cloudo-control").first).to_have_value("7")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(button(page, "Run with inputs…")).to_be_focused()
+
+
+def test_run_with_inputs_sends_what_was_changed_only(show: Open, api: Client) -> None:
+    page = show("flows")
+    check(page, "reports/quick")
+    button(page, "Run with inputs…").click()
+    expect(page.get_by_role("dialog").locator(".cloudo-control")).to_have_value("21")
+    page.get_by_role("dialog").locator(".cloudo-control").fill("4")
+    button(page, "Play 1 flow").click()
+    expect(page.get_by_text("Started 1 execution").first).to_be_visible()
+    until(lambda: newest(api, "reports/quick").input_value == {"n": 4}, seconds=60)
+
+
+def test_a_broken_flow_shows_its_reason_and_cannot_be_checked(show: Open) -> None:
+    page = show("flows")
+    expect(row(page, "broken")).to_contain_text("syntax error")
+    expect(page.get_by_label("Select broken", exact=True)).to_be_disabled()
+    page.get_by_label("Select all").check()
+    expect(page.get_by_label("Select broken", exact=True)).not_to_be_checked()
+
+
+def test_flows_are_filtered_sorted_and_selected_by_range(show: Open) -> None:
+    page = show("flows")
+    names = page.locator("tbody .cloudo-path")
+    page.get_by_label("Filter flows").fill("SALUTE")
+    expect(names).to_have_text(["reports/asking"])
+    page.get_by_label("Filter flows").fill("nothing has this")
+    expect(page.get_by_text("No flow fits the filter")).to_be_visible()
+    button(page, "Clear the filter").click()
+    page.get_by_role("button", name="Flow", exact=True).click()
+    expect(page.get_by_role("columnheader", name="Flow")).to_have_attribute("aria-sort", "descending")
+    assert (shown := names.all_inner_texts()) != sorted(shown)
+    boxes = page.locator("tbody input[type=checkbox]:not(:disabled)")
+    boxes.nth(0).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    expect(page.get_by_text("4 selected")).to_be_visible()
+
+
+def test_a_new_flow_shows_up_when_the_reader_comes_back(show: Open, server: RunningServer) -> None:
+    page = show("flows")
+    write_flow(server.workspace, "brand new", "1")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(row(page, "brand new")).to_be_visible()
+
+
+# --- following ---------------------------------------------------------------------------------------
+
+
+def test_executions_started_elsewhere_appear_and_change_without_reloading(show: Open, api: Client) -> None:
+    page = show("executions")
+    started = api.start_execution(StartExecution(flow_name="endless", name="from elsewhere"))
+    expect(row(page, "from elsewhere")).to_contain_text("Running", timeout=RUN)
+    api.cancel_execution(started.id)
+    expect(row(page, "from elsewhere")).to_contain_text("Cancelled", timeout=RUN)
+    api.delete_execution(started.id)
+    expect(page.get_by_text("from elsewhere")).to_have_count(0)
+
+
+def test_an_execution_shows_inputs_outputs_log_and_notebook(show: Open, api: Client) -> None:
+    execution_id = run(api, "reports/asking", who="ab", times=2)
+    page = show(f"executions/{execution_id}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("reports/asking")
+    expect(page.locator(".cloudo-heading .cloudo-status")).to_have_text("Success")
+    panels = page.locator(".cloudo-panel")
+    expect(panels.filter(has_text="Inputs")).to_contain_text("ab")
+    expect(panels.filter(has_text="Outputs")).to_contain_text("abab")
+    expect(panels.filter(has_text="Log")).to_contain_text("hello ab 2")
+    frame = page.frame_locator("iframe[sandbox='']")
+    expect(frame.get_by_text("this.set_output").first).to_be_visible()
+    lab = page.get_by_role("link", name="Open in JupyterLab").first
+    expect(lab).to_have_attribute("href", re.compile(rf"/lab/tree/executions/reports/asking/{execution_id}\.ipynb$"))
+
+
+def test_an_error_shows_its_name_its_cell_and_its_traceback(show: Open, api: Client) -> None:
+    page = show(f"executions/{run(api, 'failing')}")
+    panel = page.get_by_label("Error", exact=True)
+    expect(panel).to_contain_text("ZeroDivisionError")
+    expect(panel).to_contain_text("return before / 0")
+    expect(panel).to_contain_text("In cell")
+
+
+def test_a_running_execution_is_followed_and_cancelled_then_run_again(show: Open, api: Client) -> None:
+    started = api.start_execution(StartExecution(flow_name="endless"))
+    page = show(f"executions/{started.id}")
+    status = page.locator(".cloudo-heading .cloudo-status")
+    expect(status).to_have_text("Running", timeout=RUN)
+    button(page, "Cancel").click()
+    expect(status).to_have_text("Cancelled", timeout=RUN)
+    button(page, "Run again").click()
+    expect(page.get_by_text("Started 1 execution").first).to_be_visible()
+    again = newest(api, "endless")
+    assert again.id != started.id
+    api.cancel_execution(again.id)
+    button(page, "Delete").click()
+    button(page.get_by_role("dialog"), "Delete").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Executions")
+    assert started.id not in {one.id for one in api.executions().items}
+
+
+def test_a_growing_log_is_followed_and_earlier_lines_are_paged(show: Open, api: Client, server: RunningServer) -> None:
+    source = "for i in range(1200): this.log(f'line {i}.')"
+    wait = "import time, pathlib\nwhile not pathlib.Path('go on').exists(): time.sleep(0.05)"
+    write_flow(server.workspace, "chatty", source, wait, "this.log('the last line')")
+    started = api.start_execution(StartExecution(flow_name="chatty"))
+    until(lambda: len(api.execution(started.id).log or ()) == 1000, seconds=60)
+    until(lambda: api.execution(started.id).log[-1].text == "line 1199.", seconds=60)  # type: ignore[index]
+    page = show(f"executions/{started.id}")
+    log = page.get_by_role("log")
+    expect(log.get_by_text("line 1199.")).to_be_visible()
+    expect(log.get_by_text("line 650.")).to_have_count(0)
+    page.get_by_role("button", name="Show earlier lines").click()
+    expect(log.get_by_text("line 650.")).to_have_count(1)
+    log.evaluate("log => log.scrollTop = log.scrollHeight")
+    (server.workspace / "flows" / "go on").touch()
+    expect(log.get_by_text("the last line")).to_be_visible(timeout=RUN)
+    assert log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight") < 5
+
+
+def test_executions_are_filtered_by_status_and_paged(show: Open, api: Client) -> None:
+    run(api, "failing")
+    page = show("executions?status=ENDED_ERROR")
+    expect(button(page, "Error")).to_have_attribute("aria-pressed", "true")
+    statuses = page.locator("tbody .cloudo-col-status")
+    assert set(statuses.all_inner_texts()) == {"Error"}
+    button(page, "Error").click()
+    button(page, "Paused").click()
+    expect(page.get_by_text("No execution fits the filter")).to_be_visible()
+    assert page.url.endswith("executions?status=PAUSED")
+
+
+# --- the page ----------------------------------------------------------------------------------------
+
+
+def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client) -> None:
+    execution_id = run(api, "reports/quick")
+    page = show("executions")
+    row(page, "reports/quick").click(position={"x": 600, "y": 8})
+    expect(page).to_have_url(re.compile(execution_id))
+    expect(page).to_have_title("reports/quick · Cloudo")
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Flows").click()
+    expect(page).to_have_title("Flows · Cloudo")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("reports/quick")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Executions")
+    page.goto(re.sub(r"[^/]*$", "01900000-0000-7000-8000-000000000000", page.url + "/"), wait_until="commit")
+    ready(page)
+    expect(page.get_by_text("There is no such execution")).to_be_visible()
+
+
+def test_the_keyboard_alone_plays_a_flow(show: Open, api: Client) -> None:
+    page = show("flows")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Filter flows")).to_be_focused()
+    page.keyboard.type("asking")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.tagName") == "TR":
+            break
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Select reports/asking")).to_be_checked()
+    for _ in range(10):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.textContent") == "Play":
+            break
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("who", exact=True)).to_be_focused()
+    page.keyboard.type("me")
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(button(page, "Play")).to_be_focused()
+    expect(page.locator("[aria-live=polite]").filter(has_text="Started 1 execution")).to_have_count(1)
+    until(lambda: newest(api, "reports/asking").input_value == {"who": "me"}, seconds=60)
+
+
+def test_hostile_names_and_values_stay_text(show: Open, api: Client) -> None:
+    execution_id = run(api, "hostile")
+    page = show("flows")
+    expect(row(page, HOSTILE)).to_be_visible()
+    check(page, "hostile")
+    button(page, "Run with inputs…").click()
+    expect(page.get_by_role("dialog")).to_contain_text(HOSTILE)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Executions").first.click()
+    row(page, "hostile").get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile(execution_id))
+    expect(page.get_by_role("log")).to_contain_text(HOSTILE)
+    expect(page.locator(".cloudo-values dt").filter(has_text=HOSTILE)).to_be_visible()
+    expect(page.frame_locator("iframe").get_by_text("alert(2)").first).to_be_visible()
+    assert page.locator("img").count() == 0
+
+
+def test_light_and_dark_follow_the_system_and_the_button_which_is_remembered(show: Open) -> None:
+    page = show("flows")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    button(page, "Light or dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.reload(wait_until="commit")
+    ready(page)
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_a_narrow_window_needs_no_sideways_scrolling(show: Open, api: Client) -> None:
+    execution_id = run(api, "hostile")
+    page = show("flows")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for view in ("Flows", "Executions"):
+        page.get_by_role("navigation", name="Views").get_by_role("link", name=view).click()
+        expect(page.locator("tbody tr").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator(f"a[href$='{execution_id}']").first.click()
+    expect(page.locator(".cloudo-facts")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_shell_is_painted_before_the_kernel_is_there(context: BrowserContext, server: RunningServer) -> None:
+    page = context.new_page()
+    page.route("**/voila/static/**", lambda route: route.abort())
+    page.goto(f"{server.url}cloudo/executions", wait_until="domcontentloaded")
+    expect(page).to_have_title("Executions · Cloudo")
+    expect(page.locator(".cloudo-skeleton")).to_be_visible()
+    expect(page.get_by_role("link", name="Executions")).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="Flows").click()
+    assert page.url.endswith("cloudo/flows")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Flows")
+
+
+def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
+    for path in ("", "flows", "executions", "executions/01900000-0000-7000-8000-000000000000"):
+        reply = httpx.get(f"{server.url}cloudo/{path}")
+        assert reply.status_code == 302
+        assert "/login?next=" in reply.headers["location"]
+    reply = httpx.get(f"{server.url}cloudo?token={server.token}", follow_redirects=True)
+    assert reply.status_code == 200
+    assert reply.headers["cache-control"] == "no-store"
+
+
+# --- kernels -----------------------------------------------------------------------------------------
+
+
+def test_closed_pages_leave_no_kernel(context: BrowserContext, server: RunningServer) -> None:
+    before = kernels(server)
+    tokens = set(server.runtime.glob("cloudo-*/*"))
+    pages = [context.new_page() for _ in range(10)]
+    for turn, page in enumerate(pages):
+        page.goto(f"{server.url}cloudo/", wait_until="commit")
+        if turn % 2:  # the others are closed while they still start
+            ready(page)
+        page.close(run_before_unload=bool(turn % 3))
+    until(lambda: all(page.is_closed() for page in pages), seconds=10)
+    until(lambda: kernels(server) <= before, seconds=90, what=lambda: f"Kernels are left: {kernels(server) - before}")
+    until(lambda: set(server.runtime.glob("cloudo-*/*")) <= tokens, seconds=10)
+
+
+def test_the_token_of_a_page_is_in_a_file_for_the_owner_alone(show: Open, server: RunningServer) -> None:
+    show()
+    files = list(server.runtime.glob("cloudo-*/*"))
+    assert files
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_a_page_says_that_its_kernel_has_ended(context: BrowserContext, server: RunningServer) -> None:
+    page = context.new_page()
+    page.goto(f"{server.url}cloudo/", wait_until="commit")
+    ready(page)
+    kernel = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+    httpx.delete(f"{server.url}api/kernels/{kernel}", headers={"Authorization": f"token {server.token}"})
+    expect(page.get_by_text("kernel has ended")).to_be_visible(timeout=40_000)
+    button(page, "Reload").click()
+    ready(page)
+    expect(page.locator("tbody tr").first).to_be_visible()
+
+
+def test_the_same_widget_works_in_jupyterlab(context: BrowserContext, server: RunningServer) -> None:
+    shutil.copy(Path(__file__).parents[2] / "notebooks" / "dashboard.ipynb", server.workspace / "dashboard.ipynb")
+    page = context.new_page()
+    page.goto(f"{server.url}lab/tree/dashboard.ipynb")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=BOOT)
+    expect(page.get_by_text("Cloudo | Idle")).to_be_visible(timeout=BOOT)
+    page.get_by_role("menuitem", name="Run").click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    expect(row(page, "reports/asking")).to_be_visible(timeout=BOOT)
+    row(page, "reports/asking").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    expect(page.get_by_text(re.compile("Cell ./3"))).to_be_visible()
+    button(page, "Run with inputs…").click()
+    page.locator(".cloudo-dialog").get_by_label("who", exact=True).fill("lab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Started 1 execution").first).to_be_visible()
+    page.get_by_role("link", name="Show executions").click()
+    expect(row(page, "reports/asking")).to_contain_text("Success", timeout=RUN)
+    page.close()
+
+
+# --- the page side's source --------------------------------------------------------------------------
+
+
+def test_the_script_is_small_and_the_names_of_its_modules_do_not_meet() -> None:
+    folder = Path(page_source.__file__).parent
+    assert len(page_source.script().encode()) < 60_000
+    texts = [path.read_text() for path in folder.glob("*.js")]
+    names = re.findall(r"^(?:export )?(?:async )?(?:const|let|function|class) (\w+)", "\n".join(texts), re.MULTILINE)
+    assert len(names) == len(set(names))
+    for text in texts:
+        assert "innerHTML" not in text.replace("assigns innerHTML", "")
+        assert not re.search(r"\$\{[^}`]*`", text), "a template within a template: page_source cannot shorten it"
+
+
+def test_the_statuses_of_the_page_are_those_of_the_records() -> None:
+    words = (Path(page_source.__file__).parent / "words.js").read_text()
+    block = words.partition("STATUSES = {")[2].partition("}")[0]
+    assert re.findall(r"(\w+):", block) == list(Status)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cloudo_kernel.api import Api
+from cloudo_kernel.catalog import Catalog, library_folders
+from cloudo_kernel.models import Execution, StartExecution, Trigger
+from cloudo_kernel.service import Service
+from cloudo_kernel.store import Store
+from cloudo_kernel.worker import Worker
+from cloudo_kernel.workspace import Workspace
+from tests.flows import write_flow
+from tests.server import WITHOUT_LAB, start_server
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of `Api`, and the workspace behind it. Tests share it: each uses flows of its own."""
+
+    api: Api
+    #: A second caller, another user where the end can tell users apart.
+    other: Api
+    workspace: Path
+
+    def flow(self, *sources: str, parameters: str | None = None) -> str:
+        """Write a flow under a new name, which is returned."""
+        name = f"contract/{uuid.uuid4().hex}"
+        write_flow(self.workspace, name, *sources or ("1",), parameters=parameters)
+        return name
+
+    def later(self, flow_name: str, **fields: object) -> Execution:
+        """Start an execution that stays `PENDING`."""
+        request = StartExecution.model_validate({"flow_name": flow_name, "delay_seconds": 1e6, **fields})
+        return self.api.start_execution(request)
+
+
+@pytest.fixture(scope="session", params=["in process", "over HTTP"])
+def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
+    """Both ends, one after the other: the service itself, and a client of a real server."""
+    folder = tmp_path_factory.mktemp("workspace")
+    if request.param == "in process":
+        yield from _in_process(folder)
+    else:
+        yield from _over_http(folder, tmp_path_factory.mktemp("home"))
+
+
+def _in_process(folder: Path) -> Iterator[End]:
+    workspace = Workspace(folder)
+    workspace.create()
+    store = Store.open(workspace.database_url)
+    catalog = Catalog(workspace, library=library_folders())
+    worker = Worker(store, catalog)
+    worker.start()
+    one, other = (Service(store, catalog, user_name=name, trigger=Trigger.CLI) for name in ("ada", "grace"))
+    yield End(one, other, folder)
+    worker.stop()
+    store.close()
+
+
+def _over_http(folder: Path, home: Path) -> Iterator[End]:
+    server = start_server(folder, home, "--Cloudo.user_name=ada", extensions=WITHOUT_LAB)
+    with server.client(trigger=Trigger.CLI) as one, server.client(trigger=Trigger.CLI) as other:
+        yield End(one, other, folder)
+    server.stop()

@@ -1,0 +1,1 @@
+"""Tests of the server extension: one real server for most of them."""

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.flows import write_flow
+from tests.server import WITHOUT_LAB, RunningServer, Servers
+
+StartServer = Callable[..., RunningServer]
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Start further servers."""
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        yield servers.start
+
+
+@pytest.fixture(scope="session")
+def server(start: StartServer) -> RunningServer:
+    """A server with a quick flow, one that fails, and one that never ends."""
+    # The session tokens live in the server's memory: an extension of the test hands one out.
+    inside = {**WITHOUT_LAB, "tests.extension.inside": True}
+    server = start(None, "--Cloudo.max_body_bytes=1000000", extensions=inside)
+    write_flow(server.workspace, "quick", "print('hello')\nn * 2", parameters="n = 1  # how many")
+    write_flow(server.workspace, "typed", "n", parameters="n: int\nwho: str = 'you'")
+    write_flow(server.workspace, "failing", "print('so far')", "1 / 0")
+    write_flow(server.workspace, "endless", "import time\nwhile True: time.sleep(0.1)")
+    write_flow(server.workspace, "reports/täglich wöchentlich", "1")
+    return server
+
+
+@pytest.fixture(scope="session")
+def http(server: RunningServer) -> Iterator[httpx.Client]:
+    """Who holds the server's token."""
+    with client(server) as http:
+        yield http
+
+
+@pytest.fixture
+def nobody(server: RunningServer) -> Iterator[httpx.Client]:
+    """Who holds nothing."""
+    with client(server, token=None) as http:
+        yield http
+
+
+def client(server: RunningServer, *, token: str | None = "") -> httpx.Client:
+    """Return a plain HTTP client at REST's root, with the server's token, another, or none."""
+    headers = {} if token is None else {"Authorization": f"token {token or server.token}"}
+    return httpx.Client(base_url=server.api, headers=headers, timeout=30, trust_env=False, verify=False)
+
+
+def later(http: httpx.Client, **fields: Any) -> dict[str, Any]:
+    """Start an execution that stays `PENDING`: it is due in a year."""
+    reply = http.post("/execution", json={"flow_name": "quick", "delay_seconds": 31_536_000, **fields})
+    assert reply.status_code == 201, reply.text
+    return dict(reply.json())
+
+
+def error_of(reply: httpx.Response) -> dict[str, Any]:
+    """Return the error that a reply tells of, having checked that it tells nothing else."""
+    assert reply.headers["Content-Type"].startswith("application/json"), reply.text
+    assert "Traceback" not in reply.text
+    body = json.loads(reply.text)
+    assert set(body) == {"error"}
+    assert {"code", "message"} <= set(body["error"]) <= {"code", "message", "field"}
+    assert body["error"]["message"]
+    return dict(body["error"])

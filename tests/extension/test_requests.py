@@ -1,0 +1,330 @@
+"""Requests that make no sense, and replies that say so."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.extension.conftest import error_of, later
+from tests.server import RunningServer
+
+UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "flow_name"),
+        ({"flow_name": "quick", "script": "1"}, "flow_name"),
+        ({"flow_name": 5}, "flow_name"),
+        ({"flow_name": "quick", "inputs": []}, "inputs"),
+        ({"flow_name": "quick", "input_value": 3}, "inputs"),
+        ({"flow_name": "quick", "inputs": {}, "input_value": {}}, "input_value"),
+        ({"flow_name": "quick", "surprise": 1}, "surprise"),
+        ({"flow_name": "quick", "wait": "yes"}, "wait"),
+        ({"flow_name": "quick", "wait": -1}, "wait"),
+        ({"flow_name": "quick", "wait": None}, "wait"),
+        ({"flow_name": "quick", "timeout_seconds": 0}, "timeout_seconds"),
+        ({"flow_name": "quick", "scheduled_at": "tomorrow"}, "scheduled_at"),
+        ({"flow_name": "quick", "scheduled_at": "2030-01-01T00:00:00"}, "scheduled_at"),
+        ({"flow_name": "quick", "delay_seconds": -1}, "delay_seconds"),
+        ({"flow_name": "quick", "delay_seconds": 1e300}, "delay_seconds"),
+        ({"flow_name": "quick", "delay_seconds": 1, "scheduled_at": "2030-01-01T00:00:00Z"}, "delay_seconds"),
+        ({"flow_name": "quick", "tags": "one"}, "tags"),
+        ({"script": "1", "script_encoding": "rot13"}, "script_encoding"),
+        ({"script": "?", "script_encoding": "base64"}, "script"),
+    ],
+)
+def test_a_start_that_makes_no_sense_names_the_field(http: httpx.Client, body: dict[str, Any], field: str) -> None:
+    reply = http.post("/execution", json=body)
+    assert reply.status_code == 400, reply.text
+    error = error_of(reply)
+    assert error["code"] == "malformed"
+    assert error["field"].split(".")[0] == field
+
+
+@pytest.mark.parametrize(
+    ("flow_name", "inputs", "field"),
+    [
+        ("typed", {}, "n"),
+        ("typed", {"n": "three"}, "n"),
+        ("typed", {"n": 1.5}, "n"),
+        ("typed", {"n": None}, "n"),
+        ("typed", {"n": 1, "who": ["a"]}, "who"),
+        ("quick", {"m": 1}, "m"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_naming_the_field(
+    http: httpx.Client, flow_name: str, inputs: dict[str, Any], field: str
+) -> None:
+    reply = http.post("/execution", json={"flow_name": flow_name, "inputs": inputs})
+    assert reply.status_code == 422, reply.text
+    error = error_of(reply)
+    assert error["code"] == "inputs_invalid"
+    assert error["field"] == field
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"flow_name=quick",
+        b"{",
+        b'{"flow_name": "quick",}',
+        b'{"flow_name": "quick", "inputs": {"n": NaN}}',
+        b'{"flow_name": "\\ud800"}',
+        b'{"flow_name": "\xff"}',
+        b"[1, 2]",
+        b'"quick"',
+        b"null",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+    ],
+)
+def test_a_body_that_is_no_json_object_is_malformed(http: httpx.Client, body: bytes) -> None:
+    reply = http.post("/execution", content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 400, reply.text
+    assert error_of(reply)["code"] == "malformed"
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
+def test_a_body_of_another_type_is_refused(http: httpx.Client, kind: str) -> None:
+    reply = http.post("/execution", content=b'{"flow_name": "quick"}', headers={"Content-Type": kind})
+    assert reply.status_code == 415
+    error_of(reply)
+
+
+def test_json_with_a_charset_is_json(http: httpx.Client) -> None:
+    body = json.dumps({"flow_name": "quick", "delay_seconds": 1e6})
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert http.post("/execution", content=body, headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("..%2Fsecret", 400),
+        ("a/%2E%2E/%2E%2E/b", 400),
+        ("%2Fetc/passwd", 400),
+        ("a%00b", 400),
+        ("a%5Cb", 400),
+        ("%FF", 400),
+        ("none", 404),
+        ("x" * 5000, 400),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_a_name_that_can_be_no_flows_leads_nowhere(http: httpx.Client, method: str, name: str, status: int) -> None:
+    reply = http.request(method, f"/flow/{name}", json={"name": "new"} if method == "PATCH" else None)
+    assert reply.status_code == status, reply.text
+    error_of(reply)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a\0b", "a\\b", "", ".", "a/../b", "CON\n"])
+def test_a_flow_is_neither_made_nor_started_under_such_a_name(http: httpx.Client, name: str) -> None:
+    made = http.post("/flow", json={"name": name, "copy_of": "quick"})
+    assert made.status_code == 400, made.text
+    error_of(made)
+    started = http.post("/execution", json={"flow_name": name})
+    assert started.status_code in (400, 404), started.text
+    error_of(started)
+
+
+def test_a_flow_behind_a_link_that_leaves_is_not_to_be_had(
+    server: RunningServer, http: httpx.Client, tmp_path: Any
+) -> None:
+    (tmp_path / "secret.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    (server.workspace / "flows" / "out").symlink_to(tmp_path)
+    for reply in (http.get("/flow/out/secret"), http.post("/execution", json={"flow_name": "out/secret"})):
+        assert reply.status_code in (400, 404), reply.text
+        error_of(reply)
+    assert "out/secret" not in [flow["name"] for flow in http.get("/flow").json()["items"]]
+
+
+@pytest.mark.parametrize("content", ["no notebook", "[]", '{"cells": 3}', '{"cells": []'])
+def test_a_file_that_is_no_notebook_is_listed_as_broken_and_refused(
+    server: RunningServer, http: httpx.Client, content: str
+) -> None:
+    (server.workspace / "flows" / "broken.ipynb").write_text(content)
+    flows = {flow["name"]: flow for flow in http.get("/flow").json()["items"]}
+    assert flows["broken"]["broken"]
+    assert flows["quick"]["broken"] is None
+    reply = http.post("/execution", json={"flow_name": "broken"})
+    assert reply.status_code == 409
+    assert error_of(reply)["code"] == "flow_broken"
+
+
+def test_a_parameters_cell_with_a_syntax_error_breaks_only_its_flow(server: RunningServer, http: httpx.Client) -> None:
+    from tests.flows import write_flow
+
+    write_flow(server.workspace, "misspelt", "1", parameters="n = = 1")
+    assert http.get("/flow/misspelt").json()["broken"]
+    reply = http.post("/execution", json={"flow_name": "misspelt"})
+    assert reply.status_code == 409
+    error_of(reply)
+    assert http.get("/flow/quick").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/execution?status=BUSY",
+        "/execution?status=PENDING,BUSY",
+        "/execution?since=yesterday",
+        "/execution?limit=0",
+        "/execution?limit=501",
+        "/execution?limit=ten",
+        f"/execution?limit={'9' * 5000}",
+        "/execution?flow=quick",
+        "/flow?limit=5",
+        "/event?after=-1",
+        "/event?after=x",
+        "/event?after=99999999999999999999",
+        "/event?timeout_seconds=61",
+        "/event?kind=x",
+        f"/execution/{UNKNOWN}/notebook?format=pdf",
+        f"/execution/{UNKNOWN}?verbose=1",
+        "/user/me?x=1",
+        "/setting?q=x",
+    ],
+)
+def test_an_unknown_or_wrong_query_parameter_is_named(http: httpx.Client, path: str) -> None:
+    reply = http.get(path)
+    assert reply.status_code == 400, reply.text
+    error = error_of(reply)
+    named = path.partition("?")[2].partition("=")[0]
+    assert error["field"].split(".")[0] == named
+
+
+@pytest.mark.parametrize("path", ["", "/log", "/notebook", "/notebook?format=html", "/source", "/children"])
+@pytest.mark.parametrize("execution_id", [UNKNOWN, "x", "%00", "%2e%2e"])
+def test_an_execution_that_is_not_there_is_not_found(http: httpx.Client, execution_id: str, path: str) -> None:
+    reply = http.get(f"/execution/{execution_id}{path}")
+    assert reply.status_code == 404, reply.text
+    assert error_of(reply)["code"] == "execution_not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/execution", "GET, POST"),
+        ("POST", f"/execution/{UNKNOWN}", "GET, DELETE"),
+        ("GET", f"/execution/{UNKNOWN}/cancel", "POST"),
+        ("POST", "/event", "GET"),
+        ("HEAD", "/flow", "GET, POST"),
+        ("DELETE", "/health", "GET"),
+    ],
+)
+def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
+    http: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    reply = http.request(method, path)
+    assert reply.status_code == 405
+    assert reply.headers["Allow"] == allowed
+    if method != "HEAD":
+        assert error_of(reply)["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/flows", "/execution/", "/openapi.json", "/schedule", "/webhook", "/message", f"/execution/{UNKNOWN}/retry"],
+)
+def test_an_address_that_is_no_route_is_not_found_in_json(http: httpx.Client, path: str) -> None:
+    for method in ("GET", "POST"):
+        reply = http.request(method, path, json={} if method == "POST" else None)
+        assert reply.status_code == 404
+        assert error_of(reply)["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-Cloudo-Trigger": "flow"}, {"X-Cloudo-Trigger": "UI"}, {"Idempotency-Key": "k" * 256}]
+)
+def test_a_header_that_makes_no_sense_is_malformed(http: httpx.Client, headers: dict[str, str]) -> None:
+    reply = http.post("/execution", json={"flow_name": "quick"}, headers=headers)
+    assert reply.status_code == 400
+    assert error_of(reply)["code"] == "malformed"
+
+
+@pytest.mark.parametrize("size", [1_000_001, 3_000_000, 120_000_000])
+def test_a_body_that_is_too_large_is_refused_and_the_server_goes_on(
+    http: httpx.Client, nobody: httpx.Client, size: int
+) -> None:
+    """The server of these tests takes 1,000,000 bytes."""
+    chunked = {"Content-Type": "application/json"}
+    for headers in (chunked, chunked | {"Content-Length": str(size)}):
+        reply = http.post("/execution", content=_pieces(size), headers=headers)
+        assert reply.status_code == 413
+        assert error_of(reply)["code"] == "too_large"
+        reply = nobody.post("/execution", content=_pieces(size), headers=headers)
+        assert reply.status_code in (403, 413)
+    assert http.get("/user/me").status_code == 200
+
+
+def test_a_body_of_just_the_limit_is_taken(http: httpx.Client) -> None:
+    body = json.dumps({"script": "1", "delay_seconds": 1e6}).ljust(1_000_000)
+    assert http.post("/execution", content=body, headers={"Content-Type": "application/json"}).status_code == 201
+
+
+def _pieces(size: int) -> Any:
+    piece = b"x" * 65536
+    while size > 0:
+        yield piece[:size]
+        size -= len(piece)
+
+
+def test_a_refusal_reaches_a_client_that_sends_its_body_late(server: RunningServer) -> None:
+    """Closing at once would lose the reply: the system throws away what a reset connection had still to read."""
+    address = urlsplit(server.url)
+    for _ in range(20):
+        with socket.create_connection((address.hostname, address.port), timeout=10) as line:
+            line.sendall(
+                b"POST /cloudo/api/1/execution HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n"
+            )
+            for _ in range(6):
+                line.sendall(b"x" * 10_000)
+            assert line.recv(100).startswith(b"HTTP/1.1 403")
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_does_no_harm(server: RunningServer, http: httpx.Client) -> None:
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as line:
+        head = f"POST /cloudo/api/1/execution HTTP/1.1\r\nHost: localhost\r\nAuthorization: {server.token}\r\n"
+        line.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n{{".encode())
+    assert http.get("/user/me").status_code == 200
+
+
+def test_one_idempotency_key_starts_one_execution(http: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "the same"}
+    body = {"flow_name": "quick", "inputs": {"n": 1}, "delay_seconds": 1e6}
+    first = http.post("/execution", json=body, headers=headers)
+    again = http.post("/execution", json=body, headers=headers)
+    assert first.status_code == again.status_code == 201
+    assert first.json()["id"] == again.json()["id"]
+    other = http.post("/execution", json=body | {"inputs": {"n": 2}}, headers=headers)
+    assert other.status_code == 409
+    assert error_of(other)["code"] == "idempotency_conflict"
+
+
+def test_an_execution_that_has_not_ended_is_not_deleted(http: httpx.Client) -> None:
+    execution = later(http)
+    reply = http.delete(f"/execution/{execution['id']}")
+    assert reply.status_code == 409
+    assert error_of(reply)["code"] == "execution_not_ended"
+
+
+def test_what_has_ended_cannot_be_cancelled(http: httpx.Client) -> None:
+    path = f"/execution/{later(http)['id']}"
+    assert http.post(f"{path}/cancel").json()["status"] == "ENDED_CANCELLED"
+    reply = http.post(f"{path}/cancel")
+    assert reply.status_code == 409
+    assert error_of(reply)["code"] == "illegal_transition"
+    assert http.delete(path).status_code == 204
+    assert http.get(path).status_code == 404

@@ -1,0 +1,157 @@
+"""Takes the pictures in `docs/screenshots/`. Run by hand against a server with the sample flows:
+
+python tests/screenshots.py http://127.0.0.1:8888/ TOKEN docs/screenshots
+python tests/screenshots.py http://127.0.0.1:8889/ TOKEN docs/screenshots --empty    # a workspace without flows
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
+SCHEMES = ("light", "dark")
+FLOWS = ("examples/sales_report", "examples/data_quality_check", "examples/greeting", "examples/long_running")
+
+
+class Photographer:
+    """Opens pages in one size and scheme and saves what they show."""
+
+    def __init__(self, browser: Browser, arguments: argparse.Namespace, size: str, scheme: str) -> None:
+        self.url = arguments.url
+        self.folder = arguments.folder
+        self.name = f"{size}-{scheme}"
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+        self.page: Page = context.new_page()
+        self.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+        self.page.goto(f"{self.url}cloudo/?token={arguments.token}", wait_until="commit")
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"{self.url}cloudo/{path}", wait_until="commit")
+        expect(self.page.locator("#cloudo-shell")).to_have_count(0, timeout=60_000)
+        expect(self.page.locator(".cloudo-skeleton")).to_have_count(0, timeout=30_000)
+
+    def take(self, what: str) -> None:
+        self.page.wait_for_timeout(400)
+        self.page.screenshot(path=self.folder / f"{what}-{self.name}.png")
+
+    def check(self, *flows: str) -> None:
+        for flow in flows:
+            self.page.get_by_label(f"Select {flow}", exact=True).check()
+
+
+def empty(camera: Photographer) -> None:
+    for view in ("flows", "executions"):
+        camera.open(view)
+        camera.take(f"empty-{view}")
+
+
+def loading(camera: Photographer) -> None:
+    camera.page.route("**/voila/static/**", lambda route: route.abort())
+    camera.page.goto(f"{camera.url}cloudo/", wait_until="domcontentloaded")
+    camera.take("loading")
+    camera.page.unroute("**/voila/static/**")
+
+
+def flows(camera: Photographer) -> None:
+    page = camera.page
+    camera.open("flows")
+    camera.take("flows")
+    page.get_by_label("Filter flows").fill("no such flow")
+    camera.take("flows-filtered-away")
+    page.get_by_role("button", name="Clear the filter").click()
+    camera.check(*FLOWS)
+    page.get_by_role("button", name="Play", exact=True).click()
+    camera.take("dialog-required")
+    page.get_by_role("button", name=re.compile("Play 4")).click()
+    camera.take("dialog-error")
+    page.locator("dialog").get_by_label("name").fill("World")
+    page.get_by_role("button", name=re.compile("Play 4")).click()
+    expect(page.locator(".cloudo-toast")).to_be_visible()
+    camera.take("flows-started")
+    page.get_by_role("button", name="Clear", exact=True).click()
+    camera.check("examples/sales_report")
+    page.get_by_role("button", name="Run with inputs").click()
+    camera.take("dialog-all-inputs")
+    page.keyboard.press("Escape")
+
+
+def executions(camera: Photographer) -> None:
+    page = camera.page
+    camera.open("executions")
+    camera.take("executions-running")
+    for status in ("Success", "Error"):
+        rows = page.locator("tbody tr", has_text=status)
+        expect(rows.first).to_be_visible(timeout=120_000)
+    camera.take("executions")
+    page.locator("tbody tr", has_text="Success").first.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Delete").click()
+    camera.take("dialog-delete")
+    page.keyboard.press("Escape")
+
+
+def execution(camera: Photographer) -> None:
+    page = camera.page
+    for name, status in (("sales_report", "Success"), ("data_quality_check", "Error"), ("long_running", "")):
+        camera.open("executions")
+        row = page.locator("tbody tr", has_text=name).filter(has_text=status).first
+        expect(row).to_be_visible(timeout=120_000)
+        row.locator(".cloudo-title").click()
+        expect(page.locator(".cloudo-facts")).to_be_visible()
+        page.wait_for_timeout(1500)
+        camera.take(f"execution-{name}")
+        page.locator(".cloudo-panel", has=page.get_by_role("heading", name="Notebook")).scroll_into_view_if_needed()
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(1500)
+        camera.take(f"execution-{name}-notebook")
+    camera.open("executions/01900000-0000-7000-8000-000000000000")
+    camera.take("execution-missing")
+
+
+def trouble(camera: Photographer) -> None:
+    page = camera.page
+    camera.open("flows")
+    kernel = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+    page.request.delete(f"{camera.url}api/kernels/{kernel}", headers={"X-XSRFToken": cookies["_xsrf"]})
+    expect(page.get_by_text("kernel has ended")).to_be_visible(timeout=40_000)
+    camera.take("kernel-ended")
+
+
+def cameras(arguments: argparse.Namespace) -> Iterator[Photographer]:
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for size in SIZES:
+            for scheme in SCHEMES:
+                if re.fullmatch(arguments.only, f"{size}-{scheme}"):
+                    yield Photographer(browser, arguments, size, scheme)
+        browser.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url")
+    parser.add_argument("token")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--empty", action="store_true", help="the workspace has no flows and no executions")
+    parser.add_argument("--only", default=".*", help="a pattern of sizes and schemes, such as narrow-.*")
+    parser.add_argument("--views", default="loading,flows,executions,execution,trouble")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for camera in cameras(arguments):
+        if arguments.empty:
+            empty(camera)
+        else:
+            for view in arguments.views.split(","):
+                globals()[view](camera)
+
+
+if __name__ == "__main__":
+    main()
