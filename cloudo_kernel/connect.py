@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -94,11 +95,16 @@ def _parent_server() -> dict[str, Any] | None:
 
 
 def _has_cloudo(server: dict[str, Any]) -> bool:
+    """Tell whether the server has the extension; one without a worker (503) has it too."""
+    import urllib.error
     import urllib.request
 
     try:
-        with urllib.request.urlopen(f"{server['url']}cloudo/api/1/health", timeout=5) as reply:  # noqa: S310 -- of a server of this user
+        with urllib.request.urlopen(f"{server['url']}cloudo/api/1/health", timeout=5) as reply:  # noqa: S310 -- a server of this user
             return bool(json.loads(reply.read())["version"])
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code == HTTPStatus.SERVICE_UNAVAILABLE
     except (OSError, ValueError, KeyError):
         return False
 

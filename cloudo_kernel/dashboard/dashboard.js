@@ -28,8 +28,8 @@ class DashboardApp {
     this.tabs = { flows: this.#tab("flows", "Flows"), executions: this.#tab("executions", "Executions") };
     const isPage = this.place.root !== null;
     root.classList.add("cloudo", isPage ? "cloudo-page" : "cloudo-output");
-    // JupyterLab must not take a key pressed in here for one of its shortcuts.
-    root.dataset.lmSuppressShortcuts = "true";
+    // Or JupyterLab takes "d", "d" on a row for "delete the cell"; it looks at the focused element before its parents.
+    root.addEventListener("focusin", ({ target }) => (target.dataset.lmSuppressShortcuts = "true"));
     put(root, this.#header(isPage), this.banners.element, this.main, this.toasts.element, this.toasts.voice);
     this.place.onchange = () => this.#show({ isMoved: true });
     this.line.onpush = (news) => this.#take(news);

@@ -72,16 +72,20 @@ class Database:
         """Return the dialect's `insert`, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
         return sqlite.insert if self._is_sqlite else postgresql.insert
 
-    def change_counter(self) -> Callable[[], int | None]:
-        """Return a function, for one thread, whose result changes when anybody commits, or is always None."""
+    @contextmanager
+    def change_counter(self) -> Iterator[Callable[[], int | None]]:
+        """Give a function, for one thread, whose result changes when anybody commits, or is always None."""
         if not self._is_sqlite:
-            return lambda: None
-        cursor = self.engine.raw_connection().cursor()  # its own connection: the number counts the commits of others
-
-        def count() -> int:
-            return int(cursor.execute("PRAGMA data_version").fetchone()[0])
-
-        return count
+            yield lambda: None
+            return
+        # Its own connection, not one of the pool's: the number counts the commits of all others.
+        connection = self.engine.raw_connection()
+        connection.detach()
+        cursor = connection.cursor()
+        try:
+            yield lambda: int(cursor.execute("PRAGMA data_version").fetchall()[0][0])
+        finally:
+            connection.close()
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; quick when they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -55,23 +56,26 @@ class EventTail:
             self._thread.join(timeout=5)
 
     def _watch(self) -> None:
-        newest, seen = -1, -1
-        count = self._database.change_counter()
-        while not self._is_closed:
-            was_woken = self._wake.wait(timeout=_LOOK_SECONDS)
-            self._wake.clear()
-            try:
-                counted = count()
-                if counted is not None and counted == seen and not was_woken:
+        with self._database.change_counter() as count:
+            newest, seen = -1, -1
+            while not self._is_closed:
+                was_woken = self._wake.wait(timeout=_LOOK_SECONDS)
+                self._wake.clear()
+                try:
+                    counted = count()
+                    if counted is not None and counted == seen and not was_woken:
+                        continue
+                    latest = self._events.newest_id()
+                except (CloudoError, sqlite3.Error):
+                    _log.warning("The store cannot be asked for events; trying again.", exc_info=True)
                     continue
-                latest = self._events.newest_id()
-            except (CloudoError, OSError):
-                _log.warning("The store cannot be asked for events; trying again.", exc_info=True)
-                continue
-            seen = -1 if counted is None else counted
-            if latest != newest:
-                newest = latest
-                with self._lock:
-                    listeners = list(self._listeners.values())
-                for listener in listeners:
-                    listener()
+                seen = -1 if counted is None else counted
+                if latest != newest:
+                    newest = latest
+                    self._call_listeners()
+
+    def _call_listeners(self) -> None:
+        with self._lock:
+            listeners = list(self._listeners.values())
+        for listener in listeners:
+            listener()

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cloudo_extension import events
 from jupyter_server.auth import Authorizer, IdentityProvider, User
+
+from cloudo_extension import events
 
 
 def _load_jupyter_server_extension(server: Any) -> None:

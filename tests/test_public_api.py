@@ -1,0 +1,88 @@
+"""The names that others build on: they are these, and each says what it is."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import cloudo_kernel
+from cloudo_kernel import flow_api
+from cloudo_kernel.api import Api
+from cloudo_kernel.client import Client
+from cloudo_kernel.service import Service
+
+NAMES = {
+    cloudo_kernel: {"Execution", "Flow", "System", "connect"},
+    flow_api: {
+        "CloudoError",
+        "DependencyFailedError",
+        "Execution",
+        "Flow",
+        "LazyApi",
+        "PermissionDenied",
+        "ResourceNotFoundError",
+        "ReturnWhen",
+        "RunApi",
+        "System",
+        "This",
+        "follow",
+    },
+}
+MEMBERS = {
+    flow_api.Flow: {"get", "name", "run", "start"},
+    flow_api.Execution: {
+        "cancel",
+        "check",
+        "get",
+        "id",
+        "load",
+        "outputs",
+        "record",
+        "run",
+        "status",
+        "wait",
+    },
+    flow_api.This: {"end", "error", "flow", "log", "save", "set_output", "success", "wait_for"},
+    flow_api.System: {"execution", "executions", "flow", "flows", "get_own_user", "return_when"},
+}
+VERBS = {name for name in vars(Api) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("module", NAMES, ids=lambda module: module.__name__)
+def test_a_module_exports_what_is_listed(module: ModuleType) -> None:
+    assert set(module.__all__) == NAMES[module]
+    assert inspect.getdoc(module)
+    for name in module.__all__:
+        assert inspect.getdoc(getattr(module, name)), name
+
+
+@pytest.mark.parametrize("kind", MEMBERS, ids=lambda kind: kind.__name__)
+def test_an_author_s_object_has_what_is_listed(kind: type[Any]) -> None:
+    inherited = MEMBERS[flow_api.Execution] if kind is flow_api.This else set()
+    assert {name for name in dir(kind) if not name.startswith("_")} == MEMBERS[kind] | inherited
+    for name in MEMBERS[kind]:
+        assert inspect.getdoc(getattr(kind, name)), name
+
+
+@pytest.mark.parametrize("end", [Service, Client])
+def test_both_ends_have_each_verb_as_it_is_declared(end: type[Any]) -> None:
+    for verb in VERBS:
+        assert inspect.signature(getattr(end, verb)) == inspect.signature(getattr(Api, verb)), verb
+        assert inspect.getdoc(getattr(Api, verb)), verb
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'conect'"):
+        _ = cloudo_kernel.conect
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    heavy = {"sqlalchemy", "httpx", "papermill", "nbformat", "jupyter_server", "pydantic", "IPython", "click"}
+    code = f"import cloudo_kernel, sys; print(*({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
