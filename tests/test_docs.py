@@ -15,6 +15,7 @@ import json
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -54,7 +55,6 @@ class Block:
     text: str
 
     def value(self, key: str) -> str | None:
-        """Return what follows `key=` in the words."""
         return next((word.partition("=")[2] for word in self.words if word.startswith(f"{key}=")), None)
 
 
@@ -156,6 +156,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if steps(name)])
 def test_examples_run_as_they_stand(name: str, server: RunningServer) -> None:
+    if missing := [tool for tool in ("bash", "curl", "jq") if shutil.which(tool) is None]:
+        pytest.skip(f"The examples need {', '.join(missing)}.")
     todo = steps(name)
     script = "set -eu\n" + "".join(f"printf '\\n{MARK}'\n{step.command}\n" for step in todo)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("CLOUDO_", "JPY_"))} | {
@@ -318,10 +320,9 @@ def routes() -> Iterator[tuple[str, type[RequestHandler]]]:
                 yield re.sub(r"\([^)]+\)", "<>", pattern.removeprefix("cloudo/api/1")), handler
 
 
-def methods(handler: type[RequestHandler]) -> Iterator[str]:
-    for method in ("get", "post", "put", "patch", "delete"):
-        if getattr(handler, method) is not getattr(RequestHandler, method):
-            yield method.upper()
+def methods(handler: type[RequestHandler]) -> list[str]:
+    names = ("get", "post", "put", "patch", "delete")
+    return [name.upper() for name in names if getattr(handler, name) is not getattr(RequestHandler, name)]
 
 
 def test_rest_has_the_codes_of_all_errors() -> None:

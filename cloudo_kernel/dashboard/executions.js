@@ -130,7 +130,7 @@ export class ExecutionsView extends ListView {
 
   #filter() {
     const { q = "", status = [] } = this.place.route;
-    return { q, status };
+    return { q, status: status.filter((word) => word in STATUSES) };
   }
 
   #fits(row) {
