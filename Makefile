@@ -9,6 +9,7 @@ WORKSPACE ?= workspace
 
 up: $(VENV)/.installed-up
 	@mkdir -p $(WORKSPACE)/flows
+	@test -e $(WORKSPACE)/quickstart.ipynb || cp notebooks/quickstart.ipynb $(WORKSPACE)/
 	$(BIN)/cloudo up $(WORKSPACE) $(ARGS)
 
 test: lint

@@ -76,7 +76,14 @@ class Run:
         try:
             with tempfile.TemporaryDirectory(prefix="cloudo-") as self.sockets:
                 executed = execute_notebook(
-                    notebook, None, parameters=self._injected(), engine_name="cloudo", progress_bar=False
+                    notebook,
+                    None,
+                    parameters=self._injected(),
+                    engine_name="cloudo",
+                    kernel_name=self.kernel_name,
+                    # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
+                    language="python" if self.kernel_name == "cloudo" else None,
+                    progress_bar=False,
                 )
         except PapermillExecutionError as error:
             # papermill marks the failing cell with two markdown cells before it

@@ -203,8 +203,9 @@ class Service:
 
     def delete_expired(self) -> None:
         """Delete the executions whose retention is over; the worker's housekeeping calls it."""
-        for execution in self._store.executions.expired():
-            self._delete(execution)
+        while expired := self._store.executions.expired():
+            for execution in expired:
+                self._delete(execution)
         self._store.executions.forget_idempotency_keys()
 
     # Events

@@ -27,7 +27,7 @@ class Workspace:
 
     @property
     def state(self) -> Path:
-        """Return the folder of the database, the key file and the logs."""
+        """Return the folder of the database and of what the workers keep."""
         return self.root / ".cloudo"
 
     @property

@@ -107,8 +107,10 @@ def execution(camera: Photographer) -> None:
         page.wait_for_timeout(1500)
         camera.take(f"execution-{name}")
         page.locator(".cloudo-panel", has=page.get_by_role("heading", name="Notebook")).scroll_into_view_if_needed()
-        page.mouse.wheel(0, 2000)
-        page.wait_for_timeout(1500)
+        if status:
+            page.locator("iframe").wait_for()
+        page.mouse.wheel(0, 3000)
+        page.wait_for_timeout(1000)
         camera.take(f"execution-{name}-notebook")
     camera.open("executions/01900000-0000-7000-8000-000000000000")
     camera.take("execution-missing")

@@ -171,8 +171,7 @@ def test_examples_run_as_they_stand(name: str, server: RunningServer) -> None:
     where: dict[str, Any] = {"cwd": server.workspace, "env": environment}
     done = subprocess.run(["bash", "-c", script], **where, capture_output=True, text=True, check=False)
     printed = done.stdout.split(MARK)[1:]
-    last = todo[len(printed) - 1]
-    assert done.returncode == 0, f"{name}:{last.line}\n{last.command}\n{printed[-1]}\n{done.stderr}"
+    assert done.returncode == 0, f"{name}: {todo[len(printed) - 1]}\n{printed[-1]}\n{done.stderr}"
     for step, output in zip(todo, printed, strict=True):
         if step.reply is not None:
             assert holds(json.loads(output), step.reply), f"{name}:{step.line} replied {output}"

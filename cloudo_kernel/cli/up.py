@@ -44,6 +44,9 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
     flags, rest = jupyter_flags(words, server.SWITCHES)
     if len(rest) > 1:
         raise click.UsageError(f"One workspace at a time, not {len(rest)}: {', '.join(rest)}.")
+    if {"--help-all", "--version"} & set(flags):
+        server.serve(Path.cwd(), flags, page=server.DASHBOARD)  # it only prints: no workspace is made for that
+        return
     workspace = _workspace(target, rest)
     page = server.LAB if is_lab else server.DASHBOARD
     if running := server_of(workspace):

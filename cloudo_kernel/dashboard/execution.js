@@ -109,7 +109,7 @@ export class ExecutionView extends View {
     this.body.hidden = false;
     put(this.actions);
     const all = this.place.toAll(".link", "Show executions");
-    put(this.body, nothing("There is no such execution", "It was deleted, its retention is over, or the address is mistyped.", h("p", all)));
+    put(this.body, nothing("There is no such execution", "It was deleted, has expired, or the address is mistyped.", h("p", all)));
   }
 
   #show(execution) {

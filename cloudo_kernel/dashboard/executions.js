@@ -23,12 +23,12 @@ function fillDuration(cell, row) {
 }
 
 const executionColumns = (place) => [
-  { name: "status", label: "Status", fill: (cell, row) => put(cell, statusPill(row.status)) },
-  { name: "name", label: "Execution", fill: (cell, row) => fillExecution(cell, row, place) },
+  { name: "status", label: "Status", of: (row) => row.status, fill: (cell, row) => put(cell, statusPill(row.status)) },
+  { name: "name", label: "Execution", of: (row) => [row.name, row.message], fill: (cell, row) => fillExecution(cell, row, place) },
   { name: "progress", label: "Progress", fill: fillProgress },
   { name: "duration", label: "Duration", fill: fillDuration },
-  { name: "started", label: "Started", fill: (cell, row) => put(cell, row.started_at ? time(row.started_at) : h("span.muted", "not yet")) },
-  { name: "by", label: "By", fill: (cell, row) => put(cell, h("div", row.user_name), h("div.muted", doorOf(row.trigger))) },
+  { name: "started", label: "Started", of: (row) => row.started_at, fill: (cell, row) => put(cell, row.started_at ? time(row.started_at) : h("span.muted", "not yet")) },
+  { name: "by", label: "By", of: (row) => row.user_name, fill: (cell, row) => put(cell, h("div", row.user_name), h("div.muted", doorOf(row.trigger))) },
 ];
 
 /** Do `verb` with each of `ids`; promises the rows it gives, and says in a banner what failed. */
@@ -47,7 +47,7 @@ export async function actOn({ line, banners }, verb, ids) {
 /** Delete `rows` after asking; promises whether it was done. */
 export async function deleteAfterAsking(view, rows) {
   const what = rows.length === 1 ? rows[0].name : count(rows.length, "execution");
-  const text = "Its record, log and executed notebook are removed. This cannot be undone.";
+  const text = "Record, log and executed notebook are removed. This cannot be undone.";
   const isSure = await confirm(view.host, { title: `Delete ${what}?`, text, word: "Delete" });
   if (isSure) await actOn(view, "delete", rows.map((row) => row.id));
   return isSure;
@@ -146,7 +146,7 @@ export class ExecutionsView extends ListView {
 
   #show() {
     const { q, status } = this.#filter();
-    const none = () => (q || status.length > 0 ? this.noneFits("No execution fits the filter", "Executions that come to fit it appear here by themselves.") : this.#none());
+    const none = () => (q || status.length > 0 ? this.noneFits("No execution fits the filter", "New ones that fit appear here by themselves.") : this.#none());
     this.table.retain(new Set(this.rows.keys()));
     this.showRows([...this.rows.values()].sort((one, other) => (one.id < other.id ? 1 : -1)), none);
   }

@@ -137,7 +137,7 @@ export class Field {
   }
 
   #readEmpty() {
-    if (this.isRequired) return this.isNullable ? { value: null } : { problem: "This input has no default: give it a value." };
+    if (this.isRequired) return this.isNullable ? { value: null } : { problem: "This has no default: give it a value." };
     if (this.isNullable && this.written !== "") return { value: null };
     return this.kind === "text" && this.written ? { value: "" } : {};
   }

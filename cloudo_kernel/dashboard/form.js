@@ -62,7 +62,7 @@ export class InputForm {
     const names = Object.keys(properties).sort((one, other) => order(properties[one]) - order(properties[other]) || 0);
     if (names.length > 0) return names.map((name) => new Field(name, properties[name], { isRequired: required.includes(name) }));
     if (additionalProperties === false) return [];
-    const description = "This flow declares no inputs and takes any: write them as one JSON object.";
+    const description = "This flow takes any inputs: write them as one JSON object.";
     const whole = new Field("inputs", { type: "object", description }, { isRequired: false });
     whole.isWhole = true;
     return [whole];

@@ -49,6 +49,7 @@ export class Notebook {
     if (!this.path) return this.#say(this.isEnded ? "This execution left no notebook." : NOT_YET);
     const url = notebookUrl(this.id);
     if (!url) return this.#say(`The executed notebook is ${this.path}.`);
+    if (!this.body.firstChild) this.#say("Loading…");
     try {
       const reply = await fetch(url);
       if (reply.status === 404) return this.#say(!this.isEnded ? NOT_YET : `${this.path} is no longer there: it was moved or removed.`);

@@ -16,36 +16,18 @@ _FOLDER: Final = Path(__file__).parent
 _STYLES: Final = ("frame", "controls", "table", "notices", "execution", "narrow")
 _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?!default)", re.MULTILINE)
-_COMMENT: Final = re.compile(r"^ */\*.*?\*/\n|^ *//[^\n]*\n", re.MULTILINE | re.DOTALL)
-_INDENT: Final = re.compile(r"^ +|^\n", re.MULTILINE)
-#: Spaces around a sign of JavaScript; strings, templates and regular expressions come first, and stay as they are.
-_SPACED: Final = re.compile(
-    r'("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|/(?:[^/\\\n ]|\\.)+/[a-z]*(?=[.,);]))|[ ]*([=?:&|<>{}(),;*]+)[ ]*'
-)
-#: Line ends that end nothing: after an opening bracket, a comma or a semicolon, and before a closing bracket.
-_BROKEN: Final = re.compile(r"(?<=[{(\[,;])\n|;?\n(?=[})\]])")
 
 
 @cache
 def script(entry: str = "dashboard") -> str:
-    """Return the module and all that it imports as one, without comments and spaces.
-
-    The modules share one scope here, so names are unique over all files, and no template holds another one; tests
-    keep both.
-    """
-    texts = _in_order(entry).values()
-    joined = "".join(_short(_EXPORT.sub("", _IMPORT.sub("", text))) for text in texts)
-    return _BROKEN.sub("", _SPACED.sub(lambda found: found[1] or found[2], joined))
+    """Return the module and all that it imports as one; they share one scope, so names are unique over all files."""
+    return "".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in _in_order(entry).values())
 
 
 @cache
 def style() -> str:
     """Return the style sheet; the template of the page has it inline too, for its first paint."""
-    return "".join(_short((_FOLDER / f"{name}.css").read_text(encoding="utf-8")) for name in _STYLES)
-
-
-def _short(text: str) -> str:
-    return _INDENT.sub("", _COMMENT.sub("", text))
+    return "".join((_FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in _STYLES)
 
 
 def _in_order(entry: str) -> dict[str, str]:

@@ -15,6 +15,8 @@ LINE: Final = 2_000
 TEXT: Final = 20_000
 #: Most entries of inputs, outputs and tracebacks that are sent.
 ENTRIES: Final = 200
+#: JSON that is longer than this is broken into lines.
+_ONE_LINE: Final = 60
 
 
 def cut(text: str, longest: int = LINE) -> str:
@@ -99,7 +101,9 @@ def _values(values: Mapping[str, Any]) -> list[JsonObject]:
 
 
 def _value(name: str, value: Any) -> JsonObject:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str) and len(text) > _ONE_LINE:
+        text = json.dumps(value, ensure_ascii=False, indent=2)
     return {
         "name": cut(name, NAME),
         "text": cut(text, TEXT),

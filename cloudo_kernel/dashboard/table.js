@@ -5,8 +5,8 @@
 import { h, icon, say } from "./dom.js";
 
 /**
- * A column: `{ name, label, fill(cell, row), sortBy?(row) }`. `fill` puts into the cell what the row says and
- * may keep what is there.
+ * A column: `{ name, label, fill(cell, row), of?(row), sortBy?(row) }`. `fill` puts into the cell what the row says;
+ * with `of`, only when that has changed.
  */
 export class Table {
   /** `wordOf(row)` is what a screen reader calls the row; `onopen(row)` replaces selecting as what a click does. */
@@ -101,9 +101,15 @@ export class Table {
     Object.assign(line, { row, signature });
     line.box.setAttribute("aria-label", `Select ${this.wordOf(row)}`);
     line.box.disabled = !this.isSelectable(row);
-    this.columns.forEach((column, at) => column.fill(line.fields[at], row));
+    this.columns.forEach((column, at) => this.#show(column, line.fields[at], row));
     this.#reach(line);
     if (focused >= 0) line.querySelectorAll("a, button, input")[focused]?.focus();
+  }
+
+  #show({ fill, of }, cell, row) {
+    const shown = of && JSON.stringify(of(row));
+    if (!of || cell.shown !== shown) fill(cell, row);
+    cell.shown = shown;
   }
 
   /** Only the line in turn, and what is in it, is reached by Tab. */

@@ -229,7 +229,7 @@ class Handler(APIHandler):
             return model.model_validate(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or None
+            field = ".".join(part for part in first["loc"] if isinstance(part, str)) or None
             raise MalformedRequest(f"{field}: {first['msg']}." if field else f"{first['msg']}.", field=field) from error
 
     # Answering

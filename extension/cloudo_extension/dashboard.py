@@ -197,7 +197,9 @@ def notebook_path() -> Path:
         places.append(Path(sysconfig.get_path("data", scheme), "share", "cloudo", "notebooks"))
     found = [place / "dashboard.ipynb" for place in places if (place / "dashboard.ipynb").is_file()]
     if not found:
-        raise web.HTTPError(500, "The dashboard's notebook is not installed. `cloudo doctor` tells more.")
+        raise web.HTTPError(
+            500, "The dashboard's notebook is not installed. Install cloudo anew, as a wheel or with `make up`."
+        )
     return found[0]
 
 

@@ -84,7 +84,7 @@
   });
   document.addEventListener("DOMContentLoaded", watchCells);
   window.addEventListener("pagehide", endKernel);
-  setTimeout(() => fail("The dashboard takes unusually long to start. The server may be very busy, or its kernel cannot start: `cloudo doctor` tells more."), PATIENCE);
+  setTimeout(() => fail("The dashboard takes unusually long to start. The server may be very busy, or its kernel cannot start: the log of the server tells why."), PATIENCE);
   window.cloudoFailed = fail;
   // Voila's scripts call these; this template shows nothing for them.
   window.voila_heartbeat = window.voila_process = window.voila_finish = window.update_loading_text = () => {};

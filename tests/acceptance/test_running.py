@@ -347,9 +347,9 @@ def test_the_source_is_kept_exactly_as_it_was(workspace: Path, system: System) -
 
 
 def test_a_flow_without_kernelspec_runs_in_cloudo(workspace: Path, system: System) -> None:
-    write_flow(workspace, "plain", "this.set_output('ok', True)", kernel=None)
+    write_flow(workspace, "plain", "this.set_output('ok', ok)", parameters="ok = False", kernel=None)
     write_flow(workspace, "python", "this.set_output('ok', True)", kernel="python3")
-    assert system.flow("plain").run().outputs == {"ok": True}
+    assert system.flow("plain").run(ok=True).outputs == {"ok": True}
     assert system.flow("python").run().outputs == {"ok": True}
 
 
