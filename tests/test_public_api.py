@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import subprocess
 import sys
 from types import ModuleType
@@ -86,3 +87,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = f"import cloudo_kernel, sys; print(*({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_no_module_takes_the_place_of_an_exported_name() -> None:
+    """Importing a submodule sets an attribute of the package: `cloudo.connect` must stay a function."""
+    names = {module.name for module in pkgutil.iter_modules(cloudo_kernel.__path__)}
+    assert not names & NAMES[cloudo_kernel]

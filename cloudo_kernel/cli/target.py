@@ -26,8 +26,8 @@ class Target:
     token: str | None = None
 
     def connect(self, *, keep_running: bool = False) -> Api:
-        """Return the `Api` of the server or the workspace; see `cloudo_kernel.connect.connect`."""
-        from cloudo_kernel.connect import connect
+        """Return the `Api` of the server or the workspace; see `cloudo_kernel.connection.connect`."""
+        from cloudo_kernel.connection import connect
         from cloudo_kernel.models import Trigger
 
         if self.url is not None and self.workspace is not None:

@@ -39,7 +39,7 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
     next start. A second Ctrl-C does not wait for that.
     """
     from cloudo_kernel.cli import server
-    from cloudo_kernel.connect import server_of
+    from cloudo_kernel.connection import server_of
 
     flags, rest = jupyter_flags(words, server.SWITCHES)
     if len(rest) > 1:

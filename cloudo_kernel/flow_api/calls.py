@@ -139,7 +139,7 @@ class LazyApi:
 
     @cached_property
     def _api(self) -> Api:
-        from cloudo_kernel.connect import connect
+        from cloudo_kernel.connection import connect
 
         return connect()
 
