@@ -75,7 +75,6 @@ class CloudoEngine(Engine):
                 timeout=None,
                 startup_timeout=_START_TIMEOUT_SECONDS,
                 iopub_timeout=_OUTPUT_TIMEOUT_SECONDS,
-                coalesce_streams=True,
             )
             self._client.execute(**self._run.kernel_arguments())
         finally:

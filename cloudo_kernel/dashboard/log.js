@@ -15,7 +15,7 @@ const clockTime = (at) => new Date(at).toLocaleTimeString("en-GB");
 function logLine({ time, level, text }) {
   const isPlain = level === "info";
   return h(
-    "li",
+    "div",
     { "data-level": level },
     h("time", { title: new Date(time).toLocaleString() }, clockTime(time)),
     h("span.log-text", isPlain ? null : h("b", `${level} `), text),
@@ -26,7 +26,7 @@ function logLine({ time, level, text }) {
 export class Log {
   constructor(line, id) {
     Object.assign(this, { line, id, first: 0, end: 0, isReading: false, isStale: false });
-    this.lines = h("ol.log", { tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Log" });
+    this.lines = h("div.log", { tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Log" });
     this.earlier = h("button.link", { onclick: () => this.#showEarlier() });
     this.words = h("span.count");
     this.element = h("section.panel", h("header", h("h2", "Log", this.words), this.earlier), this.lines);
@@ -85,7 +85,7 @@ export class Log {
     this.earlier.hidden = this.first === 0;
     say(this.earlier, `Show earlier lines (${this.first})`);
     this.lines.classList.toggle("cloudo-empty", this.end === 0);
-    if (this.end === 0) put(this.lines, h("li.muted", "Nothing logged."));
+    if (this.end === 0) put(this.lines, h("div.muted", "Nothing logged."));
     else this.lines.querySelector(".cloudo-muted")?.remove();
   }
 }
