@@ -1,7 +1,8 @@
-"""Takes the pictures in `docs/screenshots/`. Run by hand against a server with the sample flows:
+"""Takes pictures of the dashboard. Run by hand against a server with the sample flows:
 
-python tests/screenshots.py http://127.0.0.1:8888/ TOKEN docs/screenshots
-python tests/screenshots.py http://127.0.0.1:8889/ TOKEN docs/screenshots --empty    # a workspace without flows
+python tests/screenshots.py http://127.0.0.1:8888/ TOKEN docs/screenshots     # those that the docs show
+python tests/screenshots.py http://127.0.0.1:8888/ TOKEN /tmp/pictures --all  # every view and state, to look at
+python tests/screenshots.py http://127.0.0.1:8889/ TOKEN /tmp/pictures --empty    # of a workspace without flows
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
 SCHEMES = ("light", "dark")
+DOCUMENTED = {"flows", "executions", "execution", "notebook", "dialog"}
 FLOWS = ("examples/sales_report", "examples/data_quality_check", "examples/greeting", "examples/long_running")
 
 
@@ -25,6 +27,7 @@ class Photographer:
     def __init__(self, browser: Browser, arguments: argparse.Namespace, size: str, scheme: str) -> None:
         self.url = arguments.url
         self.folder = arguments.folder
+        self.is_for_docs = not (arguments.all or arguments.empty)
         self.name = f"{size}-{scheme}"
         width, height = SIZES[size]
         context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
@@ -38,6 +41,8 @@ class Photographer:
         expect(self.page.locator(".cloudo-skeleton")).to_have_count(0, timeout=30_000)
 
     def take(self, what: str) -> None:
+        if self.is_for_docs and what not in DOCUMENTED:
+            return
         self.page.wait_for_timeout(400)
         self.page.screenshot(path=self.folder / f"{what}-{self.name}.png")
 
@@ -78,7 +83,7 @@ def flows(camera: Photographer) -> None:
     page.get_by_role("button", name="Clear", exact=True).click()
     camera.check("examples/sales_report")
     page.get_by_role("button", name="Run with inputs").click()
-    camera.take("dialog-all-inputs")
+    camera.take("dialog")
     page.keyboard.press("Escape")
 
 
@@ -98,20 +103,24 @@ def executions(camera: Photographer) -> None:
 
 def execution(camera: Photographer) -> None:
     page = camera.page
-    for name, status in (("sales_report", "Success"), ("data_quality_check", "Error"), ("long_running", "")):
+    for name, status, what in (
+        ("sales_report", "Success", ""),
+        ("data_quality_check", "Error", "-error"),
+        ("long_running", "", "-running"),
+    ):
         camera.open("executions")
         row = page.locator("tbody tr", has_text=name).filter(has_text=status).first
         expect(row).to_be_visible(timeout=120_000)
         row.locator(".cloudo-title").click()
         expect(page.locator(".cloudo-facts")).to_be_visible()
         page.wait_for_timeout(1500)
-        camera.take(f"execution-{name}")
+        camera.take(f"execution{what}")
         page.locator(".cloudo-panel", has=page.get_by_role("heading", name="Notebook")).scroll_into_view_if_needed()
         if status:
             page.locator("iframe").wait_for()
         page.mouse.wheel(0, 3000)
         page.wait_for_timeout(1000)
-        camera.take(f"execution-{name}-notebook")
+        camera.take(f"notebook{what}")
     camera.open("executions/01900000-0000-7000-8000-000000000000")
     camera.take("execution-missing")
 
@@ -144,15 +153,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--empty", action="store_true", help="the workspace has no flows and no executions")
     parser.add_argument("--only", default=".*", help="a pattern of sizes and schemes, such as narrow-.*")
-    parser.add_argument("--views", default="loading,flows,executions,execution,trouble")
+    parser.add_argument("--all", action="store_true", help="also states that the docs do not show")
+    parser.add_argument("--views", help="some of loading,flows,executions,execution,trouble")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for camera in cameras(arguments):
         if arguments.empty:
             empty(camera)
         else:
-            for view in arguments.views.split(","):
-                globals()[view](camera)
+            views = {view.__name__: view for view in (loading, flows, executions, execution, trouble)}
+            for name in (arguments.views or ",".join(views)).split(","):
+                views[name](camera)
 
 
 if __name__ == "__main__":
