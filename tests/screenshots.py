@@ -118,7 +118,7 @@ def execution(camera: Photographer) -> None:
         page.locator(".cloudo-panel", has=page.get_by_role("heading", name="Notebook")).scroll_into_view_if_needed()
         if status:
             page.locator("iframe").wait_for()
-        page.mouse.wheel(0, 3000)
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         page.wait_for_timeout(1000)
         camera.take(f"notebook{what}")
     camera.open("executions/01900000-0000-7000-8000-000000000000")
