@@ -81,13 +81,19 @@ class Channel:
             self._replies.put(_CLOSED)
 
 
-def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], *, idle: Callable[[], None]) -> None:
-    """Answer calls until the other end is closed everywhere; `idle` is called whenever none came for 0.1 s."""
+def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], *, flush: Callable[[], None]) -> None:
+    """Answer calls until the other end is closed everywhere.
+
+    `flush` is called when none came for 0.1 s after another one: what was held back for its successors goes out.
+    """
+    is_holding = False
     while True:
         try:
-            if not connection.poll(0.1):
-                idle()
+            if is_holding and not connection.poll(0.1):
+                flush()
+                is_holding = False
                 continue
+            is_holding = True
             message = json.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return

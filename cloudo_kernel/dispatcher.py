@@ -78,6 +78,7 @@ class Dispatcher:
             self._timer.add_job(
                 _logged(job), "interval", seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None
             )
+        self._executor.start()
         self._timer.start()
         self._thread.start()
 
@@ -88,7 +89,7 @@ class Dispatcher:
         self._thread.join()
         for execution_id in self._executor.running():
             self._executor.stop(execution_id, cancelled(SERVER_STOPPED))
-        self._executor.close()
+        self._executor.end()
         self._timer.shutdown(wait=True)
         self._remove_listener()
         self._store.queue.release(self._worker_id, lost=False)

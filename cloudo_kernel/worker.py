@@ -15,6 +15,7 @@ from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.dispatcher import Dispatcher
 from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.ids import new_id
+from cloudo_kernel.provisioning import Zygotes, share
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
@@ -30,13 +31,14 @@ class Worker:
         *,
         slots: int | None = None,
         private_id: str | None = None,
+        zygotes: Zygotes | None = None,
     ) -> None:
         """Put the parts together; nothing runs before `start`.
 
         `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
         reserved for that id.
         """
-        self._executor = LocalExecutor(store, catalog, reserved_for=private_id)
+        self._executor = LocalExecutor(store, catalog, zygotes or share(), reserved_for=private_id)
         self._dispatcher = Dispatcher(
             store,
             self._executor,

@@ -36,6 +36,10 @@ _LOG_BATCH = 1000
 _PROGRESS_SECONDS = 0.1
 
 
+#: Of runs that die before they have begun.
+_START_ATTEMPTS = 5
+
+
 class RunHost:
     """One run, as its worker sees it.
 
@@ -215,6 +219,11 @@ class RunHost:
         """Whether the run got as far as having its assignment."""
         return self._execution is not None
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether its end was decided from outside."""
+        return self._imposed is not None
+
     def impose(self, outcome: Outcome) -> bool:
         """Decide from outside how the run ends; False when that was decided before."""
         if self._imposed is not None:
@@ -234,8 +243,9 @@ class RunHost:
         self._is_over.set()
         try:
             self.flush_log()
-            if self._imposed is not None and not self.has_begun and self._imposed.message == SERVER_STOPPED:
-                self._store.queue.requeue(self.claim.id, self.claim.attempt, reason=SERVER_STOPPED)
+            reason = self._reason_to_requeue()
+            if reason is not None:
+                self._store.queue.requeue(self.claim.id, self.claim.attempt, reason=reason)
                 return
             self._store.queue.finish(self.claim.id, self.claim.attempt, self._outcome(exit_code))
         except StaleAttempt:
@@ -243,6 +253,14 @@ class RunHost:
         except CloudoError:
             # The lease runs out, and whoever sees that ends the execution.
             _log.exception("The end of a run could not be stored", extra={"execution_id": self.claim.id})
+
+    def _reason_to_requeue(self) -> str | None:
+        """Say why a run that had not begun is to be started again, None when it is not."""
+        if self.has_begun:
+            return None
+        if self._imposed is not None:
+            return SERVER_STOPPED if self._imposed.message == SERVER_STOPPED else None
+        return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
 
     def _outcome(self, exit_code: int) -> Outcome:
         outcome = self._imposed or self._declared_unless_failed() or self._found
