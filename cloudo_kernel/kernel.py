@@ -40,8 +40,14 @@ def warm() -> None:
         import_module(module)
 
 
+def serve_forked(arguments: Sequence[str], channel: int | None = None) -> None:
+    """Be a kernel, in a process that was forked for it."""
+    forking.name_process("cloudo-kernel")
+    serve(arguments, channel)
+
+
 def serve(arguments: Sequence[str], channel: int | None = None) -> None:
-    """Be a kernel until it is shut down; called with Jupyter's own arguments, in a forked process too.
+    """Be a kernel until it is shut down, with Jupyter's own arguments.
 
     `channel` is the descriptor of the end of a channel to the worker.
     """

@@ -61,7 +61,7 @@ class RunKernel:
         lifeline = Lifeline()
         nowhere = os.open(os.devnull, os.O_RDWR)
         pid = forking.fork(
-            "cloudo_kernel.kernel:serve",
+            "cloudo_kernel.kernel:serve_forked",
             {"arguments": ["-f", str(path), "--HistoryManager.hist_file=:memory:"], "channel": self._descriptor},
             lifelines=(lifeline.descriptor,),
             keep=(self._descriptor,),

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,12 +170,14 @@ def warm() -> None:
 
 def standby(channel: int, kernel_channel: int) -> None:
     """Have a kernel ready, and then run what the worker wants run; called in a process that a zygote forked."""
+    from cloudo_kernel.provisioning import forking
     from cloudo_kernel.run_kernel import RunKernel
 
     kernel = RunKernel(kernel_channel)
+    forking.name_process("cloudo-standby")
     try:
         kernel.fork()
-        _run(Channel(channel), kernel)
+        _run(Channel(channel), kernel, on_begin=lambda: forking.name_process("cloudo-run"))
     finally:
         kernel.close()
 
@@ -194,9 +197,10 @@ def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: in
         kernel.close()
 
 
-def _run(channel: Channel, kernel: RunKernel) -> None:
+def _run(channel: Channel, kernel: RunKernel, *, on_begin: Callable[[], None] = lambda: None) -> None:
     try:
         run = Run(channel, kernel)
+        on_begin()
         try:
             run.execute()
         except Exception as error:  # noqa: BLE001 -- whatever it is belongs into the execution's record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cloudo_kernel.client import Client
@@ -164,3 +166,22 @@ def _answers(server: RunningServer) -> bool:
         return False
     except OSError:
         return False
+
+
+def run_processes(workspace: Path) -> list[psutil.Process]:
+    """Return the processes of runs of workers that were started with `CLOUDO_TEST_WORKSPACE`, and what they started.
+
+    Workers, zygotes and the runners that stand by, with their kernels, are not among them.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            is_ours = process.environ().get("CLOUDO_TEST_WORKSPACE") == str(workspace)
+            if is_ours and not _is_of_the_house(process):
+                found.append(process)
+    return found
+
+
+def _is_of_the_house(process: psutil.Process) -> bool:
+    names = {process.name(), process.parent().name() if process.name() == "cloudo-kernel" else ""}
+    return bool(names & {"cloudo-zygote", "cloudo-standby"}) or "worker" in " ".join(process.cmdline()[:4])

@@ -58,6 +58,11 @@ def fork(
     return pid
 
 
+def name_process(name: str) -> None:
+    """Give this process a name for `ps` and `top`, of at most 15 characters: its command line is its zygote's."""
+    Path("/proc/self/comm").write_text(name)
+
+
 def freeze() -> None:
     """Keep the collector off everything there is so far, whose pages are then shared with the children for longer."""
     gc.collect()

@@ -94,7 +94,7 @@ class CloudoProvisioner(LocalProvisioner):
             return None
         try:
             return zygote.fork(
-                "cloudo_kernel.kernel:serve",
+                "cloudo_kernel.kernel:serve_forked",
                 {"arguments": cmd[3:]},
                 {"lifeline": lifeline.descriptor},
                 environment=changes,

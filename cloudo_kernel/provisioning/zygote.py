@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from cloudo_kernel import lifeline
@@ -158,6 +157,7 @@ def _start_anew(left_out: dict[str, str]) -> None:
 def main() -> None:
     """Warm up, tell the owner, and serve it."""
     descriptor, lifeline_descriptor, given = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    forking.name_process("cloudo-zygote")
     lifeline.hold(lifeline_descriptor)
     os.set_inheritable(descriptor, False)
     if not sys.flags.safe_path:
@@ -170,7 +170,6 @@ def main() -> None:
         os.environ.pop("MPLBACKEND")
     assert threading.active_count() == 1, threading.enumerate()
     forking.freeze()
-    Path("/proc/self/comm").write_text("cloudo-zygote")
     control.send(json.dumps({"ready": True, "left_out": given["left_out"]}).encode())
     zygote = Zygote(control)
     zygote.serve()
