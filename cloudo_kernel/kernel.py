@@ -43,6 +43,7 @@ def warm() -> None:
 def serve_forked(arguments: Sequence[str], channel: int | None = None) -> None:
     """Be a kernel, in a process that was forked for it."""
     forking.name_process("cloudo-kernel")
+    sys.argv = [__file__, *arguments]
     serve(arguments, channel)
 
 
