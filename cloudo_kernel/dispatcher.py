@@ -82,12 +82,15 @@ class Dispatcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop claiming, end what runs (what had not begun is pending again), and give the lease back."""
+        """Stop claiming, end what runs, and give the lease back.
+
+        What had not begun, or has a retry left, is pending again.
+        """
         self._is_stopping = True
         self._wake.set()
         self._thread.join()
         for execution_id in self._executor.running():
-            self._executor.stop(execution_id, cancelled(SERVER_STOPPED))
+            self._executor.stop(execution_id, SERVER_STOPPED)
         self._executor.close()
         self._timer.shutdown(wait=True)
         self._remove_listener()
@@ -103,7 +106,7 @@ class Dispatcher:
     def _dispatch(self) -> None:
         while not self._is_stopping:
             try:
-                self._stop_unwanted()
+                self._fulfil_wishes()
                 self._claim()
                 seconds = self._seconds_to_next()
             except CloudoError:
@@ -120,9 +123,12 @@ class Dispatcher:
         for claim in self._store.queue.claim(self._worker_id, free=free, private=self._private):
             self._executor.submit(claim)
 
-    def _stop_unwanted(self) -> None:
-        for execution_id, reason in self._store.queue.to_stop(self._worker_id).items():
-            self._executor.stop(execution_id, cancelled(reason))
+    def _fulfil_wishes(self) -> None:
+        for wish in self._store.wishes.of(self._worker_id):
+            if wish.stop_reason is not None:
+                self._executor.stop(wish.id, cancelled(wish.stop_reason))
+            else:
+                self._executor.pause(wish.id)
 
     def _seconds_to_next(self) -> float:
         due = self._store.queue.next_due()

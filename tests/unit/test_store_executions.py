@@ -113,7 +113,7 @@ def test_only_ended_executions_can_be_deleted_and_take_their_log_along(
         store.executions.delete(execution_id, user_name="ada")
     store.queue.claim("w", free=1)
     store.log.append(execution_id, [LogLine(time=store.now, text="hello")])
-    store.queue.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
+    store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
     store.executions.delete(execution_id, user_name="ada")
     with pytest.raises(ExecutionNotFound):
         store.executions.get(execution_id)

@@ -14,6 +14,7 @@ from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import ErrorDetail, ExecutionType, Progress, Status, Trigger
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Claim, NewExecution, Outcome, Store
+from cloudo_kernel.store.wishes import Wish
 
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 
@@ -72,7 +73,7 @@ def test_claims_are_in_the_order_of_creation_and_keep_to_the_slots(store: Store,
     ids = [add() for _ in range(4)]
     assert [claim.id for claim in store.queue.claim("w1", free=9)] == ids[:2]
     assert store.queue.claim("w2", free=9) == ()
-    store.queue.finish(ids[0], 1, SUCCESS)
+    store.runs.finish(ids[0], 1, SUCCESS)
     assert [claim.id for claim in store.queue.claim("w2", free=9)] == [ids[2]]
 
 
@@ -118,12 +119,12 @@ def test_a_reservation_ends_with_its_worker(store: Store, add: Callable[..., str
 def test_a_waiting_run_gives_its_slot_back_and_comes_before_new_work(store: Store, add: Callable[..., str]) -> None:
     ids = [add() for _ in range(4)]
     store.queue.claim("w1", free=9)
-    store.queue.wait(ids[0], 1, message="waiting for a child")
+    store.runs.wait(ids[0], 1, message="waiting for a child")
     assert claim_one(store).id == ids[2]
-    assert store.queue.resume(ids[0], 1) is False  # both slots are taken
-    store.queue.finish(ids[1], 1, SUCCESS)
+    assert store.runs.take_slot(ids[0], 1) is False  # both slots are taken
+    store.runs.finish(ids[1], 1, SUCCESS)
     assert store.queue.claim("w1", free=9) == ()  # the free slot is kept for it
-    assert store.queue.resume(ids[0], 1) is True
+    assert store.runs.take_slot(ids[0], 1) is True
     assert store.executions.get(ids[0]).status is Status.RUNNING
 
 
@@ -135,10 +136,10 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(store: Store, add: Calla
     second = claim_one(store, "w2")
     assert (first.attempt, second.attempt) == (1, 2)
     for report in (
-        lambda: store.queue.begin(execution_id, 1, notebook="x"),
-        lambda: store.queue.progress(execution_id, 1, Progress(done=1, total=1)),
-        lambda: store.queue.finish(execution_id, 1, SUCCESS),
-        lambda: store.queue.save(execution_id, 1, {"message": "late"}),
+        lambda: store.runs.begin(execution_id, 1, notebook="x"),
+        lambda: store.runs.progress(execution_id, 1, Progress(done=1, total=1)),
+        lambda: store.runs.finish(execution_id, 1, SUCCESS),
+        lambda: store.runs.save(execution_id, 1, {"message": "late"}),
     ):
         with pytest.raises(StaleAttempt):
             report()
@@ -150,7 +151,7 @@ def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., s
     begun, fresh = add(), add()
     store.workers.register("w1", private=False)
     store.queue.claim("w1", free=9)
-    store.queue.begin(begun, 1, notebook="executions/report/x.ipynb")
+    store.runs.begin(begun, 1, notebook="executions/report/x.ipynb")
     assert set(store.queue.release("w1", lost=True)) == {begun, fresh}
     lost = store.executions.get(begun)
     assert lost.status is Status.ENDED_ERROR
@@ -165,9 +166,9 @@ def test_what_was_to_be_cancelled_is_cancelled_when_its_worker_is_lost(store: St
     execution_id = add()
     store.workers.register("w1", private=False)
     claim_one(store)
-    store.queue.begin(execution_id, 1, notebook="x")
-    assert store.queue.cancel(execution_id, user_name="ada", reason="cancelled by ada") is False
-    assert store.queue.to_stop("w1") == {execution_id: "cancelled by ada"}
+    store.runs.begin(execution_id, 1, notebook="x")
+    assert store.wishes.cancel(execution_id, user_name="ada", reason="cancelled by ada") is False
+    assert store.wishes.of("w1") == (Wish(execution_id, "cancelled by ada"),)
     store.queue.release("w1", lost=True)
     record = store.executions.get(execution_id)
     assert (record.status, record.message) == (Status.ENDED_CANCELLED, "cancelled by ada")
@@ -176,9 +177,9 @@ def test_what_was_to_be_cancelled_is_cancelled_when_its_worker_is_lost(store: St
 def test_cancelling_what_has_ended_tells_its_story(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.queue.finish(execution_id, 1, SUCCESS)
+    store.runs.finish(execution_id, 1, SUCCESS)
     with pytest.raises(IllegalTransition) as caught:
-        store.queue.cancel(execution_id, user_name="ada", reason="no more")
+        store.wishes.cancel(execution_id, user_name="ada", reason="no more")
     for part in (
         execution_id,
         "ENDED_SUCCESS",
@@ -190,7 +191,7 @@ def test_cancelling_what_has_ended_tells_its_story(store: Store, add: Callable[.
 
 def test_a_pending_one_is_cancelled_at_once(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
-    assert store.queue.cancel(execution_id, user_name="ada", reason="no more") is True
+    assert store.wishes.cancel(execution_id, user_name="ada", reason="no more") is True
     assert store.queue.claim("w1", free=1) == ()
     assert store.executions.get(execution_id).ended_at is not None
 
@@ -198,10 +199,10 @@ def test_a_pending_one_is_cancelled_at_once(store: Store, add: Callable[..., str
 def test_progress_events_pass_and_the_end_stays(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.queue.progress(execution_id, 1, Progress(done=1, total=3, cell="x = 1"))
+    store.runs.progress(execution_id, 1, Progress(done=1, total=3, cell="x = 1"))
     assert "ExecutionProgressed" in [event.type for event in store.events.after(0, limit=99, subject_id=execution_id)]
     error = ErrorDetail(name="ValueError", value="no", cell=2, traceback=("a", "b"))
-    store.queue.finish(execution_id, 1, Outcome(status=Status.ENDED_ERROR, message="ValueError: no", error=error))
+    store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_ERROR, message="ValueError: no", error=error))
     history = store.events.after(0, limit=99, subject_id=execution_id)
     assert [event.type for event in history] == ["ExecutionCreated", "ExecutionStarted", "ExecutionEnded"]
     assert history[-1].data == {"status": "ENDED_ERROR", "message": "ValueError: no", "error": "ValueError"}
@@ -214,7 +215,7 @@ def test_the_retention_counts_from_the_end(store: Store, clock: Clock, add: Call
     kept, default = add(retention_minutes=5), add()
     store.queue.claim("w1", free=9)
     for execution_id in (kept, default):
-        store.queue.finish(execution_id, 1, SUCCESS)
+        store.runs.finish(execution_id, 1, SUCCESS)
     clock.now += timedelta(minutes=5)
     assert [execution.id for execution in store.executions.expired()] == [kept]
     clock.now += timedelta(days=7)
