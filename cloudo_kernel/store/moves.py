@@ -203,7 +203,7 @@ def _retry(
     due = now + timedelta(seconds=seconds)
     values = {"failures": executions.c.failures + 1, "scheduled_for": due, **_found(outcome)}
     error = outcome.error.name if outcome.error else None
-    told = {"attempt": attempt, "error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
+    told = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
     _give_up(connection, execution_id, attempt, values, now=now, **told)
     when = f"in {seconds:g} s" if seconds else "at once"
     text = f"Attempt {attempt} failed ({outcome.reason}); trying again {when}"
@@ -225,7 +225,7 @@ def _give_up(
         **values,
     }
     row = change(connection, execution_id, attempt, values, LEASED)
-    tell(connection, execution_id, Status(row.status), now=now, kind=EXECUTION_REQUEUED, **told)
+    tell(connection, execution_id, Status(row.status), now=now, kind=EXECUTION_REQUEUED, attempt=attempt, **told)
 
 
 def _found(outcome: Outcome) -> JsonObject:

@@ -3,65 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from cloudo_kernel.errors import IllegalTransition, StaleAttempt
-from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import ErrorDetail, ExecutionType, Progress, Status, Trigger
+from cloudo_kernel.models import ErrorDetail, Progress, Status
 from cloudo_kernel.settings import MAX_RUNNING
-from cloudo_kernel.store import Claim, NewExecution, Outcome, Store
+from cloudo_kernel.store import Claim, Outcome, Store
 from cloudo_kernel.store.wishes import Wish
+from tests.unit.conftest import Clock
 
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
-
-
-class Clock:
-    """A clock that stands still until it is told to move."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}", clock=clock)
-    store.settings.save(MAX_RUNNING, 2, user_name="ada")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def add(store: Store) -> Callable[..., str]:
-    def add(**more: object) -> str:
-        values: dict[str, object] = {
-            "id": new_id(),
-            "name": "report",
-            "type": ExecutionType.FLOW,
-            "flow_name": "report",
-            "input_value": {},
-            "trigger": Trigger.API,
-            "user_name": "ada",
-            "source_text": "{}",
-            "source_sha256": "44136fa3",
-            "kernel": "cloudo",
-            "folder": "/",
-            **more,
-        }
-        return store.executions.insert(NewExecution(**values)).id  # type: ignore[arg-type]  # a dict of mixed values
-
-    return add
 
 
 def claim_one(store: Store, worker_id: str = "w1") -> Claim:
@@ -220,3 +176,60 @@ def test_the_retention_counts_from_the_end(store: Store, clock: Clock, add: Call
     assert [execution.id for execution in store.executions.expired()] == [kept]
     clock.now += timedelta(days=7)
     assert {execution.id for execution in store.executions.expired()} == {kept, default}
+
+
+def test_a_higher_priority_is_claimed_first(store: Store, add: Callable[..., str]) -> None:
+    low, first, second, high = add(rank=5), add(), add(), add(rank=-5)
+    store.settings.save(MAX_RUNNING, 9, user_name="ada")
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [high, first, second, low]
+
+
+def test_a_full_flow_is_not_overshot_and_blocks_nobody(store: Store, add: Callable[..., str]) -> None:
+    store.settings.save(MAX_RUNNING, 9, user_name="ada")
+    mine = [add(flow_name="narrow", max_running=2) for _ in range(5)]
+    other = [add(flow_name="wide"), add(flow_name=None), add(flow_name="wide")]
+    assert [claim.id for claim in store.queue.claim("w1", free=4)] == [*mine[:2], *other[:2]]
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [other[2]]
+    store.runs.finish(mine[0], 1, SUCCESS)
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [mine[2]]
+
+
+def test_workers_at_once_do_not_overshoot_a_flow(store: Store, add: Callable[..., str]) -> None:
+    store.settings.save(MAX_RUNNING, 100, user_name="ada")
+    for _ in range(20):
+        add(max_running=3)
+    claimed: list[Claim] = []
+    workers = [threading.Thread(target=lambda: claimed.extend(store.queue.claim("w", free=2))) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(claimed) == 3
+
+
+def test_one_that_wants_its_slot_back_keeps_to_the_limit_of_its_flow(store: Store, add: Callable[..., str]) -> None:
+    first, second = add(flow_name="narrow", max_running=1), add(flow_name="narrow", max_running=1)
+    add(flow_name="narrow", max_running=1)
+    assert claim_one(store).id == first
+    store.runs.wait(first, 1, message="waiting for a child")
+    assert claim_one(store).id == second
+    assert store.runs.take_slot(first, 1) is False  # there is a slot, but its flow is full
+    wide = add(flow_name="wide")
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [wide]  # which keeps no slot from others
+    store.runs.finish(second, 1, SUCCESS)
+    assert store.queue.claim("w1", free=9) == ()  # ahead of new work of its flow
+    assert store.runs.take_slot(first, 1) is True
+
+
+def test_a_claim_reads_its_order_from_the_index(store: Store, add: Callable[..., str]) -> None:
+    add(max_running=1)
+    plans: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        if statement.startswith("SELECT executions.id") and "ORDER BY" in statement:
+            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[3] for row in rows)
+
+    event.listen(store._database.engine, "before_cursor_execute", explain)
+    store.queue.claim("w1", free=1)
+    assert plans == ["SEARCH executions USING COVERING INDEX ix_executions_claims (status=?)"]
