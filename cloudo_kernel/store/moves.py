@@ -206,7 +206,8 @@ def _retry(
     told = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
     _give_up(connection, execution_id, attempt, values, now=now, **told)
     when = f"in {seconds:g} s" if seconds else "at once"
-    text = f"Attempt {attempt} failed ({outcome.reason}); trying again {when}"
+    how = "was interrupted" if outcome.is_interrupted else "failed"
+    text = f"Attempt {attempt} {how} ({outcome.reason}); trying again {when}"
     append(connection, execution_id, [LogLine(time=now, level="warning", text=text)], now=now)
     _stop_children(connection, execution_id, now=now)
 
