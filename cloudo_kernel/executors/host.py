@@ -121,6 +121,7 @@ class RunHost:
 
     def _pause(self) -> bool:
         self._wants_pause.clear()
+        self.flush_progress()  # it stands at this cell for a while
         return self._store.runs.pause(self.claim.id, self.claim.attempt)
 
     def _may_go_on(self) -> bool:

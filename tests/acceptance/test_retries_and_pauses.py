@@ -155,6 +155,7 @@ def test_a_running_one_pauses_between_two_cells_and_goes_on_in_the_same_kernel(
     until_status(api, execution_id, Status.PAUSED)
     record = api.execution(execution_id)
     assert (record.progress.done, record.output_value, record.message) == (1, {}, "in its cell")
+    assert record.progress.cell == "this.set_output('kept', kept)"  # where it goes on
     assert '"first\\n"' in api.execution_notebook(execution_id)  # what was put out so far is there to be read
     assert api.health().running == 0
     api.resume_execution(execution_id)
