@@ -116,8 +116,7 @@ class Dispatcher:
             self._wake.clear()
 
     def _claim(self) -> None:
-        # A waiting run holds no slot: it counts as running here only while its process does something.
-        free = 1_000_000 if self._slots is None else self._slots - len(self._executor.running())
+        free = 1_000_000 if self._slots is None else self._slots - self._store.queue.running_of(self._worker_id)
         if free <= 0:
             return
         for claim in self._store.queue.claim(self._worker_id, free=free, private=self._private):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,10 +52,12 @@ class Queue:
         claims: list[Claim] = []
         with self._database.write() as connection:
             slots = Slots(connection)
-            room = min(free, slots.free_for_new_work)
-            # Each round takes one at least, and all it finds unless a flow becomes full by it.
-            while room > len(claims) and (ids := _next(connection, slots, is_due, limit=room - len(claims))):
+            limit = min(free, slots.free_for_new_work)
+            while limit > 0 and (found := _next(connection, slots, is_due, limit)):
+                # The first one fits always; the others unless their flow becomes full by those before them.
+                ids = [row.id for row in found if slots.take(row.flow_name, row.max_running)]
                 claims += _take(connection, ids, worker_id, now)
+                limit = limit - len(ids) if len(found) == limit else 0
         return tuple(claims)
 
     def next_due(self) -> datetime | None:
@@ -64,6 +67,13 @@ class Queue:
         )
         with self._database.read() as connection:
             return connection.execute(query).scalar()
+
+    def running_of(self, worker_id: str) -> int:
+        """Return how many slots the worker's executions hold; those that wait or are paused hold none."""
+        c = executions.c
+        query = select(func.count()).where(c.worker_id == worker_id, c.status == Status.RUNNING)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
 
     def has_reserved(self, worker_id: str) -> bool:
         """Return whether anything that is reserved for the worker has not ended."""
@@ -107,8 +117,10 @@ class Queue:
         return tuple(row.id for row in held)
 
 
-def _next(connection: Connection, slots: Slots, is_due: ColumnElement[bool], *, limit: int) -> list[str]:
-    """Return the ids that come next, as far as their flows have room for them."""
+def _next(
+    connection: Connection, slots: Slots, is_due: ColumnElement[bool], limit: int
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return what comes next of flows that have room."""
     c = executions.c
     query = (
         select(c.id, c.flow_name, c.max_running)
@@ -116,7 +128,7 @@ def _next(connection: Connection, slots: Slots, is_due: ColumnElement[bool], *, 
         .order_by(c.rank, c.created_at, c.id)
         .limit(limit)
     )
-    return [row.id for row in connection.execute(query).all() if slots.take(row.flow_name, row.max_running)]
+    return connection.execute(query).all()
 
 
 def _take(connection: Connection, ids: list[str], worker_id: str, now: datetime) -> list[Claim]:
