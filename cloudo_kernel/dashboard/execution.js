@@ -13,6 +13,7 @@ import { View } from "./view.js";
 import { ALLOWS, RETRY, STATUSES, doorOf, isEnded, moment, ran, size } from "./words.js";
 
 const REREAD = 1000;
+const COUNTERPART = { Pause: "Resume", Resume: "Pause" };
 const WIDE = new Set(["Message", "Cell", "Notebook", "Id"]);
 
 /** A value of the inputs or outputs: text as it is, anything else as JSON; long ones are cut by the kernel. */
@@ -173,10 +174,10 @@ export class ExecutionView extends View {
       offer("retry", "Retry", "again", () => retry(this, [this.shown.row]), { title: RETRY }),
       offer("delete", "Delete", "trash", () => this.#delete()),
     ];
-    const hadFocus = this.actions.contains(document.activeElement);
+    const focused = this.actions.contains(document.activeElement) ? document.activeElement.textContent : null;
     put(this.actions, ...buttons, labLink(this.shown.notebook, ".button", {}, "Open in JupyterLab"));
-    // Who pressed Pause finds Resume in its place.
-    if (hadFocus) this.actions.querySelector("button")?.focus();
+    // Who stood on a button stands on it again, and who pressed Pause on Resume.
+    [...this.actions.children].find(({ textContent: word }) => focused && [focused, COUNTERPART[focused]].includes(word))?.focus();
   }
 
   #tick() {

@@ -305,6 +305,7 @@ def test_a_running_execution_is_followed_and_cancelled_then_retried(show: Open, 
     page = show(f"executions/{started.id}")
     status = page.locator(".cloudo-heading .cloudo-status")
     expect(status).to_have_text("Running", timeout=RUN)
+    until(lambda: api.execution(started.id).progress.cell, seconds=60)  # its notebook is there
     button(page, "Cancel").click()
     expect(status).to_have_text("Cancelled", timeout=RUN)
     button(page, "Retry").click()
