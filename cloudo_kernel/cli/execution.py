@@ -175,6 +175,9 @@ def pause(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int
 def resume(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
     """Let paused executions go on, as soon as there is a slot.
 
+    \b
+    cloudo resume 5c1f09ab
+
     The exit code is 1 if one of them was not paused.
     """
     api = target.connect()
