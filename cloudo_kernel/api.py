@@ -15,6 +15,7 @@ from cloudo_kernel.models import (
     ExecutionFilter,
     Flow,
     Health,
+    JsonObject,
     LogLine,
     Page,
     Setting,
@@ -76,6 +77,26 @@ class Api(Protocol):
 
     def cancel_execution(self, execution_id: str) -> Execution:
         """End an execution and its children. Raises `IllegalTransition` when it has ended."""
+
+    def pause_execution(self, execution_id: str) -> Execution:
+        """Pause an execution: at once if it waits for something, before its next cell if it runs.
+
+        A paused one holds no slot, and keeps its processes. Asking a running one twice changes nothing.
+        Raises `IllegalTransition` when it is paused already, or has ended.
+        """
+
+    def resume_execution(self, execution_id: str) -> Execution:
+        """Let a paused execution go on where it was, or take the wish to pause it back.
+
+        Raises `IllegalTransition` when nobody has paused it.
+        """
+
+    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """Start an ended execution anew, as a new one: its flow as it is now, or the same script.
+
+        Name, tags and time limit are kept; so are the inputs, unless others are given, which replace all of them.
+        Raises `ExecutionNotEnded`, `FlowNotFound`, `FlowBroken`, `InputsInvalid`.
+        """
 
     def delete_execution(self, execution_id: str) -> None:
         """Delete an ended execution with its log and its executed notebook. Raises `ExecutionNotEnded`."""

@@ -26,6 +26,7 @@ from cloudo_kernel.models import (
     ExecutionFilter,
     Flow,
     Health,
+    JsonObject,
     LogLine,
     Page,
     Setting,
@@ -112,12 +113,12 @@ class Client:
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
         """See `Api.start_execution`. A key is always sent, so that a lost reply can be asked for again."""
-        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4()), "Content-Type": "application/json"}
         try:
-            body = json.dumps(request.model_dump(mode="json", exclude_unset=True), allow_nan=False)
+            body = request.model_dump(mode="json", exclude_unset=True)
         except ValueError as error:  # pydantic's PydanticSerializationError is one too
-            raise InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs") from error
-        reply = self._send("POST", "execution", content=body, headers=headers, is_repeatable=True)
+            raise _not_json(error) from error
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        reply = self._send("POST", "execution", **_json_body(body, headers), is_repeatable=True)
         return self._record(Execution, reply)
 
     def executions(
@@ -162,6 +163,20 @@ class Client:
     def cancel_execution(self, execution_id: str) -> Execution:
         """See `Api.cancel_execution`."""
         return self._record(Execution, self._send("POST", _path(execution_id, "cancel")))
+
+    def pause_execution(self, execution_id: str) -> Execution:
+        """See `Api.pause_execution`."""
+        return self._record(Execution, self._send("POST", _path(execution_id, "pause")))
+
+    def resume_execution(self, execution_id: str) -> Execution:
+        """See `Api.resume_execution`."""
+        return self._record(Execution, self._send("POST", _path(execution_id, "resume")))
+
+    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """See `Api.retry_execution`."""
+        return self._record(
+            Execution, self._send("POST", _path(execution_id, "retry"), **_json_body(_given({"inputs": inputs})))
+        )
 
     def delete_execution(self, execution_id: str) -> None:
         """See `Api.delete_execution`."""
@@ -303,6 +318,19 @@ class _Deadline:
     def is_over(self) -> bool:
         """Whether the moment has come."""
         return self.left == 0
+
+
+def _json_body(body: JsonObject, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return what sends `body`. Raises `InputsInvalid` when its inputs are no JSON."""
+    try:
+        content = json.dumps(body, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise _not_json(error) from error
+    return {"content": content, "headers": {**(headers or {}), "Content-Type": "application/json"}}
+
+
+def _not_json(error: Exception) -> InputsInvalid:
+    return InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs")
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

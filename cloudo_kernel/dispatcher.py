@@ -83,12 +83,15 @@ class Dispatcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop claiming, end what runs (what had not begun is pending again), and give the lease back."""
+        """Stop claiming, end what runs, and give the lease back.
+
+        What had not begun, or has a retry left, is pending again.
+        """
         self._is_stopping = True
         self._wake.set()
         self._thread.join()
         for execution_id in self._executor.running():
-            self._executor.stop(execution_id, cancelled(SERVER_STOPPED))
+            self._executor.stop(execution_id, SERVER_STOPPED)
         self._executor.end()
         self._timer.shutdown(wait=True)
         self._remove_listener()
@@ -104,7 +107,7 @@ class Dispatcher:
     def _dispatch(self) -> None:
         while not self._is_stopping:
             try:
-                self._stop_unwanted()
+                self._fulfil_wishes()
                 self._claim()
                 seconds = self._seconds_to_next()
             except CloudoError:
@@ -114,16 +117,18 @@ class Dispatcher:
             self._wake.clear()
 
     def _claim(self) -> None:
-        # A waiting run holds no slot: it counts as running here only while its process does something.
-        free = 1_000_000 if self._slots is None else self._slots - len(self._executor.running())
+        free = 1_000_000 if self._slots is None else self._slots - self._store.queue.running_of(self._worker_id)
         if free <= 0:
             return
         for claim in self._store.queue.claim(self._worker_id, free=free, private=self._private):
             self._executor.submit(claim)
 
-    def _stop_unwanted(self) -> None:
-        for execution_id, reason in self._store.queue.to_stop(self._worker_id).items():
-            self._executor.stop(execution_id, cancelled(reason))
+    def _fulfil_wishes(self) -> None:
+        for wish in self._store.wishes.of(self._worker_id):
+            if wish.stop_reason is not None:
+                self._executor.stop(wish.id, cancelled(wish.stop_reason))
+            else:
+                self._executor.pause(wish.id)
 
     def _seconds_to_next(self) -> float:
         due = self._store.queue.next_due()

@@ -114,6 +114,15 @@ class _Progress(NotebookExecutionManager):
         if cell.cell_type == "code":
             self.current_cell = cell_index
             self._tell(cell)
+            if self.run.channel.call("at_cell"):
+                self._pause()
+
+    def _pause(self) -> None:
+        """Stay between two cells, with all that was put out so far saved, as long as somebody wants that."""
+        self.run.save(self.nb, now=True)
+        if self.run.channel.call("pause"):
+            while not self.run.channel.call("may_go_on"):
+                pass  # the worker answers after a second at most
 
     def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
         """Count the cell."""

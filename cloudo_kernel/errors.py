@@ -147,12 +147,15 @@ class IllegalTransition(Conflict):
 
 
 class ExecutionNotEnded(Conflict):
-    """Only an ended execution can be deleted."""
+    """Only an ended execution can be deleted or retried."""
 
     code = "execution_not_ended"
 
     def __init__(self, execution_id: str, status: str) -> None:
-        super().__init__(f"The execution {execution_id} is {status}. Cancel it first; only ended ones can be deleted.")
+        super().__init__(
+            f"The execution {execution_id} is {status}. Only ended ones can be deleted or retried: "
+            "wait for its end, or cancel it."
+        )
 
 
 class IdempotencyConflict(Conflict):

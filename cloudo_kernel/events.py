@@ -18,6 +18,8 @@ EXECUTION_LOGGED: Final = "ExecutionLogged"
 EXECUTION_CHANGED: Final = "ExecutionChanged"
 EXECUTION_WAITED: Final = "ExecutionWaited"
 EXECUTION_RESUMED: Final = "ExecutionResumed"
+EXECUTION_PAUSED: Final = "ExecutionPaused"
+EXECUTION_PAUSE_REQUESTED: Final = "ExecutionPauseRequested"
 EXECUTION_REQUEUED: Final = "ExecutionRequeued"
 EXECUTION_CANCEL_REQUESTED: Final = "ExecutionCancelRequested"
 EXECUTION_ENDED: Final = "ExecutionEnded"
@@ -39,6 +41,7 @@ OF_STATUS: Final = {
     Status.PENDING: EXECUTION_REQUEUED,
     Status.RUNNING: EXECUTION_STARTED,
     Status.WAITING: EXECUTION_WAITED,
+    Status.PAUSED: EXECUTION_PAUSED,
     Status.ENDED_SUCCESS: EXECUTION_ENDED,
     Status.ENDED_ERROR: EXECUTION_ENDED,
     Status.ENDED_CANCELLED: EXECUTION_ENDED,

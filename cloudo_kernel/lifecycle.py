@@ -9,14 +9,13 @@ from cloudo_kernel.models import Status
 
 _ENDED = {Status.ENDED_SUCCESS, Status.ENDED_ERROR, Status.ENDED_CANCELLED}
 
-#: `RUNNING` → `PENDING` is a new attempt; `PENDING` → `ENDED_ERROR` is a run that could not begin.
+#: To `PENDING` leads a new attempt; `PENDING` → `ENDED_ERROR` is a run that could not begin.
+#: `PAUSED` → `ENDED_SUCCESS`: a run that was paused while one of its threads waited, and came to its end.
 LEGAL: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset({Status.RUNNING, Status.PAUSED, Status.ENDED_CANCELLED, Status.ENDED_ERROR}),
     Status.RUNNING: frozenset({Status.PENDING, Status.WAITING, Status.PAUSED} | _ENDED),
     Status.WAITING: frozenset({Status.RUNNING, Status.PENDING, Status.PAUSED} | _ENDED),
-    Status.PAUSED: frozenset(
-        {Status.PENDING, Status.RUNNING, Status.WAITING, Status.ENDED_CANCELLED, Status.ENDED_ERROR}
-    ),
+    Status.PAUSED: frozenset({Status.PENDING, Status.WAITING} | _ENDED),
     **{ended: frozenset() for ended in _ENDED},
 }
 

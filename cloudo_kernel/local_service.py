@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import Execution, StartExecution, Trigger
+from cloudo_kernel.models import Execution, JsonObject, StartExecution, Trigger
 from cloudo_kernel.service import Service, default_user_name
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
@@ -41,6 +41,12 @@ class LocalService(Service):
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
         """See `Api.start_execution`."""
         execution = super().start_execution(request, idempotency_key=idempotency_key)
+        self._start_worker()
+        return execution
+
+    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """See `Api.retry_execution`."""
+        execution = super().retry_execution(execution_id, inputs)
         self._start_worker()
         return execution
 

@@ -159,6 +159,14 @@ class FlowMetadata(Record):
     description: str | None = None
     tags: tuple[str, ...] = ()
     timeout_seconds: float | None = Field(default=None, gt=0)
+    #: How often a run that failed is tried again.
+    retries: int = Field(default=0, ge=0, le=100)
+    #: Before the first retry; doubled for each further one, up to a day.
+    retry_delay_seconds: float = Field(default=0, ge=0, le=86_400)
+    #: Of this flow at once, in the whole store.
+    max_running: int | None = Field(default=None, ge=1)
+    #: Higher ones are taken from the queue first.
+    priority: int = Field(default=0, ge=-100, le=100)
     retention_minutes: int | None = Field(default=None, ge=0)
 
 

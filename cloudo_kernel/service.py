@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import contextlib
 import hashlib
 import os
 import threading
@@ -15,11 +14,12 @@ from typing import Any
 
 from cloudo_kernel import lease, settings
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.catalog import Catalog, Source, validate
+from cloudo_kernel.catalog import Catalog, Source, script_text, validate
 from cloudo_kernel.errors import (
     ExecutionNotEnded,
     ExecutionNotFound,
     FlowNotFound,
+    IllegalTransition,
     MalformedRequest,
     NotebookNotFound,
     ResourceNotFoundError,
@@ -124,26 +124,14 @@ class Service:
         if (request.flow_name is None) == (request.script is None):
             raise MalformedRequest("Give either flow_name or script.", field="flow_name")
         source = self._source_of(request)
-        inputs = self._validated(source.flow, request.inputs)
-        metadata = source.flow.metadata
-        new = NewExecution(
-            id=new_id(),
+        new = self._new(
+            source,
+            ExecutionType.SCRIPT if request.flow_name is None else ExecutionType.FLOW,
             name=request.name or request.flow_name or "script",
-            type=ExecutionType.SCRIPT if request.flow_name is None else ExecutionType.FLOW,
-            flow_name=None if request.flow_name is None else source.flow.name,
-            input_value=inputs,
-            trigger=self._trigger,
-            user_name=self._user_name,
-            source_text=source.text,
-            source_sha256=source.sha256,
-            kernel=source.flow.kernel,
-            folder=str(source.folder),
+            input_value=self._validated(source.flow, request.inputs, self._trigger),
             tags=request.tags,
-            parent_id=self._parent_id,
             scheduled_for=self._scheduled_for(request),
-            timeout_seconds=request.timeout_seconds or metadata.timeout_seconds,
-            retention_minutes=metadata.retention_minutes,
-            reserved_for=self._reserved_for,
+            timeout_seconds=request.timeout_seconds or source.flow.metadata.timeout_seconds,
         )
         idempotency = None
         if idempotency_key is not None:
@@ -189,10 +177,43 @@ class Service:
 
     def cancel_execution(self, execution_id: str) -> Execution:
         """See `Api.cancel_execution`."""
-        self._store.queue.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
+        self._store.wishes.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
         for child in self._store.executions.unended_children(execution_id):
-            self.cancel_execution(child)
+            with contextlib.suppress(IllegalTransition):  # it has ended by now
+                self.cancel_execution(child)
         return self._store.executions.get(execution_id)
+
+    def pause_execution(self, execution_id: str) -> Execution:
+        """See `Api.pause_execution`."""
+        self._store.wishes.pause(execution_id, user_name=self._user_name)
+        return self._store.executions.get(execution_id)
+
+    def resume_execution(self, execution_id: str) -> Execution:
+        """See `Api.resume_execution`."""
+        self._store.wishes.resume(execution_id, user_name=self._user_name)
+        return self._store.executions.get(execution_id)
+
+    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """See `Api.retry_execution`."""
+        past = self._store.executions.get(execution_id)
+        if not past.is_ended:
+            raise ExecutionNotEnded(execution_id, past.status)
+        if past.flow_name is None:
+            source = self._catalog.script(self._store.executions.source(execution_id))
+        else:
+            source = self._flow_source(past.flow_name)
+        # What was taken from another flow is taken again; what is given now is for this door.
+        door = past.trigger if inputs is None else self._trigger
+        new = self._new(
+            source,
+            past.type,
+            name=past.name,
+            input_value=self._validated(source.flow, past.input_value if inputs is None else inputs, door),
+            tags=past.tags,
+            timeout_seconds=self._store.executions.time_limit(execution_id),
+            retry_of=past.id,
+        )
+        return self._store.executions.insert(new)
 
     def delete_execution(self, execution_id: str) -> None:
         """See `Api.delete_execution`."""
@@ -283,18 +304,44 @@ class Service:
     def _source_of(self, request: StartExecution) -> Source:
         if request.flow_name is None:
             assert request.script is not None
-            return self._catalog.script(_decoded(request.script, request.script_encoding))
+            return self._catalog.script(script_text(request.script, request.script_encoding))
         if request.script_encoding is not None:
             raise MalformedRequest("script_encoding goes with script.", field="script_encoding")
-        source = self._catalog.snapshot(request.flow_name)
+        return self._flow_source(request.flow_name)
+
+    def _flow_source(self, name: str) -> Source:
+        source = self._catalog.snapshot(name)
         if not self._is_offered(source.flow):
-            raise FlowNotFound(request.flow_name)
+            raise FlowNotFound(name)
         return source
 
-    def _validated(self, flow: Flow, inputs: JsonObject) -> JsonObject:
+    def _new(self, source: Source, kind: ExecutionType, **more: Any) -> NewExecution:
+        """Return a new execution of the source, with what the flow's metadata and this caller say about it."""
+        flow, is_flow = source.flow, kind is ExecutionType.FLOW
+        return NewExecution(
+            id=new_id(),
+            type=kind,
+            flow_name=flow.name if is_flow else None,
+            trigger=self._trigger,
+            user_name=self._user_name,
+            source_text=source.text,
+            source_sha256=source.sha256,
+            kernel=flow.kernel,
+            folder=str(source.folder),
+            parent_id=self._parent_id,
+            rank=-flow.metadata.priority,
+            max_running=flow.metadata.max_running if is_flow else None,
+            retries=flow.metadata.retries,
+            retry_delay_seconds=flow.metadata.retry_delay_seconds,
+            retention_minutes=flow.metadata.retention_minutes,
+            reserved_for=self._reserved_for,
+            **more,
+        )
+
+    def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger) -> JsonObject:
         """Check inputs; what the flow does not know is an error at the doors of people, and kept from other flows."""
         known = flow.input_schema["properties"]
-        if self._trigger is not Trigger.FLOW or flow.input_schema["additionalProperties"]:
+        if door is not Trigger.FLOW or flow.input_schema["additionalProperties"]:
             return validate(flow.input_schema, inputs)
         strangers = {name: value for name, value in inputs.items() if name not in known}
         fitting = validate(flow.input_schema, {name: value for name, value in inputs.items() if name in known})
@@ -350,23 +397,3 @@ def _limit(limit: int) -> int:
     if not 1 <= limit <= PAGE_LIMIT:
         raise MalformedRequest(f"limit is a number from 1 to {PAGE_LIMIT}.", field="limit")
     return limit
-
-
-def _decoded(script: str, encoding: str | None) -> str:
-    """Return the text of a script; undeclared, what parses as Python or JSON is plain."""
-    if encoding == "plain" or (encoding is None and _parses(script)):
-        return script
-    try:
-        return base64.b64decode(script, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        if encoding is None:
-            return script  # plain after all: its own error shows when it runs
-        raise MalformedRequest("script is not UTF-8 text in base64.", field="script") from error
-
-
-def _parses(script: str) -> bool:
-    try:
-        compile(script, "script", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return script.lstrip().startswith("{")
-    return True

@@ -8,6 +8,7 @@ from cloudo_kernel.catalog.inputs import validate
 from cloudo_kernel.catalog.library import library_folders
 from cloudo_kernel.catalog.names import check_name, contained
 from cloudo_kernel.catalog.parameters import defaults, input_schema, required
+from cloudo_kernel.catalog.script import script_text
 from cloudo_kernel.catalog.values import NotJson, json_value
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "json_value",
     "library_folders",
     "required",
+    "script_text",
     "validate",
 ]

@@ -12,9 +12,9 @@ from io import TextIOWrapper
 
 import click
 
-from cloudo_kernel.cli.execution import cancel, executions, log, show
+from cloudo_kernel.cli.execution import cancel, executions, log, pause, resume, show
 from cloudo_kernel.cli.flow import flows
-from cloudo_kernel.cli.run import INTERRUPTED, run
+from cloudo_kernel.cli.run import INTERRUPTED, retry, run
 from cloudo_kernel.cli.target import target_options
 from cloudo_kernel.cli.up import up
 from cloudo_kernel.cli.worker import worker
@@ -46,7 +46,7 @@ def cloudo() -> None:
     """
 
 
-for command in (up, flows, run, executions, show, log, cancel, worker):
+for command in (up, flows, run, executions, show, log, cancel, pause, resume, retry, worker):
     cloudo.add_command(command)
 
 

@@ -1,9 +1,9 @@
-"""`cloudo executions|show|log|cancel`: what was run, and what runs."""
+"""`cloudo executions|show|log|cancel|pause|resume`: what was run, and what runs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -134,26 +134,79 @@ def cancel(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> in
 
     The exit code is 1 if one of them could not be cancelled.
     """
-    from cloudo_kernel.errors import CloudoError
-
     api = target.connect()
-    asked, failed = [], False
-    for execution_id in execution_ids:
-        try:
-            asked.append(api.cancel_execution(find(api, execution_id)).id)
-        except CloudoError as error:
-            click.echo(f"Error: {error}", err=True)
-            failed = True
-    ended = [api.wait(found, timeout=timedelta(seconds=_CANCEL_SECONDS)) for found in asked]
-    if as_json:
-        display.print_json(ended)
+    asked, failed = _asked(api, api.cancel_execution, execution_ids)
+    ended = [api.wait(record.id, timeout=timedelta(seconds=_CANCEL_SECONDS)) for record in asked]
+    _print_states(ended, as_json=as_json)
     for record in ended:
-        if not as_json:
-            click.echo(f"{display.short_id(record.id)}  {display.clean(record.name)}: {display.status(record.status)}")
         if not record.is_ended:
             click.echo(f"{record.id} has not ended yet: it is up to the worker that runs it.", err=True)
             failed = True
     return 1 if failed else 0
+
+
+@click.command()
+@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
+@json_option("the records")
+@target_options
+@click.pass_obj
+def pause(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
+    """Pause executions; one that runs pauses before its next cell.
+
+    A paused execution holds no slot, and keeps its processes and all that they know.
+
+    \b
+    cloudo pause 5c1f09ab
+    cloudo resume 5c1f09ab
+
+    The exit code is 1 if one of them could not be paused.
+    """
+    api = target.connect()
+    asked, failed = _asked(api, api.pause_execution, execution_ids)
+    _print_states(asked, as_json=as_json, running="running, and pauses before its next cell")
+    return 1 if failed else 0
+
+
+@click.command()
+@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
+@json_option("the records")
+@target_options
+@click.pass_obj
+def resume(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
+    """Let paused executions go on, as soon as there is a slot.
+
+    \b
+    cloudo resume 5c1f09ab
+
+    The exit code is 1 if one of them was not paused.
+    """
+    api = target.connect()
+    asked, failed = _asked(api, api.resume_execution, execution_ids)
+    _print_states(asked, as_json=as_json)
+    return 1 if failed else 0
+
+
+def _asked(api: Api, verb: Callable[[str], Execution], execution_ids: Sequence[str]) -> tuple[list[Execution], bool]:
+    """Do `verb` with each; return the records, and whether one of them failed, which is printed."""
+    from cloudo_kernel.errors import CloudoError
+
+    records, failed = [], False
+    for execution_id in execution_ids:
+        try:
+            records.append(verb(find(api, execution_id)))
+        except CloudoError as error:
+            click.echo(f"Error: {error}", err=True)
+            failed = True
+    return records, failed
+
+
+def _print_states(records: Sequence[Execution], *, as_json: bool, running: str | None = None) -> None:
+    if as_json:
+        display.print_json(records)
+        return
+    for record in records:
+        word = running if running and record.status == "RUNNING" else display.status(record.status)
+        click.echo(f"{display.short_id(record.id)}  {display.clean(record.name)}: {word}")
 
 
 def find(api: Api, text: str) -> str:

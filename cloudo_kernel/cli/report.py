@@ -44,6 +44,7 @@ def everything(record: Execution, notebook: str | None) -> str:
         ("flow", display.clean(record.flow_name or "")),
         ("started", f"by {display.clean(record.user_name)} ({record.trigger.value})"),
         ("parent", record.parent_id or ""),
+        ("retry of", record.retry_of or ""),
         ("created", f"{display.local_time(record.created_at)}, {display.ago(record.created_at)}"),
         ("due", display.local_time(record.scheduled_for) if record.scheduled_for else ""),
         ("ran", display.duration(record)),

@@ -1,11 +1,11 @@
-"""`cloudo run`: start a flow, watch it, and tell how it ended."""
+"""`cloudo run|retry`: start a flow or an earlier execution anew, watch it, and tell how it ended."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
@@ -72,19 +72,63 @@ def run(
     after Ctrl-C, which cancels the execution. Without a server the flow runs in a worker of its own; --detach lets
     that finish the flow, and its children.
     """
-    if follow and detach:
-        raise click.UsageError("--follow stays, --detach leaves. Give one of them.")
+    _check_stay(follow, detach)
     api = target.connect(keep_running=detach)
     given = _inputs(api, flow_name, words, files)
     request = _request(flow_name=flow_name, inputs=given, timeout_seconds=timeout, name=name, tags=tags)
     if detach:
-        record = api.start_execution(request)
-        if as_json:
-            display.print_json(record)
-        else:
-            click.echo(record.id)
+        _print_started(api.start_execution(request), as_json=as_json)
         return 0
-    with _interruptible(api, request) as started:
+    return _watched(target, api, lambda: api.start_execution(request), follow=follow, as_json=as_json)
+
+
+@click.command()
+@click.argument("execution_id", metavar="ID")
+@click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated.")
+@click.option("--follow", is_flag=True, help="Print the log and the cells as they come.")
+@click.option("--detach", is_flag=True, help="Print the new execution's id and return at once.")
+@json_option("the new execution's record")
+@target_options
+@click.pass_obj
+def retry(target: Target, execution_id: str, *, words: Sequence[str], follow: bool, detach: bool, as_json: bool) -> int:
+    """Start an ended execution anew.
+
+    It is a new execution: of the flow as it is now, or of the same script, with the same inputs, name, tags and time
+    limit. Inputs that are given replace all of the earlier ones.
+
+    \b
+    cloudo retry 5c1f09ab
+    cloudo retry 5c1f09ab -p region=south --follow
+
+    The exit code is that of `cloudo run`.
+    """
+    from cloudo_kernel.cli.execution import find
+
+    _check_stay(follow, detach)
+    api = target.connect(keep_running=detach)
+    past = api.execution(find(api, execution_id))
+    given = _inputs(api, past.flow_name, words, ()) if words else None
+    if detach:
+        _print_started(api.retry_execution(past.id, given), as_json=as_json)
+        return 0
+    return _watched(target, api, lambda: api.retry_execution(past.id, given), follow=follow, as_json=as_json)
+
+
+def _check_stay(follow: bool, detach: bool) -> None:
+    if follow and detach:
+        raise click.UsageError("--follow stays, --detach leaves. Give one of them.")
+
+
+def _print_started(record: Execution, *, as_json: bool) -> None:
+    if as_json:
+        display.print_json(record)
+    else:
+        click.echo(record.id)
+
+
+def _watched(target: Target, api: Api, start: Callable[[], Execution], *, follow: bool, as_json: bool) -> int:
+    """Start, stay until the end, say what came of it, and return the exit code."""
+    with _interruptible(api, start) as started:
         record = watching.wait(api, started, with_log=follow, out_is_taken=as_json)
     is_success = record.status == "ENDED_SUCCESS"
     if as_json:
@@ -94,7 +138,7 @@ def run(
     return 0 if is_success else 1
 
 
-def _inputs(api: Api, flow_name: str, words: Sequence[str], files: Sequence[IO[str]]) -> dict[str, Any]:
+def _inputs(api: Api, flow_name: str | None, words: Sequence[str], files: Sequence[IO[str]]) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     for file in files:
         try:
@@ -106,7 +150,7 @@ def _inputs(api: Api, flow_name: str, words: Sequence[str], files: Sequence[IO[s
         inputs |= found
     if words:
         try:
-            inputs |= inputs_of(words, api.flow(flow_name).input_schema)
+            inputs |= inputs_of(words, {} if flow_name is None else api.flow(flow_name).input_schema)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="-p") from error
     return inputs
@@ -122,14 +166,14 @@ def _request(**fields: Any) -> StartExecution:
 
 
 @contextmanager
-def _interruptible(api: Api, request: StartExecution) -> Iterator[Execution]:
+def _interruptible(api: Api, start: Callable[[], Execution]) -> Iterator[Execution]:
     """Start the execution; Ctrl-C cancels it, from the moment on that it may exist."""
     pressed: list[int] = []
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
     try:
-        record = api.start_execution(request)
+        record = start()
     finally:
         signal.signal(signal.SIGINT, before)
     try:

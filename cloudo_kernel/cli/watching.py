@@ -117,6 +117,7 @@ def _state(record: Execution) -> str:
     """Return on one line what the execution is doing."""
     progress = record.progress
     if record.started_at is None:
-        return f"{display.clean(record.name)}: {record.status.lower()}"
-    doing = record.message or progress.cell or "its kernel starts"
+        why = f" ({display.value(record.message, limit=60)})" if record.message else ""
+        return f"{display.clean(record.name)}: {record.status.lower()}{why}"
+    doing = ("paused" if record.status == "PAUSED" else record.message) or progress.cell or "its kernel starts"
     return f"{display.clean(record.name)}: {progress.done}/{progress.total} cells · {display.value(doing, limit=60)}"

@@ -13,8 +13,8 @@ from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows
 from cloudo_kernel.errors import CloudoError, MalformedRequest, WorkspaceNotFound
 from cloudo_kernel.models import (
+    Execution,
     ExecutionFilter,
-    ExecutionType,
     JsonObject,
     StartExecution,
     Status,
@@ -34,11 +34,13 @@ VERBS: Final = frozenset(
         "flows",
         "forms",
         "start",
-        "run_again",
         "executions",
         "execution",
         "log",
         "cancel",
+        "pause",
+        "resume",
+        "retry",
         "delete",
     }
 )
@@ -87,16 +89,6 @@ class Calls:
 
         return [_tried(start_one, item) for item in items]
 
-    def run_again(self, *, execution_id: str) -> JsonObject:
-        """Start an execution with the inputs of an earlier one: of its flow as it is now, or of the same script."""
-        past = self._api.execution(execution_id)
-        if past.type is ExecutionType.SCRIPT:
-            script = self._api.execution_source(execution_id)
-            request = StartExecution(script=script, script_encoding="plain", name=past.name, inputs=past.input_value)
-        else:
-            request = StartExecution(flow_name=past.flow_name, inputs=past.input_value)
-        return rows.execution_row(self._api.start_execution(request))
-
     def executions(
         self, *, status: Sequence[str] = (), q: str = "", limit: int = 100, cursor: str | None = None
     ) -> JsonObject:
@@ -119,7 +111,19 @@ class Calls:
 
     def cancel(self, *, ids: Sequence[str]) -> list[JsonObject]:
         """Cancel executions; each gives its row or its error."""
-        return [_tried(lambda one: rows.execution_row(self._api.cancel_execution(one)), one) for one in ids]
+        return _tried_with_each(self._api.cancel_execution, ids)
+
+    def pause(self, *, ids: Sequence[str]) -> list[JsonObject]:
+        """Pause executions; each gives its row or its error."""
+        return _tried_with_each(self._api.pause_execution, ids)
+
+    def resume(self, *, ids: Sequence[str]) -> list[JsonObject]:
+        """Let paused executions go on; each gives its row or its error."""
+        return _tried_with_each(self._api.resume_execution, ids)
+
+    def retry(self, *, ids: Sequence[str]) -> list[JsonObject]:
+        """Start ended executions anew with their inputs; each gives the row of the new one or its error."""
+        return _tried_with_each(self._api.retry_execution, ids)
 
     def delete(self, *, ids: Sequence[str]) -> list[JsonObject]:
         """Delete ended executions; each gives null or its error."""
@@ -151,6 +155,10 @@ def _tried(act: Callable[[Item], Any], item: Item) -> JsonObject:
         return {"error": rows.trouble(error)}
     except (ValidationError, KeyError) as error:
         return {"error": rows.trouble(MalformedRequest(str(error)))}
+
+
+def _tried_with_each(verb: Callable[[str], Execution], ids: Sequence[str]) -> list[JsonObject]:
+    return [_tried(lambda one: rows.execution_row(verb(one)), one) for one in ids]
 
 
 def _flows_folder() -> str | None:

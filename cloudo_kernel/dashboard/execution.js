@@ -3,16 +3,17 @@
  */
 
 import { button, h, iconButton, put, say } from "./dom.js";
-import { actOn, deleteAfterAsking } from "./executions.js";
+import { actOn, deleteAfterAsking, pause, retry } from "./executions.js";
 import { Log } from "./log.js";
 import { fillProgress, statusPill } from "./marks.js";
 import { Notebook } from "./notebook.js";
 import { labLink } from "./place.js";
 import { nothing } from "./table.js";
 import { View } from "./view.js";
-import { STATUSES, doorOf, isEnded, moment, ran, size } from "./words.js";
+import { ALLOWS, RETRY, STATUSES, doorOf, isEnded, moment, ran, size } from "./words.js";
 
 const REREAD = 1000;
+const COUNTERPART = { Pause: "Resume", Resume: "Pause" };
 const WIDE = new Set(["Message", "Cell", "Notebook", "Id"]);
 
 /** A value of the inputs or outputs: text as it is, anything else as JSON; long ones are cut by the kernel. */
@@ -137,9 +138,10 @@ export class ExecutionView extends View {
     put(this.error, error && errorPanel(error));
   }
 
-  #showFacts({ row, error, notebook, parent_id }) {
+  #showFacts({ row, error, notebook, parent_id, retry_of }) {
     const flow = row.flow_name && this.place.link({ view: "executions", q: row.flow_name, status: [] }, ".link", row.flow_name);
     const parent = parent_id && this.place.toOne(parent_id, ".link", "its parent");
+    const first = retry_of && this.place.toOne(retry_of, ".link", "an earlier one");
     const copy = iconButton("copy", "Copy the id", { onclick: (event) => this.#copy(event.currentTarget) });
     this.duration = h("span", ran(row));
     const facts = [
@@ -147,12 +149,13 @@ export class ExecutionView extends View {
       ["Message", error ? null : row.message],
       ["Duration", row.started_at && this.duration],
       ["Created", moment(row.created_at)],
-      ["Not before", row.status === "PENDING" && row.scheduled_for ? moment(row.scheduled_for) : null],
+      [row.attempt > 0 ? "Next attempt" : "Not before", !row.started_at && !isEnded(row.status) && row.scheduled_for ? moment(row.scheduled_for) : null],
       ["Started", moment(row.started_at)],
       ["Ended", row.ended_at && moment(row.ended_at)],
       ["Started by", h("span", `${row.user_name}, ${doorOf(row.trigger)}`, parent && ", ", parent)],
+      ["Retry of", first],
       ["Attempt", row.attempt > 1 ? String(row.attempt) : null],
-      ["Cell", !isEnded(row.status) && row.progress.cell],
+      ["Cell", row.started_at && !isEnded(row.status) && row.progress.cell],
       ["Notebook", notebook && h("code", notebook)],
       ["Id", h("span.id", h("code", this.id), copy)],
     ];
@@ -163,10 +166,18 @@ export class ExecutionView extends View {
   }
 
   #showActions(row) {
-    const cancel = !isEnded(row.status) && button("Cancel", { icon: "stop", onclick: () => this.#cancel() });
-    const again = button("Run again", { icon: "again", title: "Start a new execution with the same inputs", onclick: () => this.#again() });
-    const remove = isEnded(row.status) && button("Delete", { icon: "trash", onclick: () => this.#delete() });
-    put(this.actions, cancel, again, remove, labLink(this.shown.notebook, ".button", {}, "Open in JupyterLab"));
+    const offer = (verb, word, icon, onclick, more = {}) => ALLOWS[verb](row) && button(word, { icon, onclick, ...more });
+    const buttons = [
+      offer("pause", "Pause", "pause", () => this.#pause()),
+      offer("resume", "Resume", "play", () => this.#act("resume")),
+      offer("cancel", "Cancel", "stop", () => this.#act("cancel")),
+      offer("retry", "Retry", "again", () => retry(this, [this.shown.row]), { title: RETRY }),
+      offer("delete", "Delete", "trash", () => this.#delete()),
+    ];
+    const focused = this.actions.contains(document.activeElement) ? document.activeElement.textContent : null;
+    put(this.actions, ...buttons, labLink(this.shown.notebook, ".button", {}, "Open in JupyterLab"));
+    // Who stood on a button stands on it again, and who pressed Pause on Resume.
+    [...this.actions.children].find(({ textContent: word }) => focused && [focused, COUNTERPART[focused]].includes(word))?.focus();
   }
 
   #tick() {
@@ -174,22 +185,16 @@ export class ExecutionView extends View {
     if (row?.started_at && !row.ended_at) say(this.duration, ran(row));
   }
 
-  async #cancel() {
-    this.follow({ rows: await actOn(this, "cancel", [this.id]) });
+  async #act(verb) {
+    this.follow({ rows: await actOn(this, verb, [this.id]) });
+  }
+
+  async #pause() {
+    this.follow({ rows: await pause(this, [this.shown.row]) });
   }
 
   async #delete() {
     if (await deleteAfterAsking(this, [this.shown.row])) this.place.go({ view: "executions" });
-  }
-
-  async #again() {
-    try {
-      const row = await this.line.call("run_again", { execution_id: this.id });
-      this.banners.set("act", "");
-      this.toasts.started([row]);
-    } catch (problem) {
-      this.banners.fail("act", problem);
-    }
   }
 
   async #copy(copyButton) {

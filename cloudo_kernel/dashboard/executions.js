@@ -7,7 +7,7 @@ import { button, h, icon, put, say } from "./dom.js";
 import { fillProgress, statusPill, time } from "./marks.js";
 import { nothing } from "./table.js";
 import { ListView } from "./view.js";
-import { STATUSES, count, doorOf, isEnded, ran } from "./words.js";
+import { ALLOWS, RETRY, STATUSES, count, doorOf, ran } from "./words.js";
 
 const ROWS = 100;
 const PATIENCE = 250;
@@ -44,6 +44,19 @@ export async function actOn({ line, banners }, verb, ids) {
   }
 }
 
+/** Start `rows` anew, and tell of what was started. */
+export async function retry(view, rows) {
+  const started = await actOn(view, "retry", rows.map((row) => row.id));
+  if (started.length > 0) view.toasts.started(started);
+}
+
+/** Pause `rows`; promises what they are then. One that runs goes on to the end of its cell, which is said. */
+export async function pause(view, rows) {
+  const paused = await actOn(view, "pause", rows.map((row) => row.id));
+  if (paused.some(({ status }) => status === "RUNNING")) view.toasts.tell("What runs pauses before its next cell.");
+  return paused;
+}
+
 /** Delete `rows` after asking; promises whether it was done. */
 export async function deleteAfterAsking(view, rows) {
   const what = rows.length === 1 ? rows[0].name : count(rows.length, "execution");
@@ -56,13 +69,18 @@ export async function deleteAfterAsking(view, rows) {
 /** The view of all executions. */
 export class ExecutionsView extends ListView {
   constructor(shared) {
-    const cancel = button("Cancel", { icon: "stop", onclick: () => this.#cancel() });
-    const remove = button("Delete", { icon: "trash", onclick: () => this.#delete() });
+    const actions = {
+      pause: button("Pause", { icon: "pause", onclick: () => this.#act("pause") }),
+      resume: button("Resume", { icon: "play", onclick: () => this.#act("resume") }),
+      cancel: button("Cancel", { icon: "stop", onclick: () => this.#act("cancel") }),
+      retry: button("Retry", { icon: "again", title: RETRY, onclick: () => retry(this, this.#thatAllow("retry")) }),
+      delete: button("Delete", { icon: "trash", onclick: () => this.#delete() }),
+    };
     const chips = Object.keys(STATUSES).map((status) => h("button.chip", { "data-status": status, onclick: () => this.#toggle(status) }, icon(status), h("span", STATUSES[status])));
     super(shared, {
       title: "Executions",
       more: [h("div.chips", { role: "group", "aria-label": "Show only" }, ...chips)],
-      actions: [cancel, remove],
+      actions: Object.values(actions),
       table: {
         columns: executionColumns(shared.place),
         keyOf: (row) => row.id,
@@ -70,7 +88,7 @@ export class ExecutionsView extends ListView {
         onopen: (row) => this.place.go({ view: "execution", id: row.id }),
       },
     });
-    Object.assign(this, { rows: new Map(), next: null, chips, cancel, remove });
+    Object.assign(this, { rows: new Map(), next: null, chips, actions });
     this.more = button("Load more", { icon: "down", onclick: () => this.load({ isMore: true }) });
     this.element.append(h("div.more", this.more));
     this.ticker = setInterval(() => this.#tick(), 1000);
@@ -122,9 +140,10 @@ export class ExecutionsView extends ListView {
     const { status } = this.#filter();
     for (const chip of this.chips) chip.setAttribute("aria-pressed", String(status.includes(chip.dataset.status)));
     const chosen = this.#chosen();
-    this.cancel.disabled = chosen.every((row) => isEnded(row.status));
-    this.remove.disabled = chosen.length === 0 || !chosen.every((row) => isEnded(row.status));
-    this.remove.title = this.remove.disabled && chosen.length > 0 ? "Only ended executions can be deleted" : "";
+    for (const verb of Object.keys(this.actions)) this.actions[verb].disabled = !chosen.some(ALLOWS[verb]);
+    const remove = this.actions.delete;
+    remove.disabled = chosen.length === 0 || !chosen.every(ALLOWS.delete);
+    remove.title = remove.disabled && chosen.length > 0 ? "Only ended executions can be deleted" : "";
     this.more.hidden = !this.next;
   }
 
@@ -171,9 +190,13 @@ export class ExecutionsView extends ListView {
     }
   }
 
-  async #cancel() {
-    const ids = this.#chosen().filter((row) => !isEnded(row.status)).map((row) => row.id);
-    this.follow({ rows: await actOn(this, "cancel", ids) });
+  #thatAllow(verb) {
+    return this.#chosen().filter(ALLOWS[verb]);
+  }
+
+  async #act(verb) {
+    const rows = this.#thatAllow(verb);
+    this.follow({ rows: verb === "pause" ? await pause(this, rows) : await actOn(this, verb, rows.map((row) => row.id)) });
   }
 
   async #delete() {

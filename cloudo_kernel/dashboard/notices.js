@@ -61,11 +61,21 @@ export class Toasts {
   started(rows) {
     const words = `Started ${count(rows.length, "execution")}`;
     const toast = { rows: new Map(rows.map((row) => [row.id, row])), lines: new Map() };
-    const close = () => this.#close(toast);
     const items = rows.slice(0, MOST_LINKS).map((row) => this.#item(toast, row));
     if (rows.length > MOST_LINKS) items.push(h("li", `and ${rows.length - MOST_LINKS} more`));
-    const all = this.place.toAll(".link", "Show executions");
-    toast.element = h("section.toast", { "aria-label": words }, h("header", h("strong", words), all, iconButton("close", "Dismiss", { onclick: close })), h("ul", ...items));
+    this.#show(toast, words, this.place.toAll(".link", "Show executions"), h("ul", ...items));
+  }
+
+  /** Say something that nothing else on the page shows. */
+  tell(words) {
+    const toast = { rows: new Map(), lines: new Map() };
+    this.#show(toast, words);
+    toast.timer = setInterval(() => this.#leave(toast), LINGER);
+  }
+
+  #show(toast, words, link = null, list = null) {
+    const close = iconButton("close", "Dismiss", { onclick: () => this.#close(toast) });
+    toast.element = h("section.toast", { "aria-label": words }, h("header", h("strong", words), link, close), list);
     this.toasts.add(toast);
     this.element.append(toast.element);
     this.element.showPopover();

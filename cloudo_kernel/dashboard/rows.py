@@ -66,6 +66,7 @@ def execution_whole(execution: Execution, *, log_length: int) -> JsonObject:
         "error": execution.error and _error(execution.error),
         "notebook": execution.notebook,
         "parent_id": execution.parent_id,
+        "retry_of": execution.retry_of,
         "log_length": log_length,
     }
 

@@ -42,7 +42,7 @@ export class ListView extends View {
     this.filter = filterField(`Filter ${title.toLowerCase()}`, this.place.route.q ?? "", (q) => this.refine({ q }));
     this.count = h("span.count");
     const heading = h("div.heading", h("h1", { tabindex: -1 }, title, this.count), this.filter);
-    const bar = h("div.bar", { role: "toolbar", "aria-label": "Actions on what is selected" }, ...actions, this.selected.element);
+    const bar = h(actions.length > 3 ? "div.bar.bar-many" : "div.bar", { role: "toolbar", "aria-label": "Actions on what is selected" }, ...actions, this.selected.element);
     this.element = h("section.view", { "aria-label": title }, heading, ...more, bar, this.body);
   }
 

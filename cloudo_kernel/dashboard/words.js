@@ -28,6 +28,17 @@ export const doorOf = (trigger) => DOORS[trigger] ?? String(trigger);
 
 export const isEnded = (status) => String(status).startsWith("ENDED_");
 
+export const RETRY = "Start a new execution with the same inputs";
+
+/** What can be done with an execution: the verb, and whether its status allows it. */
+export const ALLOWS = {
+  pause: ({ status }) => status === "PENDING" || status === "RUNNING" || status === "WAITING",
+  resume: ({ status }) => status === "PAUSED",
+  cancel: ({ status }) => !isEnded(status),
+  retry: ({ status }) => isEnded(status),
+  delete: ({ status }) => isEnded(status),
+};
+
 /** Milliseconds by which the server's clock is ahead of the browser's; durations of running ones need it. */
 const clock = { ahead: 0 };
 

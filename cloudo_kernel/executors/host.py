@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -34,6 +36,8 @@ OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
 _LOG_BATCH = 1000
 #: Progress is written at most so often.
 _PROGRESS_SECONDS = 0.1
+#: A paused runner is answered after so long, and asks again.
+_PATIENCE_SECONDS = 1.0
 
 
 #: Of runs that die before they have begun.
@@ -67,6 +71,7 @@ class RunHost:
         #: The end of what the runner wrote to its standard error.
         self.complaints = ""
         self._is_over = threading.Event()
+        self._wants_pause = threading.Event()
 
     # What the runner asks
 
@@ -75,6 +80,9 @@ class RunHost:
         answers: dict[str, Callable[..., Any]] = {
             "begin": self._begin,
             "progress": self._note_progress,
+            "at_cell": self._wants_pause.is_set,
+            "pause": self._pause,
+            "may_go_on": self._may_go_on,
             "found": self._note_found,
         }
         return answers[verb](**arguments)
@@ -83,7 +91,7 @@ class RunHost:
         execution = self._store.executions.get(self.claim.id)
         folder = execution.flow_name or "_script"
         notebook = PurePosixPath("executions", folder, f"{execution.id}.ipynb")
-        assignment = self._store.queue.begin(self.claim.id, self.claim.attempt, notebook=str(notebook))
+        assignment = self._store.runs.begin(self.claim.id, self.claim.attempt, notebook=str(notebook))
         self._execution = assignment.execution
         self._output = dict(assignment.execution.output_value)
         self._service = Service(
@@ -109,7 +117,25 @@ class RunHost:
         if self._is_progress_new:
             self._is_progress_new = False
             self._progress_written = time.monotonic()
-            self._store.queue.progress(self.claim.id, self.claim.attempt, self._progress)
+            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress)
+
+    def ask_to_pause(self) -> None:
+        """Have the run pause before its next cell, if the store says so then too."""
+        self._wants_pause.set()
+
+    def _pause(self) -> bool:
+        self._wants_pause.clear()
+        self.flush_progress()  # it stands at this cell for a while
+        return self._store.runs.pause(self.claim.id, self.claim.attempt)
+
+    def _may_go_on(self) -> bool:
+        """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed."""
+        return self._until(lambda: self._has_slot_again(keeps_message=True), seconds=_PATIENCE_SECONDS)
+
+    def _has_slot_again(self, *, keeps_message: bool = False) -> bool:
+        if self._store.executions.status(self.claim.id) is Status.PAUSED:
+            return False
+        return self._store.runs.take_slot(self.claim.id, self.claim.attempt, keeps_message=keeps_message)
 
     def _note_found(self, *, status: str, message: str | None = None, error: dict[str, Any] | None = None) -> None:
         detail = None if error is None else ErrorDetail.model_validate(error)
@@ -137,6 +163,11 @@ class RunHost:
             "execution": lambda execution_id: self._api.execution(execution_id).model_dump(mode="json"),
             "executions": self._executions,
             "cancel_execution": lambda execution_id: self._api.cancel_execution(execution_id).model_dump(mode="json"),
+            "pause_execution": lambda execution_id: self._api.pause_execution(execution_id).model_dump(mode="json"),
+            "resume_execution": lambda execution_id: self._api.resume_execution(execution_id).model_dump(mode="json"),
+            "retry_execution": lambda execution_id, inputs: self._api.retry_execution(
+                execution_id, inputs=inputs
+            ).model_dump(mode="json"),
             "setting": self._api.setting,
             "user": lambda: self._api.user().model_dump(mode="json"),
         }
@@ -157,12 +188,12 @@ class RunHost:
         if "output_value" in fields:
             self._check_output(fields["output_value"])
             self._output = fields["output_value"]
-        self._store.queue.save(self.claim.id, self.claim.attempt, fields)
+        self._store.runs.save(self.claim.id, self.claim.attempt, fields)
 
     def _set_output(self, *, key: str, value: Any, append: bool) -> None:
         changed = {**self._output, key: _appended(self._output.get(key), value) if append else value}
         self._check_output(changed)
-        self._store.queue.save(self.claim.id, self.claim.attempt, {"output_value": changed})
+        self._store.runs.save(self.claim.id, self.claim.attempt, {"output_value": changed})
         self._output = changed
 
     @staticmethod
@@ -194,23 +225,28 @@ class RunHost:
         if not wanted(status.is_ended for status in states.values()):
             names = ", ".join(self._store.executions.get(execution_id).name for execution_id in ids[:3])
             more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
-            self._store.queue.wait(self.claim.id, self.claim.attempt, message=f"waiting for {names}{more}")
+            self._store.runs.wait(self.claim.id, self.claim.attempt, message=f"waiting for {names}{more}")
             self._until(lambda: wanted(self._store.executions.status(one).is_ended for one in ids))
-            self._until(lambda: self._store.queue.resume(self.claim.id, self.claim.attempt))
+            self._until(self._has_slot_again)
         records = [self._store.executions.get(execution_id) for execution_id in ids]
         return [record.model_dump(mode="json") for record in records if record.is_ended]
 
-    def _until(self, is_done: Callable[[], bool]) -> None:
+    def _until(self, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
+        """Block until `is_done` or so many seconds are over; tell whether it is."""
         woken = threading.Event()
         remove = self._store.tail.add_listener(woken.set)
+        end = time.monotonic() + seconds
         try:
             while not is_done():
                 if self._is_over.is_set():
                     raise StaleAttempt(self.claim.id, self.claim.attempt)
+                if time.monotonic() >= end:
+                    return False
                 woken.wait(0.5)
                 woken.clear()
         finally:
             remove()
+        return True
 
     # What becomes of it
 
@@ -245,9 +281,9 @@ class RunHost:
             self.flush_log()
             reason = self._reason_to_requeue()
             if reason is not None:
-                self._store.queue.requeue(self.claim.id, self.claim.attempt, reason=reason)
+                self._store.runs.requeue(self.claim.id, self.claim.attempt, reason=reason)
                 return
-            self._store.queue.finish(self.claim.id, self.claim.attempt, self._outcome(exit_code))
+            self._store.runs.finish(self.claim.id, self.claim.attempt, self._outcome(exit_code))
         except StaleAttempt:
             _log.warning("A run was fenced", extra={"execution_id": self.claim.id, "attempt": self.claim.attempt})
         except CloudoError:
@@ -259,7 +295,7 @@ class RunHost:
         if self.has_begun:
             return None
         if self._imposed is not None:
-            return SERVER_STOPPED if self._imposed.message == SERVER_STOPPED else None
+            return self._imposed.reason if self._imposed.is_interrupted else None
         return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
 
     def _outcome(self, exit_code: int) -> Outcome:
@@ -269,8 +305,7 @@ class RunHost:
             value = f"The process that ran the notebook ended with {how}."
             error = ErrorDetail(name="KernelDied", value=value, traceback=tuple(self.complaints.splitlines()))
             outcome = Outcome(status=Status.ENDED_ERROR, message=value, error=error)
-        progress = self._progress if self.has_begun else None
-        return Outcome(status=outcome.status, message=outcome.message, error=outcome.error, progress=progress)
+        return replace(outcome, progress=self._progress if self.has_begun else None)
 
     def _declared_unless_failed(self) -> Outcome | None:
         """What the flow declared counts only when it also stopped there, not when the kernel died after it."""
@@ -279,7 +314,8 @@ class RunHost:
         return None
 
 
-SERVER_STOPPED = "server stopped"
+#: The outcome of a run under which the server was stopped in good order.
+SERVER_STOPPED = Outcome(status=Status.ENDED_CANCELLED, message="server stopped", is_interrupted=True)
 
 
 def cancelled(reason: str) -> Outcome:

@@ -48,6 +48,13 @@ class LocalExecutor:
         if run is not None:
             run.stop(outcome)
 
+    def pause(self, execution_id: str) -> None:
+        """See `Executor.pause`."""
+        with self._lock:
+            run = self._runs.get(execution_id)
+        if run is not None:
+            run.host.ask_to_pause()
+
     def running(self) -> tuple[str, ...]:
         """See `Executor.running`."""
         with self._lock:

@@ -14,6 +14,7 @@ from cloudo_kernel.models import (
     Execution,
     ExecutionFilter,
     Flow,
+    JsonObject,
     Page,
     StartExecution,
     Status,
@@ -50,6 +51,15 @@ class Calls(Protocol):
 
     def cancel_execution(self, execution_id: str) -> Execution:
         """See `Api.cancel_execution`."""
+
+    def pause_execution(self, execution_id: str) -> Execution:
+        """See `Api.pause_execution`."""
+
+    def resume_execution(self, execution_id: str) -> Execution:
+        """See `Api.resume_execution`."""
+
+    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """See `Api.retry_execution`; inside a run it starts a child."""
 
     def setting(self, name: str) -> Any:
         """See `Api.setting`."""
@@ -99,6 +109,19 @@ class RunApi:
     def cancel_execution(self, execution_id: str) -> Execution:
         """See `Api.cancel_execution`."""
         return Execution.model_validate(self._channel.call("cancel_execution", execution_id=execution_id))
+
+    def pause_execution(self, execution_id: str) -> Execution:
+        """See `Api.pause_execution`."""
+        return Execution.model_validate(self._channel.call("pause_execution", execution_id=execution_id))
+
+    def resume_execution(self, execution_id: str) -> Execution:
+        """See `Api.resume_execution`."""
+        return Execution.model_validate(self._channel.call("resume_execution", execution_id=execution_id))
+
+    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """Start an ended execution anew, as a child."""
+        retried = self._channel.call("retry_execution", execution_id=execution_id, inputs=inputs)
+        return Execution.model_validate(retried)
 
     def setting(self, name: str) -> Any:
         """See `Api.setting`."""

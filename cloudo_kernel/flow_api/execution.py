@@ -78,6 +78,20 @@ class Execution:
         self._record = self._api.cancel_execution(self.id)
         return self
 
+    def pause(self) -> Self:
+        """Pause the execution, before its next cell if it runs. Raises `IllegalTransition` where that cannot be."""
+        self._record = self._api.pause_execution(self.id)
+        return self
+
+    def resume(self) -> Self:
+        """Let the paused execution go on. Raises `IllegalTransition` when it is not paused."""
+        self._record = self._api.resume_execution(self.id)
+        return self
+
+    def retry(self, inputs: dict[str, Any] | None = None) -> Execution:
+        """Start the ended execution anew, with the same inputs or others, and return the new one."""
+        return Execution(self._api, self._api.retry_execution(self.id, inputs))
+
     def _pick(self, fields: tuple[str, ...]) -> Any:
         known = type(self._record).model_fields
         unknown = [field for field in fields if field not in known]

@@ -9,9 +9,12 @@ from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions import Executions, IdempotencyKey, NewExecution
 from cloudo_kernel.store.log import Log
-from cloudo_kernel.store.queue import Assignment, Claim, Outcome, Queue
+from cloudo_kernel.store.moves import Outcome
+from cloudo_kernel.store.queue import Claim, Queue
+from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
+from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import WorkerRow, Workers
 
 __all__ = ["Assignment", "Claim", "IdempotencyKey", "NewExecution", "Outcome", "Store", "WorkerRow"]
@@ -24,6 +27,8 @@ class Store:
         self._database = database
         self.executions = Executions(database)
         self.queue = Queue(database)
+        self.runs = Runs(database)
+        self.wishes = Wishes(database)
         self.log = Log(database)
         self.events = Events(database)
         self.settings = Settings(database)

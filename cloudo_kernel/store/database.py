@@ -18,7 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from cloudo_kernel.errors import Unavailable
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
-NEWEST_MIGRATION = "0001"
+NEWEST_MIGRATION = "0002"
 
 #: Remote file systems, on which SQLite's locks and write-ahead log cannot be relied on.
 _REMOTE_FILE_SYSTEMS = {

@@ -1,4 +1,4 @@
-"""The executions as records: inserting, reading, listing, deleting. Their moves from state to state are in `queue`."""
+"""The executions as records: inserting, reading, listing, deleting. Their moves from state to state are in `moves`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,12 @@ class NewExecution:
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
     scheduled_for: datetime | None = None
+    retry_of: str | None = None
     timeout_seconds: float | None = None
+    rank: int = 0
+    max_running: int | None = None
+    retries: int = 0
+    retry_delay_seconds: float = 0
     retention_minutes: int | None = None
     reserved_for: str | None = None
 
@@ -139,6 +144,13 @@ class Executions:
         if status is None:
             raise ExecutionNotFound(execution_id)
         return Status(status)
+
+    def time_limit(self, execution_id: str) -> float | None:
+        """Return how many seconds a run of the execution may take, None for any time."""
+        query = select(executions.c.timeout_seconds).where(executions.c.id == execution_id)
+        with self._database.read() as connection:
+            limit: float | None = connection.execute(query).scalar()
+        return limit
 
     def source(self, execution_id: str) -> str:
         """Return the source that the execution runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -27,6 +28,20 @@ def last_lines(connection: Connection, execution_id: str) -> tuple[LogLine, ...]
     return tuple(LogLine.model_validate(dict(row._mapping)) for row in reversed(connection.execute(query).all()))
 
 
+def append(connection: Connection, execution_id: str, lines: Sequence[LogLine], *, now: datetime) -> None:
+    """Append lines in their order, in the transaction that tells what they are about."""
+    last = select(func.coalesce(func.max(log_lines.c.number), 0)).where(log_lines.c.execution_id == execution_id)
+    first = connection.execute(last).scalar_one() + 1
+    connection.execute(
+        insert(log_lines),
+        [
+            {"execution_id": execution_id, "number": number, **line.model_dump()}
+            for number, line in enumerate(lines, start=first)
+        ],
+    )
+    record(connection, EXECUTION_LOGGED, EXECUTION, execution_id, time=now, lines=len(lines))
+
+
 class Log:
     """Reads and appends log lines."""
 
@@ -36,25 +51,7 @@ class Log:
     def append(self, execution_id: str, lines: Sequence[LogLine]) -> None:
         """Append lines in their order."""
         with self._database.write() as connection:
-            last = select(func.coalesce(func.max(log_lines.c.number), 0)).where(
-                log_lines.c.execution_id == execution_id
-            )
-            first = connection.execute(last).scalar_one() + 1
-            connection.execute(
-                insert(log_lines),
-                [
-                    {"execution_id": execution_id, "number": number, **line.model_dump()}
-                    for number, line in enumerate(lines, start=first)
-                ],
-            )
-            record(
-                connection,
-                EXECUTION_LOGGED,
-                EXECUTION,
-                execution_id,
-                time=self._database.clock(),
-                lines=len(lines),
-            )
+            append(connection, execution_id, lines, now=self._database.clock())
 
     def page(self, execution_id: str, *, limit: int, after: int) -> Page[LogLine]:
         """Return at most `limit` lines with a number above `after`; the cursor is the number of the last one."""

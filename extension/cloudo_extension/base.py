@@ -212,8 +212,10 @@ class Handler(APIHandler):
             raise MalformedRequest(f"{name} takes {takes}, not {text[:50]!r}.", field=name)
         return int(text)
 
-    def body(self) -> dict[str, Any]:
-        """Return the body, which must be a JSON object. Raises `MalformedRequest`."""
+    def body(self, *, default: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the body, which must be a JSON object; `default` is for none. Raises `MalformedRequest`."""
+        if default is not None and not self._chunks:
+            return default
         try:
             # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
             found = pydantic_core.from_json(b"".join(self._chunks), allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""REST for executions: start, list, look at, cancel, delete."""
+"""REST for executions: start, list, look at, cancel, pause, resume, retry, delete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloudo_extension.base import API, Handler
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.events import EXECUTION_DELETED, EXECUTION_ENDED
-from cloudo_kernel.models import Execution, ExecutionFilter, StartExecution
+from cloudo_kernel.models import Execution, ExecutionFilter, JsonObject, StartExecution
 
 #: How long `"wait": true` waits.
 _WAIT_SECONDS = 60.0
@@ -46,12 +46,8 @@ class Executions(Handler):
 
     async def post(self) -> None:
         """Start an execution, and wait for its end when asked to."""
-        wanted = self.body()
+        wanted = _with_inputs(self.body())
         wait = self.parse(Wait, {"wait": wanted.pop("wait", False)})
-        if "input_value" in wanted:
-            if "inputs" in wanted:
-                raise MalformedRequest("inputs and input_value mean the same: send one of them.", field="input_value")
-            wanted["inputs"] = wanted.pop("input_value")
         request = self.parse(StartExecution, wanted)
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= 255:
@@ -114,6 +110,14 @@ class Children(Handler):
         await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page_of())
 
 
+class Again(BaseModel):
+    """The body of `POST /execution/<id>/retry`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: JsonObject | None = None
+
+
 class Cancel(Handler):
     """`/execution/<id>/cancel`."""
 
@@ -122,10 +126,50 @@ class Cancel(Handler):
         await self.answer(self.api.cancel_execution, execution_id)
 
 
+class Pause(Handler):
+    """`/execution/<id>/pause`."""
+
+    async def post(self, execution_id: str) -> None:
+        """Pause the execution, at once or before its next cell."""
+        await self.answer(self.api.pause_execution, execution_id)
+
+
+class Resume(Handler):
+    """`/execution/<id>/resume`."""
+
+    async def post(self, execution_id: str) -> None:
+        """Let the execution go on."""
+        await self.answer(self.api.resume_execution, execution_id)
+
+
+class Retry(Handler):
+    """`/execution/<id>/retry`."""
+
+    async def post(self, execution_id: str) -> None:
+        """Start the ended execution anew, with its own inputs or others."""
+        again = self.parse(Again, _with_inputs(self.body(default={})))
+        started = await self.engine.call(self.api.retry_execution, execution_id, again.inputs)
+        self.set_header("Location", self.at("execution", started.id))
+        self.set_status(201)
+        await self.answer(lambda: started)
+
+
+def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with `input_value`, which means the same, as `inputs`. Raises `MalformedRequest`."""
+    if "input_value" not in wanted:
+        return wanted
+    if "inputs" in wanted:
+        raise MalformedRequest("inputs and input_value mean the same: send one of them.", field="input_value")
+    return {"inputs" if name == "input_value" else name: value for name, value in wanted.items()}
+
+
 routes = [
     (rf"{API}/execution", Executions),
     (rf"{API}/execution/([^/]+)", OneExecution),
     (rf"{API}/execution/([^/]+)/log", Log),
     (rf"{API}/execution/([^/]+)/children", Children),
     (rf"{API}/execution/([^/]+)/cancel", Cancel),
+    (rf"{API}/execution/([^/]+)/pause", Pause),
+    (rf"{API}/execution/([^/]+)/resume", Resume),
+    (rf"{API}/execution/([^/]+)/retry", Retry),
 ]

@@ -29,7 +29,7 @@ from tests.server import free_port, until
 pytestmark = pytest.mark.timeout(180)
 
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
-COMMANDS = ("up", "flows", "run", "executions", "show", "log", "cancel", "worker")
+COMMANDS = ("up", "flows", "run", "executions", "show", "log", "cancel", "pause", "resume", "retry", "worker")
 
 
 class Shell:
@@ -429,6 +429,43 @@ def test_cancel_ends_what_runs_and_what_waits_and_tells_what_had_ended(shell: Sh
     assert "ENDED_CANCELLED" in again.stderr
     assert shell.run("log", waiting).stderr == "Nothing was logged.\n"
     until(lambda: not living(shell))
+
+
+def test_pause_and_resume_tell_what_became_of_each(shell: Shell) -> None:
+    waiting = pending(shell, "1").id
+    done = shell.run("pause", waiting)
+    assert (done.returncode, done.stdout) == (0, f"{waiting[-8:]}  script: paused\n")
+    again = shell.run("pause", waiting)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "PAUSED" in again.stderr
+    assert shell.run("resume", waiting).stdout == f"{waiting[-8:]}  script: pending\n"
+    assert shell.run("resume", waiting).returncode == 1
+
+
+def test_a_running_one_is_paused_before_its_next_cell(shell: Shell) -> None:
+    wait = "import time, pathlib\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
+    write_flow(shell.workspace, "patient", wait, "2")
+    assert shell.run("run", "patient", "--detach").returncode == 0
+    running = shell.until_status(Status.RUNNING).id
+    assert shell.run("pause", running).stdout.endswith("patient: running, and pauses before its next cell\n")
+    (shell.workspace / "flows" / "go").touch()
+    shell.until_status(Status.PAUSED)
+    assert shell.run("resume", running).returncode == 0
+    shell.until_status(Status.ENDED_SUCCESS)
+    until(lambda: not living(shell))
+
+
+def test_retry_starts_an_ended_one_anew(shell: Shell) -> None:
+    write_flow(shell.workspace, "adding", "this.set_output('sum', a + b)", parameters="a = 1\nb = 2")
+    assert shell.run("run", "adding", "-p", "a=10", "--name", "my sum").returncode == 0
+    first = shell.json("executions")[0]["id"]
+    again = shell.json("retry", first)
+    assert (again["output_value"], again["name"], again["retry_of"]) == ({"sum": 12}, "my sum", first)
+    other = shell.run("retry", first, "-p", "b=5", "--follow")
+    assert other.returncode == 0
+    assert re.search(r"sum +6$", other.stdout, re.MULTILINE)
+    waiting = pending(shell, "1").id
+    assert "Only ended ones" in shell.run("retry", waiting).stderr
 
 
 def pending(shell: Shell, script: str) -> Any:

@@ -300,22 +300,74 @@ def test_an_error_shows_its_name_its_cell_and_its_traceback(show: Open, api: Cli
     expect(panel).to_contain_text("In cell")
 
 
-def test_a_running_execution_is_followed_and_cancelled_then_run_again(show: Open, api: Client) -> None:
+def test_a_running_execution_is_followed_and_cancelled_then_retried(show: Open, api: Client) -> None:
     started = api.start_execution(StartExecution(flow_name="endless"))
     page = show(f"executions/{started.id}")
     status = page.locator(".cloudo-heading .cloudo-status")
     expect(status).to_have_text("Running", timeout=RUN)
+    until(lambda: api.execution(started.id).progress.cell, seconds=60)  # its notebook is there
     button(page, "Cancel").click()
     expect(status).to_have_text("Cancelled", timeout=RUN)
-    button(page, "Run again").click()
+    button(page, "Retry").click()
     expect(page.get_by_text("Started 1 execution").first).to_be_visible()
     again = newest(api, "endless")
-    assert again.id != started.id
+    assert again.retry_of == started.id
     api.cancel_execution(again.id)
     button(page, "Delete").click()
     button(page.get_by_role("dialog"), "Delete").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Executions")
     assert started.id not in {one.id for one in api.executions().items}
+
+
+def test_an_execution_is_paused_and_resumed_by_keyboard(show: Open, api: Client, server: RunningServer) -> None:
+    go = server.workspace / "flows" / "go"
+    write_flow(
+        server.workspace,
+        "in two steps",
+        "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)",
+        "2",
+    )
+    started = api.start_execution(StartExecution(flow_name="in two steps"))
+    page = show(f"executions/{started.id}")
+    status = page.locator(".cloudo-heading .cloudo-status")
+    expect(status).to_have_text("Running", timeout=RUN)
+    expect(button(page, "Resume")).to_have_count(0)
+    expect(button(page, "Retry")).to_have_count(0)
+    until(lambda: api.execution(started.id).progress.cell, seconds=60)
+    button(page, "Pause").press("Enter")
+    expect(page.locator(".cloudo-toast")).to_contain_text("pauses before its next cell")
+    go.touch()
+    expect(status).to_have_text("Paused", timeout=RUN)
+    expect(button(page, "Resume")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(status).to_have_text("Success", timeout=RUN)
+    go.unlink()
+
+
+def test_several_executions_are_paused_and_resumed_in_the_list(show: Open, api: Client) -> None:
+    names = ("one of both", "the other one")
+    ids = [api.start_execution(StartExecution(flow_name="endless", name=name, delay_seconds=1e6)).id for name in names]
+    page = show("executions")
+    for name in names:
+        row(page, name).get_by_role("checkbox").check()
+    expect(button(page, "Resume")).to_be_disabled()
+    expect(button(page, "Retry")).to_be_disabled()
+    button(page, "Pause").click()
+    for name in names:
+        expect(row(page, name)).to_contain_text("Paused")
+    expect(button(page, "Pause")).to_be_disabled()
+    button(page, "Resume").click()
+    for name in names:
+        expect(row(page, name)).to_contain_text("Pending")
+    button(page, "Cancel").click()
+    expect(button(page, "Retry")).to_be_enabled()
+    button(page, "Retry").click()
+    expect(page.get_by_text("Started 2 executions").first).to_be_visible()
+    for execution_id in ids:
+        assert api.execution(execution_id).status is Status.ENDED_CANCELLED
+    for again in api.executions(ExecutionFilter(flow_name="endless"), limit=2).items:
+        assert again.retry_of in ids
+        api.cancel_execution(again.id)
 
 
 def test_a_growing_log_is_followed_and_earlier_lines_are_paged(show: Open, api: Client, server: RunningServer) -> None:

@@ -130,6 +130,15 @@ def test_two_workers_share_the_queue_and_run_each_execution_once(
     assert sorted(marks.read_text().split()) == sorted(ids)
 
 
+def test_a_parent_that_waits_does_not_take_the_only_slot_of_its_worker(
+    workspace: Workspace, api: Service, start_worker: StartWorker
+) -> None:
+    write_flow(workspace.root, "child", "1")
+    write_flow(workspace.root, "parent", "this.flow('child')")
+    start_worker("--slots", "1")
+    assert api.wait(start(api, "parent"), timeout=MINUTE).status is Status.ENDED_SUCCESS
+
+
 def test_a_private_worker_that_dies_is_followed_by_another(workspace: Workspace) -> None:
     write_flow(workspace.root, "quick", "this.set_output('ok', 1)")
     system = cloudo.connect(str(workspace.root))

@@ -14,7 +14,7 @@ from cloudo_kernel import errors
 from cloudo_kernel.api import Api
 from cloudo_kernel.models import ExecutionFilter, ExecutionType, FlowSource, StartExecution, Status, Trigger
 from tests.contract.conftest import End
-from tests.flows import notebook
+from tests.flows import notebook, write_flow
 
 UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
 NOW = timedelta(0)
@@ -264,10 +264,72 @@ def test_only_what_has_ended_is_deleted(end: End) -> None:
         end.api.execution(execution.id)
 
 
+# Pausing, and trying again
+
+
+def test_what_is_pending_is_paused_and_resumed(end: End) -> None:
+    execution = end.later(end.flow())
+    assert end.api.pause_execution(execution.id).status is Status.PAUSED
+    with pytest.raises(errors.IllegalTransition, match="PAUSED"):
+        end.api.pause_execution(execution.id)
+    assert end.api.resume_execution(execution.id).status is Status.PENDING
+    with pytest.raises(errors.IllegalTransition, match="PENDING"):
+        end.api.resume_execution(execution.id)
+    end.api.pause_execution(execution.id)
+    assert end.api.cancel_execution(execution.id).status is Status.ENDED_CANCELLED
+    for ask in (end.api.pause_execution, end.api.resume_execution):
+        with pytest.raises(errors.IllegalTransition, match="ENDED_CANCELLED"):
+            ask(execution.id)
+
+
+def test_a_retry_is_a_new_execution_like_the_first(end: End) -> None:
+    name = end.flow(parameters="n = 1\nm = 1")
+    first = end.later(name, name="mine", inputs={"n": 2}, tags=("a",))
+    with pytest.raises(errors.ExecutionNotEnded):
+        end.api.retry_execution(first.id)
+    end.api.cancel_execution(first.id)
+    again = end.api.retry_execution(first.id)
+    assert again.id != first.id
+    assert again.retry_of == first.id
+    assert (again.name, again.flow_name, again.tags, again.input_value) == ("mine", name, ("a",), {"n": 2})
+    assert (again.scheduled_for, again.attempt) == (None, 0)
+    assert end.api.retry_execution(first.id, {"m": 3}).input_value == {"m": 3}
+    assert end.api.retry_execution(first.id, {}).input_value == {}
+
+
+def test_a_retry_runs_the_flow_as_it_is_now(end: End) -> None:
+    name = end.flow(parameters="n = 1")
+    first = end.later(name, inputs={"n": 2})
+    end.api.cancel_execution(first.id)
+    write_flow(end.workspace, name, "1", parameters="m = 1")
+    with pytest.raises(errors.InputsInvalid) as caught:
+        end.api.retry_execution(first.id)
+    assert caught.value.field == "n"
+    assert end.api.retry_execution(first.id, {"m": 3}).source_sha256 != first.source_sha256
+    end.api.delete_flow(name)
+    with pytest.raises(errors.FlowNotFound):
+        end.api.retry_execution(first.id)
+
+
+def test_a_retried_script_runs_its_own_source(end: End) -> None:
+    first = end.api.start_execution(StartExecution(script="1 + 1", delay_seconds=1e6))
+    end.api.cancel_execution(first.id)
+    again = end.api.retry_execution(first.id)
+    assert (again.type, again.source_sha256) == (ExecutionType.SCRIPT, first.source_sha256)
+
+
+def test_inputs_of_a_retry_that_are_no_json_are_refused(end: End) -> None:
+    first = end.later(end.flow(parameters="n = 1"))
+    end.api.cancel_execution(first.id)
+    with pytest.raises(errors.InputsInvalid):
+        end.api.retry_execution(first.id, {"n": object()})
+
+
 READS = ["execution", "execution_log", "execution_notebook", "execution_source", "wait"]
+WISHES = ["cancel_execution", "pause_execution", "resume_execution", "retry_execution"]
 
 
-@pytest.mark.parametrize("verb", [*READS, "cancel_execution", "delete_execution"])
+@pytest.mark.parametrize("verb", [*READS, *WISHES, "delete_execution"])
 @pytest.mark.parametrize("execution_id", [UNKNOWN, "a/b", "..", "?"])
 def test_an_execution_that_is_not_there_is_not_found(end: End, verb: str, execution_id: str) -> None:
     with pytest.raises(errors.ExecutionNotFound) as caught:

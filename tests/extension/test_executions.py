@@ -162,3 +162,31 @@ def test_settings_are_saved_read_and_forgotten(http: httpx.Client) -> None:
     assert wrong.status_code == 422
     assert error_of(wrong)["field"] == "client.execution.max_running"
     assert http.put("/setting/a", json={}).status_code == 400
+
+
+def test_an_ended_execution_is_retried_with_its_inputs_or_others(http: httpx.Client) -> None:
+    first = later(http, inputs={"n": 2})["id"]
+    assert error_of(http.post(f"/execution/{first}/retry"))["code"] == "execution_not_ended"
+    http.post(f"/execution/{first}/cancel")
+    reply = http.post(f"/execution/{first}/retry")
+    assert reply.status_code == 201
+    assert reply.headers["Location"] == f"/cloudo/api/1/execution/{reply.json()['id']}"
+    assert reply.json()["retry_of"] == first
+    assert reply.json()["input_value"] == {"n": 2}
+    for body in ({"inputs": {"n": 3}}, {"input_value": {"n": 3}}):
+        assert http.post(f"/execution/{first}/retry", json=body).json()["input_value"] == {"n": 3}
+    assert http.post(f"/execution/{first}/retry", json={}).json()["input_value"] == {"n": 2}
+    for body, status in (
+        ({"inputs": {"n": "x"}}, 422),
+        ({"inputs": {}, "input_value": {}}, 400),
+        ({"inputs": []}, 400),
+        ({"name": "other"}, 400),
+    ):
+        assert http.post(f"/execution/{first}/retry", json=body).status_code == status, body
+
+
+def test_pausing_and_resuming_where_the_state_does_not_allow_it_is_a_conflict(http: httpx.Client) -> None:
+    execution_id = later(http)["id"]
+    for verb, status in (("resume", 409), ("pause", 200), ("pause", 409), ("resume", 200)):
+        assert http.post(f"/execution/{execution_id}/{verb}").status_code == status, verb
+    assert http.post("/execution/none/pause").status_code == 404

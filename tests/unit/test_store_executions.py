@@ -13,7 +13,7 @@ from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, Idempoten
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import ExecutionFilter, ExecutionType, LogLine, Status, Trigger
 from cloudo_kernel.store import IdempotencyKey, NewExecution, Outcome, Store
-from cloudo_kernel.store.database import NEWEST_MIGRATION
+from cloudo_kernel.store.database import NEWEST_MIGRATION, Database
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_only_ended_executions_can_be_deleted_and_take_their_log_along(
         store.executions.delete(execution_id, user_name="ada")
     store.queue.claim("w", free=1)
     store.log.append(execution_id, [LogLine(time=store.now, text="hello")])
-    store.queue.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
+    store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
     store.executions.delete(execution_id, user_name="ada")
     with pytest.raises(ExecutionNotFound):
         store.executions.get(execution_id)
@@ -178,6 +178,31 @@ def test_the_migrations_make_exactly_the_tables(tmp_path: Path, store: Store) ->
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
     assert version == NEWEST_MIGRATION
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    old = Database(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    config = Config()
+    config.set_main_option("script_location", "cloudo_kernel:migrations")
+    with old.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("INSERT INTO sources (sha256, text) VALUES ('x', '{}')")
+        connection.exec_driver_sql(
+            "INSERT INTO executions (id, name, type, status, input_value, output_value, trigger, user_name, created_at,"
+            " progress, source_sha256, tags, kernel, folder)"
+            " VALUES ('1', 'old', 'SCRIPT', 'PENDING', '{}', '{}', 'api', 'ada', 0, '{}', 'x', '[]', 'cloudo', '/')"
+        )
+    old.close()
+    store = Store.open(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    [claim] = store.queue.claim("w", free=1)
+    store.runs.begin(claim.id, claim.attempt, notebook="x")
+    store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
+    assert store.executions.get("1").status is Status.ENDED_ERROR  # without retries
+    store.close()
 
 
 def test_a_store_that_cannot_be_opened_says_why(tmp_path: Path) -> None:

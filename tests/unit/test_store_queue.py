@@ -3,64 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from cloudo_kernel.errors import IllegalTransition, StaleAttempt
-from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import ErrorDetail, ExecutionType, Progress, Status, Trigger
+from cloudo_kernel.models import ErrorDetail, Progress, Status
 from cloudo_kernel.settings import MAX_RUNNING
-from cloudo_kernel.store import Claim, NewExecution, Outcome, Store
+from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.store.wishes import Wish
+from tests.unit.conftest import Clock
 
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
-
-
-class Clock:
-    """A clock that stands still until it is told to move."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}", clock=clock)
-    store.settings.save(MAX_RUNNING, 2, user_name="ada")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def add(store: Store) -> Callable[..., str]:
-    def add(**more: object) -> str:
-        values: dict[str, object] = {
-            "id": new_id(),
-            "name": "report",
-            "type": ExecutionType.FLOW,
-            "flow_name": "report",
-            "input_value": {},
-            "trigger": Trigger.API,
-            "user_name": "ada",
-            "source_text": "{}",
-            "source_sha256": "44136fa3",
-            "kernel": "cloudo",
-            "folder": "/",
-            **more,
-        }
-        return store.executions.insert(NewExecution(**values)).id  # type: ignore[arg-type]  # a dict of mixed values
-
-    return add
 
 
 def claim_one(store: Store, worker_id: str = "w1") -> Claim:
@@ -72,7 +29,7 @@ def test_claims_are_in_the_order_of_creation_and_keep_to_the_slots(store: Store,
     ids = [add() for _ in range(4)]
     assert [claim.id for claim in store.queue.claim("w1", free=9)] == ids[:2]
     assert store.queue.claim("w2", free=9) == ()
-    store.queue.finish(ids[0], 1, SUCCESS)
+    store.runs.finish(ids[0], 1, SUCCESS)
     assert [claim.id for claim in store.queue.claim("w2", free=9)] == [ids[2]]
 
 
@@ -118,12 +75,12 @@ def test_a_reservation_ends_with_its_worker(store: Store, add: Callable[..., str
 def test_a_waiting_run_gives_its_slot_back_and_comes_before_new_work(store: Store, add: Callable[..., str]) -> None:
     ids = [add() for _ in range(4)]
     store.queue.claim("w1", free=9)
-    store.queue.wait(ids[0], 1, message="waiting for a child")
+    store.runs.wait(ids[0], 1, message="waiting for a child")
     assert claim_one(store).id == ids[2]
-    assert store.queue.resume(ids[0], 1) is False  # both slots are taken
-    store.queue.finish(ids[1], 1, SUCCESS)
+    assert store.runs.take_slot(ids[0], 1) is False  # both slots are taken
+    store.runs.finish(ids[1], 1, SUCCESS)
     assert store.queue.claim("w1", free=9) == ()  # the free slot is kept for it
-    assert store.queue.resume(ids[0], 1) is True
+    assert store.runs.take_slot(ids[0], 1) is True
     assert store.executions.get(ids[0]).status is Status.RUNNING
 
 
@@ -135,10 +92,10 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(store: Store, add: Calla
     second = claim_one(store, "w2")
     assert (first.attempt, second.attempt) == (1, 2)
     for report in (
-        lambda: store.queue.begin(execution_id, 1, notebook="x"),
-        lambda: store.queue.progress(execution_id, 1, Progress(done=1, total=1)),
-        lambda: store.queue.finish(execution_id, 1, SUCCESS),
-        lambda: store.queue.save(execution_id, 1, {"message": "late"}),
+        lambda: store.runs.begin(execution_id, 1, notebook="x"),
+        lambda: store.runs.progress(execution_id, 1, Progress(done=1, total=1)),
+        lambda: store.runs.finish(execution_id, 1, SUCCESS),
+        lambda: store.runs.save(execution_id, 1, {"message": "late"}),
     ):
         with pytest.raises(StaleAttempt):
             report()
@@ -150,7 +107,7 @@ def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., s
     begun, fresh = add(), add()
     store.workers.register("w1", private=False)
     store.queue.claim("w1", free=9)
-    store.queue.begin(begun, 1, notebook="executions/report/x.ipynb")
+    store.runs.begin(begun, 1, notebook="executions/report/x.ipynb")
     assert set(store.queue.release("w1", lost=True)) == {begun, fresh}
     lost = store.executions.get(begun)
     assert lost.status is Status.ENDED_ERROR
@@ -165,9 +122,9 @@ def test_what_was_to_be_cancelled_is_cancelled_when_its_worker_is_lost(store: St
     execution_id = add()
     store.workers.register("w1", private=False)
     claim_one(store)
-    store.queue.begin(execution_id, 1, notebook="x")
-    assert store.queue.cancel(execution_id, user_name="ada", reason="cancelled by ada") is False
-    assert store.queue.to_stop("w1") == {execution_id: "cancelled by ada"}
+    store.runs.begin(execution_id, 1, notebook="x")
+    assert store.wishes.cancel(execution_id, user_name="ada", reason="cancelled by ada") is False
+    assert store.wishes.of("w1") == (Wish(execution_id, "cancelled by ada"),)
     store.queue.release("w1", lost=True)
     record = store.executions.get(execution_id)
     assert (record.status, record.message) == (Status.ENDED_CANCELLED, "cancelled by ada")
@@ -176,9 +133,9 @@ def test_what_was_to_be_cancelled_is_cancelled_when_its_worker_is_lost(store: St
 def test_cancelling_what_has_ended_tells_its_story(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.queue.finish(execution_id, 1, SUCCESS)
+    store.runs.finish(execution_id, 1, SUCCESS)
     with pytest.raises(IllegalTransition) as caught:
-        store.queue.cancel(execution_id, user_name="ada", reason="no more")
+        store.wishes.cancel(execution_id, user_name="ada", reason="no more")
     for part in (
         execution_id,
         "ENDED_SUCCESS",
@@ -190,7 +147,7 @@ def test_cancelling_what_has_ended_tells_its_story(store: Store, add: Callable[.
 
 def test_a_pending_one_is_cancelled_at_once(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
-    assert store.queue.cancel(execution_id, user_name="ada", reason="no more") is True
+    assert store.wishes.cancel(execution_id, user_name="ada", reason="no more") is True
     assert store.queue.claim("w1", free=1) == ()
     assert store.executions.get(execution_id).ended_at is not None
 
@@ -198,10 +155,10 @@ def test_a_pending_one_is_cancelled_at_once(store: Store, add: Callable[..., str
 def test_progress_events_pass_and_the_end_stays(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.queue.progress(execution_id, 1, Progress(done=1, total=3, cell="x = 1"))
+    store.runs.progress(execution_id, 1, Progress(done=1, total=3, cell="x = 1"))
     assert "ExecutionProgressed" in [event.type for event in store.events.after(0, limit=99, subject_id=execution_id)]
     error = ErrorDetail(name="ValueError", value="no", cell=2, traceback=("a", "b"))
-    store.queue.finish(execution_id, 1, Outcome(status=Status.ENDED_ERROR, message="ValueError: no", error=error))
+    store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_ERROR, message="ValueError: no", error=error))
     history = store.events.after(0, limit=99, subject_id=execution_id)
     assert [event.type for event in history] == ["ExecutionCreated", "ExecutionStarted", "ExecutionEnded"]
     assert history[-1].data == {"status": "ENDED_ERROR", "message": "ValueError: no", "error": "ValueError"}
@@ -214,8 +171,65 @@ def test_the_retention_counts_from_the_end(store: Store, clock: Clock, add: Call
     kept, default = add(retention_minutes=5), add()
     store.queue.claim("w1", free=9)
     for execution_id in (kept, default):
-        store.queue.finish(execution_id, 1, SUCCESS)
+        store.runs.finish(execution_id, 1, SUCCESS)
     clock.now += timedelta(minutes=5)
     assert [execution.id for execution in store.executions.expired()] == [kept]
     clock.now += timedelta(days=7)
     assert {execution.id for execution in store.executions.expired()} == {kept, default}
+
+
+def test_a_higher_priority_is_claimed_first(store: Store, add: Callable[..., str]) -> None:
+    low, first, second, high = add(rank=5), add(), add(), add(rank=-5)
+    store.settings.save(MAX_RUNNING, 9, user_name="ada")
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [high, first, second, low]
+
+
+def test_a_full_flow_is_not_overshot_and_blocks_nobody(store: Store, add: Callable[..., str]) -> None:
+    store.settings.save(MAX_RUNNING, 9, user_name="ada")
+    mine = [add(flow_name="narrow", max_running=2) for _ in range(5)]
+    other = [add(flow_name="wide"), add(flow_name=None), add(flow_name="wide")]
+    assert [claim.id for claim in store.queue.claim("w1", free=4)] == [*mine[:2], *other[:2]]
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [other[2]]
+    store.runs.finish(mine[0], 1, SUCCESS)
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [mine[2]]
+
+
+def test_workers_at_once_do_not_overshoot_a_flow(store: Store, add: Callable[..., str]) -> None:
+    store.settings.save(MAX_RUNNING, 100, user_name="ada")
+    for _ in range(20):
+        add(max_running=3)
+    claimed: list[Claim] = []
+    workers = [threading.Thread(target=lambda: claimed.extend(store.queue.claim("w", free=2))) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(claimed) == 3
+
+
+def test_one_that_wants_its_slot_back_keeps_to_the_limit_of_its_flow(store: Store, add: Callable[..., str]) -> None:
+    first, second = add(flow_name="narrow", max_running=1), add(flow_name="narrow", max_running=1)
+    add(flow_name="narrow", max_running=1)
+    assert claim_one(store).id == first
+    store.runs.wait(first, 1, message="waiting for a child")
+    assert claim_one(store).id == second
+    assert store.runs.take_slot(first, 1) is False  # there is a slot, but its flow is full
+    wide = add(flow_name="wide")
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [wide]  # which keeps no slot from others
+    store.runs.finish(second, 1, SUCCESS)
+    assert store.queue.claim("w1", free=9) == ()  # ahead of new work of its flow
+    assert store.runs.take_slot(first, 1) is True
+
+
+def test_a_claim_reads_its_order_from_the_index(store: Store, add: Callable[..., str]) -> None:
+    add(max_running=1)
+    plans: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        if statement.startswith("SELECT executions.id") and "ORDER BY" in statement:
+            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[3] for row in rows)
+
+    event.listen(store._database.engine, "before_cursor_execute", explain)
+    store.queue.claim("w1", free=1)
+    assert plans == ["SEARCH executions USING COVERING INDEX ix_executions_claims (status=?)"]

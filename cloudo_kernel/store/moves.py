@@ -1,0 +1,249 @@
+"""The moves of one execution from state to state, each with its event, inside a transaction that others open.
+
+Whoever reports about a run names its `attempt`; a report of another attempt than the current one raises
+`StaleAttempt` and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, delete, or_, select, update
+
+from cloudo_kernel import lifecycle, settings
+from cloudo_kernel.errors import IllegalTransition, StaleAttempt
+from cloudo_kernel.events import (
+    EXECUTION,
+    EXECUTION_CANCEL_REQUESTED,
+    EXECUTION_REQUEUED,
+    OF_STATUS,
+    PASSING,
+)
+from cloudo_kernel.models import ErrorDetail, JsonObject, LogLine, Progress, Status, rfc3339
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.executions import ENDED
+from cloudo_kernel.store.log import append
+from cloudo_kernel.store.settings import value_of
+from cloudo_kernel.tables import events, executions
+
+#: The states in which an execution may have a worker, and processes.
+LEASED = (Status.RUNNING, Status.WAITING, Status.PAUSED)
+#: The longest wait before a retry.
+_LONGEST_DELAY_SECONDS = 86_400.0
+PARENT_ENDED = "its parent ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    status: Status
+    message: str | None = None
+    error: ErrorDetail | None = None
+    progress: Progress | None = None
+    #: The server was stopped under it: no failure of its own, but tried again as one where a retry is left.
+    is_interrupted: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, on one line."""
+        if self.error is None:
+            return self.message or self.status
+        return f"{self.error.name}: {self.error.value}".strip().split("\n", 1)[0][:500]
+
+
+def change(
+    connection: Connection, execution_id: str, attempt: int, values: JsonObject, expected: Sequence[Status]
+) -> Any:
+    """Update the row of a live attempt and return it. Raises `StaleAttempt`, `IllegalTransition`."""
+    c = executions.c
+    row = connection.execute(
+        update(executions)
+        .where(c.id == execution_id, c.attempt == attempt, c.status.in_(expected))
+        .values(**values)
+        .returning(executions)
+    ).one_or_none()
+    if row is not None:
+        return row
+    current = connection.execute(select(c.attempt, c.status).where(c.id == execution_id)).one_or_none()
+    if current is None or current.attempt != attempt or current.status in ENDED:
+        raise StaleAttempt(execution_id, attempt)
+    wanted = values.get("status", current.status)
+    raise IllegalTransition(execution_id, current.status, wanted, history(connection, execution_id))
+
+
+def requeue(connection: Connection, execution_id: str, attempt: int, *, now: datetime, **told: Any) -> None:
+    """Give a run up: the execution is pending again, or paused if that was wanted. `told` goes into the event."""
+    _give_up(connection, execution_id, attempt, {}, now=now, **told)
+
+
+def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> None:
+    """End a run, and with it the execution, unless the run failed and has a retry left."""
+    c = executions.c
+    row = connection.execute(
+        select(c.stop_reason, c.failures, c.retries, c.retry_delay_seconds).where(
+            c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED)
+        )
+    ).one_or_none()
+    if row is None:
+        raise StaleAttempt(execution_id, attempt)
+    has_failed = outcome.status is Status.ENDED_ERROR or outcome.is_interrupted
+    if not has_failed or row.stop_reason is not None or row.failures >= row.retries:
+        end(connection, execution_id, attempt, outcome, now=now)
+        return
+    seconds = min(row.retry_delay_seconds * 2**row.failures, _LONGEST_DELAY_SECONDS)
+    _retry(connection, execution_id, attempt, outcome, seconds=seconds, now=now)
+
+
+def end(
+    connection: Connection,
+    execution_id: str,
+    attempt: int,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    user_name: str | None = None,
+) -> None:
+    """End the execution; if not in success, its children too."""
+    c = executions.c
+    minutes = connection.execute(select(c.retention_minutes).where(c.id == execution_id)).scalar_one()
+    if minutes is None:
+        minutes = value_of(connection, settings.RETENTION)
+    values: dict[str, Any] = {
+        "status": outcome.status,
+        "ended_at": now,
+        "expires_at": now + timedelta(minutes=minutes),
+        "worker_id": None,
+        "wants_slot": False,
+        "wants_pause": False,
+        **_found(outcome),
+    }
+    origins = [status.value for status in lifecycle.origins(outcome.status)]
+    ended = connection.execute(
+        update(executions).where(c.id == execution_id, c.attempt == attempt, c.status.in_(origins)).values(**values)
+    )
+    if not ended.rowcount:
+        raise StaleAttempt(execution_id, attempt)
+    connection.execute(delete(events).where(events.c.subject_id == execution_id, events.c.type.in_(PASSING)))
+    error = outcome.error.name if outcome.error else None
+    tell(
+        connection,
+        execution_id,
+        outcome.status,
+        now=now,
+        user_name=user_name,
+        message=outcome.message,
+        error=error,
+    )
+    if outcome.status is not Status.ENDED_SUCCESS:
+        _stop_children(connection, execution_id, now=now)
+
+
+def stop(
+    connection: Connection, execution: Row[*tuple[Any, ...]], *, reason: str, now: datetime, user_name: str | None
+) -> bool:
+    """End an execution that has no process, or ask its worker to; return whether it has ended."""
+    if execution.worker_id is None:
+        outcome = Outcome(status=Status.ENDED_CANCELLED, message=reason)
+        end(connection, execution.id, execution.attempt, outcome, now=now, user_name=user_name)
+        return True
+    connection.execute(update(executions).where(executions.c.id == execution.id).values(stop_reason=reason))
+    record(
+        connection,
+        EXECUTION_CANCEL_REQUESTED,
+        EXECUTION,
+        execution.id,
+        time=now,
+        user_name=user_name,
+        reason=reason,
+    )
+    return False
+
+
+def history(connection: Connection, execution_id: str) -> list[str]:
+    """Return the types of the execution's first events."""
+    query = (
+        select(events.c.type)
+        .where(events.c.subject_id == execution_id, events.c.type.not_in(PASSING))
+        .order_by(events.c.id)
+        .limit(20)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def tell(
+    connection: Connection,
+    execution_id: str,
+    status: Status,
+    *,
+    now: datetime,
+    kind: str | None = None,
+    user_name: str | None = None,
+    **more: Any,
+) -> None:
+    """Record the move to `status`, as an event of `kind` or of the one that belongs to the state."""
+    record(
+        connection,
+        kind or OF_STATUS[status],
+        EXECUTION,
+        execution_id,
+        time=now,
+        user_name=user_name,
+        status=status,
+        **{name: value for name, value in more.items() if value is not None},
+    )
+
+
+def _retry(
+    connection: Connection, execution_id: str, attempt: int, outcome: Outcome, *, seconds: float, now: datetime
+) -> None:
+    due = now + timedelta(seconds=seconds)
+    values = {"failures": executions.c.failures + 1, "scheduled_for": due, **_found(outcome)}
+    error = outcome.error.name if outcome.error else None
+    told = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
+    _give_up(connection, execution_id, attempt, values, now=now, **told)
+    when = f"in {seconds:g} s" if seconds else "at once"
+    how = "was interrupted" if outcome.is_interrupted else "failed"
+    text = f"Attempt {attempt} {how} ({outcome.reason}); trying again {when}"
+    append(connection, execution_id, [LogLine(time=now, level="warning", text=text)], now=now)
+    _stop_children(connection, execution_id, now=now)
+
+
+def _give_up(
+    connection: Connection, execution_id: str, attempt: int, values: JsonObject, *, now: datetime, **told: Any
+) -> None:
+    c = executions.c
+    is_paused = or_(c.status == Status.PAUSED.value, c.wants_pause)
+    values = {
+        "status": case((is_paused, Status.PAUSED.value), else_=Status.PENDING.value),
+        "worker_id": None,
+        "started_at": None,
+        "wants_slot": False,
+        "wants_pause": False,
+        **values,
+    }
+    row = change(connection, execution_id, attempt, values, LEASED)
+    tell(connection, execution_id, Status(row.status), now=now, kind=EXECUTION_REQUEUED, attempt=attempt, **told)
+
+
+def _found(outcome: Outcome) -> JsonObject:
+    """Return what the record keeps of a run's end; without a message of its own the last one stays."""
+    values: JsonObject = {"error": outcome.error.model_dump(mode="json") if outcome.error else None}
+    if outcome.message is not None:
+        values["message"] = outcome.message
+    if outcome.progress is not None:
+        values["progress"] = outcome.progress.model_dump()
+    return values
+
+
+def _stop_children(connection: Connection, execution_id: str, *, now: datetime) -> None:
+    """End what the run started: nobody waits for it any more, and another attempt starts its own."""
+    c = executions.c
+    query = select(c.id, c.attempt, c.worker_id).where(
+        c.parent_id == execution_id, c.status.not_in(ENDED), c.stop_reason.is_(None)
+    )
+    for child in connection.execute(query).all():
+        stop(connection, child, reason=PARENT_ENDED, now=now, user_name=None)

@@ -1,0 +1,117 @@
+"""What a run reports about itself to the store, from its beginning to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import case, select, update
+
+from cloudo_kernel.errors import StaleAttempt
+from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
+from cloudo_kernel.models import Execution, JsonObject, Progress, Status
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.executions import to_record
+from cloudo_kernel.store.moves import LEASED, Outcome, change, end_run, requeue, tell
+from cloudo_kernel.store.slots import Slots
+from cloudo_kernel.tables import executions, sources
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """All that is needed to run a claimed execution."""
+
+    execution: Execution
+    source: str
+    kernel: str
+    folder: str
+
+
+class Runs:
+    """Takes the reports of runs. Each names its attempt, and raises `StaleAttempt` when that is not the current one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, execution_id: str, attempt: int, *, notebook: str) -> Assignment:
+        """Note that the run really starts now, forget what an earlier one left, and return what it needs."""
+        now = self._database.clock()
+        fresh = {"output_value": {}, "progress": Progress().model_dump(), "message": None, "error": None}
+        with self._database.write() as connection:
+            row = change(
+                connection,
+                execution_id,
+                attempt,
+                {"started_at": now, "notebook": notebook, **fresh},
+                (Status.RUNNING,),
+            )
+            source = connection.execute(
+                select(sources.c.text).where(sources.c.sha256 == row.source_sha256)
+            ).scalar_one()
+            record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, started=True)
+        return Assignment(to_record(row), source, row.kernel, row.folder)
+
+    def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
+        """Record how far the run is."""
+        now, values = self._database.clock(), progress.model_dump()
+        with self._database.write() as connection:
+            change(connection, execution_id, attempt, {"progress": values}, LEASED)
+            record(connection, EXECUTION_PROGRESSED, EXECUTION, execution_id, time=now, **values)
+
+    def save(self, execution_id: str, attempt: int, fields: JsonObject) -> None:
+        """Change fields that a running flow may change: `name`, `message`, `output_value`."""
+        now = self._database.clock()
+        with self._database.write() as connection:
+            change(connection, execution_id, attempt, fields, LEASED)
+            record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, fields=sorted(fields))
+
+    def wait(self, execution_id: str, attempt: int, *, message: str) -> None:
+        """Give the slot back while the run waits; if a pause was wanted, it begins here."""
+        now, c = self._database.clock(), executions.c
+        status = case((c.wants_pause, Status.PAUSED.value), else_=Status.WAITING.value)
+        values = {"status": status, "message": message, "wants_slot": False, "wants_pause": False}
+        with self._database.write() as connection:
+            row = change(connection, execution_id, attempt, values, (Status.RUNNING,))
+            tell(connection, execution_id, Status(row.status), now=now, message=message)
+
+    def pause(self, execution_id: str, attempt: int) -> bool:
+        """Give the slot back between two cells, as somebody asked for; False: nobody wants that any more."""
+        now, c = self._database.clock(), executions.c
+        is_wanted = (c.id == execution_id, c.attempt == attempt, c.status == Status.RUNNING, c.wants_pause)
+        values = {"status": Status.PAUSED, "wants_pause": False}
+        with self._database.write() as connection:
+            is_paused = connection.execute(update(executions).where(*is_wanted).values(**values)).rowcount > 0
+            if is_paused:
+                tell(connection, execution_id, Status.PAUSED, now=now)
+        return is_paused
+
+    def take_slot(self, execution_id: str, attempt: int, *, keeps_message: bool = False) -> bool:
+        """Run again after a wait or a pause, ahead of new work; False: there is no slot now, or it is paused."""
+        now, c = self._database.clock(), executions.c
+        with self._database.write() as connection:
+            query = select(c.status, c.flow_name, c.max_running).where(c.id == execution_id, c.attempt == attempt)
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise StaleAttempt(execution_id, attempt)
+            if row.status == Status.PAUSED:
+                return False
+            has_slot = Slots(connection).has_room_again(row.flow_name, row.max_running)
+            values: JsonObject = {"wants_slot": not has_slot}
+            if has_slot:
+                values["status"] = Status.RUNNING
+                if not keeps_message:
+                    values["message"] = None
+            change(connection, execution_id, attempt, values, (Status.WAITING,))
+            if has_slot:
+                tell(connection, execution_id, Status.RUNNING, now=now, kind=EXECUTION_RESUMED)
+        return has_slot
+
+    def finish(self, execution_id: str, attempt: int, outcome: Outcome) -> None:
+        """End the run; the execution ends with it, or is tried again."""
+        with self._database.write() as connection:
+            end_run(connection, execution_id, attempt, outcome, now=self._database.clock())
+
+    def requeue(self, execution_id: str, attempt: int, *, reason: str) -> None:
+        """Put an execution whose run could not begin back into the queue; that uses up no retry."""
+        with self._database.write() as connection:
+            requeue(connection, execution_id, attempt, now=self._database.clock(), reason=reason)

@@ -1,0 +1,94 @@
+"""What people want of executions that are on their way: cancel, pause, resume.
+
+Where a process is at work the wish is noted, for the worker that holds it to notice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, or_, select, update
+
+from cloudo_kernel import lifecycle
+from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
+from cloudo_kernel.events import EXECUTION, EXECUTION_PAUSE_REQUESTED, EXECUTION_RESUMED
+from cloudo_kernel.models import Status
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.moves import LEASED, history, stop, tell
+from cloudo_kernel.tables import executions
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants of an execution that has a worker: its end, or else a pause."""
+
+    id: str
+    stop_reason: str | None
+
+
+class Wishes:
+    """Takes the wishes of people, and shows them to workers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def cancel(self, execution_id: str, *, user_name: str, reason: str) -> bool:
+        """End an execution that holds no process, or ask its worker to; True when it has ended with this call."""
+        with self._database.write() as connection:
+            row = _row(connection, execution_id)
+            _check(connection, row, Status.ENDED_CANCELLED)
+            return stop(connection, row, reason=reason, now=self._database.clock(), user_name=user_name)
+
+    def pause(self, execution_id: str, *, user_name: str) -> None:
+        """Pause an execution; one that runs does so before its next cell, and asking again changes nothing."""
+        now = self._database.clock()
+        with self._database.write() as connection:
+            row = _row(connection, execution_id)
+            _check(connection, row, Status.PAUSED)
+            is_mine = executions.c.id == execution_id
+            if row.status != Status.RUNNING:
+                connection.execute(update(executions).where(is_mine).values(status=Status.PAUSED, wants_slot=False))
+                tell(connection, execution_id, Status.PAUSED, now=now, user_name=user_name)
+            elif not row.wants_pause:
+                connection.execute(update(executions).where(is_mine).values(wants_pause=True))
+                record(connection, EXECUTION_PAUSE_REQUESTED, EXECUTION, execution_id, time=now, user_name=user_name)
+
+    def resume(self, execution_id: str, *, user_name: str) -> None:
+        """Let a paused execution go on, or take the wish to pause one back.
+
+        One that has processes is `WAITING` then, and takes its slot from there, ahead of new work.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            row = _row(connection, execution_id)
+            if row.status == Status.PAUSED:
+                status = Status.PENDING if row.worker_id is None else Status.WAITING
+            elif row.wants_pause:
+                status = Status.RUNNING
+            else:
+                raise IllegalTransition(execution_id, row.status, "resumed", history(connection, execution_id))
+            values = {"status": status, "wants_pause": False}
+            connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
+            tell(connection, execution_id, status, now=now, kind=EXECUTION_RESUMED, user_name=user_name)
+
+    def of(self, worker_id: str) -> tuple[Wish, ...]:
+        """Return what people want of the worker's executions."""
+        c = executions.c
+        query = select(c.id, c.stop_reason).where(
+            c.worker_id == worker_id, c.status.in_(LEASED), or_(c.stop_reason.is_not(None), c.wants_pause)
+        )
+        with self._database.read() as connection:
+            return tuple(Wish(row.id, row.stop_reason) for row in connection.execute(query))
+
+
+def _row(connection: Connection, execution_id: str) -> Any:
+    row = connection.execute(select(executions).where(executions.c.id == execution_id)).one_or_none()
+    if row is None:
+        raise ExecutionNotFound(execution_id)
+    return row
+
+
+def _check(connection: Connection, row: Any, wanted: Status) -> None:
+    lifecycle.check(row.id, Status(row.status), wanted, history=history(connection, row.id))

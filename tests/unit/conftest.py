@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import ExecutionType, Trigger
+from cloudo_kernel.settings import MAX_RUNNING
+from cloudo_kernel.store import NewExecution, Store
+
+
+class Clock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}", clock=clock)
+    store.settings.save(MAX_RUNNING, 2, user_name="ada")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def add(store: Store) -> Callable[..., str]:
+    def add(**more: object) -> str:
+        values: dict[str, object] = {
+            "id": new_id(),
+            "name": "report",
+            "type": ExecutionType.FLOW,
+            "flow_name": "report",
+            "input_value": {},
+            "trigger": Trigger.API,
+            "user_name": "ada",
+            "source_text": "{}",
+            "source_sha256": "44136fa3",
+            "kernel": "cloudo",
+            "folder": "/",
+            **more,
+        }
+        return store.executions.insert(NewExecution(**values)).id  # type: ignore[arg-type]  # a dict of mixed values
+
+    return add
