@@ -48,6 +48,10 @@ IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
 ENDED = [status.value for status in Status if status.is_ended]
 
+# Statements that every start needs are made once: making one takes SQLAlchemy several times as long as running it.
+_INSERT = insert(executions)
+_ADD_KEY = insert(idempotency_keys)
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewExecution:
@@ -90,29 +94,20 @@ class Executions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
     def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
         """Add a `PENDING` execution; with a known idempotency key return the first call's instead."""
         now = self._database.clock()
+        values = {name: value for name, value in vars(new).items() if name != "source_text"}
+        values |= {"status": Status.PENDING, "created_at": now, "output_value": {}, "progress": {"done": 0, "total": 0}}
         with self._database.write() as connection:
             if idempotency is not None:
                 first = self._first_of(connection, new, idempotency, now)
                 if first is not None:
                     return _get(connection, first)
-            add_source = self._database.insert()(sources).values(sha256=new.source_sha256, text=new.source_text)
-            connection.execute(add_source.on_conflict_do_nothing())
-            values = {name: value for name, value in vars(new).items() if name != "source_text"}
-            row = connection.execute(
-                insert(executions)
-                .values(
-                    **values,
-                    status=Status.PENDING,
-                    created_at=now,
-                    output_value={},
-                    progress={"done": 0, "total": 0},
-                )
-                .returning(executions)
-            ).one()
+            connection.execute(self._add_source, {"sha256": new.source_sha256, "text": new.source_text})
+            connection.execute(_INSERT, values)
             record(
                 connection,
                 EXECUTION_CREATED,
@@ -125,7 +120,7 @@ class Executions:
                 trigger=new.trigger,
                 parent_id=new.parent_id,
             )
-        return to_record(row, log=())
+        return Execution.model_validate(values | {"log": ()})
 
     def get(self, execution_id: str) -> Execution:
         """Return the whole record. Raises `ExecutionNotFound`."""
@@ -239,9 +234,8 @@ class Executions:
             return str(row.execution_id)
         if row is not None:
             connection.execute(delete(table).where(is_mine))
-        connection.execute(
-            insert(table).values(**vars(idempotency), user_name=new.user_name, execution_id=new.id, created_at=now)
-        )
+        claim = {**vars(idempotency), "user_name": new.user_name, "execution_id": new.id, "created_at": now}
+        connection.execute(_ADD_KEY, claim)
         return None
 
 

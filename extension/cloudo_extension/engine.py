@@ -29,7 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Threads for calls of the store and the catalog; more would only queue for the same disk.
-_THREADS = 8
+_THREADS = 32
 _STOPPING = "The server is stopping. Try again when it is back."
 
 

@@ -61,7 +61,7 @@ class Executions(Handler):
         if wait.seconds:
             started = await self.while_connected(self._until_ended(started.id, wait.seconds))
         self.set_status(202 if wait.seconds and not started.is_ended else 201)
-        await self.answer(lambda: started)
+        await self.finish(started.model_dump_json())
 
     async def _until_ended(self, execution_id: str, seconds: float) -> Execution:
         """Return the record once it has ended or the time is over. No thread waits: the event feed wakes us."""
