@@ -121,6 +121,13 @@ class Service:
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
         """See `Api.start_execution`."""
+        new, idempotency = self.prepare_start(request, idempotency_key=idempotency_key)
+        return self._store.executions.insert(new, idempotency=idempotency)
+
+    def prepare_start(
+        self, request: StartExecution, *, idempotency_key: str | None = None
+    ) -> tuple[NewExecution, IdempotencyKey | None]:
+        """Check a start and return what the store needs for it; the server inserts many at once."""
         if (request.flow_name is None) == (request.script is None):
             raise MalformedRequest("Give either flow_name or script.", field="flow_name")
         source = self._source_of(request)
@@ -149,7 +156,7 @@ class Service:
         if idempotency_key is not None:
             body = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
             idempotency = IdempotencyKey(idempotency_key, body)
-        return self._store.executions.insert(new, idempotency=idempotency)
+        return new, idempotency
 
     def executions(
         self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from cloudo_kernel.models import Event
 from cloudo_kernel.store.database import Database
@@ -13,6 +13,7 @@ from cloudo_kernel.tables import events
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
 _INSERT = insert(events)
+_AFTER = select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
 _NEWEST_ID = select(func.coalesce(func.max(events.c.id), 0))
 
 
@@ -51,11 +52,10 @@ class Events:
 
     def after(self, event_id: int, *, limit: int, subject_id: str | None = None) -> tuple[Event, ...]:
         """Return at most `limit` events with a greater id, oldest first."""
-        query = select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
-        if subject_id is not None:
-            query = query.where(events.c.subject_id == subject_id)
+        query = _AFTER if subject_id is None else _AFTER.where(events.c.subject_id == subject_id)
         with self._database.read() as connection:
-            return tuple(Event.model_validate(dict(row._mapping)) for row in connection.execute(query))
+            rows = connection.execute(query, {"after": event_id, "most": limit})
+            return tuple(Event.model_validate(dict(row._mapping)) for row in rows)
 
     def add(self, event_type: str, subject_type: str, subject_id: str, *, user_name: str, **data: Any) -> None:
         """Record an event about something that the store does not keep itself."""

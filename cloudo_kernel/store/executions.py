@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict
+from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.events import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED
 from cloudo_kernel.models import (
     Execution,
@@ -84,6 +84,19 @@ class IdempotencyKey:
     body_sha256: str
 
 
+#: An execution to be added, and its caller's promise if there is one.
+Start = tuple[NewExecution, IdempotencyKey | None]
+
+
+@dataclass(frozen=True)
+class Inserted:
+    """The execution that a start leads to."""
+
+    execution: Execution
+    #: False: an earlier start with the same idempotency key had made it.
+    is_new: bool
+
+
 def to_record(row: Row[Any], **more: Any) -> Execution:
     """Turn a row of `executions` into a record."""
     return Execution.model_validate({**row._mapping, **more})
@@ -98,16 +111,36 @@ class Executions:
 
     def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
         """Add a `PENDING` execution; with a known idempotency key return the first call's instead."""
+        [outcome] = self.insert_all([(new, idempotency)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome.execution
+
+    def insert_all(self, starts: Sequence[Start]) -> list[Inserted | Exception]:
+        """Add `PENDING` executions in one transaction, and return what became of each.
+
+        Raises `Unavailable` when there is none that could be added.
+        """
+        try:
+            with self._database.write() as connection:
+                return self._insert_all(connection, starts)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 -- a value that the database does not take is its own start's fault
+            if len(starts) == 1:
+                return [error]
+            return [outcome for start in starts for outcome in self.insert_all([start])]
+
+    def _insert_all(self, connection: Connection, starts: Sequence[Start]) -> list[Inserted | Exception]:
         now = self._database.clock()
-        values = {name: value for name, value in vars(new).items() if name != "source_text"}
-        values |= {"status": Status.PENDING, "created_at": now, "output_value": {}, "progress": {"done": 0, "total": 0}}
-        with self._database.write() as connection:
-            if idempotency is not None:
-                first = self._first_of(connection, new, idempotency, now)
-                if first is not None:
-                    return _get(connection, first)
-            connection.execute(self._add_source, {"sha256": new.source_sha256, "text": new.source_text})
-            connection.execute(_INSERT, values)
+        firsts = [self._first_of(connection, new, key, now) if key else None for new, key in starts]
+        fresh = [new for (new, _), first in zip(starts, firsts, strict=True) if first is None]
+        rows = {new.id: _row(new, now) for new in fresh}
+        if fresh:
+            texts = {new.source_sha256: new.source_text for new in fresh}
+            connection.execute(self._add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
+            connection.execute(_INSERT, list(rows.values()))
+        for new in fresh:
             record(
                 connection,
                 EXECUTION_CREATED,
@@ -120,7 +153,14 @@ class Executions:
                 trigger=new.trigger,
                 parent_id=new.parent_id,
             )
-        return Execution.model_validate(values | {"log": ()})
+        return [
+            Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
+            if first is None
+            else first
+            if isinstance(first, Exception)
+            else Inserted(_get(connection, first), is_new=False)
+            for (new, _), first in zip(starts, firsts, strict=True)
+        ]
 
     def get(self, execution_id: str) -> Execution:
         """Return the whole record. Raises `ExecutionNotFound`."""
@@ -223,20 +263,26 @@ class Executions:
 
     def _first_of(
         self, connection: Connection, new: NewExecution, idempotency: IdempotencyKey, now: datetime
-    ) -> str | None:
-        """Claim the key for `new`, or return the id of the execution that has it."""
+    ) -> str | IdempotencyConflict | None:
+        """Claim the key for `new`, or return the id of the execution that has it, or why it may not be used."""
         table = idempotency_keys
         is_mine = and_(table.c.user_name == new.user_name, table.c.key == idempotency.key)
         row = connection.execute(select(table).where(is_mine)).one_or_none()
         if row is not None and row.created_at >= now - IDEMPOTENCY_PERIOD:
             if row.body_sha256 != idempotency.body_sha256:
-                raise IdempotencyConflict(idempotency.key)
+                return IdempotencyConflict(idempotency.key)
             return str(row.execution_id)
         if row is not None:
             connection.execute(delete(table).where(is_mine))
         claim = {**vars(idempotency), "user_name": new.user_name, "execution_id": new.id, "created_at": now}
         connection.execute(_ADD_KEY, claim)
         return None
+
+
+def _row(new: NewExecution, now: datetime) -> dict[str, Any]:
+    given = {name: value for name, value in vars(new).items() if name != "source_text"}
+    made = {"status": Status.PENDING, "created_at": now, "output_value": {}, "progress": {"done": 0, "total": 0}}
+    return given | made
 
 
 def _get(connection: Connection, execution_id: str) -> Execution:
