@@ -28,7 +28,7 @@ _HOUSEKEEPING_SECONDS = 60.0
 #: The queue is looked at this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
 #: After a look it rests for this many times as long as the look took, but not longer than that many seconds.
-_REST = 4
+_REST = 9
 _MOST_REST_SECONDS = 0.1
 
 

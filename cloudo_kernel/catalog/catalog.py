@@ -204,12 +204,13 @@ class Catalog:
     def _find(self, name: str) -> _Place | None:
         normal = check_name(name)
         for source, root in self._roots:
-            path = root / f"{normal}{ENDING}"
-            if not is_below(root, path.parent):
+            # A link among the folders is resolved: one name per file, and no way out of the root later.
+            folder = Path(os.path.realpath((root / normal).parent))
+            if not folder.is_relative_to(root):
                 raise errors.NameInvalid(name, "its link leaves the folder of the flows")
+            path = folder / f"{normal.rpartition('/')[2]}{ENDING}"
             if os.path.lexists(path):
-                # A link among the folders is resolved: one name per file, and no way out of the root later.
-                return _place(source, root, Path(os.path.realpath(path.parent), path.name))
+                return _place(source, root, path)
             # Some systems write file names decomposed (NFD).
             if not normal.isascii() and (place := self._places().get(normal)) and place.source == source:
                 return place

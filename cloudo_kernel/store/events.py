@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
-from cloudo_kernel.models import Event
+from cloudo_kernel.models import Event, JsonObject
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.tables import events
 
@@ -17,8 +18,7 @@ _AFTER = select(events).where(events.c.id > bindparam("after")).order_by(events.
 _NEWEST_ID = select(func.coalesce(func.max(events.c.id), 0))
 
 
-def record(
-    connection: Connection,
+def event_row(
     event_type: str,
     subject_type: str,
     subject_id: str,
@@ -26,9 +26,9 @@ def record(
     time: datetime,
     user_name: str | None = None,
     **data: Any,
-) -> None:
-    """Add an event to the transaction that changes what it tells of."""
-    event = {
+) -> JsonObject:
+    """Return an event as `record_all` takes it."""
+    return {
         "time": time,
         "type": event_type,
         "subject_type": subject_type,
@@ -36,7 +36,16 @@ def record(
         "user_name": user_name,
         "data": data,
     }
-    connection.execute(_INSERT, event)
+
+
+def record(connection: Connection, event_type: str, subject_type: str, subject_id: str, **more: Any) -> None:
+    """Add an event to the transaction that changes what it tells of; `more` is what `event_row` takes."""
+    record_all(connection, [event_row(event_type, subject_type, subject_id, **more)])
+
+
+def record_all(connection: Connection, rows: Sequence[JsonObject]) -> None:
+    """Add events to the transaction that changes what they tell of."""
+    connection.execute(_INSERT, rows)
 
 
 class Events:

@@ -37,7 +37,7 @@ from cloudo_kernel.models import (
     Trigger,
 )
 from cloudo_kernel.store.database import Database
-from cloudo_kernel.store.events import record
+from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.log import last_lines
 from cloudo_kernel.tables import executions, idempotency_keys, log_lines, sources
 
@@ -140,19 +140,7 @@ class Executions:
             texts = {new.source_sha256: new.source_text for new in fresh}
             connection.execute(self._add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
             connection.execute(_INSERT, list(rows.values()))
-        for new in fresh:
-            record(
-                connection,
-                EXECUTION_CREATED,
-                EXECUTION,
-                new.id,
-                time=now,
-                user_name=new.user_name,
-                name=new.name,
-                flow_name=new.flow_name,
-                trigger=new.trigger,
-                parent_id=new.parent_id,
-            )
+            record_all(connection, [_created(new, now) for new in fresh])
         return [
             Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
             if first is None
@@ -283,6 +271,20 @@ def _row(new: NewExecution, now: datetime) -> dict[str, Any]:
     given = {name: value for name, value in vars(new).items() if name != "source_text"}
     made = {"status": Status.PENDING, "created_at": now, "output_value": {}, "progress": {"done": 0, "total": 0}}
     return given | made
+
+
+def _created(new: NewExecution, now: datetime) -> JsonObject:
+    return event_row(
+        EXECUTION_CREATED,
+        EXECUTION,
+        new.id,
+        time=now,
+        user_name=new.user_name,
+        name=new.name,
+        flow_name=new.flow_name,
+        trigger=new.trigger,
+        parent_id=new.parent_id,
+    )
 
 
 def _get(connection: Connection, execution_id: str) -> Execution:

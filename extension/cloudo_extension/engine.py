@@ -140,7 +140,7 @@ class Engine:
 
 def _build(workspace: Workspace, slots: int | None, *, has_worker: bool) -> tuple[Store, Catalog, Worker | None]:
     from cloudo_kernel.catalog import Catalog, library_folders
-    from cloudo_kernel.store import Inserted, Store
+    from cloudo_kernel.store import Store
     from cloudo_kernel.worker import Worker
 
     try:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from cloudo_kernel.service import Service
     from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Store
 
+#: A request takes several rounds of the event loop from its connection to here.
+_QUIET_ROUNDS = 10
+#: When so many wait, it waits for no more.
+_MOST = 100
+
 
 @dataclass(frozen=True)
 class Start:
@@ -45,6 +50,7 @@ class Starts:
 
     async def _write(self) -> None:
         while self._waiting:
+            await self._gather()
             group, self._waiting = self._waiting, []
             outcomes: Sequence[Inserted | Exception]
             try:
@@ -58,6 +64,18 @@ class Starts:
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
+
+    async def _gather(self) -> None:
+        """Let the event loop go round until no further start comes of it.
+
+        Few large groups are written faster than many small ones: while a thread writes, it and the event loop
+        take the interpreter's lock from each other at every statement (measured: half as many starts a second).
+        """
+        seen = quiet_rounds = 0
+        while quiet_rounds < _QUIET_ROUNDS and seen < _MOST:
+            quiet_rounds = quiet_rounds + 1 if len(self._waiting) == seen else 0
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
 
 
 def _start_all(store: Store, starts: Sequence[Start]) -> list[Inserted | Exception]:

@@ -60,7 +60,15 @@ def _length(head: bytes) -> int:
 
 
 async def load(
-    port: int, *, method: str, path: str, headers: dict[str, str], body: str, status: int, connections: int, seconds: float
+    port: int,
+    *,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: str,
+    status: int,
+    connections: int,
+    seconds: float,
 ) -> dict[str, float]:
     """Return requests per second, and the median and the 99th percentile of the times in milliseconds."""
     lines = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(body.encode())), **headers}

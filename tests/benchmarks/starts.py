@@ -29,7 +29,8 @@ def load(port: int, path: str, *, token: str = "", method: str = "GET", body: st
     done = subprocess.run(words, input=json.dumps(request), check=True, capture_output=True, text=True, cwd=ROOT)
     found = json.loads(done.stdout)
     print(
-        f"| `{method} {path}` | {found['per_second']:,.0f} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} |", flush=True
+        f"| `{method} {path}` | {found['per_second']:,.0f} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} |",
+        flush=True,
     )
     return float(found["per_second"])
 
