@@ -52,7 +52,7 @@ class Database:
         #: Called after each commit of writes.
         self.on_commit: Callable[[], None] = lambda: None
         # Threads of one process queue in it, too: SQLite's own waiting sleeps, and is not fair.
-        self._group_commit = GroupCommit(self._writer, on_commit=lambda: self.on_commit())
+        self._group_commit = GroupCommit(self._writer, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -113,6 +113,9 @@ class GroupCommit:
     def _end(self, group: _Group, error: Exception | None = None) -> None:
         """Take the group off; closing the connection rolls back what is not committed."""
         self._group, group.error, group.is_over = None, error, True
+        if error is not None:
+            # After a COMMIT that failed SQLite is still in the transaction, but SQLAlchemy takes it for over.
+            group.connection.invalidate()
         group.connection.close()
 
 
