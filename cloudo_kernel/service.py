@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -46,6 +47,8 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.store import IdempotencyKey, NewExecution, Store
 
+#: Reading it takes a millisecond.
+_version = cache(version)
 #: A wait looks at the store at least this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
 
@@ -273,7 +276,7 @@ class Service:
         counts = self._store.queue.counts()
         return Health(
             status="ok" if workers else "no worker",
-            version=version("cloudo"),
+            version=_version("cloudo"),
             workers=len(workers),
             running=counts.get(Status.RUNNING, 0),
             pending=counts.get(Status.PENDING, 0),
