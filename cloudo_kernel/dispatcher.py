@@ -27,6 +27,9 @@ LEASE_SECONDS = 15.0
 _HOUSEKEEPING_SECONDS = 60.0
 #: The queue is looked at this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
+#: After a look it rests for this many times as long as the look took, but not longer than that many seconds.
+_REST = 9
+_MOST_REST_SECONDS = 0.1
 
 
 class Dispatcher:
@@ -55,7 +58,7 @@ class Dispatcher:
         self._housekeeping = housekeeping
         self._lease: lease.Lease | None = None
         self._wake = threading.Event()
-        self._is_stopping = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._dispatch, name="cloudo-dispatcher", daemon=True)
         self._timer = BackgroundScheduler(daemon=True, timezone="UTC")
         #: Of the other workers: the heartbeat seen last, and for how long it has stood still.
@@ -87,7 +90,7 @@ class Dispatcher:
 
         What had not begun, or has a retry left, is pending again.
         """
-        self._is_stopping = True
+        self._stopping.set()
         self._wake.set()
         self._thread.join()
         for execution_id in self._executor.running():
@@ -105,7 +108,8 @@ class Dispatcher:
         return not self._executor.running()
 
     def _dispatch(self) -> None:
-        while not self._is_stopping:
+        while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 self._fulfil_wishes()
                 self._claim()
@@ -113,7 +117,11 @@ class Dispatcher:
             except CloudoError:
                 _log.exception("The queue cannot be read; trying again.")
                 seconds = 1.0
+            ended = time.monotonic()
             self._wake.wait(seconds)
+            # Every commit wakes it: hundreds a second must not have it look at the queue all the time.
+            rest = ended + min(_MOST_REST_SECONDS, _REST * (ended - began)) - time.monotonic()
+            self._stopping.wait(max(0.0, rest))
             self._wake.clear()
 
     def _claim(self) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -46,6 +47,8 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.store import IdempotencyKey, NewExecution, Store
 
+#: Reading it takes a millisecond.
+_version = cache(version)
 #: A wait looks at the store at least this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
 
@@ -121,6 +124,13 @@ class Service:
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
         """See `Api.start_execution`."""
+        new, idempotency = self.prepare_start(request, idempotency_key=idempotency_key)
+        return self._store.executions.insert(new, idempotency=idempotency)
+
+    def prepare_start(
+        self, request: StartExecution, *, idempotency_key: str | None = None
+    ) -> tuple[NewExecution, IdempotencyKey | None]:
+        """Check a start and return what the store needs for it; the server inserts many at once."""
         if (request.flow_name is None) == (request.script is None):
             raise MalformedRequest("Give either flow_name or script.", field="flow_name")
         source = self._source_of(request)
@@ -137,7 +147,7 @@ class Service:
         if idempotency_key is not None:
             body = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
             idempotency = IdempotencyKey(idempotency_key, body)
-        return self._store.executions.insert(new, idempotency=idempotency)
+        return new, idempotency
 
     def executions(
         self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
@@ -287,7 +297,7 @@ class Service:
         counts = self._store.queue.counts()
         return Health(
             status="ok" if workers else "no worker",
-            version=version("cloudo"),
+            version=_version("cloudo"),
             workers=len(workers),
             running=counts.get(Status.RUNNING, 0),
             pending=counts.get(Status.PENDING, 0),

@@ -73,6 +73,8 @@ class Catalog:
         self._lock = threading.Lock()
         #: Parsed flows by path, with what tells whether the file has changed since.
         self._parsed: dict[Path, tuple[tuple[int, int, int], Flow]] = {}
+        #: Flows by path as they were started last, with the digest of their text.
+        self._started: dict[Path, tuple[str, Flow]] = {}
         self._changes = threading.Lock()
 
     def flows(self, q: str | None = None) -> tuple[Flow, ...]:
@@ -83,8 +85,11 @@ class Catalog:
         """
         places = self._places()
         with self._lock:
-            for path in self._parsed.keys() - {place.path for place in places.values()}:
+            paths = {place.path for place in places.values()}
+            for path in self._parsed.keys() - paths:
                 del self._parsed[path]
+            for path in self._started.keys() - paths:
+                del self._started[path]
         found = []
         for place in places.values():
             with contextlib.suppress(FileNotFoundError):  # deleted in this moment
@@ -104,18 +109,26 @@ class Catalog:
             raise self._not_found(name) from error
 
     def snapshot(self, name: str) -> Source:
-        """Return the source of a flow as it is now. Raises `FlowNotFound`, `NameInvalid`, `FlowBroken`."""
+        """Return the source of a flow as it is now. Raises `FlowNotFound`, `NameInvalid`, `FlowBroken`.
+
+        The file is read each time, as its time and size do not tell of every change; it is parsed when its text is new.
+        """
         place = self._found(name)
         try:
             text = notebook.read(place.root, place.path)
-            flow = self._described(place, text)
+            digest = _sha256(text)
+            with self._lock:
+                known = self._started.get(place.path)
+            flow = known[1] if known and known[0] == digest else self._described(place, text)
         except notebook.Unreadable as error:
             raise errors.FlowBroken(place.name, str(error)) from error
         except FileNotFoundError as error:
             raise self._not_found(name) from error
         if flow.broken:
             raise errors.FlowBroken(place.name, flow.broken)
-        return Source(text=text, sha256=_sha256(text), kind=flow.kind, flow=flow, folder=place.path.parent)
+        with self._lock:
+            self._started[place.path] = (digest, flow)
+        return Source(text=text, sha256=digest, kind=flow.kind, flow=flow, folder=place.path.parent)
 
     def script(self, text: str) -> Source:
         """Return source that came with a request, Python or a notebook's JSON text, as if it were a flow's.
@@ -191,12 +204,13 @@ class Catalog:
     def _find(self, name: str) -> _Place | None:
         normal = check_name(name)
         for source, root in self._roots:
-            path = root / f"{normal}{ENDING}"
-            if not is_below(root, path.parent):
+            # A link among the folders is resolved: one name per file, and no way out of the root later.
+            folder = Path(os.path.realpath((root / normal).parent))
+            if not folder.is_relative_to(root):
                 raise errors.NameInvalid(name, "its link leaves the folder of the flows")
+            path = folder / f"{normal.rpartition('/')[2]}{ENDING}"
             if os.path.lexists(path):
-                # A link among the folders is resolved: one name per file, and no way out of the root later.
-                return _place(source, root, Path(os.path.realpath(path.parent), path.name))
+                return _place(source, root, path)
             # Some systems write file names decomposed (NFD).
             if not normal.isascii() and (place := self._places().get(normal)) and place.source == source:
                 return place

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import Events
-from cloudo_kernel.store.executions import Executions, IdempotencyKey, NewExecution
+from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted, NewExecution
 from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.queue import Claim, Queue
@@ -17,7 +17,7 @@ from cloudo_kernel.store.tail import EventTail
 from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import WorkerRow, Workers
 
-__all__ = ["Assignment", "Claim", "IdempotencyKey", "NewExecution", "Outcome", "Store", "WorkerRow"]
+__all__ = ["Assignment", "Claim", "IdempotencyKey", "Inserted", "NewExecution", "Outcome", "Store", "WorkerRow"]
 
 
 class Store:

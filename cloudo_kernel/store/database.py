@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.store.group_commit import GroupCommit
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
 NEWEST_MIGRATION = "0002"
@@ -49,10 +49,10 @@ class Database:
             _refuse_remote(Path(self._url.database))
         self.engine = _engine(str(url), is_sqlite=self._is_sqlite)
         self._writer = self.engine.execution_options(cloudo_write=True)
-        # Threads of one process queue here: SQLite's own waiting sleeps, and is not fair.
-        self._write_lock = threading.Lock() if self._is_sqlite else nullcontext()
-        #: Called after each commit of a write.
+        #: Called after each commit of writes.
         self.on_commit: Callable[[], None] = lambda: None
+        # Threads of one process queue in it, too: SQLite's own waiting sleeps, and is not fair.
+        self._group_commit = GroupCommit(self._writer, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -62,11 +62,15 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that may write; it is safe on disk when the block is left."""
+        """Open a transaction that may write; it is safe on disk when the block is left. It must not be nested."""
         with self._explained():
-            with self._write_lock, self._writer.begin() as connection:
-                yield connection
-            self.on_commit()
+            if self._is_sqlite:
+                with self._group_commit.transaction() as connection:
+                    yield connection
+            else:
+                with self._writer.begin() as connection:
+                    yield connection
+                self.on_commit()
 
     def insert(self) -> Callable[..., sqlite.Insert | postgresql.Insert]:
         """Return the dialect's `insert`, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
-from cloudo_kernel.models import Event
+from cloudo_kernel.models import Event, JsonObject
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.tables import events
 
+# Made once: making a statement takes SQLAlchemy several times as long as running it.
+_INSERT = insert(events)
+_AFTER = select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
+_NEWEST_ID = select(func.coalesce(func.max(events.c.id), 0))
 
-def record(
-    connection: Connection,
+
+def event_row(
     event_type: str,
     subject_type: str,
     subject_id: str,
@@ -21,18 +26,26 @@ def record(
     time: datetime,
     user_name: str | None = None,
     **data: Any,
-) -> None:
-    """Add an event to the transaction that changes what it tells of."""
-    connection.execute(
-        insert(events).values(
-            time=time,
-            type=event_type,
-            subject_type=subject_type,
-            subject_id=subject_id,
-            user_name=user_name,
-            data=data,
-        )
-    )
+) -> JsonObject:
+    """Return an event as `record_all` takes it."""
+    return {
+        "time": time,
+        "type": event_type,
+        "subject_type": subject_type,
+        "subject_id": subject_id,
+        "user_name": user_name,
+        "data": data,
+    }
+
+
+def record(connection: Connection, event_type: str, subject_type: str, subject_id: str, **more: Any) -> None:
+    """Add an event to the transaction that changes what it tells of; `more` is what `event_row` takes."""
+    record_all(connection, [event_row(event_type, subject_type, subject_id, **more)])
+
+
+def record_all(connection: Connection, rows: Sequence[JsonObject]) -> None:
+    """Add events to the transaction that changes what they tell of."""
+    connection.execute(_INSERT, rows)
 
 
 class Events:
@@ -44,15 +57,14 @@ class Events:
     def newest_id(self) -> int:
         """Return the id of the newest event, 0 when there is none."""
         with self._database.read() as connection:
-            return int(connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())
+            return int(connection.execute(_NEWEST_ID).scalar_one())
 
     def after(self, event_id: int, *, limit: int, subject_id: str | None = None) -> tuple[Event, ...]:
         """Return at most `limit` events with a greater id, oldest first."""
-        query = select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
-        if subject_id is not None:
-            query = query.where(events.c.subject_id == subject_id)
+        query = _AFTER if subject_id is None else _AFTER.where(events.c.subject_id == subject_id)
         with self._database.read() as connection:
-            return tuple(Event.model_validate(dict(row._mapping)) for row in connection.execute(query))
+            rows = connection.execute(query, {"after": event_id, "most": limit})
+            return tuple(Event.model_validate(dict(row._mapping)) for row in rows)
 
     def add(self, event_type: str, subject_type: str, subject_id: str, *, user_name: str, **data: Any) -> None:
         """Record an event about something that the store does not keep itself."""

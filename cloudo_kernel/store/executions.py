@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict
+from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.events import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED
 from cloudo_kernel.models import (
     Execution,
@@ -37,7 +37,7 @@ from cloudo_kernel.models import (
     Trigger,
 )
 from cloudo_kernel.store.database import Database
-from cloudo_kernel.store.events import record
+from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.log import last_lines
 from cloudo_kernel.tables import executions, idempotency_keys, log_lines, sources
 
@@ -47,6 +47,10 @@ LIST_VALUE_BYTES = 4096
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
 ENDED = [status.value for status in Status if status.is_ended]
+
+# Statements that every start needs are made once: making one takes SQLAlchemy several times as long as running it.
+_INSERT = insert(executions)
+_ADD_KEY = insert(idempotency_keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,19 @@ class IdempotencyKey:
     body_sha256: str
 
 
+#: An execution to be added, and its caller's promise if there is one.
+Start = tuple[NewExecution, IdempotencyKey | None]
+
+
+@dataclass(frozen=True)
+class Inserted:
+    """The execution that a start leads to."""
+
+    execution: Execution
+    #: False: an earlier start with the same idempotency key had made it.
+    is_new: bool
+
+
 def to_record(row: Row[Any], **more: Any) -> Execution:
     """Turn a row of `executions` into a record."""
     return Execution.model_validate({**row._mapping, **more})
@@ -95,42 +112,48 @@ class Executions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
     def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
         """Add a `PENDING` execution; with a known idempotency key return the first call's instead."""
+        [outcome] = self.insert_all([(new, idempotency)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome.execution
+
+    def insert_all(self, starts: Sequence[Start]) -> list[Inserted | Exception]:
+        """Add `PENDING` executions in one transaction, and return what became of each.
+
+        Raises `Unavailable` when there is none that could be added.
+        """
+        try:
+            with self._database.write() as connection:
+                return self._insert_all(connection, starts)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 -- a value that the database does not take is its own start's fault
+            if len(starts) == 1:
+                return [error]
+            return [outcome for start in starts for outcome in self.insert_all([start])]
+
+    def _insert_all(self, connection: Connection, starts: Sequence[Start]) -> list[Inserted | Exception]:
         now = self._database.clock()
-        with self._database.write() as connection:
-            if idempotency is not None:
-                first = self._first_of(connection, new, idempotency, now)
-                if first is not None:
-                    return _get(connection, first)
-            add_source = self._database.insert()(sources).values(sha256=new.source_sha256, text=new.source_text)
-            connection.execute(add_source.on_conflict_do_nothing())
-            values = {name: value for name, value in vars(new).items() if name != "source_text"}
-            row = connection.execute(
-                insert(executions)
-                .values(
-                    **values,
-                    status=Status.PENDING,
-                    created_at=now,
-                    output_value={},
-                    progress={"done": 0, "total": 0},
-                )
-                .returning(executions)
-            ).one()
-            record(
-                connection,
-                EXECUTION_CREATED,
-                EXECUTION,
-                new.id,
-                time=now,
-                user_name=new.user_name,
-                name=new.name,
-                flow_name=new.flow_name,
-                trigger=new.trigger,
-                parent_id=new.parent_id,
-            )
-        return to_record(row, log=())
+        firsts = [self._first_of(connection, new, key, now) if key else None for new, key in starts]
+        fresh = [new for (new, _), first in zip(starts, firsts, strict=True) if first is None]
+        rows = {new.id: _row(new, now) for new in fresh}
+        if fresh:
+            texts = {new.source_sha256: new.source_text for new in fresh}
+            connection.execute(self._add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
+            connection.execute(_INSERT, list(rows.values()))
+            record_all(connection, [_created(new, now) for new in fresh])
+        return [
+            Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
+            if first is None
+            else first
+            if isinstance(first, Exception)
+            else Inserted(_get(connection, first), is_new=False)
+            for (new, _), first in zip(starts, firsts, strict=True)
+        ]
 
     def get(self, execution_id: str) -> Execution:
         """Return the whole record. Raises `ExecutionNotFound`."""
@@ -240,21 +263,40 @@ class Executions:
 
     def _first_of(
         self, connection: Connection, new: NewExecution, idempotency: IdempotencyKey, now: datetime
-    ) -> str | None:
-        """Claim the key for `new`, or return the id of the execution that has it."""
+    ) -> str | IdempotencyConflict | None:
+        """Claim the key for `new`, or return the id of the execution that has it, or why it may not be used."""
         table = idempotency_keys
         is_mine = and_(table.c.user_name == new.user_name, table.c.key == idempotency.key)
         row = connection.execute(select(table).where(is_mine)).one_or_none()
         if row is not None and row.created_at >= now - IDEMPOTENCY_PERIOD:
             if row.body_sha256 != idempotency.body_sha256:
-                raise IdempotencyConflict(idempotency.key)
+                return IdempotencyConflict(idempotency.key)
             return str(row.execution_id)
         if row is not None:
             connection.execute(delete(table).where(is_mine))
-        connection.execute(
-            insert(table).values(**vars(idempotency), user_name=new.user_name, execution_id=new.id, created_at=now)
-        )
+        claim = {**vars(idempotency), "user_name": new.user_name, "execution_id": new.id, "created_at": now}
+        connection.execute(_ADD_KEY, claim)
         return None
+
+
+def _row(new: NewExecution, now: datetime) -> dict[str, Any]:
+    given = {name: value for name, value in vars(new).items() if name != "source_text"}
+    made = {"status": Status.PENDING, "created_at": now, "output_value": {}, "progress": {"done": 0, "total": 0}}
+    return given | made
+
+
+def _created(new: NewExecution, now: datetime) -> JsonObject:
+    return event_row(
+        EXECUTION_CREATED,
+        EXECUTION,
+        new.id,
+        time=now,
+        user_name=new.user_name,
+        name=new.name,
+        flow_name=new.flow_name,
+        trigger=new.trigger,
+        parent_id=new.parent_id,
+    )
 
 
 def _get(connection: Connection, execution_id: str) -> Execution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from cloudo_kernel import settings as documented
 from cloudo_kernel.events import SETTING, SETTING_DELETED, SETTING_SAVED
@@ -13,10 +13,13 @@ from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.tables import settings
 
+# Made once, as every start and every claim asks: making a statement takes SQLAlchemy longer than running it.
+_VALUE = select(settings.c.value).where(settings.c.name == bindparam("wanted"))
+
 
 def value_of(connection: Connection, name: str) -> Any:
     """Return the saved value, or the documented default."""
-    row = connection.execute(select(settings.c.value).where(settings.c.name == name)).one_or_none()
+    row = connection.execute(_VALUE, {"wanted": name}).one_or_none()
     return documented.default(name) if row is None else row.value
 
 

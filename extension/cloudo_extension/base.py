@@ -28,7 +28,7 @@ from cloudo_kernel.models import Trigger
 if TYPE_CHECKING:
     from cloudo_extension.app import Cloudo
     from cloudo_extension.engine import Engine
-    from cloudo_kernel.api import Api
+    from cloudo_kernel.service import Service
 
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Handler(APIHandler):
     auth_resource = "cloudo"
 
     #: The verbs, as the caller; set before a method is called.
-    api: Api
+    api: Service
 
     def initialize(self) -> None:
         """Prepare for a body that comes in pieces; tornado calls it first."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from cloudo_extension.feed import EventFeed
 from cloudo_extension.rendering import Renderer
+from cloudo_extension.starts import Start, Starts
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models import Event, Health, Trigger
@@ -22,7 +23,7 @@ from cloudo_kernel.workspace import Workspace
 if TYPE_CHECKING:
     from cloudo_kernel.catalog import Catalog
     from cloudo_kernel.service import Service
-    from cloudo_kernel.store import Store
+    from cloudo_kernel.store import Inserted, Store
     from cloudo_kernel.worker import Worker
 
 P = ParamSpec("P")
@@ -41,6 +42,7 @@ class _Parts:
     catalog: Catalog
     worker: Worker | None
     feed: EventFeed
+    starts: Starts
     unlisten: Callable[[], None]
 
 
@@ -74,6 +76,10 @@ class Engine:
     async def feed(self) -> EventFeed:
         """Return the process's event feed."""
         return (await self.open()).feed
+
+    async def start(self, start: Start) -> Inserted:
+        """Start an execution, in one commit with others that are started now."""
+        return await (await self.open()).starts.add(start)
 
     async def health(self) -> Health | None:
         """Return how the service does, None while nobody has used it: looking must not open it."""
@@ -128,7 +134,8 @@ class Engine:
             await self.call(store.close)
             raise
         feed = EventFeed(read, position=position)
-        return _Parts(store, catalog, worker, feed, unlisten=store.tail.add_listener(feed.wake))
+        starts = Starts(store, self.call)
+        return _Parts(store, catalog, worker, feed, starts, unlisten=store.tail.add_listener(feed.wake))
 
 
 def _build(workspace: Workspace, slots: int | None, *, has_worker: bool) -> tuple[Store, Catalog, Worker | None]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from cloudo_extension.base import API, Handler
+from cloudo_extension.starts import Start
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.events import EXECUTION_DELETED, EXECUTION_ENDED
@@ -52,12 +53,16 @@ class Executions(Handler):
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= 255:
             raise MalformedRequest("The header Idempotency-Key takes 1 to 255 characters.")
-        started = await self.engine.call(self.api.start_execution, request, idempotency_key=key)
+        outcome = await self.engine.start(Start(self.api, request, key))
+        started = outcome.execution
         self.set_header("Location", self.at("execution", started.id))
         if wait.seconds:
             started = await self.while_connected(self._until_ended(started.id, wait.seconds))
-        self.set_status(202 if wait.seconds and not started.is_ended else 201)
-        await self.answer(lambda: started)
+        if wait.seconds and not started.is_ended:
+            self.set_status(202)
+        else:
+            self.set_status(201 if outcome.is_new else 200)
+        await self.finish(started.model_dump_json())
 
     async def _until_ended(self, execution_id: str, seconds: float) -> Execution:
         """Return the record once it has ended or the time is over. No thread waits: the event feed wakes us."""

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 
+from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Event
 
 _log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ _RETRY_SECONDS = 1.0
 #: The feed looks at the store at least this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
 
-#: Called with an event id; returns the next events, oldest first, or none.
+#: Called with an event id; returns the next events, oldest first, at most `PAGE_LIMIT`.
 Read = Callable[[int], Awaitable[Sequence[Event]]]
 
 
@@ -121,16 +122,19 @@ class EventFeed:
                     await self._news.wait()
             self._news.clear()
             try:
-                while events := await self._read(self._position):
+                while True:
+                    events = await self._read(self._position)
                     self._deliver(events)
+                    if len(events) < PAGE_LIMIT:
+                        break
             except Exception:  # noqa: BLE001 -- everyone who waits hangs on this task: it outlives what the store throws
                 _log.exception("The event feed cannot read the store; it tries again.")
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._news.set()
 
     def _deliver(self, events: Sequence[Event]) -> None:
-        self._position = events[-1].id
         for event in events:
+            self._position = event.id
             for key in (event.subject_id, None):
                 for reader in self._readers.get(key, ()):
                     reader.put(event)

@@ -22,7 +22,7 @@ class OneHealth(Handler):
         """Tell whether executions can be started and run; 503 when they cannot."""
         health = await self._health()
         self.set_status(200 if health.status == "ok" else 503)
-        await self.answer(lambda: health)
+        await self.finish(health.model_dump_json())
 
     async def _health(self) -> Health:
         status = "ok"  # nobody has used Cloudo yet: it opens when somebody does

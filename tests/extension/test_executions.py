@@ -29,6 +29,23 @@ def test_a_start_answers_at_once_with_the_record_and_where_it_is(server: Running
     )
 
 
+def test_starts_that_come_together_each_get_their_own_answer(server: RunningServer) -> None:
+    def start(number: int) -> httpx.Response:
+        flow = "typed" if number % 4 else "no/such/flow"
+        inputs = {"n": number if number % 3 else "text"}
+        with client(server) as http:
+            return http.post("/execution", json={"flow_name": flow, "inputs": inputs, "delay_seconds": 1e6})
+
+    with ThreadPoolExecutor(16) as threads:
+        replies = list(threads.map(start, range(48)))
+    for number, reply in enumerate(replies):
+        assert reply.status_code == (404 if not number % 4 else 422 if not number % 3 else 201), reply.text
+        if reply.status_code == 201:
+            assert reply.json()["input_value"] == {"n": number}
+    started = [reply.json()["id"] for reply in replies if reply.status_code == 201]
+    assert len(set(started)) == len(started)
+
+
 def test_waiting_for_the_end_returns_the_ended_record(http: httpx.Client) -> None:
     reply = http.post("/execution", json={"flow_name": "quick", "inputs": {"n": 4}, "wait": True})
     assert reply.status_code == 201

@@ -331,6 +331,20 @@ def test_the_snapshot_is_the_exact_text(flows: Path, catalog: Catalog) -> None:
     assert source.folder.is_absolute()
 
 
+def test_a_snapshot_sees_a_change_that_leaves_time_and_size_alone(flows: Path, catalog: Catalog) -> None:
+    path = write(flows / "x.ipynb", notebook(code("a = 1", "parameters")))
+    as_it_was = path.stat()
+    assert "a" in catalog.snapshot("x").flow.input_schema["properties"]
+    write(path, notebook(code("b = 1", "parameters")))
+    os.utime(path, ns=(as_it_was.st_atime_ns, as_it_was.st_mtime_ns))
+    changed = catalog.snapshot("x")
+    assert changed.text == path.read_text()
+    assert list(changed.flow.input_schema["properties"]) == ["b"]
+    write(path, "{}")
+    with pytest.raises(FlowBroken):
+        catalog.snapshot("x")
+
+
 def test_a_changed_file_is_read_again(flows: Path, catalog: Catalog) -> None:
     path = write(flows / "x.ipynb", notebook(markdown("# One")))
     assert catalog.flow("x") is catalog.flow("x")

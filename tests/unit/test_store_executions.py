@@ -12,7 +12,7 @@ import pytest
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import ExecutionFilter, ExecutionType, LogLine, Status, Trigger
-from cloudo_kernel.store import IdempotencyKey, NewExecution, Outcome, Store
+from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store
 from cloudo_kernel.store.database import NEWEST_MIGRATION, Database
 
 
@@ -94,6 +94,45 @@ def test_an_idempotency_key_gives_the_first_calls_execution(store: Store, new: C
     with pytest.raises(IdempotencyConflict):
         store.executions.insert(new(), idempotency=IdempotencyKey("k1", "other"))
     assert store.executions.insert(new(user_name="eve"), idempotency=key).id != first.id
+
+
+def test_one_idempotency_key_in_one_transaction_starts_one(store: Store, new: Callable[..., NewExecution]) -> None:
+    key = IdempotencyKey("k1", "same")
+    first, again, other = store.executions.insert_all(
+        [(new(), key), (new(), key), (new(), IdempotencyKey("k1", "other"))]
+    )
+    assert isinstance(first, Inserted)
+    assert isinstance(again, Inserted)
+    assert (first.is_new, again.is_new) == (True, False)
+    assert first.execution == again.execution
+    assert isinstance(other, IdempotencyConflict)
+
+
+def test_a_start_that_the_database_does_not_take_fails_alone(store: Store, new: Callable[..., NewExecution]) -> None:
+    starts: list[tuple[NewExecution, IdempotencyKey | None]] = [
+        (new(), IdempotencyKey("k", "a")),
+        (new(retention_minutes=10**30), None),
+        (new(), None),
+    ]
+    good, bad, last = store.executions.insert_all(starts)
+    assert isinstance(bad, OverflowError)
+    for outcome, (wanted, _) in ((good, starts[0]), (last, starts[2])):
+        assert isinstance(outcome, Inserted)
+        assert outcome.is_new
+        assert store.executions.get(wanted.id) == outcome.execution
+    with pytest.raises(ExecutionNotFound):
+        store.executions.get(starts[1][0].id)
+
+
+def test_the_record_of_a_start_is_the_one_in_the_store(store: Store, new: Callable[..., NewExecution]) -> None:
+    full = new(
+        input_value={"a": [1, None, {"b": 0.5}]},
+        tags=("x", "y"),
+        parent_id="p",
+        scheduled_for=datetime(2030, 1, 1, 12, tzinfo=UTC),
+        retention_minutes=3,
+    )
+    assert store.executions.insert(full) == store.executions.get(full.id)
 
 
 def test_an_idempotency_key_is_forgotten_after_a_day(tmp_path: Path, new: Callable[..., NewExecution]) -> None:

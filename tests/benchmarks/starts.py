@@ -1,0 +1,94 @@
+"""Measures how many starts a second REST accepts while all slots are full: `python -m tests.benchmarks.starts`.
+
+Each start is safe on disk before it is answered. The peer in the same run is a bare tornado handler that writes one
+row, as safely, so that the ratio tells what Cloudo adds, whatever the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
+from cloudo_kernel.settings import MAX_RUNNING
+from tests.flows import write_flow
+from tests.server import WITHOUT_LAB, RunningServer, free_port, start_server, until
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(port: int, path: str, *, token: str = "", method: str = "GET", body: str = "", **more: object) -> float:
+    """Send requests from a process of its own, print a line of the table, and return how many a second it got."""
+    headers = {"Authorization": f"token {token}"} | ({"Content-Type": "application/json"} if body else {})
+    request = {"port": port, "method": method, "path": path, "headers": headers, "body": body, **more}
+    words = [sys.executable, "-m", "tests.benchmarks.load"]
+    done = subprocess.run(words, input=json.dumps(request), check=True, capture_output=True, text=True, cwd=ROOT)
+    found = json.loads(done.stdout)
+    print(
+        f"| `{method} {path}` | {found['per_second']:,.0f} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} |",
+        flush=True,
+    )
+    return float(found["per_second"])
+
+
+def fill_slots(server: RunningServer, slots: int) -> None:
+    """Let every slot be taken by a notebook that sleeps."""
+    write_flow(server.workspace, "sleeping", "import time", "time.sleep(3600)")
+    write_flow(server.workspace, "trivial", "x = 1", "print(y)", parameters="name: str\ncount = 1")
+    with server.client() as api:
+        api.save_setting(MAX_RUNNING, slots)
+        for _ in range(slots):
+            api.start_execution(StartExecution(flow_name="sleeping"))
+        asleep = ExecutionFilter(status=(Status.RUNNING,))
+        until(lambda: sum(run.progress.done for run in api.executions(asleep).items) == slots, seconds=120)
+
+
+def bare(folder: Path, *, connections: int, seconds: float) -> float:
+    """Measure the peer."""
+    port = free_port()
+    words = [sys.executable, "-m", "tests.benchmarks.bare", str(port), str(folder / "bare.sqlite")]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it listens
+        try:
+            return load(port, "/", method="POST", body="{}", status=201, connections=connections, seconds=seconds)
+        finally:
+            process.kill()
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    how = {"connections": given.connections, "seconds": given.seconds}
+    with tempfile.TemporaryDirectory() as name:
+        home, workspace = Path(name, "home"), Path(name, "workspace")
+        for folder in (home, workspace):
+            folder.mkdir()
+        server = start_server(workspace, home, extensions=WITHOUT_LAB)
+        try:
+            fill_slots(server, given.slots)
+            port = int(server.url.rstrip("/").rpartition(":")[2])
+            print("| what | per second | p50 ms | p99 ms |\n|---|---|---|---|")
+            body = json.dumps({"flow_name": "trivial", "inputs": {"name": "Ada", "count": 3}})
+            for _ in range(given.rounds):
+                peer = bare(Path(tempfile.mkdtemp(dir=name)), **how)
+                path = "/cloudo/api/1/execution"
+                ours = load(port, path, token=server.token, method="POST", body=body, status=201, **how)
+                print(f"| ratio | {ours / peer:.2f} | | |", flush=True)
+            for path in ("health", "execution?limit=20"):
+                load(port, f"/cloudo/api/1/{path}", token=server.token, status=200, **how)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
