@@ -7,17 +7,20 @@ The frames are those of `multiprocessing.connection`; nothing is ever pickled.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
 from cloudo_kernel.errors import CloudoError, Unavailable, from_code
+
+_log = logging.getLogger(__name__)
 
 #: Names the descriptor of the kernel's end in the kernel's environment; it is no secret.
 DESCRIPTOR_VARIABLE = "CLOUDO_CHANNEL"
@@ -66,7 +69,8 @@ class Channel:
         self._send({"number": None, "verb": verb, "arguments": arguments})
 
     def _send(self, message: dict[str, Any]) -> None:
-        frame = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+        # Half a surrogate is no text that a database or a file could keep.
+        frame = json.dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode(errors="replace")
         with _uninterrupted(), self._sending:
             try:
                 self._connection.send_bytes(frame)
@@ -82,11 +86,15 @@ class Channel:
 
 
 def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], *, idle: Callable[[], None]) -> None:
-    """Answer calls until the other end is closed everywhere; `idle` is called whenever none came for 0.1 s."""
+    """Answer calls until the other end is closed everywhere; `idle` is called whenever none came for 0.1 s.
+
+    Nothing that `verbs` and `idle` raise ends this: the caller would wait for ever.
+    """
     while True:
         try:
             if not connection.poll(0.1):
-                idle()
+                with suppress(CloudoError):  # what could not be stored is tried again
+                    idle()
                 continue
             message = json.loads(connection.recv_bytes())
         except (EOFError, OSError):
@@ -96,6 +104,9 @@ def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], 
             reply["result"] = verbs(message["verb"], message["arguments"])
         except CloudoError as error:
             reply["error"] = {"code": error.code, "message": str(error), "field": error.field}
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is to know
+            _log.exception("A call of a run failed unexpectedly.")
+            reply["error"] = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}
         if message["number"] is not None:
             try:
                 connection.send_bytes(json.dumps(reply, separators=(",", ":")).encode())

@@ -7,12 +7,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, StaleAttempt
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, StaleAttempt, Unavailable
 from cloudo_kernel.models import (
     ErrorDetail,
     Execution,
@@ -34,6 +35,10 @@ OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
 _LOG_BATCH = 1000
 #: Progress is written at most so often.
 _PROGRESS_SECONDS = 0.1
+#: A store that cannot be used is tried again so often,
+_RETRY_SECONDS = 1.0
+#: and for so long before the flow is told. The end of a run is reported however long it takes.
+_PATIENCE_SECONDS = 120.0
 
 
 class RunHost:
@@ -63,6 +68,9 @@ class RunHost:
         #: The end of what the runner wrote to its standard error.
         self.complaints = ""
         self._is_over = threading.Event()
+        #: This worker goes, and cannot wait for a store that cannot be used.
+        self._is_leaving = threading.Event()
+        self._flushing = threading.Lock()
 
     # What the runner asks
 
@@ -73,7 +81,7 @@ class RunHost:
             "progress": self._note_progress,
             "found": self._note_found,
         }
-        return answers[verb](**arguments)
+        return self._patiently(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
         execution = self._store.executions.get(self.claim.id)
@@ -98,14 +106,15 @@ class RunHost:
         self._progress = Progress(**progress)
         self._is_progress_new = True
         if time.monotonic() - self._progress_written >= _PROGRESS_SECONDS:
-            self.flush_progress()
+            with suppress(CloudoError):  # it is tried again when the runner is silent
+                self.flush_progress()
 
     def flush_progress(self) -> None:
         """Write the progress that was held back because it came so soon."""
         if self._is_progress_new:
-            self._is_progress_new = False
             self._progress_written = time.monotonic()
             self._store.queue.progress(self.claim.id, self.claim.attempt, self._progress)
+            self._is_progress_new = False
 
     def _note_found(self, *, status: str, message: str | None = None, error: dict[str, Any] | None = None) -> None:
         detail = None if error is None else ErrorDetail.model_validate(error)
@@ -120,6 +129,9 @@ class RunHost:
             if len(self._lines) >= _LOG_BATCH:
                 self.flush_log()
             return None
+        return self._patiently(lambda: self._kernel_answer(verb, arguments))
+
+    def _kernel_answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         self.flush_log()
         answers: dict[str, Callable[..., Any]] = {
             "this": self._this,
@@ -132,11 +144,21 @@ class RunHost:
             "flows": lambda q: [flow.model_dump(mode="json") for flow in self._api.flows(q=q)],
             "execution": lambda execution_id: self._api.execution(execution_id).model_dump(mode="json"),
             "executions": self._executions,
-            "cancel_execution": lambda execution_id: self._api.cancel_execution(execution_id).model_dump(mode="json"),
+            "cancel_execution": self._cancel,
             "setting": self._api.setting,
             "user": lambda: self._api.user().model_dump(mode="json"),
         }
         return answers[verb](**arguments)
+
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        """Call again while the store cannot be used, so that a lock or a full disk does not fail a run at once."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return call()
+            except Unavailable:
+                if time.monotonic() > end or self._is_over.wait(_RETRY_SECONDS):
+                    raise
 
     @property
     def _api(self) -> Service:
@@ -176,7 +198,12 @@ class RunHost:
     def _end(self, *, status: str, message: str | None) -> None:
         self._declared = Outcome(status=Status(status), message=message)
 
+    def _cancel(self, *, execution_id: str) -> dict[str, Any]:
+        self._store.queue.check_current(self.claim.id, self.claim.attempt)
+        return self._api.cancel_execution(execution_id).model_dump(mode="json")
+
     def _start_child(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._store.queue.check_current(self.claim.id, self.claim.attempt)
         return self._api.start_execution(StartExecution.model_validate(request)).model_dump(mode="json")
 
     def _executions(self, *, where: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
@@ -217,6 +244,8 @@ class RunHost:
 
     def impose(self, outcome: Outcome) -> bool:
         """Decide from outside how the run ends; False when that was decided before."""
+        if outcome.message == SERVER_STOPPED:
+            self._is_leaving.set()
         if self._imposed is not None:
             return False
         self._imposed = outcome
@@ -225,24 +254,33 @@ class RunHost:
 
     def flush_log(self) -> None:
         """Write the log lines that have come."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._store.log.append(self.claim.id, lines)
+        with self._flushing:
+            if lines := self._lines[:]:
+                self._store.log.append(self.claim.id, self.claim.attempt, lines)
+                del self._lines[: len(lines)]
 
     def finish(self, exit_code: int) -> None:
-        """Report the end of the run; called when its processes have gone."""
+        """Report the end of the run, and go on until the store has it; called when its processes have gone."""
         self._is_over.set()
-        try:
-            self.flush_log()
-            if self._imposed is not None and not self.has_begun and self._imposed.message == SERVER_STOPPED:
-                self._store.queue.requeue(self.claim.id, self.claim.attempt, reason=SERVER_STOPPED)
+        outcome = self._outcome(exit_code)
+        while True:
+            try:
+                self._report(outcome)
                 return
-            self._store.queue.finish(self.claim.id, self.claim.attempt, self._outcome(exit_code))
-        except StaleAttempt:
-            _log.warning("A run was fenced", extra={"execution_id": self.claim.id, "attempt": self.claim.attempt})
-        except CloudoError:
-            # The lease runs out, and whoever sees that ends the execution.
-            _log.exception("The end of a run could not be stored", extra={"execution_id": self.claim.id})
+            except StaleAttempt:
+                _log.warning("A run was fenced", extra={"execution_id": self.claim.id, "attempt": self.claim.attempt})
+                return
+            except CloudoError:
+                _log.exception("The end of a run cannot be stored", extra={"execution_id": self.claim.id})
+            if self._is_leaving.wait(_RETRY_SECONDS):
+                return  # the lease ends, and whoever sees that ends the execution
+
+    def _report(self, outcome: Outcome) -> None:
+        self.flush_log()
+        if outcome.message == SERVER_STOPPED and not self.has_begun:
+            self._store.queue.requeue(self.claim.id, self.claim.attempt, reason=SERVER_STOPPED)
+        else:
+            self._store.queue.finish(self.claim.id, self.claim.attempt, outcome)
 
     def _outcome(self, exit_code: int) -> Outcome:
         outcome = self._imposed or self._declared_unless_failed() or self._found

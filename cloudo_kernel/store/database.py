@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from cloudo_kernel.errors import Unavailable
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
 NEWEST_MIGRATION = "0001"
+
+#: A writer waits so long for the others of its process, and then so long for other processes.
+LOCK_SECONDS = 10
 
 #: Remote file systems, on which SQLite's locks and write-ahead log cannot be relied on.
 _REMOTE_FILE_SYSTEMS = {
@@ -50,7 +53,7 @@ class Database:
         self.engine = _engine(str(url), is_sqlite=self._is_sqlite)
         self._writer = self.engine.execution_options(cloudo_write=True)
         # Threads of one process queue here: SQLite's own waiting sleeps, and is not fair.
-        self._write_lock = threading.Lock() if self._is_sqlite else nullcontext()
+        self._write_lock = threading.Lock() if self._is_sqlite else None
         #: Called after each commit of a write.
         self.on_commit: Callable[[], None] = lambda: None
 
@@ -64,7 +67,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Open a transaction that may write; it is safe on disk when the block is left."""
         with self._explained():
-            with self._write_lock, self._writer.begin() as connection:
+            with self._turn(), self._writer.begin() as connection:
                 yield connection
             self.on_commit()
 
@@ -112,6 +115,19 @@ class Database:
             return version
 
     @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._write_lock is None:
+            yield
+            return
+        # Else the last of many would be refused only after all before it had waited in vain, one after another.
+        if not self._write_lock.acquire(timeout=LOCK_SECONDS):
+            raise Unavailable("The store is busy: others of this process wait to write to it. Try again in a while.")
+        try:
+            yield
+        finally:
+            self._write_lock.release()
+
+    @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
@@ -123,7 +139,7 @@ class Database:
 def _engine(url: str, *, is_sqlite: bool) -> Engine:
     if not is_sqlite:
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
@@ -164,7 +180,7 @@ def _refuse_remote(database: Path) -> None:
 def _cure(error: DatabaseError) -> str:
     reason = str(error.orig)
     for sign, cure in {
-        "locked": "another process has held it locked for 30 seconds; end that process, or wait",
+        "locked": f"another process has held it locked for {LOCK_SECONDS} seconds; end that process, or wait",
         "readonly": "it is read-only; give this user the right to write to the file and its folder",
         "unable to open": "the file cannot be opened; does its folder exist, and may this user write to it?",
         "full": "the disk is full; free some space",

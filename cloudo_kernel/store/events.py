@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from cloudo_kernel.models import Event
+from cloudo_kernel.events import EXECUTION, OF_STATUS, PASSING
+from cloudo_kernel.models import Event, Status
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.tables import events
 
@@ -33,6 +34,39 @@ def record(
             data=data,
         )
     )
+
+
+def tell(
+    connection: Connection,
+    execution_id: str,
+    status: Status,
+    now: datetime,
+    *,
+    user_name: str | None = None,
+    **data: Any,
+) -> None:
+    """Record an execution's move into a state."""
+    record(
+        connection,
+        OF_STATUS[status],
+        EXECUTION,
+        execution_id,
+        time=now,
+        user_name=user_name,
+        status=status,
+        **{name: value for name, value in data.items() if value is not None},
+    )
+
+
+def history(connection: Connection, execution_id: str) -> list[str]:
+    """Return what happened to an execution, in words, without what is passing."""
+    query = (
+        select(events.c.type)
+        .where(events.c.subject_id == execution_id, events.c.type.not_in(PASSING))
+        .order_by(events.c.id)
+        .limit(20)
+    )
+    return list(connection.execute(query).scalars())
 
 
 class Events:

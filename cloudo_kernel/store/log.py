@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, insert, select
 
+from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_LOGGED
-from cloudo_kernel.models import LogLine, Page
+from cloudo_kernel.models import LogLine, Page, Status
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.tables import log_lines
+from cloudo_kernel.tables import executions, log_lines
 
 #: How many lines a single record carries.
 RECORD_LINES = 1000
@@ -33,9 +34,15 @@ class Log:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, execution_id: str, lines: Sequence[LogLine]) -> None:
-        """Append lines in their order."""
+    def append(self, execution_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
+        """Append lines in their order. Raises `StaleAttempt`: a run that was given up does not write any more."""
         with self._database.write() as connection:
+            c = executions.c
+            current = select(c.id).where(
+                c.id == execution_id, c.attempt == attempt, c.status.in_((Status.RUNNING, Status.WAITING))
+            )
+            if connection.execute(current).scalar() is None:
+                raise StaleAttempt(execution_id, attempt)
             last = select(func.coalesce(func.max(log_lines.c.number), 0)).where(
                 log_lines.c.execution_id == execution_id
             )

@@ -21,7 +21,6 @@ from cloudo_kernel.events import (
     EXECUTION_CHANGED,
     EXECUTION_PROGRESSED,
     EXECUTION_RESUMED,
-    OF_STATUS,
     PASSING,
     WORKER,
     WORKER_LOST,
@@ -29,7 +28,7 @@ from cloudo_kernel.events import (
 )
 from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, Progress, Status
 from cloudo_kernel.store.database import Database
-from cloudo_kernel.store.events import record
+from cloudo_kernel.store.events import history, record, tell
 from cloudo_kernel.store.executions import ENDED, to_record
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import events, executions, sources, workers
@@ -75,12 +74,13 @@ class Queue:
     def claim(self, worker_id: str, *, free: int, private: bool = False) -> tuple[Claim, ...]:
         """Take up to `free` executions, oldest first, as far as the whole store has slots.
 
-        A private worker takes only what is reserved for it, any other only what is reserved for nobody.
+        A private worker takes only what is reserved for it, any other only what is reserved for nobody. A worker that
+        has lost its lease gets nothing: nobody would notice if it died.
         """
         now, c = self._database.clock(), executions.c
         with self._database.write() as connection:
             room = min(free, _free_slots(connection))
-            if room <= 0:
+            if room <= 0 or not _is_registered(connection, worker_id):
                 return ()
             due = (
                 select(c.id)
@@ -106,7 +106,7 @@ class Queue:
             ).all()
             claimed = sorted(claimed, key=lambda row: (row.created_at, row.id))
             for row in claimed:
-                _tell(connection, row.id, Status.RUNNING, now, attempt=row.attempt, worker_id=worker_id)
+                tell(connection, row.id, Status.RUNNING, now, attempt=row.attempt, worker_id=worker_id)
         return tuple(Claim(row.id, row.attempt, row.timeout_seconds) for row in claimed)
 
     def next_due(self) -> datetime | None:
@@ -167,7 +167,7 @@ class Queue:
         with self._database.write() as connection:
             values = {"status": Status.WAITING, "message": message, "wants_slot": False}
             self._change(connection, execution_id, attempt, values, (Status.RUNNING,))
-            _tell(connection, execution_id, Status.WAITING, now, message=message)
+            tell(connection, execution_id, Status.WAITING, now, message=message)
 
     def resume(self, execution_id: str, attempt: int) -> bool:
         """Take a slot again after a wait, ahead of new work; False: there is none now, ask again."""
@@ -193,7 +193,7 @@ class Queue:
         with self._database.write() as connection:
             values = {"status": Status.PENDING, "worker_id": None, "started_at": None}
             self._change(connection, execution_id, attempt, values, (Status.RUNNING,))
-            _tell(connection, execution_id, Status.PENDING, now, reason=reason)
+            tell(connection, execution_id, Status.PENDING, now, reason=reason)
 
     def cancel(self, execution_id: str, *, user_name: str, reason: str) -> bool:
         """End an execution that holds no process, or ask its worker to; True when it has ended with this call."""
@@ -206,7 +206,7 @@ class Queue:
                 execution_id,
                 Status(row.status),
                 Status.ENDED_CANCELLED,
-                history=_history(connection, execution_id),
+                history=history(connection, execution_id),
             )
             if row.status in _LEASED:
                 connection.execute(update(executions).where(c.id == execution_id).values(stop_reason=reason))
@@ -250,15 +250,32 @@ class Queue:
         with self._database.read() as connection:
             return {row.status: row.number for row in connection.execute(query)}
 
-    def release(self, worker_id: str, *, lost: bool, heir: str | None = None) -> tuple[str, ...]:
+    def check_current(self, execution_id: str, attempt: int) -> None:
+        """Raise `StaleAttempt` unless the attempt is the current one and has not ended."""
+        c = executions.c
+        query = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(_LEASED))
+        with self._database.read() as connection:
+            if connection.execute(query).scalar() is None:
+                raise StaleAttempt(execution_id, attempt)
+
+    def release(
+        self, worker_id: str, *, lost: bool, heir: str | None = None, heartbeat: int | None = None
+    ) -> tuple[str, ...]:
         """Take a worker's registration and leases away, and return the executions that this touched.
+
+        Given a `heartbeat`, only if it still stands there: the worker may have come back since somebody looked.
 
         A run that had not really begun is `PENDING` again; one that had ends: `WorkerLost`, or cancelled where
         somebody had asked for that. What was reserved for the worker is then for its heir, or else for anybody.
         """
         now, c = self._database.clock(), executions.c
         with self._database.write() as connection:
-            removed = connection.execute(delete(workers).where(workers.c.id == worker_id)).rowcount
+            is_meant = workers.c.id == worker_id
+            if heartbeat is not None:
+                is_meant &= workers.c.heartbeat == heartbeat
+            removed = connection.execute(delete(workers).where(is_meant)).rowcount
+            if heartbeat is not None and not removed:
+                return ()
             if removed:
                 record(connection, WORKER_LOST if lost else WORKER_STOPPED, WORKER, worker_id, time=now)
             connection.execute(
@@ -287,7 +304,7 @@ class Queue:
             if held.reserved_for is not None:
                 values["reserved_for"] = heir
             self._change(connection, held.id, held.attempt, values, (Status.RUNNING,))
-            _tell(connection, held.id, Status.PENDING, now, reason="its worker was lost before it had begun")
+            tell(connection, held.id, Status.PENDING, now, reason="its worker was lost before it had begun")
         else:
             error = ErrorDetail(name="WorkerLost", value="The worker that ran it died, or lost its lease.")
             outcome = Outcome(status=Status.ENDED_ERROR, message="worker lost", error=error)
@@ -315,7 +332,7 @@ class Queue:
         if current is None or current.attempt != attempt or current.status in ENDED:
             raise StaleAttempt(execution_id, attempt)
         wanted = values.get("status", current.status)
-        raise IllegalTransition(execution_id, current.status, wanted, _history(connection, execution_id))
+        raise IllegalTransition(execution_id, current.status, wanted, history(connection, execution_id))
 
     def _end(
         self,
@@ -328,7 +345,9 @@ class Queue:
         user_name: str | None = None,
     ) -> None:
         now, c = self._database.clock(), executions.c
-        row = connection.execute(select(c.retention_minutes, c.started_at, c.message).where(c.id == execution_id)).one()
+        row = connection.execute(select(c.retention_minutes).where(c.id == execution_id)).one_or_none()
+        if row is None:  # ended by others, and deleted since
+            raise StaleAttempt(execution_id, attempt)
         minutes = row.retention_minutes
         if minutes is None:
             minutes = value_of(connection, settings.RETENTION)
@@ -351,7 +370,7 @@ class Queue:
         if not ended.rowcount:
             raise StaleAttempt(execution_id, attempt)
         connection.execute(delete(events).where(events.c.subject_id == execution_id, events.c.type.in_(PASSING)))
-        _tell(
+        tell(
             connection,
             execution_id,
             outcome.status,
@@ -372,32 +391,5 @@ def _free_slots(connection: Connection, *, counting_wanted: bool = True) -> int:
     return int(value_of(connection, settings.MAX_RUNNING)) - running
 
 
-def _history(connection: Connection, execution_id: str) -> list[str]:
-    query = (
-        select(events.c.type)
-        .where(events.c.subject_id == execution_id, events.c.type.not_in(PASSING))
-        .order_by(events.c.id)
-        .limit(20)
-    )
-    return list(connection.execute(query).scalars())
-
-
-def _tell(
-    connection: Connection,
-    execution_id: str,
-    status: Status,
-    now: datetime,
-    *,
-    user_name: str | None = None,
-    **data: Any,
-) -> None:
-    record(
-        connection,
-        OF_STATUS[status],
-        EXECUTION,
-        execution_id,
-        time=now,
-        user_name=user_name,
-        status=status,
-        **{name: value for name, value in data.items() if value is not None},
-    )
+def _is_registered(connection: Connection, worker_id: str) -> bool:
+    return connection.execute(select(workers.c.id).where(workers.c.id == worker_id)).scalar() is not None
