@@ -23,6 +23,8 @@ NEWEST_MIGRATION = "0001"
 #: A writer waits so long for the others of its process, and then so long for other processes.
 LOCK_SECONDS = 10
 
+_LOCKED = f"another process has held it locked for {LOCK_SECONDS} seconds; end that process, or wait"
+
 #: Remote file systems, on which SQLite's locks and write-ahead log cannot be relied on.
 _REMOTE_FILE_SYSTEMS = {
     "nfs",
@@ -121,7 +123,7 @@ class Database:
             return
         # Else the last of many would be refused only after all before it had waited in vain, one after another.
         if not self._write_lock.acquire(timeout=LOCK_SECONDS):
-            raise Unavailable("The store is busy: others of this process wait to write to it. Try again in a while.")
+            raise self._unavailable(f"it is locked ({_LOCKED}).")
         try:
             yield
         finally:
@@ -132,8 +134,10 @@ class Database:
         try:
             yield
         except DatabaseError as error:
-            where = self._url.render_as_string(hide_password=True)
-            raise Unavailable(f"The store {where} cannot be used: {_cure(error)}") from error
+            raise self._unavailable(_cure(error)) from error
+
+    def _unavailable(self, why: str) -> Unavailable:
+        return Unavailable(f"The store {self._url.render_as_string(hide_password=True)} cannot be used: {why}")
 
 
 def _engine(url: str, *, is_sqlite: bool) -> Engine:
@@ -180,7 +184,7 @@ def _refuse_remote(database: Path) -> None:
 def _cure(error: DatabaseError) -> str:
     reason = str(error.orig)
     for sign, cure in {
-        "locked": f"another process has held it locked for {LOCK_SECONDS} seconds; end that process, or wait",
+        "locked": _LOCKED,
         "readonly": "it is read-only; give this user the right to write to the file and its folder",
         "unable to open": "the file cannot be opened; does its folder exist, and may this user write to it?",
         "full": "the disk is full; free some space",
