@@ -6,16 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from cloudo_kernel import lease
-from cloudo_kernel.errors import CloudoError, Unavailable
+from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
 from cloudo_kernel.executors.base import Executor
 from cloudo_kernel.executors.host import SERVER_STOPPED, cancelled
-from cloudo_kernel.store import Store
+from cloudo_kernel.store import Claim, Store
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ class Dispatcher:
         #: Of the other workers: the heartbeat seen last, and for how long it has stood still.
         self._stillness: dict[str, tuple[int, float]] = {}
         self._looked_at = time.monotonic()
+        #: Claimed, but not to be started here, with the reason.
+        self._unstarted: list[tuple[Claim, str]] = []
 
     def start(self) -> None:
         """Register, and begin to claim."""
@@ -124,15 +127,22 @@ class Dispatcher:
         free = 1_000_000 if self._slots is None else self._slots - len(self._executor.running())
         if free <= 0:
             return
-        failure: Exception | None = None
+        self._put_back()
         for claim in self._store.queue.claim(self._worker_id, free=free, private=self._private):
             try:
                 self._executor.submit(claim)
             except (OSError, RuntimeError) as error:  # neither a descriptor nor a thread to be had
-                failure = error
-                self._store.queue.requeue(claim.id, claim.attempt, reason=f"it could not be started: {error}")
-        if failure is not None:
-            raise Unavailable("This worker cannot start any more runs now.") from failure
+                self._unstarted.append((claim, f"it could not be started: {error}"))
+        if self._unstarted:
+            self._put_back()
+            raise Unavailable("This worker cannot start any more runs now.")
+
+    def _put_back(self) -> None:
+        while self._unstarted:
+            claim, reason = self._unstarted[-1]
+            with suppress(StaleAttempt):
+                self._store.queue.requeue(claim.id, claim.attempt, reason=reason)
+            self._unstarted.pop()
 
     def _stop_unwanted(self) -> None:
         for execution_id, reason in self._store.queue.to_stop(self._worker_id).items():
@@ -150,8 +160,8 @@ class Dispatcher:
                 self._beat()
                 # Only who could write just now may take it amiss that others did not.
                 self._look_after_others()
-            except CloudoError:
-                _log.exception("The heartbeat could not be stored; it comes again.")
+            except (CloudoError, OSError):
+                _log.exception("The heartbeat failed; it comes again.")
 
     def _beat(self) -> None:
         if self._store.workers.beat(self._worker_id):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cloudo_kernel import channel, lease, lifecycle, settings
 from cloudo_kernel.errors import (
+    CloudoError,
     FlowNotFound,
     IllegalTransition,
     InputsInvalid,
@@ -103,6 +104,28 @@ def test_errors_come_over_a_channel_as_themselves() -> None:
     assert not server.is_alive()
     with pytest.raises(Unavailable):
         mine.call("echo")
+
+
+def test_no_error_of_a_verb_leaves_its_caller_waiting() -> None:
+    ours, descriptor = channel.pair()
+    looked = threading.Event()
+
+    def verbs(verb: str, _arguments: dict[str, object]) -> object:
+        raise ZeroDivisionError(verb)
+
+    def idle() -> None:
+        looked.set()
+        raise Unavailable("The store is locked.")
+
+    server = threading.Thread(target=channel.answer, args=(ours, verbs), kwargs={"idle": idle})
+    server.start()
+    mine = channel.Channel(descriptor)
+    assert looked.wait(5)
+    with pytest.raises(CloudoError, match="ZeroDivisionError: half \\?"):
+        mine.call("half \ud800")
+    ours.close()
+    server.join(timeout=5)
+    assert not server.is_alive()
 
 
 def test_calls_fail_clearly_when_the_worker_is_gone() -> None:
