@@ -6,50 +6,26 @@ Peers take turns within one run, because the machine's speed drifts: medians and
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import psutil
 from playwright.sync_api import sync_playwright
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import StartExecution, Status
+from cloudo_kernel.models import StartExecution
 from cloudo_kernel.settings import MAX_RUNNING
+from tests.benchmarks.timing import BIN, TRIVIAL, figure, head, play, ratio, row, timed
 from tests.flows import write_flow
 from tests.server import RunningServer, start_server, until
-
-BIN = Path(sys.executable).parent
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Return how many milliseconds an action takes."""
-    start = time.perf_counter()
-    action()
-    return (time.perf_counter() - start) * 1000
-
-
-def row(what: str, times: Sequence[float], note: str = "") -> None:
-    """Print a line of the table: median, least and most, in milliseconds."""
-    print(f"| {what} | {statistics.median(times):,.0f} | {min(times):,.0f} | {max(times):,.0f} | {note} |", flush=True)
-
-
-def play(api: Client, flow_name: str) -> None:
-    """Start a flow over REST and wait until its ended record is read."""
-    started = api.start_execution(StartExecution(flow_name=flow_name))
-    ended = api.wait(started.id, timeout=timedelta(minutes=5))
-    assert ended.status is Status.ENDED_SUCCESS, ended.error
 
 
 def start_to_end(server: RunningServer, api: Client, rounds: int) -> None:
     """Measure request to finished against the papermill command, in turns."""
-    path = write_flow(server.workspace, "trivial", "x = 1", "y = x + 1", "print(y)")
+    path = write_flow(server.workspace, "trivial", *TRIVIAL)
     output = server.workspace / "out.ipynb"
     words = [BIN / "papermill", "--no-progress-bar", "-k", "python3", path, output]
     ours, theirs = [], []
@@ -59,8 +35,7 @@ def start_to_end(server: RunningServer, api: Client, rounds: int) -> None:
         if number:  # the first of each warms the disk's cache
             ours.append(one)
             theirs.append(other)
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    row("three cells: REST request → ended record read", ours, f"{statistics.median(ratios):.2f} × papermill's")
+    row("three cells: REST request → ended record read", ours, f"{ratio(ours, theirs)} papermill's")
     row("three cells: `papermill` command line", theirs)
 
 
@@ -70,7 +45,7 @@ def throughput(api: Client, at_once: int, count: int) -> None:
     with ThreadPoolExecutor(count) as pool:
         took = timed(lambda: list(pool.map(lambda _: play(api, "trivial"), range(count))))
     api.delete_setting(MAX_RUNNING)
-    print(f"| {count} executions, {at_once} at once | {count / took * 1000:.2f} per second | | | |", flush=True)
+    figure(f"{count} executions, {at_once} at once", f"{count / took * 1000:.2f} per second")
 
 
 def memory(server: RunningServer, api: Client) -> None:
@@ -87,7 +62,7 @@ def memory(server: RunningServer, api: Client) -> None:
                 sizes[kind] = process.memory_full_info().uss / 2**20
     api.cancel_execution(execution.id)
     each = ", ".join(f"{kind} {size:.0f}" for kind, size in sizes.items())
-    print(f"| unique memory of a run | {sum(sizes.values()):.0f} MiB | | | {each} |", flush=True)
+    figure("unique memory of a run", f"{sum(sizes.values()):.0f} MiB", each)
 
 
 def first_paint(server: RunningServer, rounds: int) -> None:
@@ -114,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    print("| what | median ms | least | most | |\n|---|---|---|---|---|")
+    head()
     with tempfile.TemporaryDirectory() as name:
         home, workspace = Path(name, "home"), Path(name, "workspace")
         home.mkdir()
