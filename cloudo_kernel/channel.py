@@ -85,17 +85,21 @@ class Channel:
             self._replies.put(_CLOSED)
 
 
-def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], *, idle: Callable[[], None]) -> None:
-    """Answer calls until the other end is closed everywhere; `idle` is called whenever none came for 0.1 s.
+def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], *, flush: Callable[[], None]) -> None:
+    """Answer calls until the other end is closed everywhere.
 
-    Nothing that `verbs` and `idle` raise ends this: the caller would wait for ever.
+    `flush` is called when none came for 0.1 s after another one: what was held back for its successors goes out.
+    Nothing that `verbs` and `flush` raise ends this: the caller would wait for ever.
     """
+    is_holding = False
     while True:
         try:
-            if not connection.poll(0.1):
+            if is_holding and not connection.poll(0.1):
                 with suppress(CloudoError):  # what could not be stored is tried again
-                    idle()
+                    flush()
+                    is_holding = False
                 continue
+            is_holding = True
             message = json.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return

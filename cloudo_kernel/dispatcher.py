@@ -83,6 +83,7 @@ class Dispatcher:
         self._timer.add_job(
             self._keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
         )
+        self._executor.start()
         self._timer.start()
         self._heart.start()
         self._thread.start()
@@ -94,7 +95,7 @@ class Dispatcher:
         self._thread.join()
         for execution_id in self._executor.running():
             self._executor.stop(execution_id, cancelled(SERVER_STOPPED))
-        self._executor.close()
+        self._executor.end()
         self._has_stopped.set()
         self._heart.join()
         self._timer.shutdown(wait=True)

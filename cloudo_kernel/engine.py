@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_client import KernelManager
-from jupyter_client.provisioning import KernelProvisionerFactory
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from papermill.utils import nb_language
 
 from cloudo_kernel.errors import ExecutionEnded
-from cloudo_kernel.provisioning import NAME as PROVISIONER
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from cloudo_kernel.channel import Channel
+    from cloudo_kernel.run_kernel import RunKernel
 
-_START_TIMEOUT_SECONDS = 60
 #: After a cell's reply its last outputs may take long to come, when they are large.
 _OUTPUT_TIMEOUT_SECONDS = 600
 _ALIVE_SECONDS = 0.1
@@ -32,18 +28,11 @@ class Run(Protocol):
     """What the engine needs of the run that it is for; the runner has it."""
 
     channel: Channel
+    kernel: RunKernel
     kernel_name: str
-    #: Folder for the kernel's sockets.
-    sockets: str
 
-    def kernel_arguments(self) -> dict[str, Any]:
-        """Return what the kernel is started with."""
-
-    def kernel_started(self, process_group: int) -> None:
-        """Note whom to interrupt."""
-
-    def kernel_ended(self) -> None:
-        """Note that there is nobody to interrupt any more."""
+    def start_kernel(self) -> None:
+        """Have the kernel run in the flow's folder."""
 
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
         """Save the executed notebook, without `now` at most once a second."""
@@ -57,7 +46,6 @@ class CloudoEngine(Engine):
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._client: _Client | None = None
         self._progress: _Progress | None = None
 
     def execute_notebook(self, notebook: NotebookNode, kernel_name: str, **_options: Any) -> NotebookNode:
@@ -66,19 +54,12 @@ class CloudoEngine(Engine):
         notebook.metadata.papermill["input_path"] = None
         progress = self._progress = _Progress(notebook, self._run)
         progress.notebook_start()
-        # Every kernel of a run is to die with its runner, whatever its kernelspec says.
-        KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
         try:
-            self._client = _Client(
-                progress,
-                kernel_name=kernel_name,
-                timeout=None,
-                startup_timeout=_START_TIMEOUT_SECONDS,
-                iopub_timeout=_OUTPUT_TIMEOUT_SECONDS,
-            )
-            self._client.execute(**self._run.kernel_arguments())
+            self._run.start_kernel()
+            _Client(progress, self._run.kernel, kernel_name).execute()
         finally:
-            self._run.kernel_ended()
+            # It may end while the notebook is checked and saved.
+            self._run.kernel.ask_to_end()
             progress.notebook_complete()
         return progress.nb
 
@@ -103,7 +84,7 @@ class CloudoEngine(Engine):
 
     def how_kernel_ended(self) -> str:
         """Say in words how the kernel's process ended."""
-        code = None if self._client is None else self._client.exit_code
+        code = self._run.kernel.exit_code
         if code is None:
             return "The kernel died."
         if code < 0:
@@ -155,22 +136,25 @@ class _Progress(NotebookExecutionManager):
 
 
 class _Client(PapermillNotebookClient):
-    """nbclient, told where the kernel is, and ending early without an error when the flow says so."""
+    """nbclient with a kernel that is there already, ending early without an error when the flow says so."""
 
-    exit_code: int | None = None
+    def __init__(self, progress: _Progress, kernel: RunKernel, kernel_name: str) -> None:
+        super().__init__(
+            progress,
+            km=kernel.manager,
+            kernel_name=kernel_name,
+            timeout=None,
+            iopub_timeout=_OUTPUT_TIMEOUT_SECONDS,
+        )
+        self.kc = kernel.client
+        self._kernel = kernel
 
-    def create_kernel_manager(self) -> KernelManager:
-        """Make a manager whose kernel is reached through files only this user can open, not through TCP ports."""
-        manager = super().create_kernel_manager()
-        if hasattr(socket, "AF_UNIX"):
-            manager.transport = "ipc"
-            manager.ip = f"{self.nb_man.run.sockets}/kernel"
-        return manager
-
-    def start_new_kernel(self, **kwargs: Any) -> None:
-        """Start the kernel and tell the run whom to interrupt."""
-        super().start_new_kernel(**kwargs)
-        self.nb_man.run.kernel_started(self.km.provisioner.pgid)
+    def execute(self, **_options: Any) -> NotebookNode:
+        """Run the cells."""
+        self.nb.metadata["language_info"] = self._kernel.language_info
+        self.papermill_execute_cells()
+        self.set_widgets_metadata()
+        return self.nb
 
     def papermill_execute_cells(self) -> None:
         """Run the cells one after another, up to the end, an error, or the flow's own word that it is done."""
@@ -190,11 +174,7 @@ class _Client(PapermillNotebookClient):
 
     async def _async_poll_kernel_alive(self) -> None:
         """Notice at once that the kernel died (the library looks once a second), and save what a cell put out."""
-        while True:
-            process = self.km.provisioner.process
-            self.exit_code = None if process is None else process.poll()
-            if process is None or self.exit_code is not None:
-                self.task_poll_for_reply.cancel()
-                return
+        while self._kernel.is_alive:
             self.nb_man.run.save_late()
             await asyncio.sleep(_ALIVE_SECONDS)
+        self.task_poll_for_reply.cancel()

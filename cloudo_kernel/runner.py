@@ -1,6 +1,8 @@
-"""Runs one execution's notebook with papermill, in a process of its own: `python -m cloudo_kernel.runner`.
+"""Runs one execution's notebook with papermill, in a process of its own.
 
-It is told nothing but three descriptors: its channel to the worker, the kernel's channel, and its lifeline.
+It is forked warm from a zygote (`standby`, before there is anything to run), or started cold as
+`python -m cloudo_kernel.runner RUNNER_FD KERNEL_FD LIFELINE_FD`. It is told nothing but three descriptors:
+its channel to the worker, the kernel's channel, and its lifeline.
 SIGUSR1 asks it to stop: it interrupts its kernel, and kills it after a grace time.
 """
 
@@ -10,21 +12,21 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudo_kernel import files, lifeline
-from cloudo_kernel.channel import DESCRIPTOR_VARIABLE, Channel
+from cloudo_kernel.channel import Channel
 from cloudo_kernel.models import ErrorDetail, Status
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+    from cloudo_kernel.run_kernel import RunKernel
 
 #: From the interrupt of a kernel to its kill.
 GRACE_SECONDS = 5.0
@@ -47,8 +49,11 @@ class Stopped(BaseException):
 class Run:
     """One run of one notebook."""
 
-    def __init__(self, channel: Channel, kernel_descriptor: int) -> None:
+    def __init__(self, channel: Channel, kernel: RunKernel) -> None:
+        """Ask the worker what to run; it answers when there is something."""
         self.channel = channel
+        self.kernel = kernel
+        signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
         assignment = channel.call("begin")
         self._source: str = assignment["source"]
         self._inputs: dict[str, Any] = assignment["execution"]["input_value"]
@@ -56,19 +61,13 @@ class Run:
         self.kernel_name: str = assignment["kernel"]
         self._folder: str = assignment["folder"]
         self._path = Path(assignment["notebook"])
-        self._kernel_descriptor = kernel_descriptor
-        #: Process group of the kernel, once it runs.
-        self._kernel_group: int | None = None
         self._saved_at = 0.0
         self._unsaved: NotebookNode | None = None
-        #: Folder of the kernel's sockets; its path is short, as a socket's must be (107 bytes).
-        self.sockets = ""
+        #: Whether a cell may run now: whom to interrupt.
+        self._has_kernel = False
 
     def execute(self) -> None:
         """Run the notebook and tell the worker how it ended."""
-        signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
-        # jsonschema imports it for a check of addresses that notebooks do not have; it takes 1 s of the 2.
-        sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
         import nbformat
         from nbclient.exceptions import DeadKernelError
         from papermill import PapermillExecutionError, execute_notebook
@@ -80,17 +79,16 @@ class Run:
         engine = CloudoEngine(self)
         papermill_engines.register("cloudo", engine)
         try:
-            with tempfile.TemporaryDirectory(prefix="cloudo-") as self.sockets:
-                executed = execute_notebook(
-                    notebook,
-                    None,
-                    parameters=self._injected(),
-                    engine_name="cloudo",
-                    kernel_name=self.kernel_name,
-                    # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
-                    language="python" if self.kernel_name == "cloudo" else None,
-                    progress_bar=False,
-                )
+            executed = execute_notebook(
+                notebook,
+                None,
+                parameters=self._injected(),
+                engine_name="cloudo",
+                kernel_name=self.kernel_name,
+                # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
+                language="python" if self.kernel_name == "cloudo" else None,
+                progress_bar=False,
+            )
         except PapermillExecutionError as error:
             # papermill marks the failing cell with two markdown cells before it
             self.save(engine.notebook, now=True)
@@ -110,25 +108,10 @@ class Run:
         value = f"{error}{_CURES.get(name, '')}"
         self._found(Status.ENDED_ERROR, f"{name}: {_first_line(value)}", _detail(name, value, None, []))
 
-    def kernel_arguments(self) -> dict[str, Any]:
-        """Return what the kernel is started with: folder, environment, its end of the channel."""
-        return {
-            "cwd": self._folder,
-            "env": {**os.environ, DESCRIPTOR_VARIABLE: str(self._kernel_descriptor)},
-            "pass_fds": (self._kernel_descriptor,),
-            # What the notebook prints comes as messages; this is the echo, which nobody reads.
-            "stdout": subprocess.DEVNULL,
-            "stderr": subprocess.DEVNULL,
-        }
-
-    def kernel_started(self, process_group: int) -> None:
-        """Note whom to interrupt. Only the kernel keeps its end of the channel."""
-        self._kernel_group = process_group
-        os.close(self._kernel_descriptor)
-
-    def kernel_ended(self) -> None:
-        """Note that there is nobody to interrupt any more."""
-        self._kernel_group = None
+    def start_kernel(self) -> None:
+        """Have the kernel run in the flow's folder."""
+        self.kernel.start(self.kernel_name, self._folder)
+        self._has_kernel = True
 
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
         """Save the executed notebook as a whole file; without `now`, at most once a second."""
@@ -162,19 +145,12 @@ class Run:
 
     def _stop(self) -> None:
         """Handle SIGUSR1, on the main thread between two steps of whatever runs there."""
-        group = self._kernel_group
-        if group is None:
+        if not self._has_kernel:
             raise Stopped
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGINT)
-        timer = threading.Timer(GRACE_SECONDS, self._kill, args=(group,))
+        self.kernel.interrupt()
+        timer = threading.Timer(GRACE_SECONDS, self.kernel.kill)
         timer.daemon = True
         timer.start()
-
-    def _kill(self, group: int) -> None:
-        if self._kernel_group == group:
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
 
 
 def _detail(name: str, value: str, cell: int | None, traceback: list[str]) -> ErrorDetail:
@@ -186,17 +162,58 @@ def _first_line(text: str) -> str:
     return text.strip().split("\n", 1)[0][:500]
 
 
+def warm() -> None:
+    """Import what a run takes; called before processes are forked."""
+    import nbformat
+    from nbformat import v4
+
+    import cloudo_kernel.catalog
+    import cloudo_kernel.engine
+    import cloudo_kernel.run_kernel  # noqa: F401
+
+    # The first check of a notebook compiles the checker.
+    nbformat.validate(v4.new_notebook(cells=[v4.new_code_cell("pass")]))
+
+
+def standby(channel: int, kernel_channel: int) -> None:
+    """Have a kernel ready, and then run what the worker wants run; called in a process that a zygote forked."""
+    from cloudo_kernel.provisioning import forking
+    from cloudo_kernel.run_kernel import RunKernel
+
+    kernel = RunKernel(kernel_channel)
+    forking.name_process("cloudo-standby")
+    try:
+        kernel.fork()
+        _run(Channel(channel), kernel, on_begin=lambda: forking.name_process("cloudo-run"))
+    finally:
+        kernel.close()
+
+
 def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: int) -> None:
     """Run what the worker at the other end of the channel wants run."""
     lifeline.hold(lifeline_descriptor)
     os.set_inheritable(kernel_descriptor, False)
-    run = Run(Channel(runner_descriptor), kernel_descriptor)
+    # jsonschema imports it for a check of addresses that notebooks do not have; it takes 1 s of the 2.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
+    from cloudo_kernel.run_kernel import RunKernel
+
+    kernel = RunKernel(kernel_descriptor)
     try:
-        run.execute()
+        _run(Channel(runner_descriptor), kernel)
+    finally:
+        kernel.close()
+
+
+def _run(channel: Channel, kernel: RunKernel, *, on_begin: Callable[[], None] = lambda: None) -> None:
+    try:
+        run = Run(channel, kernel)
+        on_begin()
+        try:
+            run.execute()
+        except Exception as error:  # noqa: BLE001 -- whatever it is belongs into the execution's record
+            run.fail(error)
     except Stopped:
-        pass
-    except Exception as error:  # noqa: BLE001 -- whatever it is belongs into the execution's record
-        run.fail(error)
+        kernel.kill()
 
 
 if __name__ == "__main__":

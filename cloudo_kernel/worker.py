@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -15,6 +15,7 @@ from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.dispatcher import LEASE_SECONDS, Dispatcher
 from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.ids import new_id
+from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
@@ -37,7 +38,7 @@ class Worker:
         `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
         reserved for that id. `lease_seconds` is how long it lets other workers stand still.
         """
-        self._executor = LocalExecutor(store, catalog, reserved_for=private_id)
+        self._executor = LocalExecutor(store, catalog, share(), reserved_for=private_id)
         self._dispatcher = Dispatcher(
             store,
             self._executor,
@@ -63,8 +64,15 @@ class Worker:
         return self._dispatcher.is_idle
 
 
-def run(workspace: Workspace, *, slots: int | None = None, on_ready: Callable[[], None]) -> None:
+def run(
+    workspace: Workspace,
+    *,
+    slots: int | None = None,
+    preload: Sequence[str] = PRELOAD,
+    on_ready: Callable[[], None],
+) -> None:
     """Run a worker until SIGINT or SIGTERM; `on_ready` is called when it has begun."""
+    share(preload)
     store, worker = _open(workspace, slots=slots)
     stop = threading.Event()
 
@@ -83,6 +91,7 @@ def run(workspace: Workspace, *, slots: int | None = None, on_ready: Callable[[]
 def run_private(workspace: Workspace, worker_id: str, *, finish: bool) -> None:
     """Run what is reserved for `worker_id` until standard input is closed, and with `finish` until that has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    share(())  # it often runs one execution only: to import pandas before it would be in vain
     store, worker = _open(workspace, private_id=worker_id)
     worker.start()
     sys.stdin.buffer.read()

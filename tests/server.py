@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cloudo_kernel.client import Client
@@ -25,6 +27,9 @@ from cloudo_kernel.models import Trigger
 
 #: Other extensions take seconds to load and are not needed where no page of theirs is opened.
 WITHOUT_LAB = dict.fromkeys(("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "voila.server_extension"), False)
+
+#: Whose they are: ours, Jupyter's, and those of pytest, which switch off some of what ipykernel does.
+_NOT_THE_SERVERS = ("CLOUDO_", "JPY_", "JUPYTER", "PYTEST_")
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -71,6 +76,7 @@ def start_server(
     extensions: Mapping[str, bool] | None = None,
     token: str | None = None,
     port: int | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> RunningServer:
     """Start a server and wait until it answers.
 
@@ -83,11 +89,10 @@ def start_server(
         folder.mkdir(parents=True, exist_ok=True)
     settings = {"ServerApp": {"jpserver_extensions": dict(extensions or {})}, **(config or {})}
     (folders["CONFIG"] / "jupyter_server_config.json").write_text(json.dumps(settings))
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("CLOUDO_", "JPY_", "JUPYTER"))
-    }
-    environment |= {f"JUPYTER_{name}_DIR": str(folder) for name, folder in folders.items()}
-    environment |= {"IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(Path(__file__).parents[1])}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_THE_SERVERS)}
+    variables |= {f"JUPYTER_{name}_DIR": str(folder) for name, folder in folders.items()}
+    variables |= {"IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(Path(__file__).parents[1])}
+    variables |= environment or {}
     command = [
         *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.root_dir={workspace}"),
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", *options),
@@ -98,7 +103,7 @@ def start_server(
         process = subprocess.Popen(
             command,
             **streams,
-            env=environment,
+            env=variables,
             cwd=workspace,
             preexec_fn=_end_with_the_tests,  # noqa: PLW1509 -- it takes no lock
         )
@@ -164,3 +169,22 @@ def _answers(server: RunningServer) -> bool:
         return False
     except OSError:
         return False
+
+
+def run_processes(workspace: Path) -> list[psutil.Process]:
+    """Return the processes of runs of workers that were started with `CLOUDO_TEST_WORKSPACE`, and what they started.
+
+    Workers, zygotes and the runners that stand by, with their kernels, are not among them.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            is_ours = process.environ().get("CLOUDO_TEST_WORKSPACE") == str(workspace)
+            if is_ours and not _is_of_the_house(process):
+                found.append(process)
+    return found
+
+
+def _is_of_the_house(process: psutil.Process) -> bool:
+    names = {process.name(), process.parent().name() if process.name() == "cloudo-kernel" else ""}
+    return bool(names & {"cloudo-zygote", "cloudo-standby"}) or "worker" in " ".join(process.cmdline()[:4])

@@ -42,13 +42,13 @@ def end_worker(worker: subprocess.Popen[bytes]) -> None:
         worker.stdout.close()
 
 
-def processes(workspace: Path, *workers: int) -> list[psutil.Process]:
-    """Return the processes of runs in the workspace: all that belongs to it but these workers."""
+def processes(workspace: Path) -> list[psutil.Process]:
+    """Return all processes of the workspace, workers, zygotes and those of runs alike."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             is_ours = process.environ().get(VARIABLE) == str(workspace)
-            if is_ours and process.pid not in workers and is_alive(process):
+            if is_ours and is_alive(process):
                 found.append(process)
     return found
 

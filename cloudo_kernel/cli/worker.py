@@ -11,9 +11,14 @@ from cloudo_kernel.cli.target import Target, target_options
 
 @click.command()
 @click.option("--slots", type=click.IntRange(min=1), help="Run so many executions at once, at most.")
+@click.option(
+    "--preload",
+    metavar="MODULE,…",
+    help="Import these modules once, before any notebook runs. Default: numpy,pandas,matplotlib.pyplot.",
+)
 @target_options
 @click.pass_obj
-def worker(target: Target, *, slots: int | None) -> None:
+def worker(target: Target, *, slots: int | None, preload: str | None) -> None:
     """Run what is in the queue, without a server.
 
     It goes on until Ctrl-C or SIGTERM, which end what runs in good order. The server of `cloudo up` has a worker of
@@ -25,9 +30,11 @@ def worker(target: Target, *, slots: int | None) -> None:
     if target.url is not None:
         raise click.UsageError("A worker needs the workspace, not a server. Give --workspace instead of --url.")
     workspace = target.folder()
+    from cloudo_kernel.provisioning import PRELOAD
     from cloudo_kernel.worker import run
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
-    run(workspace, slots=slots, on_ready=lambda: click.echo(ready))
+    modules = PRELOAD if preload is None else [name.strip() for name in preload.split(",") if name.strip()]
+    run(workspace, slots=slots, preload=modules, on_ready=lambda: click.echo(ready))
     click.echo("The worker has ended.")

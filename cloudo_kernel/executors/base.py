@@ -13,6 +13,9 @@ class Executor(Protocol):
     An executor may lose a run or start it twice: the claim's attempt fences whatever it reports to the store.
     """
 
+    def start(self) -> None:
+        """Get ready; called by the dispatcher before the first `submit`."""
+
     def submit(self, claim: Claim) -> None:
         """Start a run and return at once; called by the dispatcher, once per claim.
 
@@ -27,3 +30,6 @@ class Executor(Protocol):
 
     def close(self, *, kill: bool = False) -> None:
         """Wait until every run has ended, or `kill` them all at once without a report."""
+
+    def end(self) -> None:
+        """Wait until every run has ended, and let go of everything; called by the dispatcher last."""

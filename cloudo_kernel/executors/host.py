@@ -39,6 +39,8 @@ _PROGRESS_SECONDS = 0.1
 _RETRY_SECONDS = 1.0
 #: and for so long before the flow is told. The end of a run is reported however long it takes.
 _PATIENCE_SECONDS = 120.0
+#: Of runs that die before they have begun.
+_START_ATTEMPTS = 5
 
 
 class RunHost:
@@ -242,6 +244,11 @@ class RunHost:
         """Whether the run got as far as having its assignment."""
         return self._execution is not None
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether its end was decided from outside."""
+        return self._imposed is not None
+
     def impose(self, outcome: Outcome) -> bool:
         """Decide from outside how the run ends; False when that was decided before."""
         if outcome.message == SERVER_STOPPED:
@@ -262,10 +269,10 @@ class RunHost:
     def finish(self, exit_code: int) -> None:
         """Report the end of the run, and go on until the store has it; called when its processes have gone."""
         self._is_over.set()
-        outcome = self._outcome(exit_code)
+        outcome, reason = self._outcome(exit_code), self._reason_to_requeue()
         while True:
             try:
-                self._report(outcome)
+                self._report(outcome, reason)
                 return
             except StaleAttempt:
                 _log.warning("A run was fenced", extra={"execution_id": self.claim.id, "attempt": self.claim.attempt})
@@ -275,12 +282,20 @@ class RunHost:
             if self._is_leaving.wait(_RETRY_SECONDS):
                 return  # the lease ends, and whoever sees that ends the execution
 
-    def _report(self, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome, reason_to_requeue: str | None) -> None:
         self.flush_log()
-        if outcome.message == SERVER_STOPPED and not self.has_begun:
-            self._store.queue.requeue(self.claim.id, self.claim.attempt, reason=SERVER_STOPPED)
-        else:
+        if reason_to_requeue is None:
             self._store.queue.finish(self.claim.id, self.claim.attempt, outcome)
+        else:
+            self._store.queue.requeue(self.claim.id, self.claim.attempt, reason=reason_to_requeue)
+
+    def _reason_to_requeue(self) -> str | None:
+        """Say why a run that had not begun is to be started again, None when it is not."""
+        if self.has_begun:
+            return None
+        if self._imposed is not None:
+            return SERVER_STOPPED if self._imposed.message == SERVER_STOPPED else None
+        return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
 
     def _outcome(self, exit_code: int) -> Outcome:
         outcome = self._imposed or self._declared_unless_failed() or self._found

@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
-from typing import IO
 
 from cloudo_kernel import channel
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.executors.host import RunHost, timed_out
-from cloudo_kernel.lifeline import Lifeline
+from cloudo_kernel.executors.runner_process import RunnerProcess
+from cloudo_kernel.executors.standby import Standby
+from cloudo_kernel.provisioning import Zygotes, is_kernel_forkable
 from cloudo_kernel.runner import GRACE_SECONDS
 from cloudo_kernel.store import Claim, Outcome, Store
 
 _log = logging.getLogger(__name__)
 
-#: So much of what a runner wrote to its standard error is kept for the case that it dies without a report.
-_COMPLAINTS_BYTES = 4_000
-
 
 class LocalExecutor:
     """An `Executor` of processes."""
 
-    def __init__(self, store: Store, catalog: Catalog, *, reserved_for: str | None = None) -> None:
+    def __init__(self, store: Store, catalog: Catalog, zygotes: Zygotes, *, reserved_for: str | None = None) -> None:
         self._store = store
         self._catalog = catalog
         self._reserved_for = reserved_for
+        self._standby = Standby(zygotes)
         self._runs: dict[str, _Run] = {}
         self._lock = threading.Lock()
 
+    def start(self) -> None:
+        """See `Executor.start`."""
+        self._standby.start()
+
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
-        host = RunHost(self._store, self._catalog, claim, reserved_for=self._reserved_for)
-        run = _Run(host)
+        run = _Run(RunHost(self._store, self._catalog, claim, reserved_for=self._reserved_for))
         with self._lock:
             self._runs[claim.id] = run
         threading.Thread(target=self._attend, args=(run,), name=f"cloudo-run-{claim.id}", daemon=True).start()
@@ -67,10 +63,16 @@ class LocalExecutor:
         for run in runs:
             run.is_over.wait()
 
+    def end(self) -> None:
+        """See `Executor.end`."""
+        self.close()
+        self._standby.close()
+
     def _attend(self, run: _Run) -> None:
         exit_code = 1
         try:
-            exit_code = run.attend()
+            is_warm = run.host.claim.kernel == "cloudo" and is_kernel_forkable()
+            exit_code = run.attend(self._standby.take() if is_warm else RunnerProcess.cold())
         except OSError:
             _log.exception("A run could not be started", extra={"execution_id": run.host.claim.id})
         finally:
@@ -81,45 +83,28 @@ class LocalExecutor:
 
 
 class _Run:
-    """The processes of one run."""
+    """One run and its runner."""
 
     def __init__(self, host: RunHost) -> None:
         self.host = host
         self.is_over = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lifeline = Lifeline()
+        self._runner: RunnerProcess | None = None
+        self._is_killed = False
         self._timers: list[threading.Timer] = []
         self._lock = threading.Lock()
 
-    def attend(self) -> int:
-        """Start the runner, answer it and its kernel until both have gone, and return the runner's exit code."""
-        with tempfile.TemporaryFile() as complaints:
-            exit_code = self._attend(complaints)
-            complaints.seek(max(0, complaints.tell() - _COMPLAINTS_BYTES))
-            self.host.complaints = complaints.read().decode(errors="replace").strip()
-        return exit_code
-
-    def _attend(self, complaints: IO[bytes]) -> int:
-        runner_end, runner_descriptor = channel.pair()
-        kernel_end, kernel_descriptor = channel.pair()
-        inherited = (runner_descriptor, kernel_descriptor, self._lifeline.descriptor)
-        try:
-            with self._lock:
-                process = self._process = subprocess.Popen(
-                    [sys.executable, "-m", "cloudo_kernel.runner", *map(str, inherited)],
-                    pass_fds=inherited,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                    stderr=complaints,
-                )
-            self._lifeline.tie(process.pid)
-        finally:
-            os.close(runner_descriptor)
-            os.close(kernel_descriptor)
+    def attend(self, runner: RunnerProcess) -> int:
+        """Answer the runner and its kernel until both have gone, and return the runner's exit code."""
+        with self._lock:
+            self._runner = runner
+            if self._is_killed:
+                runner.kill()
+            elif self.host.is_decided:
+                runner.ask_to_stop()
         kernel = threading.Thread(
             target=channel.answer,
-            args=(kernel_end, self.host.kernel_verb),
-            kwargs={"idle": self.host.flush_log},
+            args=(runner.kernel_end, self.host.kernel_verb),
+            kwargs={"flush": self.host.flush_log},
             name="cloudo-run-kernel",
             daemon=True,
         )
@@ -127,14 +112,16 @@ class _Run:
         limit = self.host.claim.timeout_seconds
         if limit is not None:
             self._later(limit, lambda: self.stop(timed_out(timedelta(seconds=limit))))
-        channel.answer(runner_end, self.host.runner_verb, idle=self.host.flush_progress)
-        exit_code = process.wait()
+        channel.answer(runner.runner_end, self.host.runner_verb, flush=self.host.flush_progress)
+        exit_code = runner.wait()
         for timer in self._timers:
             timer.cancel()
-        self._lifeline.cut()  # whatever the notebook left in the runner's group ends here
-        kernel.join(timeout=1)  # a process that it left outside may hold the channel open
-        kernel_end.close()
-        runner_end.close()
+        runner.cut()
+        kernel.join(timeout=1)  # a process that the notebook left outside may hold the channel open
+        self.host.complaints = runner.complaints()
+        with self._lock:
+            self._runner = None
+        runner.close()
         return exit_code
 
     def stop(self, outcome: Outcome) -> None:
@@ -142,20 +129,17 @@ class _Run:
         if not self.host.impose(outcome):
             return
         with self._lock:
-            process = self._process
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGUSR1)
+            if self._runner is not None:
+                self._runner.ask_to_stop()
         # The runner kills its kernel after the grace time; this is for a runner that cannot.
         self._later(GRACE_SECONDS + 2, self.kill)
 
     def kill(self) -> None:
-        """Kill the runner's group; its end of the kernel's lifeline goes with it, and so does the kernel."""
+        """Kill the runner, and its kernel with it."""
         with self._lock:
-            process = self._process
-        if process is not None and process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            self._is_killed = True
+            if self._runner is not None:
+                self._runner.kill()
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         timer = threading.Timer(seconds, action)

@@ -23,7 +23,19 @@ class This(Execution):
     _api: RunApi
 
     def __init__(self, api: RunApi) -> None:
-        super().__init__(api, api.this())
+        # The record is fetched when it is first used: a kernel may be there before there is anything to run.
+        self._api = api
+        self._fetched: models.Execution | None = None
+
+    @property
+    def _record(self) -> models.Execution:
+        if self._fetched is None:
+            self._fetched = self._api.this()
+        return self._fetched
+
+    @_record.setter
+    def _record(self, record: models.Execution) -> None:
+        self._fetched = record
 
     def save(self, **fields: Any) -> None:
         """Save `name`, `message` or the whole `output_value`."""

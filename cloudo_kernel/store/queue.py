@@ -43,6 +43,7 @@ class Claim:
     id: str
     attempt: int
     timeout_seconds: float | None
+    kernel: str
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,12 @@ class Queue:
                     started_at=None,
                     wants_slot=False,
                 )
-                .returning(c.id, c.attempt, c.timeout_seconds, c.created_at)
+                .returning(c.id, c.attempt, c.timeout_seconds, c.kernel, c.created_at)
             ).all()
             claimed = sorted(claimed, key=lambda row: (row.created_at, row.id))
             for row in claimed:
                 tell(connection, row.id, Status.RUNNING, now, attempt=row.attempt, worker_id=worker_id)
-        return tuple(Claim(row.id, row.attempt, row.timeout_seconds) for row in claimed)
+        return tuple(Claim(row.id, row.attempt, row.timeout_seconds, row.kernel) for row in claimed)
 
     def next_due(self) -> datetime | None:
         """Return the earliest future `scheduled_for` of a pending execution."""

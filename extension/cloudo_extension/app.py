@@ -8,12 +8,13 @@ from typing import Any
 from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Bool, Integer, Unicode, default
+from traitlets import Bool, Integer, List, Unicode, default
 
 from cloudo_extension import base, events, executions, flows, health, notebooks, settings, users
 from cloudo_extension.dashboard import dashboard_handlers
 from cloudo_extension.engine import Engine
 from cloudo_extension.tokens import SessionTokens
+from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.workspace import Workspace
 
 
@@ -42,6 +43,13 @@ class Cloudo(ExtensionApp):
     embedded_worker = Bool(
         True, config=True, help="Whether this server runs executions itself. If not, start `cloudo worker` beside it."
     )
+    preload = List(
+        Unicode(),
+        default_value=list(PRELOAD),
+        config=True,
+        help="Modules that are imported once, before any notebook runs, so that they are there at once in each. "
+        "One that is not installed, or that starts a thread, is left out.",
+    )
     max_body_bytes = Integer(
         64 * 1024 * 1024, min=1024, config=True, help="The largest body, in bytes, that a request may bring."
     )
@@ -68,6 +76,7 @@ class Cloudo(ExtensionApp):
         """Make what the handlers need; nothing on disk yet."""
         self.session_tokens = SessionTokens()
         workspace = Workspace(Path(self.workspace).expanduser().resolve())
+        share(self.preload)  # nothing starts before the first kernel or execution
         self.engine = Engine(workspace, slots=self.slots, has_worker=self.embedded_worker)
 
     def initialize_handlers(self) -> None:

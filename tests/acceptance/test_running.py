@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
@@ -10,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
 
 import cloudo_kernel as cloudo
@@ -19,7 +17,7 @@ from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.settings import MAX_RUNNING
 from tests.flows import notebook, write_flow
-from tests.server import until
+from tests.server import run_processes, until
 
 Run = Callable[..., Execution]
 
@@ -61,17 +59,6 @@ def executed(workspace: Path, execution: Execution) -> nbformat.NotebookNode:
     made = nbformat.read(path, as_version=4)
     nbformat.validate(made)
     return made
-
-
-def processes(workspace: Path) -> list[psutil.Process]:
-    """Return the processes of runs in the workspace: runners, kernels, and what they started."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            is_ours = process.environ().get("CLOUDO_TEST_WORKSPACE") == str(workspace)
-            if is_ours and "cloudo_kernel.worker" not in process.cmdline():
-                found.append(process)
-    return found
 
 
 def has_output(workspace: Path, execution: Execution) -> bool:
@@ -191,7 +178,7 @@ def test_a_runner_that_dies_ends_its_execution_too(workspace: Path, start: Run) 
     assert execution.status is Status.ENDED_ERROR
     assert execution.record.error.name == "KernelDied"
     assert "signal 9" in execution.record.error.value
-    until(lambda: not processes(workspace))
+    until(lambda: not run_processes(workspace))
 
 
 def test_a_run_past_its_limit_ends_as_timeout(workspace: Path, system: System) -> None:
@@ -213,7 +200,7 @@ def test_cancelling_a_running_one_leaves_no_process(workspace: Path, start: Run,
     execution.cancel().wait(30)
     assert execution.status is Status.ENDED_CANCELLED
     assert execution.record.message.startswith("cancelled by ")
-    until(lambda: not processes(workspace))
+    until(lambda: not run_processes(workspace))
     [outputs] = [cell.outputs for cell in executed(workspace, execution).cells if cell.cell_type == "code"]
     assert outputs[0].text == "started\n"
     assert stubborn or outputs[-1].ename == "KeyboardInterrupt"

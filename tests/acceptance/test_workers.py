@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 
 import cloudo_kernel as cloudo
@@ -22,7 +20,7 @@ from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
 from tests.flows import write_flow
-from tests.server import until
+from tests.server import run_processes, until
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
 MINUTE = timedelta(minutes=1)
@@ -74,17 +72,6 @@ def start_worker(workspace: Workspace) -> Iterator[StartWorker]:
         worker.stdout.close()
 
 
-def processes(workspace: Workspace) -> list[str]:
-    """Return the processes of runs in the workspace: runners, kernels, and what they started."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            is_ours = process.environ().get("CLOUDO_TEST_WORKSPACE") == str(workspace.root)
-            if is_ours and "worker" not in process.cmdline():
-                found.append(" ".join(process.cmdline()))
-    return found
-
-
 def is_in_its_last_cell(api: Service, execution_id: str) -> bool:
     return api.execution(execution_id).progress.done == 1
 
@@ -101,7 +88,7 @@ def test_a_killed_worker_takes_its_runs_along_and_the_next_one_says_so(
     lost, pending = start(api), start(api)
     until(lambda: is_in_its_last_cell(api, lost), seconds=60)
     worker.kill()
-    until(lambda: not processes(workspace), seconds=2, what=lambda: str(processes(workspace)))
+    until(lambda: not run_processes(workspace.root), seconds=2, what=lambda: str(run_processes(workspace.root)))
     assert api.execution(lost).status is Status.RUNNING  # nobody was there to see it
     start_worker()
     record = api.wait(lost, timeout=MINUTE)
@@ -126,7 +113,7 @@ def test_a_worker_stopped_by_ctrl_c_cancels_what_runs_and_keeps_what_is_pending(
     record = api.execution(running)
     assert (record.status, record.message) == (Status.ENDED_CANCELLED, "server stopped")
     assert api.execution(pending).status is Status.PENDING
-    assert processes(workspace) == []
+    assert run_processes(workspace.root) == []
     assert api.health().workers == 0
 
 

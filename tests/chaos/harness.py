@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -104,9 +103,13 @@ class Chaos:
         while len(self._workers) < self.plan.workers:
             self._workers.append(start_worker(self._workspace.root, environment=self._environment))
         if self.plan.server and (self._server is None or self._server.process.poll() is not None):
-            os.environ.update(self._environment)  # `start_server` hands on what is there
             self._server = start_server(
-                self._workspace.root, self.folder / "h", extensions=WITHOUT_LAB, token="chaos", port=self._port
+                self._workspace.root,
+                self.folder / "h",
+                extensions=WITHOUT_LAB,
+                token="chaos",
+                port=self._port,
+                environment=self._environment,
             )
             self._start(self._flows[0])  # the first request opens the engine
 

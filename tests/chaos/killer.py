@@ -70,11 +70,17 @@ class Killer:
 
 
 def _part(process: psutil.Process, kernels: set[int], runners: set[int]) -> str:
-    words = " ".join(process.cmdline())
-    if process.pid in kernels or "cloudo_kernel.kernel" in words:
+    """Return the part of a process: by what its notebook said, by the name of a forked one, or by its program."""
+    if process.pid in kernels:
         return "kernel"
-    if process.pid in runners or "cloudo_kernel.runner" in words:
+    if process.pid in runners:
         return "runner"
-    if "zygote" in words or any(child.pid in runners for child in process.children()):
-        return "zygote"
-    return "other"
+    name, words = process.name(), process.cmdline()
+    by_name = {
+        "cloudo-kernel": "kernel",
+        "cloudo-run": "runner",
+        "cloudo-standby": "standby",
+        "cloudo-zygote": "zygote",
+    }
+    by_program = {"cloudo_kernel.kernel": "kernel", "cloudo_kernel.runner": "runner"}
+    return by_name.get(name) or next((by_program[word] for word in words if word in by_program), "other")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,4 +71,4 @@ def read(workspace: Path) -> dict[str, list[Mark]]:
 def living(workspace: Path) -> list[Mark]:
     """Return the beginnings whose kernel is still there."""
     begun = [mark for marks in read(workspace).values() for mark in marks[-1:] if mark.word == "begin"]
-    return [mark for mark in begun if psutil.pid_exists(mark.kernel) and mark.kernel != os.getpid()]
+    return [mark for mark in begun if psutil.pid_exists(mark.kernel)]

@@ -16,8 +16,7 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
 from tests.faults.conftest import begun, events, start
-from tests.server import RunningServer, until
-from tests.workers import processes
+from tests.server import RunningServer, run_processes, until
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
 MINUTE = timedelta(minutes=1)
@@ -55,10 +54,10 @@ def test_a_worker_that_stood_still_is_fenced_kills_what_it_ran_and_works_again(
     assert ended.error is not None
     assert ended.error.name == "WorkerLost"
     assert api.wait(start(api, "quick"), timeout=MINUTE).status is Status.ENDED_SUCCESS  # the other one goes on
-    assert processes(workspace.root, sleeper.pid, other.pid), "what it ran is out of the others' reach"
+    assert run_processes(workspace.root), "what it ran is out of the others' reach"
     sleeper.send_signal(signal.SIGCONT)
     until(lambda: sleeper.pid in heartbeats(store))
-    until(lambda: not processes(workspace.root, sleeper.pid, other.pid))
+    until(lambda: not run_processes(workspace.root))
     assert not lease.is_dead(workspace.state, sleepers_id)
     assert (workspace.state / "workers" / f"{sleepers_id}.lock").exists()
     other.send_signal(signal.SIGTERM)
@@ -83,7 +82,7 @@ def test_what_a_stopped_worker_had_not_begun_is_run_by_another_one_once(
     ended = api.wait(execution_id, timeout=MINUTE)
     assert (ended.status, ended.attempt) == (Status.ENDED_SUCCESS, 2)
     sleeper.send_signal(signal.SIGCONT)
-    until(lambda: not processes(workspace.root, sleeper.pid, other.pid))
+    until(lambda: not run_processes(workspace.root))
     until(lambda: heartbeats(store).keys() == {sleeper.pid, other.pid})
     assert begun(workspace) == [execution_id]
     assert "ExecutionRequeued" in events(store, execution_id)

@@ -1,0 +1,109 @@
+"""A runner's process as its worker sees it: its channels, its lifeline, and how it is ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from cloudo_kernel import channel
+from cloudo_kernel.lifeline import Lifeline
+from cloudo_kernel.provisioning import Child, Zygote
+
+#: So much of what a runner wrote to its standard error is kept for the case that it dies without a report.
+_COMPLAINTS_BYTES = 4_000
+
+Process = subprocess.Popen[bytes] | Child
+
+
+class RunnerProcess:
+    """A runner that asks for its assignment, or will; it is used for one run."""
+
+    def __init__(self, start: Callable[[Mapping[str, int]], Process], *, zygote: Zygote | None = None) -> None:
+        """Start it; `start` is given its descriptors by name. Raises `OSError`."""
+        #: Who forked it; None for a cold one.
+        self.zygote = zygote
+        self._lifeline = Lifeline()
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
+        self.runner_end, runner = channel.pair()
+        self.kernel_end, kernel = channel.pair()
+        descriptors = {
+            "channel": runner,
+            "kernel_channel": kernel,
+            "lifeline": self._lifeline.descriptor,
+            "stderr": self._complaints.fileno(),
+        }
+        try:
+            self._process = start(descriptors)
+            if zygote is None:
+                self._lifeline.tie(self._process.pid)
+            else:
+                self._lifeline.hand_over()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(runner)
+            os.close(kernel)
+
+    @classmethod
+    def cold(cls) -> RunnerProcess:
+        """Start a runner as a program of its own. Raises `OSError`."""
+
+        def start(descriptors: Mapping[str, int]) -> Process:
+            inherited = [descriptors[name] for name in ("channel", "kernel_channel", "lifeline")]
+            return subprocess.Popen(
+                [sys.executable, "-m", "cloudo_kernel.runner", *map(str, inherited)],
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                stderr=descriptors["stderr"],
+            )
+
+        return cls(start)
+
+    @classmethod
+    def warm(cls, zygote: Zygote) -> RunnerProcess:
+        """Have a runner forked, whose kernel is the kernel `cloudo`. Raises `OSError`."""
+        return cls(lambda descriptors: zygote.fork("cloudo_kernel.runner:standby", {}, descriptors), zygote=zygote)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code."""
+        return self._process.wait()
+
+    def ask_to_stop(self) -> None:
+        """Have it interrupt its kernel."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """Kill its group; its end of the kernel's lifeline goes with it, and so does the kernel."""
+        if self.is_alive:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def complaints(self) -> str:
+        """Return the end of what it wrote to its standard error."""
+        size = os.fstat(self._complaints.fileno()).st_size
+        text = os.pread(self._complaints.fileno(), _COMPLAINTS_BYTES, max(0, size - _COMPLAINTS_BYTES))
+        return text.decode(errors="replace").strip()
+
+    def cut(self) -> None:
+        """Let go: whatever the run left in the runner's group ends here."""
+        self._lifeline.cut()
+
+    def close(self) -> None:
+        """Let go, and close everything."""
+        self.cut()
+        self.runner_end.close()
+        self.kernel_end.close()
+        self._complaints.close()

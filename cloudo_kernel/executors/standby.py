@@ -1,0 +1,83 @@
+"""Runners that stand by: forked, their kernels connected, waiting for something to run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from cloudo_kernel.executors.runner_process import RunnerProcess
+from cloudo_kernel.provisioning import Zygote, Zygotes
+
+_log = logging.getLogger(__name__)
+
+#: How many; one is used while the next gets ready.
+_SIZE = 2
+#: A start that finds none waits so long for a zygote that is warming up; a cold start takes about as long.
+_WAIT_SECONDS = 15.0
+#: How often it is looked whether the environment has changed since.
+_LOOK_SECONDS = 5.0
+
+
+class Standby:
+    """A few runners, kept ready on a thread of its own."""
+
+    def __init__(self, zygotes: Zygotes) -> None:
+        self._zygotes = zygotes
+        self._ready: list[RunnerProcess] = []
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._keep, name="cloudo-standby", daemon=True)
+
+    def start(self) -> None:
+        """Begin to make them."""
+        self._zygotes.listen(self._wake.set)
+        self._thread.start()
+
+    def take(self) -> RunnerProcess:
+        """Return a runner of today's environment: one that stands by, a fresh fork, or a cold one. Raises `OSError`."""
+        zygote = self._zygotes.get(wait_seconds=_WAIT_SECONDS)
+        if zygote is None:
+            return RunnerProcess.cold()
+        with self._lock:
+            while self._ready:
+                runner = self._ready.pop(0)
+                if runner.is_alive and runner.zygote is zygote:
+                    self._wake.set()
+                    return runner
+                runner.close()
+        try:
+            return RunnerProcess.warm(zygote)
+        except OSError:
+            _log.warning("A runner could not be forked; it is started cold.", exc_info=True)
+            return RunnerProcess.cold()
+
+    def close(self) -> None:
+        """End those that stand by."""
+        self._is_closed = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._drop(None)
+
+    def _keep(self) -> None:
+        while not self._is_closed:
+            zygote = self._zygotes.get()
+            self._drop(zygote)
+            try:
+                while zygote is not None and zygote.is_ready and len(self._ready) < _SIZE and not self._is_closed:
+                    runner = RunnerProcess.warm(zygote)
+                    with self._lock:
+                        self._ready.append(runner)
+            except OSError:
+                _log.warning("A runner could not be forked to stand by; trying again.", exc_info=True)
+            self._wake.wait(_LOOK_SECONDS)
+            self._wake.clear()
+
+    def _drop(self, zygote: Zygote | None) -> None:
+        """Close those that died, or are not of this zygote."""
+        with self._lock:
+            stale = [one for one in self._ready if one.zygote is not zygote or not one.is_alive]
+            self._ready = [one for one in self._ready if one not in stale]
+        for runner in stale:
+            runner.close()

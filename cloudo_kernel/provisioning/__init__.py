@@ -1,0 +1,20 @@
+"""Starting the processes of kernels and runs: warm, forked from a zygote, or cold, as Jupyter does it."""
+
+from __future__ import annotations
+
+from cloudo_kernel.provisioning.process import Child, OwnChild
+from cloudo_kernel.provisioning.provisioner import NAME, CloudoProvisioner, Forked, is_kernel_forkable
+from cloudo_kernel.provisioning.warm import PRELOAD, Zygote, Zygotes, share
+
+__all__ = [
+    "NAME",
+    "PRELOAD",
+    "Child",
+    "CloudoProvisioner",
+    "Forked",
+    "OwnChild",
+    "Zygote",
+    "Zygotes",
+    "is_kernel_forkable",
+    "share",
+]

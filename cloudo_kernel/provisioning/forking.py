@@ -1,0 +1,135 @@
+"""Forks this process into a child that calls one function and ends.
+
+Only a process that has neither threads nor an event loop nor a zmq context may be forked: the child would have their
+locks and descriptors without what serves them. `obstacle` says what is in the way.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cloudo_kernel import lifeline
+
+_OPEN = Path("/proc/self/fd")
+
+
+def obstacle() -> str | None:
+    """Say in words what forbids a fork here, or None."""
+    threads = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
+    if threads:
+        return f"a thread runs ({threads[0]})"
+    # An event loop has one, and so has each zmq context, in its own native thread.
+    if any(_target(link) == "anon_inode:[eventpoll]" for link in _OPEN.iterdir()):
+        return "an event loop or a zmq context is open"
+    return None
+
+
+def fork(
+    call: str,
+    arguments: Mapping[str, Any],
+    *,
+    lifelines: Sequence[int],
+    keep: Sequence[int] = (),
+    streams: Mapping[int, int] | None = None,
+) -> int:
+    """Fork a child, in a session of its own, that calls `module:function` and ends; return its process id.
+
+    Of the open descriptors it has the standard ones, `keep` and `lifelines`, to which its group is tied.
+    `streams` says which descriptors become its standard ones (0, 1, 2). Raises `OSError`.
+    """
+    found = obstacle()
+    assert found is None, f"{found}: the child would hang"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        _be_child(call, arguments, lifelines=lifelines, keep=keep, streams=streams or {})
+    return pid
+
+
+def name_process(name: str) -> None:
+    """Give this process a name for `ps` and `top`, of at most 15 characters: its command line is its zygote's."""
+    Path("/proc/self/comm").write_text(name)
+
+
+def freeze() -> None:
+    """Keep the collector off everything there is so far, whose pages are then shared with the children for longer."""
+    gc.collect()
+    gc.freeze()
+
+
+def end(code: int) -> NoReturn:
+    """End as an interpreter does, without taking the shared memory apart object by object."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads, as multiprocessing's children do
+        atexit._run_exitfuncs()
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _be_child(
+    call: str,
+    arguments: Mapping[str, Any],
+    *,
+    lifelines: Sequence[int],
+    keep: Sequence[int],
+    streams: Mapping[int, int],
+) -> NoReturn:
+    code = 1
+    try:
+        os.setsid()
+        for descriptor in lifelines:
+            lifeline.tie_here(descriptor)
+        for standard, descriptor in streams.items():
+            os.dup2(descriptor, standard)
+        _close_all_but({0, 1, 2, *keep, *lifelines})
+        _forget_parent()
+        module, _, function = call.partition(":")
+        getattr(import_module(module), function)(**arguments)
+        code = 0
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    except BaseException:  # noqa: BLE001 -- nobody is left to handle it; whoever waits for the child reads it
+        traceback.print_exc()
+    finally:
+        end(code)
+
+
+def _close_all_but(keep: set[int]) -> None:
+    for descriptor in [int(link.name) for link in _OPEN.iterdir()]:
+        if descriptor not in keep:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def _forget_parent() -> None:
+    """Undo what the child has of its parent: signal handlers, and a state of numpy's random numbers."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:  # the standard library's own generator is seeded anew by Python
+        numpy_random.seed()
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:  # the descriptor of the listing itself
+        return ""

@@ -1,0 +1,121 @@
+"""The kernel provisioner: a kernel in a process group that dies with whoever started it, forked warm where it can be.
+
+jupyter_client finds it by its name, in a kernelspec's metadata (`kernel_provisioner`) or as a run's default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.provisioning import LocalProvisioner
+
+from cloudo_kernel.lifeline import Lifeline
+from cloudo_kernel.provisioning.process import Child, OwnChild, Process
+from cloudo_kernel.provisioning.warm import shared
+
+#: Its name as an entry point of `jupyter_client.kernel_provisioners`.
+NAME = "cloudo-provisioner"
+
+_KERNEL = ["-m", "cloudo_kernel.kernel"]
+#: What is read when a module is imported, or when a process starts: a warm kernel could not heed it any more.
+_READ_AT_IMPORT = re.compile(r"(PYTHON|LD_|LC_|MALLOC_|MPL|CUDA_|\w+_NUM_THREADS$)|(LANG|LANGUAGE|TZ)$")
+_POPEN_ONLY = {"pass_fds", "preexec_fn", "stdin", "stdout", "stderr"}
+#: How long a kernel that is opened by hand waits for a zygote that is warming up; a cold one takes about as long.
+_WAIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Forked:
+    """A kernel that this process, a runner, forked before it knew what for."""
+
+    process: OwnChild
+    lifeline: Lifeline
+
+
+class CloudoProvisioner(LocalProvisioner):
+    """Starts a kernel like Jupyter does, in its own process group, tied to this process."""
+
+    #: The next kernel, if it is there already.
+    forked: ClassVar[Forked | None] = None
+
+    _lifeline: Lifeline | None = None
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Start the process; called by the kernel manager after `pre_launch`."""
+        forked, CloudoProvisioner.forked = CloudoProvisioner.forked, None
+        if forked is not None:
+            self._own(forked.process, forked.lifeline)
+            return self.connection_info
+        lifeline = Lifeline()
+        try:
+            child = await asyncio.to_thread(self._fork, cmd, lifeline, **kwargs)
+            if child is not None:
+                lifeline.hand_over()
+                self._own(child, lifeline)
+                return self.connection_info
+            kwargs["pass_fds"] = (*kwargs.get("pass_fds", ()), lifeline.descriptor)
+            connection_info = await super().launch_kernel(cmd, **kwargs)
+        except BaseException:
+            lifeline.cut()
+            raise
+        lifeline.tie(self.pgid)
+        self._lifeline = lifeline
+        return connection_info
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Let go of what the ended kernel left behind; called by the kernel manager after shutdown."""
+        if self._lifeline is not None:
+            self._lifeline.cut()
+            self._lifeline = None
+        await super().cleanup(restart=restart)
+
+    def _own(self, process: Process, lifeline: Lifeline) -> None:
+        self.process = process
+        self.pid = self.pgid = process.pid  # it leads a session of its own
+        self._lifeline = lifeline
+
+    def _fork(self, cmd: list[str], lifeline: Lifeline, **kwargs: Any) -> Child | None:
+        """Fork the kernel `cloudo` from this process's zygote; None when it has to be started cold."""
+        if cmd[:3] != [sys.executable, *_KERNEL] or kwargs.keys() & _POPEN_ONLY:
+            return None
+        changes = _changes({**kwargs["env"], "JPY_PARENT_PID": str(os.getpid())})
+        if any(_READ_AT_IMPORT.match(name) for name in changes):
+            return None
+        zygotes = shared()
+        zygote = None if zygotes is None else zygotes.get(wait_seconds=_WAIT_SECONDS)
+        if zygote is None:
+            return None
+        try:
+            return zygote.fork(
+                "cloudo_kernel.kernel:serve_forked",
+                {"arguments": cmd[3:]},
+                {"lifeline": lifeline.descriptor},
+                environment=changes,
+                folder=kwargs.get("cwd"),
+            )
+        except OSError:
+            return None
+
+
+def _changes(environment: dict[str, str]) -> dict[str, str | None]:
+    """Return what sets an environment apart from this process's, which is the zygote's; None for a missing name."""
+    changed: dict[str, str | None] = {
+        name: value for name, value in environment.items() if os.environ.get(name) != value
+    }
+    return changed | dict.fromkeys(os.environ.keys() - environment.keys())
+
+
+def is_kernel_forkable() -> bool:
+    """Return whether the kernelspec `cloudo` is as shipped; else a start has to be a cold one."""
+    try:
+        spec = KernelSpecManager().get_kernel_spec("cloudo")
+    except NoSuchKernel:
+        return False  # the cold start says what is missing
+    return not spec.env and spec.argv[1:3] == _KERNEL

@@ -1,0 +1,210 @@
+"""The kernel of one run, as its runner sees it: started, connected to, interrupted, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jupyter_client import AsyncKernelClient, AsyncKernelManager
+from jupyter_client.connect import write_connection_file
+from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_core.utils import run_sync
+from nbclient.exceptions import DeadKernelError
+
+from cloudo_kernel.channel import DESCRIPTOR_VARIABLE
+from cloudo_kernel.lifeline import Lifeline
+from cloudo_kernel.provisioning import NAME as PROVISIONER
+from cloudo_kernel.provisioning import CloudoProvisioner, Forked, OwnChild, forking
+
+_START_TIMEOUT_SECONDS = 60.0
+#: From the request to shut down to the kill: so long may what the notebook registered for its exit take.
+_SHUTDOWN_SECONDS = 5.0
+#: How often a starting kernel that says nothing is looked at.
+_LOOK_SECONDS = 0.5
+
+
+class RunKernel:
+    """One kernel, reached over sockets in a folder that only this user can open.
+
+    `manager` and `client` are jupyter_client's, for nbclient to use once the kernel is connected.
+    """
+
+    manager: AsyncKernelManager
+    client: AsyncKernelClient
+
+    def __init__(self, descriptor: int) -> None:
+        """Keep the descriptor of the channel to the worker, which is for the kernel alone."""
+        self._descriptor = descriptor
+        #: Its path is short, as a socket's must be (107 bytes).
+        self._sockets = Path(tempfile.mkdtemp(prefix="cloudo-"))
+        #: Process group of the kernel, while it runs.
+        self.group: int | None = None
+        self.language_info: dict[str, Any] = {}
+
+    def fork(self) -> None:
+        """Fork the kernel `cloudo` from this process, which must be as a zygote forked it."""
+        path = self._sockets / "kernel.json"
+        ports = {f"{name}_port": number for number, name in enumerate(("shell", "iopub", "stdin", "hb", "control"), 1)}
+        key = os.urandom(16).hex().encode()
+        write_connection_file(str(path), ip=f"{self._sockets}/kernel", transport="ipc", key=key, **ports)
+        lifeline = Lifeline()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        pid = forking.fork(
+            "cloudo_kernel.kernel:serve_forked",
+            {"arguments": ["-f", str(path), "--HistoryManager.hist_file=:memory:"], "channel": self._descriptor},
+            lifelines=(lifeline.descriptor,),
+            keep=(self._descriptor,),
+            streams={0: nowhere, 1: nowhere, 2: nowhere},
+        )
+        os.close(nowhere)
+        lifeline.hand_over()
+        CloudoProvisioner.forked = Forked(OwnChild(pid), lifeline)
+        self.manager = _manager("cloudo")
+        self.manager.load_connection_file(str(path))
+        run_sync(self._start)({})
+        run_sync(self._connect)()
+        # Everything is connected: the names of the sockets are needed no more.
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def start(self, kernel_name: str, folder: str) -> None:
+        """Have the kernel run in `folder`: start it there, or bring the one there that was forked."""
+        if self.group is None:
+            self._start_cold(kernel_name, folder)
+            return
+        if not self.is_alive:
+            raise DeadKernelError("Kernel died")
+        run_sync(self._enter)(folder)
+
+    def interrupt(self) -> None:
+        """Interrupt the kernel and what it started."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill the kernel and what it started."""
+        self._signal(signal.SIGKILL)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self.group is not None and self.exit_code is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How its process ended, negative for a signal; None while it runs."""
+        provisioner = self.manager.provisioner
+        process = None if provisioner is None else provisioner.process
+        return None if process is None else process.poll()
+
+    def ask_to_end(self) -> None:
+        """Ask the kernel to end; it may take its time while its runner does something else."""
+        if self.is_alive:
+            self.client.shutdown()
+
+    def close(self) -> None:
+        """Wait until the kernel has ended, and kill it if it does not."""
+        with suppress(DeadKernelError):
+            run_sync(self._await_end)()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def _start_cold(self, kernel_name: str, folder: str) -> None:
+        self.manager = _manager(kernel_name)
+        if hasattr(socket, "AF_UNIX"):
+            self.manager.transport = "ipc"
+            self.manager.ip = f"{self._sockets}/kernel"
+        is_ipython = self.manager.ipykernel or kernel_name == "cloudo"
+        run_sync(self._start)(
+            {
+                "cwd": folder,
+                "env": {**os.environ, DESCRIPTOR_VARIABLE: str(self._descriptor)},
+                "pass_fds": (self._descriptor,),
+                # What the notebook prints comes as messages; this is the echo, which nobody reads.
+                "stdout": subprocess.DEVNULL,
+                "stderr": subprocess.DEVNULL,
+                "extra_arguments": ["--HistoryManager.hist_file=:memory:"] if is_ipython else [],
+            }
+        )
+        run_sync(self._connect_cold)()
+
+    async def _start(self, options: dict[str, Any]) -> None:
+        await self.manager.start_kernel(**options)
+        self.group = self.manager.provisioner.pgid
+        os.close(self._descriptor)  # only the kernel keeps its end of the channel
+
+    async def _connect_cold(self) -> None:
+        self.client = self.manager.client()
+        self.client.start_channels(stdin=False)
+        try:
+            await self.client.wait_for_ready(timeout=_START_TIMEOUT_SECONDS)
+        except RuntimeError as error:
+            raise DeadKernelError(str(error)) from error
+        self.client.allow_stdin = False
+        self.language_info = (await self._ask_what_it_is())["language_info"]
+
+    async def _connect(self) -> None:
+        """Connect to a kernel of ours, without the fixed wait that jupyter_client has for others."""
+        self.client = self.manager.client()
+        self.client.start_channels(stdin=False, hb=False)
+        self.client.allow_stdin = False
+        self.language_info = (await self._ask_what_it_is())["language_info"]
+        # ipykernel's word that its outputs reach us from now on: before it they would be lost.
+        await self._message(self.client.get_iopub_msg)
+        self.client.control_channel.send(self.client.session.msg("kernel_info_request"))
+        await self._message(self.client.get_control_msg)
+
+    async def _ask_what_it_is(self) -> dict[str, Any]:
+        asked = self.client.kernel_info()
+        while True:
+            reply = await self._message(self.client.get_shell_msg)
+            if reply["parent_header"].get("msg_id") == asked:
+                return dict(reply["content"])
+
+    async def _enter(self, folder: str) -> None:
+        asked = self.client.execute(f"__import__('os').chdir({json.dumps(folder)})", silent=True)
+        while True:
+            reply = await self._message(self.client.get_shell_msg)
+            if reply["parent_header"].get("msg_id") == asked:
+                break
+        if reply["content"]["status"] != "ok":
+            raise FileNotFoundError(f"The flow's folder cannot be entered: {reply['content']['evalue']}")
+
+    async def _message(self, get: Any) -> dict[str, Any]:
+        end = time.monotonic() + _START_TIMEOUT_SECONDS
+        while True:
+            try:
+                return dict(await get(timeout=_LOOK_SECONDS))
+            except queue.Empty:
+                if not self.is_alive or time.monotonic() > end:
+                    raise DeadKernelError("Kernel died") from None
+
+    async def _await_end(self) -> None:
+        end = time.monotonic() + _SHUTDOWN_SECONDS
+        pause = 0.002
+        while self.is_alive and time.monotonic() < end:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        if self.is_alive:
+            self.kill()
+        if self.manager.provisioner is not None:
+            await self.manager.cleanup_resources()
+
+    def _signal(self, number: int) -> None:
+        if self.group is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.group, number)
+
+
+def _manager(kernel_name: str) -> AsyncKernelManager:
+    """Return a manager whose kernel dies with this process, whatever its kernelspec says."""
+    KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
+    return AsyncKernelManager(kernel_name=kernel_name)

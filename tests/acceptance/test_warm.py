@@ -1,0 +1,274 @@
+"""Warm starts: what is forked behaves like what is started, and the zygote may die, change or be bypassed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nbformat
+import psutil
+import pytest
+from jupyter_client import BlockingKernelClient
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.executors.runner_process import RunnerProcess
+from cloudo_kernel.models import Execution, StartExecution, Status
+from cloudo_kernel.provisioning import Zygotes
+from tests.flows import notebook
+from tests.server import WITHOUT_LAB, RunningServer, Servers, until
+
+ROOT = Path(__file__).parents[2]
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages of the server's environment."""
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "threaded.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(9999,), daemon=True).start()\n"
+    )
+    (folder / "broken.py").write_text("1 / 0\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(servers: Servers, packages: Path) -> RunningServer:
+    preload = ["threaded", "broken", "not_there", "numpy", "pandas", "matplotlib.pyplot"]
+    return servers.start(
+        config={"Cloudo": {"preload": preload}}, environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(packages)])}
+    )
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    client = server.client()
+    yield client
+    client.close()
+
+
+def run(api: Client, *sources: str, metadata: dict[str, Any] | None = None) -> Execution:
+    """Run a notebook's cells to their end."""
+    script = notebook(*sources, metadata=metadata)
+    return api.wait(api.start_execution(StartExecution(script=script)).id, timeout=MINUTE)
+
+
+def outputs(api: Client, execution: Execution) -> list[Any]:
+    """Return the outputs of a run that succeeded, cell by cell."""
+    assert execution.status is Status.ENDED_SUCCESS, execution.error
+    made = nbformat.reads(api.execution_notebook(execution.id), as_version=4)
+    return [cell.outputs for cell in made.cells if cell.cell_type == "code"]
+
+
+def printed(api: Client, *sources: str) -> str:
+    """Run cells and return what they printed."""
+    return "".join(one.text for cell in outputs(api, run(api, *sources)) for one in cell)
+
+
+def zygote(server: RunningServer) -> psutil.Process:
+    """Return the server's zygote."""
+    found = [one for one in psutil.Process(server.process.pid).children() if one.name() == "cloudo-zygote"]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_run_is_a_grandchild_of_the_zygote(server: RunningServer, api: Client) -> None:
+    said = json.loads(printed(api, "import json, os; print(json.dumps([os.getpid(), os.getppid()]))"))
+    names = printed(
+        api, "import psutil\nme = psutil.Process()\nprint(me.name(), me.parent().name(), me.parent().parent().pid)"
+    )
+    assert names.split() == ["cloudo-kernel", "cloudo-run", str(zygote(server).pid)]
+    until(lambda: not any(psutil.pid_exists(pid) for pid in said), seconds=5)
+
+
+def test_modules_that_cannot_be_preloaded_are_left_out(api: Client) -> None:
+    loaded = printed(api, "import sys\nprint([name in sys.modules for name in ('pandas', 'threaded', 'broken')])")
+    assert loaded.strip() == "[True, False, False]"
+
+
+def test_forked_runs_share_no_randomness_and_no_names(api: Client) -> None:
+    source = "import random, numpy, uuid, tempfile\nprint(random.random(), numpy.random.rand(), uuid.uuid4())\n"
+    source += "print(next(tempfile._get_candidate_names()))"
+    assert not set(printed(api, source).split()) & set(printed(api, source).split())
+
+
+def test_a_forked_kernel_does_what_any_kernel_does(api: Client, server: RunningServer) -> None:
+    pictures, shell, tasks, workers, magic, where = outputs(
+        api,
+        run(
+            api,
+            "import matplotlib.pyplot as plt, pandas\nplt.plot([1, 2]);\nplt.show()\npandas.DataFrame({'a': [1]})",
+            "import subprocess\nsubprocess.run(['echo', 'from a child'])\nprint('from python')\n!echo from a shell",
+            "import asyncio\nasync def five():\n    await asyncio.sleep(0.01)\n    return 5\nprint(await five())",
+            "import multiprocessing\nwith multiprocessing.get_context('fork').Pool(2) as pool:\n"
+            "    print(pool.map(abs, [-1, -2]))",
+            "%%bash\necho $((6 * 7))",
+            "import os, sys, signal\nprint(os.getcwd(), sys.argv[1:2], signal.getsignal(signal.SIGTERM))",
+        ),
+    )
+    assert "image/png" in pictures[0].data
+    assert "text/html" in pictures[1].data
+    said = "".join(one.text for one in shell)
+    assert all(line in said for line in ("from a child", "from python", "from a shell"))
+    assert tasks[0].text == "5\n"
+    assert workers[0].text == "[1, 2]\n"
+    assert magic[0].text == "42\n"
+    assert where[0].text.startswith(f"{server.workspace} ['-f'] {signal.SIG_DFL}")
+
+
+def test_exit_handlers_run_before_the_execution_has_ended(api: Client, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    execution = run(api, f"import atexit, pathlib\natexit.register(pathlib.Path({str(note)!r}).write_text, 'done')")
+    assert execution.status is Status.ENDED_SUCCESS
+    assert note.read_text() == "done"
+
+
+def test_a_killed_zygote_takes_its_runs_along_and_is_followed_by_another(server: RunningServer, api: Client) -> None:
+    before = zygote(server)
+    started = api.start_execution(StartExecution(script="import os, time\nprint(os.getpid())\ntime.sleep(99)"))
+    until(lambda: api.execution(started.id).progress.total)
+    kernels = [one for one in before.children(recursive=True) if one.name() == "cloudo-kernel"]
+    before.kill()
+    lost = api.wait(started.id, timeout=MINUTE)
+    assert lost.error is not None
+    assert lost.error.name == "KernelDied"
+    until(lambda: not any(one.is_running() for one in kernels), seconds=2)
+    assert printed(api, "print('again')") == "again\n"
+    until(lambda: any(one.name() == "cloudo-zygote" for one in psutil.Process(server.process.pid).children()))
+    until(lambda: printed(api, "import psutil; print(psutil.Process().name())").strip() == "cloudo-kernel")
+
+
+class Notebook:
+    """A notebook that somebody opened by hand."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self._http = httpx.Client(base_url=server.url, headers={"Authorization": f"token {server.token}"}, timeout=60)
+        reply = self._http.post("api/kernels", json={"name": "cloudo"})
+        assert reply.status_code == 201, reply.text
+        self.id = reply.json()["id"]
+        self.client = BlockingKernelClient()
+        file = server.runtime / f"kernel-{self.id}.json"
+        self.client.load_connection_file(str(file))
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    def ask(self, source: str) -> str:
+        said: list[str] = []
+        self.client.execute_interactive(
+            source, timeout=60, output_hook=lambda message: said.append(message["content"].get("text", ""))
+        )
+        return "".join(said).strip()
+
+    def post(self, verb: str) -> None:
+        assert self._http.post(f"api/kernels/{self.id}/{verb}").is_success
+
+    def close(self) -> None:
+        if self._http.is_closed:
+            return
+        self.client.stop_channels()
+        self._http.delete(f"api/kernels/{self.id}")
+        self._http.close()
+
+
+@pytest.fixture
+def opened(server: RunningServer) -> Iterator[Notebook]:
+    opened = Notebook(server)
+    yield opened
+    opened.close()
+
+
+def test_a_notebook_opened_by_hand_is_forked_too(server: RunningServer, opened: Notebook) -> None:
+    assert opened.ask("import os; print(os.getppid())") == str(zygote(server).pid)
+    assert opened.ask("import sys; print('pandas' in sys.modules, os.environ['JPY_PARENT_PID'])") == (
+        f"True {server.process.pid}"
+    )
+    first = int(opened.ask("print(os.getpid())"))
+    message = opened.client.execute("import time; print('begun'); time.sleep(99)")
+    while opened.client.get_iopub_msg(timeout=20)["msg_type"] != "stream":
+        pass
+    opened.post("interrupt")
+    reply = opened.client.get_shell_msg(timeout=20)
+    while reply["parent_header"].get("msg_id") != message:
+        reply = opened.client.get_shell_msg(timeout=20)
+    assert reply["content"]["ename"] == "KeyboardInterrupt"
+    opened.post("restart")
+    opened.client.wait_for_ready(timeout=60)
+    assert int(opened.ask("import os; print(os.getpid())")) != first
+    until(lambda: not psutil.pid_exists(first))
+
+
+def test_a_changed_environment_is_seen_and_notebooks_opened_by_hand_stay(
+    server: RunningServer, api: Client, packages: Path, opened: Notebook
+) -> None:
+    before = zygote(server)
+    assert opened.ask("x = 41; print(x)") == "41"
+    (packages / "brand_new.py").write_text("answer = 42\n")
+    assert printed(api, "import brand_new; print(brand_new.answer)") == "42\n"
+    whose = "import psutil; print(psutil.Process().parent().ppid())"
+    until(lambda: int(printed(api, whose)) not in (before.pid, server.process.pid))
+    assert opened.ask("print(x + 1)") == "42"
+    assert before.is_running()
+    opened.close()
+    until(lambda: not before.is_running())
+
+
+def test_a_kernelspec_with_an_environment_of_its_own_is_started_cold(servers: Servers, tmp_path: Path) -> None:
+    spec = tmp_path / "kernels" / "cloudo" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    (tmp_path / "own_module.py").write_text("answer = 7\n")
+    argv = [sys.executable, "-m", "cloudo_kernel.kernel", "-f", "{connection_file}"]
+    kernel = {"argv": argv, "display_name": "Cloudo", "language": "python", "env": {"PYTHONPATH": str(tmp_path)}}
+    spec.write_text(json.dumps(kernel))
+    server = servers.start(environment={"JUPYTER_PATH": str(tmp_path)})
+    api = server.client()
+    try:
+        said = printed(api, "import own_module, psutil; print(own_module.answer, psutil.Process().name())")
+        assert said.split()[0] == "7"
+        assert "cloudo-kernel" not in said
+    finally:
+        api.close()
+
+
+def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
+    server = servers.start()
+    api = server.client()
+    started = api.start_execution(StartExecution(script="import subprocess, time\nsubprocess.run(['sleep', '99'])"))
+    until(lambda: api.execution(started.id).progress.total, seconds=60)
+    opened = Notebook(server)
+    opened.client.stop_channels()
+    api.close()
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    assert {"cloudo-zygote", "cloudo-run", "cloudo-standby", "cloudo-kernel"} <= {one.name() for one in family}
+    server.process.kill()
+    server.process.wait()
+    until(lambda: not [one for one in family if one.is_running()], seconds=2, what=lambda: str(family))
+
+
+def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudo_kernel.provisioning.warm._FORKS", 1)
+    zygotes = Zygotes(())
+    try:
+        first = zygotes.get(wait_seconds=30)
+        assert first is not None
+        runner = RunnerProcess.warm(first)
+        assert zygotes.get() is first  # its successor warms up meanwhile
+        until(lambda: zygotes.get() is not first)
+        assert runner.is_alive
+        runner.close()
+        until(lambda: first.is_dead)
+        assert zygotes.get(wait_seconds=30) is not None
+    finally:
+        zygotes.close()
