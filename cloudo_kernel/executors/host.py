@@ -67,6 +67,8 @@ class RunHost:
         self._found: Outcome | None = None
         #: What somebody outside wants the end to be.
         self._imposed: Outcome | None = None
+        #: Why this worker could not start it.
+        self._obstacle: str | None = None
         #: The end of what the runner wrote to its standard error.
         self.complaints = ""
         self._is_over = threading.Event()
@@ -259,6 +261,11 @@ class RunHost:
         self._is_over.set()
         return True
 
+    def note_obstacle(self, error: OSError) -> None:
+        """Note that there were no means to start it, and pause: it is put back and must not come at once."""
+        self._obstacle = f"it could not be started: {error}"
+        self._is_leaving.wait(_RETRY_SECONDS)
+
     def flush_log(self) -> None:
         """Write the log lines that have come."""
         with self._flushing:
@@ -295,6 +302,8 @@ class RunHost:
             return None
         if self._imposed is not None:
             return SERVER_STOPPED if self._imposed.message == SERVER_STOPPED else None
+        if self._obstacle is not None:
+            return self._obstacle
         return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
 
     def _outcome(self, exit_code: int) -> Outcome:

@@ -1,7 +1,4 @@
-"""Measures Cloudo beside the `papermill` command line, and prints a table: `python -m tests.benchmarks.measure`.
-
-Peers take turns within one run, because the machine's speed drifts: medians and ratios count, single times do not.
-"""
+"""Measures the server and its pages: `python -m tests.benchmarks.measure`. What runs cost is in `engine`."""
 
 from __future__ import annotations
 
@@ -12,31 +9,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 from playwright.sync_api import sync_playwright
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import StartExecution
 from cloudo_kernel.settings import MAX_RUNNING
-from tests.benchmarks.timing import BIN, TRIVIAL, figure, head, play, ratio, row, timed
+from tests.benchmarks.timing import BIN, TRIVIAL, figure, head, play, row, timed
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
-
-
-def start_to_end(server: RunningServer, api: Client, rounds: int) -> None:
-    """Measure request to finished against the papermill command, in turns."""
-    path = write_flow(server.workspace, "trivial", *TRIVIAL)
-    output = server.workspace / "out.ipynb"
-    words = [BIN / "papermill", "--no-progress-bar", "-k", "python3", path, output]
-    ours, theirs = [], []
-    for number in range(rounds + 1):
-        one = timed(lambda: play(api, "trivial"))
-        other = timed(lambda: subprocess.run(words, check=True, capture_output=True))
-        if number:  # the first of each warms the disk's cache
-            ours.append(one)
-            theirs.append(other)
-    row("three cells: REST request → ended record read", ours, f"{ratio(ours, theirs)} papermill's")
-    row("three cells: `papermill` command line", theirs)
+from tests.server import RunningServer, start_server
 
 
 def throughput(api: Client, at_once: int, count: int) -> None:
@@ -46,23 +25,6 @@ def throughput(api: Client, at_once: int, count: int) -> None:
         took = timed(lambda: list(pool.map(lambda _: play(api, "trivial"), range(count))))
     api.delete_setting(MAX_RUNNING)
     figure(f"{count} executions, {at_once} at once", f"{count / took * 1000:.2f} per second")
-
-
-def memory(server: RunningServer, api: Client) -> None:
-    """Measure the memory that only the processes of one run have."""
-    write_flow(server.workspace, "sleeping", "import time\ntime.sleep(600)")
-    execution = api.start_execution(StartExecution(flow_name="sleeping"))
-    until(lambda: api.execution(execution.id).progress.total, seconds=60)
-    time.sleep(3)  # until the cell sleeps
-    sizes = {}
-    for process in psutil.Process(server.process.pid).children(recursive=True):
-        words = process.cmdline()
-        for kind in ("runner", "kernel"):
-            if f"cloudo_kernel.{kind}" in words:
-                sizes[kind] = process.memory_full_info().uss / 2**20
-    api.cancel_execution(execution.id)
-    each = ", ".join(f"{kind} {size:.0f}" for kind, size in sizes.items())
-    figure("unique memory of a run", f"{sum(sizes.values()):.0f} MiB", each)
 
 
 def first_paint(server: RunningServer, rounds: int) -> None:
@@ -104,10 +66,9 @@ def main() -> None:
         server = start_server(workspace, home)
         api = server.client()
         try:
-            start_to_end(server, api, rounds)
+            write_flow(server.workspace, "trivial", *TRIVIAL)
             for at_once in (1, 2, 4, 8):
                 throughput(api, at_once, max(4, 2 * at_once))
-            memory(server, api)
             first_paint(server, rounds)
         finally:
             server.stop()
