@@ -71,6 +71,20 @@ def test_what_it_forks_dies_with_it_and_a_daemon_does_not_hold_it(start: Start) 
     os.kill(daemon_pid, 9)
 
 
+@pytest.mark.parametrize("victims", [["kernel"], ["runner"], ["kernel", "runner"]])
+def test_what_a_killed_one_started_dies_with_it(start: Start, victims: list[str]) -> None:
+    execution = start(
+        "import os, subprocess, time\nchild = subprocess.Popen(['sleep', '99'])\n"
+        "this.set_output('pids', {'kernel': os.getpid(), 'runner': os.getppid(), 'child': child.pid})\ntime.sleep(99)"
+    )
+    until(lambda: execution.load("output_value"), seconds=60)
+    pids = execution.outputs["pids"]
+    for victim in victims:
+        os.kill(pids[victim], 9)
+    assert execution.wait(30).record.error.name == "KernelDied"
+    until(lambda: is_gone(pids["child"]), seconds=2)
+
+
 def test_one_that_ignores_the_interrupt_is_killed(start: Start) -> None:
     execution = start(
         "import os, signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
