@@ -152,6 +152,15 @@ class FlowSource(StrEnum):
     LIBRARY = "library"
 
 
+class EngineTier(StrEnum):
+    """How the processes of a run are started."""
+
+    #: Forked from a warm process where that can be; the kernel is a process of its own.
+    KERNEL = "kernel"
+    #: Started one by one, as Jupyter does it: slower, and free of what is preloaded.
+    COLD = "cold"
+
+
 class FlowMetadata(Record):
     """The notebook metadata key `cloudo`."""
 
@@ -167,6 +176,9 @@ class FlowMetadata(Record):
     max_running: int | None = Field(default=None, ge=1)
     #: Higher ones are taken from the queue first.
     priority: int = Field(default=0, ge=-100, le=100)
+    engine: EngineTier = EngineTier.KERNEL
+    #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
+    memory_limit_mb: int | None = Field(default=None, ge=1)
     retention_minutes: int | None = Field(default=None, ge=0)
 
 

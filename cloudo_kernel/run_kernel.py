@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -85,6 +86,17 @@ class RunKernel:
         if not self.is_alive:
             raise DeadKernelError("Kernel died")
         run_sync(self._enter)(folder)
+
+    def limit_memory(self, megabytes: int) -> None:
+        """Let its process take so much beyond what it has; more is a MemoryError there. Linux only, else ignored."""
+        if sys.platform != "linux" or self.group is None:
+            return
+        import resource  # which only Unix has
+
+        lines = Path(f"/proc/{self.group}/status").read_text().splitlines()
+        [has] = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")]
+        limit = has + megabytes * 2**20
+        resource.prlimit(self.group, resource.RLIMIT_DATA, (limit, limit))
 
     def interrupt(self) -> None:
         """Interrupt the kernel and what it started."""

@@ -60,6 +60,7 @@ class Run:
         self._execution_id: str = assignment["execution"]["id"]
         self.kernel_name: str = assignment["kernel"]
         self._folder: str = assignment["folder"]
+        self._memory_limit_mb: int | None = assignment["memory_limit_mb"]
         self._path = Path(assignment["notebook"])
         self._saved_at = 0.0
         self._unsaved: NotebookNode | None = None
@@ -111,6 +112,8 @@ class Run:
     def start_kernel(self) -> None:
         """Have the kernel run in the flow's folder."""
         self.kernel.start(self.kernel_name, self._folder)
+        if self._memory_limit_mb is not None:
+            self.kernel.limit_memory(self._memory_limit_mb)
         self._has_kernel = True
 
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:

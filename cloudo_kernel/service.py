@@ -343,6 +343,8 @@ class Service:
             max_running=flow.metadata.max_running if is_flow else None,
             retries=flow.metadata.retries,
             retry_delay_seconds=flow.metadata.retry_delay_seconds,
+            engine=flow.metadata.engine,
+            memory_limit_mb=flow.metadata.memory_limit_mb,
             retention_minutes=flow.metadata.retention_minutes,
             reserved_for=self._reserved_for,
             **more,

@@ -113,6 +113,9 @@ executions = Table(
     Column("retries", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("retry_delay_seconds", Float, nullable=False, server_default="0"),
+    #: How its processes are started, and what its kernel may take of memory.
+    Column("engine", Text, nullable=False, server_default="kernel"),
+    Column("memory_limit_mb", Integer),
     #: The worker that holds the lease.
     Column("worker_id", Text),
     #: The private worker that alone may claim it, while that one lives.

@@ -390,5 +390,6 @@ def _to_json(assignment: Assignment, notebook: str) -> dict[str, Any]:
         "source": assignment.source,
         "kernel": assignment.kernel,
         "folder": assignment.folder,
+        "memory_limit_mb": assignment.memory_limit_mb,
         "notebook": notebook,
     }

@@ -12,6 +12,7 @@ from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.executors.host import RunHost, timed_out
 from cloudo_kernel.executors.runner_process import RunnerProcess
 from cloudo_kernel.executors.standby import Standby
+from cloudo_kernel.models import EngineTier
 from cloudo_kernel.provisioning import Zygotes, is_kernel_forkable
 from cloudo_kernel.runner import GRACE_SECONDS
 from cloudo_kernel.store import Claim, Outcome, Store
@@ -78,7 +79,8 @@ class LocalExecutor:
     def _attend(self, run: _Run) -> None:
         exit_code = 1
         try:
-            is_warm = run.host.claim.kernel == "cloudo" and is_kernel_forkable()
+            claim = run.host.claim
+            is_warm = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo" and is_kernel_forkable()
             exit_code = run.attend(self._standby.take() if is_warm else RunnerProcess.cold())
         except OSError as error:
             _log.exception("A run could not be started", extra={"execution_id": run.host.claim.id})

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.events import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED
 from cloudo_kernel.models import (
+    EngineTier,
     Execution,
     ExecutionBrief,
     ExecutionFilter,
@@ -77,6 +78,8 @@ class NewExecution:
     max_running: int | None = None
     retries: int = 0
     retry_delay_seconds: float = 0
+    engine: EngineTier = EngineTier.KERNEL
+    memory_limit_mb: int | None = None
     retention_minutes: int | None = None
     reserved_for: str | None = None
 

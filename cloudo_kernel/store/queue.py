@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, 
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import WORKER, WORKER_LOST, WORKER_STOPPED
-from cloudo_kernel.models import ErrorDetail, Status
+from cloudo_kernel.models import EngineTier, ErrorDetail, Status
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
@@ -30,6 +30,7 @@ class Claim:
     attempt: int
     timeout_seconds: float | None
     kernel: str
+    engine: EngineTier
 
 
 class Queue:
@@ -156,10 +157,9 @@ def _take(connection: Connection, ids: list[str], worker_id: str, now: datetime)
     """Move these to `RUNNING`, and return their claims in the same order."""
     c = executions.c
     values = {"status": Status.RUNNING, "worker_id": worker_id, "attempt": c.attempt + 1, "started_at": None}
-    rows = connection.execute(
-        update(executions).where(c.id.in_(ids)).values(**values).returning(c.id, c.attempt, c.timeout_seconds, c.kernel)
-    )
-    claims = {row.id: Claim(row.id, row.attempt, row.timeout_seconds, row.kernel) for row in rows}
+    claimed = (c.id, c.attempt, c.timeout_seconds, c.kernel, c.engine)
+    rows = connection.execute(update(executions).where(c.id.in_(ids)).values(**values).returning(*claimed))
+    claims = {row.id: Claim(**{**row._mapping, "engine": EngineTier(row.engine)}) for row in rows}
     for claim in (claims[one] for one in ids):
         tell(connection, claim.id, Status.RUNNING, now=now, attempt=claim.attempt, worker_id=worker_id)
     return [claims[one] for one in ids]

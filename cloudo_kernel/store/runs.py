@@ -25,6 +25,7 @@ class Assignment:
     source: str
     kernel: str
     folder: str
+    memory_limit_mb: int | None
 
 
 class Runs:
@@ -49,7 +50,7 @@ class Runs:
                 select(sources.c.text).where(sources.c.sha256 == row.source_sha256)
             ).scalar_one()
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, started=True)
-        return Assignment(to_record(row), source, row.kernel, row.folder)
+        return Assignment(to_record(row), source, row.kernel, row.folder, row.memory_limit_mb)
 
     def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
         """Record how far the run is."""

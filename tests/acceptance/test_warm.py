@@ -242,6 +242,41 @@ def test_a_kernelspec_with_an_environment_of_its_own_is_started_cold(servers: Se
         api.close()
 
 
+def test_a_flow_can_ask_for_a_cold_start(api: Client) -> None:
+    name = "import psutil\nprint(psutil.Process().name(), psutil.Process().parent().name())"
+    cold = outputs(api, run(api, name, metadata={"engine": "cold"}))
+    assert "cloudo" not in cold[0][0].text
+    assert printed(api, name).split() == ["cloudo-kernel", "cloudo-run"]
+
+
+@pytest.mark.parametrize("engine", ["kernel", "cold"])
+def test_a_memory_limit_ends_what_allocates_without_end(api: Client, engine: str) -> None:
+    greedy = "kept = []\nwhile True:\n    kept.append(bytearray(10_000_000))"
+    limits = {"memory_limit_mb": 200, "engine": engine}
+    execution = run(api, "print(len(bytearray(100_000_000)))", greedy, metadata=limits)
+    assert execution.error is not None
+    assert (execution.error.name, execution.error.cell) == ("MemoryError", 3)  # after two cells that mark the error
+
+
+def test_another_kernel_runs_a_notebook_as_it_is(servers: Servers, tmp_path: Path) -> None:
+    spec = tmp_path / "kernels" / "bash" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    argv = [sys.executable, "-m", "bash_kernel", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": argv, "display_name": "Bash", "language": "bash"}))
+    server = servers.start(environment={"JUPYTER_PATH": str(tmp_path)})
+    api = server.client()
+    try:
+        script = notebook("echo $((6 * 7)); pwd", "ls /nowhere-at-all; false", kernel="bash")
+        ended = api.wait(api.start_execution(StartExecution(script=script)).id, timeout=MINUTE)
+        made = nbformat.reads(api.execution_notebook(ended.id), as_version=4)
+        assert made.metadata.language_info.name == "bash"
+        text = "".join(one.get("text", "") for cell in made.cells for one in cell.get("outputs", ()))
+        assert text.startswith(f"42\n{server.workspace}\n")
+        assert ended.progress.done >= 1
+    finally:
+        api.close()
+
+
 def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
     server = servers.start()
     api = server.client()

@@ -1,4 +1,4 @@
-"""retries, priorities, limits of a flow, pauses."""
+"""retries, priorities, limits and engine of a flow, pauses."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def upgrade() -> None:
         sa.Column("retries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("retry_delay_seconds", sa.Float(), server_default="0", nullable=False),
+        sa.Column("engine", sa.Text(), server_default="kernel", nullable=False),
+        sa.Column("memory_limit_mb", sa.Integer(), nullable=True),
         sa.Column("wants_pause", sa.Boolean(), server_default=sa.false(), nullable=False),
     ):
         op.add_column("executions", column)
