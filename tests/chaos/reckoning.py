@@ -10,6 +10,7 @@ from typing import Protocol
 
 from cloudo_kernel.models import Event, Execution, ExecutionFilter, Status
 from cloudo_kernel.store import Store
+from cloudo_kernel.store.moves import PARENT_ENDED
 from tests.chaos import marks
 from tests.chaos.killer import Killer
 from tests.chaos.marks import Mark
@@ -89,8 +90,13 @@ def _faults_of(execution: Execution, begun: list[Mark], events: list[Event]) -> 
     if execution.status is Status.ENDED_SUCCESS:
         if [(mark.word, mark.attempt) for mark in begun[-2:]] != [(one, execution.attempt) for one in ("begin", "end")]:
             yield f"a success that was none: {what}, {begun}"
-    elif execution.error is None or not (execution.error.name in _KILLED or "Kernel died" in execution.error.value):
+    elif not (_tells_of_a_kill(execution) or (execution.parent_id and execution.message == PARENT_ENDED)):
         yield f"an end that nothing explains: {what}, {execution.message}"
+
+
+def _tells_of_a_kill(execution: Execution) -> bool:
+    error = execution.error
+    return error is not None and (error.name in _KILLED or "Kernel died" in error.value)
 
 
 def _unnoticed(lost: set[int], events: list[Event]) -> Iterator[str]:
