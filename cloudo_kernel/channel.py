@@ -7,17 +7,20 @@ The frames are those of `multiprocessing.connection`; nothing is ever pickled.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
 from cloudo_kernel.errors import CloudoError, Unavailable, from_code
+
+_log = logging.getLogger(__name__)
 
 #: Names the descriptor of the kernel's end in the kernel's environment; it is no secret.
 DESCRIPTOR_VARIABLE = "CLOUDO_CHANNEL"
@@ -66,7 +69,8 @@ class Channel:
         self._send({"number": None, "verb": verb, "arguments": arguments})
 
     def _send(self, message: dict[str, Any]) -> None:
-        frame = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+        # Half a surrogate is no text that a database or a file could keep.
+        frame = json.dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode(errors="replace")
         with _uninterrupted(), self._sending:
             try:
                 self._connection.send_bytes(frame)
@@ -85,13 +89,15 @@ def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], 
     """Answer calls until the other end is closed everywhere.
 
     `flush` is called when none came for 0.1 s after another one: what was held back for its successors goes out.
+    Nothing that `verbs` and `flush` raise ends this: the caller would wait for ever.
     """
     is_holding = False
     while True:
         try:
             if is_holding and not connection.poll(0.1):
-                flush()
-                is_holding = False
+                with suppress(CloudoError):  # what could not be stored is tried again
+                    flush()
+                    is_holding = False
                 continue
             is_holding = True
             message = json.loads(connection.recv_bytes())
@@ -102,11 +108,21 @@ def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], 
             reply["result"] = verbs(message["verb"], message["arguments"])
         except CloudoError as error:
             reply["error"] = {"code": error.code, "message": str(error), "field": error.field}
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is to know
+            _log.exception("A call of a run failed unexpectedly.")
+            reply["error"] = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}
         if message["number"] is not None:
             try:
                 connection.send_bytes(json.dumps(reply, separators=(",", ":")).encode())
             except OSError:
                 return
+
+
+def hang_up(connection: Connection) -> None:
+    """Close the worker's end; who answers there stops, even if a process elsewhere still holds the other end."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 @contextmanager

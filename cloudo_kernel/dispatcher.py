@@ -6,16 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from cloudo_kernel import lease
-from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
 from cloudo_kernel.executors.base import Executor
 from cloudo_kernel.executors.host import SERVER_STOPPED, cancelled
-from cloudo_kernel.store import Store
+from cloudo_kernel.store import Claim, Store
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ LEASE_SECONDS = 15.0
 _HOUSEKEEPING_SECONDS = 60.0
 #: The queue is looked at this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
+#: After a failure it is looked at again so soon.
+_RETRY_SECONDS = 1.0
 #: After a look it rests for this many times as long as the look took, but not longer than that many seconds.
 _REST = 9
 _MOST_REST_SECONDS = 0.1
@@ -48,6 +51,7 @@ class Dispatcher:
         slots: int | None,
         private: bool,
         housekeeping: Callable[[], None],
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -56,14 +60,20 @@ class Dispatcher:
         self._slots = slots
         self._private = private
         self._housekeeping = housekeeping
+        self._lease_seconds = lease_seconds
         self._lease: lease.Lease | None = None
         self._wake = threading.Event()
-        self._stopping = threading.Event()
+        self._is_stopping = threading.Event()
+        self._has_stopped = threading.Event()
         self._thread = threading.Thread(target=self._dispatch, name="cloudo-dispatcher", daemon=True)
+        # Not the timer's: that one follows the wall clock, and stands still when it is set back.
+        self._heart = threading.Thread(target=self._live, name="cloudo-heartbeat", daemon=True)
         self._timer = BackgroundScheduler(daemon=True, timezone="UTC")
         #: Of the other workers: the heartbeat seen last, and for how long it has stood still.
         self._stillness: dict[str, tuple[int, float]] = {}
         self._looked_at = time.monotonic()
+        #: Claimed, but not to be started here, with the reason.
+        self._unstarted: list[tuple[Claim, str]] = []
 
     def start(self) -> None:
         """Register, and begin to claim."""
@@ -73,16 +83,12 @@ class Dispatcher:
         self._store.workers.register(self._worker_id, private=self._private)
         self._look_after_others()
         self._remove_listener = self._store.tail.add_listener(self._wake.set)
-        for job, seconds in (
-            (self._beat, HEARTBEAT_SECONDS),
-            (self._look_after_others, HEARTBEAT_SECONDS),
-            (self._housekeeping, _HOUSEKEEPING_SECONDS),
-        ):
-            self._timer.add_job(
-                _logged(job), "interval", seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None
-            )
+        self._timer.add_job(
+            self._keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
+        )
         self._executor.start()
         self._timer.start()
+        self._heart.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -90,15 +96,20 @@ class Dispatcher:
 
         What had not begun, or has a retry left, is pending again.
         """
-        self._stopping.set()
+        self._is_stopping.set()
         self._wake.set()
         self._thread.join()
         for execution_id in self._executor.running():
             self._executor.stop(execution_id, SERVER_STOPPED)
         self._executor.end()
+        self._has_stopped.set()
+        self._heart.join()
         self._timer.shutdown(wait=True)
         self._remove_listener()
-        self._store.queue.release(self._worker_id, lost=False)
+        try:
+            self._store.queue.release(self._worker_id, lost=False)
+        except CloudoError:
+            _log.exception("The lease could not be given back; another worker will take it.")
         if self._lease is not None:
             self._lease.close()
 
@@ -108,28 +119,41 @@ class Dispatcher:
         return not self._executor.running()
 
     def _dispatch(self) -> None:
-        while not self._stopping.is_set():
+        while not self._is_stopping.is_set():
             began = time.monotonic()
             try:
                 self._fulfil_wishes()
                 self._claim()
-                seconds = self._seconds_to_next()
+                ended = time.monotonic()
+                self._wake.wait(self._seconds_to_next())
+                # Every commit wakes it: hundreds a second must not have it look at the queue all the time.
+                rest = ended + min(_MOST_REST_SECONDS, _REST * (ended - began)) - time.monotonic()
+                self._is_stopping.wait(max(0.0, rest))
+                self._wake.clear()
             except CloudoError:
-                _log.exception("The queue cannot be read; trying again.")
-                seconds = 1.0
-            ended = time.monotonic()
-            self._wake.wait(seconds)
-            # Every commit wakes it: hundreds a second must not have it look at the queue all the time.
-            rest = ended + min(_MOST_REST_SECONDS, _REST * (ended - began)) - time.monotonic()
-            self._stopping.wait(max(0.0, rest))
-            self._wake.clear()
+                _log.exception("The queue cannot be worked on; trying again.")
+                self._is_stopping.wait(_RETRY_SECONDS)
 
     def _claim(self) -> None:
         free = 1_000_000 if self._slots is None else self._slots - self._store.queue.running_of(self._worker_id)
         if free <= 0:
             return
+        self._put_back()
         for claim in self._store.queue.claim(self._worker_id, free=free, private=self._private):
-            self._executor.submit(claim)
+            try:
+                self._executor.submit(claim)
+            except (OSError, RuntimeError) as error:  # neither a descriptor nor a thread to be had
+                self._unstarted.append((claim, f"it could not be started: {error}"))
+        if self._unstarted:
+            self._put_back()
+            raise Unavailable("This worker cannot start any more runs now.")
+
+    def _put_back(self) -> None:
+        while self._unstarted:
+            claim, reason = self._unstarted[-1]
+            with suppress(StaleAttempt):
+                self._store.runs.requeue(claim.id, claim.attempt, reason=reason)
+            self._unstarted.pop()
 
     def _fulfil_wishes(self) -> None:
         for wish in self._store.wishes.of(self._worker_id):
@@ -144,13 +168,27 @@ class Dispatcher:
             return _LOOK_SECONDS
         return min(_LOOK_SECONDS, max(0.0, (due - self._store.now) / timedelta(seconds=1)))
 
+    def _live(self) -> None:
+        while not self._has_stopped.wait(HEARTBEAT_SECONDS):
+            try:
+                self._beat()
+                # Only who could write just now may take it amiss that others did not.
+                self._look_after_others()
+            except (CloudoError, OSError):
+                _log.exception("The heartbeat failed; it comes again.")
+
     def _beat(self) -> None:
         if self._store.workers.beat(self._worker_id):
             return
         # This process stood still for so long that another worker took over: nothing here counts any more.
+        # Until it is registered again it gets no claims, so what is killed here is only what was taken away.
         _log.error("This worker lost its lease", extra={"worker_id": self._worker_id})
         self._executor.close(kill=True)
+        if self._lease is not None:
+            self._lease.close()
+        self._lease = lease.Lease(self._state, self._worker_id)
         self._store.workers.register(self._worker_id, private=self._private)
+        self._wake.set()
 
     def _look_after_others(self) -> None:
         now = time.monotonic()
@@ -163,20 +201,16 @@ class Dispatcher:
                 continue
             heartbeat, still = self._stillness.get(worker.id, (worker.heartbeat, 0.0))
             still = still + passed if heartbeat == worker.heartbeat else 0.0
-            if still >= LEASE_SECONDS or lease.is_dead(self._state, worker.id):
-                released = self._store.queue.release(worker.id, lost=True)
+            if still >= self._lease_seconds or lease.is_dead(self._state, worker.id):
+                released = self._store.queue.release(worker.id, lost=True, heartbeat=worker.heartbeat)
                 lease.forget(self._state, worker.id)
                 _log.warning("A worker was lost", extra={"worker_id": worker.id, "executions": released})
             else:
                 seen[worker.id] = (worker.heartbeat, still)
         self._stillness = seen
 
-
-def _logged(job: Callable[[], None]) -> Callable[[], None]:
-    def run() -> None:
+    def _keep_house(self) -> None:
         try:
-            job()
-        except CloudoError:
-            _log.exception("A regular job of the worker failed; it comes again.")
-
-    return run
+            self._housekeeping()
+        except (CloudoError, OSError):
+            _log.exception("The housekeeping failed; it comes again.")

@@ -19,18 +19,31 @@ class Lease:
     """The lock file of a living worker."""
 
     def __init__(self, state: Path, worker_id: str) -> None:
-        """Take the lock below the workspace's state folder; it cannot be taken yet, as the id is new."""
+        """Take the lock below the workspace's state folder. Whoever had this id before has lost it, or has died."""
         self._path = _path(state, worker_id)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Not inherited by a child that executes another program (PEP 446): it ends with this very process.
-        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-        if fcntl is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._descriptor = self._lock()
+        while not self._is_there():  # somebody forgot a former holder in between
+            os.close(self._descriptor)
+            self._descriptor = self._lock()
 
     def close(self) -> None:
         """Let the lock go and remove the file."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+    def _lock(self) -> int:
+        # Not inherited by a child that executes another program (PEP 446): it ends with this very process.
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # one who looks whether a former holder is dead has it for a moment
+        return descriptor
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
 
 
 def is_dead(state: Path, worker_id: str) -> bool:

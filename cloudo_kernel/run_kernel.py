@@ -193,8 +193,7 @@ class RunKernel:
         while self.is_alive and time.monotonic() < end:
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.05)
-        if self.is_alive:
-            self.kill()
+        self.kill()  # and what it started: with a kernel that died, nobody is left whom its lifeline would signal
         if self.manager.provisioner is not None:
             await self.manager.cleanup_resources()
 

@@ -33,6 +33,12 @@ GRACE_SECONDS = 5.0
 #: The executed notebook is saved at most so often, besides the start and the end.
 _SAVE_SECONDS = 1.0
 
+#: What to do about errors of the libraries, by their names.
+_CURES = {
+    "NoSuchKernel": ". `jupyter kernelspec list` shows the kernels of this machine: "
+    "choose one of them in the notebook, or install the one that is missing."
+}
+
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -99,7 +105,8 @@ class Run:
     def fail(self, error: BaseException) -> None:
         """Tell the worker that the run could not be made at all."""
         name = type(error).__name__
-        self._found(Status.ENDED_ERROR, f"{name}: {_first_line(str(error))}", _detail(name, str(error), None, []))
+        value = f"{error}{_CURES.get(name, '')}"
+        self._found(Status.ENDED_ERROR, f"{name}: {_first_line(value)}", _detail(name, value, None, []))
 
     def start_kernel(self) -> None:
         """Have the kernel run in the flow's folder."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from cloudo_kernel.catalog import Catalog, library_folders
-from cloudo_kernel.dispatcher import Dispatcher
+from cloudo_kernel.dispatcher import LEASE_SECONDS, Dispatcher
 from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.provisioning import PRELOAD, share
@@ -31,11 +31,12 @@ class Worker:
         *,
         slots: int | None = None,
         private_id: str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         """Put the parts together; nothing runs before `start`.
 
         `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
-        reserved for that id.
+        reserved for that id. `lease_seconds` is how long it lets other workers stand still.
         """
         self._executor = LocalExecutor(store, catalog, share(), reserved_for=private_id)
         self._dispatcher = Dispatcher(
@@ -45,6 +46,7 @@ class Worker:
             state=catalog.workspace.state,
             slots=slots,
             private=private_id is not None,
+            lease_seconds=lease_seconds,
             housekeeping=Service(store, catalog, user_name="cloudo").delete_expired,
         )
 

@@ -8,13 +8,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, StaleAttempt
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, StaleAttempt, Unavailable
 from cloudo_kernel.models import (
     ErrorDetail,
     Execution,
@@ -37,9 +38,11 @@ _LOG_BATCH = 1000
 #: Progress is written at most so often.
 _PROGRESS_SECONDS = 0.1
 #: A paused runner is answered after so long, and asks again.
-_PATIENCE_SECONDS = 1.0
-
-
+_PAUSE_SECONDS = 1.0
+#: A store that cannot be used is tried again so often,
+_RETRY_SECONDS = 1.0
+#: and for so long before the flow is told. The end of a run is reported however long it takes.
+_PATIENCE_SECONDS = 120.0
 #: Of runs that die before they have begun.
 _START_ATTEMPTS = 5
 
@@ -68,10 +71,15 @@ class RunHost:
         self._found: Outcome | None = None
         #: What somebody outside wants the end to be.
         self._imposed: Outcome | None = None
+        #: Why this worker could not start it.
+        self._obstacle: str | None = None
         #: The end of what the runner wrote to its standard error.
         self.complaints = ""
         self._is_over = threading.Event()
         self._wants_pause = threading.Event()
+        #: This worker goes, and cannot wait for a store that cannot be used.
+        self._is_leaving = threading.Event()
+        self._flushing = threading.Lock()
 
     # What the runner asks
 
@@ -85,7 +93,7 @@ class RunHost:
             "may_go_on": self._may_go_on,
             "found": self._note_found,
         }
-        return answers[verb](**arguments)
+        return self._patiently(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
         execution = self._store.executions.get(self.claim.id)
@@ -110,14 +118,15 @@ class RunHost:
         self._progress = Progress(**progress)
         self._is_progress_new = True
         if time.monotonic() - self._progress_written >= _PROGRESS_SECONDS:
-            self.flush_progress()
+            with suppress(CloudoError):  # it is tried again when the runner is silent
+                self.flush_progress()
 
     def flush_progress(self) -> None:
         """Write the progress that was held back because it came so soon."""
         if self._is_progress_new:
-            self._is_progress_new = False
             self._progress_written = time.monotonic()
             self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress)
+            self._is_progress_new = False
 
     def ask_to_pause(self) -> None:
         """Have the run pause before its next cell, if the store says so then too."""
@@ -130,7 +139,7 @@ class RunHost:
 
     def _may_go_on(self) -> bool:
         """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed."""
-        return self._until(lambda: self._has_slot_again(keeps_message=True), seconds=_PATIENCE_SECONDS)
+        return self._until(lambda: self._has_slot_again(keeps_message=True), seconds=_PAUSE_SECONDS)
 
     def _has_slot_again(self, *, keeps_message: bool = False) -> bool:
         if self._store.executions.status(self.claim.id) is Status.PAUSED:
@@ -150,6 +159,9 @@ class RunHost:
             if len(self._lines) >= _LOG_BATCH:
                 self.flush_log()
             return None
+        return self._patiently(lambda: self._kernel_answer(verb, arguments))
+
+    def _kernel_answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         self.flush_log()
         answers: dict[str, Callable[..., Any]] = {
             "this": self._this,
@@ -162,7 +174,7 @@ class RunHost:
             "flows": lambda q: [flow.model_dump(mode="json") for flow in self._api.flows(q=q)],
             "execution": lambda execution_id: self._api.execution(execution_id).model_dump(mode="json"),
             "executions": self._executions,
-            "cancel_execution": lambda execution_id: self._api.cancel_execution(execution_id).model_dump(mode="json"),
+            "cancel_execution": self._cancel,
             "pause_execution": lambda execution_id: self._api.pause_execution(execution_id).model_dump(mode="json"),
             "resume_execution": lambda execution_id: self._api.resume_execution(execution_id).model_dump(mode="json"),
             "retry_execution": lambda execution_id, inputs: self._api.retry_execution(
@@ -172,6 +184,16 @@ class RunHost:
             "user": lambda: self._api.user().model_dump(mode="json"),
         }
         return answers[verb](**arguments)
+
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        """Call again while the store cannot be used, so that a lock or a full disk does not fail a run at once."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return call()
+            except Unavailable:
+                if time.monotonic() > end or self._is_over.wait(_RETRY_SECONDS):
+                    raise
 
     @property
     def _api(self) -> Service:
@@ -211,7 +233,12 @@ class RunHost:
     def _end(self, *, status: str, message: str | None) -> None:
         self._declared = Outcome(status=Status(status), message=message)
 
+    def _cancel(self, *, execution_id: str) -> dict[str, Any]:
+        self._store.queue.check_current(self.claim.id, self.claim.attempt)
+        return self._api.cancel_execution(execution_id).model_dump(mode="json")
+
     def _start_child(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._store.queue.check_current(self.claim.id, self.claim.attempt)
         return self._api.start_execution(StartExecution.model_validate(request)).model_dump(mode="json")
 
     def _executions(self, *, where: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
@@ -237,7 +264,10 @@ class RunHost:
         remove = self._store.tail.add_listener(woken.set)
         end = time.monotonic() + seconds
         try:
-            while not is_done():
+            while True:
+                with suppress(Unavailable):  # a store that cannot be used now is asked again
+                    if is_done():
+                        return True
                 if self._is_over.is_set():
                     raise StaleAttempt(self.claim.id, self.claim.attempt)
                 if time.monotonic() >= end:
@@ -246,7 +276,6 @@ class RunHost:
                 woken.clear()
         finally:
             remove()
-        return True
 
     # What becomes of it
 
@@ -262,33 +291,48 @@ class RunHost:
 
     def impose(self, outcome: Outcome) -> bool:
         """Decide from outside how the run ends; False when that was decided before."""
+        if outcome.is_interrupted:
+            self._is_leaving.set()
         if self._imposed is not None:
             return False
         self._imposed = outcome
         self._is_over.set()
         return True
 
+    def note_obstacle(self, error: OSError) -> None:
+        """Note that there were no means to start it, and pause: it is put back and must not come at once."""
+        self._obstacle = f"it could not be started: {error}"
+        self._is_leaving.wait(_RETRY_SECONDS)
+
     def flush_log(self) -> None:
         """Write the log lines that have come."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._store.log.append(self.claim.id, lines)
+        with self._flushing:
+            if lines := self._lines[:]:
+                self._store.log.append(self.claim.id, self.claim.attempt, lines)
+                del self._lines[: len(lines)]
 
     def finish(self, exit_code: int) -> None:
-        """Report the end of the run; called when its processes have gone."""
+        """Report the end of the run, and go on until the store has it; called when its processes have gone."""
         self._is_over.set()
-        try:
-            self.flush_log()
-            reason = self._reason_to_requeue()
-            if reason is not None:
-                self._store.runs.requeue(self.claim.id, self.claim.attempt, reason=reason)
+        outcome, reason = self._outcome(exit_code), self._reason_to_requeue()
+        while True:
+            try:
+                self._report(outcome, reason)
                 return
-            self._store.runs.finish(self.claim.id, self.claim.attempt, self._outcome(exit_code))
-        except StaleAttempt:
-            _log.warning("A run was fenced", extra={"execution_id": self.claim.id, "attempt": self.claim.attempt})
-        except CloudoError:
-            # The lease runs out, and whoever sees that ends the execution.
-            _log.exception("The end of a run could not be stored", extra={"execution_id": self.claim.id})
+            except StaleAttempt:
+                _log.warning("A run was fenced", extra={"execution_id": self.claim.id, "attempt": self.claim.attempt})
+                return
+            except CloudoError:
+                _log.exception("The end of a run cannot be stored", extra={"execution_id": self.claim.id})
+            if self._is_leaving.wait(_RETRY_SECONDS):
+                return  # the lease ends, and whoever sees that ends the execution
+
+    def _report(self, outcome: Outcome, reason_to_requeue: str | None) -> None:
+        self.flush_log()
+        if reason_to_requeue is None:
+            self._store.runs.finish(self.claim.id, self.claim.attempt, outcome)
+        else:
+            self._store.runs.requeue(self.claim.id, self.claim.attempt, reason=reason_to_requeue)
 
     def _reason_to_requeue(self) -> str | None:
         """Say why a run that had not begun is to be started again, None when it is not."""
@@ -296,6 +340,8 @@ class RunHost:
             return None
         if self._imposed is not None:
             return self._imposed.reason if self._imposed.is_interrupted else None
+        if self._obstacle is not None:
+            return self._obstacle
         return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
 
     def _outcome(self, exit_code: int) -> Outcome:

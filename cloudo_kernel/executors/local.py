@@ -80,8 +80,9 @@ class LocalExecutor:
         try:
             is_warm = run.host.claim.kernel == "cloudo" and is_kernel_forkable()
             exit_code = run.attend(self._standby.take() if is_warm else RunnerProcess.cold())
-        except OSError:
+        except OSError as error:
             _log.exception("A run could not be started", extra={"execution_id": run.host.claim.id})
+            run.host.note_obstacle(error)
         finally:
             run.host.finish(exit_code)
             with self._lock:

@@ -104,6 +104,6 @@ class RunnerProcess:
     def close(self) -> None:
         """Let go, and close everything."""
         self.cut()
-        self.runner_end.close()
-        self.kernel_end.close()
+        channel.hang_up(self.runner_end)
+        channel.hang_up(self.kernel_end)
         self._complaints.close()

@@ -15,10 +15,15 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
-from cloudo_kernel.store.group_commit import GroupCommit
+from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
 NEWEST_MIGRATION = "0002"
+
+#: A writer waits so long for the others of its process, and then so long for other processes.
+LOCK_SECONDS = 10
+
+_LOCKED = f"another process has held it locked for {LOCK_SECONDS} seconds; end that process, or wait"
 
 #: Remote file systems, on which SQLite's locks and write-ahead log cannot be relied on.
 _REMOTE_FILE_SYSTEMS = {
@@ -52,7 +57,7 @@ class Database:
         #: Called after each commit of writes.
         self.on_commit: Callable[[], None] = lambda: None
         # Threads of one process queue in it, too: SQLite's own waiting sleeps, and is not fair.
-        self._group_commit = GroupCommit(self._writer, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
+        self._group_commit = GroupCommit(self._writer, timeout_seconds=LOCK_SECONDS, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -120,14 +125,18 @@ class Database:
         try:
             yield
         except DatabaseError as error:
-            where = self._url.render_as_string(hide_password=True)
-            raise Unavailable(f"The store {where} cannot be used: {_cure(error)}") from error
+            raise self._unavailable(_cure(error)) from error
+        except TurnTimeout as error:
+            raise self._unavailable(f"it is locked ({_LOCKED}).") from error
+
+    def _unavailable(self, why: str) -> Unavailable:
+        return Unavailable(f"The store {self._url.render_as_string(hide_password=True)} cannot be used: {why}")
 
 
 def _engine(url: str, *, is_sqlite: bool) -> Engine:
     if not is_sqlite:
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
@@ -168,7 +177,7 @@ def _refuse_remote(database: Path) -> None:
 def _cure(error: DatabaseError) -> str:
     reason = str(error.orig)
     for sign, cure in {
-        "locked": "another process has held it locked for 30 seconds; end that process, or wait",
+        "locked": _LOCKED,
         "readonly": "it is read-only; give this user the right to write to the file and its folder",
         "unable to open": "the file cannot be opened; does its folder exist, and may this user write to it?",
         "full": "the disk is full; free some space",

@@ -35,8 +35,9 @@ class _Group:
 class GroupCommit:
     """The write transactions of one process; `engine` begins them with BEGIN IMMEDIATE."""
 
-    def __init__(self, engine: Engine, *, on_commit: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, *, timeout_seconds: float, on_commit: Callable[[], None]) -> None:
         self._engine = engine
+        self._timeout_seconds = timeout_seconds
         self._on_commit = on_commit
         self._turns = Turns()
         self._group: _Group | None = None
@@ -46,8 +47,10 @@ class GroupCommit:
         """Open a transaction that is safe on disk when the block is left. It must not be nested.
 
         A block that raises leaves no trace and does not disturb its group. A commit that fails is raised in all of it.
+        Raises `TurnTimeout`: else, with the file locked by another process, the last of many threads would be refused
+        only after all before it had waited in vain, one after another.
         """
-        with self._turns.turn():
+        with self._turns.turn(self._timeout_seconds):
             group = self._group = self._group or self._begin()
             with self._member(group):
                 yield group.connection
@@ -123,6 +126,10 @@ class GroupCommit:
         group.connection.close()
 
 
+class TurnTimeout(Exception):
+    """A thread's turn did not come in time."""
+
+
 class Turns:
     """A lock that threads get in the order in which they came; a `threading.Lock` goes to whoever is quickest."""
 
@@ -138,15 +145,15 @@ class Turns:
         return bool(self._queue)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for one's turn, and pass it on when the block is left."""
-        self._take()
+    def turn(self, timeout_seconds: float = -1) -> Iterator[None]:
+        """Wait for one's turn, and pass it on when the block is left. Raises `TurnTimeout`; negative: never."""
+        self._take(timeout_seconds)
         try:
             yield
         finally:
             self._pass_on()
 
-    def _take(self) -> None:
+    def _take(self, timeout_seconds: float) -> None:
         me, ticket = threading.get_ident(), threading.Lock()
         with self._lock:
             if self._holder is None:
@@ -157,8 +164,9 @@ class Turns:
             ticket.acquire()
             self._queue.append((me, ticket))
         try:
-            ticket.acquire()  # until another thread passes its turn on
-        except BaseException:  # an interrupt
+            if not ticket.acquire(timeout=timeout_seconds):  # until another thread passes its turn on
+                raise TurnTimeout
+        except BaseException:  # an interrupt, too
             self._leave(me, ticket)
             raise
 

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select
 
+from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_LOGGED
-from cloudo_kernel.models import LogLine, Page
+from cloudo_kernel.models import LogLine, Page, Status
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.tables import log_lines
+from cloudo_kernel.tables import executions, log_lines
 
 #: How many lines a single record carries.
 RECORD_LINES = 1000
@@ -48,9 +49,14 @@ class Log:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, execution_id: str, lines: Sequence[LogLine]) -> None:
-        """Append lines in their order."""
+    def append(self, execution_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
+        """Append lines in their order. Raises `StaleAttempt`: a run that was given up does not write any more."""
         with self._database.write() as connection:
+            c = executions.c
+            live = (Status.RUNNING, Status.WAITING, Status.PAUSED)
+            current = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(live))
+            if connection.execute(current).scalar() is None:
+                raise StaleAttempt(execution_id, attempt)
             append(connection, execution_id, lines, now=self._database.clock())
 
     def page(self, execution_id: str, *, limit: int, after: int) -> Page[LogLine]:

@@ -109,7 +109,10 @@ def end(
 ) -> None:
     """End the execution; if not in success, its children too."""
     c = executions.c
-    minutes = connection.execute(select(c.retention_minutes).where(c.id == execution_id)).scalar_one()
+    row = connection.execute(select(c.retention_minutes).where(c.id == execution_id)).one_or_none()
+    if row is None:  # ended by others, and deleted since
+        raise StaleAttempt(execution_id, attempt)
+    minutes = row.retention_minutes
     if minutes is None:
         minutes = value_of(connection, settings.RETENTION)
     values: dict[str, Any] = {

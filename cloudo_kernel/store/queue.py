@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 
+from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import WORKER, WORKER_LOST, WORKER_STOPPED
 from cloudo_kernel.models import ErrorDetail, Status
 from cloudo_kernel.store.database import Database
@@ -42,7 +43,7 @@ class Queue:
 
         Higher priorities come first, then the oldest. What cannot run because its flow is full stays, and blocks
         nobody behind it. A private worker takes only what is reserved for it, any other only what is reserved for
-        nobody.
+        nobody. A worker that has lost its lease gets nothing: nobody would notice if it died.
         """
         now, c = self._database.clock(), executions.c
         is_due = and_(
@@ -52,6 +53,8 @@ class Queue:
         )
         claims: list[Claim] = []
         with self._database.write() as connection:
+            if not _is_registered(connection, worker_id):
+                return ()
             slots = Slots(connection)
             limit = min(free, slots.free_for_new_work)
             while limit > 0 and (found := _next(connection, slots, is_due, limit)):
@@ -93,8 +96,20 @@ class Queue:
         with self._database.read() as connection:
             return {row.status: row.number for row in connection.execute(query)}
 
-    def release(self, worker_id: str, *, lost: bool, heir: str | None = None) -> tuple[str, ...]:
+    def check_current(self, execution_id: str, attempt: int) -> None:
+        """Raise `StaleAttempt` unless the attempt is the current one and has not ended."""
+        c = executions.c
+        query = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED))
+        with self._database.read() as connection:
+            if connection.execute(query).scalar() is None:
+                raise StaleAttempt(execution_id, attempt)
+
+    def release(
+        self, worker_id: str, *, lost: bool, heir: str | None = None, heartbeat: int | None = None
+    ) -> tuple[str, ...]:
         """Take a worker's registration and leases away, and return the executions that this touched.
+
+        Given a `heartbeat`, only if it still stands there: the worker may have come back since somebody looked.
 
         A run that had not really begun is `PENDING` again; one that had ends: `WorkerLost`, which is a new attempt
         where a retry is left, or cancelled where somebody had asked for that. What was reserved for the worker is
@@ -102,7 +117,12 @@ class Queue:
         """
         now, c = self._database.clock(), executions.c
         with self._database.write() as connection:
-            removed = connection.execute(delete(workers).where(workers.c.id == worker_id)).rowcount
+            is_meant = workers.c.id == worker_id
+            if heartbeat is not None:
+                is_meant &= workers.c.heartbeat == heartbeat
+            removed = connection.execute(delete(workers).where(is_meant)).rowcount
+            if heartbeat is not None and not removed:
+                return ()
             if removed:
                 record(connection, WORKER_LOST if lost else WORKER_STOPPED, WORKER, worker_id, time=now)
             connection.execute(
@@ -155,3 +175,7 @@ def _release_one(connection: Connection, held: Row[*tuple[Any, ...]], now: datet
         error = ErrorDetail(name="WorkerLost", value="The worker that ran it died, or lost its lease.")
         outcome = Outcome(status=Status.ENDED_ERROR, message="worker lost", error=error)
         end_run(connection, held.id, held.attempt, outcome, now=now)
+
+
+def _is_registered(connection: Connection, worker_id: str) -> bool:
+    return connection.execute(select(workers.c.id).where(workers.c.id == worker_id)).scalar() is not None

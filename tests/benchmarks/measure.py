@@ -1,67 +1,21 @@
-"""Measures Cloudo beside the `papermill` command line, and prints a table: `python -m tests.benchmarks.measure`.
-
-Peers take turns within one run, because the machine's speed drifts: medians and ratios count, single times do not.
-"""
+"""Measures the server and its pages: `python -m tests.benchmarks.measure`. What runs cost is in `engine`."""
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
-import psutil
 from playwright.sync_api import sync_playwright
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.settings import MAX_RUNNING
+from tests.benchmarks.timing import BIN, TRIVIAL, figure, head, play, row, timed
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
-
-BIN = Path(sys.executable).parent
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Return how many milliseconds an action takes."""
-    start = time.perf_counter()
-    action()
-    return (time.perf_counter() - start) * 1000
-
-
-def row(what: str, times: Sequence[float], note: str = "") -> None:
-    """Print a line of the table: median, least and most, in milliseconds."""
-    print(f"| {what} | {statistics.median(times):,.0f} | {min(times):,.0f} | {max(times):,.0f} | {note} |", flush=True)
-
-
-def play(api: Client, flow_name: str) -> None:
-    """Start a flow over REST and wait until its ended record is read."""
-    started = api.start_execution(StartExecution(flow_name=flow_name))
-    ended = api.wait(started.id, timeout=timedelta(minutes=5))
-    assert ended.status is Status.ENDED_SUCCESS, ended.error
-
-
-def start_to_end(server: RunningServer, api: Client, rounds: int) -> None:
-    """Measure request to finished against the papermill command, in turns."""
-    path = write_flow(server.workspace, "trivial", "x = 1", "y = x + 1", "print(y)")
-    output = server.workspace / "out.ipynb"
-    words = [BIN / "papermill", "--no-progress-bar", "-k", "python3", path, output]
-    ours, theirs = [], []
-    for number in range(rounds + 1):
-        one = timed(lambda: play(api, "trivial"))
-        other = timed(lambda: subprocess.run(words, check=True, capture_output=True))
-        if number:  # the first of each warms the disk's cache
-            ours.append(one)
-            theirs.append(other)
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    row("three cells: REST request → ended record read", ours, f"{statistics.median(ratios):.2f} × papermill's")
-    row("three cells: `papermill` command line", theirs)
+from tests.server import RunningServer, start_server
 
 
 def throughput(api: Client, at_once: int, count: int) -> None:
@@ -70,24 +24,7 @@ def throughput(api: Client, at_once: int, count: int) -> None:
     with ThreadPoolExecutor(count) as pool:
         took = timed(lambda: list(pool.map(lambda _: play(api, "trivial"), range(count))))
     api.delete_setting(MAX_RUNNING)
-    print(f"| {count} executions, {at_once} at once | {count / took * 1000:.2f} per second | | | |", flush=True)
-
-
-def memory(server: RunningServer, api: Client) -> None:
-    """Measure the memory that only the processes of one run have."""
-    write_flow(server.workspace, "sleeping", "import time\ntime.sleep(600)")
-    execution = api.start_execution(StartExecution(flow_name="sleeping"))
-    until(lambda: api.execution(execution.id).progress.total, seconds=60)
-    time.sleep(3)  # until the cell sleeps
-    sizes = {}
-    for process in psutil.Process(server.process.pid).children(recursive=True):
-        words = process.cmdline()
-        for kind in ("runner", "kernel"):
-            if f"cloudo_kernel.{kind}" in words:
-                sizes[kind] = process.memory_full_info().uss / 2**20
-    api.cancel_execution(execution.id)
-    each = ", ".join(f"{kind} {size:.0f}" for kind, size in sizes.items())
-    print(f"| unique memory of a run | {sum(sizes.values()):.0f} MiB | | | {each} |", flush=True)
+    figure(f"{count} executions, {at_once} at once", f"{count / took * 1000:.2f} per second")
 
 
 def first_paint(server: RunningServer, rounds: int) -> None:
@@ -114,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    print("| what | median ms | least | most | |\n|---|---|---|---|---|")
+    head()
     with tempfile.TemporaryDirectory() as name:
         home, workspace = Path(name, "home"), Path(name, "workspace")
         home.mkdir()
@@ -129,10 +66,9 @@ def main() -> None:
         server = start_server(workspace, home)
         api = server.client()
         try:
-            start_to_end(server, api, rounds)
+            write_flow(server.workspace, "trivial", *TRIVIAL)
             for at_once in (1, 2, 4, 8):
                 throughput(api, at_once, max(4, 2 * at_once))
-            memory(server, api)
             first_paint(server, rounds)
         finally:
             server.stop()

@@ -31,6 +31,8 @@ def clock() -> Clock:
 def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
     store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}", clock=clock)
     store.settings.save(MAX_RUNNING, 2, user_name="ada")
+    for worker_id in ("w", "w1", "w2", "w3", "private"):
+        store.workers.register(worker_id, private=worker_id == "private")
     yield store
     store.close()
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cloudo_kernel import channel, lease, lifecycle, settings
 from cloudo_kernel.errors import (
+    CloudoError,
     FlowNotFound,
     IllegalTransition,
     InputsInvalid,
@@ -91,18 +92,42 @@ def test_errors_come_over_a_channel_as_themselves() -> None:
             raise FlowNotFound("nope", similar=["note"])
         return arguments
 
-    server = threading.Thread(target=channel.answer, args=(ours, verbs), kwargs={"idle": lambda: None})
+    server = threading.Thread(target=channel.answer, args=(ours, verbs), kwargs={"flush": lambda: None})
     server.start()
     mine = channel.Channel(descriptor)
     assert mine.call("echo", text="é\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")) == {"text": "é😀"}
     with pytest.raises(FlowNotFound, match="Did you mean 'note'") as caught:
         mine.call("flow")
     assert caught.value.field == "flow_name"
-    ours.close()
+    channel.hang_up(ours)
     server.join(timeout=5)
     assert not server.is_alive()
     with pytest.raises(Unavailable):
         mine.call("echo")
+
+
+def test_no_error_of_a_verb_leaves_its_caller_waiting() -> None:
+    ours, descriptor = channel.pair()
+    looked = threading.Event()
+
+    def verbs(verb: str, _arguments: dict[str, object]) -> object:
+        raise ZeroDivisionError(verb)
+
+    def flush() -> None:
+        looked.set()
+        raise Unavailable("The store is locked.")
+
+    server = threading.Thread(target=channel.answer, args=(ours, verbs), kwargs={"flush": flush})
+    server.start()
+    mine = channel.Channel(descriptor)
+    with pytest.raises(CloudoError, match="ZeroDivisionError: half \\?"):
+        mine.call("half \ud800")
+    assert looked.wait(5)
+    with pytest.raises(CloudoError, match="ZeroDivisionError: again"):
+        mine.call("again")
+    channel.hang_up(ours)
+    server.join(timeout=5)
+    assert not server.is_alive()
 
 
 def test_calls_fail_clearly_when_the_worker_is_gone() -> None:

@@ -150,8 +150,9 @@ def test_only_ended_executions_can_be_deleted_and_take_their_log_along(
     execution_id = store.executions.insert(new()).id
     with pytest.raises(ExecutionNotEnded):
         store.executions.delete(execution_id, user_name="ada")
+    store.workers.register("w", private=False)
     store.queue.claim("w", free=1)
-    store.log.append(execution_id, [LogLine(time=store.now, text="hello")])
+    store.log.append(execution_id, 1, [LogLine(time=store.now, text="hello")])
     store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
     store.executions.delete(execution_id, user_name="ada")
     with pytest.raises(ExecutionNotFound):
@@ -165,9 +166,11 @@ def test_a_record_carries_the_last_thousand_lines_and_the_log_all(
     store: Store, new: Callable[..., NewExecution]
 ) -> None:
     execution_id = store.executions.insert(new()).id
+    store.workers.register("w", private=False)
+    store.queue.claim("w", free=1)
     for start in (0, 600):
         lines = [LogLine(time=store.now, text=str(number)) for number in range(start, start + 600)]
-        store.log.append(execution_id, lines)
+        store.log.append(execution_id, 1, lines)
     log = store.executions.get(execution_id).log
     assert log is not None
     assert [log[0].text, log[-1].text, len(log)] == ["200", "1199", 1000]
@@ -237,6 +240,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(t
         )
     old.close()
     store = Store.open(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    store.workers.register("w", private=False)
     [claim] = store.queue.claim("w", free=1)
     store.runs.begin(claim.id, claim.attempt, notebook="x")
     store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
@@ -257,7 +261,7 @@ def test_a_locked_store_is_reported_with_the_cure(tmp_path: Path, store: Store) 
     blocker = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with store._database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout=50")  # of this pooled connection: the test need not take 30 s
+        connection.exec_driver_sql("PRAGMA busy_timeout=50")  # of this pooled connection: the test need not take 10 s
     with pytest.raises(Unavailable, match="locked"):
         store.settings.save("x", 1, user_name="ada")
     blocker.execute("ROLLBACK")

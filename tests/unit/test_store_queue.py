@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from cloudo_kernel.errors import IllegalTransition, StaleAttempt
-from cloudo_kernel.models import ErrorDetail, Progress, Status
+from cloudo_kernel.models import ErrorDetail, LogLine, Progress, Status
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Claim, Outcome, Store
 from cloudo_kernel.store.wishes import Wish
@@ -42,7 +42,7 @@ def test_two_workers_never_claim_the_same(store: Store, add: Callable[..., str])
         while claims := store.queue.claim(worker_id, free=3):
             claimed.extend(claim.id for claim in claims)
 
-    threads = [threading.Thread(target=work, args=(f"w{number}",)) for number in range(4)]
+    threads = [threading.Thread(target=work, args=(f"w{number}",)) for number in (1, 1, 2, 3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -67,7 +67,6 @@ def test_what_is_reserved_is_claimed_by_its_private_worker_only(store: Store, ad
 
 def test_a_reservation_ends_with_its_worker(store: Store, add: Callable[..., str]) -> None:
     execution_id = add(reserved_for="private")
-    store.workers.register("private", private=True)
     store.queue.release("private", lost=True)
     assert claim_one(store).id == execution_id
 
@@ -86,7 +85,6 @@ def test_a_waiting_run_gives_its_slot_back_and_comes_before_new_work(store: Stor
 
 def test_a_report_of_an_earlier_attempt_changes_nothing(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
-    store.workers.register("w1", private=False)
     first = claim_one(store)
     store.queue.release("w1", lost=True)  # it had not begun: it is pending again
     second = claim_one(store, "w2")
@@ -96,6 +94,8 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(store: Store, add: Calla
         lambda: store.runs.progress(execution_id, 1, Progress(done=1, total=1)),
         lambda: store.runs.finish(execution_id, 1, SUCCESS),
         lambda: store.runs.save(execution_id, 1, {"message": "late"}),
+        lambda: store.queue.check_current(execution_id, 1),
+        lambda: store.log.append(execution_id, 1, [LogLine(time=store.now, text="late")]),
     ):
         with pytest.raises(StaleAttempt):
             report()
@@ -103,9 +103,36 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(store: Store, add: Calla
     assert (record.status, record.message, record.progress.done) == (Status.RUNNING, None, 0)
 
 
+def test_a_report_about_a_deleted_execution_is_stale(store: Store, add: Callable[..., str]) -> None:
+    execution_id = add()
+    claim_one(store)
+    store.runs.finish(execution_id, 1, SUCCESS)
+    store.executions.delete(execution_id, user_name="ada")
+    with pytest.raises(StaleAttempt):
+        store.runs.finish(execution_id, 1, SUCCESS)
+
+
+def test_a_worker_without_a_lease_gets_no_claims(store: Store, add: Callable[..., str]) -> None:
+    execution_id = add()
+    store.queue.release("w1", lost=True)
+    assert store.queue.claim("w1", free=1) == ()
+    store.workers.register("w1", private=False)
+    assert claim_one(store).id == execution_id
+
+
+def test_a_worker_that_came_back_keeps_its_lease(store: Store, add: Callable[..., str]) -> None:
+    add()
+    claim_one(store)
+    [seen] = [worker for worker in store.workers.all() if worker.id == "w1"]
+    assert store.workers.beat("w1")
+    assert store.queue.release("w1", lost=True, heartbeat=seen.heartbeat) == ()
+    assert store.workers.beat("w1")
+    assert len(store.queue.release("w1", lost=True, heartbeat=seen.heartbeat + 2)) == 1
+    assert not store.workers.beat("w1")
+
+
 def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., str]) -> None:
     begun, fresh = add(), add()
-    store.workers.register("w1", private=False)
     store.queue.claim("w1", free=9)
     store.runs.begin(begun, 1, notebook="executions/report/x.ipynb")
     assert set(store.queue.release("w1", lost=True)) == {begun, fresh}
@@ -120,7 +147,6 @@ def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., s
 
 def test_what_was_to_be_cancelled_is_cancelled_when_its_worker_is_lost(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
-    store.workers.register("w1", private=False)
     claim_one(store)
     store.runs.begin(execution_id, 1, notebook="x")
     assert store.wishes.cancel(execution_id, user_name="ada", reason="cancelled by ada") is False

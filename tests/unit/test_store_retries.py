@@ -112,7 +112,8 @@ def test_a_stopped_server_keeps_what_has_a_retry_left(store: Store, add: Add) ->
 def test_a_lost_worker_uses_up_a_retry_only_of_what_had_begun(store: Store, add: Add) -> None:
     execution_id = add(retries=1)
     for number in range(3):
-        store.queue.claim(f"fresh{number}", free=1)
+        store.workers.register(f"fresh{number}", private=False)
+        assert store.queue.claim(f"fresh{number}", free=1)
         store.queue.release(f"fresh{number}", lost=True)
         assert store.executions.get(execution_id).status is Status.PENDING
     run(store, "w1")
@@ -128,7 +129,6 @@ def test_a_lost_worker_uses_up_a_retry_only_of_what_had_begun(store: Store, add:
 
 def test_a_private_workers_heir_gets_its_retries(store: Store, add: Add) -> None:
     execution_id = add(retries=1, reserved_for="w1")
-    store.workers.register("w1", private=True)
     [claim] = store.queue.claim("w1", free=1, private=True)
     store.runs.begin(execution_id, claim.attempt, notebook="x")
     store.queue.release("w1", lost=True, heir="w2")

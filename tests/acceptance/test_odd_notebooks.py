@@ -1,0 +1,173 @@
+"""Notebooks that misbehave, and notebooks in old or odd shapes: each run ends, and says how."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+import cloudo_kernel as cloudo
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.flow_api import Execution, System
+from cloudo_kernel.models import StartExecution, Status
+from tests.flows import notebook
+from tests.server import until
+from tests.workers import is_alive
+
+Start = Callable[[str], Execution]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("odd")
+    (folder / "flows").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def system(workspace: Path) -> Iterator[System]:
+    system = cloudo.connect(str(workspace))
+    yield system
+    system.api.close()
+
+
+@pytest.fixture
+def start(system: System) -> Start:
+    """Start source as a script, without waiting."""
+    return lambda source: Execution(system.api, system.api.start_execution(StartExecution(script=source)))
+
+
+def is_gone(pid: int) -> bool:
+    return not (psutil.pid_exists(pid) and is_alive(psutil.Process(pid)))
+
+
+def test_what_it_forks_dies_with_it_and_a_daemon_does_not_hold_it(start: Start) -> None:
+    fork = (
+        "import os, time\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n    os.closerange(0, 1024)\n    time.sleep(99)\n    os._exit(0)\n"
+        "this.set_output('child', pid)"
+    )
+    daemon = (
+        "ours, theirs = os.pipe()\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if (pid := os.fork()) != 0:\n        os.write(theirs, str(pid).encode())\n        os._exit(0)\n"
+        "    time.sleep(99)\n    os._exit(0)\n"
+        "this.set_output('daemon', int(os.read(ours, 20)))"
+    )
+    execution = start(notebook(fork, daemon)).wait(60)
+    assert execution.status is Status.ENDED_SUCCESS, execution.record.error
+    child, daemon_pid = execution.outputs["child"], execution.outputs["daemon"]
+    until(lambda: is_gone(child), seconds=2)
+    # It left for a session of its own, which is how one says so; `docs/operations.md` tells of it.
+    assert not is_gone(daemon_pid)
+    os.kill(daemon_pid, 9)
+
+
+@pytest.mark.parametrize("victims", [["kernel"], ["runner"], ["kernel", "runner"]])
+def test_what_a_killed_one_started_dies_with_it(start: Start, victims: list[str]) -> None:
+    execution = start(
+        "import os, subprocess, time\nchild = subprocess.Popen(['sleep', '99'])\n"
+        "this.set_output('pids', {'kernel': os.getpid(), 'runner': os.getppid(), 'child': child.pid})\ntime.sleep(99)"
+    )
+    until(lambda: execution.load("output_value"), seconds=60)
+    pids = execution.outputs["pids"]
+    for victim in victims:
+        os.kill(pids[victim], 9)
+    assert execution.wait(30).record.error.name == "KernelDied"
+    until(lambda: is_gone(pids["child"]), seconds=2)
+
+
+def test_one_that_ignores_the_interrupt_is_killed(start: Start) -> None:
+    execution = start(
+        "import os, signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "this.set_output('pid', os.getpid())\nwhile True:\n    time.sleep(1)"
+    )
+    until(lambda: execution.load("output_value"), seconds=60)
+    execution.cancel().wait(30)
+    assert execution.status is Status.ENDED_CANCELLED
+    assert is_gone(execution.outputs["pid"])
+
+
+def test_one_that_closes_its_standard_descriptors_runs_on(start: Start) -> None:
+    execution = start(
+        notebook("import os\nfor number in range(3):\n    os.close(number)", "os.chdir('/')\nthis.set_output('ok', 1)")
+    ).wait(60)
+    assert (execution.status, execution.outputs) == (Status.ENDED_SUCCESS, {"ok": 1}), execution.record.error
+
+
+def test_one_that_prints_without_end_can_be_cancelled(start: Start) -> None:
+    execution = start("import os\nthis.set_output('pid', os.getpid())\nwhile True:\n    print('x' * 1000)")
+    until(lambda: execution.load("output_value"), seconds=60)
+    execution.cancel().wait(30)
+    assert execution.status is Status.ENDED_CANCELLED
+    assert is_gone(execution.outputs["pid"])
+
+
+def test_one_that_asks_for_input_is_told_that_nobody_is_there(start: Start) -> None:
+    execution = start("name = input('Who? ')").wait(60)
+    assert execution.status is Status.ENDED_ERROR
+    error = execution.record.error
+    assert error.name == "StdinNotImplementedError"
+    assert "does not support input requests" in error.value
+
+
+def test_bytes_that_are_no_text_do_no_harm(start: Start, workspace: Path) -> None:
+    name = r"'caf\udce9.csv'"  # how Python shows a file name that is not UTF-8
+    execution = start(notebook(f"print({name})", f"this.log({name})\nthis.set_output('text', {name})", f"open({name})"))
+    execution.wait(60)
+    assert execution.record.error.name == "FileNotFoundError"
+    assert execution.outputs == {"text": "caf?.csv"}
+    assert [line.text for line in execution.record.log] == ["caf?.csv"]
+    assert nbformat.read(workspace / execution.get("notebook"), as_version=4).cells
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda book: book.update(nbformat_minor=0),
+        lambda book: book.update(nbformat_minor=4),
+        lambda book: book["cells"][0].update(metadata={"unheard-of": {"x": [1]}}, unknown=1),
+        lambda book: book["metadata"].update({"vendor": {"deep": [None]}, "kernelspec": {"name": "cloudo"}}),
+        lambda book: [cell.pop("id") for cell in book["cells"]],
+        lambda book: book.update(nbformat_minor=99),
+    ],
+    ids=["4.0", "4.4", "unknown metadata", "sparse metadata", "no ids", "4.99"],
+)
+def test_a_notebook_in_an_odd_shape_runs(start: Start, change: Callable[[dict[str, Any]], object]) -> None:
+    book = json.loads(notebook("pass", "this.set_output('ok', 1)"))
+    change(book)
+    if book["nbformat_minor"] < 5:
+        for cell in book["cells"]:
+            del cell["id"]
+    execution = start(json.dumps(book)).wait(60)
+    assert execution.outputs == {"ok": 1}, execution.record.error
+
+
+@pytest.mark.parametrize(
+    ("book", "why"),
+    [
+        (
+            {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []},
+            "nbconvert --to notebook --nbformat 4",
+        ),
+        ({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}, "its cell 1"),
+    ],
+)
+def test_a_notebook_that_cannot_run_is_refused_with_the_reason(start: Start, book: dict[str, Any], why: str) -> None:
+    with pytest.raises(MalformedRequest, match=why):
+        start(json.dumps(book))
+
+
+def test_a_kernel_that_is_not_installed_is_named_with_the_cure(start: Start) -> None:
+    execution = start(notebook("1", kernel="no-such-kernel")).wait(60)
+    assert execution.record.error.name == "NoSuchKernel"
+    assert "no-such-kernel" in execution.record.message
+    assert "jupyter kernelspec list" in execution.record.error.value

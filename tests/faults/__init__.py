@@ -1,0 +1,1 @@
+"""What goes wrong around Cloudo: disks, locks, clocks, processes that stand still."""

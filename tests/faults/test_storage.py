@@ -1,0 +1,172 @@
+"""Disks that are full or read-only, and a database that another process holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cloudo_kernel.catalog import Catalog
+from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.models import StartExecution, Status
+from cloudo_kernel.service import Service
+from cloudo_kernel.store import Store
+from cloudo_kernel.store.database import LOCK_SECONDS
+from cloudo_kernel.workspace import Workspace
+from tests import workers
+from tests.faults.conftest import LEASE_SECONDS, begun, events, start, write_flows
+from tests.flows import write_flow
+from tests.server import RunningServer, until
+
+MINUTE = timedelta(minutes=1)
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 24 MB with a workspace."""
+    words = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(tmp_path)]
+    mounted = sys.platform == "linux" and subprocess.run(words, check=False, capture_output=True).returncode == 0
+    if not mounted:
+        assert not os.environ.get("CI"), "in CI this has to be tried"
+        pytest.skip("only root can mount a small disk")
+    try:
+        Workspace(tmp_path).create()
+        write_flows(tmp_path)
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def is_intact(workspace: Workspace) -> bool:
+    with closing(sqlite3.connect(workspace.state / "cloudo.sqlite")) as database:
+        return database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def fill(disk: Path) -> Path:
+    """Leave no byte free; return the file that takes the room."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (MEGABYTE, 4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return ballast
+
+
+def test_a_notebook_that_fills_the_disk_fails_alone(small_disk: Path) -> None:
+    workspace = Workspace(small_disk)
+    write_flow(small_disk, "large", "print('kept')", "print('x' * 40_000_000)")
+    store = Store.open(workspace.database_url)
+    api = Service(store, Catalog(workspace), user_name="ada")
+    worker = workers.start_worker(small_disk)
+    try:
+        before = start(api, "quick")
+        assert api.wait(before, timeout=MINUTE).status is Status.ENDED_SUCCESS
+        failed = api.wait(start(api, "large"), timeout=MINUTE)
+        assert failed.status is Status.ENDED_ERROR
+        assert failed.error is not None
+        assert "No space left on device" in failed.error.value
+        for execution_id in (before, failed.id):
+            assert json.loads(api.execution_notebook(execution_id))["cells"]
+        assert list(small_disk.rglob("*.tmp")) == []
+        assert api.wait(start(api, "quick"), timeout=MINUTE).status is Status.ENDED_SUCCESS
+        assert is_intact(workspace)
+    finally:
+        workers.end_worker(worker)
+        store.close()
+
+
+def test_a_full_disk_refuses_starts_and_loses_no_run(small_disk: Path) -> None:
+    workspace = Workspace(small_disk)
+    store = Store.open(workspace.database_url)
+    api = Service(store, Catalog(workspace), user_name="ada")
+    worker = workers.start_worker(small_disk)
+    try:
+        saving = start(api, "waiting")
+        until(lambda: begun(workspace) == [saving], seconds=60)
+        (small_disk / "go").touch()  # it takes no room
+        ballast = fill(small_disk)
+        with pytest.raises(Unavailable, match="disk is full; free some space"):
+            start_many(api)
+        ballast.unlink()
+        ended = api.wait(saving, timeout=MINUTE)
+        assert ended.is_ended
+        assert ended.status is Status.ENDED_SUCCESS or "No space left" in str(ended.error)
+        assert json.loads(api.execution_notebook(saving))["cells"]
+        assert api.wait(start(api, "quick"), timeout=MINUTE).status is Status.ENDED_SUCCESS
+        assert is_intact(workspace)
+    finally:
+        workers.end_worker(worker)
+        store.close()
+
+
+def test_a_read_only_disk_is_named_and_nothing_is_lost(
+    small_disk: Path, start_server: Callable[..., RunningServer]
+) -> None:
+    Store.open(Workspace(small_disk).database_url).close()
+    server = start_server(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    refused = post(server)
+    assert refused.status_code == 503, refused.text
+    assert refused.json()["error"]["code"] == "unavailable"
+    assert "may this user write to it" in refused.json()["error"]["message"]
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert post(server, wait=True).json()["status"] == "ENDED_SUCCESS"
+
+
+@pytest.mark.timeout(180)
+def test_a_locked_database_refuses_starts_and_loses_no_run(
+    workspace: Workspace,
+    store: Store,
+    api: Service,
+    start_server: Callable[..., RunningServer],
+    start_worker: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    server = start_server(workspace.root)
+    runs = [post(server, flow_name).json()["id"] for flow_name in ("waiting", "ending")]
+    until(lambda: sorted(begun(workspace)) == sorted(runs), seconds=60)
+    start_worker()  # it must not think that the server is dead because nobody can write
+    with closing(sqlite3.connect(workspace.state / "cloudo.sqlite", isolation_level=None, timeout=60)) as blocker:
+        blocker.execute("BEGIN EXCLUSIVE")
+        (workspace.root / "go").touch()  # one puts out a value now, the other one ends
+        begin = time.monotonic()
+        refused = post(server)
+        assert refused.status_code == 503, refused.text
+        assert "locked" in refused.json()["error"]["message"]
+        assert "end that process, or wait" in refused.json()["error"]["message"]
+        assert LEASE_SECONDS < time.monotonic() - begin < 3 * LOCK_SECONDS
+        assert {api.execution(one).status for one in runs} == {Status.RUNNING}
+        blocker.execute("ROLLBACK")
+    done, ended = (api.wait(one, timeout=MINUTE) for one in runs)
+    assert (done.status, done.output_value, ended.status) == (
+        Status.ENDED_SUCCESS,
+        {"done": True},
+        Status.ENDED_SUCCESS,
+    ), (done.error, ended.error)
+    assert [line.text for line in done.log or ()] == ["gone on"]
+    assert post(server, wait=True).json()["status"] == "ENDED_SUCCESS"
+    assert "WorkerLost" not in events(store)
+
+
+def start_many(api: Service) -> None:
+    for _ in range(100):  # the write-ahead log may have room left for a few
+        api.start_execution(StartExecution(flow_name="quick", delay_seconds=1e6))
+
+
+def post(server: RunningServer, flow_name: str = "quick", **fields: object) -> httpx.Response:
+    headers = {"Authorization": f"token {server.token}"}
+    body = {"flow_name": flow_name, **fields}
+    return httpx.post(f"{server.api}/execution", json=body, headers=headers, timeout=90)
