@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -162,10 +163,12 @@ class Handler(APIHandler):
         if has_body and headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
             raise web.HTTPError(415)
 
-    def _methods(self) -> tuple[str, ...]:
+    @classmethod
+    @cache
+    def _methods(cls) -> tuple[str, ...]:
         names = ("GET", "POST", "PUT", "PATCH", "DELETE")
         return tuple(
-            name for name in names if getattr(type(self), name.lower()) is not getattr(web.RequestHandler, name.lower())
+            name for name in names if getattr(cls, name.lower()) is not getattr(web.RequestHandler, name.lower())
         )
 
     def _trigger(self) -> Trigger:
@@ -271,6 +274,12 @@ class Handler(APIHandler):
         self._is_deserted = True
         if self._waiting is not None:
             self._waiting.cancel()
+
+    def set_secure_cookie(self, *_: Any, **__: Any) -> None:
+        """Hand out no login: a program shows its token each time, and signing a cookie took 7 % of a start.
+
+        Jupyter's identity provider asks for one whenever a request comes with a token and without a cookie.
+        """
 
     def compute_etag(self) -> None:
         """Send no ETag: hashing every reply costs more than the few that would not have changed."""

@@ -62,6 +62,13 @@ def test_a_wrong_token_is_refused(nobody: httpx.Client, header: str) -> None:
     assert error_of(reply)["code"] == "permission_denied"
 
 
+def test_a_token_is_not_answered_with_a_login(server: RunningServer) -> None:
+    with client(server) as http:
+        reply = http.get("/user/me")
+    assert reply.status_code == 200
+    assert "Set-Cookie" not in reply.headers
+
+
 def test_cookies_alone_read_but_change_nothing(browser: httpx.Client, http: httpx.Client) -> None:
     assert browser.get("/flow").status_code == 200
     execution = later(http)
