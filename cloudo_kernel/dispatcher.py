@@ -157,10 +157,7 @@ class Dispatcher:
 
     def _fulfil_wishes(self) -> None:
         for wish in self._store.wishes.of(self._worker_id):
-            if wish.stop_reason is not None:
-                self._executor.stop(wish.id, cancelled(wish.stop_reason))
-            else:
-                self._executor.pause(wish.id)
+            self._executor.stop(wish.id, cancelled(wish.stop_reason))
 
     def _seconds_to_next(self) -> float:
         due = self._store.queue.next_due()

@@ -112,6 +112,7 @@ class Run:
     def start_kernel(self) -> None:
         """Have the kernel run in the flow's folder."""
         self.kernel.start(self.kernel_name, self._folder)
+        self.channel.tell("kernel_started", group=self.kernel.group)
         if self._memory_limit_mb is not None:
             self.kernel.limit_memory(self._memory_limit_mb)
         self._has_kernel = True

@@ -25,9 +25,6 @@ class Executor(Protocol):
     def stop(self, execution_id: str, outcome: Outcome) -> None:
         """End a run so that it ends in `outcome`: interrupt, and after a grace time kill. Called repeatedly."""
 
-    def pause(self, execution_id: str) -> None:
-        """Have a run pause before its next cell, where the store says so then too. Called repeatedly."""
-
     def running(self) -> tuple[str, ...]:
         """Return the ids of the runs that have not ended."""
 

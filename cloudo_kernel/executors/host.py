@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -76,7 +78,8 @@ class RunHost:
         #: The end of what the runner wrote to its standard error.
         self.complaints = ""
         self._is_over = threading.Event()
-        self._wants_pause = threading.Event()
+        #: Process group of the kernel, once it runs.
+        self._kernel_group: int | None = None
         #: This worker goes, and cannot wait for a store that cannot be used.
         self._is_leaving = threading.Event()
         self._flushing = threading.Lock()
@@ -88,7 +91,8 @@ class RunHost:
         answers: dict[str, Callable[..., Any]] = {
             "begin": self._begin,
             "progress": self._note_progress,
-            "at_cell": self._wants_pause.is_set,
+            "kernel_started": self._note_kernel,
+            "at_cell": lambda: self._store.wishes.is_pause_wanted(self.claim.id),
             "pause": self._pause,
             "may_go_on": self._may_go_on,
             "found": self._note_found,
@@ -128,12 +132,10 @@ class RunHost:
             self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress)
             self._is_progress_new = False
 
-    def ask_to_pause(self) -> None:
-        """Have the run pause before its next cell, if the store says so then too."""
-        self._wants_pause.set()
+    def _note_kernel(self, *, group: int) -> None:
+        self._kernel_group = group
 
     def _pause(self) -> bool:
-        self._wants_pause.clear()
         self.flush_progress()  # it stands at this cell for a while
         return self._store.runs.pause(self.claim.id, self.claim.attempt)
 
@@ -303,6 +305,15 @@ class RunHost:
         """Note that there were no means to start it, and pause: it is put back and must not come at once."""
         self._obstacle = f"it could not be started: {error}"
         self._is_leaving.wait(_RETRY_SECONDS)
+
+    def end_kernel_group(self) -> None:
+        """Kill what is left of the kernel's group; called when the runner, whose part that is, has gone.
+
+        Where both were killed at once, nobody is left whom the kernel's lifeline would signal.
+        """
+        if self._kernel_group is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._kernel_group, signal.SIGKILL)
 
     def flush_log(self) -> None:
         """Write the log lines that have come."""

@@ -49,13 +49,6 @@ class LocalExecutor:
         if run is not None:
             run.stop(outcome)
 
-    def pause(self, execution_id: str) -> None:
-        """See `Executor.pause`."""
-        with self._lock:
-            run = self._runs.get(execution_id)
-        if run is not None:
-            run.host.ask_to_pause()
-
     def running(self) -> tuple[str, ...]:
         """See `Executor.running`."""
         with self._lock:
@@ -127,6 +120,7 @@ class _Run:
         for timer in self._timers:
             timer.cancel()
         runner.cut()
+        self.host.end_kernel_group()
         kernel.join(timeout=1)  # a process that the notebook left outside may hold the channel open
         self.host.complaints = runner.complaints()
         with self._lock:

@@ -62,9 +62,9 @@ class Standby:
 
     def _keep(self) -> None:
         while not self._is_closed:
-            zygote = self._zygotes.get()
-            self._drop(zygote)
             try:
+                zygote = self._zygotes.get()
+                self._drop(zygote)
                 while zygote is not None and zygote.is_ready and len(self._ready) < _SIZE and not self._is_closed:
                     runner = RunnerProcess.warm(zygote)
                     with self._lock:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, select, update
 
 from cloudo_kernel import lifecycle
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
@@ -22,10 +22,10 @@ from cloudo_kernel.tables import executions
 
 @dataclass(frozen=True)
 class Wish:
-    """What somebody wants of an execution that has a worker: its end, or else a pause."""
+    """That an execution which has a worker is to end, and why."""
 
     id: str
-    stop_reason: str | None
+    stop_reason: str
 
 
 class Wishes:
@@ -73,11 +73,17 @@ class Wishes:
             connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
             tell(connection, execution_id, status, now=now, kind=EXECUTION_RESUMED, user_name=user_name)
 
+    def is_pause_wanted(self, execution_id: str) -> bool:
+        """Return whether a running execution is to pause before its next cell."""
+        c = executions.c
+        with self._database.read() as connection:
+            return bool(connection.execute(select(c.wants_pause).where(c.id == execution_id)).scalar())
+
     def of(self, worker_id: str) -> tuple[Wish, ...]:
-        """Return what people want of the worker's executions."""
+        """Return which of the worker's executions are to end."""
         c = executions.c
         query = select(c.id, c.stop_reason).where(
-            c.worker_id == worker_id, c.status.in_(LEASED), or_(c.stop_reason.is_not(None), c.wants_pause)
+            c.worker_id == worker_id, c.status.in_(LEASED), c.stop_reason.is_not(None)
         )
         with self._database.read() as connection:
             return tuple(Wish(row.id, row.stop_reason) for row in connection.execute(query))

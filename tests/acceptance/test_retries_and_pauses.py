@@ -258,4 +258,5 @@ def test_a_higher_priority_runs_first(api: Service, workspace: Workspace, store:
     for priority in (-1, 0, 7):
         write_flow(workspace.root, f"flow{priority}", "1", metadata={"priority": priority})
         ids.append(api.start_execution(StartExecution(flow_name=f"flow{priority}")).id)
+    store.workers.register("w1", private=False)
     assert [claim.id for claim in store.queue.claim("w1", free=3)] == ids[::-1]

@@ -70,10 +70,10 @@ def test_a_running_one_is_paused_between_two_cells_and_gives_its_slot_back(
     assert store.runs.pause(execution_id, 1) is False  # nobody wants it
     pause(execution_id)
     assert status(store, execution_id) is Status.RUNNING
-    assert store.wishes.of("w1") == (Wish(execution_id, None),)
+    assert store.wishes.is_pause_wanted(execution_id)
     assert store.runs.pause(execution_id, 1) is True
     assert status(store, execution_id) is Status.PAUSED
-    assert store.wishes.of("w1") == ()
+    assert not store.wishes.is_pause_wanted(execution_id)
     assert store.runs.take_slot(execution_id, 1) is False
     [other] = store.queue.claim("w1", free=9)
     assert other.id == waiting
@@ -100,7 +100,7 @@ def test_asking_a_running_one_twice_changes_nothing_and_resume_takes_it_back(
     pause(execution_id)
     assert history(store, execution_id).count("ExecutionPauseRequested") == 1
     resume(execution_id)
-    assert store.wishes.of("w1") == ()
+    assert not store.wishes.is_pause_wanted(execution_id)
     assert store.runs.pause(execution_id, 1) is False
 
 
@@ -125,7 +125,7 @@ def test_a_wish_to_pause_is_fulfilled_where_the_run_begins_to_wait(
     pause(execution_id)
     store.runs.wait(execution_id, 1, message="waiting for a child")
     assert status(store, execution_id) is Status.PAUSED
-    assert store.wishes.of("w1") == ()
+    assert not store.wishes.is_pause_wanted(execution_id)
 
 
 def test_a_run_that_ends_before_it_was_paused_has_ended(store: Store, run: Add, pause: Callable[[str], None]) -> None:
