@@ -178,8 +178,11 @@ class Notebook:
     def close(self) -> None:
         if self._http.is_closed:
             return
-        self.client.stop_channels()
         self._http.delete(f"api/kernels/{self.id}")
+        self.let_go()
+
+    def let_go(self) -> None:
+        self.client.stop_channels()
         self._http.close()
 
 
@@ -283,7 +286,7 @@ def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
     started = api.start_execution(StartExecution(script="import subprocess, time\nsubprocess.run(['sleep', '99'])"))
     until(lambda: api.execution(started.id).progress.total, seconds=60)
     opened = Notebook(server)
-    opened.client.stop_channels()
+    opened.let_go()
     api.close()
     family = psutil.Process(server.process.pid).children(recursive=True)
     assert {"cloudo-zygote", "cloudo-run", "cloudo-standby", "cloudo-kernel"} <= {one.name() for one in family}
