@@ -9,7 +9,6 @@ wait for work, and a thread that is alone commits at once. What it brings is mea
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,16 +49,18 @@ class GroupCommit:
         Raises `TurnTimeout`: else, with the file locked by another process, the last of many threads would be refused
         only after all before it had waited in vain, one after another.
         """
-        with self._turns.turn(self._timeout_seconds):
-            group = self._group = self._group or self._begin()
-            with self._member(group):
-                yield group.connection
-            if not self._turns.is_wanted:
-                self._commit(group)
+        group = None
         try:
+            with self._turns.turn(self._timeout_seconds):
+                group = self._group = self._group or self._begin()
+                with self._member(group):
+                    yield group.connection
+                if not self._turns.is_wanted:
+                    self._commit(group)
             self._close(group)
-        except BaseException:  # an interrupt while it queued; an open group would lock out every other process
-            self._close(group)
+        except BaseException:  # an interrupt, too: a group that stays open would lock out every other process
+            if group is not None:
+                self._close(group)
             raise
         if group.error is not None:
             raise group.error
@@ -136,8 +137,8 @@ class Turns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holder: int | None = None
-        #: Who waits, each with a lock that is held until it has its turn.
-        self._queue: deque[tuple[int, threading.Lock]] = deque()
+        #: The threads that wait, in their order, each with a lock that is held until it has its turn.
+        self._queue: dict[int, threading.Lock] = {}
 
     @property
     def is_wanted(self) -> bool:
@@ -147,40 +148,32 @@ class Turns:
     @contextmanager
     def turn(self, timeout_seconds: float = -1) -> Iterator[None]:
         """Wait for one's turn, and pass it on when the block is left. Raises `TurnTimeout`; negative: never."""
-        self._take(timeout_seconds)
-        try:
+        if self._holder == threading.get_ident():
+            raise RuntimeError("A write within a write of the same thread would wait for itself.")
+        try:  # from here on an interrupt may come between any two steps
+            self._take(timeout_seconds)
             yield
         finally:
-            self._pass_on()
+            self._leave()
 
     def _take(self, timeout_seconds: float) -> None:
         me, ticket = threading.get_ident(), threading.Lock()
+        ticket.acquire()
         with self._lock:
             if self._holder is None:
                 self._holder = me
                 return
-            if self._holder == me:
-                raise RuntimeError("A write within a write of the same thread would wait for itself.")
-            ticket.acquire()
-            self._queue.append((me, ticket))
-        try:
-            if not ticket.acquire(timeout=timeout_seconds):  # until another thread passes its turn on
-                raise TurnTimeout
-        except BaseException:  # an interrupt, too
-            self._leave(me, ticket)
-            raise
+            self._queue[me] = ticket
+        if not ticket.acquire(timeout=timeout_seconds):  # until another thread passes its turn on
+            raise TurnTimeout
 
-    def _leave(self, me: int, ticket: threading.Lock) -> None:
+    def _leave(self) -> None:
+        """Pass the turn on, or leave the queue if it had not come."""
+        me = threading.get_ident()
         with self._lock:
-            has_turn = self._holder == me
-            if not has_turn:
-                self._queue.remove((me, ticket))
-        if has_turn:
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        with self._lock:
-            self._holder = None
-            if self._queue:
-                self._holder, ticket = self._queue.popleft()
-                ticket.release()
+            if self._holder != me:
+                self._queue.pop(me, None)
+                return
+            self._holder = next(iter(self._queue), None)
+            if self._holder is not None:
+                self._queue.pop(self._holder).release()

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,10 @@ class Writers:
     def queue(self) -> int:
         """How many threads wait for their turn."""
         return len(self.database._group_commit._turns._queue)
+
+    def tickets(self) -> list[threading.Lock]:
+        """What they wait with."""
+        return list(self.database._group_commit._turns._queue.values())
 
     def group_of(self, *members: Callable[[], Future[None]]) -> list[Future[None]]:
         """Write in one group: the first member stays in its block until all others have queued, in this order."""
@@ -211,7 +216,12 @@ def test_an_interrupt_in_the_queue_passes_the_turn_on(writers: Writers) -> None:
 
     held = writers.write("held", stay)
     assert inside.wait(20)
-    interrupting = writers._threads.submit(_interrupt_when, lambda: writers.queue == 1)
+
+    def interrupt() -> None:
+        until(lambda: writers.queue == 1)
+        _interrupt(lambda: writers.queue == 0)
+
+    interrupting = writers._threads.submit(interrupt)
     with pytest.raises(KeyboardInterrupt):
         writers.write_here("interrupted")
     interrupting.result(20)
@@ -235,9 +245,8 @@ def test_an_interrupt_before_the_commit_leaves_no_group_open(writers: Writers) -
     def interrupt() -> None:
         assert inside.wait(20)
         until(lambda: writers.queue == 1)
-        ticket = writers.database._group_commit._turns._queue[0]
-        _interrupt_when(lambda: True)
-        until(lambda: writers.queue == 1 and writers.database._group_commit._turns._queue[0] is not ticket)
+        [ticket] = writers.tickets()
+        _interrupt(lambda: writers.tickets() not in ([], [ticket]))
         go_on.set()
 
     interrupting = writers._threads.submit(interrupt)
@@ -284,6 +293,11 @@ for thread in range(8):
 """
 
 
-def _interrupt_when(is_time: Callable[[], bool]) -> None:
-    until(is_time)
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+def _interrupt(has_shown: Callable[[], bool]) -> None:
+    """Interrupt the main thread; a signal that comes just before it blocks is noticed only when it wakes."""
+    for _ in range(20):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        with suppress(AssertionError):
+            until(has_shown, seconds=1)
+            return
+    raise AssertionError("The main thread was not interrupted.")
