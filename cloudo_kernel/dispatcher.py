@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from cloudo_kernel import lease
 from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
 from cloudo_kernel.executors.base import Executor
-from cloudo_kernel.executors.host import SERVER_STOPPED, cancelled
+from cloudo_kernel.executors.outcomes import SERVER_STOPPED, cancelled
 from cloudo_kernel.store import Claim, Store
 
 _log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from datetime import timedelta
 from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Execution, JsonObject, StartExecution, Trigger
-from cloudo_kernel.service import Service, default_user_name
+from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
+from cloudo_kernel.users import default_user_name
 from cloudo_kernel.workspace import Workspace
 
 

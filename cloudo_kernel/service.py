@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -393,16 +392,6 @@ class Service:
                 woken.clear()
         finally:
             remove()
-
-
-def default_user_name() -> str:
-    """Return the login name of the operating system's user."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in some containers
-        return f"user-{os.getuid()}"
 
 
 def _limit(limit: int) -> int:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -369,21 +368,6 @@ class RunHost:
         if self._declared is not None and self._found is not None and self._found.error is None:
             return self._declared
         return None
-
-
-#: The outcome of a run under which the server was stopped in good order.
-SERVER_STOPPED = Outcome(status=Status.ENDED_CANCELLED, message="server stopped", is_interrupted=True)
-
-
-def cancelled(reason: str) -> Outcome:
-    """Return the outcome of a run that somebody ended."""
-    return Outcome(status=Status.ENDED_CANCELLED, message=reason)
-
-
-def timed_out(limit: timedelta) -> Outcome:
-    """Return the outcome of a run that was past its limit."""
-    value = f"The run took longer than its limit of {limit.total_seconds():g} s."
-    return Outcome(status=Status.ENDED_ERROR, message=value, error=ErrorDetail(name="Timeout", value=value))
 
 
 def _appended(before: Any, value: Any) -> Any:

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 from cloudo_kernel import channel
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.executors.host import RunHost, timed_out
+from cloudo_kernel.executors.host import RunHost
+from cloudo_kernel.executors.outcomes import timed_out
 from cloudo_kernel.executors.runner_process import RunnerProcess
 from cloudo_kernel.executors.standby import Standby
 from cloudo_kernel.models import EngineTier

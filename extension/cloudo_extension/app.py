@@ -15,6 +15,7 @@ from cloudo_extension.dashboard import dashboard_handlers
 from cloudo_extension.engine import Engine
 from cloudo_extension.tokens import SessionTokens
 from cloudo_kernel.provisioning import PRELOAD, share
+from cloudo_kernel.users import default_user_name
 from cloudo_kernel.workspace import Workspace
 
 
@@ -60,8 +61,6 @@ class Cloudo(ExtensionApp):
 
     @default("user_name")  # type: ignore[untyped-decorator]  # traitlets
     def _default_user_name(self) -> str:
-        from cloudo_kernel.service import default_user_name  # here: it brings SQLAlchemy
-
         return default_user_name()
 
     def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
