@@ -52,6 +52,8 @@ class RunKernel:
         #: Process group of the kernel, while it runs.
         self.group: int | None = None
         self.language_info: dict[str, Any] = {}
+        #: Whether it can be told to end, and has been.
+        self._is_connected = self._is_ending = False
 
     def fork(self) -> None:
         """Fork the kernel `cloudo` from this process, which must be as a zygote forked it."""
@@ -120,12 +122,14 @@ class RunKernel:
 
     def ask_to_end(self) -> None:
         """Ask the kernel to end; it may take its time while its runner does something else."""
-        if self.is_alive:
+        if self._is_connected and not self._is_ending and self.is_alive:
+            self._is_ending = True
             self.client.shutdown()
 
     def close(self) -> None:
-        """Wait until the kernel has ended, and kill it if it does not."""
-        with suppress(DeadKernelError):
+        """End the kernel, with a kill if it does not end when it is asked to."""
+        self.ask_to_end()
+        if self.group is not None:
             run_sync(self._await_end)()
         shutil.rmtree(self._sockets, ignore_errors=True)
 
@@ -162,6 +166,7 @@ class RunKernel:
             raise DeadKernelError(str(error)) from error
         self.client.allow_stdin = False
         self.language_info = (await self._ask_what_it_is())["language_info"]
+        self._is_connected = True
 
     async def _connect(self) -> None:
         """Connect to a kernel of ours, without the fixed wait that jupyter_client has for others."""
@@ -173,6 +178,7 @@ class RunKernel:
         await self._message(self.client.get_iopub_msg)
         self.client.control_channel.send(self.client.session.msg("kernel_info_request"))
         await self._message(self.client.get_control_msg)
+        self._is_connected = True
 
     async def _ask_what_it_is(self) -> dict[str, Any]:
         asked = self.client.kernel_info()
@@ -202,12 +208,11 @@ class RunKernel:
     async def _await_end(self) -> None:
         end = time.monotonic() + _SHUTDOWN_SECONDS
         pause = 0.002
-        while self.is_alive and time.monotonic() < end:
+        while self._is_ending and self.is_alive and time.monotonic() < end:
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.05)
         self.kill()  # and what it started: with a kernel that died, nobody is left whom its lifeline would signal
-        if self.manager.provisioner is not None:
-            await self.manager.cleanup_resources()
+        await self.manager.cleanup_resources()
 
     def _signal(self, number: int) -> None:
         if self.group is not None:

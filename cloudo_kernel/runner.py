@@ -53,6 +53,8 @@ class Run:
         """Ask the worker what to run; it answers when there is something."""
         self.channel = channel
         self.kernel = kernel
+        #: Whether a cell may run now: whom to interrupt.
+        self._has_kernel = False
         signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
         assignment = channel.call("begin")
         self._source: str = assignment["source"]
@@ -64,8 +66,6 @@ class Run:
         self._path = Path(assignment["notebook"])
         self._saved_at = 0.0
         self._unsaved: NotebookNode | None = None
-        #: Whether a cell may run now: whom to interrupt.
-        self._has_kernel = False
 
     def execute(self) -> None:
         """Run the notebook and tell the worker how it ended."""

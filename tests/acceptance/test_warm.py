@@ -310,3 +310,20 @@ def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(m
         assert zygotes.get(wait_seconds=30) is not None
     finally:
         zygotes.close()
+
+
+def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to() -> None:
+    zygotes = Zygotes(())
+    try:
+        zygote = zygotes.get(wait_seconds=30)
+        assert zygote is not None
+        runner = RunnerProcess.warm(zygote)
+        assert runner.runner_end.poll(30)  # it asks for its assignment
+        kernels = psutil.Process(zygote.pid).children(recursive=True)
+        runner.ask_to_stop()
+        until(lambda: not runner.is_alive, seconds=3)
+        assert runner.complaints() == ""
+        until(lambda: not any(one.is_running() for one in kernels), seconds=1)
+        runner.close()
+    finally:
+        zygotes.close()
