@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from cloudo_kernel import channel
 from cloudo_kernel.lifeline import Lifeline
@@ -27,28 +27,29 @@ class RunnerProcess:
         """Start it; `start` is given its descriptors by name. Raises `OSError`."""
         #: Who forked it; None for a cold one.
         self.zygote = zygote
-        self._lifeline = Lifeline()
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
-        self.runner_end, runner = channel.pair()
-        self.kernel_end, kernel = channel.pair()
-        descriptors = {
-            "channel": runner,
-            "kernel_channel": kernel,
-            "lifeline": self._lifeline.descriptor,
-            "stderr": self._complaints.fileno(),
-        }
-        try:
-            self._process = start(descriptors)
+        with ExitStack() as on_failure, ExitStack() as handed_over:
+            self._lifeline = Lifeline()
+            on_failure.callback(self._lifeline.cut)
+            self._complaints = on_failure.enter_context(tempfile.TemporaryFile())
+            self.runner_end, runner = channel.pair()
+            on_failure.enter_context(self.runner_end)
+            handed_over.callback(os.close, runner)
+            self.kernel_end, kernel = channel.pair()
+            on_failure.enter_context(self.kernel_end)
+            handed_over.callback(os.close, kernel)
+            self._process = start(
+                {
+                    "channel": runner,
+                    "kernel_channel": kernel,
+                    "lifeline": self._lifeline.descriptor,
+                    "stderr": self._complaints.fileno(),
+                }
+            )
             if zygote is None:
                 self._lifeline.tie(self._process.pid)
             else:
                 self._lifeline.hand_over()
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            os.close(runner)
-            os.close(kernel)
+            on_failure.pop_all()
 
     @classmethod
     def cold(cls) -> RunnerProcess:

@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 
 
-class Process:
+class Process(ABC):
     """A child; whoever hears of its end notes it."""
 
     stdin = stdout = stderr = None
@@ -21,9 +22,9 @@ class Process:
         """Return the exit code, negative for a signal, None while it runs."""
         return self.returncode
 
+    @abstractmethod
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end. Raises `subprocess.TimeoutExpired`."""
-        raise NotImplementedError
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,25 +50,27 @@ class Zygote:
         self._forks = 0
         self._number = 0
         self._turn = threading.Lock()
-        self._lock = threading.Lock()
         self._children: dict[int, Child] = {}
         self._early: dict[int, int] = {}
         self._replies: dict[int, dict[str, Any]] = {}
-        self._replied = threading.Condition(self._lock)
-        self._lifeline = Lifeline()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket = ours
+        self._replied = threading.Condition()
         given = json.dumps({"entries": _ENTRIES, "preload": preload, "left_out": {}})
-        inherited = (theirs.fileno(), self._lifeline.descriptor)
-        words = map(str, inherited)
-        with theirs:
-            self._process = subprocess.Popen(
-                # Python's frozen modules would hide from the debugger of kernels, which says so on the terminal.
-                [sys.executable, "-Xfrozen_modules=off", "-m", "cloudo_kernel.provisioning", *words, given],
-                pass_fds=inherited,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        with ExitStack() as on_failure:
+            self._lifeline = Lifeline()
+            on_failure.callback(self._lifeline.cut)
+            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            on_failure.enter_context(self._socket)
+            with theirs:
+                inherited = (theirs.fileno(), self._lifeline.descriptor)
+                words = map(str, inherited)
+                self._process = subprocess.Popen(
+                    # Python's frozen modules would hide from the debugger of kernels, which says so on the terminal.
+                    [sys.executable, "-Xfrozen_modules=off", "-m", "cloudo_kernel.provisioning", *words, given],
+                    pass_fds=inherited,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            on_failure.pop_all()
         self._lifeline.tie(self._process.pid)
         threading.Thread(target=self._listen, name="cloudo-zygote", daemon=True).start()
 
