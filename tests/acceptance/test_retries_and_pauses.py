@@ -34,18 +34,6 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def store(workspace: Workspace) -> Iterator[Store]:
-    store = Store.open(workspace.database_url)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def api(store: Store, workspace: Workspace) -> Service:
-    return Service(store, Catalog(workspace), user_name="ada")
-
-
-@pytest.fixture
 def worker(store: Store, workspace: Workspace) -> Iterator[Worker]:
     worker = Worker(store, Catalog(workspace))
     worker.start()

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import cloudo_kernel as cloudo
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_RUNNING
@@ -37,18 +36,6 @@ def workspace(tmp_path: Path) -> Workspace:
         "import subprocess, time\nsubprocess.Popen(['sleep', '99'])\ntime.sleep(99)",
     )
     return workspace
-
-
-@pytest.fixture
-def store(workspace: Workspace) -> Iterator[Store]:
-    store = Store.open(workspace.database_url)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def api(store: Store, workspace: Workspace) -> Service:
-    return Service(store, Catalog(workspace), user_name="ada")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import StartExecution
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
@@ -35,18 +34,6 @@ def write_flows(root: Path) -> None:
     write_flow(root, "waiting", mark, wait, "this.log('gone on')\nthis.set_output('done', True)")
     write_flow(root, "ending", mark, wait)
     write_flow(root, "endless", mark, "import subprocess, time\nsubprocess.Popen(['sleep', '99'])\ntime.sleep(99)")
-
-
-@pytest.fixture
-def store(workspace: Workspace) -> Iterator[Store]:
-    store = Store.open(workspace.database_url)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def api(store: Store, workspace: Workspace) -> Service:
-    return Service(store, Catalog(workspace), user_name="ada")
 
 
 @pytest.fixture

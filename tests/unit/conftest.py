@@ -38,8 +38,8 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 
 
 @pytest.fixture
-def add(store: Store) -> Callable[..., str]:
-    def add(**more: object) -> str:
+def new() -> Callable[..., NewExecution]:
+    def new(**more: object) -> NewExecution:
         values: dict[str, object] = {
             "id": new_id(),
             "name": "report",
@@ -54,6 +54,11 @@ def add(store: Store) -> Callable[..., str]:
             "folder": "/",
             **more,
         }
-        return store.executions.insert(NewExecution(**values)).id  # type: ignore[arg-type]  # a dict of mixed values
+        return NewExecution(**values)  # type: ignore[arg-type]  # a dict of mixed values
 
-    return add
+    return new
+
+
+@pytest.fixture
+def add(store: Store, new: Callable[..., NewExecution]) -> Callable[..., str]:
+    return lambda **more: store.executions.insert(new(**more)).id

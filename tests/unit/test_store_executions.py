@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
-from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import ExecutionFilter, ExecutionType, LogLine, Status, Trigger
+from cloudo_kernel.models import ExecutionFilter, LogLine, Status
 from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store
 from cloudo_kernel.store.database import NEWEST_MIGRATION, Database
 
@@ -21,28 +20,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
     yield store
     store.close()
-
-
-@pytest.fixture
-def new() -> Callable[..., NewExecution]:
-    def new(**more: object) -> NewExecution:
-        values: dict[str, object] = {
-            "id": new_id(),
-            "name": "report",
-            "type": ExecutionType.FLOW,
-            "flow_name": "report",
-            "input_value": {},
-            "trigger": Trigger.API,
-            "user_name": "ada",
-            "source_text": "{}",
-            "source_sha256": "44136fa3",
-            "kernel": "cloudo",
-            "folder": "/",
-            **more,
-        }
-        return NewExecution(**values)  # type: ignore[arg-type]  # a dict of mixed values
-
-    return new
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(store: Store, new: Callable[..., NewExecution]) -> None:
