@@ -1,0 +1,64 @@
+"""The waits of one run in its worker: for the store, for other executions, for a slot."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from cloudo_kernel.errors import StaleAttempt, Unavailable
+from cloudo_kernel.models import Status
+from cloudo_kernel.store import Claim, Store
+
+#: A store that cannot be used is tried again so often,
+RETRY_SECONDS = 1.0
+#: and for so long before the flow is told. The end of a run is reported however long it takes.
+_PATIENCE_SECONDS = 120.0
+
+
+class Waits:
+    """Waits that end with the run."""
+
+    def __init__(self, store: Store, claim: Claim) -> None:
+        self._store = store
+        self._claim = claim
+        #: The run is over: whoever waits for it here need not any more.
+        self.is_over = threading.Event()
+
+    def patiently(self, call: Callable[[], Any]) -> Any:
+        """Call again while the store cannot be used, so that a lock or a full disk does not fail a run at once."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return call()
+            except Unavailable:
+                if time.monotonic() > end or self.is_over.wait(RETRY_SECONDS):
+                    raise
+
+    def until(self, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
+        """Block until `is_done` or so many seconds are over; tell whether it is."""
+        woken = threading.Event()
+        remove = self._store.tail.add_listener(woken.set)
+        end = time.monotonic() + seconds
+        try:
+            while True:
+                with suppress(Unavailable):  # a store that cannot be used now is asked again
+                    if is_done():
+                        return True
+                if self.is_over.is_set():
+                    raise StaleAttempt(self._claim.id, self._claim.attempt)
+                if time.monotonic() >= end:
+                    return False
+                woken.wait(0.5)
+                woken.clear()
+        finally:
+            remove()
+
+    def has_slot_again(self, *, keeps_message: bool = False) -> bool:
+        """Take the slot back after a wait or a pause, if there is one; tell whether it is there."""
+        if self._store.executions.status(self._claim.id) is Status.PAUSED:
+            return False
+        return self._store.runs.take_slot(self._claim.id, self._claim.attempt, keeps_message=keeps_message)

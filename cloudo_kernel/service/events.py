@@ -1,0 +1,57 @@
+"""The verbs about what happened, and about whether anybody is at work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from importlib.metadata import version
+
+from cloudo_kernel import lease
+from cloudo_kernel.models import Event, Health, Page, Status, User
+from cloudo_kernel.service.base import Base, page_limit
+
+#: Reading it takes a millisecond.
+_version = cache(version)
+
+
+class EventVerbs(Base):
+    """Events, the caller, and the state of the whole."""
+
+    def events(
+        self,
+        *,
+        after: int | None = None,
+        limit: int = 100,
+        timeout: timedelta = timedelta(0),
+        subject_id: str | None = None,
+    ) -> Page[Event]:
+        """See `Api.events`."""
+        start = self._store.events.newest_id() if after is None else after
+        found: tuple[Event, ...] = ()
+
+        def look() -> bool:
+            nonlocal found
+            found = self._store.events.after(start, limit=page_limit(limit), subject_id=subject_id)
+            return bool(found)
+
+        self._until(look, timeout)
+        return Page[Event](items=found, next=str(found[-1].id if found else start))
+
+    def user(self) -> User:
+        """See `Api.user`."""
+        return User(name=self._user_name)
+
+    def health(self) -> Health:
+        """See `Api.health`."""
+        state = self._catalog.workspace.state
+        workers = [
+            worker for worker in self._store.workers.all() if not worker.private and not lease.is_dead(state, worker.id)
+        ]
+        counts = self._store.queue.counts()
+        return Health(
+            status="ok" if workers else "no worker",
+            version=_version("cloudo"),
+            workers=len(workers),
+            running=counts.get(Status.RUNNING, 0),
+            pending=counts.get(Status.PENDING, 0),
+        )

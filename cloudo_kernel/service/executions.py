@@ -1,0 +1,98 @@
+"""The verbs about executions that are there."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+
+from cloudo_kernel.errors import (
+    ExecutionNotEnded,
+    ExecutionNotFound,
+    IllegalTransition,
+    MalformedRequest,
+    NotebookNotFound,
+)
+from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, Page
+from cloudo_kernel.service.base import Base, page_limit
+
+
+class ExecutionVerbs(Base):
+    """Executions: read, listed, awaited, stopped, deleted."""
+
+    def executions(
+        self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Execution]:
+        """See `Api.executions`."""
+        return self._store.executions.page(where or ExecutionFilter(), limit=page_limit(limit), before=cursor)
+
+    def execution(self, execution_id: str) -> Execution:
+        """See `Api.execution`."""
+        return self._store.executions.get(execution_id)
+
+    def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
+        """See `Api.execution_log`."""
+        if cursor is not None and not cursor.isdecimal():
+            raise MalformedRequest("cursor is what an earlier page gave as next.", field="cursor")
+        self._store.executions.status(execution_id)  # raises if there is none
+        return self._store.log.page(execution_id, limit=page_limit(limit), after=int(cursor or 0))
+
+    def execution_notebook(self, execution_id: str) -> str:
+        """See `Api.execution_notebook`."""
+        path = self._store.executions.get(execution_id).notebook
+        if path is None:
+            raise NotebookNotFound(execution_id)
+        try:
+            return (self._catalog.workspace.root / path).read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise NotebookNotFound(execution_id) from error
+
+    def execution_source(self, execution_id: str) -> str:
+        """See `Api.execution_source`."""
+        return self._store.executions.source(execution_id)
+
+    def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
+        """See `Api.wait`."""
+        self._until(lambda: self._store.executions.status(execution_id).is_ended, timeout)
+        return self._store.executions.get(execution_id)
+
+    def cancel_execution(self, execution_id: str) -> Execution:
+        """See `Api.cancel_execution`."""
+        self._store.wishes.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
+        for child in self._store.executions.unended_children(execution_id):
+            with contextlib.suppress(IllegalTransition):  # it has ended by now
+                self.cancel_execution(child)
+        return self._store.executions.get(execution_id)
+
+    def pause_execution(self, execution_id: str) -> Execution:
+        """See `Api.pause_execution`."""
+        self._store.wishes.pause(execution_id, user_name=self._user_name)
+        return self._store.executions.get(execution_id)
+
+    def resume_execution(self, execution_id: str) -> Execution:
+        """See `Api.resume_execution`."""
+        self._store.wishes.resume(execution_id, user_name=self._user_name)
+        return self._store.executions.get(execution_id)
+
+    def delete_execution(self, execution_id: str) -> None:
+        """See `Api.delete_execution`."""
+        execution = self._store.executions.get(execution_id)
+        if not execution.is_ended:
+            raise ExecutionNotEnded(execution_id, execution.status)
+        self._delete(execution)
+
+    def delete_expired(self) -> None:
+        """Delete the executions whose retention is over; the worker's housekeeping calls it."""
+        while expired := self._store.executions.expired():
+            for execution in expired:
+                self._delete(execution)
+        self._store.executions.forget_idempotency_keys()
+
+    def _delete(self, execution: Execution) -> None:
+        """Remove the notebook, then the row: killed in between, the next one finds the row and goes on."""
+        if execution.notebook is not None:
+            path = self._catalog.workspace.root / execution.notebook
+            path.unlink(missing_ok=True)
+        try:
+            self._store.executions.delete(execution.id, user_name=self._user_name)
+        except ExecutionNotFound:
+            return  # somebody else was quicker

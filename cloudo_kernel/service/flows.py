@@ -1,0 +1,58 @@
+"""The verbs about flows."""
+
+from __future__ import annotations
+
+from cloudo_kernel.errors import FlowNotFound, MalformedRequest
+from cloudo_kernel.events import FLOW, FLOW_CHANGED, FLOW_CREATED, FLOW_DELETED
+from cloudo_kernel.models import Flow
+from cloudo_kernel.service.base import Base
+
+
+class FlowVerbs(Base):
+    """Flows: listed, made, changed, deleted."""
+
+    def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
+        """See `Api.flows`."""
+        flows = [flow for flow in self._catalog.flows(q) if self._is_offered(flow)]
+        newest = self._store.executions.newest_of_flows([flow.name for flow in flows])
+        return tuple(flow.model_copy(update={"last_executions": newest.get(flow.name, ())}) for flow in flows)
+
+    def flow(self, name: str) -> Flow:
+        """See `Api.flow`."""
+        flow = self._catalog.flow(name)
+        if not self._is_offered(flow):
+            raise FlowNotFound(name)
+        newest = self._store.executions.newest_of_flows([flow.name])
+        return flow.model_copy(update={"last_executions": newest.get(flow.name, ())})
+
+    def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
+        """See `Api.create_flow`."""
+        if (source is None) == (copy_of is None):
+            raise MalformedRequest(
+                "A new flow takes either its source or the name of the flow to copy.", field="source"
+            )
+        text = self._catalog.snapshot(copy_of).text if copy_of is not None else source
+        assert text is not None
+        flow = self._catalog.create(name, text)
+        self._tell_of_flow(FLOW_CREATED, flow.name)
+        return flow
+
+    def change_flow(self, name: str, *, source: str | None = None, new_name: str | None = None) -> Flow:
+        """See `Api.change_flow`."""
+        if source is None and new_name is None:
+            raise MalformedRequest("Changing a flow takes a new source or a new name.", field="source")
+        flow = self._catalog.flow(name)
+        if source is not None:
+            flow = self._catalog.replace(name, source)
+        if new_name is not None and new_name != name:
+            flow = self._catalog.rename(name, new_name)
+        self._tell_of_flow(FLOW_CHANGED, flow.name)
+        return flow
+
+    def delete_flow(self, name: str) -> None:
+        """See `Api.delete_flow`."""
+        self._catalog.delete(name)
+        self._tell_of_flow(FLOW_DELETED, name)
+
+    def _tell_of_flow(self, event_type: str, name: str) -> None:
+        self._store.events.add(event_type, FLOW, name, user_name=self._user_name)

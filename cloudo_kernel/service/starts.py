@@ -1,0 +1,125 @@
+"""The verbs that start executions."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from cloudo_kernel.catalog import Source, script_text, validate
+from cloudo_kernel.errors import ExecutionNotEnded, FlowNotFound, MalformedRequest
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import Execution, ExecutionType, Flow, JsonObject, StartExecution, Trigger
+from cloudo_kernel.service.base import Base
+from cloudo_kernel.store import IdempotencyKey, NewExecution
+
+
+class StartVerbs(Base):
+    """Starts: of a flow, of a script, of what has ended once more."""
+
+    def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
+        """See `Api.start_execution`."""
+        new, idempotency = self.prepare_start(request, idempotency_key=idempotency_key)
+        return self._store.executions.insert(new, idempotency=idempotency)
+
+    def prepare_start(
+        self, request: StartExecution, *, idempotency_key: str | None = None
+    ) -> tuple[NewExecution, IdempotencyKey | None]:
+        """Check a start and return what the store needs for it; the server inserts many at once."""
+        if (request.flow_name is None) == (request.script is None):
+            raise MalformedRequest("Give either flow_name or script.", field="flow_name")
+        source = self._source_of(request)
+        new = self._new(
+            source,
+            ExecutionType.SCRIPT if request.flow_name is None else ExecutionType.FLOW,
+            name=request.name or request.flow_name or "script",
+            input_value=self._validated(source.flow, request.inputs, self._trigger),
+            tags=request.tags,
+            scheduled_for=self._scheduled_for(request),
+            timeout_seconds=request.timeout_seconds or source.flow.metadata.timeout_seconds,
+        )
+        idempotency = None
+        if idempotency_key is not None:
+            body = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+            idempotency = IdempotencyKey(idempotency_key, body)
+        return new, idempotency
+
+    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """See `Api.retry_execution`."""
+        past = self._store.executions.get(execution_id)
+        if not past.is_ended:
+            raise ExecutionNotEnded(execution_id, past.status)
+        if past.flow_name is None:
+            source = self._catalog.script(self._store.executions.source(execution_id))
+        else:
+            source = self._flow_source(past.flow_name)
+        # What was taken from another flow is taken again; what is given now is for this door.
+        door = past.trigger if inputs is None else self._trigger
+        new = self._new(
+            source,
+            past.type,
+            name=past.name,
+            input_value=self._validated(source.flow, past.input_value if inputs is None else inputs, door),
+            tags=past.tags,
+            timeout_seconds=self._store.executions.time_limit(execution_id),
+            retry_of=past.id,
+        )
+        return self._store.executions.insert(new)
+
+    def _source_of(self, request: StartExecution) -> Source:
+        if request.flow_name is None:
+            assert request.script is not None
+            return self._catalog.script(script_text(request.script, request.script_encoding))
+        if request.script_encoding is not None:
+            raise MalformedRequest("script_encoding goes with script.", field="script_encoding")
+        return self._flow_source(request.flow_name)
+
+    def _flow_source(self, name: str) -> Source:
+        source = self._catalog.snapshot(name)
+        if not self._is_offered(source.flow):
+            raise FlowNotFound(name)
+        return source
+
+    def _new(self, source: Source, kind: ExecutionType, **more: Any) -> NewExecution:
+        """Return a new execution of the source, with what the flow's metadata and this caller say about it."""
+        flow, is_flow = source.flow, kind is ExecutionType.FLOW
+        return NewExecution(
+            id=new_id(),
+            type=kind,
+            flow_name=flow.name if is_flow else None,
+            trigger=self._trigger,
+            user_name=self._user_name,
+            source_text=source.text,
+            source_sha256=source.sha256,
+            kernel=flow.kernel,
+            folder=str(source.folder),
+            parent_id=self._parent_id,
+            rank=-flow.metadata.priority,
+            max_running=flow.metadata.max_running if is_flow else None,
+            retries=flow.metadata.retries,
+            retry_delay_seconds=flow.metadata.retry_delay_seconds,
+            engine=flow.metadata.engine,
+            memory_limit_mb=flow.metadata.memory_limit_mb,
+            retention_minutes=flow.metadata.retention_minutes,
+            reserved_for=self._reserved_for,
+            **more,
+        )
+
+    def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger) -> JsonObject:
+        """Check inputs; what the flow does not know is an error at the doors of people, and kept from other flows."""
+        known = flow.input_schema["properties"]
+        if door is not Trigger.FLOW or flow.input_schema["additionalProperties"]:
+            return validate(flow.input_schema, inputs)
+        strangers = {name: value for name, value in inputs.items() if name not in known}
+        fitting = validate(flow.input_schema, {name: value for name, value in inputs.items() if name in known})
+        return {**validate({}, strangers), **fitting}
+
+    def _scheduled_for(self, request: StartExecution) -> datetime | None:
+        if request.delay_seconds is None:
+            return request.scheduled_at
+        if request.scheduled_at is not None:
+            raise MalformedRequest("Give either scheduled_at or delay_seconds.", field="delay_seconds")
+        try:
+            return self._store.now + timedelta(seconds=request.delay_seconds)
+        except OverflowError as error:
+            raise MalformedRequest("delay_seconds is too large.", field="delay_seconds") from error
