@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -108,11 +109,19 @@ class FlowCalls:
         if not wanted(status.is_ended for status in states.values()):
             names = ", ".join(self._store.executions.get(execution_id).name for execution_id in ids[:3])
             more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
-            self._store.runs.wait(self._claim.id, self._claim.attempt, message=f"waiting for {names}{more}")
-            self._waits.until(lambda: wanted(self._store.executions.status(one).is_ended for one in ids))
-            self._waits.until(self._waits.has_slot_again)
+            self._without_slot(
+                f"waiting for {names}{more}",
+                lambda: wanted(self._store.executions.status(one).is_ended for one in ids),
+            )
         records = [self._store.executions.get(execution_id) for execution_id in ids]
         return [_json(record) for record in records if record.is_ended]
+
+    def _without_slot(self, message: str, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
+        """Give the slot back until `is_done` or so many seconds are over; tell whether it is."""
+        self._store.runs.wait(self._claim.id, self._claim.attempt, message=message)
+        is_met = self._waits.until(is_done, seconds=seconds)
+        self._waits.until(self._waits.has_slot_again)
+        return is_met
 
 
 def _json(record: Any) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from cloudo_kernel.store import Claim, Store
 RETRY_SECONDS = 1.0
 #: and for so long before the flow is told. The end of a run is reported however long it takes.
 _PATIENCE_SECONDS = 120.0
+#: The store is looked at this often, should the event tail miss something.
+_LOOK_SECONDS = 0.5
 
 
 class Waits:
@@ -50,9 +52,10 @@ class Waits:
                         return True
                 if self.is_over.is_set():
                     raise StaleAttempt(self._claim.id, self._claim.attempt)
-                if time.monotonic() >= end:
+                left = end - time.monotonic()
+                if left <= 0:
                     return False
-                woken.wait(0.5)
+                woken.wait(min(_LOOK_SECONDS, left))
                 woken.clear()
         finally:
             remove()
