@@ -82,6 +82,14 @@ class Writers:
         self.database.close()
 
 
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Be told of interrupts, which are ignored in what a shell runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def writers(tmp_path: Path) -> Iterator[Writers]:
     writers = Writers(tmp_path / "group.sqlite")
