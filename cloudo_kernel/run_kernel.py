@@ -65,7 +65,7 @@ class RunKernel:
         nowhere = os.open(os.devnull, os.O_RDWR)
         pid = forking.fork(
             "cloudo_kernel.kernel:serve_forked",
-            {"arguments": ["-f", str(path), "--HistoryManager.hist_file=:memory:"], "channel": self._descriptor},
+            {"arguments": ["-f", str(path)], "channel": self._descriptor},
             lifelines=(lifeline.descriptor,),
             keep=(self._descriptor,),
             streams={0: nowhere, 1: nowhere, 2: nowhere},
@@ -218,6 +218,11 @@ class RunKernel:
         if self.group is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.group, number)
+
+
+def warm() -> None:
+    """Read the entry points of all packages, which takes memory and time; called before processes are forked."""
+    KernelProvisionerFactory.instance()
 
 
 def _manager(kernel_name: str) -> AsyncKernelManager:

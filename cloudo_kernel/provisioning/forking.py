@@ -64,7 +64,14 @@ def name_process(name: str) -> None:
 
 
 def freeze() -> None:
-    """Keep the collector off everything there is so far, whose pages are then shared with the children for longer."""
+    """Have the children copy as few pages as can be of those that they share.
+
+    The collector keeps off everything there is so far. Each kernel reads the names of all modules, which are copies
+    now, side by side: a process that reads an object of Python's writes its page.
+    """
+    modules = [(name.encode().decode(), module) for name, module in sys.modules.items()]
+    sys.modules.clear()
+    sys.modules.update(modules)
     gc.collect()
     gc.freeze()
 

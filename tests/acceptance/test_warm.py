@@ -327,3 +327,15 @@ def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to() -> None:
         runner.close()
     finally:
         zygotes.close()
+
+
+@pytest.mark.parametrize("engine", ["kernel", "cold"])
+def test_a_kernel_has_a_history_and_a_debugger_however_it_was_started(api: Client, engine: str) -> None:
+    looks = (
+        "kernel = get_ipython().kernel\n"
+        "files = kernel._kernel_modules\n"
+        "print(files is kernel.debugger.kernel_modules, any('ipykernel' in file for file in files), In[1])"
+    )
+    _, history, debugger = outputs(api, run(api, "1 + 1", "%history", looks, metadata={"engine": engine}))
+    assert history[0].text == "1 + 1\n%history\n"
+    assert debugger[0].text == "True True 1 + 1\n"
