@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 from cloudo_kernel.errors import CloudoError, Unavailable, from_code
 
@@ -52,7 +52,7 @@ class Channel:
         """Ask the worker and return its answer. Raises what it raised, or `Unavailable` when it is gone."""
         with self._turn:
             self._number += 1
-            self._send({"number": self._number, "verb": verb, "arguments": arguments})
+            self._send({"number": self._number, "verb": verb, "arguments": arguments, "is_main": _is_main()})
             while True:
                 reply = self._replies.get()
                 if reply is _CLOSED:
@@ -66,7 +66,7 @@ class Channel:
 
     def tell(self, verb: str, **arguments: Any) -> None:
         """Tell the worker something that needs no answer. It is in the socket when this returns."""
-        self._send({"number": None, "verb": verb, "arguments": arguments})
+        self._send({"number": None, "verb": verb, "arguments": arguments, "is_main": _is_main()})
 
     def _send(self, message: dict[str, Any]) -> None:
         # Half a surrogate is no text that a database or a file could keep.
@@ -85,7 +85,14 @@ class Channel:
             self._replies.put(_CLOSED)
 
 
-def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], *, flush: Callable[[], None]) -> None:
+class Verbs(Protocol):
+    """What answers calls; `is_main` tells whether the caller's main thread asks."""
+
+    def __call__(self, verb: str, arguments: dict[str, Any], /, *, is_main: bool) -> Any:
+        """Return the answer. Raises errors of `cloudo_kernel.errors`, which are the caller's."""
+
+
+def answer(connection: Connection, verbs: Verbs, *, flush: Callable[[], None]) -> None:
     """Answer calls until the other end is closed everywhere.
 
     `flush` is called when none came for 0.1 s after another one: what was held back for its successors goes out.
@@ -105,7 +112,7 @@ def answer(connection: Connection, verbs: Callable[[str, dict[str, Any]], Any], 
             return
         reply: dict[str, Any] = {"number": message["number"]}
         try:
-            reply["result"] = verbs(message["verb"], message["arguments"])
+            reply["result"] = verbs(message["verb"], message["arguments"], is_main=message["is_main"])
         except CloudoError as error:
             reply["error"] = {"code": error.code, "message": str(error), "field": error.field}
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is to know
@@ -125,10 +132,14 @@ def hang_up(connection: Connection) -> None:
     connection.close()
 
 
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Hold back the interrupt while a frame is written: half a frame would be the end of the channel."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+    if not _is_main() or not hasattr(signal, "pthread_sigmask"):
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -12,6 +12,7 @@
     ├── Unavailable                    store or server out of reach
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
+    ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
     └── WaitTimeout                    a wait was over before what it waited for
 
     ExecutionEnded (BaseException)     not an error: `this.success(...)` stops the notebook with it
@@ -197,6 +198,18 @@ class DependencyFailedError(CloudoError):
     """A child did not succeed."""
 
     code = "dependency_failed"
+
+
+class ReplayDiffers(CloudoError):
+    """A durable flow was replayed, and made another call than the one that is recorded."""
+
+    code = "replay_differs"
+
+    def __init__(self, position: int, *, now: str, recorded: str) -> None:
+        super().__init__(
+            f"Call {position} of this replay is {now}; the record has {recorded}. A durable flow has to make the same "
+            "calls each time: put what depends on time, chance or the world outside into this.step."
+        )
 
 
 class WaitTimeout(CloudoError):

@@ -176,6 +176,8 @@ class FlowMetadata(Record):
     max_running: int | None = Field(default=None, ge=1)
     #: Higher ones are taken from the queue first.
     priority: int = Field(default=0, ge=-100, le=100)
+    #: Its calls are recorded: while it waits long it needs no process, and after a death it goes on where it was.
+    durable: bool = False
     engine: EngineTier = EngineTier.KERNEL
     #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
     memory_limit_mb: int | None = Field(default=None, ge=1)

@@ -42,6 +42,9 @@ MAX_RUNNING = "client.execution.max_running"
 RETENTION = "client.execution.retention_time.minutes"
 LIBRARY_FALLBACK = "client.flow.library.fallback"
 
+#: So long a durable execution that waits keeps its processes, unless a worker is told otherwise.
+LINGER_SECONDS = 60.0
+
 
 def check(name: str, value: Any) -> None:
     """Raise `SettingInvalid` unless `value` fits; a setting that the system does not read takes anything."""

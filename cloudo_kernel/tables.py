@@ -124,6 +124,14 @@ executions = Table(
     Column("stop_reason", Text),
     #: A waiting one that has what it waited for and wants its slot back.
     Column("wants_slot", Boolean, nullable=False, server_default=false()),
+    #: Whether its calls are recorded, so that it can be replayed.
+    Column("durable", Boolean, nullable=False, server_default=false()),
+    #: What a durable one waits for: so many of its `waits`, or this moment.
+    Column("wake_after", Integer),
+    Column("wake_at", UtcMicroseconds),
+    #: How often a durable one has died since it made a new call, and how many calls it had made then.
+    Column("deaths", Integer, nullable=False, server_default="0"),
+    Column("died_at_call", Integer, nullable=False, server_default="0"),
     #: A running one that is to pause before its next cell.
     Column("wants_pause", Boolean, nullable=False, server_default=false()),
     # The order of claims, and all that decides about one: 10,000 that cannot run yet are passed over in 3 ms.
@@ -136,6 +144,30 @@ executions = Table(
     Index(None, "parent_id"),
     Index(None, "source_sha256"),
     Index(None, "expires_at"),
+    Index(None, "wake_at"),
+)
+
+#: What a durable execution said and asked, call by call.
+calls = Table(
+    "calls",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("verb", Text, nullable=False),
+    Column("arguments", JSON, nullable=False),
+    #: False: it was begun, as waits and steps are, and there is no result yet.
+    Column("is_done", Boolean, nullable=False),
+    Column("result", JSON),
+    Column("error", JSON),
+)
+
+#: What durable executions wait for: the end of another execution, and the like.
+waits = Table(
+    "waits",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("subject_id", Text, primary_key=True),
+    Index(None, "subject_id"),
 )
 
 log_lines = Table(

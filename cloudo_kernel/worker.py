@@ -17,6 +17,7 @@ from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.service import Service
+from cloudo_kernel.settings import LINGER_SECONDS
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
 
@@ -32,13 +33,15 @@ class Worker:
         slots: int | None = None,
         private_id: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
+        linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         """Put the parts together; nothing runs before `start`.
 
         `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
-        reserved for that id. `lease_seconds` is how long it lets other workers stand still.
+        reserved for that id. `lease_seconds` is how long it lets other workers stand still, `linger_seconds` how long
+        a durable execution may wait here before it gives its processes back.
         """
-        self._executor = LocalExecutor(store, catalog, share(), reserved_for=private_id)
+        self._executor = LocalExecutor(store, catalog, share(), reserved_for=private_id, linger_seconds=linger_seconds)
         self._dispatcher = Dispatcher(
             store,
             self._executor,
@@ -69,11 +72,12 @@ def run(
     *,
     slots: int | None = None,
     preload: Sequence[str] = PRELOAD,
+    linger_seconds: float = LINGER_SECONDS,
     on_ready: Callable[[], None],
 ) -> None:
     """Run a worker until SIGINT or SIGTERM; `on_ready` is called when it has begun."""
     share(preload)
-    store, worker = _open(workspace, slots=slots)
+    store, worker = _open(workspace, slots=slots, linger_seconds=linger_seconds)
     stop = threading.Event()
 
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
@@ -110,11 +114,17 @@ def _until_done(store: Store, worker: Worker, worker_id: str) -> None:
     remove()
 
 
-def _open(workspace: Workspace, *, slots: int | None = None, private_id: str | None = None) -> tuple[Store, Worker]:
+def _open(
+    workspace: Workspace,
+    *,
+    slots: int | None = None,
+    private_id: str | None = None,
+    linger_seconds: float = LINGER_SECONDS,
+) -> tuple[Store, Worker]:
     workspace.create()
     store = Store.open(workspace.database_url)
     catalog = Catalog(workspace, library=library_folders())
-    return store, Worker(store, catalog, slots=slots, private_id=private_id)
+    return store, Worker(store, catalog, slots=slots, private_id=private_id, linger_seconds=linger_seconds)
 
 
 def main() -> None:

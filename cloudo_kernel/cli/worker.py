@@ -7,6 +7,7 @@ import logging
 import click
 
 from cloudo_kernel.cli.target import Target, target_options
+from cloudo_kernel.settings import LINGER_SECONDS
 
 
 @click.command()
@@ -16,9 +17,17 @@ from cloudo_kernel.cli.target import Target, target_options
     metavar="MODULE,…",
     help="Import these modules once, before any notebook runs. Default: numpy,pandas,matplotlib.pyplot.",
 )
+@click.option(
+    "--linger",
+    type=click.FloatRange(min=0),
+    default=LINGER_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Let a durable execution that waits keep its processes so long.",
+)
 @target_options
 @click.pass_obj
-def worker(target: Target, *, slots: int | None, preload: str | None) -> None:
+def worker(target: Target, *, slots: int | None, preload: str | None, linger: float) -> None:
     """Run what is in the queue, without a server.
 
     It goes on until Ctrl-C or SIGTERM, which end what runs in good order. The server of `cloudo up` has a worker of
@@ -36,5 +45,5 @@ def worker(target: Target, *, slots: int | None, preload: str | None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
     modules = PRELOAD if preload is None else [name.strip() for name in preload.split(",") if name.strip()]
-    run(workspace, slots=slots, preload=modules, on_ready=lambda: click.echo(ready))
+    run(workspace, slots=slots, preload=modules, linger_seconds=linger, on_ready=lambda: click.echo(ready))
     click.echo("The worker has ended.")

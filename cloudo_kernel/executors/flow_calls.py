@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import timedelta
 from typing import Any
 
-from cloudo_kernel.errors import MalformedRequest, PermissionDenied
+from cloudo_kernel.errors import MalformedRequest, PermissionDenied, ReplayDiffers, StaleAttempt
+from cloudo_kernel.executors.replay import Replay
 from cloudo_kernel.executors.waits import Waits
 from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, StartExecution, Status
 from cloudo_kernel.service import Service
-from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.store import Claim, Outcome, Store, Wake
 
 #: The most that one execution may put out, as JSON.
 OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
@@ -23,13 +27,29 @@ _LOG_BATCH = 1000
 class FlowCalls:
     """The calls of one run. `answer` is called on one thread, `flush_log` also when the run is over."""
 
-    def __init__(self, store: Store, service: Service, claim: Claim, waits: Waits) -> None:
-        """`service` is that of the run: it acts for its user, and what it starts are its children."""
+    def __init__(
+        self,
+        store: Store,
+        service: Service,
+        claim: Claim,
+        waits: Waits,
+        *,
+        output: Mapping[str, Any],
+        linger_seconds: float,
+        let_go: Callable[[], None],
+    ) -> None:
+        """`service` is that of the run: it acts for its user, and what it starts are its children.
+
+        A durable run that has waited for `linger_seconds` is let go: its processes are to end, with no report.
+        """
         self._store = store
         self._service = service
         self._claim = claim
         self._waits = waits
-        self._output: dict[str, Any] = {}
+        self._output = dict(output)
+        self._linger_seconds = linger_seconds
+        self._let_go = let_go
+        self._replay = Replay(store, claim) if claim.durable else None
         self._lines: list[LogLine] = []
         self._flushing = threading.Lock()
         #: What the flow itself said that its end is: `this.success(...)`.
@@ -56,11 +76,20 @@ class FlowCalls:
             "set_output": self._set_output,
             "end": self._end,
             "wait_for": self._wait_for,
+            "step": lambda name: None,  # without a record a step is a call like any other
+            "step_done": lambda result: None,
         }
 
-    def answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
-        """Answer the flow. Raises the errors of `cloudo_kernel.errors`, which the flow gets."""
+    def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
+        """Answer the flow. Raises the errors of `cloudo_kernel.errors`, which the flow gets.
+
+        A durable flow may ask from its main thread only: the calls of several have no order that a replay could keep.
+        """
+        if self._replay is not None and not is_main:
+            raise PermissionDenied("In a durable flow only the main thread may use this and system.")
         if verb == "log":
+            if self._replay is not None and self._replay.skips_log_line():
+                return None
             self._lines.append(LogLine(time=self._store.now, **arguments))
             if len(self._lines) >= _LOG_BATCH:
                 self.flush_log()
@@ -71,11 +100,24 @@ class FlowCalls:
         """Write the log lines that have come."""
         with self._flushing:
             if lines := self._lines[:]:
-                self._store.log.append(self._claim.id, self._claim.attempt, lines)
+                with self._store.journal.together() if self._replay else nullcontext():
+                    self._store.log.append(self._claim.id, self._claim.attempt, lines)
+                    if self._replay is not None:
+                        self._replay.note_log(len(lines))
                 del self._lines[: len(lines)]
+
+    @property
+    def obstacle(self) -> ReplayDiffers | None:
+        """Why a replay could not go on, whatever the flow made of the error."""
+        return None if self._replay is None else self._replay.obstacle
 
     def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         self.flush_log()
+        if self._replay is None:
+            return self._perform(verb, arguments)
+        return self._replay.answer(verb, dict(arguments), lambda recorded: self._perform(verb, recorded))
+
+    def _perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         if verb in self._on_others:
             self._store.queue.check_current(self._claim.id, self._claim.attempt)
             return _json(self._on_others[verb](**arguments))
@@ -112,16 +154,43 @@ class FlowCalls:
             self._without_slot(
                 f"waiting for {names}{more}",
                 lambda: wanted(self._store.executions.status(one).is_ended for one in ids),
+                subjects=ids,
+                number=1 if first else len(ids),
             )
         records = [self._store.executions.get(execution_id) for execution_id in ids]
         return [_json(record) for record in records if record.is_ended]
 
-    def _without_slot(self, message: str, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
-        """Give the slot back until `is_done` or so many seconds are over; tell whether it is."""
-        self._store.runs.wait(self._claim.id, self._claim.attempt, message=message)
-        is_met = self._waits.until(is_done, seconds=seconds)
+    def _without_slot(
+        self,
+        message: str,
+        is_done: Callable[[], bool],
+        *,
+        seconds: float = math.inf,
+        subjects: Sequence[str] = (),
+        number: int = 0,
+    ) -> bool:
+        """Give the slot back until `is_done` or so many seconds are over; tell whether it is.
+
+        A durable run does not stay for long if the time, or `number` of the subjects, can wake it.
+        """
+        wake = None
+        if self._replay is not None:
+            at = None if seconds == math.inf else self._store.now + timedelta(seconds=seconds)
+            wake = Wake(subjects, number, at)
+        self._store.runs.wait(self._claim.id, self._claim.attempt, message=message, wake=wake)
+        is_met = self._wait_or_leave(is_done, seconds, may_leave=wake is not None)
         self._waits.until(self._waits.has_slot_again)
         return is_met
+
+    def _wait_or_leave(self, is_done: Callable[[], bool], seconds: float, *, may_leave: bool) -> bool:
+        end = time.monotonic() + seconds
+        if may_leave and self._linger_seconds < seconds:
+            if self._waits.until(is_done, seconds=self._linger_seconds):
+                return True
+            if self._store.runs.let_go(self._claim.id, self._claim.attempt):
+                self._let_go()
+                raise StaleAttempt(self._claim.id, self._claim.attempt)
+        return self._waits.until(is_done, seconds=end - time.monotonic())
 
 
 def _json(record: Any) -> dict[str, Any]:

@@ -42,11 +42,18 @@ class RunHost:
     `runner_verb` and `kernel_verb` are called on one thread each; `finish` once, when both have gone.
     """
 
-    def __init__(self, store: Store, catalog: Catalog, claim: Claim, *, reserved_for: str | None) -> None:
+    def __init__(
+        self, store: Store, catalog: Catalog, claim: Claim, *, reserved_for: str | None, linger_seconds: float
+    ) -> None:
         self._store = store
         self._catalog = catalog
         self._reserved_for = reserved_for
+        self._linger_seconds = linger_seconds
         self.claim = claim
+        #: Ends the processes of the run; who starts them says how.
+        self.end_processes: Callable[[], None] = lambda: None
+        #: It waits without processes from now on: there is nothing to report.
+        self._is_let_go = False
         self._waits = Waits(store, claim)
         #: What the flow says and asks, once it runs.
         self._calls: FlowCalls | None = None
@@ -68,8 +75,9 @@ class RunHost:
 
     # What the runner asks
 
-    def runner_verb(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+    def runner_verb(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
         """Answer the runner."""
+        del is_main  # it may ask from wherever it likes
         answers: dict[str, Callable[..., Any]] = {
             "begin": self._begin,
             "progress": self._note_progress,
@@ -94,7 +102,15 @@ class RunHost:
             parent_id=self.claim.id,
             reserved_for=self._reserved_for,
         )
-        self._calls = FlowCalls(self._store, service, self.claim, self._waits)
+        self._calls = FlowCalls(
+            self._store,
+            service,
+            self.claim,
+            self._waits,
+            output=assignment.execution.output_value,
+            linger_seconds=self._linger_seconds,
+            let_go=self._let_go,
+        )
         path = self._catalog.workspace.root / notebook
         path.parent.mkdir(parents=True, exist_ok=True)
         return _to_json(assignment, str(path))
@@ -128,10 +144,10 @@ class RunHost:
         detail = None if error is None else ErrorDetail.model_validate(error)
         self._found = Outcome(status=Status(status), message=message, error=detail)
 
-    def kernel_verb(self, verb: str, arguments: Mapping[str, Any]) -> Any:
-        """Answer the flow."""
+    def kernel_verb(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
+        """Answer the flow; `is_main` tells whether its main thread asks."""
         assert self._calls is not None, "no cell runs before `begin`"
-        return self._calls.answer(verb, arguments)
+        return self._calls.answer(verb, arguments, is_main=is_main)
 
     # What becomes of it
 
@@ -155,6 +171,10 @@ class RunHost:
         self._waits.is_over.set()
         return True
 
+    def _let_go(self) -> None:
+        self._is_let_go = True
+        self.end_processes()
+
     def note_obstacle(self, error: OSError) -> None:
         """Note that there were no means to start it, and pause: it is put back and must not come at once."""
         self._obstacle = f"it could not be started: {error}"
@@ -177,6 +197,8 @@ class RunHost:
     def finish(self, exit_code: int) -> None:
         """Report the end of the run, and go on until the store has it; called when its processes have gone."""
         self._waits.is_over.set()
+        if self._is_let_go:
+            return
         outcome, reason = self._outcome(exit_code), self._reason_to_requeue()
         while True:
             try:
@@ -208,13 +230,22 @@ class RunHost:
         return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
 
     def _outcome(self, exit_code: int) -> Outcome:
-        outcome = self._imposed or self._declared_unless_failed() or self._found
+        outcome = self._imposed or self._differing() or self._declared_unless_failed() or self._found
         if outcome is None:
             how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
             value = f"The process that ran the notebook ended with {how}."
             error = ErrorDetail(name="KernelDied", value=value, traceback=tuple(self.complaints.splitlines()))
             outcome = Outcome(status=Status.ENDED_ERROR, message=value, error=error)
         return replace(outcome, progress=self._progress if self.has_begun else None)
+
+    def _differing(self) -> Outcome | None:
+        """A replay that made other calls has failed, whatever the flow made of the error."""
+        obstacle = None if self._calls is None else self._calls.obstacle
+        if obstacle is None:
+            return None
+        found = self._found.error if self._found is not None else None
+        error = found or ErrorDetail(name=type(obstacle).__name__, value=str(obstacle))
+        return Outcome(status=Status.ENDED_ERROR, message=f"{error.name}: {error.value}", error=error)
 
     def _declared_unless_failed(self) -> Outcome | None:
         """What the flow declared counts only when it also stopped there, not when the kernel died after it."""

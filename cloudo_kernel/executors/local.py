@@ -24,10 +24,13 @@ _log = logging.getLogger(__name__)
 class LocalExecutor:
     """An `Executor` of processes."""
 
-    def __init__(self, store: Store, catalog: Catalog, zygotes: Zygotes, *, reserved_for: str | None = None) -> None:
+    def __init__(
+        self, store: Store, catalog: Catalog, zygotes: Zygotes, *, reserved_for: str | None, linger_seconds: float
+    ) -> None:
         self._store = store
         self._catalog = catalog
         self._reserved_for = reserved_for
+        self._linger_seconds = linger_seconds
         self._standby = Standby(zygotes)
         self._runs: dict[str, _Run] = {}
         self._lock = threading.Lock()
@@ -38,7 +41,10 @@ class LocalExecutor:
 
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
-        run = _Run(RunHost(self._store, self._catalog, claim, reserved_for=self._reserved_for))
+        host = RunHost(
+            self._store, self._catalog, claim, reserved_for=self._reserved_for, linger_seconds=self._linger_seconds
+        )
+        run = _Run(host)
         with self._lock:
             self._runs[claim.id] = run
         threading.Thread(target=self._attend, args=(run,), name=f"cloudo-run-{claim.id}", daemon=True).start()
@@ -91,6 +97,7 @@ class _Run:
 
     def __init__(self, host: RunHost) -> None:
         self.host = host
+        host.end_processes = self.kill
         self.is_over = threading.Event()
         self._runner: RunnerProcess | None = None
         self._is_killed = False

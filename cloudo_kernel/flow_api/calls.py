@@ -152,6 +152,15 @@ class RunApi:
         """Save one output."""
         self._channel.call("set_output", key=key, value=value, append=append)
 
+    def begin_step(self, name: str) -> JsonObject | None:
+        """Begin a step; return its recorded result as `value`, or None when it is to be done."""
+        recorded: JsonObject | None = self._channel.call("step", name=name)
+        return recorded
+
+    def end_step(self, result: Any) -> None:
+        """Record the result of the step that was begun last."""
+        self._channel.call("step_done", result=result)
+
     def end(self, status: Status, message: str | None) -> None:
         """Say how the execution is to end; the notebook has to stop then."""
         self._channel.call("end", status=status, message=message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from cloudo_kernel import models
@@ -96,6 +96,19 @@ class This(Execution):
             for one in executions:
                 one.check()
         return executions
+
+    def step(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function whose effects or result depend on the world outside, and return its result, as JSON.
+
+        In a durable flow the result is recorded, and a replay returns it without calling the function again.
+        """
+        name = getattr(function, "__name__", type(function).__name__)
+        recorded = self._api.begin_step(name)
+        if recorded is not None:
+            return recorded["value"]
+        result = to_json(function(*args, **kwargs), name=f"the result of {name}")
+        self._api.end_step(result)
+        return result
 
     def success(self, message: str | None = None) -> NoReturn:
         """End the execution here, in success."""

@@ -100,6 +100,7 @@ class StartVerbs(Base):
             retry_delay_seconds=flow.metadata.retry_delay_seconds,
             engine=flow.metadata.engine,
             memory_limit_mb=flow.metadata.memory_limit_mb,
+            durable=flow.metadata.durable,
             retention_minutes=flow.metadata.retention_minutes,
             reserved_for=self._reserved_for,
             **more,

@@ -8,16 +8,29 @@ from datetime import UTC, datetime
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted, NewExecution
+from cloudo_kernel.store.journal import Call, Journal
 from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
+from cloudo_kernel.store.waking import Wake
 from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import WorkerRow, Workers
 
-__all__ = ["Assignment", "Claim", "IdempotencyKey", "Inserted", "NewExecution", "Outcome", "Store", "WorkerRow"]
+__all__ = [
+    "Assignment",
+    "Call",
+    "Claim",
+    "IdempotencyKey",
+    "Inserted",
+    "NewExecution",
+    "Outcome",
+    "Store",
+    "Wake",
+    "WorkerRow",
+]
 
 
 class Store:
@@ -30,6 +43,7 @@ class Store:
         self.runs = Runs(database)
         self.wishes = Wishes(database)
         self.log = Log(database)
+        self.journal = Journal(database)
         self.events = Events(database)
         self.settings = Settings(database)
         self.workers = Workers(database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
-NEWEST_MIGRATION = "0002"
+NEWEST_MIGRATION = "0006"
 
 #: A writer waits so long for the others of its process, and then so long for other processes.
 LOCK_SECONDS = 10
@@ -56,18 +57,30 @@ class Database:
         self._writer = self.engine.execution_options(cloudo_write=True)
         #: Called after each commit of writes.
         self.on_commit: Callable[[], None] = lambda: None
+        #: The connection of the `together` that this thread is in.
+        self._joint = threading.local()
         # Threads of one process queue in it, too: SQLite's own waiting sleeps, and is not fair.
         self._group_commit = GroupCommit(self._writer, timeout_seconds=LOCK_SECONDS, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that sees one state of the store."""
+        if (joint := self._joined) is not None:
+            yield joint
+            return
         with self._explained(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that may write; it is safe on disk when the block is left. It must not be nested."""
+        """Open a transaction that may write; it is safe on disk when the block is left.
+
+        It must not be nested, except within `together`.
+        """
+        if (joint := self._joined) is not None:
+            with _savepoint(joint):
+                yield joint
+            return
         with self._explained():
             if self._is_sqlite:
                 with self._group_commit.transaction() as connection:
@@ -76,6 +89,20 @@ class Database:
                 with self._writer.begin() as connection:
                     yield connection
                 self.on_commit()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that this thread reads and writes in the block."""
+        with self.write() as connection:
+            self._joint.connection = connection
+            try:
+                yield
+            finally:
+                del self._joint.connection
+
+    @property
+    def _joined(self) -> Connection | None:
+        return getattr(self._joint, "connection", None)
 
     def insert(self) -> Callable[..., sqlite.Insert | postgresql.Insert]:
         """Return the dialect's `insert`, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
@@ -131,6 +158,20 @@ class Database:
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"The store {self._url.render_as_string(hide_password=True)} cannot be used: {why}")
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what the block did if it raises, and nothing else of the transaction."""
+    run = connection.exec_driver_sql
+    run("SAVEPOINT inner_write")
+    try:
+        yield
+    except BaseException:
+        run("ROLLBACK TO SAVEPOINT inner_write")
+        run("RELEASE SAVEPOINT inner_write")
+        raise
+    run("RELEASE SAVEPOINT inner_write")
 
 
 def _engine(url: str, *, is_sqlite: bool) -> Engine:

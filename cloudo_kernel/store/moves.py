@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, delete, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, or_, select, update
 
 from cloudo_kernel import lifecycle, settings
 from cloudo_kernel.errors import IllegalTransition, StaleAttempt
@@ -27,13 +27,18 @@ from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.log import append
 from cloudo_kernel.store.settings import value_of
-from cloudo_kernel.tables import events, executions
+from cloudo_kernel.store.waking import forget, forget_all, wake
+from cloudo_kernel.tables import calls, events, executions
 
 #: The states in which an execution may have a worker, and processes.
 LEASED = (Status.RUNNING, Status.WAITING, Status.PAUSED)
 #: The longest wait before a retry.
 _LONGEST_DELAY_SECONDS = 86_400.0
 PARENT_ENDED = "its parent ended"
+#: The errors of runs that were cut off.
+_DEATHS = ("KernelDied", "WorkerLost", "Timeout")
+#: A durable execution that dies so often without a new call in between does not try again.
+_MOST_DEATHS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,11 @@ class Outcome:
     progress: Progress | None = None
     #: The server was stopped under it: no failure of its own, but tried again as one where a retry is left.
     is_interrupted: bool = False
+
+    @property
+    def is_death(self) -> bool:
+        """Whether it was cut off, by no word of its own: what a durable execution survives."""
+        return self.is_interrupted or (self.error is not None and self.error.name in _DEATHS)
 
     @property
     def reason(self) -> str:
@@ -84,12 +94,12 @@ def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Ou
     """End a run, and with it the execution, unless the run failed and has a retry left."""
     c = executions.c
     row = connection.execute(
-        select(c.stop_reason, c.failures, c.retries, c.retry_delay_seconds).where(
-            c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED)
-        )
+        select(executions).where(c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED))
     ).one_or_none()
     if row is None:
         raise StaleAttempt(execution_id, attempt)
+    if row.durable and row.stop_reason is None and outcome.is_death and _survive(connection, row, outcome, now=now):
+        return
     has_failed = outcome.status is Status.ENDED_ERROR or outcome.is_interrupted
     if not has_failed or row.stop_reason is not None or row.failures >= row.retries:
         end(connection, execution_id, attempt, outcome, now=now)
@@ -109,7 +119,7 @@ def end(
 ) -> None:
     """End the execution; if not in success, its children too."""
     c = executions.c
-    row = connection.execute(select(c.retention_minutes).where(c.id == execution_id)).one_or_none()
+    row = connection.execute(select(c.retention_minutes, c.durable).where(c.id == execution_id)).one_or_none()
     if row is None:  # ended by others, and deleted since
         raise StaleAttempt(execution_id, attempt)
     minutes = row.retention_minutes
@@ -131,6 +141,9 @@ def end(
     if not ended.rowcount:
         raise StaleAttempt(execution_id, attempt)
     connection.execute(delete(events).where(events.c.subject_id == execution_id, events.c.type.in_(PASSING)))
+    if row.durable:
+        forget_all(connection, execution_id)
+    wake(connection, execution_id, now=now)
     error = outcome.error.name if outcome.error else None
     tell(
         connection,
@@ -203,6 +216,7 @@ def tell(
 def _retry(
     connection: Connection, execution_id: str, attempt: int, outcome: Outcome, *, seconds: float, now: datetime
 ) -> None:
+    forget_all(connection, execution_id)  # what it did counts no more
     due = now + timedelta(seconds=seconds)
     values = {"failures": executions.c.failures + 1, "scheduled_for": due, **_found(outcome)}
     error = outcome.error.name if outcome.error else None
@@ -213,6 +227,35 @@ def _retry(
     text = f"Attempt {attempt} {how} ({outcome.reason}); trying again {when}"
     append(connection, execution_id, [LogLine(time=now, level="warning", text=text)], now=now)
     _stop_children(connection, execution_id, now=now)
+
+
+def _survive(connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcome, *, now: datetime) -> bool:
+    """Have a durable execution go on by a replay; False: it has died too often without getting anywhere."""
+    c = executions.c
+    if not outcome.is_interrupted:
+        made = (
+            connection.execute(select(func.max(calls.c.position)).where(calls.c.execution_id == row.id)).scalar() or 0
+        )
+        deaths = row.deaths + 1 if made <= row.died_at_call else 1
+        if deaths >= _MOST_DEATHS:
+            return False
+        values = {"deaths": deaths, "died_at_call": made}
+        connection.execute(update(executions).where(c.id == row.id).values(**values))
+        text = f"Attempt {row.attempt} was cut off ({outcome.reason}); a replay goes on from there"
+        append(connection, row.id, [LogLine(time=now, level="warning", text=text)], now=now)
+    if not let_go(connection, row.id, row.attempt):
+        forget(connection, row.id)
+        requeue(connection, row.id, row.attempt, now=now, reason=outcome.reason)
+    return True
+
+
+def let_go(connection: Connection, execution_id: str, attempt: int) -> bool:
+    """Have a durable execution wait without a worker; False: it does not wait, or need not any more."""
+    c = executions.c
+    is_waiting = or_(c.wake_after > 0, and_(c.wake_after.is_(None), c.wake_at.is_not(None)))
+    values = {"worker_id": None, "wants_slot": False}
+    mine = (c.id == execution_id, c.attempt == attempt, c.status == Status.WAITING.value, is_waiting)
+    return connection.execute(update(executions).where(*mine).values(**values)).rowcount > 0
 
 
 def _give_up(

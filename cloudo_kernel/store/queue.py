@@ -17,6 +17,7 @@ from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.moves import LEASED, Outcome, end, end_run, requeue, tell
 from cloudo_kernel.store.slots import Slots
+from cloudo_kernel.store.waking import next_wake, wake_overdue
 from cloudo_kernel.tables import executions, workers
 
 _UNENDED = (Status.PENDING, *LEASED)
@@ -31,6 +32,7 @@ class Claim:
     timeout_seconds: float | None
     kernel: str
     engine: EngineTier
+    durable: bool
 
 
 class Queue:
@@ -56,6 +58,7 @@ class Queue:
         with self._database.write() as connection:
             if not _is_registered(connection, worker_id):
                 return ()
+            wake_overdue(connection, now=now)
             slots = Slots(connection)
             limit = min(free, slots.free_for_new_work)
             while limit > 0 and (found := _next(connection, slots, is_due, limit)):
@@ -66,12 +69,13 @@ class Queue:
         return tuple(claims)
 
     def next_due(self) -> datetime | None:
-        """Return the earliest future `scheduled_for` of a pending execution."""
+        """Return the earliest future moment at which a pending execution may run, or a waiting one is to be woken."""
         query = select(func.min(executions.c.scheduled_for)).where(
             executions.c.status == Status.PENDING, executions.c.scheduled_for > self._database.clock()
         )
         with self._database.read() as connection:
-            return connection.execute(query).scalar()
+            moments = (connection.execute(query).scalar(), next_wake(connection))
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def running_of(self, worker_id: str) -> int:
         """Return how many slots the worker's executions hold; those that wait or are paused hold none."""
@@ -157,7 +161,7 @@ def _take(connection: Connection, ids: list[str], worker_id: str, now: datetime)
     """Move these to `RUNNING`, and return their claims in the same order."""
     c = executions.c
     values = {"status": Status.RUNNING, "worker_id": worker_id, "attempt": c.attempt + 1, "started_at": None}
-    claimed = (c.id, c.attempt, c.timeout_seconds, c.kernel, c.engine)
+    claimed = (c.id, c.attempt, c.timeout_seconds, c.kernel, c.engine, c.durable)
     rows = connection.execute(update(executions).where(c.id.in_(ids)).values(**values).returning(*claimed))
     claims = {row.id: Claim(**{**row._mapping, "engine": EngineTier(row.engine)}) for row in rows}
     for claim in (claims[one] for one in ids):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import case, select, update
+from sqlalchemy import JSON, case, select, type_coerce, update
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
@@ -12,8 +12,9 @@ from cloudo_kernel.models import Execution, JsonObject, Progress, Status
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import to_record
-from cloudo_kernel.store.moves import LEASED, Outcome, change, end_run, requeue, tell
+from cloudo_kernel.store.moves import LEASED, Outcome, change, end_run, let_go, requeue, tell
 from cloudo_kernel.store.slots import Slots
+from cloudo_kernel.store.waking import Wake, await_, forget
 from cloudo_kernel.tables import executions, sources
 
 
@@ -35,9 +36,13 @@ class Runs:
         self._database = database
 
     def begin(self, execution_id: str, attempt: int, *, notebook: str) -> Assignment:
-        """Note that the run really starts now, forget what an earlier one left, and return what it needs."""
+        """Note that the run really starts now, forget what an earlier one left, and return what it needs.
+
+        What a durable one did is kept: it is replayed.
+        """
         now = self._database.clock()
-        fresh = {"output_value": {}, "progress": Progress().model_dump(), "message": None, "error": None}
+        output = case((executions.c.durable, executions.c.output_value), else_=type_coerce({}, JSON))
+        fresh = {"output_value": output, "progress": Progress().model_dump(), "message": None, "error": None}
         with self._database.write() as connection:
             row = change(
                 connection,
@@ -66,14 +71,24 @@ class Runs:
             change(connection, execution_id, attempt, fields, LEASED)
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, fields=sorted(fields))
 
-    def wait(self, execution_id: str, attempt: int, *, message: str) -> None:
-        """Give the slot back while the run waits; if a pause was wanted, it begins here."""
+    def wait(self, execution_id: str, attempt: int, *, message: str, wake: Wake | None = None) -> None:
+        """Give the slot back while the run waits; if a pause was wanted, it begins here.
+
+        `wake` is for a durable one, which need not stay in its processes.
+        """
         now, c = self._database.clock(), executions.c
         status = case((c.wants_pause, Status.PAUSED.value), else_=Status.WAITING.value)
         values = {"status": status, "message": message, "wants_slot": False, "wants_pause": False}
         with self._database.write() as connection:
             row = change(connection, execution_id, attempt, values, (Status.RUNNING,))
+            if wake is not None:
+                await_(connection, execution_id, wake)
             tell(connection, execution_id, Status(row.status), now=now, message=message)
+
+    def let_go(self, execution_id: str, attempt: int) -> bool:
+        """Take a durable one that still waits from its worker; False: it does not, and stays."""
+        with self._database.write() as connection:
+            return let_go(connection, execution_id, attempt)
 
     def pause(self, execution_id: str, attempt: int) -> bool:
         """Give the slot back between two cells, as somebody asked for; False: nobody wants that any more."""
@@ -90,7 +105,9 @@ class Runs:
         """Run again after a wait or a pause, ahead of new work; False: there is no slot now, or it is paused."""
         now, c = self._database.clock(), executions.c
         with self._database.write() as connection:
-            query = select(c.status, c.flow_name, c.max_running).where(c.id == execution_id, c.attempt == attempt)
+            query = select(c.status, c.flow_name, c.max_running, c.durable).where(
+                c.id == execution_id, c.attempt == attempt
+            )
             row = connection.execute(query).one_or_none()
             if row is None:
                 raise StaleAttempt(execution_id, attempt)
@@ -104,6 +121,8 @@ class Runs:
                     values["message"] = None
             change(connection, execution_id, attempt, values, (Status.WAITING,))
             if has_slot:
+                if row.durable:
+                    forget(connection, execution_id)
                 tell(connection, execution_id, Status.RUNNING, now=now, kind=EXECUTION_RESUMED)
         return has_slot
 

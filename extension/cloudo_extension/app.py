@@ -8,13 +8,14 @@ from typing import Any
 from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Bool, Integer, List, Unicode, default
+from traitlets import Bool, Float, Integer, List, Unicode, default
 
 from cloudo_extension import base, events, executions, flows, health, notebooks, settings, users
 from cloudo_extension.dashboard import dashboard_handlers
 from cloudo_extension.engine import Engine
 from cloudo_extension.tokens import SessionTokens
 from cloudo_kernel.provisioning import PRELOAD, share
+from cloudo_kernel.settings import LINGER_SECONDS
 from cloudo_kernel.users import default_user_name
 from cloudo_kernel.workspace import Workspace
 
@@ -51,6 +52,13 @@ class Cloudo(ExtensionApp):
         help="Modules that are imported once, before any notebook runs, so that they are there at once in each. "
         "One that is not installed, or that starts a thread, is left out.",
     )
+    linger_seconds = Float(
+        LINGER_SECONDS,
+        min=0,
+        config=True,
+        help="How long a durable execution that waits keeps its processes. "
+        "After that it costs nothing until it is woken, and is replayed then.",
+    )
     max_body_bytes = Integer(
         64 * 1024 * 1024, min=1024, config=True, help="The largest body, in bytes, that a request may bring."
     )
@@ -76,7 +84,9 @@ class Cloudo(ExtensionApp):
         self.session_tokens = SessionTokens()
         workspace = Workspace(Path(self.workspace).expanduser().resolve())
         share(self.preload)  # nothing starts before the first kernel or execution
-        self.engine = Engine(workspace, slots=self.slots, has_worker=self.embedded_worker)
+        self.engine = Engine(
+            workspace, slots=self.slots, has_worker=self.embedded_worker, linger_seconds=self.linger_seconds
+        )
 
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""

@@ -52,11 +52,12 @@ class Engine:
     All coroutines run on the server's event loop; what blocks runs on the engine's own threads.
     """
 
-    def __init__(self, workspace: Workspace, *, slots: int | None, has_worker: bool) -> None:
+    def __init__(self, workspace: Workspace, *, slots: int | None, has_worker: bool, linger_seconds: float) -> None:
         self.workspace = workspace
         self.renderer = Renderer()
         self._slots = slots
         self._has_worker = has_worker
+        self._linger_seconds = linger_seconds
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloudo")
         self._opening = asyncio.Lock()
         self._parts: _Parts | None = None

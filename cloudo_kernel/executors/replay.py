@@ -1,0 +1,145 @@
+"""Records what a durable flow says and asks, and answers from the record when it is replayed.
+
+A replay makes the same calls in the same order. What is recorded is not done again: its result, or its error, is
+given anew. A call matches the recorded one when it is the same verb on the same thing; values may differ, and those
+of the record count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cloudo_kernel.errors import CloudoError, ReplayDiffers, StaleAttempt, Unavailable, from_code
+from cloudo_kernel.models import JsonObject
+from cloudo_kernel.store import Call, Claim, Store
+
+#: Which thing a call is about; the other arguments are values.
+_THINGS = (
+    "key",
+    "name",
+    "flow_name",
+    "execution_id",
+    "ids",
+    "first",
+    "path",
+    "subject",
+    "message_id",
+    "folder",
+    "glob",
+)
+#: Calls that take long: they are recorded when they begin, too.
+WAITS = frozenset({"wait_for", "sleep_until", "wait_for_message", "acquire"})
+
+
+class Replay:
+    """The calls of one durable execution: those that its earlier attempts made, then the new ones."""
+
+    def __init__(self, store: Store, claim: Claim) -> None:
+        self._store = store
+        self._claim = claim
+        self._position = 0
+        self._recorded: dict[int, Call] = {}
+        for call in store.journal.calls(claim.id):
+            for position in range(call.position, call.position + _length(call)):
+                self._recorded[position] = call
+        #: The steps that were begun and are not done, the innermost last.
+        self._steps: list[Call] = []
+        #: Why this attempt cannot go on.
+        self.obstacle: ReplayDiffers | None = None
+
+    def skips_log_line(self) -> bool:
+        """Count a log line; True when it is in the log already."""
+        self._position += 1
+        found = self._recorded.get(self._position)
+        if found is not None and found.verb != "log":
+            self._differs(found, "log", {})
+        return found is not None
+
+    def note_log(self, number: int) -> None:
+        """Record that so many lines were written, the newest of those that were counted."""
+        first = self._position - number + 1
+        self._add(Call(position=first, verb="log", arguments={"lines": number}))
+
+    def answer(self, verb: str, arguments: JsonObject, perform: Callable[[JsonObject], Any]) -> Any:
+        """Return what is recorded, or perform the call and record it. Raises `ReplayDiffers`, and what it raised."""
+        if self.obstacle is not None:
+            raise self.obstacle
+        if verb == "step_done":
+            return self._end_step(arguments["result"])
+        position = self._position + 1
+        call = self._recorded.get(position)
+        if call is not None and _thing(call.verb, call.arguments) != _thing(verb, arguments):
+            raise self._differs(call, verb, arguments)
+        if call is None or not call.is_done:
+            call = self._perform(
+                call or Call(position=position, verb=verb, arguments=arguments, is_done=False), perform
+            )
+        self._position = position
+        return self._result(call)
+
+    def _perform(self, call: Call, perform: Callable[[JsonObject], Any]) -> Call:
+        if call.verb in WAITS or call.verb == "step":
+            if call.position not in self._recorded:
+                self._add(call)
+            if call.verb == "step":
+                self._steps.append(call)
+                return call
+            done = _outcome(call, perform)
+            self._store.journal.finish(self._claim.id, self._claim.attempt, done)
+            return done
+        with self._store.journal.together():
+            done = _outcome(call, perform)
+            self._store.journal.add(self._claim.id, self._claim.attempt, done)
+        return done
+
+    def _result(self, call: Call) -> Any:
+        if call.error is not None:
+            raise from_code(**call.error)
+        if call.verb != "step":
+            return call.result
+        if not call.is_done:
+            return None
+        self._position = call.result["end"]  # past the calls that were made within it
+        return {"value": call.result["value"]}
+
+    def _end_step(self, value: Any) -> None:
+        begun = self._steps.pop()
+        done = replace(begun, is_done=True, result={"end": self._position, "value": value})
+        self._store.journal.finish(self._claim.id, self._claim.attempt, done)
+
+    def _add(self, call: Call) -> None:
+        self._store.journal.add(self._claim.id, self._claim.attempt, call)
+        self._recorded[call.position] = call
+
+    def _differs(self, recorded: Call, verb: str, arguments: Mapping[str, Any]) -> ReplayDiffers:
+        now, before = _shown(verb, arguments), _shown(recorded.verb, recorded.arguments)
+        self.obstacle = ReplayDiffers(recorded.position, now=now, recorded=before)
+        return self.obstacle
+
+
+def _outcome(call: Call, perform: Callable[[JsonObject], Any]) -> Call:
+    """Perform the call, with the arguments that were recorded when it was begun."""
+    try:
+        return replace(call, is_done=True, result=perform(call.arguments))
+    except (StaleAttempt, Unavailable):
+        raise  # it was not performed
+    except CloudoError as error:
+        return replace(call, is_done=True, error={"code": error.code, "message": str(error), "field": error.field})
+
+
+def _length(call: Call) -> int:
+    return int(call.arguments["lines"]) if call.verb == "log" else 1
+
+
+def _thing(verb: str, arguments: Mapping[str, Any]) -> tuple[str, JsonObject]:
+    if verb == "save":
+        return verb, {"fields": sorted(arguments)}
+    given = {**arguments, **(arguments.get("request") or {})}
+    return verb, {name: given[name] for name in _THINGS if given.get(name) is not None}
+
+
+def _shown(verb: str, arguments: Mapping[str, Any]) -> str:
+    about = ", ".join(f"{name}={value!r}" for name, value in _thing(verb, arguments)[1].items())
+    return f"{verb}({about})"

@@ -1,0 +1,76 @@
+"""The journal of durable executions: each call of a flow with its result, so that a replay does not repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from cloudo_kernel.errors import StaleAttempt
+from cloudo_kernel.models import JsonObject
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.moves import LEASED
+from cloudo_kernel.tables import calls, executions
+
+# Made once: every call of a durable flow asks, and adds one.
+_INSERT = insert(calls)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of a flow; several log lines in a row are one."""
+
+    position: int
+    verb: str
+    arguments: JsonObject
+    #: False: a wait or a step that was begun.
+    is_done: bool = True
+    result: Any = None
+    #: `code`, `message` and `field` of the error that it raised.
+    error: JsonObject | None = None
+
+
+class Journal:
+    """Reads and writes calls. A call of another attempt than the current one raises `StaleAttempt`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def calls(self, execution_id: str) -> tuple[Call, ...]:
+        """Return the calls of an execution in their order."""
+        query = select(calls).where(calls.c.execution_id == execution_id).order_by(calls.c.position)
+        with self._database.read() as connection:
+            found = connection.execute(query)
+            return tuple(
+                Call(**{name: value for name, value in row._mapping.items() if name != "execution_id"}) for row in found
+            )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of a call's effects and its record."""
+        with self._database.together():
+            yield
+
+    def add(self, execution_id: str, attempt: int, call: Call) -> None:
+        """Record a call that was made, or begun."""
+        with self._database.write() as connection:
+            _check(connection, execution_id, attempt)
+            connection.execute(_INSERT, {"execution_id": execution_id, **asdict(call)})
+
+    def finish(self, execution_id: str, attempt: int, call: Call) -> None:
+        """Record the result of a call that was begun."""
+        values = {"is_done": True, "result": call.result, "error": call.error}
+        mine = (calls.c.execution_id == execution_id, calls.c.position == call.position)
+        with self._database.write() as connection:
+            _check(connection, execution_id, attempt)
+            connection.execute(update(calls).where(*mine).values(**values))
+
+
+def _check(connection: Connection, execution_id: str, attempt: int) -> None:
+    c = executions.c
+    live = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED))
+    if connection.execute(live).scalar() is None:
+        raise StaleAttempt(execution_id, attempt)

@@ -1,0 +1,102 @@
+"""What durable executions wait for, and who wakes them. An execution that waits without a worker costs rows only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from cloudo_kernel.events import EXECUTION, EXECUTION_REQUEUED
+from cloudo_kernel.models import Status
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.executions import ENDED
+from cloudo_kernel.tables import calls, executions, waits
+
+
+@dataclass(frozen=True)
+class Wake:
+    """What wakes a durable execution: the end of `number` of the subjects, or a moment."""
+
+    subjects: Sequence[str] = ()
+    number: int = 0
+    at: datetime | None = None
+
+
+# Made once: every end of an execution asks.
+_WAITERS = select(waits.c.execution_id).where(waits.c.subject_id == bindparam("subject"))
+_OVERDUE = select(executions.c.id).where(
+    executions.c.wake_at <= bindparam("now"),
+    executions.c.status == Status.WAITING.value,
+    executions.c.worker_id.is_(None),
+)
+
+
+def await_(connection: Connection, execution_id: str, wake: Wake) -> None:
+    """Note what wakes the execution; subjects that are over by now count at once."""
+    forget(connection, execution_id)
+    unended = select(executions.c.id).where(executions.c.id.in_(wake.subjects), executions.c.status.not_in(ENDED))
+    open_ = list(connection.execute(unended).scalars()) if wake.subjects else []
+    if open_:
+        connection.execute(insert(waits), [{"execution_id": execution_id, "subject_id": one} for one in open_])
+    over = len(wake.subjects) - len(open_)
+    number = max(0, wake.number - over) if wake.subjects else None
+    values = {"wake_after": number, "wake_at": wake.at}
+    connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
+
+
+def forget(connection: Connection, execution_id: str) -> None:
+    """Forget what the execution waited for."""
+    connection.execute(delete(waits).where(waits.c.execution_id == execution_id))
+    values = {"wake_after": None, "wake_at": None}
+    connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
+
+
+def forget_all(connection: Connection, execution_id: str) -> None:
+    """Forget the calls of an execution, too: it has ended, or begins anew."""
+    forget(connection, execution_id)
+    connection.execute(delete(calls).where(calls.c.execution_id == execution_id))
+
+
+def wake(connection: Connection, subject_id: str, *, now: datetime) -> None:
+    """Tell those who wait for the subject that it is over; who has no worker is pending then, if that was the last."""
+    c = executions.c
+    waiters = connection.execute(_WAITERS, {"subject": subject_id}).scalars().all()
+    if not waiters:
+        return
+    connection.execute(delete(waits).where(waits.c.subject_id == subject_id))
+    connection.execute(update(executions).where(c.id.in_(waiters)).values(wake_after=c.wake_after - 1))
+    done = select(c.id).where(
+        c.id.in_(waiters), c.wake_after <= 0, c.status == Status.WAITING.value, c.worker_id.is_(None)
+    )
+    _requeue(connection, connection.execute(done).scalars().all(), now=now)
+
+
+def wake_overdue(connection: Connection, *, now: datetime) -> None:
+    """Make those pending whose moment has come."""
+    _requeue(connection, connection.execute(_OVERDUE, {"now": now}).scalars().all(), now=now)
+
+
+def next_wake(connection: Connection) -> datetime | None:
+    """Return the earliest moment at which one without a worker is to be woken."""
+    c = executions.c
+    query = select(func.min(c.wake_at)).where(c.status == Status.WAITING.value, c.worker_id.is_(None))
+    moment: datetime | None = connection.execute(query).scalar()
+    return moment
+
+
+def _requeue(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
+    for execution_id in ids:
+        forget(connection, execution_id)
+        values = {"status": Status.PENDING, "message": None, "started_at": None, "scheduled_for": None}
+        connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
+        record(
+            connection,
+            EXECUTION_REQUEUED,
+            EXECUTION,
+            execution_id,
+            time=now,
+            status=Status.PENDING,
+            reason="what it waited for is there",
+        )
