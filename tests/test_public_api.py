@@ -51,7 +51,7 @@ MEMBERS = {
         "status",
         "wait",
     },
-    flow_api.This: {"end", "error", "flow", "log", "save", "set_output", "success", "wait_for"},
+    flow_api.This: {"end", "error", "flow", "log", "save", "set_output", "step", "success", "wait_for"},
     flow_api.System: {"execution", "executions", "flow", "flows", "get_own_user", "return_when"},
 }
 VERBS = {name for name in vars(Api) if not name.startswith("_")}

@@ -93,7 +93,9 @@ class RunHost:
         execution = self._store.executions.get(self.claim.id)
         folder = execution.flow_name or "_script"
         notebook = PurePosixPath("executions", folder, f"{execution.id}.ipynb")
-        assignment = self._store.runs.begin(self.claim.id, self.claim.attempt, notebook=str(notebook))
+        assignment = self._store.runs.begin(
+            self.claim.id, self.claim.attempt, notebook=str(notebook), replays=self.claim.durable
+        )
         service = Service(
             self._store,
             self._catalog,

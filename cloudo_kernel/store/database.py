@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
@@ -168,8 +168,9 @@ def _savepoint(connection: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        run("ROLLBACK TO SAVEPOINT inner_write")
-        run("RELEASE SAVEPOINT inner_write")
+        with suppress(SQLAlchemyError):  # an interrupt in the middle of a statement has taken the connection with it
+            run("ROLLBACK TO SAVEPOINT inner_write")
+            run("RELEASE SAVEPOINT inner_write")
         raise
     run("RELEASE SAVEPOINT inner_write")
 

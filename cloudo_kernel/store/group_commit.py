@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from cloudo_kernel.errors import Unavailable
+
+#: An interrupt in the middle of a statement takes the connection with it, and all that was not committed.
+_INTERRUPTED = "Another write that shared a commit with this one was interrupted. Try again."
 
 
 @dataclass
@@ -99,6 +102,8 @@ class GroupCommit:
             group.connection.exec_driver_sql("RELEASE member")
         except DatabaseError as error:  # there is none: SQLite has rolled the whole transaction back
             self._end(group, error)
+        except SQLAlchemyError:
+            self._end(group, Unavailable(_INTERRUPTED))
 
     def _close(self, group: _Group) -> None:
         if not group.is_over:
@@ -111,6 +116,8 @@ class GroupCommit:
             group.connection.commit()
         except DatabaseError as error:
             self._end(group, error)
+        except SQLAlchemyError:
+            self._end(group, Unavailable(_INTERRUPTED))
         except BaseException:
             self._end(group, Unavailable("The write was interrupted; whether it is kept is not known."))
             raise

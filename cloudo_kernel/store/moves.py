@@ -105,7 +105,7 @@ def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Ou
         end(connection, execution_id, attempt, outcome, now=now)
         return
     seconds = min(row.retry_delay_seconds * 2**row.failures, _LONGEST_DELAY_SECONDS)
-    _retry(connection, execution_id, attempt, outcome, seconds=seconds, now=now)
+    _retry(connection, execution_id, attempt, outcome, seconds=seconds, now=now, is_durable=row.durable)
 
 
 def end(
@@ -214,11 +214,20 @@ def tell(
 
 
 def _retry(
-    connection: Connection, execution_id: str, attempt: int, outcome: Outcome, *, seconds: float, now: datetime
+    connection: Connection,
+    execution_id: str,
+    attempt: int,
+    outcome: Outcome,
+    *,
+    seconds: float,
+    now: datetime,
+    is_durable: bool,
 ) -> None:
-    forget_all(connection, execution_id)  # what it did counts no more
     due = now + timedelta(seconds=seconds)
     values = {"failures": executions.c.failures + 1, "scheduled_for": due, **_found(outcome)}
+    if is_durable:  # what it did counts no more
+        forget_all(connection, execution_id)
+        values["output_value"] = {}
     error = outcome.error.name if outcome.error else None
     told = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
     _give_up(connection, execution_id, attempt, values, now=now, **told)

