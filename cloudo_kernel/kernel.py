@@ -6,14 +6,16 @@ In a run it finds its end of a channel to the worker; opened by hand there is no
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import TracebackType
 from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
+from jupyter_client.jsonutil import json_default
 
 from cloudo_kernel import flow_api
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE, Channel
@@ -55,6 +57,7 @@ def serve(arguments: Sequence[str], channel: int | None = None) -> None:
     # By itself it would ask an environment variable, which a forked process has from its parent.
     app = IPKernelApp.instance(**({} if sys.platform == "win32" else {"parent_handle": os.getppid()}))
     app.initialize(list(arguments))
+    app.session.pack = _forgiving(app.session.pack)
     bind(app.shell, channel)
     app.start()
     # It may wait for ever for ipykernel's control thread, which waits for a thread that has ended.
@@ -76,6 +79,22 @@ def bind(shell: Any, channel: int | None) -> None:
     names["this"] = flow_api.This(api)
     names["system"] = flow_api.System(api)
     shell.set_custom_exc((ExecutionEnded,), _say_ended)
+
+
+def _forgiving(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Return a packer of messages that writes `?` for half a character.
+
+    jupyter_client's own raises, ipykernel sends nothing then, and whoever waits for the reply waits for ever.
+    """
+
+    def packed(message: Any) -> bytes:
+        try:
+            return pack(message)
+        except UnicodeEncodeError:
+            text = json.dumps(message, default=json_default, ensure_ascii=False)
+            return text.encode(errors="replace")
+
+    return packed
 
 
 def _say_ended(

@@ -180,6 +180,8 @@ class FlowMetadata(Record):
     #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
     memory_limit_mb: int | None = Field(default=None, ge=1)
     retention_minutes: int | None = Field(default=None, ge=0)
+    #: The flow to start when an execution ends in error.
+    on_error: str | None = Field(default=None, min_length=1)
 
 
 class Flow(Record):
@@ -232,9 +234,13 @@ class Setting(Record):
 
 
 class User(Record):
-    """Who is calling."""
+    """Who is calling, and where that is."""
 
     name: str
+    #: The name of the workspace's folder.
+    client_name: str = ""
+    #: `CLOUDO_ENV_NAME` of the process that answers, else the name of its machine.
+    env_name: str = ""
 
 
 class Health(Record):

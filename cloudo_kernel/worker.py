@@ -38,6 +38,7 @@ class Worker:
         `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
         reserved for that id. `lease_seconds` is how long it lets other workers stand still.
         """
+        service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
         self._executor = LocalExecutor(store, catalog, share(), reserved_for=private_id)
         self._dispatcher = Dispatcher(
             store,
@@ -47,7 +48,8 @@ class Worker:
             slots=slots,
             private=private_id is not None,
             lease_seconds=lease_seconds,
-            housekeeping=Service(store, catalog, user_name="cloudo").delete_expired,
+            housekeeping=service.delete_expired,
+            follow_up=service.start_error_flows,
         )
 
     def start(self) -> None:

@@ -93,8 +93,10 @@ class RunHost:
             trigger=Trigger.FLOW,
             parent_id=self.claim.id,
             reserved_for=self._reserved_for,
+            depth=assignment.depth + 1,
         )
-        self._calls = FlowCalls(self._store, service, self.claim, self._waits)
+        output = assignment.execution.output_value
+        self._calls = FlowCalls(self._store, service, self.claim, self._waits, output=output)
         path = self._catalog.workspace.root / notebook
         path.parent.mkdir(parents=True, exist_ok=True)
         return _to_json(assignment, str(path))

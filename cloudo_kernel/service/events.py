@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
@@ -39,7 +41,11 @@ class EventVerbs(Base):
 
     def user(self) -> User:
         """See `Api.user`."""
-        return User(name=self._user_name)
+        return User(
+            name=self._user_name,
+            client_name=self._catalog.workspace.root.resolve().name,
+            env_name=os.environ.get("CLOUDO_ENV_NAME") or socket.gethostname(),
+        )
 
     def health(self) -> Health:
         """See `Api.health`."""

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.error_flows import ErrorFlows, Failed
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted, NewExecution
+from cloudo_kernel.store.holds import Holds
 from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.queue import Claim, Queue
@@ -17,7 +19,17 @@ from cloudo_kernel.store.tail import EventTail
 from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import WorkerRow, Workers
 
-__all__ = ["Assignment", "Claim", "IdempotencyKey", "Inserted", "NewExecution", "Outcome", "Store", "WorkerRow"]
+__all__ = [
+    "Assignment",
+    "Claim",
+    "Failed",
+    "IdempotencyKey",
+    "Inserted",
+    "NewExecution",
+    "Outcome",
+    "Store",
+    "WorkerRow",
+]
 
 
 class Store:
@@ -29,6 +41,8 @@ class Store:
         self.queue = Queue(database)
         self.runs = Runs(database)
         self.wishes = Wishes(database)
+        self.holds = Holds(database)
+        self.error_flows = ErrorFlows(database)
         self.log = Log(database)
         self.events = Events(database)
         self.settings = Settings(database)
