@@ -234,13 +234,18 @@ class Setting(Record):
 
 
 class User(Record):
-    """Who is calling, and where that is."""
+    """Who is calling."""
 
     name: str
-    #: The name of the workspace's folder.
-    client_name: str = ""
-    #: `CLOUDO_ENV_NAME` of the process that answers, else the name of its machine.
-    env_name: str = ""
+
+
+class OwnClient(Record):
+    """Where a flow runs, in the original's words."""
+
+    #: Of the workspace's folder.
+    name: str
+    #: `CLOUDO_ENV_NAME` of the worker, else the name of its machine.
+    env_name: str
 
 
 class Health(Record):

@@ -49,6 +49,7 @@ class FlowCalls:
             "executions": self._executions,
             "setting": service.setting,
             "user": lambda: _json(service.user()),
+            "own_client": lambda: _json(service.own_client()),
             "now": self._now,
         }
         # The store fences what concerns the run itself; others must not feel a run that is over, either.

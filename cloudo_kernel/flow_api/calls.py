@@ -15,6 +15,7 @@ from cloudo_kernel.models import (
     ExecutionFilter,
     Flow,
     JsonObject,
+    OwnClient,
     Page,
     StartExecution,
     Status,
@@ -69,7 +70,7 @@ class Calls(Protocol):
 
 
 class ChildCalls(Protocol):
-    """The verbs that only a running flow has, for what it started."""
+    """The verbs that only a running flow has, most of them for what it started."""
 
     def release_execution(self, execution_id: str, after: Sequence[str] = ()) -> Execution:
         """Let a held execution run, at once or when others have ended in success; another one stays as it is."""
@@ -82,6 +83,9 @@ class ChildCalls(Protocol):
 
     def flow_source(self, name: str) -> str:
         """Return a flow's source as it is now."""
+
+    def own_client(self) -> OwnClient:
+        """Return where the flow runs."""
 
 
 def child_calls(api: Calls, what: str) -> ChildCalls:
@@ -176,6 +180,10 @@ class RunApi:
     def user(self) -> User:
         """See `Api.user`."""
         return User.model_validate(self._channel.call("user"))
+
+    def own_client(self) -> OwnClient:
+        """See `ChildCalls.own_client`."""
+        return OwnClient.model_validate(self._channel.call("own_client"))
 
     def this(self) -> Execution:
         """Return the running execution's own record."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.flow_api.calls import Calls, child_calls
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.named import Named
@@ -56,9 +56,9 @@ class System:
         return Named("user", self._calls.user().name)
 
     def get_own_client(self) -> Named:
-        """Return where everything is, the workspace; its `name` is that of its folder."""
-        return Named("client", self._calls.user().client_name)
+        """Return where a running flow is, the workspace; its `name` is that of its folder."""
+        return Named("client", child_calls(self._calls, "get_own_client").own_client().name)
 
     def get_env_name(self) -> str:
-        """Return the name of the environment: `CLOUDO_ENV_NAME` of the server or worker, else its machine's."""
-        return self._calls.user().env_name
+        """Return the name of the environment in which a flow runs: `CLOUDO_ENV_NAME`, else its machine's name."""
+        return child_calls(self._calls, "get_env_name").own_client().env_name
