@@ -73,12 +73,14 @@ def bind(shell: Any, channel: int | None) -> None:
     sys.modules["flow_api"] = flow_api  # the name under which the original's scripts import it
     names = shell.builtin_trap.auto_builtins
     if channel is None:
-        names["system"] = flow_api.System(flow_api.LazyApi())
-        return
-    api = flow_api.RunApi(Channel(channel))
-    names["this"] = flow_api.This(api)
-    names["system"] = flow_api.System(api)
-    shell.set_custom_exc((ExecutionEnded,), _say_ended)
+        own: dict[str, Any] = {"system": flow_api.System(flow_api.LazyApi())}
+    else:
+        api = flow_api.RunApi(Channel(channel))
+        own = {"this": flow_api.This(api), "system": flow_api.System(api)}
+        shell.set_custom_exc((ExecutionEnded,), _say_ended)
+    names.update(own)
+    # Completion knows no builtins but Python's own. The other namespace that it looks into is the user's already.
+    shell.Completer.global_namespace = own
 
 
 def _forgiving(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
