@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from pydantic import ValidationError
 
@@ -88,15 +88,23 @@ class ChildCalls(Protocol):
         """Return where the flow runs."""
 
 
+def has_children(api: Calls) -> bool:
+    """Tell whether these are the calls of a running flow, which has children."""
+    return bool(getattr(api, "is_of_run", False))
+
+
 def child_calls(api: Calls, what: str) -> ChildCalls:
     """Return the same calls, with those that only a running flow has. Raises `MalformedRequest`."""
-    if not hasattr(api, "release_execution"):
+    if not has_children(api):
         raise MalformedRequest(f"{what} works only inside of a running flow.")
     return cast("ChildCalls", api)
 
 
 class RunApi:
     """`Calls` from inside a run, and what only the running execution itself can say."""
+
+    #: See `has_children`.
+    is_of_run: ClassVar = True
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

@@ -9,7 +9,7 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.errors import DependencyFailedError, MalformedRequest
 from cloudo_kernel.flow_api import show
-from cloudo_kernel.flow_api.calls import Calls, child_calls
+from cloudo_kernel.flow_api.calls import Calls, child_calls, has_children
 from cloudo_kernel.flow_api.outputs import Outputs
 from cloudo_kernel.flow_api.values import to_json
 
@@ -80,7 +80,7 @@ class Execution:
 
         Raises `DependencyFailedError` unless it is a success.
         """
-        if hasattr(self._api, "release_execution"):
+        if has_children(self._api):
             self.run_async()
         return self._finish()
 

@@ -48,7 +48,7 @@ class ChildVerbs(StartVerbs):
     def save_execution(self, execution_id: str, fields: JsonObject) -> Execution:
         """Change fields of a child; its inputs and outputs only before it has begun."""
         checked = checked_fields(fields)
-        if self._store.executions.get(execution_id).parent_id != self._parent_id:
+        if self._parent_id is None or self._store.executions.get(execution_id).parent_id != self._parent_id:
             raise PermissionDenied("A flow changes the fields of itself and of its children only.")
         if "input_value" in checked:
             flow = self._catalog.script(self._store.executions.source(execution_id)).flow

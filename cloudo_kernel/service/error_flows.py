@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from cloudo_kernel.errors import CloudoError, Unavailable
 from cloudo_kernel.models import Execution, StartExecution, Trigger
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.store import Failed, IdempotencyKey
+
+_log = logging.getLogger(__name__)
 
 
 class ErrorFlowVerbs(StartVerbs):
@@ -21,7 +24,9 @@ class ErrorFlowVerbs(StartVerbs):
                 self._start_error_flow(failed)
             except Unavailable:
                 raise
-            except CloudoError as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the dispatcher has to go on
+                if not isinstance(error, CloudoError):
+                    _log.exception("An error flow could not be started", extra={"execution_id": failed.execution.id})
                 complaint = f"The flow {failed.flow_name!r} (on_error) could not be started: {error}"
             self._store.error_flows.settle(failed.execution.id, complaint=complaint)
 

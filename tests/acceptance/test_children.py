@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import cloudo_kernel as cloudo
+from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.settings import MAX_DEPTH, MAX_RUNNING
@@ -379,3 +380,20 @@ def test_a_flow_is_started_when_another_one_ends_in_error(workspace: Path, syste
     assert "'nobody' (on_error) could not be started: There is no flow 'nobody'." in failed[3].get("log")[0].text
     time.sleep(0.5)  # what should not come has had its time
     assert len(system.executions(flow_name="on error")) == 2
+
+
+def test_what_only_a_flow_can_say_of_its_children_is_refused_elsewhere(system: System) -> None:
+    execution = system.flow("echo").run(a=1)
+    for call in (
+        execution.clone,
+        execution.run_async,
+        lambda: execution.save(name="x"),
+        lambda: system.flow("echo").get("script"),
+        system.get_own_client,
+        system.get_env_name,
+    ):
+        with pytest.raises(MalformedRequest, match="works only inside of a running flow"):
+            call()
+    assert execution.run().get("name") == "echo"
+    assert execution.set(name="y").get("name") == "y"
+    assert execution.load("name") == "echo"
