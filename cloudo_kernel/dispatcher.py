@@ -51,6 +51,7 @@ class Dispatcher:
         slots: int | None,
         private: bool,
         housekeeping: Callable[[], None],
+        follow_up: Callable[[], None],
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._store = store
@@ -60,6 +61,8 @@ class Dispatcher:
         self._slots = slots
         self._private = private
         self._housekeeping = housekeeping
+        #: Starts what is to follow ends; called after each change of the store.
+        self._follow_up = follow_up
         self._lease_seconds = lease_seconds
         self._lease: lease.Lease | None = None
         self._wake = threading.Event()
@@ -123,6 +126,7 @@ class Dispatcher:
             began = time.monotonic()
             try:
                 self._fulfil_wishes()
+                self._follow_up()
                 self._claim()
                 ended = time.monotonic()
                 self._wake.wait(self._seconds_to_next())

@@ -7,13 +7,14 @@
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, WorkspaceNotFound
-    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict
+    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict,
+    │                                  TooDeep, DependencyCycle
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
     ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
-    └── WaitTimeout                    a wait was over before what it waited for
+    └── WaitTimeout                    DependencyTimeoutError: a wait was over before what it waited for
 
     ExecutionEnded (BaseException)     not an error: `this.success(...)` stops the notebook with it
 
@@ -168,6 +169,27 @@ class IdempotencyConflict(Conflict):
         super().__init__(f"The idempotency key {key!r} was used in the last 24 hours with another body.")
 
 
+class TooDeep(Conflict):
+    """An execution would have more executions above it than the setting allows."""
+
+    code = "too_deep"
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(
+            f"{name!r} would have more than {most} executions above it, parent over parent. Does a flow start itself "
+            "without end? If not, raise the setting client.execution.max_depth."
+        )
+
+
+class DependencyCycle(Conflict):
+    """Executions would wait for each other, and none of them could ever go on."""
+
+    code = "dependency_cycle"
+
+    def __init__(self, cycle: Sequence[str]) -> None:
+        super().__init__(f"These executions would wait for each other for ever: {' → '.join(cycle)}.")
+
+
 class StaleAttempt(CloudoError):
     """A report of an attempt that is no longer the current one. Nothing was changed."""
 
@@ -216,6 +238,12 @@ class WaitTimeout(CloudoError):
     """A wait was over before what it waited for."""
 
     code = "wait_timeout"
+
+
+class DependencyTimeoutError(WaitTimeout):
+    """A wait for other executions was over before they had ended."""
+
+    code = "dependency_timeout"
 
 
 class ExecutionEnded(BaseException):

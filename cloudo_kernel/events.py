@@ -12,6 +12,7 @@ SETTING: Final = "setting"
 WORKER: Final = "worker"
 
 EXECUTION_CREATED: Final = "ExecutionCreated"
+EXECUTION_RELEASED: Final = "ExecutionReleased"
 EXECUTION_STARTED: Final = "ExecutionStarted"
 EXECUTION_PROGRESSED: Final = "ExecutionProgressed"
 EXECUTION_LOGGED: Final = "ExecutionLogged"

@@ -6,10 +6,11 @@ In a run it finds its end of a channel to the worker; opened by hand there is no
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType, TracebackType
@@ -17,6 +18,7 @@ from typing import Any
 
 from ipykernel import ipkernel
 from ipykernel.kernelapp import IPKernelApp
+from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
 
 from cloudo_kernel import flow_api
@@ -104,6 +106,7 @@ def serve(arguments: Sequence[str], channel: int | None = None) -> None:
         options["config"] = Config({"HistoryManager": {"enabled": False}})
     app = CloudoKernelApp.instance(kernel_class=CloudoKernel, **options)
     app.initialize(list(arguments))
+    app.session.pack = _forgiving(app.session.pack)
     bind(app.shell, channel)
     app.start()
     # It may wait for ever for ipykernel's control thread, which waits for a thread that has ended.
@@ -119,12 +122,30 @@ def bind(shell: Any, channel: int | None) -> None:
     sys.modules["flow_api"] = flow_api  # the name under which the original's scripts import it
     names = shell.builtin_trap.auto_builtins
     if channel is None:
-        names["system"] = flow_api.System(flow_api.LazyApi())
-        return
-    api = flow_api.RunApi(Channel(channel))
-    names["this"] = flow_api.This(api)
-    names["system"] = flow_api.System(api)
-    shell.set_custom_exc((ExecutionEnded,), _say_ended)
+        own: dict[str, Any] = {"system": flow_api.System(flow_api.LazyApi())}
+    else:
+        api = flow_api.RunApi(Channel(channel))
+        own = {"this": flow_api.This(api), "system": flow_api.System(api)}
+        shell.set_custom_exc((ExecutionEnded,), _say_ended)
+    names.update(own)
+    # Completion knows no builtins but Python's own. The other namespace that it looks into is the user's already.
+    shell.Completer.global_namespace = own
+
+
+def _forgiving(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Return a packer of messages that writes `?` for half a character.
+
+    jupyter_client's own raises, ipykernel sends nothing then, and whoever waits for the reply waits for ever.
+    """
+
+    def packed(message: Any) -> bytes:
+        try:
+            return pack(message)
+        except UnicodeEncodeError:
+            text = json.dumps(message, default=json_default, ensure_ascii=False)
+            return text.encode(errors="replace")
+
+    return packed
 
 
 def _say_ended(

@@ -182,6 +182,8 @@ class FlowMetadata(Record):
     #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
     memory_limit_mb: int | None = Field(default=None, ge=1)
     retention_minutes: int | None = Field(default=None, ge=0)
+    #: The flow to start when an execution ends in error.
+    on_error: str | None = Field(default=None, min_length=1)
 
 
 class Flow(Record):
@@ -237,6 +239,15 @@ class User(Record):
     """Who is calling."""
 
     name: str
+
+
+class OwnClient(Record):
+    """Where a flow runs, in the original's words."""
+
+    #: Of the workspace's folder.
+    name: str
+    #: `CLOUDO_ENV_NAME` of the worker, else the name of its machine.
+    env_name: str
 
 
 class Health(Record):

@@ -57,6 +57,7 @@ class Run:
         self._has_kernel = False
         signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
         assignment = channel.call("begin")
+        #: A notebook's JSON text, or a script that defines a handler.
         self._source: str = assignment["source"]
         self._inputs: dict[str, Any] = assignment["execution"]["input_value"]
         self._execution_id: str = assignment["execution"]["id"]
@@ -74,8 +75,11 @@ class Run:
         from papermill import PapermillExecutionError, execute_notebook
         from papermill.engines import papermill_engines
 
+        from cloudo_kernel.catalog import as_notebook, is_handler
         from cloudo_kernel.engine import CloudoEngine
 
+        if is_script := is_handler(self._source):
+            self._source = as_notebook(self._source)
         notebook = nbformat.reads(self._source, as_version=4)
         engine = CloudoEngine(self)
         papermill_engines.register("cloudo", engine)
@@ -83,7 +87,8 @@ class Run:
             executed = execute_notebook(
                 notebook,
                 None,
-                parameters=self._injected(),
+                # A handler asks `this` for its inputs; as variables they could take the place of its own names.
+                parameters={} if is_script else self._injected(),
                 engine_name="cloudo",
                 kernel_name=self.kernel_name,
                 # papermill reads the parameters cell before it asks the engine, and a notebook need not say.

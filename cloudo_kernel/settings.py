@@ -35,10 +35,16 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
         "a whole number, 1 or more",
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
     ),
+    "client.execution.max_depth": DocumentedSetting(
+        50,
+        "a whole number, 0 or more",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+    ),
     "client.flow.library.fallback": DocumentedSetting(True, "true or false", lambda value: isinstance(value, bool)),
 }
 
 MAX_RUNNING = "client.execution.max_running"
+MAX_DEPTH = "client.execution.max_depth"
 RETENTION = "client.execution.retention_time.minutes"
 LIBRARY_FALLBACK = "client.flow.library.fallback"
 

@@ -116,6 +116,12 @@ executions = Table(
     #: How its processes are started, and what its kernel may take of memory.
     Column("engine", Text, nullable=False, server_default="kernel"),
     Column("memory_limit_mb", Integer),
+    #: How many executions are above it: its parent, that one's parent, and so on.
+    Column("depth", Integer, nullable=False, server_default="0"),
+    #: Created, and not to be claimed before somebody lets it run.
+    Column("is_held", Boolean, nullable=False, server_default=false()),
+    #: The flow to start if it ends in error; empty once that is done, or not to be done.
+    Column("on_error", Text),
     #: The worker that holds the lease.
     Column("worker_id", Text),
     #: The private worker that alone may claim it, while that one lives.
@@ -138,8 +144,9 @@ executions = Table(
     Index(
         "ix_executions_claims",
         *("status", "rank", "created_at", "id"),
-        *("flow_name", "max_running", "scheduled_for", "reserved_for"),
+        *("flow_name", "max_running", "scheduled_for", "reserved_for", "is_held"),
     ),
+    Index(None, "on_error", "status"),
     Index(None, "flow_name", "created_at"),
     Index(None, "parent_id"),
     Index(None, "source_sha256"),
@@ -168,6 +175,15 @@ waits = Table(
     Column("execution_id", Text, primary_key=True),
     Column("subject_id", Text, primary_key=True),
     Index(None, "subject_id"),
+)
+
+#: Who waits for whose end: a waiting execution to go on, a held one to run.
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("on_id", Text, primary_key=True),
+    Index(None, "on_id"),
 )
 
 log_lines = Table(

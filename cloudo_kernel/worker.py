@@ -41,6 +41,7 @@ class Worker:
         reserved for that id. `lease_seconds` is how long it lets other workers stand still, `linger_seconds` how long
         a durable execution may wait here before it gives its processes back.
         """
+        service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
         self._executor = LocalExecutor(store, catalog, share(), reserved_for=private_id, linger_seconds=linger_seconds)
         self._dispatcher = Dispatcher(
             store,
@@ -50,7 +51,8 @@ class Worker:
             slots=slots,
             private=private_id is not None,
             lease_seconds=lease_seconds,
-            housekeeping=Service(store, catalog, user_name="cloudo").delete_expired,
+            housekeeping=service.delete_expired,
+            follow_up=service.start_error_flows,
         )
 
     def start(self) -> None:

@@ -44,3 +44,11 @@ def write_flow(
     text = notebook(*sources, parameters=parameters, kernel=kernel, metadata=metadata)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def write_script(workspace: Path, name: str, text: str) -> Path:
+    """Write a flow that is a script, over one that is there; return its path."""
+    path = workspace / "flows" / f"{name}.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -6,6 +6,7 @@ A fenced block is run when the words after its language say so:
   server. In a console block `$ ` begins a command, and the other lines are what it prints; `…` stands for anything.
 - `json reply`: what the block before it printed is JSON with at least this in it.
 - `python cell=NAME` (with `parameters`, with `ends=STATUS`) and `json metadata=NAME`: together they are the flow NAME.
+- `python script=NAME`: the flow NAME, a script.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.cli import cloudo
 from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.workspace import Workspace
-from tests.flows import write_flow
+from tests.flows import write_flow, write_script
 from tests.server import WITHOUT_LAB, RunningServer, start_server
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +76,7 @@ class Flow:
     cells: list[str] = field(default_factory=list)
     parameters: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    script: str | None = None
     ends: Status = Status.ENDED_SUCCESS
 
 
@@ -138,6 +140,8 @@ def documented_flows() -> dict[str, Flow]:
             else:
                 flow.cells.append(block.text)
             flow.ends = Status(block.value("ends") or flow.ends)
+        if (flow_name := block.value("script")) is not None:
+            found.setdefault(flow_name, Flow()).script = block.text
         if (flow_name := block.value("metadata")) is not None:
             found.setdefault(flow_name, Flow()).metadata = json.loads(block.text)
     return found
@@ -148,7 +152,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose workspace has the flows that the documents show."""
     workspace = tmp_path_factory.mktemp("workspace")
     for name, flow in documented_flows().items():
-        write_flow(workspace, name, *flow.cells, parameters=flow.parameters, metadata=flow.metadata)
+        if flow.script is None:
+            write_flow(workspace, name, *flow.cells, parameters=flow.parameters, metadata=flow.metadata)
+        else:
+            write_script(workspace, name, flow.script)
     server = start_server(workspace, tmp_path_factory.mktemp("home"), extensions=WITHOUT_LAB)
     yield server
     server.stop()
@@ -194,7 +201,7 @@ def holds(found: Any, said: Any) -> bool:
 
 def test_the_flows_shown_run_and_end_as_they_say(server: RunningServer) -> None:
     flows = documented_flows()
-    written = "\n".join(source for flow in flows.values() for source in flow.cells)
+    written = "\n".join(source for flow in flows.values() for source in (*flow.cells, flow.script or ""))
     with server.client() as client:
         first = [name for name in flows if f'"{name}"' not in written]  # the others are their children
         started = [client.start_execution(StartExecution(flow_name=name)).id for name in first]
@@ -335,6 +342,9 @@ def test_rest_has_the_codes_of_all_errors() -> None:
         "wait_timeout",
         "replay_differs",
         "workspace_not_found",
+        "too_deep",
+        "dependency_cycle",
+        "dependency_timeout",
     }
     there = {(code, int(statuses.status_of(errors.from_code(code, "")))) for code in error_codes() - never_sent}
     refusals = {(code, status) for status, (code, _) in statuses._REFUSALS.items() if status != 499}

@@ -4,6 +4,7 @@ Reads notebooks as JSON and parameters with `ast`, so that listing hundreds of f
 """
 
 from cloudo_kernel.catalog.catalog import Catalog, Source
+from cloudo_kernel.catalog.handler import as_notebook, is_handler
 from cloudo_kernel.catalog.inputs import validate
 from cloudo_kernel.catalog.library import library_folders
 from cloudo_kernel.catalog.names import check_name, contained
@@ -15,10 +16,12 @@ __all__ = [
     "Catalog",
     "NotJson",
     "Source",
+    "as_notebook",
     "check_name",
     "contained",
     "defaults",
     "input_schema",
+    "is_handler",
     "json_value",
     "library_folders",
     "required",

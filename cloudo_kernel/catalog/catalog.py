@@ -10,24 +10,16 @@ import difflib
 import hashlib
 import os
 import threading
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from cloudo_kernel import errors, files
-from cloudo_kernel.catalog import notebook
-from cloudo_kernel.catalog.names import check_name, contained, is_below, name_fault
-from cloudo_kernel.catalog.parameters import input_schema
-from cloudo_kernel.catalog.values import NotJson, json_value
-from cloudo_kernel.models import Flow, FlowMetadata, FlowSource, JsonObject
+from cloudo_kernel.catalog import description, handler, notebook
+from cloudo_kernel.catalog.names import check_name, contained, is_below
+from cloudo_kernel.catalog.places import NOTEBOOK, SCRIPT, Place, Places
+from cloudo_kernel.models import Flow, FlowSource
 from cloudo_kernel.workspace import Workspace
-
-ENDING = ".ipynb"
-_LAST_MOMENT = 253_402_300_799  # the end of the year 9999, which is as far as datetime goes
 
 
 @dataclass(frozen=True)
@@ -40,19 +32,8 @@ class Source:
     sha256: str
     kind: str
     flow: Flow
-    #: Where the notebook lives, absolute: the working folder of its runs.
+    #: Where the file lives, absolute: the working folder of its runs.
     folder: Path
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A file that is, or claims to be, a flow."""
-
-    name: str
-    source: FlowSource
-    #: The folder that the name counts from, links resolved.
-    root: Path
-    path: Path
 
 
 class Catalog:
@@ -66,9 +47,7 @@ class Catalog:
         python_kernels: Sequence[str] = ("python3",),
     ) -> None:
         self.workspace = workspace
-        own = [(FlowSource.WORKSPACE, workspace.flows)]
-        shipped = [(FlowSource.LIBRARY, folder) for folder in library]
-        self._roots = [(source, Path(os.path.realpath(folder))) for source, folder in own + shipped]
+        self._places = Places(workspace.flows, library)
         self._native_kernels = {"cloudo", *python_kernels}
         self._lock = threading.Lock()
         #: Parsed flows by path, with what tells whether the file has changed since.
@@ -83,7 +62,7 @@ class Catalog:
         What cannot be read is listed with the reason in `broken`. Hidden folders and links to folders are
         not looked into.
         """
-        places = self._places()
+        places = self._places.all()
         with self._lock:
             paths = {place.path for place in places.values()}
             for path in self._parsed.keys() - paths:
@@ -135,27 +114,30 @@ class Catalog:
 
         Raises `MalformedRequest`.
         """
-        if not text.lstrip().startswith("{"):
+        is_handler = handler.is_handler(text)
+        if not is_handler and not text.lstrip().startswith("{"):
             text = notebook.of_python(text)
         root = self.workspace.root
-        flow = self._described(_Place("script", FlowSource.WORKSPACE, root, root), text)
+        place = Place("script", FlowSource.WORKSPACE, root, root)
+        flow = self._described(place, text, is_script=is_handler)
         if flow.broken:
             raise errors.MalformedRequest(f"The script cannot be run: {flow.broken}.", field="script")
         return Source(text=text, sha256=_sha256(text), kind=flow.kind, flow=flow, folder=root)
 
     def create(self, name: str, text: str) -> Flow:
-        """Make a flow of the workspace from a notebook's JSON text; one of the library may have its name.
+        """Make a flow of the workspace from a notebook's JSON text, or from a script that defines `handler`.
 
-        Raises `NameInvalid`, `FlowExists`, `MalformedRequest`.
+        One of the library may have its name. Raises `NameInvalid`, `FlowExists`, `MalformedRequest`.
         """
         with self._changing(name):
-            path = self._free(name)
-            _check_notebook(text)
+            ending = SCRIPT if handler.is_handler(text) else NOTEBOOK
+            path = self._free(name, ending)
+            _check(text, ending)
             files.write_new(path, text)
         return self.flow(name)
 
     def replace(self, name: str, text: str) -> Flow:
-        """Give a flow of the workspace another source.
+        """Give a flow of the workspace another source; a notebook stays one, and so does a script.
 
         Raises `FlowNotFound`, `PermissionDenied` (a flow of the library), `MalformedRequest`.
         """
@@ -163,7 +145,7 @@ class Catalog:
             place = self._own(name)
             if not is_below(place.root, place.path):
                 raise errors.PermissionDenied(f"The flow {name!r} is a link that leaves the folder of the flows.")
-            _check_notebook(text)
+            _check(text, place.ending)
             files.write_over(Path(os.path.realpath(place.path)), text)
         return self.flow(name)
 
@@ -175,7 +157,7 @@ class Catalog:
         with self._changing(name, new_name):
             place = self._own(name)
             if check_name(new_name) != place.name:
-                files.move(place.path, self._free(new_name))
+                files.move(place.path, self._free(new_name, place.ending))
                 _remove_empty(place)
         return self.flow(new_name)
 
@@ -189,47 +171,20 @@ class Catalog:
             place.path.unlink()
             _remove_empty(place)
 
-    def _places(self) -> dict[str, _Place]:
-        """Walk through all folders; the first file of a name wins."""
-        found: dict[str, _Place] = {}
-        for source, root in self._roots:
-            for folder, below, names in os.walk(root):
-                below[:] = sorted(name for name in below if name[0] != "." and name != "__pycache__")
-                for file in sorted(names):
-                    if file.endswith(ENDING) and not file.startswith("."):
-                        place = _place(source, root, Path(folder, file))
-                        found.setdefault(place.name, place)
-        return found
-
-    def _find(self, name: str) -> _Place | None:
-        normal = check_name(name)
-        for source, root in self._roots:
-            # A link among the folders is resolved: one name per file, and no way out of the root later.
-            folder = Path(os.path.realpath((root / normal).parent))
-            if not folder.is_relative_to(root):
-                raise errors.NameInvalid(name, "its link leaves the folder of the flows")
-            path = folder / f"{normal.rpartition('/')[2]}{ENDING}"
-            if os.path.lexists(path):
-                return _place(source, root, path)
-            # Some systems write file names decomposed (NFD).
-            if not normal.isascii() and (place := self._places().get(normal)) and place.source == source:
-                return place
-        return None
-
-    def _found(self, name: str) -> _Place:
-        place = self._find(name)
+    def _found(self, name: str) -> Place:
+        place = self._places.find(name)
         if place is None:
             raise self._not_found(name)
         return place
 
     def _not_found(self, name: str) -> errors.FlowNotFound:
-        names = list(self._places())
+        names = [place.name for place in self._places.all().values() if place.winner is None]
         spellings = {known.rpartition("/")[2].casefold(): known for known in names}
         spellings |= {known.casefold(): known for known in names}
         close = difflib.get_close_matches(name.casefold(), spellings, n=3)
         return errors.FlowNotFound(name, similar=list(dict.fromkeys(spellings[key] for key in close)))
 
-    def _own(self, name: str) -> _Place:
+    def _own(self, name: str) -> Place:
         place = self._found(name)
         if place.source == FlowSource.LIBRARY:
             raise errors.PermissionDenied(
@@ -237,12 +192,12 @@ class Catalog:
             )
         return place
 
-    def _free(self, name: str) -> Path:
+    def _free(self, name: str, ending: str) -> Path:
         """Return where a new flow of the workspace goes."""
-        place = self._find(name)
+        place = self._places.find(name)
         if place and place.source == FlowSource.WORKSPACE:
             raise errors.FlowExists(name)
-        path = contained(self._roots[0][1], name, ENDING)
+        path = contained(self._places.own, name, ending)
         if blocking := next((folder for folder in path.parents if folder.is_file()), None):
             raise errors.NameInvalid(name, f"{blocking.name!r} is a file and not a folder")
         return path
@@ -264,9 +219,11 @@ class Catalog:
         except OSError as error:
             raise errors.Unavailable(f"The flow {name!r} cannot be written: {error.strerror}.") from error
 
-    def _read(self, place: _Place) -> Flow:
+    def _read(self, place: Place) -> Flow:
         """Return the flow in the file, from memory while the file is as it was. Raises `FileNotFoundError`."""
-        status = _status(place.path)
+        status = description.status(place.path)
+        if place.winner is not None:
+            return description.broken(place, f"{place.winner.name!r} beside it has the same name and wins; rename it")
         signature = (status.st_mtime_ns, status.st_size, status.st_ino)
         with self._lock:
             known = self._parsed.get(place.path)
@@ -275,97 +232,46 @@ class Catalog:
         try:
             text = notebook.read(place.root, place.path)
         except notebook.Unreadable as error:  # not kept: permissions and links change without a trace
-            return _flow(place, broken=str(error))
+            return description.broken(place, str(error))
         flow = self._described(place, text)
         with self._lock:
             self._parsed[place.path] = (signature, flow)
         return flow
 
-    def _described(self, place: _Place, text: str) -> Flow:
-        try:
-            book = notebook.parse(text)
-            metadata = _metadata(book)
-        except notebook.Unreadable as error:
-            return _flow(place, broken=str(error))
-        kernel = book.kernel_name
-        if kernel is None or kernel in self._native_kernels:
-            kernel = "cloudo"
-        # The cell of another language cannot be read, so its flow takes any inputs.
-        source = book.parameters if kernel == "cloudo" or book.is_python else None
-        schema, broken = None, None
-        try:
-            schema = input_schema(source)
-        except SyntaxError as error:
-            broken = str(error)
-        title = metadata.title or book.heading
-        return _flow(place, title=title, metadata=metadata, kernel=kernel, schema=schema, broken=broken)
-
-
-def _place(source: FlowSource, root: Path, path: Path) -> _Place:
-    return _Place(_printable(path.relative_to(root).as_posix()).removesuffix(ENDING), source, root, path)
-
-
-def _metadata(book: notebook.Notebook) -> FlowMetadata:
-    try:
-        return FlowMetadata.model_validate(json_value(book.metadata.get("cloudo", {})))
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        field = ".".join(map(str, ("cloudo", *fault["loc"])))
-        raise notebook.Unreadable(f"its metadata {field!r} does not fit: {fault['msg']}") from error
-    except NotJson as error:
-        raise notebook.Unreadable(f"its metadata 'cloudo{error.path}' does not fit: {error}") from error
-
-
-def _flow(
-    place: _Place,
-    *,
-    title: str | None = None,
-    metadata: FlowMetadata | None = None,
-    kernel: str = "cloudo",
-    schema: JsonObject | None = None,
-    broken: str | None = None,
-) -> Flow:
-    metadata = metadata or FlowMetadata()
-    if fault := name_fault(place.name):
-        broken = f"its file name cannot be a flow's: {fault}; rename the file"
-    path = place.path
-    if place.source == FlowSource.WORKSPACE:
-        path = Path("flows", path.relative_to(place.root))
-    return Flow(
-        name=place.name,
-        title=title or place.name.rpartition("/")[2],
-        description=metadata.description or "",
-        tags=metadata.tags,
-        source=place.source,
-        path=_printable(path.as_posix()),
-        kernel=kernel,
-        input_schema=schema or input_schema(None),
-        metadata=metadata,
-        modified_at=datetime.fromtimestamp(min(max(_status(place.path).st_mtime, 0), _LAST_MOMENT), UTC),
-        broken=broken,
-    )
-
-
-def _status(path: Path) -> os.stat_result:
-    """Return the status of the file, or of the link itself if it leads nowhere. Raises `FileNotFoundError`."""
-    try:
-        return path.stat()
-    except OSError:
-        return path.lstat()
+    def _described(self, place: Place, text: str, *, is_script: bool | None = None) -> Flow:
+        is_script = place.ending == SCRIPT if is_script is None else is_script
+        return description.describe(place, text, is_script=is_script, native_kernels=self._native_kernels)
 
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _check_notebook(text: str) -> None:
+def _check(text: str, ending: str) -> None:
+    """Refuse a source that cannot become, or stay, a flow with this ending. Raises `MalformedRequest`."""
     try:
-        notebook.check(text)
+        if ending == SCRIPT:
+            handler.parse(text)
+        else:
+            notebook.check(text)
     except notebook.Unreadable as error:
-        raise errors.MalformedRequest(f"The source is no notebook: {error}.", field="source") from error
+        reason = str(error)
+        if ending == SCRIPT:
+            raise errors.MalformedRequest(f"The source is no script of a flow: {reason}.", field="source") from error
+        if not text.lstrip().startswith("{") and (fault := _script_fault(text)):
+            reason += f"; and as a script, {fault}"
+        raise errors.MalformedRequest(f"The source is no notebook: {reason}.", field="source") from error
 
 
-def _remove_empty(place: _Place) -> None:
+def _script_fault(text: str) -> str | None:
+    try:
+        handler.parse(text)
+    except notebook.Unreadable as error:
+        return str(error)
+    return None
+
+
+def _remove_empty(place: Place) -> None:
     """Remove the folders above a file that has gone, as far as they are empty and below the root."""
     for folder in place.path.parents:
         try:
@@ -374,8 +280,3 @@ def _remove_empty(place: _Place) -> None:
             folder.rmdir()
         except OSError:
             break
-
-
-def _printable(name: str) -> str:
-    """Return a file name as text that JSON can carry: undecodable bytes become `�`."""
-    return unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace"))

@@ -109,17 +109,20 @@ def parse(text: str) -> Notebook:
     return _checked(document)
 
 
-def of_python(source: str) -> str:
-    """Return the JSON text of a notebook with one cell of Python source."""
-    cell: JsonObject = {
-        "cell_type": "code",
-        "id": "script",
-        "metadata": {},
-        "execution_count": None,
-        "outputs": [],
-        "source": source,
-    }
-    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}, ensure_ascii=False)
+def of_python(*sources: str) -> str:
+    """Return the JSON text of a notebook with a cell for each of these Python sources."""
+    cells: list[JsonObject] = [
+        {
+            "cell_type": "code",
+            "id": f"script-{number}" if number else "script",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": source,
+        }
+        for number, source in enumerate(sources)
+    ]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}, ensure_ascii=False)
 
 
 def _check_size(size: int) -> None:

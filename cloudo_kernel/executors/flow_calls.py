@@ -8,14 +8,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cloudo_kernel.errors import MalformedRequest, PermissionDenied, ReplayDiffers, StaleAttempt
+from cloudo_kernel.errors import (
+    Conflict,
+    MalformedRequest,
+    PermissionDenied,
+    ReplayDiffers,
+    ResourceNotFoundError,
+    StaleAttempt,
+)
 from cloudo_kernel.executors.replay import Replay
 from cloudo_kernel.executors.waits import Waits
-from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, StartExecution, Status
+from cloudo_kernel.flow_api.values import appended
+from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, StartExecution, Status, rfc3339
 from cloudo_kernel.service import Service
+from cloudo_kernel.service.children import checked_fields
 from cloudo_kernel.store import Claim, Outcome, Store, Wake
 
 #: The most that one execution may put out, as JSON.
@@ -40,6 +49,7 @@ class FlowCalls:
     ) -> None:
         """`service` is that of the run: it acts for its user, and what it starts are its children.
 
+        `output` is what it put out so far.
         A durable run that has waited for `linger_seconds` is let go: its processes are to end, with no report.
         """
         self._store = store
@@ -57,15 +67,21 @@ class FlowCalls:
         self._reads: dict[str, Callable[..., Any]] = {
             "this": lambda: _json(store.executions.get(claim.id)),
             "flow": lambda name: _json(service.flow(name)),
+            "flow_source": service.flow_source,
             "flows": lambda q: [_json(flow) for flow in service.flows(q=q)],
             "execution": lambda execution_id: _json(service.execution(execution_id)),
             "executions": self._executions,
             "setting": service.setting,
             "user": lambda: _json(service.user()),
+            "own_client": lambda: _json(service.own_client()),
+            "now": self._now,
         }
         # The store fences what concerns the run itself; others must not feel a run that is over, either.
         self._on_others: dict[str, Callable[..., Execution]] = {
-            "start_child": lambda request: service.start_execution(StartExecution.model_validate(request)),
+            "start_child": self._start_child,
+            "clone_execution": service.clone_execution,
+            "release_execution": service.release_execution,
+            "save_execution": service.save_execution,
             "cancel_execution": service.cancel_execution,
             "pause_execution": service.pause_execution,
             "resume_execution": service.resume_execution,
@@ -76,8 +92,9 @@ class FlowCalls:
             "set_output": self._set_output,
             "end": self._end,
             "wait_for": self._wait_for,
-            "step": lambda **_: None,  # without a record a step is a call like any other
-            "step_done": lambda **_: None,
+            "sleep_until": self._sleep_until,
+            "step_begin": lambda name: {"name": name, "is_done": False, "result": None},
+            "step_done": lambda result: result,
         }
 
     def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
@@ -113,15 +130,26 @@ class FlowCalls:
 
     def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         self.flush_log()
-        if self._replay is None:
+        if self._replay is None or verb == "end":
             return self._perform(verb, arguments)
         return self._replay.answer(verb, dict(arguments), lambda recorded: self._perform(verb, recorded))
 
     def _perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+        if self.declared is not None and verb not in self._reads:
+            raise Conflict(
+                f"The execution {self._claim.id} has said that it ended ({self.declared.status}); "
+                f"nothing can be done with it after that, {verb!r} neither."
+            )
         if verb in self._on_others:
             self._store.queue.check_current(self._claim.id, self._claim.attempt)
             return _json(self._on_others[verb](**arguments))
         return (self._reads.get(verb) or self._on_itself[verb])(**arguments)
+
+    def _now(self) -> float:
+        return self._store.now.timestamp()
+
+    def _start_child(self, *, request: dict[str, Any], **more: Any) -> Execution:
+        return self._service.start_child(StartExecution.model_validate(request), **more)
 
     def _executions(self, *, where: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
         return _json(self._service.executions(ExecutionFilter.model_validate(where), limit=limit, cursor=cursor))
@@ -130,13 +158,14 @@ class FlowCalls:
         unknown = fields.keys() - {"name", "message", "output_value"}
         if unknown:
             raise PermissionDenied(f"A flow can save its name, message and output_value, not {sorted(unknown)[0]}.")
+        fields = checked_fields(fields)
         if "output_value" in fields:
             _check_output(fields["output_value"])
             self._output = fields["output_value"]
         self._store.runs.save(self._claim.id, self._claim.attempt, fields)
 
     def _set_output(self, *, key: str, value: Any, append: bool) -> None:
-        changed = {**self._output, key: _appended(self._output.get(key), value) if append else value}
+        changed = {**self._output, key: appended(self._output.get(key), value) if append else value}
         _check_output(changed)
         self._store.runs.save(self._claim.id, self._claim.attempt, {"output_value": changed})
         self._output = changed
@@ -144,8 +173,11 @@ class FlowCalls:
     def _end(self, *, status: str, message: str | None) -> None:
         self.declared = Outcome(status=Status(status), message=message)
 
-    def _wait_for(self, *, ids: list[str], first: bool) -> list[dict[str, Any]]:
-        """Wait without a slot until all, or with `first` one of them, have ended; return those that have."""
+    def _wait_for(self, *, ids: list[str], first: bool, until: float | None = None) -> list[dict[str, Any]]:
+        """Wait without a slot until all, or with `first` one of them, have ended; return those that have.
+
+        `until`, in seconds since 1970, is when it ends at the latest.
+        """
         wanted = any if first else all
         states = {execution_id: self._store.executions.status(execution_id) for execution_id in ids}
         if not wanted(status.is_ended for status in states.values()):
@@ -154,11 +186,29 @@ class FlowCalls:
             self._without_slot(
                 f"waiting for {names}{more}",
                 lambda: wanted(self._store.executions.status(one).is_ended for one in ids),
+                seconds=math.inf if until is None else until - self._now(),
+                # Whoever goes on without them is no part of a cycle.
+                on=ids if until is None and (len(ids) == 1 or not first) else (),
                 subjects=ids,
                 number=1 if first else len(ids),
             )
         records = [self._store.executions.get(execution_id) for execution_id in ids]
         return [_json(record) for record in records if record.is_ended]
+
+    def _sleep_until(self, *, when: float, seconds: float | None = None) -> None:
+        """Wait without a slot for a moment, in seconds since 1970; if `seconds` are given, no longer than these."""
+        left = when - self._now()
+        if left <= 0:
+            return
+        moment = rfc3339(datetime.fromtimestamp(when, UTC))
+
+        def has_come() -> bool:
+            return self._now() >= when
+
+        while not self._without_slot(f"sleeping until {moment}", has_come, seconds=left) and seconds is None:
+            left = when - self._now()  # somebody set the clock back
+            if left <= 0:
+                return
 
     def _without_slot(
         self,
@@ -166,19 +216,25 @@ class FlowCalls:
         is_done: Callable[[], bool],
         *,
         seconds: float = math.inf,
+        on: Sequence[str] = (),
         subjects: Sequence[str] = (),
         number: int = 0,
     ) -> bool:
         """Give the slot back until `is_done` or so many seconds are over; tell whether it is.
 
-        A durable run does not stay for long if the time, or `number` of the subjects, can wake it.
+        `on` are executions without whose end it cannot go on. A durable run does not stay for long if the time, or
+        the end of `number` of the subjects, can wake it.
         """
         wake = None
         if self._replay is not None:
             at = None if seconds == math.inf else self._store.now + timedelta(seconds=seconds)
             wake = Wake(subjects, number, at)
-        self._store.runs.wait(self._claim.id, self._claim.attempt, message=message, wake=wake)
-        is_met = self._wait_or_leave(is_done, seconds, may_leave=wake is not None)
+        self._store.runs.wait(self._claim.id, self._claim.attempt, message=message, on=on, wake=wake)
+        try:
+            is_met = self._wait_or_leave(is_done, seconds, may_leave=wake is not None)
+        except ResourceNotFoundError:  # deleted meanwhile: the flow may go on without it
+            self._waits.until(self._waits.has_slot_again)
+            raise
         self._waits.until(self._waits.has_slot_again)
         return is_met
 
@@ -207,12 +263,3 @@ def _check_output(output: Any) -> None:
             "Write large results to a file and put its path out.",
             field="output_value",
         )
-
-
-def _appended(before: Any, value: Any) -> Any:
-    """Append to a list or a text; the first value makes the list."""
-    if before is None:
-        return [value]
-    if isinstance(before, str) and isinstance(value, str):
-        return before + value
-    return [*(before if isinstance(before, list) else [before]), value]

@@ -103,6 +103,7 @@ class RunHost:
             trigger=Trigger.FLOW,
             parent_id=self.claim.id,
             reserved_for=self._reserved_for,
+            depth=assignment.depth + 1,
         )
         self._calls = FlowCalls(
             self._store,

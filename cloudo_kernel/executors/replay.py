@@ -80,10 +80,10 @@ class Replay:
         return self._result(call)
 
     def _perform(self, call: Call, perform: Callable[[JsonObject], Any]) -> Call:
-        if call.verb in WAITS or call.verb == "step":
+        if call.verb in WAITS or call.verb == "step_begin":
             if call.position not in self._recorded:
                 self._add(call)
-            if call.verb == "step":
+            if call.verb == "step_begin":
                 self._steps.append(call)
                 return call
             done = _outcome(call, perform)
@@ -97,17 +97,18 @@ class Replay:
     def _result(self, call: Call) -> Any:
         if call.error is not None:
             raise from_code(**call.error)
-        if call.verb != "step":
+        if call.verb != "step_begin":
             return call.result
         if not call.is_done:
-            return None
+            return {"is_done": False, "result": None}
         self._position = call.result["end"]  # past the calls that were made within it
-        return {"value": call.result["value"]}
+        return {"is_done": True, "result": call.result["value"]}
 
-    def _end_step(self, value: Any) -> None:
+    def _end_step(self, value: Any) -> Any:
         begun = self._steps.pop()
         done = replace(begun, is_done=True, result={"end": self._position, "value": value})
         self._store.journal.finish(self._claim.id, self._claim.attempt, done)
+        return value
 
     def _add(self, call: Call) -> None:
         self._store.journal.add(self._claim.id, self._claim.attempt, call)

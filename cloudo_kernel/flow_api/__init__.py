@@ -5,6 +5,8 @@ from __future__ import annotations
 from cloudo_kernel.errors import (
     CloudoError,
     DependencyFailedError,
+    DependencyTimeoutError,
+    InputsInvalid,
     PermissionDenied,
     ResourceNotFoundError,
 )
@@ -12,15 +14,19 @@ from cloudo_kernel.flow_api.calls import LazyApi, RunApi
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.follow import follow
+from cloudo_kernel.flow_api.named import Named
 from cloudo_kernel.flow_api.system import ReturnWhen, System
 from cloudo_kernel.flow_api.this import This
 
 __all__ = [
     "CloudoError",
     "DependencyFailedError",
+    "DependencyTimeoutError",
     "Execution",
     "Flow",
+    "InputsInvalid",
     "LazyApi",
+    "Named",
     "PermissionDenied",
     "ResourceNotFoundError",
     "ReturnWhen",

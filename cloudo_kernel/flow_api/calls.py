@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from pydantic import ValidationError
 
@@ -15,6 +15,7 @@ from cloudo_kernel.models import (
     ExecutionFilter,
     Flow,
     JsonObject,
+    OwnClient,
     Page,
     StartExecution,
     Status,
@@ -68,8 +69,42 @@ class Calls(Protocol):
         """See `Api.user`."""
 
 
+class ChildCalls(Protocol):
+    """The verbs that only a running flow has, most of them for what it started."""
+
+    def release_execution(self, execution_id: str, after: Sequence[str] = ()) -> Execution:
+        """Let a held execution run, at once or when others have ended in success; another one stays as it is."""
+
+    def clone_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """Create a child like an execution, with the same inputs or others, and hold it."""
+
+    def save_execution(self, execution_id: str, fields: JsonObject) -> Execution:
+        """Change fields of a child."""
+
+    def flow_source(self, name: str) -> str:
+        """Return a flow's source as it is now."""
+
+    def own_client(self) -> OwnClient:
+        """Return where the flow runs."""
+
+
+def has_children(api: Calls) -> bool:
+    """Tell whether these are the calls of a running flow, which has children."""
+    return bool(getattr(api, "is_of_run", False))
+
+
+def child_calls(api: Calls, what: str) -> ChildCalls:
+    """Return the same calls, with those that only a running flow has. Raises `MalformedRequest`."""
+    if not has_children(api):
+        raise MalformedRequest(f"{what} works only inside of a running flow.")
+    return cast("ChildCalls", api)
+
+
 class RunApi:
     """`Calls` from inside a run, and what only the running execution itself can say."""
+
+    #: See `has_children`.
+    is_of_run: ClassVar = True
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -82,9 +117,35 @@ class RunApi:
         """See `Api.flow`."""
         return Flow.model_validate(self._channel.call("flow", name=name))
 
+    def flow_source(self, name: str) -> str:
+        """Return a flow's source as it is now."""
+        return str(self._channel.call("flow_source", name=name))
+
     def start_execution(self, request: StartExecution) -> Execution:
         """Start a child."""
-        return Execution.model_validate(self._channel.call("start_child", request=request.model_dump(mode="json")))
+        return self.start_child(request)
+
+    def start_child(
+        self, request: StartExecution, *, is_held: bool = False, init: JsonObject | None = None
+    ) -> Execution:
+        """Start a child, or with `is_held` only create it. `init` are fields that it has from the beginning."""
+        given = {"request": request.model_dump(mode="json"), "is_held": is_held, "init": init}
+        return Execution.model_validate(self._channel.call("start_child", **given))
+
+    def clone_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """See `ChildCalls.clone_execution`."""
+        cloned = self._channel.call("clone_execution", execution_id=execution_id, inputs=inputs)
+        return Execution.model_validate(cloned)
+
+    def release_execution(self, execution_id: str, after: Sequence[str] = ()) -> Execution:
+        """See `ChildCalls.release_execution`."""
+        released = self._channel.call("release_execution", execution_id=execution_id, after=list(after))
+        return Execution.model_validate(released)
+
+    def save_execution(self, execution_id: str, fields: JsonObject) -> Execution:
+        """See `ChildCalls.save_execution`."""
+        saved = self._channel.call("save_execution", execution_id=execution_id, fields=fields)
+        return Execution.model_validate(saved)
 
     def execution(self, execution_id: str) -> Execution:
         """See `Api.execution`."""
@@ -100,11 +161,8 @@ class RunApi:
 
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
         """Wait without a slot."""
-        if timeout is not None:
-            raise MalformedRequest(
-                "Inside a flow a wait has no timeout; limit the child's run instead.", field="timeout"
-            )
-        return self.wait_for([execution_id])[0]
+        ended = self.wait_for([execution_id], timeout=timeout)
+        return ended[0] if ended else self.execution(execution_id)
 
     def cancel_execution(self, execution_id: str) -> Execution:
         """See `Api.cancel_execution`."""
@@ -131,14 +189,38 @@ class RunApi:
         """See `Api.user`."""
         return User.model_validate(self._channel.call("user"))
 
+    def own_client(self) -> OwnClient:
+        """See `ChildCalls.own_client`."""
+        return OwnClient.model_validate(self._channel.call("own_client"))
+
     def this(self) -> Execution:
         """Return the running execution's own record."""
         return Execution.model_validate(self._channel.call("this"))
 
-    def wait_for(self, ids: Sequence[str], *, first: bool = False) -> tuple[Execution, ...]:
+    def wait_for(
+        self, ids: Sequence[str], *, first: bool = False, timeout: timedelta | None = None
+    ) -> tuple[Execution, ...]:
         """Wait, without a slot, until all or the first of them have ended; return those that have."""
-        ended = self._channel.call("wait_for", ids=list(ids), first=first)
+        # A moment, not a period: it stays the same if the wait has to be made again.
+        until = None if timeout is None else self.now() + timeout.total_seconds()
+        ended = self._channel.call("wait_for", ids=list(ids), first=first, until=until)
         return tuple(Execution.model_validate(record) for record in ended)
+
+    def now(self) -> float:
+        """Return the time by the store's clock, in seconds since 1970."""
+        return float(self._channel.call("now"))
+
+    def sleep_until(self, when: float, *, seconds: float | None = None) -> None:
+        """Wait, without a slot, for a moment in seconds since 1970; if `seconds` are given, no longer than these."""
+        self._channel.call("sleep_until", when=when, seconds=seconds)
+
+    def step_begin(self, name: str) -> JsonObject:
+        """Begin a step; tell whether it was done before (`is_done`), and its `result` then."""
+        return dict(self._channel.call("step_begin", name=name))
+
+    def step_done(self, result: Any) -> Any:
+        """Keep the result of the step, and return it."""
+        return self._channel.call("step_done", result=result)
 
     def log(self, text: str, *, level: str) -> None:
         """Add a line to the log; it is in the worker's hands when this returns."""
@@ -151,15 +233,6 @@ class RunApi:
     def set_output(self, key: str, value: Any, *, append: bool) -> None:
         """Save one output."""
         self._channel.call("set_output", key=key, value=value, append=append)
-
-    def begin_step(self, name: str) -> JsonObject | None:
-        """Begin a step; return its recorded result as `value`, or None when it is to be done."""
-        recorded: JsonObject | None = self._channel.call("step", name=name)
-        return recorded
-
-    def end_step(self, result: Any) -> None:
-        """Record the result of the step that was begun last."""
-        self._channel.call("step_done", result=result)
 
     def end(self, status: Status, message: str | None) -> None:
         """Say how the execution is to end; the notebook has to stop then."""

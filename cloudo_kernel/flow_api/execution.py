@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Self
 
 from cloudo_kernel import models
 from cloudo_kernel.errors import DependencyFailedError, MalformedRequest
 from cloudo_kernel.flow_api import show
-from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.flow_api.calls import Calls, child_calls, has_children
+from cloudo_kernel.flow_api.outputs import Outputs
+from cloudo_kernel.flow_api.values import to_json
 
 
 class Execution:
-    """One run of a flow. `get` reads the copy at hand, `load` fetches it anew."""
+    """One run of a flow. `get` and `set` concern the copy at hand, `load` and `save` the store."""
 
     def __init__(self, api: Calls, record: models.Execution) -> None:
         self._api = api
@@ -36,16 +39,31 @@ class Execution:
     @property
     def outputs(self) -> dict[str, Any]:
         """What the execution put out, as it was when it was last fetched."""
-        return self._record.output_value
+        return Outputs(self._record)
 
     def get(self, *fields: str) -> Any:
-        """Return a field of the record at hand, or a tuple of several."""
+        """Return a field of the record at hand, or a tuple of several: `get("status")`, `get("name", "message")`."""
         return self._pick(fields)
+
+    def set(self, **fields: Any) -> Self:
+        """Change fields of the record at hand; the store does not know of it before `save`."""
+        self._check_known(tuple(fields))
+        self._record = self._record.model_copy(update=fields)
+        return self
 
     def load(self, *fields: str) -> Any:
         """Fetch the record and return a field, or a tuple of several."""
         self._record = self._api.execution(self.id)
         return self._pick(fields)
+
+    def save(self, **fields: Any) -> None:
+        """Save fields of a child in the store, inside a running flow: `name`, `message`, `tags`.
+
+        Before it has begun also `input_value` and `output_value`. Raises `MalformedRequest`, `PermissionDenied`,
+        `InputsInvalid`.
+        """
+        given = {field: to_json(value, name=field) for field, value in fields.items()}
+        self._record = child_calls(self._api, "save").save_execution(self.id, given)
 
     def wait(self, timeout_seconds: float | None = None) -> Self:
         """Wait for the end, whatever it is, or until the time is over.
@@ -58,7 +76,25 @@ class Execution:
         return self
 
     def run(self) -> Self:
-        """Wait for the end; an interrupt cancels it. Raises `DependencyFailedError` unless it is a success."""
+        """Run it, if it was only created, and wait for its end; an interrupt cancels it.
+
+        Raises `DependencyFailedError` unless it is a success.
+        """
+        if has_children(self._api):
+            self.run_async()
+        return self._finish()
+
+    def run_async(self, wait_for: Iterable[Execution] = ()) -> Self:
+        """Let a child that was only created (`run=False`, or a clone) run, and do not wait for it.
+
+        Given others in `wait_for`, it starts when all of these have ended in success; if one does not, it ends in
+        error without having run.
+        """
+        calls = child_calls(self._api, "run_async")
+        self._record = calls.release_execution(self.id, after=[one.id for one in flat(wait_for)])
+        return self
+
+    def _finish(self) -> Self:
         try:
             self.wait()
         except KeyboardInterrupt:
@@ -88,23 +124,42 @@ class Execution:
         self._record = self._api.resume_execution(self.id)
         return self
 
+    def clone(self, inputs: dict[str, Any] | None = None) -> Execution:
+        """Create a child like this execution, with the same inputs or others; `run()` or `run_async()` start it."""
+        given = None if inputs is None else to_json(inputs, name="inputs")
+        return Execution(self._api, child_calls(self._api, "clone").clone_execution(self.id, given))
+
     def retry(self, inputs: dict[str, Any] | None = None) -> Execution:
         """Start the ended execution anew, with the same inputs or others, and return the new one."""
         return Execution(self._api, self._api.retry_execution(self.id, inputs))
 
     def _pick(self, fields: tuple[str, ...]) -> Any:
-        known = type(self._record).model_fields
+        self._check_known(fields)
+        values = tuple(self.outputs if field == "output_value" else getattr(self._record, field) for field in fields)
+        return values[0] if len(fields) == 1 else values
+
+    def _check_known(self, fields: tuple[str, ...]) -> None:
+        known = models.Execution.model_fields
         unknown = [field for field in fields if field not in known]
         if unknown or not fields:
             raise MalformedRequest(
                 f"An execution has no field {', '.join(map(repr, unknown))}; it has {', '.join(known)}.",
                 field=unknown[0] if unknown else None,
             )
-        values = tuple(getattr(self._record, field) for field in fields)
-        return values[0] if len(fields) == 1 else values
 
     def __repr__(self) -> str:
         return f"<Execution {self._record.name!r} {self.status} {self.id}>"
 
     def _repr_html_(self) -> str:
         return show.html(self._record)
+
+
+def flat(executions: Iterable[Execution | Iterable[Execution]]) -> Iterator[Execution]:
+    """Yield the executions, also those in lists. Raises `MalformedRequest` for what is none."""
+    for one in executions:
+        if isinstance(one, Execution):
+            yield one
+        elif isinstance(one, list | tuple | set):
+            yield from flat(one)
+        else:
+            raise MalformedRequest(f"Executions are waited for, not {one!r}; system.execution(id) gives one.")

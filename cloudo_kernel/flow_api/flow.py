@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.calls import Calls, start_request
+from cloudo_kernel.flow_api.calls import Calls, child_calls, start_request
 from cloudo_kernel.flow_api.execution import Execution
 
 
@@ -24,9 +24,19 @@ class Flow:
         return self._record.name
 
     def get(self, field: str) -> Any:
-        """Return a field of the record."""
-        if field not in type(self._record).model_fields:
-            raise MalformedRequest(f"A flow has no field {field!r}.", field=field)
+        """Return a field of the record: `name` (also as `id`), `title`, `input_schema` …
+
+        Inside a running flow there is also `script`, the flow's source as it is now.
+        """
+        if field == "id":
+            return self.name
+        if field == "script":
+            return child_calls(self._api, "get('script')").flow_source(self.name)
+        known = type(self._record).model_fields
+        if field not in known:
+            raise MalformedRequest(
+                f"A flow has no field {field!r}; it has {', '.join(known)}, id, script.", field=field
+            )
         return getattr(self._record, field)
 
     def start(self, **inputs: Any) -> Execution:

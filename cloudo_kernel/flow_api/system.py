@@ -6,9 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from cloudo_kernel import models
-from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.flow_api.calls import Calls, child_calls
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.flow import Flow
+from cloudo_kernel.flow_api.named import Named
 
 
 class ReturnWhen(StrEnum):
@@ -30,8 +32,10 @@ class System:
         self.api = api
         self._calls: Calls = api
 
-    def flow(self, name: str) -> Flow:
-        """Return a flow. Raises `ResourceNotFoundError`."""
+    def flow(self, name: str, by: str = "name") -> Flow:
+        """Return a flow; its id is its name, so that `by="id"` finds the same. Raises `ResourceNotFoundError`."""
+        if by not in ("name", "id"):
+            raise MalformedRequest(f"by takes name or id, not {by!r}.", field="by")
         return Flow(self._calls, self._calls.flow(name))
 
     def flows(self, q: str | None = None) -> tuple[Flow, ...]:
@@ -47,6 +51,14 @@ class System:
         page = self._calls.executions(models.ExecutionFilter(**where), limit=limit)
         return tuple(Execution(self._calls, record) for record in page.items)
 
-    def get_own_user(self) -> models.User:
-        """Return who is running this."""
-        return self._calls.user()
+    def get_own_user(self) -> Named:
+        """Return who is running this; its `name`, also as `.get("name")`."""
+        return Named("user", self._calls.user().name)
+
+    def get_own_client(self) -> Named:
+        """Return where a running flow is, the workspace; its `name` is that of its folder."""
+        return Named("client", child_calls(self._calls, "get_own_client").own_client().name)
+
+    def get_env_name(self) -> str:
+        """Return the name of the environment in which a flow runs: `CLOUDO_ENV_NAME`, else its machine's name."""
+        return child_calls(self._calls, "get_env_name").own_client().env_name

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from cloudo_kernel import models
-from cloudo_kernel.errors import ExecutionEnded, MalformedRequest
+from cloudo_kernel.errors import DependencyTimeoutError, ExecutionEnded, MalformedRequest
 from cloudo_kernel.flow_api.calls import RunApi, start_request
-from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.execution import Execution, flat
+from cloudo_kernel.flow_api.flow import Flow
+from cloudo_kernel.flow_api.moments import to_epoch, to_seconds
 from cloudo_kernel.flow_api.system import ReturnWhen
-from cloudo_kernel.flow_api.values import to_json
+from cloudo_kernel.flow_api.values import appended, to_json
 from cloudo_kernel.models import Status
 
 _STATUSES = {"success": Status.ENDED_SUCCESS, "error": Status.ENDED_ERROR, "cancelled": Status.ENDED_CANCELLED}
@@ -38,18 +41,22 @@ class This(Execution):
         self._fetched = record
 
     def save(self, **fields: Any) -> None:
-        """Save `name`, `message` or the whole `output_value`."""
-        if "output_value" in fields:
-            fields["output_value"] = to_json(fields["output_value"], name="output_value")
-        self._api.save(**fields)
-        self._record = self._record.model_copy(update=fields)
+        """Save `name`, `message` or the whole `output_value` of this execution in the store."""
+        given = {field: to_json(value, name=field) for field, value in fields.items()}
+        self._api.save(**given)
+        self._record = self._record.model_copy(update=given)
 
     def set_output(self, key: str, value: Any, append: bool = False) -> None:
         """Save one output; with `append` it is added to the list (or text) that is there."""
-        self._api.set_output(key, to_json(value, name=key), append=append)
+        value = to_json(value, name=key)
+        self._api.set_output(key, value, append=append)
+        if self._fetched is not None:
+            before = self._fetched.output_value
+            changed = {**before, key: appended(before.get(key), value) if append else value}
+            self._fetched = self._fetched.model_copy(update={"output_value": changed})
 
     def log(self, *values: Any, level: str = "info", **named: Any) -> None:
-        """Add one line to the log."""
+        """Add one line to the log; levels are `debug`, `info`, `warning` and `error`."""
         if level not in _LEVELS:
             raise MalformedRequest(f"level is one of {', '.join(_LEVELS)}.", field="level")
         parts = [str(value) for value in values] + [f"{name}={value!r}" for name, value in named.items()]
@@ -57,58 +64,102 @@ class This(Execution):
 
     def flow(
         self,
-        flow_name: str,
+        flow_name: str | Flow | None = None,
+        /,
         inputs: Mapping[str, Any] | None = None,
-        *,
         name: str | None = None,
+        run: bool = True,
         wait: bool = True,
+        init: Mapping[str, Any] | None = None,
         **more_inputs: Any,
     ) -> Execution:
-        """Start a flow as a child, and unless `wait` is false wait for its success, meanwhile without a slot.
+        """Run a flow as a child, and wait for its success, meanwhile without a slot.
 
-        `name` names the child; an input that is itself called `name` goes into `inputs`.
+        With `wait=False` it is started and not waited for; with `run=False` it is only created, and starts with its
+        `run()` or `run_async()`. `more_inputs` are added to the `inputs`. `name` names the child, and `init` are
+        fields that it has from the beginning, such as `message`: inputs that are called like one of these
+        parameters go into `inputs`.
         Raises `DependencyFailedError` when the child does not succeed, `ResourceNotFoundError`, `InputsInvalid`.
         """
+        if flow_name is None:  # by its name, as long as no input has it
+            flow_name = more_inputs.pop("flow_name", None)
+        if isinstance(flow_name, Flow):
+            flow_name = flow_name.name
         given = to_json({**(inputs or {}), **more_inputs}, name="inputs")
-        record = self._api.start_execution(start_request(flow_name=flow_name, inputs=given, name=name))
-        child = Execution(self._api, record)
-        return child.run() if wait else child
+        request = start_request(flow_name=flow_name, inputs=given, name=name)
+        return self._start(request, run=run, wait=wait, init=init)
+
+    def script(
+        self,
+        source: str,
+        /,
+        inputs: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        run: bool = True,
+        wait: bool = True,
+        init: Mapping[str, Any] | None = None,
+        **more_inputs: Any,
+    ) -> Execution:
+        """Run Python source, or a notebook's JSON text, as a child; the rest is as in `flow`."""
+        given = to_json({**(inputs or {}), **more_inputs}, name="inputs")
+        request = start_request(script=source, inputs=given, name=name)
+        return self._start(request, run=run, wait=wait, init=init)
 
     def wait_for(
-        self, *executions: Execution, return_when: ReturnWhen | str = ReturnWhen.ALL_SUCCEEDED
+        self,
+        *executions: Execution | Iterable[Execution],
+        return_when: ReturnWhen | str = ReturnWhen.ALL_SUCCEEDED,
+        timeout_seconds: float | None = None,
     ) -> Execution | tuple[Execution, ...]:
         """Wait for executions, meanwhile without a slot.
 
-        Returns them, or for `FIRST_ENDED` the one that ended first. For `ALL_SUCCEEDED` raises
-        `DependencyFailedError` if one of them did not.
+        Returns them, or for `system.return_when.FIRST_ENDED` the one that ended first. For `ALL_SUCCEEDED` raises
+        `DependencyFailedError` if one of them did not, for `ALL_ENDED` not. Raises `DependencyTimeoutError` when
+        the time is over first.
         """
-        when = ReturnWhen(return_when)
-        if not executions:
+        when, awaited = _return_when(return_when), tuple(flat(executions))
+        if not awaited:
             return ()
-        ended = self._api.wait_for([one.id for one in executions], first=when is ReturnWhen.FIRST_ENDED)
+        timeout = None if timeout_seconds is None else timedelta(seconds=to_seconds(timeout_seconds))
+        is_first = when is ReturnWhen.FIRST_ENDED
+        ended = self._api.wait_for([one.id for one in awaited], first=is_first, timeout=timeout)
         records: dict[str, models.Execution] = {record.id: record for record in ended}
-        for one in executions:
+        for one in awaited:
             one._record = records.get(one.id, one._record)
-        if when is ReturnWhen.FIRST_ENDED:
+        if late := [one for one in awaited if one.id not in records][: 0 if is_first and ended else None]:
+            names = ", ".join(one.record.name for one in late[:3])
+            raise DependencyTimeoutError(f"Not ended within {timeout_seconds:g} s: {names}.")
+        if is_first:
             earliest = min(ended, key=lambda record: record.ended_at or record.created_at)
-            return next(one for one in executions if one.id == earliest.id)
+            return next(one for one in awaited if one.id == earliest.id)
         if when is ReturnWhen.ALL_SUCCEEDED:
-            for one in executions:
+            for one in awaited:
                 one.check()
-        return executions
+        return awaited
 
-    def step(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call a function whose effects or result depend on the world outside, and return its result, as JSON.
+    def sleep(self, seconds: float | str) -> None:
+        """Wait for so many seconds, meanwhile without a slot; numeric text is fine."""
+        period = to_seconds(seconds)
+        if period > 0:
+            self._api.sleep_until(to_epoch(self._api.now() + period, field="seconds"), seconds=period)
 
-        In a durable flow the result is recorded, and a replay returns it without calling the function again.
+    def sleep_until(self, when: float | str | datetime) -> None:
+        """Wait for a moment, meanwhile without a slot; one that is past is there at once.
+
+        It is given in seconds since 1970, also as text, as a time with its zone, or as ISO 8601 text with a zone.
         """
-        name = getattr(function, "__name__", type(function).__name__)
-        recorded = self._api.begin_step(name)
-        if recorded is not None:
-            return recorded["value"]
-        result = to_json(function(*args, **kwargs), name=f"the result of {name}")
-        self._api.end_step(result)
-        return result
+        self._api.sleep_until(to_epoch(when))
+
+    def step(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Call a function that has effects of its own, and return its result, as JSON carries it.
+
+        A flow that has to run again from its first cell gets the result that was recorded, and does not call it.
+        """
+        name = str(getattr(function, "__name__", type(function).__name__))
+        begun = self._api.step_begin(name)
+        if begun["is_done"]:
+            return begun["result"]
+        return self._api.step_done(to_json(function(*arguments, **named), name=f"the result of {name}"))
 
     def success(self, message: str | None = None) -> NoReturn:
         """End the execution here, in success."""
@@ -120,9 +171,33 @@ class This(Execution):
 
     def end(self, status: Status | str, message: str | None = None) -> NoReturn:
         """End the execution here; later cells do not run."""
-        wanted = _STATUSES.get(str(status).lower()) or Status(status)
-        if not wanted.is_ended:
-            raise MalformedRequest(f"An execution does not end in {wanted}.", field="status")
-        self._api.end(wanted, None if message is None else str(message))
+        wanted = _STATUSES.get(str(status).lower().removeprefix("ended_"))
+        if wanted is None:
+            raise MalformedRequest(
+                f"An execution ends in success, error or cancelled, not in {status!r}.", field="status"
+            )
+        message = None if message is None else _printable(str(message))
+        self._api.end(wanted, message)
         word = {Status.ENDED_SUCCESS: "success", Status.ENDED_ERROR: "error"}.get(wanted, "cancelled")
         raise ExecutionEnded(f"Ended in {word}" + (f": {message}" if message else "."))
+
+    def _start(
+        self, request: models.StartExecution, *, run: bool, wait: bool, init: Mapping[str, Any] | None
+    ) -> Execution:
+        fields = None if init is None else to_json(init, name="init")
+        child = Execution(self._api, self._api.start_child(request, is_held=not run, init=fields))
+        return child._finish() if run and wait else child
+
+
+def _return_when(word: ReturnWhen | str) -> ReturnWhen:
+    try:
+        return ReturnWhen(word)
+    except ValueError:
+        raise MalformedRequest(
+            f"return_when takes {', '.join(ReturnWhen)}, not {word!r}.", field="return_when"
+        ) from None
+
+
+def _printable(text: str) -> str:
+    """Return the text with a `?` for each half of a character, which could neither be printed nor stored."""
+    return text.encode(errors="replace").decode()

@@ -10,27 +10,47 @@ from typing import Any
 
 from cloudo_kernel.errors import MalformedRequest
 
+#: Python refuses to print integers of more than 4,300 digits; 14,000 bits are 4,215.
+_MOST_BITS = 14_000
+#: What is nested deeper is most likely a list that holds itself, and nothing that reads JSON could take it.
+_DEEPEST = 100
 
-def to_json(value: Any, *, name: str) -> Any:  # noqa: PLR0911 -- one line per kind of value
+
+def appended(before: Any, value: Any) -> Any:
+    """Append to a list or a text; the first value makes the list."""
+    if before is None:
+        return [value]
+    if isinstance(before, str) and isinstance(value, str):
+        return before + value
+    return [*(before if isinstance(before, list) else [before]), value]
+
+
+def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -- one line per kind of value
     """Return `value` as JSON knows it. `name` is for the error.
 
     Numpy's and pandas' scalars become plain numbers, NaN and infinities null, dates and times ISO 8601 text, paths
     text, tuples, sets and arrays lists. Raises `MalformedRequest` with the place and the type of anything else.
     """
+    if depth > _DEEPEST:
+        raise MalformedRequest(
+            f"{name[:200]}… is nested more than {_DEEPEST} deep; does it hold itself?", field=name[:200]
+        )
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise MalformedRequest(f"{name} is a number of more than 4,000 digits; write it as text.", field=name)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): to_json(item, name=f"{name}[{key!r}]") for key, item in value.items()}
+        return {str(key): to_json(item, name=f"{name}[{key!r}]", depth=depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [to_json(item, name=f"{name}[{number}]") for number, item in enumerate(value)]
+        return [to_json(item, name=f"{name}[{number}]", depth=depth + 1) for number, item in enumerate(value)]
     if isinstance(value, date | time):  # also datetime, and pandas.Timestamp, which is one
         return value.isoformat()
     if isinstance(value, PurePath):
         return str(value)
     if callable(getattr(value, "tolist", None)):  # numpy's scalars and arrays, pandas' series and indexes
-        return to_json(value.tolist(), name=name)
+        return to_json(value.tolist(), name=name, depth=depth + 1)
     raise MalformedRequest(
         f"{name} is a {type(value).__name__}, which is no JSON; convert it to numbers, text, lists or dicts.",
         field=name,

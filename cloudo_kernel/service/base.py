@@ -30,6 +30,7 @@ class Base:
         trigger: Trigger = Trigger.API,
         parent_id: str | None = None,
         reserved_for: str | None = None,
+        depth: int = 0,
     ) -> None:
         self._store = store
         self._catalog = catalog
@@ -39,6 +40,8 @@ class Base:
         self._parent_id = parent_id
         #: The private worker that is to run what is started here.
         self._reserved_for = reserved_for
+        #: How many executions are above what is started here.
+        self._depth = depth
 
     def _is_offered(self, flow: Flow) -> bool:
         return flow.source is FlowSource.WORKSPACE or bool(self._store.settings.value(settings.LIBRARY_FALLBACK))

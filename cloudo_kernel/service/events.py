@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 
 from cloudo_kernel import lease
-from cloudo_kernel.models import Event, Health, Page, Status, User
+from cloudo_kernel.models import Event, Health, OwnClient, Page, Status, User
 from cloudo_kernel.service.base import Base, page_limit
 
 #: Reading it takes a millisecond.
@@ -40,6 +42,11 @@ class EventVerbs(Base):
     def user(self) -> User:
         """See `Api.user`."""
         return User(name=self._user_name)
+
+    def own_client(self) -> OwnClient:
+        """Return where this is; only a running flow asks for it."""
+        env_name = os.environ.get("CLOUDO_ENV_NAME") or socket.gethostname()
+        return OwnClient(name=self._catalog.workspace.root.resolve().name, env_name=env_name)
 
     def health(self) -> Health:
         """See `Api.health`."""

@@ -25,6 +25,12 @@ class FlowVerbs(Base):
         newest = self._store.executions.newest_of_flows([flow.name])
         return flow.model_copy(update={"last_executions": newest.get(flow.name, ())})
 
+    def flow_source(self, name: str) -> str:
+        """Return a flow's source as it is now; only a running flow asks for it."""
+        if not self._is_offered(self._catalog.flow(name)):
+            raise FlowNotFound(name)
+        return self._catalog.snapshot(name).text
+
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """See `Api.create_flow`."""
         if (source is None) == (copy_of is None):

@@ -6,8 +6,9 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
+from cloudo_kernel import settings
 from cloudo_kernel.catalog import Source, script_text, validate
-from cloudo_kernel.errors import ExecutionNotEnded, FlowNotFound, MalformedRequest
+from cloudo_kernel.errors import ExecutionNotEnded, FlowNotFound, MalformedRequest, TooDeep
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Execution, ExecutionType, Flow, JsonObject, StartExecution, Trigger
 from cloudo_kernel.service.base import Base
@@ -23,9 +24,12 @@ class StartVerbs(Base):
         return self._store.executions.insert(new, idempotency=idempotency)
 
     def prepare_start(
-        self, request: StartExecution, *, idempotency_key: str | None = None
+        self, request: StartExecution, *, idempotency_key: str | None = None, **more: Any
     ) -> tuple[NewExecution, IdempotencyKey | None]:
-        """Check a start and return what the store needs for it; the server inserts many at once."""
+        """Check a start and return what the store needs for it; the server inserts many at once.
+
+        `more` are fields of `NewExecution` that no request has.
+        """
         if (request.flow_name is None) == (request.script is None):
             raise MalformedRequest("Give either flow_name or script.", field="flow_name")
         source = self._source_of(request)
@@ -37,6 +41,7 @@ class StartVerbs(Base):
             tags=request.tags,
             scheduled_for=self._scheduled_for(request),
             timeout_seconds=request.timeout_seconds or source.flow.metadata.timeout_seconds,
+            **more,
         )
         idempotency = None
         if idempotency_key is not None:
@@ -49,22 +54,25 @@ class StartVerbs(Base):
         past = self._store.executions.get(execution_id)
         if not past.is_ended:
             raise ExecutionNotEnded(execution_id, past.status)
+        return self._store.executions.insert(self._again(past, inputs, retry_of=past.id))
+
+    def _again(self, past: Execution, inputs: JsonObject | None, **more: Any) -> NewExecution:
+        """Return a new execution like one that is there: of its flow as it is now, or of the same script."""
         if past.flow_name is None:
-            source = self._catalog.script(self._store.executions.source(execution_id))
+            source = self._catalog.script(self._store.executions.source(past.id))
         else:
             source = self._flow_source(past.flow_name)
         # What was taken from another flow is taken again; what is given now is for this door.
         door = past.trigger if inputs is None else self._trigger
-        new = self._new(
+        return self._new(
             source,
             past.type,
             name=past.name,
             input_value=self._validated(source.flow, past.input_value if inputs is None else inputs, door),
             tags=past.tags,
-            timeout_seconds=self._store.executions.time_limit(execution_id),
-            retry_of=past.id,
+            timeout_seconds=self._store.executions.time_limit(past.id),
+            **more,
         )
-        return self._store.executions.insert(new)
 
     def _source_of(self, request: StartExecution) -> Source:
         if request.flow_name is None:
@@ -83,6 +91,8 @@ class StartVerbs(Base):
     def _new(self, source: Source, kind: ExecutionType, **more: Any) -> NewExecution:
         """Return a new execution of the source, with what the flow's metadata and this caller say about it."""
         flow, is_flow = source.flow, kind is ExecutionType.FLOW
+        if self._depth and self._depth > (most := self._store.settings.value(settings.MAX_DEPTH)):
+            raise TooDeep(more["name"], most)
         return NewExecution(
             id=new_id(),
             type=kind,
@@ -103,7 +113,8 @@ class StartVerbs(Base):
             durable=flow.metadata.durable,
             retention_minutes=flow.metadata.retention_minutes,
             reserved_for=self._reserved_for,
-            **more,
+            depth=self._depth,
+            **{"on_error": flow.metadata.on_error, **more},
         )
 
     def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger) -> JsonObject:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.error_flows import ErrorFlows, Failed
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted, NewExecution
+from cloudo_kernel.store.holds import Holds
 from cloudo_kernel.store.journal import Call, Journal
 from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.moves import Outcome
@@ -23,6 +25,7 @@ __all__ = [
     "Assignment",
     "Call",
     "Claim",
+    "Failed",
     "IdempotencyKey",
     "Inserted",
     "NewExecution",
@@ -42,6 +45,8 @@ class Store:
         self.queue = Queue(database)
         self.runs = Runs(database)
         self.wishes = Wishes(database)
+        self.holds = Holds(database)
+        self.error_flows = ErrorFlows(database)
         self.log = Log(database)
         self.journal = Journal(database)
         self.events = Events(database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -83,6 +83,14 @@ class NewExecution:
     durable: bool = False
     retention_minutes: int | None = None
     reserved_for: str | None = None
+    #: How many executions are above it.
+    depth: int = 0
+    #: It waits for somebody to let it run.
+    is_held: bool = False
+    #: The flow to start if it ends in error.
+    on_error: str | None = None
+    message: str | None = None
+    output_value: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -252,7 +260,11 @@ class Executions:
         """Return ended executions whose retention is over, oldest first."""
         query = (
             _brief()
-            .where(executions.c.expires_at <= self._database.clock(), executions.c.status.in_(ENDED))
+            .where(
+                executions.c.expires_at <= self._database.clock(),
+                executions.c.status.in_(ENDED),
+                executions.c.on_error.is_(None),  # else its end is still to be followed
+            )
             .order_by(executions.c.expires_at)
             .limit(limit)
         )
@@ -285,7 +297,7 @@ class Executions:
 
 def _row(new: NewExecution, now: datetime) -> dict[str, Any]:
     given = {name: value for name, value in vars(new).items() if name != "source_text"}
-    made = {"status": Status.PENDING, "created_at": now, "output_value": {}, "progress": {"done": 0, "total": 0}}
+    made = {"status": Status.PENDING, "created_at": now, "progress": {"done": 0, "total": 0}}
     return given | made
 
 

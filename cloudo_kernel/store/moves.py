@@ -18,11 +18,13 @@ from cloudo_kernel.errors import IllegalTransition, StaleAttempt
 from cloudo_kernel.events import (
     EXECUTION,
     EXECUTION_CANCEL_REQUESTED,
+    EXECUTION_RELEASED,
     EXECUTION_REQUEUED,
     OF_STATUS,
     PASSING,
 )
 from cloudo_kernel.models import ErrorDetail, JsonObject, LogLine, Progress, Status, rfc3339
+from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.log import append
@@ -117,7 +119,33 @@ def end(
     now: datetime,
     user_name: str | None = None,
 ) -> None:
-    """End the execution; if not in success, its children too."""
+    """End the execution; if not in success, its children too. What was to run after it is released, or ends too."""
+    _end(connection, execution_id, attempt, outcome, now=now, user_name=user_name)
+    ended = [(execution_id, outcome.status is Status.ENDED_SUCCESS)]
+    while ended:  # a long row of dependents must not become as many calls in each other
+        on_id, is_success = ended.pop()
+        for dependent in dependencies.end(connection, on_id):
+            row = connection.execute(
+                select(executions.c.is_held, executions.c.attempt).where(executions.c.id == dependent)
+            ).one_or_none()
+            if row is None or not row.is_held:  # a run that waits looks for itself
+                continue
+            if not is_success:
+                _end(connection, dependent, row.attempt, _after_failure(on_id), now=now)
+                ended.append((dependent, False))
+            elif not dependencies.has_any(connection, dependent):
+                release(connection, dependent, now=now)
+
+
+def _end(
+    connection: Connection,
+    execution_id: str,
+    attempt: int,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    user_name: str | None = None,
+) -> None:
     c = executions.c
     row = connection.execute(select(c.retention_minutes, c.durable).where(c.id == execution_id)).one_or_none()
     if row is None:  # ended by others, and deleted since
@@ -132,6 +160,8 @@ def end(
         "worker_id": None,
         "wants_slot": False,
         "wants_pause": False,
+        "is_held": False,
+        "on_error": c.on_error if outcome.status is Status.ENDED_ERROR else None,
         **_found(outcome),
     }
     origins = [status.value for status in lifecycle.origins(outcome.status)]
@@ -154,8 +184,20 @@ def end(
         message=outcome.message,
         error=error,
     )
-    if outcome.status is not Status.ENDED_SUCCESS:
-        _stop_children(connection, execution_id, now=now)
+    _stop_children(connection, execution_id, now=now, only_held=outcome.status is Status.ENDED_SUCCESS)
+
+
+def release(connection: Connection, execution_id: str, *, now: datetime) -> None:
+    """Let a held execution be claimed."""
+    connection.execute(update(executions).where(executions.c.id == execution_id).values(is_held=False))
+    record(connection, EXECUTION_RELEASED, EXECUTION, execution_id, time=now)
+
+
+def fail_dependent(connection: Connection, execution_id: str, *, on_id: str, now: datetime) -> None:
+    """End a held execution because one that it was to follow did not end in success."""
+    c = executions.c
+    attempt = connection.execute(select(c.attempt).where(c.id == execution_id)).scalar_one()
+    end(connection, execution_id, attempt, _after_failure(on_id), now=now)
 
 
 def stop(
@@ -281,6 +323,7 @@ def _give_up(
         **values,
     }
     row = change(connection, execution_id, attempt, values, LEASED)
+    dependencies.forget(connection, execution_id)
     tell(connection, execution_id, Status(row.status), now=now, kind=EXECUTION_REQUEUED, attempt=attempt, **told)
 
 
@@ -294,11 +337,24 @@ def _found(outcome: Outcome) -> JsonObject:
     return values
 
 
-def _stop_children(connection: Connection, execution_id: str, *, now: datetime) -> None:
-    """End what the run started: nobody waits for it any more, and another attempt starts its own."""
+def _after_failure(on_id: str) -> Outcome:
+    value = f"It was to run after {on_id}, which did not end in success."
+    error = ErrorDetail(name="DependencyFailedError", value=value)
+    return Outcome(status=Status.ENDED_ERROR, message=value, error=error)
+
+
+def _stop_children(connection: Connection, execution_id: str, *, now: datetime, only_held: bool = False) -> None:
+    """End what the run started: nobody waits for it any more, and another attempt starts its own.
+
+    After a success only what nobody let run: nobody will. What is to run after others goes on.
+    """
     c = executions.c
     query = select(c.id, c.attempt, c.worker_id).where(
         c.parent_id == execution_id, c.status.not_in(ENDED), c.stop_reason.is_(None)
     )
+    if only_held:
+        query = query.where(c.is_held)
     for child in connection.execute(query).all():
+        if only_held and dependencies.has_any(connection, child.id):
+            continue
         stop(connection, child, reason=PARENT_ENDED, now=now, user_name=None)

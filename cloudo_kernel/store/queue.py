@@ -52,6 +52,7 @@ class Queue:
         is_due = and_(
             c.status == Status.PENDING,
             or_(c.scheduled_for.is_(None), c.scheduled_for <= now),
+            ~c.is_held,
             c.reserved_for == worker_id if private else c.reserved_for.is_(None),
         )
         claims: list[Claim] = []
@@ -71,7 +72,9 @@ class Queue:
     def next_due(self) -> datetime | None:
         """Return the earliest future moment at which a pending execution may run, or a waiting one is to be woken."""
         query = select(func.min(executions.c.scheduled_for)).where(
-            executions.c.status == Status.PENDING, executions.c.scheduled_for > self._database.clock()
+            executions.c.status == Status.PENDING,
+            executions.c.scheduled_for > self._database.clock(),
+            ~executions.c.is_held,
         )
         with self._database.read() as connection:
             moments = (connection.execute(query).scalar(), next_wake(connection))
@@ -131,7 +134,9 @@ class Queue:
             if removed:
                 record(connection, WORKER_LOST if lost else WORKER_STOPPED, WORKER, worker_id, time=now)
             connection.execute(
-                update(executions).where(c.reserved_for == worker_id, c.status.in_(_UNENDED)).values(reserved_for=heir)
+                update(executions)
+                .where(c.reserved_for == worker_id, or_(c.status.in_(_UNENDED), c.on_error.is_not(None)))
+                .values(reserved_for=heir)
             )
             held = connection.execute(
                 select(c.id, c.attempt, c.started_at, c.stop_reason).where(

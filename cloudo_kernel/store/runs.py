@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import case, select, update
@@ -9,6 +10,7 @@ from sqlalchemy import case, select, update
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
 from cloudo_kernel.models import Execution, JsonObject, Progress, Status
+from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import to_record
@@ -27,6 +29,8 @@ class Assignment:
     kernel: str
     folder: str
     memory_limit_mb: int | None
+    #: How many executions are above it.
+    depth: int
 
 
 class Runs:
@@ -41,9 +45,12 @@ class Runs:
         With `replays` its outputs are kept: it does not put them out again.
         """
         now = self._database.clock()
-        fresh: JsonObject = {} if replays else {"output_value": {}}
-        fresh |= {"progress": Progress().model_dump(), "message": None, "error": None}
+        fresh: JsonObject = {"progress": Progress().model_dump(), "error": None}
         with self._database.write() as connection:
+            # What a parent gave the first one is no trace of an earlier one.
+            has_failed = select(executions.c.failures).where(executions.c.id == execution_id)
+            if not replays and connection.execute(has_failed).scalar():
+                fresh |= {"output_value": {}, "message": None}
             row = change(
                 connection,
                 execution_id,
@@ -55,7 +62,7 @@ class Runs:
                 select(sources.c.text).where(sources.c.sha256 == row.source_sha256)
             ).scalar_one()
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, started=True)
-        return Assignment(to_record(row), source, row.kernel, row.folder, row.memory_limit_mb)
+        return Assignment(to_record(row), source, row.kernel, row.folder, row.memory_limit_mb, row.depth)
 
     def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
         """Record how far the run is."""
@@ -71,9 +78,12 @@ class Runs:
             change(connection, execution_id, attempt, fields, LEASED)
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, fields=sorted(fields))
 
-    def wait(self, execution_id: str, attempt: int, *, message: str, wake: Wake | None = None) -> None:
+    def wait(
+        self, execution_id: str, attempt: int, *, message: str, on: Sequence[str] = (), wake: Wake | None = None
+    ) -> None:
         """Give the slot back while the run waits; if a pause was wanted, it begins here.
 
+        `on` are executions without whose end it cannot go on. Raises `DependencyCycle` if one waits for this one.
         `wake` is for a durable one, which need not stay in its processes.
         """
         now, c = self._database.clock(), executions.c
@@ -81,6 +91,7 @@ class Runs:
         values = {"status": status, "message": message, "wants_slot": False, "wants_pause": False}
         with self._database.write() as connection:
             row = change(connection, execution_id, attempt, values, (Status.RUNNING,))
+            dependencies.add(connection, execution_id, on)
             if wake is not None:
                 await_(connection, execution_id, wake)
             tell(connection, execution_id, Status(row.status), now=now, message=message)
@@ -121,6 +132,7 @@ class Runs:
                     values["message"] = None
             change(connection, execution_id, attempt, values, (Status.WAITING,))
             if has_slot:
+                dependencies.forget(connection, execution_id)
                 if row.durable:
                     forget(connection, execution_id)
                 tell(connection, execution_id, Status.RUNNING, now=now, kind=EXECUTION_RESUMED)

@@ -7,11 +7,13 @@ from typing import ClassVar
 from tornado import web
 
 from cloudo_extension.base import API, Handler
+from cloudo_kernel.catalog import is_handler
 from cloudo_kernel.errors import MalformedRequest
 
 #: A notebook holds whatever its flow printed: nothing in it may run, be loaded, or act as the user.
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 _NOTEBOOK = "application/x-ipynb+json"
+_SCRIPT = "text/x-python; charset=utf-8"
 _PIECE_BYTES = 1 << 20
 
 
@@ -54,9 +56,15 @@ class Source(_Document):
     """`/execution/<id>/source`."""
 
     async def get(self, execution_id: str) -> None:
-        """Return exactly the source that was run, a notebook's JSON text."""
-        text = await self.engine.call(self.api.execution_source, execution_id)
-        await self.send(text.encode(), _NOTEBOOK, file_name=f"{execution_id}-source.ipynb")
+        """Return exactly the source that was run: a notebook's JSON text, or a script that defines a handler."""
+
+        def read() -> tuple[str, bool]:
+            text = self.api.execution_source(execution_id)
+            return text, is_handler(text)
+
+        text, is_script = await self.engine.call(read)
+        kind, ending = (_SCRIPT, "py") if is_script else (_NOTEBOOK, "ipynb")
+        await self.send(text.encode(), kind, file_name=f"{execution_id}-source.{ending}")
 
 
 routes = [(rf"{API}/execution/([^/]+)/notebook", Notebook), (rf"{API}/execution/([^/]+)/source", Source)]

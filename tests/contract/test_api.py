@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -85,6 +86,37 @@ def test_a_flow_is_copied_changed_moved_and_deleted(end: End) -> None:
     end.api.delete_flow(moved)
     with pytest.raises(errors.FlowNotFound):
         end.api.delete_flow(moved)
+
+
+def test_a_script_is_copied_changed_moved_and_started_like_a_notebook(end: End) -> None:
+    script = "def handler(system, this):\n    this.success(this.get('input_value')['word'])\n"
+    name, copy, moved = (f"contract/{uuid.uuid4().hex}" for _ in range(3))
+    made = end.api.create_flow(name, source=script)
+    assert (made.kind, made.path) == ("script", f"flows/{name}.py")
+    assert end.api.create_flow(copy, copy_of=name).kind == "script"
+    assert end.api.change_flow(copy, source=f'"""Says it."""\n{script}', new_name=moved).title == "Says it."
+    assert (end.workspace / "flows" / f"{moved}.py").is_file()
+    for source in (notebook("1"), "print(1)", "def handler(system, this)"):
+        with pytest.raises(errors.MalformedRequest) as caught:
+            end.api.change_flow(moved, source=source)
+        assert caught.value.field == "source"
+    started = end.api.start_execution(StartExecution(flow_name=moved, inputs={"word": "hi"}))
+    ended = end.api.wait(started.id)
+    assert (ended.status, ended.message, ended.type) == (Status.ENDED_SUCCESS, "hi", ExecutionType.FLOW)
+    assert end.api.execution_source(ended.id) == f'"""Says it."""\n{script}'
+    again = end.api.retry_execution(ended.id, {"word": "again"})
+    assert end.api.wait(again.id).message == "again"
+    end.api.delete_flow(moved)
+    with pytest.raises(errors.FlowNotFound):
+        end.api.flow(moved)
+
+
+def test_a_script_of_a_request_has_its_handler_called(end: End) -> None:
+    script = "def handler(system, this):\n    return this.success(this.get('type'))\n"
+    started = end.api.start_execution(StartExecution(script=script))
+    assert end.api.wait(started.id).message == "SCRIPT"
+    assert end.api.execution_source(started.id) == script
+    assert end.api.wait(end.api.retry_execution(started.id).id).message == "SCRIPT"
 
 
 def test_a_flow_does_not_replace_another(end: End) -> None:

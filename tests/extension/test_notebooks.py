@@ -78,6 +78,15 @@ def test_a_source_is_returned_as_it_was_run(server: RunningServer, http: httpx.C
     assert reply.headers["Content-Disposition"].endswith(f"{execution['id']}-source.ipynb")
 
 
+def test_the_source_of_a_script_with_a_handler_is_python(http: httpx.Client) -> None:
+    script = "# täglich\ndef handler(system, this):\n    this.success('ok')\n"
+    started = http.post("/execution", json={"script": script, "delay_seconds": 1e6}).json()
+    reply = http.get(f"/execution/{started['id']}/source")
+    assert (reply.text, reply.headers["Content-Type"]) == (script, "text/x-python; charset=utf-8")
+    assert reply.headers["Content-Disposition"].endswith(f"{started['id']}-source.py")
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_what_has_not_run_has_no_notebook_yet(http: httpx.Client) -> None:
     execution = http.post("/execution", json={"flow_name": "quick", "delay_seconds": 1e6}).json()
     for query in ("", "?format=html"):

@@ -87,7 +87,7 @@ def test_flows_are_named_by_their_path_and_sorted_regardless_of_case(flows: Path
 def test_hidden_files_caches_and_other_files_are_skipped(flows: Path, catalog: Catalog) -> None:
     for name in (".a", ".ipynb_checkpoints/a", "__pycache__/a", ".git/a", "b/.c/a"):
         write(flows / f"{name}.ipynb")
-    for name in ("a.py", "a.txt", "a.ipynb~", "ipynb"):
+    for name in (".a.py", "_a.py", "__init__.py", ".git/b.py", "a.txt", "a.pyc", "a.ipynb~", "ipynb", "py"):
         write(flows / name)
     assert catalog.flows() == ()
 

@@ -62,7 +62,7 @@ def program(seed: int) -> Program:
                     ended = ask("wait_for", ids=[one for one in children if one], first=chance.random() < 0.5)
                     ask("set_output", key="ended", value=sorted(one["output_value"]["number"] for one in ended[:1]))
                 case 6:
-                    if ask("step", name="step") is None:
+                    if not ask("step_begin", name="step")["is_done"]:
                         ask("log", text=f"in step {number}", level="info")
                         ask("step_done", result=number)
 

@@ -1,0 +1,110 @@
+"""The record of a flow, made of its file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cloudo_kernel.catalog import handler, notebook
+from cloudo_kernel.catalog.names import name_fault
+from cloudo_kernel.catalog.parameters import input_schema
+from cloudo_kernel.catalog.places import SCRIPT, Place, printable
+from cloudo_kernel.catalog.values import NotJson, json_value
+from cloudo_kernel.models import Flow, FlowMetadata, FlowSource, JsonObject
+
+_LAST_MOMENT = 253_402_300_799  # the end of the year 9999, which is as far as datetime goes
+
+
+def describe(place: Place, text: str, *, is_script: bool, native_kernels: Collection[str]) -> Flow:
+    """Return the record of the flow with this text, broken or not.
+
+    A notebook of one of the `native_kernels`, or of none, runs in the kernel `cloudo`, as each script does.
+    """
+    try:
+        return _script(place, text) if is_script else _notebook(place, text, native_kernels)
+    except notebook.Unreadable as error:
+        return broken(place, str(error))
+
+
+def broken(place: Place, reason: str) -> Flow:
+    """Return the record of a file that cannot be read."""
+    return _flow(place, broken=reason)
+
+
+def status(path: Path) -> os.stat_result:
+    """Return the status of the file, or of the link itself if it leads nowhere. Raises `FileNotFoundError`."""
+    try:
+        return path.stat()
+    except OSError:
+        return path.lstat()
+
+
+def _script(place: Place, text: str) -> Flow:
+    script = handler.parse(text)
+    metadata = _metadata(script.metadata)
+    return _flow(place, kind="script", title=metadata.title or script.title, metadata=metadata)
+
+
+def _notebook(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
+    book = notebook.parse(text)
+    metadata = _metadata(book.metadata.get("cloudo", {}))
+    kernel = book.kernel_name
+    if kernel is None or kernel in native_kernels:
+        kernel = "cloudo"
+    # The cell of another language cannot be read, so its flow takes any inputs.
+    source = book.parameters if kernel == "cloudo" or book.is_python else None
+    schema, fault = None, None
+    try:
+        schema = input_schema(source)
+    except SyntaxError as error:
+        fault = str(error)
+    title = metadata.title or book.heading
+    return _flow(place, title=title, metadata=metadata, kernel=kernel, schema=schema, broken=fault)
+
+
+def _metadata(given: Any) -> FlowMetadata:
+    try:
+        return FlowMetadata.model_validate(json_value(given))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        field = ".".join(map(str, ("cloudo", *fault["loc"])))
+        raise notebook.Unreadable(f"its metadata {field!r} does not fit: {fault['msg']}") from error
+    except NotJson as error:
+        raise notebook.Unreadable(f"its metadata 'cloudo{error.path}' does not fit: {error}") from error
+
+
+def _flow(
+    place: Place,
+    *,
+    kind: str | None = None,
+    title: str | None = None,
+    metadata: FlowMetadata | None = None,
+    kernel: str = "cloudo",
+    schema: JsonObject | None = None,
+    broken: str | None = None,
+) -> Flow:
+    metadata = metadata or FlowMetadata()
+    if place.winner is None and (fault := name_fault(place.name)):
+        broken = f"its file name cannot be a flow's: {fault}; rename the file"
+    path = place.path
+    if place.source == FlowSource.WORKSPACE:
+        path = Path("flows", path.relative_to(place.root))
+    return Flow(
+        name=place.name,
+        title=title or place.name.rpartition("/")[2],
+        description=metadata.description or "",
+        tags=metadata.tags,
+        source=place.source,
+        kind=kind or ("script" if place.ending == SCRIPT else "notebook"),
+        path=printable(path.as_posix()),
+        kernel=kernel,
+        input_schema=schema or input_schema(None),
+        metadata=metadata,
+        modified_at=datetime.fromtimestamp(min(max(status(place.path).st_mtime, 0), _LAST_MOMENT), UTC),
+        broken=broken,
+    )

@@ -1,0 +1,72 @@
+"""The verbs by which a running flow has children. They are for its worker: no other door has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from cloudo_kernel.errors import MalformedRequest, PermissionDenied
+from cloudo_kernel.models import Execution, JsonObject, StartExecution
+from cloudo_kernel.service.starts import StartVerbs
+
+#: What may be changed of an execution from outside, and what fits.
+_FIELDS: dict[str, TypeAdapter[Any]] = {
+    "name": TypeAdapter(Annotated[str, Field(min_length=1, max_length=500)]),
+    "message": TypeAdapter(str | None),
+    "tags": TypeAdapter(tuple[str, ...]),
+    "input_value": TypeAdapter(JsonObject),
+    "output_value": TypeAdapter(JsonObject),
+}
+
+
+class ChildVerbs(StartVerbs):
+    """Children: created, changed, allowed to run."""
+
+    def start_child(
+        self, request: StartExecution, *, is_held: bool = False, init: JsonObject | None = None
+    ) -> Execution:
+        """Start a child, or with `is_held` only create it. `init` are fields that it has from the beginning."""
+        fields = checked_fields(init or {})
+        inputs = {**fields.pop("input_value", {}), **request.inputs}
+        name, tags = fields.pop("name", request.name), fields.pop("tags", request.tags)
+        request = request.model_copy(update={"inputs": inputs, "name": name, "tags": tags})
+        new, _ = self.prepare_start(request, is_held=is_held, **fields)
+        return self._store.executions.insert(new)
+
+    def clone_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """Create a child like an execution, with the same inputs or others, and hold it."""
+        past = self._store.executions.get(execution_id)
+        return self._store.executions.insert(self._again(past, inputs, is_held=True))
+
+    def release_execution(self, execution_id: str, after: Sequence[str] = ()) -> Execution:
+        """Let a held execution run, at once or when others have ended in success; another one stays as it is."""
+        self._store.holds.release(execution_id, after=after)
+        return self._store.executions.get(execution_id)
+
+    def save_execution(self, execution_id: str, fields: JsonObject) -> Execution:
+        """Change fields of a child; its inputs and outputs only before it has begun."""
+        checked = checked_fields(fields)
+        if self._parent_id is None or self._store.executions.get(execution_id).parent_id != self._parent_id:
+            raise PermissionDenied("A flow changes the fields of itself and of its children only.")
+        if "input_value" in checked:
+            flow = self._catalog.script(self._store.executions.source(execution_id)).flow
+            checked["input_value"] = self._validated(flow, checked["input_value"], self._trigger)
+        self._store.holds.save(execution_id, checked, user_name=self._user_name)
+        return self._store.executions.get(execution_id)
+
+
+def checked_fields(fields: JsonObject) -> JsonObject:
+    """Return fields of an execution as they are stored. Raises `MalformedRequest`, naming the field."""
+    checked: JsonObject = {}
+    for field, value in fields.items():
+        if field not in _FIELDS:
+            raise MalformedRequest(
+                f"{field!r} is no field that can be saved; these are: {', '.join(_FIELDS)}.", field=field
+            )
+        try:
+            checked[field] = _FIELDS[field].validate_python(value)
+        except ValidationError as error:
+            raise MalformedRequest(f"{field}: {error.errors()[0]['msg']}.", field=field) from error
+    return checked
