@@ -3,16 +3,20 @@
     CloudoError
     ├── MalformedRequest               a request that makes no sense as such
     ├── InputsInvalid                  inputs that do not fit the flow's schema
+    ├── FormInvalid                    a message's body that is no form
+    ├── ResponseInvalid                an answer that does not fit the form
     ├── NameInvalid                    a name that cannot be a flow's
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
-    ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, WorkspaceNotFound
-    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict
+    ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
+    │                                  WorkspaceNotFound
+    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
+    │                                  IdempotencyConflict
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
-    └── WaitTimeout                    a wait was over before what it waited for
+    └── WaitTimeout                    a wait was over before what it waited for: MessageResponseTimeoutError
 
     ExecutionEnded (BaseException)     not an error: `this.success(...)` stops the notebook with it
 
@@ -45,6 +49,24 @@ class InputsInvalid(CloudoError):
     """The inputs do not fit the schema of the flow."""
 
     code = "inputs_invalid"
+
+
+class FormInvalid(CloudoError):
+    """The body of a message is no form; `field` is the place in it."""
+
+    code = "form_invalid"
+
+    def __init__(self, place: str, what: str) -> None:
+        super().__init__(f"The form cannot be used: {place!r} {what}.", field=place)
+
+
+class ResponseInvalid(CloudoError):
+    """An answer does not fit the form of the input request; `field` is the element's key."""
+
+    code = "response_invalid"
+
+    def __init__(self, key: str | None, what: str) -> None:
+        super().__init__(f"The answer {what}." if key is None else f"{key!r} {what}.", field=key or "response")
 
 
 class NameInvalid(CloudoError):
@@ -107,6 +129,15 @@ class NotebookNotFound(ResourceNotFoundError):
         )
 
 
+class MessageNotFound(ResourceNotFoundError):
+    """No message has this id (any more)."""
+
+    code = "message_not_found"
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"There is no message {message_id!r}; it may have been deleted.")
+
+
 class WorkspaceNotFound(ResourceNotFoundError):
     """No folder here or above holds a workspace."""
 
@@ -158,6 +189,15 @@ class ExecutionNotEnded(Conflict):
         )
 
 
+class MessageClosed(Conflict):
+    """The message takes no answer (any more): it has one, has expired, was withdrawn, or never asked for one."""
+
+    code = "message_closed"
+
+    def __init__(self, message_id: str, why: str) -> None:
+        super().__init__(f"The message {message_id} takes no answer: {why}.")
+
+
 class IdempotencyConflict(Conflict):
     """The idempotency key was used before with another request."""
 
@@ -203,6 +243,12 @@ class WaitTimeout(CloudoError):
     """A wait was over before what it waited for."""
 
     code = "wait_timeout"
+
+
+class MessageResponseTimeoutError(WaitTimeout):
+    """An input request was not answered in time."""
+
+    code = "message_response_timeout"
 
 
 class ExecutionEnded(BaseException):

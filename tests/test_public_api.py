@@ -25,6 +25,8 @@ NAMES = {
         "Execution",
         "Flow",
         "LazyApi",
+        "Message",
+        "MessageResponseTimeoutError",
         "PermissionDenied",
         "ResourceNotFoundError",
         "ReturnWhen",
@@ -51,8 +53,9 @@ MEMBERS = {
         "status",
         "wait",
     },
+    flow_api.Message: {"get", "id", "load", "record", "wait"},
     flow_api.This: {"end", "error", "flow", "log", "save", "set_output", "success", "wait_for"},
-    flow_api.System: {"execution", "executions", "flow", "flows", "get_own_user", "return_when"},
+    flow_api.System: {"execution", "executions", "flow", "flows", "get_own_user", "message", "return_when"},
 }
 VERBS = {name for name in vars(Api) if not name.startswith("_")}
 

@@ -6,11 +6,20 @@ import json
 import math
 import threading
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from cloudo_kernel.errors import MalformedRequest, PermissionDenied
 from cloudo_kernel.executors.waits import Waits
-from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, StartExecution, Status
+from cloudo_kernel.models import (
+    CreateMessage,
+    Execution,
+    ExecutionFilter,
+    LogLine,
+    Message,
+    StartExecution,
+    Status,
+)
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Claim, Outcome, Store
 
@@ -40,22 +49,25 @@ class FlowCalls:
             "flows": lambda q: [_json(flow) for flow in service.flows(q=q)],
             "execution": lambda execution_id: _json(service.execution(execution_id)),
             "executions": self._executions,
+            "message": lambda message_id: _json(store.messages.revealed(message_id)),
             "setting": service.setting,
             "user": lambda: _json(service.user()),
         }
         # The store fences what concerns the run itself; others must not feel a run that is over, either.
-        self._on_others: dict[str, Callable[..., Execution]] = {
+        self._on_others: dict[str, Callable[..., Execution | Message]] = {
             "start_child": lambda request: service.start_execution(StartExecution.model_validate(request)),
             "cancel_execution": service.cancel_execution,
             "pause_execution": service.pause_execution,
             "resume_execution": service.resume_execution,
             "retry_execution": service.retry_execution,
+            "create_message": lambda request: service.create_message(CreateMessage.model_validate(request)),
         }
         self._on_itself: dict[str, Callable[..., Any]] = {
             "save": self._save,
             "set_output": self._set_output,
             "end": self._end,
             "wait_for": self._wait_for,
+            "wait_message": self._wait_message,
         }
 
     def answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
@@ -115,6 +127,23 @@ class FlowCalls:
             )
         records = [self._store.executions.get(execution_id) for execution_id in ids]
         return [_json(record) for record in records if record.is_ended]
+
+    def _wait_message(self, *, message_id: str, seconds: float | None) -> dict[str, Any]:
+        """Wait without a slot until the message takes no answer any more, or so many seconds are over."""
+        messages = self._store.messages
+        message = messages.get(message_id)
+        if message.is_open:
+            limit = math.inf if seconds is None else seconds
+            if message.expires_at is not None:
+                # A moment later it has expired by the store's clock, too.
+                limit = min(limit, (message.expires_at - self._store.now) / timedelta(seconds=1) + 0.01)
+            self._without_slot(
+                f"waiting for an answer: {message.subject}",
+                lambda: not messages.is_open(message_id),
+                seconds=limit,
+            )
+            messages.expire()
+        return _json(messages.revealed(message_id))
 
     def _without_slot(self, message: str, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
         """Give the slot back until `is_done` or so many seconds are over; tell whether it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloudo_kernel.errors import (
     CloudoError,
     DependencyFailedError,
+    MessageResponseTimeoutError,
     PermissionDenied,
     ResourceNotFoundError,
 )
@@ -12,6 +13,7 @@ from cloudo_kernel.flow_api.calls import LazyApi, RunApi
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.follow import follow
+from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.system import ReturnWhen, System
 from cloudo_kernel.flow_api.this import This
 
@@ -21,6 +23,8 @@ __all__ = [
     "Execution",
     "Flow",
     "LazyApi",
+    "Message",
+    "MessageResponseTimeoutError",
     "PermissionDenied",
     "ResourceNotFoundError",
     "ReturnWhen",

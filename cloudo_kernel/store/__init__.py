@@ -9,6 +9,7 @@ from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted, NewExecution
 from cloudo_kernel.store.log import Log
+from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
@@ -17,11 +18,22 @@ from cloudo_kernel.store.tail import EventTail
 from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import WorkerRow, Workers
 
-__all__ = ["Assignment", "Claim", "IdempotencyKey", "Inserted", "NewExecution", "Outcome", "Store", "WorkerRow"]
+__all__ = [
+    "Assignment",
+    "Claim",
+    "IdempotencyKey",
+    "Inserted",
+    "NewExecution",
+    "NewMessage",
+    "Outcome",
+    "Store",
+    "WorkerRow",
+    "why_closed",
+]
 
 
 class Store:
-    """One workspace's executions, logs, events, settings and workers."""
+    """One workspace's executions, logs, messages, events, settings and workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,6 +42,7 @@ class Store:
         self.runs = Runs(database)
         self.wishes = Wishes(database)
         self.log = Log(database)
+        self.messages = Messages(database)
         self.events = Events(database)
         self.settings = Settings(database)
         self.workers = Workers(database)

@@ -26,6 +26,7 @@ from cloudo_kernel.models import ErrorDetail, JsonObject, LogLine, Progress, Sta
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.log import append
+from cloudo_kernel.store.messages import withdraw
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import events, executions
 
@@ -107,7 +108,7 @@ def end(
     now: datetime,
     user_name: str | None = None,
 ) -> None:
-    """End the execution; if not in success, its children too."""
+    """End the execution; if not in success, its children and its input requests too."""
     c = executions.c
     row = connection.execute(select(c.retention_minutes).where(c.id == execution_id)).one_or_none()
     if row is None:  # ended by others, and deleted since
@@ -141,7 +142,9 @@ def end(
         message=outcome.message,
         error=error,
     )
+    # What it started and asked outlives a success: another execution may wait for it.
     if outcome.status is not Status.ENDED_SUCCESS:
+        withdraw(connection, execution_id, now=now)
         _stop_children(connection, execution_id, now=now)
 
 
@@ -212,6 +215,7 @@ def _retry(
     how = "was interrupted" if outcome.is_interrupted else "failed"
     text = f"Attempt {attempt} {how} ({outcome.reason}); trying again {when}"
     append(connection, execution_id, [LogLine(time=now, level="warning", text=text)], now=now)
+    withdraw(connection, execution_id, now=now)
     _stop_children(connection, execution_id, now=now)
 
 
