@@ -44,7 +44,7 @@ def fitting(kind: str, about: Mapping[str, Any]) -> str:
     """Say what fits, such as "a number from 1 to 10"."""
     if kind in ("select", "multiselect"):
         choices = ", ".join(json.dumps(choice, ensure_ascii=False) for choice in about["enum"][:20])
-        bounds = _range(about).replace(" from", "")
+        bounds = _range(about).removeprefix(" from").removeprefix(" of")
         return f"{'one' if kind == 'select' else f'a list with{bounds}' if bounds else 'a list'} of {choices}"
     if kind in _MOMENTS:
         return _MOMENTS[kind][1] + _range(about)
@@ -54,7 +54,7 @@ def fitting(kind: str, about: Mapping[str, Any]) -> str:
     if kind == "file":
         size = f"at most {_file_limit(about)} bytes"
         return f"a file of {size}: an object with `name` and `content`, which is its Base64"
-    bounds = _range(about).replace(" from", "")
+    bounds = _range(about).removeprefix(" from").removeprefix(" of")
     return f"text of{bounds} characters" if bounds else "text"
 
 
@@ -163,7 +163,7 @@ def _range(about: Mapping[str, Any]) -> str:
     lowest, highest = about.get("minimum"), about.get("maximum")
     if lowest is not None and highest is not None:
         return f" from {lowest} to {highest}"
-    return f" at least {lowest}" if lowest is not None else f" at most {highest}" if highest is not None else ""
+    return f" of at least {lowest}" if lowest is not None else f" of at most {highest}" if highest is not None else ""
 
 
 def _shown(kind: str, given: object) -> str:

@@ -79,6 +79,11 @@ class Element:
         """Whether people give it a value."""
         return self.kind not in ("markdown", "submit")
 
+    @property
+    def fitting(self) -> str:
+        """What it takes, in words."""
+        return answers.fitting(self.kind, self.about)
+
     def checked(self, given: object) -> Any:
         """Return the answer as the flow gets it. Raises `ResponseInvalid`, naming the element."""
         try:
@@ -128,7 +133,7 @@ class Form:
         if not isinstance(given, Mapping):
             raise ResponseInvalid(None, "is an object of keys and values")
         self._check_keys(given)
-        # A null is no answer; nor is an empty text, which browsers send for a field that was left empty.
+        # A null, or an empty text, is no answer: it leaves out what has a default, too.
         there = {key: value for key, value in given.items() if value is not None}
         pressed = self._pressed(there)
         required = self.required(pressed)
@@ -139,10 +144,10 @@ class Form:
                 answer[key] = key == pressed
             elif key in there and there[key] != "":
                 answer[key] = element.checked(there[key])
-            elif key not in there and "default" in element.about:
+            elif key not in given and "default" in element.about:
                 answer[key] = element.about["default"]
             elif key in required:
-                raise ResponseInvalid(key, f"is required: give it {answers.fitting(element.kind, element.about)}")
+                raise ResponseInvalid(key, f"is required: give it {element.fitting}")
             elif key in there and element.kind in answers.TEXTS:
                 answer[key] = ""
         return answer

@@ -111,10 +111,10 @@ def test_a_password_is_not_told_when_it_does_not_fit() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_what_is_left_out_gets_its_default_or_is_left_out() -> None:
+def test_what_is_left_out_gets_its_default_and_what_is_emptied_none() -> None:
     fields = {"a": {"element": "integer", "default": 3.0}, "b": {"element": "string"}, "c": {"element": "toggle"}}
     assert answer({}, **fields) == {"a": 3}
-    assert answer({"a": None, "b": "", "c": True}, **fields) == {"a": 3, "b": "", "c": True}
+    assert answer({"a": None, "b": "", "c": True}, **fields) == {"b": "", "c": True}
 
 
 @pytest.mark.parametrize("given", [{}, {"key": None}, {"key": ""}])
