@@ -126,7 +126,9 @@ export class AnswerForm {
   }
 
   focus() {
-    (this.element.querySelector("[aria-invalid=true], .cloudo-control, input") ?? this.buttons[0]).focus();
+    const wrong = this.element.querySelector("[aria-invalid=true]");
+    const first = wrong?.matches("[role=group]") ? wrong.querySelector("input") : wrong;
+    (first ?? this.element.querySelector(".cloudo-control, input") ?? this.buttons[0]).focus();
   }
 
   #element(key, about, required) {
