@@ -142,7 +142,7 @@ class Form:
             key = element.key
             if element.is_button:
                 answer[key] = key == pressed
-            elif key in there and there[key] != "":
+            elif key in there and there[key] != "" and not (there[key] == [] and key in required):
                 answer[key] = element.checked(there[key])
             elif key not in given and "default" in element.about:
                 answer[key] = element.about["default"]

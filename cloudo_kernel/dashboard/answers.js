@@ -106,7 +106,7 @@ export class AnswerForm {
       const submit = button(about.label, { kind: at === 0 ? ".primary" : "", title: about.description || null });
       return Object.assign(submit, { type: "submit", about, answerKey: key });
     });
-    this.element = h("form.answer", { novalidate: true }, ...shown, this.error, h("div.bar", ...this.buttons));
+    this.element = h("form.answer", { novalidate: true }, ...shown, this.error, h("div.answer-buttons", ...this.buttons));
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit(event.submitter ?? this.buttons[0]);

@@ -36,7 +36,6 @@ FITTING = [
     ({"element": "toggle"}, False),
     ({"element": "select", "enum": ["a", 1, True]}, 1),
     ({"element": "multiselect", "enum": ["a", "b"]}, ["b", "a"]),
-    ({"element": "multiselect", "enum": ["a", "b"]}, []),
     ({"element": "date"}, "2026-11-23"),
     ({"element": "date", "minimum": "2026-01-01"}, "2026-01-01"),
     ({"element": "time"}, "08:30"),
@@ -122,6 +121,13 @@ def test_a_required_field_needs_an_answer(given: dict[str, Any]) -> None:
     with pytest.raises(ResponseInvalid, match="'key' is required: give it text") as caught:
         answer(given, ("key",), key={"element": "string"})
     assert caught.value.field == "key"
+
+
+def test_a_required_list_needs_a_choice() -> None:
+    about = {"element": "multiselect", "enum": ["a", "b"]}
+    assert answer({"key": []}, key=about) == {"key": []}
+    with pytest.raises(ResponseInvalid, match='is required: give it a list of "a", "b"'):
+        answer({"key": []}, ("key",), key=about)
 
 
 def test_texts_are_shown_and_not_asked() -> None:
