@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from cloudo_kernel.models import (
+    CreateMessage,
     Event,
     Execution,
     ExecutionFilter,
@@ -17,6 +18,7 @@ from cloudo_kernel.models import (
     Health,
     JsonObject,
     LogLine,
+    Message,
     Page,
     Setting,
     StartExecution,
@@ -100,6 +102,35 @@ class Api(Protocol):
 
     def delete_execution(self, execution_id: str) -> None:
         """Delete an ended execution with its log and its executed notebook. Raises `ExecutionNotEnded`."""
+
+    def create_message(self, request: CreateMessage) -> Message:
+        """Make a message; with a form it is an input request. Raises `FormInvalid`, `MalformedRequest`."""
+
+    def messages(
+        self,
+        *,
+        unanswered: bool = False,
+        execution_id: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """List messages, newest first, without forms and answers above 4 KiB; `unanswered` ones wait for an answer."""
+
+    def message(self, message_id: str) -> Message:
+        """Return one message. Protected answers show as `•••`. Raises `MessageNotFound`."""
+
+    def answer_message(self, message_id: str, response: JsonObject) -> Message:
+        """Answer an input request: values by the keys of its form. The first answer wins.
+
+        Raises `ResponseInvalid`, naming the field, `MessageClosed` when it is answered, expired, withdrawn or asks
+        for nothing, and `MessageNotFound`.
+        """
+
+    def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
+        """Block until the message takes no answer any more, or `timeout` is over, and return it as it is then."""
+
+    def delete_message(self, message_id: str) -> None:
+        """Delete a message, open or not; who waits for its answer gets `MessageNotFound`."""
 
     def events(
         self,

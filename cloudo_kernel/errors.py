@@ -3,18 +3,22 @@
     CloudoError
     ├── MalformedRequest               a request that makes no sense as such
     ├── InputsInvalid                  inputs that do not fit the flow's schema
+    ├── FormInvalid                    a message's body that is no form
+    ├── ResponseInvalid                an answer that does not fit the form
     ├── NameInvalid                    a name that cannot be a flow's
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
-    ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, WorkspaceNotFound
-    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict,
-    │                                  TooDeep, DependencyCycle
+    ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
+    │                                  WorkspaceNotFound
+    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
+    │                                  IdempotencyConflict, TooDeep, DependencyCycle
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
     ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
-    └── WaitTimeout                    DependencyTimeoutError: a wait was over before what it waited for
+    └── WaitTimeout                    a wait was over before what it waited for: DependencyTimeoutError,
+                                       MessageResponseTimeoutError
 
     ExecutionEnded (BaseException)     not an error: `this.success(...)` stops the notebook with it
 
@@ -47,6 +51,24 @@ class InputsInvalid(CloudoError):
     """The inputs do not fit the schema of the flow."""
 
     code = "inputs_invalid"
+
+
+class FormInvalid(CloudoError):
+    """The body of a message is no form; `field` is the place in it."""
+
+    code = "form_invalid"
+
+    def __init__(self, place: str, what: str) -> None:
+        super().__init__(f"The form cannot be used: {place!r} {what}.", field=place)
+
+
+class ResponseInvalid(CloudoError):
+    """An answer does not fit the form of the input request; `field` is the element's key."""
+
+    code = "response_invalid"
+
+    def __init__(self, key: str | None, what: str) -> None:
+        super().__init__(f"The answer {what}." if key is None else f"{key!r} {what}.", field=key or "response")
 
 
 class NameInvalid(CloudoError):
@@ -109,6 +131,15 @@ class NotebookNotFound(ResourceNotFoundError):
         )
 
 
+class MessageNotFound(ResourceNotFoundError):
+    """No message has this id (any more)."""
+
+    code = "message_not_found"
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"There is no message {message_id!r}; it may have been deleted.")
+
+
 class WorkspaceNotFound(ResourceNotFoundError):
     """No folder here or above holds a workspace."""
 
@@ -158,6 +189,15 @@ class ExecutionNotEnded(Conflict):
             f"The execution {execution_id} is {status}. Only ended ones can be deleted or retried: "
             "wait for its end, or cancel it."
         )
+
+
+class MessageClosed(Conflict):
+    """The message takes no answer (any more): it has one, has expired, was withdrawn, or never asked for one."""
+
+    code = "message_closed"
+
+    def __init__(self, message_id: str, why: str) -> None:
+        super().__init__(f"The message {message_id} takes no answer: {why}.")
 
 
 class IdempotencyConflict(Conflict):
@@ -244,6 +284,12 @@ class DependencyTimeoutError(WaitTimeout):
     """A wait for other executions was over before they had ended."""
 
     code = "dependency_timeout"
+
+
+class MessageResponseTimeoutError(WaitTimeout):
+    """An input request was not answered in time."""
+
+    code = "message_response_timeout"
 
 
 class ExecutionEnded(BaseException):

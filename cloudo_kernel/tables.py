@@ -212,6 +212,31 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("body", JSON(none_as_null=True)),
+    Column("level", Text, nullable=False),
+    Column("execution_id", Text),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("expires_at", UtcMicroseconds),
+    #: Without what is protected, which is in a column of its own.
+    Column("response", JSON(none_as_null=True)),
+    Column("answered_by", Text),
+    Column("answered_at", UtcMicroseconds),
+    Column("state", Text, nullable=False),
+    # From here on: what the record does not show.
+    Column("user_name", Text, nullable=False),
+    Column("protected", Text),
+    #: When its retention is over; None for one that is open.
+    Column("delete_after", UtcMicroseconds),
+    Index(None, "state", "expires_at"),
+    Index(None, "execution_id"),
+    Index(None, "delete_after"),
+)
+
 settings = Table(
     "settings",
     metadata,

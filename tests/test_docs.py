@@ -345,6 +345,7 @@ def test_rest_has_the_codes_of_all_errors() -> None:
         "too_deep",
         "dependency_cycle",
         "dependency_timeout",
+        "message_response_timeout",
     }
     there = {(code, int(statuses.status_of(errors.from_code(code, "")))) for code in error_codes() - never_sent}
     refusals = {(code, status) for status, (code, _) in statuses._REFUSALS.items() if status != 499}
@@ -361,7 +362,9 @@ def error_codes() -> set[str]:
     return codes
 
 
-@pytest.mark.parametrize("model", [models.Execution, models.Flow, models.Event, models.Setting, models.ErrorDetail])
+@pytest.mark.parametrize(
+    "model", [models.Execution, models.Flow, models.Message, models.Event, models.Setting, models.ErrorDetail]
+)
 def test_rest_has_the_fields_of_a_record(model: type[BaseModel]) -> None:
     assert model.model_fields.keys() <= set(
         re.findall(r"`(\w+)`", text_of("docs/rest.md").partition("## The records")[2])
@@ -393,7 +396,7 @@ def test_defaults_are_as_documented() -> None:
 def test_flows_have_all_metadata_keys_and_methods() -> None:
     assert {row[0].strip("`") for row in rows("docs/flows.md", "key")} == models.FlowMetadata.model_fields.keys()
     text = text_of("docs/flows.md")
-    for kind in (flow_api.This, flow_api.System, flow_api.Flow, flow_api.Execution):
+    for kind in (flow_api.This, flow_api.System, flow_api.Flow, flow_api.Execution, flow_api.Message):
         for name in dir(kind):
             assert name.startswith("_") or re.search(rf"\.{name}\b", text), f"{kind.__name__}.{name}"
 

@@ -28,6 +28,8 @@ NAMES = {
         "InputsInvalid",
         "LazyApi",
         "Named",
+        "Message",
+        "MessageResponseTimeoutError",
         "PermissionDenied",
         "ResourceNotFoundError",
         "ReturnWhen",
@@ -58,6 +60,7 @@ MEMBERS = {
         "status",
         "wait",
     },
+    flow_api.Message: {"get", "id", "load", "record", "wait"},
     flow_api.This: {
         "end",
         "error",
@@ -80,6 +83,7 @@ MEMBERS = {
         "get_env_name",
         "get_own_client",
         "get_own_user",
+        "message",
         "return_when",
     },
 }

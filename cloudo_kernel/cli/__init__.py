@@ -14,6 +14,7 @@ import click
 
 from cloudo_kernel.cli.execution import cancel, executions, log, pause, resume, show
 from cloudo_kernel.cli.flow import flows
+from cloudo_kernel.cli.message import answer, messages
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
 from cloudo_kernel.cli.target import target_options
 from cloudo_kernel.cli.up import up
@@ -39,6 +40,7 @@ def cloudo() -> None:
     cloudo flows                                 what can be run
     cloudo run examples/greeting -p name=Ada     run it, and see what came of it
     cloudo executions                            what was run
+    cloudo messages                              what flows tell and ask
 
     The commands talk to the server that `cloudo up` runs for this workspace. Without one they read the workspace
     themselves, and run what they start. The workspace is --workspace or CLOUDO_WORKSPACE, else the nearest folder
@@ -46,7 +48,7 @@ def cloudo() -> None:
     """
 
 
-for command in (up, flows, run, executions, show, log, cancel, pause, resume, retry, worker):
+for command in (up, flows, run, executions, show, log, cancel, pause, resume, retry, messages, answer, worker):
     cloudo.add_command(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows
-from cloudo_kernel.errors import CloudoError, MalformedRequest, WorkspaceNotFound
+from cloudo_kernel.errors import CloudoError, ExecutionNotFound, MalformedRequest, WorkspaceNotFound
 from cloudo_kernel.models import (
     Execution,
     ExecutionFilter,
@@ -42,6 +43,9 @@ VERBS: Final = frozenset(
         "resume",
         "retry",
         "delete",
+        "messages",
+        "message",
+        "answer_message",
     }
 )
 
@@ -128,6 +132,24 @@ class Calls:
     def delete(self, *, ids: Sequence[str]) -> list[JsonObject]:
         """Delete ended executions; each gives null or its error."""
         return [_tried(self._api.delete_execution, one) for one in ids]
+
+    def messages(self) -> JsonObject:
+        """Return the newest messages that wait for an answer, and whether there are more."""
+        page = self._api.messages(unanswered=True, limit=PAGE_LIMIT)
+        return {"rows": [rows.message_row(message) for message in page.items], "is_all": page.next is None}
+
+    def message(self, *, message_id: str) -> JsonObject:
+        """Return the form of a message, and the name of the execution that asks."""
+        message = self._api.message(message_id)
+        name = None
+        if message.execution_id is not None:
+            with suppress(ExecutionNotFound):
+                name = self._api.execution(message.execution_id).name
+        return rows.message_form(message, asked_by=name)
+
+    def answer_message(self, *, message_id: str, response: JsonObject) -> JsonObject:
+        """Answer a message, and return its row."""
+        return rows.message_row(self._api.answer_message(message_id, response))
 
     def _log_length(self, execution_id: str) -> int:
         """Find the length of a long log in a few steps: a cursor of the log is the number of lines before it."""

@@ -39,7 +39,7 @@ const HINTS = {
 const two = (number) => String(number).padStart(2, "0");
 
 /** RFC 3339 → what a datetime-local control takes, in the reader's zone. */
-function toLocal(text) {
+export function toLocal(text) {
   const at = new Date(text);
   if (Number.isNaN(at.getTime())) return "";
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
@@ -47,7 +47,7 @@ function toLocal(text) {
 }
 
 /** The other way, with the reader's offset. */
-function fromLocal(text) {
+export function fromLocal(text) {
   const at = new Date(text);
   const offset = -at.getTimezoneOffset();
   const zone = `${offset < 0 ? "-" : "+"}${two(Math.trunc(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
@@ -63,7 +63,7 @@ function written(kind, value) {
   return String(value);
 }
 
-function parseNumber(text, isWhole) {
+export function parseNumber(text, isWhole) {
   const plain = text.trim().replace(/^\+/, "");
   if (isWhole && !/^-?\d+$/.test(plain)) return { problem: "This must be a whole number, such as 12." };
   const value = Number(plain);

@@ -6,6 +6,7 @@ import { askInputs } from "./dialogs.js";
 import { button, h, icon, newId, put, say } from "./dom.js";
 import { mustAsk } from "./form.js";
 import { statusDot, statusPill, time } from "./marks.js";
+import { Messages } from "./messages.js";
 import { labLink } from "./place.js";
 import { nothing } from "./table.js";
 import { ListView } from "./view.js";
@@ -43,14 +44,16 @@ export class FlowsView extends ListView {
   constructor(shared) {
     const columns = flowColumns(shared.place);
     const play = button("Play", { icon: "play", kind: ".primary", title: "Run the checked flows now, with their defaults", onclick: () => this.#play() });
+    const messages = new Messages(shared);
     const playWith = button("Run with inputs…", { icon: "form", title: "Ask for the inputs of the checked flows, then run them", onclick: () => this.#playWithInputs() });
     super(shared, {
       title: "Flows",
+      more: [messages.element],
       // The group keeps room for the arrow beside Play that will open "Schedule run" and "Run recurring".
       actions: [h("span.button-group", play), playWith],
       table: { columns, keyOf: (flow) => flow.name, wordOf: (flow) => flow.name, isSelectable: (flow) => !flow.broken, onsort: (name) => this.#sortBy(name) },
     });
-    Object.assign(this, { flows: [], columns, buttons: [play, playWith], sort: { name: "name", isDescending: false } });
+    Object.assign(this, { flows: [], columns, messages, buttons: [play, playWith], sort: { name: "name", isDescending: false } });
     this.refresher = setInterval(() => document.hidden || this.load(), RELIST);
     this.update();
     this.load();
@@ -64,14 +67,16 @@ export class FlowsView extends ListView {
   /** Fetch the flows again. */
   load() {
     return this.guarded("The flows could not be listed", async () => {
-      Object.assign(this, await this.line.call("flows"), { isLoaded: true });
+      const [listed] = await Promise.all([this.line.call("flows"), this.messages.load()]);
+      Object.assign(this, listed, { isLoaded: true });
       this.#show();
     });
   }
 
-  /** Take news of executions into the marks of their flows. */
-  follow({ rows, flows }) {
+  /** Take news of executions into the marks of their flows, and of messages into their list. */
+  follow({ rows, flows, messages }) {
     if (flows) this.load();
+    else if (messages) this.messages.load().catch(() => {});
     const news = rows.filter((row) => row.flow_name);
     for (const row of news) this.#note(row);
     if (this.isLoaded && news.length > 0) this.#show();

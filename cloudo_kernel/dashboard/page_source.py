@@ -13,7 +13,7 @@ from typing import Final
 
 _FOLDER: Final = Path(__file__).parent
 #: In the order of the cascade.
-_STYLES: Final = ("frame", "controls", "table", "notices", "execution", "narrow")
+_STYLES: Final = ("frame", "controls", "table", "notices", "execution", "messages", "narrow")
 _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?!default)", re.MULTILINE)
 

@@ -106,6 +106,7 @@ class Watcher:
             "logged": [one for one, types in told.items() if events.EXECUTION_LOGGED in types],
             "changed": [one for one in moved if told[one] - passing],
             "flows": any(event.subject_type == events.FLOW for event in news),
+            "messages": any(event.subject_type == events.MESSAGE for event in news),
             "workers": any(event.subject_type == events.WORKER for event in news),
         }
 

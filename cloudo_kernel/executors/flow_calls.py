@@ -22,7 +22,16 @@ from cloudo_kernel.errors import (
 from cloudo_kernel.executors.replay import Replay
 from cloudo_kernel.executors.waits import Waits
 from cloudo_kernel.flow_api.values import appended
-from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, StartExecution, Status, rfc3339
+from cloudo_kernel.models import (
+    CreateMessage,
+    Execution,
+    ExecutionFilter,
+    LogLine,
+    Message,
+    StartExecution,
+    Status,
+    rfc3339,
+)
 from cloudo_kernel.service import Service
 from cloudo_kernel.service.children import checked_fields
 from cloudo_kernel.store import Claim, Outcome, Store, Wake
@@ -71,13 +80,14 @@ class FlowCalls:
             "flows": lambda q: [_json(flow) for flow in service.flows(q=q)],
             "execution": lambda execution_id: _json(service.execution(execution_id)),
             "executions": self._executions,
+            "message": lambda message_id: _json(store.messages.revealed(message_id)),
             "setting": service.setting,
             "user": lambda: _json(service.user()),
             "own_client": lambda: _json(service.own_client()),
             "now": self._now,
         }
         # The store fences what concerns the run itself; others must not feel a run that is over, either.
-        self._on_others: dict[str, Callable[..., Execution]] = {
+        self._on_others: dict[str, Callable[..., Execution | Message]] = {
             "start_child": self._start_child,
             "clone_execution": service.clone_execution,
             "release_execution": service.release_execution,
@@ -86,6 +96,7 @@ class FlowCalls:
             "pause_execution": service.pause_execution,
             "resume_execution": service.resume_execution,
             "retry_execution": service.retry_execution,
+            "create_message": lambda request: service.create_message(CreateMessage.model_validate(request)),
         }
         self._on_itself: dict[str, Callable[..., Any]] = {
             "save": self._save,
@@ -95,6 +106,7 @@ class FlowCalls:
             "sleep_until": self._sleep_until,
             "step_begin": lambda name: {"name": name, "is_done": False, "result": None},
             "step_done": lambda result: result,
+            "wait_message": self._wait_message,
         }
 
     def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
@@ -209,6 +221,25 @@ class FlowCalls:
             left = when - self._now()  # somebody set the clock back
             if left <= 0:
                 return
+
+    def _wait_message(self, *, message_id: str, until: float | None) -> dict[str, Any]:
+        """Wait without a slot until the message takes no answer any more, or that moment (seconds since 1970)."""
+        messages = self._store.messages
+        message = messages.get(message_id)
+        if message.is_open:
+            limit = math.inf if until is None else until - self._now()
+            if message.expires_at is not None:
+                # A moment later it has expired by the store's clock, too.
+                limit = min(limit, (message.expires_at - self._store.now) / timedelta(seconds=1) + 0.01)
+            self._without_slot(
+                f"waiting for an answer: {message.subject}",
+                lambda: not messages.is_open(message_id),
+                seconds=limit,
+                subjects=[message_id],
+                number=1,
+            )
+            messages.expire()
+        return _json(messages.revealed(message_id))
 
     def _without_slot(
         self,

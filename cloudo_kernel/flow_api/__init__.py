@@ -7,6 +7,7 @@ from cloudo_kernel.errors import (
     DependencyFailedError,
     DependencyTimeoutError,
     InputsInvalid,
+    MessageResponseTimeoutError,
     PermissionDenied,
     ResourceNotFoundError,
 )
@@ -14,6 +15,7 @@ from cloudo_kernel.flow_api.calls import LazyApi, RunApi
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.follow import follow
+from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
 from cloudo_kernel.flow_api.system import ReturnWhen, System
 from cloudo_kernel.flow_api.this import This
@@ -26,6 +28,8 @@ __all__ = [
     "Flow",
     "InputsInvalid",
     "LazyApi",
+    "Message",
+    "MessageResponseTimeoutError",
     "Named",
     "PermissionDenied",
     "ResourceNotFoundError",

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models import (
+    CreateMessage,
     Execution,
     ExecutionFilter,
     Flow,
     JsonObject,
+    Message,
     OwnClient,
     Page,
     StartExecution,
@@ -25,6 +27,9 @@ from cloudo_kernel.models import (
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.channel import Channel
+
+
+Request = TypeVar("Request", bound=BaseModel)
 
 
 class Calls(Protocol):
@@ -61,6 +66,15 @@ class Calls(Protocol):
 
     def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
         """See `Api.retry_execution`; inside a run it starts a child."""
+
+    def create_message(self, request: CreateMessage) -> Message:
+        """See `Api.create_message`; inside a run the message is the execution's."""
+
+    def message(self, message_id: str) -> Message:
+        """See `Api.message`; inside a run with protected answers."""
+
+    def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
+        """See `Api.wait_message`; inside a run it gives the slot back meanwhile, and has protected answers."""
 
     def setting(self, name: str) -> Any:
         """See `Api.setting`."""
@@ -181,6 +195,20 @@ class RunApi:
         retried = self._channel.call("retry_execution", execution_id=execution_id, inputs=inputs)
         return Execution.model_validate(retried)
 
+    def create_message(self, request: CreateMessage) -> Message:
+        """Make a message of the running execution."""
+        made = self._channel.call("create_message", request=request.model_dump(mode="json", exclude_unset=True))
+        return Message.model_validate(made)
+
+    def message(self, message_id: str) -> Message:
+        """Return a message, with protected answers."""
+        return Message.model_validate(self._channel.call("message", message_id=message_id))
+
+    def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
+        """Wait without a slot until the message takes no answer any more; return it with protected answers."""
+        until = None if timeout is None else self.now() + timeout.total_seconds()  # as for `wait_for`
+        return Message.model_validate(self._channel.call("wait_message", message_id=message_id, until=until))
+
     def setting(self, name: str) -> Any:
         """See `Api.setting`."""
         return self._channel.call("setting", name=name)
@@ -254,8 +282,17 @@ class LazyApi:
 
 def start_request(**fields: Any) -> StartExecution:
     """Return a request to start. Raises `MalformedRequest`, naming the field."""
+    return _request(StartExecution, fields)
+
+
+def message_request(**fields: Any) -> CreateMessage:
+    """Return a request to make a message of the fields that are not None. Raises `MalformedRequest`."""
+    return _request(CreateMessage, {name: value for name, value in fields.items() if value is not None})
+
+
+def _request(kind: type[Request], fields: JsonObject) -> Request:
     try:
-        return StartExecution(**fields)
+        return kind(**fields)
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else None

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.calls import Calls, child_calls
+from cloudo_kernel.flow_api.calls import Calls, child_calls, message_request
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.flow import Flow
+from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
+from cloudo_kernel.flow_api.values import to_json
+
+#: What `system.message` takes for the id of a message and not for a subject.
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class ReturnWhen(StrEnum):
@@ -50,6 +57,37 @@ class System:
         """Return the newest executions; filters are those of `models.ExecutionFilter`."""
         page = self._calls.executions(models.ExecutionFilter(**where), limit=limit)
         return tuple(Execution(self._calls, record) for record in page.items)
+
+    def message(
+        self,
+        subject: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        message: str | None = None,
+        request: str | None = None,
+        level: models.MessageLevel | str | None = None,
+        timeout_seconds: float | None = None,
+        message_type: str | None = None,
+    ) -> Message:
+        """Make a message, or open the one with this id.
+
+        `body` is a form; `request="…"` is short for one question, answered in `response["response"]`, and
+        `message="…"` for a text with OK. With none of them the message only tells something.
+        `timeout_seconds` limits the wait for the answer, 0 for no limit; `message_type` is the original's and has no
+        effect. A text that has the form of an id, with nothing else, always opens a message.
+        Raises `FormInvalid`, `ResourceNotFoundError`.
+        """
+        given = {
+            "body": None if body is None else to_json(body, name="body"),
+            "message": message,
+            "request": request,
+            "level": level,
+            "timeout_seconds": timeout_seconds,
+        }
+        is_alone = message_type is None and all(value is None for value in given.values())
+        if is_alone and isinstance(subject, str) and _ID.fullmatch(subject):
+            return Message(self._calls, self._calls.message(subject))
+        return Message(self._calls, self._calls.create_message(message_request(subject=subject, **given)))
 
     def get_own_user(self) -> Named:
         """Return who is running this; its `name`, also as `.get("name")`."""

@@ -7,10 +7,11 @@ from cloudo_kernel.service.error_flows import ErrorFlowVerbs
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.flows import FlowVerbs
+from cloudo_kernel.service.messages import MessageVerbs
 from cloudo_kernel.service.settings import SettingVerbs
 
 __all__ = ["Service"]
 
 
-class Service(FlowVerbs, ChildVerbs, ErrorFlowVerbs, ExecutionVerbs, EventVerbs, SettingVerbs):
+class Service(FlowVerbs, ChildVerbs, ErrorFlowVerbs, ExecutionVerbs, MessageVerbs, EventVerbs, SettingVerbs):
     """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""

@@ -81,7 +81,9 @@ class ExecutionVerbs(Base):
         self._delete(execution)
 
     def delete_expired(self) -> None:
-        """Delete the executions whose retention is over; the worker's housekeeping calls it."""
+        """Delete what is past its retention, end what is past its time; the worker's housekeeping calls it."""
+        self._store.messages.expire()
+        self._store.messages.delete_expired()
         while expired := self._store.executions.expired():
             for execution in expired:
                 self._delete(execution)

@@ -12,6 +12,7 @@ from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted,
 from cloudo_kernel.store.holds import Holds
 from cloudo_kernel.store.journal import Call, Journal
 from cloudo_kernel.store.log import Log
+from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
@@ -29,15 +30,17 @@ __all__ = [
     "IdempotencyKey",
     "Inserted",
     "NewExecution",
+    "NewMessage",
     "Outcome",
     "Store",
     "Wake",
     "WorkerRow",
+    "why_closed",
 ]
 
 
 class Store:
-    """One workspace's executions, logs, events, settings and workers."""
+    """One workspace's executions, logs, messages, events, settings and workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,6 +52,7 @@ class Store:
         self.error_flows = ErrorFlows(database)
         self.log = Log(database)
         self.journal = Journal(database)
+        self.messages = Messages(database)
         self.events = Events(database)
         self.settings = Settings(database)
         self.workers = Workers(database)

@@ -28,6 +28,7 @@ from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.log import append
+from cloudo_kernel.store.messages import withdraw
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.waking import forget, forget_all, wake
 from cloudo_kernel.tables import calls, events, executions
@@ -119,7 +120,10 @@ def end(
     now: datetime,
     user_name: str | None = None,
 ) -> None:
-    """End the execution; if not in success, its children too. What was to run after it is released, or ends too."""
+    """End the execution; if not in success, its children and its input requests too.
+
+    What was to run after it is released, or ends too.
+    """
     _end(connection, execution_id, attempt, outcome, now=now, user_name=user_name)
     ended = [(execution_id, outcome.status is Status.ENDED_SUCCESS)]
     while ended:  # a long row of dependents must not become as many calls in each other
@@ -184,6 +188,9 @@ def _end(
         message=outcome.message,
         error=error,
     )
+    # What it started and asked outlives a success: another execution may wait for it.
+    if outcome.status is not Status.ENDED_SUCCESS:
+        withdraw(connection, execution_id, now=now)
     _stop_children(connection, execution_id, now=now, only_held=outcome.status is Status.ENDED_SUCCESS)
 
 
@@ -277,6 +284,7 @@ def _retry(
     how = "was interrupted" if outcome.is_interrupted else "failed"
     text = f"Attempt {attempt} {how} ({outcome.reason}); trying again {when}"
     append(connection, execution_id, [LogLine(time=now, level="warning", text=text)], now=now)
+    withdraw(connection, execution_id, now=now)
     _stop_children(connection, execution_id, now=now)
 
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from cloudo_kernel.events import EXECUTION, EXECUTION_REQUEUED
-from cloudo_kernel.models import Status
+from cloudo_kernel.models import MessageState, Status
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
-from cloudo_kernel.tables import calls, executions, waits
+from cloudo_kernel.tables import calls, executions, messages, waits
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ _OVERDUE = select(executions.c.id).where(
 
 
 def await_(connection: Connection, execution_id: str, wake: Wake) -> None:
-    """Note what wakes the execution; subjects that are over by now count at once."""
+    """Note what wakes the execution, executions and messages; those that are over by now count at once."""
     forget(connection, execution_id)
     unended = select(executions.c.id).where(executions.c.id.in_(wake.subjects), executions.c.status.not_in(ENDED))
-    open_ = list(connection.execute(unended).scalars()) if wake.subjects else []
+    unanswered = select(messages.c.id).where(messages.c.id.in_(wake.subjects), messages.c.state == MessageState.OPEN)
+    open_ = list(connection.execute(unended.union_all(unanswered)).scalars()) if wake.subjects else []
     if open_:
         connection.execute(insert(waits), [{"execution_id": execution_id, "subject_id": one} for one in open_])
     over = len(wake.subjects) - len(open_)

@@ -20,6 +20,8 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.StaleAttempt: HTTPStatus.CONFLICT,
     errors.DependencyFailedError: HTTPStatus.CONFLICT,
     errors.InputsInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ResponseInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SettingInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.WaitTimeout: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -252,6 +252,51 @@ def test_one_that_was_let_go_can_be_paused_and_resumed(
     assert ended(api, parent).status is Status.ENDED_SUCCESS
 
 
+@pytest.mark.usefixtures("worker")
+def test_an_answer_wakes_a_flow_that_was_let_go(api: Service, store: Store, start: Start) -> None:
+    asking = start(
+        "import os, pathlib\n"
+        "with pathlib.Path('runs').open('a') as runs: runs.write('x')\n"
+        "this.set_output('pid', os.getpid())\n"
+        "answer = system.message('Who?', request='Your name').wait().get('response')['response']\n"
+        "this.success(answer)"
+    )
+    until_let_go(store, api, asking)
+    [message] = api.messages(unanswered=True).items
+    api.answer_message(message.id, {"response": "Ada"})
+    record = ended(api, asking)
+    assert (record.status, record.message, record.attempt) == (Status.ENDED_SUCCESS, "Ada", 2), record
+    assert len(api.messages().items) == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_an_expired_request_wakes_a_flow_that_was_let_go(api: Service, store: Store, start: Start) -> None:
+    asking = start(
+        "from flow_api import MessageResponseTimeoutError\n"
+        "this.set_output('pid', __import__('os').getpid())\n"
+        "try: system.message('Who?', request='Your name', timeout_seconds=3).wait()\n"
+        "except MessageResponseTimeoutError: this.success('nobody')"
+    )
+    until_let_go(store, api, asking)
+    record = ended(api, asking)
+    assert (record.status, record.message) == (Status.ENDED_SUCCESS, "nobody"), record
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_moment_wakes_a_flow_that_was_let_go(api: Service, store: Store, start: Start) -> None:
+    sleeping = start(
+        "import time\n"
+        "this.set_output('pid', __import__('os').getpid())\n"
+        "this.set_output('begun', time.time())\n"
+        "this.sleep(3)\n"
+        "this.set_output('woken', time.time())"
+    )
+    until_let_go(store, api, sleeping)
+    record = ended(api, sleeping)
+    assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 2), record
+    assert record.output_value["woken"] - record.output_value["begun"] >= 3
+
+
 def test_a_worker_that_stops_keeps_what_waits_and_another_one_wakes_it(
     api: Service, store: Store, workspace: Workspace, start: Start
 ) -> None:

@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from cloudo_kernel import client as module
 from cloudo_kernel import errors
 from cloudo_kernel.client import Client
+from cloudo_kernel.client import base as module
 from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, free_port

@@ -1,0 +1,165 @@
+"""`cloudo messages|answer`: what flows tell, and what they ask."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudo_kernel.cli import display
+from cloudo_kernel.cli.target import Target, json_option, target_options
+
+if TYPE_CHECKING:
+    from cloudo_kernel.api import Api
+    from cloudo_kernel.models import Message
+
+#: Fewer digits than this fit too many messages to be meant.
+_FEWEST_DIGITS = 4
+_COLOURS = {"open": "cyan", "answered": "green", "expired": "yellow", "withdrawn": "yellow"}
+
+
+@click.command()
+@click.option("-u", "--unanswered", is_flag=True, help="Only those that wait for an answer.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
+@json_option("the messages")
+@target_options
+@click.pass_obj
+def messages(target: Target, *, unanswered: bool, limit: int, as_json: bool) -> None:
+    """List what flows told and asked, newest first.
+
+    A message that is open waits for an answer: `cloudo answer` gives it.
+
+    \b
+    cloudo messages
+    cloudo messages --unanswered
+    cloudo messages --json | jq '.[] | select(.state == "OPEN") | .id'
+    """
+    found, is_all = _newest(target.connect(), limit, unanswered=unanswered)
+    if as_json:
+        display.print_json(found)
+    elif found:
+        heads = ("ID", "STATE", "CREATED", "EXECUTION", "SUBJECT")
+        click.echo(display.table(heads, [_row(message) for message in found]))
+        if not is_all and sys.stdout.isatty():
+            click.echo(f"There are more; -n {2 * limit} shows more of them.", err=True)
+    elif unanswered:
+        click.echo("No message waits for an answer.")
+    else:
+        click.echo("No messages yet. A flow makes one with system.message(subject).")
+
+
+@click.command()
+@click.argument("message_id", metavar="MESSAGE")
+@click.option(
+    "-p",
+    "--param",
+    "words",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An answer, without being asked; may be repeated.",
+)
+@json_option("the answered message")
+@target_options
+@click.pass_obj
+def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bool) -> None:
+    """Answer what a flow asks, field by field.
+
+    It shows what is asked, with choices and defaults, says at once what does not fit, and asks again. Enter takes the
+    default, or leaves out what is optional. Passwords are not shown while they are typed. MESSAGE is what `cloudo
+    messages` prints; the beginning or the end of any id will do, if no other has it.
+
+    \b
+    cloudo answer 5c1f09ab
+    cloudo answer 5c1f09ab -p region=north -p top=5
+    cloudo answer 5c1f09ab -p cancel=true              press the button `cancel`
+    cloudo answer 5c1f09ab -p 'regions=north, south'   several of the choices
+    cloudo answer 5c1f09ab -p report=./report.csv      a file
+
+    With -p nothing is asked: what is not given has its default. Keep passwords out of -p, as others on this machine
+    can see the arguments of a command. The first answer counts; the exit code is 1 if the message takes none (any
+    more), or if the answer does not fit.
+    """
+    from cloudo_kernel.cli import questions
+    from cloudo_kernel.forms import Form
+
+    api = target.connect()
+    message = api.message(_find(api, message_id))
+    if message.body is None or not message.is_open:
+        api.answer_message(message.id, {})  # raises, and says why
+        return
+    form = Form(message.body)
+    if words:
+        try:
+            given = questions.answers_of(words, form)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="-p") from error
+    else:
+        click.echo(_head(api, message), err=as_json)
+        given = questions.ask(form, is_error=as_json)
+    answered = api.answer_message(message.id, given)
+    if as_json:
+        display.print_json(answered)
+    else:
+        click.echo(f"{display.short_id(answered.id)}  {display.value(answered.subject)}: answered")
+
+
+def _head(api: Api, message: Message) -> str:
+    """Say what is asked, by whom, and until when."""
+    from cloudo_kernel.errors import ExecutionNotFound
+
+    by = ""
+    if message.execution_id is not None:
+        try:
+            name = display.clean(api.execution(message.execution_id).name)
+        except ExecutionNotFound:
+            name = "a deleted execution"
+        by = f", by {name} ({display.short_id(message.execution_id)})"
+    until = "" if message.expires_at is None else f", until {display.local_time(message.expires_at)}"
+    subject = click.style(display.value(message.subject, limit=500), bold=True)
+    return f"{subject}\nAsked {display.ago(message.created_at)}{by}{until}."
+
+
+def _find(api: Api, text: str) -> str:
+    """Return the id that is meant: the whole of it, or a beginning or an end that no other has."""
+    from cloudo_kernel.errors import MalformedRequest, MessageNotFound
+
+    wanted = text.lower()
+    if len(wanted) == 36:
+        return wanted
+    if len(wanted) < _FEWEST_DIGITS:
+        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_FEWEST_DIGITS} of its digits.")
+    everything, _ = _newest(api, sys.maxsize)
+    found = [message for message in everything if message.id.startswith(wanted) or message.id.endswith(wanted)]
+    if not found:
+        raise MessageNotFound(text)
+    if len(found) > 1:
+        some = "\n".join(f"  {message.id}  {display.value(message.subject, limit=60)}" for message in found[:5])
+        raise MalformedRequest(f"{text!r} is part of {len(found)} ids. Give more of it:\n{some}")
+    return found[0].id
+
+
+def _newest(api: Api, limit: int, *, unanswered: bool = False) -> tuple[list[Message], bool]:
+    from cloudo_kernel.api import PAGE_LIMIT
+
+    found: list[Message] = []
+    cursor = None
+    while len(found) < limit:
+        page = api.messages(unanswered=unanswered, limit=min(PAGE_LIMIT, limit - len(found)), cursor=cursor)
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            break
+    return found, cursor is None
+
+
+def _row(message: Message) -> tuple[str, ...]:
+    state = message.state.lower()
+    return (
+        display.short_id(message.id),
+        click.style(state, fg=_COLOURS.get(state)),
+        display.ago(message.created_at),
+        display.short_id(message.execution_id or ""),
+        display.value(message.subject),
+    )

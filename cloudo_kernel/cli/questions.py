@@ -1,0 +1,191 @@
+"""Asks a form field by field in the terminal, and reads answers from words. What fits is `forms`' business."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cloudo_kernel.cli import display
+from cloudo_kernel.cli.values import input_value
+from cloudo_kernel.errors import ResponseInvalid
+from cloudo_kernel.forms import Element, Form
+
+_YES = ("y", "yes", "true", "1", "on")
+_NO = ("n", "no", "false", "0", "off")
+#: What cannot be said in `Element.checked`'s words, because it is written otherwise in a terminal.
+_HINTS = {"toggle": "y or n", "file": "the path of a file", "text": "text, ended by an empty line"}
+
+
+def answers_of(words: Sequence[str], form: Form) -> dict[str, Any]:
+    """Return the answers that `KEY=VALUE` words give. Raises `ValueError`; unknown keys are the server's to refuse."""
+    elements = {element.key: element for element in form.elements}
+    given: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{word!r} is not of the form KEY=VALUE.")
+        given[key] = _value(elements[key], text) if key in elements and text else text
+    return given
+
+
+def ask(form: Form, *, is_error: bool) -> dict[str, Any]:
+    """Ask for what the form asks and return the answers; `is_error` keeps standard output for something else.
+
+    The button comes first where there is a choice: one that needs no answers spares the questions.
+    """
+    given: dict[str, Any] = {}
+    button = _button(form.buttons, is_error=is_error)
+    if button is not None:
+        given[button.key] = True
+    required = form.required(None if button is None else button.key)
+    is_waived = button is not None and button.about.get("required") == []
+    for element in form.elements:
+        if element.kind == "markdown":
+            click.echo(_told(element), err=is_error)
+        elif element.is_asked and not is_waived:
+            answer = _ask_one(element, is_required=element.key in required, is_error=is_error)
+            if answer is not None:
+                given[element.key] = answer
+    if not any(form.fields) and len(form.buttons) == 1:
+        _prompt(f"Enter for {display.clean(form.buttons[0].label)!r}", lambda text: text, is_error=is_error)
+    return given
+
+
+def _button(buttons: Sequence[Element], *, is_error: bool) -> Element | None:
+    if len(buttons) <= 1:
+        return buttons[0] if buttons else None
+    labels = [button.label for button in buttons]
+
+    def chosen(text: str) -> Element:
+        return buttons[_index(text, labels)]
+
+    button: Element = _prompt(f"Which button: {_numbered(labels)}", chosen, is_error=is_error)
+    return button
+
+
+def _ask_one(element: Element, *, is_required: bool, is_error: bool) -> Any:
+    """Return a checked answer, or None for what is left out."""
+    about = element.about
+    label = click.style(display.clean(element.label), bold=True)
+    click.echo(f"{label}{'' if is_required else ' (optional)'}", err=is_error)
+    if about["description"]:
+        click.echo(display.clean(about["description"]), err=is_error)
+
+    def read(text: str) -> Any:
+        if text == "" and (not is_required or "default" in about):
+            return None  # the server fills the default in
+        if text == "":
+            raise click.BadParameter("This is required.")
+        if element.kind == "text":
+            text = _more_lines(text, is_error=is_error)
+        return _checked(element, text)
+
+    hint = _HINTS.get(element.kind) or _hint(element)
+    if "example" in about:
+        hint += f"; for example {display.value(about['example'], limit=60)}"
+    default = f" [{display.value(about['default'], limit=60)}]" if "default" in about else ""
+    is_hidden = element.kind == "password"
+    return _prompt(f"  {hint}{default}", read, is_error=is_error, is_hidden=is_hidden)
+
+
+def _prompt(text: str, read: Callable[[str], Any], *, is_error: bool, is_hidden: bool = False) -> Any:
+    """Ask until `read` takes it."""
+    return click.prompt(text, default="", show_default=False, hide_input=is_hidden, value_proc=read, err=is_error)
+
+
+def _checked(element: Element, text: str) -> Any:
+    try:
+        return element.checked(_value(element, text))
+    except (ResponseInvalid, ValueError) as error:
+        raise click.BadParameter(display.clean(str(error))) from error
+
+
+def _value(element: Element, text: str) -> Any:  # noqa: PLR0911 -- one line per kind of element
+    """Return what the text stands for in this element. Raises `ValueError` where it cannot be read."""
+    match element.kind:
+        case "select":
+            return _choice(element, text)
+        case "multiselect" if text.startswith("["):
+            return input_value(text, {"type": "array"})
+        case "multiselect":
+            return [_choice(element, part.strip()) for part in text.split(",")]
+        case "toggle" | "submit":
+            word = text.strip().lower()
+            return True if word in _YES else False if word in _NO else text
+        case "number" | "integer":
+            return input_value(text.strip(), {"type": "number"})
+        case "datetime":
+            return _with_offset(text.strip())
+        case "file":
+            return _file(text)
+    return text
+
+
+def _choice(element: Element, text: str) -> Any:
+    """Return the choice that reads so, or has this number in the list."""
+    choices: list[Any] = element.about["enum"]
+    names = [display.value(choice) for choice in choices]
+    try:
+        return choices[_index(text, names)]
+    except click.BadParameter:
+        return text
+
+
+def _index(text: str, names: Sequence[str]) -> int:
+    wanted = text.strip()
+    if wanted in names:
+        return names.index(wanted)
+    lowered = [name.lower() for name in names]
+    if lowered.count(wanted.lower()) == 1:
+        return lowered.index(wanted.lower())
+    if wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+        return int(wanted) - 1
+    raise click.BadParameter(f"Give one of these, or its number: {_numbered(names)}.")
+
+
+def _numbered(names: Sequence[str]) -> str:
+    return ", ".join(f"{number}) {display.clean(name)}" for number, name in enumerate(names, start=1))
+
+
+def _hint(element: Element) -> str:
+    if element.kind in ("select", "multiselect"):
+        names = _numbered([display.value(choice) for choice in element.about["enum"]])
+        return names if element.kind == "select" else f"any of {names}, separated by commas"
+    return element.fitting
+
+
+def _with_offset(text: str) -> str:
+    """Return a time of the clock on this machine's wall with its offset."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text if moment.tzinfo is not None else moment.astimezone().isoformat()
+
+
+def _file(text: str) -> dict[str, str]:
+    path = Path(text).expanduser()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{text} cannot be read: {error.strerror or error}.") from error
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return {"name": path.name, "content": base64.b64encode(content).decode(), "type": kind}
+
+
+def _more_lines(first: str, *, is_error: bool) -> str:
+    lines = [first]
+    while line := click.prompt("  …", default="", show_default=False, err=is_error):
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _told(element: Element) -> str:
+    """Return a text as it was written; its marks read well enough."""
+    return display.clean(element.about["description"] or element.label)

@@ -1,0 +1,14 @@
+"""`Client`: the verbs over HTTP, of a Jupyter server with the extension."""
+
+from __future__ import annotations
+
+from cloudo_kernel.client.executions import ExecutionVerbs
+from cloudo_kernel.client.flows import FlowVerbs
+from cloudo_kernel.client.messages import MessageVerbs
+from cloudo_kernel.client.settings import SettingVerbs
+
+__all__ = ["Client"]
+
+
+class Client(FlowVerbs, ExecutionVerbs, MessageVerbs, SettingVerbs):
+    """`Api` over HTTP. May be used from several threads at once."""

@@ -1,0 +1,73 @@
+"""A message as flow authors hold it: a cached record, and the wait for its answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Self
+
+from cloudo_kernel import models
+from cloudo_kernel.errors import MalformedRequest, MessageClosed, MessageResponseTimeoutError
+from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.models import MessageState
+
+
+class Message:
+    """Something told or asked. `get` reads the copy at hand, `load` fetches it anew, `wait` waits for the answer."""
+
+    def __init__(self, api: Calls, record: models.Message) -> None:
+        self._api = api
+        self._record = record
+
+    @property
+    def id(self) -> str:
+        """The message's id; `system.message(id)` opens it again."""
+        return self._record.id
+
+    @property
+    def record(self) -> models.Message:
+        """The whole record, as it was when it was last fetched."""
+        return self._record
+
+    def get(self, *fields: str) -> Any:
+        """Return a field of the record at hand, such as `get("response")`, or a tuple of several."""
+        return self._pick(fields)
+
+    def load(self, *fields: str) -> Any:
+        """Fetch the record and return a field, or a tuple of several."""
+        self._record = self._api.message(self.id)
+        return self._pick(fields)
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Wait for the answer, at most `timeout` seconds; in a flow meanwhile without a slot.
+
+        Raises `MessageResponseTimeoutError` when the time is over or the request expires, `MessageClosed` when it is
+        withdrawn or asks for nothing, `ResourceNotFoundError` when it is deleted.
+        """
+        limit = None if timeout is None else timedelta(seconds=max(0.0, timeout))
+        if self._record.state is not MessageState.INFO:
+            self._record = self._api.wait_message(self.id, timeout=limit)
+        match self._record.state:
+            case MessageState.ANSWERED:
+                return self
+            case MessageState.OPEN | MessageState.EXPIRED as state:
+                when = "in time" if timeout is None or state is MessageState.EXPIRED else f"within {timeout:g} seconds"
+                raise MessageResponseTimeoutError(
+                    f"input request expired: nobody answered {self._record.subject!r} {when}."
+                )
+            case MessageState.WITHDRAWN:
+                raise MessageClosed(self.id, "it was withdrawn when the execution that asked had ended")
+        raise MessageClosed(self.id, "it asks for nothing, as it has no form")
+
+    def _pick(self, fields: tuple[str, ...]) -> Any:
+        known = type(self._record).model_fields
+        unknown = [field for field in fields if field not in known]
+        if unknown or not fields:
+            raise MalformedRequest(
+                f"A message has no field {', '.join(map(repr, unknown))}; it has {', '.join(known)}.",
+                field=unknown[0] if unknown else None,
+            )
+        values = tuple(getattr(self._record, field) for field in fields)
+        return values[0] if len(fields) == 1 else values
+
+    def __repr__(self) -> str:
+        return f"<Message {self._record.subject!r} {self._record.state} {self.id}>"

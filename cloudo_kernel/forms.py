@@ -1,0 +1,323 @@
+"""Forms: what the body of an input request may be, and whether an answer fits it. Pure: it asks nobody itself.
+
+A body is an object whose `properties` are the form's elements by key, and whose `required` names those that have to
+be answered. It is checked once, when the message is made, and kept with everything filled in that it left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cloudo_kernel import answers
+from cloudo_kernel.errors import FormInvalid, ResponseInvalid
+from cloudo_kernel.models import JsonObject
+
+#: What stands in a record for a value that it does not show.
+PROTECTED: Final = "•••"
+#: The most that a form may take as JSON, and the most elements that it may have.
+FORM_LIMIT_BYTES: Final = 256 * 1024
+_MOST_ELEMENTS: Final = 200
+_LONGEST_KEY: Final = 100
+
+#: Element → the JSON type of its answer; `markdown` is shown and not asked.
+ELEMENTS: Final = {
+    "string": "string",
+    "text": "string",
+    "number": "number",
+    "integer": "integer",
+    "toggle": "boolean",
+    "select": None,
+    "multiselect": "array",
+    "date": "string",
+    "time": "string",
+    "datetime": "string",
+    "password": "string",
+    "file": "object",
+    "markdown": None,
+    "submit": "boolean",
+}
+#: What an element is when a body does not say it.
+_OF_TYPE: Final = {"string": "string", "number": "number", "integer": "integer", "boolean": "toggle"}
+_OF_FORMAT: Final = {"date": "date", "time": "time", "date-time": "datetime", "password": "password"}
+
+#: What a body and its elements may say; anything else is kept and means nothing, unless it looks like a mistake.
+_OF_BODY: Final = ("type", "properties", "required")
+_OF_ELEMENT: Final = (
+    *("label", "description", "element", "type", "format", "enum"),
+    *("minimum", "maximum", "default", "example", "order", "required"),
+)
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of a form, as the body describes it."""
+
+    key: str
+    about: JsonObject
+
+    @property
+    def kind(self) -> str:
+        """Its word: one of `ELEMENTS`."""
+        return str(self.about["element"])
+
+    @property
+    def label(self) -> str:
+        """What people see of its key."""
+        return str(self.about["label"])
+
+    @property
+    def is_button(self) -> bool:
+        """Whether it sends the form."""
+        return self.kind == "submit"
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether people give it a value."""
+        return self.kind not in ("markdown", "submit")
+
+    @property
+    def fitting(self) -> str:
+        """What it takes, in words."""
+        return answers.fitting(self.kind, self.about)
+
+    def checked(self, given: object) -> Any:
+        """Return the answer as the flow gets it. Raises `ResponseInvalid`, naming the element."""
+        try:
+            return answers.checked(self.kind, self.about, given)
+        except ValueError as error:
+            raise ResponseInvalid(self.key, str(error)) from None
+
+
+class Form:
+    """A body that was checked: see `checked_body`."""
+
+    def __init__(self, body: JsonObject) -> None:
+        self._required: Sequence[str] = body["required"]
+        self.elements = tuple(Element(key, about) for key, about in body["properties"].items())
+
+    @property
+    def fields(self) -> Iterator[Element]:
+        """The elements that people give a value."""
+        return (element for element in self.elements if element.is_asked)
+
+    @property
+    def buttons(self) -> tuple[Element, ...]:
+        """The elements that send the form; where there are none, every sending will do."""
+        return tuple(element for element in self.elements if element.is_button)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it takes an answer; a form of text alone does not."""
+        return any(element.kind != "markdown" for element in self.elements)
+
+    @property
+    def protected(self) -> frozenset[str]:
+        """The keys whose answers are for the flow alone."""
+        return frozenset(element.key for element in self.elements if element.kind == "password")
+
+    def required(self, button: str | None) -> Sequence[str]:
+        """Return the keys that have to be answered when `button` sends the form; it may have its own."""
+        pressed = next((element.about for element in self.buttons if element.key == button), {})
+        own: Sequence[str] | None = pressed.get("required")
+        return self._required if own is None else own
+
+    def answer(self, given: object) -> JsonObject:
+        """Return the whole answer: what was given, defaults, a boolean for each button.
+
+        Raises `ResponseInvalid`, which names the element at fault.
+        """
+        if not isinstance(given, Mapping):
+            raise ResponseInvalid(None, "is an object of keys and values")
+        self._check_keys(given)
+        # A null, or an empty text, is no answer: it leaves out what has a default, too.
+        there = {key: value for key, value in given.items() if value is not None}
+        pressed = self._pressed(there)
+        required = self.required(pressed)
+        answer: JsonObject = {}
+        for element in self.elements:
+            key = element.key
+            if element.is_button:
+                answer[key] = key == pressed
+            elif key in there and there[key] != "" and not (there[key] == [] and key in required):
+                answer[key] = element.checked(there[key])
+            elif key not in given and "default" in element.about:
+                answer[key] = element.about["default"]
+            elif key in required:
+                raise ResponseInvalid(key, f"is required: give it {element.fitting}")
+            elif key in there and element.kind in answers.TEXTS:
+                answer[key] = ""
+        return answer
+
+    def _check_keys(self, given: Mapping[Any, object]) -> None:
+        asked = [element.key for element in self.elements if element.kind != "markdown"]
+        for key in given:
+            if key not in asked:
+                raise ResponseInvalid(
+                    str(key), f"is nothing that the form asks for; it asks for {', '.join(map(repr, asked))}"
+                )
+
+    def _pressed(self, given: Mapping[str, object]) -> str | None:
+        """Return the button that was pressed; where there is only one, it was."""
+        buttons = self.buttons
+        pressed = [button.key for button in buttons if button.checked(given.get(button.key, False))]
+        if len(pressed) == 1 or not buttons:
+            return pressed[0] if pressed else None
+        if not pressed and len(buttons) == 1:
+            return buttons[0].key
+        wanted = ", ".join(repr(button.key) for button in buttons)
+        raise ResponseInvalid((pressed or [buttons[0].key])[-1], f"is one of {wanted}: exactly one of them is true")
+
+
+def shorthand(*, message: str | None, request: str | None) -> JsonObject | None:
+    """Return the form for a text with OK, for one question, or for both; None for neither."""
+    if message is None and request is None:
+        return None
+    properties: JsonObject = {}
+    if message is not None:
+        properties["message"] = {"element": "markdown", "description": message}
+    if request is None:
+        return {"type": "object", "properties": {**properties, "ok": {"element": "submit", "label": "OK"}}}
+    properties["response"] = {"element": "string", "label": request}
+    return {"type": "object", "properties": properties, "required": ["response"]}
+
+
+def checked_body(body: object) -> JsonObject:
+    """Return the form with its elements in their order, each with key, element, type, label and order.
+
+    Raises `FormInvalid`, which names the place in the body.
+    """
+    if not isinstance(body, Mapping):
+        raise FormInvalid("body", f"is an object with the form's `properties`, not {_shown(body)}")
+    _check_size(body)
+    if body.get("type", "object") != "object":
+        raise FormInvalid("type", 'of a form is "object"')
+    _check_words(body, _OF_BODY, "")
+    given = body.get("properties")
+    if not isinstance(given, Mapping) or not given:
+        raise FormInvalid("properties", "is an object with the elements of the form, at least one")
+    if len(given) > _MOST_ELEMENTS:
+        raise FormInvalid("properties", f"has at most {_MOST_ELEMENTS} elements, not {len(given)}")
+    made = [(key, _element(key, about, number)) for number, (key, about) in enumerate(given.items())]
+    elements = dict(sorted(made, key=lambda one: one[1]["order"]))
+    for key, about in elements.items():
+        if about["element"] == "submit" and "required" in about:
+            about["required"] = _required(about["required"], elements, f"{key}.required")
+    return {
+        **body,
+        "type": "object",
+        "properties": elements,
+        "required": _required(body.get("required", []), elements, "required"),
+    }
+
+
+def _check_size(body: Mapping[Any, object]) -> None:
+    try:
+        size = len(json.dumps(body, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FormInvalid("body", f"is JSON, which this is not: {error}") from None
+    if size > FORM_LIMIT_BYTES:
+        raise FormInvalid("body", f"takes at most {FORM_LIMIT_BYTES // 1024} KiB as JSON, not {size // 1024}")
+
+
+def _check_words(given: Mapping[Any, object], known: Sequence[str], place: str) -> None:
+    for word in given:
+        if word not in known and (meant := difflib.get_close_matches(str(word), known, n=1, cutoff=0.8)):
+            raise FormInvalid(f"{place}{word}", f"means nothing here. Did you mean {meant[0]!r}?")
+
+
+def _element(key: object, given: object, number: int) -> JsonObject:
+    if not isinstance(key, str) or not key or len(key) > _LONGEST_KEY or not key.isprintable():
+        raise FormInvalid(_shown(key), f"cannot be a key: that is printable text of 1 to {_LONGEST_KEY} characters")
+    if not isinstance(given, Mapping):
+        raise FormInvalid(key, "is an object that describes the element, such as {'element': 'string'}")
+    _check_words(given, _OF_ELEMENT, f"{key}.")
+    about = {**given, "element": _kind(key, given)}
+    about["type"] = _type(key, about)
+    about["label"] = _text(key, about, "label", key)
+    about["description"] = _text(key, about, "description", "")
+    order = about.setdefault("order", number)
+    if isinstance(order, bool) or not isinstance(order, int | float):
+        raise FormInvalid(f"{key}.order", f"is a number, not {_shown(order)}")
+    if about["element"] in ("select", "multiselect"):
+        about["enum"] = _choices(key, about)
+    try:
+        answers.check_bounds(about["element"], about)
+    except ValueError as error:
+        raise FormInvalid(f"{key}.{error.args[1]}", str(error.args[0])) from None
+    _fill_default(key, about)
+    return about
+
+
+def _kind(key: str, given: Mapping[str, Any]) -> str:
+    kind = given.get("element")
+    if kind is None:
+        kind = "multiselect" if given.get("type") == "array" else "select" if "enum" in given else None
+    if kind is None:
+        kind = _OF_FORMAT.get(str(given.get("format"))) or _OF_TYPE.get(str(given.get("type", "string")))
+    if kind == "date-time":
+        kind = "datetime"
+    if not isinstance(kind, str) or kind not in ELEMENTS:
+        wrong = "element" if "element" in given else "type"
+        raise FormInvalid(f"{key}.{wrong}", f"is one of {', '.join(ELEMENTS)}, not {_shown(given.get(wrong))}")
+    return kind
+
+
+def _type(key: str, about: JsonObject) -> str | None:
+    """Return the JSON type that belongs to the element; another one that a body names is a mistake."""
+    wanted, given = ELEMENTS[about["element"]], about.get("type")
+    if wanted is None or given is None or given == wanted:
+        return wanted or given
+    if (wanted, given) == ("number", "integer"):
+        about["element"] = "integer"
+        return "integer"
+    raise FormInvalid(f"{key}.type", f"of the element {about['element']!r} is {wanted!r}, not {_shown(given)}")
+
+
+def _text(key: str, about: Mapping[str, Any], word: str, default: str) -> str:
+    text = about.get(word)
+    if text is None:
+        return default
+    if not isinstance(text, str):
+        raise FormInvalid(f"{key}.{word}", f"is text, not {_shown(text)}")
+    return text
+
+
+def _choices(key: str, about: Mapping[str, Any]) -> list[Any]:
+    items = about.get("items")
+    choices = about.get("enum", items.get("enum") if isinstance(items, Mapping) else None)
+    is_plain = isinstance(choices, list | tuple) and all(isinstance(one, str | int | float) for one in choices)
+    if not is_plain or not choices:
+        raise FormInvalid(f"{key}.enum", "is the list of the choices: texts, numbers, true, false")
+    return list(choices)
+
+
+def _fill_default(key: str, about: JsonObject) -> None:
+    """Check the default as an answer; one that is null is none."""
+    if about.get("default") is None or about["element"] in ("markdown", "submit"):
+        about.pop("default", None)
+        return
+    if about["element"] in ("password", "file"):
+        raise FormInvalid(f"{key}.default", f"cannot be given: a {about['element']} has none")
+    try:
+        about["default"] = answers.checked(about["element"], about, about["default"])
+    except ValueError as error:
+        raise FormInvalid(f"{key}.default", str(error)) from None
+
+
+def _required(given: object, elements: Mapping[str, JsonObject], place: str) -> list[str]:
+    """Return the required keys; a button is sent by pressing it, required or not."""
+    if not isinstance(given, list | tuple):
+        raise FormInvalid(place, f"is a list of keys, not {_shown(given)}")
+    for key in given:
+        if not isinstance(key, str) or elements.get(key, {"element": "markdown"})["element"] == "markdown":
+            raise FormInvalid(place, f"names {_shown(key)}, which the form does not ask for")
+    return [key for key in given if elements[key]["element"] != "submit"]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,80 @@
+"""The verbs about messages and their answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cloudo_kernel.errors import FormInvalid, MalformedRequest, MessageClosed
+from cloudo_kernel.forms import Form, checked_body, shorthand
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import CreateMessage, JsonObject, Message, Page
+from cloudo_kernel.service.base import Base, page_limit
+from cloudo_kernel.store import NewMessage, why_closed
+
+
+class MessageVerbs(Base):
+    """Messages: made, read, listed, answered, awaited, deleted."""
+
+    def create_message(self, request: CreateMessage) -> Message:
+        """See `Api.create_message`."""
+        new = NewMessage(
+            id=new_id(),
+            subject=request.subject,
+            body=_body(request),
+            level=request.level,
+            execution_id=self._parent_id,
+            user_name=self._user_name,
+            timeout_seconds=request.timeout_seconds,
+        )
+        return self._store.messages.insert(new)
+
+    def messages(
+        self,
+        *,
+        unanswered: bool = False,
+        execution_id: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """See `Api.messages`."""
+        size = page_limit(limit)
+        return self._store.messages.page(unanswered=unanswered, execution_id=execution_id, limit=size, before=cursor)
+
+    def message(self, message_id: str) -> Message:
+        """See `Api.message`."""
+        return self._store.messages.get(message_id)
+
+    def answer_message(self, message_id: str, response: JsonObject) -> Message:
+        """See `Api.answer_message`."""
+        message = self._store.messages.get(message_id)
+        if message.body is None or not message.is_open:
+            raise MessageClosed(message_id, why_closed(message))
+        form = Form(message.body)
+        answer = form.answer(response)
+        return self._store.messages.answer(message_id, answer, protected=form.protected, user_name=self._user_name)
+
+    def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
+        """See `Api.wait_message`."""
+        message = self._store.messages.get(message_id)
+        if message.expires_at is not None:
+            # A moment later it has expired by the store's clock, too.
+            left = max(timedelta(0), message.expires_at - self._store.now) + timedelta(milliseconds=10)
+            timeout = left if timeout is None else min(left, timeout)
+        self._until(lambda: not self._store.messages.is_open(message_id), timeout)
+        return self._store.messages.get(message_id)
+
+    def delete_message(self, message_id: str) -> None:
+        """See `Api.delete_message`."""
+        self._store.messages.delete(message_id, user_name=self._user_name)
+
+
+def _body(request: CreateMessage) -> JsonObject | None:
+    """Return the checked form of a request, None for one that only tells something."""
+    short = shorthand(message=request.message, request=request.request)
+    if request.body is not None and short is not None:
+        raise MalformedRequest("message and request are short for a body: give one or the other.", field="body")
+    body = short if request.body is None else request.body
+    try:
+        return None if body is None else checked_body(body)
+    except RecursionError as error:
+        raise FormInvalid("body", "is nested too deeply") from error

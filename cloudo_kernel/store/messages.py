@@ -1,0 +1,279 @@
+"""The messages: making, reading, answering, ending, deleting. What forms are and what fits them is `forms`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
+
+from cloudo_kernel import settings
+from cloudo_kernel.errors import MessageClosed, MessageNotFound, StaleAttempt
+from cloudo_kernel.events import (
+    MESSAGE,
+    MESSAGE_ANSWERED,
+    MESSAGE_CREATED,
+    MESSAGE_DELETED,
+    MESSAGE_EXPIRED,
+    MESSAGE_WITHDRAWN,
+)
+from cloudo_kernel.forms import PROTECTED, Form
+from cloudo_kernel.models import JsonObject, Message, MessageLevel, MessageState, Page, rfc3339
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.events import event_row, record, record_all
+from cloudo_kernel.store.executions import ENDED, LIST_VALUE_BYTES
+from cloudo_kernel.store.settings import value_of
+from cloudo_kernel.store.waking import wake
+from cloudo_kernel.tables import executions, messages
+
+#: Longer times than a century are as good as for ever, and would leave the calendar.
+_LONGEST = timedelta(days=36_500)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewMessage:
+    """What the service knows of a message before it exists; the body is a form that was checked."""
+
+    id: str
+    subject: str
+    body: JsonObject | None
+    level: MessageLevel
+    execution_id: str | None
+    user_name: str
+    #: None for the setting's, 0 for no limit.
+    timeout_seconds: float | None = None
+
+
+class Messages:
+    """Reads and writes messages."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert(self, new: NewMessage) -> Message:
+        """Add a message. Raises `StaleAttempt` when the execution that makes it has ended meanwhile."""
+        now = self._database.clock()
+        with self._database.write() as connection:
+            _check_alive(connection, new.execution_id)
+            row = {name: value for name, value in vars(new).items() if name != "timeout_seconds"}
+            asks = new.body is not None and Form(new.body).asks
+            row |= {"created_at": now, "state": MessageState.OPEN if asks else MessageState.INFO}
+            row["expires_at"] = _expiry(connection, new.timeout_seconds, now) if asks else None
+            row["delete_after"] = None if asks else now + _retention(connection, new.level)
+            connection.execute(insert(messages).values(**row))
+            about = {"level": new.level, "execution_id": new.execution_id, "state": row["state"]}
+            record(connection, MESSAGE_CREATED, MESSAGE, new.id, time=now, user_name=new.user_name, **about)
+        return Message.model_validate(row)
+
+    def get(self, message_id: str) -> Message:
+        """Return a message without what is protected. Raises `MessageNotFound`."""
+        return _record(self._row(message_id), self._database.clock())
+
+    def revealed(self, message_id: str) -> Message:
+        """Return a message with what is protected, for the flow that reads it. Raises `MessageNotFound`."""
+        row = self._row(message_id)
+        message = _record(row, self._database.clock())
+        if row.protected is None:
+            return message
+        return message.model_copy(update={"response": {**(message.response or {}), **_unsealed(row.protected)}})
+
+    def is_open(self, message_id: str) -> bool:
+        """Tell whether the message waits for an answer; one that was deleted does not."""
+        query = select(messages.c.id).where(messages.c.id == message_id, _is_open(self._database.clock()))
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() is not None
+
+    def page(self, *, unanswered: bool, execution_id: str | None, limit: int, before: str | None) -> Page[Message]:
+        """Return messages, newest first; the cursor is the id of the last one."""
+        now, c = self._database.clock(), messages.c
+        query = _brief().order_by(c.id.desc()).limit(limit + 1)
+        if unanswered:
+            query = query.where(_is_open(now))
+        if execution_id is not None:
+            query = query.where(c.execution_id == execution_id)
+        if before is not None:
+            query = query.where(c.id < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        items = tuple(_brief_record(row, now) for row in rows[:limit])
+        return Page[Message](items=items, next=items[-1].id if len(rows) > limit else None)
+
+    def answer(self, message_id: str, response: JsonObject, *, protected: Iterable[str], user_name: str) -> Message:
+        """Record the answer; the first one counts. Raises `MessageClosed`, `MessageNotFound`."""
+        now, c = self._database.clock(), messages.c
+        secret = {key: response[key] for key in protected if key in response}
+        values: dict[str, Any] = {
+            "state": MessageState.ANSWERED,
+            "response": {**response, **dict.fromkeys(secret, PROTECTED)},
+            "protected": _sealed(secret) if secret else None,
+            "answered_by": user_name,
+            "answered_at": now,
+        }
+        with self._database.write() as connection:
+            row = connection.execute(select(c.level).where(c.id == message_id, _is_open(now))).one_or_none()
+            if row is not None:
+                values["delete_after"] = now + _retention(connection, row.level)
+                connection.execute(update(messages).where(c.id == message_id).values(**values))
+                record(connection, MESSAGE_ANSWERED, MESSAGE, message_id, time=now, user_name=user_name)
+                wake(connection, message_id, now=now)
+        message = self.get(message_id)
+        if row is None:
+            raise MessageClosed(message_id, why_closed(message))
+        return message
+
+    def expire(self) -> None:
+        """Record that requests have expired, whose time is over."""
+        now, c = self._database.clock(), messages.c
+        is_over = and_(c.state == MessageState.OPEN.value, c.expires_at <= now)
+        with self._database.read() as connection:
+            if connection.execute(select(c.id).where(is_over).limit(1)).scalar() is None:
+                return
+        with self._database.write() as connection:
+            _close(connection, is_over, MessageState.EXPIRED, MESSAGE_EXPIRED, now=now)
+
+    def delete(self, message_id: str, *, user_name: str) -> None:
+        """Delete a message. Raises `MessageNotFound`."""
+        with self._database.write() as connection:
+            if not connection.execute(delete(messages).where(messages.c.id == message_id)).rowcount:
+                raise MessageNotFound(message_id)
+            now = self._database.clock()
+            record(connection, MESSAGE_DELETED, MESSAGE, message_id, time=now, user_name=user_name)
+            wake(connection, message_id, now=now)
+
+    def delete_expired(self, *, limit: int = 500) -> None:
+        """Delete what is past its retention, unless the execution that made it may still read it."""
+        now, c = self._database.clock(), messages.c
+        lives = exists().where(executions.c.id == c.execution_id, executions.c.status.not_in(ENDED))
+        is_old = and_(c.delete_after <= now, ~lives)
+        query = select(c.id).where(is_old).limit(limit)
+        while True:
+            with self._database.read() as connection:
+                ids = list(connection.execute(query).scalars())
+            if not ids:
+                return
+            with self._database.write() as connection:
+                gone = connection.execute(delete(messages).where(c.id.in_(ids)).returning(c.id)).scalars()
+                record_all(connection, [event_row(MESSAGE_DELETED, MESSAGE, one, time=now) for one in gone])
+
+    def _row(self, message_id: str) -> Row[Any]:
+        with self._database.read() as connection:
+            row = connection.execute(select(messages).where(messages.c.id == message_id)).one_or_none()
+        if row is None:
+            raise MessageNotFound(message_id)
+        return row
+
+
+def withdraw(connection: Connection, execution_id: str, *, now: datetime) -> None:
+    """Withdraw the open requests of an execution, in the transaction that ends its run."""
+    c = messages.c
+    is_meant = and_(c.execution_id == execution_id, c.state == MessageState.OPEN.value)
+    _close(connection, is_meant, MessageState.WITHDRAWN, MESSAGE_WITHDRAWN, now=now)
+
+
+def why_closed(message: Message) -> str:
+    """Say why a message takes no answer."""
+    match message.state:
+        case MessageState.ANSWERED:
+            return f"{message.answered_by} answered it at {rfc3339(message.answered_at or message.created_at)}"
+        case MessageState.EXPIRED:
+            return f"it expired at {rfc3339(message.expires_at or message.created_at)}"
+        case MessageState.WITHDRAWN:
+            return "it was withdrawn when the execution that asked had ended"
+    return "it asks for nothing"
+
+
+def _check_alive(connection: Connection, execution_id: str | None) -> None:
+    if execution_id is None:
+        return
+    c = executions.c
+    row = connection.execute(select(c.status, c.attempt).where(c.id == execution_id)).one_or_none()
+    if row is None or row.status in ENDED:
+        raise StaleAttempt(execution_id, 0 if row is None else row.attempt)
+
+
+def _close(
+    connection: Connection, is_meant: ColumnElement[bool], state: MessageState, event_type: str, *, now: datetime
+) -> None:
+    """Move requests out of `OPEN` without an answer, each with its event."""
+    c = messages.c
+    for row in connection.execute(select(c.id, c.level, c.execution_id).where(is_meant)).all():
+        values = {"state": state, "delete_after": now + _retention(connection, row.level)}
+        connection.execute(update(messages).where(c.id == row.id).values(**values))
+        record(connection, event_type, MESSAGE, row.id, time=now, execution_id=row.execution_id)
+        wake(connection, row.id, now=now)
+
+
+def _expiry(connection: Connection, timeout_seconds: float | None, now: datetime) -> datetime | None:
+    seconds = value_of(connection, settings.INPUT_TIMEOUT) * 60 if timeout_seconds is None else timeout_seconds
+    return now + _span(seconds) if seconds > 0 else None
+
+
+def _retention(connection: Connection, level: str) -> timedelta:
+    return _span(value_of(connection, settings.MESSAGE_RETENTION.format(level)) * 60)
+
+
+def _span(seconds: float) -> timedelta:
+    return timedelta(seconds=min(seconds, _LONGEST.total_seconds()))
+
+
+def _sealed(secret: Mapping[str, Any]) -> str:
+    """Return protected values as they are kept; encryption at rest belongs here and in `_unsealed`."""
+    return json.dumps(secret)
+
+
+def _unsealed(kept: str) -> JsonObject:
+    return dict(json.loads(kept))
+
+
+def _is_open(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a request waits for an answer: one whose time is over does not, recorded or not."""
+    c = messages.c
+    return and_(c.state == MessageState.OPEN.value, or_(c.expires_at.is_(None), c.expires_at > now))
+
+
+def _state(state: str, expires_at: datetime | None, now: datetime) -> MessageState:
+    is_over = state == MessageState.OPEN and expires_at is not None and expires_at <= now
+    return MessageState.EXPIRED if is_over else MessageState(state)
+
+
+def _record(row: Row[Any], now: datetime) -> Message:
+    return Message.model_validate({**row._mapping, "state": _state(row.state, row.expires_at, now)})
+
+
+def _brief() -> Select[Any]:
+    """Select messages without forms and answers that are too large for a list."""
+    columns: list[Any] = [column for column in messages.c if column.name not in {"body", "response", "protected"}]
+    for name in ("body", "response"):
+        size = func.length(cast(messages.c[name], Text))
+        columns.append(size.label(f"{name}_size"))
+        columns.append(case((size <= LIST_VALUE_BYTES, messages.c[name]), else_=null()).label(name))
+    return select(*columns)
+
+
+def _brief_record(row: Row[Any], now: datetime) -> Message:
+    values = dict(row._mapping)
+    for name in ("body", "response"):
+        size = values[f"{name}_size"]
+        if size is not None and size > LIST_VALUE_BYTES:
+            values[name] = {"left_out": f"{size} bytes; read the message itself"}
+    return Message.model_validate({**values, "state": _state(row.state, row.expires_at, now)})

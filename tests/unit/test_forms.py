@@ -1,0 +1,276 @@
+"""Forms: which bodies are one, and which answers fit it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudo_kernel.errors import FormInvalid, ResponseInvalid
+from cloudo_kernel.forms import ELEMENTS, Form, checked_body, shorthand
+
+
+def body(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def answer(given: object, required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
+    return Form(checked_body(body(required, **properties))).answer(given)
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+FITTING = [
+    ({"element": "string"}, "a"),
+    ({"element": "text"}, "a\nb"),
+    ({"element": "string", "minimum": 2, "maximum": 3}, "ab"),
+    ({"element": "number"}, 1.5),
+    ({"element": "number", "minimum": 1}, 1),
+    ({"element": "integer"}, -3),
+    ({"element": "integer"}, 10**400),
+    ({"element": "toggle"}, False),
+    ({"element": "select", "enum": ["a", 1, True]}, 1),
+    ({"element": "multiselect", "enum": ["a", "b"]}, ["b", "a"]),
+    ({"element": "date"}, "2026-11-23"),
+    ({"element": "date", "minimum": "2026-01-01"}, "2026-01-01"),
+    ({"element": "time"}, "08:30"),
+    ({"element": "time"}, "08:30:05"),
+    ({"element": "datetime"}, "2026-11-23T08:30:00Z"),
+    ({"element": "datetime", "maximum": "2027-01-01T00:00:00"}, "2026-11-23T08:30:00+02:00"),
+    ({"element": "password"}, "s3cret"),
+    ({"element": "file"}, {"name": "a.txt", "content": encoded(b"hello"), "type": "text/plain"}),
+]
+NOT_FITTING = [
+    ({"element": "string"}, 1),
+    ({"element": "string", "minimum": 2}, "a"),
+    ({"element": "string", "maximum": 2}, "abc"),
+    ({"element": "string"}, ["a"]),
+    ({"element": "number"}, "1"),
+    ({"element": "number"}, True),
+    ({"element": "number"}, float("nan")),
+    ({"element": "number", "maximum": 5}, 6),
+    ({"element": "integer"}, 1.5),
+    ({"element": "integer"}, float("inf")),
+    ({"element": "toggle"}, 1),
+    ({"element": "toggle"}, "true"),
+    ({"element": "select", "enum": ["a", 1]}, "b"),
+    ({"element": "select", "enum": [1]}, True),
+    ({"element": "select", "enum": ["a"]}, ["a"]),
+    ({"element": "multiselect", "enum": ["a", "b"]}, "a"),
+    ({"element": "multiselect", "enum": ["a", "b"]}, ["a", "a"]),
+    ({"element": "multiselect", "enum": ["a", "b"]}, ["c"]),
+    ({"element": "multiselect", "enum": ["a", "b"], "minimum": 1}, []),
+    ({"element": "date"}, "23.11.2026"),
+    ({"element": "date"}, "2026-02-30"),
+    ({"element": "date", "minimum": "2026-01-01"}, "2025-12-31"),
+    ({"element": "time"}, "25:00"),
+    ({"element": "datetime"}, "yesterday"),
+    ({"element": "datetime"}, 1),
+    ({"element": "password"}, 5),
+    ({"element": "file"}, "a.txt"),
+    ({"element": "file"}, {"name": "../a", "content": ""}),
+    ({"element": "file"}, {"name": "a", "content": "no base64!"}),
+    ({"element": "file", "maximum": 3}, {"name": "a", "content": encoded(b"four")}),
+    ({"element": "file"}, {"name": "a", "content": encoded(bytes(6_000_000))}),
+]
+
+
+@pytest.mark.parametrize(("about", "value"), FITTING)
+def test_an_answer_that_fits_arrives_as_it_was_given(about: dict[str, Any], value: object) -> None:
+    assert answer({"key": value}, ("key",), key=about) == {"key": value}
+
+
+@pytest.mark.parametrize(("about", "value"), NOT_FITTING)
+def test_an_answer_that_does_not_fit_is_refused_and_names_its_field(about: dict[str, Any], value: object) -> None:
+    with pytest.raises(ResponseInvalid) as caught:
+        answer({"key": value}, key=about)
+    assert caught.value.field == "key"
+    assert "'key' takes " in str(caught.value)
+
+
+@pytest.mark.parametrize("element", set(ELEMENTS) - {"markdown", "submit"})
+@given(value=st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists))
+def test_whatever_is_answered_is_taken_or_refused(element: str, value: object) -> None:
+    about: dict[str, Any] = {"element": element, "enum": ["a", 1]}
+    try:
+        taken = answer({"key": value}, key=about)
+    except ResponseInvalid:
+        return
+    assert taken.keys() <= {"key"}
+
+
+def test_a_password_is_not_told_when_it_does_not_fit() -> None:
+    with pytest.raises(ResponseInvalid) as caught:
+        answer({"key": "hunter2"}, key={"element": "password", "minimum": 12})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_left_out_gets_its_default_and_what_is_emptied_none() -> None:
+    fields = {"a": {"element": "integer", "default": 3.0}, "b": {"element": "string"}, "c": {"element": "toggle"}}
+    assert answer({}, **fields) == {"a": 3}
+    assert answer({"a": None, "b": "", "c": True}, **fields) == {"b": "", "c": True}
+
+
+@pytest.mark.parametrize("given", [{}, {"key": None}, {"key": ""}])
+def test_a_required_field_needs_an_answer(given: dict[str, Any]) -> None:
+    with pytest.raises(ResponseInvalid, match="'key' is required: give it text") as caught:
+        answer(given, ("key",), key={"element": "string"})
+    assert caught.value.field == "key"
+
+
+def test_a_required_list_needs_a_choice() -> None:
+    about = {"element": "multiselect", "enum": ["a", "b"]}
+    assert answer({"key": []}, key=about) == {"key": []}
+    with pytest.raises(ResponseInvalid, match='is required: give it a list of "a", "b"'):
+        answer({"key": []}, ("key",), key=about)
+
+
+def test_texts_are_shown_and_not_asked() -> None:
+    with pytest.raises(ResponseInvalid, match="'note' is nothing that the form asks for; it asks for 'key'"):
+        answer({"note": "x"}, note={"element": "markdown", "description": "Read *this*."}, key={})
+    assert not Form(checked_body(body(note={"element": "markdown"}))).asks
+
+
+@pytest.mark.parametrize("given", [None, [], "text", 1])
+def test_an_answer_is_an_object(given: object) -> None:
+    with pytest.raises(ResponseInvalid) as caught:
+        answer(given, key={})
+    assert caught.value.field == "response"
+
+
+# Buttons
+
+TWO_BUTTONS: dict[str, Any] = {
+    "n": {"element": "integer"},
+    "start": {"element": "submit", "label": "Start"},
+    "cancel": {"element": "submit", "label": "Cancel", "required": []},
+}
+
+
+def test_each_button_is_a_boolean_of_the_answer() -> None:
+    assert answer({"n": 1, "start": True}, ("n",), **TWO_BUTTONS) == {"n": 1, "start": True, "cancel": False}
+    assert answer({"n": 1, "start": True, "cancel": False}, ("n",), **TWO_BUTTONS)["start"] is True
+
+
+def test_a_button_waives_what_the_form_requires() -> None:
+    assert answer({"cancel": True}, ("n",), **TWO_BUTTONS) == {"start": False, "cancel": True}
+    with pytest.raises(ResponseInvalid) as caught:
+        answer({"start": True}, ("n",), **TWO_BUTTONS)
+    assert caught.value.field == "n"
+
+
+@pytest.mark.parametrize("given", [{}, {"start": True, "cancel": True}, {"start": False}])
+def test_exactly_one_of_several_buttons_is_pressed(given: dict[str, bool]) -> None:
+    with pytest.raises(ResponseInvalid, match="exactly one of them is true"):
+        answer({"n": 1, **given}, **TWO_BUTTONS)
+
+
+def test_the_only_button_was_pressed() -> None:
+    assert answer({}, ok={"element": "submit"}) == {"ok": True}
+
+
+# Bodies
+
+
+def test_a_body_is_kept_with_all_that_it_left_out_and_in_its_order() -> None:
+    made = checked_body(
+        {"properties": {"b": {"order": 2}, "a": {"order": 1, "type": "boolean", "label": "A?"}, "c": {"enum": [1]}}}
+    )
+    assert list(made["properties"]) == ["a", "b", "c"]
+    assert made["type"] == "object"
+    assert made["required"] == []
+    assert made["properties"]["a"] == {
+        "order": 1,
+        "type": "boolean",
+        "label": "A?",
+        "element": "toggle",
+        "description": "",
+    }
+    assert (made["properties"]["b"]["element"], made["properties"]["b"]["label"]) == ("string", "b")
+    assert made["properties"]["c"]["element"] == "select"
+    assert checked_body(made) == made
+
+
+@pytest.mark.parametrize(
+    ("about", "element"),
+    [
+        ({}, "string"),
+        ({"type": "string", "format": "date"}, "date"),
+        ({"type": "string", "format": "date-time"}, "datetime"),
+        ({"element": "date-time"}, "datetime"),
+        ({"type": "integer"}, "integer"),
+        ({"element": "number", "type": "integer"}, "integer"),
+        ({"type": "array", "items": {"enum": ["a"]}}, "multiselect"),
+        ({"element": "submit", "type": "boolean"}, "submit"),
+    ],
+)
+def test_an_element_follows_from_type_and_format(about: dict[str, Any], element: str) -> None:
+    assert checked_body(body(key=about))["properties"]["key"]["element"] == element
+
+
+def test_what_is_unknown_is_kept_unless_it_looks_like_a_mistake() -> None:
+    assert checked_body(body(key={"placeholder": "x"}))["properties"]["key"]["placeholder"] == "x"
+    with pytest.raises(FormInvalid, match="Did you mean 'default'"):
+        checked_body(body(key={"defualt": 1}))
+    with pytest.raises(FormInvalid, match="Did you mean 'required'"):
+        checked_body({"properties": {"a": {}}, "requierd": ["a"]})
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        (None, "body"),
+        ("text", "body"),
+        ([], "body"),
+        ({}, "properties"),
+        ({"properties": {}}, "properties"),
+        ({"properties": ["a"]}, "properties"),
+        ({"type": "array", "properties": {"a": {}}}, "type"),
+        (body(key="string"), "key"),
+        (body(**{"": {}}), "''"),
+        (body(**{str(n): {} for n in range(201)}), "properties"),
+        (body(key={"element": "slider"}), "key.element"),
+        (body(key={"element": ["string"]}), "key.element"),
+        (body(key={"type": "object"}), "key.type"),
+        (body(key={"element": "toggle", "type": "string"}), "key.type"),
+        (body(key={"label": 5}), "key.label"),
+        (body(key={"order": "first"}), "key.order"),
+        (body(key={"element": "select"}), "key.enum"),
+        (body(key={"element": "select", "enum": []}), "key.enum"),
+        (body(key={"element": "multiselect", "enum": [[1]]}), "key.enum"),
+        (body(key={"element": "number", "minimum": "1"}), "key.minimum"),
+        (body(key={"element": "date", "maximum": "soon"}), "key.maximum"),
+        (body(key={"element": "integer", "default": "x"}), "key.default"),
+        (body(key={"element": "password", "default": "x"}), "key.default"),
+        (body(("other",), key={}), "required"),
+        (body(("note",), key={}, note={"element": "markdown"}), "required"),
+        ({"properties": {"a": {}}, "required": "a"}, "required"),
+        ({"properties": {"a": {}}, "required": [["a"]]}, "required"),
+        (body(ok={"element": "submit", "required": ["other"]}), "ok.required"),
+        (body(key={"default": float("nan")}), "body"),
+        (body(key={"default": object()}), "body"),
+        (body(key={"description": "x" * 300_000}), "body"),
+    ],
+)
+def test_a_body_that_is_no_form_is_refused_and_the_place_named(given: object, place: str) -> None:
+    with pytest.raises(FormInvalid) as caught:
+        checked_body(given)
+    assert caught.value.field == place
+
+
+def test_the_shorthands_are_forms_too() -> None:
+    assert shorthand(message=None, request=None) is None
+    asks = Form(checked_body(shorthand(message=None, request="Your name?")))
+    assert [element.label for element in asks.fields] == ["Your name?"]
+    assert asks.answer({"response": "Ada"}) == {"response": "Ada"}
+    with pytest.raises(ResponseInvalid):
+        asks.answer({})
+    tells = Form(checked_body(shorthand(message="It is done.", request=None)))
+    assert tells.answer({}) == {"ok": True}
+    both = Form(checked_body(shorthand(message="It is *done*.", request="And now?")))
+    assert [element.kind for element in both.elements] == ["markdown", "string"]
