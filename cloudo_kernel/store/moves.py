@@ -137,12 +137,7 @@ def _end(
     user_name: str | None = None,
 ) -> None:
     c = executions.c
-    row = connection.execute(select(c.retention_minutes).where(c.id == execution_id)).one_or_none()
-    if row is None:  # ended by others, and deleted since
-        raise StaleAttempt(execution_id, attempt)
-    minutes = row.retention_minutes
-    if minutes is None:
-        minutes = value_of(connection, settings.RETENTION)
+    minutes = _retention(connection, execution_id, attempt)
     values: dict[str, Any] = {
         "status": outcome.status,
         "ended_at": now,
@@ -283,6 +278,19 @@ def _found(outcome: Outcome) -> JsonObject:
     if outcome.progress is not None:
         values["progress"] = outcome.progress.model_dump()
     return values
+
+
+def _retention(connection: Connection, execution_id: str, attempt: int) -> float:
+    """Return for how many minutes the execution is kept when it has ended."""
+    row = connection.execute(
+        select(executions.c.retention_minutes).where(executions.c.id == execution_id)
+    ).one_or_none()
+    if row is None:  # ended by others, and deleted since
+        raise StaleAttempt(execution_id, attempt)
+    minutes: float = (
+        value_of(connection, settings.RETENTION) if row.retention_minutes is None else row.retention_minutes
+    )
+    return minutes
 
 
 def _after_failure(on_id: str) -> Outcome:
