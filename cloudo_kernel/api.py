@@ -117,14 +117,20 @@ class Api(Protocol):
     def settings(self) -> tuple[Setting, ...]:
         """List the settings that were saved."""
 
-    def setting(self, name: str) -> Any:
-        """Return a setting's value, or its documented default."""
+    def setting(self, name: str) -> Setting:
+        """Return a setting; a documented one that was not saved has its default, and no `modified_at`.
+
+        What one user has otherwise is a setting of another name, `user.<name>.…`. Raises `SettingNotFound`.
+        """
 
     def save_setting(self, name: str, value: Any) -> Setting:
-        """Save a setting. Raises `SettingInvalid` when a documented one takes something else."""
+        """Save a setting, any JSON. Raises `SettingInvalid` when a documented one takes something else."""
+
+    def create_setting(self, name: str, value: Any) -> Setting:
+        """Save a setting that is not there yet. Raises `SettingExists`, `SettingInvalid`."""
 
     def delete_setting(self, name: str) -> None:
-        """Forget a setting: a documented one has its default again."""
+        """Forget a setting: a documented one has its default again. Raises `SettingNotFound`."""
 
     def user(self) -> User:
         """Return who is calling."""

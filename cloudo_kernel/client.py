@@ -18,7 +18,7 @@ import httpx
 from pydantic import BaseModel
 
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.errors import InputsInvalid, Unavailable, from_code
+from cloudo_kernel.errors import CloudoError, InputsInvalid, MalformedRequest, Unavailable, from_code
 from cloudo_kernel.events import EXECUTION_DELETED, EXECUTION_ENDED
 from cloudo_kernel.models import (
     Event,
@@ -207,15 +207,19 @@ class Client:
         """See `Api.settings`."""
         return self._get(Page[Setting], "setting").items
 
-    def setting(self, name: str) -> Any:
+    def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
-        return self._get(_Value, f"setting/{_in_path(name)}").value
+        return self._get(Setting, f"setting/{_in_path(name)}")
 
     def save_setting(self, name: str, value: Any) -> Setting:
         """See `Api.save_setting`."""
-        return self._record(
-            Setting, self._send("PUT", f"setting/{_in_path(name)}", json={"value": value}, is_repeatable=True)
-        )
+        body = _json_body({"value": value}, what="value")
+        return self._record(Setting, self._send("PUT", f"setting/{_in_path(name)}", **body, is_repeatable=True))
+
+    def create_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.create_setting`."""
+        body = _json_body({"name": name, "value": value}, what="value")
+        return self._record(Setting, self._send("POST", "setting", **body))
 
     def delete_setting(self, name: str) -> None:
         """See `Api.delete_setting`."""
@@ -297,12 +301,6 @@ class Client:
         )
 
 
-class _Value(BaseModel):
-    """The part of `GET /setting/<name>` that `Api.setting` returns."""
-
-    value: Any
-
-
 class _Deadline:
     """A moment by the monotonic clock; None is never."""
 
@@ -320,17 +318,19 @@ class _Deadline:
         return self.left == 0
 
 
-def _json_body(body: JsonObject, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """Return what sends `body`. Raises `InputsInvalid` when its inputs are no JSON."""
+def _json_body(body: JsonObject, headers: dict[str, str] | None = None, *, what: str = "inputs") -> dict[str, Any]:
+    """Return what sends `body`. Raises an error about `what` when that is no JSON."""
     try:
         content = json.dumps(body, allow_nan=False)
-    except (ValueError, TypeError) as error:
-        raise _not_json(error) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _not_json(error, what) from error
     return {"content": content, "headers": {**(headers or {}), "Content-Type": "application/json"}}
 
 
-def _not_json(error: Exception) -> InputsInvalid:
-    return InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs")
+def _not_json(error: Exception, what: str = "inputs") -> CloudoError:
+    if what == "inputs":
+        return InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs")
+    return MalformedRequest(f"The {what} is not JSON: {error}.", field=what)
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@
     ├── NameInvalid                    a name that cannot be a flow's
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
-    ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, WorkspaceNotFound
-    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict
+    ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, WorkspaceNotFound,
+    │                                  SettingNotFound
+    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict,
+    │                                  SettingExists
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
     ├── SettingInvalid                 a value that does not fit a documented setting
@@ -119,6 +121,15 @@ class WorkspaceNotFound(ResourceNotFoundError):
         )
 
 
+class SettingNotFound(ResourceNotFoundError):
+    """No setting of this name was saved, and the system reads none of this name."""
+
+    code = "setting_not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no setting {name!r}.", field="name")
+
+
 class Conflict(CloudoError):
     """The state of things does not allow this now."""
 
@@ -134,6 +145,15 @@ class FlowExists(Conflict):
         super().__init__(
             f"There is already a flow {flow_name!r}. Choose another name, or change that one.", field="name"
         )
+
+
+class SettingExists(Conflict):
+    """A setting of this name was saved before."""
+
+    code = "setting_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is already a setting {name!r}. Change that one, or choose another name.", field="name")
 
 
 class IllegalTransition(Conflict):

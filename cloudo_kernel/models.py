@@ -227,8 +227,9 @@ class Setting(Record):
     name: str
     value: Any = None
     secret: bool = False
-    modified_at: UtcTime
-    modified_by: str
+    #: None for a documented default that nobody has changed.
+    modified_at: UtcTime | None = None
+    modified_by: str | None = None
 
 
 class User(Record):

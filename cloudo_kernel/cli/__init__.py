@@ -15,6 +15,7 @@ import click
 from cloudo_kernel.cli.execution import cancel, executions, log, pause, resume, show
 from cloudo_kernel.cli.flow import flows
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
+from cloudo_kernel.cli.setting import settings
 from cloudo_kernel.cli.target import target_options
 from cloudo_kernel.cli.up import up
 from cloudo_kernel.cli.worker import worker
@@ -46,7 +47,7 @@ def cloudo() -> None:
     """
 
 
-for command in (up, flows, run, executions, show, log, cancel, pause, resume, retry, worker):
+for command in (up, flows, run, executions, show, log, cancel, pause, resume, retry, settings, worker):
     cloudo.add_command(command)
 
 

@@ -40,7 +40,7 @@ class FlowCalls:
             "flows": lambda q: [_json(flow) for flow in service.flows(q=q)],
             "execution": lambda execution_id: _json(service.execution(execution_id)),
             "executions": self._executions,
-            "setting": service.setting,
+            "setting": lambda name: _json(service.setting(name)),
             "user": lambda: _json(service.user()),
         }
         # The store fences what concerns the run itself; others must not feel a run that is over, either.

@@ -16,6 +16,7 @@ from cloudo_kernel.models import (
     Flow,
     JsonObject,
     Page,
+    Setting,
     StartExecution,
     Status,
     User,
@@ -61,7 +62,7 @@ class Calls(Protocol):
     def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
         """See `Api.retry_execution`; inside a run it starts a child."""
 
-    def setting(self, name: str) -> Any:
+    def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
 
     def user(self) -> User:
@@ -123,9 +124,9 @@ class RunApi:
         retried = self._channel.call("retry_execution", execution_id=execution_id, inputs=inputs)
         return Execution.model_validate(retried)
 
-    def setting(self, name: str) -> Any:
+    def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
-        return self._channel.call("setting", name=name)
+        return Setting.model_validate(self._channel.call("setting", name=name))
 
     def user(self) -> User:
         """See `Api.user`."""

@@ -109,12 +109,12 @@ def end(
 ) -> None:
     """End the execution; if not in success, its children too."""
     c = executions.c
-    row = connection.execute(select(c.retention_minutes).where(c.id == execution_id)).one_or_none()
+    row = connection.execute(select(c.retention_minutes, c.user_name).where(c.id == execution_id)).one_or_none()
     if row is None:  # ended by others, and deleted since
         raise StaleAttempt(execution_id, attempt)
     minutes = row.retention_minutes
     if minutes is None:
-        minutes = value_of(connection, settings.RETENTION)
+        minutes = value_of(connection, settings.RETENTION, user_name=row.user_name)
     values: dict[str, Any] = {
         "status": outcome.status,
         "ended_at": now,

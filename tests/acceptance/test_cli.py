@@ -29,7 +29,9 @@ from tests.server import free_port, until
 pytestmark = pytest.mark.timeout(180)
 
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
-COMMANDS = ("up", "flows", "run", "executions", "show", "log", "cancel", "pause", "resume", "retry", "worker")
+COMMANDS = (
+    *("up", "flows", "run", "executions", "show", "log", "cancel", "pause", "resume", "retry", "settings", "worker"),
+)
 
 
 class Shell:
