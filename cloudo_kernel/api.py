@@ -13,6 +13,7 @@ from cloudo_kernel.models import (
     Event,
     Execution,
     ExecutionFilter,
+    File,
     Flow,
     Health,
     JsonObject,
@@ -115,7 +116,7 @@ class Api(Protocol):
         """
 
     def settings(self) -> tuple[Setting, ...]:
-        """List the settings that were saved."""
+        """List the settings that were saved, and the names that are locked."""
 
     def setting(self, name: str) -> Setting:
         """Return a setting; a documented one that was not saved has its default, and no `modified_at`.
@@ -131,6 +132,21 @@ class Api(Protocol):
 
     def delete_setting(self, name: str) -> None:
         """Forget a setting: a documented one has its default again. Raises `SettingNotFound`."""
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """List the files in a folder of the workspace whose paths below it fit `glob`, without their content.
+
+        `.cloudo/` is never among them. Raises `PathInvalid`, `NoSuchFile`, `TooLarge`.
+        """
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """Return a file of the workspace. Raises `PathInvalid`, `NoSuchFile`, `TooLarge`."""
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """Make a file of the workspace, or replace it as a whole. Raises `PathInvalid`, `TooLarge`."""
+
+    def delete_file(self, path: str) -> None:
+        """Delete a file of the workspace. Raises `PathInvalid`, `NoSuchFile`."""
 
     def user(self) -> User:
         """Return who is calling."""

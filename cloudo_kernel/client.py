@@ -24,6 +24,7 @@ from cloudo_kernel.models import (
     Event,
     Execution,
     ExecutionFilter,
+    File,
     Flow,
     Health,
     JsonObject,
@@ -34,6 +35,7 @@ from cloudo_kernel.models import (
     Trigger,
     User,
 )
+from cloudo_kernel.workspace_files import encoded
 
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
@@ -224,6 +226,26 @@ class Client:
     def delete_setting(self, name: str) -> None:
         """See `Api.delete_setting`."""
         self._send("DELETE", f"setting/{_in_path(name)}")
+
+    # Files
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """See `Api.files`."""
+        return self._get(Page[File], "file", dir=folder, glob=glob).items
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """See `Api.file`."""
+        return self._get(File, f"file/{_in_path(path)}", content=None if with_content else 0)
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """See `Api.save_file`."""
+        text, encoding = encoded(content)
+        body = _json_body({"content": text, "encoding": encoding}, what="content")
+        return self._record(File, self._send("PUT", f"file/{_in_path(path)}", **body, is_repeatable=True))
+
+    def delete_file(self, path: str) -> None:
+        """See `Api.delete_file`."""
+        self._send("DELETE", f"file/{_in_path(path)}")
 
     # Oneself
 

@@ -4,10 +4,12 @@
     ├── MalformedRequest               a request that makes no sense as such
     ├── InputsInvalid                  inputs that do not fit the flow's schema
     ├── NameInvalid                    a name that cannot be a flow's
+    ├── PathInvalid                    a path that leaves the workspace, or is no file's
+    ├── TooLarge                       more than is taken at once
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, WorkspaceNotFound,
-    │                                  SettingNotFound
+    │                                  SettingNotFound, NoSuchFile
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict,
     │                                  SettingExists
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
@@ -56,6 +58,21 @@ class NameInvalid(CloudoError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name!r} cannot be the name of a flow: {reason}.", field="name")
+
+
+class PathInvalid(CloudoError):
+    """A path that cannot be the path of a file in the workspace."""
+
+    code = "path_invalid"
+
+    def __init__(self, path: str, reason: str, *, field: str = "path") -> None:
+        super().__init__(f"{path!r} cannot be the path of a file in the workspace: {reason}.", field=field)
+
+
+class TooLarge(CloudoError):
+    """More than is taken at once."""
+
+    code = "too_large"
 
 
 class FlowBroken(CloudoError):
@@ -128,6 +145,15 @@ class SettingNotFound(ResourceNotFoundError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no setting {name!r}.", field="name")
+
+
+class NoSuchFile(ResourceNotFoundError):
+    """There is no file at this path."""
+
+    code = "file_not_found"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"There is no file {path!r} in the workspace.", field="path")
 
 
 class Conflict(CloudoError):

@@ -230,6 +230,21 @@ class Setting(Record):
     #: None for a documented default that nobody has changed.
     modified_at: UtcTime | None = None
     modified_by: str | None = None
+    #: The execution that holds the lock of this name; a name that is only locked is listed too.
+    locked_by: str | None = None
+
+
+class File(Record):
+    """A file in the workspace."""
+
+    #: Below the workspace, `/`-separated.
+    path: str
+    size: int
+    modified_at: UtcTime
+    #: Text, or Base64 if it is no UTF-8; None where it was not asked for.
+    content: str | None = None
+    #: `text` or `base64`.
+    encoding: str = "text"
 
 
 class User(Record):

@@ -48,7 +48,7 @@ def settings(context: click.Context, *, as_json: bool) -> None:
     if as_json:
         display.print_json(found)
     else:
-        click.echo(display.table(("NAME", "SAVED", "BY", "VALUE"), [_row(setting) for setting in found]))
+        click.echo(display.table(("NAME", "SAVED", "BY", "LOCKED BY", "VALUE"), [_row(setting) for setting in found]))
 
 
 @settings.command()
@@ -124,11 +124,12 @@ def _all(api: Api) -> Iterator[Setting]:
 
 
 def _events(api: Api, name: str) -> Iterator[Event]:
-    from cloudo_kernel.events import SETTING
+    from cloudo_kernel.events import SETTING, SETTING_DELETED, SETTING_SAVED
 
+    changes = (SETTING_SAVED, SETTING_DELETED)
     position = 0
     while page := api.events(after=position, subject_id=name, limit=_PAGE):
-        yield from (event for event in page.items if event.subject_type == SETTING)
+        yield from (event for event in page.items if event.subject_type == SETTING and event.type in changes)
         if not page.items:
             return
         position = int(page.next or position)
@@ -137,7 +138,9 @@ def _events(api: Api, name: str) -> Iterator[Event]:
 def _row(setting: Setting) -> tuple[str, ...]:
     saved = "default" if setting.modified_at is None else display.ago(setting.modified_at)
     by = "" if setting.modified_by is None else display.value(setting.modified_by, limit=30)
-    return display.clean(setting.name), saved, by, display.shortened(display.clean(_as_json(setting.value)), 200)
+    locked = "" if setting.locked_by is None else display.short_id(setting.locked_by)
+    value = "" if setting.modified_at is None and setting.locked_by else _shown(setting.value, 200)
+    return display.clean(setting.name), saved, by, locked, value
 
 
 def _change(event: Event) -> tuple[str, ...]:
@@ -148,7 +151,11 @@ def _change(event: Event) -> tuple[str, ...]:
 def _told(event: Event, which: str) -> str:
     if which not in event.data:
         return "-"
-    return display.shortened(display.clean(_as_json(event.data[which])), 100)
+    return _shown(event.data[which], 100)
+
+
+def _shown(value: Any, limit: int) -> str:
+    return display.shortened(display.clean(_as_json(value)), limit)
 
 
 def _as_json(value: Any) -> str:

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cloudo_kernel.errors import MalformedRequest, PermissionDenied
+from cloudo_kernel.errors import MalformedRequest, PermissionDenied, WaitTimeout
 from cloudo_kernel.executors.waits import Waits
-from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, StartExecution, Status
+from cloudo_kernel.models import ExecutionFilter, LogLine, Record, StartExecution, Status
 from cloudo_kernel.service import Service
-from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.store import Claim, Held, Outcome, Store
+from cloudo_kernel.workspace_files import decoded
 
 #: The most that one execution may put out, as JSON.
 OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
@@ -41,21 +42,30 @@ class FlowCalls:
             "execution": lambda execution_id: _json(service.execution(execution_id)),
             "executions": self._executions,
             "setting": lambda name: _json(service.setting(name)),
+            "settings": lambda: [_json(setting) for setting in service.settings()],
+            "file": lambda path, with_content: _json(service.file(path, with_content=with_content)),
+            "files": lambda folder, glob: [_json(file) for file in service.files(folder, glob=glob)],
             "user": lambda: _json(service.user()),
         }
         # The store fences what concerns the run itself; others must not feel a run that is over, either.
-        self._on_others: dict[str, Callable[..., Execution]] = {
+        self._on_others: dict[str, Callable[..., Record | None]] = {
             "start_child": lambda request: service.start_execution(StartExecution.model_validate(request)),
             "cancel_execution": service.cancel_execution,
             "pause_execution": service.pause_execution,
             "resume_execution": service.resume_execution,
             "retry_execution": service.retry_execution,
+            "save_setting": service.save_setting,
+            "delete_setting": service.delete_setting,
+            "save_file": lambda path, content, encoding: service.save_file(path, decoded(content, encoding)),
+            "delete_file": service.delete_file,
         }
         self._on_itself: dict[str, Callable[..., Any]] = {
             "save": self._save,
             "set_output": self._set_output,
             "end": self._end,
             "wait_for": self._wait_for,
+            "acquire_lock": self._acquire_lock,
+            "release_lock": lambda name: store.locks.release(name, claim.id, claim.attempt),
         }
 
     def answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
@@ -78,7 +88,8 @@ class FlowCalls:
         self.flush_log()
         if verb in self._on_others:
             self._store.queue.check_current(self._claim.id, self._claim.attempt)
-            return _json(self._on_others[verb](**arguments))
+            done = self._on_others[verb](**arguments)
+            return None if done is None else _json(done)
         return (self._reads.get(verb) or self._on_itself[verb])(**arguments)
 
     def _executions(self, *, where: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
@@ -115,6 +126,29 @@ class FlowCalls:
             )
         records = [self._store.executions.get(execution_id) for execution_id in ids]
         return [_json(record) for record in records if record.is_ended]
+
+    def _acquire_lock(self, *, name: str, seconds: float | None) -> bool:
+        """Take the lock, if it is held by another one wait without a slot; False: this execution has it already."""
+        claim = self._claim
+
+        def try_it() -> bool | None:
+            try:
+                return self._store.locks.acquire(name, claim.id, claim.attempt)
+            except Held:
+                return None
+
+        is_new = try_it()
+        if is_new is not None:
+            return is_new
+        message = f"waiting for the lock {name!r}, which {self._holder_of(name)} holds"
+        limit = math.inf if seconds is None else seconds
+        if not self._without_slot(message, lambda: try_it() is not None, seconds=limit):
+            raise WaitTimeout(f"After {seconds:g} s {self._holder_of(name)} still holds the lock {name!r}.")
+        return True
+
+    def _holder_of(self, name: str) -> str:
+        holder = self._store.locks.holder(name)
+        return "nobody" if holder is None else f"{self._store.executions.get(holder).name} ({holder})"
 
     def _without_slot(self, message: str, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
         """Give the slot back until `is_done` or so many seconds are over; tell whether it is."""

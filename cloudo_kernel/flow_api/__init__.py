@@ -10,8 +10,10 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.flow_api.calls import LazyApi, RunApi
 from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.follow import follow
+from cloudo_kernel.flow_api.setting import Setting
 from cloudo_kernel.flow_api.system import ReturnWhen, System
 from cloudo_kernel.flow_api.this import This
 
@@ -19,12 +21,14 @@ __all__ = [
     "CloudoError",
     "DependencyFailedError",
     "Execution",
+    "File",
     "Flow",
     "LazyApi",
     "PermissionDenied",
     "ResourceNotFoundError",
     "ReturnWhen",
     "RunApi",
+    "Setting",
     "System",
     "This",
     "follow",

@@ -13,6 +13,7 @@ from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models import (
     Execution,
     ExecutionFilter,
+    File,
     Flow,
     JsonObject,
     Page,
@@ -21,6 +22,7 @@ from cloudo_kernel.models import (
     Status,
     User,
 )
+from cloudo_kernel.workspace_files import encoded
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -64,6 +66,27 @@ class Calls(Protocol):
 
     def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
+
+    def settings(self) -> tuple[Setting, ...]:
+        """See `Api.settings`."""
+
+    def save_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.save_setting`."""
+
+    def delete_setting(self, name: str) -> None:
+        """See `Api.delete_setting`."""
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """See `Api.files`."""
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """See `Api.file`."""
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """See `Api.save_file`."""
+
+    def delete_file(self, path: str) -> None:
+        """See `Api.delete_file`."""
 
     def user(self) -> User:
         """See `Api.user`."""
@@ -127,6 +150,44 @@ class RunApi:
     def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
         return Setting.model_validate(self._channel.call("setting", name=name))
+
+    def settings(self) -> tuple[Setting, ...]:
+        """See `Api.settings`."""
+        return tuple(Setting.model_validate(setting) for setting in self._channel.call("settings"))
+
+    def save_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.save_setting`."""
+        return Setting.model_validate(self._channel.call("save_setting", name=name, value=value))
+
+    def delete_setting(self, name: str) -> None:
+        """See `Api.delete_setting`."""
+        self._channel.call("delete_setting", name=name)
+
+    def acquire_lock(self, name: str, *, timeout: timedelta | None = None) -> bool:
+        """Take the lock of a name, waiting without a slot; False: this execution has it already."""
+        seconds = None if timeout is None else timeout.total_seconds()
+        return bool(self._channel.call("acquire_lock", name=name, seconds=seconds))
+
+    def release_lock(self, name: str) -> bool:
+        """Let go of the lock of a name; False: this execution does not have it."""
+        return bool(self._channel.call("release_lock", name=name))
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """See `Api.files`."""
+        return tuple(File.model_validate(file) for file in self._channel.call("files", folder=folder, glob=glob))
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """See `Api.file`."""
+        return File.model_validate(self._channel.call("file", path=path, with_content=with_content))
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """See `Api.save_file`."""
+        text, encoding = encoded(content)
+        return File.model_validate(self._channel.call("save_file", path=path, content=text, encoding=encoding))
+
+    def delete_file(self, path: str) -> None:
+        """See `Api.delete_file`."""
+        self._channel.call("delete_file", path=path)
 
     def user(self) -> User:
         """See `Api.user`."""

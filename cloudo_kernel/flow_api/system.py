@@ -1,4 +1,4 @@
-"""`system`: flows and executions, from inside a flow or from any notebook."""
+"""`system`: flows, executions, settings and files, from inside a flow or from any notebook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 from cloudo_kernel import models
 from cloudo_kernel.flow_api.calls import Calls
 from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
+from cloudo_kernel.flow_api.setting import UNSET, Setting
 
 
 class ReturnWhen(StrEnum):
@@ -46,6 +48,25 @@ class System:
         """Return the newest executions; filters are those of `models.ExecutionFilter`."""
         page = self._calls.executions(models.ExecutionFilter(**where), limit=limit)
         return tuple(Execution(self._calls, record) for record in page.items)
+
+    def setting(self, name: str, value: Any = UNSET) -> Setting:
+        """Return a setting, which need not be there yet; with a value it is saved at once."""
+        setting = Setting(self._calls, name)
+        return setting if value is UNSET else setting.save(value)
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the settings that were saved, by name."""
+        saved = [record for record in self._calls.settings() if record.modified_at is not None]
+        return tuple(Setting(self._calls, record.name, record) for record in saved)
+
+    def file(self, path: str, content: str | bytes | None = None) -> File:
+        """Return a file of the workspace, which need not be there yet; with a content it is written at once."""
+        file = File(self._calls, path)
+        return file if content is None else file.save(content)
+
+    def files(self, dir: str = ".", glob: str = "*") -> tuple[File, ...]:  # noqa: A002 -- the original's name
+        """Return the files in a folder of the workspace that fit a pattern; `**/*` is for all folders below it too."""
+        return tuple(File(self._calls, record.path, record) for record in self._calls.files(dir, glob=glob))
 
     def get_own_user(self) -> models.User:
         """Return who is running this."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
+from cloudo_kernel.service.files import FileVerbs
 from cloudo_kernel.service.flows import FlowVerbs
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.starts import StartVerbs
@@ -11,5 +12,5 @@ from cloudo_kernel.service.starts import StartVerbs
 __all__ = ["Service"]
 
 
-class Service(FlowVerbs, StartVerbs, ExecutionVerbs, EventVerbs, SettingVerbs):
+class Service(FlowVerbs, StartVerbs, ExecutionVerbs, EventVerbs, SettingVerbs, FileVerbs):
     """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted, NewExecution
+from cloudo_kernel.store.locks import Held, Locks
 from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.queue import Claim, Queue
@@ -17,7 +18,17 @@ from cloudo_kernel.store.tail import EventTail
 from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import WorkerRow, Workers
 
-__all__ = ["Assignment", "Claim", "IdempotencyKey", "Inserted", "NewExecution", "Outcome", "Store", "WorkerRow"]
+__all__ = [
+    "Assignment",
+    "Claim",
+    "Held",
+    "IdempotencyKey",
+    "Inserted",
+    "NewExecution",
+    "Outcome",
+    "Store",
+    "WorkerRow",
+]
 
 
 class Store:
@@ -32,6 +43,7 @@ class Store:
         self.log = Log(database)
         self.events = Events(database)
         self.settings = Settings(database)
+        self.locks = Locks(database)
         self.workers = Workers(database)
         self.tail = EventTail(database, self.events)
 

@@ -25,6 +25,7 @@ from cloudo_kernel.events import (
 from cloudo_kernel.models import ErrorDetail, JsonObject, LogLine, Progress, Status, rfc3339
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
+from cloudo_kernel.store.locks import release_all
 from cloudo_kernel.store.log import append
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import events, executions
@@ -131,6 +132,7 @@ def end(
     if not ended.rowcount:
         raise StaleAttempt(execution_id, attempt)
     connection.execute(delete(events).where(events.c.subject_id == execution_id, events.c.type.in_(PASSING)))
+    release_all(connection, execution_id, now=now)
     error = outcome.error.name if outcome.error else None
     tell(
         connection,
@@ -208,6 +210,7 @@ def _retry(
     error = outcome.error.name if outcome.error else None
     told = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
     _give_up(connection, execution_id, attempt, values, now=now, **told)
+    release_all(connection, execution_id, now=now)
     when = f"in {seconds:g} s" if seconds else "at once"
     how = "was interrupted" if outcome.is_interrupted else "failed"
     text = f"Attempt {attempt} {how} ({outcome.reason}); trying again {when}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
@@ -12,12 +13,14 @@ from cloudo_kernel.events import SETTING, SETTING_DELETED, SETTING_SAVED
 from cloudo_kernel.models import JsonObject, Setting
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.tables import settings
+from cloudo_kernel.tables import locks, settings
 
 # Made once, as every start and every claim asks: making a statement takes SQLAlchemy longer than running it.
 _VALUES = select(settings.c.name, settings.c.value).where(
     settings.c.name.in_((bindparam("personal"), bindparam("shared")))
 )
+
+_HOLDERS = select(locks.c.name, locks.c.execution_id)
 
 
 def value_of(connection: Connection, name: str, *, user_name: str | None = None) -> Any:
@@ -39,20 +42,22 @@ class Settings:
         self._database = database
 
     def all(self) -> tuple[Setting, ...]:
-        """Return what was saved, by name."""
+        """Return what was saved or is locked, by name."""
         with self._database.read() as connection:
-            rows = connection.execute(select(settings).order_by(settings.c.name))
-            return tuple(Setting.model_validate(dict(row._mapping)) for row in rows)
+            holders: dict[str, str] = {row.name: row.execution_id for row in connection.execute(_HOLDERS)}
+            saved = {row.name: row._mapping for row in connection.execute(select(settings))}
+        return tuple(
+            _record(name, saved.get(name), holders.get(name)) for name in sorted(saved.keys() | holders.keys())
+        )
 
     def get(self, name: str) -> Setting:
         """Return a setting as it was saved, or with its documented default. Raises `SettingNotFound`."""
         with self._database.read() as connection:
-            row = connection.execute(select(settings).where(settings.c.name == name)).one_or_none()
-        if row is not None:
-            return Setting.model_validate(dict(row._mapping))
-        if name not in documented.DOCUMENTED:
+            row = _row(connection, name)
+            holder = _holder(connection, name)
+        if row is None and name not in documented.DOCUMENTED:
             raise SettingNotFound(name)
-        return Setting(name=name, value=documented.default(name))
+        return _record(name, None if row is None else row._mapping, holder)
 
     def value(self, name: str, *, user_name: str | None = None) -> Any:
         """Return the value of a setting for a user; see `value_of`."""
@@ -72,7 +77,9 @@ class Settings:
             connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=saved))
             told = _told(before, {"after": value})
             record(connection, SETTING_SAVED, SETTING, name, time=now, user_name=user_name, **told)
-        return Setting.model_validate(saved)
+            holder = _holder(connection, name)
+        secret = before is not None and before.secret
+        return _record(name, {**saved, "secret": secret}, holder)
 
     def delete(self, name: str, *, user_name: str) -> None:
         """Forget a setting. Raises `SettingNotFound` when it was not saved."""
@@ -83,6 +90,17 @@ class Settings:
                 raise SettingNotFound(name)
             connection.execute(delete(settings).where(settings.c.name == name))
             record(connection, SETTING_DELETED, SETTING, name, time=now, user_name=user_name, **_told(before, {}))
+
+
+def _record(name: str, saved: Mapping[Any, Any] | None, holder: str | None) -> Setting:
+    if saved is None:
+        return Setting(name=name, value=documented.default(name), locked_by=holder)
+    return Setting.model_validate({**saved, "locked_by": holder})
+
+
+def _holder(connection: Connection, name: str) -> str | None:
+    holder: str | None = connection.execute(select(locks.c.execution_id).where(locks.c.name == name)).scalar()
+    return holder
 
 
 def _row(connection: Connection, name: str) -> Any:

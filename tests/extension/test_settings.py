@@ -28,6 +28,7 @@ def test_a_documented_setting_answers_its_default(http: httpx.Client) -> None:
         "secret": False,
         "modified_at": None,
         "modified_by": None,
+        "locked_by": None,
     }
 
 
