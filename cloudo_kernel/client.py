@@ -87,6 +87,12 @@ class Client:
         """Close the connections."""
         self._http.close()
 
+    def socket(self, path: str) -> tuple[str, dict[str, str]]:
+        """Return the address of a WebSocket below REST's root, and the headers that open it."""
+        address = str(self._http.base_url.join(path).copy_with(scheme=self._http.base_url.scheme.replace("http", "ws")))
+        names = ("Authorization", "X-Cloudo-Trigger")
+        return address, {name: self._http.headers[name] for name in names if name in self._http.headers}
+
     # Flows
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:

@@ -11,7 +11,7 @@
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, WorkspaceNotFound,
     │                                  SettingNotFound, NoSuchFile
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, IdempotencyConflict,
-    │                                  SettingExists
+    │                                  SettingExists, WorkedOnByHand
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
     ├── SettingInvalid                 a value that does not fit a documented setting
@@ -201,6 +201,18 @@ class ExecutionNotEnded(Conflict):
         super().__init__(
             f"The execution {execution_id} is {status}. Only ended ones can be deleted or retried: "
             "wait for its end, or cancel it."
+        )
+
+
+class WorkedOnByHand(Conflict):
+    """What goes for a run does not go for a notebook that somebody works on by hand."""
+
+    code = "worked_on_by_hand"
+
+    def __init__(self, execution_id: str, verb: str) -> None:
+        super().__init__(
+            f"The execution {execution_id} is a notebook worked on by hand, which cannot be {verb}. "
+            "Run its flow instead."
         )
 
 

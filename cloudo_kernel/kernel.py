@@ -1,6 +1,6 @@
 """The kernel `cloudo`: ipykernel with `this` and `system` bound. `python -m cloudo_kernel.kernel -f FILE`.
 
-In a run it finds its end of a channel to the worker; opened by hand there is none, and then there is no `this`.
+In a run it finds its end of a channel to the worker; opened by hand there is none, and `by_hand` connects.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
 
-from cloudo_kernel import flow_api
+from cloudo_kernel import by_hand, flow_api
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE, Channel
 from cloudo_kernel.errors import ExecutionEnded
 from cloudo_kernel.provisioning import forking
@@ -70,10 +70,11 @@ def bind(shell: Any, channel: int | None) -> None:
     sys.modules["flow_api"] = flow_api  # the name under which the original's scripts import it
     names = shell.builtin_trap.auto_builtins
     if channel is None:
-        names["system"] = flow_api.System(flow_api.LazyApi())
-        return
-    api = flow_api.RunApi(Channel(channel))
-    names["this"] = flow_api.This(api)
+        api: flow_api.RunApi = by_hand.HandApi(by_hand.kernel_id())
+        names["this"] = by_hand.HandThis(api)
+    else:
+        api = flow_api.RunApi(Channel(channel))
+        names["this"] = flow_api.This(api)
     names["system"] = flow_api.System(api)
     shell.set_custom_exc((ExecutionEnded,), _say_ended)
 

@@ -54,6 +54,8 @@ class ExecutionType(StrEnum):
 
     FLOW = "FLOW"
     SCRIPT = "SCRIPT"
+    #: A notebook worked on by hand: it runs nothing itself, and holds no slot.
+    INTERACTIVE = "INTERACTIVE"
 
 
 class Trigger(StrEnum):
@@ -100,7 +102,7 @@ class Execution(Record):
     id: str
     name: str
     type: ExecutionType = ExecutionType.FLOW
-    #: None for a `SCRIPT`.
+    #: None for a `SCRIPT`, and for an `INTERACTIVE` one of a notebook that is no flow.
     flow_name: str | None = None
     status: Status
     message: str | None = None

@@ -26,7 +26,6 @@ from cloudo_kernel.workspace_files import encoded
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
-    from cloudo_kernel.channel import Channel
 
 
 class Calls(Protocol):
@@ -92,10 +91,20 @@ class Calls(Protocol):
         """See `Api.user`."""
 
 
+class Caller(Protocol):
+    """The end of a channel from which the flow calls."""
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        """See `channel.Channel.call`."""
+
+    def tell(self, verb: str, **arguments: Any) -> None:
+        """See `channel.Channel.tell`."""
+
+
 class RunApi:
     """`Calls` from inside a run, and what only the running execution itself can say."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Caller) -> None:
         self._channel = channel
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
@@ -223,13 +232,14 @@ class LazyApi:
     """Connects when it is first used: a kernel opened by hand must not look for a server at its start."""
 
     @cached_property
-    def _api(self) -> Api:
+    def connected(self) -> Api:
+        """Connect, at the first time."""
         from cloudo_kernel.connection import connect
 
         return connect()
 
     def __getattr__(self, verb: str) -> Any:
-        return getattr(self._api, verb)
+        return getattr(self.connected, verb)
 
 
 def start_request(**fields: Any) -> StartExecution:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cloudo_kernel.catalog import Source, script_text, validate
-from cloudo_kernel.errors import ExecutionNotEnded, FlowNotFound, MalformedRequest
+from cloudo_kernel.catalog import Source, defaults, script_text, validate
+from cloudo_kernel.errors import (
+    ExecutionNotEnded,
+    FlowBroken,
+    FlowNotFound,
+    MalformedRequest,
+    NameInvalid,
+    WorkedOnByHand,
+)
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Execution, ExecutionType, Flow, JsonObject, StartExecution, Trigger
 from cloudo_kernel.service.base import Base
@@ -49,6 +57,8 @@ class StartVerbs(Base):
         past = self._store.executions.get(execution_id)
         if not past.is_ended:
             raise ExecutionNotEnded(execution_id, past.status)
+        if past.type is ExecutionType.INTERACTIVE:
+            raise WorkedOnByHand(execution_id, "retried")
         if past.flow_name is None:
             source = self._catalog.script(self._store.executions.source(execution_id))
         else:
@@ -65,6 +75,21 @@ class StartVerbs(Base):
             retry_of=past.id,
         )
         return self._store.executions.insert(new)
+
+    def prepare_by_hand(self, execution_id: str, flow_name: str | None) -> NewExecution:
+        """Return an execution for a notebook that is worked on by hand; `flow_name` is None if it is no flow.
+
+        Its inputs are those that have defaults, as they stand in the notebook's own cell.
+        """
+        try:
+            source = self._catalog.script("") if flow_name is None else self._catalog.snapshot(flow_name)
+        except (FlowNotFound, FlowBroken, NameInvalid):  # not saved yet, or in the middle of a change
+            source = self._catalog.script("")
+        inputs = defaults(source.flow.input_schema)
+        name = flow_name or "notebook"
+        new = self._new(source, ExecutionType.INTERACTIVE, name=name, input_value=inputs)
+        new = replace(new, id=execution_id, flow_name=flow_name, parent_id=None, reserved_for=None)
+        return replace(new, trigger=Trigger.CELL, retries=0, max_running=None)
 
     def _source_of(self, request: StartExecution) -> Source:
         if request.flow_name is None:

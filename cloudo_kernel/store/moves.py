@@ -22,7 +22,7 @@ from cloudo_kernel.events import (
     OF_STATUS,
     PASSING,
 )
-from cloudo_kernel.models import ErrorDetail, JsonObject, LogLine, Progress, Status, rfc3339
+from cloudo_kernel.models import ErrorDetail, ExecutionType, JsonObject, LogLine, Progress, Status, rfc3339
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.locks import release_all
@@ -151,7 +151,8 @@ def stop(
     connection: Connection, execution: Row[*tuple[Any, ...]], *, reason: str, now: datetime, user_name: str | None
 ) -> bool:
     """End an execution that has no process, or ask its worker to; return whether it has ended."""
-    if execution.worker_id is None:
+    # Of one worked on by hand the kernel is its user's: only the record ends.
+    if execution.worker_id is None or execution.type == ExecutionType.INTERACTIVE:
         outcome = Outcome(status=Status.ENDED_CANCELLED, message=reason)
         end(connection, execution.id, execution.attempt, outcome, now=now, user_name=user_name)
         return True
@@ -248,7 +249,7 @@ def _found(outcome: Outcome) -> JsonObject:
 def _stop_children(connection: Connection, execution_id: str, *, now: datetime) -> None:
     """End what the run started: nobody waits for it any more, and another attempt starts its own."""
     c = executions.c
-    query = select(c.id, c.attempt, c.worker_id).where(
+    query = select(c.id, c.type, c.attempt, c.worker_id).where(
         c.parent_id == execution_id, c.status.not_in(ENDED), c.stop_reason.is_(None)
     )
     for child in connection.execute(query).all():
