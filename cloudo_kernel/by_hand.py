@@ -156,6 +156,10 @@ class Socket:
         """Nobody asks for this on the kernel's side."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Let the other end go."""
+        self._socket.close()
+
     def interrupt(self) -> None:
         """Tell the other end that the cell which waits was interrupted."""
         self._socket.send("interrupt")

@@ -46,6 +46,9 @@ class Frames(Protocol):
     def poll(self, timeout: float, /) -> bool:
         """Wait for a frame for so many seconds; tell whether there is one."""
 
+    def close(self) -> None:
+        """Let the other end go."""
+
 
 class Channel:
     """The caller's end. Calls from several threads are made one after another."""

@@ -18,7 +18,7 @@ from cloudo_kernel import lease
 from cloudo_kernel.catalog import check_name
 from cloudo_kernel.channel import Frames, answer
 from cloudo_kernel.dispatcher import HEARTBEAT_SECONDS
-from cloudo_kernel.errors import CloudoError, NameInvalid, StaleAttempt, WaitTimeout
+from cloudo_kernel.errors import CloudoError, NameInvalid, StaleAttempt, Unavailable, WaitTimeout
 from cloudo_kernel.executors.flow_calls import FlowCalls
 from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.ids import new_id
@@ -44,7 +44,7 @@ class Sessions:
         self._lease: lease.Lease | None = None
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
-        self._open: dict[str, Session] = {}
+        self._open: dict[str, tuple[Session, Frames]] = {}
         self._heart = threading.Thread(target=self._live, name="cloudo-interactive", daemon=True)
 
     def open(
@@ -57,19 +57,24 @@ class Sessions:
         """
         session = Session(self._store, self._hold, service_of, flow_name)
         with self._lock:
-            former, self._open[key] = self._open.get(key), session
+            former, self._open[key] = self._open.get(key), (session, frames)
         if former is not None:
-            former.stop()
+            former[1].close()
+            former[0].end()
 
         def serve() -> None:
-            answer(frames, session.answer, flush=session.flush)
-            session.end()
-            with self._lock:
-                if self._open.get(key) is session:
-                    del self._open[key]
+            try:
+                answer(frames, session.answer, flush=session.flush)
+            except (ValueError, KeyError, TypeError):  # a frame that is no call: whoever sent it is no kernel
+                _log.warning("A notebook worked on by hand sent what cannot be read", exc_info=True)
+            finally:
+                frames.close()
+                session.end()
+                with self._lock:
+                    if self._open.get(key) == (session, frames):
+                        del self._open[key]
 
-        session.thread = threading.Thread(target=serve, name="cloudo-by-hand", daemon=True)
-        session.thread.start()
+        threading.Thread(target=serve, name="cloudo-by-hand", daemon=True).start()
         return session
 
     def close(self) -> None:
@@ -77,7 +82,7 @@ class Sessions:
         self._is_closed.set()
         with self._lock:
             sessions = list(self._open.values())
-        for session in sessions:
+        for session, _ in sessions:
             session.end()
         if self._lease is not None:
             self._heart.join()
@@ -128,11 +133,11 @@ class Session:
         self._is_over = False
         self._calls = self._next_calls()
         self._ending = threading.Lock()
-        #: The thread on which it is answered.
-        self.thread: threading.Thread | None = None
 
     def answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         """Answer the kernel."""
+        if self._is_over:
+            raise Unavailable("This kernel is answered elsewhere, or was ended.")
         self._calls.waits.is_interrupted.clear()
         try:
             return self._calls.answer(verb, arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -42,6 +43,8 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
                 raise web.HTTPError(403)
         if self.query("kernel_id") is None:
             raise MalformedRequest("kernel_id names the kernel.", field="kernel_id")
+        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+            raise MalformedRequest("This address takes WebSockets only.")
         await super().get(*args, **kwargs)
 
     def check_origin(self, origin: str = "") -> bool:
@@ -64,7 +67,8 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
             return asyncio.run_coroutine_threadsafe(self._flow_name(kernel_id), loop).result(_LOOP_SECONDS)
 
         # Another user's kernel of the same id is another one.
-        self._by_hand = sessions.open(f"{self.user_name}/{kernel_id}", self._frames, self._service, flow_name)
+        key = f"{self.user_name}/{kernel_id}"
+        self._by_hand = await self.engine.call(sessions.open, key, self._frames, self._service, flow_name)
 
     async def on_message(self, message: str | bytes) -> None:
         """Hand a frame to the session's thread; text is for those that cannot wait for their turn."""
@@ -135,9 +139,12 @@ class Frames:
         self._come.put(frame)
 
     def close(self) -> None:
-        """Let the thread see the end."""
-        self._is_closed = True
-        self._come.put(None)
+        """Let the thread see the end, and the kernel too."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._come.put(None)
+            with suppress(RuntimeError):  # the server has stopped
+                self._loop.call_soon_threadsafe(self._handler.close)
 
     def poll(self, timeout: float, /) -> bool:
         """See `channel.Frames.poll`."""
@@ -159,7 +166,10 @@ class Frames:
         """See `channel.Frames.send_bytes`."""
         if self._is_closed:
             raise OSError("The connection is closed.")
-        self._loop.call_soon_threadsafe(self._send, buf)
+        try:
+            self._loop.call_soon_threadsafe(self._send, buf)
+        except RuntimeError as error:
+            raise OSError("The server has stopped.") from error
 
     def _send(self, frame: bytes) -> None:
         try:

@@ -212,9 +212,8 @@ def test_after_a_cancel_from_outside_the_next_write_begins_another(notebook: Not
     assert api.execution(first).output_value == {}
     api.cancel_execution(second)
     notebook.do("this.log('only a line')")
-    third = by_hand(api)[0].id
-    assert third not in (first, second)
-    until(lambda: api.execution(third).log)
+    until(lambda: by_hand(api)[0].id not in (first, second))
+    until(lambda: [line.text for line in api.execution(by_hand(api)[0].id).log or ()] == ["only a line"])
 
 
 def test_children_by_hand_have_it_as_their_parent(notebook: Notebook, api: Client) -> None:
