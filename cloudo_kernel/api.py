@@ -14,6 +14,7 @@ from cloudo_kernel.models import (
     Event,
     Execution,
     ExecutionFilter,
+    File,
     Flow,
     Health,
     JsonObject,
@@ -146,16 +147,37 @@ class Api(Protocol):
         """
 
     def settings(self) -> tuple[Setting, ...]:
-        """List the settings that were saved."""
+        """List the settings that were saved, and the names that are locked."""
 
-    def setting(self, name: str) -> Any:
-        """Return a setting's value, or its documented default."""
+    def setting(self, name: str) -> Setting:
+        """Return a setting; a documented one that was not saved has its default, and no `modified_at`.
+
+        What one user has otherwise is a setting of another name, `user.<name>.…`. Raises `SettingNotFound`.
+        """
 
     def save_setting(self, name: str, value: Any) -> Setting:
-        """Save a setting. Raises `SettingInvalid` when a documented one takes something else."""
+        """Save a setting, any JSON. Raises `SettingInvalid` when a documented one takes something else."""
+
+    def create_setting(self, name: str, value: Any) -> Setting:
+        """Save a setting that is not there yet. Raises `SettingExists`, `SettingInvalid`."""
 
     def delete_setting(self, name: str) -> None:
-        """Forget a setting: a documented one has its default again."""
+        """Forget a setting: a documented one has its default again. Raises `SettingNotFound`."""
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """List the files in a folder of the workspace whose paths below it fit `glob`, without their content.
+
+        `.cloudo/` is never among them. Raises `PathInvalid`, `NoSuchFile`, `TooLarge`.
+        """
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """Return a file of the workspace. Raises `PathInvalid`, `NoSuchFile`, `TooLarge`."""
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """Make a file of the workspace, or replace it as a whole. Raises `PathInvalid`, `TooLarge`."""
+
+    def delete_file(self, path: str) -> None:
+        """Delete a file of the workspace. Raises `PathInvalid`, `NoSuchFile`."""
 
     def user(self) -> User:
         """Return who is calling."""

@@ -34,13 +34,35 @@ def pair() -> tuple[Connection, int]:
     return Connection(ours.detach()), theirs.detach()
 
 
+class Frames(Protocol):
+    """One end of what carries whole frames, as a `multiprocessing.connection.Connection` does."""
+
+    def send_bytes(self, buf: bytes, /) -> None:
+        """Send a frame. Raises `OSError` when the other end is gone."""
+
+    def recv_bytes(self) -> bytes:
+        """Wait for a frame. Raises `EOFError` or `OSError` when the other end is gone."""
+
+    def poll(self, timeout: float, /) -> bool:
+        """Wait for a frame for so many seconds; tell whether there is one."""
+
+    def close(self) -> None:
+        """Let the other end go."""
+
+
 class Channel:
     """The caller's end. Calls from several threads are made one after another."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Take over an inherited descriptor; children of this process do not inherit it further."""
-        os.set_inheritable(descriptor, False)
-        self._connection = Connection(descriptor)
+    def __init__(self, end: int | Frames) -> None:
+        """Take over an inherited descriptor, which children of this process do not inherit further, or use `end`."""
+        self._connection: Frames
+        if isinstance(end, int):
+            os.set_inheritable(end, False)
+            self._connection = Connection(end)
+        else:
+            self._connection = end
+        #: Whether the other end is gone.
+        self.is_closed = False
         self._turn = threading.Lock()
         self._sending = threading.Lock()
         self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -82,6 +104,7 @@ class Channel:
             while True:
                 self._replies.put(json.loads(self._connection.recv_bytes()))
         except (EOFError, OSError):
+            self.is_closed = True
             self._replies.put(_CLOSED)
 
 
@@ -92,7 +115,7 @@ class Verbs(Protocol):
         """Return the answer. Raises errors of `cloudo_kernel.errors`, which are the caller's."""
 
 
-def answer(connection: Connection, verbs: Verbs, *, flush: Callable[[], None]) -> None:
+def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> None:
     """Answer calls until the other end is closed everywhere.
 
     `flush` is called when none came for 0.1 s after another one: what was held back for its successors goes out.

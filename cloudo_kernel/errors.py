@@ -6,12 +6,14 @@
     ├── FormInvalid                    a message's body that is no form
     ├── ResponseInvalid                an answer that does not fit the form
     ├── NameInvalid                    a name that cannot be a flow's
+    ├── PathInvalid                    a path that leaves the workspace, or is no file's
+    ├── TooLarge                       more than is taken at once
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
-    │                                  WorkspaceNotFound
+    │                                  WorkspaceNotFound, SettingNotFound, NoSuchFile
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
-    │                                  IdempotencyConflict, TooDeep, DependencyCycle
+    │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
     ├── SettingInvalid                 a value that does not fit a documented setting
@@ -78,6 +80,21 @@ class NameInvalid(CloudoError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name!r} cannot be the name of a flow: {reason}.", field="name")
+
+
+class PathInvalid(CloudoError):
+    """A path that cannot be the path of a file in the workspace."""
+
+    code = "path_invalid"
+
+    def __init__(self, path: str, reason: str, *, field: str = "path") -> None:
+        super().__init__(f"{path!r} cannot be the path of a file in the workspace: {reason}.", field=field)
+
+
+class TooLarge(CloudoError):
+    """More than is taken at once."""
+
+    code = "too_large"
 
 
 class FlowBroken(CloudoError):
@@ -152,6 +169,24 @@ class WorkspaceNotFound(ResourceNotFoundError):
         )
 
 
+class SettingNotFound(ResourceNotFoundError):
+    """No setting of this name was saved, and the system reads none of this name."""
+
+    code = "setting_not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no setting {name!r}.", field="name")
+
+
+class NoSuchFile(ResourceNotFoundError):
+    """There is no file at this path."""
+
+    code = "file_not_found"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"There is no file {path!r} in the workspace.", field="path")
+
+
 class Conflict(CloudoError):
     """The state of things does not allow this now."""
 
@@ -167,6 +202,15 @@ class FlowExists(Conflict):
         super().__init__(
             f"There is already a flow {flow_name!r}. Choose another name, or change that one.", field="name"
         )
+
+
+class SettingExists(Conflict):
+    """A setting of this name was saved before."""
+
+    code = "setting_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is already a setting {name!r}. Change that one, or choose another name.", field="name")
 
 
 class IllegalTransition(Conflict):
@@ -198,6 +242,18 @@ class MessageClosed(Conflict):
 
     def __init__(self, message_id: str, why: str) -> None:
         super().__init__(f"The message {message_id} takes no answer: {why}.")
+
+
+class WorkedOnByHand(Conflict):
+    """What goes for a run does not go for a notebook that somebody works on by hand."""
+
+    code = "worked_on_by_hand"
+
+    def __init__(self, execution_id: str, verb: str) -> None:
+        super().__init__(
+            f"The execution {execution_id} is a notebook worked on by hand, which cannot be {verb}. "
+            "Run its flow instead."
+        )
 
 
 class IdempotencyConflict(Conflict):

@@ -23,9 +23,9 @@ def write_new(path: Path, text: str) -> None:
     _sync(path.parent)
 
 
-def write_over(path: Path, text: str) -> None:
-    """Make a file, or give an existing one another text; it keeps its permissions then."""
-    temporary = _temporary(path.parent, text)
+def write_over(path: Path, content: str | bytes) -> None:
+    """Make a file, or give an existing one another content; it keeps its permissions then."""
+    temporary = _temporary(path.parent, content)
     try:
         if path.exists():
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
@@ -47,12 +47,12 @@ def move(old: Path, new: Path) -> None:
     _sync(new.parent)
 
 
-def _temporary(folder: Path, text: str) -> Path:
-    """Write the text to a hidden file beside its place, safe on disk."""
+def _temporary(folder: Path, content: str | bytes) -> Path:
+    """Write the content to a hidden file beside its place, safe on disk."""
     path = folder / f".{secrets.token_hex(8)}.tmp"
     try:
         with path.open("xb") as file:
-            file.write(text.encode())
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:

@@ -1,6 +1,6 @@
 """The kernel `cloudo`: ipykernel with `this` and `system` bound. `python -m cloudo_kernel.kernel -f FILE`.
 
-In a run it finds its end of a channel to the worker; opened by hand there is none, and then there is no `this`.
+In a run it finds its end of a channel to the worker; opened by hand there is none, and `by_hand` connects.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ipykernel.kernelapp import IPKernelApp
 from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
 
-from cloudo_kernel import flow_api
+from cloudo_kernel import by_hand, flow_api
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE, Channel
 from cloudo_kernel.errors import ExecutionEnded
 from cloudo_kernel.provisioning import forking
@@ -122,11 +122,13 @@ def bind(shell: Any, channel: int | None) -> None:
     sys.modules["flow_api"] = flow_api  # the name under which the original's scripts import it
     names = shell.builtin_trap.auto_builtins
     if channel is None:
-        own: dict[str, Any] = {"system": flow_api.System(flow_api.LazyApi())}
+        api: flow_api.RunApi = by_hand.HandApi(by_hand.kernel_id())
+        own: dict[str, Any] = {"this": by_hand.HandThis(api)}
     else:
         api = flow_api.RunApi(Channel(channel))
-        own = {"this": flow_api.This(api), "system": flow_api.System(api)}
-        shell.set_custom_exc((ExecutionEnded,), _say_ended)
+        own = {"this": flow_api.This(api)}
+    own["system"] = flow_api.System(api)
+    shell.set_custom_exc((ExecutionEnded,), _say_ended)
     names.update(own)
     # Completion knows no builtins but Python's own. The other namespace that it looks into is the user's already.
     shell.Completer.global_namespace = own

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+from cloudo_kernel import lease
 from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Execution, JsonObject, StartExecution, Trigger
@@ -37,6 +38,7 @@ class LocalService(Service):
             trigger=trigger,
             reserved_for=self._worker_id,
         )
+        _release_the_dead(self._store, workspace)
         atexit.register(self.close)
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
@@ -50,6 +52,20 @@ class LocalService(Service):
         execution = super().retry_execution(execution_id, inputs)
         self._start_worker()
         return execution
+
+    def of_parent(self, parent_id: str) -> Service:
+        """Return the verbs for an execution of this process: what it starts are its children."""
+        return _OfParent(self, parent_id)
+
+    @property
+    def store(self) -> Store:
+        """The workspace's store."""
+        return self._store
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace."""
+        return self._catalog.workspace
 
     def close(self) -> None:
         """Let the worker end, and close the store."""
@@ -91,3 +107,46 @@ class LocalService(Service):
                     stderr=log,
                     start_new_session=True,
                 )
+
+
+class _OfParent(Service):
+    """The verbs of a `LocalService` whose starts are children."""
+
+    def __init__(self, local: LocalService, parent_id: str) -> None:
+        super().__init__(
+            local._store,
+            local._catalog,
+            user_name=local._user_name,
+            trigger=Trigger.FLOW,
+            parent_id=parent_id,
+            reserved_for=local._reserved_for,
+        )
+        self._local = local
+
+    def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
+        """See `Api.start_execution`."""
+        execution = super().start_execution(request, idempotency_key=idempotency_key)
+        self._local._start_worker()
+        return execution
+
+    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """See `Api.retry_execution`."""
+        execution = super().retry_execution(execution_id, inputs)
+        self._local._start_worker()
+        return execution
+
+    def start_child(
+        self, request: StartExecution, *, is_held: bool = False, init: JsonObject | None = None
+    ) -> Execution:
+        """See `ChildVerbs.start_child`."""
+        execution = super().start_child(request, is_held=is_held, init=init)
+        self._local._start_worker()
+        return execution
+
+
+def _release_the_dead(store: Store, workspace: Workspace) -> None:
+    """End what the dead of this machine held: there may be no worker that would notice."""
+    for worker in store.workers.all():
+        if lease.is_dead(workspace.state, worker.id):
+            store.queue.release(worker.id, lost=True, heartbeat=worker.heartbeat)
+            lease.forget(workspace.state, worker.id)

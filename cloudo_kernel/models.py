@@ -54,6 +54,8 @@ class ExecutionType(StrEnum):
 
     FLOW = "FLOW"
     SCRIPT = "SCRIPT"
+    #: A notebook worked on by hand: it runs nothing itself, and holds no slot.
+    INTERACTIVE = "INTERACTIVE"
 
 
 class Trigger(StrEnum):
@@ -100,7 +102,7 @@ class Execution(Record):
     id: str
     name: str
     type: ExecutionType = ExecutionType.FLOW
-    #: None for a `SCRIPT`.
+    #: None for a `SCRIPT`, and for an `INTERACTIVE` one of a notebook that is no flow.
     flow_name: str | None = None
     status: Status
     message: str | None = None
@@ -278,8 +280,24 @@ class Setting(Record):
     name: str
     value: Any = None
     secret: bool = False
+    #: None for a documented default that nobody has changed.
+    modified_at: UtcTime | None = None
+    modified_by: str | None = None
+    #: The execution that holds the lock of this name; a name that is only locked is listed too.
+    locked_by: str | None = None
+
+
+class File(Record):
+    """A file in the workspace."""
+
+    #: Below the workspace, `/`-separated.
+    path: str
+    size: int
     modified_at: UtcTime
-    modified_by: str
+    #: Text, or Base64 if it is no UTF-8; None where it was not asked for.
+    content: str | None = None
+    #: `text` or `base64`.
+    encoding: str = "text"
 
 
 class User(Record):

@@ -1,14 +1,21 @@
-"""The settings that the system itself reads: their defaults and what fits them."""
+"""The settings that the system itself reads: their defaults and what fits them.
+
+`user.<name>.…` takes the place of `client.…` for that user, except where a setting is of the whole store.
+"""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from cloudo_kernel.errors import SettingInvalid
+
+_SHARED = "client."
+_PERSONAL = "user."
+#: A hundred years: more than that, added to a date, leaves the calendar.
+_MOST_MINUTES = 52_560_000
 
 
 @dataclass(frozen=True)
@@ -19,31 +26,38 @@ class DocumentedSetting:
     #: In words, for the error message.
     fits: str
     accepts: Callable[[Any], bool]
+    #: Whether a user can have another value than everybody else.
+    is_personal: bool = True
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_finite(value: Any) -> bool:
-    return _is_number(value) and math.isfinite(value)
-
-
 def _minutes(default: int) -> DocumentedSetting:
-    return DocumentedSetting(default, "a number of minutes, 0 or more", lambda value: _is_finite(value) and value >= 0)
+    return DocumentedSetting(
+        default,
+        f"a number of minutes from 0 to {_MOST_MINUTES:,}",
+        lambda value: _is_number(value) and 0 <= value <= _MOST_MINUTES,
+    )
 
 
 DOCUMENTED: dict[str, DocumentedSetting] = {
     "client.execution.retention_time.minutes": _minutes(10080),
+    "client.execution.max_running": DocumentedSetting(
+        max(4, os.cpu_count() or 1),
+        "a whole number from 1 to 100,000",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000,
+        is_personal=False,
+    ),
     "client.message.success.retention_time.minutes": _minutes(720),
     "client.message.info.retention_time.minutes": _minutes(720),
     "client.message.warning.retention_time.minutes": _minutes(1440),
     "client.message.error.retention_time.minutes": _minutes(10080),
-    "client.input.timeout.minutes": DocumentedSetting(10, "a number of minutes, 0 or less for no limit", _is_finite),
-    "client.execution.max_running": DocumentedSetting(
-        max(4, os.cpu_count() or 1),
-        "a whole number, 1 or more",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+    "client.input.timeout.minutes": DocumentedSetting(
+        10,
+        f"a number of minutes up to {_MOST_MINUTES:,}; 0 or less for no limit",
+        lambda value: _is_number(value) and -_MOST_MINUTES <= value <= _MOST_MINUTES,
     ),
     "client.execution.max_depth": DocumentedSetting(
         50,
@@ -67,12 +81,47 @@ LINGER_SECONDS = 60.0
 
 def check(name: str, value: Any) -> None:
     """Raise `SettingInvalid` unless `value` fits; a setting that the system does not read takes anything."""
-    documented = DOCUMENTED.get(name)
-    if documented is not None and not documented.accepts(value):
+    shared = _shared_name(name)
+    documented = DOCUMENTED.get(shared)
+    if documented is None:
+        return
+    if shared != name and not documented.is_personal:
+        raise SettingInvalid(name, f"no value: {shared!r} is of the whole store, and the same for every user")
+    if not documented.accepts(value):
         raise SettingInvalid(name, documented.fits)
+
+
+def fits(name: str, value: Any) -> bool:
+    """Tell whether `check` lets a value pass."""
+    try:
+        check(name, value)
+    except SettingInvalid:
+        return False
+    return True
 
 
 def default(name: str) -> Any:
     """Return the documented default, None for a setting that the system does not read."""
     documented = DOCUMENTED.get(name)
     return None if documented is None else documented.default
+
+
+def names_for(name: str, user_name: str | None) -> tuple[str, ...]:
+    """Return the names under which a setting is looked up for a user, the first that is there wins."""
+    documented = DOCUMENTED.get(name)
+    if user_name is None or documented is None or not documented.is_personal:
+        return (name,)
+    return (f"{_PERSONAL}{user_name}.{name.removeprefix(_SHARED)}", name)
+
+
+def _shared_name(name: str) -> str:
+    """Return the documented setting in whose place this one can be, else the name itself.
+
+    The end decides, because the name of a user may hold dots: `user.ada@example.com.input.timeout.minutes`.
+    """
+    if name.startswith(_PERSONAL):
+        for shared in DOCUMENTED:
+            ending = f".{shared.removeprefix(_SHARED)}"
+            if name.endswith(ending) and len(name) > len(_PERSONAL) + len(ending):
+                return shared
+    return name

@@ -247,6 +247,16 @@ settings = Table(
     Column("modified_by", Text, nullable=False),
 )
 
+#: Who holds the lock of a name; a row goes when its execution, or one attempt of it, ends.
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("execution_id", Text, nullable=False),
+    Column("acquired_at", UtcMicroseconds, nullable=False),
+    Index(None, "execution_id"),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

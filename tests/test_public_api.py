@@ -24,6 +24,7 @@ NAMES = {
         "DependencyFailedError",
         "DependencyTimeoutError",
         "Execution",
+        "File",
         "Flow",
         "InputsInvalid",
         "LazyApi",
@@ -34,6 +35,7 @@ NAMES = {
         "ResourceNotFoundError",
         "ReturnWhen",
         "RunApi",
+        "Setting",
         "System",
         "This",
         "follow",
@@ -75,9 +77,13 @@ MEMBERS = {
         "success",
         "wait_for",
     },
+    flow_api.Setting: {"acquire", "delete", "exists", "get", "load", "name", "release", "save", "set"},
+    flow_api.File: {"delete", "exists", "get", "load", "path", "save", "set"},
     flow_api.System: {
         "execution",
         "executions",
+        "file",
+        "files",
         "flow",
         "flows",
         "get_env_name",
@@ -85,6 +91,8 @@ MEMBERS = {
         "get_own_user",
         "message",
         "return_when",
+        "setting",
+        "settings",
     },
 }
 VERBS = {name for name in vars(Api) if not name.startswith("_")}

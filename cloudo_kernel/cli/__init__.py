@@ -16,6 +16,7 @@ from cloudo_kernel.cli.execution import cancel, executions, log, pause, resume, 
 from cloudo_kernel.cli.flow import flows
 from cloudo_kernel.cli.message import answer, messages
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
+from cloudo_kernel.cli.setting import settings
 from cloudo_kernel.cli.target import target_options
 from cloudo_kernel.cli.up import up
 from cloudo_kernel.cli.worker import worker
@@ -48,7 +49,12 @@ def cloudo() -> None:
     """
 
 
-for command in (up, flows, run, executions, show, log, cancel, pause, resume, retry, messages, answer, worker):
+_COMMANDS = (
+    *(up, flows, run, executions, show, log, cancel, pause, resume, retry),
+    *(messages, answer, settings, worker),
+)
+
+for command in _COMMANDS:
     cloudo.add_command(command)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader
 
 #: What is no text: YAML 1.2's core schema, as far as JSON can say it. YAML 1.1 would take `no` for false, `010` for 8
 #: and `2025-03-31` for a date.
@@ -44,6 +47,16 @@ def input_value(text: str, schema: dict[str, Any]) -> Any:
     return text if "string" in types and not _is_one_of(types, found) else found
 
 
+def document(text: str) -> Any:
+    """Return what a whole YAML document says, as far as JSON can say it. Raises `ValueError`."""
+    import yaml
+
+    try:
+        return yaml.load(text, _loader())  # noqa: S506 -- it is a SafeLoader
+    except yaml.YAMLError as error:
+        raise ValueError(f"That is not YAML: {error}") from error
+
+
 def jupyter_flags(words: Sequence[str], switches: Collection[str]) -> tuple[list[str], list[str]]:
     """Return Jupyter's flags as it takes them in every version, `--port=8899`, and the words that belong to none.
 
@@ -68,6 +81,13 @@ def _parsed(text: str) -> Any:
         return json.loads(text.lower())
     if not text.startswith(("[", "{", '"', "'")):
         return text  # `note: this` is a text here, not a mapping
+    try:
+        return document(text)
+    except ValueError:
+        return text
+
+
+def _loader() -> type[SafeLoader]:
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -77,10 +97,7 @@ def _parsed(text: str) -> Any:
 
     for tag, words in _WORDS.items():
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{words})$"), None)
-    try:
-        return yaml.load(text, Loader)  # noqa: S506 -- it is a SafeLoader
-    except yaml.YAMLError:
-        return text
+    return Loader
 
 
 def _types(schema: dict[str, Any]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloudo_kernel.client.executions import ExecutionVerbs
+from cloudo_kernel.client.files import FileVerbs
 from cloudo_kernel.client.flows import FlowVerbs
 from cloudo_kernel.client.messages import MessageVerbs
 from cloudo_kernel.client.settings import SettingVerbs
@@ -10,5 +11,5 @@ from cloudo_kernel.client.settings import SettingVerbs
 __all__ = ["Client"]
 
 
-class Client(FlowVerbs, ExecutionVerbs, MessageVerbs, SettingVerbs):
+class Client(FlowVerbs, ExecutionVerbs, MessageVerbs, SettingVerbs, FileVerbs):
     """`Api` over HTTP. May be used from several threads at once."""

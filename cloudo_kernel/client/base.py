@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import BaseModel
 
-from cloudo_kernel.errors import InputsInvalid, Unavailable, from_code
+from cloudo_kernel.errors import CloudoError, InputsInvalid, MalformedRequest, Unavailable, from_code
 from cloudo_kernel.models import JsonObject, Trigger
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -63,6 +63,12 @@ class Base:
     ) -> None:
         """Close the connections."""
         self.close()
+
+    def socket(self, path: str) -> tuple[str, dict[str, str]]:
+        """Return the address of a WebSocket below REST's root, and the headers that open it."""
+        address = str(self._http.base_url.join(path).copy_with(scheme=self._http.base_url.scheme.replace("http", "ws")))
+        names = ("Authorization", "X-Cloudo-Trigger")
+        return address, {name: self._http.headers[name] for name in names if name in self._http.headers}
 
     def close(self) -> None:
         """Close the connections."""
@@ -153,18 +159,20 @@ class Deadline:
         return self.left == 0
 
 
-def json_body(body: JsonObject, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """Return what sends `body`. Raises `InputsInvalid` when its inputs are no JSON."""
+def json_body(body: JsonObject, headers: dict[str, str] | None = None, *, what: str = "inputs") -> dict[str, Any]:
+    """Return what sends `body`. Raises an error about `what` when that is no JSON."""
     try:
         content = json.dumps(body, allow_nan=False)
-    except (ValueError, TypeError) as error:
-        raise not_json(error) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise not_json(error, what) from error
     return {"content": content, "headers": {**(headers or {}), "Content-Type": "application/json"}}
 
 
-def not_json(error: Exception) -> InputsInvalid:
-    """Return the error for inputs that cannot be sent."""
-    return InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs")
+def not_json(error: Exception, what: str = "inputs") -> CloudoError:
+    """Return the error for what cannot be sent."""
+    if what == "inputs":
+        return InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs")
+    return MalformedRequest(f"The {what} is not JSON: {error}.", field=what)
 
 
 def given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
-from cloudo_kernel.client.base import Base, in_path
+from cloudo_kernel.client.base import Base, in_path, json_body
 from cloudo_kernel.models import Page, Setting
-
-
-class _Value(BaseModel):
-    """The part of `GET /setting/<name>` that `Api.setting` returns."""
-
-    value: Any
 
 
 class SettingVerbs(Base):
@@ -23,15 +15,19 @@ class SettingVerbs(Base):
         """See `Api.settings`."""
         return self._get(Page[Setting], "setting").items
 
-    def setting(self, name: str) -> Any:
+    def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
-        return self._get(_Value, f"setting/{in_path(name)}").value
+        return self._get(Setting, f"setting/{in_path(name)}")
 
     def save_setting(self, name: str, value: Any) -> Setting:
         """See `Api.save_setting`."""
-        return self._record(
-            Setting, self._send("PUT", f"setting/{in_path(name)}", json={"value": value}, is_repeatable=True)
-        )
+        body = json_body({"value": value}, what="value")
+        return self._record(Setting, self._send("PUT", f"setting/{in_path(name)}", **body, is_repeatable=True))
+
+    def create_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.create_setting`."""
+        body = json_body({"name": name, "value": value}, what="value")
+        return self._record(Setting, self._send("POST", "setting", **body))
 
     def delete_setting(self, name: str) -> None:
         """See `Api.delete_setting`."""

@@ -18,6 +18,7 @@ from cloudo_kernel.errors import (
     ReplayDiffers,
     ResourceNotFoundError,
     StaleAttempt,
+    WaitTimeout,
 )
 from cloudo_kernel.executors.replay import Replay
 from cloudo_kernel.executors.waits import Waits
@@ -27,14 +28,15 @@ from cloudo_kernel.models import (
     Execution,
     ExecutionFilter,
     LogLine,
-    Message,
+    Record,
     StartExecution,
     Status,
     rfc3339,
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.service.children import checked_fields
-from cloudo_kernel.store import Claim, Outcome, Store, Wake
+from cloudo_kernel.store import Claim, Held, Outcome, Store, Wake
+from cloudo_kernel.workspace_files import decoded
 
 #: The most that one execution may put out, as JSON.
 OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
@@ -81,13 +83,16 @@ class FlowCalls:
             "execution": lambda execution_id: _json(service.execution(execution_id)),
             "executions": self._executions,
             "message": lambda message_id: _json(store.messages.revealed(message_id)),
-            "setting": service.setting,
+            "setting": lambda name: _json(service.setting(name)),
+            "settings": lambda: [_json(setting) for setting in service.settings()],
+            "file": lambda path, with_content: _json(service.file(path, with_content=with_content)),
+            "files": lambda folder, glob: [_json(file) for file in service.files(folder, glob=glob)],
             "user": lambda: _json(service.user()),
             "own_client": lambda: _json(service.own_client()),
             "now": self._now,
         }
         # The store fences what concerns the run itself; others must not feel a run that is over, either.
-        self._on_others: dict[str, Callable[..., Execution | Message]] = {
+        self._on_others: dict[str, Callable[..., Record | None]] = {
             "start_child": self._start_child,
             "clone_execution": service.clone_execution,
             "release_execution": service.release_execution,
@@ -97,6 +102,10 @@ class FlowCalls:
             "resume_execution": service.resume_execution,
             "retry_execution": service.retry_execution,
             "create_message": lambda request: service.create_message(CreateMessage.model_validate(request)),
+            "save_setting": service.save_setting,
+            "delete_setting": service.delete_setting,
+            "save_file": lambda path, content, encoding: service.save_file(path, decoded(content, encoding)),
+            "delete_file": service.delete_file,
         }
         self._on_itself: dict[str, Callable[..., Any]] = {
             "save": self._save,
@@ -107,6 +116,8 @@ class FlowCalls:
             "step_begin": lambda name: {"name": name, "is_done": False, "result": None},
             "step_done": lambda result: result,
             "wait_message": self._wait_message,
+            "acquire_lock": self._acquire_lock,
+            "release_lock": lambda name: store.locks.release(name, claim.id, claim.attempt),
         }
 
     def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
@@ -154,7 +165,8 @@ class FlowCalls:
             )
         if verb in self._on_others:
             self._store.queue.check_current(self._claim.id, self._claim.attempt)
-            return _json(self._on_others[verb](**arguments))
+            done = self._on_others[verb](**arguments)
+            return None if done is None else _json(done)
         return (self._reads.get(verb) or self._on_itself[verb])(**arguments)
 
     def _now(self) -> float:
@@ -240,6 +252,29 @@ class FlowCalls:
             )
             messages.expire()
         return _json(messages.revealed(message_id))
+
+    def _acquire_lock(self, *, name: str, until: float | None) -> bool:
+        """Take the lock, if it is held by another one wait without a slot; False: this execution has it already."""
+        claim = self._claim
+
+        def try_it() -> bool | None:
+            try:
+                return self._store.locks.acquire(name, claim.id, claim.attempt)
+            except Held:
+                return None
+
+        is_new = try_it()
+        if is_new is not None:
+            return is_new
+        message = f"waiting for the lock {name!r}, which {self._holder_of(name)} holds"
+        limit = math.inf if until is None else until - self._now()
+        if not self._without_slot(message, lambda: try_it() is not None, seconds=limit):
+            raise WaitTimeout(f"{self._holder_of(name)} still holds the lock {name!r}.")
+        return True
+
+    def _holder_of(self, name: str) -> str:
+        holder = self._store.locks.holder(name)
+        return "nobody" if holder is None else f"{self._store.executions.get(holder).name} ({holder})"
 
     def _without_slot(
         self,

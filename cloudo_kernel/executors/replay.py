@@ -30,7 +30,7 @@ _THINGS = (
     "glob",
 )
 #: Calls that take long: they are recorded when they begin, too.
-WAITS = frozenset({"wait_for", "sleep_until", "wait_message", "acquire"})
+WAITS = frozenset({"wait_for", "sleep_until", "wait_message", "acquire_lock"})
 
 
 class Replay:

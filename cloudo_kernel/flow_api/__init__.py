@@ -13,10 +13,12 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.flow_api.calls import LazyApi, RunApi
 from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.follow import follow
 from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
+from cloudo_kernel.flow_api.setting import Setting
 from cloudo_kernel.flow_api.system import ReturnWhen, System
 from cloudo_kernel.flow_api.this import This
 
@@ -25,6 +27,7 @@ __all__ = [
     "DependencyFailedError",
     "DependencyTimeoutError",
     "Execution",
+    "File",
     "Flow",
     "InputsInvalid",
     "LazyApi",
@@ -35,6 +38,7 @@ __all__ = [
     "ResourceNotFoundError",
     "ReturnWhen",
     "RunApi",
+    "Setting",
     "System",
     "This",
     "follow",

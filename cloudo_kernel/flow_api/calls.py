@@ -14,19 +14,21 @@ from cloudo_kernel.models import (
     CreateMessage,
     Execution,
     ExecutionFilter,
+    File,
     Flow,
     JsonObject,
     Message,
     OwnClient,
     Page,
+    Setting,
     StartExecution,
     Status,
     User,
 )
+from cloudo_kernel.workspace_files import encoded
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
-    from cloudo_kernel.channel import Channel
 
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -76,8 +78,29 @@ class Calls(Protocol):
     def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
         """See `Api.wait_message`; inside a run it gives the slot back meanwhile, and has protected answers."""
 
-    def setting(self, name: str) -> Any:
+    def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
+
+    def settings(self) -> tuple[Setting, ...]:
+        """See `Api.settings`."""
+
+    def save_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.save_setting`."""
+
+    def delete_setting(self, name: str) -> None:
+        """See `Api.delete_setting`."""
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """See `Api.files`."""
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """See `Api.file`."""
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """See `Api.save_file`."""
+
+    def delete_file(self, path: str) -> None:
+        """See `Api.delete_file`."""
 
     def user(self) -> User:
         """See `Api.user`."""
@@ -114,13 +137,23 @@ def child_calls(api: Calls, what: str) -> ChildCalls:
     return cast("ChildCalls", api)
 
 
+class Caller(Protocol):
+    """The end of a channel from which the flow calls."""
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        """See `channel.Channel.call`."""
+
+    def tell(self, verb: str, **arguments: Any) -> None:
+        """See `channel.Channel.tell`."""
+
+
 class RunApi:
     """`Calls` from inside a run, and what only the running execution itself can say."""
 
     #: See `has_children`.
     is_of_run: ClassVar = True
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Caller) -> None:
         self._channel = channel
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
@@ -209,9 +242,47 @@ class RunApi:
         until = None if timeout is None else self.now() + timeout.total_seconds()  # as for `wait_for`
         return Message.model_validate(self._channel.call("wait_message", message_id=message_id, until=until))
 
-    def setting(self, name: str) -> Any:
+    def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
-        return self._channel.call("setting", name=name)
+        return Setting.model_validate(self._channel.call("setting", name=name))
+
+    def settings(self) -> tuple[Setting, ...]:
+        """See `Api.settings`."""
+        return tuple(Setting.model_validate(setting) for setting in self._channel.call("settings"))
+
+    def save_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.save_setting`."""
+        return Setting.model_validate(self._channel.call("save_setting", name=name, value=value))
+
+    def delete_setting(self, name: str) -> None:
+        """See `Api.delete_setting`."""
+        self._channel.call("delete_setting", name=name)
+
+    def acquire_lock(self, name: str, *, timeout: timedelta | None = None) -> bool:
+        """Take the lock of a name, waiting without a slot; False: this execution has it already."""
+        until = None if timeout is None else self.now() + timeout.total_seconds()
+        return bool(self._channel.call("acquire_lock", name=name, until=until))
+
+    def release_lock(self, name: str) -> bool:
+        """Let go of the lock of a name; False: this execution does not have it."""
+        return bool(self._channel.call("release_lock", name=name))
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """See `Api.files`."""
+        return tuple(File.model_validate(file) for file in self._channel.call("files", folder=folder, glob=glob))
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """See `Api.file`."""
+        return File.model_validate(self._channel.call("file", path=path, with_content=with_content))
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """See `Api.save_file`."""
+        text, encoding = encoded(content)
+        return File.model_validate(self._channel.call("save_file", path=path, content=text, encoding=encoding))
+
+    def delete_file(self, path: str) -> None:
+        """See `Api.delete_file`."""
+        self._channel.call("delete_file", path=path)
 
     def user(self) -> User:
         """See `Api.user`."""
@@ -271,13 +342,14 @@ class LazyApi:
     """Connects when it is first used: a kernel opened by hand must not look for a server at its start."""
 
     @cached_property
-    def _api(self) -> Api:
+    def connected(self) -> Api:
+        """Connect, at the first time."""
         from cloudo_kernel.connection import connect
 
         return connect()
 
     def __getattr__(self, verb: str) -> Any:
-        return getattr(self._api, verb)
+        return getattr(self.connected, verb)
 
 
 def start_request(**fields: Any) -> StartExecution:

@@ -1,4 +1,4 @@
-"""`system`: flows and executions, from inside a flow or from any notebook."""
+"""`system`: flows, executions, settings and files, from inside a flow or from any notebook."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import Calls, child_calls, message_request
 from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
+from cloudo_kernel.flow_api.setting import UNSET, Setting
 from cloudo_kernel.flow_api.values import to_json
 
 #: What `system.message` takes for the id of a message and not for a subject.
@@ -100,3 +102,22 @@ class System:
     def get_env_name(self) -> str:
         """Return the name of the environment in which a flow runs: `CLOUDO_ENV_NAME`, else its machine's name."""
         return child_calls(self._calls, "get_env_name").own_client().env_name
+
+    def setting(self, name: str, value: Any = UNSET) -> Setting:
+        """Return a setting, which need not be there yet; with a value it is saved at once."""
+        setting = Setting(self._calls, name)
+        return setting if value is UNSET else setting.save(value)
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the settings that were saved, by name."""
+        saved = [record for record in self._calls.settings() if record.modified_at is not None]
+        return tuple(Setting(self._calls, record.name, record) for record in saved)
+
+    def file(self, path: str, content: str | bytes | None = None) -> File:
+        """Return a file of the workspace, which need not be there yet; with a content it is written at once."""
+        file = File(self._calls, path)
+        return file if content is None else file.save(content)
+
+    def files(self, dir: str = ".", glob: str = "*") -> tuple[File, ...]:  # noqa: A002 -- the original's name
+        """Return the files in a folder of the workspace that fit a pattern; `**/*` is for all folders below it too."""
+        return tuple(File(self._calls, record.path, record) for record in self._calls.files(dir, glob=glob))

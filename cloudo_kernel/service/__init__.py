@@ -6,6 +6,7 @@ from cloudo_kernel.service.children import ChildVerbs
 from cloudo_kernel.service.error_flows import ErrorFlowVerbs
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
+from cloudo_kernel.service.files import FileVerbs
 from cloudo_kernel.service.flows import FlowVerbs
 from cloudo_kernel.service.messages import MessageVerbs
 from cloudo_kernel.service.settings import SettingVerbs
@@ -13,5 +14,5 @@ from cloudo_kernel.service.settings import SettingVerbs
 __all__ = ["Service"]
 
 
-class Service(FlowVerbs, ChildVerbs, ErrorFlowVerbs, ExecutionVerbs, MessageVerbs, EventVerbs, SettingVerbs):
+class Service(FlowVerbs, ChildVerbs, ErrorFlowVerbs, ExecutionVerbs, MessageVerbs, EventVerbs, SettingVerbs, FileVerbs):
     """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""

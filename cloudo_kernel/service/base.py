@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from cloudo_kernel import settings
 from cloudo_kernel.api import PAGE_LIMIT
@@ -44,7 +45,11 @@ class Base:
         self._depth = depth
 
     def _is_offered(self, flow: Flow) -> bool:
-        return flow.source is FlowSource.WORKSPACE or bool(self._store.settings.value(settings.LIBRARY_FALLBACK))
+        return flow.source is FlowSource.WORKSPACE or bool(self._setting(settings.LIBRARY_FALLBACK))
+
+    def _setting(self, name: str) -> Any:
+        """Return the value of a documented setting, as it is for the caller."""
+        return self._store.settings.value(name, user_name=self._user_name)
 
     def _until(self, is_done: Callable[[], bool], timeout: timedelta | None) -> None:
         """Block until `is_done` or the timeout is over; it is asked again whenever events were committed."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from cloudo_kernel.errors import ResourceNotFoundError, SettingInvalid
+from cloudo_kernel.errors import MalformedRequest, SettingInvalid
 from cloudo_kernel.models import Setting
 from cloudo_kernel.service.base import Base
+
+_LONGEST_NAME = 200
+#: The most that one setting takes, as JSON.
+_LIMIT_BYTES = 1024 * 1024
 
 
 class SettingVerbs(Base):
@@ -16,17 +21,32 @@ class SettingVerbs(Base):
         """See `Api.settings`."""
         return self._store.settings.all()
 
-    def setting(self, name: str) -> Any:
+    def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
-        return self._store.settings.value(name)
+        return self._store.settings.get(name)
 
     def save_setting(self, name: str, value: Any) -> Setting:
         """See `Api.save_setting`."""
-        if not name or len(name) > 200 or not name.isprintable():
-            raise SettingInvalid(name, "a printable name of 1 to 200 characters")
+        _check(name, value)
         return self._store.settings.save(name, value, user_name=self._user_name)
+
+    def create_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.create_setting`."""
+        _check(name, value)
+        return self._store.settings.save(name, value, user_name=self._user_name, is_new=True)
 
     def delete_setting(self, name: str) -> None:
         """See `Api.delete_setting`."""
-        if not self._store.settings.delete(name, user_name=self._user_name):
-            raise ResourceNotFoundError(f"There is no setting {name!r}.")
+        self._store.settings.delete(name, user_name=self._user_name)
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise an error for a name or a value that no setting can have."""
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise SettingInvalid(name, f"a printable name of 1 to {_LONGEST_NAME} characters")
+    try:
+        size = len(json.dumps(value, allow_nan=False))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MalformedRequest(f"The value is not JSON: {error}.", field="value") from error
+    if size > _LIMIT_BYTES:
+        raise SettingInvalid(name, f"at most {_LIMIT_BYTES / 1e6:.0f} MB as JSON; this value has {size / 1e6:.1f} MB")

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from cloudo_kernel import settings
-from cloudo_kernel.catalog import Source, script_text, validate
-from cloudo_kernel.errors import ExecutionNotEnded, FlowNotFound, MalformedRequest, TooDeep
+from cloudo_kernel.catalog import Source, defaults, script_text, validate
+from cloudo_kernel.errors import (
+    ExecutionNotEnded,
+    FlowBroken,
+    FlowNotFound,
+    MalformedRequest,
+    NameInvalid,
+    TooDeep,
+    WorkedOnByHand,
+)
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Execution, ExecutionType, Flow, JsonObject, StartExecution, Trigger
 from cloudo_kernel.service.base import Base
@@ -58,6 +67,8 @@ class StartVerbs(Base):
 
     def _again(self, past: Execution, inputs: JsonObject | None, **more: Any) -> NewExecution:
         """Return a new execution like one that is there: of its flow as it is now, or of the same script."""
+        if past.type is ExecutionType.INTERACTIVE:
+            raise WorkedOnByHand(past.id, "started anew")
         if past.flow_name is None:
             source = self._catalog.script(self._store.executions.source(past.id))
         else:
@@ -73,6 +84,21 @@ class StartVerbs(Base):
             timeout_seconds=self._store.executions.time_limit(past.id),
             **more,
         )
+
+    def prepare_by_hand(self, execution_id: str, flow_name: str | None) -> NewExecution:
+        """Return an execution for a notebook that is worked on by hand; `flow_name` is None if it is no flow.
+
+        Its inputs are those that have defaults, as they stand in the notebook's own cell.
+        """
+        try:
+            source = self._catalog.script("") if flow_name is None else self._catalog.snapshot(flow_name)
+        except (FlowNotFound, FlowBroken, NameInvalid):  # not saved yet, or in the middle of a change
+            source = self._catalog.script("")
+        inputs = defaults(source.flow.input_schema)
+        name = flow_name or "notebook"
+        new = self._new(source, ExecutionType.INTERACTIVE, name=name, input_value=inputs)
+        new = replace(new, id=execution_id, flow_name=flow_name, parent_id=None, reserved_for=None)
+        return replace(new, trigger=Trigger.CELL, retries=0, max_running=None, durable=False, on_error=None)
 
     def _source_of(self, request: StartExecution) -> Source:
         if request.flow_name is None:

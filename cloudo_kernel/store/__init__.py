@@ -11,6 +11,7 @@ from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted, NewExecution
 from cloudo_kernel.store.holds import Holds
 from cloudo_kernel.store.journal import Call, Journal
+from cloudo_kernel.store.locks import Held, Locks
 from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
@@ -27,6 +28,7 @@ __all__ = [
     "Call",
     "Claim",
     "Failed",
+    "Held",
     "IdempotencyKey",
     "Inserted",
     "NewExecution",
@@ -55,6 +57,7 @@ class Store:
         self.messages = Messages(database)
         self.events = Events(database)
         self.settings = Settings(database)
+        self.locks = Locks(database)
         self.workers = Workers(database)
         self.tail = EventTail(database, self.events)
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
-from cloudo_kernel.events import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED
+from cloudo_kernel.events import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED, EXECUTION_STARTED
 from cloudo_kernel.models import (
     EngineTier,
     Execution,
@@ -166,6 +166,19 @@ class Executions:
             else Inserted(_get(connection, first), is_new=False)
             for (new, _), first in zip(starts, firsts, strict=True)
         ]
+
+    def open(self, new: NewExecution, *, worker_id: str) -> Execution:
+        """Add an execution that is at work already, in its first attempt: a notebook worked on by hand."""
+        now = self._database.clock()
+        made = {"status": Status.RUNNING, "attempt": 1, "started_at": now, "worker_id": worker_id}
+        row = _row(new, now) | made
+        told: JsonObject = {"status": Status.RUNNING, "attempt": 1, "worker_id": worker_id}
+        started = event_row(EXECUTION_STARTED, EXECUTION, new.id, time=now, user_name=new.user_name, **told)
+        with self._database.write() as connection:
+            connection.execute(self._add_source, {"sha256": new.source_sha256, "text": new.source_text})
+            connection.execute(_INSERT, row)
+            record_all(connection, [_created(new, now), started])
+        return Execution.model_validate(row | {"log": ()})
 
     def get(self, execution_id: str) -> Execution:
         """Return the whole record. Raises `ExecutionNotFound`."""

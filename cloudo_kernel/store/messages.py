@@ -78,8 +78,8 @@ class Messages:
             row = {name: value for name, value in vars(new).items() if name != "timeout_seconds"}
             asks = new.body is not None and Form(new.body).asks
             row |= {"created_at": now, "state": MessageState.OPEN if asks else MessageState.INFO}
-            row["expires_at"] = _expiry(connection, new.timeout_seconds, now) if asks else None
-            row["delete_after"] = None if asks else now + _retention(connection, new.level)
+            row["expires_at"] = _expiry(connection, new, now) if asks else None
+            row["delete_after"] = None if asks else now + _retention(connection, new.level, new.user_name)
             connection.execute(insert(messages).values(**row))
             about = {"level": new.level, "execution_id": new.execution_id, "state": row["state"]}
             record(connection, MESSAGE_CREATED, MESSAGE, new.id, time=now, user_name=new.user_name, **about)
@@ -130,9 +130,11 @@ class Messages:
             "answered_at": now,
         }
         with self._database.write() as connection:
-            row = connection.execute(select(c.level).where(c.id == message_id, _is_open(now))).one_or_none()
+            row = connection.execute(
+                select(c.level, c.user_name).where(c.id == message_id, _is_open(now))
+            ).one_or_none()
             if row is not None:
-                values["delete_after"] = now + _retention(connection, row.level)
+                values["delete_after"] = now + _retention(connection, row.level, row.user_name)
                 connection.execute(update(messages).where(c.id == message_id).values(**values))
                 record(connection, MESSAGE_ANSWERED, MESSAGE, message_id, time=now, user_name=user_name)
                 wake(connection, message_id, now=now)
@@ -216,20 +218,23 @@ def _close(
 ) -> None:
     """Move requests out of `OPEN` without an answer, each with its event."""
     c = messages.c
-    for row in connection.execute(select(c.id, c.level, c.execution_id).where(is_meant)).all():
-        values = {"state": state, "delete_after": now + _retention(connection, row.level)}
+    for row in connection.execute(select(c.id, c.level, c.execution_id, c.user_name).where(is_meant)).all():
+        values = {"state": state, "delete_after": now + _retention(connection, row.level, row.user_name)}
         connection.execute(update(messages).where(c.id == row.id).values(**values))
         record(connection, event_type, MESSAGE, row.id, time=now, execution_id=row.execution_id)
         wake(connection, row.id, now=now)
 
 
-def _expiry(connection: Connection, timeout_seconds: float | None, now: datetime) -> datetime | None:
-    seconds = value_of(connection, settings.INPUT_TIMEOUT) * 60 if timeout_seconds is None else timeout_seconds
+def _expiry(connection: Connection, new: NewMessage, now: datetime) -> datetime | None:
+    seconds = new.timeout_seconds
+    if seconds is None:
+        seconds = value_of(connection, settings.INPUT_TIMEOUT, user_name=new.user_name) * 60
     return now + _span(seconds) if seconds > 0 else None
 
 
-def _retention(connection: Connection, level: str) -> timedelta:
-    return _span(value_of(connection, settings.MESSAGE_RETENTION.format(level)) * 60)
+def _retention(connection: Connection, level: str, user_name: str) -> timedelta:
+    name = settings.MESSAGE_RETENTION.format(level)
+    return _span(value_of(connection, name, user_name=user_name) * 60)
 
 
 def _span(seconds: float) -> timedelta:

@@ -23,10 +23,11 @@ from cloudo_kernel.events import (
     OF_STATUS,
     PASSING,
 )
-from cloudo_kernel.models import ErrorDetail, JsonObject, LogLine, Progress, Status, rfc3339
+from cloudo_kernel.models import ErrorDetail, ExecutionType, JsonObject, LogLine, Progress, Status, rfc3339
 from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
+from cloudo_kernel.store.locks import release_all
 from cloudo_kernel.store.log import append
 from cloudo_kernel.store.messages import withdraw
 from cloudo_kernel.store.settings import value_of
@@ -151,12 +152,13 @@ def _end(
     user_name: str | None = None,
 ) -> None:
     c = executions.c
-    row = connection.execute(select(c.retention_minutes, c.durable).where(c.id == execution_id)).one_or_none()
+    wanted = select(c.retention_minutes, c.durable, c.user_name).where(c.id == execution_id)
+    row = connection.execute(wanted).one_or_none()
     if row is None:  # ended by others, and deleted since
         raise StaleAttempt(execution_id, attempt)
     minutes = row.retention_minutes
     if minutes is None:
-        minutes = value_of(connection, settings.RETENTION)
+        minutes = value_of(connection, settings.RETENTION, user_name=row.user_name)
     values: dict[str, Any] = {
         "status": outcome.status,
         "ended_at": now,
@@ -178,6 +180,7 @@ def _end(
     if row.durable:
         forget_all(connection, execution_id)
     wake(connection, execution_id, now=now)
+    release_all(connection, execution_id, now=now)
     error = outcome.error.name if outcome.error else None
     tell(
         connection,
@@ -211,7 +214,8 @@ def stop(
     connection: Connection, execution: Row[*tuple[Any, ...]], *, reason: str, now: datetime, user_name: str | None
 ) -> bool:
     """End an execution that has no process, or ask its worker to; return whether it has ended."""
-    if execution.worker_id is None:
+    # Of one worked on by hand the kernel is its user's: only the record ends.
+    if execution.worker_id is None or execution.type == ExecutionType.INTERACTIVE:
         outcome = Outcome(status=Status.ENDED_CANCELLED, message=reason)
         end(connection, execution.id, execution.attempt, outcome, now=now, user_name=user_name)
         return True
@@ -280,6 +284,7 @@ def _retry(
     error = outcome.error.name if outcome.error else None
     told = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
     _give_up(connection, execution_id, attempt, values, now=now, **told)
+    release_all(connection, execution_id, now=now)
     when = f"in {seconds:g} s" if seconds else "at once"
     how = "was interrupted" if outcome.is_interrupted else "failed"
     text = f"Attempt {attempt} {how} ({outcome.reason}); trying again {when}"
@@ -357,7 +362,7 @@ def _stop_children(connection: Connection, execution_id: str, *, now: datetime, 
     After a success only what nobody let run: nobody will. What is to run after others goes on.
     """
     c = executions.c
-    query = select(c.id, c.attempt, c.worker_id).where(
+    query = select(c.id, c.type, c.attempt, c.worker_id).where(
         c.parent_id == execution_id, c.status.not_in(ENDED), c.stop_reason.is_(None)
     )
     if only_held:

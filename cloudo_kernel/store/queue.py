@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, 
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import WORKER, WORKER_LOST, WORKER_STOPPED
-from cloudo_kernel.models import EngineTier, ErrorDetail, Status
+from cloudo_kernel.models import EngineTier, ErrorDetail, ExecutionType, Status
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
@@ -139,7 +139,7 @@ class Queue:
                 .values(reserved_for=heir)
             )
             held = connection.execute(
-                select(c.id, c.attempt, c.started_at, c.stop_reason).where(
+                select(c.id, c.type, c.attempt, c.started_at, c.stop_reason).where(
                     c.worker_id == worker_id, c.status.in_(LEASED)
                 )
             ).all()
@@ -178,6 +178,8 @@ def _release_one(connection: Connection, held: Row[*tuple[Any, ...]], now: datet
     if held.stop_reason is not None:
         outcome = Outcome(status=Status.ENDED_CANCELLED, message=held.stop_reason)
         end(connection, held.id, held.attempt, outcome, now=now)
+    elif held.type == ExecutionType.INTERACTIVE:
+        end(connection, held.id, held.attempt, Outcome(status=Status.ENDED_SUCCESS), now=now)
     elif held.started_at is None:
         requeue(connection, held.id, held.attempt, now=now, reason="its worker was lost before it had begun")
     else:

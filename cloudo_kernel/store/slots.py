@@ -7,7 +7,7 @@ from collections import Counter
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select
 
 from cloudo_kernel import settings
-from cloudo_kernel.models import Status
+from cloudo_kernel.models import ExecutionType, Status
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import executions
 
@@ -20,7 +20,7 @@ class Slots:
         wants = and_(c.status == Status.WAITING, c.wants_slot)
         query = (
             select(c.flow_name, c.max_running, c.status, func.count().label("number"))
-            .where(or_(c.status == Status.RUNNING, wants))
+            .where(or_(c.status == Status.RUNNING, wants), c.type != ExecutionType.INTERACTIVE)
             .group_by(c.flow_name, c.max_running, c.status)
         )
         rows = connection.execute(query).all()

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from cloudo_kernel import lifecycle
-from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
+from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition, WorkedOnByHand
 from cloudo_kernel.events import EXECUTION, EXECUTION_PAUSE_REQUESTED, EXECUTION_RESUMED
-from cloudo_kernel.models import Status
+from cloudo_kernel.models import ExecutionType, Status
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.moves import LEASED, history, stop, tell
@@ -46,6 +46,8 @@ class Wishes:
         now = self._database.clock()
         with self._database.write() as connection:
             row = _row(connection, execution_id)
+            if row.type == ExecutionType.INTERACTIVE:
+                raise WorkedOnByHand(execution_id, "paused")
             _check(connection, row, Status.PAUSED)
             is_mine = executions.c.id == execution_id
             if row.status != Status.RUNNING:

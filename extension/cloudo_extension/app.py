@@ -10,7 +10,19 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from traitlets import Bool, Float, Integer, List, Unicode, default
 
-from cloudo_extension import base, events, executions, flows, health, messages, notebooks, settings, users
+from cloudo_extension import (
+    base,
+    events,
+    executions,
+    files,
+    flows,
+    health,
+    interactive,
+    messages,
+    notebooks,
+    settings,
+    users,
+)
 from cloudo_extension.dashboard import dashboard_handlers
 from cloudo_extension.engine import Engine
 from cloudo_extension.tokens import SessionTokens
@@ -90,7 +102,8 @@ class Cloudo(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""
-        modules = (flows, executions, notebooks, messages, events, settings, users, health, base)
+        records = (flows, executions, notebooks, messages, events, settings, files)
+        modules = (*records, interactive, users, health, base)
         self.handlers.extend(route for module in modules for route in module.routes)
         workspace = self.engine.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))

@@ -141,9 +141,14 @@ class Handler(APIHandler):
     async def _authorize(self) -> None:
         if self.current_user is None:
             raise web.HTTPError(403)
-        action = "read" if self.request.method in _READS else "write"
-        if not await ensure_async(self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)):
-            raise PermissionDenied(f"This server does not let {self.user_name} {action} {self.auth_resource}.")
+        what = (self.action, self.auth_resource)
+        if not await ensure_async(self.authorizer.is_authorized(self, self.current_user, *what)):
+            raise PermissionDenied(f"This server does not let {self.user_name} {' '.join(what)}.")
+
+    @property
+    def action(self) -> str:
+        """What the authorizer is asked for."""
+        return "read" if self.request.method in _READS else "write"
 
     def _check_form(self) -> None:
         """Refuse what can be refused without the body: method, query, kind and size of the body."""

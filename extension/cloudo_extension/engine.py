@@ -22,6 +22,7 @@ from cloudo_kernel.workspace import Workspace
 
 if TYPE_CHECKING:
     from cloudo_kernel.catalog import Catalog
+    from cloudo_kernel.interactive import Sessions
     from cloudo_kernel.service import Service
     from cloudo_kernel.store import Inserted, Store
     from cloudo_kernel.worker import Worker
@@ -43,6 +44,7 @@ class _Parts:
     worker: Worker | None
     feed: EventFeed
     starts: Starts
+    sessions: Sessions
     unlisten: Callable[[], None]
 
 
@@ -73,6 +75,19 @@ class Engine:
         from cloudo_kernel.service import Service
 
         return Service(parts.store, parts.catalog, user_name=user_name, trigger=trigger)
+
+    def service_of_parent(self, user_name: str, parent_id: str) -> Service:
+        """Return the verbs of a notebook that is worked on by hand: what it starts are children of `parent_id`."""
+        from cloudo_kernel.service import Service
+
+        if self._parts is None:
+            raise Unavailable(_STOPPING)
+        parts = self._parts
+        return Service(parts.store, parts.catalog, user_name=user_name, trigger=Trigger.FLOW, parent_id=parent_id)
+
+    async def sessions(self) -> Sessions:
+        """Return the notebooks that are worked on by hand."""
+        return (await self.open()).sessions
 
     async def feed(self) -> EventFeed:
         """Return the process's event feed."""
@@ -115,6 +130,7 @@ class Engine:
         if parts is not None:
             await parts.feed.close()
             parts.unlisten()
+            await self.call(parts.sessions.close)
             if parts.worker is not None:
                 await self.call(parts.worker.stop)
             await self.call(parts.store.close)
@@ -123,6 +139,8 @@ class Engine:
 
     async def _assemble(self) -> _Parts:
         store, catalog, worker = await self.call(_build, self.workspace, self._slots, has_worker=self._has_worker)
+
+        from cloudo_kernel.interactive import Sessions
 
         async def read(position: int) -> Sequence[Event]:
             return await self.call(store.events.after, position, limit=PAGE_LIMIT)
@@ -136,7 +154,8 @@ class Engine:
             raise
         feed = EventFeed(read, position=position)
         starts = Starts(store, self.call)
-        return _Parts(store, catalog, worker, feed, starts, unlisten=store.tail.add_listener(feed.wake))
+        sessions = Sessions(store, self.workspace.state)
+        return _Parts(store, catalog, worker, feed, starts, sessions, unlisten=store.tail.add_listener(feed.wake))
 
 
 def _build(workspace: Workspace, slots: int | None, *, has_worker: bool) -> tuple[Store, Catalog, Worker | None]:

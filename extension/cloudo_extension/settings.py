@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,15 +12,15 @@ from cloudo_kernel.models import Page, Setting
 
 
 class SettingValue(BaseModel):
-    """The body of `PUT /setting/<name>`, and with the name what `GET` replies."""
+    """The body of `PUT` and `PATCH` of `/setting/<name>`."""
 
     model_config = ConfigDict(extra="forbid")
 
     value: Any
 
 
-class NamedValue(SettingValue):
-    """A setting's value: the saved one, or the documented default."""
+class NewSetting(SettingValue):
+    """The body of `POST /setting`."""
 
     name: str
 
@@ -31,17 +32,31 @@ class Settings(Handler):
         """List the settings that were saved."""
         await self.answer(lambda: Page[Setting](items=self.api.settings()))
 
+    async def post(self) -> None:
+        """Save a setting that is not there yet."""
+        new = self.parse(NewSetting, self.body())
+        created = await self.engine.call(self.api.create_setting, new.name, new.value)
+        self.set_header("Location", self.at("setting", quote(created.name)))
+        self.set_status(201)
+        await self.answer(lambda: created)
+
 
 class OneSetting(Handler):
     """`/setting/<name>`."""
 
     async def get(self, name: str) -> None:
-        """Return the value."""
-        await self.answer(lambda: NamedValue(name=name, value=self.api.setting(name)))
+        """Return the setting, or its documented default."""
+        await self.answer(self.api.setting, name)
 
     async def put(self, name: str) -> None:
         """Save a value."""
         await self.answer(self.api.save_setting, name, self.parse(SettingValue, self.body()).value)
+
+    async def patch(self, name: str) -> None:
+        """Save another value of a setting that is there, or has a documented default."""
+        value = self.parse(SettingValue, self.body()).value
+        await self.engine.call(self.api.setting, name)  # raises if there is none
+        await self.answer(self.api.save_setting, name, value)
 
     async def delete(self, name: str) -> None:
         """Forget the setting."""

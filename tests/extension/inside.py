@@ -27,6 +27,13 @@ class HeaderIdentity(IdentityProvider):
         return User(username=name) if name else None
 
 
+class NoContents(Authorizer):
+    """An authorizer that lets nobody near the files."""
+
+    def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:  # noqa: ARG002 -- Jupyter's
+        return resource != "contents"
+
+
 class ReadersOnly(Authorizer):
     """An authorizer that lets nobody change anything."""
 

@@ -167,20 +167,6 @@ def test_a_flow_is_made_changed_moved_and_deleted(http: httpx.Client) -> None:
     assert error_of(http.get("/flow/new%20ones/b"))["code"] == "flow_not_found"
 
 
-def test_settings_are_saved_read_and_forgotten(http: httpx.Client) -> None:
-    assert http.get("/setting/team.name").json() == {"name": "team.name", "value": None}
-    saved = http.put("/setting/team.name", json={"value": {"a": [1, None]}})
-    assert saved.status_code == 200
-    assert saved.json()["value"] == {"a": [1, None]}
-    assert http.get("/setting/team.name").json()["value"] == {"a": [1, None]}
-    assert "team.name" in [setting["name"] for setting in http.get("/setting").json()["items"]]
-    assert http.delete("/setting/team.name").status_code == 204
-    wrong = http.put("/setting/client.execution.max_running", json={"value": "many"})
-    assert wrong.status_code == 422
-    assert error_of(wrong)["field"] == "client.execution.max_running"
-    assert http.put("/setting/a", json={}).status_code == 400
-
-
 def test_an_ended_execution_is_retried_with_its_inputs_or_others(http: httpx.Client) -> None:
     first = later(http, inputs={"n": 2})["id"]
     assert error_of(http.post(f"/execution/{first}/retry"))["code"] == "execution_not_ended"

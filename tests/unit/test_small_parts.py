@@ -1,4 +1,4 @@
-"""Ids, moves between states, settings, leases, channels and values: small parts, each alone."""
+"""Ids, moves between states, leases, channels and values: small parts, each alone."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudo_kernel import channel, lease, lifecycle, settings
+from cloudo_kernel import channel, lease, lifecycle
 from cloudo_kernel.errors import (
     CloudoError,
     FlowNotFound,
     IllegalTransition,
     InputsInvalid,
     MalformedRequest,
-    SettingInvalid,
     Unavailable,
     from_code,
 )
@@ -48,19 +47,6 @@ def test_every_state_can_be_reached_and_left() -> None:
     assert set(lifecycle.LEGAL) == set(Status)
     for status in Status:
         assert lifecycle.origins(status)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [(settings.MAX_RUNNING, 0), (settings.MAX_RUNNING, True), (settings.RETENTION, "7")]
-)
-def test_a_documented_setting_takes_only_what_fits(name: str, value: object) -> None:
-    with pytest.raises(SettingInvalid, match=name):
-        settings.check(name, value)
-
-
-def test_defaults_of_settings_fit_themselves() -> None:
-    for name, documented in settings.DOCUMENTED.items():
-        assert documented.accepts(documented.default), name
 
 
 def test_a_living_workers_lease_is_not_dead_and_an_ended_ones_is(tmp_path: Path) -> None:

@@ -1,0 +1,162 @@
+"""`cloudo settings`: what is set, from its default to its history."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cloudo_kernel.cli import display, values
+from cloudo_kernel.cli.target import Target, json_option, target_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudo_kernel.api import Api
+    from cloudo_kernel.models import Event, Setting
+
+_PAGE = 500
+
+
+@click.group(invoke_without_command=True)
+@json_option("the settings")
+@target_options
+@click.pass_context
+def settings(context: click.Context, *, as_json: bool) -> None:
+    """List the settings, or look at one, save, delete it.
+
+    Those that Cloudo itself reads are listed with their defaults, unless they were saved. user.NAME.… takes the place
+    of client.… for the user NAME.
+
+    \b
+    cloudo settings
+    cloudo settings show client.input.timeout.minutes
+    cloudo settings set client.input.timeout.minutes 30
+    cloudo settings set user.ada.input.timeout.minutes 0
+    cloudo settings set team.regions '[north, south]'
+    cloudo settings set team.plan - < plan.yaml
+    cloudo settings history client.input.timeout.minutes
+    cloudo settings delete client.input.timeout.minutes
+    """
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise click.UsageError(f"--json goes behind {context.invoked_subcommand}.")
+        return
+    found = list(_all(context.ensure_object(Target).connect()))
+    if as_json:
+        display.print_json(found)
+    else:
+        click.echo(display.table(("NAME", "SAVED", "BY", "LOCKED BY", "VALUE"), [_row(setting) for setting in found]))
+
+
+@settings.command()
+@click.argument("name")
+@json_option("the setting")
+@target_options
+@click.pass_obj
+def show(target: Target, name: str, *, as_json: bool) -> None:
+    """Print the value of a setting as JSON, the default if it was not saved."""
+    found = target.connect().setting(name)
+    if as_json:
+        display.print_json(found)
+    else:
+        click.echo(_as_json(found.value))
+
+
+@settings.command(name="set", context_settings={"ignore_unknown_options": True})  # VALUE may be -1
+@click.argument("name")
+@click.argument("value")
+@json_option("the saved setting")
+@target_options
+@click.pass_obj
+def set_value(target: Target, name: str, value: str, *, as_json: bool) -> None:
+    """Save VALUE, read as YAML; - reads it from standard input."""
+    try:
+        parsed = values.document(sys.stdin.read()) if value == "-" else values.input_value(value, {})
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="VALUE") from error
+    saved = target.connect().save_setting(name, parsed)
+    if as_json:
+        display.print_json(saved)
+    else:
+        click.echo(f"{display.clean(saved.name)} is {display.value(saved.value)} now.")
+
+
+@settings.command()
+@click.argument("name")
+@target_options
+@click.pass_obj
+def delete(target: Target, name: str) -> None:
+    """Forget what was saved; a setting that Cloudo reads has its default again."""
+    target.connect().delete_setting(name)
+    click.echo(f"{display.clean(name)} is no longer saved.")
+
+
+@settings.command()
+@click.argument("name")
+@json_option("the events")
+@target_options
+@click.pass_obj
+def history(target: Target, name: str, *, as_json: bool) -> None:
+    """Tell who changed a setting when, and from what to what."""
+    found = list(_events(target.connect(), name))
+    if as_json:
+        display.print_json(found)
+    elif found:
+        click.echo(display.table(("TIME", "BY", "BEFORE", "AFTER"), [_change(event) for event in found]))
+    else:
+        click.echo(f"Nobody has changed {display.clean(name)} yet.")
+
+
+def _all(api: Api) -> Iterator[Setting]:
+    """Return what was saved and what is documented, by name."""
+    from cloudo_kernel.errors import SettingNotFound
+    from cloudo_kernel.settings import DOCUMENTED
+
+    saved = {setting.name: setting for setting in api.settings()}
+    for name in sorted(saved.keys() | DOCUMENTED.keys()):
+        try:
+            yield saved.get(name) or api.setting(name)
+        except SettingNotFound:  # the server is of another version, and does not read it
+            continue
+
+
+def _events(api: Api, name: str) -> Iterator[Event]:
+    from cloudo_kernel.events import SETTING, SETTING_DELETED, SETTING_SAVED
+
+    changes = (SETTING_SAVED, SETTING_DELETED)
+    position = 0
+    while page := api.events(after=position, subject_id=name, limit=_PAGE):
+        yield from (event for event in page.items if event.subject_type == SETTING and event.type in changes)
+        if not page.items:
+            return
+        position = int(page.next or position)
+
+
+def _row(setting: Setting) -> tuple[str, ...]:
+    saved = "default" if setting.modified_at is None else display.ago(setting.modified_at)
+    by = "" if setting.modified_by is None else display.value(setting.modified_by, limit=30)
+    locked = "" if setting.locked_by is None else display.short_id(setting.locked_by)
+    value = "" if setting.modified_at is None and setting.locked_by else _shown(setting.value, 200)
+    return display.clean(setting.name), saved, by, locked, value
+
+
+def _change(event: Event) -> tuple[str, ...]:
+    before, after = (_told(event, which) for which in ("before", "after"))
+    return display.local_time(event.time), display.value(event.user_name or "", limit=30), before, after
+
+
+def _told(event: Event, which: str) -> str:
+    if which not in event.data:
+        return "-"
+    return _shown(event.data[which], 100)
+
+
+def _shown(value: Any, limit: int) -> str:
+    return display.shortened(display.clean(_as_json(value)), limit)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,29 @@
+"""The verbs about files of the workspace, over HTTP."""
+
+from __future__ import annotations
+
+from cloudo_kernel.client.base import Base, in_path, json_body
+from cloudo_kernel.models import File, Page
+from cloudo_kernel.workspace_files import encoded
+
+
+class FileVerbs(Base):
+    """Files: listed, read, written, deleted."""
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """See `Api.files`."""
+        return self._get(Page[File], "file", dir=folder, glob=glob).items
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """See `Api.file`."""
+        return self._get(File, f"file/{in_path(path)}", content=None if with_content else 0)
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """See `Api.save_file`."""
+        text, encoding = encoded(content)
+        body = json_body({"content": text, "encoding": encoding}, what="content")
+        return self._record(File, self._send("PUT", f"file/{in_path(path)}", **body, is_repeatable=True))
+
+    def delete_file(self, path: str) -> None:
+        """See `Api.delete_file`."""
+        self._send("DELETE", f"file/{in_path(path)}")

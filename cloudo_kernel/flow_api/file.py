@@ -1,0 +1,100 @@
+"""A file of the workspace as flow authors hold it: a cached copy, and the file behind it."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from cloudo_kernel import models
+from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError
+from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.workspace_files import decoded
+
+
+class File:
+    """A file in the workspace. `get` and `set` use the copy at hand, `load` and `save` the file."""
+
+    def __init__(self, api: Calls, path: str, record: models.File | None = None) -> None:
+        self._api = api
+        self._path = path
+        self._record = record
+        #: What was set and not saved yet.
+        self._wanted: bytes | None = None
+
+    @property
+    def path(self) -> str:
+        """Its path below the workspace."""
+        return self._path
+
+    def get(self, field: str = "content") -> Any:
+        """Return a field of the copy at hand, which is fetched at the first time.
+
+        The content is text, or bytes if it is no UTF-8. Raises `ResourceNotFoundError`.
+        """
+        if field == "content" and self._wanted is not None:
+            return _text_or_bytes(self._wanted)
+        if self._record is None or (field == "content" and self._record.content is None):
+            self._record = self._api.file(self._path)
+        return _field(self._record, field)
+
+    def load(self, field: str = "content") -> Any:
+        """Read the file and return a field. Raises `ResourceNotFoundError`."""
+        self._record, self._wanted = self._api.file(self._path), None
+        return _field(self._record, field)
+
+    def set(self, content: str | bytes) -> Self:
+        """Change the copy at hand; `save()` writes it."""
+        self._wanted = _as_bytes(content)
+        return self
+
+    def save(self, content: str | bytes | None = None) -> Self:
+        """Write a content, or what was `set` before: the file is replaced as a whole, or made."""
+        if content is not None:
+            self.set(content)
+        if self._wanted is None:
+            raise MalformedRequest(f"There is nothing to save: give the content of {self._path!r}.", field="content")
+        self._api.save_file(self._path, self._wanted)
+        self._record, self._wanted = None, None
+        return self
+
+    def exists(self) -> bool:
+        """Tell whether there is such a file."""
+        try:
+            self._api.file(self._path, with_content=False)
+        except ResourceNotFoundError:
+            return False
+        return True
+
+    def delete(self) -> None:
+        """Delete the file. Raises `ResourceNotFoundError`."""
+        self._api.delete_file(self._path)
+        self._record, self._wanted = None, None
+
+    def __repr__(self) -> str:
+        return f"<File {self._path!r}>"
+
+
+def _field(record: models.File, field: str) -> Any:
+    known = [name for name in type(record).model_fields if name != "encoding"]
+    if field not in known:
+        raise MalformedRequest(f"A file has no field {field!r}; it has {', '.join(known)}.", field=field)
+    if field == "content":
+        return _text_or_bytes(decoded(record.content or "", record.encoding))
+    return getattr(record, field)
+
+
+def _as_bytes(content: str | bytes) -> bytes:
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    if isinstance(content, str):
+        try:
+            return content.encode()
+        except UnicodeEncodeError as error:
+            raise MalformedRequest(f"The content is no Unicode text: {error.reason}.", field="content") from error
+    raise MalformedRequest(f"A content is text or bytes, not {type(content).__name__}.", field="content")
+
+
+def _text_or_bytes(content: bytes) -> str | bytes:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content

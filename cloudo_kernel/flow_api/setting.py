@@ -1,0 +1,124 @@
+"""A setting as flow authors hold it: a cached record, the store behind it, and the lock of its name."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from cloudo_kernel import models
+from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError, StaleAttempt, Unavailable
+from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.flow_api.values import to_json
+
+#: Stands for "not given", because None is a value.
+UNSET: Any = type("Unset", (), {"__repr__": lambda _self: "…"})()
+
+
+class Setting:
+    """A named value. `get` and `set` use the copy at hand, `load` and `save` the store.
+
+    As a context manager it holds the lock of its name.
+    """
+
+    def __init__(self, api: Calls, name: str, record: models.Setting | None = None) -> None:
+        self._api = api
+        self._name = name
+        self._record = record
+        #: What was set and not saved yet.
+        self._wanted: Any = UNSET
+        #: For each `with` that is open, whether it is the one to release the lock.
+        self._releases: list[bool] = []
+
+    @property
+    def name(self) -> str:
+        """The setting's name."""
+        return self._name
+
+    def get(self, field: str = "value") -> Any:
+        """Return a field of the copy at hand, which is fetched at the first time. Raises `ResourceNotFoundError`."""
+        if field == "value" and self._wanted is not UNSET:
+            return self._wanted
+        if self._record is None:
+            self._record = self._api.setting(self._name)
+        return _field(self._record, field)
+
+    def load(self, field: str = "value") -> Any:
+        """Fetch the setting and return a field. Raises `ResourceNotFoundError`."""
+        self._record, self._wanted = self._api.setting(self._name), UNSET
+        return _field(self._record, field)
+
+    def set(self, value: Any) -> Self:
+        """Change the copy at hand; `save()` stores it."""
+        self._wanted = to_json(value, name="value")
+        return self
+
+    def save(self, value: Any = UNSET) -> Self:
+        """Store a value, or what was `set` before. Raises `SettingInvalid` when a documented one takes others."""
+        if value is not UNSET:
+            self.set(value)
+        if self._wanted is UNSET:
+            raise MalformedRequest(f"There is nothing to save: give the value of {self._name!r}.", field="value")
+        self._record = self._api.save_setting(self._name, self._wanted)
+        self._wanted = UNSET
+        return self
+
+    def exists(self) -> bool:
+        """Tell whether the setting was saved."""
+        try:
+            return self._api.setting(self._name).modified_at is not None
+        except ResourceNotFoundError:
+            return False
+
+    def delete(self) -> None:
+        """Forget the setting: a documented one has its default again. Raises `ResourceNotFoundError`."""
+        self._api.delete_setting(self._name)
+        self._record, self._wanted = None, UNSET
+
+    def acquire(self, timeout_seconds: float | None = None) -> Self:
+        """Take the lock of this name, and wait while another execution holds it, meanwhile without a slot.
+
+        It is let go by `release`, and when this execution ends, however it ends. Taking it twice changes nothing.
+        Raises `WaitTimeout` when the time is over first.
+        """
+        self._acquire(timeout_seconds)
+        return self
+
+    def release(self) -> Self:
+        """Let go of the lock; without it this does nothing."""
+        self._lock_call("release_lock")(self._name)
+        return self
+
+    def __enter__(self) -> Self:
+        """Take the lock; the outermost block that took it lets it go."""
+        self._releases.append(self._acquire(None))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let go of the lock."""
+        if self._releases.pop():
+            with suppress(StaleAttempt, Unavailable):  # the end of the execution has let it go, or will
+                self.release()
+
+    def _acquire(self, seconds: float | None) -> bool:
+        timeout = None if seconds is None else timedelta(seconds=seconds)
+        return bool(self._lock_call("acquire_lock")(self._name, timeout=timeout))
+
+    def _lock_call(self, verb: str) -> Any:
+        call = getattr(self._api, verb, None)
+        if call is None:
+            raise MalformedRequest("A lock is held by an execution, and there is none here: use it inside a flow.")
+        return call
+
+    def __repr__(self) -> str:
+        return f"<Setting {self._name!r}>"
+
+
+def _field(record: models.Setting, field: str) -> Any:
+    known = type(record).model_fields
+    if field not in known:
+        raise MalformedRequest(f"A setting has no field {field!r}; it has {', '.join(known)}.", field=field)
+    return getattr(record, field)

@@ -1,0 +1,88 @@
+"""Settings over HTTP."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.extension.conftest import error_of
+
+
+def test_settings_are_saved_read_and_forgotten(http: httpx.Client) -> None:
+    unknown = http.get("/setting/team.name")
+    assert (unknown.status_code, error_of(unknown)["code"]) == (404, "setting_not_found")
+    saved = http.put("/setting/team.name", json={"value": {"a": [1, None]}})
+    assert saved.status_code == 200
+    assert saved.json()["value"] == {"a": [1, None]}
+    assert http.get("/setting/team.name").json() == saved.json()
+    assert "team.name" in [setting["name"] for setting in http.get("/setting").json()["items"]]
+    assert http.delete("/setting/team.name").status_code == 204
+    assert http.delete("/setting/team.name").status_code == 404
+
+
+def test_a_documented_setting_answers_its_default(http: httpx.Client) -> None:
+    told = http.get("/setting/client.input.timeout.minutes").json()
+    assert told == {
+        "name": "client.input.timeout.minutes",
+        "value": 10,
+        "secret": False,
+        "modified_at": None,
+        "modified_by": None,
+        "locked_by": None,
+    }
+
+
+def test_a_setting_is_created_once_and_then_changed(http: httpx.Client) -> None:
+    new = {"name": "team/ä b", "value": 1}
+    created = http.post("/setting", json=new)
+    assert created.status_code == 201
+    assert created.headers["Location"] == "/cloudo/api/1/setting/team/%C3%A4%20b"
+    assert http.get("/setting/team/ä b").json() == created.json()
+    again = http.post("/setting", json=new)
+    assert (again.status_code, error_of(again)["code"]) == (409, "setting_exists")
+    assert http.patch("/setting/team/ä b", json={"value": 2}).json()["value"] == 2
+    http.delete("/setting/team/ä b")
+    gone = http.patch("/setting/team/ä b", json={"value": 3})
+    assert gone.status_code == 404
+    error_of(gone)
+    assert http.patch("/setting/client.input.timeout.minutes", json={"value": 20}).json()["value"] == 20
+    assert http.delete("/setting/client.input.timeout.minutes").status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("client.execution.max_running", "many", "a whole number"),
+        ("client.input.timeout.minutes", 1e300, "a number of minutes"),
+        ("user.ada.message.error.retention_time.minutes", -1, "a number of minutes"),
+        ("user.ada.execution.max_running", 2, "of the whole store"),
+        ("client.flow.library.fallback", 1, "true or false"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_and_told_what_does(
+    http: httpx.Client, name: str, value: object, fits: str
+) -> None:
+    for refused in (
+        http.put(f"/setting/{name}", json={"value": value}),
+        http.post("/setting", json={"name": name, "value": value}),
+    ):
+        assert refused.status_code == 422
+        assert error_of(refused)["field"] == name
+        assert fits in error_of(refused)["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/setting/a", {}),
+        ("PUT", "/setting/a", {"value": 1, "secret": True}),
+        ("PATCH", "/setting/a", {}),
+        ("POST", "/setting", {"name": "a"}),
+        ("POST", "/setting", {"name": 1, "value": 1}),
+        ("POST", "/setting", []),
+    ],
+)
+def test_a_body_that_makes_no_sense_is_malformed(http: httpx.Client, method: str, path: str, body: object) -> None:
+    reply = http.request(method, path, json=body)
+    assert reply.status_code == 400
+    error_of(reply)

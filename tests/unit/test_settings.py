@@ -1,0 +1,74 @@
+"""The settings that the system reads, and who reads which."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudo_kernel import settings
+from cloudo_kernel.errors import SettingInvalid
+from cloudo_kernel.store import Store
+from cloudo_kernel.store.settings import value_of
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (settings.MAX_RUNNING, 0),
+        (settings.MAX_RUNNING, True),
+        (settings.MAX_RUNNING, 1.5),
+        (settings.RETENTION, "7"),
+        (settings.RETENTION, -1),
+        (settings.RETENTION, float("nan")),
+        (settings.RETENTION, 1e300),
+        (settings.INPUT_TIMEOUT, None),
+        (settings.LIBRARY_FALLBACK, 1),
+        ("user.ada.execution.retention_time.minutes", "7"),
+        ("user.ada@example.com.execution.retention_time.minutes", -1),
+    ],
+)
+def test_a_documented_setting_takes_only_what_fits(name: str, value: object) -> None:
+    with pytest.raises(SettingInvalid, match=f"'{name}' takes"):
+        settings.check(name, value)
+    assert not settings.fits(name, value)
+
+
+@pytest.mark.parametrize(
+    "name", ["team.name", "client.other", "user.ada", "user..execution", "user.execution.retention_time.minutes"]
+)
+def test_any_other_setting_takes_anything(name: str) -> None:
+    settings.check(name, "anything")
+
+
+def test_defaults_of_settings_fit_themselves() -> None:
+    for name, documented in settings.DOCUMENTED.items():
+        settings.check(name, documented.default)
+
+
+def test_only_what_is_not_of_the_whole_store_is_looked_up_for_a_user() -> None:
+    assert settings.names_for(settings.RETENTION, "a.b") == (
+        "user.a.b.execution.retention_time.minutes",
+        settings.RETENTION,
+    )
+    assert settings.names_for(settings.MAX_RUNNING, "ada") == (settings.MAX_RUNNING,)
+    assert settings.names_for(settings.RETENTION, None) == (settings.RETENTION,)
+    assert settings.names_for("team.name", "ada") == ("team.name",)
+
+
+def test_a_saved_value_that_no_longer_fits_counts_as_not_saved(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without_check:
+        without_check.setattr(settings, "check", lambda _name, _value: None)
+        store.settings.save(settings.RETENTION, "as an older version took it", user_name="ada")
+    assert store.settings.value(settings.RETENTION, user_name="ada") == 10080
+
+
+def test_the_value_of_a_secret_is_in_no_event(store: Store) -> None:
+    from cloudo_kernel.tables import settings as table
+
+    store.settings.save("team.secret", "s3cret", user_name="ada")
+    with store._database.write() as connection:
+        connection.execute(table.update().values(secret=True).where(table.c.name == "team.secret"))
+        assert value_of(connection, "team.secret") == "s3cret"
+    last = store.events.newest_id()
+    store.settings.save("team.secret", "n3w", user_name="ada")
+    store.settings.delete("team.secret", user_name="ada")
+    assert [event.data for event in store.events.after(last, limit=9, subject_id="team.secret")] == [{}, {}]

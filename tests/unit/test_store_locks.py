@@ -1,0 +1,81 @@
+"""Locks of names: one holder, and let go at its end, however that comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cloudo_kernel.errors import StaleAttempt
+from cloudo_kernel.models import Status
+from cloudo_kernel.store import Held, Outcome, Store
+
+Add = Callable[..., str]
+
+
+@pytest.fixture
+def two(store: Store, add: Add) -> tuple[str, str]:
+    """Two executions that run, in their first attempt."""
+    ids = add(), add(retries=1)
+    store.queue.claim("w1", free=2)
+    for one in ids:
+        store.runs.begin(one, 1, notebook="n")
+    return ids
+
+
+def test_a_lock_has_one_holder_who_may_ask_twice(store: Store, two: tuple[str, str]) -> None:
+    one, other = two
+    assert store.locks.acquire("x", one, 1)
+    assert not store.locks.acquire("x", one, 1)
+    with pytest.raises(Held) as held:
+        store.locks.acquire("x", other, 1)
+    assert held.value.execution_id == one == store.locks.holder("x")
+    assert store.locks.acquire("y", other, 1)
+    assert not store.locks.release("x", other, 1)
+    assert store.locks.release("x", one, 1)
+    assert store.locks.acquire("x", other, 1)
+
+
+def test_who_holds_a_lock_is_seen(store: Store, two: tuple[str, str]) -> None:
+    store.settings.save("x", 7, user_name="ada")
+    for name in ("x", "only.locked"):
+        store.locks.acquire(name, two[0], 1)
+    assert [(one.name, one.value, one.locked_by) for one in store.settings.all() if one.locked_by] == [
+        ("only.locked", None, two[0]),
+        ("x", 7, two[0]),
+    ]
+    assert store.settings.get("x").locked_by == two[0]
+    assert store.settings.save("x", 8, user_name="ada").locked_by == two[0]
+    store.locks.release("x", two[0], 1)
+    told = [(event.type, event.data.get("execution_id")) for event in store.events.after(0, limit=99, subject_id="x")]
+    assert told[1:] == [("SettingLocked", two[0]), ("SettingSaved", None), ("SettingUnlocked", two[0])]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda store, one: store.runs.finish(one, 1, Outcome(status=Status.ENDED_SUCCESS)),
+        lambda store, one: store.runs.finish(one, 1, Outcome(status=Status.ENDED_ERROR)),
+        lambda store, _: store.queue.release("w1", lost=True),
+        lambda store, _: store.queue.release("w1", lost=False),
+    ],
+)
+@pytest.mark.parametrize("which", [0, 1], ids=["ended", "tried again"])
+def test_a_lock_is_let_go_when_its_run_ends(
+    store: Store, two: tuple[str, str], add: Add, which: int, end: Callable[[Store, str], None]
+) -> None:
+    store.locks.acquire("x", two[which], 1)
+    end(store, two[which])
+    assert store.locks.holder("x") is None
+    with pytest.raises(StaleAttempt):
+        store.locks.acquire("x", two[which], 1)
+    next_one = add(rank=-1)
+    store.queue.claim("w2", free=9)
+    assert store.locks.acquire("x", next_one, 1)
+
+
+def test_what_does_not_run_gets_no_lock(store: Store, add: Add) -> None:
+    with pytest.raises(StaleAttempt):
+        store.locks.acquire("x", add(), 0)
+    with pytest.raises(StaleAttempt):
+        store.locks.release("x", "nobody", 1)
