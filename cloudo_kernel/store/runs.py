@@ -90,7 +90,8 @@ class Runs:
         status = case((c.wants_pause, Status.PAUSED.value), else_=Status.WAITING.value)
         values = {"status": status, "message": message, "wants_slot": False, "wants_pause": False}
         with self._database.write() as connection:
-            row = change(connection, execution_id, attempt, values, (Status.RUNNING,))
+            # Waiting already: the store was out of reach in the middle of the wait, which begins again.
+            row = change(connection, execution_id, attempt, values, (Status.RUNNING, Status.WAITING))
             dependencies.add(connection, execution_id, on)
             if wake is not None:
                 await_(connection, execution_id, wake)
