@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -152,6 +153,14 @@ executions = Table(
     Index(None, "source_sha256"),
     Index(None, "expires_at"),
     Index(None, "wake_at"),
+    Index(None, "worker_id"),
+    # Few want theirs back, however many wait.
+    Index(
+        "ix_executions_wants_slot",
+        "wants_slot",
+        sqlite_where=text("wants_slot = 1"),
+        postgresql_where=text("wants_slot"),
+    ),
 )
 
 #: What a durable execution said and asked, call by call.

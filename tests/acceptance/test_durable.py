@@ -21,6 +21,14 @@ from tests.server import until
 from tests.workers import end_worker, processes, start_worker
 
 Start = Callable[..., str]
+#: Begins a flow whose kernel dies at `die_once()`, in its first attempt.
+MORTAL = (
+    "import os, pathlib\n"
+    "is_first = not pathlib.Path('died').exists()\n"
+    "def die_once():\n"
+    "    pathlib.Path('died').touch()\n"
+    "    if is_first: os.kill(os.getpid(), 9)\n"
+)
 #: It has the flow's own folder as its folder, as all flows have.
 CHILD = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)\nthis.set_output('answer', 42)"
 PARENT = (
@@ -100,13 +108,10 @@ def test_a_kernel_that_dies_is_followed_by_a_replay(api: Service, workspace: Wor
     record = ended(
         api,
         start(
-            "import os, pathlib\n"
-            "child = this.flow('child', wait=False)\n"
+            MORTAL + "child = this.flow('child', wait=False)\n"
             "this.log('started')\n"
             "this.set_output('ids', [child.id], append=True)\n"
-            "first = not pathlib.Path('died').exists()\n"
-            "pathlib.Path('died').touch()\n"
-            "if first: os.kill(os.getpid(), 9)",
+            "die_once()",
             "pathlib.Path('go').touch()\nchild.wait()\nthis.success(child.status)",
         ),
     )
@@ -129,11 +134,7 @@ def test_a_replay_that_differs_ends_in_an_error_that_shows_both_calls(api: Servi
     record = ended(
         api,
         start(
-            "import os, pathlib\n"
-            "first = not pathlib.Path('died').exists()\n"
-            "pathlib.Path('died').touch()\n"
-            "this.set_output('first' if first else 'second', 1)\n"
-            "if first: os.kill(os.getpid(), 9)",
+            f"{MORTAL}\nthis.set_output('first' if is_first else 'second', 1)\ndie_once()",
             "this.log('not reached')",
         ),
     )
@@ -149,11 +150,8 @@ def test_a_replay_that_differs_fails_whatever_the_flow_makes_of_the_error(api: S
     record = ended(
         api,
         start(
-            "import os, pathlib\n"
-            "first = not pathlib.Path('died').exists()\n"
-            "pathlib.Path('died').touch()\n"
-            "try:\n    this.set_output('first' if first else 'second', 1)\nexcept Exception: pass\n"
-            "if first: os.kill(os.getpid(), 9)",
+            MORTAL + "try:\n    this.set_output('first' if is_first else 'second', 1)\nexcept Exception: pass\n"
+            "die_once()",
         ),
     )
     assert (record.status, record.error and record.error.name) == (Status.ENDED_ERROR, "ReplayDiffers"), record
@@ -164,13 +162,11 @@ def test_a_step_is_done_once_with_the_calls_that_it_makes(api: Service, workspac
     record = ended(
         api,
         start(
-            "import os, pathlib, random\n"
+            MORTAL + "import random\n"
             "def draw(most):\n    this.log('drawn')\n    return random.randrange(most)\n"
             "this.set_output('drawn', this.step(draw, 10**9))\n"
             "with pathlib.Path('seen').open('a') as seen: seen.write(f\"{this.step(draw, 10**9)} \")\n"
-            "if not pathlib.Path('died').exists():\n"
-            "    pathlib.Path('died').touch()\n"
-            "    os.kill(os.getpid(), 9)",
+            "die_once()",
         ),
     )
     assert record.status is Status.ENDED_SUCCESS, record
@@ -197,13 +193,10 @@ def test_errors_are_recorded_too(api: Service, start: Start) -> None:
     record = ended(
         api,
         start(
-            "import os, pathlib\n"
-            "try: this.flow('later')\n"
+            MORTAL + "try: this.flow('later')\n"
             "except Exception as error: this.set_output('error', str(error))\n"
             "pathlib.Path('later.ipynb').write_text(pathlib.Path('child.ipynb').read_text())\n"
-            "if not pathlib.Path('died').exists():\n"
-            "    pathlib.Path('died').touch()\n"
-            "    os.kill(os.getpid(), 9)",
+            "die_once()",
         ),
     )
     assert record.status is Status.ENDED_SUCCESS, record
@@ -216,11 +209,9 @@ def test_a_retry_begins_anew(api: Service, start: Start) -> None:
     record = ended(
         api,
         start(
-            "import pathlib\n"
-            "first = not pathlib.Path('failed').exists()\n"
-            "pathlib.Path('failed').touch()\n"
-            "this.set_output('first' if first else 'second', 1)\n"
-            "assert not first",
+            MORTAL + "pathlib.Path('died').touch()\n"
+            "this.set_output('first' if is_first else 'second', 1)\n"
+            "assert not is_first",
             retries=1,
         ),
     )

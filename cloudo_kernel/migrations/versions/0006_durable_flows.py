@@ -22,6 +22,14 @@ def upgrade() -> None:
     ):
         op.add_column("executions", column)
     op.create_index("ix_executions_wake_at", "executions", ["wake_at"])
+    op.create_index("ix_executions_worker_id", "executions", ["worker_id"])
+    op.create_index(
+        "ix_executions_wants_slot",
+        "executions",
+        ["wants_slot"],
+        sqlite_where=sa.text("wants_slot = 1"),
+        postgresql_where=sa.text("wants_slot"),
+    )
     op.create_table(
         "calls",
         sa.Column("execution_id", sa.Text(), nullable=False),
