@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from cloudo_kernel.catalog.notebook import Unreadable, of_python
 
 _METADATA = re.compile(r"#[ \t]*cloudo:")
@@ -127,6 +125,8 @@ def _metadata(head: Sequence[str]) -> Any:
     start = next((number for number, line in enumerate(head) if _METADATA.match(line)), None)
     if start is None:
         return {}
+    import yaml  # few scripts need it
+
     block: list[str] = []
     depth = 0
     for line in head[start:]:
