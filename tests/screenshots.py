@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
 SCHEMES = ("light", "dark")
-DOCUMENTED = {"flows", "executions", "execution", "notebook", "dialog"}
+DOCUMENTED = {"flows", "executions", "execution", "notebook", "dialog", "messages"}
 FLOWS = ("examples/sales_report", "examples/data_quality_check", "examples/greeting", "examples/long_running")
 
 
@@ -26,6 +26,7 @@ class Photographer:
 
     def __init__(self, browser: Browser, arguments: argparse.Namespace, size: str, scheme: str) -> None:
         self.url = arguments.url
+        self.token = arguments.token
         self.folder = arguments.folder
         self.is_for_docs = not (arguments.all or arguments.empty)
         self.name = f"{size}-{scheme}"
@@ -85,6 +86,24 @@ def flows(camera: Photographer) -> None:
     page.get_by_role("button", name="Run with inputs").click()
     camera.take("dialog")
     page.keyboard.press("Escape")
+
+
+def messages(camera: Photographer) -> None:
+    """Ask, and take the request away again."""
+    page, headers = camera.page, {"Authorization": f"token {camera.token}"}
+    elements = {
+        "region": {"label": "Region", "element": "select", "enum": ["north", "south", "east", "west"]},
+        "from": {"label": "From", "element": "date", "default": "2026-01-01"},
+        "note": {"label": "Note", "element": "text", "description": "Goes to the first page of the report."},
+        "go": {"label": "Make the report", "element": "submit"},
+    }
+    body = {"type": "object", "properties": elements, "required": ["region"]}
+    asked = {"subject": "Which region shall the report be about?", "body": body}
+    made = page.request.post(f"{camera.url}cloudo/api/1/message", data=asked, headers=headers).json()
+    camera.open("flows")
+    page.locator(".cloudo-message summary").first.click()
+    camera.take("messages")
+    page.request.delete(f"{camera.url}cloudo/api/1/message/{made['id']}", headers=headers)
 
 
 def executions(camera: Photographer) -> None:
@@ -154,14 +173,14 @@ def main() -> None:
     parser.add_argument("--empty", action="store_true", help="the workspace has no flows and no executions")
     parser.add_argument("--only", default=".*", help="a pattern of sizes and schemes, such as narrow-.*")
     parser.add_argument("--all", action="store_true", help="also states that the docs do not show")
-    parser.add_argument("--views", help="some of loading,flows,executions,execution,trouble")
+    parser.add_argument("--views", help="some of loading,flows,messages,executions,execution,trouble")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for camera in cameras(arguments):
         if arguments.empty:
             empty(camera)
         else:
-            views = {view.__name__: view for view in (loading, flows, executions, execution, trouble)}
+            views = {view.__name__: view for view in (loading, flows, messages, executions, execution, trouble)}
             for name in (arguments.views or ",".join(views)).split(","):
                 views[name](camera)
 
