@@ -38,7 +38,7 @@ def authorization(server: RunningServer) -> str:
 
 def call(socket: websocket.WebSocket, verb: str, number: int | None = 1, **arguments: Any) -> Any:
     """Call as a kernel does, and return the reply to a call with a number."""
-    socket.send_binary(json.dumps({"number": number, "verb": verb, "arguments": arguments}).encode())
+    socket.send_binary(json.dumps({"number": number, "verb": verb, "arguments": arguments, "is_main": True}).encode())
     if number is None:
         return None
     reply = json.loads(socket.recv())
