@@ -85,12 +85,12 @@ class CloudoProvisioner(LocalProvisioner):
         """Fork the kernel `cloudo` from this process's zygote; None when it has to be started cold."""
         if cmd[:3] != [sys.executable, *_KERNEL] or kwargs.keys() & _POPEN_ONLY:
             return None
-        changes = _changes({**kwargs["env"], "JPY_PARENT_PID": str(os.getpid())})
-        if any(_READ_AT_IMPORT.match(name) for name in changes):
-            return None
         zygotes = shared()
         zygote = None if zygotes is None else zygotes.get(wait_seconds=_WAIT_SECONDS)
         if zygote is None:
+            return None
+        changes = _changes(zygote.variables, {**kwargs["env"], "JPY_PARENT_PID": str(os.getpid())})
+        if any(_READ_AT_IMPORT.match(name) for name in changes):
             return None
         try:
             return zygote.fork(
@@ -104,12 +104,10 @@ class CloudoProvisioner(LocalProvisioner):
             return None
 
 
-def _changes(environment: dict[str, str]) -> dict[str, str | None]:
-    """Return what sets an environment apart from this process's, which is the zygote's; None for a missing name."""
-    changed: dict[str, str | None] = {
-        name: value for name, value in environment.items() if os.environ.get(name) != value
-    }
-    return changed | dict.fromkeys(os.environ.keys() - environment.keys())
+def _changes(before: dict[str, str], environment: dict[str, str]) -> dict[str, str | None]:
+    """Return what sets an environment apart from the one before, None for a name that it does not have."""
+    changed: dict[str, str | None] = {name: value for name, value in environment.items() if before.get(name) != value}
+    return changed | dict.fromkeys(before.keys() - environment.keys())
 
 
 def is_kernel_forkable() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -47,6 +48,8 @@ class Zygote:
         self._on_change = on_change
         self._ready = threading.Event()
         self._born = time.monotonic()
+        #: Its environment variables: what has changed since, its children have to be told.
+        self.variables = dict(os.environ)
         self._forks = 0
         self._number = 0
         self._turn = threading.Lock()

@@ -16,11 +16,12 @@ import nbformat
 import psutil
 import pytest
 from jupyter_client import BlockingKernelClient
+from jupyter_client.manager import start_new_kernel
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.executors.runner_process import RunnerProcess
 from cloudo_kernel.models import Execution, StartExecution, Status
-from cloudo_kernel.provisioning import Zygotes
+from cloudo_kernel.provisioning import Zygotes, share
 from tests.flows import notebook
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -339,3 +340,23 @@ def test_a_kernel_has_a_history_and_a_debugger_however_it_was_started(api: Clien
     _, history, debugger = outputs(api, run(api, "1 + 1", "%history", looks, metadata={"engine": engine}))
     assert history[0].text == "1 + 1\n%history\n"
     assert debugger[0].text == "True True 1 + 1\n"
+
+
+def test_a_kernel_knows_what_changed_in_the_environment_since_its_zygote_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zygotes = share(())
+    assert zygotes.get(wait_seconds=60) is not None
+    monkeypatch.setenv("CLOUDO_TEST_LATER", "later")
+    kernels, client = start_new_kernel(kernel_name="cloudo", cwd=str(tmp_path), startup_timeout=60)
+    try:
+        printed: list[str] = []
+        client.execute_interactive(
+            "import os; print(os.environ.get('CLOUDO_TEST_LATER'))",
+            timeout=60,
+            output_hook=lambda message: printed.append(message["content"].get("text", "")),
+        )
+        assert "".join(printed).strip() == "later"
+    finally:
+        client.stop_channels()
+        kernels.shutdown_kernel()
