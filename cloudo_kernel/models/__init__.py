@@ -1,0 +1,82 @@
+"""The records of Cloudo: what the store keeps, REST sends and flow authors see, defined once.
+
+All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339 with `Z`.
+"""
+
+from __future__ import annotations
+
+from cloudo_kernel.models.base import JsonObject, Page, Record, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.executions import (
+    ErrorDetail,
+    Execution,
+    ExecutionBrief,
+    ExecutionFilter,
+    ExecutionType,
+    LogLine,
+    Progress,
+    StartExecution,
+    Status,
+    Trigger,
+)
+from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource
+from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
+from cloudo_kernel.models.records import Event, File, Health, OwnClient, Setting, User
+from cloudo_kernel.models.schedules import (
+    Backfill,
+    CatchUp,
+    ChangeSchedule,
+    CreateSchedule,
+    Occurrence,
+    OccurrenceOutcome,
+    Overlap,
+    PreviewSchedule,
+    PreviewTime,
+    Schedule,
+    SchedulePreview,
+    ScheduleTrigger,
+)
+
+__all__ = [
+    "Backfill",
+    "CatchUp",
+    "ChangeSchedule",
+    "CreateMessage",
+    "CreateSchedule",
+    "EngineTier",
+    "ErrorDetail",
+    "Event",
+    "Execution",
+    "ExecutionBrief",
+    "ExecutionFilter",
+    "ExecutionType",
+    "File",
+    "Flow",
+    "FlowMetadata",
+    "FlowSource",
+    "Health",
+    "JsonObject",
+    "LogLine",
+    "Message",
+    "MessageLevel",
+    "MessageState",
+    "Occurrence",
+    "OccurrenceOutcome",
+    "Overlap",
+    "OwnClient",
+    "Page",
+    "PreviewSchedule",
+    "PreviewTime",
+    "Progress",
+    "Record",
+    "Schedule",
+    "SchedulePreview",
+    "ScheduleTrigger",
+    "Setting",
+    "StartExecution",
+    "Status",
+    "Trigger",
+    "User",
+    "UtcTime",
+    "rfc3339",
+    "to_utc",
+]

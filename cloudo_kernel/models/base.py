@@ -1,0 +1,38 @@
+"""What all records have in common: frozen, with times that are aware and in UTC, written as RFC 3339 with `Z`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+
+
+def to_utc(moment: datetime) -> datetime:
+    """Return `moment` in UTC."""
+    return moment.astimezone(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return `moment` as RFC 3339 in UTC with `Z`, to the microsecond."""
+    return to_utc(moment).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, when_used="json")]
+JsonObject = dict[str, Any]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen; a field that is not known is ignored, so that older clients read newer servers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+Item = TypeVar("Item")
+
+
+class Page(Record, Generic[Item]):
+    """One page of a list; `next` is the cursor of the following page, None on the last."""
+
+    items: tuple[Item, ...]
+    next: str | None = None

@@ -1,0 +1,76 @@
+"""The record of a flow, and the metadata that its notebook carries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from cloudo_kernel.models.base import JsonObject, Record, UtcTime
+from cloudo_kernel.models.executions import ExecutionBrief
+
+
+class FlowSource(StrEnum):
+    """Where a flow was found: in the workspace, or in the shipped library."""
+
+    WORKSPACE = "workspace"
+    LIBRARY = "library"
+
+
+class EngineTier(StrEnum):
+    """How the processes of a run are started."""
+
+    #: Forked from a warm process where that can be; the kernel is a process of its own.
+    KERNEL = "kernel"
+    #: Started one by one, as Jupyter does it: slower, and free of what is preloaded.
+    COLD = "cold"
+
+
+class FlowMetadata(Record):
+    """The notebook metadata key `cloudo`."""
+
+    title: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    #: How often a run that failed is tried again.
+    retries: int = Field(default=0, ge=0, le=100)
+    #: Before the first retry; doubled for each further one, up to a day.
+    retry_delay_seconds: float = Field(default=0, ge=0, le=86_400)
+    #: Of this flow at once, in the whole store.
+    max_running: int | None = Field(default=None, ge=1)
+    #: Higher ones are taken from the queue first.
+    priority: int = Field(default=0, ge=-100, le=100)
+    #: Its calls are recorded: while it waits long it needs no process, and after a death it goes on where it was.
+    durable: bool = False
+    engine: EngineTier = EngineTier.KERNEL
+    #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
+    memory_limit_mb: int | None = Field(default=None, ge=1)
+    retention_minutes: int | None = Field(default=None, ge=0)
+    #: The flow to start when an execution ends in error.
+    on_error: str | None = Field(default=None, min_length=1)
+
+
+class Flow(Record):
+    """A notebook below the flows folder of the workspace, or in the shipped library."""
+
+    #: Path below the flows folder without the ending, `/`-separated.
+    name: str
+    title: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    source: FlowSource
+    kind: str = "notebook"
+    #: Below the workspace (`flows/…`) or, for the library, absolute.
+    path: str
+    #: The kernel it runs in: `cloudo`, or the name of another kernelspec.
+    kernel: str = "cloudo"
+    #: JSON Schema (draft 7) of the inputs; `additionalProperties` says whether others are accepted.
+    input_schema: JsonObject = Field(default_factory=dict)
+    metadata: FlowMetadata = FlowMetadata()
+    modified_at: UtcTime
+    #: Why it cannot be run, or None.
+    broken: str | None = None
+    #: Newest first, five at most.
+    last_executions: tuple[ExecutionBrief, ...] = ()
+    next_run: UtcTime | None = None
