@@ -49,6 +49,15 @@ class MalformedRequest(CloudoError):
     code = "malformed"
 
 
+class NotConfirmed(CloudoError):
+    """What was asked for is unusual, and takes `confirmed` to say that it is meant."""
+
+    code = "not_confirmed"
+
+    def __init__(self, notes: Sequence[str]) -> None:
+        super().__init__(f"{' '.join(notes)} If that is meant, say so with confirmed: true.", field="confirmed")
+
+
 class InputsInvalid(CloudoError):
     """The inputs do not fit the schema of the flow."""
 
@@ -155,6 +164,15 @@ class MessageNotFound(ResourceNotFoundError):
 
     def __init__(self, message_id: str) -> None:
         super().__init__(f"There is no message {message_id!r}; it may have been deleted.")
+
+
+class ScheduleNotFound(ResourceNotFoundError):
+    """No schedule has this id (any more)."""
+
+    code = "schedule_not_found"
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(f"There is no schedule {schedule_id!r}; it may have been deleted.")
 
 
 class WorkspaceNotFound(ResourceNotFoundError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from cloudo_kernel.models import Status
+from cloudo_kernel.models import OccurrenceOutcome, Status
 
 EXECUTION: Final = "execution"
 FLOW: Final = "flow"
 MESSAGE: Final = "message"
+SCHEDULE: Final = "schedule"
 SETTING: Final = "setting"
 WORKER: Final = "worker"
 
@@ -34,6 +35,18 @@ MESSAGE_ANSWERED: Final = "MessageAnswered"
 MESSAGE_EXPIRED: Final = "MessageExpired"
 MESSAGE_WITHDRAWN: Final = "MessageWithdrawn"
 MESSAGE_DELETED: Final = "MessageDeleted"
+SCHEDULE_CREATED: Final = "ScheduleCreated"
+SCHEDULE_CHANGED: Final = "ScheduleChanged"
+SCHEDULE_PAUSED: Final = "SchedulePaused"
+SCHEDULE_RESUMED: Final = "ScheduleResumed"
+SCHEDULE_DELETED: Final = "ScheduleDeleted"
+#: Somebody started an execution of it out of turn, or the past ones.
+SCHEDULE_TRIGGERED: Final = "ScheduleTriggered"
+SCHEDULE_BACKFILLED: Final = "ScheduleBackfilled"
+#: Times came for which nothing was started; that something was, the event of the execution tells.
+SCHEDULE_SKIPPED: Final = "ScheduleSkipped"
+SCHEDULE_MISSED: Final = "ScheduleMissed"
+SCHEDULE_COALESCED: Final = "ScheduleCoalesced"
 SETTING_SAVED: Final = "SettingSaved"
 SETTING_DELETED: Final = "SettingDeleted"
 SETTING_LOCKED: Final = "SettingLocked"
@@ -54,4 +67,11 @@ OF_STATUS: Final = {
     Status.ENDED_SUCCESS: EXECUTION_ENDED,
     Status.ENDED_ERROR: EXECUTION_ENDED,
     Status.ENDED_CANCELLED: EXECUTION_ENDED,
+}
+
+#: The event that tells of occurrences for which nothing was started.
+OF_OUTCOME: Final = {
+    OccurrenceOutcome.SKIPPED: SCHEDULE_SKIPPED,
+    OccurrenceOutcome.MISSED: SCHEDULE_MISSED,
+    OccurrenceOutcome.COALESCED: SCHEDULE_COALESCED,
 }

@@ -17,6 +17,7 @@ from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
+from cloudo_kernel.store.schedules import Due, Firing, Hidden, NewOccurrence, Schedules
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
 from cloudo_kernel.store.waking import Wake
@@ -27,12 +28,16 @@ __all__ = [
     "Assignment",
     "Call",
     "Claim",
+    "Due",
     "Failed",
+    "Firing",
     "Held",
+    "Hidden",
     "IdempotencyKey",
     "Inserted",
     "NewExecution",
     "NewMessage",
+    "NewOccurrence",
     "Outcome",
     "Store",
     "Wake",
@@ -55,6 +60,7 @@ class Store:
         self.log = Log(database)
         self.journal = Journal(database)
         self.messages = Messages(database)
+        self.schedules = Schedules(database)
         self.events = Events(database)
         self.settings = Settings(database)
         self.locks = Locks(database)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Insert,
     Row,
     Select,
     Text,
@@ -40,7 +41,7 @@ from cloudo_kernel.models import (
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.log import last_lines
-from cloudo_kernel.tables import executions, idempotency_keys, log_lines, sources
+from cloudo_kernel.tables import executions, idempotency_keys, log_lines, schedules, sources
 
 #: Values above this size are left out of lists.
 LIST_VALUE_BYTES = 4096
@@ -73,6 +74,7 @@ class NewExecution:
     parent_id: str | None = None
     scheduled_for: datetime | None = None
     retry_of: str | None = None
+    schedule_id: str | None = None
     timeout_seconds: float | None = None
     rank: int = 0
     max_running: int | None = None
@@ -152,12 +154,7 @@ class Executions:
         now = self._database.clock()
         firsts = [self._first_of(connection, new, key, now) if key else None for new, key in starts]
         fresh = [new for (new, _), first in zip(starts, firsts, strict=True) if first is None]
-        rows = {new.id: _row(new, now) for new in fresh}
-        if fresh:
-            texts = {new.source_sha256: new.source_text for new in fresh}
-            connection.execute(self._add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
-            connection.execute(_INSERT, list(rows.values()))
-            record_all(connection, [_created(new, now) for new in fresh])
+        rows = insert_new(connection, fresh, self._add_source, now=now)
         return [
             Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
             if first is None
@@ -257,8 +254,7 @@ class Executions:
                 raise ExecutionNotEnded(execution_id, row.status)
             connection.execute(delete(log_lines).where(log_lines.c.execution_id == execution_id))
             connection.execute(delete(executions).where(executions.c.id == execution_id))
-            still_used = exists().where(executions.c.source_sha256 == row.source_sha256)
-            connection.execute(delete(sources).where(sources.c.sha256 == row.source_sha256, ~still_used))
+            forget_source(connection, row.source_sha256)
             record(
                 connection,
                 EXECUTION_DELETED,
@@ -308,6 +304,27 @@ class Executions:
         return None
 
 
+def insert_new(
+    connection: Connection, new: Sequence[NewExecution], add_source: Insert, *, now: datetime
+) -> dict[str, JsonObject]:
+    """Add executions with their sources and events; return their rows by id."""
+    rows = {one.id: _row(one, now) for one in new}
+    if rows:
+        texts = {one.source_sha256: one.source_text for one in new}
+        connection.execute(add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
+        connection.execute(_INSERT, list(rows.values()))
+        record_all(connection, [_created(one, now) for one in new])
+    return rows
+
+
+def forget_source(connection: Connection, sha256: str | None) -> None:
+    """Delete a source that neither an execution nor a schedule needs any more."""
+    is_used = or_(
+        exists().where(executions.c.source_sha256 == sha256), exists().where(schedules.c.source_sha256 == sha256)
+    )
+    connection.execute(delete(sources).where(sources.c.sha256 == sha256, ~is_used))
+
+
 def _row(new: NewExecution, now: datetime) -> dict[str, Any]:
     given = {name: value for name, value in vars(new).items() if name != "source_text"}
     made = {"status": Status.PENDING, "created_at": now, "progress": {"done": 0, "total": 0}}
@@ -325,6 +342,7 @@ def _created(new: NewExecution, now: datetime) -> JsonObject:
         flow_name=new.flow_name,
         trigger=new.trigger,
         parent_id=new.parent_id,
+        schedule_id=new.schedule_id,
     )
 
 

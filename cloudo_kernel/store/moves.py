@@ -30,6 +30,7 @@ from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.locks import release_all
 from cloudo_kernel.store.log import append
 from cloudo_kernel.store.messages import withdraw
+from cloudo_kernel.store.recurrence import run_ended
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.waking import forget, forget_all, wake
 from cloudo_kernel.tables import calls, events, executions
@@ -131,11 +132,14 @@ def end(
         on_id, is_success = ended.pop()
         for dependent in dependencies.end(connection, on_id):
             row = connection.execute(
-                select(executions.c.is_held, executions.c.attempt).where(executions.c.id == dependent)
+                select(executions.c.is_held, executions.c.attempt, executions.c.schedule_id).where(
+                    executions.c.id == dependent
+                )
             ).one_or_none()
             if row is None or not row.is_held:  # a run that waits looks for itself
                 continue
-            if not is_success:
+            # Of a schedule each occurrence stands for itself: it only waits until the one before is out of the way.
+            if not is_success and row.schedule_id is None:
                 _end(connection, dependent, row.attempt, _after_failure(on_id), now=now)
                 ended.append((dependent, False))
             elif not dependencies.has_any(connection, dependent):
@@ -152,7 +156,7 @@ def _end(
     user_name: str | None = None,
 ) -> None:
     c = executions.c
-    wanted = select(c.retention_minutes, c.durable, c.user_name).where(c.id == execution_id)
+    wanted = select(c.retention_minutes, c.durable, c.user_name, c.schedule_id).where(c.id == execution_id)
     row = connection.execute(wanted).one_or_none()
     if row is None:  # ended by others, and deleted since
         raise StaleAttempt(execution_id, attempt)
@@ -180,6 +184,8 @@ def _end(
     if row.durable:
         forget_all(connection, execution_id)
     wake(connection, execution_id, now=now)
+    if row.schedule_id is not None:
+        run_ended(connection, row.schedule_id, execution_id, outcome.status, now=now)
     release_all(connection, execution_id, now=now)
     error = outcome.error.name if outcome.error else None
     tell(

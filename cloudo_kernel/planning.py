@@ -1,0 +1,145 @@
+"""Decides what becomes of the times of a schedule that have come. Pure: the clock is the caller's.
+
+A time is *late* when nobody was there to start it: then `catch_up` decides. All others are the business of `overlap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain, islice
+
+from cloudo_kernel import triggers
+from cloudo_kernel.models import CatchUp, OccurrenceOutcome, Overlap, Schedule
+
+#: So late an occurrence may be without anybody having been away.
+GRACE = timedelta(seconds=30)
+#: So many occurrences of one schedule are decided about at once; the next look takes the next ones.
+MOST_AT_ONCE = 500
+
+_STARTED, _SKIPPED = OccurrenceOutcome.STARTED, OccurrenceOutcome.SKIPPED
+_MISSED, _COALESCED = OccurrenceOutcome.MISSED, OccurrenceOutcome.COALESCED
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One occurrence, and what is to become of it."""
+
+    due: datetime
+    iteration: int
+    outcome: OccurrenceOutcome
+    reason: str | None = None
+    #: It runs after the one that was started before it, not beside it.
+    is_queued: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to become of the times that have come, and when the next one is."""
+
+    occurrences: tuple[Planned, ...]
+    #: None when there is none, or when it depends on the end of what is started now.
+    next_run: datetime | None
+    #: Whether what runs is to be cancelled first.
+    cancels: bool = False
+
+
+def lateness(schedule: Schedule, due: datetime, now: datetime) -> timedelta:
+    """Return how long ago the occurrence was to start, jitter included."""
+    return now - fire_at(schedule, due)
+
+
+def fire_at(schedule: Schedule, due: datetime) -> datetime:
+    """Return when the occurrence is to start: its time, and its jitter."""
+    if not schedule.jitter_seconds:
+        return due
+    return due + triggers.jitter(schedule.id, due, schedule.jitter_seconds)
+
+
+def times(schedule: Schedule, *, after: datetime) -> Iterator[datetime]:
+    """Yield the times of a schedule after a moment, as far as its end and its limit allow."""
+    dues = triggers.due_times(
+        schedule.trigger, triggers.zone(schedule.timezone), start=schedule.start, after=after
+    )
+    if schedule.max_iterations is not None:
+        dues = islice(dues, max(0, schedule.max_iterations - schedule.iterations))
+    for due in dues:
+        if schedule.end_at is not None and due > schedule.end_at:
+            return
+        yield due
+
+
+def first_run(schedule: Schedule, *, after: datetime) -> datetime | None:
+    """Return the first time of a schedule after a moment, None when there is none."""
+    return next(times(schedule, after=after), None)
+
+
+def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
+    """Return the next time of one whose interval counts from the end of its last run."""
+    assert schedule.trigger.every_seconds is not None
+    try:
+        due = ended_at + timedelta(seconds=schedule.trigger.every_seconds)
+    except OverflowError:
+        return None
+    is_over = schedule.max_iterations is not None and schedule.iterations >= schedule.max_iterations
+    return None if is_over or (schedule.end_at is not None and due > schedule.end_at) else due
+
+
+def plan(schedule: Schedule, *, now: datetime, unended: int) -> Plan:
+    """Decide about all times that have come; `unended` executions of the schedule have not ended."""
+    assert schedule.next_run is not None
+    if schedule.trigger.counts_from_end:
+        dues, following = [schedule.next_run], None
+    else:
+        coming = chain([schedule.next_run], _after_next(schedule))
+        dues = []
+        following = next(coming, None)
+        while following is not None and fire_at(schedule, following) <= now and len(dues) < MOST_AT_ONCE:
+            dues.append(following)
+            following = next(coming, None)
+    has_last = following is None or fire_at(schedule, following) > now
+    is_late = bool(dues) and lateness(schedule, dues[0], now) > GRACE
+    on_time = [due for due in dues if lateness(schedule, due, now) <= GRACE]
+    late = dues if is_late and schedule.catch_up is not CatchUp.NONE else dues[: len(dues) - len(on_time)]
+    on_time = dues[len(late) :]
+    occurrences = (
+        *_caught_up(schedule, late, now=now, has_last=has_last),
+        *_in_time(schedule, on_time, number=schedule.iterations + len(late) + 1, unended=unended),
+    )
+    return Plan(occurrences, following, cancels=schedule.overlap is Overlap.CANCEL and unended > 0 and bool(on_time))
+
+
+def _after_next(schedule: Schedule) -> Iterator[datetime]:
+    assert schedule.next_run is not None
+    one_on = schedule.model_copy(update={"iterations": schedule.iterations + 1})
+    return times(one_on, after=schedule.next_run)
+
+
+def _in_time(schedule: Schedule, dues: list[datetime], *, number: int, unended: int) -> Iterator[Planned]:
+    """Apply `overlap` to occurrences for which somebody was there; the first is the `number`th."""
+    for iteration, due in enumerate(dues, number):
+        if schedule.overlap is Overlap.SKIP and unended:
+            yield Planned(due, iteration, _SKIPPED, "overlap: an execution of this schedule had not ended")
+        elif schedule.overlap is Overlap.CANCEL and due is not dues[-1]:
+            yield Planned(due, iteration, _COALESCED, "overlap: the next one took its place at once")
+        else:
+            yield Planned(due, iteration, _STARTED, is_queued=schedule.overlap is Overlap.QUEUE and unended > 0)
+            unended += 1
+
+
+def _caught_up(schedule: Schedule, dues: list[datetime], *, now: datetime, has_last: bool) -> Iterator[Planned]:
+    """Apply `catch_up` to occurrences for which nobody was there; `has_last`: no further one has come."""
+    window = schedule.catch_up_window_seconds
+    has_started = False
+    for iteration, due in enumerate(dues, schedule.iterations + 1):
+        seconds = round(lateness(schedule, due, now) / timedelta(seconds=1))
+        if schedule.catch_up is CatchUp.NONE:
+            yield Planned(due, iteration, _MISSED, f"nobody was there to start it; noticed {seconds} s late")
+        elif window is not None and seconds > window:
+            yield Planned(due, iteration, _MISSED, f"noticed {seconds} s late, past the window of {window:g} s")
+        elif schedule.catch_up is CatchUp.LAST and not (has_last and due is dues[-1]):
+            yield Planned(due, iteration, _COALESCED, "caught up with the last one")
+        else:
+            yield Planned(due, iteration, _STARTED, f"caught up {seconds} s late", is_queued=has_started)
+            has_started = True

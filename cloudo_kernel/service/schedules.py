@@ -1,0 +1,252 @@
+"""The verbs about schedules. What becomes of their times is in `service.due` and, purely, in `planning`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from cloudo_kernel import planning, settings, triggers
+from cloudo_kernel.errors import CloudoError, Conflict, MalformedRequest, NotConfirmed, Unavailable
+from cloudo_kernel.events import SCHEDULE_CHANGED, SCHEDULE_PAUSED, SCHEDULE_RESUMED
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import (
+    ChangeSchedule,
+    CreateSchedule,
+    JsonObject,
+    Occurrence,
+    Page,
+    PreviewSchedule,
+    PreviewTime,
+    Schedule,
+    SchedulePreview,
+    ScheduleTrigger,
+    Trigger,
+    rfc3339,
+)
+from cloudo_kernel.service.base import page_limit
+from cloudo_kernel.service.starts import StartVerbs
+from cloudo_kernel.store import Due, Hidden
+
+#: How many times a preview and a schedule show.
+_SHOWN = 10
+#: Of two changes at once the second begins anew, but not for ever.
+_TRIES = 10
+#: What a change may take away.
+_OPTIONAL = ("end_at", "catch_up_window_seconds", "pause_on_error_count")
+_INSTANT = timedelta(microseconds=1)
+
+
+class ScheduleVerbs(StartVerbs):
+    """Schedules: made, read, listed, previewed, changed, paused, resumed, deleted."""
+
+    def create_schedule(self, request: CreateSchedule) -> Schedule:
+        """See `Api.create_schedule`."""
+        timing = self._timing(request.trigger, request.timezone, confirmed=request.confirmed)
+        source = self._flow_source(request.flow_name)
+        self._validated(source.flow, request.inputs, Trigger.SCHEDULE)
+        given = request.model_dump(exclude={"trigger", "timezone", "end_at", "confirmed", "name", "flow_name"})
+        schedule = Schedule(
+            id=new_id(),
+            name=request.name or source.flow.name,
+            flow_name=source.flow.name,
+            **given,
+            **timing,
+            end_at=_utc(request.end_at, timing["timezone"]),
+            user_name=self._user_name,
+            created_at=self._store.now,
+        )
+        schedule = _planned(schedule, after=schedule.start - _INSTANT)
+        self._store.schedules.insert(schedule, self._hidden(schedule, pinned=None))
+        return self._shown(schedule)
+
+    def schedules(
+        self, *, flow_name: str | None = None, q: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[Schedule]:
+        """See `Api.schedules`."""
+        page = self._store.schedules.page(flow_name=flow_name, q=q, limit=page_limit(limit), before=cursor)
+        return Page[Schedule](items=tuple(map(self._judged, page.items)), next=page.next)
+
+    def schedule(self, schedule_id: str) -> Schedule:
+        """See `Api.schedule`."""
+        return self._shown(self._store.schedules.get(schedule_id))
+
+    def change_schedule(self, schedule_id: str, request: ChangeSchedule) -> Schedule:
+        """See `Api.change_schedule`."""
+        given = request.given()
+        if not given:
+            raise MalformedRequest("Changing a schedule takes at least one field.")
+        return self._change(schedule_id, request, SCHEDULE_CHANGED, fields=sorted(given))
+
+    def pause_schedule(self, schedule_id: str) -> Schedule:
+        """See `Api.pause_schedule`."""
+        return self._change(schedule_id, ChangeSchedule(enabled=False), SCHEDULE_PAUSED)
+
+    def resume_schedule(self, schedule_id: str) -> Schedule:
+        """See `Api.resume_schedule`."""
+        return self._change(schedule_id, ChangeSchedule(enabled=True), SCHEDULE_RESUMED)
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        """See `Api.delete_schedule`."""
+        self._store.schedules.delete(schedule_id, user_name=self._user_name)
+
+    def occurrences(
+        self, schedule_id: str, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Occurrence]:
+        """See `Api.occurrences`."""
+        size = page_limit(limit)
+        try:
+            before = None if cursor is None else datetime.fromisoformat(cursor)
+        except ValueError as error:
+            raise MalformedRequest("cursor is what an earlier page gave as next.", field="cursor") from error
+        self._store.schedules.get(schedule_id)  # raises if there is none
+        found = self._store.schedules.occurrences(schedule_id, limit=size + 1, before=before)
+        items = found[:size]
+        return Page[Occurrence](items=items, next=rfc3339(items[-1].due) if len(found) > size else None)
+
+    def preview_schedule(self, request: PreviewSchedule) -> SchedulePreview:
+        """See `Api.preview_schedule`."""
+        now = self._store.now
+        timing = self._timing(request.trigger, request.timezone, confirmed=True)
+        schedule = Schedule(
+            id="",
+            name="",
+            flow_name="",
+            **timing,
+            end_at=_utc(request.end_at, timing["timezone"]),
+            user_name=self._user_name,
+            created_at=now,
+        )
+        zone = triggers.zone(schedule.timezone)
+        notes = triggers.notes(request.trigger, zone, now=now)
+        after = schedule.start - _INSTANT if request.after is None else request.after
+        times = islice(planning.times(schedule, after=after), _SHOWN)
+        return SchedulePreview(
+            timezone=schedule.timezone,
+            description=triggers.describe(schedule.trigger, schedule.timezone),
+            times=tuple(
+                PreviewTime(
+                    utc=time, local=time.astimezone(zone).isoformat(), text=triggers.spoken(time, zone, now=now)
+                )
+                for time in times
+            ),
+            notes=notes,
+            needs_confirmation=_needs_confirmation(request.trigger, zone, now),
+        )
+
+    def _change(self, schedule_id: str, request: ChangeSchedule, event: str, **told: Any) -> Schedule:
+        """Change a schedule as it is in this moment: it may be moved on, or changed, while this is thought about."""
+        for _ in range(_TRIES):
+            due = self._store.schedules.look(schedule_id)
+            schedule = self._changed(due, request)
+            hidden = self._hidden(schedule, pinned=due.source_sha256)
+            if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **told):
+                return self._shown(schedule)
+        raise Unavailable("The schedule is changed by others all the time. Try again.")
+
+    def _changed(self, due: Due, request: ChangeSchedule) -> Schedule:
+        given, before = request.given(), due.schedule
+        fields = {name: value for name, value in given.items() if value is not None or name in _OPTIONAL}
+        timezone = request.timezone or before.timezone
+        after = self._store.now
+        if request.trigger is not None:
+            fields |= self._timing(request.trigger, request.timezone or request.trigger.timezone or timezone,
+                                   confirmed=request.confirmed)
+            after = fields["start"] - _INSTANT
+        triggers.zone(timezone)
+        if "end_at" in given:
+            fields["end_at"] = _utc(request.end_at, fields.get("timezone", timezone))
+        if "inputs" in given:
+            self._validated(self._flow_source(before.flow_name).flow, request.inputs, Trigger.SCHEDULE)
+        schedule = before.model_copy(update={**fields, "broken": None, "pause_reason": None})
+        if due.awaited_id is not None and schedule.trigger.counts_from_end and schedule.enabled:
+            return schedule.model_copy(update={"next_run": None})  # it goes on when that one ends
+        if due.last_due is not None:
+            after = max(after, due.last_due)
+        schedule = _planned(schedule, after=after)
+        is_asked_to_run = request.enabled if "enabled" in given else request.trigger is not None
+        if is_asked_to_run and schedule.enabled and schedule.next_run is None:
+            raise Conflict(
+                f"The schedule {schedule.name!r} has no time left. Give it another trigger, limit or end.",
+                field="trigger",
+            )
+        return schedule
+
+    def _timing(self, trigger: ScheduleTrigger, timezone: str | None, *, confirmed: bool) -> JsonObject:
+        """Return the fields of a schedule that its trigger decides: in the record they stand on their own.
+
+        Raises `MalformedRequest`, `NotConfirmed`.
+        """
+        if timezone is not None and trigger.timezone not in (None, timezone):
+            raise MalformedRequest("Give the timezone once: it differs from the trigger's.", field="timezone")
+        name = timezone or trigger.timezone or self._setting(settings.TIMEZONE) or triggers.local_zone_name()
+        zone, now = triggers.zone(name), self._store.now
+        triggers.checked(trigger, zone)
+        if not confirmed and _needs_confirmation(trigger, zone, now):
+            raise NotConfirmed(triggers.notes(trigger, zone, now=now))
+        start = now
+        if trigger.at is not None:
+            start = max(now, _utc(trigger.at, name) or now)
+        elif trigger.delay_seconds is not None:
+            start = now + timedelta(seconds=trigger.delay_seconds)
+        elif trigger.start is not None:
+            start = _utc(trigger.start, name) or now
+            if start < now:  # what was before it was made is nobody's business
+                start = triggers.next_due(trigger, zone, start=start, after=now) or now
+        changes = {"timezone": None, "start": None, "max_iterations": None}
+        if trigger.at is not None:
+            changes["at"] = _utc(trigger.at, name)
+        lifted = trigger.model_copy(update=changes)
+        return {"trigger": lifted, "timezone": name, "start": start, "max_iterations": trigger.max_iterations}
+
+    def _hidden(self, schedule: Schedule, *, pinned: str | None) -> Hidden:
+        fire_at = None if schedule.next_run is None else planning.fire_at(schedule, schedule.next_run)
+        if not schedule.pin_source:
+            return Hidden(fire_at=fire_at)
+        if pinned is not None:
+            return Hidden(fire_at=fire_at, source_sha256=pinned)
+        source = self._flow_source(schedule.flow_name)
+        return Hidden(fire_at=fire_at, source_sha256=source.sha256, source_text=source.text)
+
+    def _shown(self, schedule: Schedule) -> Schedule:
+        """Return a schedule with its next ten times."""
+        runs = []
+        if schedule.next_run is not None:
+            runs = list(islice(planning.times(schedule, after=schedule.next_run - _INSTANT), _SHOWN))
+            # A schedule that waits for ends has its own idea of the next time.
+            if schedule.trigger.counts_from_end:
+                runs = [schedule.next_run]
+        return self._judged(schedule.model_copy(update={"next_runs": tuple(runs)}))
+
+    def _judged(self, schedule: Schedule) -> Schedule:
+        """Return a schedule with why it cannot start anything, as things are now."""
+        broken = None
+        if not schedule.pin_source:
+            try:
+                flow = self._catalog.flow(schedule.flow_name)
+                broken = flow.broken and f"The flow is broken: {flow.broken}"
+                self._validated(flow, schedule.inputs, Trigger.SCHEDULE)
+            except CloudoError as error:
+                broken = broken or str(error)
+        return schedule.model_copy(update={"broken": broken})
+
+
+def _planned(schedule: Schedule, *, after: datetime) -> Schedule:
+    """Return a schedule with its next run after a moment, if it is enabled."""
+    next_run = next(planning.times(schedule, after=after), None) if schedule.enabled else None
+    return schedule.model_copy(update={"next_run": next_run})
+
+
+def _utc(moment: datetime | None, timezone: str) -> datetime | None:
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return triggers.resolve(moment, triggers.zone(timezone))
+
+
+def _needs_confirmation(trigger: ScheduleTrigger, zone: Any, now: datetime) -> bool:
+    """Tell whether the trigger is unusual enough to be asked about: in the past, or quicker than a second."""
+    if trigger.every_seconds is not None:
+        return trigger.every_seconds < 1
+    at = None if trigger.at is None else trigger.at if trigger.at.tzinfo else triggers.resolve(trigger.at, zone)
+    return at is not None and at < now
