@@ -9,8 +9,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Plain
 
 
 def to_utc(moment: datetime) -> datetime:
-    """Return `moment` in UTC."""
-    return moment.astimezone(UTC)
+    """Return `moment` in UTC. Raises `ValueError` where that is before the year 1 or after 9999."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment.isoformat()} is not within the years 1 to 9999 in UTC") from None
 
 
 def rfc3339(moment: datetime) -> str:

@@ -1,0 +1,278 @@
+"""When a trigger is due: time zones, local times, grids and cron, without a clock of their own.
+
+Due times are exact: a grid is computed from its start, and each local time comes once, whatever the clocks do.
+How times are said and read is in `times`; what becomes of a due time is the scheduler's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import zoneinfo
+from bisect import bisect_left
+from collections.abc import Iterator
+from copy import copy
+from datetime import UTC, datetime, time, timedelta
+from fractions import Fraction
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.models.base import rfc3339, to_utc
+from cloudo_kernel.models.schedules import ScheduleTrigger
+
+#: Days from the ends of what datetime can hold: in between, each moment can be said in every zone.
+EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
+LATEST = datetime(9999, 12, 29, tzinfo=UTC)
+#: What an interval or a delay may be.
+SHORTEST_SECONDS = 0.001
+LONGEST_SECONDS = 1_000 * 365.25 * 86_400
+_TICK = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
+_DAY = timedelta(days=1)
+
+_MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+#: The fields of a cron expression in their order, and what fits besides lists, ranges and steps.
+_CRON_FIELDS = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day of the month": "1 to 31, L for the last day, LW for the last working day",
+    "month": "1 to 12 or jan to dec",
+    "day of the week": "0 to 7 (0 and 7 are Sunday) or sun to sat, 5L for the last Friday, 5#2 for the second one",
+}
+
+
+# --- zones -------------------------------------------------------------------------------------------------------
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return the time zone of an IANA name. Raises `MalformedRequest`, with the nearest names."""
+    if name not in _zone_names():
+        hint = " or ".join(_similar_zones(name)) or "an IANA name such as Europe/Vienna"
+        raise MalformedRequest(f"There is no time zone {name[:60]!r}. Did you mean {hint}?", field="timezone")
+    return _zone(name)
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    # zoneinfo itself keeps the last eight only, and reads the others from disk again.
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=1)
+def _zone_names() -> frozenset[str]:
+    # Looking a name up in here keeps paths, folders and the leap-second copies below right/ from being opened.
+    # The two left out are files of the system's database: what this machine has, and what a new one has.
+    return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
+
+
+def _similar_zones(name: str) -> list[str]:
+    folded = {known.casefold(): known for known in sorted(_zone_names())}
+    wanted = name.strip()[:60].casefold().replace(" ", "_")
+    if wanted in folded:
+        return [folded[wanted]]
+    cities = [known for key, known in folded.items() if wanted and key.rpartition("/")[2] == wanted]
+    return cities[:3] or [folded[key] for key in difflib.get_close_matches(wanted, folded)]
+
+
+def local_zone_name() -> str:
+    """Return the IANA name of this machine's zone, `TZ` included; `UTC` if it has none."""
+    import tzlocal
+
+    try:
+        name = tzlocal.get_localzone_name()
+    except zoneinfo.ZoneInfoNotFoundError:  # its files contradict each other
+        return "UTC"
+    return name if name in _zone_names() - {"Etc/UTC", "Etc/UCT", "Zulu"} else "UTC"
+
+
+# --- local times -------------------------------------------------------------------------------------------------
+
+
+def resolve(local: datetime, zone: ZoneInfo, *, field: str | None = None) -> datetime:
+    """Return a local time as a moment in UTC.
+
+    One that the zone skips is the end of the gap, one that it repeats is the first: in short, the first moment
+    at which the zone's clocks show `local` or later. An aware `local` is a moment already.
+    Raises `MalformedRequest` for what is too near to the years 1 and 9999.
+    """
+    if not EARLIEST <= (local.replace(tzinfo=UTC) if local.tzinfo is None else local) <= LATEST:
+        raise MalformedRequest(
+            f"{local.isoformat()} is out of range: moments lie between {EARLIEST.date()} and {LATEST.date()}.",
+            field=field,
+        )
+    if local.tzinfo is not None:
+        return to_utc(local)
+    first, second = offsets(local, zone)
+    if first >= second:
+        return (local - first).replace(tzinfo=UTC)
+    return _end_of_gap(local.replace(microsecond=0), zone, first, second)
+
+
+def offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
+    """Return both UTC offsets that a local time may have (PEP 495).
+
+    They are equal for an ordinary time; the second is smaller for one that happens twice, and greater for one that
+    the zone skips.
+    """
+    aware = local.replace(tzinfo=zone, fold=0)
+    none = timedelta()
+    return aware.utcoffset() or none, aware.replace(fold=1).utcoffset() or none
+
+
+def _end_of_gap(local: datetime, zone: ZoneInfo, before: timedelta, after: timedelta) -> datetime:
+    # The clocks change somewhere between the readings by either offset; zoneinfo does not say where.
+    earliest = (local - after).replace(tzinfo=UTC)
+    seconds = range(1 + (after - before) // _SECOND)
+    return earliest + bisect_left(seconds, True, key=lambda n: wall(earliest + n * _SECOND, zone) >= local) * _SECOND
+
+
+def wall(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return what the zone's clocks show at a moment, as a naive local time."""
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+# --- what a trigger may be ---------------------------------------------------------------------------------------
+
+
+def checked(trigger: ScheduleTrigger, zone: ZoneInfo) -> None:
+    """Raise `MalformedRequest`, with the field, for a trigger that can never be due, or only out of range."""
+    for name in ("at", "start"):
+        if getattr(trigger, name) is not None:
+            resolve(getattr(trigger, name), zone, field=f"trigger.{name}")
+    for name, least in (("every_seconds", SHORTEST_SECONDS), ("delay_seconds", 0)):
+        seconds = getattr(trigger, name)
+        if seconds is not None and not least <= seconds <= LONGEST_SECONDS:
+            fits = f"from {least} to {LONGEST_SECONDS:.0f} seconds (1000 years)"
+            raise MalformedRequest(f"{name} takes {fits}, not {seconds:g}.", field=f"trigger.{name}")
+    # Days of the week and leap years come round within the 50 years that cronsim looks ahead.
+    if trigger.cron is not None and next(_cron_times(trigger.cron, datetime(2000, 1, 1)), None) is None:  # noqa: DTZ001 local
+        raise _never_fires(trigger.cron)
+
+
+def _never_fires(cron: str) -> MalformedRequest:
+    return MalformedRequest(
+        f"cron {cron!r} never comes round: there is no such day in these months.", field="trigger.cron"
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _parsed(cron: str) -> CronSim:
+    """Return the parsed expression, which is never advanced itself. Raises `MalformedRequest`."""
+    fields = _MACROS.get(cron.strip().casefold(), cron).split()
+    shown = f"cron {cron[:200]!r}"
+    if fields and fields[0].startswith("@"):
+        known = ", ".join(_MACROS)
+        raise MalformedRequest(f"{shown} is not known; {known} are, and five fields.", field="trigger.cron")
+    if len(fields) != len(_CRON_FIELDS):
+        order = ", ".join(_CRON_FIELDS)
+        raise MalformedRequest(
+            f"{shown} takes five fields ({order}), not {len(fields)}; there is none for seconds or years.",
+            field="trigger.cron",
+        )
+    for place, (name, fits) in enumerate(_CRON_FIELDS.items()):
+        alone = ["*"] * len(fields)
+        alone[place] = fields[place]
+        try:
+            CronSim(" ".join(alone), datetime(2000, 1, 1))  # noqa: DTZ001 local
+        except (CronSimError, AssertionError, ValueError):
+            raise MalformedRequest(
+                f"{shown}: the {name} {fields[place]!r} does not fit. It takes {fits}; "
+                "or *, lists (1,15), ranges from low to high (1-5) and steps (*/2).",
+                field="trigger.cron",
+            ) from None
+    try:
+        return CronSim(" ".join(fields), datetime(2000, 1, 1))  # noqa: DTZ001 local
+    except CronSimError:  # each field fits, but not together
+        raise _never_fires(cron) from None
+
+
+# --- due times ---------------------------------------------------------------------------------------------------
+
+
+def due_times(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, after: datetime) -> Iterator[datetime]:
+    """Iterate over the due times after `after`, in UTC: increasing, each once, up to the year 9999.
+
+    `start` is the schedule's: the moment of a trigger that is due once, the beginning of a grid, and the earliest
+    time of the others. An interval that counts from the end of the last run has its grid here too: what a run's end
+    makes of it is the scheduler's. It jumps to `after`, however far away that is.
+    """
+    if trigger.is_once:
+        return iter([to_utc(start)] if start > after else [])
+    if trigger.every_seconds is not None:
+        return _grid(trigger.every_seconds, to_utc(start), after)
+    return _local_times(trigger, zone, max(after, max(start, EARLIEST) - _TICK))
+
+
+def next_due(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, after: datetime) -> datetime | None:
+    """Return the first due time after `after`, or None if there is none."""
+    return next(due_times(trigger, zone, start=start, after=after), None)
+
+
+@lru_cache(maxsize=10_000)
+def _period(seconds: float) -> tuple[int, int]:
+    # As it is written: 0.1 is a tenth here, not the nearest binary fraction, so that no grid ever drifts.
+    microseconds = Fraction(repr(seconds)) * 1_000_000
+    return microseconds.numerator, microseconds.denominator
+
+
+def _grid(every_seconds: float, start: datetime, after: datetime) -> Iterator[datetime]:
+    numerator, denominator = _period(every_seconds)
+    n = max(0, (after - start) // _TICK * denominator // numerator - 1)
+    room = (LATEST - start) // _TICK
+    while (microseconds := (2 * n * numerator + denominator) // (2 * denominator)) <= room:
+        due = start + timedelta(microseconds=microseconds)
+        if due > after:
+            yield due
+        n += 1
+
+
+def _local_times(trigger: ScheduleTrigger, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    if after >= LATEST:
+        return
+    # Nothing later than `after` is lost here: it belongs to a local time later than the one of `after`, as each is
+    # the first moment at which the clocks show that much. What is repeated after it is dropped by comparison.
+    local = max(wall(after, zone), EARLIEST.replace(tzinfo=None))
+    for nominal in _cron_times(trigger.cron, local) if trigger.cron else _daily_times(trigger.daily_at or "", local):
+        if nominal >= LATEST.replace(tzinfo=None):
+            return
+        due = resolve(nominal, zone)
+        if due > after:
+            yield due
+            after = due
+
+
+def _daily_times(daily_at: str, after: datetime) -> Iterator[datetime]:
+    nominal = datetime.combine(after.date(), time.fromisoformat(daily_at))
+    while True:
+        if nominal > after:
+            yield nominal
+        nominal += _DAY
+
+
+def _cron_times(cron: str, after: datetime) -> Iterator[datetime]:
+    times = copy(_parsed(cron))
+    times.dt = after.replace(microsecond=0)
+    try:
+        yield from times
+    except OverflowError:  # the end of the year 9999
+        return
+
+
+# --- jitter ------------------------------------------------------------------------------------------------------
+
+
+def jitter(schedule_id: str, due: datetime, seconds: float) -> timedelta:
+    """Return by how much one occurrence starts later: at most `seconds`, always the same for the same occurrence."""
+    digest = hashlib.blake2b(f"{schedule_id} {rfc3339(due)}".encode(), digest_size=8).digest()
+    return timedelta(seconds=seconds * (int.from_bytes(digest, "big") / 2**64))
