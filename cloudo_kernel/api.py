@@ -10,7 +10,10 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from cloudo_kernel.models import (
+    Backfill,
+    ChangeSchedule,
     CreateMessage,
+    CreateSchedule,
     Event,
     Execution,
     ExecutionFilter,
@@ -20,7 +23,11 @@ from cloudo_kernel.models import (
     JsonObject,
     LogLine,
     Message,
+    Occurrence,
     Page,
+    PreviewSchedule,
+    Schedule,
+    SchedulePreview,
     Setting,
     StartExecution,
     User,
@@ -145,6 +152,51 @@ class Api(Protocol):
 
         `after=None` means from now on. `next` of the page is the `after` of the next call.
         """
+
+    def create_schedule(self, request: CreateSchedule) -> Schedule:
+        """Make a schedule: a durable rule that starts executions of one flow, as its maker.
+
+        Raises `FlowNotFound`, `FlowBroken`, `InputsInvalid`, `MalformedRequest` about its times, and `NotConfirmed`
+        for a moment in the past, or an interval below one second, that is not `confirmed`.
+        """
+
+    def schedules(
+        self, *, flow_name: str | None = None, q: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[Schedule]:
+        """List schedules, newest first; `q` must be part of the name, or of the flow's."""
+
+    def schedule(self, schedule_id: str) -> Schedule:
+        """Return one schedule with its next ten times. Raises `ScheduleNotFound`."""
+
+    def preview_schedule(self, request: PreviewSchedule) -> SchedulePreview:
+        """Return the next ten times of a trigger, and what is unusual about it. Nothing is saved."""
+
+    def change_schedule(self, schedule_id: str, request: ChangeSchedule) -> Schedule:
+        """Change a schedule in place; what has run and what runs is as it was.
+
+        Raises what `create_schedule` raises, and `Conflict` when no time is left.
+        """
+
+    def pause_schedule(self, schedule_id: str) -> Schedule:
+        """Let a schedule start nothing until it is resumed. Times that pass meanwhile are no occurrences."""
+
+    def resume_schedule(self, schedule_id: str) -> Schedule:
+        """Let a paused schedule go on with its next time. Raises `Conflict` when none is left."""
+
+    def trigger_schedule(self, schedule_id: str) -> Execution:
+        """Start an execution of the schedule now, out of turn: neither its times nor its limit change."""
+
+    def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
+        """Run the past times of a range for which nothing was started, in order, one after another.
+
+        Raises `MalformedRequest` when they are more than 1,000, or the schedule has no past times.
+        """
+
+    def occurrences(self, schedule_id: str, *, limit: int = 100, cursor: str | None = None) -> Page[Occurrence]:
+        """List the times of a schedule that have come, newest first, each with what became of it."""
+
+    def delete_schedule(self, schedule_id: str) -> None:
+        """Delete a schedule and its occurrences; its executions stay. Raises `ScheduleNotFound`."""
 
     def settings(self) -> tuple[Setting, ...]:
         """List the settings that were saved, and the names that are locked."""

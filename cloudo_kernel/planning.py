@@ -59,9 +59,7 @@ def fire_at(schedule: Schedule, due: datetime) -> datetime:
 
 def times(schedule: Schedule, *, after: datetime) -> Iterator[datetime]:
     """Yield the times of a schedule after a moment, as far as its end and its limit allow."""
-    dues = triggers.due_times(
-        schedule.trigger, triggers.zone(schedule.timezone), start=schedule.start, after=after
-    )
+    dues = triggers.due_times(schedule.trigger, triggers.zone(schedule.timezone), start=schedule.start, after=after)
     if schedule.max_iterations is not None:
         dues = islice(dues, max(0, schedule.max_iterations - schedule.iterations))
     for due in dues:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cloudo_kernel.errors import SettingInvalid
+from cloudo_kernel.errors import MalformedRequest, SettingInvalid
+from cloudo_kernel.triggers import zone
 
 _SHARED = "client."
 _PERSONAL = "user."
@@ -32,6 +33,13 @@ class DocumentedSetting:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_zone(value: Any) -> bool:
+    try:
+        return value is None or (isinstance(value, str) and bool(zone(value)))
+    except MalformedRequest:
+        return False
 
 
 def _minutes(default: int) -> DocumentedSetting:
@@ -59,6 +67,9 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
         f"a number of minutes up to {_MOST_MINUTES:,}; 0 or less for no limit",
         lambda value: _is_number(value) and -_MOST_MINUTES <= value <= _MOST_MINUTES,
     ),
+    "client.timezone": DocumentedSetting(
+        None, "the IANA name of a time zone, such as Europe/Vienna, or null for the server's", _is_zone
+    ),
     "client.execution.max_depth": DocumentedSetting(
         50,
         "a whole number, 0 or more",
@@ -71,6 +82,7 @@ MAX_RUNNING = "client.execution.max_running"
 MAX_DEPTH = "client.execution.max_depth"
 RETENTION = "client.execution.retention_time.minutes"
 LIBRARY_FALLBACK = "client.flow.library.fallback"
+TIMEZONE = "client.timezone"
 INPUT_TIMEOUT = "client.input.timeout.minutes"
 #: By the message's level.
 MESSAGE_RETENTION = "client.message.{}.retention_time.minutes"

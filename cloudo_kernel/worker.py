@@ -16,6 +16,7 @@ from cloudo_kernel.dispatcher import LEASE_SECONDS, Dispatcher
 from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.provisioning import PRELOAD, share
+from cloudo_kernel.scheduler import Scheduler
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import LINGER_SECONDS
 from cloudo_kernel.store import Store
@@ -54,13 +55,19 @@ class Worker:
             housekeeping=service.delete_expired,
             follow_up=service.start_error_flows,
         )
+        # A private worker runs what its process asked for, and no schedule of others.
+        self._scheduler = Scheduler(store, service.run_due_schedules) if private_id is None else None
 
     def start(self) -> None:
         """Begin to run executions; returns at once."""
         self._dispatcher.start()
+        if self._scheduler is not None:
+            self._scheduler.start()
 
     def stop(self) -> None:
         """End what runs, as a server that is stopped in good order does; takes a few seconds at most."""
+        if self._scheduler is not None:
+            self._scheduler.stop()
         self._dispatcher.stop()
 
     @property

@@ -124,6 +124,15 @@ class Catalog:
             raise errors.MalformedRequest(f"The script cannot be run: {flow.broken}.", field="script")
         return Source(text=text, sha256=_sha256(text), kind=flow.kind, flow=flow, folder=root)
 
+    def pinned(self, name: str, text: str) -> Source:
+        """Return the source that a flow had when a schedule pinned it. Raises `FlowBroken`."""
+        place = self._places.find(name) or Place(name, FlowSource.WORKSPACE, self._places.own, self._places.own / name)
+        flow = self._described(place, text, is_script=handler.is_handler(text))
+        if flow.broken:
+            raise errors.FlowBroken(name, flow.broken)
+        folder = place.path.parent if place.path.parent.is_dir() else self.workspace.root
+        return Source(text=text, sha256=_sha256(text), kind=flow.kind, flow=flow, folder=folder)
+
     def create(self, name: str, text: str) -> Flow:
         """Make a flow of the workspace from a notebook's JSON text, or from a script that defines `handler`.
 

@@ -6,10 +6,11 @@ from cloudo_kernel.client.executions import ExecutionVerbs
 from cloudo_kernel.client.files import FileVerbs
 from cloudo_kernel.client.flows import FlowVerbs
 from cloudo_kernel.client.messages import MessageVerbs
+from cloudo_kernel.client.schedules import ScheduleVerbs
 from cloudo_kernel.client.settings import SettingVerbs
 
 __all__ = ["Client"]
 
 
-class Client(FlowVerbs, ExecutionVerbs, MessageVerbs, SettingVerbs, FileVerbs):
+class Client(FlowVerbs, ExecutionVerbs, MessageVerbs, ScheduleVerbs, SettingVerbs, FileVerbs):
     """`Api` over HTTP. May be used from several threads at once."""

@@ -73,3 +73,5 @@ class Health(Record):
     workers: int
     running: int
     pending: int
+    #: Schedules that should have started something, and nobody was there to do it.
+    overdue_schedules: int = 0

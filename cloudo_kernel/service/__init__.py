@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloudo_kernel.service.children import ChildVerbs
+from cloudo_kernel.service.due import DueVerbs
 from cloudo_kernel.service.error_flows import ErrorFlowVerbs
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
@@ -14,5 +15,7 @@ from cloudo_kernel.service.settings import SettingVerbs
 __all__ = ["Service"]
 
 
-class Service(FlowVerbs, ChildVerbs, ErrorFlowVerbs, ExecutionVerbs, MessageVerbs, EventVerbs, SettingVerbs, FileVerbs):
+class Service(
+    FlowVerbs, ChildVerbs, ErrorFlowVerbs, ExecutionVerbs, DueVerbs, MessageVerbs, EventVerbs, SettingVerbs, FileVerbs
+):
     """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from cloudo_kernel import planning, triggers
 from cloudo_kernel.catalog import Source
-from cloudo_kernel.errors import CloudoError, Conflict, MalformedRequest, Unavailable
+from cloudo_kernel.errors import CloudoError, MalformedRequest, Unavailable
 from cloudo_kernel.events import SCHEDULE_BACKFILLED, SCHEDULE_TRIGGERED
 from cloudo_kernel.models import (
     Backfill,
@@ -25,13 +26,10 @@ from cloudo_kernel.models import (
 from cloudo_kernel.service.schedules import ScheduleVerbs
 from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
 
-_log = logging.getLogger(__name__)
-
 #: So many schedules are looked at in one transaction.
 _MOST_AT_ONCE = 500
 #: So many past times are run at once.
 _MOST_BACKFILLED = 1000
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class DueVerbs(ScheduleVerbs):
@@ -60,21 +58,8 @@ class DueVerbs(ScheduleVerbs):
 
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """See `Api.backfill_schedule`."""
-        due, now = self._store.schedules.look(schedule_id), self._store.now
-        start, end = self._range(due.schedule, request, now)
-        done = self._store.schedules.started_between(schedule_id, start, end)
-        unlimited = due.schedule.model_copy(update={"max_iterations": None, "end_at": None})
-        # The grid of an interval goes on into the past.
-        if due.schedule.trigger.every_seconds is not None:
-            unlimited = unlimited.model_copy(update={"start": _on_grid(due.schedule, start)})
-        else:
-            unlimited = unlimited.model_copy(update={"start": start})
-        past = planning.times(unlimited, after=start - timedelta(microseconds=1))
-        times = [time for time in takewhile(lambda time: time < end, past) if time not in done]
-        if len(times) > _MOST_BACKFILLED:
-            raise MalformedRequest(
-                f"These are {len(times):,} times; at most {_MOST_BACKFILLED:,} are run at once. Choose less.", field="end"
-            )
+        due = self._store.schedules.look(schedule_id)
+        times = self._past_times(due.schedule, request)
         new: list[NewOccurrence] = []
         for number, time in enumerate(times, 1):
             last = new[-1].execution if new else None
@@ -85,3 +70,118 @@ class DueVerbs(ScheduleVerbs):
         if new:
             self._store.schedules.start(due.schedule, new, event=SCHEDULE_BACKFILLED, user_name=self._user_name)
         return tuple(one.record for one in new)
+
+    def _past_times(self, schedule: Schedule, request: Backfill) -> list[datetime]:
+        """Return the times of a range for which nothing was started."""
+        trigger = schedule.trigger
+        if trigger.is_once or trigger.counts_from_end:
+            raise MalformedRequest("Only a schedule with a grid, a time of day or cron has past times.", field="start")
+        zone = triggers.zone(schedule.timezone)
+        start, end = triggers.resolve(request.start, zone), triggers.resolve(request.end, zone)
+        if not start < end <= self._store.now:
+            raise MalformedRequest("A backfill is of the past: start before end, and end not after now.", field="end")
+        begin = start
+        if trigger.every_seconds is not None:  # its grid, continued into the past
+            every = timedelta(seconds=trigger.every_seconds)
+            begin = schedule.start - every * max(0, (schedule.start - start) // every)
+        dues = triggers.due_times(trigger, zone, start=begin, after=start - timedelta(microseconds=1))
+        times = list(islice(takewhile(lambda due: due < end, dues), _MOST_BACKFILLED + 1))
+        if len(times) > _MOST_BACKFILLED:
+            raise MalformedRequest(
+                f"These are more than {_MOST_BACKFILLED:,} times, and so many are run at once. Choose less.",
+                field="end",
+            )
+        done = self._store.schedules.started_between(schedule.id, start, end)
+        return [time for time in times if time not in done]
+
+    def _firing(self, due: Due, now: datetime, flow_source: Callable[[str], Source]) -> Firing:
+        """Make of a plan what the store needs to carry it out."""
+        schedule = due.schedule
+        plan = planning.plan(schedule, now=now, unended=len(due.unended))
+        occurrences: list[NewOccurrence] = []
+        broken, last = None, due.unended[-1] if due.unended and not plan.cancels else None
+        for planned in plan.occurrences:
+            outcome, reason, execution = planned.outcome, planned.reason, None
+            if outcome is OccurrenceOutcome.STARTED:
+                is_held = planned.is_queued and last is not None
+                try:
+                    execution = self._execution(due, planned.due, planned.iteration, flow_source, is_held=is_held)
+                except Unavailable:
+                    raise
+                except CloudoError as error:
+                    outcome, reason = OccurrenceOutcome.SKIPPED, str(error)
+                    broken = str(error)
+            record = Occurrence(
+                due=planned.due,
+                outcome=outcome,
+                reason=reason,
+                execution_id=execution and execution.id,
+                iteration=planned.iteration,
+            )
+            after_id = last if execution is not None and execution.is_held else None
+            fire_at = planning.fire_at(schedule, planned.due)
+            occurrences.append(NewOccurrence(record, fire_at=fire_at, execution=execution, after_id=after_id))
+            last = execution.id if execution is not None else last
+        next_run, awaited = plan.next_run, None
+        if schedule.trigger.counts_from_end:
+            awaited = last
+            if awaited is None:  # nothing runs whose end could be waited for
+                counted = schedule.model_copy(update={"iterations": schedule.iterations + len(occurrences)})
+                next_run = planning.after_end(counted, now)
+        return Firing(
+            due,
+            occurrences,
+            next_run=next_run,
+            fire_at=None if next_run is None else planning.fire_at(schedule, next_run),
+            broken=broken,
+            cancelled=due.unended if plan.cancels else (),
+            awaited_id=awaited,
+        )
+
+    def _execution(
+        self,
+        due: Due,
+        time: datetime,
+        iteration: int,
+        flow_source: Callable[[str], Source],
+        *,
+        is_held: bool = False,
+    ) -> NewExecution:
+        """Return the execution of one occurrence. Raises what starting the flow by hand raises."""
+        schedule = due.schedule
+        if due.source_sha256 is None:
+            source = flow_source(schedule.flow_name)
+        else:
+            source = self._catalog.pinned(schedule.flow_name, self._store.executions.text(due.source_sha256))
+        properties = source.flow.input_schema["properties"]
+        told = {
+            name: value
+            for name, value in _told(schedule, time, iteration).items()
+            if name in properties or source.flow.input_schema["additionalProperties"]
+        }
+        name = (
+            f"scheduled {schedule.flow_name}"
+            if schedule.trigger.is_once
+            else f"{schedule.flow_name} iteration #{iteration}"
+        )
+        new = self._new(
+            source,
+            ExecutionType.FLOW,
+            name=name,
+            input_value=self._validated(source.flow, {**told, **schedule.inputs}, Trigger.SCHEDULE),
+            schedule_id=schedule.id,
+            scheduled_for=time,
+            timeout_seconds=source.flow.metadata.timeout_seconds,
+            is_held=is_held,
+        )
+        return replace(new, user_name=schedule.user_name, trigger=Trigger.SCHEDULE)
+
+
+def _told(schedule: Schedule, time: datetime, iteration: int) -> JsonObject:
+    """Return what an execution is told of its place in the schedule."""
+    return {
+        "start": schedule.start.timestamp(),
+        "iterations": iteration,
+        "max_iterations": schedule.max_iterations,
+        "scheduled_for": rfc3339(time),
+    }

@@ -55,10 +55,12 @@ class EventVerbs(Base):
             worker for worker in self._store.workers.all() if not worker.private and not lease.is_dead(state, worker.id)
         ]
         counts = self._store.queue.counts()
+        overdue = self._store.schedules.overdue(by=_OVERDUE)
         return Health(
-            status="ok" if workers else "no worker",
+            status="no worker" if not workers else "schedules late" if overdue else "ok",
             version=_version("cloudo"),
             workers=len(workers),
             running=counts.get(Status.RUNNING, 0),
             pending=counts.get(Status.PENDING, 0),
+            overdue_schedules=overdue,
         )

@@ -84,6 +84,7 @@ class ExecutionVerbs(Base):
         """Delete what is past its retention, end what is past its time; the worker's housekeeping calls it."""
         self._store.messages.expire()
         self._store.messages.delete_expired()
+        self._store.schedules.delete_expired()
         while expired := self._store.executions.expired():
             for execution in expired:
                 self._delete(execution)

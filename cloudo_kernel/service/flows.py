@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cloudo_kernel.errors import FlowNotFound, MalformedRequest
 from cloudo_kernel.events import FLOW, FLOW_CHANGED, FLOW_CREATED, FLOW_DELETED
 from cloudo_kernel.models import Flow
@@ -14,16 +16,14 @@ class FlowVerbs(Base):
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
         """See `Api.flows`."""
         flows = [flow for flow in self._catalog.flows(q) if self._is_offered(flow)]
-        newest = self._store.executions.newest_of_flows([flow.name for flow in flows])
-        return tuple(flow.model_copy(update={"last_executions": newest.get(flow.name, ())}) for flow in flows)
+        return self._with_runs(flows)
 
     def flow(self, name: str) -> Flow:
         """See `Api.flow`."""
         flow = self._catalog.flow(name)
         if not self._is_offered(flow):
             raise FlowNotFound(name)
-        newest = self._store.executions.newest_of_flows([flow.name])
-        return flow.model_copy(update={"last_executions": newest.get(flow.name, ())})
+        return self._with_runs([flow])[0]
 
     def flow_source(self, name: str) -> str:
         """Return a flow's source as it is now; only a running flow asks for it."""
@@ -52,6 +52,7 @@ class FlowVerbs(Base):
             flow = self._catalog.replace(name, source)
         if new_name is not None and new_name != name:
             flow = self._catalog.rename(name, new_name)
+            self._store.schedules.rename_flow(name, flow.name)
         self._tell_of_flow(FLOW_CHANGED, flow.name)
         return flow
 
@@ -59,6 +60,15 @@ class FlowVerbs(Base):
         """See `Api.delete_flow`."""
         self._catalog.delete(name)
         self._tell_of_flow(FLOW_DELETED, name)
+
+    def _with_runs(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
+        """Return flows with their last executions and their next one."""
+        names = [flow.name for flow in flows]
+        newest, coming = self._store.executions.newest_of_flows(names), self._store.schedules.next_runs(names)
+        return tuple(
+            flow.model_copy(update={"last_executions": newest.get(flow.name, ()), "next_run": coming.get(flow.name)})
+            for flow in flows
+        )
 
     def _tell_of_flow(self, event_type: str, name: str) -> None:
         self._store.events.add(event_type, FLOW, name, user_name=self._user_name)

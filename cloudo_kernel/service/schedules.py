@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from cloudo_kernel import planning, settings, triggers
+from cloudo_kernel import planning, settings, times, triggers
 from cloudo_kernel.errors import CloudoError, Conflict, MalformedRequest, NotConfirmed, Unavailable
 from cloudo_kernel.events import SCHEDULE_CHANGED, SCHEDULE_PAUSED, SCHEDULE_RESUMED
 from cloudo_kernel.ids import new_id
@@ -58,7 +58,7 @@ class ScheduleVerbs(StartVerbs):
             created_at=self._store.now,
         )
         schedule = _planned(schedule, after=schedule.start - _INSTANT)
-        self._store.schedules.insert(schedule, self._hidden(schedule, pinned=None))
+        self._store.schedules.insert(schedule, self._hidden(schedule))
         return self._shown(schedule)
 
     def schedules(
@@ -91,9 +91,7 @@ class ScheduleVerbs(StartVerbs):
         """See `Api.delete_schedule`."""
         self._store.schedules.delete(schedule_id, user_name=self._user_name)
 
-    def occurrences(
-        self, schedule_id: str, *, limit: int = 100, cursor: str | None = None
-    ) -> Page[Occurrence]:
+    def occurrences(self, schedule_id: str, *, limit: int = 100, cursor: str | None = None) -> Page[Occurrence]:
         """See `Api.occurrences`."""
         size = page_limit(limit)
         try:
@@ -119,19 +117,16 @@ class ScheduleVerbs(StartVerbs):
             created_at=now,
         )
         zone = triggers.zone(schedule.timezone)
-        notes = triggers.notes(request.trigger, zone, now=now)
         after = schedule.start - _INSTANT if request.after is None else request.after
-        times = islice(planning.times(schedule, after=after), _SHOWN)
+        shown = islice(planning.times(schedule, after=after), _SHOWN)
         return SchedulePreview(
             timezone=schedule.timezone,
-            description=triggers.describe(schedule.trigger, schedule.timezone),
+            description=times.describe(schedule.trigger, schedule.timezone),
             times=tuple(
-                PreviewTime(
-                    utc=time, local=time.astimezone(zone).isoformat(), text=triggers.spoken(time, zone, now=now)
-                )
-                for time in times
+                PreviewTime(utc=time, local=time.astimezone(zone).isoformat(), text=times.spoken(time, zone, now=now))
+                for time in shown
             ),
-            notes=notes,
+            notes=times.notes(request.trigger, zone, now=now),
             needs_confirmation=_needs_confirmation(request.trigger, zone, now),
         )
 
@@ -140,7 +135,7 @@ class ScheduleVerbs(StartVerbs):
         for _ in range(_TRIES):
             due = self._store.schedules.look(schedule_id)
             schedule = self._changed(due, request)
-            hidden = self._hidden(schedule, pinned=due.source_sha256)
+            hidden = self._hidden(schedule, due)
             if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **told):
                 return self._shown(schedule)
         raise Unavailable("The schedule is changed by others all the time. Try again.")
@@ -151,8 +146,9 @@ class ScheduleVerbs(StartVerbs):
         timezone = request.timezone or before.timezone
         after = self._store.now
         if request.trigger is not None:
-            fields |= self._timing(request.trigger, request.timezone or request.trigger.timezone or timezone,
-                                   confirmed=request.confirmed)
+            fields |= self._timing(
+                request.trigger, request.timezone or request.trigger.timezone or timezone, confirmed=request.confirmed
+            )
             after = fields["start"] - _INSTANT
         triggers.zone(timezone)
         if "end_at" in given:
@@ -184,7 +180,7 @@ class ScheduleVerbs(StartVerbs):
         zone, now = triggers.zone(name), self._store.now
         triggers.checked(trigger, zone)
         if not confirmed and _needs_confirmation(trigger, zone, now):
-            raise NotConfirmed(triggers.notes(trigger, zone, now=now))
+            raise NotConfirmed(times.notes(trigger, zone, now=now))
         start = now
         if trigger.at is not None:
             start = max(now, _utc(trigger.at, name) or now)
@@ -200,14 +196,17 @@ class ScheduleVerbs(StartVerbs):
         lifted = trigger.model_copy(update=changes)
         return {"trigger": lifted, "timezone": name, "start": start, "max_iterations": trigger.max_iterations}
 
-    def _hidden(self, schedule: Schedule, *, pinned: str | None) -> Hidden:
+    def _hidden(self, schedule: Schedule, due: Due | None = None) -> Hidden:
+        """Return what goes with a schedule into the store; `due` is what was there before."""
         fire_at = None if schedule.next_run is None else planning.fire_at(schedule, schedule.next_run)
+        goes_on = due is not None and schedule.enabled and schedule.trigger.counts_from_end
+        hidden = Hidden(fire_at=fire_at, awaited_id=due.awaited_id if due and goes_on else None)
         if not schedule.pin_source:
-            return Hidden(fire_at=fire_at)
-        if pinned is not None:
-            return Hidden(fire_at=fire_at, source_sha256=pinned)
+            return hidden
+        if due is not None and due.source_sha256 is not None:
+            return replace(hidden, source_sha256=due.source_sha256)
         source = self._flow_source(schedule.flow_name)
-        return Hidden(fire_at=fire_at, source_sha256=source.sha256, source_text=source.text)
+        return replace(hidden, source_sha256=source.sha256, source_text=source.text)
 
     def _shown(self, schedule: Schedule) -> Schedule:
         """Return a schedule with its next ten times."""

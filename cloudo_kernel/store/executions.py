@@ -206,6 +206,11 @@ class Executions:
             raise ExecutionNotFound(execution_id)
         return str(source)
 
+    def text(self, source_sha256: str) -> str:
+        """Return a source by its digest; who asks holds something that needs it."""
+        with self._database.read() as connection:
+            return str(connection.execute(select(sources.c.text).where(sources.c.sha256 == source_sha256)).scalar_one())
+
     def page(self, where: ExecutionFilter, *, limit: int, before: str | None) -> Page[Execution]:
         """Return executions, newest first; the cursor is the id of the last one."""
         query = _filtered(_brief(), where).order_by(executions.c.id.desc()).limit(limit + 1)

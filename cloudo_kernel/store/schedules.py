@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +50,8 @@ class Due:
     revision: int
     last_due: datetime | None
     source_sha256: str | None
+    #: The execution from whose end its interval counts.
+    awaited_id: str | None
     #: Of its executions, oldest first.
     unended: tuple[str, ...]
 
@@ -85,6 +87,7 @@ class Hidden:
     """What the store keeps of a schedule and the record does not show."""
 
     fire_at: datetime | None
+    awaited_id: str | None = None
     source_sha256: str | None = None
     source_text: str | None = field(default=None, repr=False)
 
@@ -133,9 +136,7 @@ class Schedules:
         items = tuple(_record(row, last.get(row.id)) for row in rows[:limit])
         return Page[Schedule](items=items, next=items[-1].id if len(rows) > limit else None)
 
-    def change(
-        self, due: Due, schedule: Schedule, hidden: Hidden, *, event: str, user_name: str, **told: Any
-    ) -> bool:
+    def change(self, due: Due, schedule: Schedule, hidden: Hidden, *, event: str, user_name: str, **told: Any) -> bool:
         """Write a schedule that was read as `due`, unless somebody was quicker; return whether it was written."""
         values = _columns(schedule, hidden)
         with self._database.write() as connection:
@@ -143,7 +144,7 @@ class Schedules:
             changed = connection.execute(
                 update(schedules)
                 .where(_s.id == schedule.id, _s.revision == due.revision)
-                .values(**values, revision=due.revision + 1, awaited_id=None, error_count=0)
+                .values(**values, revision=due.revision + 1, error_count=0)
             )
             if changed.rowcount:
                 self._tell(connection, event, schedule, user_name=user_name, **told)
@@ -253,9 +254,7 @@ class Schedules:
                 break
             with self._database.write() as connection:
                 for row in rows:
-                    connection.execute(
-                        delete(occurrences).where(_o.schedule_id == row.schedule_id, _o.due == row.due)
-                    )
+                    connection.execute(delete(occurrences).where(_o.schedule_id == row.schedule_id, _o.due == row.due))
         with self._database.read() as connection:
             finished = list(connection.execute(select(_s.id).where(is_over, runs_once).limit(limit)).scalars())
         for schedule_id in finished:
@@ -278,9 +277,7 @@ class Schedules:
         if hidden.source_text is not None:
             connection.execute(self._add_source, {"sha256": hidden.source_sha256, "text": hidden.source_text})
 
-    def _tell(
-        self, connection: Connection, event: str, schedule: Schedule, *, user_name: str, **told: Any
-    ) -> None:
+    def _tell(self, connection: Connection, event: str, schedule: Schedule, *, user_name: str, **told: Any) -> None:
         about = {"time": self._database.clock(), "user_name": user_name}
         shown = {"name": schedule.name, "flow_name": schedule.flow_name, **told}
         record(connection, event, events.SCHEDULE, schedule.id, **about, **shown)
@@ -289,7 +286,13 @@ class Schedules:
 def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
     shown = {name: getattr(schedule, name) for name in Schedule.model_fields if name in schedules.c}
     trigger = schedule.trigger.model_dump(mode="json", exclude_none=True)
-    return {**shown, "trigger": trigger, "fire_at": hidden.fire_at, "source_sha256": hidden.source_sha256}
+    return {
+        **shown,
+        "trigger": trigger,
+        "fire_at": hidden.fire_at,
+        "awaited_id": hidden.awaited_id,
+        "source_sha256": hidden.source_sha256,
+    }
 
 
 def _record(row: Row[Any], last: Occurrence | None = None) -> Schedule:
@@ -302,7 +305,7 @@ def _occurrence(row: Row[Any]) -> Occurrence:
 
 def _with_last(due: Due, last: dict[str, Occurrence]) -> Due:
     schedule = due.schedule.model_copy(update={"last_occurrence": last.get(due.schedule.id)})
-    return Due(schedule, due.revision, due.last_due, due.source_sha256, due.unended)
+    return replace(due, schedule=schedule)
 
 
 def _dues(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Due, ...]:
@@ -311,7 +314,14 @@ def _dues(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Due, ...]:
     for execution in connection.execute(select(_e.schedule_id, _e.id).where(is_meant).order_by(_e.id)):
         unended.setdefault(execution.schedule_id, []).append(execution.id)
     return tuple(
-        Due(_record(row), row.revision, row.last_due, row.source_sha256, tuple(unended.get(row.id, ())))
+        Due(
+            _record(row),
+            row.revision,
+            row.last_due,
+            row.source_sha256,
+            row.awaited_id,
+            tuple(unended.get(row.id, ())),
+        )
         for row in rows
     )
 
@@ -373,4 +383,3 @@ def _cancel(connection: Connection, ids: Sequence[str], *, now: datetime) -> Non
     if ids:
         for row in connection.execute(select(executions).where(is_meant)).all():
             stop(connection, row, reason="the next occurrence of its schedule took its place", now=now, user_name=None)
-

@@ -20,6 +20,7 @@ from cloudo_extension import (
     interactive,
     messages,
     notebooks,
+    schedules,
     settings,
     users,
 )
@@ -102,7 +103,7 @@ class Cloudo(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""
-        records = (flows, executions, notebooks, messages, events, settings, files)
+        records = (flows, executions, notebooks, messages, schedules, events, settings, files)
         modules = (*records, interactive, users, health, base)
         self.handlers.extend(route for module in modules for route in module.routes)
         workspace = self.engine.workspace.root

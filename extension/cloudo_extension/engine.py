@@ -138,7 +138,8 @@ class Engine:
         self._threads.shutdown(wait=False)
 
     async def _assemble(self) -> _Parts:
-        store, catalog, worker = await self.call(_build, self.workspace, self._slots, has_worker=self._has_worker)
+        build = partial(_build, self.workspace, slots=self._slots, linger_seconds=self._linger_seconds)
+        store, catalog, worker = await self.call(build, has_worker=self._has_worker)
 
         from cloudo_kernel.interactive import Sessions
 
@@ -158,7 +159,9 @@ class Engine:
         return _Parts(store, catalog, worker, feed, starts, sessions, unlisten=store.tail.add_listener(feed.wake))
 
 
-def _build(workspace: Workspace, slots: int | None, *, has_worker: bool) -> tuple[Store, Catalog, Worker | None]:
+def _build(
+    workspace: Workspace, *, slots: int | None, linger_seconds: float, has_worker: bool
+) -> tuple[Store, Catalog, Worker | None]:
     from cloudo_kernel.catalog import Catalog, library_folders
     from cloudo_kernel.store import Store
     from cloudo_kernel.worker import Worker
@@ -172,4 +175,4 @@ def _build(workspace: Workspace, slots: int | None, *, has_worker: bool) -> tupl
         ) from error
     store = Store.open(workspace.database_url)
     catalog = Catalog(workspace, library=library_folders())
-    return store, catalog, Worker(store, catalog, slots=slots) if has_worker else None
+    return store, catalog, Worker(store, catalog, slots=slots, linger_seconds=linger_seconds) if has_worker else None

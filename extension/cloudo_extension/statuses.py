@@ -24,6 +24,7 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.InputsInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ResponseInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotConfirmed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SettingInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.WaitTimeout: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -1,0 +1,71 @@
+"""Looks at the schedules when one is due: the thread of a worker that starts their executions."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from cloudo_kernel.store import Store
+
+_log = logging.getLogger(__name__)
+
+#: A moved clock, a suspended machine, or a change by another process that was not noticed is found out so soon.
+_LOOK_SECONDS = 5.0
+#: After a failure it looks again so soon.
+_RETRY_SECONDS = 1.0
+#: After a look it rests for this many times as long as the look took, but not longer than that many seconds.
+_REST = 3
+_MOST_REST_SECONDS = 0.02
+
+
+class Scheduler:
+    """One worker's watch over the schedules. Any number may watch one store: the store lets one of them start it.
+
+    It sleeps by the monotonic clock, and reads the store's after it: a clock that is set back an hour stops no look.
+    """
+
+    def __init__(self, store: Store, run_due: Callable[[], int]) -> None:
+        self._store = store
+        #: Starts what is due now, or a part of it, and returns how many schedules that were.
+        self._run_due = run_due
+        self._wake = threading.Event()
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="cloudo-scheduler", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._remove_listener = self._store.tail.add_listener(self._wake.set)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Start nothing any more."""
+        self._is_stopping.set()
+        self._wake.set()
+        self._thread.join()
+        self._remove_listener()
+
+    def _watch(self) -> None:
+        while not self._is_stopping.is_set():
+            began = time.monotonic()
+            try:
+                self._wake.clear()
+                if self._run_due():
+                    continue
+                left = self._seconds_to_next()
+                ended = time.monotonic()
+                # Every commit wakes it, as it may have changed a schedule: hundreds a second must not keep it busy.
+                rest = min(_MOST_REST_SECONDS, _REST * (ended - began), left)
+                self._is_stopping.wait(rest)
+                self._wake.wait(max(0.0, left - rest))
+            except Exception:  # noqa: BLE001 -- whatever it is, the schedules have to go on
+                _log.exception("A look at the schedules failed; trying again.")
+                self._is_stopping.wait(_RETRY_SECONDS)
+
+    def _seconds_to_next(self) -> float:
+        due = self._store.schedules.next_look()
+        if due is None:
+            return _LOOK_SECONDS
+        return min(_LOOK_SECONDS, max(0.0, (due - self._store.now) / timedelta(seconds=1)))
