@@ -139,5 +139,5 @@ def _caught_up(schedule: Schedule, dues: list[datetime], *, now: datetime, has_l
         elif schedule.catch_up is CatchUp.LAST and not (has_last and due is dues[-1]):
             yield Planned(due, iteration, _COALESCED, "caught up with the last one")
         else:
-            yield Planned(due, iteration, _STARTED, f"caught up {seconds} s late", is_queued=has_started)
+            yield Planned(due, iteration, _STARTED, f"caught up, {seconds} s late", is_queued=has_started)
             has_started = True

@@ -6,7 +6,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from cloudo_kernel.models.base import JsonObject, Record, UtcTime, rfc3339, to_utc
 
@@ -91,6 +100,11 @@ class ScheduleTrigger(BaseModel):
         if self.is_once and self.max_iterations is not None:
             raise ValueError(f"max_iterations does not go with {given[0]}: that runs once")
         return self
+
+    @model_serializer(mode="wrap")
+    def _given_fields(self, write: SerializerFunctionWrapHandler) -> JsonObject:
+        found: JsonObject = write(self)
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def is_once(self) -> bool:

@@ -30,6 +30,7 @@ from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
 _MOST_AT_ONCE = 500
 #: So many past times are run at once.
 _MOST_BACKFILLED = 1000
+_INSTANT = timedelta(microseconds=1)
 
 
 class DueVerbs(ScheduleVerbs):
@@ -48,12 +49,16 @@ class DueVerbs(ScheduleVerbs):
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`."""
-        due, now = self._store.schedules.look(schedule_id), self._store.now
-        new = self._execution(due, now, due.schedule.iterations or 1, self._flow_source)
+        due, time, started = self._store.schedules.look(schedule_id), self._store.now, 0
         reason = f"started by {self._user_name}, out of turn"
-        record = Occurrence(due=now, outcome=OccurrenceOutcome.STARTED, reason=reason, execution_id=new.id)
-        started = [NewOccurrence(record, execution=new)]
-        self._store.schedules.start(due.schedule, started, event=SCHEDULE_TRIGGERED, user_name=self._user_name)
+        while not started:
+            new = self._execution(due, time, due.schedule.iterations or 1, self._flow_source)
+            record = Occurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution_id=new.id)
+            occurrence = NewOccurrence(record, execution=new)
+            started = self._store.schedules.start(
+                due.schedule, [occurrence], event=SCHEDULE_TRIGGERED, user_name=self._user_name
+            )
+            time += _INSTANT  # somebody had the same idea in the same microsecond
         return self._store.executions.get(new.id)
 
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
@@ -84,7 +89,7 @@ class DueVerbs(ScheduleVerbs):
         if trigger.every_seconds is not None:  # its grid, continued into the past
             every = timedelta(seconds=trigger.every_seconds)
             begin = schedule.start - every * max(0, (schedule.start - start) // every)
-        dues = triggers.due_times(trigger, zone, start=begin, after=start - timedelta(microseconds=1))
+        dues = triggers.due_times(trigger, zone, start=begin, after=start - _INSTANT)
         times = list(islice(takewhile(lambda due: due < end, dues), _MOST_BACKFILLED + 1))
         if len(times) > _MOST_BACKFILLED:
             raise MalformedRequest(

@@ -190,7 +190,7 @@ class ScheduleVerbs(StartVerbs):
             start = _utc(trigger.start, name) or now
             if start < now:  # what was before it was made is nobody's business
                 start = triggers.next_due(trigger, zone, start=start, after=now) or now
-        changes = {"timezone": None, "start": None, "max_iterations": None}
+        changes: JsonObject = {"timezone": None, "start": None, "max_iterations": None}
         if trigger.at is not None:
             changes["at"] = _utc(trigger.at, name)
         lifted = trigger.model_copy(update=changes)

@@ -45,7 +45,8 @@ def record(connection: Connection, event_type: str, subject_type: str, subject_i
 
 def record_all(connection: Connection, rows: Sequence[JsonObject]) -> None:
     """Add events to the transaction that changes what they tell of."""
-    connection.execute(_INSERT, rows)
+    if rows:
+        connection.execute(_INSERT, rows)
 
 
 class Events:

@@ -21,8 +21,6 @@ from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import executions, occurrences, schedules, sources
 
 _s, _o, _e = schedules.c, occurrences.c, executions.c
-#: Columns that are no fields of the record.
-_HIDDEN = {"revision", "fire_at", "last_due", "awaited_id", "error_count", "source_sha256"}
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
 _NEXT_LOOK = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)
@@ -228,15 +226,20 @@ class Schedules:
             record_all(connection, [row for one in mine for row in _told(one, now=now, user_name=user_name)])
         return noted
 
-    def start(self, schedule: Schedule, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> None:
-        """Start executions of a schedule out of turn; what was recorded of these times before is replaced."""
+    def start(self, schedule: Schedule, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> int:
+        """Start executions of a schedule out of turn, and return how many were started.
+
+        A time for which something was started before is left alone; other records of it are replaced.
+        """
         now = self._database.clock()
         dues = [one.record.due for one in new]
         is_replaced = and_(_o.schedule_id == schedule.id, _o.due.in_(dues), _o.execution_id.is_(None))
         with self._database.write() as connection:
             connection.execute(delete(occurrences).where(is_replaced))
             started = self._write(connection, [(schedule, one) for one in new], now)
-            self._tell(connection, event, schedule, user_name=user_name, started=started)
+            if started:
+                self._tell(connection, event, schedule, user_name=user_name, started=started)
+        return started
 
     def delete_expired(self, *, limit: int = 500) -> None:
         """Forget occurrences past the retention of executions, and schedules that finished so long ago."""
