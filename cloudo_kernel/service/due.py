@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from itertools import islice, takewhile
+from typing import Self
 
 from cloudo_kernel import planning, triggers
 from cloudo_kernel.catalog import Source
@@ -27,7 +27,7 @@ from cloudo_kernel.service.schedules import ScheduleVerbs
 from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
 
 #: So many schedules are looked at in one transaction.
-_MOST_AT_ONCE = 500
+_MOST_AT_ONCE = 1000
 #: So many past times are run at once.
 _MOST_BACKFILLED = 1000
 _INSTANT = timedelta(microseconds=1)
@@ -40,19 +40,23 @@ class DueVerbs(ScheduleVerbs):
         """Start what is due; the scheduler of every worker calls it. Returns how many schedules were due."""
         due = self._store.schedules.due(most=_MOST_AT_ONCE)
         if due:
-            now = self._store.now
-            acting = type(self)(self._store, self._catalog, user_name=self._user_name, trigger=Trigger.SCHEDULE)
-            flow_source = cache(acting._flow_source)  # many schedules may be of one flow
-            firings = [acting._firing(one, now, flow_source) for one in due]
+            now, acting = self._store.now, cache(self._acting)
+            # Many schedules may be of one flow.
+            flow_source = cache(lambda user_name, flow_name: acting(user_name)._flow_source(flow_name))
+            firings = []
+            for one in due:
+                user_name = one.schedule.user_name
+                firings.append(acting(user_name)._firing(one, now, partial(flow_source, user_name)))
             self._store.schedules.fire(firings, user_name=self._user_name)
         return len(due)
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`."""
         due, time, started = self._store.schedules.look(schedule_id), self._store.now, 0
+        acting = self._acting(due.schedule.user_name)
         reason = f"started by {self._user_name}, out of turn"
         while not started:
-            new = self._execution(due, time, due.schedule.iterations or 1, self._flow_source)
+            new = acting._execution(due, time, due.schedule.iterations or 1, acting._flow_source)
             record = Occurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution_id=new.id)
             occurrence = NewOccurrence(record, execution=new)
             started = self._store.schedules.start(
@@ -64,17 +68,21 @@ class DueVerbs(ScheduleVerbs):
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """See `Api.backfill_schedule`."""
         due = self._store.schedules.look(schedule_id)
-        times = self._past_times(due.schedule, request)
+        times, acting = self._past_times(due.schedule, request), self._acting(due.schedule.user_name)
         new: list[NewOccurrence] = []
         for number, time in enumerate(times, 1):
             last = new[-1].execution if new else None
-            execution = self._execution(due, time, number, self._flow_source, is_held=last is not None)
+            execution = acting._execution(due, time, number, acting._flow_source, is_held=last is not None)
             reason = f"backfilled by {self._user_name}"
             record = Occurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution_id=execution.id)
             new.append(NewOccurrence(record, execution=execution, after_id=last.id if last else None))
         if new:
             self._store.schedules.start(due.schedule, new, event=SCHEDULE_BACKFILLED, user_name=self._user_name)
         return tuple(one.record for one in new)
+
+    def _acting(self, user_name: str) -> Self:
+        """Return the verbs as the maker of a schedule."""
+        return type(self)(self._store, self._catalog, user_name=user_name, trigger=Trigger.SCHEDULE)
 
     def _past_times(self, schedule: Schedule, request: Backfill) -> list[datetime]:
         """Return the times of a range for which nothing was started."""
@@ -169,7 +177,7 @@ class DueVerbs(ScheduleVerbs):
             if schedule.trigger.is_once
             else f"{schedule.flow_name} iteration #{iteration}"
         )
-        new = self._new(
+        return self._new(
             source,
             ExecutionType.FLOW,
             name=name,
@@ -179,7 +187,6 @@ class DueVerbs(ScheduleVerbs):
             timeout_seconds=source.flow.metadata.timeout_seconds,
             is_held=is_held,
         )
-        return replace(new, user_name=schedule.user_name, trigger=Trigger.SCHEDULE)
 
 
 def _told(schedule: Schedule, time: datetime, iteration: int) -> JsonObject:

@@ -45,7 +45,7 @@ class ScheduleVerbs(StartVerbs):
         """See `Api.create_schedule`."""
         timing = self._timing(request.trigger, request.timezone, confirmed=request.confirmed)
         source = self._flow_source(request.flow_name)
-        self._validated(source.flow, request.inputs, Trigger.SCHEDULE)
+        self._validated(source.flow, request.inputs, self._trigger)
         given = request.model_dump(exclude={"trigger", "timezone", "end_at", "confirmed", "name", "flow_name"})
         schedule = Schedule(
             id=new_id(),
@@ -154,7 +154,7 @@ class ScheduleVerbs(StartVerbs):
         if "end_at" in given:
             fields["end_at"] = _utc(request.end_at, fields.get("timezone", timezone))
         if "inputs" in given:
-            self._validated(self._flow_source(before.flow_name).flow, request.inputs, Trigger.SCHEDULE)
+            self._validated(self._flow_source(before.flow_name).flow, request.inputs, self._trigger)
         schedule = before.model_copy(update={**fields, "broken": None, "pause_reason": None})
         if due.awaited_id is not None and schedule.trigger.counts_from_end and schedule.enabled:
             return schedule.model_copy(update={"next_run": None})  # it goes on when that one ends

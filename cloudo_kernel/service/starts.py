@@ -23,6 +23,9 @@ from cloudo_kernel.models import Execution, ExecutionType, Flow, JsonObject, Sta
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
 
+#: Nobody is there who could be told that an input is not known (any more).
+_LENIENT = (Trigger.FLOW, Trigger.SCHEDULE)
+
 
 class StartVerbs(Base):
     """Starts: of a flow, of a script, of what has ended once more."""
@@ -144,9 +147,9 @@ class StartVerbs(Base):
         )
 
     def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger) -> JsonObject:
-        """Check inputs; what the flow does not know is an error at the doors of people, and kept from other flows."""
+        """Check inputs; what the flow does not know is an error at the doors of people, and kept elsewhere."""
         known = flow.input_schema["properties"]
-        if door is not Trigger.FLOW or flow.input_schema["additionalProperties"]:
+        if door not in _LENIENT or flow.input_schema["additionalProperties"]:
             return validate(flow.input_schema, inputs)
         strangers = {name: value for name, value in inputs.items() if name not in known}
         fitting = validate(flow.input_schema, {name: value for name, value in inputs.items() if name in known})

@@ -23,6 +23,7 @@ from cloudo_kernel.tables import executions, occurrences, schedules, sources
 _s, _o, _e = schedules.c, occurrences.c, executions.c
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
+_INSERT = insert(schedules)
 _NEXT_LOOK = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)
 _DUE = select(schedules).where(_s.fire_at <= bindparam("now")).order_by(_s.fire_at).limit(bindparam("most"))
 _ADVANCE = (
@@ -102,7 +103,7 @@ class Schedules:
         """Add a schedule."""
         with self._database.write() as connection:
             self._keep_source(connection, hidden)
-            connection.execute(insert(schedules).values(**_columns(schedule, hidden)))
+            connection.execute(_INSERT, _columns(schedule, hidden))
             self._tell(connection, events.SCHEDULE_CREATED, schedule, user_name=schedule.user_name)
 
     def get(self, schedule_id: str) -> Schedule:
@@ -382,7 +383,8 @@ def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, An
 
 
 def _cancel(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
+    if not ids:
+        return
     is_meant = and_(_e.id.in_(ids), _e.status.not_in(ENDED), _e.stop_reason.is_(None))
-    if ids:
-        for row in connection.execute(select(executions).where(is_meant)).all():
-            stop(connection, row, reason="the next occurrence of its schedule took its place", now=now, user_name=None)
+    for row in connection.execute(select(executions).where(is_meant)).all():
+        stop(connection, row, reason="the next occurrence of its schedule took its place", now=now, user_name=None)

@@ -1,0 +1,84 @@
+"""Schedules over REST: addresses, statuses, bodies that do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.extension.conftest import error_of
+
+DAILY = {"flow_name": "quick", "trigger": {"daily_at": "08:30"}, "timezone": "Europe/Vienna"}
+
+
+@pytest.fixture
+def made(http: httpx.Client) -> dict[str, Any]:
+    reply = http.post("/schedule", json=DAILY)
+    assert reply.status_code == 201, reply.text
+    assert reply.headers["Location"].endswith(f"/cloudo/api/1/schedule/{reply.json()['id']}")
+    return dict(reply.json())
+
+
+def test_the_record_shows_the_trigger_as_it_was_given(made: dict[str, Any]) -> None:
+    assert made["trigger"] == {"daily_at": "08:30"}
+    assert (made["timezone"], made["overlap"], made["catch_up"]) == ("Europe/Vienna", "skip", "last")
+    assert made["next_run"].endswith("Z")
+
+
+def test_every_address_answers(http: httpx.Client, made: dict[str, Any]) -> None:
+    path = f"/schedule/{made['id']}"
+    assert http.get(path).json()["id"] == made["id"]
+    assert made["id"] in [one["id"] for one in http.get("/schedule", params={"flow_name": "quick"}).json()["items"]]
+    assert http.patch(path, json={"name": "later"}).json()["name"] == "later"
+    assert http.post(f"{path}/pause").json()["enabled"] is False
+    assert http.post(f"{path}/resume").json()["enabled"] is True
+    started = http.post(f"{path}/trigger")
+    assert (started.status_code, started.json()["schedule_id"]) == (201, made["id"])
+    span = {"start": "2026-01-01T00:00:00", "end": "2026-01-03T00:00:00"}
+    assert len(http.post(f"{path}/backfill", json=span).json()["items"]) == 2
+    assert len(http.get(f"{path}/occurrence", params={"limit": 2}).json()["items"]) == 2
+    assert http.post("/schedule/preview", json={"trigger": {"cron": "@daily"}}).json()["times"]
+    assert http.delete(path).status_code == 204
+    assert http.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"flow_name": "nope"}, 404, "flow_name"),
+        ({"flow_name": ""}, 400, "flow_name"),
+        ({"trigger": {}}, 400, "trigger"),
+        ({"trigger": {"daily_at": "8 o'clock"}}, 400, "trigger.daily_at"),
+        ({"trigger": {"daily_at": "08:30", "cron": "@daily"}}, 400, "trigger"),
+        ({"trigger": {"every_seconds": 0}}, 400, "trigger.every_seconds"),
+        ({"trigger": {"every_seconds": 1e300}}, 400, "trigger.every_seconds"),
+        ({"trigger": {"every_seconds": 0.2}}, 422, "confirmed"),
+        ({"trigger": {"at": "yesterday"}}, 400, "trigger.at"),
+        ({"trigger": {"at": "1901-01-01T00:00:00Z"}}, 422, "confirmed"),
+        ({"trigger": {"cron": "0 0 31 2 *"}}, 400, "trigger.cron"),
+        ({"trigger": {"delay_seconds": -1}}, 400, "trigger.delay_seconds"),
+        ({"trigger": {"delay_seconds": 5, "max_iterations": 2}}, 400, "trigger"),
+        ({"timezone": "../../etc/passwd"}, 400, "timezone"),
+        ({"trigger": {"daily_at": "08:30", "timezone": "Asia/Tokyo"}}, 400, "timezone"),
+        ({"overlap": "sometimes"}, 400, "overlap"),
+        ({"inputs": {"n": "x"}}, 422, "n"),
+        ({"inputs": {"surprise": 1}}, 422, "surprise"),
+        ({"end_at": "9999-12-31T23:59:59.999999"}, 400, None),
+        ({"nonsense": 1}, 400, "nonsense"),
+    ],
+)
+def test_what_does_not_fit_is_named(http: httpx.Client, change: dict[str, Any], status: int, field: str | None) -> None:
+    reply = http.post("/schedule", json=DAILY | change)
+    assert reply.status_code == status, reply.text
+    assert error_of(reply).get("field") == field, reply.text
+
+
+def test_changes_that_do_not_fit_change_nothing(http: httpx.Client, made: dict[str, Any]) -> None:
+    path = f"/schedule/{made['id']}"
+    for change in ({}, {"flow_name": "other"}, {"trigger": {"cron": "nonsense"}}, {"jitter_seconds": -1}):
+        assert http.patch(path, json=change).status_code == 400, change
+    before = http.get(path).json()
+    assert {**before, "broken": None} == {**made, "broken": None}
+    assert http.post(f"{path}/backfill", json={"start": "2026-01-02T00:00:00"}).status_code == 400
+    assert http.get(f"{path}/occurrence", params={"cursor": "x"}).status_code == 400

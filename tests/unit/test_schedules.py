@@ -1,0 +1,380 @@
+"""Schedules from the service down to the rows, by a clock that the tests move; nothing runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudo_kernel import errors
+from cloudo_kernel.catalog import Catalog
+from cloudo_kernel.models import (
+    Backfill,
+    ChangeSchedule,
+    CreateSchedule,
+    Execution,
+    ExecutionFilter,
+    Occurrence,
+    PreviewSchedule,
+    Schedule,
+    ScheduleTrigger,
+    Status,
+    Trigger,
+)
+from cloudo_kernel.service import Service
+from cloudo_kernel.settings import MAX_RUNNING, RETENTION, TIMEZONE
+from cloudo_kernel.store import Outcome, Store
+from cloudo_kernel.workspace import Workspace
+from tests.flows import write_flow
+from tests.unit.conftest import Clock
+
+MINUTE = timedelta(minutes=1)
+GRID = {"every_seconds": 60, "wait": False}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(tmp_path / "work")
+    workspace.create()
+    write_flow(workspace.root, "report", "1", parameters="n: int = 1\niterations: int = 0")
+    write_flow(workspace.root, "anything", "1")
+    return workspace
+
+
+@pytest.fixture
+def store(workspace: Workspace, clock: Clock) -> Iterator[Store]:
+    store = Store.open(workspace.database_url, clock=clock)
+    store.workers.register("w", private=False)
+    store.settings.save(MAX_RUNNING, 100, user_name="ada")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def api(store: Store, workspace: Workspace) -> Service:
+    return Service(store, Catalog(workspace), user_name="ada")
+
+
+def request(trigger: dict[str, Any], flow_name: str = "report", **more: Any) -> CreateSchedule:
+    return CreateSchedule(flow_name=flow_name, trigger=ScheduleTrigger.model_validate(trigger), **more)
+
+
+def make(api: Service, trigger: dict[str, Any], **more: Any) -> Schedule:
+    return api.create_schedule(request(trigger, **more))
+
+
+def executions(api: Service, schedule: Schedule) -> list[Execution]:
+    """Return the executions of a schedule, oldest first."""
+    return list(api.executions(ExecutionFilter(schedule_id=schedule.id), limit=500).items[::-1])
+
+
+def occurrences(api: Service, schedule: Schedule) -> list[Occurrence]:
+    return list(api.occurrences(schedule.id, limit=500).items[::-1])
+
+
+def told(api: Service, schedule: Schedule) -> list[str]:
+    return [f"{one.outcome} {one.iteration}" for one in occurrences(api, schedule)]
+
+
+def run(store: Store, *, fails: bool = False) -> None:
+    """Let everything that can be claimed run and end."""
+    status = Status.ENDED_ERROR if fails else Status.ENDED_SUCCESS
+    for claim in store.queue.claim("w", free=100, private=False):
+        store.runs.finish(claim.id, claim.attempt, Outcome(status=status))
+
+
+def test_a_moment_starts_one_execution_with_what_the_flow_knows(api: Service, clock: Clock) -> None:
+    made = make(api, {"at": "2026-11-23T13:00:00", "timezone": "Europe/Vienna"}, inputs={"n": 5})
+    assert api.run_due_schedules() == 1, "13:00 in Vienna is now"
+    [started] = executions(api, made)
+    assert started.name == "scheduled report"
+    assert started.input_value == {"n": 5, "iterations": 1}
+    assert (started.trigger, started.user_name, started.scheduled_for) == (Trigger.SCHEDULE, "ada", clock.now)
+    after = api.schedule(made.id)
+    assert (after.next_run, after.iterations, after.next_runs) == (None, 1, ())
+    assert after.last_occurrence is not None
+    assert after.last_occurrence.execution_id == started.id
+    assert api.run_due_schedules() == 0
+
+
+def test_a_flow_that_takes_any_inputs_is_told_everything(api: Service, clock: Clock) -> None:
+    made = make(api, {**GRID, "max_iterations": 3}, flow_name="anything")
+    api.run_due_schedules()
+    [started] = executions(api, made)
+    assert started.name == "anything iteration #1"
+    assert started.input_value == {
+        "start": clock.now.timestamp(),
+        "iterations": 1,
+        "max_iterations": 3,
+        "scheduled_for": "2026-11-23T12:00:00.000000Z",
+    }
+
+
+def test_the_grid_does_not_drift_and_ends_at_its_limit(api: Service, store: Store, clock: Clock) -> None:
+    made = make(api, {**GRID, "max_iterations": 4})
+    start = clock.now
+    for _ in range(6):
+        api.run_due_schedules()
+        run(store)
+        clock.now += timedelta(seconds=61)  # each look is a second later than the one before
+    assert [one.due for one in occurrences(api, made)] == [start + n * MINUTE for n in range(4)]
+    assert [one.lateness_seconds for one in occurrences(api, made)] == [0, 1, 2, 3]
+    assert api.schedule(made.id).next_run is None
+
+
+def test_an_interval_from_the_end_waits_for_it(api: Service, store: Store, clock: Clock) -> None:
+    made = make(api, {"every_seconds": 60})
+    api.run_due_schedules()
+    clock.now += 10 * MINUTE
+    assert (api.run_due_schedules(), api.schedule(made.id).next_run) == (0, None)
+    run(store, fails=True)
+    assert api.schedule(made.id).next_run == clock.now + MINUTE, "the loop goes on after a failure"
+    clock.now += MINUTE
+    assert api.run_due_schedules() == 1
+    assert told(api, made) == ["STARTED 1", "STARTED 2"]
+
+
+def test_overlap_skips_queues_and_cancels(api: Service, store: Store, clock: Clock) -> None:
+    policies = ("skip", "queue", "cancel", "allow")
+    made = {overlap: make(api, GRID, overlap=overlap) for overlap in policies}
+    for _ in range(3):
+        api.run_due_schedules()
+        clock.now += MINUTE
+    assert told(api, made["skip"]) == ["STARTED 1", "SKIPPED 2", "SKIPPED 3"]
+    statuses = {overlap: [one.status.value for one in executions(api, made[overlap])] for overlap in policies}
+    assert statuses["cancel"] == ["ENDED_CANCELLED", "ENDED_CANCELLED", "PENDING"]
+    claimed = {claim.id for claim in store.queue.claim("w", free=100, private=False)}
+    queued = [one.id for one in executions(api, made["queue"])]
+    assert [one in claimed for one in queued] == [True, False, False], "one after another"
+    assert all(one.id in claimed for one in executions(api, made["allow"]))
+    attempt = api.execution(queued[0]).attempt
+    store.runs.finish(queued[0], attempt, Outcome(status=Status.ENDED_ERROR))
+    assert queued[1] in {claim.id for claim in store.queue.claim("w", free=100, private=False)}, "whatever its end"
+
+
+def test_downtime_is_caught_up_in_order_one_after_another(api: Service, store: Store, clock: Clock) -> None:
+    made = make(api, GRID, catch_up="all")
+    clock.now += 3 * MINUTE
+    api.run_due_schedules()
+    assert told(api, made) == ["STARTED 1", "STARTED 2", "STARTED 3", "STARTED 4"]
+    ids = [one.id for one in executions(api, made)]
+    for execution_id in ids:
+        assert [claim.id for claim in store.queue.claim("w", free=100, private=False)] == [execution_id]
+        store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
+
+
+def test_a_month_of_seconds_is_accounted_for_in_bounded_steps(api: Service, clock: Clock) -> None:
+    made = make(api, {"every_seconds": 1, "wait": False})
+    clock.now += timedelta(minutes=30)
+    looks = 0
+    while api.run_due_schedules():
+        looks += 1
+    assert looks > 2
+    assert api.schedule(made.id).iterations == 1801
+    assert len(executions(api, made)) == 1
+
+
+def test_a_deleted_flow_breaks_its_schedule_and_says_so(api: Service, store: Store, clock: Clock) -> None:
+    made = make(api, GRID, flow_name="anything")
+    api.delete_flow("anything")
+    assert "no flow 'anything'" in str(api.schedule(made.id).broken)
+    api.run_due_schedules()
+    [skipped] = occurrences(api, made)
+    assert (skipped.outcome, "no flow 'anything'" in str(skipped.reason)) == ("SKIPPED", True)
+    write_flow(api._catalog.workspace.root, "anything", "1")
+    clock.now += MINUTE
+    api.run_due_schedules()
+    assert (told(api, made), api.schedule(made.id).broken) == (["SKIPPED 1", "STARTED 2"], None)
+
+
+def test_inputs_that_no_longer_fit_break_it_and_pinned_source_does_not(api: Service, clock: Clock) -> None:
+    plain, pinned = (make(api, GRID, inputs={"n": 2}, pin_source=pin) for pin in (False, True))
+    write_flow(api._catalog.workspace.root, "report", "1", parameters="n: str = 'x'")
+    assert "n" in str(api.schedule(plain.id).broken)
+    assert api.schedule(pinned.id).broken is None
+    api.run_due_schedules()
+    assert (told(api, plain), told(api, pinned)) == (["SKIPPED 1"], ["STARTED 1"])
+    [started] = executions(api, pinned)
+    assert "n: int = 1" in api.execution_source(started.id)
+    api.cancel_execution(started.id)
+    api.delete_execution(started.id)
+    clock.now += MINUTE
+    api.run_due_schedules()
+    assert told(api, pinned) == ["STARTED 1", "STARTED 2"], "its source outlives its executions"
+
+
+def test_an_input_that_the_flow_has_lost_stays_readable_and_does_no_harm(api: Service) -> None:
+    made = make(api, GRID, inputs={"n": 2})
+    write_flow(api._catalog.workspace.root, "report", "1", parameters="m: int = 1")
+    api.run_due_schedules()
+    [started] = executions(api, made)
+    assert started.input_value == {"n": 2, "m": 1}
+    assert api.schedule(made.id).broken is None
+
+
+def test_a_renamed_flow_takes_its_schedules_along(api: Service) -> None:
+    made = make(api, GRID)
+    api.change_flow("report", new_name="reports/daily")
+    assert api.schedule(made.id).flow_name == "reports/daily"
+    assert api.flow("reports/daily").next_run == made.next_run
+
+
+def test_it_pauses_after_errors_in_a_row_and_resumes(api: Service, store: Store, clock: Clock) -> None:
+    made = make(api, GRID, pause_on_error_count=2)
+    for fails in (True, False, True, True):
+        api.run_due_schedules()
+        run(store, fails=fails)
+        clock.now += MINUTE
+    paused = api.schedule(made.id)
+    assert (paused.enabled, paused.next_run) == (False, None)
+    assert paused.pause_reason == "2 executions in a row ended in error"
+    clock.now += timedelta(seconds=30)
+    resumed = api.resume_schedule(made.id)
+    assert (resumed.enabled, resumed.pause_reason) == (True, None)
+    assert resumed.next_run == datetime(2026, 11, 23, 12, 5, tzinfo=UTC), "the times that passed are gone"
+
+
+def test_editing_in_place_keeps_what_was(api: Service, store: Store, clock: Clock) -> None:
+    made = make(api, {"daily_at": "13:00"}, timezone="Europe/Vienna", inputs={"n": 2})
+    api.run_due_schedules()
+    later = ScheduleTrigger(daily_at="14:30")
+    changed = api.change_schedule(made.id, ChangeSchedule(trigger=later, overlap="allow"))
+    assert (changed.next_run, changed.timezone) == (datetime(2026, 11, 23, 13, 30, tzinfo=UTC), "Europe/Vienna")
+    assert (changed.inputs, changed.overlap, changed.iterations) == ({"n": 2}, "allow", 1)
+    again = api.change_schedule(made.id, ChangeSchedule(trigger=ScheduleTrigger(daily_at="13:00")))
+    assert again.next_run == datetime(2026, 11, 24, 12, tzinfo=UTC), "what has run today does not run again"
+    moved = api.change_schedule(made.id, ChangeSchedule(timezone="Asia/Tokyo"))
+    assert moved.next_run == datetime(2026, 11, 24, 4, tzinfo=UTC)
+    with pytest.raises(errors.InputsInvalid):
+        api.change_schedule(made.id, ChangeSchedule(inputs={"n": "many"}))
+    with pytest.raises(errors.Conflict, match="no time left"):
+        api.change_schedule(made.id, ChangeSchedule(trigger=later, end_at=clock.now - MINUTE))
+
+
+def test_editing_one_that_waits_for_an_end_does_not_start_it_twice(api: Service, store: Store, clock: Clock) -> None:
+    made = make(api, {"every_seconds": 60})
+    api.run_due_schedules()
+    changed = api.change_schedule(made.id, ChangeSchedule(trigger=ScheduleTrigger(every_seconds=300)))
+    assert changed.next_run is None
+    assert api.run_due_schedules() == 0
+    run(store)
+    assert api.schedule(made.id).next_run == clock.now + 5 * MINUTE
+
+
+def test_run_now_is_out_of_turn(api: Service, clock: Clock) -> None:
+    made = make(api, {"daily_at": "23:00"})
+    first, second = api.trigger_schedule(made.id), api.trigger_schedule(made.id)
+    assert first.id != second.id
+    after = api.schedule(made.id)
+    assert (after.iterations, after.next_run) == (0, made.next_run)
+    assert [one.reason for one in occurrences(api, made)] == ["started by ada, out of turn"] * 2
+    assert [one.schedule_id for one in (first, second)] == [made.id] * 2
+
+
+def test_backfill_runs_the_past_in_order_and_never_twice(api: Service, store: Store, clock: Clock) -> None:
+    made = make(api, {"cron": "0 * * * *"})
+    span = Backfill(start=datetime(2026, 11, 23, 6), end=datetime(2026, 11, 23, 9, 30))  # noqa: DTZ001 local
+    with pytest.raises(errors.MalformedRequest, match="past"):
+        api.backfill_schedule(made.id, Backfill(start=clock.now, end=clock.now + MINUTE))
+    filled = api.backfill_schedule(made.id, span)
+    assert [one.due.hour for one in filled] == [6, 7, 8, 9]
+    assert api.backfill_schedule(made.id, span) == ()
+    ids = [one.execution_id for one in filled]
+    assert [claim.id for claim in store.queue.claim("w", free=100, private=False)] == ids[:1]
+    assert api.schedule(made.id).iterations == 0
+    with pytest.raises(errors.MalformedRequest, match="past times"):
+        api.backfill_schedule(make(api, {"every_seconds": 60}).id, span)
+
+
+def test_backfill_replaces_what_was_missed(api: Service, clock: Clock) -> None:
+    made = make(api, {**GRID, "max_iterations": 3}, catch_up="none")
+    start = clock.now
+    clock.now += 10 * MINUTE
+    api.run_due_schedules()
+    assert told(api, made) == ["MISSED 1", "MISSED 2", "MISSED 3"]
+    api.backfill_schedule(made.id, Backfill(start=start, end=start + 2 * MINUTE))
+    assert [one.outcome.value for one in occurrences(api, made)] == ["STARTED", "STARTED", "MISSED"]
+
+
+def test_a_preview_shows_zone_and_utc_and_what_is_odd(api: Service, store: Store) -> None:
+    store.settings.save(TIMEZONE, "Europe/Vienna", user_name="ada")
+    daily = api.preview_schedule(PreviewSchedule(trigger=ScheduleTrigger(daily_at="08:30")))
+    assert (daily.timezone, len(daily.times), daily.needs_confirmation) == ("Europe/Vienna", 10, False)
+    assert daily.times[0].text == "Tue 24 Nov 08:30"
+    assert daily.times[0].local == "2026-11-24T08:30:00+01:00"
+    past = api.preview_schedule(PreviewSchedule(trigger=ScheduleTrigger(at=datetime(2020, 1, 1, tzinfo=UTC))))
+    assert past.needs_confirmation
+    assert past.notes
+
+
+@pytest.mark.parametrize(
+    ("trigger", "field"),
+    [
+        ({"every_seconds": 0.5}, "confirmed"),
+        ({"at": "2020-01-01T00:00:00Z"}, "confirmed"),
+        ({"cron": "0 0 31 2 *"}, "trigger.cron"),
+        ({"cron": "0 0 * * * *"}, "trigger.cron"),
+        ({"daily_at": "08:30", "timezone": "Mars/Olympus"}, "timezone"),
+        ({"at": "9999-12-31T23:59:59"}, "trigger.at"),
+    ],
+)
+def test_what_is_odd_is_refused_at_the_door(api: Service, trigger: dict[str, Any], field: str) -> None:
+    with pytest.raises(errors.CloudoError) as refused:
+        make(api, trigger)
+    assert refused.value.field == field
+    assert api.schedules().items == ()
+
+
+def test_a_moment_in_the_past_runs_at_once_if_that_is_meant(api: Service, clock: Clock) -> None:
+    made = make(api, {"at": "2020-01-01T00:00:00Z"}, confirmed=True)
+    assert made.next_run == clock.now
+    assert api.run_due_schedules() == 1
+    assert told(api, made) == ["STARTED 1"]
+
+
+def test_several_who_look_at_once_start_each_occurrence_once(api: Service, workspace: Workspace, clock: Clock) -> None:
+    made = [make(api, GRID, overlap="allow") for _ in range(40)]
+    stores = [Store.open(workspace.database_url, clock=clock) for _ in range(3)]
+    services = [Service(store, Catalog(workspace), user_name="cloudo") for store in stores]
+    for _ in range(5):
+        threads = [threading.Thread(target=service.run_due_schedules) for service in services for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        clock.now += MINUTE
+    for store in stores:
+        store.close()
+    for one in made:
+        assert told(api, one) == [f"STARTED {n}" for n in range(1, 6)]
+        assert len(executions(api, one)) == 5
+
+
+def test_old_occurrences_and_finished_ones_are_forgotten(api: Service, store: Store, clock: Clock) -> None:
+    once, grid = make(api, {"delay_seconds": 0}), make(api, GRID)
+    api.run_due_schedules()
+    run(store)
+    store.settings.save(RETENTION, 60, user_name="ada")
+    clock.now += timedelta(hours=2)
+    api.run_due_schedules()
+    api.delete_expired()
+    assert [one.id for one in api.schedules().items] == [grid.id]
+    assert occurrences(api, grid)
+    assert all(one.due > clock.now - timedelta(hours=1, minutes=1) for one in occurrences(api, grid))
+    with pytest.raises(errors.ScheduleNotFound):
+        api.schedule(once.id)
+
+
+def test_deleting_one_leaves_its_executions(api: Service) -> None:
+    made = make(api, GRID)
+    api.run_due_schedules()
+    api.delete_schedule(made.id)
+    assert len(executions(api, made)) == 1
+    assert api.run_due_schedules() == 0
+    for verb in (api.schedule, api.delete_schedule, api.pause_schedule, api.trigger_schedule, api.occurrences):
+        with pytest.raises(errors.ScheduleNotFound):
+            verb(made.id)
