@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos import tickers
 from tests.chaos.harness import Chaos, Plan
 
 
@@ -17,3 +18,11 @@ def test_killing_processes_at_random_loses_and_doubles_nothing() -> None:
     assert found.faults == [], f"seed {seed}\n{found.table()}"
     assert found.kills.total() > 3
     assert found.accepted > 3
+
+
+@pytest.mark.timeout(120)
+def test_killing_who_looks_after_the_schedules_loses_and_doubles_no_occurrence(tmp_path: Path) -> None:
+    seed = random.randrange(10**6)
+    found = tickers.run(tmp_path, tickers=3, occurrences=400, kills=6, per_second=50, seed=seed)
+    assert found.faults == [], f"seed {seed}"
+    assert found.occurrences == 400
