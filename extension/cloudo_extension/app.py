@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
+from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Integer, List, Unicode, default
 
 from cloudo_extension import (
@@ -27,6 +29,7 @@ from cloudo_extension import (
 from cloudo_extension.dashboard import dashboard_handlers
 from cloudo_extension.engine import Engine
 from cloudo_extension.tokens import SessionTokens
+from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.settings import LINGER_SECONDS
 from cloudo_kernel.users import default_user_name
@@ -72,6 +75,13 @@ class Cloudo(ExtensionApp):
         help="How long a durable execution that waits keeps its processes. "
         "After that it costs nothing until it is woken, and is replayed then.",
     )
+    activity_seconds = Float(
+        60,
+        min=0,
+        config=True,
+        help="How often it is looked whether executions run or schedules wait for their time, which then counts as "
+        "activity: neither JupyterHub nor `ServerApp.shutdown_no_activity_timeout` stops such a server. 0 for never.",
+    )
     max_body_bytes = Integer(
         64 * 1024 * 1024, min=1024, config=True, help="The largest body, in bytes, that a request may bring."
     )
@@ -95,6 +105,7 @@ class Cloudo(ExtensionApp):
     def initialize_settings(self) -> None:
         """Make what the handlers need; nothing on disk yet."""
         self.session_tokens = SessionTokens()
+        self._is_needed = False
         workspace = Workspace(Path(self.workspace).expanduser().resolve())
         share(self.preload)  # nothing starts before the first kernel or execution
         self.engine = Engine(
@@ -126,11 +137,24 @@ class Cloudo(ExtensionApp):
         """Go on where the last server stopped; a workspace that was never used stays untouched."""
         if self.engine.workspace.state.is_dir():
             await self.engine.open()
+        if self.activity_seconds:
+            self._activity = PeriodicCallback(self._note_activity, self.activity_seconds * 1000)
+            self._activity.start()
+
+    async def _note_activity(self) -> None:
+        try:
+            self._is_needed = await self.engine.is_needed()
+        except CloudoError:
+            self.log.exception("Whether there is something to do cannot be told")
+        if self._is_needed:
+            self.serverapp.web_app.settings["last_activity_times"]["cloudo"] = datetime.now(UTC)
 
     async def stop_extension(self) -> None:
         """End the waits and the runs in good order."""
+        if self.activity_seconds:
+            self._activity.stop()
         await self.engine.close()
 
     def current_activity(self) -> dict[str, Any] | None:
         """Return what keeps this server from being shut down as idle; Jupyter asks."""
-        return {"executions": "running"} if self.engine.is_busy else None
+        return {"cloudo": "executions or schedules"} if self._is_needed or self.engine.is_busy else None

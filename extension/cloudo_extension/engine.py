@@ -107,6 +107,13 @@ class Engine:
 
         return await self.call(Service(self._parts.store, self._parts.catalog, user_name="").health)
 
+    async def is_needed(self) -> bool:
+        """Return whether executions run here, or a schedule waits for its time."""
+        parts = self._parts
+        if parts is None:
+            return False
+        return self.is_busy or await self.call(parts.store.schedules.next_look) is not None
+
     @property
     def is_busy(self) -> bool:
         """Whether executions run in this server."""

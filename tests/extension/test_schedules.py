@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.extension.conftest import error_of
+from tests.extension.conftest import StartServer, client, error_of
+from tests.flows import write_flow
+from tests.server import WITHOUT_LAB, until
 
 DAILY = {"flow_name": "quick", "trigger": {"daily_at": "08:30"}, "timezone": "Europe/Vienna"}
 
@@ -82,3 +84,19 @@ def test_changes_that_do_not_fit_change_nothing(http: httpx.Client, made: dict[s
     assert {**before, "broken": None} == {**made, "broken": None}
     assert http.post(f"{path}/backfill", json={"start": "2026-01-02T00:00:00"}).status_code == 400
     assert http.get(f"{path}/occurrence", params={"cursor": "x"}).status_code == 400
+
+
+def test_a_server_with_schedules_counts_as_active(start: StartServer) -> None:
+    server = start(None, "--Cloudo.activity_seconds=0.1", extensions=WITHOUT_LAB)
+    write_flow(server.workspace, "quick", "1")
+
+    def last_activity() -> str:
+        with client(server) as http:
+            return str(http.get(f"{server.url}api/status", params={"no_track_activity": 1}).json()["last_activity"])
+
+    with client(server) as http:
+        made = http.post("/schedule", json=DAILY).json()
+        before = last_activity()
+        until(lambda: last_activity() > before)
+        assert http.delete(f"/schedule/{made['id']}").status_code == 204
+    until(lambda: last_activity() == last_activity())

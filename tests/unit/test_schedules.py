@@ -378,3 +378,12 @@ def test_deleting_one_leaves_its_executions(api: Service) -> None:
     for verb in (api.schedule, api.delete_schedule, api.pause_schedule, api.trigger_schedule, api.occurrences):
         with pytest.raises(errors.ScheduleNotFound):
             verb(made.id)
+
+
+def test_health_tells_of_schedules_that_nobody_looks_after(api: Service, clock: Clock) -> None:
+    made = make(api, GRID)
+    assert api.health().overdue_schedules == 0
+    clock.now += timedelta(seconds=11)
+    assert api.health().overdue_schedules == 1
+    api.pause_schedule(made.id)
+    assert api.health().overdue_schedules == 0
