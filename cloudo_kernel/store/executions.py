@@ -317,7 +317,9 @@ def insert_new(
     if rows:
         texts = {one.source_sha256: one.source_text for one in new}
         connection.execute(add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
-        connection.execute(_INSERT, list(rows.values()))
+        # SQLAlchemy takes its time for each value, and most are none.
+        used = {name for row in rows.values() for name, value in row.items() if value is not None}
+        connection.execute(_INSERT, [{name: row[name] for name in used} for row in rows.values()])
         record_all(connection, [_created(one, now) for one in new])
     return rows
 
