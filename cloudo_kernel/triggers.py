@@ -237,7 +237,7 @@ def _period(seconds: float) -> tuple[int, int]:
 
 def _grid(every_seconds: float, start: datetime, after: datetime) -> Iterator[datetime]:
     numerator, denominator = _period(every_seconds)
-    n = max(0, (after - start) // _TICK * denominator // numerator - 1)
+    n = max(0, (after - start) // _TICK * denominator // numerator + 1)
     room = (LATEST - start) // _TICK
     while (microseconds := (2 * n * numerator + denominator) // (2 * denominator)) <= room:
         due = start + timedelta(microseconds=microseconds)
