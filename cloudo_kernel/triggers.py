@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 import zoneinfo
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from cloudo_kernel.models.schedules import ScheduleTrigger
 #: Days from the ends of what datetime can hold: in between, each moment can be said in every zone.
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
 LATEST = datetime(9999, 12, 29, tzinfo=UTC)
+_LOCAL_RANGE = (EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None))
 #: What an interval or a delay may be.
 SHORTEST_SECONDS = 0.001
 LONGEST_SECONDS = 1_000 * 365.25 * 86_400
@@ -42,6 +44,7 @@ _MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_SINGLE_RANGE = re.compile(r"(\w+)-(\w+)/0*[1-9]\d*(?=[,\s]|$)", re.ASCII)
 #: The fields of a cron expression in their order, and what fits besides lists, ranges and steps.
 _CRON_FIELDS = {
     "minute": "0 to 59",
@@ -106,10 +109,10 @@ def resolve(local: datetime, zone: ZoneInfo, *, field: str | None = None) -> dat
     at which the zone's clocks show `local` or later. An aware `local` is a moment already.
     Raises `MalformedRequest` for what is too near to the years 1 and 9999.
     """
-    if not EARLIEST <= (local.replace(tzinfo=UTC) if local.tzinfo is None else local) <= LATEST:
+    least, most = _LOCAL_RANGE if local.tzinfo is None else (EARLIEST, LATEST)
+    if not least <= local <= most:
         raise MalformedRequest(
-            f"{local.isoformat()} is out of range: moments lie between {EARLIEST.date()} and {LATEST.date()}.",
-            field=field,
+            f"{local.isoformat()} is out of range: moments lie between {least.date()} and {most.date()}.", field=field
         )
     if local.tzinfo is not None:
         return to_utc(local)
@@ -125,9 +128,10 @@ def offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
     They are equal for an ordinary time; the second is smaller for one that happens twice, and greater for one that
     the zone skips.
     """
-    aware = local.replace(tzinfo=zone, fold=0)
-    none = timedelta()
-    return aware.utcoffset() or none, aware.replace(fold=1).utcoffset() or none
+    first, second = zone.utcoffset(local.replace(fold=0)), zone.utcoffset(local.replace(fold=1))
+    assert first is not None  # a zone has an offset for every date
+    assert second is not None
+    return first, second
 
 
 def _end_of_gap(local: datetime, zone: ZoneInfo, before: timedelta, after: timedelta) -> datetime:
@@ -160,6 +164,11 @@ def checked(trigger: ScheduleTrigger, zone: ZoneInfo) -> None:
         raise _never_fires(trigger.cron)
 
 
+def _without_step(found: re.Match[str]) -> str:
+    # cronsim reads 5-5/2 as it reads 5/2, which is 5, 7, 9 and so on; to Debian's cron it is 5 alone.
+    return found[1] if found[1].lstrip("0").casefold() == found[2].lstrip("0").casefold() else found[0]
+
+
 def _never_fires(cron: str) -> MalformedRequest:
     return MalformedRequest(
         f"cron {cron!r} never comes round: there is no such day in these months.", field="trigger.cron"
@@ -169,7 +178,7 @@ def _never_fires(cron: str) -> MalformedRequest:
 @lru_cache(maxsize=10_000)
 def _parsed(cron: str) -> CronSim:
     """Return the parsed expression, which is never advanced itself. Raises `MalformedRequest`."""
-    fields = _MACROS.get(cron.strip().casefold(), cron).split()
+    fields = _SINGLE_RANGE.sub(_without_step, _MACROS.get(cron.strip().casefold(), cron)).split()
     shown = f"cron {cron[:200]!r}"
     if fields and fields[0].startswith("@"):
         known = ", ".join(_MACROS)
@@ -228,7 +237,7 @@ def _period(seconds: float) -> tuple[int, int]:
 
 def _grid(every_seconds: float, start: datetime, after: datetime) -> Iterator[datetime]:
     numerator, denominator = _period(every_seconds)
-    n = max(0, (after - start) // _TICK * denominator // numerator - 1)
+    n = max(0, (after - start) // _TICK * denominator // numerator + 1)
     room = (LATEST - start) // _TICK
     while (microseconds := (2 * n * numerator + denominator) // (2 * denominator)) <= room:
         due = start + timedelta(microseconds=microseconds)
@@ -242,9 +251,9 @@ def _local_times(trigger: ScheduleTrigger, zone: ZoneInfo, after: datetime) -> I
         return
     # Nothing later than `after` is lost here: it belongs to a local time later than the one of `after`, as each is
     # the first moment at which the clocks show that much. What is repeated after it is dropped by comparison.
-    local = max(wall(after, zone), EARLIEST.replace(tzinfo=None))
+    local = max(wall(after, zone), _LOCAL_RANGE[0])
     for nominal in _cron_times(trigger.cron, local) if trigger.cron else _daily_times(trigger.daily_at or "", local):
-        if nominal >= LATEST.replace(tzinfo=None):
+        if nominal >= _LOCAL_RANGE[1]:
             return
         due = resolve(nominal, zone)
         if due > after:

@@ -23,6 +23,7 @@ import tomllib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from tornado.web import RequestHandler
 
 import cloudo_extension
 import cloudo_kernel
-from cloudo_kernel import errors, events, flow_api, models, settings
+from cloudo_kernel import errors, events, flow_api, models, settings, times, triggers
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.cli import cloudo
 from cloudo_kernel.models import StartExecution, Status
@@ -399,6 +400,26 @@ def test_flows_have_all_metadata_keys_and_methods() -> None:
     for kind in (flow_api.This, flow_api.System, flow_api.Flow, flow_api.Execution, flow_api.Message):
         for name in dir(kind):
             assert name.startswith("_") or re.search(rf"\.{name}\b", text), f"{kind.__name__}.{name}"
+
+
+def test_schedules_say_when_triggers_are_due() -> None:
+    vienna, now = triggers.zone("Europe/Vienna"), datetime(2026, 11, 23, 16, tzinfo=UTC)
+
+    def due(**trigger: str) -> str:
+        moment = triggers.next_due(models.ScheduleTrigger.model_validate(trigger), vienna, start=now, after=now)
+        assert moment is not None
+        return times.spoken(moment, vienna, now=now)
+
+    for said, _ in rows("docs/schedules.md", "trigger"):
+        triggers.checked(models.ScheduleTrigger.model_validate_json(said.strip("`")), vienna)
+    for said, means, moment in rows("docs/schedules.md", "expression"):
+        expressions = re.findall(r"`([^`]+)`", said + means * said.startswith("`@"))
+        assert {due(cron=expression) for expression in expressions} == {moment}, said
+    for said, seconds in rows("docs/schedules.md", "duration"):
+        assert {times.seconds(text) for text in re.findall(r"`([^`]+)`", said)} == {float(seconds)}
+    for said, moment in rows("docs/schedules.md", "moment"):
+        read = {times.moment(text, vienna, now=now) for text in re.findall(r"`([^`]+)`", said)}
+        assert {times.spoken(found, vienna, now=now) for found in read} == {moment}
 
 
 def test_readme_has_all_samples_with_their_inputs(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
         ({"flow_name": "quick", "timeout_seconds": 0}, "timeout_seconds"),
         ({"flow_name": "quick", "scheduled_at": "tomorrow"}, "scheduled_at"),
         ({"flow_name": "quick", "scheduled_at": "2030-01-01T00:00:00"}, "scheduled_at"),
+        ({"flow_name": "quick", "scheduled_at": "9999-12-31T23:59:59-05:00"}, "scheduled_at"),
         ({"flow_name": "quick", "delay_seconds": -1}, "delay_seconds"),
         ({"flow_name": "quick", "delay_seconds": 1e300}, "delay_seconds"),
         ({"flow_name": "quick", "delay_seconds": 1, "scheduled_at": "2030-01-01T00:00:00Z"}, "delay_seconds"),
