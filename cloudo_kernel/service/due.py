@@ -27,7 +27,7 @@ from cloudo_kernel.service.schedules import ScheduleVerbs
 from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
 
 #: So many schedules are looked at in one transaction.
-_MOST_AT_ONCE = 1000
+_MOST_AT_ONCE = 250
 #: So many past times are run at once.
 _MOST_BACKFILLED = 1000
 _INSTANT = timedelta(microseconds=1)
@@ -90,7 +90,7 @@ class DueVerbs(ScheduleVerbs):
         if trigger.is_once or trigger.counts_from_end:
             raise MalformedRequest("Only a schedule with a grid, a time of day or cron has past times.", field="start")
         zone = triggers.zone(schedule.timezone)
-        start, end = triggers.resolve(request.start, zone), triggers.resolve(request.end, zone)
+        start, end = (triggers.resolve(getattr(request, name), zone, field=name) for name in ("start", "end"))
         if not start < end <= self._store.now:
             raise MalformedRequest("A backfill is of the past: start before end, and end not after now.", field="end")
         begin = start

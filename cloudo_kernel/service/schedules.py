@@ -53,13 +53,13 @@ class ScheduleVerbs(StartVerbs):
             flow_name=source.flow.name,
             **given,
             **timing,
-            end_at=_utc(request.end_at, timing["timezone"]),
+            end_at=_end(request.end_at, timing["timezone"]),
             user_name=self._user_name,
             created_at=self._store.now,
         )
         schedule = _planned(schedule, after=schedule.start - _INSTANT)
         self._store.schedules.insert(schedule, self._hidden(schedule))
-        return self._shown(schedule)
+        return _with_next_runs(schedule)
 
     def schedules(
         self, *, flow_name: str | None = None, q: str | None = None, limit: int = 100, cursor: str | None = None
@@ -70,7 +70,7 @@ class ScheduleVerbs(StartVerbs):
 
     def schedule(self, schedule_id: str) -> Schedule:
         """See `Api.schedule`."""
-        return self._shown(self._store.schedules.get(schedule_id))
+        return self._judged(_with_next_runs(self._store.schedules.get(schedule_id)))
 
     def change_schedule(self, schedule_id: str, request: ChangeSchedule) -> Schedule:
         """See `Api.change_schedule`."""
@@ -112,7 +112,7 @@ class ScheduleVerbs(StartVerbs):
             name="",
             flow_name="",
             **timing,
-            end_at=_utc(request.end_at, timing["timezone"]),
+            end_at=_end(request.end_at, timing["timezone"]),
             user_name=self._user_name,
             created_at=now,
         )
@@ -137,7 +137,7 @@ class ScheduleVerbs(StartVerbs):
             schedule = self._changed(due, request)
             hidden = self._hidden(schedule, due)
             if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **told):
-                return self._shown(schedule)
+                return self._judged(_with_next_runs(schedule))
         raise Unavailable("The schedule is changed by others all the time. Try again.")
 
     def _changed(self, due: Due, request: ChangeSchedule) -> Schedule:
@@ -152,7 +152,7 @@ class ScheduleVerbs(StartVerbs):
             after = fields["start"] - _INSTANT
         triggers.zone(timezone)
         if "end_at" in given:
-            fields["end_at"] = _utc(request.end_at, fields.get("timezone", timezone))
+            fields["end_at"] = _end(request.end_at, fields.get("timezone", timezone))
         if "inputs" in given:
             self._validated(self._flow_source(before.flow_name).flow, request.inputs, self._trigger)
         schedule = before.model_copy(update={**fields, "broken": None, "pause_reason": None})
@@ -183,16 +183,16 @@ class ScheduleVerbs(StartVerbs):
             raise NotConfirmed(times.notes(trigger, zone, now=now))
         start = now
         if trigger.at is not None:
-            start = max(now, _utc(trigger.at, name) or now)
+            start = max(now, triggers.resolve(trigger.at, zone))
         elif trigger.delay_seconds is not None:
             start = now + timedelta(seconds=trigger.delay_seconds)
         elif trigger.start is not None:
-            start = _utc(trigger.start, name) or now
+            start = triggers.resolve(trigger.start, zone)
             if start < now:  # what was before it was made is nobody's business
                 start = triggers.next_due(trigger, zone, start=start, after=now) or now
         changes: JsonObject = {"timezone": None, "start": None, "max_iterations": None}
         if trigger.at is not None:
-            changes["at"] = _utc(trigger.at, name)
+            changes["at"] = triggers.resolve(trigger.at, zone)
         lifted = trigger.model_copy(update=changes)
         return {"trigger": lifted, "timezone": name, "start": start, "max_iterations": trigger.max_iterations}
 
@@ -207,16 +207,6 @@ class ScheduleVerbs(StartVerbs):
             return replace(hidden, source_sha256=due.source_sha256)
         source = self._flow_source(schedule.flow_name)
         return replace(hidden, source_sha256=source.sha256, source_text=source.text)
-
-    def _shown(self, schedule: Schedule) -> Schedule:
-        """Return a schedule with its next ten times."""
-        runs = []
-        if schedule.next_run is not None:
-            runs = list(islice(planning.times(schedule, after=schedule.next_run - _INSTANT), _SHOWN))
-            # A schedule that waits for ends has its own idea of the next time.
-            if schedule.trigger.counts_from_end:
-                runs = [schedule.next_run]
-        return self._judged(schedule.model_copy(update={"next_runs": tuple(runs)}))
 
     def _judged(self, schedule: Schedule) -> Schedule:
         """Return a schedule with why it cannot start anything, as things are now."""
@@ -237,15 +227,21 @@ def _planned(schedule: Schedule, *, after: datetime) -> Schedule:
     return schedule.model_copy(update={"next_run": next_run})
 
 
-def _utc(moment: datetime | None, timezone: str) -> datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return triggers.resolve(moment, triggers.zone(timezone))
+def _with_next_runs(schedule: Schedule) -> Schedule:
+    """Return a schedule with its next ten times, as far as they are known now."""
+    runs: list[datetime] = []
+    if schedule.next_run is not None:
+        following = planning.times(schedule, after=schedule.next_run - _INSTANT)
+        runs = [schedule.next_run] if schedule.trigger.counts_from_end else list(islice(following, _SHOWN))
+    return schedule.model_copy(update={"next_runs": tuple(runs)})
+
+
+def _end(moment: datetime | None, timezone: str) -> datetime | None:
+    return None if moment is None else triggers.resolve(moment, triggers.zone(timezone), field="end_at")
 
 
 def _needs_confirmation(trigger: ScheduleTrigger, zone: Any, now: datetime) -> bool:
     """Tell whether the trigger is unusual enough to be asked about: in the past, or quicker than a second."""
     if trigger.every_seconds is not None:
         return trigger.every_seconds < 1
-    at = None if trigger.at is None else trigger.at if trigger.at.tzinfo else triggers.resolve(trigger.at, zone)
-    return at is not None and at < now
+    return trigger.at is not None and triggers.resolve(trigger.at, zone) < now

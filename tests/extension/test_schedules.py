@@ -66,7 +66,8 @@ def test_every_address_answers(http: httpx.Client, made: dict[str, Any]) -> None
         ({"overlap": "sometimes"}, 400, "overlap"),
         ({"inputs": {"n": "x"}}, 422, "n"),
         ({"inputs": {"surprise": 1}}, 422, "surprise"),
-        ({"end_at": "9999-12-31T23:59:59.999999"}, 400, None),
+        ({"end_at": "9999-12-31T23:59:59.999999"}, 400, "end_at"),
+        ({"trigger": {"at": "9999-12-31T23:59:59-05:00"}}, 400, "trigger.at"),
         ({"nonsense": 1}, 400, "nonsense"),
     ],
 )
