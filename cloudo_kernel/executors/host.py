@@ -60,6 +60,8 @@ class RunHost:
         self._progress = Progress()
         self._is_progress_new = False
         self._progress_written = 0.0
+        #: A cell of the notebook may have had effects from then on.
+        self._has_cell_begun = False
         #: What the runner found.
         self._found: Outcome | None = None
         #: What somebody outside wants the end to be.
@@ -82,7 +84,7 @@ class RunHost:
             "begin": self._begin,
             "progress": self._note_progress,
             "kernel_started": self._note_kernel,
-            "at_cell": lambda: self._store.wishes.is_pause_wanted(self.claim.id),
+            "at_cell": self._enter_cell,
             "pause": self._pause,
             "may_go_on": self._may_go_on,
             "found": self._note_found,
@@ -135,6 +137,11 @@ class RunHost:
     def _note_kernel(self, *, group: int) -> None:
         self._kernel_group = group
 
+    def _enter_cell(self) -> bool:
+        """Note that a cell is about to run, and tell whether the run is to pause before it."""
+        self._has_cell_begun = True
+        return self._store.wishes.is_pause_wanted(self.claim.id)
+
     def _pause(self) -> bool:
         self.flush_progress()  # it stands at this cell for a while
         return self._store.runs.pause(self.claim.id, self.claim.attempt)
@@ -158,6 +165,17 @@ class RunHost:
     def has_begun(self) -> bool:
         """Whether the run got as far as having its assignment."""
         return self._calls is not None
+
+    @property
+    def can_begin_anew(self) -> bool:
+        """Whether its processes died before any cell had begun, so that others may take their place."""
+        has_died = self._found is None or (self._found.error is not None and self._found.error.name == "KernelDied")
+        return has_died and not self._has_cell_begun and self._imposed is None
+
+    def begin_anew(self) -> None:
+        """Forget the processes that died; called before others take their place."""
+        self._found, self._calls, self._kernel_group = None, None, None
+        self._progress, self._is_progress_new = Progress(), False
 
     @property
     def is_decided(self) -> bool:
@@ -223,8 +241,8 @@ class RunHost:
             self._store.runs.requeue(self.claim.id, self.claim.attempt, reason=reason_to_requeue)
 
     def _reason_to_requeue(self) -> str | None:
-        """Say why a run that had not begun is to be started again, None when it is not."""
-        if self.has_begun:
+        """Say why a run of which no cell had begun is to be started again, None when it is not."""
+        if self._has_cell_begun or self._found is not None:
             return None
         if self._imposed is not None:
             return self._imposed.reason if self._imposed.is_interrupted else None

@@ -20,6 +20,9 @@ from cloudo_kernel.store import Claim, Outcome, Store
 
 _log = logging.getLogger(__name__)
 
+#: So many warm runners may die under a run that has not begun before it is given to a cold one.
+_WARM_ATTEMPTS = 3
+
 
 class LocalExecutor:
     """An `Executor` of processes."""
@@ -79,9 +82,7 @@ class LocalExecutor:
     def _attend(self, run: _Run) -> None:
         exit_code = 1
         try:
-            claim = run.host.claim
-            is_warm = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo" and is_kernel_forkable()
-            exit_code = run.attend(self._standby.take() if is_warm else RunnerProcess.cold())
+            exit_code = self._run(run)
         except OSError as error:
             _log.exception("A run could not be started", extra={"execution_id": run.host.claim.id})
             run.host.note_obstacle(error)
@@ -90,6 +91,19 @@ class LocalExecutor:
             with self._lock:
                 del self._runs[run.host.claim.id]
             run.is_over.set()
+
+    def _run(self, run: _Run) -> int:
+        """Run it in a warm runner, or in another one when that died before a cell had begun, or in a cold one."""
+        claim = run.host.claim
+        is_warm = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo" and is_kernel_forkable()
+        for _ in range(_WARM_ATTEMPTS if is_warm else 0):
+            runner = self._standby.take()
+            exit_code = run.attend(runner)
+            if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
+                return exit_code
+            run.host.begin_anew()
+            _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
+        return run.attend(RunnerProcess.cold())
 
 
 class _Run:
@@ -100,7 +114,8 @@ class _Run:
         host.end_processes = self.kill
         self.is_over = threading.Event()
         self._runner: RunnerProcess | None = None
-        self._is_killed = False
+        #: Nothing that it does counts any more.
+        self.is_killed = False
         self._timers: list[threading.Timer] = []
         self._lock = threading.Lock()
 
@@ -108,7 +123,7 @@ class _Run:
         """Answer the runner and its kernel until both have gone, and return the runner's exit code."""
         with self._lock:
             self._runner = runner
-            if self._is_killed:
+            if self.is_killed:
                 runner.kill()
             elif self.host.is_decided:
                 runner.ask_to_stop()
@@ -149,7 +164,7 @@ class _Run:
     def kill(self) -> None:
         """Kill the runner, and its kernel with it."""
         with self._lock:
-            self._is_killed = True
+            self.is_killed = True
             if self._runner is not None:
                 self._runner.kill()
 

@@ -77,6 +77,11 @@ class RunnerProcess:
         """Whether it still runs."""
         return self._process.poll() is None
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether it and its kernel live; asked while it stands by, when a kernel has nothing to say."""
+        return self.is_alive and not self.kernel_end.poll(0)
+
     def wait(self) -> int:
         """Wait for its end and return the exit code."""
         return self._process.wait()

@@ -14,6 +14,8 @@ _log = logging.getLogger(__name__)
 _SIZE = 2
 #: A start that finds none waits so long for a zygote that is warming up; a cold start takes about as long.
 _WAIT_SECONDS = 15.0
+#: So many zygotes may die under one start before it is a cold one.
+_ATTEMPTS = 3
 #: How often it is looked whether the environment has changed since.
 _LOOK_SECONDS = 5.0
 
@@ -36,21 +38,18 @@ class Standby:
 
     def take(self) -> RunnerProcess:
         """Return a runner of today's environment: one that stands by, a fresh fork, or a cold one. Raises `OSError`."""
-        zygote = self._zygotes.get(wait_seconds=_WAIT_SECONDS)
-        if zygote is None:
-            return RunnerProcess.cold()
-        with self._lock:
-            while self._ready:
-                runner = self._ready.pop(0)
-                if runner.is_alive and runner.zygote is zygote:
-                    self._wake.set()
-                    return runner
-                runner.close()
-        try:
-            return RunnerProcess.warm(zygote)
-        except OSError:
-            _log.warning("A runner could not be forked; it is started cold.", exc_info=True)
-            return RunnerProcess.cold()
+        for _ in range(_ATTEMPTS):
+            zygote = self._zygotes.get(wait_seconds=_WAIT_SECONDS)
+            if zygote is None:
+                break
+            try:
+                return self._pick(zygote) or RunnerProcess.warm(zygote)
+            except TimeoutError:
+                _log.warning("The zygote does not answer; a runner is started cold.", exc_info=True)
+                break
+            except OSError:
+                _log.warning("A runner could not be forked.", exc_info=True)
+        return RunnerProcess.cold()
 
     def close(self) -> None:
         """End those that stand by."""
@@ -59,6 +58,17 @@ class Standby:
         if self._thread.is_alive():
             self._thread.join()
         self._drop(None)
+
+    def _pick(self, zygote: Zygote) -> RunnerProcess | None:
+        """Return one that stands by, if there is one that can be used."""
+        with self._lock:
+            while self._ready:
+                runner = self._ready.pop(0)
+                if runner.is_fit and runner.zygote is zygote:
+                    self._wake.set()
+                    return runner
+                runner.close()
+        return None
 
     def _keep(self) -> None:
         while not self._is_closed:
@@ -77,7 +87,7 @@ class Standby:
     def _drop(self, zygote: Zygote | None) -> None:
         """Close those that died, or are not of this zygote."""
         with self._lock:
-            stale = [one for one in self._ready if one.zygote is not zygote or not one.is_alive]
+            stale = [one for one in self._ready if one.zygote is not zygote or not one.is_fit]
             self._ready = [one for one in self._ready if one not in stale]
         for runner in stale:
             runner.close()
