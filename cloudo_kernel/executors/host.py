@@ -17,6 +17,7 @@ from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import CloudoError, StaleAttempt
 from cloudo_kernel.executors.flow_calls import FlowCalls
 from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
+from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import (
     ErrorDetail,
     Progress,
@@ -43,10 +44,18 @@ class RunHost:
     """
 
     def __init__(
-        self, store: Store, catalog: Catalog, claim: Claim, *, reserved_for: str | None, linger_seconds: float
+        self,
+        store: Store,
+        catalog: Catalog,
+        claim: Claim,
+        slots: WorkerSlots,
+        *,
+        reserved_for: str | None,
+        linger_seconds: float,
     ) -> None:
         self._store = store
         self._catalog = catalog
+        self._slots = slots
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
         self.claim = claim
@@ -54,7 +63,7 @@ class RunHost:
         self.end_processes: Callable[[], None] = lambda: None
         #: It waits without processes from now on: there is nothing to report.
         self._is_let_go = False
-        self._waits = Waits(store, claim)
+        self._waits = Waits(store, claim, slots)
         #: What the flow says and asks, once it runs.
         self._calls: FlowCalls | None = None
         self._progress = Progress()
@@ -218,6 +227,7 @@ class RunHost:
     def finish(self, exit_code: int) -> None:
         """Report the end of the run, and go on until the store has it; called when its processes have gone."""
         self._waits.is_over.set()
+        self._slots.forget(self.claim)
         if self._is_let_go:
             return
         outcome, reason = self._outcome(exit_code), self._reason_to_requeue()

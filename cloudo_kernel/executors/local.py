@@ -13,6 +13,7 @@ from cloudo_kernel.executors.host import RunHost
 from cloudo_kernel.executors.outcomes import timed_out
 from cloudo_kernel.executors.runner_process import RunnerProcess
 from cloudo_kernel.executors.standby import Standby
+from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import EngineTier
 from cloudo_kernel.provisioning import Zygotes, is_kernel_forkable
 from cloudo_kernel.runner import GRACE_SECONDS
@@ -28,10 +29,18 @@ class LocalExecutor:
     """An `Executor` of processes."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, zygotes: Zygotes, *, reserved_for: str | None, linger_seconds: float
+        self,
+        store: Store,
+        catalog: Catalog,
+        zygotes: Zygotes,
+        slots: WorkerSlots,
+        *,
+        reserved_for: str | None,
+        linger_seconds: float,
     ) -> None:
         self._store = store
         self._catalog = catalog
+        self._slots = slots
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
         self._standby = Standby(zygotes)
@@ -45,7 +54,12 @@ class LocalExecutor:
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
         host = RunHost(
-            self._store, self._catalog, claim, reserved_for=self._reserved_for, linger_seconds=self._linger_seconds
+            self._store,
+            self._catalog,
+            claim,
+            self._slots,
+            reserved_for=self._reserved_for,
+            linger_seconds=self._linger_seconds,
         )
         run = _Run(host)
         with self._lock:

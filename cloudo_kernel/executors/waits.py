@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from cloudo_kernel.errors import StaleAttempt, Unavailable
+from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import Status
 from cloudo_kernel.store import Claim, Store
 
@@ -24,9 +25,11 @@ _LOOK_SECONDS = 0.5
 class Waits:
     """Waits that end with the run."""
 
-    def __init__(self, store: Store, claim: Claim) -> None:
+    def __init__(self, store: Store, claim: Claim, slots: WorkerSlots | None = None) -> None:
+        """`slots` are those of the worker, where it has a limit of its own."""
         self._store = store
         self._claim = claim
+        self._slots = slots or WorkerSlots(store, "", None)
         #: The run is over: whoever waits for it here need not any more.
         self.is_over = threading.Event()
 
@@ -63,5 +66,6 @@ class Waits:
     def has_slot_again(self, *, keeps_message: bool = False) -> bool:
         """Take the slot back after a wait or a pause, if there is one; tell whether it is there."""
         if self._store.executions.status(self._claim.id) is Status.PAUSED:
+            self._slots.forget(self._claim)
             return False
-        return self._store.runs.take_slot(self._claim.id, self._claim.attempt, keeps_message=keeps_message)
+        return self._slots.take_again(self._claim, keeps_message=keeps_message)

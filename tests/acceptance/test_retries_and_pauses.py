@@ -248,3 +248,42 @@ def test_a_higher_priority_runs_first(api: Service, workspace: Workspace, store:
         ids.append(api.start_execution(StartExecution(flow_name=f"flow{priority}")).id)
     store.workers.register("w1", private=False)
     assert [claim.id for claim in store.queue.claim("w1", free=3)] == ids[::-1]
+
+
+# The limit of one worker
+
+
+def most_at_once(store: Store) -> int:
+    """Return how many were `RUNNING` at once, as the history tells it: each move and its event are one transaction."""
+    running: set[str] = set()
+    most = position = 0
+    while events := store.events.after(position, limit=500):
+        position = events[-1].id
+        for event in events:
+            if "status" in event.data:
+                (running.add if event.data["status"] == Status.RUNNING else running.discard)(event.subject_id)
+                most = max(most, len(running))
+    return most
+
+
+def test_the_limit_of_a_worker_holds_for_what_runs_again_and_blocks_nobody(
+    api: Service, store: Store, workspace: Workspace
+) -> None:
+    write_flow(workspace.root, "child", "import time\ntime.sleep(0.05)")
+    write_flow(
+        workspace.root,
+        "parent",
+        "children = [this.flow('child', wait=False) for _ in range(3)]\nthis.wait_for(*children)",
+        "this.sleep(0.1)\nimport time\ntime.sleep(0.05)",
+    )
+    worker = Worker(store, Catalog(workspace), slots=2)
+    worker.start()
+    try:
+        parents = [api.start_execution(StartExecution(flow_name="parent")).id for _ in range(4)]
+        api.pause_execution(parents[0])
+        until_status(api, parents[0], Status.PAUSED)
+        api.resume_execution(parents[0])
+        assert {ended(api, one).status for one in parents} == {Status.ENDED_SUCCESS}
+    finally:
+        worker.stop()
+    assert most_at_once(store) == 2
