@@ -12,6 +12,7 @@ from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.executors.host import RunHost
 from cloudo_kernel.executors.outcomes import timed_out
 from cloudo_kernel.executors.runner_process import RunnerProcess
+from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.executors.standby import Standby
 from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import EngineTier
@@ -43,7 +44,8 @@ class LocalExecutor:
         self._slots = slots
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
-        self._standby = Standby(zygotes)
+        self._sockets = Sockets()
+        self._standby = Standby(zygotes, self._sockets)
         self._runs: dict[str, _Run] = {}
         self._lock = threading.Lock()
 
@@ -92,6 +94,7 @@ class LocalExecutor:
         """See `Executor.end`."""
         self.close()
         self._standby.close()
+        self._sockets.close()
 
     def _attend(self, run: _Run) -> None:
         exit_code = 1
@@ -117,7 +120,7 @@ class LocalExecutor:
                 return exit_code
             run.host.begin_anew()
             _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
-        return run.attend(RunnerProcess.cold())
+        return run.attend(RunnerProcess.cold(self._sockets))
 
 
 class _Run:

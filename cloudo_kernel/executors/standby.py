@@ -6,6 +6,7 @@ import logging
 import threading
 
 from cloudo_kernel.executors.runner_process import RunnerProcess
+from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.provisioning import Zygote, Zygotes
 
 _log = logging.getLogger(__name__)
@@ -23,8 +24,9 @@ _LOOK_SECONDS = 5.0
 class Standby:
     """A few runners, kept ready on a thread of its own."""
 
-    def __init__(self, zygotes: Zygotes) -> None:
+    def __init__(self, zygotes: Zygotes, sockets: Sockets) -> None:
         self._zygotes = zygotes
+        self._sockets = sockets
         self._ready: list[RunnerProcess] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -43,13 +45,13 @@ class Standby:
             if zygote is None:
                 break
             try:
-                return self._pick(zygote) or RunnerProcess.warm(zygote)
+                return self._pick(zygote) or RunnerProcess.warm(zygote, self._sockets)
             except TimeoutError:
                 _log.warning("The zygote does not answer; a runner is started cold.", exc_info=True)
                 break
             except OSError:
                 _log.warning("A runner could not be forked.", exc_info=True)
-        return RunnerProcess.cold()
+        return RunnerProcess.cold(self._sockets)
 
     def close(self) -> None:
         """End those that stand by."""
@@ -76,7 +78,7 @@ class Standby:
                 zygote = self._zygotes.get()
                 self._drop(zygote)
                 while zygote is not None and zygote.is_ready and len(self._ready) < _SIZE and not self._is_closed:
-                    runner = RunnerProcess.warm(zygote)
+                    runner = RunnerProcess.warm(zygote, self._sockets)
                     with self._lock:
                         self._ready.append(runner)
             except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.provisioning import Zygotes
+from tests.flows import notebook
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
 
@@ -121,3 +123,31 @@ def test_who_waits_for_a_zygote_that_dies_meanwhile_gets_the_next_one(monkeypatc
 
 def _is_zygote(process: psutil.Process) -> bool:
     return "cloudo_kernel.provisioning" in process.cmdline()
+
+
+def test_killed_processes_leave_no_folders_of_sockets(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        config, environment = {"Cloudo": {"preload": []}}, {"TMPDIR": str(tmp_path)}
+        server = servers.start(config=config, environment=environment)
+        with server.client() as api:
+            cold = notebook("this.set_output('began', 1)\nimport time\ntime.sleep(99)", metadata={"engine": "cold"})
+            started = api.start_execution(StartExecution(script=cold)).id
+            until(lambda: api.execution(started).output_value, seconds=60)
+            runners = standing_by(server, api)
+            [own] = tmp_path.glob("cloudo-run-*")
+            assert (own.stat().st_mode & 0o777, len(list(own.iterdir()))) == (0o700, 1)  # of the one that runs
+            kill(runners)
+            [runner] = [one for one in psutil.Process(server.process.pid).children() if _is_runner(one)]
+            runner.kill()
+            api.wait(started, timeout=timedelta(minutes=1))
+            until(lambda: not list(own.iterdir()))
+        server.stop(signal.SIGKILL)
+        assert own.exists()
+        other = servers.start(server.workspace, config=config, environment=environment)
+        until(lambda: len(list(tmp_path.glob("cloudo-run-*"))) == 1 and not own.exists())
+        other.stop()
+        assert not list(tmp_path.iterdir())
+
+
+def _is_runner(process: psutil.Process) -> bool:
+    return process.status() != psutil.STATUS_ZOMBIE and "cloudo_kernel.runner" in process.cmdline()
