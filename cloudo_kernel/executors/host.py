@@ -31,8 +31,9 @@ _log = logging.getLogger(__name__)
 
 #: Progress is written at most so often.
 _PROGRESS_SECONDS = 0.1
-#: A paused runner is answered after so long, and asks again.
+#: A paused runner is answered after so long, and asks again; one whose kernel may have died, after so long.
 _PAUSE_SECONDS = 1.0
+_HUNG_UP_SECONDS = 0.1
 #: Of runs that die before they have begun.
 _START_ATTEMPTS = 5
 
@@ -71,6 +72,8 @@ class RunHost:
         self._progress_written = 0.0
         #: A cell of the notebook may have had effects from then on.
         self._has_cell_begun = False
+        #: Its end of the channel is closed: most probably it died.
+        self._has_kernel_hung_up = False
         #: What the runner found.
         self._found: Outcome | None = None
         #: What somebody outside wants the end to be.
@@ -156,8 +159,24 @@ class RunHost:
         return self._store.runs.pause(self.claim.id, self.claim.attempt)
 
     def _may_go_on(self) -> bool:
-        """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed."""
-        return self._waits.until(lambda: self._waits.has_slot_again(keeps_message=True), seconds=_PAUSE_SECONDS)
+        """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed.
+
+        A runner whose kernel has hung up is answered at once, and sees for itself whether it died.
+        """
+        may_go_on, knew = False, self._has_kernel_hung_up
+
+        def has_news() -> bool:
+            nonlocal may_go_on
+            may_go_on = self._waits.has_slot_again(keeps_message=True)
+            return may_go_on or self._has_kernel_hung_up != knew
+
+        self._waits.until(has_news, seconds=_HUNG_UP_SECONDS if knew else _PAUSE_SECONDS)
+        return may_go_on
+
+    def note_hang_up(self) -> None:
+        """Note that the kernel, and whatever else had it, has closed its end of the channel."""
+        self._has_kernel_hung_up = True
+        self._waits.wake()
 
     def _note_found(self, *, status: str, message: str | None = None, error: dict[str, Any] | None = None) -> None:
         detail = None if error is None else ErrorDetail.model_validate(error)
@@ -185,6 +204,7 @@ class RunHost:
         """Forget the processes that died; called before others take their place."""
         self._found, self._calls, self._kernel_group = None, None, None
         self._progress, self._is_progress_new = Progress(), False
+        self._has_kernel_hung_up = False
 
     @property
     def is_decided(self) -> bool:
@@ -198,7 +218,7 @@ class RunHost:
         if self._imposed is not None:
             return False
         self._imposed = outcome
-        self._waits.is_over.set()
+        self._waits.end()
         return True
 
     def _let_go(self) -> None:
@@ -226,7 +246,7 @@ class RunHost:
 
     def finish(self, exit_code: int) -> None:
         """Report the end of the run, and go on until the store has it; called when its processes have gone."""
-        self._waits.is_over.set()
+        self._waits.end()
         self._slots.forget(self.claim)
         if self._is_let_go:
             return

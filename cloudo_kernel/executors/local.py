@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from multiprocessing.connection import Connection
 
 from cloudo_kernel import channel
 from cloudo_kernel.catalog import Catalog
@@ -145,11 +146,7 @@ class _Run:
             elif self.host.is_decided:
                 runner.ask_to_stop()
         kernel = threading.Thread(
-            target=channel.answer,
-            args=(runner.kernel_end, self.host.kernel_verb),
-            kwargs={"flush": self.host.flush_log},
-            name="cloudo-run-kernel",
-            daemon=True,
+            target=self._attend_kernel, args=(runner.kernel_end,), name="cloudo-run-kernel", daemon=True
         )
         kernel.start()
         limit = self.host.claim.timeout_seconds
@@ -167,6 +164,10 @@ class _Run:
             self._runner = None
         runner.close()
         return exit_code
+
+    def _attend_kernel(self, end: Connection) -> None:
+        channel.answer(end, self.host.kernel_verb, flush=self.host.flush_log)
+        self.host.note_hang_up()
 
     def stop(self, outcome: Outcome) -> None:
         """Have the runner interrupt its kernel; after the grace time kill both."""

@@ -49,8 +49,8 @@ class Standby:
             except TimeoutError:
                 _log.warning("The zygote does not answer; a runner is started cold.", exc_info=True)
                 break
-            except OSError:
-                _log.warning("A runner could not be forked.", exc_info=True)
+            except OSError as error:  # it died, or was replaced meanwhile
+                _log.info("A runner could not be forked", extra={"reason": str(error)})
         return RunnerProcess.cold(self._sockets)
 
     def close(self) -> None:
