@@ -81,6 +81,8 @@ class Run:
         if is_script := is_handler(self._source):
             self._source = as_notebook(self._source)
         notebook = nbformat.reads(self._source, as_version=4)
+        if not isinstance(notebook, nbformat.NotebookNode):  # upgraded from 3, of whose own kind it still is
+            notebook = nbformat.from_dict(notebook)
         engine = CloudoEngine(self)
         papermill_engines.register("cloudo", engine)
         try:
