@@ -16,6 +16,7 @@ from cloudo_kernel import lease
 from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
 from cloudo_kernel.executors.base import Executor
 from cloudo_kernel.executors.outcomes import SERVER_STOPPED, cancelled
+from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.store import Claim, Store
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Dispatcher:
         *,
         worker_id: str,
         state: Path,
-        slots: int | None,
+        slots: WorkerSlots,
         private: bool,
         housekeeping: Callable[[], None],
         follow_up: Callable[[], None],
@@ -139,11 +140,8 @@ class Dispatcher:
                 self._is_stopping.wait(_RETRY_SECONDS)
 
     def _claim(self) -> None:
-        free = 1_000_000 if self._slots is None else self._slots - self._store.queue.running_of(self._worker_id)
-        if free <= 0:
-            return
         self._put_back()
-        for claim in self._store.queue.claim(self._worker_id, free=free, private=self._private):
+        for claim in self._slots.claim(private=self._private):
             try:
                 self._executor.submit(claim)
             except (OSError, RuntimeError) as error:  # neither a descriptor nor a thread to be had

@@ -121,8 +121,9 @@ class _Progress(NotebookExecutionManager):
         """Stay between two cells, with all that was put out so far saved, as long as somebody wants that."""
         self.run.save(self.nb, now=True)
         if self.run.channel.call("pause"):
-            while not self.run.channel.call("may_go_on"):
-                pass  # the worker answers after a second at most
+            while not self.run.channel.call("may_go_on"):  # the worker answers after a second at most
+                if not self.run.kernel.is_alive:
+                    raise DeadKernelError("Kernel died")
 
     def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
         """Count the cell."""

@@ -161,11 +161,12 @@ class Session:
     def interrupt(self) -> None:
         """End a wait: the cell that waits was interrupted, and its kernel calls on."""
         self._calls.waits.is_interrupted.set()
+        self._calls.waits.wake()
 
     def stop(self) -> None:
         """Let nothing more come of this kernel."""
         self._is_over = True
-        self._calls.waits.is_over.set()
+        self._calls.waits.end()
 
     def end(self) -> None:
         """End the execution in success: the kernel is gone, and so is what it did."""

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -44,11 +43,13 @@ class RunKernel:
     manager: AsyncKernelManager
     client: AsyncKernelClient
 
-    def __init__(self, descriptor: int) -> None:
-        """Keep the descriptor of the channel to the worker, which is for the kernel alone."""
+    def __init__(self, descriptor: int, sockets: Path) -> None:
+        """Keep the descriptor of the channel to the worker, which is for the kernel alone.
+
+        `sockets` is a folder that is this runner's alone.
+        """
         self._descriptor = descriptor
-        #: Its path is short, as a socket's must be (107 bytes).
-        self._sockets = Path(tempfile.mkdtemp(prefix="cloudo-"))
+        self._sockets = sockets
         #: Process group of the kernel, while it runs.
         self.group: int | None = None
         self.language_info: dict[str, Any] = {}
@@ -73,7 +74,7 @@ class RunKernel:
         os.close(nowhere)
         lifeline.hand_over()
         CloudoProvisioner.forked = Forked(OwnChild(pid), lifeline)
-        self.manager = _manager("cloudo")
+        self.manager = self._manager("cloudo")
         self.manager.load_connection_file(str(path))
         run_sync(self._start)({})
         run_sync(self._connect)()
@@ -134,7 +135,7 @@ class RunKernel:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _start_cold(self, kernel_name: str, folder: str) -> None:
-        self.manager = _manager(kernel_name)
+        self.manager = self._manager(kernel_name)
         if hasattr(socket, "AF_UNIX"):
             self.manager.transport = "ipc"
             self.manager.ip = f"{self._sockets}/kernel"
@@ -151,6 +152,12 @@ class RunKernel:
             }
         )
         run_sync(self._connect_cold)()
+
+    def _manager(self, kernel_name: str) -> AsyncKernelManager:
+        """Return a manager whose kernel dies with this process, whatever its kernelspec says."""
+        KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
+        # Else the manager's is in the system's folder, where it stays when this process is killed.
+        return AsyncKernelManager(kernel_name=kernel_name, connection_file=str(self._sockets / "manager.json"))
 
     async def _start(self, options: dict[str, Any]) -> None:
         await self.manager.start_kernel(**options)
@@ -223,9 +230,3 @@ class RunKernel:
 def warm() -> None:
     """Read the entry points of all packages, which takes memory and time; called before processes are forked."""
     KernelProvisionerFactory.instance()
-
-
-def _manager(kernel_name: str) -> AsyncKernelManager:
-    """Return a manager whose kernel dies with this process, whatever its kernelspec says."""
-    KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
-    return AsyncKernelManager(kernel_name=kernel_name)

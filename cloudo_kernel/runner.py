@@ -1,8 +1,8 @@
 """Runs one execution's notebook with papermill, in a process of its own.
 
 It is forked warm from a zygote (`standby`, before there is anything to run), or started cold as
-`python -m cloudo_kernel.runner RUNNER_FD KERNEL_FD LIFELINE_FD`. It is told nothing but three descriptors:
-its channel to the worker, the kernel's channel, and its lifeline.
+`python -m cloudo_kernel.runner RUNNER_FD KERNEL_FD LIFELINE_FD FOLDER`. It is told nothing but three descriptors,
+its channel to the worker, the kernel's channel, and its lifeline, and a folder for sockets.
 SIGUSR1 asks it to stop: it interrupts its kernel, and kills it after a grace time.
 """
 
@@ -81,6 +81,8 @@ class Run:
         if is_script := is_handler(self._source):
             self._source = as_notebook(self._source)
         notebook = nbformat.reads(self._source, as_version=4)
+        if not isinstance(notebook, nbformat.NotebookNode):  # upgraded from 3, of whose own kind it still is
+            notebook = nbformat.from_dict(notebook)
         engine = CloudoEngine(self)
         papermill_engines.register("cloudo", engine)
         try:
@@ -185,12 +187,12 @@ def warm() -> None:
     nbformat.validate(v4.new_notebook(cells=[v4.new_code_cell("pass")]))
 
 
-def standby(channel: int, kernel_channel: int) -> None:
+def standby(channel: int, kernel_channel: int, folder: str) -> None:
     """Have a kernel ready, and then run what the worker wants run; called in a process that a zygote forked."""
     from cloudo_kernel.provisioning import forking
     from cloudo_kernel.run_kernel import RunKernel
 
-    kernel = RunKernel(kernel_channel)
+    kernel = RunKernel(kernel_channel, Path(folder))
     forking.name_process("cloudo-standby")
     try:
         kernel.fork()
@@ -199,7 +201,7 @@ def standby(channel: int, kernel_channel: int) -> None:
         kernel.close()
 
 
-def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: int) -> None:
+def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: int, folder: Path) -> None:
     """Run what the worker at the other end of the channel wants run."""
     lifeline.hold(lifeline_descriptor)
     os.set_inheritable(kernel_descriptor, False)
@@ -207,7 +209,7 @@ def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: in
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
     from cloudo_kernel.run_kernel import RunKernel
 
-    kernel = RunKernel(kernel_descriptor)
+    kernel = RunKernel(kernel_descriptor, folder)
     try:
         _run(Channel(runner_descriptor), kernel)
     finally:
@@ -227,4 +229,4 @@ def _run(channel: Channel, kernel: RunKernel, *, on_begin: Callable[[], None] = 
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

@@ -14,6 +14,7 @@ from types import FrameType
 from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.dispatcher import LEASE_SECONDS, Dispatcher
 from cloudo_kernel.executors.local import LocalExecutor
+from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.scheduler import Scheduler
@@ -43,13 +44,17 @@ class Worker:
         a durable execution may wait here before it gives its processes back.
         """
         service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
-        self._executor = LocalExecutor(store, catalog, share(), reserved_for=private_id, linger_seconds=linger_seconds)
+        worker_id = private_id or new_id()
+        own_slots = WorkerSlots(store, worker_id, slots)
+        self._executor = LocalExecutor(
+            store, catalog, share(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
+        )
         self._dispatcher = Dispatcher(
             store,
             self._executor,
-            worker_id=private_id or new_id(),
+            worker_id=worker_id,
             state=catalog.workspace.state,
-            slots=slots,
+            slots=own_slots,
             private=private_id is not None,
             lease_seconds=lease_seconds,
             housekeeping=service.delete_expired,

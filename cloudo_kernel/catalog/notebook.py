@@ -1,4 +1,7 @@
-"""What the catalog needs to know of a notebook file. Read as JSON: nbformat and its schema take a second to load."""
+"""What the catalog needs to know of a notebook file. Read as JSON: nbformat and its schema take a second to load.
+
+Only notebooks of nbformat 3 take that second, for nbformat to upgrade them.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,7 @@ def parse(text: str) -> Notebook:
         raise Unreadable(f"it is not JSON (line {error.lineno}: {error.msg})" if text else "it is empty") from None
     except (ValueError, RecursionError):
         raise Unreadable("it is not JSON that can be read: nested too deeply, or an endless number") from None
-    return _checked(document)
+    return _checked(_upgraded(document, text))
 
 
 def of_python(*sources: str) -> str:
@@ -130,17 +133,31 @@ def _check_size(size: int) -> None:
         raise Unreadable(f"it is larger than {_MOST_BYTES // 1024**2} MB; clear its outputs")
 
 
-def _checked(document: Any) -> Notebook:
+def _upgraded(document: Any, text: str) -> Any:
+    """Return the document as nbformat 4 has it; what is 3 is upgraded in memory, as it is again when it is run."""
     form = _object(document).get("nbformat")
-    if not isinstance(form, int):
+    if not isinstance(form, int) or isinstance(form, bool):
         raise Unreadable("it is JSON, but no notebook")
-    if form < 4:
+    if form < 3:
         raise Unreadable(
-            f"it has the old notebook format {form}; open and save it in Jupyter, "
-            "or run `jupyter nbconvert --to notebook --nbformat 4 --inplace` on it"
+            f"it has the notebook format {form}, which is too old to be run; "
+            "`jupyter nbconvert --to notebook --nbformat 4 --inplace` upgrades the file"
         )
     if form > 4:
         raise Unreadable(f"it has the notebook format {form}, which is newer than the 4 known here")
+    if form == 4:
+        return document
+    import nbformat  # only here: it takes a second
+    from nbformat import reader
+
+    try:
+        return json.loads(json.dumps(nbformat.convert(reader.reads(text), 4)))
+    except Exception as error:  # whatever it finds missing; it has no error of its own for that
+        why = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise Unreadable(f"it has the notebook format 3 and cannot be upgraded to 4 ({why})") from error
+
+
+def _checked(document: Any) -> Notebook:
     cells, metadata = document.get("cells"), document.get("metadata", {})
     if not isinstance(cells, list) or not isinstance(metadata, dict):
         raise Unreadable("it is no notebook: its cells are no list, or its metadata no object")

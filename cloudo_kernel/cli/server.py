@@ -10,6 +10,7 @@ import os
 import signal
 import webbrowser
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlencode
@@ -27,7 +28,8 @@ SWITCHES = frozenset({*serverapp.flags, "help-all", "version"})
 DASHBOARD = "cloudo/"
 LAB = "lab"
 #: Loaded whether or not somebody disabled them for other servers.
-_EXTENSIONS = ("cloudo_extension", "jupyterlab", "voila.server_extension")
+_CLOUDO = "cloudo_extension"
+_EXTENSIONS = (_CLOUDO, "jupyterlab", "voila.server_extension")
 
 
 class CloudoServer(serverapp.ServerApp):
@@ -45,6 +47,13 @@ class CloudoServer(serverapp.ServerApp):
         if not self._stopping:
             click.echo("\nStopping: what runs is cancelled, what is pending waits for the next start.")
             self.stop(from_signal=True)
+
+    def print_help(self, classes: bool = False) -> None:
+        """Tell of Cloudo's own options, too: Jupyter knows those of extensions only once they are loaded."""
+        if classes:
+            points = import_module(_CLOUDO)._jupyter_server_extension_points()
+            self.classes = [*self.classes, *(point["app"] for point in points)]  # type: ignore[has-type]  # Jupyter's has none
+        super().print_help(classes)
 
     def start_app(self) -> None:
         """Keep Jupyter from printing its own address, which is not that of the dashboard."""

@@ -17,6 +17,7 @@ from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import CloudoError, StaleAttempt
 from cloudo_kernel.executors.flow_calls import FlowCalls
 from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
+from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import (
     ErrorDetail,
     Progress,
@@ -30,8 +31,9 @@ _log = logging.getLogger(__name__)
 
 #: Progress is written at most so often.
 _PROGRESS_SECONDS = 0.1
-#: A paused runner is answered after so long, and asks again.
+#: A paused runner is answered after so long, and asks again; one whose kernel may have died, after so long.
 _PAUSE_SECONDS = 1.0
+_HUNG_UP_SECONDS = 0.1
 #: Of runs that die before they have begun.
 _START_ATTEMPTS = 5
 
@@ -43,10 +45,18 @@ class RunHost:
     """
 
     def __init__(
-        self, store: Store, catalog: Catalog, claim: Claim, *, reserved_for: str | None, linger_seconds: float
+        self,
+        store: Store,
+        catalog: Catalog,
+        claim: Claim,
+        slots: WorkerSlots,
+        *,
+        reserved_for: str | None,
+        linger_seconds: float,
     ) -> None:
         self._store = store
         self._catalog = catalog
+        self._slots = slots
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
         self.claim = claim
@@ -54,12 +64,16 @@ class RunHost:
         self.end_processes: Callable[[], None] = lambda: None
         #: It waits without processes from now on: there is nothing to report.
         self._is_let_go = False
-        self._waits = Waits(store, claim)
+        self._waits = Waits(store, claim, slots)
         #: What the flow says and asks, once it runs.
         self._calls: FlowCalls | None = None
         self._progress = Progress()
         self._is_progress_new = False
         self._progress_written = 0.0
+        #: A cell of the notebook may have had effects from then on.
+        self._has_cell_begun = False
+        #: Its end of the channel is closed: most probably it died.
+        self._has_kernel_hung_up = False
         #: What the runner found.
         self._found: Outcome | None = None
         #: What somebody outside wants the end to be.
@@ -82,7 +96,7 @@ class RunHost:
             "begin": self._begin,
             "progress": self._note_progress,
             "kernel_started": self._note_kernel,
-            "at_cell": lambda: self._store.wishes.is_pause_wanted(self.claim.id),
+            "at_cell": self._enter_cell,
             "pause": self._pause,
             "may_go_on": self._may_go_on,
             "found": self._note_found,
@@ -135,13 +149,34 @@ class RunHost:
     def _note_kernel(self, *, group: int) -> None:
         self._kernel_group = group
 
+    def _enter_cell(self) -> bool:
+        """Note that a cell is about to run, and tell whether the run is to pause before it."""
+        self._has_cell_begun = True
+        return self._store.wishes.is_pause_wanted(self.claim.id)
+
     def _pause(self) -> bool:
         self.flush_progress()  # it stands at this cell for a while
         return self._store.runs.pause(self.claim.id, self.claim.attempt)
 
     def _may_go_on(self) -> bool:
-        """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed."""
-        return self._waits.until(lambda: self._waits.has_slot_again(keeps_message=True), seconds=_PAUSE_SECONDS)
+        """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed.
+
+        A runner whose kernel has hung up is answered at once, and sees for itself whether it died.
+        """
+        may_go_on, knew = False, self._has_kernel_hung_up
+
+        def has_news() -> bool:
+            nonlocal may_go_on
+            may_go_on = self._waits.has_slot_again(keeps_message=True)
+            return may_go_on or self._has_kernel_hung_up != knew
+
+        self._waits.until(has_news, seconds=_HUNG_UP_SECONDS if knew else _PAUSE_SECONDS)
+        return may_go_on
+
+    def note_hang_up(self) -> None:
+        """Note that the kernel, and whatever else had it, has closed its end of the channel."""
+        self._has_kernel_hung_up = True
+        self._waits.wake()
 
     def _note_found(self, *, status: str, message: str | None = None, error: dict[str, Any] | None = None) -> None:
         detail = None if error is None else ErrorDetail.model_validate(error)
@@ -160,6 +195,18 @@ class RunHost:
         return self._calls is not None
 
     @property
+    def can_begin_anew(self) -> bool:
+        """Whether its processes died before any cell had begun, so that others may take their place."""
+        has_died = self._found is None or (self._found.error is not None and self._found.error.name == "KernelDied")
+        return has_died and not self._has_cell_begun and self._imposed is None
+
+    def begin_anew(self) -> None:
+        """Forget the processes that died; called before others take their place."""
+        self._found, self._calls, self._kernel_group = None, None, None
+        self._progress, self._is_progress_new = Progress(), False
+        self._has_kernel_hung_up = False
+
+    @property
     def is_decided(self) -> bool:
         """Whether its end was decided from outside."""
         return self._imposed is not None
@@ -171,7 +218,7 @@ class RunHost:
         if self._imposed is not None:
             return False
         self._imposed = outcome
-        self._waits.is_over.set()
+        self._waits.end()
         return True
 
     def _let_go(self) -> None:
@@ -199,7 +246,8 @@ class RunHost:
 
     def finish(self, exit_code: int) -> None:
         """Report the end of the run, and go on until the store has it; called when its processes have gone."""
-        self._waits.is_over.set()
+        self._waits.end()
+        self._slots.forget(self.claim)
         if self._is_let_go:
             return
         outcome, reason = self._outcome(exit_code), self._reason_to_requeue()
@@ -223,8 +271,8 @@ class RunHost:
             self._store.runs.requeue(self.claim.id, self.claim.attempt, reason=reason_to_requeue)
 
     def _reason_to_requeue(self) -> str | None:
-        """Say why a run that had not begun is to be started again, None when it is not."""
-        if self.has_begun:
+        """Say why a run of which no cell had begun is to be started again, None when it is not."""
+        if self._has_cell_begun or self._found is not None:
             return None
         if self._imposed is not None:
             return self._imposed.reason if self._imposed.is_interrupted else None

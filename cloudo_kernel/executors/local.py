@@ -6,13 +6,16 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from multiprocessing.connection import Connection
 
 from cloudo_kernel import channel
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.executors.host import RunHost
 from cloudo_kernel.executors.outcomes import timed_out
 from cloudo_kernel.executors.runner_process import RunnerProcess
+from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.executors.standby import Standby
+from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import EngineTier
 from cloudo_kernel.provisioning import Zygotes, is_kernel_forkable
 from cloudo_kernel.runner import GRACE_SECONDS
@@ -20,18 +23,30 @@ from cloudo_kernel.store import Claim, Outcome, Store
 
 _log = logging.getLogger(__name__)
 
+#: So many warm runners may die under a run that has not begun before it is given to a cold one.
+_WARM_ATTEMPTS = 3
+
 
 class LocalExecutor:
     """An `Executor` of processes."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, zygotes: Zygotes, *, reserved_for: str | None, linger_seconds: float
+        self,
+        store: Store,
+        catalog: Catalog,
+        zygotes: Zygotes,
+        slots: WorkerSlots,
+        *,
+        reserved_for: str | None,
+        linger_seconds: float,
     ) -> None:
         self._store = store
         self._catalog = catalog
+        self._slots = slots
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
-        self._standby = Standby(zygotes)
+        self._sockets = Sockets()
+        self._standby = Standby(zygotes, self._sockets)
         self._runs: dict[str, _Run] = {}
         self._lock = threading.Lock()
 
@@ -42,7 +57,12 @@ class LocalExecutor:
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
         host = RunHost(
-            self._store, self._catalog, claim, reserved_for=self._reserved_for, linger_seconds=self._linger_seconds
+            self._store,
+            self._catalog,
+            claim,
+            self._slots,
+            reserved_for=self._reserved_for,
+            linger_seconds=self._linger_seconds,
         )
         run = _Run(host)
         with self._lock:
@@ -75,13 +95,12 @@ class LocalExecutor:
         """See `Executor.end`."""
         self.close()
         self._standby.close()
+        self._sockets.close()
 
     def _attend(self, run: _Run) -> None:
         exit_code = 1
         try:
-            claim = run.host.claim
-            is_warm = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo" and is_kernel_forkable()
-            exit_code = run.attend(self._standby.take() if is_warm else RunnerProcess.cold())
+            exit_code = self._run(run)
         except OSError as error:
             _log.exception("A run could not be started", extra={"execution_id": run.host.claim.id})
             run.host.note_obstacle(error)
@@ -90,6 +109,19 @@ class LocalExecutor:
             with self._lock:
                 del self._runs[run.host.claim.id]
             run.is_over.set()
+
+    def _run(self, run: _Run) -> int:
+        """Run it in a warm runner, or in another one when that died before a cell had begun, or in a cold one."""
+        claim = run.host.claim
+        is_warm = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo" and is_kernel_forkable()
+        for _ in range(_WARM_ATTEMPTS if is_warm else 0):
+            runner = self._standby.take()
+            exit_code = run.attend(runner)
+            if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
+                return exit_code
+            run.host.begin_anew()
+            _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
+        return run.attend(RunnerProcess.cold(self._sockets))
 
 
 class _Run:
@@ -100,7 +132,8 @@ class _Run:
         host.end_processes = self.kill
         self.is_over = threading.Event()
         self._runner: RunnerProcess | None = None
-        self._is_killed = False
+        #: Nothing that it does counts any more.
+        self.is_killed = False
         self._timers: list[threading.Timer] = []
         self._lock = threading.Lock()
 
@@ -108,16 +141,12 @@ class _Run:
         """Answer the runner and its kernel until both have gone, and return the runner's exit code."""
         with self._lock:
             self._runner = runner
-            if self._is_killed:
+            if self.is_killed:
                 runner.kill()
             elif self.host.is_decided:
                 runner.ask_to_stop()
         kernel = threading.Thread(
-            target=channel.answer,
-            args=(runner.kernel_end, self.host.kernel_verb),
-            kwargs={"flush": self.host.flush_log},
-            name="cloudo-run-kernel",
-            daemon=True,
+            target=self._attend_kernel, args=(runner.kernel_end,), name="cloudo-run-kernel", daemon=True
         )
         kernel.start()
         limit = self.host.claim.timeout_seconds
@@ -136,6 +165,10 @@ class _Run:
         runner.close()
         return exit_code
 
+    def _attend_kernel(self, end: Connection) -> None:
+        channel.answer(end, self.host.kernel_verb, flush=self.host.flush_log)
+        self.host.note_hang_up()
+
     def stop(self, outcome: Outcome) -> None:
         """Have the runner interrupt its kernel; after the grace time kill both."""
         if not self.host.impose(outcome):
@@ -149,7 +182,7 @@ class _Run:
     def kill(self) -> None:
         """Kill the runner, and its kernel with it."""
         with self._lock:
-            self._is_killed = True
+            self.is_killed = True
             if self._runner is not None:
                 self._runner.kill()
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from cloudo_kernel import channel
+from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.lifeline import Lifeline
 from cloudo_kernel.provisioning import Child, Zygote
 
@@ -23,11 +26,15 @@ Process = subprocess.Popen[bytes] | Child
 class RunnerProcess:
     """A runner that asks for its assignment, or will; it is used for one run."""
 
-    def __init__(self, start: Callable[[Mapping[str, int]], Process], *, zygote: Zygote | None = None) -> None:
-        """Start it; `start` is given its descriptors by name. Raises `OSError`."""
+    def __init__(
+        self, start: Callable[[Mapping[str, int]], Process], folder: Path, *, zygote: Zygote | None = None
+    ) -> None:
+        """Start it; `start` is given its descriptors by name. `folder` is for its sockets. Raises `OSError`."""
         #: Who forked it; None for a cold one.
         self.zygote = zygote
+        self._folder = folder
         with ExitStack() as on_failure, ExitStack() as handed_over:
+            on_failure.callback(shutil.rmtree, folder, ignore_errors=True)
             self._lifeline = Lifeline()
             on_failure.callback(self._lifeline.cut)
             self._complaints = on_failure.enter_context(tempfile.TemporaryFile())
@@ -52,30 +59,41 @@ class RunnerProcess:
             on_failure.pop_all()
 
     @classmethod
-    def cold(cls) -> RunnerProcess:
+    def cold(cls, sockets: Sockets) -> RunnerProcess:
         """Start a runner as a program of its own. Raises `OSError`."""
+        folder = sockets.folder()
 
         def start(descriptors: Mapping[str, int]) -> Process:
             inherited = [descriptors[name] for name in ("channel", "kernel_channel", "lifeline")]
             return subprocess.Popen(
-                [sys.executable, "-m", "cloudo_kernel.runner", *map(str, inherited)],
+                [sys.executable, "-m", "cloudo_kernel.runner", *map(str, inherited), str(folder)],
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 stderr=descriptors["stderr"],
             )
 
-        return cls(start)
+        return cls(start, folder)
 
     @classmethod
-    def warm(cls, zygote: Zygote) -> RunnerProcess:
+    def warm(cls, zygote: Zygote, sockets: Sockets) -> RunnerProcess:
         """Have a runner forked, whose kernel is the kernel `cloudo`. Raises `OSError`."""
-        return cls(lambda descriptors: zygote.fork("cloudo_kernel.runner:standby", {}, descriptors), zygote=zygote)
+        folder = sockets.folder()
+
+        def start(descriptors: Mapping[str, int]) -> Process:
+            return zygote.fork("cloudo_kernel.runner:standby", {"folder": str(folder)}, descriptors)
+
+        return cls(start, folder, zygote=zygote)
 
     @property
     def is_alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it and its kernel live; asked while it stands by, when a kernel has nothing to say."""
+        return self.is_alive and not self.kernel_end.poll(0)
 
     def wait(self) -> int:
         """Wait for its end and return the exit code."""
@@ -108,3 +126,4 @@ class RunnerProcess:
         channel.hang_up(self.runner_end)
         channel.hang_up(self.kernel_end)
         self._complaints.close()
+        shutil.rmtree(self._folder, ignore_errors=True)  # it is gone unless the runner was killed

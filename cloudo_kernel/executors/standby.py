@@ -6,6 +6,7 @@ import logging
 import threading
 
 from cloudo_kernel.executors.runner_process import RunnerProcess
+from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.provisioning import Zygote, Zygotes
 
 _log = logging.getLogger(__name__)
@@ -14,6 +15,8 @@ _log = logging.getLogger(__name__)
 _SIZE = 2
 #: A start that finds none waits so long for a zygote that is warming up; a cold start takes about as long.
 _WAIT_SECONDS = 15.0
+#: So many zygotes may die under one start before it is a cold one.
+_ATTEMPTS = 3
 #: How often it is looked whether the environment has changed since.
 _LOOK_SECONDS = 5.0
 
@@ -21,8 +24,9 @@ _LOOK_SECONDS = 5.0
 class Standby:
     """A few runners, kept ready on a thread of its own."""
 
-    def __init__(self, zygotes: Zygotes) -> None:
+    def __init__(self, zygotes: Zygotes, sockets: Sockets) -> None:
         self._zygotes = zygotes
+        self._sockets = sockets
         self._ready: list[RunnerProcess] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -36,21 +40,18 @@ class Standby:
 
     def take(self) -> RunnerProcess:
         """Return a runner of today's environment: one that stands by, a fresh fork, or a cold one. Raises `OSError`."""
-        zygote = self._zygotes.get(wait_seconds=_WAIT_SECONDS)
-        if zygote is None:
-            return RunnerProcess.cold()
-        with self._lock:
-            while self._ready:
-                runner = self._ready.pop(0)
-                if runner.is_alive and runner.zygote is zygote:
-                    self._wake.set()
-                    return runner
-                runner.close()
-        try:
-            return RunnerProcess.warm(zygote)
-        except OSError:
-            _log.warning("A runner could not be forked; it is started cold.", exc_info=True)
-            return RunnerProcess.cold()
+        for _ in range(_ATTEMPTS):
+            zygote = self._zygotes.get(wait_seconds=_WAIT_SECONDS)
+            if zygote is None:
+                break
+            try:
+                return self._pick(zygote) or RunnerProcess.warm(zygote, self._sockets)
+            except TimeoutError:
+                _log.warning("The zygote does not answer; a runner is started cold.", exc_info=True)
+                break
+            except OSError as error:  # it died, or was replaced meanwhile
+                _log.info("A runner could not be forked", extra={"reason": str(error)})
+        return RunnerProcess.cold(self._sockets)
 
     def close(self) -> None:
         """End those that stand by."""
@@ -60,13 +61,24 @@ class Standby:
             self._thread.join()
         self._drop(None)
 
+    def _pick(self, zygote: Zygote) -> RunnerProcess | None:
+        """Return one that stands by, if there is one that can be used."""
+        with self._lock:
+            while self._ready:
+                runner = self._ready.pop(0)
+                if runner.is_fit and runner.zygote is zygote:
+                    self._wake.set()
+                    return runner
+                runner.close()
+        return None
+
     def _keep(self) -> None:
         while not self._is_closed:
             try:
                 zygote = self._zygotes.get()
                 self._drop(zygote)
                 while zygote is not None and zygote.is_ready and len(self._ready) < _SIZE and not self._is_closed:
-                    runner = RunnerProcess.warm(zygote)
+                    runner = RunnerProcess.warm(zygote, self._sockets)
                     with self._lock:
                         self._ready.append(runner)
             except OSError:
@@ -77,7 +89,7 @@ class Standby:
     def _drop(self, zygote: Zygote | None) -> None:
         """Close those that died, or are not of this zygote."""
         with self._lock:
-            stale = [one for one in self._ready if one.zygote is not zygote or not one.is_alive]
+            stale = [one for one in self._ready if one.zygote is not zygote or not one.is_fit]
             self._ready = [one for one in self._ready if one not in stale]
         for runner in stale:
             runner.close()

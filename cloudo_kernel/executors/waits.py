@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from cloudo_kernel.errors import StaleAttempt, Unavailable
+from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import Status
 from cloudo_kernel.store import Claim, Store
 
@@ -24,11 +25,26 @@ _LOOK_SECONDS = 0.5
 class Waits:
     """Waits that end with the run."""
 
-    def __init__(self, store: Store, claim: Claim) -> None:
+    def __init__(self, store: Store, claim: Claim, slots: WorkerSlots | None = None) -> None:
+        """`slots` are those of the worker, where it has a limit of its own."""
         self._store = store
         self._claim = claim
-        #: The run is over: whoever waits for it here need not any more.
-        self.is_over = threading.Event()
+        self._slots = slots or WorkerSlots(store, "", None)
+        self._is_over = threading.Event()
+        #: Of those who wait here now.
+        self._woken: set[threading.Event] = set()
+        self._lock = threading.Lock()
+
+    def end(self) -> None:
+        """End all waits, those to come too: the run is over."""
+        self._is_over.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Have everyone who waits look again."""
+        with self._lock:
+            for woken in self._woken:
+                woken.set()
 
     def patiently(self, call: Callable[[], Any]) -> Any:
         """Call again while the store cannot be used, so that a lock or a full disk does not fail a run at once."""
@@ -37,12 +53,14 @@ class Waits:
             try:
                 return call()
             except Unavailable:
-                if time.monotonic() > end or self.is_over.wait(RETRY_SECONDS):
+                if time.monotonic() > end or self._is_over.wait(RETRY_SECONDS):
                     raise
 
     def until(self, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
         """Block until `is_done` or so many seconds are over; tell whether it is."""
         woken = threading.Event()
+        with self._lock:
+            self._woken.add(woken)
         remove = self._store.tail.add_listener(woken.set)
         end = time.monotonic() + seconds
         try:
@@ -50,7 +68,7 @@ class Waits:
                 with suppress(Unavailable):  # a store that cannot be used now is asked again
                     if is_done():
                         return True
-                if self.is_over.is_set():
+                if self._is_over.is_set():
                     raise StaleAttempt(self._claim.id, self._claim.attempt)
                 left = end - time.monotonic()
                 if left <= 0:
@@ -59,9 +77,12 @@ class Waits:
                 woken.clear()
         finally:
             remove()
+            with self._lock:
+                self._woken.discard(woken)
 
     def has_slot_again(self, *, keeps_message: bool = False) -> bool:
         """Take the slot back after a wait or a pause, if there is one; tell whether it is there."""
         if self._store.executions.status(self._claim.id) is Status.PAUSED:
+            self._slots.forget(self._claim)
             return False
-        return self._store.runs.take_slot(self._claim.id, self._claim.attempt, keeps_message=keeps_message)
+        return self._slots.take_again(self._claim, keeps_message=keeps_message)

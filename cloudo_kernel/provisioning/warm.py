@@ -33,6 +33,8 @@ _FORKS = 10_000
 #: One that dies while it warms up is tried again after this time; meanwhile starts are cold.
 _DISAPPOINTED_SECONDS = 30.0
 _REPLY_SECONDS = 30.0
+#: From the end of a zygote's socket to that of its process.
+_DEATH_SECONDS = 1.0
 _IS_POSSIBLE = sys.platform == "linux"
 
 
@@ -108,7 +110,7 @@ class Zygote:
         """Fork a child that calls `module:function` with the arguments and, by name, the descriptors.
 
         The descriptor `lifeline` ties it to this process and `stderr` becomes its standard error.
-        Raises `OSError` when the zygote cannot, or is gone.
+        Raises `OSError` when the zygote cannot, or is gone, and `TimeoutError`, which is one, when it says nothing.
         """
         with self._turn:
             self._number += 1
@@ -124,7 +126,12 @@ class Zygote:
             message = json.dumps(request).encode()
             if len(message) > MESSAGE_BYTES:
                 raise OSError(f"a request of {len(message)} bytes is more than a zygote takes")
-            socket.send_fds(self._socket, [message], list(descriptors.values()))
+            try:
+                socket.send_fds(self._socket, [message], list(descriptors.values()))
+            except OSError:
+                with self._replied:  # the next one who asks must find it dead
+                    self._replied.wait_for(lambda: self.is_dead, _DEATH_SECONDS)
+                raise
             return self._child(self._number)
 
     def drain(self) -> None:
@@ -144,7 +151,7 @@ class Zygote:
             is_there = self._replied.wait_for(lambda: number in self._replies or self.is_dead, _REPLY_SECONDS)
             reply = self._replies.pop(number, None)
             if reply is None:
-                raise OSError("the zygote died" if is_there else "the zygote does not answer")
+                raise OSError("the zygote died") if is_there else TimeoutError("the zygote does not answer")
             if "error" in reply:
                 raise OSError(reply["error"])
             child = Child(reply["pid"])
@@ -215,16 +222,23 @@ class Zygotes:
     def get(self, *, wait_seconds: float = 0.0) -> Zygote | None:
         """Return a zygote that is ready and of today's environment, None when a start has to be a cold one.
 
-        The first call starts one.
+        The first call starts one. When it dies while somebody waits for it, its follower is waited for.
         """
         if not _IS_POSSIBLE:
             return None
-        with self._lock:
-            if self._is_closed:
+        end = time.monotonic() + wait_seconds
+        while True:
+            with self._lock:
+                if self._is_closed:
+                    return None
+                self._look_after()
+                zygote = self._current
+            if zygote is None:
                 return None
-            self._look_after()
-            zygote = self._current
-        return zygote if zygote is not None and zygote.wait_ready(wait_seconds) else None
+            if zygote.wait_ready(max(0.0, end - time.monotonic())):
+                return zygote
+            if not zygote.is_dead or time.monotonic() >= end:
+                return None
 
     def close(self) -> None:
         """End every zygote, and whatever they forked that still runs."""
@@ -240,10 +254,13 @@ class Zygotes:
         zygote, successor = self._current, self._successor
         if successor is not None and (successor.is_ready or successor.is_dead):
             self._successor = None
-            if successor.is_ready and zygote is not None:
-                self._retire(zygote)
-                zygote = self._current = successor
-        if zygote is not None and (zygote.is_dead or zygote.environment != fingerprint()):
+            if successor.is_ready:
+                if zygote is not None:
+                    self._retire(zygote)
+                self._current = successor
+        self._bury_the_dead()
+        zygote = self._current
+        if zygote is not None and zygote.environment != fingerprint():
             self._retire(zygote)
             zygote = self._current = None
         if zygote is None:
@@ -258,14 +275,19 @@ class Zygotes:
         zygote.drain()
         self._draining.append(zygote)
 
+    def _bury_the_dead(self) -> None:
+        zygote = self._current
+        if zygote is None or not zygote.is_dead:
+            return
+        self._current = None
+        if not zygote.was_ready:
+            self._disappointed_until = time.monotonic() + _DISAPPOINTED_SECONDS
+            _log.warning("The zygote died while it warmed up; starts are cold for a while.")
+
     def _note_change(self) -> None:
         with self._lock:
-            zygote = self._current
-            if zygote is not None and zygote.is_dead and not self._is_closed:
-                self._current = None
-                if not zygote.was_ready:
-                    self._disappointed_until = time.monotonic() + _DISAPPOINTED_SECONDS
-                    _log.warning("The zygote died while it warmed up; starts are cold for a while.")
+            if not self._is_closed:
+                self._bury_the_dead()
         for listener in self._listeners:
             listener()
 

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+from cloudo_extension.app import Cloudo
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.service import Service
@@ -149,6 +150,15 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, dict[str, A
 
 
 # Help, errors, lists
+
+
+def test_the_help_of_the_server_tells_of_our_options_too(shell: Shell) -> None:
+    told = shell.run("up", "--help-all").stdout
+    assert "--Cloudo.slots=<Int>\n    How many executions this server's worker runs at once" in told
+    assert all(
+        f"--Cloudo.{name}=" in told for name, trait in Cloudo.class_own_traits(config=True).items() if trait.help
+    )
+    assert "--ServerApp.port=" in told
 
 
 def test_help_names_the_commands_in_the_order_of_their_use(shell: Shell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -151,11 +152,36 @@ def test_a_notebook_in_an_odd_shape_runs(start: Start, change: Callable[[dict[st
     assert execution.outputs == {"ok": 1}, execution.record.error
 
 
+def test_a_notebook_of_format_3_runs_and_its_file_stays_as_it_is(system: System, workspace: Path) -> None:
+    api = system.api
+
+    def code(text: str | list[str], **metadata: Any) -> dict[str, Any]:
+        cell = {"cell_type": "code", "language": "python", "collapsed": False, "metadata": metadata}
+        return {**cell, "input": text, "outputs": [], "prompt_number": 1}
+
+    heading = {"cell_type": "heading", "level": 1, "metadata": {}, "source": "Old but good"}
+    cells = [
+        heading,
+        code(["n = 1  # how many\n", "m = 2"], tags=["parameters"]),
+        code("this.set_output('sum', n + m)"),
+    ]
+    worksheets = [{"cells": cells, "metadata": {}}]
+    text = json.dumps({"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": "old"}, "worksheets": worksheets})
+    (workspace / "flows" / "old.ipynb").write_text(text)
+    flow = api.flow("old")
+    assert (flow.broken, flow.title, list(flow.input_schema["properties"])) == (None, "Old but good", ["n", "m"])
+    started = api.start_execution(StartExecution(flow_name="old", inputs={"n": 40}))
+    ended = api.wait(started.id, timeout=timedelta(minutes=1))
+    assert (ended.status, ended.output_value) == (Status.ENDED_SUCCESS, {"sum": 42}), ended.error
+    assert api.execution_source(ended.id) == text
+    assert nbformat.read(workspace / str(ended.notebook), as_version=nbformat.NO_CONVERT).nbformat == 4
+
+
 @pytest.mark.parametrize(
     ("book", "why"),
     [
         (
-            {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []},
+            {"nbformat": 2, "nbformat_minor": 0, "metadata": {}, "worksheets": []},
             "nbconvert --to notebook --nbformat 4",
         ),
         ({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}, "its cell 1"),

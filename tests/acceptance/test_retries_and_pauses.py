@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import signal
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -151,22 +151,47 @@ def test_a_running_one_pauses_between_two_cells_and_goes_on_in_the_same_kernel(
     assert (record.status, record.attempt, record.output_value) == (Status.ENDED_SUCCESS, 1, {"kept": 42})
 
 
-def test_a_paused_one_is_cancelled_quickly_and_leaves_no_process(
-    api: Service, workspace: Workspace, start: Start
-) -> None:
-    execution_id = start(
-        f"import os\nthis.set_output('pid', os.getpid())\nthis.save(message='in its cell')\n{UNTIL_GO}", "2"
-    )
-    until_in_cell(api, execution_id)
-    api.pause_execution(execution_id)
-    go(workspace)
-    until_status(api, execution_id, Status.PAUSED)
-    begun = time.monotonic()
-    api.cancel_execution(execution_id)
-    record = ended(api, execution_id)
+@pytest.fixture
+def paused(
+    api: Service, workspace: Workspace, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], dict[str, Any]]:
+    """Start an execution, pause it between its cells, and return its id, its runner's and its kernel's.
+
+    Nobody looks after it now and then: what happens to it has to be told.
+    """
+    monkeypatch.setattr("cloudo_kernel.executors.host._PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr("cloudo_kernel.executors.waits._LOOK_SECONDS", 3600.0)
+
+    def paused() -> dict[str, Any]:
+        first = "import os\nthis.set_output('kernel', os.getpid())\nthis.set_output('runner', os.getppid())"
+        execution_id = start(f"{first}\nthis.save(message='in its cell')\n{UNTIL_GO}", "this.set_output('done', 1)")
+        until_in_cell(api, execution_id)
+        api.pause_execution(execution_id)
+        go(workspace)
+        until_status(api, execution_id, Status.PAUSED)
+        return {"id": execution_id, **api.execution(execution_id).output_value}
+
+    return paused
+
+
+def test_a_paused_one_is_cancelled_at_once_and_leaves_no_process(api: Service, paused: Callable[[], Any]) -> None:
+    one = paused()
+    api.cancel_execution(one["id"])
+    record = ended(api, one["id"])
     assert (record.status, record.message) == (Status.ENDED_CANCELLED, "cancelled by ada")
-    assert time.monotonic() - begun < 10
-    until(lambda: not psutil.pid_exists(record.output_value["pid"]))
+    until(lambda: not psutil.pid_exists(one["kernel"]) and not psutil.pid_exists(one["runner"]))
+
+
+@pytest.mark.parametrize(("victim", "why"), [("kernel", "killed by SIGKILL"), ("runner", "signal 9")])
+def test_a_paused_one_whose_process_dies_ends_at_once(
+    api: Service, paused: Callable[[], Any], victim: str, why: str
+) -> None:
+    one = paused()
+    psutil.Process(one[victim]).send_signal(signal.SIGKILL)
+    record = ended(api, one["id"])
+    assert record.error is not None
+    assert record.error.name == "KernelDied"
+    assert why in record.error.value
 
 
 def test_a_paused_one_ends_at_its_time_limit(api: Service, workspace: Workspace, start: Start) -> None:
@@ -177,20 +202,6 @@ def test_a_paused_one_ends_at_its_time_limit(api: Service, workspace: Workspace,
     record = ended(api, execution_id)
     assert record.error is not None
     assert record.error.name == "Timeout"
-
-
-def test_a_paused_one_whose_runner_dies_ends(api: Service, workspace: Workspace, start: Start) -> None:
-    execution_id = start(
-        f"import os\nthis.set_output('runner', os.getppid())\nthis.save(message='in its cell')\n{UNTIL_GO}", "2"
-    )
-    until_in_cell(api, execution_id)
-    api.pause_execution(execution_id)
-    go(workspace)
-    until_status(api, execution_id, Status.PAUSED)
-    psutil.Process(api.execution(execution_id).output_value["runner"]).send_signal(signal.SIGKILL)
-    record = ended(api, execution_id)
-    assert record.error is not None
-    assert record.error.name == "KernelDied"
 
 
 def test_a_paused_parent_stays_paused_when_its_child_has_ended(
@@ -248,3 +259,42 @@ def test_a_higher_priority_runs_first(api: Service, workspace: Workspace, store:
         ids.append(api.start_execution(StartExecution(flow_name=f"flow{priority}")).id)
     store.workers.register("w1", private=False)
     assert [claim.id for claim in store.queue.claim("w1", free=3)] == ids[::-1]
+
+
+# The limit of one worker
+
+
+def most_at_once(store: Store) -> int:
+    """Return how many were `RUNNING` at once, as the history tells it: each move and its event are one transaction."""
+    running: set[str] = set()
+    most = position = 0
+    while events := store.events.after(position, limit=500):
+        position = events[-1].id
+        for event in events:
+            if "status" in event.data:
+                (running.add if event.data["status"] == Status.RUNNING else running.discard)(event.subject_id)
+                most = max(most, len(running))
+    return most
+
+
+def test_the_limit_of_a_worker_holds_for_what_runs_again_and_blocks_nobody(
+    api: Service, store: Store, workspace: Workspace
+) -> None:
+    write_flow(workspace.root, "child", "import time\ntime.sleep(0.05)")
+    write_flow(
+        workspace.root,
+        "parent",
+        "children = [this.flow('child', wait=False) for _ in range(3)]\nthis.wait_for(*children)",
+        "this.sleep(0.1)\nimport time\ntime.sleep(0.05)",
+    )
+    worker = Worker(store, Catalog(workspace), slots=2)
+    worker.start()
+    try:
+        parents = [api.start_execution(StartExecution(flow_name="parent")).id for _ in range(4)]
+        api.pause_execution(parents[0])
+        until_status(api, parents[0], Status.PAUSED)
+        api.resume_execution(parents[0])
+        assert {ended(api, one).status for one in parents} == {Status.ENDED_SUCCESS}
+    finally:
+        worker.stop()
+    assert most_at_once(store) == 2

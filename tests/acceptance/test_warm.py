@@ -20,6 +20,7 @@ from jupyter_client.manager import start_new_kernel
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.executors.runner_process import RunnerProcess
+from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.provisioning import Zygotes, share
 from tests.flows import notebook
@@ -296,13 +297,22 @@ def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
     until(lambda: not [one for one in family if one.is_running()], seconds=2, what=lambda: str(family))
 
 
-def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def sockets() -> Iterator[Sockets]:
+    sockets = Sockets()
+    yield sockets
+    sockets.close()
+
+
+def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(
+    monkeypatch: pytest.MonkeyPatch, sockets: Sockets
+) -> None:
     monkeypatch.setattr("cloudo_kernel.provisioning.warm._FORKS", 1)
     zygotes = Zygotes(())
     try:
         first = zygotes.get(wait_seconds=30)
         assert first is not None
-        runner = RunnerProcess.warm(first)
+        runner = RunnerProcess.warm(first, sockets)
         assert zygotes.get() is first  # its successor warms up meanwhile
         until(lambda: zygotes.get() is not first)
         assert runner.is_alive
@@ -313,12 +323,12 @@ def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(m
         zygotes.close()
 
 
-def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to() -> None:
+def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to(sockets: Sockets) -> None:
     zygotes = Zygotes(())
     try:
         zygote = zygotes.get(wait_seconds=30)
         assert zygote is not None
-        runner = RunnerProcess.warm(zygote)
+        runner = RunnerProcess.warm(zygote, sockets)
         assert runner.runner_end.poll(30)  # it asks for its assignment
         kernels = psutil.Process(zygote.pid).children(recursive=True)
         runner.ask_to_stop()

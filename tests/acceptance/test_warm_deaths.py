@@ -1,0 +1,153 @@
+"""Warm processes that die before a cell has begun: the run gets others, and nobody notices."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.models import Execution, StartExecution, Status
+from cloudo_kernel.provisioning import Zygotes
+from tests.flows import notebook
+from tests.server import WITHOUT_LAB, RunningServer, Servers, until
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        yield servers.start(config={"Cloudo": {"preload": []}})
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    client = server.client()
+    yield client
+    client.close()
+
+
+def start(api: Client) -> str:
+    source = "import psutil\nme = psutil.Process()\nthis.set_output('names', [me.name(), me.parent().name()])"
+    return api.start_execution(StartExecution(script=source)).id
+
+
+def zygote(server: RunningServer) -> psutil.Process:
+    [found] = [one for one in psutil.Process(server.process.pid).children() if one.name() == "cloudo-zygote"]
+    return found
+
+
+def standing_by(server: RunningServer, api: Client) -> list[psutil.Process]:
+    """Return the two runners that stand by, with their kernels."""
+    api.wait(start(api), timeout=timedelta(minutes=1))
+    found: list[psutil.Process] = []
+
+    def are_there() -> bool:
+        found[:] = [one for one in zygote(server).children() if one.name() == "cloudo-standby"]
+        return len(found) == 2 and all(kernel_of(one) for one in found)
+
+    until(are_there)
+    return found
+
+
+def kernel_of(runner: psutil.Process) -> psutil.Process | None:
+    return next((one for one in runner.children() if one.name() == "cloudo-kernel"), None)
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        process.kill()
+
+
+def check(api: Client, execution_id: str) -> None:
+    """Check that it ran once, warm, and succeeded."""
+    record: Execution = api.wait(execution_id, timeout=timedelta(minutes=1))
+    assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 1), record.error
+    assert record.output_value == {"names": ["cloudo-kernel", "cloudo-run"]}
+
+
+def test_kernels_that_died_while_they_stood_by_are_not_used(server: RunningServer, api: Client) -> None:
+    kill([kernel for runner in standing_by(server, api) if (kernel := kernel_of(runner))])
+    check(api, start(api))
+
+
+def test_a_kernel_that_dies_at_its_assignment_is_followed_by_another(server: RunningServer, api: Client) -> None:
+    runners = standing_by(server, api)
+    kernels = [kernel for runner in runners if (kernel := kernel_of(runner))]
+    for kernel in kernels:
+        kernel.suspend()
+    started = start(api)
+    until(lambda: any(runner.name() == "cloudo-run" for runner in runners))
+    kill(kernels)
+    check(api, started)
+
+
+def test_a_runner_that_dies_at_its_assignment_is_followed_by_another(server: RunningServer, api: Client) -> None:
+    runners = standing_by(server, api)
+    for runner in runners:
+        runner.suspend()
+    started = start(api)
+    until(lambda: api.execution(started).started_at is not None)
+    kill(runners)
+    check(api, started)
+
+
+def test_a_zygote_that_dies_at_an_assignment_is_followed_by_another(server: RunningServer, api: Client) -> None:
+    runners = standing_by(server, api)
+    before = zygote(server)
+    before.suspend()  # it cannot tell that its runners are dead
+    kill(runners)
+    started = start(api)
+    until(lambda: api.execution(started).status is Status.RUNNING)
+    before.kill()
+    check(api, started)
+
+
+def test_who_waits_for_a_zygote_that_dies_meanwhile_gets_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudo_kernel.provisioning.warm._DISAPPOINTED_SECONDS", 0.0)
+    zygotes = Zygotes(())
+    try:
+        assert zygotes.get() is None  # it warms up
+        psutil.Process(next(one.pid for one in psutil.Process().children() if _is_zygote(one))).send_signal(
+            signal.SIGKILL
+        )
+        found = zygotes.get(wait_seconds=60)
+        assert found is not None
+        assert found.is_ready
+    finally:
+        zygotes.close()
+
+
+def _is_zygote(process: psutil.Process) -> bool:
+    return "cloudo_kernel.provisioning" in process.cmdline()
+
+
+def test_killed_processes_leave_no_folders_of_sockets(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        config, environment = {"Cloudo": {"preload": []}}, {"TMPDIR": str(tmp_path)}
+        server = servers.start(config=config, environment=environment)
+        with server.client() as api:
+            cold = notebook("this.set_output('began', 1)\nimport time\ntime.sleep(99)", metadata={"engine": "cold"})
+            started = api.start_execution(StartExecution(script=cold)).id
+            until(lambda: api.execution(started).output_value, seconds=60)
+            runners = standing_by(server, api)
+            [own] = tmp_path.glob("cloudo-run-*")
+            assert (own.stat().st_mode & 0o777, len(list(own.iterdir()))) == (0o700, 1)  # of the one that runs
+            kill(runners)
+            [runner] = [one for one in psutil.Process(server.process.pid).children() if _is_runner(one)]
+            runner.kill()
+            api.wait(started, timeout=timedelta(minutes=1))
+            until(lambda: not list(own.iterdir()))
+        server.stop(signal.SIGKILL)
+        assert own.exists()
+        other = servers.start(server.workspace, config=config, environment=environment)
+        until(lambda: len(list(tmp_path.glob("cloudo-run-*"))) == 1 and not own.exists())
+        other.stop()
+        assert not list(tmp_path.iterdir())
+
+
+def _is_runner(process: psutil.Process) -> bool:
+    return process.status() != psutil.STATUS_ZOMBIE and "cloudo_kernel.runner" in process.cmdline()
