@@ -3,6 +3,7 @@
  */
 
 import { draw, h, put } from "./dom.js";
+import { time } from "./marks.js";
 
 /** Shapes differ, so that colour only helps. */
 const KINDS = {
@@ -34,11 +35,11 @@ export function outcomeMark(row) {
 /** The last times as a row of shapes; each says in words what it is. */
 export function fillPicture(cell, rows) {
   if (!rows) return put(cell);
-  if (rows.length === 0) return put(cell, h("span.muted", "none yet"));
+  if (rows.length === 0) return put(cell, h("span.muted", "no run yet"));
   const marks = rows.map((row) => {
     const words = [`${row.text}: ${outcomeWords(row)}`, row.reason].filter(Boolean).join(", ");
     return h("span.mark", { role: "img", "aria-label": words, title: words, "data-kind": row.kind }, shape(row));
   });
   const last = rows.at(-1);
-  return put(cell, h("div.picture", { role: "group", "aria-label": "Past runs", title: LEGEND }, ...marks), h("div.muted", `last ${outcomeWords(last)}, ${last.text}`));
+  return put(cell, h("div.picture", { role: "group", "aria-label": "Past runs", title: LEGEND }, ...marks), h("div.muted", `last ${outcomeWords(last)}, `, time(last.due)));
 }

@@ -3,7 +3,7 @@
  * returns (the menu button of the ARIA Authoring Practices).
  */
 
-import { h, iconButton, newId, put } from "./dom.js";
+import { h, icon, newId, put } from "./dom.js";
 
 const GAP = 4;
 
@@ -15,8 +15,8 @@ export class MenuButton {
     const onclick = () => (this.menu.matches(":popover-open") ? this.menu.hidePopover() : this.#open());
     // By pointer the popover is closed by itself before the click, which would open it again.
     const onpointerdown = () => (this.wasOpen = this.menu.matches(":popover-open"));
-    this.button = iconButton("down", label, { "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": this.menu.id });
-    this.button.className = `cloudo-button cloudo-arrow-button${classes}`;
+    const about = { "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": this.menu.id };
+    this.button = h(`button.button.arrow-button${classes}`, { "aria-label": label, title: label, ...about }, icon("down"));
     this.button.addEventListener("pointerdown", onpointerdown);
     this.button.addEventListener("click", () => (this.wasOpen ? (this.wasOpen = false) : onclick()));
     this.button.addEventListener("keydown", (event) => this.#keyOnButton(event));

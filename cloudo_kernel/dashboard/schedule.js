@@ -39,7 +39,7 @@ export class ScheduleView extends View {
     this.coming = h("div");
     this.history = h("div");
     this.more = button("Load more", { icon: "down", onclick: () => this.#loadPast(this.cursor) });
-    const panel = (title, ...inside) => h("section.panel", { "aria-label": title }, h("header", h("h2", title)), ...inside);
+    const panel = (title, ...inside) => h("section.panel", h("header", h("h2", title)), ...inside);
     const columns = h("div.columns", panel("Next times", this.coming), this.inputs);
     this.whole = h("div.detail", { hidden: true }, this.reason, this.facts, columns, panel("Past times", this.history, h("div.more", this.more)));
     const back = this.place.link({ view: "schedules" }, ".link.back", "Schedules");
@@ -119,7 +119,7 @@ export class ScheduleView extends View {
     say(this.reason, row.reason ?? "");
     this.#showFacts(whole);
     put(this.inputs, valuesPanel("Inputs", whole.inputs, "No inputs: the defaults of the flow are used."));
-    const lines = whole.next_runs.map((run) => h("tr", h("td", run.text), h("td.muted", `${utc(run.utc)} UTC`)));
+    const lines = whole.next_runs.map((run) => h("tr", h("td", run.text), h("td.muted", utc(run.utc))));
     const none = row.state === "WAITING" ? "The next time is known when the run under way has ended." : "There is no next time.";
     put(this.coming, lines.length > 0 ? simpleTable("Next times", [row.timezone, "UTC"], lines) : h("p.muted", none));
     this.ontitle?.();
@@ -135,7 +135,7 @@ export class ScheduleView extends View {
       ["Time zone", row.timezone],
       ["Flow", this.place.link({ view: "executions", q: row.flow_name, status: [] }, ".link", row.flow_name)],
       ["First run", isGrid && start_text],
-      ["Runs so far", runs],
+      ["Times so far", runs],
       ["Ends", end_text],
       ["While one runs, the next", OVERLAPS[options.overlap]],
       ["Of those not started in time", CATCH_UPS[options.catch_up] + (window ? `, if at most ${seconds(window)} late` : "")],
@@ -154,7 +154,7 @@ export class ScheduleView extends View {
         h("td", row.text),
         h("td", row.execution_id ? this.place.toOne(row.execution_id, ".plain-link", outcomeMark(row)) : outcomeMark(row)),
         h("td", row.lateness_seconds === null ? "" : `${row.lateness_seconds.toFixed(row.lateness_seconds < 10 ? 2 : 0)} s`),
-        h("td.muted", [row.iteration && `#${row.iteration}`, row.reason].filter(Boolean).join(", ")),
+        h("td.muted.why", [row.iteration && `#${row.iteration}`, row.reason].filter(Boolean).join(", ")),
       );
     const table = () => simpleTable("Past times", ["Due", "Outcome", "Late by", "Why"], this.past.map(line));
     put(this.history, this.past.length > 0 ? table() : h("p.muted", "None of its times has come yet."));

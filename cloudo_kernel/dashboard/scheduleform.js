@@ -15,14 +15,14 @@ const CATCH_UP_WORDS = [["last", "Run the last one"], ["none", "Run none"], ["al
 
 /** A control with its label, a note, and a place for what is wrong. */
 class Entry {
-  constructor(word, control, note = null) {
+  constructor(word, control, note = null, beside = null) {
     this.control = control;
     this.error = h("p.field-error", { id: newId(), role: "alert" });
     const told = note && h("p.field-note", { id: newId() }, note);
     control.id ||= newId();
     control.setAttribute("aria-describedby", [told?.id, this.error.id].filter(Boolean).join(" "));
     const head = h("div.field-head", h("label.field-name", { for: control.id }, word));
-    this.element = control.type === "checkbox" ? h("div.field.field-checkbox", control, head, told, this.error) : h("div.field", head, told, control, this.error);
+    this.element = control.type === "checkbox" ? h("div.field.field-checkbox", control, head, told, this.error) : h("div.field", head, told, beside ? h("div.field-pair", control, beside) : control, this.error);
     this.first = control.value;
   }
 
@@ -83,7 +83,7 @@ function zoneControl(value) {
 
 /** The fields of a schedule, and the request that they make. */
 class ScheduleForm {
-  constructor({ trigger, options, local, start }) {
+  constructor({ row, trigger, options, local, start }) {
     Object.assign(this, { start, options });
     const seconds = trigger.every_seconds ?? 3600;
     const unit = UNITS.find(([size]) => seconds % Number(size) === 0)?.[0] ?? "1";
@@ -93,31 +93,31 @@ class ScheduleForm {
     this.unit = chosen(UNITS, unit);
     this.unit.setAttribute("aria-label", "Unit");
     this.entries = {
+      name: new Entry("Name", typed("text", row.name)),
       kind: new Entry("Runs", chosen(TRIGGERS, Object.keys(OF_KIND).find((kind) => kind in trigger))),
-      daily_at: new Entry("At", typed("time", trigger.daily_at ?? "08:30", { step: 1 })),
-      every_seconds: new Entry("Every", typed("text", seconds / Number(unit), some)),
-      cron: new Entry("Cron", typed("text", trigger.cron ?? "0 9 * * 1-5"), "Minute, hour, day, month, day of the week; or @daily and the like."),
-      at: new Entry("At", typed("datetime-local", local.at ?? local.start, { step: 1 })),
+      daily_at: new Entry("Time of day", typed("time", trigger.daily_at ?? "08:30", { step: 1 })),
+      every_seconds: new Entry("Every", typed("text", seconds / Number(unit), some), null, this.unit),
+      cron: new Entry("Cron", typed("text", trigger.cron ?? "0 9 * * 1-5"), "Minute, hour, day, month, day of the week."),
+      at: new Entry("Moment", typed("datetime-local", local.at ?? local.start, { step: 1 })),
       delay_seconds: new Entry("After, in seconds", typed("text", trigger.delay_seconds ?? 60, some)),
-      wait: new Entry("Counted from", chosen([["true", "The end of the last run"], ["false", "The time of the first run, without drift"]], String(trigger.wait !== false))),
-      start: new Entry("First run", typed("datetime-local", trigger.every_seconds ? local.start : "", { step: 1 }), "Empty: at once."),
+      wait: new Entry("Counted from", chosen([["true", "the end of the last run"], ["false", "the first run, no drift"]], String(trigger.wait !== false))),
+      start: new Entry("First run, if not at once", typed("datetime-local", trigger.every_seconds ? local.start : "", { step: 1 })),
       timezone: new Entry("Time zone", zone.control),
-      max_iterations: new Entry("Most runs", typed("text", options.max_iterations, whole), "Empty: no limit."),
+      max_iterations: new Entry("Most runs", typed("text", options.max_iterations, { ...whole, placeholder: "no limit" })),
       end_at: new Entry("Nothing starts after", typed("datetime-local", local.end_at, { step: 1 })),
       inputs: new Entry("Inputs", h("textarea.control", { rows: 4, spellcheck: "false" }), "A JSON object; what is left out has the flow's default."),
       overlap: new Entry("While an execution of it runs", chosen(OVERLAP_WORDS, options.overlap)),
       catch_up: new Entry("Times that nobody could start", chosen(CATCH_UP_WORDS, options.catch_up)),
-      catch_up_window_seconds: new Entry("Only those not older than, in seconds", typed("text", options.catch_up_window_seconds, some), "Empty: of any age."),
+      catch_up_window_seconds: new Entry("Only those not older than, in seconds", typed("text", options.catch_up_window_seconds, { ...some, placeholder: "of any age" })),
       jitter_seconds: new Entry("Start each up to so many seconds later", typed("text", options.jitter_seconds, some)),
-      pause_on_error_count: new Entry("Pause after so many failures in a row", typed("text", options.pause_on_error_count, whole), "Empty: never."),
+      pause_on_error_count: new Entry("Pause after so many failures in a row", typed("text", options.pause_on_error_count, { ...whole, placeholder: "never" })),
       confirmed: new Entry("This is meant", h("input", { type: "checkbox" })),
     };
     const { entries } = this;
     entries.inputs.control.value = JSON.stringify(options.inputs, null, 2);
     entries.inputs.first = entries.inputs.control.value;
-    entries.every_seconds.control.after(this.unit);
     this.firstUnit = unit;
-    const when = ["kind", "daily_at", "every_seconds", "cron", "at", "delay_seconds", "wait", "start", "timezone", "max_iterations", "end_at"];
+    const when = ["name", "kind", "daily_at", "every_seconds", "cron", "at", "delay_seconds", "wait", "start", "timezone", "max_iterations", "end_at"];
     const rest = ["inputs", "overlap", "catch_up", "catch_up_window_seconds", "jitter_seconds", "pause_on_error_count"];
     this.element = h("div.schedule-form", ...when.map((name) => entries[name].element), zone.list);
     this.rest = h("div", ...rest.map((name) => entries[name].element));
@@ -169,6 +169,7 @@ class ScheduleForm {
   changes() {
     const { entries } = this;
     const found = {};
+    if (entries.name.isTouched) found.name = entries.name.required("Give it a name.");
     if (this.isRetimed) found.trigger = this.trigger();
     if (entries.timezone.isTouched || found.trigger) found.timezone = this.zone;
     if (entries.end_at.isTouched) found.end_at = this.end;
@@ -274,6 +275,6 @@ export function editSchedule({ line, host }, whole, onsaved) {
   const more = h("details", h("summary", "Inputs, overlap, catch-up, failures"), form.rest);
   const dialog = openDialog(host, `Edit ${whole.row.name}`, { body: [trouble, form.element, preview, confirmed.element, more], buttons: [save], onsubmit: submit });
   dialog.addEventListener("close", () => clearTimeout(patience));
-  form.entries.kind.control.focus();
+  form.entries.name.control.focus();
   look();
 }

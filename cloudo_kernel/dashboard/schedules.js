@@ -47,7 +47,7 @@ export function statePill(state) {
 /** When it runs next: how far away, and the time in its own zone. */
 export function nextRun({ state, next_run, next_text }) {
   if (state === "WAITING") return [h("span.muted", "after the run under way")];
-  return next_run ? [time(next_run), h("div.muted", next_text)] : [h("span.muted", "–")];
+  return next_run ? [time(next_run), h("div.muted", next_text)] : [];
 }
 
 /** Do `verb` with each of `rows`; promises the rows it gives. Of what was started is told. */
@@ -96,7 +96,7 @@ export class SchedulesView extends ListView {
       table: {
         columns: scheduleColumns(shared.place),
         keyOf: (row) => row.id,
-        wordOf: (row) => `${row.name}, ${row.when}, ${STATES[row.state].word}`,
+        wordOf: (row) => `${row.name}, ${row.when}`,
         onopen: (row) => this.place.go({ view: "schedule", id: row.id }),
       },
     });
