@@ -26,8 +26,7 @@ export class MenuButton {
   }
 
   #open(isLast = false) {
-    const title = (words) => h("p.menu-title", { "aria-hidden": true }, words);
-    put(this.menu, ...this.groups().map(({ title: words, items }) => h("div", { role: "group", "aria-label": words }, title(words), ...items.map((item) => this.#item(item)))));
+    put(this.menu, ...this.groups().map(({ title, items }) => h("div.menu-group", { role: "group", "aria-label": title }, ...items.map((item) => this.#item(item)))));
     this.menu.showPopover();
     this.#place();
     const all = this.#all();
