@@ -12,7 +12,7 @@ from datetime import timedelta
 from cloudo_kernel import lease
 from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import Execution, JsonObject, StartExecution, Trigger
+from cloudo_kernel.models import Backfill, Execution, JsonObject, Occurrence, StartExecution, Trigger
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.users import default_user_name
@@ -52,6 +52,18 @@ class LocalService(Service):
         execution = super().retry_execution(execution_id, inputs)
         self._start_worker()
         return execution
+
+    def trigger_schedule(self, schedule_id: str) -> Execution:
+        """See `Api.trigger_schedule`."""
+        execution = super().trigger_schedule(schedule_id)
+        self._start_worker()
+        return execution
+
+    def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
+        """See `Api.backfill_schedule`."""
+        started = super().backfill_schedule(schedule_id, request)
+        self._start_worker()
+        return started
 
     def of_parent(self, parent_id: str) -> Service:
         """Return the verbs for an execution of this process: what it starts are its children."""
@@ -132,6 +144,12 @@ class _OfParent(Service):
     def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
         """See `Api.retry_execution`."""
         execution = super().retry_execution(execution_id, inputs)
+        self._local._start_worker()
+        return execution
+
+    def trigger_schedule(self, schedule_id: str) -> Execution:
+        """See `Api.trigger_schedule`."""
+        execution = super().trigger_schedule(schedule_id)
         self._local._start_worker()
         return execution
 

@@ -6,12 +6,13 @@ English, whatever the locale of the process; nothing here has a clock of its own
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.models.schedules import ScheduleTrigger
+from cloudo_kernel.models.schedules import Schedule, ScheduleTrigger
 from cloudo_kernel.triggers import LONGEST_SECONDS, offsets, resolve, wall, zone
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -24,6 +25,9 @@ _UNITS = {
     "s": (1, "seconds secs"),
 }
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)", re.ASCII)
+_TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
+#: So many of the next times are said.
+_SAID = 3
 _CLOCK = re.compile(r"(?:([a-z]+) (?:at )?)?(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 
 
@@ -53,6 +57,30 @@ def describe(trigger: ScheduleTrigger, zone_name: str) -> str:
         every = "every " + re.sub(r"^1 (\w+)$", r"\1", _duration(trigger.every_seconds))
         return f"{every}, counted from the end of the last run" if trigger.counts_from_end else f"{every} on the grid"
     return f"daily at {trigger.daily_at}" if trigger.daily_at else f"cron {trigger.cron}"
+
+
+def coming(moments: Sequence[datetime], trigger: ScheduleTrigger, zone_name: str, *, now: datetime) -> str:
+    """Say when a trigger is due next: `next: Tue 24 Nov 08:30, Wed 25 Nov 08:30 … (Europe/Vienna)`.
+
+    One that counts from the end of its runs has only its first time for certain.
+    """
+    said = [spoken(moment, zone(zone_name), now=now) for moment in moments[:_SAID]]
+    if not said:
+        return "next: never"
+    if trigger.counts_from_end:
+        return f"next: {said[0]}, then {describe(trigger, zone_name)} ({zone_name})"
+    return f"next: {', '.join(said)}{' …' if len(moments) > _SAID else ''} ({zone_name})"
+
+
+def standing(schedule: Schedule, *, now: datetime) -> str:
+    """Say in a word how a schedule stands: active, running, paused, finished or broken."""
+    if not schedule.enabled:
+        return "paused"
+    is_over = schedule.max_iterations is not None and schedule.iterations >= schedule.max_iterations
+    is_over = is_over or (schedule.end_at is not None and schedule.end_at < now)
+    if schedule.next_run is None:
+        return "running" if schedule.trigger.counts_from_end and not is_over else "finished"
+    return "active" if schedule.broken is None else "broken"
 
 
 def notes(trigger: ScheduleTrigger, zone: ZoneInfo, *, now: datetime) -> tuple[str, ...]:
@@ -178,3 +206,20 @@ def _days_ahead(word: str | None, weekday: int) -> tuple[int, ...]:
         raise ValueError(word)
     ahead = (matching[0] - weekday) % 7
     return (ahead, ahead + 7)
+
+
+def time_of_day(text: str, *, field: str = "daily_at") -> str:
+    """Return a time of day that a person wrote, `8:30` or `08:30:15`, as triggers take it.
+
+    Raises `MalformedRequest`, which says what fits.
+    """
+    found = _TIME_OF_DAY.fullmatch(text[:200].strip())
+    try:
+        if found:
+            at = time(int(found[1]), int(found[2]), int(found[3] or 0))
+            return at.isoformat("seconds" if at.second else "minutes")
+    except ValueError:
+        pass
+    raise MalformedRequest(
+        f"{text[:60]!r} is no time of day. Write hours and minutes from 00:00 to 23:59, such as 08:30.", field=field
+    )

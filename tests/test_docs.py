@@ -396,7 +396,14 @@ def test_defaults_are_as_documented() -> None:
 def test_flows_have_all_metadata_keys_and_methods() -> None:
     assert {row[0].strip("`") for row in rows("docs/flows.md", "key")} == models.FlowMetadata.model_fields.keys()
     text = text_of("docs/flows.md")
-    for kind in (flow_api.This, flow_api.System, flow_api.Flow, flow_api.Execution, flow_api.Message):
+    for kind in (
+        flow_api.This,
+        flow_api.System,
+        flow_api.Flow,
+        flow_api.Execution,
+        flow_api.Message,
+        flow_api.Schedule,
+    ):
         for name in dir(kind):
             assert name.startswith("_") or re.search(rf"\.{name}\b", text), f"{kind.__name__}.{name}"
 

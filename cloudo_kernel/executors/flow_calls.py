@@ -24,10 +24,13 @@ from cloudo_kernel.executors.replay import Replay
 from cloudo_kernel.executors.waits import Waits
 from cloudo_kernel.flow_api.values import appended
 from cloudo_kernel.models import (
+    ChangeSchedule,
     CreateMessage,
+    CreateSchedule,
     Execution,
     ExecutionFilter,
     LogLine,
+    PreviewSchedule,
     Record,
     StartExecution,
     Status,
@@ -89,6 +92,13 @@ class FlowCalls:
             "files": lambda folder, glob: [_json(file) for file in service.files(folder, glob=glob)],
             "user": lambda: _json(service.user()),
             "own_client": lambda: _json(service.own_client()),
+            "schedule": lambda schedule_id: _json(service.schedule(schedule_id)),
+            "schedules": lambda **where: _json(service.schedules(**where)),
+            "preview_schedule": lambda request: _json(
+                service.preview_schedule(PreviewSchedule.model_validate(request))
+            ),
+            "occurrences": lambda schedule_id, **page: _json(service.occurrences(schedule_id, **page)),
+            "health": lambda: _json(service.health()),
             "now": self._now,
         }
         # The store fences what concerns the run itself; others must not feel a run that is over, either.
@@ -106,6 +116,14 @@ class FlowCalls:
             "delete_setting": service.delete_setting,
             "save_file": lambda path, content, encoding: service.save_file(path, decoded(content, encoding)),
             "delete_file": service.delete_file,
+            "create_schedule": lambda request: service.create_schedule(CreateSchedule.model_validate(request)),
+            "change_schedule": lambda schedule_id, request: service.change_schedule(
+                schedule_id, ChangeSchedule.model_validate(request)
+            ),
+            "pause_schedule": service.pause_schedule,
+            "resume_schedule": service.resume_schedule,
+            "trigger_schedule": service.trigger_schedule,
+            "delete_schedule": service.delete_schedule,
         }
         self._on_itself: dict[str, Callable[..., Any]] = {
             "save": self._save,

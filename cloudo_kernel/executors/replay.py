@@ -26,6 +26,7 @@ _THINGS = (
     "path",
     "subject",
     "message_id",
+    "schedule_id",
     "folder",
     "glob",
 )

@@ -18,6 +18,7 @@ from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.follow import follow
 from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
+from cloudo_kernel.flow_api.schedule import Schedule
 from cloudo_kernel.flow_api.setting import Setting
 from cloudo_kernel.flow_api.system import ReturnWhen, System
 from cloudo_kernel.flow_api.this import This
@@ -38,6 +39,7 @@ __all__ = [
     "ResourceNotFoundError",
     "ReturnWhen",
     "RunApi",
+    "Schedule",
     "Setting",
     "System",
     "This",

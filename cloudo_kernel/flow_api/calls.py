@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.flow_api.caller import Caller
+from cloudo_kernel.flow_api.schedule_calls import RunScheduleCalls, ScheduleCalls
 from cloudo_kernel.models import (
     CreateMessage,
     Execution,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 Request = TypeVar("Request", bound=BaseModel)
 
 
-class Calls(Protocol):
+class Calls(ScheduleCalls, Protocol):
     """The verbs of `Api` that work everywhere; they are documented there."""
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
@@ -137,17 +139,7 @@ def child_calls(api: Calls, what: str) -> ChildCalls:
     return cast("ChildCalls", api)
 
 
-class Caller(Protocol):
-    """The end of a channel from which the flow calls."""
-
-    def call(self, verb: str, **arguments: Any) -> Any:
-        """See `channel.Channel.call`."""
-
-    def tell(self, verb: str, **arguments: Any) -> None:
-        """See `channel.Channel.tell`."""
-
-
-class RunApi:
+class RunApi(RunScheduleCalls):
     """`Calls` from inside a run, and what only the running execution itself can say."""
 
     #: See `has_children`.
@@ -354,18 +346,20 @@ class LazyApi:
 
 def start_request(**fields: Any) -> StartExecution:
     """Return a request to start. Raises `MalformedRequest`, naming the field."""
-    return _request(StartExecution, fields)
+    return request_of(StartExecution, fields)
 
 
 def message_request(**fields: Any) -> CreateMessage:
     """Return a request to make a message of the fields that are not None. Raises `MalformedRequest`."""
-    return _request(CreateMessage, {name: value for name, value in fields.items() if value is not None})
+    return request_of(CreateMessage, {name: value for name, value in fields.items() if value is not None})
 
 
-def _request(kind: type[Request], fields: JsonObject) -> Request:
+def request_of(kind: type[Request], fields: JsonObject) -> Request:
+    """Return a request of this kind. Raises `MalformedRequest`, naming the field."""
     try:
         return kind(**fields)
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else None
-        raise MalformedRequest(f"{field}: {first['msg']}", field=field) from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise MalformedRequest(said if field is None else f"{field}: {said}", field=field) from error

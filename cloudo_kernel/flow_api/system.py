@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.calls import Calls, child_calls, message_request
+from cloudo_kernel.flow_api.calls import Calls, child_calls, message_request, request_of
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
+from cloudo_kernel.flow_api.schedule import Schedule
 from cloudo_kernel.flow_api.setting import UNSET, Setting
+from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
 from cloudo_kernel.flow_api.values import to_json
 
-#: What `system.message` takes for the id of a message and not for a subject.
+#: What `system.message` and `system.schedule` take for an id, and not for a subject or a flow.
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+_NOBODY = (
+    "The schedule {!r} is saved, but nothing will start it before a Jupyter server with Cloudo or `cloudo worker` runs "
+    "for this workspace."
+)
 
 
 class ReturnWhen(StrEnum):
@@ -90,6 +99,75 @@ class System:
         if is_alone and isinstance(subject, str) and _ID.fullmatch(subject):
             return Message(self._calls, self._calls.message(subject))
         return Message(self._calls, self._calls.create_message(message_request(subject=subject, **given)))
+
+    def schedule(
+        self,
+        flow: Flow | str,
+        trigger: Mapping[str, Any] | models.ScheduleTrigger | None = None,
+        *,
+        at: datetime | str | float | None = None,
+        delay_seconds: float | timedelta | None = None,
+        every_seconds: float | timedelta | None = None,
+        daily_at: time | str | None = None,
+        cron: str | None = None,
+        wait: bool | None = None,
+        start: datetime | str | float | None = None,
+        max_iterations: int | None = None,
+        timezone: str | None = None,
+        name: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        overlap: models.Overlap | str | None = None,
+        confirmed: bool = False,
+        **options: Any,
+    ) -> Schedule:
+        """Make a schedule of a flow, or open the one with this id: `schedule("report", daily_at="08:30")`.
+
+        The time is one of `at` (a moment), `delay_seconds`, `every_seconds`, `daily_at` and `cron`, or a `trigger`
+        with these. `wait` (default true) counts an interval from the end of the last run, else along the grid from
+        `start`. Local times are those of `timezone`, an IANA name; default: the user's, or the server's.
+        `overlap` is skip, queue, cancel or allow: what happens while an earlier run has not ended. Further options:
+        `catch_up`, `catch_up_window_seconds`, `jitter_seconds`, `pause_on_error_count`, `pin_source`, `enabled`,
+        `end_at`. A moment in the past, which runs at once, and an interval below one second take `confirmed=True`.
+        Raises `FlowNotFound`, `FlowBroken`, `InputsInvalid`, `MalformedRequest`, `NotConfirmed`.
+        """
+        given = (at, delay_seconds, every_seconds, wait, start, max_iterations, daily_at, cron)
+        words = dict(zip(WORDS, given, strict=True))
+        said = {"timezone": timezone, "name": name, "inputs": inputs, "overlap": overlap, **options}
+        more = plain_options({option: value for option, value in said.items() if value is not None})
+        is_alone = trigger is None and not more and all(word is None for word in words.values())
+        if is_alone and isinstance(flow, str) and _ID.fullmatch(flow):
+            return Schedule(self._calls, self._calls.schedule(flow))
+        flow_name = flow.name if isinstance(flow, Flow) else flow
+        timing = given_trigger(trigger, words)
+        request = {"flow_name": flow_name, "trigger": timing, "confirmed": confirmed, **more}
+        made = self._calls.create_schedule(request_of(models.CreateSchedule, request))
+        if not self._calls.health().workers:
+            warnings.warn(_NOBODY.format(made.name), stacklevel=2)
+        return Schedule(self._calls, made)
+
+    def schedules(
+        self, q: str | None = None, *, flow_name: str | None = None, limit: int = 100
+    ) -> tuple[Schedule, ...]:
+        """Return the newest schedules; `q` must be part of the name or of the flow's."""
+        page = self._calls.schedules(flow_name=flow_name, q=q, limit=limit)
+        return tuple(Schedule(self._calls, record) for record in page.items)
+
+    def preview(
+        self,
+        trigger: Mapping[str, Any] | models.ScheduleTrigger | None = None,
+        *,
+        timezone: str | None = None,
+        **words: Any,
+    ) -> models.SchedulePreview:
+        """Return when a trigger would be due, and what is unusual about it; nothing is saved.
+
+        Its words are those of `schedule`. The record has `times`, `notes`, `needs_confirmation`, `timezone` and
+        `description`. Raises `MalformedRequest`.
+        """
+        given: dict[str, Any] = {"trigger": given_trigger(trigger, words)}
+        if timezone is not None:
+            given["timezone"] = timezone
+        return self._calls.preview_schedule(request_of(models.PreviewSchedule, given))
 
     def get_own_user(self) -> Named:
         """Return who is running this; its `name`, also as `.get("name")`."""

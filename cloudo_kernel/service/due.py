@@ -179,7 +179,8 @@ class DueVerbs(ScheduleVerbs):
             timeout_seconds=source.flow.metadata.timeout_seconds,
             is_held=is_held,
         )
-        return replace(new, user_name=schedule.user_name, trigger=Trigger.SCHEDULE)
+        # Whoever asks for one out of turn, be it a flow, is not its parent: it belongs to the schedule.
+        return replace(new, user_name=schedule.user_name, trigger=Trigger.SCHEDULE, parent_id=None)
 
 
 def _told(schedule: Schedule, time: datetime, iteration: int) -> JsonObject:

@@ -123,6 +123,21 @@ def test_a_kernel_that_dies_is_followed_by_a_replay(api: Service, workspace: Wor
 
 
 @pytest.mark.usefixtures("worker")
+def test_a_replay_makes_no_second_schedule(api: Service, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            MORTAL + "made = system.schedule('child', every_seconds=3600, start='2035-01-01T00:00Z')\ndie_once()",
+            "made.save(name='changed').pause()",
+            "this.set_output('id', made.id)",
+        ),
+    )
+    assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 2), record
+    [made] = api.schedules().items
+    assert (made.id, made.name, made.enabled) == (record.output_value["id"], "changed", False)
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_flow_that_dies_again_and_again_gives_up(api: Service, start: Start) -> None:
     record = ended(api, start("this.log('here')", "import os; os.kill(os.getpid(), 9)"))
     assert (record.status, record.error and record.error.name) == (Status.ENDED_ERROR, "KernelDied")

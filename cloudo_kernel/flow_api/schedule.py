@@ -1,0 +1,128 @@
+"""A schedule as flow authors hold it: a cached record, and what can be done with it."""
+
+from __future__ import annotations
+
+import html
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from cloudo_kernel import models
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.flow_api.calls import Calls, request_of
+from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
+
+_CELL = "style='text-align:left;vertical-align:top'"
+
+
+class Schedule:
+    """A durable rule that starts executions of one flow. `get` reads the copy at hand, `load` and `save` the store."""
+
+    def __init__(self, api: Calls, record: models.Schedule) -> None:
+        self._api = api
+        self._record = record
+
+    @property
+    def id(self) -> str:
+        """The schedule's id; `system.schedule(id)` opens it again."""
+        return self._record.id
+
+    @property
+    def name(self) -> str:
+        """Its name, the flow's unless it was given another one."""
+        return self._record.name
+
+    @property
+    def record(self) -> models.Schedule:
+        """The whole record, as it was when it was last fetched."""
+        return self._record
+
+    @property
+    def when(self) -> str:
+        """When it is due, in words: `daily at 08:30`."""
+        from cloudo_kernel import times
+
+        return times.describe(self._record.trigger, self._record.timezone)
+
+    @property
+    def summary(self) -> str:
+        """The next times in its zone, as people say them: `next: Tue 24 Nov 08:30, … (Europe/Vienna)`."""
+        from cloudo_kernel import times
+
+        record, now = self._record, datetime.now(UTC)
+        state = times.standing(record, now=now)
+        if state == "broken":
+            return f"broken: {record.broken}"
+        if state != "active":
+            return state if record.pause_reason is None else f"{state}: {record.pause_reason}"
+        coming = record.next_runs or tuple(filter(None, [record.next_run]))  # lists leave the others out
+        return times.coming(coming, record.trigger, record.timezone, now=now)
+
+    def get(self, *fields: str) -> Any:
+        """Return a field of the record at hand, such as `get("next_run")`, or a tuple of several."""
+        return self._pick(fields)
+
+    def load(self, *fields: str) -> Any:
+        """Fetch the record and return a field, or a tuple of several."""
+        self._record = self._api.schedule(self.id)
+        return self._pick(fields)
+
+    def save(self, **fields: Any) -> Self:
+        """Change the schedule in place: what has run and what runs is as it was.
+
+        Fields are those of `system.schedule`, its time as `trigger=` or in words: `save(daily_at="09:00")`,
+        `save(name="evening", inputs={"region": "south"})`. A new time begins anew, an interval with a run at once.
+        Raises `MalformedRequest`, `InputsInvalid`, `NotConfirmed`.
+        """
+        words = {word: fields.pop(word) for word in WORDS if word in fields}
+        trigger = fields.pop("trigger", None)
+        given = plain_options(fields)
+        if words or trigger is not None:
+            given["trigger"] = given_trigger(trigger, words)
+        self._record = self._api.change_schedule(self.id, request_of(models.ChangeSchedule, given))
+        return self
+
+    def pause(self) -> Self:
+        """Let it start nothing until `resume`; times that pass meanwhile are no occurrences."""
+        self._record = self._api.pause_schedule(self.id)
+        return self
+
+    def resume(self) -> Self:
+        """Let it go on with its next time. Raises `Conflict` when none is left."""
+        self._record = self._api.resume_schedule(self.id)
+        return self
+
+    def trigger(self) -> Execution:
+        """Start an execution now, out of turn, and return it; it is no child of a flow that asks for it."""
+        return Execution(self._api, self._api.trigger_schedule(self.id))
+
+    def occurrences(self, limit: int = 100) -> tuple[models.Occurrence, ...]:
+        """Return the times that have come, newest first, each with what became of it."""
+        return self._api.occurrences(self.id, limit=limit).items
+
+    def delete(self) -> None:
+        """Delete the schedule and its occurrences; its executions stay."""
+        self._api.delete_schedule(self.id)
+
+    def _pick(self, fields: tuple[str, ...]) -> Any:
+        known = type(self._record).model_fields
+        unknown = [field for field in fields if field not in known]
+        if unknown or not fields:
+            raise MalformedRequest(
+                f"A schedule has no field {', '.join(map(repr, unknown))}; it has {', '.join(known)}.",
+                field=unknown[0] if unknown else None,
+            )
+        values = tuple(getattr(self._record, field) for field in fields)
+        return values[0] if len(fields) == 1 else values
+
+    def __repr__(self) -> str:
+        return f"<Schedule {self.name!r} {self.when}; {self.summary}; {self.id}>"
+
+    def _repr_html_(self) -> str:
+        record, escape = self._record, html.escape
+        inputs = ", ".join(f"{name}={value!r}" for name, value in record.inputs.items())
+        facts = [("flow", record.flow_name), ("when", self.when), ("inputs", inputs), ("id", record.id)]
+        rows = "".join(
+            f"<tr><td {_CELL}>{name}</td><td {_CELL}>{escape(value)}</td></tr>" for name, value in facts if value
+        )
+        return f"<div><b>{escape(record.name)}</b> {escape(self.summary)}<table>{rows}</table></div>"

@@ -1,0 +1,63 @@
+"""Makes of a flow author's words a trigger: when a schedule is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.flow_api.calls import request_of
+from cloudo_kernel.flow_api.values import to_json
+from cloudo_kernel.models import JsonObject, ScheduleTrigger
+
+#: What a trigger is made of, apart from the zone, which is a field of the schedule.
+WORDS: Final[tuple[str, ...]] = (
+    "at",
+    "delay_seconds",
+    "every_seconds",
+    "wait",
+    "start",
+    "max_iterations",
+    "daily_at",
+    "cron",
+)
+
+
+def given_trigger(trigger: Mapping[str, Any] | ScheduleTrigger | None, words: Mapping[str, Any]) -> ScheduleTrigger:
+    """Return the trigger that is given as a whole or in words, of which those that are None do not count.
+
+    Raises `MalformedRequest`, naming the word.
+    """
+    given = {word: value for word, value in words.items() if value is not None}
+    if trigger is not None:
+        if given:
+            raise MalformedRequest(f"Give the trigger, or {next(iter(given))}, not both.", field=next(iter(given)))
+        if isinstance(trigger, ScheduleTrigger):
+            return trigger
+        if not isinstance(trigger, Mapping):
+            raise MalformedRequest(
+                f"A trigger is a dict such as {{'daily_at': '08:30'}}, not {trigger!r:.60}.", field="trigger"
+            )
+        given = {str(word): value for word, value in trigger.items()}
+    if not given:
+        raise MalformedRequest(
+            "Say when: give one of at, delay_seconds, every_seconds, daily_at, cron.", field="trigger"
+        )
+    return request_of(ScheduleTrigger, {word: _plain(word, value) for word, value in given.items()})
+
+
+def plain_options(options: Mapping[str, Any]) -> JsonObject:
+    """Return what is said of a schedule besides its time, as JSON."""
+    return {name: _plain(name, value) for name, value in options.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a value as requests take it: periods in seconds, times as text."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if name == "daily_at" and value is not None:
+        from cloudo_kernel import times  # here: a kernel that schedules nothing need not know of zones
+
+        return times.time_of_day(value if isinstance(value, str) else str(to_json(value, name=name)))
+    return to_json(value, name=name)
