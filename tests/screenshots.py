@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
 SCHEMES = ("light", "dark")
-DOCUMENTED = {"flows", "executions", "execution", "notebook", "dialog", "messages"}
+DOCUMENTED = {"flows", "executions", "execution", "notebook", "dialog", "messages", "schedules", "schedule"}
 FLOWS = ("examples/sales_report", "examples/data_quality_check", "examples/greeting", "examples/long_running")
 
 
@@ -53,7 +53,7 @@ class Photographer:
 
 
 def empty(camera: Photographer) -> None:
-    for view in ("flows", "executions"):
+    for view in ("flows", "executions", "schedules"):
         camera.open(view)
         camera.take(f"empty-{view}")
 
@@ -104,6 +104,42 @@ def messages(camera: Photographer) -> None:
     page.locator(".cloudo-message summary").first.click()
     camera.take("messages")
     page.request.delete(f"{camera.url}cloudo/api/1/message/{made['id']}", headers=headers)
+
+
+SCHEDULES = (
+    ("Morning report", "examples/sales_report", {"daily_at": "08:30"}),
+    ("Weather, on working days", "examples/weather_report", {"cron": "0 9 * * 1-5"}),
+    ("Greeting", "examples/greeting", {"every_seconds": 3, "wait": False}),
+    ("Checks", "examples/data_quality_check", {"every_seconds": 4, "max_iterations": 3}),
+    ("A long one", "examples/long_running", {"every_seconds": 5, "wait": False}),
+)
+
+
+def schedules(camera: Photographer) -> None:
+    """Make some, let them run for a while, and take them away again."""
+    page, headers = camera.page, {"Authorization": f"token {camera.token}"}
+    made = {}
+    for name, flow, trigger in SCHEDULES:
+        inputs = {"name": "Ada"} if flow.endswith("greeting") else {}
+        body = {"name": name, "flow_name": flow, "trigger": trigger, "timezone": "Europe/Vienna", "inputs": inputs}
+        made[name] = page.request.post(f"{camera.url}cloudo/api/1/schedule", data=body, headers=headers).json()["id"]
+    camera.open("flows")
+    camera.check("examples/sales_report", "examples/weather_report")
+    page.get_by_role("button", name="Schedule or customise").click()
+    camera.take("schedule-menu")
+    page.keyboard.press("Escape")
+    camera.open("schedules")
+    expect(page.locator("tbody tr", has_text="Checks")).to_contain_text("Finished", timeout=120_000)
+    camera.take("schedules")
+    page.request.post(f"{camera.url}cloudo/api/1/schedule/{made['Morning report']}/trigger", headers=headers)
+    camera.open(f"schedules/{made['Morning report']}")
+    expect(page.get_by_role("region", name="Past times")).to_contain_text("ended well", timeout=120_000)
+    camera.take("schedule")
+    page.get_by_role("button", name="Edit", exact=True).click()
+    expect(page.get_by_label("Preview")).to_contain_text("next")
+    camera.take("schedule-edit")
+    for one in made.values():
+        page.request.delete(f"{camera.url}cloudo/api/1/schedule/{one}", headers=headers)
 
 
 def executions(camera: Photographer) -> None:
@@ -165,6 +201,9 @@ def cameras(arguments: argparse.Namespace) -> Iterator[Photographer]:
         browser.close()
 
 
+_VIEWS = (loading, flows, messages, schedules, executions, execution, trouble)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url")
@@ -173,14 +212,14 @@ def main() -> None:
     parser.add_argument("--empty", action="store_true", help="the workspace has no flows and no executions")
     parser.add_argument("--only", default=".*", help="a pattern of sizes and schemes, such as narrow-.*")
     parser.add_argument("--all", action="store_true", help="also states that the docs do not show")
-    parser.add_argument("--views", help="some of loading,flows,messages,executions,execution,trouble")
+    parser.add_argument("--views", help="some of loading,flows,messages,schedules,executions,execution,trouble")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for camera in cameras(arguments):
         if arguments.empty:
             empty(camera)
         else:
-            views = {view.__name__: view for view in (loading, flows, messages, executions, execution, trouble)}
+            views = {view.__name__: view for view in _VIEWS}
             for name in (arguments.views or ",".join(views)).split(","):
                 views[name](camera)
 

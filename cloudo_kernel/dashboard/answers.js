@@ -3,7 +3,7 @@
  */
 
 import { button, h, newId, say } from "./dom.js";
-import { fromLocal, parseNumber, toLocal } from "./field.js";
+import { fromLocal, parseNumber, toLocal } from "./reading.js";
 import { size } from "./words.js";
 
 const INPUT_TYPES = { date: "date", time: "time", datetime: "datetime-local", password: "password", file: "file" };

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from pydantic import ValidationError
-
-from cloudo_kernel.api import PAGE_LIMIT, Api
-from cloudo_kernel.dashboard import rows
+from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.dashboard import page_source, rows, schedule_calls
+from cloudo_kernel.dashboard.attempts import tried
 from cloudo_kernel.errors import CloudoError, ExecutionNotFound, MalformedRequest, WorkspaceNotFound
 from cloudo_kernel.models import (
     Execution,
@@ -25,12 +24,11 @@ from cloudo_kernel.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
-
 #: The verbs; nothing else of this module can be asked for.
-VERBS: Final = frozenset(
+VERBS: Final = schedule_calls.VERBS | frozenset(
     {
         "ping",
+        "module",
         "health",
         "flows",
         "forms",
@@ -50,11 +48,8 @@ VERBS: Final = frozenset(
 )
 
 
-class Calls:
+class Calls(schedule_calls.ScheduleCalls):
     """Answers the page with what `api` says."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
 
     def answer(self, verb: object, arguments: object) -> JsonObject:
         """Return `{"result": …}` of a verb, or `{"error": …}`; never raises."""
@@ -72,8 +67,14 @@ class Calls:
         """Tell that the kernel is alive, and what time it is."""
         return {"now": rfc3339(datetime.now(UTC))}
 
+    def module(self, *, name: str) -> str:
+        """Return the script of a part of the page that it needs now for the first time."""
+        if name not in page_source.LATER:
+            raise MalformedRequest(f"The dashboard has no part {name!r}.", field="name")
+        return page_source.later(name)
+
     def health(self) -> JsonObject:
-        """Tell how many workers there are."""
+        """Tell how many workers there are, and how many schedules are overdue."""
         return self._api.health().model_dump(mode="json")
 
     def flows(self) -> JsonObject:
@@ -91,7 +92,7 @@ class Calls:
             request = StartExecution(flow_name=item["flow_name"], inputs=item["inputs"])
             return rows.execution_row(self._api.start_execution(request, idempotency_key=item["key"]))
 
-        return [_tried(start_one, item) for item in items]
+        return [tried(start_one, item) for item in items]
 
     def executions(
         self, *, status: Sequence[str] = (), q: str = "", limit: int = 100, cursor: str | None = None
@@ -131,7 +132,7 @@ class Calls:
 
     def delete(self, *, ids: Sequence[str]) -> list[JsonObject]:
         """Delete ended executions; each gives null or its error."""
-        return [_tried(self._api.delete_execution, one) for one in ids]
+        return [tried(self._api.delete_execution, one) for one in ids]
 
     def messages(self) -> JsonObject:
         """Return the newest messages that wait for an answer, and whether there are more."""
@@ -170,17 +171,8 @@ class Calls:
 _RECORD_LINES: Final = 1_000
 
 
-def _tried(act: Callable[[Item], Any], item: Item) -> JsonObject:
-    try:
-        return {"row": act(item)}
-    except CloudoError as error:
-        return {"error": rows.trouble(error)}
-    except (ValidationError, KeyError) as error:
-        return {"error": rows.trouble(MalformedRequest(str(error)))}
-
-
 def _tried_with_each(verb: Callable[[str], Execution], ids: Sequence[str]) -> list[JsonObject]:
-    return [_tried(lambda one: rows.execution_row(verb(one)), one) for one in ids]
+    return [tried(lambda one: rows.execution_row(verb(one)), one) for one in ids]
 
 
 def _flows_folder() -> str | None:

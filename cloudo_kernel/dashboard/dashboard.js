@@ -3,17 +3,21 @@
  * Joined with the other modules of this folder it is the widget that anywidget loads.
  */
 
-import { h, iconButton, put } from "./dom.js";
+import { button, h, iconButton, put } from "./dom.js";
 import { ExecutionView } from "./execution.js";
 import { ExecutionsView } from "./executions.js";
 import { FlowsView } from "./flows.js";
+import { importLater } from "./later.js";
+import { Launches } from "./launches.js";
 import { Line } from "./line.js";
 import { refreshTimes } from "./marks.js";
 import { Banners, Toasts } from "./notices.js";
-import { Place, baseUrl, kernelId } from "./place.js";
-import { setClock } from "./words.js";
+import { Place, baseUrl, kernelId, listOf } from "./place.js";
+import { nothing, skeleton } from "./table.js";
+import { count, setClock } from "./words.js";
 
 const VIEWS = { flows: FlowsView, executions: ExecutionsView, execution: ExecutionView };
+const LATER_VIEWS = { schedules: "SchedulesView", schedule: "ScheduleView" };
 const MINUTE = 60000;
 const WORKERS_EVERY = 4000;
 
@@ -25,7 +29,9 @@ class DashboardApp {
     this.banners = new Banners();
     this.toasts = new Toasts(this.place);
     this.main = h("main.main");
-    this.tabs = { flows: this.#tab("flows", "Flows"), executions: this.#tab("executions", "Executions") };
+    this.launches = new Launches(this);
+    const tabs = Object.entries({ flows: "Flows", executions: "Executions", schedules: "Schedules" });
+    this.tabs = Object.fromEntries(tabs.map(([view, word]) => [view, this.place.link({ view }, ".tab", word)]));
     const isPage = this.place.root !== null;
     root.classList.add("cloudo", isPage ? "cloudo-page" : "cloudo-output");
     // Or JupyterLab takes "d", "d" on a row for "delete the cell"; it looks at the focused element before its parents.
@@ -39,11 +45,11 @@ class DashboardApp {
     if (isPage) document.addEventListener("keydown", this.onkey);
     this.onback = () => document.hidden || this.view?.load();
     document.addEventListener("visibilitychange", this.onback);
-    this.minutes = setInterval(() => refreshTimes(root), MINUTE / 2);
+    this.minutes = setInterval(() => this.#halfMinute(), MINUTE / 2);
   }
 
   async start() {
-    this.#show({ isMoved: false });
+    await this.#show({ isMoved: false });
     document.getElementById("cloudo-shell")?.remove();
     try {
       const { now } = await this.line.call("ping");
@@ -64,14 +70,10 @@ class DashboardApp {
     this.line.close();
   }
 
-  #tab(view, word) {
-    return this.place.link({ view }, ".tab", word);
-  }
-
   /** A page has the brand and the choice of light or dark; inside JupyterLab both are JupyterLab's. */
   #header(isPage) {
     const base = baseUrl();
-    const nav = h("nav.tabs", { "aria-label": "Views" }, this.tabs.flows, this.tabs.executions);
+    const nav = h("nav.tabs", { "aria-label": "Views" }, ...Object.values(this.tabs));
     if (!isPage) return h("header.header", nav);
     const brand = document.querySelector("#cloudo-shell .cloudo-brand")?.cloneNode(true) ?? "Cloudo";
     const theme = iconButton("theme", "Light or dark", { "data-cloudo-theme": true });
@@ -79,22 +81,43 @@ class DashboardApp {
     return h("header.header", brand, nav, h("span.header-end", lab, theme));
   }
 
-  #show({ isMoved }) {
-    this.view?.close();
+  async #show({ isMoved }) {
     const { view } = this.place.route;
-    this.view = new VIEWS[view]({ line: this.line, place: this.place, toasts: this.toasts, banners: this.banners, host: this.root });
+    const turn = (this.turn = Symbol("the newest wish to see a view"));
+    const Shown = VIEWS[view] ?? (await this.#fetchView(view, { isMoved }));
+    if (!Shown || turn !== this.turn) return;
+    this.view?.close();
+    const { line, place, toasts, banners, launches, root: host } = this;
+    this.view = new Shown({ line, place, toasts, banners, launches, host });
     this.view.ontitle = () => this.#title();
     for (const cause of ["view", "start", "act"]) this.banners.set(cause, "");
     put(this.main, this.view.element);
-    const tab = view === "flows" ? "flows" : "executions";
     for (const [name, link] of Object.entries(this.tabs)) {
-      if (name === tab) link.setAttribute("aria-current", "page");
+      if (name === listOf(view)) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
     this.#title();
     if (!isMoved) return;
     if (this.place.root) scrollTo(0, 0);
     this.main.querySelector("h1").focus({ preventScroll: true });
+  }
+
+  /** Fetch what shows a view; promises null after saying why there is nothing. */
+  async #fetchView(view, again) {
+    if (!this.view) put(this.main, h("section.view", h("div.body", skeleton())));
+    try {
+      return (await importLater(this.line, "schedule"))[LATER_VIEWS[view]];
+    } catch (problem) {
+      this.view?.close();
+      this.view = null;
+      put(this.main, nothing("This view could not be loaded", problem.message, button("Try again", { icon: "again", onclick: () => this.#show(again) })));
+      return null;
+    }
+  }
+
+  #halfMinute() {
+    refreshTimes(this.root);
+    if (!document.hidden) this.#checkWorkers();
   }
 
   #title() {
@@ -106,10 +129,11 @@ class DashboardApp {
       this.banners.set("connection", news.lost ? `Connection lost, retrying. ${news.lost}` : "");
     } else if (news.push === "resync") {
       this.banners.set("connection", "");
-      this.view.load();
+      this.view?.load();
     } else if (news.push === "news") {
       this.toasts.follow(news.rows);
-      this.view.follow(news);
+      this.launches.follow(news);
+      this.view?.follow(news);
       if (news.workers) this.#checkWorkers();
     }
   }
@@ -117,16 +141,18 @@ class DashboardApp {
   /** Warn when nobody would run what is played; a worker that is just starting gets a moment. */
   async #checkWorkers({ isSecond = false } = {}) {
     clearTimeout(this.workersTimer);
-    const { workers } = await this.line.call("health").catch(() => ({ workers: 1 }));
-    const words = "No worker is running: what is played stays Pending. Start one with: cloudo worker";
-    this.banners.set("workers", workers === 0 && isSecond ? words : "", { kind: "warning" });
+    const { workers, overdue_schedules: overdue } = await this.line.call("health").catch(() => ({ workers: 1 }));
+    const late = overdue && `${count(overdue, "schedule")} ${overdue === 1 ? "is" : "are"} overdue`;
+    const words = `No worker is running: ${late || "what is played stays Pending"}. Start one with: cloudo worker`;
+    if (workers > 0) this.banners.set("workers", "");
+    else if (isSecond) this.banners.set("workers", words, { kind: "warning" });
     if (workers === 0) this.workersTimer = setTimeout(() => this.#checkWorkers({ isSecond: true }), WORKERS_EVERY);
   }
 
   /** The kernel fell silent, or is back. In a page the server is asked what became of it. */
   async #hearBeat(isAlive) {
     if (isAlive) {
-      if (this.isSilent) this.view.load();
+      if (this.isSilent) this.view?.load();
       this.isSilent = false;
       this.banners.set("kernel", "");
       return;

@@ -58,13 +58,16 @@ const STROKES = {
 };
 
 /** Draw an icon. It says nothing to a screen reader: a word stands beside it, or a label on its button. */
-export function icon(name, ...classes) {
+export const icon = (name, ...classes) => draw(STROKES[name] ?? [], `cloudo-icon-${name}`, ...classes);
+
+/** Draw strokes as an icon. */
+export function draw(strokes, ...classes) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
-  svg.setAttribute("class", ["cloudo-icon", `cloudo-icon-${name}`, ...classes].join(" "));
-  for (const stroke of STROKES[name] ?? []) {
+  svg.setAttribute("class", ["cloudo-icon", ...classes].join(" "));
+  for (const stroke of strokes) {
     const path = document.createElementNS(space, "path");
     path.setAttribute("d", stroke.replace("#", ""));
     if (stroke.startsWith("#")) path.setAttribute("class", "cloudo-filled");

@@ -3,14 +3,14 @@
  */
 
 import { button, h, iconButton, put, say } from "./dom.js";
-import { actOn, deleteAfterAsking, pause, retry } from "./executions.js";
+import { actOn, deleteAfterAsking, doorLink, pause, retry } from "./executions.js";
 import { Log } from "./log.js";
 import { fillProgress, statusPill } from "./marks.js";
 import { Notebook } from "./notebook.js";
 import { labLink } from "./place.js";
 import { nothing } from "./table.js";
 import { View } from "./view.js";
-import { ALLOWS, RETRY, STATUSES, doorOf, isEnded, moment, ran, size } from "./words.js";
+import { ALLOWS, RETRY, STATUSES, isEnded, moment, ran, size } from "./words.js";
 
 const REREAD = 1000;
 const COUNTERPART = { Pause: "Resume", Resume: "Pause" };
@@ -22,7 +22,7 @@ function valueEntry({ name, text, size: bytes, is_cut }) {
   return h("div.value", h("dt", name), h("dd", h("pre", { tabindex: text.length > 400 ? 0 : null }, text), cut));
 }
 
-function values(title, entries, none) {
+export function valuesPanel(title, entries, none) {
   const body = entries.length > 0 ? h("dl.values", ...entries.map(valueEntry)) : h("p.muted", none);
   return h("section.panel", h("header", h("h2", title)), body);
 }
@@ -134,7 +134,7 @@ export class ExecutionView extends View {
   }
 
   #showValues({ inputs, outputs, error }) {
-    put(this.values, values("Outputs", outputs, "No outputs."), values("Inputs", inputs, "No inputs: the defaults were used."));
+    put(this.values, valuesPanel("Outputs", outputs, "No outputs."), valuesPanel("Inputs", inputs, "No inputs: the defaults were used."));
     put(this.error, error && errorPanel(error));
   }
 
@@ -152,7 +152,7 @@ export class ExecutionView extends View {
       [row.attempt > 0 ? "Next attempt" : "Not before", !row.started_at && !isEnded(row.status) && row.scheduled_for ? moment(row.scheduled_for) : null],
       ["Started", moment(row.started_at)],
       ["Ended", row.ended_at && moment(row.ended_at)],
-      ["Started by", h("span", `${row.user_name}, ${doorOf(row.trigger)}`, parent && ", ", parent)],
+      ["Started by", h("span", `${row.user_name}, `, doorLink(row, this.place), parent && ", ", parent)],
       ["Retry of", first],
       ["Attempt", row.attempt > 1 ? String(row.attempt) : null],
       ["Cell", row.started_at && !isEnded(row.status) && row.progress.cell],

@@ -22,13 +22,16 @@ function fillDuration(cell, row) {
   say(cell, ran(row));
 }
 
+/** The word for the door; of what a schedule started it leads there. */
+export const doorLink = (row, place) => (row.schedule_id ? place.toSchedule(row.schedule_id, ".link", doorOf(row.trigger)) : doorOf(row.trigger));
+
 const executionColumns = (place) => [
   { name: "status", label: "Status", of: (row) => row.status, fill: (cell, row) => put(cell, statusPill(row.status)) },
   { name: "name", label: "Execution", of: (row) => [row.name, row.message], fill: (cell, row) => fillExecution(cell, row, place) },
   { name: "progress", label: "Progress", fill: fillProgress },
   { name: "duration", label: "Duration", fill: fillDuration },
   { name: "started", label: "Started", of: (row) => row.started_at, fill: (cell, row) => put(cell, row.started_at ? time(row.started_at) : h("span.muted", "not yet")) },
-  { name: "by", label: "By", of: (row) => row.user_name, fill: (cell, row) => put(cell, h("div", row.user_name), h("div.muted", doorOf(row.trigger))) },
+  { name: "by", label: "By", of: (row) => row.user_name, fill: (cell, row) => put(cell, h("div", row.user_name), h("div.muted", doorLink(row, place))) },
 ];
 
 /** Do `verb` with each of `ids`; promises the rows it gives, and says in a banner what failed. */

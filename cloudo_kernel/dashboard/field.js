@@ -5,6 +5,7 @@
  */
 
 import { h, newId, say } from "./dom.js";
+import { fromLocal, parseNumber, toLocal } from "./reading.js";
 
 /** The schema without its null, and whether null is allowed. */
 function withoutNull(schema) {
@@ -36,24 +37,6 @@ const HINTS = {
   "date-time": "date and time", lines: "list, one per line", json: "JSON", any: "JSON or text",
 };
 
-const two = (number) => String(number).padStart(2, "0");
-
-/** RFC 3339 → what a datetime-local control takes, in the reader's zone. */
-export function toLocal(text) {
-  const at = new Date(text);
-  if (Number.isNaN(at.getTime())) return "";
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-}
-
-/** The other way, with the reader's offset. */
-export function fromLocal(text) {
-  const at = new Date(text);
-  const offset = -at.getTimezoneOffset();
-  const zone = `${offset < 0 ? "-" : "+"}${two(Math.trunc(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
-  return `${toLocal(text)}${zone}`;
-}
-
 /** A schema's default as the text of its control. */
 function written(kind, value) {
   if (value === undefined || value === null) return "";
@@ -61,15 +44,6 @@ function written(kind, value) {
   if (kind === "lines") return value.join("\n");
   if (kind === "json" || (kind === "any" && typeof value !== "string")) return JSON.stringify(value, null, 2);
   return String(value);
-}
-
-export function parseNumber(text, isWhole) {
-  const plain = text.trim().replace(/^\+/, "");
-  if (isWhole && !/^-?\d+$/.test(plain)) return { problem: "This must be a whole number, such as 12." };
-  const value = Number(plain);
-  if (plain === "" || !Number.isFinite(value)) return { problem: "This must be a number, such as 1.5." };
-  if (isWhole && !Number.isSafeInteger(value)) return { problem: "This number is too large to be sent from a form." };
-  return { value };
 }
 
 function parseLines(text, items) {

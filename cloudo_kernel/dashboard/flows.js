@@ -2,17 +2,22 @@
  * The flows: choose one or more, and play.
  */
 
-import { askInputs } from "./dialogs.js";
 import { button, h, icon, newId, put, say } from "./dom.js";
-import { mustAsk } from "./form.js";
+import { importLater } from "./later.js";
+import { PLANNERS } from "./launches.js";
 import { statusDot, statusPill, time } from "./marks.js";
+import { MenuButton } from "./menu.js";
 import { Messages } from "./messages.js";
-import { labLink } from "./place.js";
+import { labLink, labUrl } from "./place.js";
 import { nothing } from "./table.js";
 import { ListView } from "./view.js";
 import { ago, count } from "./words.js";
 
 const RELIST = 30000;
+const SOON = 1000;
+
+/** Whether the flow has inputs without a default, so that Play has to ask. */
+const mustAsk = (flow) => (flow.input_schema.required ?? []).length > 0;
 
 function fillFlow(cell, flow) {
   const open = labLink(flow.path, ".icon-button.quiet", { "aria-label": `Open ${flow.name} in JupyterLab`, title: "Open in JupyterLab" }, icon("open"));
@@ -35,6 +40,7 @@ function fillRuns(cell, flow, place) {
 const flowColumns = (place) => [
   { name: "name", label: "Flow", fill: (cell, flow) => fillFlow(cell, flow), sortBy: (flow) => flow.title.toLowerCase() },
   { name: "runs", label: "Last run", fill: (cell, flow) => fillRuns(cell, flow, place), sortBy: (flow) => flow.last_executions[0]?.created_at ?? "" },
+  { name: "next", label: "Next run", fill: (cell, flow) => put(cell, flow.next_run && time(flow.next_run)), sortBy: (flow) => flow.next_run ?? "~" },
   { name: "modified", label: "Modified", fill: (cell, flow) => put(cell, time(flow.modified_at)), sortBy: (flow) => flow.modified_at },
   { name: "tags", label: "Tags", fill: (cell, flow) => put(cell, ...flow.tags.map((tag) => h("span.tag", tag))), sortBy: (flow) => flow.tags.join() },
 ];
@@ -44,13 +50,13 @@ export class FlowsView extends ListView {
   constructor(shared) {
     const columns = flowColumns(shared.place);
     const play = button("Play", { icon: "play", kind: ".primary", title: "Run the checked flows now, with their defaults", onclick: () => this.#play() });
+    const arrow = new MenuButton("Schedule or customise", ".primary", () => this.#offers());
     const messages = new Messages(shared);
     const playWith = button("Run with inputs…", { icon: "form", title: "Ask for the inputs of the checked flows, then run them", onclick: () => this.#playWithInputs() });
     super(shared, {
       title: "Flows",
       more: [messages.element],
-      // The group keeps room for the arrow beside Play that will open "Schedule run" and "Run recurring".
-      actions: [h("span.button-group", play), playWith],
+      actions: [h("span.button-group", play, ...arrow.elements), playWith],
       table: { columns, keyOf: (flow) => flow.name, wordOf: (flow) => flow.name, isSelectable: (flow) => !flow.broken, onsort: (name) => this.#sortBy(name) },
     });
     Object.assign(this, { flows: [], columns, messages, buttons: [play, playWith], sort: { name: "name", isDescending: false } });
@@ -62,6 +68,7 @@ export class FlowsView extends ListView {
   close() {
     super.close();
     clearInterval(this.refresher);
+    clearTimeout(this.relisting);
   }
 
   /** Fetch the flows again. */
@@ -74,9 +81,10 @@ export class FlowsView extends ListView {
   }
 
   /** Take news of executions into the marks of their flows, and of messages into their list. */
-  follow({ rows, flows, messages }) {
+  follow({ rows, flows, messages, schedules = [] }) {
     if (flows) this.load();
-    else if (messages) this.messages.load().catch(() => {});
+    else if (schedules.length > 0 || rows.some((row) => row.schedule_id)) this.#loadSoon();
+    this.messages.follow({ rows, messages }).catch(() => {});
     const news = rows.filter((row) => row.flow_name);
     for (const row of news) this.#note(row);
     if (this.isLoaded && news.length > 0) this.#show();
@@ -91,6 +99,14 @@ export class FlowsView extends ListView {
   update() {
     super.update();
     for (const action of this.buttons) action.disabled = this.table.selected.size === 0;
+  }
+
+  /** When a flow runs next changes with each run of a schedule: list again, but not for each of many at once. */
+  #loadSoon() {
+    this.relisting ??= setTimeout(() => {
+      this.relisting = undefined;
+      if (!document.hidden) this.load();
+    }, SOON);
   }
 
   #note(row) {
@@ -133,19 +149,62 @@ export class FlowsView extends ListView {
     this.#show();
   }
 
+  /** What the arrow beside Play offers. */
+  #offers() {
+    const names = [...this.table.selected].sort();
+    const isOff = names.length === 0;
+    const plans = PLANNERS.map(([word, planner]) => ({ word, isOff, act: () => this.#plan(planner, names) }));
+    const copies = PLANNERS.map(([, planner]) => ({ word: `Customise ${planner}…`, act: () => this.#customise(planner) }));
+    const title = isOff ? "Check one or more flows first" : names.length === 1 ? names[0] : count(names.length, "flow");
+    return [{ title, items: plans }, { title: "Flows that ask for the time", items: copies }];
+  }
+
+  /** Start the flow that asks for the time, and go to its question as soon as it is there. */
+  async #plan(planner, names) {
+    const started = await this.launches.start(planner, names);
+    if (started && !this.isClosed) this.messages.expect(started, `${planner} is asking for the time…`);
+  }
+
+  /** Open the workspace's own copy of a library flow in JupyterLab. */
+  async #customise(planner) {
+    // Only what a click opens is no pop-up: the tab is opened now and led there when the copy is made.
+    const tab = labUrl("x") && window.open("", "_blank");
+    try {
+      const { name, path, is_new } = await this.line.call("customise", { flow_name: planner });
+      const words = is_new ? `${name} was copied into the workspace: the button runs your copy now.` : `${name} is in the workspace already.`;
+      this.toasts.tell(labUrl(path) ? words : `${words} It is ${path}.`, labLink(path, ".link", {}, "Open"));
+      if (tab) {
+        tab.opener = null;
+        tab.location = labUrl(path);
+      }
+    } catch (problem) {
+      tab?.close();
+      this.banners.fail("start", problem);
+    }
+  }
+
   async #play() {
     const flows = await this.#checked();
     if (!flows) return;
     const asking = flows.filter(mustAsk);
     const others = flows.filter((flow) => !mustAsk(flow)).map((flow) => ({ flow_name: flow.name, inputs: {} }));
     const start = this.#starter();
-    if (asking.length > 0) askInputs(this.host, { flows: asking, others, isBrief: true, start });
+    if (asking.length > 0) await this.#ask({ flows: asking, others, isBrief: true, start });
     else await start(others).catch((problem) => this.banners.fail("start", problem));
   }
 
   async #playWithInputs() {
     const flows = await this.#checked();
-    if (flows) askInputs(this.host, { flows, isBrief: false, start: this.#starter() });
+    if (flows) await this.#ask({ flows, isBrief: false, start: this.#starter() });
+  }
+
+  async #ask(what) {
+    try {
+      const { askInputs } = await importLater(this.line, "inputs");
+      if (!this.isClosed) askInputs(this.host, what);
+    } catch (problem) {
+      this.banners.fail("start", problem);
+    }
   }
 
   /** The checked flows as they are now: a notebook may have been edited since the list was made. */

@@ -5,9 +5,6 @@
 import { h, say } from "./dom.js";
 import { Field } from "./field.js";
 
-/** Whether the flow has inputs without a default, so that Play has to ask. */
-export const mustAsk = (flow) => (flow.input_schema.required ?? []).length > 0;
-
 const order = (schema) => schema["x-order"] ?? Infinity;
 
 /** The fields of one flow. With `isBrief`, those that have a default are folded away. */

@@ -2,10 +2,10 @@
  * The messages that wait for an answer: how many, who asks, and a form in place.
  */
 
-import { AnswerForm } from "./answers.js";
-import { h, put, say } from "./dom.js";
+import { h, icon, iconButton, put, say } from "./dom.js";
+import { importLater } from "./later.js";
 import { time } from "./marks.js";
-import { count, moment } from "./words.js";
+import { count, isEnded, moment } from "./words.js";
 
 const GONE = "This is no longer open: it was answered, has expired or was withdrawn.";
 
@@ -26,9 +26,17 @@ class MessageItem {
     return this.details.open;
   }
 
+  /** Show the form, and go into it. */
+  open() {
+    this.summary.focus();
+    this.details.open = true;
+    this.details.scrollIntoView({ block: "nearest" });
+  }
+
   async #open() {
     try {
-      const { body, asked_by, execution_id } = await this.line.call("message", { message_id: this.row.id });
+      const fetched = this.line.call("message", { message_id: this.row.id });
+      const [{ body, asked_by, execution_id }, { AnswerForm }] = await Promise.all([fetched, importLater(this.line, "answers")]);
       const asker = execution_id && h("p.muted", "Asked by ", this.place.toOne(execution_id, ".link", asked_by ?? "an execution"));
       this.form = new AnswerForm(body, (response) => this.#send(response));
       put(this.body, asker, this.form.element);
@@ -49,8 +57,28 @@ export class Messages {
   constructor({ line, place, toasts }) {
     Object.assign(this, { line, place, toasts, items: new Map() });
     this.heading = h("h2", { tabindex: -1 });
+    this.expected = new Map();
+    this.waiting = h("div", { role: "status" });
     this.list = h("ul.message-list");
-    this.element = h("section.panel.messages", { "aria-label": "Messages", hidden: true }, h("header", this.heading), this.list);
+    this.element = h("section.panel.messages", { "aria-label": "Messages", hidden: true }, h("header", this.heading), this.waiting, this.list);
+  }
+
+  /** Somebody waits for what the execution `id` asks: say so until it is there, and open it then. */
+  expect({ id }, words) {
+    const forget = () => this.#forget(id);
+    const close = iconButton("close", "Do not wait for it", { onclick: forget });
+    const line = h("p.expected", h("span.status", { "data-status": "RUNNING" }, icon("RUNNING"), h("span", words)), this.place.toOne(id, ".link", "Show execution"), close);
+    this.expected.set(id, line);
+    this.waiting.append(line);
+    this.#tell(this.items.size, true);
+    this.load().catch(() => {});
+  }
+
+  /** Take news of executions: one that has ended asks nothing any more. */
+  async follow({ rows, messages }) {
+    const ended = rows.filter(({ id, status }) => this.expected.has(id) && isEnded(status));
+    if (messages || ended.length > 0) await this.load();
+    for (const { id } of ended) this.#forget(id);
   }
 
   /** Fetch the list again; what is being typed stays. */
@@ -66,13 +94,22 @@ export class Messages {
       const item = new MessageItem(row, { line: this.line, place: this.place, onanswered: (answered) => this.#answered(answered) });
       this.items.set(row.id, item);
       this.list.prepend(item.element);
+      if (this.#forget(row.execution_id)) item.open();
     }
     this.#tell(rows.length, is_all);
   }
 
   #tell(number, isAll) {
-    this.element.hidden = this.items.size === 0;
-    say(this.heading, isAll ? count(number, "unanswered message") : `More than ${number} unanswered messages`);
+    this.element.hidden = this.items.size + this.expected.size === 0;
+    say(this.heading, this.items.size === 0 ? "Messages" : isAll ? count(number, "unanswered message") : `More than ${number} unanswered messages`);
+  }
+
+  /** Stop waiting for an execution to ask; tells whether somebody did. */
+  #forget(id) {
+    this.expected.get(id)?.remove();
+    const was = this.expected.delete(id);
+    if (was) this.#tell(this.items.size, true);
+    return was;
   }
 
   #remove(item) {

@@ -66,10 +66,10 @@ export class Toasts {
     this.#show(toast, words, this.place.toAll(".link", "Show executions"), h("ul", ...items));
   }
 
-  /** Say something that nothing else on the page shows. */
-  tell(words) {
+  /** Say something that nothing else on the page shows, with a link to it if there is one. */
+  tell(words, link = null) {
     const toast = { rows: new Map(), lines: new Map() };
-    this.#show(toast, words);
+    this.#show(toast, words, link);
     toast.timer = setInterval(() => this.#leave(toast), LINGER);
   }
 

@@ -29,12 +29,17 @@ export function kernelId() {
   }
 }
 
-/** A link that opens the file at `path` below the workspace in JupyterLab, or null where there is none. */
-export function labLink(path, classes, attributes, ...children) {
+/** The address that opens the file at `path` below the workspace in JupyterLab, or null where there is none. */
+export function labUrl(path) {
   const base = baseUrl();
   if (!base || !path || path.startsWith("/")) return null;
-  const href = `${base}lab/tree/${path.split("/").map(encodeURIComponent).join("/")}`;
-  return h(`a${classes}`, { href, target: "_blank", ...attributes }, ...children);
+  return `${base}lab/tree/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** A link to it, or null. */
+export function labLink(path, classes, attributes, ...children) {
+  const href = labUrl(path);
+  return href && h(`a${classes}`, { href, target: "_blank", ...attributes }, ...children);
 }
 
 /** The executed notebook as sanitised HTML, or null when no server's page shows the dashboard. */
@@ -43,14 +48,20 @@ export function notebookUrl(id) {
   return base && isId(id) ? `${base}cloudo/api/1/execution/${id}/notebook?format=html` : null;
 }
 
+/** The lists with views of single ones below them. */
+const BELOW = { executions: "execution", schedules: "schedule" };
+
+/** The list that a view belongs to, which may be itself. */
+export const listOf = (view) => Object.keys(BELOW).find((list) => BELOW[list] === view) ?? view;
+
 /** Read a route from an address below the dashboard's own. */
 function parseRoute(path, query) {
   const [view = "", id = ""] = path.split("/");
   const asked = new URLSearchParams(query);
   const status = (asked.get("status") ?? "").split(",").filter(Boolean);
   const filter = { q: asked.get("q") ?? "", status };
-  if (view !== "executions") return { view: "flows", ...filter };
-  return isId(id) ? { view: "execution", id } : { view: "executions", ...filter };
+  if (!Object.hasOwn(BELOW, view)) return { view: "flows", ...filter };
+  return isId(id) ? { view: BELOW[view], id } : { view, ...filter };
 }
 
 /** The current route, and the ways to another one. */
@@ -78,7 +89,8 @@ export class Place {
     const query = new URLSearchParams();
     if (route.q) query.set("q", route.q);
     if (route.status?.length) query.set("status", route.status.join(","));
-    const path = route.view === "execution" ? `executions/${isId(route.id) ? route.id : ""}` : route.view;
+    const list = listOf(route.view);
+    const path = list === route.view ? list : `${list}/${isId(route.id) ? route.id : ""}`;
     return this.root + path + (query.size ? `?${query}` : "");
   }
 
@@ -113,5 +125,10 @@ export class Place {
   /** A link to one execution. */
   toOne(id, classes, ...children) {
     return this.link({ view: "execution", id }, classes, ...children);
+  }
+
+  /** A link to one schedule. */
+  toSchedule(id, classes, ...children) {
+    return this.link({ view: "schedule", id }, classes, ...children);
   }
 }

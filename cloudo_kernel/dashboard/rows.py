@@ -26,7 +26,7 @@ def cut(text: str, longest: int = LINE) -> str:
 
 def flow_row(flow: Flow) -> JsonObject:
     """Return what the list of flows shows of one; the schema comes with `flow_form` when it is played."""
-    row = flow.model_dump(mode="json", include={"name", "path", "modified_at", "last_executions"})
+    row = flow.model_dump(mode="json", include={"name", "path", "modified_at", "last_executions", "next_run"})
     return row | {
         "title": cut(flow.title, NAME),
         "description": cut(flow.description, NAME),
@@ -47,7 +47,7 @@ def flow_form(flow: Flow) -> JsonObject:
 
 def execution_row(execution: Execution) -> JsonObject:
     """Return what a list shows of an execution, and the head of its own view."""
-    fields = {"id", "flow_name", "type", "status", "trigger", "user_name", "attempt"}
+    fields = {"id", "flow_name", "type", "status", "trigger", "user_name", "attempt", "schedule_id"}
     times = {"created_at", "scheduled_for", "started_at", "ended_at"}
     row = execution.model_dump(mode="json", include={*fields, *times, "progress"})
     row["progress"]["cell"] = cut(execution.progress.cell or "", NAME)
@@ -61,8 +61,8 @@ def execution_whole(execution: Execution, *, log_length: int) -> JsonObject:
     """Return all that the view of one execution shows, but for its log and its notebook."""
     return {
         "row": execution_row(execution),
-        "inputs": _values(execution.input_value),
-        "outputs": _values(execution.output_value),
+        "inputs": value_rows(execution.input_value),
+        "outputs": value_rows(execution.output_value),
         "error": execution.error and _error(execution.error),
         "notebook": execution.notebook,
         "parent_id": execution.parent_id,
@@ -104,7 +104,8 @@ def _error(error: ErrorDetail) -> JsonObject:
     }
 
 
-def _values(values: Mapping[str, Any]) -> list[JsonObject]:
+def value_rows(values: Mapping[str, Any]) -> list[JsonObject]:
+    """Return inputs or outputs, each with its text."""
     shown = [_value(name, value) for name, value in list(values.items())[:ENTRIES]]
     if len(values) > ENTRIES:
         more = f"and {len(values) - ENTRIES} more"

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -13,7 +14,8 @@ from uuid import UUID
 from cloudo_kernel import events
 from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows
-from cloudo_kernel.errors import ExecutionNotFound
+from cloudo_kernel.dashboard.schedule_rows import schedule_row
+from cloudo_kernel.errors import ExecutionNotFound, ScheduleNotFound
 from cloudo_kernel.models import Event, Execution, ExecutionFilter, JsonObject
 
 _log = logging.getLogger(__name__)
@@ -92,10 +94,10 @@ class Watcher:
         return after
 
     def _message(self, news: Iterable[Event]) -> JsonObject:
-        told: dict[str, set[str]] = {}
-        for event in news:
-            if event.subject_type == events.EXECUTION:
-                told.setdefault(event.subject_id, set()).add(event.type)
+        news = list(news)
+        told = _types_by_subject(news, events.EXECUTION)
+        schedules = _types_by_subject(news, events.SCHEDULE)
+        created = [one for one, types in schedules.items() if events.SCHEDULE_CREATED in types]
         deleted = [one for one, types in told.items() if events.EXECUTION_DELETED in types]
         moved = {one for one, types in told.items() if types - {events.EXECUTION_LOGGED}} - {*deleted}
         passing = {events.EXECUTION_LOGGED, events.EXECUTION_PROGRESSED}
@@ -107,6 +109,8 @@ class Watcher:
             "changed": [one for one in moved if told[one] - passing],
             "flows": any(event.subject_type == events.FLOW for event in news),
             "messages": any(event.subject_type == events.MESSAGE for event in news),
+            "schedules": list(schedules),
+            "scheduled": self._fetch_scheduled(created[:_SINGLE]),
             "workers": any(event.subject_type == events.WORKER for event in news),
         }
 
@@ -119,11 +123,26 @@ class Watcher:
         missing = sorted(ids - {one.id for one in listed}, reverse=True)[:_SINGLE]
         return listed + [one for one in map(self._fetch_one, missing) if one is not None]
 
+    def _fetch_scheduled(self, ids: list[str]) -> list[JsonObject]:
+        found = []
+        for one in ids:
+            with suppress(ScheduleNotFound):
+                found.append(schedule_row(self._api.schedule(one), now=datetime.now(UTC)))
+        return found
+
     def _fetch_one(self, execution_id: str) -> Execution | None:
         try:
             return self._api.execution(execution_id)
         except ExecutionNotFound:
             return None
+
+
+def _types_by_subject(news: Iterable[Event], subject_type: str) -> dict[str, set[str]]:
+    told: dict[str, set[str]] = {}
+    for event in news:
+        if event.subject_type == subject_type:
+            told.setdefault(event.subject_id, set()).add(event.type)
+    return told
 
 
 def _created_at(execution_id: str) -> datetime:

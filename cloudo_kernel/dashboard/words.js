@@ -82,7 +82,7 @@ const STEPS = [
 /** "just now", "3 minutes ago", "yesterday", "in 2 hours". */
 export function ago(time) {
   let amount = (Date.parse(time) - now()) / 1000;
-  if (Math.abs(amount) < 10) return "just now";
+  if (Math.abs(amount) < 10) return amount > 1 ? "in a moment" : "just now";
   for (const [unit, size] of STEPS) {
     if (Math.abs(amount) < size) return relative.format(Math.round(amount), unit);
     amount /= size;

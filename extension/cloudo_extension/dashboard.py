@@ -81,8 +81,8 @@ def dashboard_handlers(
     options = {"voila": voila, "kernels": kernels}
     return [
         (r"cloudo", web.RedirectHandler, {"url": url_path_join(server_app.base_url, "cloudo/")}),
-        (r"cloudo/(flows|executions|)", DashboardHandler, options),
-        (r"cloudo/(executions/[0-9a-fA-F-]{36})", DashboardHandler, options),
+        (r"cloudo/(flows|executions|schedules|)", DashboardHandler, options),
+        (r"cloudo/((?:executions|schedules)/[0-9a-fA-F-]{36})", DashboardHandler, options),
         (r"voila/execution/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", CellsHandler, {}),
     ]
 
@@ -110,7 +110,8 @@ class DashboardHandler(JupyterHandler):
         _ = self.xsrf_token  # sets the cookie without which the beacon of the closing page is refused (voila#1458)
         renderer = self._renderer()
         await renderer.initialize()
-        view = {"": "flows", "flows": "flows", "executions": "executions"}.get(path, "execution")
+        list_name, _, one = path.partition("/")
+        view = list_name.removesuffix("s") if one else list_name or "flows"
         renderer.resources[TEMPLATE] = {"style": style(), "view": view}
         try:
             async for piece, _ in renderer.generate_content_generator():

@@ -61,7 +61,7 @@
       if (other.href === new URL(href, location.href).href) other.setAttribute("aria-current", "page");
       else other.removeAttribute("aria-current");
     }
-    document.querySelector("#cloudo-shell h1").textContent = href.endsWith("executions") ? "Executions" : "Flows";
+    document.querySelector("#cloudo-shell h1").textContent = document.querySelector("#cloudo-shell .cloudo-tab[aria-current]").textContent;
   }
 
   /** Voila's scripts end the kernel of a page that closes; of one that closes before they are there, this does. */

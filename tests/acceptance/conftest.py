@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.acceptance.page import Open, is_foreign, ready
 from tests.flows import write_flow
 from tests.server import RunningServer, Servers
 
@@ -28,3 +32,73 @@ def server(start: Callable[..., RunningServer]) -> RunningServer:
     write_flow(flows, "endless", "import time\nwhile True: time.sleep(0.1)")
     write_flow(flows, "reports/täglich wöchentlich", *(f"print({n})" for n in range(5)))
     return server
+
+
+# --- pages, of the `server` of the test module -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None and "CI" not in os.environ:
+        pytest.skip("There is no Chromium; on Debian: apt-get install chromium.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]:
+    """A browser that is signed in."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(20_000)
+    context.request.get(f"{server.url}cloudo/api/1/user/me?token={server.token}")
+    context.request.get(f"{server.url}api/me?token={server.token}")
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def wrong() -> list[str]:
+    """What has gone wrong in the page."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def only_page(context: BrowserContext, server: RunningServer, wrong: list[str]) -> Page:
+    """One page for many tests: its kernel takes seconds to boot."""
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(f"script failed: {error}"))
+    page.on("console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}"))
+    page.on("dialog", lambda dialog: (wrong.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda request: is_foreign(request.url, server) and wrong.append(f"left: {request.url}"))
+    page.on("websocket", lambda line: is_foreign(line.url, server) and wrong.append(f"left: {line.url}"))
+    return page
+
+
+@pytest.fixture
+def show(only_page: Page, server: RunningServer, wrong: list[str]) -> Iterator[Open]:
+    """Open an address of the dashboard, in the page that is there already, and wait until its view is there.
+
+    No script may fail in it, and nothing may leave the machine.
+    """
+    page = only_page
+
+    def show(path: str = "") -> Page:
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.emulate_media(color_scheme="light")
+        # At once: some leave by themselves, and the numbers of the others change.
+        dismissals = ".cloudo-toast [aria-label=Dismiss]"
+        page.locator(dismissals).evaluate_all("buttons => buttons.forEach((button) => button.click())")
+        if page.url == "about:blank" or page.locator("dialog").count():
+            page.goto(f"{server.url}cloudo/{path}", wait_until="commit")
+        else:
+            page.evaluate("path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')) }",
+                          f"/cloudo/{path}")  # fmt: skip
+        ready(page)
+        return page
+
+    wrong.clear()
+    yield show
+    assert not wrong

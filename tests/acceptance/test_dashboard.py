@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.dashboard import page_source
 from cloudo_kernel.models import CreateMessage, ExecutionFilter, StartExecution, Status, Trigger
+from tests.acceptance.page import BOOT, RUN, Open, button, check, ready, row
 from tests.flows import write_flow
 from tests.server import RunningServer, start_server, until
 
 pytestmark = pytest.mark.timeout(240)
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-#: A page is up when it has fetched its rows; a kernel takes seconds to boot on a busy machine.
-BOOT = 60_000
-RUN = 60_000
 expect.set_options(timeout=20_000)
 
 
@@ -56,99 +53,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def api(server: RunningServer) -> Iterator[Client]:
     with server.client() as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None and "CI" not in os.environ:
-        pytest.skip("There is no Chromium; on Debian: apt-get install chromium.")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]:
-    """A browser that is signed in."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(20_000)
-    context.request.get(f"{server.url}cloudo/api/1/user/me?token={server.token}")
-    context.request.get(f"{server.url}api/me?token={server.token}")
-    yield context
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def wrong() -> list[str]:
-    """What has gone wrong in the page."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def only_page(context: BrowserContext, server: RunningServer, wrong: list[str]) -> Page:
-    """One page for many tests: its kernel takes seconds to boot."""
-    page = context.new_page()
-    page.on("pageerror", lambda error: wrong.append(f"script failed: {error}"))
-    page.on("console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}"))
-    page.on("dialog", lambda dialog: (wrong.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda request: is_foreign(request.url, server) and wrong.append(f"left: {request.url}"))
-    page.on("websocket", lambda line: is_foreign(line.url, server) and wrong.append(f"left: {line.url}"))
-    return page
-
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def show(only_page: Page, server: RunningServer, wrong: list[str]) -> Iterator[Open]:
-    """Open an address of the dashboard, in the page that is there already, and wait until its view is there.
-
-    No script may fail in it, and nothing may leave the machine.
-    """
-    page = only_page
-
-    def show(path: str = "") -> Page:
-        page.set_viewport_size({"width": 1280, "height": 800})
-        page.emulate_media(color_scheme="light")
-        # At once: some leave by themselves, and the numbers of the others change.
-        dismissals = ".cloudo-toast [aria-label=Dismiss]"
-        page.locator(dismissals).evaluate_all("buttons => buttons.forEach((button) => button.click())")
-        if page.url == "about:blank" or page.locator("dialog").count():
-            page.goto(f"{server.url}cloudo/{path}", wait_until="commit")
-        else:
-            page.evaluate("path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')) }",
-                          f"/cloudo/{path}")  # fmt: skip
-        ready(page)
-        return page
-
-    wrong.clear()
-    yield show
-    assert not wrong
-
-
-def ready(page: Page) -> None:
-    expect(page.locator("#cloudo-shell")).to_have_count(0, timeout=BOOT)
-    expect(page.locator(".cloudo-skeleton")).to_have_count(0, timeout=BOOT)
-
-
-def is_foreign(url: str, server: RunningServer) -> bool:
-    here = server.url.partition("://")[2]
-    return not url.startswith(("data:", "blob:", "about:")) and url.partition("://")[2][: len(here)] != here
-
-
-def button(page: Page | Locator, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def check(page: Page, *flows: str) -> None:
-    for flow in flows:
-        page.get_by_label(f"Select {flow}", exact=True).check()
-
-
-def row(page: Page, text: str) -> Locator:
-    return page.locator("tbody tr").filter(has_text=text).first
 
 
 def run(api: Client, flow_name: str, **inputs: Any) -> str:
@@ -661,7 +565,8 @@ def test_the_shell_is_painted_before_the_kernel_is_there(context: BrowserContext
 
 
 def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
-    for path in ("", "flows", "executions", "executions/01900000-0000-7000-8000-000000000000"):
+    one = "01900000-0000-7000-8000-000000000000"
+    for path in ("", "flows", "executions", f"executions/{one}", "schedules", f"schedules/{one}"):
         reply = httpx.get(f"{server.url}cloudo/{path}")
         assert reply.status_code == 302
         assert "/login?next=" in reply.headers["location"]
@@ -739,7 +644,10 @@ def test_the_same_widget_works_in_jupyterlab_and_in_notebook(
 
 def test_the_script_is_small_and_the_names_of_its_modules_do_not_meet() -> None:
     folder = Path(page_source.__file__).parent
+    # What every page loads; what is needed later comes later, each part in one reply of the kernel.
     assert len(page_source.script().encode()) < 100_000
+    for part in page_source.LATER:
+        assert len(page_source.later(part).encode()) < 50_000
     texts = [path.read_text() for path in folder.glob("*.js")]
     names = re.findall(r"^(?:export )?(?:async )?(?:const|let|function|class) (\w+)", "\n".join(texts), re.MULTILINE)
     assert len(names) == len(set(names))

@@ -1,0 +1,59 @@
+/**
+ * The library flows that make schedules, started from the arrow beside Play: each asks for the time, and what comes of
+ * it is told, whatever view the reader is in by then.
+ */
+
+import { newId } from "./dom.js";
+import { isEnded } from "./words.js";
+
+/** What the menu offers: the words, and the flow behind them. */
+export const PLANNERS = [
+  ["Schedule run…", "Scheduled"],
+  ["Run recurring…", "Recurring"],
+  ["Run with delay…", "Delayed"],
+  ["Run daily…", "Daily"],
+];
+
+const MOST_TOLD = 5;
+
+/** Those that have not ended. */
+export class Launches {
+  constructor({ line, place, toasts, banners }) {
+    Object.assign(this, { line, place, toasts, banners, going: new Map() });
+  }
+
+  /** Start the flow `planner` for the flows `names`; promises its execution, or null after saying why there is none. */
+  async start(planner, names) {
+    this.banners.set("start", "");
+    try {
+      const inputs = { flow_name: names.length === 1 ? names[0] : names };
+      const [{ row, error }] = await this.line.call("start", { items: [{ flow_name: planner, inputs, key: newId() }] });
+      if (error) throw error;
+      this.going.set(row.id, { planner, names });
+      return row;
+    } catch (problem) {
+      this.banners.fail("start", { message: `${planner}: ${problem.message}` });
+      return null;
+    }
+  }
+
+  /** Take news: schedules that were made, and ends. */
+  follow({ rows, scheduled = [] }) {
+    const isOurs = ({ flow_name }) => [...this.going.values()].some(({ names }) => names.includes(flow_name));
+    const made = scheduled.filter(isOurs);
+    for (const schedule of made.slice(0, MOST_TOLD)) this.#tell(schedule, made.length);
+    if (made.length > MOST_TOLD) this.toasts.tell(`and ${made.length - MOST_TOLD} more schedules`, this.place.link({ view: "schedules" }, ".link", "Show all"));
+    for (const row of rows.filter(({ id, status }) => this.going.has(id) && isEnded(status))) {
+      const { planner } = this.going.get(row.id);
+      this.going.delete(row.id);
+      if (row.status === "ENDED_SUCCESS") continue;
+      const why = row.message ?? (row.status === "ENDED_ERROR" ? "It ended in error." : "It was cancelled.");
+      this.banners.set("start", `${planner}: ${why}`, { isClosable: true, word: "Show execution", act: () => this.place.go({ view: "execution", id: row.id }) });
+    }
+  }
+
+  #tell({ id, name, next_text, timezone, when }, number) {
+    const time = next_text ? `next ${next_text} (${timezone})` : when;
+    this.toasts.tell(`Scheduled${number > 1 ? ` ${name}` : ""}: ${time}`, this.place.toSchedule(id, ".link", "Show schedule"));
+  }
+}

@@ -1,0 +1,133 @@
+"""Schedules and their occurrences as the page shows them: times in words, in the zone of the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from cloudo_kernel import times, triggers
+from cloudo_kernel.dashboard.rows import NAME, cut, value_rows
+from cloudo_kernel.models import (
+    JsonObject,
+    Occurrence,
+    OccurrenceOutcome,
+    Schedule,
+    SchedulePreview,
+    Status,
+    rfc3339,
+)
+
+#: An occurrence that started later than this counts as late.
+LATE_SECONDS: Final = 5.0
+#: What the form of a schedule shows as it is.
+_OPTIONS: Final = {
+    "timezone",
+    "inputs",
+    "overlap",
+    "catch_up",
+    "catch_up_window_seconds",
+    "jitter_seconds",
+    "pause_on_error_count",
+    "pin_source",
+    "max_iterations",
+}
+
+
+def schedule_row(schedule: Schedule, *, now: datetime) -> JsonObject:
+    """Return what a list shows of a schedule, and the head of its own view."""
+    row = schedule.model_dump(
+        mode="json",
+        include={"id", "flow_name", "timezone", "next_run", "user_name", "iterations", "max_iterations", "enabled"},
+    )
+    return row | {
+        "name": cut(schedule.name, NAME),
+        "when": cut(times.describe(schedule.trigger, schedule.timezone), NAME),
+        "next_text": schedule.next_run and _spoken(schedule.next_run, schedule, now),
+        "state": _state(schedule, now),
+        "reason": _reason(schedule),
+    }
+
+
+def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
+    """Return all that the view of one schedule shows, but for its occurrences; `local` is for the form."""
+    zone = triggers.zone(schedule.timezone)
+
+    def local(moment: datetime | None) -> str | None:
+        return None if moment is None else moment.astimezone(zone).replace(tzinfo=None, microsecond=0).isoformat()
+
+    return {
+        "row": schedule_row(schedule, now=now),
+        "trigger": schedule.trigger.model_dump(mode="json"),
+        "options": schedule.model_dump(mode="json", include=_OPTIONS),
+        "inputs": value_rows(schedule.inputs),
+        "local": {
+            "at": local(schedule.trigger.at),
+            "start": local(schedule.start),
+            "end_at": local(schedule.end_at),
+        },
+        "start": rfc3339(schedule.start),
+        "end_text": schedule.end_at and _spoken(schedule.end_at, schedule, now),
+        "start_text": _spoken(schedule.start, schedule, now),
+        "created_at": rfc3339(schedule.created_at),
+        "next_runs": [{"utc": rfc3339(run), "text": _spoken(run, schedule, now)} for run in schedule.next_runs],
+    }
+
+
+def occurrence_row(
+    occurrence: Occurrence, schedule: Schedule, statuses: Mapping[str, Status], *, now: datetime
+) -> JsonObject:
+    """Return one occurrence; `statuses` are those of the executions that are still kept."""
+    status = statuses.get(occurrence.execution_id or "")
+    return occurrence.model_dump(mode="json", include={"outcome", "execution_id", "iteration", "lateness_seconds"}) | {
+        "due": rfc3339(occurrence.due),
+        "text": _spoken(occurrence.due, schedule, now),
+        "reason": occurrence.reason and cut(occurrence.reason, NAME),
+        "status": status,
+        "kind": _kind(occurrence, status),
+    }
+
+
+def preview_row(preview: SchedulePreview) -> JsonObject:
+    """Return what the form says of the times that it would make."""
+    return {
+        "timezone": preview.timezone,
+        "description": preview.description,
+        "times": [time.text for time in preview.times],
+        "notes": list(preview.notes),
+        "needs_confirmation": preview.needs_confirmation,
+    }
+
+
+def _spoken(moment: datetime, schedule: Schedule, now: datetime) -> str:
+    return times.spoken(moment, triggers.zone(schedule.timezone), now=now)
+
+
+def _state(schedule: Schedule, now: datetime) -> str:
+    """Say where a schedule is: it waits for a run's end, too, when its next time is not known yet."""
+    is_limited = schedule.max_iterations is not None and schedule.iterations >= schedule.max_iterations
+    is_past_end = schedule.end_at is not None and schedule.end_at < now
+    goes_on = schedule.trigger.counts_from_end and not is_limited and not is_past_end
+    if not schedule.enabled:
+        return "PAUSED"
+    if schedule.next_run is None and not goes_on:
+        return "FINISHED"
+    if schedule.broken:
+        return "BROKEN"
+    return "WAITING" if schedule.next_run is None else "ACTIVE"
+
+
+def _reason(schedule: Schedule) -> str | None:
+    reason = schedule.broken if schedule.enabled else schedule.pause_reason
+    return reason and cut(reason, NAME)
+
+
+def _kind(occurrence: Occurrence, status: Status | None) -> str:
+    """Say which mark stands for it in the picture; one whose execution is no longer kept counts by its start."""
+    if occurrence.outcome is not OccurrenceOutcome.STARTED:
+        return occurrence.outcome.lower()
+    if status in (Status.ENDED_ERROR, Status.ENDED_CANCELLED):
+        return "failed"
+    if status is not None and not status.is_ended:
+        return "running"
+    return "late" if (occurrence.lateness_seconds or 0) > LATE_SECONDS else "well"

@@ -1,0 +1,280 @@
+/**
+ * The form that changes a schedule: what is typed is tried at once, and the next times stand below it.
+ */
+
+import { openDialog } from "./dialogs.js";
+import { button, h, newId, put, say } from "./dom.js";
+import { parseNumber } from "./reading.js";
+
+const PREVIEW_AFTER = 250;
+const UNITS = [["86400", "days"], ["3600", "hours"], ["60", "minutes"], ["1", "seconds"]];
+const TRIGGERS = [["daily_at", "Every day"], ["every_seconds", "At an interval"], ["cron", "By cron"], ["at", "Once, at a moment"], ["delay_seconds", "Once, after a delay"]];
+const OF_KIND = { at: ["at"], delay_seconds: ["delay_seconds"], every_seconds: ["every_seconds", "wait", "start", "max_iterations"], daily_at: ["daily_at", "max_iterations"], cron: ["cron", "max_iterations"] };
+const OVERLAP_WORDS = [["skip", "Skip the next"], ["queue", "Let the next wait its turn"], ["cancel", "Cancel it, and start the next"], ["allow", "Run both"]];
+const CATCH_UP_WORDS = [["last", "Run the last one"], ["none", "Run none"], ["all", "Run all, in order"]];
+
+/** A control with its label, a note, and a place for what is wrong. */
+class Entry {
+  constructor(word, control, note = null, beside = null) {
+    this.control = control;
+    this.error = h("p.field-error", { id: newId(), role: "alert" });
+    const told = note && h("p.field-note", { id: newId() }, note);
+    control.id ||= newId();
+    control.setAttribute("aria-describedby", [told?.id, this.error.id].filter(Boolean).join(" "));
+    const head = h("div.field-head", h("label.field-name", { for: control.id }, word));
+    this.element = control.type === "checkbox" ? h("div.field.field-checkbox", control, head, told, this.error) : h("div.field", head, told, beside ? h("div.field-pair", control, beside) : control, this.error);
+    this.first = control.value;
+  }
+
+  get text() {
+    return this.control.value.trim();
+  }
+
+  get isTouched() {
+    return this.control.value !== this.first;
+  }
+
+  complain(message) {
+    say(this.error, message);
+    this.control.setAttribute("aria-invalid", String(Boolean(message)));
+  }
+
+  /** The number in it, `null` when it is empty; throws what is wrong. */
+  number({ isWhole = false, isRequired = false } = {}) {
+    if (this.text === "" && !isRequired) return null;
+    const { value, problem } = parseNumber(this.text, isWhole);
+    if (problem) throw new Wrong(this, problem);
+    return value;
+  }
+
+  /** The text in it; throws when there is none. */
+  required(problem) {
+    if (this.control.validity.badInput || this.text === "") throw new Wrong(this, problem);
+    return this.text;
+  }
+}
+
+/** What is typed cannot be sent. */
+class Wrong extends Error {
+  constructor(entry, message) {
+    super(message);
+    this.entry = entry;
+  }
+}
+
+const textOf = (value) => (value === null || value === undefined ? "" : String(value));
+
+function typed(type, value, attributes = {}) {
+  const control = h("input.control", { type, autocomplete: "off", spellcheck: "false", ...attributes });
+  control.value = textOf(value);
+  return control;
+}
+
+function chosen(options, value) {
+  const control = h("select.control", ...options.map(([key, word]) => h("option", { value: key }, word)));
+  control.value = value;
+  return control;
+}
+
+function zoneControl(value) {
+  const list = h("datalist", { id: newId() }, ...(Intl.supportedValuesOf?.("timeZone") ?? []).map((zone) => h("option", { value: zone })));
+  return { control: typed("text", value, { list: list.id }), list };
+}
+
+/** The fields of a schedule, and the request that they make. */
+class ScheduleForm {
+  constructor({ row, trigger, options, local, start }) {
+    Object.assign(this, { start, options });
+    const seconds = trigger.every_seconds ?? 3600;
+    const unit = UNITS.find(([size]) => seconds % Number(size) === 0)?.[0] ?? "1";
+    const zone = zoneControl(options.timezone);
+    const whole = { inputmode: "numeric" };
+    const some = { inputmode: "decimal" };
+    this.unit = chosen(UNITS, unit);
+    this.unit.setAttribute("aria-label", "Unit");
+    this.entries = {
+      name: new Entry("Name", typed("text", row.name)),
+      kind: new Entry("Runs", chosen(TRIGGERS, Object.keys(OF_KIND).find((kind) => kind in trigger))),
+      daily_at: new Entry("Time of day", typed("time", trigger.daily_at ?? "08:30", { step: 1 })),
+      every_seconds: new Entry("Every", typed("text", seconds / Number(unit), some), null, this.unit),
+      cron: new Entry("Cron", typed("text", trigger.cron ?? "0 9 * * 1-5"), "Minute, hour, day, month, day of the week."),
+      at: new Entry("Moment", typed("datetime-local", local.at ?? local.start, { step: 1 })),
+      delay_seconds: new Entry("After, in seconds", typed("text", trigger.delay_seconds ?? 60, some)),
+      wait: new Entry("Counted from", chosen([["true", "the end of the last run"], ["false", "the first run, no drift"]], String(trigger.wait !== false))),
+      start: new Entry("First run, if not at once", typed("datetime-local", trigger.every_seconds ? local.start : "", { step: 1 })),
+      timezone: new Entry("Time zone", zone.control),
+      max_iterations: new Entry("Most runs", typed("text", options.max_iterations, { ...whole, placeholder: "no limit" })),
+      end_at: new Entry("Nothing starts after", typed("datetime-local", local.end_at, { step: 1 })),
+      inputs: new Entry("Inputs", h("textarea.control", { rows: 4, spellcheck: "false" }), "A JSON object; what is left out has the flow's default."),
+      overlap: new Entry("While an execution of it runs", chosen(OVERLAP_WORDS, options.overlap)),
+      catch_up: new Entry("Times that nobody could start", chosen(CATCH_UP_WORDS, options.catch_up)),
+      catch_up_window_seconds: new Entry("Only those not older than, in seconds", typed("text", options.catch_up_window_seconds, { ...some, placeholder: "of any age" })),
+      jitter_seconds: new Entry("Start each up to so many seconds later", typed("text", options.jitter_seconds, some)),
+      pause_on_error_count: new Entry("Pause after so many failures in a row", typed("text", options.pause_on_error_count, { ...whole, placeholder: "never" })),
+      confirmed: new Entry("This is meant", h("input", { type: "checkbox" })),
+    };
+    const { entries } = this;
+    entries.inputs.control.value = JSON.stringify(options.inputs, null, 2);
+    entries.inputs.first = entries.inputs.control.value;
+    this.firstUnit = unit;
+    const when = ["name", "kind", "daily_at", "every_seconds", "cron", "at", "delay_seconds", "wait", "start", "timezone", "max_iterations", "end_at"];
+    const rest = ["inputs", "overlap", "catch_up", "catch_up_window_seconds", "jitter_seconds", "pause_on_error_count"];
+    this.element = h("div.schedule-form", ...when.map((name) => entries[name].element), zone.list);
+    this.rest = h("div", ...rest.map((name) => entries[name].element));
+    this.showKind();
+  }
+
+  /** Show the fields of the chosen kind. */
+  showKind() {
+    const all = new Set(Object.values(OF_KIND).flat());
+    for (const name of all) this.entries[name].element.hidden = !this.#kinds().includes(name);
+  }
+
+  #kinds() {
+    return OF_KIND[this.entries.kind.control.value];
+  }
+
+  /** Whether what decides the times differs from what is saved. A moment means another one in another zone. */
+  get isRetimed() {
+    const { kind, timezone } = this.entries;
+    const isMoved = timezone.isTouched && ["at", "every_seconds"].includes(kind.control.value);
+    return kind.isTouched || isMoved || this.unit.value !== this.firstUnit || this.#kinds().some((name) => this.entries[name].isTouched);
+  }
+
+  /** The trigger as it is typed; throws `Wrong`. */
+  trigger() {
+    const { entries } = this;
+    const kind = entries.kind.control.value;
+    const limit = entries.max_iterations.number({ isWhole: true });
+    const most = limit === null ? {} : { max_iterations: limit };
+    if (kind === "at") return { at: entries.at.required("Say when, with day and time.") };
+    if (kind === "delay_seconds") return { delay_seconds: entries.delay_seconds.number({ isRequired: true }) };
+    if (kind === "cron") return { cron: entries.cron.required("Write five fields, such as 0 9 * * 1-5."), ...most };
+    if (kind === "daily_at") return { daily_at: entries.daily_at.required("Say at what time of the day."), ...most };
+    const every = entries.every_seconds.number({ isRequired: true }) * Number(this.unit.value);
+    // Untouched it is sent to the microsecond, so that the grid stays where it is.
+    const start = entries.start.isTouched || entries.kind.isTouched ? entries.start.text : this.start;
+    return { every_seconds: every, wait: entries.wait.control.value === "true", ...(start ? { start } : {}), ...most };
+  }
+
+  get zone() {
+    return this.entries.timezone.required("Name a time zone, such as Europe/Vienna.");
+  }
+
+  get end() {
+    return this.entries.end_at.text || null;
+  }
+
+  /** What is to change; throws `Wrong`. */
+  changes() {
+    const { entries } = this;
+    const found = {};
+    if (entries.name.isTouched) found.name = entries.name.required("Give it a name.");
+    if (this.isRetimed) found.trigger = this.trigger();
+    if (entries.timezone.isTouched || found.trigger) found.timezone = this.zone;
+    if (entries.end_at.isTouched) found.end_at = this.end;
+    if (entries.inputs.isTouched) found.inputs = this.#inputs();
+    for (const name of ["overlap", "catch_up"]) if (entries[name].isTouched) found[name] = entries[name].control.value;
+    if (entries.catch_up_window_seconds.isTouched) found.catch_up_window_seconds = entries.catch_up_window_seconds.number();
+    if (entries.jitter_seconds.isTouched) found.jitter_seconds = entries.jitter_seconds.number() ?? 0;
+    if (entries.pause_on_error_count.isTouched) found.pause_on_error_count = entries.pause_on_error_count.number({ isWhole: true });
+    return found;
+  }
+
+  /** Say what is wrong beside its field; tells whether there is one for it. */
+  complain({ message, field, entry }) {
+    const name = String(field ?? "").split(".").at(-1);
+    const found = entry ?? this.entries[name === "trigger" ? "kind" : name] ?? (field && this.entries.inputs);
+    if (!found || found.element.hidden) return false;
+    found.complain(message);
+    const folded = found.element.closest("details");
+    if (folded) folded.open = true;
+    return true;
+  }
+
+  clear() {
+    for (const entry of Object.values(this.entries)) entry.complain("");
+  }
+
+  #inputs() {
+    let value = null;
+    try {
+      value = JSON.parse(this.entries.inputs.text || "{}");
+    } catch (problem) {
+      throw new Wrong(this.entries.inputs, `This is not JSON: ${problem.message}`);
+    }
+    if (value?.constructor !== Object) throw new Wrong(this.entries.inputs, 'This must be a JSON object, such as {"key": 1}.');
+    return value;
+  }
+}
+
+/** Open the form of a schedule; `onsaved` gets the schedule as it is then. */
+export function editSchedule({ line, host }, whole, onsaved) {
+  const form = new ScheduleForm(whole);
+  const { confirmed } = form.entries;
+  const trouble = h("p.field-error", { role: "alert" });
+  const words = h("p");
+  const notes = h("ul");
+  const preview = h("div.preview", { role: "status", "aria-label": "Preview" }, words, notes);
+  const save = button("Save", { kind: ".primary" });
+  save.type = "submit";
+  let turn = null;
+  let patience = null;
+
+  const tell = (problem) => {
+    if (!form.complain(problem)) say(trouble, problem.message);
+  };
+  const show = ({ timezone, description, times, notes: told, needs_confirmation }) => {
+    const shown = times.slice(0, 5).join(", ") + (times.length > 5 ? " …" : "");
+    say(words, times.length > 0 ? `${description}, next: ${shown} (${timezone})` : `${description}: there is no time left.`);
+    put(notes, ...told.map((note) => h("li", note)));
+    confirmed.element.hidden = !(needs_confirmation && form.isRetimed);
+  };
+  const look = async () => {
+    const asked = (turn = Symbol("the newest preview"));
+    form.clear();
+    try {
+      const end = form.end ? { end_at: form.end } : {};
+      const found = await line.call("preview_schedule", { request: { trigger: form.trigger(), timezone: form.zone, ...end } });
+      if (asked === turn) show(found);
+    } catch (problem) {
+      if (asked !== turn) return;
+      say(words, "");
+      put(notes);
+      tell(problem);
+    }
+  };
+  const submit = async () => {
+    clearTimeout(patience);
+    turn = null;
+    form.clear();
+    say(trouble, "");
+    save.disabled = true;
+    try {
+      const changes = form.changes();
+      if (Object.keys(changes).length > 0) {
+        const request = { ...changes, confirmed: confirmed.control.checked };
+        onsaved(await line.call("change_schedule", { schedule_id: whole.row.id, request }));
+      }
+      dialog.close();
+    } catch (problem) {
+      if (problem.code === "not_confirmed") confirmed.element.hidden = false;
+      tell(problem);
+      dialog.querySelector("[aria-invalid=true]")?.focus();
+    } finally {
+      save.disabled = false;
+    }
+  };
+
+  confirmed.element.hidden = true;
+  form.element.addEventListener("input", () => {
+    form.showKind();
+    clearTimeout(patience);
+    patience = setTimeout(look, PREVIEW_AFTER);
+  });
+  const more = h("details", h("summary", "Inputs, overlap, catch-up, failures"), form.rest);
+  const dialog = openDialog(host, `Edit ${whole.row.name}`, { body: [trouble, form.element, preview, confirmed.element, more], buttons: [save], onsubmit: submit });
+  dialog.addEventListener("close", () => clearTimeout(patience));
+  form.entries.name.control.focus();
+  look();
+}

@@ -1,0 +1,216 @@
+/**
+ * The schedules: what each starts, when next, and what became of its last times.
+ */
+
+import { confirm } from "./dialogs.js";
+import { button, draw, h, icon, put } from "./dom.js";
+import { actOn } from "./executions.js";
+import { fillPicture } from "./history.js";
+import { refreshTimes, time } from "./marks.js";
+import { nothing } from "./table.js";
+import { ListView } from "./view.js";
+import { count } from "./words.js";
+
+const PER_PAGE = 50;
+const TYPING = 250;
+const SETTLE = 500;
+const MOST_SINGLE = 20;
+const CLOCK = ["M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2", "M8 4.8V8.2l2.4 1.4"];
+
+/** States of a schedule: the word, the icon, and the status of executions whose colour it has. */
+export const STATES = {
+  ACTIVE: { word: "Active", icon: () => draw(CLOCK), tone: "RUNNING" },
+  WAITING: { word: "Waiting", icon: () => icon("WAITING"), tone: "WAITING" },
+  PAUSED: { word: "Paused", icon: () => icon("PAUSED"), tone: "PAUSED" },
+  BROKEN: { word: "Broken", icon: () => icon("alert"), tone: "ENDED_ERROR" },
+  FINISHED: { word: "Finished", icon: () => icon("ENDED_SUCCESS"), tone: null },
+};
+
+/** What can be done with a schedule, and whether its state allows it. */
+export const SCHEDULE_ALLOWS = {
+  pause: ({ enabled, state }) => enabled && state !== "FINISHED",
+  resume: ({ enabled }) => !enabled,
+  trigger: () => true,
+  delete: () => true,
+};
+
+const VERBS = { pause: "pause_schedules", resume: "resume_schedules", trigger: "trigger_schedules", delete: "delete_schedules" };
+
+export const RUN_NOW = "Start one execution now, besides its times";
+
+/** Icon and word of a schedule's state. */
+export function statePill(state) {
+  const { word, icon: drawn, tone } = STATES[state];
+  return h("span.status", { "data-status": tone }, drawn(), h("span", word));
+}
+
+/** When it runs next: how far away, and the time in its own zone. */
+export function nextRun({ state, next_run, next_text }) {
+  if (state === "WAITING") return [h("span.muted", "after the run under way")];
+  return next_run ? [time(next_run), h("div.muted", next_text)] : [];
+}
+
+/** Do `verb` with each of `rows`; promises the rows it gives. Of what was started is told. */
+export async function actOnSchedules(view, verb, rows) {
+  const done = await actOn(view, VERBS[verb], rows.map((row) => row.id));
+  if (verb === "trigger" && done.length > 0) view.toasts.started(done);
+  return done;
+}
+
+/** Delete schedules after asking; promises whether it was done. */
+export async function deleteSchedules(view, rows) {
+  const what = rows.length === 1 ? rows[0].name : count(rows.length, "schedule");
+  const text = "Nothing is started by it any more, and the record of its times is removed. Its executions stay.";
+  const isSure = await confirm(view.host, { title: `Delete ${what}?`, text, word: "Delete" });
+  if (isSure) await actOnSchedules(view, "delete", rows);
+  return isSure;
+}
+
+function fillSchedule(cell, row, place) {
+  const path = row.flow_name !== row.name && h("div.path", row.flow_name);
+  put(cell, place.toSchedule(row.id, ".title.plain-link", row.name), path, row.reason && h("div.note", row.reason));
+}
+
+const scheduleColumns = (place) => [
+  { name: "state", label: "State", of: (row) => row.state, fill: (cell, row) => put(cell, statePill(row.state)) },
+  { name: "name", label: "Schedule", of: (row) => [row.name, row.flow_name, row.reason], fill: (cell, row) => fillSchedule(cell, row, place) },
+  { name: "when", label: "When", of: (row) => [row.when, row.timezone], fill: (cell, row) => put(cell, h("div", row.when), h("div.muted", row.timezone)) },
+  { name: "next", label: "Next run", of: (row) => [row.state, row.next_run], fill: (cell, row) => put(cell, ...nextRun(row)) },
+  { name: "past", label: "Past runs", of: (row) => row.history, fill: (cell, row) => fillPicture(cell, row.history) },
+  { name: "by", label: "By", of: (row) => row.user_name, fill: (cell, row) => put(cell, row.user_name) },
+];
+
+/** The view of all schedules. */
+export class SchedulesView extends ListView {
+  constructor(shared) {
+    const act = (verb) => () => this.#act(verb);
+    const actions = {
+      pause: button("Pause", { icon: "pause", onclick: act("pause") }),
+      resume: button("Resume", { icon: "play", onclick: act("resume") }),
+      trigger: button("Run now", { icon: "again", title: RUN_NOW, onclick: act("trigger") }),
+      delete: button("Delete", { icon: "trash", onclick: () => this.#delete() }),
+    };
+    super(shared, {
+      title: "Schedules",
+      actions: Object.values(actions),
+      table: {
+        columns: scheduleColumns(shared.place),
+        keyOf: (row) => row.id,
+        wordOf: (row) => `${row.name}, ${row.when}`,
+        onopen: (row) => this.place.go({ view: "schedule", id: row.id }),
+      },
+    });
+    Object.assign(this, { rows: new Map(), next: null, actions, stale: new Set() });
+    this.more = button("Load more", { icon: "down", onclick: () => this.load({ isMore: true }) });
+    this.element.append(h("div.more", this.more));
+    this.ticker = setInterval(() => refreshTimes(this.body), 1000);
+    this.update();
+    this.load();
+  }
+
+  close() {
+    super.close();
+    clearInterval(this.ticker);
+    clearTimeout(this.patience);
+    clearTimeout(this.settling);
+  }
+
+  /** Fetch the newest schedules again, or with `isMore` those after the ones shown. */
+  load({ isMore = false } = {}) {
+    const asked = (this.asked = Symbol("the newest request; answers to older ones are dropped"));
+    return this.guarded("The schedules could not be listed", async () => {
+      const page = await this.line.call("schedules", { q: this.place.route.q ?? "", limit: PER_PAGE, cursor: isMore ? this.next : null });
+      if (asked !== this.asked) return;
+      const before = new Map(this.rows);
+      if (!isMore) this.rows.clear();
+      for (const row of page.rows) this.rows.set(row.id, { ...row, history: before.get(row.id)?.history });
+      this.next = page.next;
+      this.isLoaded = true;
+      this.#show();
+      await this.#draw(page.rows.map(({ id }) => id));
+    });
+  }
+
+  /** Take news: schedules that changed, and executions that they started. */
+  follow({ rows, schedules = [] }) {
+    if (!this.isLoaded) return;
+    for (const id of [...schedules, ...rows.map((row) => row.schedule_id).filter(Boolean)]) this.stale.add(id);
+    if (this.stale.size > 0) this.settling ??= setTimeout(() => this.#refetch(), SETTLE);
+  }
+
+  /** Show only what fits: the service filters, once the typing pauses. */
+  refine(filter) {
+    this.place.refine(filter);
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => this.load(), TYPING);
+  }
+
+  update() {
+    super.update();
+    const chosen = this.#chosen();
+    for (const verb of Object.keys(this.actions)) this.actions[verb].disabled = !chosen.some(SCHEDULE_ALLOWS[verb]);
+    this.more.hidden = !this.next;
+  }
+
+  /** Fetch what has changed, one by one if that is few. A new one shows up if it fits the filter. */
+  async #refetch() {
+    const ids = [...this.stale];
+    this.stale.clear();
+    const isKnown = ids.every((id) => this.rows.has(id));
+    try {
+      if (!isKnown || ids.length > MOST_SINGLE) await this.load();
+      else {
+        const results = await this.line.call("schedule_rows", { ids });
+        results.forEach(({ row, error }, at) => {
+          if (row) this.rows.set(row.id, { ...row, history: this.rows.get(row.id)?.history });
+          else if (error.code === "schedule_not_found") this.rows.delete(ids[at]);
+        });
+        if (!this.isClosed) this.#show();
+        await this.#draw(ids);
+      }
+    } catch {
+      // The frame says when the kernel is silent; the next news try again.
+    } finally {
+      this.settling = undefined;
+      if (this.stale.size > 0 && !this.isClosed) this.follow({ rows: [] });
+    }
+  }
+
+  /** Fetch the pictures of these schedules. */
+  async #draw(ids) {
+    const known = ids.filter((id) => this.rows.has(id));
+    if (known.length === 0) return;
+    const results = await this.line.call("histories", { ids: known });
+    results.forEach(({ row }, at) => {
+      const before = this.rows.get(known[at]);
+      if (before && row) this.rows.set(known[at], { ...before, history: row });
+    });
+    if (!this.isClosed) this.#show();
+  }
+
+  #show() {
+    const none = () => (this.place.route.q ? this.noneFits("No schedule fits the filter", "None has these words in its name or in that of its flow.") : this.#none());
+    this.table.retain(new Set(this.rows.keys()));
+    this.showRows([...this.rows.values()].sort((one, other) => (one.id < other.id ? 1 : -1)), none);
+  }
+
+  #none() {
+    const flows = this.place.link({ view: "flows" }, ".link", "Check a flow");
+    return nothing("No schedules yet", h("p", flows, ", and the arrow beside Play runs it at a time, at an interval, or every day."));
+  }
+
+  #chosen() {
+    return [...this.table.selected].map((id) => this.rows.get(id)).filter(Boolean);
+  }
+
+  async #act(verb) {
+    const rows = await actOnSchedules(this, verb, this.#chosen().filter(SCHEDULE_ALLOWS[verb]));
+    if (verb === "trigger") return;
+    for (const row of rows) this.rows.set(row.id, { ...row, history: this.rows.get(row.id)?.history });
+    this.#show();
+  }
+
+  async #delete() {
+    if (await deleteSchedules(this, this.#chosen())) this.load();
+  }
+}

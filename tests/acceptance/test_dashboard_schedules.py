@@ -1,0 +1,332 @@
+"""Schedules in the dashboard: made by the arrow beside Play, followed, changed and deleted in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.models import CreateSchedule, Overlap, Schedule, ScheduleTrigger
+from tests.acceptance.page import RUN, Open, button, check, row
+from tests.flows import write_flow
+from tests.server import RunningServer, start_server, until
+
+pytestmark = pytest.mark.timeout(240)
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+expect.set_options(timeout=20_000)
+
+#: A flow such as those of the library: asks for the time, and makes one schedule for each flow.
+PLANNER = """
+import json, urllib.request
+names = [flow_name] if isinstance(flow_name, str) else flow_name
+body = {"properties": {"cron": {"element": "string", "label": "Cron", "default": "30 8 * * *"}}, "required": ["cron"]}
+answer = system.message(f"When shall {', '.join(names)} run?", body, timeout_seconds=0).wait().get("response")
+for name in names:
+    schedule = {"flow_name": name, "trigger": {"cron": answer["cron"]}, "timezone": "Europe/Vienna"}
+    headers = {"Authorization": "token TOKEN", "Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request("URLcloudo/api/1/schedule", json.dumps(schedule).encode(), headers))
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    workspace = tmp_path_factory.mktemp("workspace")
+    for name in ("reports/one", "reports/two"):
+        write_flow(workspace, name, "n", parameters="n: int = 1  # how many")
+    write_flow(workspace, "failing", "1 / 0")
+    write_flow(workspace, "hostile", "1", metadata={"title": HOSTILE})
+    running = start_server(workspace, tmp_path_factory.mktemp("home"))
+    source = PLANNER.replace("TOKEN", running.token).replace("URL", running.url)
+    write_flow(workspace, "Scheduled", source, parameters="flow_name: str | list[str]")
+    write_flow(workspace, "Daily", "1 / 0", parameters="flow_name: str | list[str]")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def no_schedules(api: Client) -> None:
+    for one in api.schedules().items:
+        api.delete_schedule(one.id)
+
+
+def make(api: Client, flow_name: str = "reports/one", *, trigger: Any = None, **more: Any) -> Schedule:
+    when = ScheduleTrigger(**(trigger or {"daily_at": "08:30"}))
+    return api.create_schedule(CreateSchedule(flow_name=flow_name, trigger=when, timezone="Europe/Vienna", **more))
+
+
+def choose(page: Page, word: str) -> None:
+    """Choose from the arrow's menu."""
+    button(page, "Schedule or customise").click()
+    page.get_by_role("menuitem", name=word, exact=True).click()
+
+
+def message(page: Page) -> Locator:
+    return page.locator(".cloudo-message")
+
+
+def test_the_arrow_leads_to_the_question_and_the_schedule_stands_in_both_views(show: Open, api: Client) -> None:
+    page = show("flows")
+    check(page, "reports/one")
+    choose(page, "Schedule run…")
+    expect(page.get_by_text("Scheduled is asking for the time…")).to_be_visible()
+    expect(message(page).get_by_label("Cron")).to_be_focused(timeout=RUN)
+    expect(message(page)).to_contain_text("When shall reports/one run?")
+    expect(page.get_by_text("is asking for the time")).to_have_count(0)
+    page.keyboard.press("Enter")
+    toast = page.locator(".cloudo-toast").filter(has_text="Scheduled: next")
+    expect(toast).to_contain_text(re.compile(r"next \w{3} \d+ \w{3} 08:30 \(Europe/Vienna\)"), timeout=RUN)
+    made = api.schedules().items[0]
+    assert made.flow_name == "reports/one"
+    expect(row(page, "reports/one").locator("td.cloudo-col-next time")).to_have_attribute("datetime", re.compile("^20"))
+    toast.get_by_role("link", name="Show schedule").click()
+    expect(page).to_have_url(re.compile(f"schedules/{made.id}$"))
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Schedules").click()
+    line = row(page, "reports/one")
+    expect(line).to_contain_text("Active")
+    expect(line).to_contain_text("Europe/Vienna")
+    expect(line).to_contain_text("no run yet")
+
+
+def test_several_checked_flows_get_one_question_and_one_schedule_each(show: Open, api: Client) -> None:
+    page = show("flows")
+    check(page, "reports/one", "reports/two")
+    choose(page, "Schedule run…")
+    expect(message(page)).to_contain_text("When shall reports/one, reports/two run?", timeout=RUN)
+    expect(message(page).get_by_label("Cron")).to_be_focused(timeout=RUN)
+    message(page).get_by_label("Cron").fill("@hourly")
+    button(message(page), "Send").click()
+    for name in ("reports/one", "reports/two"):
+        expect(page.locator(".cloudo-toast").filter(has_text=f"Scheduled {name}: next")).to_be_visible(timeout=RUN)
+    assert sorted(one.flow_name for one in api.schedules().items) == ["reports/one", "reports/two"]
+
+
+def test_what_goes_wrong_while_a_flow_asks_for_the_time_is_said(show: Open) -> None:
+    page = show("flows")
+    check(page, "reports/one")
+    choose(page, "Run daily…")
+    banner = page.get_by_role("alert").filter(has_text="Daily: ZeroDivisionError")
+    expect(banner).to_be_visible(timeout=RUN)
+    expect(page.get_by_text("is asking for the time")).to_have_count(0)
+    button(banner, "Show execution").click()
+    expect(page.get_by_label("Error", exact=True)).to_contain_text("ZeroDivisionError")
+
+
+def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
+    page = show("flows")
+    page.get_by_label("Select all").focus()
+    arrow = button(page, "Schedule or customise")
+    arrow.press("ArrowDown")
+    item = page.get_by_role("menuitem", name="Schedule run…")
+    expect(item).to_be_focused()
+    expect(item).to_have_attribute("aria-disabled", "true")
+    expect(arrow).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Enter")  # nothing is checked: it stays where it is
+    expect(item).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.get_by_role("menuitem", name="Customise Daily…")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(item).to_be_focused()
+    page.keyboard.press("r")
+    expect(page.get_by_role("menuitem", name="Run recurring…")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(arrow).to_be_focused()
+    row(page, "reports/two").press("Space")
+    arrow.press("Enter")
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(message(page).get_by_label("Cron")).to_be_focused(timeout=RUN)
+    page.keyboard.press("Enter")
+    until(lambda: [one.flow_name for one in api.schedules().items] == ["reports/two"], seconds=60)
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Schedules").press("Enter")
+    row(page, "reports/two").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("reports/two")
+    button(page, "Pause").press("Enter")
+    expect(button(page, "Resume")).to_be_focused()
+
+
+def test_checked_schedules_are_paused_resumed_run_and_deleted(show: Open, api: Client) -> None:
+    ids = [make(api, name=name).id for name in ("first one", "second one")]
+    done = make(api, "failing", trigger={"delay_seconds": 0}, name="third one").id
+    until(lambda: api.schedule(done).last_occurrence, seconds=60)
+    page = show("schedules")
+    expect(row(page, "third one")).to_contain_text("Finished", timeout=RUN)
+    for name in ("first one", "second one", "third one"):
+        row(page, name).get_by_role("checkbox").check()
+    button(page, "Pause").click()
+    for name in ("first one", "second one"):
+        expect(row(page, name)).to_contain_text("Paused")
+    expect(row(page, "third one")).to_contain_text("Finished")
+    expect(button(page, "Pause")).to_be_disabled()
+    assert not any(api.schedule(one).enabled for one in ids)
+    button(page, "Resume").click()
+    expect(row(page, "first one")).to_contain_text("Active")
+    button(page, "Run now").click()
+    expect(page.get_by_text("Started 3 executions").first).to_be_visible()
+    expect(row(page, "first one").get_by_label(re.compile("ended well"))).to_have_count(1, timeout=RUN)
+    expect(row(page, "third one").get_by_label(re.compile("failed"))).to_have_count(2, timeout=RUN)
+    # What is gone meanwhile is said, and the others are deleted.
+    api.delete_schedule(ids[0])
+    expect(row(page, "first one")).to_have_count(0)
+    row(page, "second one").get_by_role("checkbox").check()
+    button(page, "Delete").click()
+    button(page.get_by_role("dialog"), "Delete").click()
+    expect(page.get_by_text("No schedules yet")).to_be_visible()
+    assert api.schedules().items == ()
+    page.get_by_role("link", name="Check a flow").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Flows")
+
+
+def test_schedules_made_elsewhere_appear_and_are_filtered(show: Open, api: Client) -> None:
+    make(api, name="the first")
+    page = show("schedules")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    made = make(api, "reports/two", name="made elsewhere")
+    expect(row(page, "made elsewhere")).to_be_visible()
+    page.get_by_label("Filter schedules").fill("ELSEWHERE")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_label("Filter schedules").fill("no such words")
+    expect(page.get_by_text("No schedule fits the filter")).to_be_visible()
+    button(page, "Clear the filter").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    api.delete_schedule(made.id)
+    expect(page.get_by_text("made elsewhere")).to_have_count(0)
+
+
+def test_a_schedule_shows_its_times_and_its_past_with_links(show: Open, api: Client) -> None:
+    made = make(api, "failing", inputs={}, name="the failing one")
+    execution = api.trigger_schedule(made.id)
+    until(lambda: api.execution(execution.id).is_ended, seconds=60)
+    page = show(f"schedules/{made.id}")
+    coming = page.get_by_role("region", name="Next times")
+    expect(coming.locator("tbody tr")).to_have_count(10)
+    expect(coming.locator("tbody tr").first).to_contain_text("08:30")
+    utc = made.next_run.strftime("%Y-%m-%d %H:%M:%S") if made.next_run else ""
+    expect(coming.locator("tbody tr").first).to_contain_text(utc)
+    past = page.get_by_role("region", name="Past times")
+    expect(past).to_contain_text("failed")
+    expect(past).to_contain_text("out of turn")
+    past.get_by_role("link").click()
+    expect(page).to_have_url(re.compile(f"executions/{execution.id}$"))
+    expect(page.locator(".cloudo-facts")).to_contain_text(re.compile(", schedule"))
+    page.locator(".cloudo-facts").get_by_role("link", name="schedule", exact=True).click()
+    expect(page).to_have_url(re.compile(f"schedules/{made.id}$"))
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Executions").click()
+    expect(row(page, "failing").get_by_role("link", name="schedule", exact=True)).to_be_visible()
+    show("schedules/01900000-0000-7000-8000-000000000000")
+    expect(page.get_by_text("There is no such schedule")).to_be_visible()
+
+
+def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(show: Open, api: Client) -> None:
+    made = make(api, name="to be changed")
+    page = show(f"schedules/{made.id}")
+    button(page, "Edit").click()
+    dialog = page.get_by_role("dialog")
+    preview = dialog.get_by_label("Preview")
+    expect(preview).to_contain_text("daily at 08:30, next: ")
+    dialog.get_by_label("Runs", exact=True).select_option("cron")
+    dialog.get_by_label("Cron").fill("0 0 31 2 *")
+    expect(dialog.get_by_text("never comes round")).to_be_visible()
+    expect(dialog.get_by_label("Cron")).to_have_attribute("aria-invalid", "true")
+    dialog.get_by_label("Cron").fill("15 7 * * mon")
+    expect(preview).to_contain_text("07:15")
+    dialog.get_by_label("Time zone").fill("Europe/Vienn")
+    expect(dialog.get_by_text("There is no time zone")).to_be_visible()
+    dialog.get_by_label("Time zone").fill("Asia/Tokyo")
+    expect(preview).to_contain_text("(Asia/Tokyo)")
+    dialog.get_by_text("Inputs, overlap").click()
+    dialog.get_by_label("Inputs", exact=True).fill('{"n": "many"}')
+    dialog.get_by_label("While an execution of it runs").select_option("queue")
+    dialog.get_by_label("Pause after").fill("3")
+    button(dialog, "Save").click()
+    expect(dialog.get_by_text("The input 'n' takes an integer")).to_be_visible()
+    expect(dialog.get_by_label("Inputs", exact=True)).to_be_focused()
+    dialog.get_by_label("Inputs", exact=True).fill('{"n": 3}')
+    button(dialog, "Save").click()
+    expect(dialog).to_have_count(0)
+    expect(button(page, "Edit")).to_be_focused()
+    expect(page.locator(".cloudo-toast")).to_contain_text("(Asia/Tokyo)")
+    expect(page.locator(".cloudo-facts")).to_contain_text("cron 15 7 * * mon")
+    changed = api.schedule(made.id)
+    assert changed.trigger == ScheduleTrigger(cron="15 7 * * mon")
+    assert (changed.timezone, changed.inputs, changed.overlap) == ("Asia/Tokyo", {"n": 3}, Overlap.QUEUE)
+    assert (changed.pause_on_error_count, changed.name) == (3, "to be changed")
+
+
+def test_what_is_unusual_takes_a_tick_and_what_is_not_touched_stays(show: Open, api: Client) -> None:
+    made = make(
+        api, trigger={"every_seconds": 7200, "wait": False, "start": "2026-01-01T00:00:00.123456Z"}, name="grid"
+    )
+    page = show(f"schedules/{made.id}")
+    button(page, "Edit").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Every")).to_have_value("2")
+    dialog.get_by_label("Most runs").fill("1000")
+    button(dialog, "Save").click()
+    expect(dialog).to_have_count(0)
+    kept = api.schedule(made.id)
+    assert kept.max_iterations == 1000
+    assert (kept.next_run, kept.start) == (made.next_run, made.start)
+    button(page, "Edit").click()
+    dialog.get_by_label("Runs", exact=True).select_option("at")
+    dialog.get_by_label("Moment", exact=True).fill("2020-01-01T08:30")
+    expect(dialog.get_by_label("Preview")).to_contain_text("is in the past: it runs at once")
+    button(dialog, "Save").click()
+    expect(dialog.get_by_label("This is meant")).to_be_focused()
+    dialog.get_by_label("This is meant").check()
+    button(dialog, "Save").click()
+    expect(dialog).to_have_count(0)
+    until(lambda: api.schedule(made.id).last_occurrence, seconds=60)
+
+
+def test_a_hostile_name_stays_text_and_fits_a_narrow_window(show: Open, api: Client) -> None:
+    long = "x" * 200
+    made = make(api, "hostile", name=f"{HOSTILE} {long}", inputs={})
+    page = show("schedules")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(row(page, "hostile")).to_contain_text(HOSTILE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    row(page, "hostile").get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(HOSTILE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    button(page, "Edit").click()
+    expect(page.get_by_role("dialog").get_by_label("Name")).to_have_value(made.name)
+    page.keyboard.press("Escape")
+    button(page, "Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text(HOSTILE)
+    page.keyboard.press("Escape")
+    assert page.locator("main img, dialog img").count() == 0
+
+
+def test_overdue_schedules_without_a_worker_are_told(
+    context: BrowserContext, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    workspace = tmp_path_factory.mktemp("alone")
+    write_flow(workspace, "one", "1")
+    config = {"Cloudo": {"embedded_worker": False}}
+    alone = start_server(workspace, tmp_path_factory.mktemp("home"), config=config)
+    try:
+        with alone.client() as api:
+            for number in range(3):
+                make(api, "one", trigger={"delay_seconds": 0}, name=f"number {number}")
+            until(lambda: api.health().overdue_schedules == 3, seconds=60)
+        page = context.new_page()
+        page.goto(f"{alone.url}cloudo/schedules?token={alone.token}", wait_until="commit")
+        banner = page.get_by_text("No worker is running: 3 schedules are overdue. Start one with: cloudo worker")
+        expect(banner).to_be_visible(timeout=60_000)
+        page.get_by_role("link", name="Flows").click()
+        expect(banner).to_be_visible()
+        page.close()
+    finally:
+        alone.stop()
