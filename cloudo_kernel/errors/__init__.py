@@ -1,0 +1,137 @@
+"""Every error Cloudo raises on purpose, as one tree.
+
+    CloudoError
+    ├── MalformedRequest               a request that makes no sense as such
+    ├── NotConfirmed                   something unusual that nobody said is meant
+    ├── InputsInvalid                  inputs that do not fit the flow's schema
+    ├── FormInvalid                    a message's body that is no form
+    ├── ResponseInvalid                an answer that does not fit the form
+    ├── NameInvalid                    a name that cannot be a flow's
+    ├── PathInvalid                    a path that leaves the workspace, or is no file's
+    ├── TooLarge                       more than is taken at once
+    ├── FlowBroken                     a flow that cannot be read
+    ├── PermissionDenied               known, but not allowed
+    ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
+    │                                  ScheduleNotFound, WorkspaceNotFound, SettingNotFound, NoSuchFile
+    ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
+    │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle
+    ├── StaleAttempt                   a report of an attempt that is no longer the current one
+    ├── Unavailable                    store or server out of reach
+    ├── SettingInvalid                 a value that does not fit a documented setting
+    ├── DependencyFailedError          a child did not succeed
+    ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
+    └── WaitTimeout                    a wait was over before what it waited for: DependencyTimeoutError,
+                                       MessageResponseTimeoutError
+
+    ExecutionEnded (BaseException)     not an error: `this.success(...)` stops the notebook with it
+
+`code` is the stable word for programs; which HTTP status belongs to it is decided in the extension only.
+"""
+
+from __future__ import annotations
+
+from cloudo_kernel.errors.base import CloudoError
+from cloudo_kernel.errors.conflicts import (
+    Conflict,
+    DependencyCycle,
+    ExecutionNotEnded,
+    FlowExists,
+    IdempotencyConflict,
+    IllegalTransition,
+    MessageClosed,
+    SettingExists,
+    TooDeep,
+    WorkedOnByHand,
+)
+from cloudo_kernel.errors.missing import (
+    ExecutionNotFound,
+    FlowNotFound,
+    MessageNotFound,
+    NoSuchFile,
+    NotebookNotFound,
+    ResourceNotFoundError,
+    ScheduleNotFound,
+    SettingNotFound,
+    WorkspaceNotFound,
+)
+from cloudo_kernel.errors.requests import (
+    FlowBroken,
+    FormInvalid,
+    InputsInvalid,
+    MalformedRequest,
+    NameInvalid,
+    NotConfirmed,
+    PathInvalid,
+    PermissionDenied,
+    ResponseInvalid,
+    SettingInvalid,
+    TooLarge,
+)
+from cloudo_kernel.errors.runs import (
+    DependencyFailedError,
+    DependencyTimeoutError,
+    ExecutionEnded,
+    MessageResponseTimeoutError,
+    ReplayDiffers,
+    StaleAttempt,
+    Unavailable,
+    WaitTimeout,
+)
+
+__all__ = [
+    "CloudoError",
+    "Conflict",
+    "DependencyCycle",
+    "DependencyFailedError",
+    "DependencyTimeoutError",
+    "ExecutionEnded",
+    "ExecutionNotEnded",
+    "ExecutionNotFound",
+    "FlowBroken",
+    "FlowExists",
+    "FlowNotFound",
+    "FormInvalid",
+    "IdempotencyConflict",
+    "IllegalTransition",
+    "InputsInvalid",
+    "MalformedRequest",
+    "MessageClosed",
+    "MessageNotFound",
+    "MessageResponseTimeoutError",
+    "NameInvalid",
+    "NoSuchFile",
+    "NotConfirmed",
+    "NotebookNotFound",
+    "PathInvalid",
+    "PermissionDenied",
+    "ReplayDiffers",
+    "ResourceNotFoundError",
+    "ResponseInvalid",
+    "ScheduleNotFound",
+    "SettingExists",
+    "SettingInvalid",
+    "SettingNotFound",
+    "StaleAttempt",
+    "TooDeep",
+    "TooLarge",
+    "Unavailable",
+    "WaitTimeout",
+    "WorkedOnByHand",
+    "WorkspaceNotFound",
+    "from_code",
+]
+
+
+def _tree(root: type[CloudoError]) -> dict[str, type[CloudoError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def from_code(code: str, message: str, field: str | None = None) -> CloudoError:
+    """Rebuild an error that came over HTTP or a channel; an unknown code gives a plain `CloudoError`."""
+    kind = _tree(CloudoError).get(code, CloudoError)
+    error = kind.__new__(kind)
+    CloudoError.__init__(error, message, field=field)
+    return error

@@ -1,0 +1,62 @@
+"""What happens to runs, waits and the store."""
+
+from __future__ import annotations
+
+from cloudo_kernel.errors.base import CloudoError
+
+
+class StaleAttempt(CloudoError):
+    """A report of an attempt that is no longer the current one. Nothing was changed."""
+
+    code = "stale_attempt"
+
+    def __init__(self, execution_id: str, attempt: int) -> None:
+        super().__init__(
+            f"Attempt {attempt} of the execution {execution_id} is not the current one; its report was ignored."
+        )
+
+
+class Unavailable(CloudoError):
+    """The store or the server cannot be reached."""
+
+    code = "unavailable"
+
+
+class DependencyFailedError(CloudoError):
+    """A child did not succeed."""
+
+    code = "dependency_failed"
+
+
+class ReplayDiffers(CloudoError):
+    """A durable flow was replayed, and made another call than the one that is recorded."""
+
+    code = "replay_differs"
+
+    def __init__(self, position: int, *, now: str, recorded: str) -> None:
+        super().__init__(
+            f"Call {position} of this replay is {now}; the record has {recorded}. A durable flow has to make the same "
+            "calls each time: put what depends on time, chance or the world outside into this.step."
+        )
+
+
+class WaitTimeout(CloudoError):
+    """A wait was over before what it waited for."""
+
+    code = "wait_timeout"
+
+
+class DependencyTimeoutError(WaitTimeout):
+    """A wait for other executions was over before they had ended."""
+
+    code = "dependency_timeout"
+
+
+class MessageResponseTimeoutError(WaitTimeout):
+    """An input request was not answered in time."""
+
+    code = "message_response_timeout"
+
+
+class ExecutionEnded(BaseException):
+    """Stop the notebook here; raised by `this.success`, `this.error` and `this.end`."""
