@@ -51,13 +51,20 @@ class OneSchedule(Handler):
         await self.finish_empty()
 
 
-class Action(Handler):
-    """`/schedule/<id>/pause` and `/resume`."""
+class Pause(Handler):
+    """`/schedule/<id>/pause`."""
 
-    async def post(self, schedule_id: str, action: str) -> None:
-        """Pause the schedule, or let it go on."""
-        verb = self.api.pause_schedule if action == "pause" else self.api.resume_schedule
-        await self.answer(verb, schedule_id)
+    async def post(self, schedule_id: str) -> None:
+        """Let the schedule start nothing until it is resumed."""
+        await self.answer(self.api.pause_schedule, schedule_id)
+
+
+class Resume(Handler):
+    """`/schedule/<id>/resume`."""
+
+    async def post(self, schedule_id: str) -> None:
+        """Let the schedule go on with its next time."""
+        await self.answer(self.api.resume_schedule, schedule_id)
 
 
 class TriggerNow(Handler):
@@ -94,7 +101,8 @@ routes = [
     (rf"{API}/schedule", Schedules),
     (rf"{API}/schedule/preview", Preview),
     (rf"{API}/schedule/([^/]+)", OneSchedule),
-    (rf"{API}/schedule/([^/]+)/(pause|resume)", Action),
+    (rf"{API}/schedule/([^/]+)/pause", Pause),
+    (rf"{API}/schedule/([^/]+)/resume", Resume),
     (rf"{API}/schedule/([^/]+)/trigger", TriggerNow),
     (rf"{API}/schedule/([^/]+)/backfill", RunPast),
     (rf"{API}/schedule/([^/]+)/occurrence", Occurrences),
