@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,9 @@ def url(bin_folder: Path, tmp_path: Path, environment: dict[str, str]) -> Iterat
         try:
             with urllib.request.urlopen(f"{url}cloudo/api/1/health", timeout=5) as reply:
                 return bool(reply.status == 200)
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            return False
         except OSError:
             return False
 
