@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
@@ -45,12 +44,12 @@ class Renderer:
 
     def _render(self, notebook: str) -> str:
         message = notebook.encode("utf-8", "replace")
-        begun = time.monotonic()
+        is_given_up = threading.Event()
         for _ in range(2):  # the process may end of idleness just now
-            reply = _ask(self._running(), message)
+            reply = _ask(self._running(), message, is_given_up)
             if reply is not None:
                 return reply.decode()
-            if time.monotonic() - begun > _RENDER_SECONDS:
+            if is_given_up.is_set():
                 break
         raise Unavailable("This notebook could not be made into a page. Open it in JupyterLab.")
 
@@ -66,11 +65,16 @@ class Renderer:
         return self._process
 
 
-def _ask(process: subprocess.Popen[bytes], message: bytes) -> bytes | None:
-    """Return the reply; None when the process ended before, of itself or because its time was over."""
+def _ask(process: subprocess.Popen[bytes], message: bytes, is_given_up: threading.Event) -> bytes | None:
+    """Return the reply; None when the process ended before, of itself or, as `is_given_up`, when its time was over."""
+
+    def give_up() -> None:
+        is_given_up.set()
+        process.kill()
+
     assert process.stdin is not None
     assert process.stdout is not None
-    watchdog = threading.Timer(_RENDER_SECONDS, process.kill)
+    watchdog = threading.Timer(_RENDER_SECONDS, give_up)
     watchdog.start()
     reply = None
     with contextlib.suppress(OSError):
