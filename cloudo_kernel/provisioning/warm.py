@@ -43,7 +43,9 @@ class Zygote:
 
     def __init__(self, preload: Sequence[str], *, on_change: Callable[[], None]) -> None:
         """Start it. `on_change` is called, on a thread of its own, when it is ready and when it has died."""
-        self.environment = fingerprint()
+        self._packages = fingerprint()
+        #: Where it imports from, once that is known.
+        self._path: list[str] | None = None
         self.is_dead = False
         #: Whether it ever was ready.
         self.was_ready = False
@@ -88,6 +90,14 @@ class Zygote:
     def is_ready(self) -> bool:
         """Whether it forks what it is asked for."""
         return self.was_ready and not self.is_dead
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a package was installed, upgraded or removed since it was started."""
+        today = fingerprint()
+        # The folder in which its owner was started is on the owner's path alone, and changes with each file there.
+        entries = self._packages.keys() | today.keys() if self._path is None else self._path
+        return any(self._packages.get(entry) != today.get(entry) for entry in entries)
 
     @property
     def is_worn(self) -> bool:
@@ -168,6 +178,7 @@ class Zygote:
             if "ready" in message:
                 for module, reason in message["left_out"].items():
                     _log.info("A module is not preloaded", extra={"preload": module, "reason": reason})
+                self._path = message["path"]
                 self.was_ready = True
                 self._ready.set()
                 self._on_change()
@@ -260,7 +271,7 @@ class Zygotes:
                 self._current = successor
         self._bury_the_dead()
         zygote = self._current
-        if zygote is not None and zygote.environment != fingerprint():
+        if zygote is not None and zygote.is_outdated:
             self._retire(zygote)
             zygote = self._current = None
         if zygote is None:
@@ -292,15 +303,15 @@ class Zygotes:
             listener()
 
 
-def fingerprint() -> tuple[tuple[str, int], ...]:
+def fingerprint() -> dict[str, int]:
     """Return what changes when a package is installed, upgraded or removed: the times of the folders of packages."""
-    times = []
+    times = {}
     for entry in sys.path:
         try:
-            times.append((entry, Path(entry).stat().st_mtime_ns))
+            times[entry] = Path(entry).stat().st_mtime_ns
         except OSError:
             continue
-    return tuple(times)
+    return times
 
 
 _shared: Zygotes | None = None

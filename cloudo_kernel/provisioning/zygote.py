@@ -170,6 +170,6 @@ def main() -> None:
         os.environ.pop("MPLBACKEND")
     assert threading.active_count() == 1, threading.enumerate()
     forking.freeze()
-    control.send(json.dumps({"ready": True, "left_out": given["left_out"]}).encode())
+    control.send(json.dumps({"ready": True, "left_out": given["left_out"], "path": sys.path}).encode())
     zygote = Zygote(control)
     zygote.serve()

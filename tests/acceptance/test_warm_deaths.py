@@ -18,9 +18,15 @@ from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Iterator[RunningServer]:
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
-        yield servers.start(config={"Cloudo": {"preload": []}})
+        yield servers.start(config={"Cloudo": {"preload": []}}, environment={"TMPDIR": str(temporary)})
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's folder of temporary files."""
+    return tmp_path_factory.mktemp("t")
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +46,15 @@ def zygote(server: RunningServer) -> psutil.Process:
     return found
 
 
-def standing_by(server: RunningServer, api: Client) -> list[psutil.Process]:
-    """Return the two runners that stand by, with their kernels."""
+def standing_by(server: RunningServer, api: Client, temporary: Path) -> list[psutil.Process]:
+    """Return the two runners that stand by, connected to their kernels."""
     api.wait(start(api), timeout=timedelta(minutes=1))
     found: list[psutil.Process] = []
 
     def are_there() -> bool:
         found[:] = [one for one in zygote(server).children() if one.name() == "cloudo-standby"]
-        return len(found) == 2 and all(kernel_of(one) for one in found)
+        # Who is connected needs the names of its sockets no more.
+        return len(found) == 2 and all(kernel_of(one) for one in found) and not list(temporary.glob("cloudo-run-*/*"))
 
     until(are_there)
     return found
@@ -69,13 +76,17 @@ def check(api: Client, execution_id: str) -> None:
     assert record.output_value == {"names": ["cloudo-kernel", "cloudo-run"]}
 
 
-def test_kernels_that_died_while_they_stood_by_are_not_used(server: RunningServer, api: Client) -> None:
-    kill([kernel for runner in standing_by(server, api) if (kernel := kernel_of(runner))])
+def test_kernels_that_died_while_they_stood_by_are_not_used(
+    server: RunningServer, api: Client, temporary: Path
+) -> None:
+    kill([kernel for runner in standing_by(server, api, temporary) if (kernel := kernel_of(runner))])
     check(api, start(api))
 
 
-def test_a_kernel_that_dies_at_its_assignment_is_followed_by_another(server: RunningServer, api: Client) -> None:
-    runners = standing_by(server, api)
+def test_a_kernel_that_dies_at_its_assignment_is_followed_by_another(
+    server: RunningServer, api: Client, temporary: Path
+) -> None:
+    runners = standing_by(server, api, temporary)
     kernels = [kernel for runner in runners if (kernel := kernel_of(runner))]
     for kernel in kernels:
         kernel.suspend()
@@ -85,8 +96,10 @@ def test_a_kernel_that_dies_at_its_assignment_is_followed_by_another(server: Run
     check(api, started)
 
 
-def test_a_runner_that_dies_at_its_assignment_is_followed_by_another(server: RunningServer, api: Client) -> None:
-    runners = standing_by(server, api)
+def test_a_runner_that_dies_at_its_assignment_is_followed_by_another(
+    server: RunningServer, api: Client, temporary: Path
+) -> None:
+    runners = standing_by(server, api, temporary)
     for runner in runners:
         runner.suspend()
     started = start(api)
@@ -95,8 +108,10 @@ def test_a_runner_that_dies_at_its_assignment_is_followed_by_another(server: Run
     check(api, started)
 
 
-def test_a_zygote_that_dies_at_an_assignment_is_followed_by_another(server: RunningServer, api: Client) -> None:
-    runners = standing_by(server, api)
+def test_a_zygote_that_dies_at_an_assignment_is_followed_by_another(
+    server: RunningServer, api: Client, temporary: Path
+) -> None:
+    runners = standing_by(server, api, temporary)
     before = zygote(server)
     before.suspend()  # it cannot tell that its runners are dead
     kill(runners)
@@ -104,6 +119,13 @@ def test_a_zygote_that_dies_at_an_assignment_is_followed_by_another(server: Runn
     until(lambda: api.execution(started).status is Status.RUNNING)
     before.kill()
     check(api, started)
+
+
+def test_a_file_in_the_folder_of_the_server_is_no_change_of_its_environment(server: RunningServer, api: Client) -> None:
+    before = zygote(server)
+    (server.workspace / "new.txt").touch()  # the server was started there with `python -m`
+    check(api, start(api))
+    assert zygote(server) == before
 
 
 def test_who_waits_for_a_zygote_that_dies_meanwhile_gets_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,10 +155,10 @@ def test_killed_processes_leave_no_folders_of_sockets(tmp_path: Path, tmp_path_f
             cold = notebook("this.set_output('began', 1)\nimport time\ntime.sleep(99)", metadata={"engine": "cold"})
             started = api.start_execution(StartExecution(script=cold)).id
             until(lambda: api.execution(started).output_value, seconds=60)
-            runners = standing_by(server, api)
             [own] = tmp_path.glob("cloudo-run-*")
-            assert (own.stat().st_mode & 0o777, len(list(own.iterdir()))) == (0o700, 1)  # of the one that runs
-            kill(runners)
+            assert own.stat().st_mode & 0o777 == 0o700
+            until(lambda: len(list(own.iterdir())) == 1)  # of the one that runs; the others are connected
+            kill([one for one in zygote(server).children() if one.name() == "cloudo-standby"])
             [runner] = [one for one in psutil.Process(server.process.pid).children() if _is_runner(one)]
             runner.kill()
             api.wait(started, timeout=timedelta(minutes=1))
