@@ -26,7 +26,8 @@ def when(one: Schedule) -> str:
     from cloudo_kernel import times
 
     said = times.describe(one.trigger, one.timezone)
-    return f"{said} ({one.timezone})" if one.trigger.every_seconds is None else said
+    is_local = one.trigger.at or one.trigger.daily_at or one.trigger.cron
+    return f"{said} ({one.timezone})" if is_local else said
 
 
 def next_time(one: Schedule) -> str:
