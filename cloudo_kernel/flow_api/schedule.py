@@ -18,9 +18,11 @@ _CELL = "style='text-align:left;vertical-align:top'"
 class Schedule:
     """A durable rule that starts executions of one flow. `get` reads the copy at hand, `load` and `save` the store."""
 
-    def __init__(self, api: Calls, record: models.Schedule) -> None:
+    def __init__(self, api: Calls, record: models.Schedule, *, is_watched: bool = True) -> None:
         self._api = api
         self._record = record
+        #: Whether somebody was there to start it when it was made.
+        self._is_watched = is_watched
 
     @property
     def id(self) -> str:
@@ -56,7 +58,8 @@ class Schedule:
         if state != "active":
             return state if record.pause_reason is None else f"{state}: {record.pause_reason}"
         coming = record.next_runs or tuple(filter(None, [record.next_run]))  # lists leave the others out
-        return times.coming(coming, record.trigger, record.timezone, now=now)
+        said = times.coming(coming, record.trigger, record.timezone, now=now)
+        return said if self._is_watched else f"{said}, if a server or a worker runs by then"
 
     def get(self, *fields: str) -> Any:
         """Return a field of the record at hand, such as `get("next_run")`, or a tuple of several."""

@@ -141,9 +141,10 @@ class System:
         timing = given_trigger(trigger, words)
         request = {"flow_name": flow_name, "trigger": timing, "confirmed": confirmed, **more}
         made = self._calls.create_schedule(request_of(models.CreateSchedule, request))
-        if not self._calls.health().workers:
+        is_watched = self._calls.health().workers > 0
+        if not is_watched:
             warnings.warn(_NOBODY.format(made.name), stacklevel=2)
-        return Schedule(self._calls, made)
+        return Schedule(self._calls, made, is_watched=is_watched)
 
     def schedules(
         self, q: str | None = None, *, flow_name: str | None = None, limit: int = 100

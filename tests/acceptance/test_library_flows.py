@@ -179,12 +179,16 @@ def test_a_moment_in_the_past_is_asked_about_and_may_be_changed(api: Client) -> 
     api.delete_schedule(schedule.id)
 
 
-def test_an_unknown_flow_is_named_before_anybody_is_asked(api: Client) -> None:
+def test_a_flow_that_cannot_be_scheduled_is_named_and_nobody_is_asked(api: Client) -> None:
     for inputs in ({"flow_name": "qick"}, {"flow_name": ["quick", "qick"], "delay": 5}):
         record = api.wait(start(api, "Delayed", **inputs).id, timeout=timedelta(seconds=60))
         assert record.status is Status.ENDED_ERROR
         assert "There is no flow 'qick'" in str(record.message)
         assert api.messages(execution_id=record.id).items == ()
+    needs = start(api, "Recurring", flow_name=["quick", "reports/needs"], interval=3600)
+    record = api.wait(needs.id, timeout=timedelta(seconds=60))
+    assert record.status is Status.ENDED_ERROR
+    assert str(record.message).startswith("reports/needs: The flow needs the input 'region'")
     assert api.schedules().items == ()
 
 

@@ -159,5 +159,6 @@ def test_without_a_server_or_worker_one_is_told(tmp_path: Path, monkeypatch: pyt
     with pytest.warns(UserWarning, match="nothing will start it before a Jupyter server"):
         made = system.schedule("quick", daily_at="08:30")
     assert isinstance(made, Schedule)
+    assert made.summary.endswith(", if a server or a worker runs by then")
     assert made.trigger().run().outputs == {"n": 1}  # this process asked for it, so that it is run
     system.api.close()
