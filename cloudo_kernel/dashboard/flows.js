@@ -14,7 +14,7 @@ import { ListView } from "./view.js";
 import { ago, count } from "./words.js";
 
 const RELIST = 30000;
-const SOON = 1000;
+const SOON = 2000;
 
 /** Whether the flow has inputs without a default, so that Play has to ask. */
 const mustAsk = (flow) => (flow.input_schema.required ?? []).length > 0;
