@@ -22,6 +22,16 @@ def connect(where: str | None = None, *, token: str | None = None, **options: An
     return System(connect_api(where, token=token, **options))
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Give a notebook the magics `%flow`, `%%flow`, `%flows`, `%executions` and `%schedule`.
+
+    IPython calls it for `%load_ext cloudo_kernel`.
+    """
+    from cloudo_kernel.magics import CloudoMagics
+
+    CloudoMagics(shell).register()
+
+
 def __getattr__(name: str) -> Any:
     # What takes long to import is imported when it is asked for: `cloudo --help` needs none of it.
     if name in __all__:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudo_kernel.errors import MalformedRequest, SettingInvalid
-from cloudo_kernel.triggers import zone
 
 _SHARED = "client."
 _PERSONAL = "user."
@@ -36,6 +35,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_zone(value: Any) -> bool:
+    from cloudo_kernel.triggers import zone  # here: the command line's help needs no records
+
     try:
         return value is None or (isinstance(value, str) and bool(zone(value)))
     except MalformedRequest:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from pydantic import BaseModel
 from tornado.web import RequestHandler
@@ -290,16 +291,15 @@ def test_commands_and_targets_exist(name: str) -> None:
     assert set(re.findall(r"^(?:\$ )?make (?!-)([a-z]+)", shell, re.MULTILINE)) <= targets
     for command, rest in re.findall(r"^(?:\$ )?cloudo ([a-z]+)([^\n|#]*)", shell, re.MULTILINE):
         assert command in cloudo.commands, f"{name}: cloudo {command}"
-        known = {option for parameter in cloudo.commands[command].params for option in parameter.opts}
         if command != "up":  # it takes Jupyter's flags too
-            assert {*re.findall(r"(?<= )--?[a-z][a-z-]*", rest)} <= known | {"--help"}, (
-                f"{name}: cloudo {command}{rest}"
-            )
+            assert {*re.findall(r"(?<= )--?[a-z][a-z-]*", rest)} <= options(command), f"{name}: cloudo {command}{rest}"
 
 
 def options(command: str) -> set[str]:
-    """Return the options of a command; `up` takes Jupyter's too."""
-    return {option for parameter in cloudo.commands[command].params for option in parameter.opts} | {"--help"}
+    """Return the options of a command and of those below it; `up` takes Jupyter's too."""
+    found = cloudo.commands[command]
+    every = [found, *(found.commands.values() if isinstance(found, click.Group) else ())]
+    return {option for one in every for parameter in one.params for option in parameter.opts} | {"--help"}
 
 
 def test_each_command_is_documented_with_its_options() -> None:

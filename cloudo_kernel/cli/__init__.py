@@ -16,6 +16,7 @@ from cloudo_kernel.cli.execution import cancel, executions, log, pause, resume, 
 from cloudo_kernel.cli.flow import flows
 from cloudo_kernel.cli.message import answer, messages
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
+from cloudo_kernel.cli.schedule import schedule, schedules
 from cloudo_kernel.cli.setting import settings
 from cloudo_kernel.cli.target import target_options
 from cloudo_kernel.cli.up import up
@@ -41,6 +42,7 @@ def cloudo() -> None:
     cloudo flows                                 what can be run
     cloudo run examples/greeting -p name=Ada     run it, and see what came of it
     cloudo executions                            what was run
+    cloudo schedule examples/greeting --in 10m   run it later, or again and again
     cloudo messages                              what flows tell and ask
 
     The commands talk to the server that `cloudo up` runs for this workspace. Without one they read the workspace
@@ -51,7 +53,7 @@ def cloudo() -> None:
 
 _COMMANDS = (
     *(up, flows, run, executions, show, log, cancel, pause, resume, retry),
-    *(messages, answer, settings, worker),
+    *(schedule, schedules, messages, answer, settings, worker),
 )
 
 for command in _COMMANDS:

@@ -74,7 +74,7 @@ def run(
     """
     _check_stay(follow, detach)
     api = target.connect(keep_running=detach)
-    given = _inputs(api, flow_name, words, files)
+    given = given_inputs(api, flow_name, words, files)
     request = _request(flow_name=flow_name, inputs=given, timeout_seconds=timeout, name=name, tags=tags)
     if detach:
         _print_started(api.start_execution(request), as_json=as_json)
@@ -107,7 +107,7 @@ def retry(target: Target, execution_id: str, *, words: Sequence[str], follow: bo
     _check_stay(follow, detach)
     api = target.connect(keep_running=detach)
     past = api.execution(find(api, execution_id))
-    given = _inputs(api, past.flow_name, words, ()) if words else None
+    given = given_inputs(api, past.flow_name, words, ()) if words else None
     if detach:
         _print_started(api.retry_execution(past.id, given), as_json=as_json)
         return 0
@@ -138,7 +138,8 @@ def _watched(target: Target, api: Api, start: Callable[[], Execution], *, follow
     return 0 if is_success else 1
 
 
-def _inputs(api: Api, flow_name: str | None, words: Sequence[str], files: Sequence[IO[str]]) -> dict[str, Any]:
+def given_inputs(api: Api, flow_name: str | None, words: Sequence[str], files: Sequence[IO[str]]) -> dict[str, Any]:
+    """Return the inputs that files and `KEY=VALUE` words give; a word wins."""
     inputs: dict[str, Any] = {}
     for file in files:
         try:

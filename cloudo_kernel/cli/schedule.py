@@ -1,0 +1,334 @@
+"""`cloudo schedule|schedules`: make schedules, look at them, change them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from cloudo_kernel.cli import display, schedule_report
+from cloudo_kernel.cli.run import given_inputs
+from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.timing import coming, is_given, is_meant, request_of, timing_options, trigger_of
+
+if TYPE_CHECKING:
+    from cloudo_kernel.api import Api
+    from cloudo_kernel.models import Schedule
+
+#: Fewer digits than this fit too many schedules to be meant.
+_FEWEST_DIGITS = 4
+_OVERLAPS = click.Choice(("skip", "queue", "cancel", "allow"))
+_CATCH_UPS = click.Choice(("last", "none", "all"))
+
+
+def _options(command: Any) -> Any:
+    """Add the options about a schedule that do not say when."""
+    options = (
+        click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated."),
+        click.option(
+            "-i",
+            "--inputs",
+            "files",
+            multiple=True,
+            type=click.File(encoding="utf-8"),
+            metavar="FILE",
+            help="A JSON object of inputs, - for standard input; may be repeated. -p wins.",
+        ),
+        click.option("--name", help="Name the schedule; default: the flow's name."),
+        click.option("--overlap", type=_OVERLAPS, help="While an earlier run has not ended; default: skip."),
+        click.option("--catch-up", type=_CATCH_UPS, help="What passed while nobody was there; default: last."),
+        click.option("--until", "end_at", metavar="TIME", help="Nothing starts after this date and time."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("flow_name", metavar="FLOW")
+@timing_options
+@_options
+@json_option("the schedule")
+@target_options
+@click.pass_obj
+def schedule(target: Target, /, flow_name: str, *, yes: bool, as_json: bool, **given: Any) -> int:
+    """Start a flow later, or again and again.
+
+    \b
+    cloudo schedule examples/sales_report --daily 08:30 --timezone Europe/Vienna
+    cloudo schedule examples/sales_report --in 1h30m -p region=south
+    cloudo schedule nightly --at 'tomorrow 02:00'
+    cloudo schedule watch --every 10m --max-iterations 6      10 minutes after the end of each run
+    cloudo schedule watch --every 10m --grid                  at :00, :10, :20 …, if that is when it begins
+    cloudo schedule report --cron '0 9 * * mon-fri' --overlap queue
+
+    It prints the next times, and asks before it saves what is unusual: a time in the past, one that comes twice or
+    not at all because the clocks are changed, an interval below one second. Where nobody can be asked such a time is
+    refused, unless --yes says that it is meant. `cloudo schedules` lists what there is, and changes it.
+    """
+    from cloudo_kernel.models import CreateSchedule, PreviewSchedule
+
+    api = target.connect()
+    trigger = trigger_of(api, given)
+    zone = {} if given["timezone"] is None else {"timezone": given["timezone"]}
+    preview = api.preview_schedule(PreviewSchedule(trigger=trigger, **zone))
+    fields = {"flow_name": flow_name, "trigger": trigger, **zone, **_said(api, flow_name, given)}
+    request = request_of(CreateSchedule, {**fields, "confirmed": True})
+    if not is_meant(preview, trigger, yes=yes):
+        click.echo("Nothing was saved.", err=True)
+        return 1
+    made = api.create_schedule(request)
+    if as_json:
+        display.print_json(made)
+    else:
+        click.echo(f"{schedule_report.named(made)}\n{coming(preview, trigger)}")
+    if not api.health().workers:
+        click.echo("Nobody is there to start it yet: `cloudo up` or `cloudo worker` does.", err=True)
+    return 0
+
+
+@click.group(invoke_without_command=True)
+@click.option("--flow", "flow_name", metavar="FLOW", help="Only those of one flow.")
+@click.option("-q", "--filter", "text", metavar="TEXT", help="Only those with TEXT in their name, or the flow's.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="So many at most.")
+@json_option("the schedules")
+@target_options
+@click.pass_context
+def schedules(context: click.Context, *, flow_name: str | None, text: str | None, limit: int, as_json: bool) -> None:
+    """List the schedules, newest first, or look at some, pause, resume, run, edit, delete them.
+
+    NEXT is by this machine's clock. A schedule is named by its ID; the beginning or the end of any id will do, if no
+    other has it.
+
+    \b
+    cloudo schedules
+    cloudo schedules --flow examples/sales_report
+    cloudo schedules show 5c1f09ab                        with its next ten times
+    cloudo schedules history 5c1f09ab                     what became of the times that have come
+    cloudo schedules edit 5c1f09ab --daily 09:00
+    cloudo schedules pause 5c1f09ab
+    cloudo schedules run 5c1f09ab                         now, out of turn
+    cloudo schedules delete 5c1f09ab
+    """
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise click.UsageError(f"--json goes behind {context.invoked_subcommand}.")
+        return
+    found, is_all = _newest(context.ensure_object(Target).connect(), limit, flow_name=flow_name, q=text)
+    if as_json:
+        display.print_json(found)
+    elif found:
+        heads = ("ID", "NAME", "FLOW", "WHEN", "NEXT", "LAST", "STATE")
+        click.echo(display.table(heads, [schedule_report.row(one) for one in found]))
+        if not is_all and sys.stdout.isatty():
+            click.echo(f"There are more; -n {2 * limit} shows more of them.", err=True)
+    elif flow_name is None and text is None:
+        click.echo("No schedules yet. `cloudo schedule FLOW --daily 08:30` makes one.")
+    else:
+        click.echo("No schedule is like that. `cloudo schedules` lists them all.")
+
+
+@schedules.command()
+@click.argument("schedule_id", metavar="ID")
+@json_option("the schedule")
+@target_options
+@click.pass_obj
+def show(target: Target, schedule_id: str, *, as_json: bool) -> None:
+    """Show what is known of a schedule, with its next ten times."""
+    api = target.connect()
+    found = api.schedule(_find(api, schedule_id))
+    if as_json:
+        display.print_json(found)
+    else:
+        click.echo(schedule_report.everything(found))
+
+
+@schedules.command()
+@click.argument("schedule_id", metavar="ID")
+@click.option("-n", "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="So many at most.")
+@json_option("the occurrences")
+@target_options
+@click.pass_obj
+def history(target: Target, schedule_id: str, *, limit: int, as_json: bool) -> None:
+    """List the times that have come, newest first, each with what became of it."""
+    api = target.connect()
+    found = api.occurrences(_find(api, schedule_id), limit=limit).items
+    if as_json:
+        display.print_json(found)
+    elif found:
+        click.echo(
+            display.table(
+                ("DUE", "OUTCOME", "LATE", "EXECUTION", "REASON"), [schedule_report.past(one) for one in found]
+            )
+        )
+    else:
+        click.echo("None of its times has come yet.")
+
+
+@schedules.command()
+@click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
+@json_option("the schedules")
+@target_options
+@click.pass_obj
+def pause(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
+    """Let schedules start nothing until they are resumed. Times that pass meanwhile do not count."""
+    api = target.connect()
+    return _changed(api, schedule_ids, api.pause_schedule, as_json=as_json)
+
+
+@schedules.command()
+@click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
+@json_option("the schedules")
+@target_options
+@click.pass_obj
+def resume(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
+    """Let paused schedules go on with their next times."""
+    api = target.connect()
+    return _changed(api, schedule_ids, api.resume_schedule, as_json=as_json)
+
+
+@schedules.command()
+@click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
+@json_option("the executions")
+@target_options
+@click.pass_obj
+def run(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
+    """Start an execution of each now, out of turn: its times and its limit stay as they are."""
+    api = target.connect(keep_running=True)
+    started, failed = _each(api, schedule_ids, api.trigger_schedule)
+    if as_json:
+        display.print_json(started)
+    else:
+        for execution in started:
+            click.echo(f"{display.short_id(execution.id)}  {display.clean(execution.name)}: started")
+    return 1 if failed else 0
+
+
+@schedules.command()
+@click.argument("schedule_id", metavar="ID")
+@timing_options
+@_options
+@json_option("the schedule")
+@target_options
+@click.pass_obj
+def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **given: Any) -> int:
+    """Change a schedule in place: what has run and what runs stays as it was.
+
+    What is not given stays; inputs that are given replace all earlier ones. A new time begins anew, --every with a
+    run at once.
+
+    \b
+    cloudo schedules edit 5c1f09ab --daily 09:00
+    cloudo schedules edit 5c1f09ab --timezone Asia/Tokyo
+    cloudo schedules edit 5c1f09ab -p region=south --name 'the south'
+    """
+    from cloudo_kernel.models import ChangeSchedule, PreviewSchedule
+
+    api = target.connect()
+    before = api.schedule(_find(api, schedule_id))
+    fields = _said(api, before.flow_name, given)
+    zone = given["timezone"] or before.timezone
+    if given["timezone"] is not None:
+        fields["timezone"] = zone
+    if is_given(given):
+        fields["trigger"] = trigger = trigger_of(api, {**given, "timezone": zone})
+        if not is_meant(api.preview_schedule(PreviewSchedule(trigger=trigger, timezone=zone)), trigger, yes=yes):
+            click.echo("Nothing was changed.", err=True)
+            return 1
+    if not fields:
+        raise click.UsageError("Say what is to change. --help lists what can be.")
+    changed = api.change_schedule(before.id, request_of(ChangeSchedule, {**fields, "confirmed": True}))
+    _print([changed], as_json=as_json)
+    return 0
+
+
+@schedules.command()
+@click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
+@target_options
+@click.pass_obj
+def delete(target: Target, schedule_ids: Sequence[str]) -> int:
+    """Delete schedules and their history; their executions stay."""
+    api = target.connect()
+
+    def delete_one(schedule_id: str) -> str:
+        api.delete_schedule(schedule_id)
+        return schedule_id
+
+    deleted, failed = _each(api, schedule_ids, delete_one)
+    for schedule_id in deleted:
+        click.echo(f"{display.short_id(schedule_id)} is deleted.")
+    return 1 if failed else 0
+
+
+def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request that the options of `_options` say."""
+    words: Sequence[str] = given["words"]
+    files: Sequence[IO[str]] = given["files"]
+    names = ("name", "overlap", "catch_up", "end_at")
+    fields = {name: given[name] for name in names if given[name] is not None}
+    if words or files:
+        fields["inputs"] = given_inputs(api, flow_name, words, files)
+    return fields
+
+
+def _changed(api: Api, ids: Sequence[str], verb: Callable[[str], Schedule], *, as_json: bool) -> int:
+    changed, failed = _each(api, ids, verb)
+    _print(changed, as_json=as_json)
+    return 1 if failed else 0
+
+
+def _each(api: Api, ids: Sequence[str], verb: Callable[[str], Any]) -> tuple[list[Any], bool]:
+    """Do `verb` with each; return what it returned, and whether one of them failed, which is printed."""
+    from cloudo_kernel.errors import CloudoError
+
+    done, failed = [], False
+    for schedule_id in ids:
+        try:
+            done.append(verb(_find(api, schedule_id)))
+        except CloudoError as error:
+            click.echo(f"Error: {error}", err=True)
+            failed = True
+    return done, failed
+
+
+def _find(api: Api, text: str) -> str:
+    """Return the id that is meant: the whole of it, or a beginning or an end that no other has."""
+    from cloudo_kernel.errors import MalformedRequest, ScheduleNotFound
+
+    wanted = text.lower()
+    if len(wanted) == 36:
+        return wanted
+    if len(wanted) < _FEWEST_DIGITS:
+        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_FEWEST_DIGITS} of its digits.")
+    everything, _ = _newest(api, sys.maxsize)
+    found = [one for one in everything if one.id.startswith(wanted) or one.id.endswith(wanted)]
+    if not found:
+        raise ScheduleNotFound(text)
+    if len(found) > 1:
+        some = "\n".join(f"  {one.id}  {display.clean(one.name)}" for one in found[:5])
+        raise MalformedRequest(f"{text!r} is part of {len(found)} ids. Give more of it:\n{some}")
+    return found[0].id
+
+
+def _newest(api: Api, limit: int, **where: str | None) -> tuple[list[Schedule], bool]:
+    from cloudo_kernel.api import PAGE_LIMIT
+
+    found: list[Schedule] = []
+    cursor = None
+    while len(found) < limit:
+        page = api.schedules(**where, limit=min(PAGE_LIMIT, limit - len(found)), cursor=cursor)
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            break
+    return found, cursor is None
+
+
+def _print(records: Sequence[Schedule], *, as_json: bool) -> None:
+    if as_json:
+        display.print_json(records)
+        return
+    for one in records:
+        click.echo(f"{schedule_report.named(one)}: {schedule_report.state(one)}")

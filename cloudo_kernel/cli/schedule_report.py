@@ -1,0 +1,103 @@
+"""Tells a person how a schedule stands: in a row of `cloudo schedules`, in a line, and in full."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudo_kernel.cli import display
+
+if TYPE_CHECKING:
+    from cloudo_kernel.models import Occurrence, Schedule
+
+_COLOURS = {"active": "green", "running": "cyan", "paused": "yellow", "broken": "red"}
+_OUTCOMES = {"STARTED": "green", "SKIPPED": "yellow", "MISSED": "red", "COALESCED": "yellow"}
+
+
+def named(one: Schedule) -> str:
+    """Return its id, its name and when it is due."""
+    return f"{display.short_id(one.id)}  {display.clean(one.name)}: {when(one)}"
+
+
+def when(one: Schedule) -> str:
+    """Return when it is due, in words, with its zone where that matters."""
+    from cloudo_kernel import times
+
+    said = times.describe(one.trigger, one.timezone)
+    return f"{said} ({one.timezone})" if one.trigger.every_seconds is None else said
+
+
+def next_time(one: Schedule) -> str:
+    """Return the next time by this machine's clock."""
+    from cloudo_kernel import times, triggers
+
+    if one.next_run is None:
+        return ""
+    return times.spoken(one.next_run, triggers.zone(triggers.local_zone_name()), now=datetime.now(UTC))
+
+
+def state(one: Schedule) -> str:
+    """Return how it stands, and why."""
+    from cloudo_kernel import times
+
+    word = times.standing(one, now=datetime.now(UTC))
+    why = one.broken if word == "broken" else one.pause_reason if word == "paused" else None
+    return click.style(word, fg=_COLOURS.get(word)) + ("" if why is None else f": {display.value(why)}")
+
+
+def row(one: Schedule) -> tuple[str, ...]:
+    """Return it for a table: ID, NAME, FLOW, WHEN, NEXT, LAST, STATE."""
+    last = one.last_occurrence
+    return (
+        display.short_id(one.id),
+        display.value(one.name, limit=40),
+        display.value(one.flow_name, limit=40),
+        when(one),
+        next_time(one),
+        "" if last is None else f"{_outcome(last)} {display.ago(last.due)}",
+        state(one),
+    )
+
+
+def past(one: Occurrence) -> tuple[str, ...]:
+    """Return one of its times for a table: DUE, OUTCOME, LATE, EXECUTION, REASON."""
+    late = "" if one.lateness_seconds is None else f"{one.lateness_seconds:.3g} s"
+    execution = display.short_id(one.execution_id or "")
+    return display.local_time(one.due), _outcome(one), late, execution, display.value(one.reason or "")
+
+
+def _outcome(one: Occurrence) -> str:
+    return click.style(one.outcome.lower(), fg=_OUTCOMES.get(one.outcome))
+
+
+def everything(one: Schedule) -> str:
+    """Return the whole record, with the next ten times in its zone."""
+    from cloudo_kernel import times, triggers
+
+    limit = f" of {one.max_iterations}" if one.max_iterations else ""
+    last = one.last_occurrence
+    facts = [
+        ("id", one.id),
+        ("flow", display.clean(one.flow_name)),
+        ("when", when(one)),
+        ("state", state(one)),
+        ("times", f"{one.iterations}{limit} so far"),
+        ("last", "" if last is None else f"{_outcome(last)}, {display.local_time(last.due)} {last.reason or ''}"),
+        ("until", "" if one.end_at is None else display.local_time(one.end_at)),
+        ("overlap", one.overlap.value),
+        ("catch up", one.catch_up.value),
+        ("made", f"by {display.clean(one.user_name)}, {display.ago(one.created_at)}"),
+    ]
+    parts = [click.style(display.clean(one.name), bold=True)]
+    parts += [f"  {name:<9} {text}" for name, text in facts if text]
+    if one.inputs:
+        parts += [
+            "Inputs:",
+            *(f"  {display.clean(name)}  {display.value(value)}" for name, value in one.inputs.items()),
+        ]
+    if one.next_runs:
+        zone, now = triggers.zone(one.timezone), datetime.now(UTC)
+        parts += [f"Next ({one.timezone}):", *(f"  {times.spoken(time, zone, now=now)}" for time in one.next_runs)]
+    return "\n".join(parts)

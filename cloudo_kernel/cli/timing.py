@@ -1,0 +1,132 @@
+"""The options that say when a schedule is due, and the question whether that is meant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cloudo_kernel.cli import display
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from cloudo_kernel.api import Api
+    from cloudo_kernel.models import SchedulePreview, ScheduleTrigger
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Request = TypeVar("Request", bound="BaseModel")
+
+#: The option of each kind of trigger; exactly one of them is given.
+KINDS = {"at": "--at", "delay": "--in", "every": "--every", "daily": "--daily", "cron": "--cron"}
+#: The options that go with an interval, and the last one with daily and cron too.
+_MORE = {"wait": "--wait/--grid", "start": "--start", "max_iterations": "--max-iterations"}
+
+
+def timing_options(command: Decorated) -> Decorated:
+    """Add the options that say when."""
+    options = (
+        click.option("--at", metavar="TIME", help="Once: '2026-11-24 08:30', 08:30, 'tomorrow 08:30', 'fri 18:00'."),
+        click.option("--in", "delay", metavar="DURATION", help="Once, after 90 (seconds), 10m, 1h30m, 2d."),
+        click.option("--every", metavar="DURATION", help="Again and again, the first time at once or at --start."),
+        click.option("--daily", metavar="HH:MM", help="Every day at this time."),
+        click.option("--cron", metavar="FIELDS", help="By cron: '0 9 * * 1-5', @hourly."),
+        click.option(
+            "--timezone", metavar="ZONE", help="Of these times: Europe/Vienna; default: yours, or the server's."
+        ),
+        click.option(
+            "--wait/--grid",
+            default=None,
+            help="--every counts from the end of each run (the default), or along a grid that does not drift.",
+        ),
+        click.option("--start", metavar="TIME", help="The first run of --every, as for --at."),
+        click.option("--max-iterations", type=click.IntRange(min=1), metavar="N", help="So many times at most."),
+        click.option("--yes", is_flag=True, help="Do not ask about what is unusual, such as a time in the past."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def is_given(words: dict[str, Any]) -> bool:
+    """Tell whether one of the options says when."""
+    return any(words[name] is not None for name in (*KINDS, *_MORE))
+
+
+def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
+    """Return the trigger that the options of `timing_options` say. Raises `click.UsageError`."""
+    from cloudo_kernel import times
+    from cloudo_kernel.models import ScheduleTrigger
+
+    kinds = [name for name in KINDS if words[name] is not None]
+    if len(kinds) != 1:
+        both = f", not {' and '.join(KINDS[name] for name in kinds)}" if kinds else ""
+        raise click.UsageError(f"Say when: give one of {', '.join(KINDS.values())}{both}.")
+    readers: dict[str, tuple[str, Callable[[str], Any]]] = {
+        "at": ("at", lambda text: _moment(api, text, words["timezone"])),
+        "delay": ("delay_seconds", times.seconds),
+        "every": ("every_seconds", times.seconds),
+        "daily": ("daily_at", times.time_of_day),
+        "cron": ("cron", str),
+        "start": ("start", lambda text: _moment(api, text, words["timezone"])),
+    }
+    fields = {name: words[name] for name in ("wait", "max_iterations") if words[name] is not None}
+    for name, (field, read) in readers.items():
+        if words[name] is not None:
+            fields[field] = _read(name, words[name], read)
+    return request_of(ScheduleTrigger, fields)
+
+
+def request_of(kind: type[Request], fields: dict[str, Any]) -> Request:
+    """Return a request of the fields. Raises `click.UsageError`."""
+    try:
+        return kind(**fields)
+    except ValueError as error:
+        found: list[Any] = getattr(error, "errors", list)()
+        said = found[0]["msg"].removeprefix("Value error, ") if found else str(error)
+        where = ".".join(map(str, found[0]["loc"])) if found else ""
+        raise click.UsageError(f"{where}: {said}" if where else f"{said[:1].upper()}{said[1:]}.") from error
+
+
+def is_meant(preview: SchedulePreview, trigger: ScheduleTrigger, *, yes: bool) -> bool:
+    """Say what is unusual about a time, and ask whether it is meant; where nobody can be asked, it is not."""
+    if yes or not preview.notes:
+        return True
+    click.echo("\n".join([*map(display.clean, preview.notes), coming(preview, trigger)]), err=True)
+    if not sys.stdin.isatty():
+        raise click.ClickException("Nothing was saved. Give --yes if that is meant.")
+    return click.confirm("Is that meant?", default=True, err=True)
+
+
+def coming(preview: SchedulePreview, trigger: ScheduleTrigger) -> str:
+    """Return the next times in words: `next: Tue 24 Nov 08:30 … (Europe/Vienna)`."""
+    from cloudo_kernel import times
+
+    return times.coming([time.utc for time in preview.times], trigger, preview.timezone, now=datetime.now(UTC))
+
+
+def _moment(api: Api, text: str, timezone: str | None) -> datetime:
+    """Return a moment as a person writes it; a date and time without offset stays local, for the service to judge."""
+    from cloudo_kernel import times, triggers
+    from cloudo_kernel.models import PreviewSchedule, ScheduleTrigger
+
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        if timezone is None:
+            request = PreviewSchedule(trigger=ScheduleTrigger(delay_seconds=0))
+            timezone = api.preview_schedule(request).timezone
+        return times.moment(text, triggers.zone(timezone), now=datetime.now(UTC))
+
+
+def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
+    from cloudo_kernel.errors import MalformedRequest
+
+    try:
+        return read(text)
+    except MalformedRequest as error:
+        hint = "--timezone" if error.field == "timezone" else KINDS.get(name, f"--{name}")
+        raise click.BadParameter(str(error), param_hint=hint) from error

@@ -1,0 +1,89 @@
+"""The magics, in a kernel that somebody opened by hand in a workspace with a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.models import Status
+from tests.acceptance.test_by_hand import Notebook
+from tests.flows import write_flow
+from tests.server import WITHOUT_LAB, RunningServer, Servers
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        server = servers.start(None, "--Cloudo.user_name=ada")
+        write_flow(
+            server.workspace, "a b/quick", "this.set_output('got', [n, name])", parameters="n = 1\nname: str = ''"
+        )
+        yield server
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def notebook(server: RunningServer) -> Iterator[Notebook]:
+    notebook = Notebook(server, "by hand.ipynb")
+    notebook.do("%load_ext cloudo_kernel")
+    yield notebook
+    notebook.close()
+
+
+def test_a_flow_is_run_and_listed(notebook: Notebook, api: Client) -> None:
+    assert notebook.ask("run = %flow 'a b/quick' n=5 name=01\nimport json; print(json.dumps(run.outputs))") == {
+        "got": [5, "01"]
+    }
+    [record] = api.executions(limit=1).items
+    assert (record.name, record.status, record.user_name) == ("a b/quick", Status.ENDED_SUCCESS, "ada")
+    assert "a b/quick" in notebook.do("found = %flows quick\nprint(found)")
+    assert "success" in notebook.do("found = %executions 'a b/quick'\nprint(found)")
+    assert "<td" in notebook.do("print(found._repr_html_())")
+
+
+def test_a_cell_is_saved_as_a_flow(notebook: Notebook, api: Client) -> None:
+    cell = "%%flow made/here\n# %% parameters\nx: int = 2\n# %%\nthis.set_output('y', x * {})"
+    for factor in (3, 4):  # the second one takes the place of the first one
+        assert notebook.do(cell.format(factor)) == "Saved as the flow 'made/here'."
+        assert notebook.ask("run = %flow made/here x=5\nprint(run.outputs['y'])") == 5 * factor
+    assert api.flow("made/here").input_schema["properties"]["x"]["type"] == "integer"
+
+
+def test_a_flow_is_scheduled(notebook: Notebook, api: Client) -> None:
+    said = notebook.do(
+        "made = %schedule 'a b/quick' daily=08:30 timezone=Europe/Vienna overlap=queue name=Ada\nprint(made.summary)"
+    )
+    [made] = api.schedules().items
+    assert (made.inputs, made.timezone, made.overlap) == ({"name": "Ada"}, "Europe/Vienna", "queue")
+    assert said.count("08:30") == 3
+    notebook.do(
+        "made = %schedule 'a b/quick' every=10m wait=false max_iterations=2 start='tomorrow 08:30'\nmade.delete()"
+    )
+    api.delete_schedule(made.id)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%flow", "Usage: %flow NAME key=value"),
+        ("%flow 'a b/quick' n", "is not of the form KEY=VALUE"),
+        ("%flow nowhere", "There is no flow 'nowhere'"),
+        ("%schedule 'a b/quick' n=1", "Say when"),
+        ("%schedule 'a b/quick' in=5x", "is no duration"),
+        ("%schedule 'a b/quick' at=2001-01-01", "is in the past"),
+    ],
+)
+def test_what_makes_no_sense_is_said(notebook: Notebook, api: Client, line: str, said: str) -> None:
+    _, reply = notebook.run(line)
+    assert reply["status"] == "error"
+    assert said in reply["evalue"]
+    assert api.schedules().items == ()
