@@ -14,7 +14,7 @@ import { ListView } from "./view.js";
 import { ago, count } from "./words.js";
 
 const RELIST = 30000;
-const SOON = 1000;
+const SOON = 2000;
 
 /** Whether the flow has inputs without a default, so that Play has to ask. */
 const mustAsk = (flow) => (flow.input_schema.required ?? []).length > 0;
@@ -50,7 +50,7 @@ export class FlowsView extends ListView {
   constructor(shared) {
     const columns = flowColumns(shared.place);
     const play = button("Play", { icon: "play", kind: ".primary", title: "Run the checked flows now, with their defaults", onclick: () => this.#play() });
-    const arrow = new MenuButton("Schedule or customise", ".primary", () => this.#offers());
+    const arrow = new MenuButton("Schedule or customise", () => this.#offers());
     const messages = new Messages(shared);
     const playWith = button("Run with inputs…", { icon: "form", title: "Ask for the inputs of the checked flows, then run them", onclick: () => this.#playWithInputs() });
     super(shared, {
@@ -59,7 +59,7 @@ export class FlowsView extends ListView {
       actions: [h("span.button-group", play, ...arrow.elements), playWith],
       table: { columns, keyOf: (flow) => flow.name, wordOf: (flow) => flow.name, isSelectable: (flow) => !flow.broken, onsort: (name) => this.#sortBy(name) },
     });
-    Object.assign(this, { flows: [], columns, messages, buttons: [play, playWith], sort: { name: "name", isDescending: false } });
+    Object.assign(this, { flows: [], columns, messages, arrow, buttons: [play, playWith], sort: { name: "name", isDescending: false } });
     this.refresher = setInterval(() => document.hidden || this.load(), RELIST);
     this.update();
     this.load();
@@ -98,7 +98,10 @@ export class FlowsView extends ListView {
 
   update() {
     super.update();
-    for (const action of this.buttons) action.disabled = this.table.selected.size === 0;
+    const isNone = this.table.selected.size === 0;
+    for (const action of this.buttons) action.disabled = isNone;
+    // It stays in reach, as copying a library flow takes no selection, but does not outshine Play.
+    this.arrow.button.classList.toggle("cloudo-primary", !isNone);
   }
 
   /** When a flow runs next changes with each run of a schedule: list again, but not for each of many at once. */

@@ -29,7 +29,7 @@ export class Launches {
       const inputs = { flow_name: names.length === 1 ? names[0] : names };
       const [{ row, error }] = await this.line.call("start", { items: [{ flow_name: planner, inputs, key: newId() }] });
       if (error) throw error;
-      this.going.set(row.id, { planner, names });
+      this.going.set(row.id, { planner, names, asked: new Set(), isDone: false });
       return row;
     } catch (problem) {
       this.banners.fail("start", { message: `${planner}: ${problem.message}` });
@@ -37,16 +37,27 @@ export class Launches {
     }
   }
 
+  /** Whether this message is a new question of what was started here: it is opened, once. */
+  isToOpen({ id, execution_id }) {
+    const { asked } = this.going.get(execution_id) ?? {};
+    return asked !== undefined && !asked.has(id) && Boolean(asked.add(id));
+  }
+
   /** Take news: schedules that were made, and ends. */
   follow({ rows, scheduled = [] }) {
-    const isOurs = ({ flow_name }) => [...this.going.values()].some(({ names }) => names.includes(flow_name));
-    const made = scheduled.filter(isOurs);
+    const launchOf = ({ flow_name }) => [...this.going.values()].find(({ names }) => names.includes(flow_name));
+    const made = scheduled.filter(launchOf);
+    for (const schedule of made) launchOf(schedule).isDone = true;
     for (const schedule of made.slice(0, MOST_TOLD)) this.#tell(schedule, made.length);
     if (made.length > MOST_TOLD) this.toasts.tell(`and ${made.length - MOST_TOLD} more schedules`, this.place.link({ view: "schedules" }, ".link", "Show all"));
     for (const row of rows.filter(({ id, status }) => this.going.has(id) && isEnded(status))) {
-      const { planner } = this.going.get(row.id);
+      const { planner, isDone } = this.going.get(row.id);
       this.going.delete(row.id);
-      if (row.status === "ENDED_SUCCESS") continue;
+      if (row.status === "ENDED_SUCCESS") {
+        // A copy may do something else than making schedules.
+        if (!isDone) this.toasts.tell(`${planner}: ${row.message ?? "done"}`, this.place.toOne(row.id, ".link", "Show execution"));
+        continue;
+      }
       const why = row.message ?? (row.status === "ENDED_ERROR" ? "It ended in error." : "It was cancelled.");
       this.banners.set("start", `${planner}: ${why}`, { isClosable: true, word: "Show execution", act: () => this.place.go({ view: "execution", id: row.id }) });
     }

@@ -9,14 +9,14 @@ const GAP = 4;
 
 /** `groups()` gives what is offered now: `{ title, items: [{ word, act, isOff }] }`. */
 export class MenuButton {
-  constructor(label, classes, groups) {
+  constructor(label, groups) {
     this.groups = groups;
     this.menu = h("div.menu", { id: newId(), role: "menu", "aria-label": label, popover: "auto" });
     const onclick = () => (this.menu.matches(":popover-open") ? this.menu.hidePopover() : this.#open());
     // By pointer the popover is closed by itself before the click, which would open it again.
     const onpointerdown = () => (this.wasOpen = this.menu.matches(":popover-open"));
     const about = { "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": this.menu.id };
-    this.button = h(`button.button.arrow-button${classes}`, { "aria-label": label, title: label, ...about }, icon("down"));
+    this.button = h("button.button.arrow-button", { "aria-label": label, title: label, ...about }, icon("down"));
     this.button.addEventListener("pointerdown", onpointerdown);
     this.button.addEventListener("click", () => (this.wasOpen ? (this.wasOpen = false) : onclick()));
     this.button.addEventListener("keydown", (event) => this.#keyOnButton(event));

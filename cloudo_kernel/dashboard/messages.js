@@ -54,8 +54,8 @@ class MessageItem {
 
 /** The panel of them; hidden while there are none. */
 export class Messages {
-  constructor({ line, place, toasts }) {
-    Object.assign(this, { line, place, toasts, items: new Map() });
+  constructor({ line, place, toasts, launches }) {
+    Object.assign(this, { line, place, toasts, launches, items: new Map() });
     this.heading = h("h2", { tabindex: -1 });
     this.expected = new Map();
     this.waiting = h("div", { role: "status" });
@@ -90,13 +90,15 @@ export class Messages {
       if (item.isOpen && item.form) item.form.close(GONE);
       else this.#remove(item);
     }
-    for (const row of rows.filter(({ id }) => !this.items.has(id)).reverse()) {
+    const fresh = rows.filter(({ id }) => !this.items.has(id)).reverse();
+    for (const row of fresh) {
       const item = new MessageItem(row, { line: this.line, place: this.place, onanswered: (answered) => this.#answered(answered) });
       this.items.set(row.id, item);
       this.list.prepend(item.element);
-      if (this.#forget(row.execution_id)) item.open();
+      this.#forget(row.execution_id);
     }
     this.#tell(rows.length, is_all);
+    for (const row of fresh) if (this.launches.isToOpen(row)) this.items.get(row.id).open();
   }
 
   #tell(number, isAll) {
@@ -104,12 +106,10 @@ export class Messages {
     say(this.heading, this.items.size === 0 ? "Messages" : isAll ? count(number, "unanswered message") : `More than ${number} unanswered messages`);
   }
 
-  /** Stop waiting for an execution to ask; tells whether somebody did. */
+  /** Stop waiting for an execution to ask. */
   #forget(id) {
     this.expected.get(id)?.remove();
-    const was = this.expected.delete(id);
-    if (was) this.#tell(this.items.size, true);
-    return was;
+    if (this.expected.delete(id)) this.#tell(this.items.size, true);
   }
 
   #remove(item) {

@@ -75,6 +75,7 @@ export class ScheduleView extends View {
 
   /** Take news of this schedule and of what it started. */
   follow({ rows, schedules = [] }) {
+    if (document.hidden) return;
     if (!schedules.includes(this.id) && !rows.some((row) => row.schedule_id === this.id)) return;
     this.rereading ??= setTimeout(() => {
       this.rereading = undefined;

@@ -64,13 +64,19 @@ class ScheduleCalls:
         """Return one schedule in full."""
         return schedule_rows.schedule_whole(self._api.schedule(schedule_id), now=_now())
 
-    def histories(self, *, ids: Sequence[str]) -> list[JsonObject]:
-        """Return the last occurrences of these schedules, oldest first; each gives its list or its error."""
-        return [tried(lambda one: self._occurrences(one, limit=_PICTURED)["rows"][::-1], one) for one in ids]
+    def histories(self, *, items: Sequence[JsonObject]) -> list[JsonObject]:
+        """Return the last occurrences of schedules `{id, timezone}`, oldest first; each gives its list or its error."""
+
+        def last(item: JsonObject) -> list[JsonObject]:
+            rows_of_page: list[JsonObject] = self._occurrences(item["id"], item["timezone"], limit=_PICTURED)["rows"]
+            return rows_of_page[::-1]
+
+        return [tried(last, item) for item in items]
 
     def occurrences(self, *, schedule_id: str, limit: int = 25, cursor: str | None = None) -> JsonObject:
         """Return a page of occurrences, newest first."""
-        return self._occurrences(schedule_id, limit=min(limit, PAGE_LIMIT), cursor=cursor)
+        zone_name = self._api.schedule(schedule_id).timezone
+        return self._occurrences(schedule_id, zone_name, limit=min(limit, PAGE_LIMIT), cursor=cursor)
 
     def preview_schedule(self, *, request: JsonObject) -> JsonObject:
         """Return the next times of a trigger, and what is unusual about it."""
@@ -111,11 +117,10 @@ class ScheduleCalls:
     def _row(self, schedule: Schedule) -> JsonObject:
         return schedule_rows.schedule_row(schedule, now=_now())
 
-    def _occurrences(self, schedule_id: str, *, limit: int, cursor: str | None = None) -> JsonObject:
-        schedule = self._api.schedule(schedule_id)
+    def _occurrences(self, schedule_id: str, zone_name: str, *, limit: int, cursor: str | None = None) -> JsonObject:
         page = self._api.occurrences(schedule_id, limit=limit, cursor=cursor)
         statuses, now = self._statuses(schedule_id, page.items), _now()
-        found = [schedule_rows.occurrence_row(one, schedule, statuses, now=now) for one in page.items]
+        found = [schedule_rows.occurrence_row(one, zone_name, statuses, now=now) for one in page.items]
         return {"rows": found, "next": page.next}
 
     def _statuses(self, schedule_id: str, occurrences: Sequence[Occurrence]) -> dict[str, Status]:

@@ -75,13 +75,13 @@ def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
 
 
 def occurrence_row(
-    occurrence: Occurrence, schedule: Schedule, statuses: Mapping[str, Status], *, now: datetime
+    occurrence: Occurrence, zone_name: str, statuses: Mapping[str, Status], *, now: datetime
 ) -> JsonObject:
     """Return one occurrence; `statuses` are those of the executions that are still kept."""
     status = statuses.get(occurrence.execution_id or "")
     return occurrence.model_dump(mode="json", include={"outcome", "execution_id", "iteration", "lateness_seconds"}) | {
         "due": rfc3339(occurrence.due),
-        "text": _spoken(occurrence.due, schedule, now),
+        "text": times.spoken(occurrence.due, triggers.zone(zone_name), now=now),
         "reason": occurrence.reason and cut(occurrence.reason, NAME),
         "status": status,
         "kind": _kind(occurrence, status),

@@ -133,7 +133,8 @@ export class SchedulesView extends ListView {
 
   /** Take news: schedules that changed, and executions that they started. */
   follow({ rows, schedules = [] }) {
-    if (!this.isLoaded) return;
+    // A page that nobody sees is read anew when somebody comes back.
+    if (!this.isLoaded || document.hidden) return;
     for (const id of [...schedules, ...rows.map((row) => row.schedule_id).filter(Boolean)]) this.stale.add(id);
     if (this.stale.size > 0) this.settling ??= setTimeout(() => this.#refetch(), SETTLE);
   }
@@ -180,7 +181,8 @@ export class SchedulesView extends ListView {
   async #draw(ids) {
     const known = ids.filter((id) => this.rows.has(id));
     if (known.length === 0) return;
-    const results = await this.line.call("histories", { ids: known });
+    const items = known.map((id) => ({ id, timezone: this.rows.get(id).timezone }));
+    const results = await this.line.call("histories", { items });
     results.forEach(({ row }, at) => {
       const before = this.rows.get(known[at]);
       if (before && row) this.rows.set(known[at], { ...before, history: row });

@@ -109,7 +109,7 @@ class Watcher:
             "changed": [one for one in moved if told[one] - passing],
             "flows": any(event.subject_type == events.FLOW for event in news),
             "messages": any(event.subject_type == events.MESSAGE for event in news),
-            "schedules": list(schedules),
+            "schedules": list(schedules)[:PAGE_LIMIT],
             "scheduled": self._fetch_scheduled(created[:_SINGLE]),
             "workers": any(event.subject_type == events.WORKER for event in news),
         }

@@ -544,7 +544,7 @@ def test_a_narrow_window_needs_no_sideways_scrolling(show: Open, api: Client) ->
     execution_id = run(api, "hostile")
     page = show("flows")
     page.set_viewport_size({"width": 390, "height": 844})
-    for view in ("Flows", "Executions"):
+    for view in ("Flows", "Executions"):  # for those of schedules see test_dashboard_schedules
         page.get_by_role("navigation", name="Views").get_by_role("link", name=view).click()
         expect(page.locator("tbody tr").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -637,6 +637,8 @@ def test_the_same_widget_works_in_jupyterlab_and_in_notebook(
     expect(page.get_by_text("Started 1 execution").first).to_be_visible()
     page.get_by_role("link", name="Show executions").click()
     expect(row(page, "reports/asking")).to_contain_text("Success", timeout=RUN)
+    page.get_by_role("link", name="Schedules").click()
+    expect(page.get_by_text("No schedules yet")).to_be_visible()
     page.close()
 
 

@@ -20,18 +20,6 @@ pytestmark = pytest.mark.timeout(240)
 HOSTILE = "<img src=x onerror=alert(1)>"
 expect.set_options(timeout=20_000)
 
-#: A flow such as those of the library: asks for the time, and makes one schedule for each flow.
-PLANNER = """
-import json, urllib.request
-names = [flow_name] if isinstance(flow_name, str) else flow_name
-body = {"properties": {"cron": {"element": "string", "label": "Cron", "default": "30 8 * * *"}}, "required": ["cron"]}
-answer = system.message(f"When shall {', '.join(names)} run?", body, timeout_seconds=0).wait().get("response")
-for name in names:
-    schedule = {"flow_name": name, "trigger": {"cron": answer["cron"]}, "timezone": "Europe/Vienna"}
-    headers = {"Authorization": "token TOKEN", "Content-Type": "application/json"}
-    urllib.request.urlopen(urllib.request.Request("URLcloudo/api/1/schedule", json.dumps(schedule).encode(), headers))
-"""
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
@@ -40,10 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         write_flow(workspace, name, "n", parameters="n: int = 1  # how many")
     write_flow(workspace, "failing", "1 / 0")
     write_flow(workspace, "hostile", "1", metadata={"title": HOSTILE})
+    write_flow(workspace, "Delayed", "1 / 0", parameters="flow_name: str | list[str]")  # wins over the library's
     running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    source = PLANNER.replace("TOKEN", running.token).replace("URL", running.url)
-    write_flow(workspace, "Scheduled", source, parameters="flow_name: str | list[str]")
-    write_flow(workspace, "Daily", "1 / 0", parameters="flow_name: str | list[str]")
     yield running
     running.stop()
 
@@ -56,8 +42,10 @@ def api(server: RunningServer) -> Iterator[Client]:
 
 @pytest.fixture(autouse=True)
 def no_schedules(api: Client) -> None:
-    for one in api.schedules().items:
-        api.delete_schedule(one.id)
+    for schedule in api.schedules().items:
+        api.delete_schedule(schedule.id)
+    for asked in api.messages(unanswered=True).items:
+        api.delete_message(asked.id)
 
 
 def make(api: Client, flow_name: str = "reports/one", *, trigger: Any = None, **more: Any) -> Schedule:
@@ -78,16 +66,22 @@ def message(page: Page) -> Locator:
 def test_the_arrow_leads_to_the_question_and_the_schedule_stands_in_both_views(show: Open, api: Client) -> None:
     page = show("flows")
     check(page, "reports/one")
-    choose(page, "Schedule run…")
-    expect(page.get_by_text("Scheduled is asking for the time…")).to_be_visible()
-    expect(message(page).get_by_label("Cron")).to_be_focused(timeout=RUN)
-    expect(message(page)).to_contain_text("When shall reports/one run?")
+    choose(page, "Run daily…")
+    expect(page.get_by_text("Daily is asking for the time…")).to_be_visible()
+    expect(message(page).get_by_label("Flow")).to_be_focused(timeout=RUN)
+    expect(message(page).get_by_label("Flow").locator("option:checked")).to_have_text("reports/one")
     expect(page.get_by_text("is asking for the time")).to_have_count(0)
-    page.keyboard.press("Enter")
+    message(page).get_by_label("Time zone").fill("Europe/Nowhere")
+    message(page).get_by_label("Time zone").press("Enter")
+    expect(message(page)).to_contain_text("There is no time zone 'Europe/Nowhere'", timeout=RUN)
+    expect(message(page).get_by_label("Flow")).to_be_focused()
+    message(page).get_by_label("Time zone").fill("Europe/Vienna")
+    message(page).get_by_label("Time of day").fill("07:15:00")
+    message(page).get_by_label("Time of day").press("Enter")
     toast = page.locator(".cloudo-toast").filter(has_text="Scheduled: next")
-    expect(toast).to_contain_text(re.compile(r"next \w{3} \d+ \w{3} 08:30 \(Europe/Vienna\)"), timeout=RUN)
+    expect(toast).to_contain_text(re.compile(r"next \w{3} \d+ \w{3} 07:15 \(Europe/Vienna\)"), timeout=RUN)
     made = api.schedules().items[0]
-    assert made.flow_name == "reports/one"
+    assert (made.flow_name, made.trigger.daily_at) == ("reports/one", "07:15")
     expect(row(page, "reports/one").locator("td.cloudo-col-next time")).to_have_attribute("datetime", re.compile("^20"))
     toast.get_by_role("link", name="Show schedule").click()
     expect(page).to_have_url(re.compile(f"schedules/{made.id}$"))
@@ -102,10 +96,10 @@ def test_several_checked_flows_get_one_question_and_one_schedule_each(show: Open
     page = show("flows")
     check(page, "reports/one", "reports/two")
     choose(page, "Schedule run…")
-    expect(message(page)).to_contain_text("When shall reports/one, reports/two run?", timeout=RUN)
-    expect(message(page).get_by_label("Cron")).to_be_focused(timeout=RUN)
-    message(page).get_by_label("Cron").fill("@hourly")
-    button(message(page), "Send").click()
+    expect(message(page)).to_contain_text("Schedule run: reports/one, reports/two", timeout=RUN)
+    expect(message(page).get_by_role("group", name="Flow").get_by_label("reports/two")).to_be_checked(timeout=RUN)
+    message(page).get_by_label("Or after so many seconds").fill("86400")
+    button(message(page), "Schedule").click()
     for name in ("reports/one", "reports/two"):
         expect(page.locator(".cloudo-toast").filter(has_text=f"Scheduled {name}: next")).to_be_visible(timeout=RUN)
     assert sorted(one.flow_name for one in api.schedules().items) == ["reports/one", "reports/two"]
@@ -114,12 +108,29 @@ def test_several_checked_flows_get_one_question_and_one_schedule_each(show: Open
 def test_what_goes_wrong_while_a_flow_asks_for_the_time_is_said(show: Open) -> None:
     page = show("flows")
     check(page, "reports/one")
-    choose(page, "Run daily…")
-    banner = page.get_by_role("alert").filter(has_text="Daily: ZeroDivisionError")
+    choose(page, "Run with delay…")
+    banner = page.get_by_role("alert").filter(has_text="Delayed: ZeroDivisionError")
     expect(banner).to_be_visible(timeout=RUN)
     expect(page.get_by_text("is asking for the time")).to_have_count(0)
     button(banner, "Show execution").click()
     expect(page.get_by_label("Error", exact=True)).to_contain_text("ZeroDivisionError")
+
+
+def test_customise_copies_a_library_flow_once_and_opens_the_copy(
+    show: Open, context: BrowserContext, server: RunningServer
+) -> None:
+    page = show("flows")
+    copy = server.workspace / "flows" / "Recurring.ipynb"
+    for words in ("was copied into the workspace", "is in the workspace already"):
+        with context.expect_page() as opened:
+            choose(page, "Customise Recurring…")
+        expect(page.locator(".cloudo-toast").filter(has_text=words)).to_be_visible()
+        expect(opened.value).to_have_url(re.compile(r"/lab/tree/flows/Recurring\.ipynb"))
+        opened.value.close()
+        if words.startswith("was"):
+            copy.write_text(copy.read_text().replace("Run recurring", "Mine"))
+    assert "Mine" in copy.read_text()
+    copy.unlink()
 
 
 def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
@@ -144,12 +155,16 @@ def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
     expect(arrow).to_be_focused()
     row(page, "reports/two").press("Space")
     arrow.press("Enter")
+    page.keyboard.press("ArrowUp")
     page.keyboard.press("Home")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(message(page).get_by_label("Cron")).to_be_focused(timeout=RUN)
-    page.keyboard.press("Enter")
+    expect(message(page).get_by_label("Flow")).to_be_focused(timeout=RUN)
+    message(page).get_by_label("Time zone").press("Enter")
     until(lambda: [one.flow_name for one in api.schedules().items] == ["reports/two"], seconds=60)
     page.get_by_role("navigation", name="Views").get_by_role("link", name="Schedules").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Schedules")
     row(page, "reports/two").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("reports/two")
     button(page, "Pause").press("Enter")
@@ -201,7 +216,7 @@ def test_schedules_made_elsewhere_appear_and_are_filtered(show: Open, api: Clien
     button(page, "Clear the filter").click()
     expect(page.locator("tbody tr")).to_have_count(2)
     api.delete_schedule(made.id)
-    expect(page.get_by_text("made elsewhere")).to_have_count(0)
+    expect(page.locator("tbody tr")).to_have_count(1)
 
 
 def test_a_schedule_shows_its_times_and_its_past_with_links(show: Open, api: Client) -> None:
@@ -256,7 +271,7 @@ def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(show: O
     button(dialog, "Save").click()
     expect(dialog).to_have_count(0)
     expect(button(page, "Edit")).to_be_focused()
-    expect(page.locator(".cloudo-toast")).to_contain_text("(Asia/Tokyo)")
+    expect(page.locator(".cloudo-toast").filter(has_text="Saved")).to_contain_text("(Asia/Tokyo)")
     expect(page.locator(".cloudo-facts")).to_contain_text("cron 15 7 * * mon")
     changed = api.schedule(made.id)
     assert changed.trigger == ScheduleTrigger(cron="15 7 * * mon")

@@ -34,7 +34,7 @@ def schedule(**given: Any) -> Schedule:
 )
 def test_each_time_has_its_mark(outcome: Any, lateness: Any, status: Any, kind: str) -> None:
     occurrence = Occurrence(due=NOW, outcome=outcome, execution_id="e", lateness_seconds=lateness)
-    row = occurrence_row(occurrence, schedule(), {"e": status} if status else {}, now=NOW)
+    row = occurrence_row(occurrence, "Europe/Vienna", {"e": status} if status else {}, now=NOW)
     assert (row["kind"], row["text"]) == (kind, "Mon 23 Nov 13:00")
 
 
