@@ -78,9 +78,11 @@ def standing(schedule: Schedule, *, now: datetime) -> str:
         return "paused"
     is_over = schedule.max_iterations is not None and schedule.iterations >= schedule.max_iterations
     is_over = is_over or (schedule.end_at is not None and schedule.end_at < now)
-    if schedule.next_run is None:
-        return "running" if schedule.trigger.counts_from_end and not is_over else "finished"
-    return "active" if schedule.broken is None else "broken"
+    if schedule.next_run is None and (is_over or not schedule.trigger.counts_from_end):
+        return "finished"
+    if schedule.broken is not None:
+        return "broken"
+    return "running" if schedule.next_run is None else "active"
 
 
 def notes(trigger: ScheduleTrigger, zone: ZoneInfo, *, now: datetime) -> tuple[str, ...]:

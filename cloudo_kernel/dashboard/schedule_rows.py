@@ -20,6 +20,14 @@ from cloudo_kernel.models import (
 
 #: An occurrence that started later than this counts as late.
 LATE_SECONDS: Final = 5.0
+#: Of one that runs the next time is not known before it ends.
+_STATES: Final = {
+    "active": "ACTIVE",
+    "running": "WAITING",
+    "paused": "PAUSED",
+    "broken": "BROKEN",
+    "finished": "FINISHED",
+}
 #: What the form of a schedule shows as it is.
 _OPTIONS: Final = {
     "timezone",
@@ -44,7 +52,7 @@ def schedule_row(schedule: Schedule, *, now: datetime) -> JsonObject:
         "name": cut(schedule.name, NAME),
         "when": cut(times.describe(schedule.trigger, schedule.timezone), NAME),
         "next_text": schedule.next_run and _spoken(schedule.next_run, schedule, now),
-        "state": _state(schedule, now),
+        "state": _STATES[times.standing(schedule, now=now)],
         "reason": _reason(schedule),
     }
 
@@ -101,20 +109,6 @@ def preview_row(preview: SchedulePreview) -> JsonObject:
 
 def _spoken(moment: datetime, schedule: Schedule, now: datetime) -> str:
     return times.spoken(moment, triggers.zone(schedule.timezone), now=now)
-
-
-def _state(schedule: Schedule, now: datetime) -> str:
-    """Say where a schedule is: it waits for a run's end, too, when its next time is not known yet."""
-    is_limited = schedule.max_iterations is not None and schedule.iterations >= schedule.max_iterations
-    is_past_end = schedule.end_at is not None and schedule.end_at < now
-    goes_on = schedule.trigger.counts_from_end and not is_limited and not is_past_end
-    if not schedule.enabled:
-        return "PAUSED"
-    if schedule.next_run is None and not goes_on:
-        return "FINISHED"
-    if schedule.broken:
-        return "BROKEN"
-    return "WAITING" if schedule.next_run is None else "ACTIVE"
 
 
 def _reason(schedule: Schedule) -> str | None:
