@@ -7,7 +7,10 @@ import { button, h, newId, put, say } from "./dom.js";
 import { parseNumber } from "./reading.js";
 
 const PREVIEW_AFTER = 250;
+const SHOWN_TIMES = 5;
 const UNITS = [["86400", "days"], ["3600", "hours"], ["60", "minutes"], ["1", "seconds"]];
+const WHOLE = { inputmode: "numeric" };
+const DECIMAL = { inputmode: "decimal" };
 const TRIGGERS = [["daily_at", "Every day"], ["every_seconds", "At an interval"], ["cron", "By cron"], ["at", "Once, at a moment"], ["delay_seconds", "Once, after a delay"]];
 const OF_KIND = { at: ["at"], delay_seconds: ["delay_seconds"], every_seconds: ["every_seconds", "wait", "start", "max_iterations"], daily_at: ["daily_at", "max_iterations"], cron: ["cron", "max_iterations"] };
 const OVERLAP_WORDS = [["skip", "Skip the next"], ["queue", "Let the next wait its turn"], ["cancel", "Cancel it, and start the next"], ["allow", "Run both"]];
@@ -86,42 +89,54 @@ class ScheduleForm {
   constructor({ row, trigger, options, local, start }) {
     Object.assign(this, { start, options });
     const seconds = trigger.every_seconds ?? 3600;
-    const unit = UNITS.find(([size]) => seconds % Number(size) === 0)?.[0] ?? "1";
-    const zone = zoneControl(options.timezone);
-    const whole = { inputmode: "numeric" };
-    const some = { inputmode: "decimal" };
-    this.unit = chosen(UNITS, unit);
+    this.firstUnit = UNITS.find(([size]) => seconds % Number(size) === 0)?.[0] ?? "1";
+    this.unit = chosen(UNITS, this.firstUnit);
     this.unit.setAttribute("aria-label", "Unit");
-    this.entries = {
-      name: new Entry("Name", typed("text", row.name)),
-      kind: new Entry("Runs", chosen(TRIGGERS, Object.keys(OF_KIND).find((kind) => kind in trigger))),
+    const zone = zoneControl(options.timezone);
+    const every = seconds / Number(this.firstUnit);
+    const when = { name: new Entry("Name", typed("text", row.name)), ...this.#timing(trigger, local, every), ...this.#span(zone.control, local) };
+    const rest = this.#rules();
+    this.entries = { ...when, ...rest, confirmed: new Entry("This is meant", h("input", { type: "checkbox" })) };
+    this.element = h("div.schedule-form", ...Object.values(when).map((entry) => entry.element), zone.list);
+    this.rest = h("div", ...Object.values(rest).map((entry) => entry.element));
+    this.showKind();
+  }
+
+  #timing(trigger, local, every) {
+    const kind = Object.keys(OF_KIND).find((name) => name in trigger);
+    const from = [["true", "the end of the last run"], ["false", "the first run, no drift"]];
+    return {
+      kind: new Entry("Runs", chosen(TRIGGERS, kind)),
       daily_at: new Entry("Time of day", typed("time", trigger.daily_at ?? "08:30", { step: 1 })),
-      every_seconds: new Entry("Every", typed("text", seconds / Number(unit), some), null, this.unit),
+      every_seconds: new Entry("Every", typed("text", every, DECIMAL), null, this.unit),
       cron: new Entry("Cron", typed("text", trigger.cron ?? "0 9 * * 1-5"), "Minute, hour, day, month, day of the week."),
       at: new Entry("Moment", typed("datetime-local", local.at ?? local.start, { step: 1 })),
-      delay_seconds: new Entry("After, in seconds", typed("text", trigger.delay_seconds ?? 60, some)),
-      wait: new Entry("Counted from", chosen([["true", "the end of the last run"], ["false", "the first run, no drift"]], String(trigger.wait !== false))),
+      delay_seconds: new Entry("After, in seconds", typed("text", trigger.delay_seconds ?? 60, DECIMAL)),
+      wait: new Entry("Counted from", chosen(from, String(trigger.wait !== false))),
       start: new Entry("First run, if not at once", typed("datetime-local", trigger.every_seconds ? local.start : "", { step: 1 })),
-      timezone: new Entry("Time zone", zone.control),
-      max_iterations: new Entry("Most runs", typed("text", options.max_iterations, { ...whole, placeholder: "no limit" })),
-      end_at: new Entry("Nothing starts after", typed("datetime-local", local.end_at, { step: 1 })),
-      inputs: new Entry("Inputs", h("textarea.control", { rows: 4, spellcheck: "false" }), "A JSON object; what is left out has the flow's default."),
-      overlap: new Entry("While an execution of it runs", chosen(OVERLAP_WORDS, options.overlap)),
-      catch_up: new Entry("Times that nobody could start", chosen(CATCH_UP_WORDS, options.catch_up)),
-      catch_up_window_seconds: new Entry("Only those not older than, in seconds", typed("text", options.catch_up_window_seconds, { ...some, placeholder: "of any age" })),
-      jitter_seconds: new Entry("Start each up to so many seconds later", typed("text", options.jitter_seconds, some)),
-      pause_on_error_count: new Entry("Pause after so many failures in a row", typed("text", options.pause_on_error_count, { ...whole, placeholder: "never" })),
-      confirmed: new Entry("This is meant", h("input", { type: "checkbox" })),
     };
-    const { entries } = this;
-    entries.inputs.control.value = JSON.stringify(options.inputs, null, 2);
-    entries.inputs.first = entries.inputs.control.value;
-    this.firstUnit = unit;
-    const when = ["name", "kind", "daily_at", "every_seconds", "cron", "at", "delay_seconds", "wait", "start", "timezone", "max_iterations", "end_at"];
-    const rest = ["inputs", "overlap", "catch_up", "catch_up_window_seconds", "jitter_seconds", "pause_on_error_count"];
-    this.element = h("div.schedule-form", ...when.map((name) => entries[name].element), zone.list);
-    this.rest = h("div", ...rest.map((name) => entries[name].element));
-    this.showKind();
+  }
+
+  #span(zone, local) {
+    return {
+      timezone: new Entry("Time zone", zone),
+      max_iterations: new Entry("Most runs", typed("text", this.options.max_iterations, { ...WHOLE, placeholder: "no limit" })),
+      end_at: new Entry("Nothing starts after", typed("datetime-local", local.end_at, { step: 1 })),
+    };
+  }
+
+  #rules() {
+    const { inputs, overlap, catch_up, catch_up_window_seconds, jitter_seconds, pause_on_error_count } = this.options;
+    const json = h("textarea.control", { rows: 4, spellcheck: "false" });
+    json.value = JSON.stringify(inputs, null, 2);
+    return {
+      inputs: new Entry("Inputs", json, "A JSON object; what is left out has the flow's default."),
+      overlap: new Entry("While an execution of it runs", chosen(OVERLAP_WORDS, overlap)),
+      catch_up: new Entry("Times that nobody could start", chosen(CATCH_UP_WORDS, catch_up)),
+      catch_up_window_seconds: new Entry("Only those not older than, in seconds", typed("text", catch_up_window_seconds, { ...DECIMAL, placeholder: "of any age" })),
+      jitter_seconds: new Entry("Start each up to so many seconds later", typed("text", jitter_seconds, DECIMAL)),
+      pause_on_error_count: new Entry("Pause after so many failures in a row", typed("text", pause_on_error_count, { ...WHOLE, placeholder: "never" })),
+    };
   }
 
   /** Show the fields of the chosen kind. */
@@ -208,73 +223,83 @@ class ScheduleForm {
   }
 }
 
-/** Open the form of a schedule; `onsaved` gets the schedule as it is then. */
-export function editSchedule({ line, host }, whole, onsaved) {
-  const form = new ScheduleForm(whole);
-  const { confirmed } = form.entries;
-  const trouble = h("p.field-error", { role: "alert" });
-  const words = h("p");
-  const notes = h("ul");
-  const preview = h("div.preview", { role: "status", "aria-label": "Preview" }, words, notes);
-  const save = button("Save", { kind: ".primary" });
-  save.type = "submit";
-  let turn = null;
-  let patience = null;
+/** The dialog around the form: it tries what is typed, and saves it. */
+class ScheduleDialog {
+  constructor({ line, host }, whole, onsaved) {
+    Object.assign(this, { line, whole, onsaved, form: new ScheduleForm(whole), turn: null, patience: null });
+    this.confirmed = this.form.entries.confirmed;
+    this.confirmed.element.hidden = true;
+    this.trouble = h("p.field-error", { role: "alert" });
+    this.words = h("p");
+    this.notes = h("ul");
+    this.save = button("Save", { kind: ".primary" });
+    this.save.type = "submit";
+    const preview = h("div.preview", { role: "status", "aria-label": "Preview" }, this.words, this.notes);
+    const more = h("details", h("summary", "Inputs, overlap, catch-up, failures"), this.form.rest);
+    const body = [this.trouble, this.form.element, preview, this.confirmed.element, more];
+    this.dialog = openDialog(host, `Edit ${whole.row.name}`, { body, buttons: [this.save], onsubmit: () => this.#submit() });
+    this.dialog.addEventListener("close", () => clearTimeout(this.patience));
+    this.form.element.addEventListener("input", () => this.#typed());
+    this.form.entries.name.control.focus();
+    this.#look();
+  }
 
-  const tell = (problem) => {
-    if (!form.complain(problem)) say(trouble, problem.message);
-  };
-  const show = ({ timezone, description, times, notes: told, needs_confirmation }) => {
-    const shown = times.slice(0, 5).join(", ") + (times.length > 5 ? " …" : "");
-    say(words, times.length > 0 ? `${description}, next: ${shown} (${timezone})` : `${description}: there is no time left.`);
-    put(notes, ...told.map((note) => h("li", note)));
-    confirmed.element.hidden = !(needs_confirmation && form.isRetimed);
-  };
-  const look = async () => {
-    const asked = (turn = Symbol("the newest preview"));
+  #typed() {
+    this.form.showKind();
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => this.#look(), PREVIEW_AFTER);
+  }
+
+  /** Fetch the times that what is typed would make. */
+  async #look() {
+    const { form } = this;
+    const asked = (this.turn = Symbol("the newest preview; answers to older ones are dropped"));
     form.clear();
     try {
       const end = form.end ? { end_at: form.end } : {};
-      const found = await line.call("preview_schedule", { request: { trigger: form.trigger(), timezone: form.zone, ...end } });
-      if (asked === turn) show(found);
+      const found = await this.line.call("preview_schedule", { request: { trigger: form.trigger(), timezone: form.zone, ...end } });
+      if (asked === this.turn) this.#show(found);
     } catch (problem) {
-      if (asked !== turn) return;
-      say(words, "");
-      put(notes);
-      tell(problem);
+      if (asked !== this.turn) return;
+      say(this.words, "");
+      put(this.notes);
+      this.#tell(problem);
     }
-  };
-  const submit = async () => {
-    clearTimeout(patience);
-    turn = null;
-    form.clear();
-    say(trouble, "");
-    save.disabled = true;
-    try {
-      const changes = form.changes();
-      if (Object.keys(changes).length > 0) {
-        const request = { ...changes, confirmed: confirmed.control.checked };
-        onsaved(await line.call("change_schedule", { schedule_id: whole.row.id, request }));
-      }
-      dialog.close();
-    } catch (problem) {
-      if (problem.code === "not_confirmed") confirmed.element.hidden = false;
-      tell(problem);
-      dialog.querySelector("[aria-invalid=true]")?.focus();
-    } finally {
-      save.disabled = false;
-    }
-  };
+  }
 
-  confirmed.element.hidden = true;
-  form.element.addEventListener("input", () => {
-    form.showKind();
-    clearTimeout(patience);
-    patience = setTimeout(look, PREVIEW_AFTER);
-  });
-  const more = h("details", h("summary", "Inputs, overlap, catch-up, failures"), form.rest);
-  const dialog = openDialog(host, `Edit ${whole.row.name}`, { body: [trouble, form.element, preview, confirmed.element, more], buttons: [save], onsubmit: submit });
-  dialog.addEventListener("close", () => clearTimeout(patience));
-  form.entries.name.control.focus();
-  look();
+  #show({ timezone, description, times, notes, needs_confirmation }) {
+    const shown = times.slice(0, SHOWN_TIMES).join(", ") + (times.length > SHOWN_TIMES ? " …" : "");
+    say(this.words, times.length > 0 ? `${description}, next: ${shown} (${timezone})` : `${description}: there is no time left.`);
+    put(this.notes, ...notes.map((note) => h("li", note)));
+    this.confirmed.element.hidden = !(needs_confirmation && this.form.isRetimed);
+  }
+
+  #tell(problem) {
+    if (!this.form.complain(problem)) say(this.trouble, problem.message);
+  }
+
+  async #submit() {
+    clearTimeout(this.patience);
+    this.turn = null;
+    this.form.clear();
+    say(this.trouble, "");
+    this.save.disabled = true;
+    try {
+      const changes = this.form.changes();
+      if (Object.keys(changes).length > 0) {
+        const request = { ...changes, confirmed: this.confirmed.control.checked };
+        this.onsaved(await this.line.call("change_schedule", { schedule_id: this.whole.row.id, request }));
+      }
+      this.dialog.close();
+    } catch (problem) {
+      if (problem.code === "not_confirmed") this.confirmed.element.hidden = false;
+      this.#tell(problem);
+      this.dialog.querySelector("[aria-invalid=true]")?.focus();
+    } finally {
+      this.save.disabled = false;
+    }
+  }
 }
+
+/** Open the form of a schedule; `onsaved` gets the schedule as it is then. */
+export const editSchedule = (view, whole, onsaved) => new ScheduleDialog(view, whole, onsaved);
