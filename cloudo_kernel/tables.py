@@ -307,7 +307,9 @@ occurrences = Table(
     Column("execution_id", Text),
     Column("iteration", BigInteger),
     Column("lateness_seconds", Float),
-    Index(None, "due"),
+    #: When that was decided; a time may be caught up, or run by hand, long after it was due.
+    Column("noted_at", UtcMicroseconds, nullable=False),
+    Index(None, "noted_at"),
 )
 
 settings = Table(

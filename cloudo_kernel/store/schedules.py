@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, func, insert, or_, select, tuple_, update
 
 from cloudo_kernel import events, settings
 from cloudo_kernel.errors import ScheduleNotFound
@@ -247,18 +247,16 @@ class Schedules:
         with self._database.read() as connection:
             minutes = value_of(connection, settings.RETENTION)
         before = self._database.clock() - timedelta(minutes=minutes)
-        old = select(_o.schedule_id, _o.due).where(_o.due < before).order_by(_o.due).limit(limit)
+        old = select(_o.schedule_id, _o.due).where(_o.noted_at < before).limit(limit)
         # Only what runs once goes by itself: of the others somebody may want to change the end.
-        is_over = and_(_s.next_run.is_(None), _s.enabled, _s.awaited_id.is_(None), _s.last_due < before)
+        has_records = exists().where(_o.schedule_id == _s.id)
+        is_over = and_(_s.next_run.is_(None), _s.enabled, _s.awaited_id.is_(None), ~has_records)
         runs_once = or_(_s.trigger["at"].as_string().is_not(None), _s.trigger["delay_seconds"].as_string().is_not(None))
-        while True:
-            with self._database.read() as connection:
-                rows = connection.execute(old).all()
-            if not rows:
-                break
+        deleted = limit
+        while deleted == limit:
             with self._database.write() as connection:
-                for row in rows:
-                    connection.execute(delete(occurrences).where(_o.schedule_id == row.schedule_id, _o.due == row.due))
+                is_old = tuple_(_o.schedule_id, _o.due).in_(old)
+                deleted = connection.execute(delete(occurrences).where(is_old)).rowcount
         with self._database.read() as connection:
             finished = list(connection.execute(select(_s.id).where(is_over, runs_once).limit(limit)).scalars())
         for schedule_id in finished:
@@ -339,7 +337,7 @@ def _last_occurrences(connection: Connection, ids: Sequence[str]) -> dict[str, O
 
 
 def _noted(schedule: Schedule, new: NewOccurrence, now: datetime) -> dict[str, Any]:
-    row = {"schedule_id": schedule.id, **dict(new.record)}
+    row = {"schedule_id": schedule.id, **dict(new.record), "noted_at": now}
     if new.execution is not None and new.fire_at is not None:
         row["lateness_seconds"] = max(0.0, (now - new.fire_at) / timedelta(seconds=1))
     return row

@@ -356,15 +356,19 @@ def test_several_who_look_at_once_start_each_occurrence_once(api: Service, works
 
 def test_old_occurrences_and_finished_ones_are_forgotten(api: Service, store: Store, clock: Clock) -> None:
     once, grid = make(api, {"delay_seconds": 0}), make(api, GRID)
+    begin = clock.now
     api.run_due_schedules()
     run(store)
     store.settings.save(RETENTION, 60, user_name="ada")
     clock.now += timedelta(hours=2)
     api.run_due_schedules()
+    past = begin - timedelta(days=99)
+    [filled] = api.backfill_schedule(grid.id, Backfill(start=past, end=past + timedelta(seconds=1)))
     api.delete_expired()
     assert [one.id for one in api.schedules().items] == [grid.id]
-    assert occurrences(api, grid)
-    assert all(one.due > clock.now - timedelta(hours=1, minutes=1) for one in occurrences(api, grid))
+    kept = occurrences(api, grid)
+    assert kept[0] == filled, "what was decided just now is kept, however long ago it was due"
+    assert (kept[1].due, len(kept)) == (begin + MINUTE, 121)
     with pytest.raises(errors.ScheduleNotFound):
         api.schedule(once.id)
 

@@ -58,9 +58,10 @@ def upgrade() -> None:
         sa.Column("execution_id", sa.Text(), nullable=True),
         sa.Column("iteration", sa.BigInteger(), nullable=True),
         sa.Column("lateness_seconds", sa.Float(), nullable=True),
+        sa.Column("noted_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("schedule_id", "due", name="pk_occurrences"),
     )
-    op.create_index("ix_occurrences_due", "occurrences", ["due"])
+    op.create_index("ix_occurrences_noted_at", "occurrences", ["noted_at"])
     op.create_index(
         "ix_executions_schedule_id_status",
         "executions",
