@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import Execution, Message, Schedule, StartExecution, Status
+from cloudo_kernel.models import Execution, ExecutionFilter, Message, Schedule, StartExecution, Status
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -192,6 +192,7 @@ def test_a_flow_that_cannot_be_scheduled_is_named_and_nobody_is_asked(api: Clien
     assert record.status is Status.ENDED_ERROR
     assert str(record.message).startswith("reports/needs: The flow needs the input 'region'")
     assert api.schedules().items == ()
+    assert api.executions(ExecutionFilter(flow_name="quick", since=needs.created_at)).items == ()  # not even at once
 
 
 def test_a_copy_in_the_workspace_takes_the_place_of_the_shipped_one(api: Client, server: RunningServer) -> None:
