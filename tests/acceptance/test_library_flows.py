@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import Execution, Message, Schedule, StartExecution, Status
+from cloudo_kernel.models import Execution, ExecutionFilter, Message, Schedule, StartExecution, Status
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -24,7 +24,9 @@ pytestmark = pytest.mark.timeout(180)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
         server = servers.start(None, "--Cloudo.user_name=ada")
-        write_flow(server.workspace, "quick", "this.set_output('n', n)", parameters="n = 1\niterations = 0")
+        write_flow(
+            server.workspace, "quick", "this.set_output('n', n)", parameters="n = 1\niterations = 0\nregion = ''"
+        )
         write_flow(server.workspace, "reports/needs", "1", parameters="region: str")
         yield server
 
@@ -124,11 +126,11 @@ def test_several_flows_are_one_form_and_a_schedule_each(api: Client) -> None:
     assert "region" in form.body["properties"]["intro"]["description"]
     assert api.schedules().items == ()
     api.answer_message(form.id, {**answer, "interval": 3600, "inputs": '{"region": "north"}'})
-    form = asked(api, execution, after=form.id)  # one of them does not know it
-    api.answer_message(form.id, {"flow_name": ["reports/needs"], "interval": 3600, "inputs": '{"region": "north"}'})
-    _, [schedule] = made(api, execution)
-    assert (schedule.flow_name, schedule.trigger.every_seconds) == ("reports/needs", 3600)
-    api.delete_schedule(schedule.id)
+    _, schedules = made(api, execution)
+    assert [one.flow_name for one in schedules] == ["quick", "reports/needs"]
+    for schedule in schedules:
+        assert (schedule.trigger.every_seconds, schedule.inputs) == (3600, {"region": "north"})
+        api.delete_schedule(schedule.id)
 
 
 def test_given_a_flow_and_a_time_nothing_is_asked(api: Client) -> None:
@@ -190,6 +192,7 @@ def test_a_flow_that_cannot_be_scheduled_is_named_and_nobody_is_asked(api: Clien
     assert record.status is Status.ENDED_ERROR
     assert str(record.message).startswith("reports/needs: The flow needs the input 'region'")
     assert api.schedules().items == ()
+    assert api.executions(ExecutionFilter(flow_name="quick", since=needs.created_at)).items == ()  # not even at once
 
 
 def test_a_copy_in_the_workspace_takes_the_place_of_the_shipped_one(api: Client, server: RunningServer) -> None:
