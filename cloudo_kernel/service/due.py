@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import islice, takewhile
@@ -81,8 +82,10 @@ class DueVerbs(ScheduleVerbs):
         return tuple(one.record for one in new)
 
     def _acting(self, user_name: str) -> Self:
-        """Return the verbs as the maker of a schedule."""
-        return type(self)(self._store, self._catalog, user_name=user_name, trigger=Trigger.SCHEDULE)
+        """Return the verbs as the maker of a schedule; what is started belongs to it, and has no parent."""
+        acting = copy(self)  # also where this is the service of a process without a server, whose worker runs it
+        acting._user_name, acting._trigger, acting._parent_id = user_name, Trigger.SCHEDULE, None
+        return acting
 
     def _past_times(self, schedule: Schedule, request: Backfill) -> list[datetime]:
         """Return the times of a range for which nothing was started."""
