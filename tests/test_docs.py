@@ -291,7 +291,7 @@ def test_commands_and_targets_exist(name: str) -> None:
     assert set(re.findall(r"^(?:\$ )?make (?!-)([a-z]+)", shell, re.MULTILINE)) <= targets
     for command, rest in re.findall(r"^(?:\$ )?cloudo ([a-z]+)([^\n|#]*)", shell, re.MULTILINE):
         assert command in cloudo.commands, f"{name}: cloudo {command}"
-        known = {option for parameter in cloudo.commands[command].params for option in parameter.opts}
+        known = options(command)
         if command != "up":  # it takes Jupyter's flags too
             assert {*re.findall(r"(?<= )--?[a-z][a-z-]*", rest)} <= known | {"--help"}, (
                 f"{name}: cloudo {command}{rest}"
@@ -299,8 +299,10 @@ def test_commands_and_targets_exist(name: str) -> None:
 
 
 def options(command: str) -> set[str]:
-    """Return the options of a command; `up` takes Jupyter's too."""
-    return {option for parameter in cloudo.commands[command].params for option in parameter.opts} | {"--help"}
+    """Return the options of a command and of those below it; `up` takes Jupyter's too."""
+    found = cloudo.commands[command]
+    below = getattr(found, "commands", {}).values()
+    return {option for one in (found, *below) for parameter in one.params for option in parameter.opts} | {"--help"}
 
 
 def test_each_command_is_documented_with_its_options() -> None:

@@ -75,8 +75,8 @@ def _content(text: str) -> str:
 
 
 def _key(key: str) -> str:
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ValueError("takes ASCII letters, digits and signs, without spaces")
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        raise ValueError("takes ASCII letters, digits and signs, without spaces around them")
     return key
 
 

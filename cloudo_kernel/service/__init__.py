@@ -10,8 +10,7 @@ from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.files import FileVerbs
 from cloudo_kernel.service.flows import FlowVerbs
 from cloudo_kernel.service.messages import MessageVerbs
-from cloudo_kernel.service.settings import SettingVerbs
-from cloudo_kernel.service.webhooks import WebhookVerbs
+from cloudo_kernel.service.webhook_settings import WebhookSettingVerbs
 
 __all__ = ["Service"]
 
@@ -22,10 +21,9 @@ class Service(
     ErrorFlowVerbs,
     ExecutionVerbs,
     DueVerbs,
-    WebhookVerbs,
     MessageVerbs,
     EventVerbs,
-    SettingVerbs,
+    WebhookSettingVerbs,
     FileVerbs,
 ):
     """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""

@@ -9,7 +9,17 @@ from pydantic import ValidationError
 
 from cloudo_kernel import proofs
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import CloudoError, MalformedRequest, MethodNotAllowed, TooLarge, WebhookNotFound
+from cloudo_kernel.errors import (
+    CloudoError,
+    FlowBroken,
+    FlowNotFound,
+    MalformedRequest,
+    MethodNotAllowed,
+    PermissionDenied,
+    TooLarge,
+    Unavailable,
+    WebhookNotFound,
+)
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Delivery, Execution, StartExecution, Trigger, Webhook, WebhookResponse
 from cloudo_kernel.service.starts import StartVerbs
@@ -52,8 +62,8 @@ class WebhookCalls:
         """Start what the call asks for, unless the same delivery has before.
 
         Raises `WebhookNotFound`, also for whoever may not know of the webhook, `SignatureInvalid`,
-        `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`, and what starting
-        the flow raises.
+        `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`, `InputsInvalid`, and
+        `Unavailable` when the flow cannot be started.
         """
         key = self._shown_key(kept, call)
         if kept is None or not kept.webhook.enabled or not call.is_from(kept.webhook.allowed_networks):
@@ -69,7 +79,10 @@ class WebhookCalls:
         inputs = {**webhook.inputs, **call.inputs(key_header=webhook.key_header, key=key)}
         acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
         request = StartExecution(flow_name=webhook.flow_name, inputs=inputs)
-        new, _ = acting.prepare_start(request, webhook_name=webhook.name)
+        try:
+            new, _ = acting.prepare_start(request, webhook_name=webhook.name)
+        except (FlowNotFound, FlowBroken, PermissionDenied) as error:  # no fault of the caller, nor their business
+            raise Unavailable("This webhook cannot start its flow now. Try again later.") from error
         delivery = self._delivery(
             call, status_code=202 if is_async else None, execution_id=new.id, delivery_id=sender_id
         )
@@ -86,7 +99,7 @@ class WebhookCalls:
         kept = self._store.webhooks.find(call.webhook_name)
         if kept is None:
             return
-        reason = str(error)
+        reason = str(error.__cause__ if isinstance(error, Unavailable) and error.__cause__ else error)
         if isinstance(error, WebhookNotFound):
             reason = _why_hidden(kept.webhook, call)
         self._store.webhooks.note(self._delivery(call, status_code=status_code, reason=reason[:500]))

@@ -104,3 +104,43 @@ def test_who_changes_it_is_who_it_acts_for(end: End) -> None:
     made = make(end)
     changed = end.other.change_webhook(made.name, ChangeWebhook(enabled=False))
     assert changed.user_name == end.other.user().name
+
+
+def test_a_setting_defines_one_too(end: End) -> None:
+    name, flow, other = f"w-{uuid.uuid4().hex}", end.flow(), end.flow()
+    setting = f"client.webhook.{name}"
+    saved = end.api.save_setting(setting, {"flow_name": flow, "user_name": "ada", "key": KEY})
+    assert saved.value == {"flow_name": flow, "user_name": "ada", "key": "•••"}
+    assert KEY not in str(end.api.setting(setting)) + str(end.api.events(after=0, subject_id=setting).items)
+    assert (end.api.webhook(name).flow_name, end.api.webhook(name).has_key) == (flow, True)
+    end.api.save_setting(setting, {**saved.value, "flow_name": other})  # as it was read
+    assert (end.api.webhook(name).flow_name, end.api.webhook(name).has_key) == (other, True)
+    end.api.change_webhook(name, ChangeWebhook(flow_name=flow, key=None))
+    assert end.api.setting(setting).value == {"flow_name": flow, "user_name": "ada"}
+    end.api.delete_setting(setting)
+    with pytest.raises(errors.WebhookNotFound):
+        end.api.webhook(name)
+    end.api.create_setting(setting, {"flow_name": flow})
+    end.api.delete_webhook(name)
+    with pytest.raises(errors.SettingNotFound):
+        end.api.setting(setting)
+
+
+def test_a_setting_that_defines_none_is_refused(end: End) -> None:
+    flow = end.flow()
+    for name, value in {
+        "a": "text",
+        "b": {"flow": flow},
+        "c": {"key": KEY},
+        "d": {"flow_name": flow, "key": "short"},
+        "e": {"flow_name": flow, "key": 5},
+        "f/g": {"flow_name": flow},
+    }.items():
+        with pytest.raises(errors.SettingInvalid):
+            end.api.save_setting(f"client.webhook.{name}", value)
+    with pytest.raises(errors.PermissionDenied):
+        end.api.save_setting("client.webhook.x", {"flow_name": flow, "user_name": "somebody"})
+    made = make(end)
+    with pytest.raises(errors.WebhookExists):
+        end.api.save_setting(f"client.webhook.{made.name}", {"flow_name": flow})
+    assert end.api.webhook(made.name).flow_name == made.flow_name
