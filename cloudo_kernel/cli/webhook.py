@@ -69,7 +69,9 @@ def webhook() -> None:
 @json_option("the webhook, with its url and key,")
 @target_options
 @click.pass_obj
-def create(target: Target, name: str, *, key_from: TextIO | None, no_key: bool, as_json: bool, **fields: Any) -> None:
+def create(
+    target: Target, /, name: str, *, key_from: TextIO | None, no_key: bool, as_json: bool, **fields: Any
+) -> None:
     """Make a webhook, and print its address and its key: this once.
 
     A key is made up unless one comes with --key-from: a sender that made its own secret needs that.
