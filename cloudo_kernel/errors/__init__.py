@@ -12,11 +12,17 @@
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
-    │                                  ScheduleNotFound, WorkspaceNotFound, SettingNotFound, NoSuchFile
+    │                                  ScheduleNotFound, WorkspaceNotFound, SettingNotFound, NoSuchFile,
+    │                                  WebhookNotFound, DeliveryNotFound
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
-    │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle
+    │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle,
+    │                                  WebhookExists
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
+    ├── SignatureInvalid               a call of a webhook that is not signed as it should be
+    ├── MethodNotAllowed               a method that a webhook does not take
+    ├── ContentTypeRefused             a kind of body that a webhook does not take
+    ├── TooManyCalls                   of a webhook, by one caller
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
     ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
@@ -31,6 +37,7 @@
 from __future__ import annotations
 
 from cloudo_kernel.errors.base import CloudoError
+from cloudo_kernel.errors.calls import ContentTypeRefused, MethodNotAllowed, SignatureInvalid, TooManyCalls
 from cloudo_kernel.errors.conflicts import (
     Conflict,
     DependencyCycle,
@@ -41,9 +48,11 @@ from cloudo_kernel.errors.conflicts import (
     MessageClosed,
     SettingExists,
     TooDeep,
+    WebhookExists,
     WorkedOnByHand,
 )
 from cloudo_kernel.errors.missing import (
+    DeliveryNotFound,
     ExecutionNotFound,
     FlowNotFound,
     MessageNotFound,
@@ -52,6 +61,7 @@ from cloudo_kernel.errors.missing import (
     ResourceNotFoundError,
     ScheduleNotFound,
     SettingNotFound,
+    WebhookNotFound,
     WorkspaceNotFound,
 )
 from cloudo_kernel.errors.requests import (
@@ -81,6 +91,8 @@ from cloudo_kernel.errors.runs import (
 __all__ = [
     "CloudoError",
     "Conflict",
+    "ContentTypeRefused",
+    "DeliveryNotFound",
     "DependencyCycle",
     "DependencyFailedError",
     "DependencyTimeoutError",
@@ -98,6 +110,7 @@ __all__ = [
     "MessageClosed",
     "MessageNotFound",
     "MessageResponseTimeoutError",
+    "MethodNotAllowed",
     "NameInvalid",
     "NoSuchFile",
     "NotConfirmed",
@@ -111,11 +124,15 @@ __all__ = [
     "SettingExists",
     "SettingInvalid",
     "SettingNotFound",
+    "SignatureInvalid",
     "StaleAttempt",
     "TooDeep",
     "TooLarge",
+    "TooManyCalls",
     "Unavailable",
     "WaitTimeout",
+    "WebhookExists",
+    "WebhookNotFound",
     "WorkedOnByHand",
     "WorkspaceNotFound",
     "from_code",

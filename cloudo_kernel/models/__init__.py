@@ -35,13 +35,25 @@ from cloudo_kernel.models.schedules import (
     SchedulePreview,
     ScheduleTrigger,
 )
+from cloudo_kernel.models.webhooks import (
+    ChangeWebhook,
+    CreateWebhook,
+    Delivery,
+    SignatureScheme,
+    Webhook,
+    WebhookReply,
+    WebhookResponse,
+)
 
 __all__ = [
     "Backfill",
     "CatchUp",
     "ChangeSchedule",
+    "ChangeWebhook",
     "CreateMessage",
     "CreateSchedule",
+    "CreateWebhook",
+    "Delivery",
     "EngineTier",
     "ErrorDetail",
     "Event",
@@ -72,11 +84,15 @@ __all__ = [
     "SchedulePreview",
     "ScheduleTrigger",
     "Setting",
+    "SignatureScheme",
     "StartExecution",
     "Status",
     "Trigger",
     "User",
     "UtcTime",
+    "Webhook",
+    "WebhookReply",
+    "WebhookResponse",
     "rfc3339",
     "to_utc",
 ]

@@ -10,12 +10,20 @@ from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.files import FileVerbs
 from cloudo_kernel.service.flows import FlowVerbs
 from cloudo_kernel.service.messages import MessageVerbs
-from cloudo_kernel.service.settings import SettingVerbs
+from cloudo_kernel.service.webhook_settings import WebhookSettingVerbs
 
 __all__ = ["Service"]
 
 
 class Service(
-    FlowVerbs, ChildVerbs, ErrorFlowVerbs, ExecutionVerbs, DueVerbs, MessageVerbs, EventVerbs, SettingVerbs, FileVerbs
+    FlowVerbs,
+    ChildVerbs,
+    ErrorFlowVerbs,
+    ExecutionVerbs,
+    DueVerbs,
+    MessageVerbs,
+    EventVerbs,
+    WebhookSettingVerbs,
+    FileVerbs,
 ):
     """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""

@@ -19,7 +19,7 @@ from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
-NEWEST_MIGRATION = "0007"
+NEWEST_MIGRATION = "0008"
 
 #: A writer waits so long for the others of its process, and then so long for other processes.
 LOCK_SECONDS = 10
@@ -135,6 +135,11 @@ class Database:
         with self.write() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def sibling(self, name: str) -> Path | None:
+        """Return where a file beside the database is, None for a database that is no file."""
+        path = self._url.database if self._is_sqlite else None
+        return Path(path).with_name(name) if path else None
 
     def close(self) -> None:
         """Close every connection."""
