@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -23,9 +23,10 @@ from cloudo_kernel.errors import (
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Delivery, Execution, StartExecution, Trigger, Webhook, WebhookResponse
 from cloudo_kernel.service.starts import StartVerbs
-from cloudo_kernel.store import KeptWebhook, Store
+from cloudo_kernel.store import KeptWebhook, NewExecution, Store
 from cloudo_kernel.webhook_call import WebhookCall
 
+#: The reason of such a delivery.
 _REPEATED = "a repetition of an earlier delivery"
 
 #: The most that a flow may answer.
@@ -42,7 +43,19 @@ class Received:
     webhook: Webhook
     delivery: Delivery
     execution_id: str
+    #: As it was started; None if an earlier delivery did that.
+    execution: Execution | None
     #: The answer is to be sent at once.
+    is_async: bool
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A call that may come in, and what it is to start."""
+
+    webhook: Webhook
+    new: NewExecution
+    delivery: Delivery
     is_async: bool
 
 
@@ -55,21 +68,34 @@ class WebhookCalls:
         self._throttle = throttle
 
     def find(self, name: str) -> KeptWebhook | None:
-        """Return a webhook as `receive` takes it; who calls is not to know whether there is one."""
+        """Return a webhook; who calls is not to know whether there is one."""
         return self._store.webhooks.find(name)
 
-    def receive(self, kept: KeptWebhook | None, call: WebhookCall) -> Received:
-        """Start what the call asks for, unless the same delivery has before.
+    def receive_all(self, calls: Sequence[WebhookCall]) -> list[Received | Exception]:
+        """Start what the calls ask for, unless the same deliveries have before; return what became of each.
 
-        Raises `WebhookNotFound`, also for whoever may not know of the webhook, `SignatureInvalid`,
+        Among that are `WebhookNotFound`, also for whoever may not know of the webhook, `SignatureInvalid`,
         `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`, `InputsInvalid`, and
         `Unavailable` when the flow cannot be started.
         """
+        prepared = [self._prepared(call) for call in calls]
+        fitting = [one for one in prepared if not isinstance(one, Exception)]
+        started = iter(self._store.webhooks.start_all([(one.new, one.delivery) for one in fitting]))
+        return [one if isinstance(one, Exception) else self._received(one, next(started)) for one in prepared]
+
+    def _prepared(self, call: WebhookCall) -> _Prepared | Exception:
+        try:
+            return self._prepare(call)
+        except Exception as error:  # noqa: BLE001 -- it is raised where the caller waits
+            return error
+
+    def _prepare(self, call: WebhookCall) -> _Prepared:
+        kept = self._store.webhooks.find(call.webhook_name)
         key = self._shown_key(kept, call)
         if kept is None or not kept.webhook.enabled or not call.is_from(kept.webhook.allowed_networks):
             raise WebhookNotFound(call.webhook_name)
         webhook = kept.webhook
-        if call.is_too_large:
+        if call.is_too_large or len(call.body) > webhook.max_body_bytes:
             raise TooLarge(f"This webhook takes bodies of at most {webhook.max_body_bytes} bytes.")
         sender_id = self._checked_delivery(kept, call)
         if call.method not in webhook.allowed_methods:
@@ -83,16 +109,18 @@ class WebhookCalls:
             new, _ = acting.prepare_start(request, webhook_name=webhook.name)
         except (FlowNotFound, FlowBroken, PermissionDenied) as error:  # no fault of the caller, nor their business
             raise Unavailable("This webhook cannot start its flow now. Try again later.") from error
-        delivery = self._delivery(
-            call, status_code=202 if is_async else None, execution_id=new.id, delivery_id=sender_id
-        )
-        execution_id, is_new = self._store.webhooks.start(new, delivery)
-        if not is_new:
-            delivery = delivery.model_copy(
-                update={"execution_id": execution_id, "delivery_id": None, "reason": _REPEATED}
-            )
-            self._store.webhooks.note(delivery)
-        return Received(webhook, delivery, execution_id, is_async)
+        more = {"status_code": 202 if is_async else None, "execution_id": new.id, "delivery_id": sender_id}
+        return _Prepared(webhook, new, self._delivery(call, **more), is_async)
+
+    def _received(self, one: _Prepared, started: Execution | str | Exception) -> Received | Exception:
+        if isinstance(started, Exception):
+            return started
+        if isinstance(started, Execution):
+            return Received(one.webhook, one.delivery, started.id, started, one.is_async)
+        update = {"execution_id": started, "delivery_id": None, "reason": _REPEATED}
+        delivery = one.delivery.model_copy(update=update)
+        self._store.webhooks.note(delivery)
+        return Received(one.webhook, delivery, started, None, one.is_async)
 
     def note_refusal(self, call: WebhookCall, error: CloudoError, status_code: int) -> None:
         """Add a call that started nothing to the webhook's deliveries; of an unknown webhook there are none."""

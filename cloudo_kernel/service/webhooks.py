@@ -34,7 +34,7 @@ class WebhookVerbs(StartVerbs):
     def create_webhook(self, request: CreateWebhook) -> Webhook:
         """See `Api.create_webhook`."""
         now = self._store.now
-        given = {name: value for name, value in request.given().items() if name != "key" and value is not None}
+        given = {name: value for name, value in request.given().items() if name != "key"}
         webhook = Webhook(
             **given, has_key=request.key is not None, user_name=self._user_name, created_at=now, modified_at=now
         )
@@ -99,7 +99,9 @@ class WebhookVerbs(StartVerbs):
             execution_id=new.id,
             reason=f"a replay of {past.id}, by {self._user_name}",
         )
-        self._store.webhooks.start(new, delivery)
+        [started] = self._store.webhooks.start_all([(new, delivery)])
+        if isinstance(started, Exception):
+            raise started
         return self._store.executions.get(new.id)
 
     def _check_flow(self, webhook: Webhook) -> None:

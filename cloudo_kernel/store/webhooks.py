@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from cloudo_kernel import events, settings
-from cloudo_kernel.errors import DeliveryNotFound, WebhookExists, WebhookNotFound
-from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse
+from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, WebhookNotFound
+from cloudo_kernel.models import Delivery, Execution, Page, Webhook, WebhookResponse
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import NewExecution, insert_new
@@ -25,6 +25,7 @@ _w, _d, _r = webhooks.c, deliveries.c, webhook_responses.c
 _ONE = select(webhooks).where(_w.name == bindparam("called"))
 _ADD_DELIVERY = insert(deliveries)
 _REPLIED = update(deliveries).where(_d.id == bindparam("of")).values(status_code=bindparam("replied"))
+_FIRST = select(_d.execution_id).where(_d.webhook_name == bindparam("called"), _d.delivery_id == bindparam("delivered"))
 _RESPONSE = select(webhook_responses).where(_r.execution_id == bindparam("of"))
 
 #: A sender may repeat a delivery for so long, however short the retention of executions is.
@@ -109,17 +110,40 @@ class Webhooks:
 
     # Deliveries
 
-    def start(self, new: NewExecution, delivery: Delivery) -> tuple[str, bool]:
-        """Add an execution and the delivery that starts it, in one transaction; return its id and whether it is new.
+    def start_all(self, starts: Sequence[tuple[NewExecution, Delivery]]) -> list[Execution | str | Exception]:
+        """Add executions and the deliveries that start them, in one transaction; return what became of each.
 
-        When the sender's id was taken before, nothing is added, and the execution is that of the first delivery.
+        Where the sender's id was taken before nothing is added, and the id is that of the first delivery's execution.
+        Raises `Unavailable` when there is none that could be added.
         """
-        with self._database.write() as connection:
-            if connection.execute(self._claim, dict(delivery)).scalar() is None:
-                is_same = (_d.webhook_name == delivery.webhook_name, _d.delivery_id == delivery.delivery_id)
-                return str(connection.execute(select(_d.execution_id).where(*is_same)).scalar_one()), False
-            insert_new(connection, [new], self._add_source, now=self._database.clock())
-        return new.id, True
+        try:
+            with self._database.write() as connection:
+                return self._start_all(connection, starts)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 -- a value that the database does not take is its own call's fault
+            if len(starts) == 1:
+                return [error]
+            return [outcome for start in starts for outcome in self.start_all([start])]
+
+    def _start_all(
+        self, connection: Connection, starts: Sequence[tuple[NewExecution, Delivery]]
+    ) -> list[Execution | str | Exception]:
+        if not starts:
+            return []
+        claimed = set(connection.execute(self._claim, [dict(delivery) for _, delivery in starts]).scalars())
+        fresh = [new for new, delivery in starts if delivery.id in claimed]
+        rows = insert_new(connection, fresh, self._add_source, now=self._database.clock())
+        return [
+            Execution.model_validate(rows[new.id] | {"log": ()})
+            if delivery.id in claimed
+            else str(
+                connection.execute(
+                    _FIRST, {"called": delivery.webhook_name, "delivered": delivery.delivery_id}
+                ).scalar_one()
+            )
+            for new, delivery in starts
+        ]
 
     def note(self, delivery: Delivery) -> None:
         """Add a delivery that started nothing."""

@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from cloudo_extension.feed import EventFeed
+from cloudo_extension.gathering import Gathered
 from cloudo_extension.rendering import Renderer
-from cloudo_extension.starts import Start, Starts
+from cloudo_extension.starts import Start, start_all
 from cloudo_extension.throttle import Throttle
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import Unavailable
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from cloudo_kernel.catalog import Catalog
     from cloudo_kernel.interactive import Sessions
     from cloudo_kernel.service import Service
-    from cloudo_kernel.service.webhook_calls import WebhookCalls
+    from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
     from cloudo_kernel.store import Inserted, Store
+    from cloudo_kernel.webhook_call import WebhookCall
     from cloudo_kernel.worker import Worker
 
 P = ParamSpec("P")
@@ -45,7 +47,9 @@ class _Parts:
     catalog: Catalog
     worker: Worker | None
     feed: EventFeed
-    starts: Starts
+    starts: Gathered[Start, Inserted]
+    webhook_calls: WebhookCalls
+    received: Gathered[WebhookCall, Received]
     sessions: Sessions
     unlisten: Callable[[], None]
 
@@ -60,6 +64,8 @@ class Engine:
         self.workspace = workspace
         self.renderer = Renderer()
         self.throttle = Throttle()
+        #: Of calls that are refused, so that nobody fills the store with them.
+        self.refusals = Throttle()
         self._slots = slots
         self._has_worker = has_worker
         self._linger_seconds = linger_seconds
@@ -95,10 +101,11 @@ class Engine:
 
     async def webhook_calls(self) -> WebhookCalls:
         """Return what takes the calls of webhooks."""
-        parts = await self.open()
-        from cloudo_kernel.service.webhook_calls import WebhookCalls
+        return (await self.open()).webhook_calls
 
-        return WebhookCalls(parts.store, parts.catalog, throttle=self._throttle)
+    async def receive(self, call: WebhookCall) -> Received:
+        """Take the call of a webhook, in one commit with others that come now."""
+        return await (await self.open()).received.add(call)
 
     def _throttle(self, webhook: Webhook, caller: str) -> None:
         if webhook.rate_limit is not None:
@@ -168,6 +175,7 @@ class Engine:
         store, catalog, worker = await self.call(build, has_worker=self._has_worker)
 
         from cloudo_kernel.interactive import Sessions
+        from cloudo_kernel.service.webhook_calls import WebhookCalls
 
         async def read(position: int) -> Sequence[Event]:
             return await self.call(store.events.after, position, limit=PAGE_LIMIT)
@@ -180,9 +188,18 @@ class Engine:
             await self.call(store.close)
             raise
         feed = EventFeed(read, position=position)
-        starts = Starts(store, self.call)
-        sessions = Sessions(store, self.workspace.state)
-        return _Parts(store, catalog, worker, feed, starts, sessions, unlisten=store.tail.add_listener(feed.wake))
+        calls = WebhookCalls(store, catalog, throttle=self._throttle)
+        return _Parts(
+            store,
+            catalog,
+            worker,
+            feed,
+            starts=Gathered(self.call, partial(start_all, store)),
+            webhook_calls=calls,
+            received=Gathered(self.call, calls.receive_all),
+            sessions=Sessions(store, self.workspace.state),
+            unlisten=store.tail.add_listener(feed.wake),
+        )
 
 
 def _build(

@@ -30,16 +30,18 @@ from cloudo_kernel.webhook_call import WebhookCall
 
 if TYPE_CHECKING:
     from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
-    from cloudo_kernel.store import KeptWebhook
 
 #: For a webhook that is not known, as for one of which nothing else was said.
 _USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
+#: Bodies up to here are kept without a look at the webhook, which takes as long as all the rest.
+_SMALL_BYTES = 64 * 1024
 #: So much is read at most, and thrown away where it is too much, so that the sender sees the answer; the same for all
 #: webhooks, as it must not tell whether there is one.
 _PATIENCE_BYTES = 72 * 1024 * 1024
 _BODY_SECONDS = 60
 #: Calls of one webhook that are noted though nothing was started.
 _REFUSALS_A_MINUTE = 60
+_DELETED = "This delivery was answered before; its execution was deleted since then."
 _BRIEF = {"id", "name", "status", "message", "output_value"}
 
 
@@ -48,7 +50,6 @@ class Call(Handler):
     """`cloudo/webhook/<name>`, for everyone."""
 
     is_public: ClassVar[bool] = True
-    _kept: KeptWebhook | None = None
     _call: WebhookCall | None = None
     _is_too_large = False
 
@@ -82,13 +83,20 @@ class Call(Handler):
         if self.request.method not in self._methods():
             raise web.HTTPError(405)
         self._calls = await self._open()
-        name = self.path_args[0]
-        self._kept = await self.engine.call(self._calls.find, name)
-        self._limit = _USUAL_LIMIT if self._kept is None else self._kept.webhook.max_body_bytes
+        self._limit = await self._body_limit()
         connection = self.request.connection
         # Beyond this the connection is closed without an answer.
         connection.set_max_body_size(_PATIENCE_BYTES)
         connection.set_body_timeout(_BODY_SECONDS)
+
+    async def _body_limit(self) -> int:
+        """Return how much of a body is kept; of a small one all is, and whether it is too much is seen later."""
+        headers = self.request.headers
+        length = headers.get("Content-Length", "0")
+        if "Transfer-Encoding" not in headers and length.isdecimal() and int(length) <= _SMALL_BYTES:
+            return _SMALL_BYTES
+        kept = await self.engine.call(self._calls.find, self.path_args[0])
+        return int(_USUAL_LIMIT if kept is None else kept.webhook.max_body_bytes)
 
     async def _open(self) -> WebhookCalls:
         """Return what takes calls. Where nobody has used Cloudo yet, there are no webhooks, and no trace is left."""
@@ -119,10 +127,9 @@ class Call(Handler):
 
     async def _take(self, name: str) -> None:
         self._call = self._parsed(name)
-        received = await self.engine.call(self._calls.receive, self._kept, self._call)
+        received = await self.engine.receive(self._call)
         if received.is_async:
-            execution = await self.engine.call(self._calls.execution, received.execution_id)
-            self._send(202, execution.model_dump(mode="json", include=_BRIEF))
+            self._send(202, await self._begun(received))
             return
         status = await self.while_connected(self._answer(received))
         self._later(self._calls.note_reply, received, status)
@@ -153,8 +160,7 @@ class Call(Handler):
         try:
             execution = await until_ended(self.engine, self._calls.execution, received.execution_id, seconds)
         except ExecutionNotFound:
-            told = "This delivery was answered before; its execution was deleted since then."
-            return self._send(200, {"id": received.execution_id, "message": told})
+            return self._send(200, {"id": received.execution_id, "message": _DELETED})
         if not execution.is_ended:
             return self._send(202, execution.model_dump(mode="json", include=_BRIEF))
         response = await self.engine.call(self._calls.response, execution.id)
@@ -163,6 +169,16 @@ class Call(Handler):
         if received.webhook.reply is WebhookReply.RECORD:
             return self._send(200, _without_traceback(execution))
         return self._send(200, execution.model_dump(mode="json", include=_BRIEF))
+
+    async def _begun(self, received: Received) -> JsonObject:
+        """Return what is known at once of what was started, now or by an earlier delivery."""
+        execution = received.execution
+        try:
+            if execution is None:
+                execution = await self.engine.call(self._calls.execution, received.execution_id)
+        except ExecutionNotFound:
+            return {"id": received.execution_id, "message": _DELETED}
+        return execution.model_dump(mode="json", include=_BRIEF)
 
     def _send(self, status: int, content: JsonObject) -> int:
         self.set_status(status)
@@ -192,9 +208,9 @@ class Call(Handler):
             self.set_header("Allow", ", ".join(error.allowed))
         super().write_error(status_code, **kwargs)
         # After the answer: how long it took must not tell whether there is such a webhook.
-        if isinstance(error, CloudoError) and self._call is not None and self._kept is not None:
+        if isinstance(error, CloudoError) and self._call is not None:
             with suppress(TooManyCalls):  # nobody fills the store with calls that are refused
-                self.engine.throttle.check(f"{self._call.webhook_name}/refused", "", _REFUSALS_A_MINUTE)
+                self.engine.refusals.check(self._call.webhook_name, "", _REFUSALS_A_MINUTE)
                 self._later(self._calls.note_refusal, self._call, error, status_code)
 
     def _later(self, function: Callable[..., None], *args: object) -> None:

@@ -33,6 +33,10 @@ def test_one_is_made_read_listed_changed_and_deleted(end: End) -> None:
     changed = end.api.change_webhook(made.name, ChangeWebhook(enabled=False, rate_limit=None, allowed_networks=()))
     assert (changed.enabled, changed.rate_limit, changed.allowed_networks, changed.has_key) == (False, None, (), True)
     assert end.api.change_webhook(made.name, ChangeWebhook(key=None)).has_key is False
+    assert (
+        make(end, flow, rate_limit=None, enabled=None).model_dump().items()
+        >= {"rate_limit": None, "enabled": True}.items()
+    )
     assert end.api.deliveries(made.name).items == ()
     end.api.delete_webhook(made.name)
     for gone in (end.api.webhook, end.api.delete_webhook, end.api.deliveries):

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.extension.conftest import client, error_of
+from tests.extension.conftest import StartServer, client, error_of
 from tests.flows import write_flow, write_script
 from tests.server import RunningServer, until
 
@@ -314,3 +314,19 @@ def test_200_odd_posts_leave_the_server_answering(
 
 def test_a_name_that_is_no_text_is_malformed(caller: httpx.Client) -> None:
     assert caller.post("/%ff").status_code == 400
+
+
+def test_behind_a_proxy_that_is_trusted_networks_are_those_of_the_callers(start: StartServer) -> None:
+    server = start(None, "--ServerApp.trust_xheaders=True", "--Cloudo.embedded_worker=False")
+    write_flow(server.workspace, "quick", "1")
+    with client(server) as http:
+        name = make(http, "near", "quick", allowed_networks=["192.0.2.0/24"], rate_limit=1)
+        url = f"{server.url}cloudo/webhook/{name}?async"
+        statuses = [
+            http.post(url, headers={"X-Forwarded-For": address}).status_code
+            for address in ("192.0.2.7", "198.51.100.7", "192.0.2.7", "192.0.2.8")
+        ]
+        assert statuses == [202, 404, 429, 202]
+        assert deliveries(http, name)[-1]["source_ip"] == "192.0.2.7"
+    with httpx.Client(base_url=f"{server.url}cloudo/webhook", trust_env=False) as nobody:
+        assert nobody.post(f"/{name}").status_code == 404

@@ -134,6 +134,8 @@ def test_a_repeated_delivery_gets_the_first_answer(http: httpx.Client, caller: h
     assert http.delete(f"/execution/{first.json()['id']}").status_code == 204
     gone = caller.post(f"/{name}", content=PAID, headers=standard(PAID, "evt-1"))
     assert (gone.status_code, gone.json()["id"]) == (200, first.json()["id"])
+    gone = caller.post(f"/{name}?async", content=PAID, headers=standard(PAID, "evt-1"))
+    assert (gone.status_code, gone.json()["id"]) == (202, first.json()["id"])
 
 
 def test_a_delivery_that_comes_ten_times_at_once_starts_once(http: httpx.Client, caller: httpx.Client) -> None:

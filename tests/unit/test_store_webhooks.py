@@ -1,0 +1,84 @@
+"""Webhooks and deliveries in the store: what is kept, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from cloudo_kernel import errors
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import Delivery, Execution, Status, Webhook, WebhookResponse
+from cloudo_kernel.settings import RETENTION
+from cloudo_kernel.store import NewExecution, Outcome, Store
+from tests.unit.conftest import Clock
+
+ANSWER = WebhookResponse(status=201, content_type="text/plain", content=b"\x00yes")
+
+
+def add_webhook(store: Store, name: str = "hook") -> None:
+    made = {"flow_name": "report", "user_name": "ada", "created_at": store.now, "modified_at": store.now}
+    store.webhooks.insert(Webhook.model_validate({"name": name, **made}), None)
+
+
+def deliver(store: Store, new: NewExecution, sender_id: str | None = None) -> Execution | str | Exception:
+    values = {"id": new_id(), "webhook_name": "hook", "received_at": store.now, "source_ip": "192.0.2.1"}
+    delivery = Delivery.model_validate({**values, "execution_id": new.id, "delivery_id": sender_id})
+    [outcome] = store.webhooks.start_all([(new, delivery)])
+    return outcome
+
+
+def test_a_group_has_each_delivery_once(store: Store, new: Callable[..., NewExecution]) -> None:
+    add_webhook(store)
+    first = new(webhook_name="hook")
+    assert isinstance(deliver(store, first, "a"), Execution)
+    values = {"webhook_name": "hook", "received_at": store.now, "source_ip": "192.0.2.1"}
+    starts = []
+    for sender_id in ("a", "b", "b", None, None):
+        one = new(webhook_name="hook")
+        given = {**values, "id": new_id(), "execution_id": one.id, "delivery_id": sender_id}
+        starts.append((one, Delivery.model_validate(given)))
+    outcomes = store.webhooks.start_all(starts)
+    assert outcomes[0] == first.id
+    assert outcomes[2] == starts[1][0].id
+    assert [isinstance(one, Execution) for one in outcomes] == [False, True, False, True, True]
+    assert len(store.webhooks.deliveries("hook", limit=100, before=None).items) == 4
+
+
+def test_deliveries_are_kept_as_long_as_executions_and_a_day_at_least(
+    store: Store, clock: Clock, new: Callable[..., NewExecution]
+) -> None:
+    add_webhook(store)
+    for minutes, kept in ((0, timedelta(hours=24)), (10080, timedelta(minutes=10080))):
+        store.settings.save(RETENTION, minutes, user_name="ada")
+        first = new()
+        deliver(store, first, f"id-{minutes}")
+        clock.now += kept
+        store.webhooks.delete_expired()
+        assert deliver(store, new(), f"id-{minutes}") == first.id
+        clock.now += timedelta(seconds=1)
+        store.webhooks.delete_expired()
+        assert store.webhooks.deliveries("hook", limit=100, before=None).items == ()
+        assert isinstance(deliver(store, new(), f"id-{minutes}"), Execution)
+        clock.now += 2 * kept
+        store.webhooks.delete_expired()
+
+
+def test_a_flow_s_answer_is_the_last_one_of_its_last_attempt(store: Store, add: Callable[..., str]) -> None:
+    execution_id = add(retries=1)
+    [claim] = store.queue.claim("w", free=1)
+    store.webhooks.respond(execution_id, claim.attempt, ANSWER.model_copy(update={"status": 200}))
+    store.webhooks.respond(execution_id, claim.attempt, ANSWER)
+    assert store.webhooks.response(execution_id) == ANSWER
+    store.runs.finish(execution_id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
+    with pytest.raises(errors.IllegalTransition):
+        store.webhooks.respond(execution_id, claim.attempt, ANSWER)
+    [again] = store.queue.claim("w", free=1)
+    store.runs.begin(execution_id, again.attempt, notebook="executions/report/x.ipynb")
+    assert store.webhooks.response(execution_id) is None
+    store.webhooks.respond(execution_id, again.attempt, ANSWER)
+    store.runs.finish(execution_id, again.attempt, Outcome(status=Status.ENDED_SUCCESS))
+    assert store.webhooks.response(execution_id) == ANSWER
+    store.executions.delete(execution_id, user_name="ada")
+    assert store.webhooks.response(execution_id) is None
