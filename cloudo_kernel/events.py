@@ -11,6 +11,7 @@ FLOW: Final = "flow"
 MESSAGE: Final = "message"
 SCHEDULE: Final = "schedule"
 SETTING: Final = "setting"
+TOKEN: Final = "token"  # noqa: S105 -- a word, no password
 WORKER: Final = "worker"
 
 EXECUTION_CREATED: Final = "ExecutionCreated"
@@ -51,6 +52,8 @@ SETTING_SAVED: Final = "SettingSaved"
 SETTING_DELETED: Final = "SettingDeleted"
 SETTING_LOCKED: Final = "SettingLocked"
 SETTING_UNLOCKED: Final = "SettingUnlocked"
+TOKEN_CREATED: Final = "TokenCreated"  # noqa: S105 -- a word, no password
+TOKEN_REVOKED: Final = "TokenRevoked"  # noqa: S105 -- a word, no password
 WORKER_STARTED: Final = "WorkerStarted"
 WORKER_STOPPED: Final = "WorkerStopped"
 WORKER_LOST: Final = "WorkerLost"

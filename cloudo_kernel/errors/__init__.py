@@ -12,7 +12,8 @@
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
-    │                                  ScheduleNotFound, WorkspaceNotFound, SettingNotFound, NoSuchFile
+    │                                  ScheduleNotFound, WorkspaceNotFound, SettingNotFound, NoSuchFile,
+    │                                  TokenNotFound
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
     │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
@@ -52,6 +53,7 @@ from cloudo_kernel.errors.missing import (
     ResourceNotFoundError,
     ScheduleNotFound,
     SettingNotFound,
+    TokenNotFound,
     WorkspaceNotFound,
 )
 from cloudo_kernel.errors.requests import (
@@ -112,6 +114,7 @@ __all__ = [
     "SettingInvalid",
     "SettingNotFound",
     "StaleAttempt",
+    "TokenNotFound",
     "TooDeep",
     "TooLarge",
     "Unavailable",

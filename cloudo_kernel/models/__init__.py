@@ -35,13 +35,17 @@ from cloudo_kernel.models.schedules import (
     SchedulePreview,
     ScheduleTrigger,
 )
+from cloudo_kernel.models.tokens import Action, CreatedToken, CreateToken, Token
 
 __all__ = [
+    "Action",
     "Backfill",
     "CatchUp",
     "ChangeSchedule",
     "CreateMessage",
     "CreateSchedule",
+    "CreateToken",
+    "CreatedToken",
     "EngineTier",
     "ErrorDetail",
     "Event",
@@ -74,6 +78,7 @@ __all__ = [
     "Setting",
     "StartExecution",
     "Status",
+    "Token",
     "Trigger",
     "User",
     "UtcTime",

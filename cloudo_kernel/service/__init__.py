@@ -11,11 +11,21 @@ from cloudo_kernel.service.files import FileVerbs
 from cloudo_kernel.service.flows import FlowVerbs
 from cloudo_kernel.service.messages import MessageVerbs
 from cloudo_kernel.service.settings import SettingVerbs
+from cloudo_kernel.service.tokens import TokenVerbs
 
 __all__ = ["Service"]
 
 
 class Service(
-    FlowVerbs, ChildVerbs, ErrorFlowVerbs, ExecutionVerbs, DueVerbs, MessageVerbs, EventVerbs, SettingVerbs, FileVerbs
+    FlowVerbs,
+    ChildVerbs,
+    ErrorFlowVerbs,
+    ExecutionVerbs,
+    DueVerbs,
+    MessageVerbs,
+    EventVerbs,
+    SettingVerbs,
+    FileVerbs,
+    TokenVerbs,
 ):
     """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""

@@ -20,6 +20,7 @@ from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.schedules import Due, Firing, Hidden, NewOccurrence, Schedules
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
+from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.waking import Wake
 from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import WorkerRow, Workers
@@ -47,7 +48,7 @@ __all__ = [
 
 
 class Store:
-    """One workspace's executions, logs, messages, events, settings and workers."""
+    """One workspace's executions, logs, messages, events, settings, tokens and workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -64,6 +65,7 @@ class Store:
         self.events = Events(database)
         self.settings = Settings(database)
         self.locks = Locks(database)
+        self.tokens = Tokens(database)
         self.workers = Workers(database)
         self.tail = EventTail(database, self.events)
 
