@@ -21,6 +21,7 @@ class TokenVerbs(Base):
 
     def create_token(self, request: CreateToken) -> CreatedToken:
         """See `Api.create_token`."""
+        self._ask("create_token")
         now = self._store.now
         expires_at = _expiry(request, now)
         strangers = [action.value for action in request.actions if action not in OF_FLOWS]
@@ -29,6 +30,8 @@ class TokenVerbs(Base):
                 f"A token that is limited to flows cannot have {', '.join(strangers)}: that is about more than flows.",
                 field="actions",
             )
+        self._rights.check_grant(request.actions, expires_at)
+        maker = self._rights.token
         secret = TOKEN_PREFIX + secrets.token_hex(_RANDOM_BYTES)
         token = CreatedToken(
             id=new_id(),
@@ -41,15 +44,17 @@ class TokenVerbs(Base):
             expires_at=expires_at,
             secret=secret,
         )
-        self._store.tokens.insert(token, secret, made_by=None)
+        self._store.tokens.insert(token, secret, made_by=None if maker is None else maker.id)
         return token
 
     def tokens(self) -> tuple[Token, ...]:
         """See `Api.tokens`."""
+        self._ask("tokens")
         return self._store.tokens.all(self._user_name)
 
     def revoke_token(self, token_id: str) -> None:
         """See `Api.revoke_token`."""
+        self._ask("revoke_token")
         self._store.tokens.revoke(token_id, user_name=self._user_name)
 
 

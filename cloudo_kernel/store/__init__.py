@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from cloudo_kernel.store.belonging import Belonging
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.error_flows import ErrorFlows, Failed
 from cloudo_kernel.store.events import Events
@@ -58,6 +59,7 @@ class Store:
         self.wishes = Wishes(database)
         self.holds = Holds(database)
         self.error_flows = ErrorFlows(database)
+        self.belonging = Belonging(database)
         self.log = Log(database)
         self.journal = Journal(database)
         self.messages = Messages(database)
