@@ -70,15 +70,15 @@ class Executions(Handler):
         with feed.subscribe(execution_id) as news:
             try:
                 async with asyncio.timeout(seconds):
-                    execution = await self.engine.call(self.api.execution, execution_id)
+                    execution = await self.engine.call(self.api.started, execution_id)
                     while not execution.is_ended and not news.is_closed:
                         event = await news.next()
                         if event is None or event.type in (EXECUTION_ENDED, EXECUTION_DELETED):
                             news.catch_up()
-                            execution = await self.engine.call(self.api.execution, execution_id)
+                            execution = await self.engine.call(self.api.started, execution_id)
                     return execution
             except TimeoutError:
-                return await self.engine.call(self.api.execution, execution_id)
+                return await self.engine.call(self.api.started, execution_id)
 
 
 class OneExecution(Handler):
