@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from pydantic import BaseModel
 from tornado.web import RequestHandler
@@ -291,11 +292,17 @@ def test_commands_and_targets_exist(name: str) -> None:
     assert set(re.findall(r"^(?:\$ )?make (?!-)([a-z]+)", shell, re.MULTILINE)) <= targets
     for command, rest in re.findall(r"^(?:\$ )?cloudo ([a-z]+)([^\n|#]*)", shell, re.MULTILINE):
         assert command in cloudo.commands, f"{name}: cloudo {command}"
-        known = {option for parameter in cloudo.commands[command].params for option in parameter.opts}
+        known = {option for kind in with_subcommands(command) for parameter in kind.params for option in parameter.opts}
         if command != "up":  # it takes Jupyter's flags too
             assert {*re.findall(r"(?<= )--?[a-z][a-z-]*", rest)} <= known | {"--help"}, (
                 f"{name}: cloudo {command}{rest}"
             )
+
+
+def with_subcommands(command: str) -> list[click.Command]:
+    """Return a command, and those that stand behind it."""
+    kind = cloudo.commands[command]
+    return [kind, *(kind.commands.values() if isinstance(kind, click.Group) else ())]
 
 
 def options(command: str) -> set[str]:
@@ -364,7 +371,8 @@ def error_codes() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "model", [models.Execution, models.Flow, models.Message, models.Event, models.Setting, models.ErrorDetail]
+    "model",
+    [models.Execution, models.Flow, models.Message, models.Event, models.Setting, models.Token, models.ErrorDetail],
 )
 def test_rest_has_the_fields_of_a_record(model: type[BaseModel]) -> None:
     assert model.model_fields.keys() <= set(
@@ -407,6 +415,10 @@ def test_flows_have_all_metadata_keys_and_methods() -> None:
     ):
         for name in dir(kind):
             assert name.startswith("_") or re.search(rf"\.{name}\b", text), f"{kind.__name__}.{name}"
+
+
+def test_security_has_all_actions_of_tokens() -> None:
+    assert [row[0].strip("`") for row in rows("docs/security.md", "action")] == [*models.Action]
 
 
 def test_schedules_say_when_triggers_are_due() -> None:

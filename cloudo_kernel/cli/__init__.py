@@ -18,6 +18,7 @@ from cloudo_kernel.cli.message import answer, messages
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
 from cloudo_kernel.cli.setting import settings
 from cloudo_kernel.cli.target import target_options
+from cloudo_kernel.cli.token import token, tokens
 from cloudo_kernel.cli.up import up
 from cloudo_kernel.cli.worker import worker
 from cloudo_kernel.errors import CloudoError
@@ -51,7 +52,7 @@ def cloudo() -> None:
 
 _COMMANDS = (
     *(up, flows, run, executions, show, log, cancel, pause, resume, retry),
-    *(messages, answer, settings, worker),
+    *(messages, answer, settings, tokens, token, worker),
 )
 
 for command in _COMMANDS:
