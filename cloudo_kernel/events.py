@@ -12,6 +12,7 @@ MESSAGE: Final = "message"
 SCHEDULE: Final = "schedule"
 SETTING: Final = "setting"
 TOKEN: Final = "token"  # noqa: S105 -- a word, no password
+USER: Final = "user"
 WORKER: Final = "worker"
 
 EXECUTION_CREATED: Final = "ExecutionCreated"
@@ -54,6 +55,8 @@ SETTING_LOCKED: Final = "SettingLocked"
 SETTING_UNLOCKED: Final = "SettingUnlocked"
 TOKEN_CREATED: Final = "TokenCreated"  # noqa: S105 -- a word, no password
 TOKEN_REVOKED: Final = "TokenRevoked"  # noqa: S105 -- a word, no password
+#: Somebody who is known asked for what they may not; of a token, or of a user.
+PERMISSION_DENIED: Final = "PermissionDenied"
 WORKER_STARTED: Final = "WorkerStarted"
 WORKER_STOPPED: Final = "WorkerStopped"
 WORKER_LOST: Final = "WorkerLost"

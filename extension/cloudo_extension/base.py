@@ -22,6 +22,7 @@ from tornado.iostream import StreamClosedError
 
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_extension.tokens import SessionIdentity
+from cloudo_kernel import events
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
 from cloudo_kernel.models import Trigger
@@ -326,6 +327,8 @@ class Handler(APIHandler):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Log what was not meant to happen, with an id that the caller is told too."""
+        if isinstance(error, PermissionDenied):
+            self._note_denial(error)
         if error is None or isinstance(error, CloudoError | web.HTTPError):
             return
         self._log_id = uuid.uuid4().hex[:12]
@@ -333,6 +336,14 @@ class Handler(APIHandler):
             "Unexpected error %s in %s %s", self._log_id, self.request.method, self.request.path,
             exc_info=(kind, error, traceback),
         )  # fmt: skip
+
+    def _note_denial(self, error: PermissionDenied) -> None:
+        """Keep in the history that somebody who is known was refused; strangers are the server's log's business."""
+        token, route = self._rights.token, type(self).__name__
+        subject = (events.TOKEN, token.id) if token else (events.USER, self.user_name)
+        told = {"method": self.request.method, "path": self.request.path[:500], "reason": str(error)}
+        told |= {"token": token.prefix} if token else {}
+        self.engine.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **told)
 
 
 class NothingHere(Handler):

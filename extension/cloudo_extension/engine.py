@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from cloudo_extension.rendering import Renderer
 from cloudo_extension.starts import Start, Starts
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, Unavailable
+from cloudo_kernel.events import PERMISSION_DENIED
 from cloudo_kernel.models import Event, Health, Token, Trigger
 from cloudo_kernel.permissions import Rights
 from cloudo_kernel.workspace import Workspace
@@ -36,6 +38,8 @@ T = TypeVar("T")
 
 #: Threads for calls of the store and the catalog; more would only queue for the same disk.
 _THREADS = 8
+_DENIAL_SECONDS = 60.0
+_MOST_DENIALS = 1000
 _STOPPING = "The server is stopping. Try again when it is back."
 
 
@@ -68,6 +72,8 @@ class Engine:
         self._opening = asyncio.Lock()
         self._parts: _Parts | None = None
         self._is_closed = False
+        #: Who was refused what → when that is worth recording again.
+        self._denials: dict[tuple[str, str], float] = {}
         self._spawned: set[asyncio.Task[None]] = set()
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -86,6 +92,17 @@ class Engine:
         if found is not None and tokens.is_use_worth_noting(found):
             self._spawn(self.call(tokens.note_use, found.id))
         return found
+
+    def note_denial(self, subject_type: str, subject_id: str, *, route: str, **told: Any) -> None:
+        """Record that a known caller was refused; a program that tries again and again is noted once a minute."""
+        now, key = time.monotonic(), (subject_id, route)
+        if self._parts is None or now < self._denials.get(key, 0.0):
+            return
+        if len(self._denials) >= _MOST_DENIALS:
+            self._denials.clear()
+        self._denials[key] = now + _DENIAL_SECONDS
+        add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **told)
+        self._spawn(self.call(add))
 
     async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
         """Return the verbs for one request, opening the engine at the first. Raises `Unavailable`."""

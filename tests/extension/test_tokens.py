@@ -215,6 +215,29 @@ def test_a_token_is_not_needed_where_another_is_sent(server: RunningServer, toke
     assert holder.put("/setting/some.name", json={"value": 1}, headers=xsrf).status_code == 403
 
 
+def test_what_was_denied_is_in_the_history(http: httpx.Client, token: MakeToken) -> None:
+    holder = token("read")
+    made = holder.token
+
+    def told() -> list[dict[str, Any]]:
+        found = http.get("/event", params={"after": 0, "subject_id": made["id"]}).json()["items"]
+        return [event for event in found if event["type"] == "PermissionDenied"]
+
+    for _ in range(3):
+        assert holder.delete("/flow/quick", params={"x": "no-query-is-kept"}).status_code == 400
+        assert holder.delete("/flow/quick").status_code == 403
+    until(lambda: bool(told()), seconds=10, what="the denial is noted")
+    [event] = told()
+    assert event["user_name"] == made["user_name"]
+    assert event["data"] == {
+        "method": "DELETE",
+        "path": "/cloudo/api/1/flow/quick",
+        "reason": f"This takes the right to flow:write. The token {made['prefix']}… may: read.",
+        "token": made["prefix"],
+    }
+    assert made["secret"] not in json.dumps(event)
+
+
 def test_its_use_is_noted_and_a_maker_sees_only_their_own(http: httpx.Client, token: MakeToken) -> None:
     holder = token("read")
     made = holder.token
