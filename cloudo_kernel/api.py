@@ -12,10 +12,13 @@ from typing import Any, Protocol
 from cloudo_kernel.models import (
     Backfill,
     ChangeSchedule,
+    ChangeWebhook,
     CreatedToken,
     CreateMessage,
     CreateSchedule,
     CreateToken,
+    CreateWebhook,
+    Delivery,
     Event,
     Execution,
     ExecutionFilter,
@@ -34,6 +37,7 @@ from cloudo_kernel.models import (
     StartExecution,
     Token,
     User,
+    Webhook,
 )
 
 #: The most items that one page of a list holds.
@@ -200,6 +204,37 @@ class Api(Protocol):
 
     def delete_schedule(self, schedule_id: str) -> None:
         """Delete a schedule and its occurrences; its executions stay. Raises `ScheduleNotFound`."""
+
+    def create_webhook(self, request: CreateWebhook) -> Webhook:
+        """Make a webhook: a public name under which an HTTP call starts a flow, as its maker.
+
+        Raises `WebhookExists`, `FlowNotFound`, `FlowBroken`, `InputsInvalid` about the fixed inputs, and
+        `MalformedRequest` about its signature.
+        """
+
+    def webhooks(self, *, flow_name: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:
+        """List webhooks by name; keys are in no record."""
+
+    def webhook(self, name: str) -> Webhook:
+        """Return one webhook. Raises `WebhookNotFound`."""
+
+    def change_webhook(self, name: str, request: ChangeWebhook) -> Webhook:
+        """Change a webhook in place; from then on it acts for whoever changed it.
+
+        Raises what `create_webhook` raises.
+        """
+
+    def delete_webhook(self, name: str) -> None:
+        """Delete a webhook and its deliveries; its executions stay. Raises `WebhookNotFound`."""
+
+    def deliveries(self, name: str, *, limit: int = 100, cursor: str | None = None) -> Page[Delivery]:
+        """List the calls of a webhook, newest first, each with what became of it."""
+
+    def replay_delivery(self, name: str, delivery_id: str) -> Execution:
+        """Start again what a delivery started, with the same inputs, as a delivery of its own.
+
+        Raises `DeliveryNotFound`, and `Conflict` when it started nothing, or its execution was deleted.
+        """
 
     def settings(self) -> tuple[Setting, ...]:
         """List the settings that were saved, and the names that are locked."""

@@ -13,6 +13,7 @@ SCHEDULE: Final = "schedule"
 SETTING: Final = "setting"
 TOKEN: Final = "token"  # noqa: S105 -- a word, no password
 USER: Final = "user"
+WEBHOOK: Final = "webhook"
 WORKER: Final = "worker"
 
 EXECUTION_CREATED: Final = "ExecutionCreated"
@@ -57,6 +58,9 @@ TOKEN_CREATED: Final = "TokenCreated"  # noqa: S105 -- a word, no password
 TOKEN_REVOKED: Final = "TokenRevoked"  # noqa: S105 -- a word, no password
 #: Somebody who is known asked for what they may not; of a token, or of a user.
 PERMISSION_DENIED: Final = "PermissionDenied"
+WEBHOOK_CREATED: Final = "WebhookCreated"
+WEBHOOK_CHANGED: Final = "WebhookChanged"
+WEBHOOK_DELETED: Final = "WebhookDeleted"
 WORKER_STARTED: Final = "WorkerStarted"
 WORKER_STOPPED: Final = "WorkerStopped"
 WORKER_LOST: Final = "WorkerLost"

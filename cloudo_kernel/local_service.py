@@ -32,7 +32,7 @@ class LocalService(Service):
         self._worker: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
         super().__init__(
-            Store.open(workspace.database_url),
+            Store.open(workspace.database_url, key_file=workspace.key_file),
             Catalog(workspace, library=library_folders()),
             user_name=default_user_name(),
             trigger=trigger,
@@ -50,6 +50,12 @@ class LocalService(Service):
     def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
         """See `Api.retry_execution`."""
         execution = super().retry_execution(execution_id, inputs)
+        self._start_worker()
+        return execution
+
+    def replay_delivery(self, name: str, delivery_id: str) -> Execution:
+        """See `Api.replay_delivery`."""
+        execution = super().replay_delivery(name, delivery_id)
         self._start_worker()
         return execution
 

@@ -136,7 +136,7 @@ def _open(
     linger_seconds: float = LINGER_SECONDS,
 ) -> tuple[Store, Worker]:
     workspace.create()
-    store = Store.open(workspace.database_url)
+    store = Store.open(workspace.database_url, key_file=workspace.key_file)
     catalog = Catalog(workspace, library=library_folders())
     return store, Worker(store, catalog, slots=slots, private_id=private_id, linger_seconds=linger_seconds)
 

@@ -35,6 +35,14 @@ class Workspace:
         """Return where the store is: `CLOUDO_DATABASE_URL`, else SQLite below the workspace."""
         return os.environ.get("CLOUDO_DATABASE_URL") or f"sqlite:///{self.state / 'cloudo.sqlite'}"
 
+    @property
+    def key_file(self) -> Path:
+        """Return the file that seals secrets: `CLOUDO_KEY_FILE`, else one below the workspace.
+
+        Several workspaces with one store, as several servers have, need the same.
+        """
+        return Path(os.environ.get("CLOUDO_KEY_FILE") or self.state / "key")
+
     def create(self) -> None:
         """Make the folders; `.cloudo/` is for the owner's eyes only."""
         self.flows.mkdir(parents=True, exist_ok=True)

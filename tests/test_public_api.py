@@ -92,6 +92,7 @@ MEMBERS = {
         "step",
         "success",
         "wait_for",
+        "webhook_response",
     },
     flow_api.Setting: {"acquire", "delete", "exists", "get", "load", "name", "release", "save", "set"},
     flow_api.File: {"delete", "exists", "get", "load", "path", "save", "set"},

@@ -20,6 +20,7 @@ from cloudo_kernel.cli.setting import settings
 from cloudo_kernel.cli.target import target_options
 from cloudo_kernel.cli.token import token, tokens
 from cloudo_kernel.cli.up import up
+from cloudo_kernel.cli.webhook import webhook, webhooks
 from cloudo_kernel.cli.worker import worker
 from cloudo_kernel.errors import CloudoError
 
@@ -52,7 +53,7 @@ def cloudo() -> None:
 
 _COMMANDS = (
     *(up, flows, run, executions, show, log, cancel, pause, resume, retry),
-    *(messages, answer, settings, tokens, token, worker),
+    *(messages, answer, webhooks, webhook, settings, tokens, token, worker),
 )
 
 for command in _COMMANDS:

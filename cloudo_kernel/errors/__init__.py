@@ -13,11 +13,16 @@
     ├── PermissionDenied               known, but not allowed
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
     │                                  ScheduleNotFound, WorkspaceNotFound, SettingNotFound, NoSuchFile,
-    │                                  TokenNotFound
+    │                                  WebhookNotFound, DeliveryNotFound, TokenNotFound
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
-    │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle
+    │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle,
+    │                                  WebhookExists
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
+    ├── SignatureInvalid               a call of a webhook that is not signed as it should be
+    ├── MethodNotAllowed               a method that a webhook does not take
+    ├── ContentTypeRefused             a kind of body that a webhook does not take
+    ├── TooManyCalls                   of a webhook, by one caller
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
     ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
@@ -32,6 +37,7 @@
 from __future__ import annotations
 
 from cloudo_kernel.errors.base import CloudoError
+from cloudo_kernel.errors.calls import ContentTypeRefused, MethodNotAllowed, SignatureInvalid, TooManyCalls
 from cloudo_kernel.errors.conflicts import (
     Conflict,
     DependencyCycle,
@@ -42,9 +48,11 @@ from cloudo_kernel.errors.conflicts import (
     MessageClosed,
     SettingExists,
     TooDeep,
+    WebhookExists,
     WorkedOnByHand,
 )
 from cloudo_kernel.errors.missing import (
+    DeliveryNotFound,
     ExecutionNotFound,
     FlowNotFound,
     MessageNotFound,
@@ -54,6 +62,7 @@ from cloudo_kernel.errors.missing import (
     ScheduleNotFound,
     SettingNotFound,
     TokenNotFound,
+    WebhookNotFound,
     WorkspaceNotFound,
 )
 from cloudo_kernel.errors.requests import (
@@ -83,6 +92,8 @@ from cloudo_kernel.errors.runs import (
 __all__ = [
     "CloudoError",
     "Conflict",
+    "ContentTypeRefused",
+    "DeliveryNotFound",
     "DependencyCycle",
     "DependencyFailedError",
     "DependencyTimeoutError",
@@ -100,6 +111,7 @@ __all__ = [
     "MessageClosed",
     "MessageNotFound",
     "MessageResponseTimeoutError",
+    "MethodNotAllowed",
     "NameInvalid",
     "NoSuchFile",
     "NotConfirmed",
@@ -113,12 +125,16 @@ __all__ = [
     "SettingExists",
     "SettingInvalid",
     "SettingNotFound",
+    "SignatureInvalid",
     "StaleAttempt",
     "TokenNotFound",
     "TooDeep",
     "TooLarge",
+    "TooManyCalls",
     "Unavailable",
     "WaitTimeout",
+    "WebhookExists",
+    "WebhookNotFound",
     "WorkedOnByHand",
     "WorkspaceNotFound",
     "from_code",

@@ -33,6 +33,15 @@ class SettingExists(Conflict):
         super().__init__(f"There is already a setting {name!r}. Change that one, or choose another name.", field="name")
 
 
+class WebhookExists(Conflict):
+    """A webhook of this name is already there."""
+
+    code = "webhook_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is already a webhook {name!r}. Change that one, or choose another name.", field="name")
+
+
 class IllegalTransition(Conflict):
     """An execution cannot go from its state to the one asked for."""
 

@@ -98,3 +98,21 @@ class NoSuchFile(ResourceNotFoundError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"There is no file {path!r} in the workspace.", field="path")
+
+
+class WebhookNotFound(ResourceNotFoundError):
+    """No webhook has this name, or none that this caller may know of."""
+
+    code = "webhook_not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no webhook {name!r}.")
+
+
+class DeliveryNotFound(ResourceNotFoundError):
+    """The webhook has no delivery with this id (any more)."""
+
+    code = "delivery_not_found"
+
+    def __init__(self, delivery_id: str) -> None:
+        super().__init__(f"There is no delivery {delivery_id!r} of this webhook; it may have been deleted.")

@@ -38,6 +38,7 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.service.children import checked_fields
+from cloudo_kernel.service.webhook_calls import checked_response
 from cloudo_kernel.store import Claim, Held, Outcome, Store, Wake
 from cloudo_kernel.workspace_files import decoded
 
@@ -128,6 +129,7 @@ class FlowCalls:
         self._on_itself: dict[str, Callable[..., Any]] = {
             "save": self._save,
             "set_output": self._set_output,
+            "webhook_response": self._webhook_response,
             "end": self._end,
             "wait_for": self._wait_for,
             "sleep_until": self._sleep_until,
@@ -211,6 +213,10 @@ class FlowCalls:
         _check_output(changed)
         self._store.runs.save(self._claim.id, self._claim.attempt, {"output_value": changed})
         self._output = changed
+
+    def _webhook_response(self, *, content: str, encoding: str, status: int, content_type: str) -> None:
+        response = checked_response(decoded(content, encoding), status=status, content_type=content_type)
+        self._store.webhooks.respond(self._claim.id, self._claim.attempt, response)
 
     def _end(self, *, status: str, message: str | None) -> None:
         self.declared = Outcome(status=Status(status), message=message)

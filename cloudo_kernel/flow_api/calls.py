@@ -325,6 +325,13 @@ class RunApi(RunScheduleCalls):
         """Save one output."""
         self._channel.call("set_output", key=key, value=value, append=append)
 
+    def webhook_response(self, content: bytes, *, status: int, content_type: str) -> None:
+        """Say what the call that started this execution is answered."""
+        text, encoding = encoded(content)
+        self._channel.call(
+            "webhook_response", content=text, encoding=encoding, status=status, content_type=content_type
+        )
+
     def end(self, status: Status, message: str | None) -> None:
         """Say how the execution is to end; the notebook has to stop then."""
         self._channel.call("end", status=status, message=message)

@@ -13,7 +13,7 @@ from cloudo_kernel.flow_api.execution import Execution, flat
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.moments import to_epoch, to_seconds
 from cloudo_kernel.flow_api.system import ReturnWhen
-from cloudo_kernel.flow_api.values import appended, to_json
+from cloudo_kernel.flow_api.values import appended, encoded_body, to_json
 from cloudo_kernel.models import Status
 
 _STATUSES = {"success": Status.ENDED_SUCCESS, "error": Status.ENDED_ERROR, "cancelled": Status.ENDED_CANCELLED}
@@ -160,6 +160,15 @@ class This(Execution):
         if begun["is_done"]:
             return begun["result"]
         return self._api.step_done(to_json(function(*arguments, **named), name=f"the result of {name}"))
+
+    def webhook_response(self, body: Any = "", status: int = 200, content_type: str | None = None) -> None:
+        """Answer the webhook's call that started this execution so, once it has ended; the last answer counts.
+
+        Text, bytes or JSON, whose content type is `text/plain`, `application/octet-stream` and `application/json` if no
+        other is given. An execution that was started otherwise has nobody to answer: there this changes nothing.
+        """
+        content, usual = encoded_body(body)
+        self._api.webhook_response(content, status=status, content_type=usual if content_type is None else content_type)
 
     def success(self, message: str | None = None) -> NoReturn:
         """End the execution here, in success."""

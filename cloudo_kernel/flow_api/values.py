@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import date, time
@@ -55,3 +56,12 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
         f"{name} is a {type(value).__name__}, which is no JSON; convert it to numbers, text, lists or dicts.",
         field=name,
     )
+
+
+def encoded_body(body: Any) -> tuple[bytes, str]:
+    """Return what goes over HTTP for text, bytes or JSON, and its usual content type. Raises `MalformedRequest`."""
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body), "application/octet-stream"
+    if isinstance(body, str):
+        return body.encode(errors="replace"), "text/plain; charset=utf-8"
+    return json.dumps(to_json(body, name="body"), ensure_ascii=False).encode(errors="replace"), "application/json"

@@ -36,16 +36,28 @@ from cloudo_kernel.models.schedules import (
     ScheduleTrigger,
 )
 from cloudo_kernel.models.tokens import Action, CreatedToken, CreateToken, Token
+from cloudo_kernel.models.webhooks import (
+    ChangeWebhook,
+    CreateWebhook,
+    Delivery,
+    SignatureScheme,
+    Webhook,
+    WebhookReply,
+    WebhookResponse,
+)
 
 __all__ = [
     "Action",
     "Backfill",
     "CatchUp",
     "ChangeSchedule",
+    "ChangeWebhook",
     "CreateMessage",
     "CreateSchedule",
     "CreateToken",
+    "CreateWebhook",
     "CreatedToken",
+    "Delivery",
     "EngineTier",
     "ErrorDetail",
     "Event",
@@ -76,12 +88,16 @@ __all__ = [
     "SchedulePreview",
     "ScheduleTrigger",
     "Setting",
+    "SignatureScheme",
     "StartExecution",
     "Status",
     "Token",
     "Trigger",
     "User",
     "UtcTime",
+    "Webhook",
+    "WebhookReply",
+    "WebhookResponse",
     "rfc3339",
     "to_utc",
 ]

@@ -44,6 +44,7 @@ class Trigger(StrEnum):
     CLI = "cli"
     FLOW = "flow"
     SCHEDULE = "schedule"
+    WEBHOOK = "webhook"
 
 
 class LogLine(Record):

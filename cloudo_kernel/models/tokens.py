@@ -21,7 +21,7 @@ _STRANGE = re.compile(r"[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")
 class Action(StrEnum):
     """What a token may be limited to; `permissions` knows which verb asks for which."""
 
-    #: Look at flows, executions, schedules, messages, events, settings and files.
+    #: Look at flows, executions, schedules, messages, webhooks, events, settings and files.
     READ = "read"
     #: Start flows.
     EXECUTION_START = "execution:start"

@@ -10,8 +10,8 @@ from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.files import FileVerbs
 from cloudo_kernel.service.flows import FlowVerbs
 from cloudo_kernel.service.messages import MessageVerbs
-from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.tokens import TokenVerbs
+from cloudo_kernel.service.webhook_settings import WebhookSettingVerbs
 
 __all__ = ["Service"]
 
@@ -24,7 +24,7 @@ class Service(
     DueVerbs,
     MessageVerbs,
     EventVerbs,
-    SettingVerbs,
+    WebhookSettingVerbs,
     FileVerbs,
     TokenVerbs,
 ):

@@ -11,7 +11,7 @@ from typing import Any
 from cloudo_kernel import settings
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, MessageNotFound, ScheduleNotFound
+from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, MessageNotFound, ScheduleNotFound, WebhookNotFound
 from cloudo_kernel.models import Flow, FlowSource, Trigger
 from cloudo_kernel.permissions import EVERYTHING, Rights
 from cloudo_kernel.store import Store
@@ -77,6 +77,12 @@ class Base:
         self._rights.check_verb(verb)
         if self._rights.flows is not None and not self._rights.fits(self._store.belonging.of_message(message_id)):
             raise MessageNotFound(message_id)
+
+    def _ask_webhook(self, verb: str, name: str) -> None:
+        """Raise `PermissionDenied`, or `WebhookNotFound`, unless the caller may use this verb on the webhook."""
+        self._rights.check_verb(verb)
+        if self._rights.flows is not None and not self._rights.fits(self._store.webhooks.get(name).webhook.flow_name):
+            raise WebhookNotFound(name)
 
     def _is_offered(self, flow: Flow) -> bool:
         return flow.source is FlowSource.WORKSPACE or bool(self._setting(settings.LIBRARY_FALLBACK))

@@ -98,6 +98,7 @@ class ExecutionVerbs(Base):
         self._store.messages.delete_expired()
         self._store.schedules.delete_expired()
         self._store.tokens.delete_expired()
+        self._store.webhooks.delete_expired()
         while expired := self._store.executions.expired():
             for execution in expired:
                 self._delete(execution)

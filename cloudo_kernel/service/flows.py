@@ -57,6 +57,7 @@ class FlowVerbs(Base):
         if new_name is not None and new_name != name:
             flow = self._catalog.rename(name, new_name)
             self._store.schedules.rename_flow(name, flow.name)
+            self._store.webhooks.rename_flow(name, flow.name)
         self._tell_of_flow(FLOW_CHANGED, flow.name)
         return flow
 

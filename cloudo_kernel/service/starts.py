@@ -24,7 +24,7 @@ from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
 
 #: Nobody is there who could be told that an input is not known (any more).
-_LENIENT = (Trigger.FLOW, Trigger.SCHEDULE)
+_LENIENT = (Trigger.FLOW, Trigger.SCHEDULE, Trigger.WEBHOOK)
 
 
 class StartVerbs(Base):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cloudo_kernel.store.belonging import Belonging
 from cloudo_kernel.store.database import Database
@@ -19,10 +20,12 @@ from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.schedules import Due, Firing, Hidden, NewOccurrence, Schedules
+from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
 from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.waking import Wake
+from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
 from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import WorkerRow, Workers
 
@@ -37,6 +40,7 @@ __all__ = [
     "Hidden",
     "IdempotencyKey",
     "Inserted",
+    "KeptWebhook",
     "NewExecution",
     "NewMessage",
     "NewOccurrence",
@@ -51,8 +55,9 @@ __all__ = [
 class Store:
     """One workspace's executions, logs, messages, events, settings, tokens and workers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
+        self.seals = Seals(key_file)
         self.executions = Executions(database)
         self.queue = Queue(database)
         self.runs = Runs(database)
@@ -62,8 +67,9 @@ class Store:
         self.belonging = Belonging(database)
         self.log = Log(database)
         self.journal = Journal(database)
-        self.messages = Messages(database)
+        self.messages = Messages(database, self.seals)
         self.schedules = Schedules(database)
+        self.webhooks = Webhooks(database)
         self.events = Events(database)
         self.settings = Settings(database)
         self.locks = Locks(database)
@@ -72,11 +78,20 @@ class Store:
         self.tail = EventTail(database, self.events)
 
     @classmethod
-    def open(cls, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Store:
-        """Open the store at an SQLAlchemy URL and bring its tables up to date. Raises `Unavailable`."""
+    def open(
+        cls,
+        url: str,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        key_file: Path | None = None,
+    ) -> Store:
+        """Open the store at an SQLAlchemy URL and bring its tables up to date. Raises `Unavailable`.
+
+        `key_file` seals secrets; an SQLite database has the file `key` beside it unless another one is named.
+        """
         database = Database(url, clock=clock)
         database.migrate()
-        return cls(database)
+        return cls(database, key_file=key_file or database.sibling("key"))
 
     @property
     def now(self) -> datetime:

@@ -151,6 +151,11 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def sibling(self, name: str) -> Path | None:
+        """Return where a file beside the database is, None for a database that is no file."""
+        path = self._url.database if self._is_sqlite else None
+        return Path(path).with_name(name) if path else None
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()

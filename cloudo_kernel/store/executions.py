@@ -41,7 +41,7 @@ from cloudo_kernel.models import (
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.log import last_lines
-from cloudo_kernel.tables import executions, idempotency_keys, log_lines, schedules, sources
+from cloudo_kernel.tables import executions, idempotency_keys, log_lines, schedules, sources, webhook_responses
 
 #: Values above this size are left out of lists.
 LIST_VALUE_BYTES = 4096
@@ -75,6 +75,7 @@ class NewExecution:
     scheduled_for: datetime | None = None
     retry_of: str | None = None
     schedule_id: str | None = None
+    webhook_name: str | None = None
     timeout_seconds: float | None = None
     rank: int = 0
     max_running: int | None = None
@@ -261,17 +262,11 @@ class Executions:
             if row.status not in ENDED:
                 raise ExecutionNotEnded(execution_id, row.status)
             connection.execute(delete(log_lines).where(log_lines.c.execution_id == execution_id))
+            connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
             connection.execute(delete(executions).where(executions.c.id == execution_id))
             forget_source(connection, row.source_sha256)
-            record(
-                connection,
-                EXECUTION_DELETED,
-                EXECUTION,
-                execution_id,
-                time=self._database.clock(),
-                user_name=user_name,
-                name=row.name,
-            )
+            about: JsonObject = {"time": self._database.clock(), "user_name": user_name, "name": row.name}
+            record(connection, EXECUTION_DELETED, EXECUTION, execution_id, **about)
 
     def expired(self, *, limit: int = 100) -> tuple[Execution, ...]:
         """Return ended executions whose retention is over, oldest first."""

@@ -42,6 +42,7 @@ from cloudo_kernel.models import JsonObject, Message, MessageLevel, MessageState
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import ENDED, LIST_VALUE_BYTES
+from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.waking import wake
 from cloudo_kernel.tables import executions, messages
@@ -67,8 +68,9 @@ class NewMessage:
 class Messages:
     """Reads and writes messages."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seals: Seals) -> None:
         self._database = database
+        self._seals = seals
 
     def insert(self, new: NewMessage) -> Message:
         """Add a message. Raises `StaleAttempt` when the execution that makes it has ended meanwhile."""
@@ -95,7 +97,8 @@ class Messages:
         message = _record(row, self._database.clock())
         if row.protected is None:
             return message
-        return message.model_copy(update={"response": {**(message.response or {}), **_unsealed(row.protected)}})
+        protected = _unsealed(row.protected, self._seals)
+        return message.model_copy(update={"response": {**(message.response or {}), **protected}})
 
     def is_open(self, message_id: str) -> bool:
         """Tell whether the message waits for an answer; one that was deleted does not."""
@@ -130,7 +133,7 @@ class Messages:
         values: dict[str, Any] = {
             "state": MessageState.ANSWERED,
             "response": {**response, **dict.fromkeys(secret, PROTECTED)},
-            "protected": _sealed(secret) if secret else None,
+            "protected": _sealed(secret, self._seals) if secret else None,
             "answered_by": user_name,
             "answered_at": now,
         }
@@ -246,13 +249,14 @@ def _span(seconds: float) -> timedelta:
     return timedelta(seconds=min(seconds, _LONGEST.total_seconds()))
 
 
-def _sealed(secret: Mapping[str, Any]) -> str:
-    """Return protected values as they are kept; encryption at rest belongs here and in `_unsealed`."""
-    return json.dumps(secret)
+def _sealed(secret: Mapping[str, Any], seals: Seals) -> str:
+    return seals.seal(json.dumps(secret).encode())
 
 
-def _unsealed(kept: str) -> JsonObject:
-    return dict(json.loads(kept))
+def _unsealed(kept: str, seals: Seals) -> JsonObject:
+    if kept.startswith("{"):  # of a version that did not seal it
+        return dict(json.loads(kept))
+    return dict(json.loads(seals.unseal(kept)))
 
 
 def _is_open(now: datetime) -> ColumnElement[bool]:

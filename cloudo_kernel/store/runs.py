@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, delete, select, update
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
@@ -17,7 +17,7 @@ from cloudo_kernel.store.executions import to_record
 from cloudo_kernel.store.moves import LEASED, Outcome, change, end_run, let_go, requeue, tell
 from cloudo_kernel.store.slots import Slots
 from cloudo_kernel.store.waking import Wake, await_, forget
-from cloudo_kernel.tables import executions, sources
+from cloudo_kernel.tables import executions, sources, webhook_responses
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Runs:
             has_failed = select(executions.c.failures).where(executions.c.id == execution_id)
             if not replays and connection.execute(has_failed).scalar():
                 fresh |= {"output_value": {}, "message": None}
+                connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
             row = change(
                 connection,
                 execution_id,

@@ -26,6 +26,8 @@ from cloudo_extension import (
     schedules,
     settings,
     users,
+    webhook_calls,
+    webhooks,
 )
 from cloudo_extension.dashboard import dashboard_handlers
 from cloudo_extension.engine import Engine
@@ -115,8 +117,8 @@ class Cloudo(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""
-        records = (flows, executions, notebooks, messages, schedules, events, settings, files, api_tokens)
-        modules = (*records, interactive, users, health, base)
+        records = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files, api_tokens)
+        modules = (*records, webhook_calls, interactive, users, health, base)
         self.handlers.extend(route for module in modules for route in module.routes)
         workspace = self.engine.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))

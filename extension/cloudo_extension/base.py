@@ -319,7 +319,7 @@ class Handler(APIHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write the error as JSON, never with a traceback."""
-        if status_code == 405:
+        if status_code == 405 and "Allow" not in self._headers:
             self.set_header("Allow", ", ".join(self._methods()))
         self.finish(reply_to(_error_in(kwargs), status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from cloudo_extension.feed import EventFeed
 from cloudo_extension.rendering import Renderer
 from cloudo_extension.starts import Start, Starts
+from cloudo_extension.throttle import Throttle
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, Unavailable
 from cloudo_kernel.events import PERMISSION_DENIED
-from cloudo_kernel.models import Event, Health, Token, Trigger
+from cloudo_kernel.models import Event, Health, Token, Trigger, Webhook
 from cloudo_kernel.permissions import Rights
 from cloudo_kernel.workspace import Workspace
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from cloudo_kernel.catalog import Catalog
     from cloudo_kernel.interactive import Sessions
     from cloudo_kernel.service import Service
+    from cloudo_kernel.service.webhook_calls import WebhookCalls
     from cloudo_kernel.store import Inserted, Store
     from cloudo_kernel.worker import Worker
 
@@ -65,6 +67,7 @@ class Engine:
     def __init__(self, workspace: Workspace, *, slots: int | None, has_worker: bool, linger_seconds: float) -> None:
         self.workspace = workspace
         self.renderer = Renderer()
+        self.throttle = Throttle()
         self._slots = slots
         self._has_worker = has_worker
         self._linger_seconds = linger_seconds
@@ -119,6 +122,22 @@ class Engine:
             raise Unavailable(_STOPPING)
         parts = self._parts
         return Service(parts.store, parts.catalog, user_name=user_name, trigger=Trigger.FLOW, parent_id=parent_id)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether somebody has used Cloudo in this workspace."""
+        return self._parts is not None or self.workspace.state.is_dir()
+
+    async def webhook_calls(self) -> WebhookCalls:
+        """Return what takes the calls of webhooks."""
+        parts = await self.open()
+        from cloudo_kernel.service.webhook_calls import WebhookCalls
+
+        return WebhookCalls(parts.store, parts.catalog, throttle=self._throttle)
+
+    def _throttle(self, webhook: Webhook, caller: str) -> None:
+        if webhook.rate_limit is not None:
+            self.throttle.check(webhook.name, caller, webhook.rate_limit)
 
     async def sessions(self) -> Sessions:
         """Return the notebooks that are worked on by hand."""
@@ -229,6 +248,6 @@ def _build(
             f"The workspace {workspace.root} cannot be written to ({error.strerror}). "
             "Give this user the right to, or set c.Cloudo.workspace to another folder."
         ) from error
-    store = Store.open(workspace.database_url)
+    store = Store.open(workspace.database_url, key_file=workspace.key_file)
     catalog = Catalog(workspace, library=library_folders())
     return store, catalog, Worker(store, catalog, slots=slots, linger_seconds=linger_seconds) if has_worker else None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from cloudo_extension.base import API, Handler
 from cloudo_extension.starts import Start
+from cloudo_extension.waiting import until_ended
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.events import EXECUTION_DELETED, EXECUTION_ENDED
-from cloudo_kernel.models import Execution, ExecutionFilter, JsonObject, StartExecution
+from cloudo_kernel.models import ExecutionFilter, JsonObject, StartExecution
 
 #: How long `"wait": true` waits.
 _WAIT_SECONDS = 60.0
@@ -57,28 +56,12 @@ class Executions(Handler):
         started = outcome.execution
         self.set_header("Location", self.at("execution", started.id))
         if wait.seconds:
-            started = await self.while_connected(self._until_ended(started.id, wait.seconds))
+            started = await self.while_connected(until_ended(self.engine, self.api.started, started.id, wait.seconds))
         if wait.seconds and not started.is_ended:
             self.set_status(202)
         else:
             self.set_status(201 if outcome.is_new else 200)
         await self.finish(started.model_dump_json())
-
-    async def _until_ended(self, execution_id: str, seconds: float) -> Execution:
-        """Return the record once it has ended or the time is over. No thread waits: the event feed wakes us."""
-        feed = await self.engine.feed()
-        with feed.subscribe(execution_id) as news:
-            try:
-                async with asyncio.timeout(seconds):
-                    execution = await self.engine.call(self.api.started, execution_id)
-                    while not execution.is_ended and not news.is_closed:
-                        event = await news.next()
-                        if event is None or event.type in (EXECUTION_ENDED, EXECUTION_DELETED):
-                            news.catch_up()
-                            execution = await self.engine.call(self.api.started, execution_id)
-                    return execution
-            except TimeoutError:
-                return await self.engine.call(self.api.started, execution_id)
 
 
 class OneExecution(Handler):

@@ -26,6 +26,10 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.ResponseInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotConfirmed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SettingInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+    errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.ContentTypeRefused: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.TooManyCalls: HTTPStatus.TOO_MANY_REQUESTS,
     errors.WaitTimeout: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(180)
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
 COMMANDS = (
     *("up", "flows", "run", "executions", "show", "log", "cancel", "pause", "resume", "retry"),
-    *("messages", "answer", "settings", "worker"),
+    *("messages", "answer", "webhooks", "webhook", "settings", "worker"),
 )
 
 

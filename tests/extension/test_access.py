@@ -25,7 +25,7 @@ def browser(server: RunningServer) -> Iterator[httpx.Client]:
         yield http
 
 
-def test_every_route_but_health_refuses_strangers(server: RunningServer, nobody: httpx.Client) -> None:
+def test_every_route_but_health_and_webhooks_refuses_strangers(server: RunningServer, nobody: httpx.Client) -> None:
     routes = json.loads((server.runtime / "routes").read_text())
     assert len(routes) > 10
     for route in routes:
@@ -34,6 +34,9 @@ def test_every_route_but_health_refuses_strangers(server: RunningServer, nobody:
             reply = nobody.request(method, f"{server.url}{path}", json=None if method == "GET" else {})
             if path.endswith("/health") and method == "GET":
                 assert reply.status_code == 200
+            elif path.startswith("cloudo/webhook/"):  # for everybody; there is no webhook of this name
+                assert reply.status_code == (404 if method in ("GET", "POST") else 405), method
+                assert "Set-Cookie" not in reply.headers
             elif path.startswith("cloudo/api"):
                 assert reply.status_code == 403, (method, path)
                 assert error_of(reply)["code"] == "permission_denied"
@@ -77,6 +80,7 @@ def test_cookies_alone_read_but_change_nothing(browser: httpx.Client, http: http
         ("POST", f"/execution/{execution['id']}/cancel", {}),
         ("PUT", "/setting/some.name", {"value": 1}),
         ("DELETE", "/flow/quick", None),
+        ("POST", "/webhook", {"name": "x", "flow_name": "quick"}),
     ]:
         reply = browser.request(method, path, json=body)
         assert reply.status_code == 403, (method, path)
@@ -133,6 +137,7 @@ def test_a_server_on_which_nobody_uses_cloudo_leaves_no_trace(start: StartServer
         assert http.get("/flow").status_code == 403
         assert http.get("/no/such", headers=me).status_code == 404
         assert http.get("/flow", params={"x": 1}, headers=me).status_code == 400
+        assert http.post(f"{server.url}cloudo/webhook/x").status_code == 404
         assert list(tmp_path.iterdir()) == []
         assert http.get("/user/me", headers=me).json() == {"name": "grace"}
         assert http.get("/user/me", headers=me).json() == {"name": "grace"}  # under Jupyter's token, at every request

@@ -30,7 +30,16 @@ def test_a_file_is_written_listed_read_and_deleted(http: httpx.Client, server: R
 
 
 @pytest.mark.parametrize(
-    "path", ["..%2fescape", "%2e%2e/escape", "a/..%2f..%2fescape", "%2fetc%2fpasswd", ".cloudo/cloudo.sqlite", "a%5cb"]
+    "path",
+    [
+        "..%2fescape",
+        "%2e%2e/escape",
+        "a/..%2f..%2fescape",
+        "%2fetc%2fpasswd",
+        ".cloudo/cloudo.sqlite",
+        ".cloudo/key",
+        "a%5cb",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_no_path_leads_elsewhere(http: httpx.Client, server: RunningServer, method: str, path: str) -> None:

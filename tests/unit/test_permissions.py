@@ -21,15 +21,18 @@ from cloudo_kernel.errors import (
     PermissionDenied,
     ScheduleNotFound,
     TokenNotFound,
+    WebhookNotFound,
 )
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     Action,
     Backfill,
     ChangeSchedule,
+    ChangeWebhook,
     CreateMessage,
     CreateSchedule,
     CreateToken,
+    CreateWebhook,
     PreviewSchedule,
     ScheduleTrigger,
     StartExecution,
@@ -58,6 +61,9 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "preview_schedule": (PreviewSchedule(trigger=DAILY),),
     "change_schedule": ("x", ChangeSchedule(name="y")),
     "backfill_schedule": ("x", Backfill(start=NOON, end=NOON)),
+    "create_webhook": (CreateWebhook(name="x", flow_name="x"),),
+    "change_webhook": ("x", ChangeWebhook(enabled=False)),
+    "replay_delivery": ("x", "x"),
     "save_setting": ("", 1),
     "create_setting": ("", 1),
     "delete_setting": ("no.such",),
@@ -65,7 +71,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "create_token": (CreateToken(name="x", actions=(Action.TOKEN_WRITE,), expires_at=NOON),),
 }
 WITHOUT_ARGUMENTS = {
-    "flows", "executions", "messages", "events", "schedules", "settings", "files", "tokens", "user", "health",
+    "flows", "executions", "messages", "events", "schedules", "webhooks",
+    "settings", "files", "tokens", "user", "health",
 }  # fmt: skip
 
 
@@ -237,6 +244,26 @@ def test_files_and_settings_are_no_way_around(service: Callable[..., Service], t
     writer.save_setting("team.x", 1)
     with pytest.raises(PermissionDenied, match="webhook:write"):
         writer.save_setting("client.webhook.x", {})
+
+
+def test_webhooks_are_kept_apart_by_their_flows_too(service: Callable[..., Service]) -> None:
+    owner, limited = service("*"), service("read", "webhook:write", flows=("etl/*",))
+    for name, flow_name in ("mine", ETL), ("other", OTHER):
+        owner.create_webhook(CreateWebhook(name=name, flow_name=flow_name))
+    assert [one.name for one in limited.webhooks().items] == ["mine"]
+    for verb in ("webhook", "delete_webhook", "deliveries"):
+        with pytest.raises(WebhookNotFound):
+            getattr(limited, verb)("other")
+    with pytest.raises(WebhookNotFound):
+        limited.change_webhook("other", ChangeWebhook(enabled=False))
+    for refused in (
+        lambda: limited.change_webhook("mine", ChangeWebhook(flow_name=OTHER)),
+        lambda: limited.create_webhook(CreateWebhook(name="new", flow_name=OTHER)),
+    ):
+        with pytest.raises(PermissionDenied, match=f"the flow '{OTHER}'"):
+            refused()
+    assert not limited.change_webhook("mine", ChangeWebhook(enabled=False)).enabled
+    limited.delete_webhook("mine")
 
 
 def test_a_token_makes_none_with_more_rights_than_its_own(service: Callable[..., Service], clock: Clock) -> None:

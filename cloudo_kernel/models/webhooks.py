@@ -1,0 +1,201 @@
+"""The records of a webhook and of its deliveries, and the requests about them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from cloudo_kernel.models.base import JsonObject, Record, UtcTime
+
+#: What a call brings; a fixed input with one of these names would be lost.
+CALL_INPUTS = ("method", "path", "query", "headers", "json", "form", "text")
+KEY_HEADER = "X-Cloudo-Key"
+#: Of `standard-webhooks`, before the secret in Base64.
+SECRET_PREFIX = "whsec_"  # noqa: S105 -- what precedes a secret, not one
+
+_HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
+#: Headers that senders and proxies fill with other things.
+_TAKEN = frozenset({"authorization", "cookie", "content-type", "content-length", "host"})
+
+
+class SignatureScheme(StrEnum):
+    """How the sender signs its calls."""
+
+    STANDARD_WEBHOOKS = "standard-webhooks"
+    GITHUB = "github"
+    #: HMAC with SHA-256, in a header that is named.
+    HMAC_SHA256 = "hmac-sha256"
+
+
+class WebhookReply(StrEnum):
+    """What a call that waits for the end gets."""
+
+    #: `id`, `name`, `status`, `message` and `output_value`.
+    BRIEF = "brief"
+    #: The whole record, without traceback.
+    RECORD = "record"
+
+
+class CallMethod(StrEnum):
+    """How a webhook can be called."""
+
+    GET = "GET"
+    POST = "POST"
+
+
+def _header(name: str) -> str:
+    if not _HEADER.match(name) or name.lower() in _TAKEN:
+        raise ValueError(f"takes the name of a header such as {KEY_HEADER}")
+    return name
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError as error:
+        raise ValueError(f"{text[:50]!r} is no network such as 192.0.2.0/24 or 2001:db8::/32") from error
+
+
+def _fixed(inputs: JsonObject) -> JsonObject:
+    if taken := sorted(inputs.keys() & set(CALL_INPUTS)):
+        raise ValueError(f"the input {taken[0]!r} comes with each call and cannot be fixed")
+    return inputs
+
+
+def _content(text: str) -> str:
+    if text.count("{body}") != 1 or text.count("{timestamp}") > 1 or len(text) > 100:
+        raise ValueError("takes text with {body} once and {timestamp} at most once, such as {timestamp}.{body}")
+    return text
+
+
+def _key(key: str) -> str:
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        raise ValueError("takes ASCII letters, digits and signs, without spaces around them")
+    return key
+
+
+HeaderName = Annotated[str, AfterValidator(_header)]
+Network = Annotated[str, Field(max_length=100), AfterValidator(_network)]
+FixedInputs = Annotated[JsonObject, AfterValidator(_fixed)]
+SignedContent = Annotated[str, AfterValidator(_content)]
+#: Not shorter than what can be guessed; no header takes much more than the longest.
+Key = Annotated[str, Field(min_length=12, max_length=500), AfterValidator(_key)]
+WebhookName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")]
+Methods = Annotated[tuple[CallMethod, ...], Field(min_length=1, max_length=2)]
+BodyLimit = Annotated[int, Field(ge=0, le=64 * 1024 * 1024)]
+#: Calls a minute of one caller.
+RateLimit = Annotated[int, Field(ge=1, le=1_000_000)]
+SyncTimeout = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
+
+
+class Webhook(Record):
+    """A public name under which an HTTP call starts a flow, without a user being logged in."""
+
+    name: str
+    flow_name: str
+    #: For whom the flow runs.
+    user_name: str
+    #: Whether callers have to show a key, or to sign with it; the key itself is in no record.
+    has_key: bool = False
+    signature: SignatureScheme | None = None
+    #: With `hmac-sha256`: where the signature is, what is signed, and where its time is.
+    signature_header: str | None = None
+    signed_content: str = "{body}"
+    timestamp_header: str | None = None
+    #: Where the key is, without a signature.
+    key_header: str = KEY_HEADER
+    allowed_methods: tuple[CallMethod, ...] = (CallMethod.GET, CallMethod.POST)
+    #: From where it can be called; empty for anywhere.
+    allowed_networks: tuple[str, ...] = ()
+    max_body_bytes: int = 1024 * 1024
+    #: Calls a minute of one caller, None for any number.
+    rate_limit: int | None = 600
+    enabled: bool = True
+    sync_timeout_seconds: float = 30.0
+    #: What the flow gets besides the call.
+    inputs: JsonObject = Field(default_factory=dict)
+    reply: WebhookReply = WebhookReply.BRIEF
+    created_at: UtcTime
+    modified_at: UtcTime
+
+
+class Delivery(Record):
+    """One call of a webhook, and what became of it."""
+
+    #: UUIDv7: sorts by the time of the call.
+    id: str
+    webhook_name: str
+    received_at: UtcTime
+    source_ip: str
+    #: Of the reply; None while the caller waits, or when it went away.
+    status_code: int | None = None
+    execution_id: str | None = None
+    #: What the sender calls it; the same one starts nothing twice.
+    delivery_id: str | None = None
+    #: Why nothing was started, or what is special about it.
+    reason: str | None = None
+
+
+class ChangeWebhook(BaseModel):
+    """A request to change a webhook; what is not given stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    flow_name: str | None = Field(default=None, min_length=1)
+    #: Of unsigned calls, or the secret with which they are signed; null takes it away.
+    key: Key | None = Field(default=None, repr=False)
+    signature: SignatureScheme | None = None
+    signature_header: HeaderName | None = None
+    signed_content: SignedContent | None = None
+    timestamp_header: HeaderName | None = None
+    key_header: HeaderName | None = None
+    allowed_methods: Methods | None = None
+    allowed_networks: Annotated[tuple[Network, ...], Field(max_length=100)] | None = None
+    max_body_bytes: BodyLimit | None = None
+    rate_limit: RateLimit | None = None
+    enabled: bool | None = None
+    sync_timeout_seconds: SyncTimeout | None = None
+    inputs: FixedInputs | None = None
+    reply: WebhookReply | None = None
+
+    def given(self) -> JsonObject:
+        """Return the fields that were given, among them those that take something away: None where that can be."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        return {name: value for name, value in found.items() if value is not None or name in _REMOVABLE}
+
+
+#: What can be taken away; null for any other field is as if it was not given.
+_REMOVABLE = frozenset({"key", "signature", "signature_header", "timestamp_header", "rate_limit"})
+
+
+class CreateWebhook(ChangeWebhook):
+    """A request to make a webhook."""
+
+    name: WebhookName
+    flow_name: str = Field(min_length=1)
+
+
+class WebhookResponse(BaseModel):
+    """What a flow answers to the call that started it, in place of the usual reply."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: int = Field(default=200, ge=200, le=599)
+    content_type: str = Field(max_length=200, pattern=r"^[a-z]+/[A-Za-z0-9.+-]+(; ?[a-z-]+=[A-Za-z0-9_.+-]+)*$")
+    content: bytes = b""
+
+
+def secret_bytes(key: str, scheme: SignatureScheme) -> bytes:
+    """Return the key as its scheme signs with it. Raises `ValueError`."""
+    if scheme is not SignatureScheme.STANDARD_WEBHOOKS:
+        return key.encode()
+    try:
+        return base64.b64decode(key.removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"takes {SECRET_PREFIX} and the secret in Base64, for the signature {scheme}") from error

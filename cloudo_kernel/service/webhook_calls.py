@@ -1,0 +1,168 @@
+"""What becomes of the call of a webhook: who may call, what is started, what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from cloudo_kernel import proofs
+from cloudo_kernel.catalog import Catalog
+from cloudo_kernel.errors import (
+    CloudoError,
+    FlowBroken,
+    FlowNotFound,
+    MalformedRequest,
+    MethodNotAllowed,
+    PermissionDenied,
+    TooLarge,
+    Unavailable,
+    WebhookNotFound,
+)
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import Delivery, Execution, StartExecution, Trigger, Webhook, WebhookResponse
+from cloudo_kernel.service.starts import StartVerbs
+from cloudo_kernel.store import KeptWebhook, Store
+from cloudo_kernel.webhook_call import WebhookCall
+
+_REPEATED = "a repetition of an earlier delivery"
+
+#: The most that a flow may answer.
+_RESPONSE_BYTES = 16 * 1024 * 1024
+
+#: Called with a webhook and the address of who calls it; raises `TooManyCalls`.
+Throttle = Callable[[Webhook, str], None]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A call that was let in: the execution is there."""
+
+    webhook: Webhook
+    delivery: Delivery
+    execution_id: str
+    #: The answer is to be sent at once.
+    is_async: bool
+
+
+class WebhookCalls:
+    """Takes the calls of webhooks. They come from anybody: nothing here is an `Api` verb."""
+
+    def __init__(self, store: Store, catalog: Catalog, throttle: Throttle) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._throttle = throttle
+
+    def find(self, name: str) -> KeptWebhook | None:
+        """Return a webhook as `receive` takes it; who calls is not to know whether there is one."""
+        return self._store.webhooks.find(name)
+
+    def receive(self, kept: KeptWebhook | None, call: WebhookCall) -> Received:
+        """Start what the call asks for, unless the same delivery has before.
+
+        Raises `WebhookNotFound`, also for whoever may not know of the webhook, `SignatureInvalid`,
+        `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`, `InputsInvalid`, and
+        `Unavailable` when the flow cannot be started.
+        """
+        key = self._shown_key(kept, call)
+        if kept is None or not kept.webhook.enabled or not call.is_from(kept.webhook.allowed_networks):
+            raise WebhookNotFound(call.webhook_name)
+        webhook = kept.webhook
+        if call.is_too_large:
+            raise TooLarge(f"This webhook takes bodies of at most {webhook.max_body_bytes} bytes.")
+        sender_id = self._checked_delivery(kept, call)
+        if call.method not in webhook.allowed_methods:
+            raise MethodNotAllowed(call.method, webhook.allowed_methods)
+        self._throttle(webhook, call.source_ip)
+        is_async = call.wants_no_wait
+        inputs = {**webhook.inputs, **call.inputs(key_header=webhook.key_header, key=key)}
+        acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
+        request = StartExecution(flow_name=webhook.flow_name, inputs=inputs)
+        try:
+            new, _ = acting.prepare_start(request, webhook_name=webhook.name)
+        except (FlowNotFound, FlowBroken, PermissionDenied) as error:  # no fault of the caller, nor their business
+            raise Unavailable("This webhook cannot start its flow now. Try again later.") from error
+        delivery = self._delivery(
+            call, status_code=202 if is_async else None, execution_id=new.id, delivery_id=sender_id
+        )
+        execution_id, is_new = self._store.webhooks.start(new, delivery)
+        if not is_new:
+            delivery = delivery.model_copy(
+                update={"execution_id": execution_id, "delivery_id": None, "reason": _REPEATED}
+            )
+            self._store.webhooks.note(delivery)
+        return Received(webhook, delivery, execution_id, is_async)
+
+    def note_refusal(self, call: WebhookCall, error: CloudoError, status_code: int) -> None:
+        """Add a call that started nothing to the webhook's deliveries; of an unknown webhook there are none."""
+        kept = self._store.webhooks.find(call.webhook_name)
+        if kept is None:
+            return
+        reason = str(error.__cause__ if isinstance(error, Unavailable) and error.__cause__ else error)
+        if isinstance(error, WebhookNotFound):
+            reason = _why_hidden(kept.webhook, call)
+        self._store.webhooks.note(self._delivery(call, status_code=status_code, reason=reason[:500]))
+
+    def note_reply(self, received: Received, status_code: int) -> None:
+        """Add what a call was answered to its delivery."""
+        self._store.webhooks.note_reply(received.delivery.id, status_code)
+
+    def execution(self, execution_id: str) -> Execution:
+        """Return what was started. Raises `ExecutionNotFound`."""
+        return self._store.executions.get(execution_id)
+
+    def response(self, execution_id: str) -> WebhookResponse | None:
+        """Return what the flow itself answers, None if it leaves that to us."""
+        return self._store.webhooks.response(execution_id)
+
+    def _shown_key(self, kept: KeptWebhook | None, call: WebhookCall) -> str | None:
+        """Return the key that the caller has shown, None where none is needed. Raises `WebhookNotFound`.
+
+        An unknown webhook does the same work as one of which the key is not known.
+        """
+        if kept is not None and (kept.webhook.signature is not None or kept.kept_key is None):
+            return None
+        header, wanted = "X-Cloudo-Key", proofs.NOBODY
+        if kept is not None and kept.kept_key is not None:
+            header, wanted = kept.webhook.key_header, kept.kept_key
+        fitting = [key for key in call.shown_keys(header) if proofs.is_key(key, wanted)]
+        if not fitting:
+            raise WebhookNotFound(call.webhook_name)
+        return fitting[0]
+
+    def _checked_delivery(self, kept: KeptWebhook, call: WebhookCall) -> str | None:
+        """Return the sender's id of a call that is signed as it should be. Raises `SignatureInvalid`."""
+        if kept.webhook.signature is None or kept.kept_key is None:
+            return None
+        key = self._store.seals.unseal(kept.kept_key).decode()
+        proofs.check_signature(kept.webhook, key, call.headers, call.body, now=self._store.now)
+        return proofs.delivery_id(kept.webhook, call.headers)
+
+    def _delivery(self, call: WebhookCall, **more: object) -> Delivery:
+        values = {"id": new_id(), "webhook_name": call.webhook_name, "received_at": self._store.now, **more}
+        return Delivery.model_validate({**values, "source_ip": call.source_ip})
+
+
+def _why_hidden(webhook: Webhook, call: WebhookCall) -> str:
+    if not webhook.enabled:
+        return "the webhook is not enabled"
+    if not call.is_from(webhook.allowed_networks):
+        return "it came from no allowed network"
+    return "the key was missing or wrong"
+
+
+def checked_response(content: bytes, *, status: int, content_type: str) -> WebhookResponse:
+    """Return what a flow answers to the call that started it. Raises `MalformedRequest`, naming the field."""
+    if isinstance(status, int) and 300 <= status <= 399:
+        raise MalformedRequest("A flow cannot answer with a redirection.", field="status")
+    if status in (204, 205) and content:
+        raise MalformedRequest(f"An answer with the status {status} has no body.", field="body")
+    if len(content) > _RESPONSE_BYTES:
+        raise MalformedRequest(f"A flow answers at most {_RESPONSE_BYTES} bytes.", field="body")
+    try:
+        return WebhookResponse(status=status, content_type=content_type, content=content)
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        fits = {"status": "a status from 200 to 599", "content_type": "a type such as text/html; charset=utf-8"}
+        raise MalformedRequest(f"{field} takes {fits.get(field, 'something else')}.", field=field) from error

@@ -1,0 +1,100 @@
+"""The settings `client.webhook.<name>`, each of which defines a webhook, as in the original.
+
+The webhook is what counts; the setting shows it, without its key.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from pydantic import ValidationError
+
+from cloudo_kernel.errors import PermissionDenied, SettingInvalid, SettingNotFound, WebhookExists, WebhookNotFound
+from cloudo_kernel.forms import PROTECTED
+from cloudo_kernel.models import ChangeWebhook, CreateWebhook, JsonObject, Setting, Webhook
+from cloudo_kernel.service.settings import SettingVerbs
+from cloudo_kernel.service.webhooks import WebhookVerbs
+
+_PREFIX = "client.webhook."
+_FIELDS = {"flow_name", "user_name", "key"}
+_FITS = "an object with flow_name, and if wanted user_name (your own) and key (12 to 500 ASCII characters)"
+
+
+class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
+    """Settings and webhooks: what changes one of such a pair changes the other."""
+
+    def save_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.save_setting`."""
+        if not name.startswith(_PREFIX):
+            return super().save_setting(name, value)
+        self._ask("save_setting")
+        self._check_setting(name)
+        with self._store.journal.together():
+            return super().save_setting(name, self._defined(name, value))
+
+    def create_setting(self, name: str, value: Any) -> Setting:
+        """See `Api.create_setting`."""
+        if not name.startswith(_PREFIX):
+            return super().create_setting(name, value)
+        self._ask("create_setting")
+        self._check_setting(name)
+        with self._store.journal.together():
+            return super().create_setting(name, self._defined(name, value))
+
+    def delete_setting(self, name: str) -> None:
+        """See `Api.delete_setting`."""
+        if not name.startswith(_PREFIX):
+            super().delete_setting(name)
+            return
+        with self._store.journal.together():
+            super().delete_setting(name)
+            with suppress(WebhookNotFound):
+                super().delete_webhook(name.removeprefix(_PREFIX))
+
+    def change_webhook(self, name: str, request: ChangeWebhook) -> Webhook:
+        """See `Api.change_webhook`."""
+        with self._store.journal.together():
+            changed = super().change_webhook(name, request)
+            if self._is_saved(_PREFIX + name):
+                self._store.settings.save(_PREFIX + name, _shown(changed), user_name=self._user_name)
+        return changed
+
+    def delete_webhook(self, name: str) -> None:
+        """See `Api.delete_webhook`."""
+        with self._store.journal.together():
+            super().delete_webhook(name)
+            with suppress(SettingNotFound):
+                self._store.settings.delete(_PREFIX + name, user_name=self._user_name)
+
+    def _defined(self, name: str, value: Any) -> JsonObject:
+        """Make the webhook, or change it, and return what the setting shows of it. Raises `SettingInvalid`."""
+        if not isinstance(value, dict) or value.keys() - _FIELDS:
+            raise SettingInvalid(name, _FITS)
+        if value.get("user_name") not in (None, self._user_name):
+            raise PermissionDenied("A webhook acts for whoever writes it: leave user_name out, or name yourself.")
+        # The key that is shown in place of the key is the key as it was.
+        given = {"flow_name": value.get("flow_name"), "key": value.get("key")}
+        given = {field: one for field, one in given.items() if one != PROTECTED}
+        is_saved = self._is_saved(name)
+        try:
+            wanted = CreateWebhook.model_validate({**given, "name": name.removeprefix(_PREFIX)})
+        except ValidationError as error:
+            raise SettingInvalid(name, _FITS) from error
+        try:
+            return _shown(self.create_webhook(wanted))
+        except WebhookExists:
+            if not is_saved:  # it was made otherwise, and is not taken over by chance
+                raise
+        return _shown(super().change_webhook(wanted.name, ChangeWebhook.model_validate(given)))
+
+    def _is_saved(self, name: str) -> bool:
+        try:
+            return self._store.settings.get(name).modified_at is not None
+        except SettingNotFound:
+            return False
+
+
+def _shown(webhook: Webhook) -> JsonObject:
+    shown = {"flow_name": webhook.flow_name, "user_name": webhook.user_name}
+    return {**shown, "key": PROTECTED} if webhook.has_key else dict(shown)

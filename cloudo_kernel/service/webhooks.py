@@ -1,0 +1,168 @@
+"""The verbs about webhooks and their deliveries. What becomes of a call is in `service.webhook_calls`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudo_kernel import proofs
+from cloudo_kernel.errors import Conflict, ExecutionNotFound, MalformedRequest
+from cloudo_kernel.ids import new_id
+from cloudo_kernel.models import (
+    ChangeWebhook,
+    CreateWebhook,
+    Delivery,
+    Execution,
+    JsonObject,
+    Page,
+    SignatureScheme,
+    StartExecution,
+    Trigger,
+    Webhook,
+)
+from cloudo_kernel.models.webhooks import secret_bytes
+from cloudo_kernel.service.base import page_limit
+from cloudo_kernel.service.starts import StartVerbs
+from cloudo_kernel.store import KeptWebhook
+
+#: The shortest secret that a signature may be made with, in bytes.
+_LEAST_SECRET = 12
+
+
+class WebhookVerbs(StartVerbs):
+    """Webhooks: made, read, listed, changed, deleted; their deliveries, listed and replayed."""
+
+    def create_webhook(self, request: CreateWebhook) -> Webhook:
+        """See `Api.create_webhook`."""
+        self._ask_flow("create_webhook", request.flow_name)
+        now = self._store.now
+        given = {name: value for name, value in request.given().items() if name != "key" and value is not None}
+        webhook = Webhook(
+            **given, has_key=request.key is not None, user_name=self._user_name, created_at=now, modified_at=now
+        )
+        self._check_flow(webhook)
+        self._store.webhooks.insert(webhook, self._kept(webhook, request.key))
+        return webhook
+
+    def webhooks(self, *, flow_name: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:
+        """See `Api.webhooks`."""
+        self._ask("webhooks")
+        return self._store.webhooks.page(
+            flow_name=flow_name, flows=self._rights.flows, limit=page_limit(limit), after=cursor
+        )
+
+    def webhook(self, name: str) -> Webhook:
+        """See `Api.webhook`."""
+        self._ask_webhook("webhook", name)
+        return self._store.webhooks.get(name).webhook
+
+    def change_webhook(self, name: str, request: ChangeWebhook) -> Webhook:
+        """See `Api.change_webhook`."""
+        self._ask_webhook("change_webhook", name)
+        given = request.given()
+        if not given:
+            raise MalformedRequest("Changing a webhook takes at least one field.")
+        before = self._store.webhooks.get(name)
+        fields = {field: value for field, value in given.items() if field != "key"}
+        # Whoever changes it answers for what it runs from then on.
+        fields["user_name"] = self._user_name
+        changed = before.webhook.model_copy(update=fields)
+        self._rights.check_flow(changed.flow_name)
+        if given.keys() & {"flow_name", "inputs"}:
+            self._check_flow(changed)
+        if given.keys() & {"key", "signature", "signature_header", "signed_content", "timestamp_header"}:
+            fields["kept_key"] = self._changed_key(before, changed, given)
+        self._store.webhooks.change(name, fields, user_name=self._user_name)
+        return self._store.webhooks.get(name).webhook
+
+    def delete_webhook(self, name: str) -> None:
+        """See `Api.delete_webhook`."""
+        self._ask_webhook("delete_webhook", name)
+        self._store.webhooks.delete(name, user_name=self._user_name)
+
+    def deliveries(self, name: str, *, limit: int = 100, cursor: str | None = None) -> Page[Delivery]:
+        """See `Api.deliveries`."""
+        self._ask_webhook("deliveries", name)
+        self._store.webhooks.get(name)  # raises if there is none
+        return self._store.webhooks.deliveries(name, limit=page_limit(limit), before=cursor)
+
+    def replay_delivery(self, name: str, delivery_id: str) -> Execution:
+        """See `Api.replay_delivery`."""
+        self._ask_webhook("replay_delivery", name)
+        webhook = self._store.webhooks.get(name).webhook
+        past = self._store.webhooks.delivery(name, delivery_id)
+        if past.execution_id is None:
+            raise Conflict(f"The delivery {delivery_id} started nothing ({past.reason}): it cannot be replayed.")
+        try:
+            inputs = self._store.executions.get(past.execution_id).input_value
+        except ExecutionNotFound as error:
+            raise Conflict(
+                f"The execution of the delivery {delivery_id} was deleted, and its inputs with it."
+            ) from error
+        acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
+        request = StartExecution(flow_name=webhook.flow_name, inputs=inputs)
+        new, _ = acting.prepare_start(request, webhook_name=name)
+        delivery = Delivery(
+            id=new_id(),
+            webhook_name=name,
+            received_at=self._store.now,
+            source_ip=past.source_ip,
+            execution_id=new.id,
+            reason=f"a replay of {past.id}, by {self._user_name}",
+        )
+        self._store.webhooks.start(new, delivery)
+        return self._store.executions.get(new.id)
+
+    def _check_flow(self, webhook: Webhook) -> None:
+        """Raise an error unless the flow is there and takes the fixed inputs."""
+        flow = self._flow_source(webhook.flow_name).flow
+        # What each call brings is not known yet.
+        as_given = {**flow.input_schema, "required": []}
+        self._validated(flow.model_copy(update={"input_schema": as_given}), webhook.inputs, self._trigger)
+
+    def _changed_key(self, before: KeptWebhook, changed: Webhook, given: JsonObject) -> str | None:
+        """Return what is kept of the key of a changed webhook."""
+        if "key" in given:
+            return self._kept(changed, given["key"])
+        if before.kept_key is None:
+            return self._kept(changed, None)
+        was_signed, is_signed = before.webhook.signature is not None, changed.signature is not None
+        if is_signed and not was_signed:
+            raise MalformedRequest("A signature takes a key, with which calls are signed: give it too.", field="key")
+        if not was_signed:
+            _check_signature(changed, None)
+            return before.kept_key
+        return self._kept(changed, self._store.seals.unseal(before.kept_key).decode())
+
+    def _kept(self, webhook: Webhook, key: str | None) -> str | None:
+        """Return what is kept of a key: a digest, or where it signs, the key sealed. Raises `MalformedRequest`."""
+        _check_signature(webhook, key)
+        if key is None:
+            return None
+        return proofs.digest(key) if webhook.signature is None else self._store.seals.seal(key.encode())
+
+
+def _check_signature(webhook: Webhook, key: str | None) -> None:
+    """Raise `MalformedRequest` when what is said about the signature does not go together."""
+    scheme = webhook.signature
+    is_named = scheme is SignatureScheme.HMAC_SHA256
+    if is_named != (webhook.signature_header is not None):
+        takes = "takes signature_header, the name of the header with the signature" if is_named else "takes none"
+        raise MalformedRequest(f"The signature {scheme} {takes}.", field="signature_header")
+    extras: dict[str, Any] = {"timestamp_header": None, "signed_content": "{body}"}
+    for field, usual in extras.items():
+        if not is_named and getattr(webhook, field) != usual:
+            raise MalformedRequest(f"{field} goes with the signature hmac-sha256.", field=field)
+    if webhook.timestamp_header is not None and "{timestamp}" not in webhook.signed_content:
+        raise MalformedRequest(
+            "signed_content has no {timestamp} of which the header would tell.", field="signed_content"
+        )
+    if scheme is None:
+        return
+    if key is None:
+        raise MalformedRequest("A signature takes a key, with which calls are signed.", field="key")
+    try:
+        secret = secret_bytes(key, scheme)
+    except ValueError as error:
+        raise MalformedRequest(f"key {error}.", field="key") from error
+    if len(secret) < _LEAST_SECRET:
+        raise MalformedRequest(f"key takes a secret of at least {_LEAST_SECRET} bytes.", field="key")

@@ -1,0 +1,93 @@
+"""Seals secrets that have to be readable again: encrypted and authenticated, under a key in a file beside the store.
+
+Whoever has the database alone cannot read them; whoever has the key file too, can.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudo_kernel.errors import Unavailable
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+
+class Seals:
+    """Seals and opens secrets. The key file is made when it is first needed."""
+
+    def __init__(self, key_file: Path | None) -> None:
+        self._key_file = key_file
+        self._making = threading.Lock()
+
+    def seal(self, secret: bytes) -> str:
+        """Return the secret as it may be kept. Raises `Unavailable` when there is no key to seal it with."""
+        return self._fernet.encrypt(secret).decode()
+
+    def unseal(self, sealed: str) -> bytes:
+        """Return the secret that was sealed. Raises `Unavailable` when it was sealed with another key."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return self._fernet.decrypt(sealed.encode())
+        except InvalidToken as error:
+            raise Unavailable(
+                f"A secret of the store was sealed with another key than that in {self._key_file}. "
+                "Put the key file back that belongs to this store, or save the secret anew."
+            ) from error
+
+    @cached_property
+    def _fernet(self) -> Fernet:
+        from cryptography.fernet import Fernet  # 50 ms; most processes seal nothing
+
+        if self._key_file is None:
+            raise Unavailable("This store has no key file to seal secrets with. Name one with CLOUDO_KEY_FILE.")
+        try:
+            with self._making:
+                return Fernet(_read_or_make(self._key_file))
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"The key file {self._key_file} cannot be used: {error}") from error
+
+
+def _read_or_make(path: Path) -> bytes:
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        _make(path)
+        key = path.read_bytes()  # somebody else may have been quicker
+    if stat.S_IMODE(path.stat().st_mode) & 0o077 and os.name != "nt":
+        path.chmod(0o600)
+    return key.strip()
+
+
+def _make(path: Path) -> None:
+    """Write a new key, whole and safe on disk before it has its name; one that is there stays."""
+    from cryptography.fernet import Fernet
+
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without hard links
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name != "nt":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,189 @@
+"""The webhooks, their deliveries, and what flows answer to those who called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+
+from cloudo_kernel import events, settings
+from cloudo_kernel.errors import DeliveryNotFound, WebhookExists, WebhookNotFound
+from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse
+from cloudo_kernel.store.database import Database, Patterns
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.executions import NewExecution, insert_new
+from cloudo_kernel.store.moves import LEASED, change
+from cloudo_kernel.store.settings import value_of
+from cloudo_kernel.tables import deliveries, sources, webhook_responses, webhooks
+
+_w, _d, _r = webhooks.c, deliveries.c, webhook_responses.c
+
+# Made once, as each call needs them: making a statement takes SQLAlchemy several times as long as running it.
+_ONE = select(webhooks).where(_w.name == bindparam("called"))
+_ADD_DELIVERY = insert(deliveries)
+_REPLIED = update(deliveries).where(_d.id == bindparam("of")).values(status_code=bindparam("replied"))
+_RESPONSE = select(webhook_responses).where(_r.execution_id == bindparam("of"))
+
+#: A sender may repeat a delivery for so long, however short the retention of executions is.
+_LEAST_RETENTION = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class KeptWebhook:
+    """A webhook as a call needs it: with what is kept of its key."""
+
+    webhook: Webhook
+    kept_key: str | None
+
+
+class Webhooks:
+    """Reads and writes webhooks and deliveries."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._add_source = database.insert()(sources).on_conflict_do_nothing()
+        self._claim = database.insert()(deliveries).on_conflict_do_nothing().returning(_d.id)
+
+    def insert(self, webhook: Webhook, kept_key: str | None) -> None:
+        """Add a webhook. Raises `WebhookExists`."""
+        row = {name: getattr(webhook, name) for name in Webhook.model_fields if name in webhooks.c}
+        add = self._database.insert()(webhooks).values(**row, kept_key=kept_key).on_conflict_do_nothing()
+        with self._database.write() as connection:
+            if connection.execute(add.returning(_w.name)).scalar() is None:
+                raise WebhookExists(webhook.name)
+            about = {"time": webhook.created_at, "user_name": webhook.user_name, "flow_name": webhook.flow_name}
+            record(connection, events.WEBHOOK_CREATED, events.WEBHOOK, webhook.name, **about)
+
+    def find(self, name: str) -> KeptWebhook | None:
+        """Return a webhook with what is kept of its key, None if there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(_ONE, {"called": name}).one_or_none()
+        return None if row is None else KeptWebhook(_record(row), row.kept_key)
+
+    def get(self, name: str) -> KeptWebhook:
+        """Return a webhook with what is kept of its key. Raises `WebhookNotFound`."""
+        found = self.find(name)
+        if found is None:
+            raise WebhookNotFound(name)
+        return found
+
+    def page(self, *, flow_name: str | None, limit: int, after: str | None, flows: Patterns = None) -> Page[Webhook]:
+        """Return webhooks by name, of flows that fit the patterns; the cursor is the name of the last one."""
+        is_meant = self._database.fits(_w.flow_name, flows)
+        query = select(webhooks).where(is_meant).order_by(_w.name).limit(limit + 1)
+        if flow_name is not None:
+            query = query.where(_w.flow_name == flow_name)
+        if after is not None:
+            query = query.where(_w.name > after)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        items = tuple(_record(row) for row in rows[:limit])
+        return Page[Webhook](items=items, next=items[-1].name if len(rows) > limit else None)
+
+    def change(self, name: str, values: Mapping[str, Any], *, user_name: str) -> None:
+        """Change columns of a webhook. Raises `WebhookNotFound`."""
+        now = self._database.clock()
+        changed = update(webhooks).where(_w.name == name).values(**values, modified_at=now)
+        with self._database.write() as connection:
+            if not connection.execute(changed).rowcount:
+                raise WebhookNotFound(name)
+            fields = sorted({"key" if field == "kept_key" else field for field in values})
+            about = {"time": now, "user_name": user_name, "fields": fields}
+            record(connection, events.WEBHOOK_CHANGED, events.WEBHOOK, name, **about)
+
+    def rename_flow(self, old: str, new: str) -> None:
+        """Let the webhooks of a flow follow it to its new name."""
+        with self._database.write() as connection:
+            connection.execute(update(webhooks).where(_w.flow_name == old).values(flow_name=new))
+
+    def delete(self, name: str, *, user_name: str) -> None:
+        """Delete a webhook and its deliveries; its executions stay. Raises `WebhookNotFound`."""
+        with self._database.write() as connection:
+            if not connection.execute(delete(webhooks).where(_w.name == name)).rowcount:
+                raise WebhookNotFound(name)
+            connection.execute(delete(deliveries).where(_d.webhook_name == name))
+            now = self._database.clock()
+            record(connection, events.WEBHOOK_DELETED, events.WEBHOOK, name, time=now, user_name=user_name)
+
+    # Deliveries
+
+    def start(self, new: NewExecution, delivery: Delivery) -> tuple[str, bool]:
+        """Add an execution and the delivery that starts it, in one transaction; return its id and whether it is new.
+
+        When the sender's id was taken before, nothing is added, and the execution is that of the first delivery.
+        """
+        with self._database.write() as connection:
+            if connection.execute(self._claim, dict(delivery)).scalar() is None:
+                is_same = (_d.webhook_name == delivery.webhook_name, _d.delivery_id == delivery.delivery_id)
+                return str(connection.execute(select(_d.execution_id).where(*is_same)).scalar_one()), False
+            insert_new(connection, [new], self._add_source, now=self._database.clock())
+        return new.id, True
+
+    def note(self, delivery: Delivery) -> None:
+        """Add a delivery that started nothing."""
+        with self._database.write() as connection:
+            connection.execute(_ADD_DELIVERY, dict(delivery))
+
+    def note_reply(self, delivery_id: str, status_code: int) -> None:
+        """Add what a call was answered."""
+        with self._database.write() as connection:
+            connection.execute(_REPLIED, {"of": delivery_id, "replied": status_code})
+
+    def deliveries(self, name: str, *, limit: int, before: str | None) -> Page[Delivery]:
+        """Return the deliveries of a webhook, newest first; the cursor is the id of the last one."""
+        query = select(deliveries).where(_d.webhook_name == name).order_by(_d.id.desc()).limit(limit + 1)
+        if before is not None:
+            query = query.where(_d.id < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        items = tuple(Delivery.model_validate(dict(row._mapping)) for row in rows[:limit])
+        return Page[Delivery](items=items, next=items[-1].id if len(rows) > limit else None)
+
+    def delivery(self, name: str, delivery_id: str) -> Delivery:
+        """Return one delivery. Raises `DeliveryNotFound`."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(deliveries).where(_d.webhook_name == name, _d.id == delivery_id)
+            ).one_or_none()
+        if row is None:
+            raise DeliveryNotFound(delivery_id)
+        return Delivery.model_validate(dict(row._mapping))
+
+    def delete_expired(self, *, limit: int = 500) -> None:
+        """Forget deliveries past the retention of executions."""
+        with self._database.read() as connection:
+            minutes = value_of(connection, settings.RETENTION)
+        before = self._database.clock() - max(timedelta(minutes=minutes), _LEAST_RETENTION)
+        old = select(_d.id).where(_d.received_at < before).order_by(_d.received_at).limit(limit)
+        while True:
+            with self._database.read() as connection:
+                ids = list(connection.execute(old).scalars())
+            if not ids:
+                return
+            with self._database.write() as connection:
+                connection.execute(delete(deliveries).where(_d.id.in_(ids)))
+
+    # What flows answer
+
+    def respond(self, execution_id: str, attempt: int, response: WebhookResponse) -> None:
+        """Keep what a running flow answers to the call that started it; a later answer takes its place."""
+        row = {"execution_id": execution_id, **dict(response)}
+        upsert = self._database.insert()(webhook_responses).values(row)
+        with self._database.write() as connection:
+            change(connection, execution_id, attempt, {"attempt": attempt}, LEASED)  # raises if it is over
+            connection.execute(upsert.on_conflict_do_update(index_elements=["execution_id"], set_=row))
+
+    def response(self, execution_id: str) -> WebhookResponse | None:
+        """Return what a flow answered to the call that started it, if it did."""
+        with self._database.read() as connection:
+            row = connection.execute(_RESPONSE, {"of": execution_id}).one_or_none()
+        if row is None:
+            return None
+        return WebhookResponse(status=row.status, content_type=row.content_type, content=row.content)
+
+
+def _record(row: Row[Any]) -> Webhook:
+    return Webhook.model_validate({**row._mapping, "has_key": row.kept_key is not None})

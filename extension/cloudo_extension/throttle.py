@@ -1,0 +1,37 @@
+"""How often a caller may call: a bucket for each, which fills evenly and from which each call takes one."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from cloudo_kernel.errors import TooManyCalls
+
+#: Callers that are remembered; the one that has been quiet for longest is forgotten first.
+_MOST = 10_000
+
+
+class Throttle:
+    """Counts the calls of this process by webhook and caller. May be used from several threads."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        #: Who calls what → what is in the bucket, and when that was so.
+        self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+
+    def check(self, name: str, caller: str, per_minute: int) -> None:
+        """Count a call. Raises `TooManyCalls` when its caller has made as many as it may."""
+        now = self._clock()
+        with self._lock:
+            left, since = self._buckets.pop((name, caller), (float(per_minute), now))
+            left = min(float(per_minute), left + (now - since) * per_minute / 60)
+            is_allowed = left >= 1
+            self._buckets[name, caller] = (left - is_allowed, now)
+            if len(self._buckets) > _MOST:
+                self._buckets.popitem(last=False)
+        if not is_allowed:
+            raise TooManyCalls(math.ceil((1 - left) * 60 / per_minute))

@@ -1,0 +1,221 @@
+"""The calls of webhooks, `cloudo/webhook/<name>`: the one address that is for everybody.
+
+No login, no cookie and no XSRF check: a cookie changes nothing here, and none is sent. What a caller gets to see is
+sandboxed, as a flow may have written it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from tornado import web
+
+from cloudo_extension.base import Handler
+from cloudo_extension.waiting import until_ended
+from cloudo_kernel.errors import (
+    CloudoError,
+    ExecutionNotFound,
+    MalformedRequest,
+    MethodNotAllowed,
+    TooManyCalls,
+    WebhookNotFound,
+)
+from cloudo_kernel.models import Execution, JsonObject, WebhookReply, WebhookResponse
+from cloudo_kernel.models.webhooks import Webhook
+from cloudo_kernel.webhook_call import WebhookCall
+
+if TYPE_CHECKING:
+    from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
+    from cloudo_kernel.store import KeptWebhook
+
+#: For a webhook that is not known, as for one of which nothing else was said.
+_USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
+#: So much is read at most, and thrown away where it is too much, so that the sender sees the answer; the same for all
+#: webhooks, as it must not tell whether there is one.
+_PATIENCE_BYTES = 72 * 1024 * 1024
+_BODY_SECONDS = 60
+#: Calls of one webhook that are noted though nothing was started.
+_REFUSALS_A_MINUTE = 60
+_BRIEF = {"id", "name", "status", "message", "output_value"}
+
+
+@web.stream_request_body
+class Call(Handler):
+    """`cloudo/webhook/<name>`, for everyone."""
+
+    is_public: ClassVar[bool] = True
+    _kept: KeptWebhook | None = None
+    _call: WebhookCall | None = None
+    _is_too_large = False
+
+    def initialize(self) -> None:
+        """Prepare for a caller who is nobody; tornado calls it first."""
+        super().initialize()
+        self.current_user = None
+
+    @property
+    def content_security_policy(self) -> str:
+        """Nothing that a flow answers runs or loads anything, whatever it is."""
+        return "sandbox; default-src 'none'"
+
+    def set_default_headers(self) -> None:
+        """Send the same headers with every reply, whatever the server is configured to send."""
+        self.set_header("Content-Security-Policy", self.content_security_policy)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", "no-store")
+
+    def check_xsrf_cookie(self) -> None:
+        """Check nothing: no cookie is looked at."""
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Take calls from any page: what they may, they may without one."""
+        del origin_to_satisfy_tornado
+        return True
+
+    # Coming in
+
+    async def _admit(self) -> None:
+        if self.request.method not in self._methods():
+            raise web.HTTPError(405)
+        self._calls = await self._open()
+        name = self.path_args[0]
+        self._kept = await self.engine.call(self._calls.find, name)
+        self._limit = _USUAL_LIMIT if self._kept is None else self._kept.webhook.max_body_bytes
+        connection = self.request.connection
+        # Beyond this the connection is closed without an answer.
+        connection.set_max_body_size(_PATIENCE_BYTES)
+        connection.set_body_timeout(_BODY_SECONDS)
+
+    async def _open(self) -> WebhookCalls:
+        """Return what takes calls. Where nobody has used Cloudo yet, there are no webhooks, and no trace is left."""
+        if not self.engine.is_used:
+            raise WebhookNotFound(self.path_args[0])
+        return await self.engine.webhook_calls()
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body, unless it is too much; tornado calls it."""
+        self._size += len(chunk)
+        if self._is_refused:
+            return
+        if self._size > self._limit:
+            self._is_too_large = True
+            self._chunks.clear()
+        else:
+            self._chunks.append(chunk)
+
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def get(self, name: str) -> None:
+        """Start the webhook's flow, and wait for its end unless the caller does not want to."""
+        await self._take(name)
+
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def post(self, name: str) -> None:
+        """Start the webhook's flow, and wait for its end unless the caller does not want to."""
+        await self._take(name)
+
+    async def _take(self, name: str) -> None:
+        self._call = self._parsed(name)
+        received = await self.engine.call(self._calls.receive, self._kept, self._call)
+        if received.is_async:
+            execution = await self.engine.call(self._calls.execution, received.execution_id)
+            self._send(202, execution.model_dump(mode="json", include=_BRIEF))
+            return
+        status = await self.while_connected(self._answer(received))
+        self._later(self._calls.note_reply, received, status)
+
+    def _parsed(self, name: str) -> WebhookCall:
+        try:
+            query = [
+                (field, value.decode()) for field, values in self.request.query_arguments.items() for value in values
+            ]
+        except UnicodeDecodeError as error:
+            raise MalformedRequest("The query is not UTF-8.") from error
+        return WebhookCall(
+            webhook_name=name,
+            method=cast("str", self.request.method),
+            path=self.request.path,
+            query=query,
+            headers=self.request.headers,
+            source_ip=self.request.remote_ip or "",
+            body=b"" if self._is_too_large else b"".join(self._chunks),
+            is_too_large=self._is_too_large,
+        )
+
+    # Answering
+
+    async def _answer(self, received: Received) -> int:
+        """Send what became of the execution, as far as that is known in time; return the status."""
+        seconds = received.webhook.sync_timeout_seconds
+        try:
+            execution = await until_ended(self.engine, self._calls.execution, received.execution_id, seconds)
+        except ExecutionNotFound:
+            told = "This delivery was answered before; its execution was deleted since then."
+            return self._send(200, {"id": received.execution_id, "message": told})
+        if not execution.is_ended:
+            return self._send(202, execution.model_dump(mode="json", include=_BRIEF))
+        response = await self.engine.call(self._calls.response, execution.id)
+        if response is not None:
+            return self._send_as_said(response)
+        if received.webhook.reply is WebhookReply.RECORD:
+            return self._send(200, _without_traceback(execution))
+        return self._send(200, execution.model_dump(mode="json", include=_BRIEF))
+
+    def _send(self, status: int, content: JsonObject) -> int:
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        web.RequestHandler.finish(self, content)
+        return status
+
+    def _send_as_said(self, response: WebhookResponse) -> int:
+        self.set_status(response.status)
+        if response.status == 204:
+            self.clear_header("Content-Type")
+            web.RequestHandler.finish(self)
+        else:
+            self.set_header("Content-Type", response.content_type)
+            web.RequestHandler.finish(self, response.content)
+        return response.status
+
+    # Failing
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        """Write the error as JSON, and add it to the webhook's deliveries."""
+        found = cast("tuple[object, BaseException | None, object]", kwargs.get("exc_info") or (None, None, None))
+        error = found[1]
+        if isinstance(error, TooManyCalls):
+            self.set_header("Retry-After", str(error.retry_after_seconds))
+        if isinstance(error, MethodNotAllowed):
+            self.set_header("Allow", ", ".join(error.allowed))
+        super().write_error(status_code, **kwargs)
+        # After the answer: how long it took must not tell whether there is such a webhook.
+        if isinstance(error, CloudoError) and self._call is not None and self._kept is not None:
+            with suppress(TooManyCalls):  # nobody fills the store with calls that are refused
+                self.engine.throttle.check(f"{self._call.webhook_name}/refused", "", _REFUSALS_A_MINUTE)
+                self._later(self._calls.note_refusal, self._call, error, status_code)
+
+    def _later(self, function: Callable[..., None], *args: object) -> None:
+        """Call what nobody waits for."""
+        task = asyncio.create_task(self._quietly(function, *args))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    async def _quietly(self, function: Callable[..., None], *args: object) -> None:
+        try:
+            await self.engine.call(function, *args)
+        except (CloudoError, RuntimeError):  # the store is away, or the server is stopping
+            self.log.exception("What became of the call of a webhook cannot be stored.")
+
+
+def _without_traceback(execution: Execution) -> JsonObject:
+    error = execution.error and execution.error.model_copy(update={"traceback": ()})
+    return execution.model_copy(update={"error": error}).model_dump(mode="json")
+
+
+#: The event loop itself would forget them.
+_tasks: set[asyncio.Task[None]] = set()
+
+routes = [(r"cloudo/webhook/([^/]+)", Call)]
