@@ -13,8 +13,10 @@ from cloudo_kernel.models import (
     Backfill,
     ChangeSchedule,
     ChangeWebhook,
+    CreatedToken,
     CreateMessage,
     CreateSchedule,
+    CreateToken,
     CreateWebhook,
     Delivery,
     Event,
@@ -33,6 +35,7 @@ from cloudo_kernel.models import (
     SchedulePreview,
     Setting,
     StartExecution,
+    Token,
     User,
     Webhook,
 )
@@ -265,6 +268,18 @@ class Api(Protocol):
 
     def delete_file(self, path: str) -> None:
         """Delete a file of the workspace. Raises `PathInvalid`, `NoSuchFile`."""
+
+    def create_token(self, request: CreateToken) -> CreatedToken:
+        """Make an API token that acts as the caller; its `secret` is in this reply and nowhere else.
+
+        Raises `MalformedRequest`, and `PermissionDenied` when it would have more rights than the caller.
+        """
+
+    def tokens(self) -> tuple[Token, ...]:
+        """List the caller's tokens, newest first; those that have expired lately are among them."""
+
+    def revoke_token(self, token_id: str) -> None:
+        """Let a token of the caller open nothing any more, nor those that were made with it. Raises `TokenNotFound`."""
 
     def user(self) -> User:
         """Return who is calling."""

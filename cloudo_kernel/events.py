@@ -11,6 +11,8 @@ FLOW: Final = "flow"
 MESSAGE: Final = "message"
 SCHEDULE: Final = "schedule"
 SETTING: Final = "setting"
+TOKEN: Final = "token"  # noqa: S105 -- a word, no password
+USER: Final = "user"
 WEBHOOK: Final = "webhook"
 WORKER: Final = "worker"
 
@@ -52,6 +54,10 @@ SETTING_SAVED: Final = "SettingSaved"
 SETTING_DELETED: Final = "SettingDeleted"
 SETTING_LOCKED: Final = "SettingLocked"
 SETTING_UNLOCKED: Final = "SettingUnlocked"
+TOKEN_CREATED: Final = "TokenCreated"  # noqa: S105 -- a word, no password
+TOKEN_REVOKED: Final = "TokenRevoked"  # noqa: S105 -- a word, no password
+#: Somebody who is known asked for what they may not; of a token, or of a user.
+PERMISSION_DENIED: Final = "PermissionDenied"
 WEBHOOK_CREATED: Final = "WebhookCreated"
 WEBHOOK_CHANGED: Final = "WebhookChanged"
 WEBHOOK_DELETED: Final = "WebhookDeleted"

@@ -388,6 +388,28 @@ locks = Table(
     Index(None, "execution_id"),
 )
 
+#: API tokens; of each the digest alone is kept.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("actions", JSON, nullable=False),
+    Column("flows", JSON),
+    Column("user_name", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("expires_at", UtcMicroseconds),
+    Column("last_used_at", UtcMicroseconds),
+    # From here on: what the record does not show.
+    Column("sha256", Text, nullable=False),
+    #: The token by which it was made: it is revoked with that one.
+    Column("made_by", Text),
+    Index(None, "sha256", unique=True),
+    Index(None, "user_name"),
+    Index(None, "made_by"),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

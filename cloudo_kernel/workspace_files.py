@@ -35,7 +35,7 @@ class WorkspaceFiles:
 
     def read(self, path: str, *, with_content: bool = True) -> File:
         """Return a file. Raises `NoSuchFile`, `PathInvalid`, `TooLarge`."""
-        located = self._located(path)
+        located = self.located(path)
         with _explained(path):
             # Not blocking, for a pipe without a writer; not through a link that was put there since it was resolved.
             flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -54,7 +54,7 @@ class WorkspaceFiles:
         """Make a file, or replace an existing one as a whole. Raises `PathInvalid`, `TooLarge`."""
         if len(content) > LIMIT_BYTES:
             raise _too_large(path, len(content))
-        located = self._located(path)
+        located = self.located(path)
         with _explained(path):
             if located.exists():
                 _check_kind(path, located.stat())
@@ -64,7 +64,7 @@ class WorkspaceFiles:
 
     def delete(self, path: str) -> None:
         """Delete a file; of a link only the link. Raises `NoSuchFile`, `PathInvalid`."""
-        located = self._located(path)
+        located = self.located(path)
         with _explained(path):
             _check_kind(path, located.stat())
             self._root.joinpath(path).unlink()
@@ -74,7 +74,7 @@ class WorkspaceFiles:
 
         Links that leave the workspace are left out. Raises `NoSuchFile` when there is no such folder.
         """
-        here = self._located(folder, field="dir") if folder not in ("", ".", "./") else self._root
+        here = self.located(folder, field="dir") if folder not in ("", ".", "./") else self._root
         if fault := next(_faults(glob), None):
             raise PathInvalid(glob, fault, field="glob")
         if not here.is_dir():
@@ -90,17 +90,7 @@ class WorkspaceFiles:
                 raise MalformedRequest(f"The pattern {glob!r} cannot be read: {error}.", field="glob") from error
         return tuple(sorted(found, key=lambda file: file.path))
 
-    def _listed(self, path: Path) -> Iterator[File]:
-        below = path.relative_to(self._root).as_posix()
-        try:
-            located = self._located(below)
-            found = located.stat()
-        except (PathInvalid, OSError):  # not to be seen, or gone meanwhile
-            return
-        if stat.S_ISREG(found.st_mode):
-            yield _record(below, found)
-
-    def _located(self, path: str, *, field: str = "path") -> Path:
+    def located(self, path: str, *, field: str = "path") -> Path:
         """Return where a path leads, links resolved. Raises `PathInvalid`."""
         if fault := next(_faults(path), None):
             raise PathInvalid(path, fault, field=field)
@@ -114,6 +104,16 @@ class WorkspaceFiles:
         if parts[0].casefold() == _OWN:  # on some file systems .Cloudo is the same folder
             raise PathInvalid(path, f"{_OWN}/ is for Cloudo alone", field=field)
         return located
+
+    def _listed(self, path: Path) -> Iterator[File]:
+        below = path.relative_to(self._root).as_posix()
+        try:
+            located = self.located(below)
+            found = located.stat()
+        except (PathInvalid, OSError):  # not to be seen, or gone meanwhile
+            return
+        if stat.S_ISREG(found.st_mode):
+            yield _record(below, found)
 
 
 def encoded(content: bytes) -> tuple[str, str]:

@@ -364,7 +364,8 @@ def error_codes() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "model", [models.Execution, models.Flow, models.Message, models.Event, models.Setting, models.ErrorDetail]
+    "model",
+    [models.Execution, models.Flow, models.Message, models.Event, models.Setting, models.Token, models.ErrorDetail],
 )
 def test_rest_has_the_fields_of_a_record(model: type[BaseModel]) -> None:
     assert model.model_fields.keys() <= set(
@@ -407,6 +408,10 @@ def test_flows_have_all_metadata_keys_and_methods() -> None:
     ):
         for name in dir(kind):
             assert name.startswith("_") or re.search(rf"\.{name}\b", text), f"{kind.__name__}.{name}"
+
+
+def test_security_has_all_actions_of_tokens() -> None:
+    assert [row[0].strip("`") for row in rows("docs/security.md", "action")] == [*models.Action]
 
 
 def test_schedules_say_when_triggers_are_due() -> None:

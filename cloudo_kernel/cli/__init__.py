@@ -19,6 +19,7 @@ from cloudo_kernel.cli.run import INTERRUPTED, retry, run
 from cloudo_kernel.cli.schedule import schedule, schedules
 from cloudo_kernel.cli.setting import settings
 from cloudo_kernel.cli.target import target_options
+from cloudo_kernel.cli.token import token, tokens
 from cloudo_kernel.cli.up import up
 from cloudo_kernel.cli.webhook import webhook, webhooks
 from cloudo_kernel.cli.worker import worker
@@ -54,7 +55,7 @@ def cloudo() -> None:
 
 _COMMANDS = (
     *(up, flows, run, executions, show, log, cancel, pause, resume, retry),
-    *(schedule, schedules, messages, answer, webhooks, webhook, settings, worker),
+    *(schedule, schedules, messages, answer, webhooks, webhook, settings, tokens, token, worker),
 )
 
 for command in _COMMANDS:

@@ -57,7 +57,7 @@ class EventVerbs(Base):
         A restart of the server does not end the wait.
         """
         # The position before the record, so that the end cannot fall in between.
-        position = int(self._outlasting(self.events, deadline).next or 0)
+        position = int(self._outlasting(partial(self.events, subject_id=subject_id), deadline).next or 0)
         record = self._outlasting(read, deadline)
         while not is_over(record) and not deadline.is_over:
             silence = timedelta(seconds=min(deadline.left, POLL_SECONDS))

@@ -13,7 +13,7 @@
     ├── PermissionDenied               known, but not allowed
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
     │                                  ScheduleNotFound, WorkspaceNotFound, SettingNotFound, NoSuchFile,
-    │                                  WebhookNotFound, DeliveryNotFound
+    │                                  WebhookNotFound, DeliveryNotFound, TokenNotFound
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
     │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle,
     │                                  WebhookExists
@@ -61,6 +61,7 @@ from cloudo_kernel.errors.missing import (
     ResourceNotFoundError,
     ScheduleNotFound,
     SettingNotFound,
+    TokenNotFound,
     WebhookNotFound,
     WorkspaceNotFound,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "SettingNotFound",
     "SignatureInvalid",
     "StaleAttempt",
+    "TokenNotFound",
     "TooDeep",
     "TooLarge",
     "TooManyCalls",

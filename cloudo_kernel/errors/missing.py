@@ -61,6 +61,15 @@ class ScheduleNotFound(ResourceNotFoundError):
         super().__init__(f"There is no schedule {schedule_id!r}; it may have been deleted.")
 
 
+class TokenNotFound(ResourceNotFoundError):
+    """The caller has no token of this id (any more)."""
+
+    code = "token_not_found"
+
+    def __init__(self, token_id: str) -> None:
+        super().__init__(f"You have no token {token_id!r}; it may have been revoked.")
+
+
 class WorkspaceNotFound(ResourceNotFoundError):
     """No folder here or above holds a workspace."""
 

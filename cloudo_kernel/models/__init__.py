@@ -35,6 +35,7 @@ from cloudo_kernel.models.schedules import (
     SchedulePreview,
     ScheduleTrigger,
 )
+from cloudo_kernel.models.tokens import Action, CreatedToken, CreateToken, Token
 from cloudo_kernel.models.webhooks import (
     ChangeWebhook,
     CreateWebhook,
@@ -46,13 +47,16 @@ from cloudo_kernel.models.webhooks import (
 )
 
 __all__ = [
+    "Action",
     "Backfill",
     "CatchUp",
     "ChangeSchedule",
     "ChangeWebhook",
     "CreateMessage",
     "CreateSchedule",
+    "CreateToken",
     "CreateWebhook",
+    "CreatedToken",
     "Delivery",
     "EngineTier",
     "ErrorDetail",
@@ -87,6 +91,7 @@ __all__ = [
     "SignatureScheme",
     "StartExecution",
     "Status",
+    "Token",
     "Trigger",
     "User",
     "UtcTime",

@@ -10,6 +10,7 @@ from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.files import FileVerbs
 from cloudo_kernel.service.flows import FlowVerbs
 from cloudo_kernel.service.messages import MessageVerbs
+from cloudo_kernel.service.tokens import TokenVerbs
 from cloudo_kernel.service.webhook_settings import WebhookSettingVerbs
 
 __all__ = ["Service"]
@@ -25,5 +26,6 @@ class Service(
     EventVerbs,
     WebhookSettingVerbs,
     FileVerbs,
+    TokenVerbs,
 ):
     """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""

@@ -1,4 +1,4 @@
-"""What every part of the service has: the store, the catalog, and who is calling."""
+"""What every part of the service has: the store, the catalog, who is calling, and what they may."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 from cloudo_kernel import settings
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, MessageNotFound, ScheduleNotFound, WebhookNotFound
 from cloudo_kernel.models import Flow, FlowSource, Trigger
+from cloudo_kernel.permissions import EVERYTHING, Rights
 from cloudo_kernel.store import Store
 
 #: A wait looks at the store at least this often, should the event tail miss something.
@@ -32,6 +33,7 @@ class Base:
         parent_id: str | None = None,
         reserved_for: str | None = None,
         depth: int = 0,
+        rights: Rights = EVERYTHING,
     ) -> None:
         self._store = store
         self._catalog = catalog
@@ -43,6 +45,44 @@ class Base:
         self._reserved_for = reserved_for
         #: How many executions are above what is started here.
         self._depth = depth
+        #: Each verb of `Api` asks them, once; what runs in the name of the caller then is the flow's business.
+        self._rights = rights
+
+    # What belongs to a flow with which the caller has nothing to do is as if it were not there. Flows themselves are
+    # refused by name: people choose the names, and know them.
+
+    def _ask(self, verb: str) -> None:
+        """Raise `PermissionDenied` unless the caller may use this verb of `Api`."""
+        self._rights.check_verb(verb)
+
+    def _ask_flow(self, verb: str, flow_name: str) -> None:
+        """Raise `PermissionDenied` unless the caller may use this verb on the flow."""
+        self._rights.check_verb(verb)
+        self._rights.check_flow(flow_name)
+
+    def _ask_execution(self, verb: str, execution_id: str) -> None:
+        """Raise `PermissionDenied`, or `ExecutionNotFound`, unless the caller may use this verb on the execution."""
+        self._rights.check_verb(verb)
+        if self._rights.flows is not None and not self._rights.fits(self._store.belonging.of_execution(execution_id)):
+            raise ExecutionNotFound(execution_id)
+
+    def _ask_schedule(self, verb: str, schedule_id: str) -> None:
+        """Raise `PermissionDenied`, or `ScheduleNotFound`, unless the caller may use this verb on the schedule."""
+        self._rights.check_verb(verb)
+        if self._rights.flows is not None and not self._rights.fits(self._store.belonging.of_schedule(schedule_id)):
+            raise ScheduleNotFound(schedule_id)
+
+    def _ask_message(self, verb: str, message_id: str) -> None:
+        """Raise `PermissionDenied`, or `MessageNotFound`, unless the caller may use this verb on the message."""
+        self._rights.check_verb(verb)
+        if self._rights.flows is not None and not self._rights.fits(self._store.belonging.of_message(message_id)):
+            raise MessageNotFound(message_id)
+
+    def _ask_webhook(self, verb: str, name: str) -> None:
+        """Raise `PermissionDenied`, or `WebhookNotFound`, unless the caller may use this verb on the webhook."""
+        self._rights.check_verb(verb)
+        if self._rights.flows is not None and not self._rights.fits(self._store.webhooks.get(name).webhook.flow_name):
+            raise WebhookNotFound(name)
 
     def _is_offered(self, flow: Flow) -> bool:
         return flow.source is FlowSource.WORKSPACE or bool(self._setting(settings.LIBRARY_FALLBACK))

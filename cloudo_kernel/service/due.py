@@ -53,6 +53,7 @@ class DueVerbs(ScheduleVerbs):
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`."""
+        self._ask_schedule("trigger_schedule", schedule_id)
         due, time, started = self._store.schedules.look(schedule_id), self._store.now, 0
         acting = self._acting(due.schedule.user_name)
         reason = f"started by {self._user_name}, out of turn"
@@ -68,6 +69,7 @@ class DueVerbs(ScheduleVerbs):
 
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """See `Api.backfill_schedule`."""
+        self._ask_schedule("backfill_schedule", schedule_id)
         due = self._store.schedules.look(schedule_id)
         times, acting = self._past_times(due.schedule, request), self._acting(due.schedule.user_name)
         new: list[NewOccurrence] = []

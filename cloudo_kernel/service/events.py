@@ -9,6 +9,7 @@ from functools import cache
 from importlib.metadata import version
 
 from cloudo_kernel import lease
+from cloudo_kernel.errors import PermissionDenied
 from cloudo_kernel.models import Event, Health, OwnClient, Page, Status, User
 from cloudo_kernel.service.base import Base, page_limit
 
@@ -30,6 +31,8 @@ class EventVerbs(Base):
         subject_id: str | None = None,
     ) -> Page[Event]:
         """See `Api.events`."""
+        self._ask("events")
+        self._check_subject(subject_id)
         start = self._store.events.newest_id() if after is None else after
         found: tuple[Event, ...] = ()
 
@@ -41,8 +44,22 @@ class EventVerbs(Base):
         self._until(look, timeout)
         return Page[Event](items=found, next=str(found[-1].id if found else start))
 
+    def _check_subject(self, subject_id: str | None) -> None:
+        """Raise `PermissionDenied` if the caller is limited to flows, and this is no execution, schedule or message
+        of one of them; what is no longer there is none.
+        """
+        if self._rights.flows is None:
+            return
+        if subject_id is None:
+            raise PermissionDenied(
+                f"Name what the events are about with subject_id. {self._rights}", field="subject_id"
+            )
+        if not self._rights.fits(self._store.belonging.of(subject_id)):
+            raise PermissionDenied(f"This is about {subject_id[:200]!r}. {self._rights}", field="subject_id")
+
     def user(self) -> User:
         """See `Api.user`."""
+        self._ask("user")
         return User(name=self._user_name)
 
     def own_client(self) -> OwnClient:
@@ -52,6 +69,7 @@ class EventVerbs(Base):
 
     def health(self) -> Health:
         """See `Api.health`."""
+        self._ask("health")
         state = self._catalog.workspace.state
         workers = [
             worker for worker in self._store.workers.all() if not worker.private and not lease.is_dead(state, worker.id)

@@ -23,14 +23,22 @@ class ExecutionVerbs(Base):
         self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
     ) -> Page[Execution]:
         """See `Api.executions`."""
-        return self._store.executions.page(where or ExecutionFilter(), limit=page_limit(limit), before=cursor)
+        self._ask("executions")
+        wanted, flows = where or ExecutionFilter(), self._rights.flows
+        return self._store.executions.page(wanted, flows=flows, limit=page_limit(limit), before=cursor)
 
     def execution(self, execution_id: str) -> Execution:
         """See `Api.execution`."""
+        self._ask_execution("execution", execution_id)
+        return self._store.executions.get(execution_id)
+
+    def started(self, execution_id: str) -> Execution:
+        """Return what became of an execution that the caller has started: whoever may start may know that."""
         return self._store.executions.get(execution_id)
 
     def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
         """See `Api.execution_log`."""
+        self._ask_execution("execution_log", execution_id)
         if cursor is not None and not cursor.isdecimal():
             raise MalformedRequest("cursor is what an earlier page gave as next.", field="cursor")
         self._store.executions.status(execution_id)  # raises if there is none
@@ -38,6 +46,7 @@ class ExecutionVerbs(Base):
 
     def execution_notebook(self, execution_id: str) -> str:
         """See `Api.execution_notebook`."""
+        self._ask_execution("execution_notebook", execution_id)
         path = self._store.executions.get(execution_id).notebook
         if path is None:
             raise NotebookNotFound(execution_id)
@@ -48,33 +57,36 @@ class ExecutionVerbs(Base):
 
     def execution_source(self, execution_id: str) -> str:
         """See `Api.execution_source`."""
+        self._ask_execution("execution_source", execution_id)
         return self._store.executions.source(execution_id)
 
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
         """See `Api.wait`."""
+        self._ask_execution("wait", execution_id)
         self._until(lambda: self._store.executions.status(execution_id).is_ended, timeout)
         return self._store.executions.get(execution_id)
 
     def cancel_execution(self, execution_id: str) -> Execution:
         """See `Api.cancel_execution`."""
-        self._store.wishes.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
-        for child in self._store.executions.unended_children(execution_id):
-            with contextlib.suppress(IllegalTransition):  # it has ended by now
-                self.cancel_execution(child)
+        self._ask_execution("cancel_execution", execution_id)
+        self._cancel(execution_id)
         return self._store.executions.get(execution_id)
 
     def pause_execution(self, execution_id: str) -> Execution:
         """See `Api.pause_execution`."""
+        self._ask_execution("pause_execution", execution_id)
         self._store.wishes.pause(execution_id, user_name=self._user_name)
         return self._store.executions.get(execution_id)
 
     def resume_execution(self, execution_id: str) -> Execution:
         """See `Api.resume_execution`."""
+        self._ask_execution("resume_execution", execution_id)
         self._store.wishes.resume(execution_id, user_name=self._user_name)
         return self._store.executions.get(execution_id)
 
     def delete_execution(self, execution_id: str) -> None:
         """See `Api.delete_execution`."""
+        self._ask_execution("delete_execution", execution_id)
         execution = self._store.executions.get(execution_id)
         if not execution.is_ended:
             raise ExecutionNotEnded(execution_id, execution.status)
@@ -85,11 +97,19 @@ class ExecutionVerbs(Base):
         self._store.messages.expire()
         self._store.messages.delete_expired()
         self._store.schedules.delete_expired()
+        self._store.tokens.delete_expired()
         self._store.webhooks.delete_expired()
         while expired := self._store.executions.expired():
             for execution in expired:
                 self._delete(execution)
         self._store.executions.forget_idempotency_keys()
+
+    def _cancel(self, execution_id: str) -> None:
+        """End an execution, and its children, of whatever flow they are."""
+        self._store.wishes.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
+        for child in self._store.executions.unended_children(execution_id):
+            with contextlib.suppress(IllegalTransition):  # it has ended by now
+                self._cancel(child)
 
     def _delete(self, execution: Execution) -> None:
         """Remove the notebook, then the row: killed in between, the next one finds the row and goes on."""

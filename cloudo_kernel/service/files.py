@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from cloudo_kernel.models import File
+from pathlib import PurePosixPath
+
+from cloudo_kernel.catalog.names import is_below
+from cloudo_kernel.models import Action, File
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.workspace_files import WorkspaceFiles
 
@@ -12,19 +15,37 @@ class FileVerbs(Base):
 
     def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
         """See `Api.files`."""
+        self._ask("files")
         return self._files.list(folder, glob)
 
     def file(self, path: str, *, with_content: bool = True) -> File:
         """See `Api.file`."""
+        self._ask("file")
         return self._files.read(path, with_content=with_content)
 
     def save_file(self, path: str, content: bytes) -> File:
         """See `Api.save_file`."""
+        self._ask("save_file")
+        self._check_file(path)
         return self._files.write(path, content)
 
     def delete_file(self, path: str) -> None:
         """See `Api.delete_file`."""
+        self._ask("delete_file")
+        self._check_file(path)
         self._files.delete(path)
+
+    def _check_file(self, path: str) -> None:
+        """Raise `PermissionDenied` if the file lies among the flows, and the caller may not write flows.
+
+        Neither a link nor, where the file system does not tell them apart, capitals are a way around.
+        """
+        if self._rights.may(Action.FLOW_WRITE):
+            return
+        flows, located = self._catalog.workspace.flows, self._files.located(path)
+        named = PurePosixPath(path).parts[0].casefold()
+        if named == flows.name or is_below(flows, located):
+            self._rights.check(Action.FLOW_WRITE)
 
     @property
     def _files(self) -> WorkspaceFiles:

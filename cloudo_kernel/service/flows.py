@@ -15,11 +15,13 @@ class FlowVerbs(Base):
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
         """See `Api.flows`."""
-        flows = [flow for flow in self._catalog.flows(q) if self._is_offered(flow)]
+        self._ask("flows")
+        flows = [flow for flow in self._catalog.flows(q) if self._is_offered(flow) and self._rights.fits(flow.name)]
         return self._with_runs(flows)
 
     def flow(self, name: str) -> Flow:
         """See `Api.flow`."""
+        self._ask_flow("flow", name)
         flow = self._catalog.flow(name)
         if not self._is_offered(flow):
             raise FlowNotFound(name)
@@ -33,6 +35,7 @@ class FlowVerbs(Base):
 
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """See `Api.create_flow`."""
+        self._ask("create_flow")
         if (source is None) == (copy_of is None):
             raise MalformedRequest(
                 "A new flow takes either its source or the name of the flow to copy.", field="source"
@@ -45,6 +48,7 @@ class FlowVerbs(Base):
 
     def change_flow(self, name: str, *, source: str | None = None, new_name: str | None = None) -> Flow:
         """See `Api.change_flow`."""
+        self._ask("change_flow")
         if source is None and new_name is None:
             raise MalformedRequest("Changing a flow takes a new source or a new name.", field="source")
         flow = self._catalog.flow(name)
@@ -59,6 +63,7 @@ class FlowVerbs(Base):
 
     def delete_flow(self, name: str) -> None:
         """See `Api.delete_flow`."""
+        self._ask("delete_flow")
         self._catalog.delete(name)
         self._tell_of_flow(FLOW_DELETED, name)
 

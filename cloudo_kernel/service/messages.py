@@ -17,6 +17,7 @@ class MessageVerbs(Base):
 
     def create_message(self, request: CreateMessage) -> Message:
         """See `Api.create_message`."""
+        self._ask("create_message")
         new = NewMessage(
             id=new_id(),
             subject=request.subject,
@@ -37,15 +38,20 @@ class MessageVerbs(Base):
         cursor: str | None = None,
     ) -> Page[Message]:
         """See `Api.messages`."""
+        self._ask("messages")
         size = page_limit(limit)
-        return self._store.messages.page(unanswered=unanswered, execution_id=execution_id, limit=size, before=cursor)
+        return self._store.messages.page(
+            unanswered=unanswered, execution_id=execution_id, flows=self._rights.flows, limit=size, before=cursor
+        )
 
     def message(self, message_id: str) -> Message:
         """See `Api.message`."""
+        self._ask_message("message", message_id)
         return self._store.messages.get(message_id)
 
     def answer_message(self, message_id: str, response: JsonObject) -> Message:
         """See `Api.answer_message`."""
+        self._ask_message("answer_message", message_id)
         message = self._store.messages.get(message_id)
         if message.body is None or not message.is_open:
             raise MessageClosed(message_id, why_closed(message))
@@ -55,6 +61,7 @@ class MessageVerbs(Base):
 
     def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
         """See `Api.wait_message`."""
+        self._ask_message("wait_message", message_id)
         message = self._store.messages.get(message_id)
         if message.expires_at is not None:
             # A moment later it has expired by the store's clock, too.
@@ -65,6 +72,7 @@ class MessageVerbs(Base):
 
     def delete_message(self, message_id: str) -> None:
         """See `Api.delete_message`."""
+        self._ask_message("delete_message", message_id)
         self._store.messages.delete(message_id, user_name=self._user_name)
 
 

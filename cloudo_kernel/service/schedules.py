@@ -43,6 +43,7 @@ class ScheduleVerbs(StartVerbs):
 
     def create_schedule(self, request: CreateSchedule) -> Schedule:
         """See `Api.create_schedule`."""
+        self._ask_flow("create_schedule", request.flow_name)
         timing = self._timing(request.trigger, request.timezone, confirmed=request.confirmed)
         source = self._flow_source(request.flow_name)
         self._validated(source.flow, request.inputs, self._trigger)
@@ -65,15 +66,20 @@ class ScheduleVerbs(StartVerbs):
         self, *, flow_name: str | None = None, q: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> Page[Schedule]:
         """See `Api.schedules`."""
-        page = self._store.schedules.page(flow_name=flow_name, q=q, limit=page_limit(limit), before=cursor)
+        self._ask("schedules")
+        page = self._store.schedules.page(
+            flow_name=flow_name, q=q, flows=self._rights.flows, limit=page_limit(limit), before=cursor
+        )
         return Page[Schedule](items=tuple(map(self._judged, page.items)), next=page.next)
 
     def schedule(self, schedule_id: str) -> Schedule:
         """See `Api.schedule`."""
+        self._ask_schedule("schedule", schedule_id)
         return self._judged(_with_next_runs(self._store.schedules.get(schedule_id)))
 
     def change_schedule(self, schedule_id: str, request: ChangeSchedule) -> Schedule:
         """See `Api.change_schedule`."""
+        self._ask_schedule("change_schedule", schedule_id)
         given = request.given()
         if not given:
             raise MalformedRequest("Changing a schedule takes at least one field.")
@@ -81,18 +87,22 @@ class ScheduleVerbs(StartVerbs):
 
     def pause_schedule(self, schedule_id: str) -> Schedule:
         """See `Api.pause_schedule`."""
+        self._ask_schedule("pause_schedule", schedule_id)
         return self._change(schedule_id, ChangeSchedule(enabled=False), SCHEDULE_PAUSED)
 
     def resume_schedule(self, schedule_id: str) -> Schedule:
         """See `Api.resume_schedule`."""
+        self._ask_schedule("resume_schedule", schedule_id)
         return self._change(schedule_id, ChangeSchedule(enabled=True), SCHEDULE_RESUMED)
 
     def delete_schedule(self, schedule_id: str) -> None:
         """See `Api.delete_schedule`."""
+        self._ask_schedule("delete_schedule", schedule_id)
         self._store.schedules.delete(schedule_id, user_name=self._user_name)
 
     def occurrences(self, schedule_id: str, *, limit: int = 100, cursor: str | None = None) -> Page[Occurrence]:
         """See `Api.occurrences`."""
+        self._ask_schedule("occurrences", schedule_id)
         size = page_limit(limit)
         try:
             before = None if cursor is None else datetime.fromisoformat(cursor)
@@ -105,6 +115,7 @@ class ScheduleVerbs(StartVerbs):
 
     def preview_schedule(self, request: PreviewSchedule) -> SchedulePreview:
         """See `Api.preview_schedule`."""
+        self._ask("preview_schedule")
         now = self._store.now
         timing = self._timing(request.trigger, request.timezone, confirmed=True)
         schedule = Schedule(

@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 from cloudo_kernel.errors import MalformedRequest, SettingInvalid
-from cloudo_kernel.models import Setting
+from cloudo_kernel.models import Action, Setting
 from cloudo_kernel.service.base import Base
 
+#: A setting of such a name defines a webhook.
+_WEBHOOK = "client.webhook."
 _LONGEST_NAME = 200
 #: The most that one setting takes, as JSON.
 _LIMIT_BYTES = 1024 * 1024
@@ -19,25 +21,38 @@ class SettingVerbs(Base):
 
     def settings(self) -> tuple[Setting, ...]:
         """See `Api.settings`."""
+        self._ask("settings")
         return self._store.settings.all()
 
     def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
+        self._ask("setting")
         return self._store.settings.get(name)
 
     def save_setting(self, name: str, value: Any) -> Setting:
         """See `Api.save_setting`."""
+        self._ask("save_setting")
+        self._check_setting(name)
         _check(name, value)
         return self._store.settings.save(name, value, user_name=self._user_name)
 
     def create_setting(self, name: str, value: Any) -> Setting:
         """See `Api.create_setting`."""
+        self._ask("create_setting")
+        self._check_setting(name)
         _check(name, value)
         return self._store.settings.save(name, value, user_name=self._user_name, is_new=True)
 
     def delete_setting(self, name: str) -> None:
         """See `Api.delete_setting`."""
+        self._ask("delete_setting")
+        self._check_setting(name)
         self._store.settings.delete(name, user_name=self._user_name)
+
+    def _check_setting(self, name: str) -> None:
+        """Raise `PermissionDenied` if the setting is a webhook, and the caller may not write webhooks."""
+        if name.startswith(_WEBHOOK):
+            self._rights.check(Action.WEBHOOK_WRITE)
 
 
 def _check(name: str, value: Any) -> None:

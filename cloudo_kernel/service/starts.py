@@ -19,7 +19,7 @@ from cloudo_kernel.errors import (
     WorkedOnByHand,
 )
 from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import Execution, ExecutionType, Flow, JsonObject, StartExecution, Trigger
+from cloudo_kernel.models import Action, Execution, ExecutionType, Flow, JsonObject, StartExecution, Trigger
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
 
@@ -44,6 +44,10 @@ class StartVerbs(Base):
         """
         if (request.flow_name is None) == (request.script is None):
             raise MalformedRequest("Give either flow_name or script.", field="flow_name")
+        if request.flow_name is not None:
+            self._ask_flow("start_execution", request.flow_name)
+        else:
+            self._rights.check(Action.SCRIPT_RUN)
         source = self._source_of(request)
         new = self._new(
             source,
@@ -63,7 +67,10 @@ class StartVerbs(Base):
 
     def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
         """See `Api.retry_execution`."""
+        self._ask_execution("retry_execution", execution_id)
         past = self._store.executions.get(execution_id)
+        if past.type is ExecutionType.SCRIPT:
+            self._rights.check(Action.SCRIPT_RUN)
         if not past.is_ended:
             raise ExecutionNotEnded(execution_id, past.status)
         return self._store.executions.insert(self._again(past, inputs, retry_of=past.id))

@@ -28,6 +28,8 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
         """See `Api.save_setting`."""
         if not name.startswith(_PREFIX):
             return super().save_setting(name, value)
+        self._ask("save_setting")
+        self._check_setting(name)
         with self._store.journal.together():
             return super().save_setting(name, self._defined(name, value))
 
@@ -35,6 +37,8 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
         """See `Api.create_setting`."""
         if not name.startswith(_PREFIX):
             return super().create_setting(name, value)
+        self._ask("create_setting")
+        self._check_setting(name)
         with self._store.journal.together():
             return super().create_setting(name, self._defined(name, value))
 
@@ -53,7 +57,7 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
         with self._store.journal.together():
             changed = super().change_webhook(name, request)
             if self._is_saved(_PREFIX + name):
-                super().save_setting(_PREFIX + name, _shown(changed))
+                self._store.settings.save(_PREFIX + name, _shown(changed), user_name=self._user_name)
         return changed
 
     def delete_webhook(self, name: str) -> None:
@@ -61,7 +65,7 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
         with self._store.journal.together():
             super().delete_webhook(name)
             with suppress(SettingNotFound):
-                super().delete_setting(_PREFIX + name)
+                self._store.settings.delete(_PREFIX + name, user_name=self._user_name)
 
     def _defined(self, name: str, value: Any) -> JsonObject:
         """Make the webhook, or change it, and return what the setting shows of it. Raises `SettingInvalid`."""

@@ -33,6 +33,7 @@ class WebhookVerbs(StartVerbs):
 
     def create_webhook(self, request: CreateWebhook) -> Webhook:
         """See `Api.create_webhook`."""
+        self._ask_flow("create_webhook", request.flow_name)
         now = self._store.now
         given = {name: value for name, value in request.given().items() if name != "key"}
         webhook = Webhook(
@@ -44,14 +45,19 @@ class WebhookVerbs(StartVerbs):
 
     def webhooks(self, *, flow_name: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:
         """See `Api.webhooks`."""
-        return self._store.webhooks.page(flow_name=flow_name, limit=page_limit(limit), after=cursor)
+        self._ask("webhooks")
+        return self._store.webhooks.page(
+            flow_name=flow_name, flows=self._rights.flows, limit=page_limit(limit), after=cursor
+        )
 
     def webhook(self, name: str) -> Webhook:
         """See `Api.webhook`."""
+        self._ask_webhook("webhook", name)
         return self._store.webhooks.get(name).webhook
 
     def change_webhook(self, name: str, request: ChangeWebhook) -> Webhook:
         """See `Api.change_webhook`."""
+        self._ask_webhook("change_webhook", name)
         given = request.given()
         if not given:
             raise MalformedRequest("Changing a webhook takes at least one field.")
@@ -60,6 +66,7 @@ class WebhookVerbs(StartVerbs):
         # Whoever changes it answers for what it runs from then on.
         fields["user_name"] = self._user_name
         changed = before.webhook.model_copy(update=fields)
+        self._rights.check_flow(changed.flow_name)
         if given.keys() & {"flow_name", "inputs"}:
             self._check_flow(changed)
         if given.keys() & {"key", "signature", "signature_header", "signed_content", "timestamp_header"}:
@@ -69,15 +76,18 @@ class WebhookVerbs(StartVerbs):
 
     def delete_webhook(self, name: str) -> None:
         """See `Api.delete_webhook`."""
+        self._ask_webhook("delete_webhook", name)
         self._store.webhooks.delete(name, user_name=self._user_name)
 
     def deliveries(self, name: str, *, limit: int = 100, cursor: str | None = None) -> Page[Delivery]:
         """See `Api.deliveries`."""
+        self._ask_webhook("deliveries", name)
         self._store.webhooks.get(name)  # raises if there is none
         return self._store.webhooks.deliveries(name, limit=page_limit(limit), before=cursor)
 
     def replay_delivery(self, name: str, delivery_id: str) -> Execution:
         """See `Api.replay_delivery`."""
+        self._ask_webhook("replay_delivery", name)
         webhook = self._store.webhooks.get(name).webhook
         past = self._store.webhooks.delivery(name, delivery_id)
         if past.execution_id is None:

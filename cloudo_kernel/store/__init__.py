@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cloudo_kernel.store.belonging import Belonging
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.error_flows import ErrorFlows, Failed
 from cloudo_kernel.store.events import Events
@@ -22,6 +23,7 @@ from cloudo_kernel.store.schedules import Due, Firing, Hidden, NewOccurrence, Sc
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
+from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.waking import Wake
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
 from cloudo_kernel.store.wishes import Wishes
@@ -51,7 +53,7 @@ __all__ = [
 
 
 class Store:
-    """One workspace's executions, logs, messages, events, settings and workers."""
+    """One workspace's executions, logs, messages, events, settings, tokens and workers."""
 
     def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
@@ -62,6 +64,7 @@ class Store:
         self.wishes = Wishes(database)
         self.holds = Holds(database)
         self.error_flows = ErrorFlows(database)
+        self.belonging = Belonging(database)
         self.log = Log(database)
         self.journal = Journal(database)
         self.messages = Messages(database, self.seals)
@@ -70,6 +73,7 @@ class Store:
         self.events = Events(database)
         self.settings = Settings(database)
         self.locks = Locks(database)
+        self.tokens = Tokens(database)
         self.workers = Workers(database)
         self.tail = EventTail(database, self.events)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, inspect, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
@@ -19,12 +21,15 @@ from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
-NEWEST_MIGRATION = "0008"
+NEWEST_MIGRATION = "0009"
 
 #: A writer waits so long for the others of its process, and then so long for other processes.
 LOCK_SECONDS = 10
 
 _LOCKED = f"another process has held it locked for {LOCK_SECONDS} seconds; end that process, or wait"
+
+#: What names have to fit, one of them; None for any name.
+Patterns = Sequence[str] | None
 
 #: Remote file systems, on which SQLite's locks and write-ahead log cannot be relied on.
 _REMOTE_FILE_SYSTEMS = {
@@ -107,6 +112,16 @@ class Database:
     def insert(self) -> Callable[..., sqlite.Insert | postgresql.Insert]:
         """Return the dialect's `insert`, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
         return sqlite.insert if self._is_sqlite else postgresql.insert
+
+    def fits(self, column: ColumnElement[Any], patterns: Patterns) -> ColumnElement[bool]:
+        """Return the condition that a text fits a pattern, as `fnmatch.fnmatchcase` judges; they hold no `[`."""
+        if patterns is None:
+            return true()
+        if self._is_sqlite:
+            return or_(*(column.op("GLOB", is_comparison=True)(pattern) for pattern in patterns))
+        letters = {"*": ".*", "?": "."}
+        texts = ("".join(letters.get(letter) or re.escape(letter) for letter in pattern) for pattern in patterns)
+        return or_(*(column.regexp_match(f"^{text}$") for text in texts))
 
     @contextmanager
     def change_counter(self) -> Iterator[Callable[[], int | None]]:

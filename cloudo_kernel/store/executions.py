@@ -38,7 +38,7 @@ from cloudo_kernel.models import (
     Status,
     Trigger,
 )
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.log import last_lines
 from cloudo_kernel.tables import executions, idempotency_keys, log_lines, schedules, sources, webhook_responses
@@ -212,9 +212,12 @@ class Executions:
         with self._database.read() as connection:
             return str(connection.execute(select(sources.c.text).where(sources.c.sha256 == source_sha256)).scalar_one())
 
-    def page(self, where: ExecutionFilter, *, limit: int, before: str | None) -> Page[Execution]:
-        """Return executions, newest first; the cursor is the id of the last one."""
-        query = _filtered(_brief(), where).order_by(executions.c.id.desc()).limit(limit + 1)
+    def page(
+        self, where: ExecutionFilter, *, limit: int, before: str | None, flows: Patterns = None
+    ) -> Page[Execution]:
+        """Return executions, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
+        is_meant = self._database.fits(executions.c.flow_name, flows)
+        query = _filtered(_brief(), where).where(is_meant).order_by(executions.c.id.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(executions.c.id < before)
         with self._database.read() as connection:
@@ -262,15 +265,8 @@ class Executions:
             connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
             connection.execute(delete(executions).where(executions.c.id == execution_id))
             forget_source(connection, row.source_sha256)
-            record(
-                connection,
-                EXECUTION_DELETED,
-                EXECUTION,
-                execution_id,
-                time=self._database.clock(),
-                user_name=user_name,
-                name=row.name,
-            )
+            about: JsonObject = {"time": self._database.clock(), "user_name": user_name, "name": row.name}
+            record(connection, EXECUTION_DELETED, EXECUTION, execution_id, **about)
 
     def expired(self, *, limit: int = 100) -> tuple[Execution, ...]:
         """Return ended executions whose retention is over, oldest first."""

@@ -39,7 +39,7 @@ from cloudo_kernel.events import (
 )
 from cloudo_kernel.forms import PROTECTED, Form
 from cloudo_kernel.models import JsonObject, Message, MessageLevel, MessageState, Page, rfc3339
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import ENDED, LIST_VALUE_BYTES
 from cloudo_kernel.store.seals import Seals
@@ -106,14 +106,19 @@ class Messages:
         with self._database.read() as connection:
             return connection.execute(query).scalar() is not None
 
-    def page(self, *, unanswered: bool, execution_id: str | None, limit: int, before: str | None) -> Page[Message]:
-        """Return messages, newest first; the cursor is the id of the last one."""
+    def page(
+        self, *, unanswered: bool, execution_id: str | None, limit: int, before: str | None, flows: Patterns = None
+    ) -> Page[Message]:
+        """Return messages, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
         now, c = self._database.clock(), messages.c
         query = _brief().order_by(c.id.desc()).limit(limit + 1)
         if unanswered:
             query = query.where(_is_open(now))
         if execution_id is not None:
             query = query.where(c.execution_id == execution_id)
+        if flows is not None:
+            is_maker = executions.c.id == c.execution_id
+            query = query.where(exists().where(is_maker, self._database.fits(executions.c.flow_name, flows)))
         if before is not None:
             query = query.where(c.id < before)
         with self._database.read() as connection:

@@ -13,7 +13,7 @@ from cloudo_kernel import events, settings
 from cloudo_kernel.errors import ScheduleNotFound
 from cloudo_kernel.models import Occurrence, Page, Schedule
 from cloudo_kernel.store import dependencies
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import ENDED, NewExecution, forget_source, insert_new
 from cloudo_kernel.store.moves import stop
@@ -120,9 +120,12 @@ class Schedules:
             last = _last_occurrences(connection, [schedule_id])
         return _with_last(due, last)
 
-    def page(self, *, flow_name: str | None, q: str | None, limit: int, before: str | None) -> Page[Schedule]:
-        """Return schedules, newest first; the cursor is the id of the last one."""
-        query = select(schedules).order_by(_s.id.desc()).limit(limit + 1)
+    def page(
+        self, *, flow_name: str | None, q: str | None, limit: int, before: str | None, flows: Patterns = None
+    ) -> Page[Schedule]:
+        """Return schedules, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
+        is_meant = self._database.fits(_s.flow_name, flows)
+        query = select(schedules).where(is_meant).order_by(_s.id.desc()).limit(limit + 1)
         if flow_name is not None:
             query = query.where(_s.flow_name == flow_name)
         if q:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from cloudo_kernel import events, settings
 from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, WebhookNotFound
 from cloudo_kernel.models import Delivery, Execution, Page, Webhook, WebhookResponse
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import NewExecution, insert_new
 from cloudo_kernel.store.moves import LEASED, change
@@ -71,9 +71,10 @@ class Webhooks:
             raise WebhookNotFound(name)
         return found
 
-    def page(self, *, flow_name: str | None, limit: int, after: str | None) -> Page[Webhook]:
-        """Return webhooks by name; the cursor is the name of the last one."""
-        query = select(webhooks).order_by(_w.name).limit(limit + 1)
+    def page(self, *, flow_name: str | None, limit: int, after: str | None, flows: Patterns = None) -> Page[Webhook]:
+        """Return webhooks by name, of flows that fit the patterns; the cursor is the name of the last one."""
+        is_meant = self._database.fits(_w.flow_name, flows)
+        query = select(webhooks).where(is_meant).order_by(_w.name).limit(limit + 1)
         if flow_name is not None:
             query = query.where(_w.flow_name == flow_name)
         if after is not None:

@@ -13,6 +13,7 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Integer, List, Unicode, default
 
 from cloudo_extension import (
+    api_tokens,
     base,
     events,
     executions,
@@ -116,7 +117,7 @@ class Cloudo(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""
-        records = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files)
+        records = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files, api_tokens)
         modules = (*records, webhook_calls, interactive, users, health, base)
         self.handlers.extend(route for module in modules for route in module.routes)
         workspace = self.engine.workspace.root

@@ -22,9 +22,11 @@ from tornado.iostream import StreamClosedError
 
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_extension.tokens import SessionIdentity
+from cloudo_kernel import events
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
 from cloudo_kernel.models import Trigger
+from cloudo_kernel.permissions import EVERYTHING, TOKEN_PREFIX, Rights
 
 if TYPE_CHECKING:
     from cloudo_extension.app import Cloudo
@@ -65,6 +67,8 @@ class Handler(APIHandler):
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
         self._session: SessionIdentity | None = None
+        self._secret: str | None = None
+        self._rights = EVERYTHING
 
     @property
     def app(self) -> Cloudo:
@@ -84,7 +88,7 @@ class Handler(APIHandler):
 
     @property
     def identity_provider(self) -> IdentityProvider:
-        """The server's, or the one that stands for a dashboard's session token."""
+        """The server's, or the one that stands for a token of our own."""
         return self._session or super().identity_provider
 
     # Coming in
@@ -119,7 +123,7 @@ class Handler(APIHandler):
         setattr(self, cast("str", self.request.method).lower(), refuse)
 
     async def _admit(self) -> None:
-        self._read_authorization()
+        await self._read_authorization()
         await super().prepare()
         if self.request.method == "OPTIONS":
             return
@@ -127,16 +131,29 @@ class Handler(APIHandler):
             await self._authorize()
         self._check_form()
         if not self.is_public:
-            self.api = await self.engine.service(self.user_name, self._trigger())
+            self.api = await self.engine.service(self.user_name, self._trigger(), self._rights)
 
-    def _read_authorization(self) -> None:
-        """Accept `Authorization: X` like `token X`, and a dashboard's session token like the server's."""
+    async def _read_authorization(self) -> None:
+        """Accept `Authorization: X` like `token X`, and tokens of our own like the server's.
+
+        One that is not valid says nothing: whoever sends it is a stranger, unless the server knows them otherwise.
+        """
         scheme, _, token = self.request.headers.get("Authorization", "").strip().partition(" ")
         if scheme and not token:
             scheme, token = "token", scheme
             self.request.headers["Authorization"] = f"token {token}"
-        if scheme.lower() in ("token", "bearer") and (name := self.app.session_tokens.user_of(token.strip())):
+        if scheme.lower() not in ("token", "bearer"):
+            return
+        secret = token.strip()
+        if name := self.app.session_tokens.user_of(secret):
             self._session = SessionIdentity(name, parent=self.app)
+        elif secret.startswith(TOKEN_PREFIX) and (found := await self.engine.token(secret)):
+            self._secret, self._rights = secret, Rights.of(found)
+            self._session = SessionIdentity(found.user_name, parent=self.app)
+
+    async def is_still_known(self) -> bool:
+        """Tell whether the caller's API token is still valid, for replies that go on for long."""
+        return self._secret is None or await self.engine.token(self._secret) is not None
 
     async def _authorize(self) -> None:
         if self.current_user is None:
@@ -310,6 +327,8 @@ class Handler(APIHandler):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Log what was not meant to happen, with an id that the caller is told too."""
+        if isinstance(error, PermissionDenied):
+            self._note_denial(error)
         if error is None or isinstance(error, CloudoError | web.HTTPError):
             return
         self._log_id = uuid.uuid4().hex[:12]
@@ -317,6 +336,14 @@ class Handler(APIHandler):
             "Unexpected error %s in %s %s", self._log_id, self.request.method, self.request.path,
             exc_info=(kind, error, traceback),
         )  # fmt: skip
+
+    def _note_denial(self, error: PermissionDenied) -> None:
+        """Keep in the history that somebody who is known was refused; strangers are the server's log's business."""
+        token, route = self._rights.token, type(self).__name__
+        subject = (events.TOKEN, token.id) if token else (events.USER, self.user_name)
+        told = {"method": self.request.method, "path": self.request.path[:500], "reason": str(error)}
+        told |= {"token": token.prefix} if token else {}
+        self.engine.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **told)
 
 
 class NothingHere(Handler):

@@ -6,11 +6,13 @@ It imports them when it opens: SQLAlchemy alone takes 0.6 s, by which every star
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cloudo_extension.feed import EventFeed
 from cloudo_extension.gathering import Gathered
@@ -18,8 +20,10 @@ from cloudo_extension.rendering import Renderer
 from cloudo_extension.starts import Start, start_all
 from cloudo_extension.throttle import Throttle
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.errors import Unavailable
-from cloudo_kernel.models import Event, Health, Trigger, Webhook
+from cloudo_kernel.errors import CloudoError, Unavailable
+from cloudo_kernel.events import PERMISSION_DENIED
+from cloudo_kernel.models import Event, Health, Token, Trigger, Webhook
+from cloudo_kernel.permissions import Rights
 from cloudo_kernel.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,11 +35,15 @@ if TYPE_CHECKING:
     from cloudo_kernel.webhook_call import WebhookCall
     from cloudo_kernel.worker import Worker
 
+_log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Threads for calls of the store and the catalog; more would only queue for the same disk.
 _THREADS = 8
+_DENIAL_SECONDS = 60.0
+_MOST_DENIALS = 1000
 _STOPPING = "The server is stopping. Try again when it is back."
 
 
@@ -73,17 +81,44 @@ class Engine:
         self._opening = asyncio.Lock()
         self._parts: _Parts | None = None
         self._is_closed = False
+        #: Who was refused what → when that is worth recording again.
+        self._denials: dict[tuple[str, str], float] = {}
+        self._spawned: set[asyncio.Task[None]] = set()
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a short blocking call on one of the engine's threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
 
-    async def service(self, user_name: str, trigger: Trigger) -> Service:
+    async def token(self, secret: str) -> Token | None:
+        """Return the API token with this secret, None unless it is valid. Raises `Unavailable`.
+
+        What was found a moment ago is not looked up again: a thread for it would cost as much as a start.
+        """
+        if self._parts is None and not self.workspace.state.is_dir():
+            return None  # a stranger must not open what nobody has used
+        tokens = (await self.open()).store.tokens
+        found = tokens.known(secret) or await self.call(tokens.find, secret)
+        if found is not None and tokens.is_use_worth_noting(found):
+            self._spawn(self.call(tokens.note_use, found.id))
+        return found
+
+    def note_denial(self, subject_type: str, subject_id: str, *, route: str, **told: Any) -> None:
+        """Record that a known caller was refused; a program that tries again and again is noted once a minute."""
+        now, key = time.monotonic(), (subject_id, route)
+        if self._parts is None or now < self._denials.get(key, 0.0):
+            return
+        if len(self._denials) >= _MOST_DENIALS:
+            self._denials.clear()
+        self._denials[key] = now + _DENIAL_SECONDS
+        add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **told)
+        self._spawn(self.call(add))
+
+    async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
         """Return the verbs for one request, opening the engine at the first. Raises `Unavailable`."""
         parts = await self.open()
         from cloudo_kernel.service import Service
 
-        return Service(parts.store, parts.catalog, user_name=user_name, trigger=trigger)
+        return Service(parts.store, parts.catalog, user_name=user_name, trigger=trigger, rights=rights)
 
     def service_of_parent(self, user_name: str, parent_id: str) -> Service:
         """Return the verbs of a notebook that is worked on by hand: what it starts are children of `parent_id`."""
@@ -161,6 +196,7 @@ class Engine:
             self._is_closed = True
             parts, self._parts = self._parts, None
         if parts is not None:
+            await asyncio.gather(*self._spawned)
             await parts.feed.close()
             parts.unlisten()
             await self.call(parts.sessions.close)
@@ -169,6 +205,19 @@ class Engine:
             await self.call(parts.store.close)
         self.renderer.close()
         self._threads.shutdown(wait=False)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for; if it fails, it is done another time."""
+
+        async def run() -> None:
+            try:
+                await work
+            except CloudoError as error:
+                _log.warning("What nobody waits for has failed", extra={"reason": str(error)})
+
+        task = asyncio.create_task(run())
+        self._spawned.add(task)  # the event loop itself would forget it
+        task.add_done_callback(self._spawned.discard)
 
     async def _assemble(self) -> _Parts:
         build = partial(_build, self.workspace, slots=self._slots, linger_seconds=self._linger_seconds)

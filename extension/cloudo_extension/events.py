@@ -62,6 +62,7 @@ class Events(Handler):
         self.set_header("X-Accel-Buffering", "no")  # nginx would keep events back to fill its buffer
         feed = await self.engine.feed()
         with feed.subscribe(subject_id) as news:
+            await self._read(after, subject_id, 1)  # who may not is refused here, before the reply has begun
             await self._write(": the events of Cloudo\n\n")
             while not news.is_closed:
                 news.catch_up()
@@ -73,19 +74,23 @@ class Events(Handler):
         await web.RequestHandler.finish(self)  # APIHandler's calls all it sends JSON
 
     async def _follow(self, news: Subscription, after: int) -> int:
-        """Send new events until some were missed, or the feed ended; return the id of the last one sent."""
+        """Send new events until some were missed, or there are no more for this caller; return the last one's id."""
         while True:
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
                     event = await news.next()
             except TimeoutError:
-                await self._write(": still here\n\n")
-                continue
-            if event is None:
+                text = ": still here\n\n"
+            else:
+                if event is None:
+                    return after
+                text = _frame(event) if event.id > after else ""
+                after = max(after, event.id)
+            if not await self.is_still_known():  # the caller's token was revoked, or has expired
+                news.close()
                 return after
-            if event.id > after:
-                after = event.id
-                await self._write(_frame(event))
+            if text:
+                await self._write(text)
 
     async def _read(self, after: int | None, subject_id: str | None, limit: int) -> Page[Event]:
         return await self.engine.call(self.api.events, after=after, limit=limit, subject_id=subject_id)

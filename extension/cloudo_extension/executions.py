@@ -56,7 +56,7 @@ class Executions(Handler):
         started = outcome.execution
         self.set_header("Location", self.at("execution", started.id))
         if wait.seconds:
-            started = await self.while_connected(until_ended(self.engine, self.api.execution, started.id, wait.seconds))
+            started = await self.while_connected(until_ended(self.engine, self.api.started, started.id, wait.seconds))
         if wait.seconds and not started.is_ended:
             self.set_status(202)
         else:

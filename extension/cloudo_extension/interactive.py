@@ -12,7 +12,7 @@ from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from cloudo_extension.base import API, Handler
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import MalformedRequest, PermissionDenied
 
 if TYPE_CHECKING:
     from cloudo_kernel.interactive import Session
@@ -41,6 +41,8 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
             self.check_xsrf_cookie()
             if "X-XSRFToken" not in self.request.headers:  # a page's referrer is enough for Jupyter, not for us
                 raise web.HTTPError(403)
+        if not self._rights.are_all:  # flows started there are not limited, and nor is what `system` does
+            raise PermissionDenied(f"A notebook by hand takes the right to everything. {self._rights}")
         if self.query("kernel_id") is None:
             raise MalformedRequest("kernel_id names the kernel.", field="kernel_id")
         if self.request.headers.get("Upgrade", "").lower() != "websocket":

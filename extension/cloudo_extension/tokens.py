@@ -1,4 +1,7 @@
-"""Short-lived tokens for the dashboard's kernels, kept in this process only, and the identity they stand for."""
+"""Short-lived tokens for the dashboard's kernels, kept in this process only, and the identity that tokens stand for.
+
+API tokens, which people make, are in the store; `api_tokens` is their REST.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class SessionTokens:
 
 
 class SessionIdentity(IdentityProvider):
-    """Stands in for the server's identity provider in a request that carries a session token."""
+    """Stands in for the server's identity provider in a request that carries a token of our own."""
 
     def __init__(self, user_name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

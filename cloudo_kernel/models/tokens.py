@@ -1,0 +1,91 @@
+"""The record of an API token, and the request for one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from cloudo_kernel.models.base import Record, UtcTime
+
+#: A token that nobody should need for longer; more would leave the calendar.
+_LONGEST = timedelta(days=36_500)
+_MOST_PATTERNS = 50
+_STRANGE = re.compile(r"[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class Action(StrEnum):
+    """What a token may be limited to; `permissions` knows which verb asks for which."""
+
+    #: Look at flows, executions, schedules, messages, webhooks, events, settings and files.
+    READ = "read"
+    #: Start flows.
+    EXECUTION_START = "execution:start"
+    #: Cancel, pause, resume, retry and delete executions.
+    EXECUTION_WRITE = "execution:write"
+    #: Run source that is sent with the request.
+    SCRIPT_RUN = "script:run"
+    FLOW_WRITE = "flow:write"
+    SCHEDULE_WRITE = "schedule:write"
+    #: Make, answer and delete messages.
+    MESSAGE_WRITE = "message:write"
+    SETTING_WRITE = "setting:write"
+    FILE_WRITE = "file:write"
+    WEBHOOK_WRITE = "webhook:write"
+    #: List, make and revoke tokens.
+    TOKEN_WRITE = "token:write"  # noqa: S105 -- no password, though it is called a token
+    EVERYTHING = "*"
+
+
+def _pattern(text: str) -> str:
+    if _STRANGE.search(text):
+        raise ValueError(f"{text!r} is no pattern: * stands for any characters, ? for one, and [ ] \\ for nothing")
+    return unicodedata.normalize("NFC", text)
+
+
+#: Of the names of flows: `etl/*`.
+FlowPattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_pattern)]
+
+
+class Token(Record):
+    """A key for programs that opens a part of Cloudo, and nothing else of the server."""
+
+    id: str
+    name: str
+    #: The beginning of the token itself, by which it is recognised.
+    prefix: str
+    #: Of `Action`; a newer server may know more of them.
+    actions: tuple[str, ...]
+    #: Patterns of the names of flows that it is limited to; None for all.
+    flows: tuple[str, ...] | None = None
+    #: Whom it acts as.
+    user_name: str
+    created_at: UtcTime
+    #: None for never.
+    expires_at: UtcTime | None = None
+    #: To the minute.
+    last_used_at: UtcTime | None = None
+
+
+class CreatedToken(Token):
+    """A token as its maker sees it, once."""
+
+    #: What is sent in the header `Authorization`; kept nowhere.
+    secret: str = Field(repr=False)
+
+
+class CreateToken(BaseModel):
+    """A request for a token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    actions: tuple[Action, ...] = Field(min_length=1, max_length=len(Action))
+    flows: tuple[FlowPattern, ...] | None = Field(default=None, min_length=1, max_length=_MOST_PATTERNS)
+    #: Give one of these, or neither for a token that does not expire.
+    expires_at: UtcTime | None = None
+    expires_in_seconds: float | None = Field(default=None, gt=0, le=_LONGEST.total_seconds(), allow_inf_nan=False)

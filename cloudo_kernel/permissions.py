@@ -1,0 +1,177 @@
+"""What a caller may do: which action each verb asks for, and the rights that a token gives. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Final
+
+from cloudo_kernel.errors import PermissionDenied
+from cloudo_kernel.models import Action, Token
+
+#: Every API token begins so: secret scanners, and people, recognise it.
+TOKEN_PREFIX: Final = "cloudo_"  # noqa: S105 -- the part of it that is no secret
+
+#: The verbs of `Api`, and the action that each asks for; None: every known caller may.
+OF_VERB: Final[dict[str, Action | None]] = {
+    "flows": Action.READ,
+    "flow": Action.READ,
+    "create_flow": Action.FLOW_WRITE,
+    "change_flow": Action.FLOW_WRITE,
+    "delete_flow": Action.FLOW_WRITE,
+    "start_execution": Action.EXECUTION_START,  # of a script: Action.SCRIPT_RUN
+    "executions": Action.READ,
+    "execution": Action.READ,
+    "execution_log": Action.READ,
+    "execution_notebook": Action.READ,
+    "execution_source": Action.READ,
+    "wait": Action.READ,
+    "cancel_execution": Action.EXECUTION_WRITE,
+    "pause_execution": Action.EXECUTION_WRITE,
+    "resume_execution": Action.EXECUTION_WRITE,
+    "retry_execution": Action.EXECUTION_WRITE,
+    "delete_execution": Action.EXECUTION_WRITE,
+    "create_message": Action.MESSAGE_WRITE,
+    "messages": Action.READ,
+    "message": Action.READ,
+    "answer_message": Action.MESSAGE_WRITE,
+    "wait_message": Action.READ,
+    "delete_message": Action.MESSAGE_WRITE,
+    "events": Action.READ,
+    "create_schedule": Action.SCHEDULE_WRITE,
+    "schedules": Action.READ,
+    "schedule": Action.READ,
+    "preview_schedule": None,
+    "change_schedule": Action.SCHEDULE_WRITE,
+    "pause_schedule": Action.SCHEDULE_WRITE,
+    "resume_schedule": Action.SCHEDULE_WRITE,
+    "trigger_schedule": Action.SCHEDULE_WRITE,
+    "backfill_schedule": Action.SCHEDULE_WRITE,
+    "occurrences": Action.READ,
+    "delete_schedule": Action.SCHEDULE_WRITE,
+    "create_webhook": Action.WEBHOOK_WRITE,
+    "webhooks": Action.READ,
+    "webhook": Action.READ,
+    "change_webhook": Action.WEBHOOK_WRITE,
+    "delete_webhook": Action.WEBHOOK_WRITE,
+    "deliveries": Action.READ,
+    "replay_delivery": Action.WEBHOOK_WRITE,
+    "settings": Action.READ,
+    "setting": Action.READ,
+    "save_setting": Action.SETTING_WRITE,
+    "create_setting": Action.SETTING_WRITE,
+    "delete_setting": Action.SETTING_WRITE,
+    "files": Action.READ,
+    "file": Action.READ,
+    "save_file": Action.FILE_WRITE,
+    "delete_file": Action.FILE_WRITE,
+    "create_token": Action.TOKEN_WRITE,
+    "tokens": Action.TOKEN_WRITE,
+    "revoke_token": Action.TOKEN_WRITE,
+    "user": None,
+    "health": None,
+}
+
+#: Actions that are about single flows: the others are of no use to a token that is limited to some.
+OF_FLOWS: Final = frozenset(
+    {
+        Action.READ,
+        Action.EXECUTION_START,
+        Action.EXECUTION_WRITE,
+        Action.SCHEDULE_WRITE,
+        Action.MESSAGE_WRITE,
+        Action.WEBHOOK_WRITE,
+        Action.EVERYTHING,
+    }
+)
+#: Verbs about what belongs to no flow, whatever their action is.
+_BEYOND_FLOWS: Final = frozenset({"settings", "setting", "files", "file", "create_message"})
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one caller may do."""
+
+    actions: frozenset[str]
+    #: Patterns of the names of flows; None for all.
+    flows: tuple[str, ...] | None = None
+    #: The token that gives them; None for a caller who has none and may do everything.
+    token: Token | None = None
+
+    @classmethod
+    def of(cls, token: Token) -> Rights:
+        """Return the rights that a token gives."""
+        return cls(frozenset(token.actions), token.flows, token)
+
+    @property
+    def are_all(self) -> bool:
+        """Whether there is nothing that the caller may not do."""
+        return Action.EVERYTHING in self.actions and self.flows is None
+
+    def may(self, action: Action) -> bool:
+        """Tell whether the caller may do this, to some flow at least."""
+        is_named = action in self.actions or Action.EVERYTHING in self.actions
+        return is_named and (self.flows is None or action in OF_FLOWS)
+
+    def fits(self, flow_name: str | None) -> bool:
+        """Tell whether the caller has to do with this flow; None is for what belongs to none."""
+        if self.flows is None:
+            return True
+        if flow_name is None:
+            return False
+        name = unicodedata.normalize("NFC", flow_name)  # as the catalog does
+        return any(fnmatchcase(name, pattern) for pattern in self.flows)
+
+    def check(self, action: Action) -> None:
+        """Raise `PermissionDenied` unless the caller may do this."""
+        if not self.may(action):
+            raise PermissionDenied(f"This takes the right to {action}. {self}")
+
+    def check_verb(self, verb: str) -> None:
+        """Raise `PermissionDenied` unless the caller may use this verb, on something at least."""
+        action = OF_VERB[verb]
+        if action is not None:
+            self.check(action)
+        if verb in _BEYOND_FLOWS:
+            self.check_beyond_flows()
+
+    def check_flow(self, flow_name: str) -> None:
+        """Raise `PermissionDenied` unless the caller has to do with this flow, whether there is one or not."""
+        if not self.fits(flow_name):
+            raise PermissionDenied(f"This is about the flow {flow_name[:200]!r}. {self}", field="flow_name")
+
+    def check_beyond_flows(self) -> None:
+        """Raise `PermissionDenied` if the caller is limited to some flows."""
+        if self.flows is not None:
+            raise PermissionDenied(f"This belongs to no flow. {self}")
+
+    def check_grant(self, actions: Iterable[Action], expires_at: datetime | None) -> None:
+        """Raise `PermissionDenied` if somebody with these rights would give away more than they have.
+
+        The patterns of flows need no look: who is limited to some cannot make tokens at all.
+        """
+        for action in actions:
+            if action == Action.EVERYTHING and not self.are_all:
+                raise PermissionDenied(f"This would give the right to everything. {self}", field="actions")
+            if not self.may(action):
+                raise PermissionDenied(f"This would give the right to {action}. {self}", field="actions")
+        end = self.token.expires_at if self.token else None
+        if end is not None and (expires_at is None or expires_at > end):
+            raise PermissionDenied(
+                "This would give rights for longer than one has them. Let it expire no later than this token does.",
+                field="expires_at",
+            )
+
+    def __str__(self) -> str:
+        """Say what the caller may do, for an error."""
+        name = f" {self.token.prefix}…" if self.token else ""
+        actions = "everything" if Action.EVERYTHING in self.actions else ", ".join(sorted(self.actions)) or "nothing"
+        flows = "" if self.flows is None else f", and only with the flows {', '.join(self.flows)}"
+        return f"The token{name} may: {actions}{flows}."
+
+
+#: Of a caller whom no token limits.
+EVERYTHING: Final = Rights(frozenset({Action.EVERYTHING}))

@@ -1,0 +1,136 @@
+"""The API tokens: made, found by their secret, revoked. Of a secret its digest alone is kept.
+
+A token has 256 random bits, so that a plain SHA-256 of it cannot be turned back; and as it is looked up by that digest,
+the time that a look-up takes tells nothing about any token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
+
+from cloudo_kernel.errors import TokenNotFound
+from cloudo_kernel.events import TOKEN, TOKEN_CREATED, TOKEN_REVOKED
+from cloudo_kernel.models import Token
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.events import event_row, record, record_all
+from cloudo_kernel.tables import tokens
+
+_c = tokens.c
+_SHOWN = [column for column in _c if column.name in Token.model_fields]
+# Made once, as every request with a token may ask.
+_FIND = select(*_SHOWN).where(_c.sha256 == bindparam("digest"))
+
+#: A token is looked for in the database again after so long: another process may have revoked it.
+_KNOWN_SECONDS = 1.0
+_MOST_KNOWN = 1000
+#: How exactly it is known when a token was used last.
+_USE = timedelta(minutes=1)
+#: For so long people see that a token has expired.
+_EXPIRED = timedelta(days=30)
+
+
+class Tokens:
+    """Reads and writes tokens. May be used from several threads at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: Digest → the token, and until when that is believed.
+        self._known: dict[str, tuple[Token, float]] = {}
+        #: Counts the revocations: what was read before one is not kept after it.
+        self._revision = 0
+        #: Token id → when its use is worth noting again.
+        self._noted: dict[str, float] = {}
+
+    def insert(self, token: Token, secret: str, *, made_by: str | None) -> None:
+        """Add a token."""
+        shown = {column.name: getattr(token, column.name) for column in _SHOWN}
+        with self._database.write() as connection:
+            connection.execute(insert(tokens).values(**shown, sha256=_digest(secret), made_by=made_by))
+            told: dict[str, Any] = {"name": token.name, "prefix": token.prefix}
+            told |= {"actions": token.actions, "flows": token.flows, "made_by": made_by}
+            record(connection, TOKEN_CREATED, TOKEN, token.id, time=token.created_at, user_name=token.user_name, **told)
+
+    def all(self, user_name: str) -> tuple[Token, ...]:
+        """Return the tokens of a user, newest first."""
+        query = select(*_SHOWN).where(_c.user_name == user_name).order_by(_c.id.desc())
+        with self._database.read() as connection:
+            return tuple(_record(row) for row in connection.execute(query))
+
+    def known(self, secret: str) -> Token | None:
+        """Return a valid token that was found a moment ago, from memory; None says nothing."""
+        token, until = self._known.get(_digest(secret), (None, 0.0))
+        return token if token is not None and time.monotonic() < until and self._is_valid(token) else None
+
+    def find(self, secret: str) -> Token | None:
+        """Return the token with this secret; None if there is none, it was revoked, or has expired."""
+        digest, revision = _digest(secret), self._revision
+        with self._database.read() as connection:
+            row = connection.execute(_FIND, {"digest": digest}).one_or_none()
+        token = None if row is None else _record(row)
+        if token is None or not self._is_valid(token):
+            return None
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[digest] = token, time.monotonic() + _KNOWN_SECONDS
+        if revision != self._revision:  # what was just read may be what was just revoked
+            self._known.pop(digest, None)
+        return token
+
+    def is_use_worth_noting(self, token: Token) -> bool:
+        """Tell whether `note_use` has something to write, true once in a while for each token."""
+        now = time.monotonic()
+        if now < self._noted.get(token.id, 0.0):
+            return False
+        if len(self._noted) >= _MOST_KNOWN:
+            self._noted.clear()
+        self._noted[token.id] = now + _USE.total_seconds()
+        return token.last_used_at is None or token.last_used_at <= self._database.clock() - _USE
+
+    def note_use(self, token_id: str) -> None:
+        """Keep that the token was used now."""
+        now = self._database.clock()
+        is_older = or_(_c.last_used_at.is_(None), _c.last_used_at <= now - _USE)
+        with self._database.write() as connection:
+            connection.execute(update(tokens).where(_c.id == token_id, is_older).values(last_used_at=now))
+
+    def revoke(self, token_id: str, *, user_name: str) -> None:
+        """Delete a user's token, and those that were made with it. Raises `TokenNotFound`."""
+        now = self._database.clock()
+        mine = select(_c.id, _c.name, _c.prefix).where(_c.id == token_id, _c.user_name == user_name)
+        with self._database.write() as connection:
+            found = list(connection.execute(mine))
+            if not found:
+                raise TokenNotFound(token_id)
+            for row in found:  # it grows while it is gone through
+                found += connection.execute(select(_c.id, _c.name, _c.prefix).where(_c.made_by == row.id))
+            connection.execute(delete(tokens).where(_c.id.in_([row.id for row in found])))
+            about: dict[str, Any] = {"time": now, "user_name": user_name}
+            rows = [event_row(TOKEN_REVOKED, TOKEN, row.id, **about, name=row.name, prefix=row.prefix) for row in found]
+            record_all(connection, rows)
+        self._revision += 1
+        self._known.clear()
+
+    def delete_expired(self) -> None:
+        """Forget tokens that expired long ago."""
+        is_over = _c.expires_at <= self._database.clock() - _EXPIRED
+        with self._database.read() as connection:
+            if connection.execute(select(_c.id).where(is_over).limit(1)).scalar() is None:
+                return
+        with self._database.write() as connection:
+            connection.execute(delete(tokens).where(is_over))
+
+    def _is_valid(self, token: Token) -> bool:
+        return token.expires_at is None or token.expires_at > self._database.clock()
+
+
+def _record(row: Row[Any]) -> Token:
+    return Token.model_validate(dict(row._mapping))
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
