@@ -24,6 +24,7 @@ from cloudo_kernel.models import (
     Trigger,
     rfc3339,
 )
+from cloudo_kernel.permissions import EVERYTHING
 from cloudo_kernel.service.schedules import ScheduleVerbs
 from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
 
@@ -87,6 +88,7 @@ class DueVerbs(ScheduleVerbs):
         """Return the verbs as the maker of a schedule; what is started belongs to it, and has no parent."""
         acting = copy(self)  # also where this is the service of a process without a server, whose worker runs it
         acting._user_name, acting._trigger, acting._parent_id = user_name, Trigger.SCHEDULE, None
+        acting._rights = EVERYTHING  # the verb has asked the caller's
         return acting
 
     def _past_times(self, schedule: Schedule, request: Backfill) -> list[datetime]:

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(180)
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
 COMMANDS = (
     *("up", "flows", "run", "executions", "show", "log", "cancel", "pause", "resume", "retry"),
-    *("schedule", "schedules", "messages", "answer", "webhooks", "webhook", "settings", "worker"),
+    *("schedule", "schedules", "messages", "answer", "webhooks", "webhook", "settings", "tokens", "token", "worker"),
 )
 
 
