@@ -235,7 +235,16 @@ def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/flows", "/execution/", "/openapi.json", "/schedule", "/webhook", "/token", f"/execution/{UNKNOWN}/again"],
+    [
+        "/",
+        "/flows",
+        "/execution/",
+        "/openapi.json",
+        "/schedule",
+        "/webhook/x/y",
+        "/token",
+        f"/execution/{UNKNOWN}/again",
+    ],
 )
 def test_an_address_that_is_no_route_is_not_found_in_json(http: httpx.Client, path: str) -> None:
     for method in ("GET", "POST"):
