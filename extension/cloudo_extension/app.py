@@ -109,6 +109,7 @@ class Cloudo(ExtensionApp):
         """Make what the handlers need; nothing on disk yet."""
         self.session_tokens = SessionTokens()
         self._is_needed = False
+        self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
         workspace = Workspace(Path(self.workspace).expanduser().resolve())
         share(self.preload)  # nothing starts before the first kernel or execution
         self.engine = Engine(
@@ -138,11 +139,10 @@ class Cloudo(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, _serverapp: ServerApp) -> None:
         """Go on where the last server stopped; a workspace that was never used stays untouched."""
+        if self.activity_seconds:
+            self._activity.start()
         if self.engine.workspace.state.is_dir():
             await self.engine.open()
-        if self.activity_seconds:
-            self._activity = PeriodicCallback(self._note_activity, self.activity_seconds * 1000)
-            self._activity.start()
 
     async def _note_activity(self) -> None:
         try:
@@ -154,8 +154,7 @@ class Cloudo(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """End the waits and the runs in good order."""
-        if self.activity_seconds:
-            self._activity.stop()
+        self._activity.stop()
         await self.engine.close()
 
     def current_activity(self) -> dict[str, Any] | None:

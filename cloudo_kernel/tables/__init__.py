@@ -1,0 +1,41 @@
+"""The tables of the store. A change here goes with a migration in `migrations/versions`."""
+
+from __future__ import annotations
+
+from cloudo_kernel.tables.base import UtcMicroseconds, metadata
+from cloudo_kernel.tables.executions import (
+    calls,
+    dependencies,
+    executions,
+    idempotency_keys,
+    log_lines,
+    sources,
+    waits,
+    workers,
+)
+from cloudo_kernel.tables.records import events, locks, messages, settings, tokens
+from cloudo_kernel.tables.schedules import occurrences, schedules
+from cloudo_kernel.tables.webhooks import deliveries, webhook_responses, webhooks
+
+__all__ = [
+    "UtcMicroseconds",
+    "calls",
+    "deliveries",
+    "dependencies",
+    "events",
+    "executions",
+    "idempotency_keys",
+    "locks",
+    "log_lines",
+    "messages",
+    "metadata",
+    "occurrences",
+    "schedules",
+    "settings",
+    "sources",
+    "tokens",
+    "waits",
+    "webhook_responses",
+    "webhooks",
+    "workers",
+]

@@ -1,0 +1,179 @@
+"""The tables of executions, what they ran, said and wait for, and of who runs them."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false, text
+
+from cloudo_kernel.tables.base import UtcMicroseconds, metadata
+
+#: Each source that an execution ran, once.
+sources = Table(
+    "sources",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started_at", UtcMicroseconds, nullable=False),
+    #: Counts up while the worker lives; observers watch it with their own monotonic clocks.
+    Column("heartbeat", BigInteger, nullable=False, server_default="0"),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    #: A private worker runs only what was reserved for it.
+    Column("private", Boolean, nullable=False),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("flow_name", Text),
+    Column("status", Text, nullable=False),
+    Column("message", Text),
+    Column("input_value", JSON, nullable=False),
+    Column("output_value", JSON, nullable=False),
+    Column("parent_id", Text),
+    Column("retry_of", Text),
+    Column("schedule_id", Text),
+    Column("webhook_name", Text),
+    Column("trigger", Text, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("scheduled_for", UtcMicroseconds),
+    Column("started_at", UtcMicroseconds),
+    Column("ended_at", UtcMicroseconds),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("progress", JSON, nullable=False),
+    Column("error", JSON),
+    Column("notebook", Text),
+    Column("source_sha256", Text, ForeignKey("sources.sha256"), nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("retention_minutes", Integer),
+    Column("expires_at", UtcMicroseconds),
+    # From here on: what the record does not show.
+    #: The kernel that runs it, and the folder in which it runs.
+    Column("kernel", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("timeout_seconds", Float),
+    #: Lower ones are claimed first: the priority of the flow, negated, as an index has one direction.
+    Column("rank", Integer, nullable=False, server_default="0"),
+    #: So many executions of its flow may run at once; None for any number.
+    Column("max_running", Integer),
+    #: How many of its runs may fail before it does, how many have, and how long the first retry waits.
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("retry_delay_seconds", Float, nullable=False, server_default="0"),
+    #: How its processes are started, and what its kernel may take of memory.
+    Column("engine", Text, nullable=False, server_default="kernel"),
+    Column("memory_limit_mb", Integer),
+    #: How many executions are above it: its parent, that one's parent, and so on.
+    Column("depth", Integer, nullable=False, server_default="0"),
+    #: Created, and not to be claimed before somebody lets it run.
+    Column("is_held", Boolean, nullable=False, server_default=false()),
+    #: The flow to start if it ends in error; empty once that is done, or not to be done.
+    Column("on_error", Text),
+    #: The worker that holds the lease.
+    Column("worker_id", Text),
+    #: The private worker that alone may claim it, while that one lives.
+    Column("reserved_for", Text),
+    #: Why it is to be stopped, once somebody asked for that.
+    Column("stop_reason", Text),
+    #: A waiting one that has what it waited for and wants its slot back.
+    Column("wants_slot", Boolean, nullable=False, server_default=false()),
+    #: Whether its calls are recorded, so that it can be replayed.
+    Column("durable", Boolean, nullable=False, server_default=false()),
+    #: What a durable one waits for: so many of its `waits`, or this moment.
+    Column("wake_after", Integer),
+    Column("wake_at", UtcMicroseconds),
+    #: How often a durable one has died since it made a new call, and how many calls it had made then.
+    Column("deaths", Integer, nullable=False, server_default="0"),
+    Column("died_at_call", Integer, nullable=False, server_default="0"),
+    #: A running one that is to pause before its next cell.
+    Column("wants_pause", Boolean, nullable=False, server_default=false()),
+    # The order of claims, and all that decides about one: 10,000 that cannot run yet are passed over in 3 ms.
+    Index(
+        "ix_executions_claims",
+        *("status", "rank", "created_at", "id"),
+        *("flow_name", "max_running", "scheduled_for", "reserved_for", "is_held"),
+    ),
+    Index(None, "on_error", "status"),
+    Index(None, "flow_name", "created_at"),
+    Index(None, "parent_id"),
+    Index(None, "source_sha256"),
+    Index(None, "expires_at"),
+    Index(None, "wake_at"),
+    Index(None, "worker_id"),
+    # Those of one schedule that have not ended; most executions have none.
+    Index(
+        None,
+        *("schedule_id", "status"),
+        sqlite_where=text("schedule_id IS NOT NULL"),
+        postgresql_where=text("schedule_id IS NOT NULL"),
+    ),
+    # Few want theirs back, however many wait.
+    Index(
+        "ix_executions_wants_slot",
+        "wants_slot",
+        sqlite_where=text("wants_slot = 1"),
+        postgresql_where=text("wants_slot"),
+    ),
+)
+
+#: What a durable execution said and asked, call by call.
+calls = Table(
+    "calls",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("verb", Text, nullable=False),
+    Column("arguments", JSON, nullable=False),
+    #: False: it was begun, as waits and steps are, and there is no result yet.
+    Column("is_done", Boolean, nullable=False),
+    Column("result", JSON),
+    Column("error", JSON),
+)
+
+#: What durable executions wait for: the end of another execution, and the like.
+waits = Table(
+    "waits",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("subject_id", Text, primary_key=True),
+    Index(None, "subject_id"),
+)
+
+#: Who waits for whose end: a waiting execution to go on, a held one to run.
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("on_id", Text, primary_key=True),
+    Index(None, "on_id"),
+)
+
+log_lines = Table(
+    "log_lines",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("time", UtcMicroseconds, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_name", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body_sha256", Text, nullable=False),
+    Column("execution_id", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Index(None, "created_at"),
+)

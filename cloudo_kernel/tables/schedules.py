@@ -1,0 +1,66 @@
+"""The tables of schedules and of what became of their times."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text
+
+from cloudo_kernel.tables.base import UtcMicroseconds, metadata
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("flow_name", Text, nullable=False),
+    Column("trigger", JSON, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("inputs", JSON, nullable=False),
+    Column("overlap", Text, nullable=False),
+    Column("catch_up", Text, nullable=False),
+    Column("catch_up_window_seconds", Float),
+    Column("jitter_seconds", Float, nullable=False),
+    Column("pause_on_error_count", Integer),
+    Column("pin_source", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("end_at", UtcMicroseconds),
+    Column("max_iterations", BigInteger),
+    Column("iterations", BigInteger, nullable=False, server_default="0"),
+    Column("start", UtcMicroseconds, nullable=False),
+    Column("next_run", UtcMicroseconds),
+    Column("user_name", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("broken", Text),
+    Column("pause_reason", Text),
+    # From here on: what the record does not show.
+    #: Counts the changes: who has looked and wants to write finds out whether somebody was quicker.
+    Column("revision", BigInteger, nullable=False, server_default="0"),
+    #: The next run with its jitter; None while there is nothing to do.
+    Column("fire_at", UtcMicroseconds),
+    #: The last occurrence along the plan: none before it comes again, whatever the clock says.
+    Column("last_due", UtcMicroseconds),
+    #: The execution from whose end the interval counts.
+    Column("awaited_id", Text),
+    #: How many executions in a row have failed.
+    Column("error_count", Integer, nullable=False, server_default="0"),
+    #: With `pin_source`: what it runs.
+    Column("source_sha256", Text, ForeignKey("sources.sha256")),
+    Index(None, "fire_at"),
+    Index(None, "flow_name"),
+    Index(None, "source_sha256"),
+)
+
+#: What became of each time of a schedule.
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("schedule_id", Text, primary_key=True),
+    Column("due", UtcMicroseconds, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("execution_id", Text),
+    Column("iteration", BigInteger),
+    Column("lateness_seconds", Float),
+    #: When that was decided; a time may be caught up, or run by hand, long after it was due.
+    Column("noted_at", UtcMicroseconds, nullable=False),
+    Index(None, "noted_at"),
+)
