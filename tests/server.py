@@ -87,7 +87,10 @@ def start_server(
     folders = {name: home / name.lower() for name in ("CONFIG", "DATA", "RUNTIME")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-    settings = {"ServerApp": {"jpserver_extensions": dict(extensions or {})}, **(config or {})}
+    # pandas and matplotlib take seconds to import, and most tests need neither.
+    settings = {"ServerApp": {"jpserver_extensions": dict(extensions or {})}, "Cloudo": {"preload": []}}
+    for name, given in (config or {}).items():
+        settings[name] = {**settings.get(name, {}), **given}
     (folders["CONFIG"] / "jupyter_server_config.json").write_text(json.dumps(settings))
     variables = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_THE_SERVERS)}
     variables |= {f"JUPYTER_{name}_DIR": str(folder) for name, folder in folders.items()}

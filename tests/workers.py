@@ -19,7 +19,9 @@ def start_worker(
     workspace: Path, *options: str, module: str | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """Start `cloudo worker`, or another module that says the same when it is ready; the caller ends it."""
-    words = ["-m", "cloudo_kernel", "--workspace", str(workspace), "worker"] if module is None else ["-m", module]
+    words = ["-m", module]
+    if module is None:  # as in servers of tests, nothing is imported beforehand
+        words = ["-m", "cloudo_kernel", "--workspace", str(workspace), "worker", "--preload", ""]
     log = (workspace / ".cloudo" / "worker-errors.log").open("ab")
     with log:
         worker = subprocess.Popen(
