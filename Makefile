@@ -13,7 +13,7 @@ up: $(VENV)/.installed-up
 	$(BIN)/cloudo up $(WORKSPACE) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ class Scheduler:
 
     def __init__(self, store: Store, run_due: Callable[[], int]) -> None:
         self._store = store
-        #: Starts what is due now, or a part of it, and returns how many schedules that were.
+        #: Starts what is due now, or a part of it, and returns how many schedules it has moved on.
         self._run_due = run_due
         self._wake = threading.Event()
         self._is_stopping = threading.Event()
@@ -57,7 +57,8 @@ class Scheduler:
                 left = self._seconds_to_next()
                 ended = time.monotonic()
                 # Every commit wakes it, as it may have changed a schedule: hundreds a second must not keep it busy.
-                rest = min(_MOST_REST_SECONDS, _REST * (ended - began), left)
+                # And if something is due that it could not start, somebody else is at it, and needs the store.
+                rest = min(_MOST_REST_SECONDS, _REST * (ended - began))
                 self._is_stopping.wait(rest)
                 self._wake.wait(max(0.0, left - rest))
             except Exception:  # noqa: BLE001 -- whatever it is, the schedules have to go on

@@ -39,18 +39,18 @@ class DueVerbs(ScheduleVerbs):
     """Starts of the executions of schedules."""
 
     def run_due_schedules(self) -> int:
-        """Start what is due; the scheduler of every worker calls it. Returns how many schedules were due."""
+        """Start what is due; the scheduler of every worker calls it. Returns how many schedules it has moved on."""
         due = self._store.schedules.due(most=_MOST_AT_ONCE)
-        if due:
-            now, acting = self._store.now, cache(self._acting)
-            # Many schedules may be of one flow.
-            flow_source = cache(lambda user_name, flow_name: acting(user_name)._flow_source(flow_name))
-            firings = []
-            for one in due:
-                user_name = one.schedule.user_name
-                firings.append(acting(user_name)._firing(one, now, partial(flow_source, user_name)))
-            self._store.schedules.fire(firings, user_name=self._user_name)
-        return len(due)
+        if not due:
+            return 0
+        now, acting = self._store.now, cache(self._acting)
+        # Many schedules may be of one flow.
+        flow_source = cache(lambda user_name, flow_name: acting(user_name)._flow_source(flow_name))
+        firings = []
+        for one in due:
+            user_name = one.schedule.user_name
+            firings.append(acting(user_name)._firing(one, now, partial(flow_source, user_name)))
+        return self._store.schedules.fire(firings, user_name=self._user_name)
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`."""

@@ -211,7 +211,7 @@ class Schedules:
             return _dues(connection, rows)
 
     def fire(self, firings: Sequence[Firing], *, user_name: str) -> int:
-        """Start what is due and move the schedules on, in one transaction; return how many were started.
+        """Start what is due and move the schedules on, in one transaction; return how many schedules that were.
 
         A schedule that changed since it was read is left alone: somebody was quicker.
         """
@@ -225,10 +225,10 @@ class Schedules:
             now = self._database.clock()
             for firing in mine:
                 _cancel(connection, firing.cancelled, now=now)
-            noted = self._write(connection, [(one.due.schedule, new) for one in mine for new in one.occurrences], now)
+            self._write(connection, [(one.due.schedule, new) for one in mine for new in one.occurrences], now)
             connection.execute(_ADVANCE, [_advanced(one) for one in mine])
             record_all(connection, [row for one in mine for row in _told(one, now=now, user_name=user_name)])
-        return noted
+        return len(mine)
 
     def start(self, schedule: Schedule, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> int:
         """Start executions of a schedule out of turn, and return how many were started.
