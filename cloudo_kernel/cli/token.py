@@ -112,7 +112,14 @@ def revoke(target: Target, token_id: str) -> None:
 @target_options
 @click.pass_obj
 def tokens(target: Target, *, as_json: bool) -> None:
-    """List your API tokens, newest first; `cloudo token` makes and revokes them."""
+    """List your API tokens, newest first.
+
+    `cloudo token create` makes one, `cloudo token revoke` ends one.
+
+    \b
+    cloudo tokens
+    cloudo tokens --json
+    """
     _print(target, as_json=as_json)
 
 

@@ -25,6 +25,10 @@ def webhooks(target: Target, *, as_json: bool) -> None:
     """List the webhooks: public names under which an HTTP call starts a flow.
 
     `cloudo webhook create` makes one.
+
+    \b
+    cloudo webhooks
+    cloudo webhooks --json
     """
     api = target.connect()
     found: list[Webhook] = []
