@@ -28,7 +28,7 @@ def connect(server: RunningServer) -> Iterator[Open]:
 
     yield connect
     for one in opened:
-        one.close()
+        one.shutdown()  # `close` leaves the socket of a session that the server has ended
 
 
 @pytest.fixture
