@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudo_kernel.cli import display, report, watching
+from cloudo_kernel.cli.ids import find_id
 from cloudo_kernel.cli.target import Target, json_option, target_options
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 STATUSES = ("pending", "running", "waiting", "paused", "success", "error", "cancelled")
 #: An interrupted kernel has five seconds; after this, whoever runs the execution does not listen.
 _CANCEL_SECONDS = 30
-#: Fewer digits than this fit too many executions to be meant.
-_FEWEST_DIGITS = 4
 
 
 @click.command()
@@ -215,22 +214,14 @@ def find(api: Api, text: str) -> str:
     Raises `ExecutionNotFound`, `MalformedRequest`.
     """
     from cloudo_kernel.api import PAGE_LIMIT
-    from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest
+    from cloudo_kernel.errors import ExecutionNotFound
     from cloudo_kernel.models import ExecutionFilter
 
-    wanted = text.lower()
-    if len(wanted) == 36:
-        return wanted
-    if len(wanted) < _FEWEST_DIGITS:
-        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_FEWEST_DIGITS} of its digits.")
-    page = api.executions(ExecutionFilter(q=wanted), limit=PAGE_LIMIT)
-    found = [record for record in page.items if record.id.startswith(wanted) or record.id.endswith(wanted)]
-    if not found:
-        raise ExecutionNotFound(text)
-    if len(found) > 1:
-        some = "\n".join(f"  {record.id}  {display.clean(record.name)}" for record in found[:5])
-        raise MalformedRequest(f"{text!r} is part of {len(found)} ids. Give more of it:\n{some}")
-    return found[0].id
+    def listed() -> list[tuple[str, str]]:
+        page = api.executions(ExecutionFilter(q=text.lower()), limit=PAGE_LIMIT)
+        return [(one.id, display.clean(one.name)) for one in page.items]
+
+    return find_id(text, listed, ExecutionNotFound)
 
 
 def _newest(api: Api, where: ExecutionFilter, limit: int) -> tuple[list[Execution], bool]:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudo_kernel.cli import display
+from cloudo_kernel.cli.ids import find_id
 from cloudo_kernel.cli.target import Target, json_option, target_options
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import Message
 
-#: Fewer digits than this fit too many messages to be meant.
-_FEWEST_DIGITS = 4
 _COLOURS = {"open": "cyan", "answered": "green", "expired": "yellow", "withdrawn": "yellow"}
 
 
@@ -122,22 +121,12 @@ def _head(api: Api, message: Message) -> str:
 
 
 def _find(api: Api, text: str) -> str:
-    """Return the id that is meant: the whole of it, or a beginning or an end that no other has."""
-    from cloudo_kernel.errors import MalformedRequest, MessageNotFound
+    from cloudo_kernel.errors import MessageNotFound
 
-    wanted = text.lower()
-    if len(wanted) == 36:
-        return wanted
-    if len(wanted) < _FEWEST_DIGITS:
-        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_FEWEST_DIGITS} of its digits.")
-    everything, _ = _newest(api, sys.maxsize)
-    found = [message for message in everything if message.id.startswith(wanted) or message.id.endswith(wanted)]
-    if not found:
-        raise MessageNotFound(text)
-    if len(found) > 1:
-        some = "\n".join(f"  {message.id}  {display.value(message.subject, limit=60)}" for message in found[:5])
-        raise MalformedRequest(f"{text!r} is part of {len(found)} ids. Give more of it:\n{some}")
-    return found[0].id
+    def listed() -> list[tuple[str, str]]:
+        return [(one.id, display.value(one.subject, limit=60)) for one in _newest(api, sys.maxsize)[0]]
+
+    return find_id(text, listed, MessageNotFound)
 
 
 def _newest(api: Api, limit: int, *, unanswered: bool = False) -> tuple[list[Message], bool]:

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from cloudo_kernel.cli import display, schedule_report
+from cloudo_kernel.cli.ids import find_id
 from cloudo_kernel.cli.run import given_inputs
 from cloudo_kernel.cli.target import Target, json_option, target_options
 from cloudo_kernel.cli.timing import coming, is_given, is_meant, request_of, timing_options, trigger_of
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import Schedule
 
-#: Fewer digits than this fit too many schedules to be meant.
-_FEWEST_DIGITS = 4
 _OVERLAPS = click.Choice(("skip", "queue", "cancel", "allow"))
 _CATCH_UPS = click.Choice(("last", "none", "all"))
 
@@ -294,22 +293,12 @@ def _each(api: Api, ids: Sequence[str], verb: Callable[[str], Any]) -> tuple[lis
 
 
 def _find(api: Api, text: str) -> str:
-    """Return the id that is meant: the whole of it, or a beginning or an end that no other has."""
-    from cloudo_kernel.errors import MalformedRequest, ScheduleNotFound
+    from cloudo_kernel.errors import ScheduleNotFound
 
-    wanted = text.lower()
-    if len(wanted) == 36:
-        return wanted
-    if len(wanted) < _FEWEST_DIGITS:
-        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_FEWEST_DIGITS} of its digits.")
-    everything, _ = _newest(api, sys.maxsize)
-    found = [one for one in everything if one.id.startswith(wanted) or one.id.endswith(wanted)]
-    if not found:
-        raise ScheduleNotFound(text)
-    if len(found) > 1:
-        some = "\n".join(f"  {one.id}  {display.clean(one.name)}" for one in found[:5])
-        raise MalformedRequest(f"{text!r} is part of {len(found)} ids. Give more of it:\n{some}")
-    return found[0].id
+    def listed() -> list[tuple[str, str]]:
+        return [(one.id, display.clean(one.name)) for one in _newest(api, sys.maxsize)[0]]
+
+    return find_id(text, listed, ScheduleNotFound)
 
 
 def _newest(api: Api, limit: int, **where: str | None) -> tuple[list[Schedule], bool]:

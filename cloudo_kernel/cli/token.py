@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudo_kernel.cli import display
+from cloudo_kernel.cli.ids import find_id
 from cloudo_kernel.cli.target import Target, json_option, target_options
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import CreatedToken, Token
-
-#: Fewer digits than this fit too many ids to be meant.
-_FEWEST_DIGITS = 4
 
 
 @click.group()
@@ -176,15 +174,10 @@ def _option(field: int | str) -> str:
 
 
 def _find(api: Api, text: str) -> Token:
-    """Return the token that is meant. Raises `TokenNotFound`, `MalformedRequest`."""
-    from cloudo_kernel.errors import MalformedRequest, TokenNotFound
+    from cloudo_kernel.errors import TokenNotFound
 
-    wanted = text.lower()
-    if len(wanted) < _FEWEST_DIGITS:
-        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_FEWEST_DIGITS} of its digits.")
-    found = [one for one in api.tokens() if one.id.startswith(wanted) or one.id.endswith(wanted)]
-    if not found:
+    tokens = {one.id: one for one in api.tokens()}
+    found = find_id(text, lambda: [(one.id, display.clean(one.name)) for one in tokens.values()], TokenNotFound)
+    if found not in tokens:
         raise TokenNotFound(text)
-    if len(found) > 1:
-        raise MalformedRequest(f"{text!r} is part of {len(found)} ids. Give more of it: `cloudo tokens --json`.")
-    return found[0]
+    return tokens[found]
