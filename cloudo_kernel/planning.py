@@ -68,11 +68,6 @@ def times(schedule: Schedule, *, after: datetime) -> Iterator[datetime]:
         yield due
 
 
-def first_run(schedule: Schedule, *, after: datetime) -> datetime | None:
-    """Return the first time of a schedule after a moment, None when there is none."""
-    return next(times(schedule, after=after), None)
-
-
 def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
     """Return the next time of one whose interval counts from the end of its last run."""
     assert schedule.trigger.every_seconds is not None
@@ -97,10 +92,10 @@ def plan(schedule: Schedule, *, now: datetime, unended: int) -> Plan:
             dues.append(following)
             following = next(coming, None)
     has_last = following is None or fire_at(schedule, following) > now
-    is_late = bool(dues) and lateness(schedule, dues[0], now) > GRACE
-    on_time = [due for due in dues if lateness(schedule, due, now) <= GRACE]
-    late = dues if is_late and schedule.catch_up is not CatchUp.NONE else dues[: len(dues) - len(on_time)]
-    on_time = dues[len(late) :]
+    number = sum(lateness(schedule, due, now) > GRACE for due in dues)
+    if number and schedule.catch_up is not CatchUp.NONE:  # those on time are caught up with the others
+        number = len(dues)
+    late, on_time = dues[:number], dues[number:]
     occurrences = (
         *_caught_up(schedule, late, now=now, has_last=has_last),
         *_in_time(schedule, on_time, number=schedule.iterations + len(late) + 1, unended=unended),

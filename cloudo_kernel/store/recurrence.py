@@ -36,5 +36,5 @@ def run_ended(connection: Connection, schedule_id: str, execution_id: str, statu
         values |= {"enabled": False, "pause_reason": reason, "next_run": None, "fire_at": None}
         about = {"time": now, "name": row.name, "flow_name": row.flow_name, "reason": reason}
         record(connection, events.SCHEDULE_PAUSED, events.SCHEDULE, schedule_id, **about)
-    if values:
-        connection.execute(update(schedules).where(_s.id == schedule_id).values(**values, revision=_s.revision + 1))
+    # In any case the schedule has changed: who has seen this execution run must not wait for its end any more.
+    connection.execute(update(schedules).where(_s.id == schedule_id).values(**values, revision=_s.revision + 1))

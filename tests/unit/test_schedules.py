@@ -156,6 +156,25 @@ def test_overlap_skips_queues_and_cancels(api: Service, store: Store, clock: Clo
     assert queued[1] in {claim.id for claim in store.queue.claim("w", free=100, private=False)}, "whatever its end"
 
 
+@pytest.mark.parametrize("trigger", [GRID, {"every_seconds": 60}])
+def test_nothing_waits_for_an_end_that_came_while_it_was_thought_about(
+    api: Service, store: Store, clock: Clock, trigger: dict[str, Any]
+) -> None:
+    made = make(api, trigger, overlap="queue")
+    if trigger is GRID:
+        api.run_due_schedules()
+        clock.now += MINUTE
+    else:
+        clock.now += timedelta(seconds=1)
+        api.trigger_schedule(made.id)
+    [due] = store.schedules.due(most=10)
+    firing = api._firing(due, clock.now, api._flow_source)
+    run(store)
+    assert store.schedules.fire([firing], user_name="cloudo") == 0
+    assert api.run_due_schedules() == 1
+    assert len(store.queue.claim("w", free=100, private=False)) == 1
+
+
 def test_downtime_is_caught_up_in_order_one_after_another(api: Service, store: Store, clock: Clock) -> None:
     made = make(api, GRID, catch_up="all")
     clock.now += 3 * MINUTE
