@@ -48,7 +48,7 @@ export class Launches {
     const launchOf = ({ flow_name }) => [...this.going.values()].find(({ names }) => names.includes(flow_name));
     const made = scheduled.filter(launchOf);
     for (const schedule of made) launchOf(schedule).isDone = true;
-    for (const schedule of made.slice(0, MOST_TOLD)) this.#tell(schedule, made.length);
+    for (const schedule of made.slice(0, MOST_TOLD)) this.#tell(schedule, launchOf(schedule));
     if (made.length > MOST_TOLD) this.toasts.tell(`and ${made.length - MOST_TOLD} more schedules`, this.place.link({ view: "schedules" }, ".link", "Show all"));
     for (const row of rows.filter(({ id, status }) => this.going.has(id) && isEnded(status))) {
       const { planner, isDone } = this.going.get(row.id);
@@ -63,8 +63,8 @@ export class Launches {
     }
   }
 
-  #tell({ id, name, next_text, timezone, when }, number) {
+  #tell({ id, name, next_text, timezone, when }, { names }) {
     const time = next_text ? `next ${next_text} (${timezone})` : when;
-    this.toasts.tell(`Scheduled${number > 1 ? ` ${name}` : ""}: ${time}`, this.place.toSchedule(id, ".link", "Show schedule"));
+    this.toasts.tell(`Scheduled${names.length > 1 ? ` ${name}` : ""}: ${time}`, this.place.toSchedule(id, ".link", "Show schedule"));
   }
 }
