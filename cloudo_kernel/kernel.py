@@ -18,6 +18,7 @@ from typing import Any
 
 from ipykernel import ipkernel
 from ipykernel.kernelapp import IPKernelApp
+from ipykernel.zmqshell import ZMQInteractiveShell
 from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
 
@@ -87,14 +88,31 @@ class CloudoKernelApp(IPKernelApp):
             super().parse_command_line(argv)
 
 
-def serve_forked(arguments: Sequence[str], channel: int | None = None) -> None:
-    """Be a kernel, in a process that was forked for it."""
+def run_config() -> Config:
+    """Return how the kernels of runs are configured: what a run executes is in its notebook."""
+    return Config({"HistoryManager": {"enabled": False}})
+
+
+def serve_forked(arguments: Sequence[str]) -> None:
+    """Be a kernel that is opened by hand, in a process that was forked for it."""
+    become_kernel(arguments)
+    ZMQInteractiveShell.clear_instance()  # the one that was made for runs
+    serve(arguments)
+
+
+def become_kernel(arguments: Sequence[str]) -> None:
+    """Look like a kernel, in a process that was forked for it."""
     forking.name_process("cloudo-kernel")
     sys.argv = [__file__, *arguments]
-    serve(arguments, channel)
 
 
-def serve(arguments: Sequence[str], channel: int | None = None) -> None:
+def serve(
+    arguments: Sequence[str],
+    channel: int | None = None,
+    *,
+    app_class: type[CloudoKernelApp] = CloudoKernelApp,
+    kernel_class: type[CloudoKernel] = CloudoKernel,
+) -> None:
     """Be a kernel until it is shut down, with Jupyter's own arguments.
 
     `channel` is the descriptor of the end of a channel to the worker.
@@ -102,9 +120,9 @@ def serve(arguments: Sequence[str], channel: int | None = None) -> None:
     # By itself it would ask an environment variable, which a forked process has from its parent.
     options: dict[str, Any] = {} if sys.platform == "win32" else {"parent_handle": os.getppid()}
     options["log"] = logging.getLogger("ipykernel")  # else traitlets configures logging from its ground up
-    if channel is not None:  # what a run executes is in its notebook
-        options["config"] = Config({"HistoryManager": {"enabled": False}})
-    app = CloudoKernelApp.instance(kernel_class=CloudoKernel, **options)
+    if channel is not None:
+        options["config"] = run_config()
+    app = app_class.instance(kernel_class=kernel_class, **options)
     app.initialize(list(arguments))
     app.session.pack = _forgiving(app.session.pack)
     bind(app.shell, channel)

@@ -65,7 +65,7 @@ class RunKernel:
         lifeline = Lifeline()
         nowhere = os.open(os.devnull, os.O_RDWR)
         pid = forking.fork(
-            "cloudo_kernel.kernel:serve_forked",
+            "cloudo_kernel.light_kernel:serve_run",
             {"arguments": ["-f", str(path)], "channel": self._descriptor},
             lifelines=(lifeline.descriptor,),
             keep=(self._descriptor,),

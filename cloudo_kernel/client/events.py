@@ -56,6 +56,9 @@ class EventVerbs(Base):
 
         A restart of the server does not end the wait.
         """
+        record = self._outlasting(read, deadline)
+        if is_over(record):
+            return record
         # The position before the record, so that the end cannot fall in between.
         position = int(self._outlasting(partial(self.events, subject_id=subject_id), deadline).next or 0)
         record = self._outlasting(read, deadline)

@@ -7,6 +7,7 @@ locks and descriptors without what serves them. `obstacle` says what is in the w
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import os
 import signal
@@ -22,6 +23,8 @@ from typing import Any, NoReturn
 from cloudo_kernel import lifeline
 
 _OPEN = Path("/proc/self/fd")
+_HUGE = 2**21
+_MADV_COLLAPSE = 25
 
 
 def obstacle() -> str | None:
@@ -74,6 +77,20 @@ def freeze() -> None:
     sys.modules.update(modules)
     gc.collect()
     gc.freeze()
+    _collapse()
+
+
+def _collapse() -> None:
+    """Put the memory into huge pages where the system has them: a fork copies the table of pages, of all there are."""
+    advise = getattr(ctypes.CDLL(None), "madvise", None)
+    if advise is None:
+        return
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        area, rights, _, _, inode, *_ = line.split()
+        start, end = (int(address, 16) for address in area.split("-"))
+        start, end = -(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE
+        if rights == "rw-p" and inode == "0" and start < end:
+            advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
 
 
 def end(code: int) -> NoReturn:

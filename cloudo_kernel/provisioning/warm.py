@@ -23,8 +23,9 @@ from cloudo_kernel.provisioning.zygote import MESSAGE_BYTES
 
 _log = logging.getLogger(__name__)
 
-#: Modules whose function `warm` imports what their `call`s need.
+#: Modules whose function `warm` imports what their `call`s need, before what is preloaded or after it.
 _ENTRIES = ("cloudo_kernel.runner", "cloudo_kernel.kernel")
+_LAST_ENTRIES = ("cloudo_kernel.light_kernel",)
 #: What flows import most, and what takes longest.
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
 #: For how long a zygote is used: what it has open or imported must not grow old with the server.
@@ -61,7 +62,7 @@ class Zygote:
         self._early: dict[int, int] = {}
         self._replies: dict[int, dict[str, Any]] = {}
         self._replied = threading.Condition()
-        given = json.dumps({"entries": _ENTRIES, "preload": preload, "left_out": {}})
+        given = json.dumps({"entries": _ENTRIES, "last_entries": _LAST_ENTRIES, "preload": preload, "left_out": {}})
         with ExitStack() as on_failure:
             self._lifeline = Lifeline()
             on_failure.callback(self._lifeline.cut)

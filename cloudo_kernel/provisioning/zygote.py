@@ -168,6 +168,8 @@ def main() -> None:
     warm_up(given["entries"], given["preload"], given["left_out"])
     if backend is None:
         os.environ.pop("MPLBACKEND")
+    for entry in given["last_entries"]:
+        import_module(entry).warm()
     assert threading.active_count() == 1, threading.enumerate()
     forking.freeze()
     control.send(json.dumps({"ready": True, "left_out": given["left_out"], "path": sys.path}).encode())
