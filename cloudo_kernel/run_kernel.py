@@ -25,7 +25,7 @@ from nbclient.exceptions import DeadKernelError
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE
 from cloudo_kernel.lifeline import Lifeline
 from cloudo_kernel.provisioning import NAME as PROVISIONER
-from cloudo_kernel.provisioning import CloudoProvisioner, Forked, OwnChild, forking
+from cloudo_kernel.provisioning import CloudoProvisioner, OwnChild, forking
 
 _START_TIMEOUT_SECONDS = 60.0
 #: From the request to shut down to the kill: so long may what the notebook registered for its exit take.
@@ -73,10 +73,11 @@ class RunKernel:
         )
         os.close(nowhere)
         lifeline.hand_over()
-        CloudoProvisioner.forked = Forked(OwnChild(pid), lifeline)
+        os.close(self._descriptor)  # only the kernel keeps its end of the channel
+        self.group = pid  # it leads a session of its own
         self.manager = self._manager("cloudo")
+        self.manager.provisioner = CloudoProvisioner.of(OwnChild(pid), lifeline)
         self.manager.load_connection_file(str(path))
-        run_sync(self._start)({})
         run_sync(self._connect)()
         # Everything is connected: the names of the sockets are needed no more.
         shutil.rmtree(self._sockets, ignore_errors=True)
@@ -135,6 +136,8 @@ class RunKernel:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _start_cold(self, kernel_name: str, folder: str) -> None:
+        # Whatever its kernelspec says, it dies with this process.
+        KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
         self.manager = self._manager(kernel_name)
         if hasattr(socket, "AF_UNIX"):
             self.manager.transport = "ipc"
@@ -154,8 +157,6 @@ class RunKernel:
         run_sync(self._connect_cold)()
 
     def _manager(self, kernel_name: str) -> AsyncKernelManager:
-        """Return a manager whose kernel dies with this process, whatever its kernelspec says."""
-        KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
         # Else the manager's is in the system's folder, where it stays when this process is killed.
         return AsyncKernelManager(kernel_name=kernel_name, connection_file=str(self._sockets / "manager.json"))
 
@@ -225,8 +226,3 @@ class RunKernel:
         if self.group is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.group, number)
-
-
-def warm() -> None:
-    """Read the entry points of all packages, which takes memory and time; called before processes are forked."""
-    KernelProvisionerFactory.instance()

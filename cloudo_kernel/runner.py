@@ -179,10 +179,9 @@ def warm() -> None:
     from nbformat import v4
 
     import cloudo_kernel.catalog
-    import cloudo_kernel.engine  # noqa: F401
-    from cloudo_kernel import run_kernel
+    import cloudo_kernel.engine
+    import cloudo_kernel.run_kernel  # noqa: F401
 
-    run_kernel.warm()
     # The first check of a notebook compiles the checker.
     nbformat.validate(v4.new_notebook(cells=[v4.new_code_cell("pass")]))
 

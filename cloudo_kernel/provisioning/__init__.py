@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudo_kernel.provisioning.process import Child, OwnChild
-from cloudo_kernel.provisioning.provisioner import NAME, CloudoProvisioner, Forked, is_kernel_forkable
+from cloudo_kernel.provisioning.provisioner import NAME, CloudoProvisioner, is_kernel_forkable
 from cloudo_kernel.provisioning.warm import PRELOAD, Zygote, Zygotes, share
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "PRELOAD",
     "Child",
     "CloudoProvisioner",
-    "Forked",
     "OwnChild",
     "Zygote",
     "Zygotes",

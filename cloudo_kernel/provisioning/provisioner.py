@@ -9,11 +9,10 @@ import asyncio
 import os
 import re
 import sys
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from jupyter_client.provisioning import LocalProvisioner
 
 from cloudo_kernel.lifeline import Lifeline
@@ -31,28 +30,20 @@ _POPEN_ONLY = {"pass_fds", "preexec_fn", "stdin", "stdout", "stderr"}
 _WAIT_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Forked:
-    """A kernel that this process, a runner, forked before it knew what for."""
-
-    process: OwnChild
-    lifeline: Lifeline
-
-
 class CloudoProvisioner(LocalProvisioner):
     """Starts a kernel like Jupyter does, in its own process group, tied to this process."""
 
-    #: The next kernel, if it is there already.
-    forked: ClassVar[Forked | None] = None
-
     _lifeline: Lifeline | None = None
+
+    @classmethod
+    def of(cls, process: OwnChild, lifeline: Lifeline) -> CloudoProvisioner:
+        """Return the one of a kernel that this process has forked by itself."""
+        provisioner = cls(kernel_id=str(process.pid), kernel_spec=KernelSpec())
+        provisioner._own(process, lifeline)
+        return provisioner
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the process; called by the kernel manager after `pre_launch`."""
-        forked, CloudoProvisioner.forked = CloudoProvisioner.forked, None
-        if forked is not None:
-            self._own(forked.process, forked.lifeline)
-            return self.connection_info
         lifeline = Lifeline()
         try:
             child = await asyncio.to_thread(self._fork, cmd, lifeline, **kwargs)

@@ -308,9 +308,9 @@ def test_a_hundred_thousand_log_lines_are_kept_in_order(system: System, run: Run
 def test_log_and_progress_are_seen_while_it_runs(system: System, start: Run) -> None:
     release = "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.05)"
     execution = start(notebook("this.log('first')", release))
-    until(lambda: execution.load("progress").done == 1 and execution.load("log"), seconds=30)
+    until(lambda: execution.load("progress").cell == "import pathlib, time" and execution.load("log"), seconds=30)
     assert execution.status is Status.RUNNING
-    assert execution.get("progress").cell == "import pathlib, time"
+    assert execution.get("progress").done == 1
     execution.cancel().wait(30)
 
 
