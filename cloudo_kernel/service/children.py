@@ -1,4 +1,4 @@
-"""The verbs by which a running flow has children. They are for its worker: no other door has them."""
+"""The verbs by which a running flow has children and reads secrets. They are for its worker: no other door has them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from cloudo_kernel.errors import MalformedRequest, PermissionDenied
-from cloudo_kernel.models import Execution, JsonObject, StartExecution
+from cloudo_kernel.models import Execution, JsonObject, Setting, StartExecution
 from cloudo_kernel.service.starts import StartVerbs
 
 #: What may be changed of an execution from outside, and what fits.
@@ -55,6 +55,16 @@ class ChildVerbs(StartVerbs):
             checked["input_value"] = self._validated(flow, checked["input_value"], self._trigger)
         self._store.holds.save(execution_id, checked, user_name=self._user_name)
         return self._store.executions.get(execution_id)
+
+    def revealed_setting(self, name: str) -> Setting:
+        """Return a setting, with its value if it is a secret. Raises `SettingNotFound`."""
+        self._ask("setting")
+        return self._store.settings.get(name, reveal=True)
+
+    def revealed_settings(self) -> tuple[Setting, ...]:
+        """List the settings that were saved, with the values of secrets."""
+        self._ask("settings")
+        return self._store.settings.all(reveal=True)
 
 
 def checked_fields(fields: JsonObject) -> JsonObject:

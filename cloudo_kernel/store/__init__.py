@@ -71,7 +71,7 @@ class Store:
         self.schedules = Schedules(database)
         self.webhooks = Webhooks(database)
         self.events = Events(database)
-        self.settings = Settings(database)
+        self.settings = Settings(database, self.seals)
         self.locks = Locks(database)
         self.tokens = Tokens(database)
         self.workers = Workers(database)
