@@ -34,6 +34,8 @@ class SettingVerbs(Base):
         self._ask("save_setting")
         self._check_setting(name)
         _check(name, value)
+        if secret is None and self.redaction.holds(value):
+            secret = True
         return self._store.settings.save(name, value, user_name=self._user_name, secret=secret)
 
     def create_setting(self, name: str, value: Any, *, secret: bool = False) -> Setting:
