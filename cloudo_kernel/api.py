@@ -245,10 +245,14 @@ class Api(Protocol):
         What one user has otherwise is a setting of another name, `user.<name>.…`. Raises `SettingNotFound`.
         """
 
-    def save_setting(self, name: str, value: Any) -> Setting:
-        """Save a setting, any JSON. Raises `SettingInvalid` when a documented one takes something else."""
+    def save_setting(self, name: str, value: Any, *, secret: bool | None = None) -> Setting:
+        """Save a setting, any JSON. Raises `SettingInvalid` when a documented one takes something else.
 
-    def create_setting(self, name: str, value: Any) -> Setting:
+        The value of a secret is told to flows that run and to nobody else: others get `•••`. It stays a secret until
+        it is saved with `secret=False`; saving `•••` leaves its value as it was.
+        """
+
+    def create_setting(self, name: str, value: Any, *, secret: bool = False) -> Setting:
         """Save a setting that is not there yet. Raises `SettingExists`, `SettingInvalid`."""
 
     def delete_setting(self, name: str) -> None:

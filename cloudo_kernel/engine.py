@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +13,7 @@ from papermill.engines import Engine, NotebookExecutionManager
 from papermill.utils import nb_language
 
 from cloudo_kernel.errors import ExecutionEnded
+from cloudo_kernel.redaction import PROTECTED
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 #: After a cell's reply its last outputs may take long to come, when they are large.
 _OUTPUT_TIMEOUT_SECONDS = 600
 _ALIVE_SECONDS = 0.1
+#: papermill's tag of the cell that sets the parameters.
+_INJECTED = "injected-parameters"
+#: As papermill writes it.
+_ESCAPED = json.dumps(PROTECTED).strip('"')
 
 
 class Run(Protocol):
@@ -36,6 +42,9 @@ class Run(Protocol):
 
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
         """Save the executed notebook, without `now` at most once a second."""
+
+    def assign_hidden(self, language: str) -> None:
+        """Give the kernel the inputs that the notebook must not show."""
 
     def save_late(self) -> None:
         """Save what was held back; called now and then."""
@@ -52,11 +61,14 @@ class CloudoEngine(Engine):
         """Execute every cell; called by `papermill.execute_notebook` with the parameters injected."""
         # papermill puts the whole notebook there when it is not given a path.
         notebook.metadata.papermill["input_path"] = None
+        for cell in notebook.cells:
+            if _INJECTED in cell.metadata.get("tags", ()):
+                cell.source = cell.source.replace(_ESCAPED, PROTECTED)
         progress = self._progress = _Progress(notebook, self._run)
         progress.notebook_start()
         try:
             self._run.start_kernel()
-            _Client(progress, self._run.kernel, kernel_name).execute()
+            _Client(progress, self._run.kernel, kernel_name, self.nb_language(notebook)).execute()
         finally:
             # It may end while the notebook is checked and saved.
             self._run.kernel.ask_to_end()
@@ -148,7 +160,7 @@ class _Progress(NotebookExecutionManager):
 class _Client(PapermillNotebookClient):
     """nbclient with a kernel that is there already, ending early without an error when the flow says so."""
 
-    def __init__(self, progress: _Progress, kernel: RunKernel, kernel_name: str) -> None:
+    def __init__(self, progress: _Progress, kernel: RunKernel, kernel_name: str, language: str) -> None:
         super().__init__(
             progress,
             km=kernel.manager,
@@ -157,6 +169,7 @@ class _Client(PapermillNotebookClient):
             iopub_timeout=_OUTPUT_TIMEOUT_SECONDS,
         )
         self.kc = kernel.client
+        self._language = language
         self._kernel = kernel
 
     def execute(self, **_options: Any) -> NotebookNode:
@@ -172,6 +185,8 @@ class _Client(PapermillNotebookClient):
             self.nb_man.cell_start(cell, index)
             try:
                 self.execute_cell(cell, index)
+                if _INJECTED in cell.metadata.get("tags", ()):
+                    self.nb_man.run.assign_hidden(self._language)
             except CellExecutionError as error:
                 if error.ename != ExecutionEnded.__name__:
                     self.nb_man.cell_exception(cell, cell_index=index, exception=error)

@@ -6,7 +6,10 @@ from typing import Final
 
 from cloudo_kernel.models import OccurrenceOutcome, Status
 
+#: From where somebody came whom nobody knows.
+ADDRESS: Final = "address"
 EXECUTION: Final = "execution"
+FILE: Final = "file"
 FLOW: Final = "flow"
 MESSAGE: Final = "message"
 SCHEDULE: Final = "schedule"
@@ -30,6 +33,8 @@ EXECUTION_REQUEUED: Final = "ExecutionRequeued"
 EXECUTION_CANCEL_REQUESTED: Final = "ExecutionCancelRequested"
 EXECUTION_ENDED: Final = "ExecutionEnded"
 EXECUTION_DELETED: Final = "ExecutionDeleted"
+FILE_SAVED: Final = "FileSaved"
+FILE_DELETED: Final = "FileDeleted"
 FLOW_CREATED: Final = "FlowCreated"
 FLOW_CHANGED: Final = "FlowChanged"
 FLOW_DELETED: Final = "FlowDeleted"
@@ -58,6 +63,8 @@ TOKEN_CREATED: Final = "TokenCreated"  # noqa: S105 -- a word, no password
 TOKEN_REVOKED: Final = "TokenRevoked"  # noqa: S105 -- a word, no password
 #: Somebody who is known asked for what they may not; of a token, or of a user.
 PERMISSION_DENIED: Final = "PermissionDenied"
+#: Somebody who is not known asked for something.
+ACCESS_REFUSED: Final = "AccessRefused"
 WEBHOOK_CREATED: Final = "WebhookCreated"
 WEBHOOK_CHANGED: Final = "WebhookChanged"
 WEBHOOK_DELETED: Final = "WebhookDeleted"

@@ -16,8 +16,6 @@ from cloudo_kernel import answers
 from cloudo_kernel.errors import FormInvalid, ResponseInvalid
 from cloudo_kernel.models import JsonObject
 
-#: What stands in a record for a value that it does not show.
-PROTECTED: Final = "•••"
 #: The most that a form may take as JSON, and the most elements that it may have.
 FORM_LIMIT_BYTES: Final = 256 * 1024
 _MOST_ELEMENTS: Final = 200

@@ -21,6 +21,7 @@ from cloudo_kernel.channel import Frames, answer
 from cloudo_kernel.dispatcher import HEARTBEAT_SECONDS
 from cloudo_kernel.errors import CloudoError, NameInvalid, StaleAttempt, Unavailable, WaitTimeout
 from cloudo_kernel.executors.flow_calls import FlowCalls
+from cloudo_kernel.executors.secrets import RunSecrets
 from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import EngineTier, Execution, Status
@@ -227,7 +228,9 @@ class InteractiveCalls(FlowCalls):
         hold: Callable[[], str],
         flow_name: Callable[[], str | None],
     ) -> None:
-        super().__init__(store, service, claim, waits, output={}, linger_seconds=math.inf, let_go=lambda: None)
+        # What the notebook shows is its user's own business; what it reports is masked as a run's is.
+        secrets = RunSecrets(store, claim, service.redaction)
+        super().__init__(store, service, claim, waits, secrets, output={}, linger_seconds=math.inf, let_go=lambda: None)
         self.waits = waits
         self.is_open = False
         self._hold = hold
@@ -244,6 +247,7 @@ class InteractiveCalls(FlowCalls):
         """Make the execution."""
         new = self._service.prepare_by_hand(self._claim.id, self._flow_name())
         self._store.executions.open(new, worker_id=self._hold())
+        self._secrets.protect_outputs(new.protected_outputs or ())
         self.is_open = True
 
     def end(self) -> None:
@@ -266,14 +270,14 @@ class InteractiveCalls(FlowCalls):
     def _this(self) -> dict[str, Any]:
         """Return the record, or what it would be if there were one."""
         if self.is_open:
-            return dict(self._store.executions.get(self._claim.id).model_dump(mode="json"))
+            return dict(self._secrets.this().model_dump(mode="json"))
         new = self._service.prepare_by_hand(self._claim.id, self._flow_name())
         made = {"status": Status.RUNNING, "attempt": 1, "created_at": self._store.now, "log": ()}
         return dict(Execution.model_validate({**vars(new), **made}).model_dump(mode="json"))
 
     def _end(self, *, status: str, message: str | None) -> None:
         super()._end(status=status, message=message)
-        outcome = Outcome(status=Status(status), message=message)
+        outcome = self._secrets.outcome(Outcome(status=Status(status), message=message))
         self._store.runs.finish(self._claim.id, self._claim.attempt, outcome)
 
     def _without_slot(

@@ -91,6 +91,12 @@ class RunKernel:
             raise DeadKernelError("Kernel died")
         run_sync(self._enter)(folder)
 
+    def execute_silently(self, code: str) -> None:
+        """Execute code between two cells. Raises `RuntimeError` where that fails, and does not show the code."""
+        reply = run_sync(self._reply_to)(code)
+        if reply["status"] != "ok":
+            raise RuntimeError(f"The kernel did not take the protected inputs: {reply.get('ename', reply['status'])}.")
+
     def limit_memory(self, megabytes: int) -> None:
         """Let its process take so much beyond what it has; more is a MemoryError there. Linux only, else ignored."""
         if sys.platform != "linux" or self.group is None:
@@ -196,13 +202,17 @@ class RunKernel:
                 return dict(reply["content"])
 
     async def _enter(self, folder: str) -> None:
-        asked = self.client.execute(f"__import__('os').chdir({json.dumps(folder)})", silent=True)
+        reply = await self._reply_to(f"__import__('os').chdir({json.dumps(folder)})")
+        if reply["status"] != "ok":
+            raise FileNotFoundError(f"The flow's folder cannot be entered: {reply['evalue']}")
+
+    async def _reply_to(self, code: str) -> dict[str, Any]:
+        """Execute code that leaves no trace, neither in the notebook nor in the kernel's history."""
+        asked = self.client.execute(code, silent=True, store_history=False)
         while True:
             reply = await self._message(self.client.get_shell_msg)
             if reply["parent_header"].get("msg_id") == asked:
-                break
-        if reply["content"]["status"] != "ok":
-            raise FileNotFoundError(f"The flow's folder cannot be entered: {reply['content']['evalue']}")
+                return dict(reply["content"])
 
     async def _message(self, get: Any) -> dict[str, Any]:
         end = time.monotonic() + _START_TIMEOUT_SECONDS

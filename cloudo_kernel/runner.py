@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from cloudo_kernel import files, lifeline
 from cloudo_kernel.channel import Channel
 from cloudo_kernel.models import ErrorDetail, Status
+from cloudo_kernel.redaction import Redaction, without_secrets
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -59,8 +60,11 @@ class Run:
         assignment = channel.call("begin")
         #: A notebook's JSON text, or a script that defines a handler.
         self._source: str = assignment["source"]
-        self._inputs: dict[str, Any] = assignment["execution"]["input_value"]
-        self._execution_id: str = assignment["execution"]["id"]
+        #: As everybody may see them, and by themselves those that are not shown as they are.
+        self._inputs: dict[str, Any] = assignment["inputs"]
+        self._hidden_inputs: dict[str, Any] = assignment["hidden_inputs"]
+        self._redaction = Redaction()
+        self._execution_id: str = assignment["execution_id"]
         self.kernel_name: str = assignment["kernel"]
         self._folder: str = assignment["folder"]
         self._memory_limit_mb: int | None = assignment["memory_limit_mb"]
@@ -90,7 +94,7 @@ class Run:
                 notebook,
                 None,
                 # A handler asks `this` for its inputs; as variables they could take the place of its own names.
-                parameters={} if is_script else self._injected(),
+                parameters={} if is_script else self._injectable(self._inputs),
                 engine_name="cloudo",
                 kernel_name=self.kernel_name,
                 # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
@@ -136,7 +140,10 @@ class Run:
             self._write(self._unsaved)
 
     def _write(self, notebook: NotebookNode) -> None:
-        files.write_over(self._path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        # The worker tells the kernel a secret after it has noted it: what is there now is known.
+        self._redaction.add_texts(self.channel.call("secrets", known=len(self._redaction.texts())))
+        shown = without_secrets(notebook, self._redaction)
+        files.write_over(self._path, json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
         self._saved_at = time.monotonic()
         self._unsaved = None
 
@@ -144,15 +151,23 @@ class Run:
         detail = None if error is None else error.model_dump(mode="json")
         self.channel.call("found", status=status, message=message, error=detail)
 
-    def _injected(self) -> dict[str, Any]:
+    def assign_hidden(self, language: str) -> None:
+        """Give the kernel the inputs that the notebook must not show; called after the cell with the others."""
+        from papermill.translators import papermill_translators
+
+        if hidden := self._injectable(self._hidden_inputs):
+            translator = papermill_translators.find_translator(self.kernel_name, language)
+            self.kernel.execute_silently(translator.codify(hidden))
+
+    def _injectable(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Return the inputs that become variables: the known ones, or, without a parameters cell, all that can."""
         from cloudo_kernel.catalog import input_schema, notebook
 
         book = notebook.parse(self._source)
         schema = input_schema(book.parameters if self.kernel_name == "cloudo" or book.is_python else None)
         if schema["additionalProperties"]:
-            return {name: value for name, value in self._inputs.items() if name.isidentifier()}
-        return {name: value for name, value in self._inputs.items() if name in schema["properties"]}
+            return {name: value for name, value in inputs.items() if name.isidentifier()}
+        return {name: value for name, value in inputs.items() if name in schema["properties"]}
 
     def _stop(self) -> None:
         """Handle SIGUSR1, on the main thread between two steps of whatever runs there."""

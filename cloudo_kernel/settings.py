@@ -92,12 +92,14 @@ MESSAGE_RETENTION = "client.message.{}.retention_time.minutes"
 LINGER_SECONDS = 60.0
 
 
-def check(name: str, value: Any) -> None:
+def check(name: str, value: Any, *, secret: bool = False) -> None:
     """Raise `SettingInvalid` unless `value` fits; a setting that the system does not read takes anything."""
     shared = _shared_name(name)
     documented = DOCUMENTED.get(shared)
     if documented is None:
         return
+    if secret:
+        raise SettingInvalid(name, "no secret: the system itself reads it, and everybody may know it")
     if shared != name and not documented.is_personal:
         raise SettingInvalid(name, f"no value: {shared!r} is of the whole store, and the same for every user")
     if not documented.accepts(value):

@@ -89,6 +89,7 @@ def _flow(
     broken: str | None = None,
 ) -> Flow:
     metadata = metadata or FlowMetadata()
+    schema = _with_protected(schema or input_schema(None), metadata.protect_inputs)
     if place.winner is None and (fault := name_fault(place.name)):
         broken = f"its file name cannot be a flow's: {fault}; rename the file"
     path = place.path
@@ -103,8 +104,17 @@ def _flow(
         kind=kind or ("script" if place.ending == SCRIPT else "notebook"),
         path=printable(path.as_posix()),
         kernel=kernel,
-        input_schema=schema or input_schema(None),
+        input_schema=schema,
         metadata=metadata,
         modified_at=datetime.fromtimestamp(min(max(status(place.path).st_mtime, 0), _LAST_MOMENT), UTC),
         broken=broken,
     )
+
+
+def _with_protected(schema: JsonObject, protected: Collection[str]) -> JsonObject:
+    """Return the schema with JSON Schema's word for inputs that are never shown again."""
+    properties = {
+        name: {**declared, "writeOnly": True} if name in protected else declared
+        for name, declared in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}

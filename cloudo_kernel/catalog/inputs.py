@@ -15,6 +15,7 @@ from cloudo_kernel.catalog.parameters import required
 from cloudo_kernel.catalog.values import NotJson, json_value
 from cloudo_kernel.errors import InputsInvalid
 from cloudo_kernel.models import JsonObject
+from cloudo_kernel.redaction import PROTECTED
 
 _RULES = ("type", "enum", "anyOf", "items", "minItems", "maxItems", "additionalProperties", "format")
 _KINDS = {
@@ -68,8 +69,9 @@ def _fitted(name: str, given: object, schema: JsonObject) -> Any:
         raise InputsInvalid(f"The input {_quoted(name + error.path)} does not fit: {error}.", field=name) from None
     if fault := _fault(schema, value):
         label = name + (fault.name or "").removeprefix("data")
+        shown = PROTECTED if schema.get("writeOnly") else _shown(fault.value)
         raise InputsInvalid(
-            f"The input {_quoted(label)} takes {_fitting(fault.definition)}, not {_shown(fault.value)}.",
+            f"The input {_quoted(label)} takes {_fitting(fault.definition)}, not {shown}.",
             field=name,
         )
     return _typed(schema, value)

@@ -37,6 +37,7 @@ def settings(context: click.Context, *, as_json: bool) -> None:
     cloudo settings set user.ada.input.timeout.minutes 0
     cloudo settings set team.regions '[north, south]'
     cloudo settings set team.plan - < plan.yaml
+    cloudo settings set bank.password --secret
     cloudo settings history client.input.timeout.minutes
     cloudo settings delete client.input.timeout.minutes
     """
@@ -67,17 +68,26 @@ def show(target: Target, name: str, *, as_json: bool) -> None:
 
 @settings.command(name="set", context_settings={"ignore_unknown_options": True})  # VALUE may be -1
 @click.argument("name")
-@click.argument("value")
+@click.argument("value", required=False)
+@click.option(
+    "--secret/--no-secret",
+    default=None,
+    help="Hide the value from everybody but the flows that run, or no longer. Else that stays as it was.",
+)
 @json_option("the saved setting")
 @target_options
 @click.pass_obj
-def set_value(target: Target, name: str, value: str, *, as_json: bool) -> None:
-    """Save VALUE, read as YAML; - reads it from standard input."""
-    try:
-        parsed = values.document(sys.stdin.read()) if value == "-" else values.input_value(value, {})
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="VALUE") from error
-    saved = target.connect().save_setting(name, parsed)
+def set_value(target: Target, name: str, value: str | None, *, secret: bool | None, as_json: bool) -> None:
+    """Save VALUE, read as YAML; - reads it from standard input.
+
+    A secret is asked for, or is the text on standard input: arguments can be seen by everybody on this machine.
+
+    \b
+    cloudo settings set team.regions '[north, south]'
+    cloudo settings set bank.password --secret
+    """
+    parsed = _given(name, value, secret=bool(secret))
+    saved = target.connect().save_setting(name, parsed, secret=secret)
     if as_json:
         display.print_json(saved)
     else:
@@ -108,6 +118,25 @@ def history(target: Target, name: str, *, as_json: bool) -> None:
         click.echo(display.table(("TIME", "BY", "BEFORE", "AFTER"), [_change(event) for event in found]))
     else:
         click.echo(f"Nobody has changed {display.clean(name)} yet.")
+
+
+def _given(name: str, value: str | None, *, secret: bool) -> Any:
+    """Return the value that was given, or ask for it. Raises `click.UsageError`."""
+    if value is None:
+        if not secret:
+            raise click.UsageError("Missing argument 'VALUE'.")
+        if sys.stdin.isatty():
+            return click.prompt(display.clean(name), hide_input=True, confirmation_prompt=True, err=True)
+        return sys.stdin.read().removesuffix("\n")
+    if secret and value != "-":
+        raise click.UsageError(
+            "A secret is no argument, which everybody on this machine can see: "
+            "leave VALUE out to be asked for it, or send it to standard input."
+        )
+    try:
+        return values.document(sys.stdin.read()) if value == "-" else values.input_value(value, {})
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="VALUE") from error
 
 
 def _all(api: Api) -> Iterator[Setting]:

@@ -19,14 +19,14 @@ class SettingVerbs(Base):
         """See `Api.setting`."""
         return self._get(Setting, f"setting/{in_path(name)}")
 
-    def save_setting(self, name: str, value: Any) -> Setting:
+    def save_setting(self, name: str, value: Any, *, secret: bool | None = None) -> Setting:
         """See `Api.save_setting`."""
-        body = json_body({"value": value}, what="value")
+        body = json_body({"value": value, "secret": secret}, what="value")
         return self._record(Setting, self._send("PUT", f"setting/{in_path(name)}", **body, is_repeatable=True))
 
-    def create_setting(self, name: str, value: Any) -> Setting:
+    def create_setting(self, name: str, value: Any, *, secret: bool = False) -> Setting:
         """See `Api.create_setting`."""
-        body = json_body({"name": name, "value": value}, what="value")
+        body = json_body({"name": name, "value": value, "secret": secret}, what="value")
         return self._record(Setting, self._send("POST", "setting", **body))
 
     def delete_setting(self, name: str) -> None:

@@ -21,6 +21,7 @@ from cloudo_kernel.errors import (
     WaitTimeout,
 )
 from cloudo_kernel.executors.replay import Replay
+from cloudo_kernel.executors.secrets import RunSecrets
 from cloudo_kernel.executors.waits import Waits
 from cloudo_kernel.flow_api.values import appended
 from cloudo_kernel.models import (
@@ -57,6 +58,7 @@ class FlowCalls:
         service: Service,
         claim: Claim,
         waits: Waits,
+        secrets: RunSecrets,
         *,
         output: Mapping[str, Any],
         linger_seconds: float,
@@ -71,6 +73,7 @@ class FlowCalls:
         self._service = service
         self._claim = claim
         self._waits = waits
+        self._secrets = secrets
         self._output = dict(output)
         self._linger_seconds = linger_seconds
         self._let_go = let_go
@@ -80,15 +83,15 @@ class FlowCalls:
         #: What the flow itself said that its end is: `this.success(...)`.
         self.declared: Outcome | None = None
         self._reads: dict[str, Callable[..., Any]] = {
-            "this": lambda: _json(store.executions.get(claim.id)),
+            "this": lambda: _json(secrets.this()),
             "flow": lambda name: _json(service.flow(name)),
             "flow_source": service.flow_source,
             "flows": lambda q: [_json(flow) for flow in service.flows(q=q)],
-            "execution": lambda execution_id: _json(service.execution(execution_id)),
+            "execution": lambda execution_id: _json(secrets.seen(service.execution(execution_id))),
             "executions": self._executions,
             "message": lambda message_id: _json(store.messages.revealed(message_id)),
-            "setting": lambda name: _json(service.setting(name)),
-            "settings": lambda: [_json(setting) for setting in service.settings()],
+            "setting": lambda name: _json(service.revealed_setting(name)),
+            "settings": lambda: [_json(setting) for setting in service.revealed_settings()],
             "file": lambda path, with_content: _json(service.file(path, with_content=with_content)),
             "files": lambda folder, glob: [_json(file) for file in service.files(folder, glob=glob)],
             "user": lambda: _json(service.user()),
@@ -150,7 +153,7 @@ class FlowCalls:
         if verb == "log":
             if self._replay is not None and self._replay.skips_log_line():
                 return None
-            self._lines.append(LogLine(time=self._store.now, **arguments))
+            self._lines.append(self._secrets.line(LogLine(time=self._store.now, **arguments)))
             if len(self._lines) >= _LOG_BATCH:
                 self.flush_log()
             return None
@@ -174,8 +177,11 @@ class FlowCalls:
     def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         self.flush_log()
         if self._replay is None or verb == "end":
-            return self._perform(verb, arguments)
-        return self._replay.answer(verb, dict(arguments), lambda recorded: self._perform(verb, recorded))
+            result = self._perform(verb, arguments)
+        else:
+            result = self._replay.answer(verb, dict(arguments), lambda recorded: self._perform(verb, recorded))
+        self._secrets.note(verb, result)
+        return result
 
     def _perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         if self.declared is not None and verb not in self._reads:
@@ -203,16 +209,23 @@ class FlowCalls:
         if unknown:
             raise PermissionDenied(f"A flow can save its name, message and output_value, not {sorted(unknown)[0]}.")
         fields = checked_fields(fields)
+        fields |= {name: self._secrets.redaction.mask_value(fields[name]) for name in fields.keys() - {"output_value"}}
         if "output_value" in fields:
-            _check_output(fields["output_value"])
-            self._output = fields["output_value"]
+            self._output = self._checked_output(fields["output_value"])
+            fields |= self._secrets.split_outputs(self._output)
         self._store.runs.save(self._claim.id, self._claim.attempt, fields)
 
     def _set_output(self, *, key: str, value: Any, append: bool) -> None:
         changed = {**self._output, key: appended(self._output.get(key), value) if append else value}
-        _check_output(changed)
-        self._store.runs.save(self._claim.id, self._claim.attempt, {"output_value": changed})
+        self._checked_output(changed)
+        self._store.runs.save(self._claim.id, self._claim.attempt, self._secrets.split_outputs(changed))
         self._output = changed
+
+    def _checked_output(self, output: Any) -> dict[str, Any]:
+        _check_output(output)
+        if self._secrets.redaction.holds(list(output)):
+            raise MalformedRequest("The name of an output holds a secret; name it otherwise.", field="output_value")
+        return dict(output)
 
     def _webhook_response(self, *, content: str, encoding: str, status: int, content_type: str) -> None:
         response = checked_response(decoded(content, encoding), status=status, content_type=content_type)
@@ -240,7 +253,7 @@ class FlowCalls:
                 subjects=ids,
                 number=1 if first else len(ids),
             )
-        records = [self._store.executions.get(execution_id) for execution_id in ids]
+        records = [self._secrets.seen(self._store.executions.get(execution_id)) for execution_id in ids]
         return [_json(record) for record in records if record.is_ended]
 
     def _sleep_until(self, *, when: float, seconds: float | None = None) -> None:
@@ -319,6 +332,7 @@ class FlowCalls:
         if self._replay is not None:
             at = None if seconds == math.inf else self._store.now + timedelta(seconds=seconds)
             wake = Wake(subjects, number, at)
+        message = self._secrets.redaction.mask(message)
         self._store.runs.wait(self._claim.id, self._claim.attempt, message=message, on=on, wake=wake)
         try:
             is_met = self._wait_or_leave(is_done, seconds, may_leave=wake is not None)

@@ -16,6 +16,7 @@ from typing import Any
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import CloudoError, StaleAttempt
 from cloudo_kernel.executors.flow_calls import FlowCalls
+from cloudo_kernel.executors.secrets import RunSecrets, secrets_of
 from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import (
@@ -67,6 +68,7 @@ class RunHost:
         self._waits = Waits(store, claim, slots)
         #: What the flow says and asks, once it runs.
         self._calls: FlowCalls | None = None
+        self._secrets: RunSecrets | None = None
         self._progress = Progress()
         self._is_progress_new = False
         self._progress_written = 0.0
@@ -100,6 +102,7 @@ class RunHost:
             "pause": self._pause,
             "may_go_on": self._may_go_on,
             "found": self._note_found,
+            "secrets": self._told_secrets,
         }
         return self._waits.patiently(lambda: answers[verb](**arguments))
 
@@ -110,6 +113,7 @@ class RunHost:
         assignment = self._store.runs.begin(
             self.claim.id, self.claim.attempt, notebook=str(notebook), replays=self.claim.durable
         )
+        self._secrets = secrets = secrets_of(assignment, self._store, self._catalog, self.claim)
         service = Service(
             self._store,
             self._catalog,
@@ -118,13 +122,15 @@ class RunHost:
             parent_id=self.claim.id,
             reserved_for=self._reserved_for,
             depth=assignment.depth + 1,
+            redaction=secrets.redaction,
         )
         self._calls = FlowCalls(
             self._store,
             service,
             self.claim,
             self._waits,
-            output=assignment.execution.output_value,
+            secrets,
+            output=assignment.protected.revealed(assignment.execution).output_value,
             linger_seconds=self._linger_seconds,
             let_go=self._let_go,
         )
@@ -134,6 +140,8 @@ class RunHost:
 
     def _note_progress(self, **progress: Any) -> None:
         self._progress = Progress(**progress)
+        if self._secrets is not None:
+            self._progress = self._secrets.progress(self._progress)
         self._is_progress_new = True
         if time.monotonic() - self._progress_written >= _PROGRESS_SECONDS:
             with suppress(CloudoError):  # it is tried again when the runner is silent
@@ -145,6 +153,10 @@ class RunHost:
             self._progress_written = time.monotonic()
             self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress)
             self._is_progress_new = False
+
+    def _told_secrets(self, *, known: int) -> list[str]:
+        """Return the secrets that the runner does not know yet, for what it writes into the notebook."""
+        return [] if self._secrets is None else self._secrets.redaction.texts(after=known)
 
     def _note_kernel(self, *, group: int) -> None:
         self._kernel_group = group
@@ -287,7 +299,8 @@ class RunHost:
             value = f"The process that ran the notebook ended with {how}."
             error = ErrorDetail(name="KernelDied", value=value, traceback=tuple(self.complaints.splitlines()))
             outcome = Outcome(status=Status.ENDED_ERROR, message=value, error=error)
-        return replace(outcome, progress=self._progress if self.has_begun else None)
+        outcome = replace(outcome, progress=self._progress if self.has_begun else None)
+        return outcome if self._secrets is None else self._secrets.outcome(outcome)
 
     def _differing(self) -> Outcome | None:
         """A replay that made other calls has failed, whatever the flow made of the error."""
@@ -308,7 +321,9 @@ class RunHost:
 
 def _to_json(assignment: Assignment, notebook: str) -> dict[str, Any]:
     return {
-        "execution": assignment.execution.model_dump(mode="json"),
+        "execution_id": assignment.execution.id,
+        "inputs": assignment.execution.input_value,
+        "hidden_inputs": assignment.protected.inputs,
         "source": assignment.source,
         "kernel": assignment.kernel,
         "folder": assignment.folder,

@@ -86,7 +86,7 @@ class Calls(ScheduleCalls, Protocol):
     def settings(self) -> tuple[Setting, ...]:
         """See `Api.settings`."""
 
-    def save_setting(self, name: str, value: Any) -> Setting:
+    def save_setting(self, name: str, value: Any, *, secret: bool | None = None) -> Setting:
         """See `Api.save_setting`."""
 
     def delete_setting(self, name: str) -> None:
@@ -242,9 +242,10 @@ class RunApi(RunScheduleCalls):
         """See `Api.settings`."""
         return tuple(Setting.model_validate(setting) for setting in self._channel.call("settings"))
 
-    def save_setting(self, name: str, value: Any) -> Setting:
+    def save_setting(self, name: str, value: Any, *, secret: bool | None = None) -> Setting:
         """See `Api.save_setting`."""
-        return Setting.model_validate(self._channel.call("save_setting", name=name, value=value))
+        saved = self._channel.call("save_setting", name=name, value=value, secret=secret)
+        return Setting.model_validate(saved)
 
     def delete_setting(self, name: str) -> None:
         """See `Api.delete_setting`."""

@@ -22,9 +22,13 @@ class Setting:
     As a context manager it holds the lock of its name.
     """
 
-    def __init__(self, api: Calls, name: str, record: models.Setting | None = None) -> None:
+    def __init__(
+        self, api: Calls, name: str, record: models.Setting | None = None, *, secret: bool | None = None
+    ) -> None:
+        """`secret` is what the next `save` makes of it; None leaves that as it is."""
         self._api = api
         self._name = name
+        self._secret = secret
         self._record = record
         #: What was set and not saved yet.
         self._wanted: Any = UNSET
@@ -60,7 +64,9 @@ class Setting:
             self.set(value)
         if self._wanted is UNSET:
             raise MalformedRequest(f"There is nothing to save: give the value of {self._name!r}.", field="value")
-        self._record = self._api.save_setting(self._name, self._wanted)
+        saved = self._api.save_setting(self._name, self._wanted, secret=self._secret)
+        # Of a secret nobody is told the value, but here it is known.
+        self._record = saved.model_copy(update={"value": self._wanted}) if saved.secret else saved
         self._wanted = UNSET
         return self
 

@@ -182,9 +182,13 @@ class System:
         """Return the name of the environment in which a flow runs: `CLOUDO_ENV_NAME`, else its machine's name."""
         return child_calls(self._calls, "get_env_name").own_client().env_name
 
-    def setting(self, name: str, value: Any = UNSET) -> Setting:
-        """Return a setting, which need not be there yet; with a value it is saved at once."""
-        setting = Setting(self._calls, name)
+    def setting(self, name: str, value: Any = UNSET, *, secret: bool | None = None) -> Setting:
+        """Return a setting, which need not be there yet; with a value it is saved at once.
+
+        With `secret=True` it is a secret as soon as it is saved: flows that run read its value, and everybody else
+        gets `•••`. It stays one until it is saved with `secret=False`.
+        """
+        setting = Setting(self._calls, name, secret=secret)
         return setting if value is UNSET else setting.save(value)
 
     def settings(self) -> tuple[Setting, ...]:

@@ -47,6 +47,9 @@ class FlowMetadata(Record):
     #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
     memory_limit_mb: int | None = Field(default=None, ge=1)
     retention_minutes: int | None = Field(default=None, ge=0)
+    #: The inputs and outputs that nobody but the flow itself gets to see.
+    protect_inputs: tuple[str, ...] = ()
+    protect_outputs: tuple[str, ...] = ()
     #: The flow to start when an execution ends in error.
     on_error: str | None = Field(default=None, min_length=1)
 

@@ -14,6 +14,7 @@ from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, MessageNotFound, ScheduleNotFound, WebhookNotFound
 from cloudo_kernel.models import Flow, FlowSource, Trigger
 from cloudo_kernel.permissions import EVERYTHING, Rights
+from cloudo_kernel.redaction import Redaction
 from cloudo_kernel.store import Store
 
 #: A wait looks at the store at least this often, should the event tail miss something.
@@ -34,6 +35,7 @@ class Base:
         reserved_for: str | None = None,
         depth: int = 0,
         rights: Rights = EVERYTHING,
+        redaction: Redaction | None = None,
     ) -> None:
         self._store = store
         self._catalog = catalog
@@ -47,6 +49,8 @@ class Base:
         self._depth = depth
         #: Each verb of `Api` asks them, once; what runs in the name of the caller then is the flow's business.
         self._rights = rights
+        #: The secrets of the run that calls: what it starts, asks and saves does not show them.
+        self.redaction = redaction or Redaction()
 
     # What belongs to a flow with which the caller has nothing to do is as if it were not there. Flows themselves are
     # refused by name: people choose the names, and know them.

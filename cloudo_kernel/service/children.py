@@ -1,4 +1,4 @@
-"""The verbs by which a running flow has children. They are for its worker: no other door has them."""
+"""The verbs by which a running flow has children and reads secrets. They are for its worker: no other door has them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from cloudo_kernel.errors import MalformedRequest, PermissionDenied
-from cloudo_kernel.models import Execution, JsonObject, StartExecution
+from cloudo_kernel.models import Execution, JsonObject, Setting, StartExecution
 from cloudo_kernel.service.starts import StartVerbs
 
 #: What may be changed of an execution from outside, and what fits.
@@ -50,11 +50,34 @@ class ChildVerbs(StartVerbs):
         checked = checked_fields(fields)
         if self._parent_id is None or self._store.executions.get(execution_id).parent_id != self._parent_id:
             raise PermissionDenied("A flow changes the fields of itself and of its children only.")
-        if "input_value" in checked:
-            flow = self._catalog.script(self._store.executions.source(execution_id)).flow
-            checked["input_value"] = self._validated(flow, checked["input_value"], self._trigger)
+        checked |= self._masked(execution_id, checked)
         self._store.holds.save(execution_id, checked, user_name=self._user_name)
         return self._store.executions.get(execution_id)
+
+    def _masked(self, execution_id: str, fields: JsonObject) -> JsonObject:
+        """Return fields of a child as they are stored: inputs and outputs with what is sealed beside them."""
+        masked = {name: self.redaction.mask_value(fields[name]) for name in fields.keys() & {"name", "message", "tags"}}
+        if not fields.keys() & {"input_value", "output_value"}:
+            return masked
+        flow = self._catalog.script(self._store.executions.source(execution_id)).flow
+        if "input_value" in fields:
+            inputs = self._validated(flow, fields["input_value"], self._trigger)
+            shown, hidden = self._split_inputs(flow, inputs)
+            masked |= {"input_value": shown, "sealed_inputs": self._store.seals.seal_values(hidden)}
+        if "output_value" in fields:
+            shown, hidden = self.redaction.split(fields["output_value"], flow.metadata.protect_outputs)
+            masked |= {"output_value": shown, "sealed_outputs": self._store.seals.seal_values(hidden)}
+        return masked
+
+    def revealed_setting(self, name: str) -> Setting:
+        """Return a setting, with its value if it is a secret. Raises `SettingNotFound`."""
+        self._ask("setting")
+        return self._store.settings.get(name, reveal=True)
+
+    def revealed_settings(self) -> tuple[Setting, ...]:
+        """List the settings that were saved, with the values of secrets."""
+        self._ask("settings")
+        return self._store.settings.all(reveal=True)
 
 
 def checked_fields(fields: JsonObject) -> JsonObject:

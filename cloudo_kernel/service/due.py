@@ -184,11 +184,14 @@ class DueVerbs(ScheduleVerbs):
             if schedule.trigger.is_once
             else f"{schedule.flow_name} iteration #{iteration}"
         )
+        hidden = self._store.seals.unseal_values(due.sealed_inputs)
+        inputs = {**told, **schedule.inputs, **hidden}
         return self._new(
             source,
             ExecutionType.FLOW,
+            hides=hidden.keys(),
             name=name,
-            input_value=self._validated(source.flow, {**told, **schedule.inputs}, Trigger.SCHEDULE),
+            input_value=self._validated(source.flow, inputs, Trigger.SCHEDULE),
             schedule_id=schedule.id,
             scheduled_for=time,
             timeout_seconds=source.flow.metadata.timeout_seconds,

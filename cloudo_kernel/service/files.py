@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from cloudo_kernel.catalog.names import is_below
+from cloudo_kernel.events import FILE, FILE_DELETED, FILE_SAVED
 from cloudo_kernel.models import Action, File
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.workspace_files import WorkspaceFiles
@@ -27,13 +28,22 @@ class FileVerbs(Base):
         """See `Api.save_file`."""
         self._ask("save_file")
         self._check_file(path)
-        return self._files.write(path, content)
+        saved = self._files.write(path, content)
+        self._tell_of_file(FILE_SAVED, saved.path, size=saved.size)
+        return saved
 
     def delete_file(self, path: str) -> None:
         """See `Api.delete_file`."""
         self._ask("delete_file")
         self._check_file(path)
         self._files.delete(path)
+        self._tell_of_file(FILE_DELETED, path)
+
+    def _tell_of_file(self, event_type: str, path: str, **told: int) -> None:
+        """Record who changed a file, and for a flow which execution of it did."""
+        by = {} if self._parent_id is None else {"execution_id": self._parent_id}
+        named = self.redaction.mask(PurePosixPath(path).as_posix())
+        self._store.events.add(event_type, FILE, named, user_name=self._user_name, **told, **by)
 
     def _check_file(self, path: str) -> None:
         """Raise `PermissionDenied` if the file lies among the flows, and the caller may not write flows.

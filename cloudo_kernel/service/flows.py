@@ -58,7 +58,7 @@ class FlowVerbs(Base):
             flow = self._catalog.rename(name, new_name)
             self._store.schedules.rename_flow(name, flow.name)
             self._store.webhooks.rename_flow(name, flow.name)
-        self._tell_of_flow(FLOW_CHANGED, flow.name)
+        self._tell_of_flow(FLOW_CHANGED, flow.name, former_name=name if flow.name != name else None)
         return flow
 
     def delete_flow(self, name: str) -> None:
@@ -76,5 +76,6 @@ class FlowVerbs(Base):
             for flow in flows
         )
 
-    def _tell_of_flow(self, event_type: str, name: str) -> None:
-        self._store.events.add(event_type, FLOW, name, user_name=self._user_name)
+    def _tell_of_flow(self, event_type: str, name: str, *, former_name: str | None = None) -> None:
+        told = {} if former_name is None else {"former_name": former_name}
+        self._store.events.add(event_type, FLOW, name, user_name=self._user_name, **told)

@@ -20,8 +20,8 @@ class MessageVerbs(Base):
         self._ask("create_message")
         new = NewMessage(
             id=new_id(),
-            subject=request.subject,
-            body=_body(request),
+            subject=self.redaction.mask(request.subject),
+            body=self.redaction.mask_value(_body(request)),
             level=request.level,
             execution_id=self._parent_id,
             user_name=self._user_name,

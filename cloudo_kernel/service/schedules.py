@@ -14,6 +14,7 @@ from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     ChangeSchedule,
     CreateSchedule,
+    Flow,
     JsonObject,
     Occurrence,
     Page,
@@ -25,8 +26,9 @@ from cloudo_kernel.models import (
     Trigger,
     rfc3339,
 )
+from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.service.base import page_limit
-from cloudo_kernel.service.starts import StartVerbs
+from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import Due, Hidden
 
 #: How many times a preview and a schedule show.
@@ -47,7 +49,9 @@ class ScheduleVerbs(StartVerbs):
         timing = self._timing(request.trigger, request.timezone, confirmed=request.confirmed)
         source = self._flow_source(request.flow_name)
         self._validated(source.flow, request.inputs, self._trigger)
+        shown, hidden = self._split_inputs(source.flow, request.inputs)
         given = request.model_dump(exclude={"trigger", "timezone", "end_at", "confirmed", "name", "flow_name"})
+        given["inputs"] = shown
         schedule = Schedule(
             id=new_id(),
             name=request.name or source.flow.name,
@@ -59,7 +63,8 @@ class ScheduleVerbs(StartVerbs):
             created_at=self._store.now,
         )
         schedule = _planned(schedule, after=schedule.start - _INSTANT)
-        self._store.schedules.insert(schedule, self._hidden(schedule))
+        sealed = self._store.seals.seal_values(hidden)
+        self._store.schedules.insert(schedule, replace(self._hidden(schedule), sealed_inputs=sealed))
         return _with_next_runs(schedule)
 
     def schedules(
@@ -145,8 +150,8 @@ class ScheduleVerbs(StartVerbs):
         """Change a schedule as it is in this moment: it may be moved on, or changed, while this is thought about."""
         for _ in range(_TRIES):
             due = self._store.schedules.look(schedule_id)
-            schedule = self._changed(due, request)
-            hidden = self._hidden(schedule, due)
+            schedule, sealed = self._with_inputs(self._changed(due, request), due, request)
+            hidden = replace(self._hidden(schedule, due), sealed_inputs=sealed)
             if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **told):
                 return self._judged(_with_next_runs(schedule))
         raise Unavailable("The schedule is changed by others all the time. Try again.")
@@ -164,8 +169,6 @@ class ScheduleVerbs(StartVerbs):
         triggers.zone(timezone)
         if "end_at" in given:
             fields["end_at"] = _end(request.end_at, fields.get("timezone", timezone))
-        if "inputs" in given:
-            self._validated(self._flow_source(before.flow_name).flow, request.inputs, self._trigger)
         schedule = before.model_copy(update={**fields, "broken": None, "pause_reason": None})
         if due.awaited_id is not None and schedule.trigger.counts_from_end and schedule.enabled:
             return schedule.model_copy(update={"next_run": None})  # it goes on when that one ends
@@ -179,6 +182,17 @@ class ScheduleVerbs(StartVerbs):
                 field="trigger",
             )
         return schedule
+
+    def _with_inputs(self, schedule: Schedule, due: Due, request: ChangeSchedule) -> tuple[Schedule, str | None]:
+        """Return a changed schedule with the inputs as they are shown, and those that are not, sealed."""
+        if "inputs" not in request.given():
+            return schedule, due.sealed_inputs
+        flow = self._flow_source(schedule.flow_name).flow
+        before = self._store.seals.unseal_values(due.sealed_inputs)
+        inputs = restored(request.inputs or {}, before)
+        self._validated(flow, inputs, self._trigger)
+        shown, hidden = self._split_inputs(flow, inputs, hides=before.keys())
+        return schedule.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
 
     def _timing(self, trigger: ScheduleTrigger, timezone: str | None, *, confirmed: bool) -> JsonObject:
         """Return the fields of a schedule that its trigger decides: in the record they stand on their own.
@@ -226,10 +240,18 @@ class ScheduleVerbs(StartVerbs):
             try:
                 flow = self._catalog.flow(schedule.flow_name)
                 broken = flow.broken and f"The flow is broken: {flow.broken}"
-                self._validated(flow, schedule.inputs, Trigger.SCHEDULE)
+                self._validated(_lenient(flow, schedule.inputs), schedule.inputs, Trigger.SCHEDULE)
             except CloudoError as error:
                 broken = broken or str(error)
         return schedule.model_copy(update={"broken": broken})
+
+
+def _lenient(flow: Flow, inputs: JsonObject) -> Flow:
+    """Return the flow as one that takes anything where inputs are hidden: what they are is known to it alone."""
+    properties = dict(flow.input_schema["properties"])
+    hidden = [name for name, value in inputs.items() if name in properties and PROTECTED in str(value)]
+    properties |= {name: {} for name in hidden}
+    return flow.model_copy(update={"input_schema": {**flow.input_schema, "properties": properties}})
 
 
 def _planned(schedule: Schedule, *, after: datetime) -> Schedule:

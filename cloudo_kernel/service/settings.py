@@ -29,19 +29,21 @@ class SettingVerbs(Base):
         self._ask("setting")
         return self._store.settings.get(name)
 
-    def save_setting(self, name: str, value: Any) -> Setting:
+    def save_setting(self, name: str, value: Any, *, secret: bool | None = None) -> Setting:
         """See `Api.save_setting`."""
         self._ask("save_setting")
         self._check_setting(name)
         _check(name, value)
-        return self._store.settings.save(name, value, user_name=self._user_name)
+        if secret is None and self.redaction.holds(value):
+            secret = True
+        return self._store.settings.save(name, value, user_name=self._user_name, secret=secret)
 
-    def create_setting(self, name: str, value: Any) -> Setting:
+    def create_setting(self, name: str, value: Any, *, secret: bool = False) -> Setting:
         """See `Api.create_setting`."""
         self._ask("create_setting")
         self._check_setting(name)
         _check(name, value)
-        return self._store.settings.save(name, value, user_name=self._user_name, is_new=True)
+        return self._store.settings.save(name, value, user_name=self._user_name, is_new=True, secret=secret)
 
     def delete_setting(self, name: str) -> None:
         """See `Api.delete_setting`."""

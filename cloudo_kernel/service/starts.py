@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from cloudo_kernel.errors import (
     ExecutionNotEnded,
     FlowBroken,
     FlowNotFound,
+    InputsInvalid,
     MalformedRequest,
     NameInvalid,
     TooDeep,
@@ -20,6 +22,7 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Action, Execution, ExecutionType, Flow, JsonObject, StartExecution, Trigger
+from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
 
@@ -59,11 +62,7 @@ class StartVerbs(Base):
             timeout_seconds=request.timeout_seconds or source.flow.metadata.timeout_seconds,
             **more,
         )
-        idempotency = None
-        if idempotency_key is not None:
-            body = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-            idempotency = IdempotencyKey(idempotency_key, body)
-        return new, idempotency
+        return new, self._idempotency(request, new, idempotency_key)
 
     def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
         """See `Api.retry_execution`."""
@@ -85,11 +84,14 @@ class StartVerbs(Base):
             source = self._flow_source(past.flow_name)
         # What was taken from another flow is taken again; what is given now is for this door.
         door = past.trigger if inputs is None else self._trigger
+        hidden = self._store.executions.protected(past.id).inputs
+        given = {**past.input_value, **hidden} if inputs is None else restored(inputs, hidden)
         return self._new(
             source,
             past.type,
             name=past.name,
-            input_value=self._validated(source.flow, past.input_value if inputs is None else inputs, door),
+            input_value=self._validated(source.flow, given, door),
+            hides=hidden.keys(),
             tags=past.tags,
             timeout_seconds=self._store.executions.time_limit(past.id),
             **more,
@@ -124,8 +126,11 @@ class StartVerbs(Base):
             raise FlowNotFound(name)
         return source
 
-    def _new(self, source: Source, kind: ExecutionType, **more: Any) -> NewExecution:
-        """Return a new execution of the source, with what the flow's metadata and this caller say about it."""
+    def _new(self, source: Source, kind: ExecutionType, *, hides: Collection[str] = (), **more: Any) -> NewExecution:
+        """Return a new execution of the source, with what the flow's metadata and this caller say about it.
+
+        `hides` are the names of inputs to protect, besides those that the flow does.
+        """
         flow, is_flow = source.flow, kind is ExecutionType.FLOW
         if self._depth and self._depth > (most := self._store.settings.value(settings.MAX_DEPTH)):
             raise TooDeep(more["name"], most)
@@ -150,8 +155,47 @@ class StartVerbs(Base):
             retention_minutes=flow.metadata.retention_minutes,
             reserved_for=self._reserved_for,
             depth=self._depth,
-            **{"on_error": flow.metadata.on_error, **more},
+            protected_outputs=flow.metadata.protect_outputs or None,
+            **{"on_error": flow.metadata.on_error, **more, **self._protected(flow, hides, **more)},
         )
+
+    def _protected(
+        self, flow: Flow, hides: Collection[str], *, name: str, input_value: JsonObject, **more: Any
+    ) -> JsonObject:
+        """Return fields of a new execution in which secrets are masked, and sealed beside them."""
+        inputs = self._split_inputs(flow, input_value, hides)
+        outputs = self.redaction.split(more.get("output_value", {}), flow.metadata.protect_outputs)
+        seal = self._store.seals.seal_values
+        return {
+            "name": self.redaction.mask(name),
+            "input_value": inputs[0],
+            "sealed_inputs": seal(inputs[1]),
+            "output_value": outputs[0],
+            "sealed_outputs": seal(outputs[1]),
+        }
+
+    def _split_inputs(
+        self, flow: Flow, inputs: JsonObject, hides: Collection[str] = ()
+    ) -> tuple[JsonObject, JsonObject]:
+        """Return inputs as everybody may see them, and by themselves those that are not shown as they are."""
+        protected = {*hides, *flow.metadata.protect_inputs}
+        for name in protected & inputs.keys():
+            if inputs[name] == PROTECTED:
+                raise InputsInvalid(
+                    f"{PROTECTED} is only shown in the place of {name!r}; give the value itself.", field=name
+                )
+        return self.redaction.split(inputs, protected)
+
+    def _idempotency(
+        self, request: StartExecution, new: NewExecution, idempotency_key: str | None
+    ) -> IdempotencyKey | None:
+        if idempotency_key is None:
+            return None
+        body = request.model_dump_json()
+        # The plain digest of a short secret gives it away to whoever tries them all.
+        is_open = new.sealed_inputs is None
+        digest = hashlib.sha256(body.encode()).hexdigest() if is_open else self._store.seals.digest(body)
+        return IdempotencyKey(idempotency_key, digest)
 
     def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger) -> JsonObject:
         """Check inputs; what the flow does not know is an error at the doors of people, and kept elsewhere."""
@@ -171,3 +215,8 @@ class StartVerbs(Base):
             return self._store.now + timedelta(seconds=request.delay_seconds)
         except OverflowError as error:
             raise MalformedRequest("delay_seconds is too large.", field="delay_seconds") from error
+
+
+def restored(inputs: JsonObject, hidden: JsonObject) -> JsonObject:
+    """Return inputs that somebody gives, with what was hidden from them where they give what was shown."""
+    return {name: hidden.get(name, value) if value == PROTECTED else value for name, value in inputs.items()}

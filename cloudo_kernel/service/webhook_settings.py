@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from cloudo_kernel.errors import PermissionDenied, SettingInvalid, SettingNotFound, WebhookExists, WebhookNotFound
-from cloudo_kernel.forms import PROTECTED
 from cloudo_kernel.models import ChangeWebhook, CreateWebhook, JsonObject, Setting, Webhook
+from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.webhooks import WebhookVerbs
 
@@ -24,21 +24,23 @@ _FITS = "an object with flow_name, and if wanted user_name (your own) and key (1
 class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
     """Settings and webhooks: what changes one of such a pair changes the other."""
 
-    def save_setting(self, name: str, value: Any) -> Setting:
+    def save_setting(self, name: str, value: Any, *, secret: bool | None = None) -> Setting:
         """See `Api.save_setting`."""
         if not name.startswith(_PREFIX):
-            return super().save_setting(name, value)
+            return super().save_setting(name, value, secret=secret)
         self._ask("save_setting")
         self._check_setting(name)
+        _refuse_secret(name, secret=secret)
         with self._store.journal.together():
             return super().save_setting(name, self._defined(name, value))
 
-    def create_setting(self, name: str, value: Any) -> Setting:
+    def create_setting(self, name: str, value: Any, *, secret: bool = False) -> Setting:
         """See `Api.create_setting`."""
         if not name.startswith(_PREFIX):
-            return super().create_setting(name, value)
+            return super().create_setting(name, value, secret=secret)
         self._ask("create_setting")
         self._check_setting(name)
+        _refuse_secret(name, secret=secret)
         with self._store.journal.together():
             return super().create_setting(name, self._defined(name, value))
 
@@ -93,6 +95,11 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
             return self._store.settings.get(name).modified_at is not None
         except SettingNotFound:
             return False
+
+
+def _refuse_secret(name: str, *, secret: bool | None) -> None:
+    if secret:
+        raise SettingInvalid(name, "no secret: of a webhook the key is hidden as it is, and nothing else need be")
 
 
 def _shown(webhook: Webhook) -> JsonObject:

@@ -93,7 +93,7 @@ class WebhookVerbs(StartVerbs):
         if past.execution_id is None:
             raise Conflict(f"The delivery {delivery_id} started nothing ({past.reason}): it cannot be replayed.")
         try:
-            inputs = self._store.executions.get(past.execution_id).input_value
+            inputs = self._store.executions.revealed(past.execution_id).input_value
         except ExecutionNotFound as error:
             raise Conflict(
                 f"The execution of the delivery {delivery_id} was deleted, and its inputs with it."

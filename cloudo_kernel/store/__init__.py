@@ -10,13 +10,14 @@ from cloudo_kernel.store.belonging import Belonging
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.error_flows import ErrorFlows, Failed
 from cloudo_kernel.store.events import Events
-from cloudo_kernel.store.executions import Executions, IdempotencyKey, Inserted, NewExecution
+from cloudo_kernel.store.executions import Executions
 from cloudo_kernel.store.holds import Holds
 from cloudo_kernel.store.journal import Call, Journal
 from cloudo_kernel.store.locks import Held, Locks
 from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
+from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.schedules import Due, Firing, Hidden, NewOccurrence, Schedules
@@ -45,6 +46,7 @@ __all__ = [
     "NewMessage",
     "NewOccurrence",
     "Outcome",
+    "Protected",
     "Store",
     "Wake",
     "WorkerRow",
@@ -58,20 +60,20 @@ class Store:
     def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
         self.seals = Seals(key_file)
-        self.executions = Executions(database)
+        self.executions = Executions(database, self.seals)
         self.queue = Queue(database)
-        self.runs = Runs(database)
+        self.runs = Runs(database, self.seals)
         self.wishes = Wishes(database)
         self.holds = Holds(database)
         self.error_flows = ErrorFlows(database)
         self.belonging = Belonging(database)
         self.log = Log(database)
-        self.journal = Journal(database)
+        self.journal = Journal(database, self.seals)
         self.messages = Messages(database, self.seals)
         self.schedules = Schedules(database)
         self.webhooks = Webhooks(database)
         self.events = Events(database)
-        self.settings = Settings(database)
+        self.settings = Settings(database, self.seals)
         self.locks = Locks(database)
         self.tokens = Tokens(database)
         self.workers = Workers(database)

@@ -21,7 +21,7 @@ from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
-NEWEST_MIGRATION = "0009"
+NEWEST_MIGRATION = "0010"
 
 #: A writer waits so long for the others of its process, and then so long for other processes.
 LOCK_SECONDS = 10
@@ -197,8 +197,10 @@ def _savepoint(connection: Connection) -> Iterator[None]:
 
 def _engine(url: str, *, is_sqlite: bool) -> Engine:
     if not is_sqlite:
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False})
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    # What is written stays out of the texts of errors, which go into logs.
+    more: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True}
+    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False}, **more)
 
     @event.listens_for(engine, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:

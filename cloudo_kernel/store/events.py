@@ -67,7 +67,7 @@ class Events:
             rows = connection.execute(query, {"after": event_id, "most": limit})
             return tuple(Event.model_validate(dict(row._mapping)) for row in rows)
 
-    def add(self, event_type: str, subject_type: str, subject_id: str, *, user_name: str, **data: Any) -> None:
+    def add(self, event_type: str, subject_type: str, subject_id: str, *, user_name: str | None, **data: Any) -> None:
         """Record an event about something that the store does not keep itself."""
         with self._database.write() as connection:
             record(

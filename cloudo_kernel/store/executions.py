@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,19 +27,18 @@ from sqlalchemy import (
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.events import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED, EXECUTION_STARTED
 from cloudo_kernel.models import (
-    EngineTier,
     Execution,
     ExecutionBrief,
     ExecutionFilter,
-    ExecutionType,
     JsonObject,
     Page,
     Status,
-    Trigger,
 )
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.log import last_lines
+from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
+from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.tables import executions, idempotency_keys, log_lines, schedules, sources, webhook_responses
 
 #: Values above this size are left out of lists.
@@ -55,68 +53,6 @@ _INSERT = insert(executions)
 _ADD_KEY = insert(idempotency_keys)
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewExecution:
-    """What the service knows of an execution before it exists."""
-
-    id: str
-    name: str
-    type: ExecutionType
-    flow_name: str | None
-    input_value: JsonObject
-    trigger: Trigger
-    user_name: str
-    source_text: str
-    source_sha256: str
-    kernel: str
-    folder: str
-    tags: tuple[str, ...] = ()
-    parent_id: str | None = None
-    scheduled_for: datetime | None = None
-    retry_of: str | None = None
-    schedule_id: str | None = None
-    webhook_name: str | None = None
-    timeout_seconds: float | None = None
-    rank: int = 0
-    max_running: int | None = None
-    retries: int = 0
-    retry_delay_seconds: float = 0
-    engine: EngineTier = EngineTier.KERNEL
-    memory_limit_mb: int | None = None
-    durable: bool = False
-    retention_minutes: int | None = None
-    reserved_for: str | None = None
-    #: How many executions are above it.
-    depth: int = 0
-    #: It waits for somebody to let it run.
-    is_held: bool = False
-    #: The flow to start if it ends in error.
-    on_error: str | None = None
-    message: str | None = None
-    output_value: JsonObject = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class IdempotencyKey:
-    """A caller's promise that two requests with it are one."""
-
-    key: str
-    body_sha256: str
-
-
-#: An execution to be added, and its caller's promise if there is one.
-Start = tuple[NewExecution, IdempotencyKey | None]
-
-
-@dataclass(frozen=True)
-class Inserted:
-    """The execution that a start leads to."""
-
-    execution: Execution
-    #: False: an earlier start with the same idempotency key had made it.
-    is_new: bool
-
-
 def to_record(row: Row[Any], **more: Any) -> Execution:
     """Turn a row of `executions` into a record."""
     return Execution.model_validate({**row._mapping, **more})
@@ -125,8 +61,9 @@ def to_record(row: Row[Any], **more: Any) -> Execution:
 class Executions:
     """Reads and writes executions."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seals: Seals) -> None:
         self._database = database
+        self._seals = seals
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
     def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
@@ -179,9 +116,24 @@ class Executions:
         return Execution.model_validate(row | {"log": ()})
 
     def get(self, execution_id: str) -> Execution:
-        """Return the whole record. Raises `ExecutionNotFound`."""
+        """Return the whole record, in which what is protected is masked. Raises `ExecutionNotFound`."""
         with self._database.read() as connection:
             return _get(connection, execution_id)
+
+    def protected(self, execution_id: str) -> Protected:
+        """Return what the record masks, for the flow itself and those who start it again."""
+        c = executions.c
+        query = select(c.sealed_inputs, c.sealed_outputs).where(c.id == execution_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise ExecutionNotFound(execution_id)
+        return Protected(self._seals.unseal_values(row.sealed_inputs), self._seals.unseal_values(row.sealed_outputs))
+
+    def revealed(self, execution_id: str) -> Execution:
+        """Return the whole record with what is protected, for the flow itself. Raises `ExecutionNotFound`."""
+        execution, protected = self.get(execution_id), self.protected(execution_id)
+        return protected.revealed(execution)
 
     def status(self, execution_id: str) -> Status:
         """Return the state alone. Raises `ExecutionNotFound`."""
@@ -360,7 +312,8 @@ def _get(connection: Connection, execution_id: str) -> Execution:
 
 def _brief() -> Select[Any]:
     """Select executions without values that are too large for a list."""
-    columns: list[Any] = [column for column in executions.c if column.name not in {"input_value", "output_value"}]
+    hidden = {"input_value", "output_value", "sealed_inputs", "sealed_outputs"}
+    columns: list[Any] = [column for column in executions.c if column.name not in hidden]
     for name in ("input_value", "output_value"):
         size = func.length(cast(executions.c[name], Text))
         columns.append(size.label(f"{name}_size"))

@@ -70,5 +70,5 @@ class Holds:
                 execution_id,
                 time=now,
                 user_name=user_name,
-                fields=sorted(fields),
+                fields=sorted(field for field in fields if not field.startswith("sealed_")),
             )

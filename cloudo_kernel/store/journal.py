@@ -1,18 +1,23 @@
-"""The journal of durable executions: each call of a flow with its result, so that a replay does not repeat it."""
+"""The journal of durable executions: each call of a flow with its result, so that a replay does not repeat it.
+
+What is said and asked is sealed: it may be a password, or what was made of one.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.moves import LEASED
+from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.tables import calls, executions
 
 # Made once: every call of a durable flow asks, and adds one.
@@ -36,17 +41,16 @@ class Call:
 class Journal:
     """Reads and writes calls. A call of another attempt than the current one raises `StaleAttempt`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seals: Seals) -> None:
         self._database = database
+        self._seals = seals
 
     def calls(self, execution_id: str) -> tuple[Call, ...]:
         """Return the calls of an execution in their order."""
         query = select(calls).where(calls.c.execution_id == execution_id).order_by(calls.c.position)
         with self._database.read() as connection:
             found = connection.execute(query)
-            return tuple(
-                Call(**{name: value for name, value in row._mapping.items() if name != "execution_id"}) for row in found
-            )
+            return tuple(self._opened(row) for row in found)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -58,15 +62,26 @@ class Journal:
         """Record a call that was made, or begun."""
         with self._database.write() as connection:
             _check(connection, execution_id, attempt)
-            connection.execute(_INSERT, {"execution_id": execution_id, **asdict(call)})
+            row = {"execution_id": execution_id, "position": call.position, "verb": call.verb}
+            connection.execute(_INSERT, {**row, "arguments": {}, "is_done": call.is_done, "sealed": self._sealed(call)})
 
     def finish(self, execution_id: str, attempt: int, call: Call) -> None:
         """Record the result of a call that was begun."""
-        values = {"is_done": True, "result": call.result, "error": call.error}
+        values = {"is_done": True, "arguments": {}, "sealed": self._sealed(call)}
         mine = (calls.c.execution_id == execution_id, calls.c.position == call.position)
         with self._database.write() as connection:
             _check(connection, execution_id, attempt)
             connection.execute(update(calls).where(*mine).values(**values))
+
+    def _sealed(self, call: Call) -> str:
+        said = {"arguments": call.arguments, "result": call.result, "error": call.error}
+        return self._seals.seal(json.dumps(said).encode())
+
+    def _opened(self, row: Row[Any]) -> Call:
+        said = {"arguments": row.arguments, "result": row.result, "error": row.error}
+        if row.sealed is not None:  # else of a version that did not seal it
+            said = json.loads(self._seals.unseal(row.sealed))
+        return Call(position=row.position, verb=row.verb, is_done=row.is_done, **said)
 
 
 def _check(connection: Connection, execution_id: str, attempt: int) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_LOGGED
@@ -58,6 +58,15 @@ class Log:
             if connection.execute(current).scalar() is None:
                 raise StaleAttempt(execution_id, attempt)
             append(connection, execution_id, lines, now=self._database.clock())
+
+    def mask(self, execution_id: str, masked: Callable[[str], str]) -> None:
+        """Mask what an execution has logged before it was known to be a secret."""
+        c = log_lines.c
+        with self._database.write() as connection:
+            for row in connection.execute(select(c.number, c.text).where(c.execution_id == execution_id)).all():
+                if (text := masked(row.text)) != row.text:
+                    is_it = (c.execution_id == execution_id, c.number == row.number)
+                    connection.execute(update(log_lines).where(*is_it).values(text=text))
 
     def page(self, execution_id: str, *, limit: int, after: int) -> Page[LogLine]:
         """Return at most `limit` lines with a number above `after`; the cursor is the number of the last one."""

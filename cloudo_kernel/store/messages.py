@@ -37,8 +37,9 @@ from cloudo_kernel.events import (
     MESSAGE_EXPIRED,
     MESSAGE_WITHDRAWN,
 )
-from cloudo_kernel.forms import PROTECTED, Form
+from cloudo_kernel.forms import Form
 from cloudo_kernel.models import JsonObject, Message, MessageLevel, MessageState, Page, rfc3339
+from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import ENDED, LIST_VALUE_BYTES

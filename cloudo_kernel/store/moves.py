@@ -286,7 +286,7 @@ def _retry(
     values = {"failures": executions.c.failures + 1, "scheduled_for": due, **_found(outcome)}
     if is_durable:  # what it did counts no more
         forget_all(connection, execution_id)
-        values["output_value"] = {}
+        values |= {"output_value": {}, "sealed_outputs": None}
     error = outcome.error.name if outcome.error else None
     told = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
     _give_up(connection, execution_id, attempt, values, now=now, **told)

@@ -15,6 +15,8 @@ from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import to_record
 from cloudo_kernel.store.moves import LEASED, Outcome, change, end_run, let_go, requeue, tell
+from cloudo_kernel.store.new_execution import Protected
+from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.slots import Slots
 from cloudo_kernel.store.waking import Wake, await_, forget
 from cloudo_kernel.tables import executions, sources, webhook_responses
@@ -31,13 +33,18 @@ class Assignment:
     memory_limit_mb: int | None
     #: How many executions are above it.
     depth: int
+    #: What the record masks, as it is.
+    protected: Protected
+    #: The keys of outputs that are to be protected.
+    protected_outputs: tuple[str, ...]
 
 
 class Runs:
     """Takes the reports of runs. Each names its attempt, and raises `StaleAttempt` when that is not the current one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seals: Seals) -> None:
         self._database = database
+        self._seals = seals
 
     def begin(self, execution_id: str, attempt: int, *, notebook: str, replays: bool = False) -> Assignment:
         """Note that the run really starts now, forget what an earlier one left, and return what it needs.
@@ -50,7 +57,7 @@ class Runs:
             # What a parent gave the first one is no trace of an earlier one.
             has_failed = select(executions.c.failures).where(executions.c.id == execution_id)
             if not replays and connection.execute(has_failed).scalar():
-                fresh |= {"output_value": {}, "message": None}
+                fresh |= {"output_value": {}, "sealed_outputs": None, "message": None}
                 connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
             row = change(
                 connection,
@@ -63,7 +70,11 @@ class Runs:
                 select(sources.c.text).where(sources.c.sha256 == row.source_sha256)
             ).scalar_one()
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, started=True)
-        return Assignment(to_record(row), source, row.kernel, row.folder, row.memory_limit_mb, row.depth)
+        unseal = self._seals.unseal_values
+        protected = Protected(unseal(row.sealed_inputs), unseal(row.sealed_outputs))
+        outputs = tuple(row.protected_outputs or ())
+        more = (row.memory_limit_mb, row.depth, protected, outputs)
+        return Assignment(to_record(row), source, row.kernel, row.folder, *more)
 
     def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
         """Record how far the run is."""
@@ -73,10 +84,17 @@ class Runs:
             record(connection, EXECUTION_PROGRESSED, EXECUTION, execution_id, time=now, **values)
 
     def save(self, execution_id: str, attempt: int, fields: JsonObject) -> None:
-        """Change fields that a running flow may change: `name`, `message`, `output_value`."""
+        """Change fields that a running flow may change: `name`, `message`, `output_value` with `hidden_outputs`.
+
+        These are what of the outputs is not as it is shown.
+        """
         now = self._database.clock()
+        values = {name: value for name, value in fields.items() if name != "hidden_outputs"}
+        if "output_value" in fields:
+            values["sealed_outputs"] = self._seals.seal_values(fields.get("hidden_outputs", {}))
+        fields = {name: value for name, value in values.items() if name != "sealed_outputs"}
         with self._database.write() as connection:
-            change(connection, execution_id, attempt, fields, LEASED)
+            change(connection, execution_id, attempt, values, LEASED)
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, fields=sorted(fields))
 
     def wait(

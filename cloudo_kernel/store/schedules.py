@@ -15,8 +15,9 @@ from cloudo_kernel.models import Occurrence, Page, Schedule
 from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
-from cloudo_kernel.store.executions import ENDED, NewExecution, forget_source, insert_new
+from cloudo_kernel.store.executions import ENDED, forget_source, insert_new
 from cloudo_kernel.store.moves import stop
+from cloudo_kernel.store.new_execution import NewExecution
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import executions, occurrences, schedules, sources
 
@@ -53,6 +54,7 @@ class Due:
     awaited_id: str | None
     #: Of its executions, oldest first.
     unended: tuple[str, ...]
+    sealed_inputs: str | None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Hidden:
     awaited_id: str | None = None
     source_sha256: str | None = None
     source_text: str | None = field(default=None, repr=False)
+    sealed_inputs: str | None = None
 
 
 class Schedules:
@@ -297,6 +300,7 @@ def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
         "fire_at": hidden.fire_at,
         "awaited_id": hidden.awaited_id,
         "source_sha256": hidden.source_sha256,
+        "sealed_inputs": hidden.sealed_inputs,
     }
 
 
@@ -326,6 +330,7 @@ def _dues(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Due, ...]:
             row.source_sha256,
             row.awaited_id,
             tuple(unended.get(row.id, ())),
+            row.sealed_inputs,
         )
         for row in rows
     )

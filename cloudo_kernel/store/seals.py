@@ -5,6 +5,8 @@ Whoever has the database alone cannot read them; whoever has the key file too, c
 
 from __future__ import annotations
 
+import hmac
+import json
 import os
 import secrets
 import stat
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.models import JsonObject
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -42,17 +45,39 @@ class Seals:
                 "Put the key file back that belongs to this store, or save the secret anew."
             ) from error
 
+    def seal_values(self, values: JsonObject) -> str | None:
+        """Return named JSON values as they may be kept, None for none."""
+        return self.seal(json.dumps(values).encode()) if values else None
+
+    def unseal_values(self, sealed: str | None) -> JsonObject:
+        """Return the named values that were sealed."""
+        return {} if sealed is None else dict(json.loads(self.unseal(sealed)))
+
+    def digest(self, text: str) -> str:
+        """Return what tells a text from others and, without the key, gives nothing away of it."""
+        return hmac.new(self._key, text.encode(), "sha256").hexdigest()
+
     @cached_property
     def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet  # 50 ms; most processes seal nothing
 
+        try:
+            return Fernet(self._key)
+        except ValueError as error:
+            raise self._unusable(error) from error
+
+    @cached_property
+    def _key(self) -> bytes:
         if self._key_file is None:
             raise Unavailable("This store has no key file to seal secrets with. Name one with CLOUDO_KEY_FILE.")
         try:
             with self._making:
-                return Fernet(_read_or_make(self._key_file))
-        except (OSError, ValueError) as error:
-            raise Unavailable(f"The key file {self._key_file} cannot be used: {error}") from error
+                return _read_or_make(self._key_file)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> Unavailable:
+        return Unavailable(f"The key file {self._key_file} cannot be used: {error}")
 
 
 def _read_or_make(path: Path) -> bytes:

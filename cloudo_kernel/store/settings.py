@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from cloudo_kernel import settings as documented
-from cloudo_kernel.errors import SettingExists, SettingNotFound
+from cloudo_kernel.errors import SettingExists, SettingInvalid, SettingNotFound
 from cloudo_kernel.events import SETTING, SETTING_DELETED, SETTING_SAVED
 from cloudo_kernel.models import JsonObject, Setting
+from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.tables import locks, settings
+from cloudo_kernel.store.seals import Seals
+from cloudo_kernel.tables import events, locks, settings
 
 # Made once, as every start and every claim asks: making a statement takes SQLAlchemy longer than running it.
 _VALUES = select(settings.c.name, settings.c.value).where(
@@ -36,50 +38,68 @@ def value_of(connection: Connection, name: str, *, user_name: str | None = None)
 
 
 class Settings:
-    """Reads and writes settings. Each change is an event with the value before and after it."""
+    """Reads and writes settings. Each change is an event with the value before and after it, unless it is a secret."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seals: Seals) -> None:
         self._database = database
+        self._seals = seals
 
-    def all(self) -> tuple[Setting, ...]:
-        """Return what was saved or is locked, by name."""
+    def all(self, *, reveal: bool = False) -> tuple[Setting, ...]:
+        """Return what was saved or is locked, by name; secrets with their values only for a flow that runs."""
         with self._database.read() as connection:
             holders: dict[str, str] = {row.name: row.execution_id for row in connection.execute(_HOLDERS)}
-            saved = {row.name: row._mapping for row in connection.execute(select(settings))}
-        return tuple(
-            _record(name, saved.get(name), holders.get(name)) for name in sorted(saved.keys() | holders.keys())
-        )
+            saved = {row.name: row for row in connection.execute(select(settings))}
+        names = sorted(saved.keys() | holders.keys())
+        return tuple(self._record(name, saved.get(name), holders.get(name), reveal=reveal) for name in names)
 
-    def get(self, name: str) -> Setting:
-        """Return a setting as it was saved, or with its documented default. Raises `SettingNotFound`."""
+    def get(self, name: str, *, reveal: bool = False) -> Setting:
+        """Return a setting as it was saved, or with its documented default. Raises `SettingNotFound`.
+
+        A secret has its value only for a flow that runs: with `reveal`.
+        """
         with self._database.read() as connection:
             row = _row(connection, name)
             holder = _holder(connection, name)
         if row is None and name not in documented.DOCUMENTED:
             raise SettingNotFound(name)
-        return _record(name, None if row is None else row._mapping, holder)
+        return self._record(name, row, holder, reveal=reveal)
 
     def value(self, name: str, *, user_name: str | None = None) -> Any:
-        """Return the value of a setting for a user; see `value_of`."""
+        """Return the value of a documented setting for a user; see `value_of`."""
         with self._database.read() as connection:
             return value_of(connection, name, user_name=user_name)
 
-    def save(self, name: str, value: Any, *, user_name: str, is_new: bool = False) -> Setting:
-        """Save a value. Raises `SettingInvalid`; when it is to be new, `SettingExists`."""
-        documented.check(name, value)
+    def save(
+        self, name: str, value: Any, *, user_name: str, is_new: bool = False, secret: bool | None = None
+    ) -> Setting:
+        """Save a value. Raises `SettingInvalid`; when it is to be new, `SettingExists`.
+
+        With `secret` None it is a secret if it was one. What is shown in place of a secret leaves it as it was.
+        """
+        documented.check(name, value, secret=bool(secret))
         now = self._database.clock()
-        saved = {"name": name, "value": value, "modified_at": now, "modified_by": user_name}
         with self._database.write() as connection:
             before = _row(connection, name)
             if is_new and before is not None:
                 raise SettingExists(name)
+            was_secret = before is not None and before.secret
+            is_secret = was_secret if secret is None else secret
+            sealed = None
+            if (is_secret or was_secret) and value == PROTECTED:
+                if not (is_secret and was_secret):
+                    raise SettingInvalid(name, f"the value itself; {PROTECTED} is only shown in its place")
+                sealed = before.sealed
+            elif is_secret:
+                sealed = self._seals.seal(json.dumps(value).encode())
+            saved = {"name": name, "value": None if is_secret else value, "secret": is_secret, "sealed": sealed}
+            saved |= {"modified_at": now, "modified_by": user_name}
             upsert = self._database.insert()(settings).values(saved)
             connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=saved))
-            told = _told(before, {"after": value})
+            if is_secret and not was_secret:
+                _forget_values(connection, name)
+            told = _told("before", before, hides=is_secret) | {"after": PROTECTED if is_secret else value}
             record(connection, SETTING_SAVED, SETTING, name, time=now, user_name=user_name, **told)
-            holder = _holder(connection, name)
-        secret = before is not None and before.secret
-        return _record(name, {**saved, "secret": secret}, holder)
+            return self._record(name, _row(connection, name), _holder(connection, name))
 
     def delete(self, name: str, *, user_name: str) -> None:
         """Forget a setting. Raises `SettingNotFound` when it was not saved."""
@@ -89,13 +109,16 @@ class Settings:
             if before is None:
                 raise SettingNotFound(name)
             connection.execute(delete(settings).where(settings.c.name == name))
-            record(connection, SETTING_DELETED, SETTING, name, time=now, user_name=user_name, **_told(before, {}))
+            told = _told("before", before)
+            record(connection, SETTING_DELETED, SETTING, name, time=now, user_name=user_name, **told)
 
-
-def _record(name: str, saved: Mapping[Any, Any] | None, holder: str | None) -> Setting:
-    if saved is None:
-        return Setting(name=name, value=documented.default(name), locked_by=holder)
-    return Setting.model_validate({**saved, "locked_by": holder})
+    def _record(self, name: str, row: Any, holder: str | None, *, reveal: bool = False) -> Setting:
+        if row is None:
+            return Setting(name=name, value=documented.default(name), locked_by=holder)
+        value = row.value
+        if row.secret:
+            value = json.loads(self._seals.unseal(row.sealed)) if reveal else PROTECTED
+        return Setting.model_validate({**row._mapping, "value": value, "locked_by": holder})
 
 
 def _holder(connection: Connection, name: str) -> str | None:
@@ -107,8 +130,16 @@ def _row(connection: Connection, name: str) -> Any:
     return connection.execute(select(settings).where(settings.c.name == name)).one_or_none()
 
 
-def _told(before: Any, values: JsonObject) -> JsonObject:
-    """Return what the event of a change says: the values before and after it, but never those of a secret."""
-    if before is None:
-        return values
-    return {} if before.secret else {"before": before.value, **values}
+def _told(when: str, row: Any, *, hides: bool = False) -> JsonObject:
+    """Return what the event of a change says of a row: never the value of a secret."""
+    if row is None:
+        return {}
+    return {when: PROTECTED if row.secret or hides else row.value}
+
+
+def _forget_values(connection: Connection, name: str) -> None:
+    """Take the values out of the history of a setting that becomes a secret: it may be the same one as before."""
+    of_it = (events.c.subject_type == SETTING, events.c.subject_id == name)
+    for event in connection.execute(select(events.c.id, events.c.data).where(*of_it)).all():
+        hidden = dict.fromkeys(event.data.keys() & {"before", "after"}, PROTECTED)
+        connection.execute(update(events).where(events.c.id == event.id).values(data={**event.data, **hidden}))

@@ -14,8 +14,9 @@ from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, W
 from cloudo_kernel.models import Delivery, Execution, Page, Webhook, WebhookResponse
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions import NewExecution, insert_new
+from cloudo_kernel.store.executions import insert_new
 from cloudo_kernel.store.moves import LEASED, change
+from cloudo_kernel.store.new_execution import NewExecution
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import deliveries, sources, webhook_responses, webhooks
 

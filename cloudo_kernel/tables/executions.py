@@ -96,6 +96,10 @@ executions = Table(
     Column("died_at_call", Integer, nullable=False, server_default="0"),
     #: A running one that is to pause before its next cell.
     Column("wants_pause", Boolean, nullable=False, server_default=false()),
+    #: The inputs and outputs that the record masks, as they are, and the keys of outputs that it is to mask.
+    Column("sealed_inputs", Text),
+    Column("sealed_outputs", Text),
+    Column("protected_outputs", JSON(none_as_null=True)),
     # The order of claims, and all that decides about one: 10,000 that cannot run yet are passed over in 3 ms.
     Index(
         "ix_executions_claims",
@@ -137,6 +141,8 @@ calls = Table(
     Column("is_done", Boolean, nullable=False),
     Column("result", JSON),
     Column("error", JSON),
+    #: Arguments, result and error as one: what a flow says and asks is its own, and may be secret.
+    Column("sealed", Text),
 )
 
 #: What durable executions wait for: the end of another execution, and the like.

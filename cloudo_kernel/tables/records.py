@@ -53,6 +53,8 @@ settings = Table(
     Column("name", Text, primary_key=True),
     Column("value", JSON),
     Column("secret", Boolean, nullable=False, server_default=false()),
+    #: The value of a secret, which is in no other column.
+    Column("sealed", Text),
     Column("modified_at", UtcMicroseconds, nullable=False),
     Column("modified_by", Text, nullable=False),
 )

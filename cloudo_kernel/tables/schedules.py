@@ -44,6 +44,8 @@ schedules = Table(
     Column("error_count", Integer, nullable=False, server_default="0"),
     #: With `pin_source`: what it runs.
     Column("source_sha256", Text, ForeignKey("sources.sha256")),
+    #: The inputs that the record masks, as they are.
+    Column("sealed_inputs", Text),
     Index(None, "fire_at"),
     Index(None, "flow_name"),
     Index(None, "source_sha256"),

@@ -328,7 +328,9 @@ class Handler(APIHandler):
     ) -> None:
         """Log what was not meant to happen, with an id that the caller is told too."""
         if isinstance(error, PermissionDenied):
-            self._note_denial(error)
+            self._note_denial(str(error))
+        elif isinstance(error, web.HTTPError) and error.status_code == 403:
+            self._note_refusal(error)
         if error is None or isinstance(error, CloudoError | web.HTTPError):
             return
         self._log_id = uuid.uuid4().hex[:12]
@@ -337,11 +339,19 @@ class Handler(APIHandler):
             exc_info=(kind, error, traceback),
         )  # fmt: skip
 
-    def _note_denial(self, error: PermissionDenied) -> None:
-        """Keep in the history that somebody who is known was refused; strangers are the server's log's business."""
+    def _note_refusal(self, error: web.HTTPError) -> None:
+        """Keep in the history that somebody was refused whom nobody knows, or who brought nothing but a cookie."""
+        if getattr(self, "_jupyter_current_user", None) is not None:
+            self._note_denial(error.log_message or "This takes more than a cookie.")
+            return
+        told = {"method": self.request.method, "path": self.request.path[:500]}
+        self.engine.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **told)
+
+    def _note_denial(self, reason: str) -> None:
+        """Keep in the history that somebody who is known was refused."""
         token, route = self._rights.token, type(self).__name__
         subject = (events.TOKEN, token.id) if token else (events.USER, self.user_name)
-        told = {"method": self.request.method, "path": self.request.path[:500], "reason": str(error)}
+        told = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
         told |= {"token": token.prefix} if token else {}
         self.engine.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **told)
 

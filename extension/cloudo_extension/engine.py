@@ -18,10 +18,10 @@ from cloudo_extension.feed import EventFeed
 from cloudo_extension.gathering import Gathered
 from cloudo_extension.rendering import Renderer
 from cloudo_extension.starts import Start, start_all
-from cloudo_extension.throttle import Throttle
+from cloudo_extension.throttle import Throttle, network
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.errors import CloudoError, Unavailable
-from cloudo_kernel.events import PERMISSION_DENIED
+from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
+from cloudo_kernel.events import ACCESS_REFUSED, ADDRESS, PERMISSION_DENIED
 from cloudo_kernel.models import Event, Health, Token, Trigger, Webhook
 from cloudo_kernel.permissions import Rights
 from cloudo_kernel.workspace import Workspace
@@ -44,6 +44,7 @@ T = TypeVar("T")
 _THREADS = 8
 _DENIAL_SECONDS = 60.0
 _MOST_DENIALS = 1000
+_STRANGERS_A_MINUTE = 30
 _STOPPING = "The server is stopping. Try again when it is back."
 
 
@@ -111,6 +112,21 @@ class Engine:
             self._denials.clear()
         self._denials[key] = now + _DENIAL_SECONDS
         add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **told)
+        self._spawn(self.call(add))
+
+    def note_stranger(self, address: str, *, route: str, **told: Any) -> None:
+        """Record that somebody unknown was refused: once a minute of each network at each route, and never many.
+
+        Nobody fills the store in this way; the server's log has all of them.
+        """
+        if self._parts is None:
+            return
+        try:
+            self.refusals.check(f"stranger {route}", network(address), 1)
+            self.refusals.check("strangers", "", _STRANGERS_A_MINUTE)
+        except TooManyCalls:
+            return
+        add = partial(self._parts.store.events.add, ACCESS_REFUSED, ADDRESS, address, user_name=None, **told)
         self._spawn(self.call(add))
 
     async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:

@@ -17,6 +17,8 @@ class SettingValue(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     value: Any
+    #: None: as it was.
+    secret: bool | None = None
 
 
 class NewSetting(SettingValue):
@@ -35,7 +37,7 @@ class Settings(Handler):
     async def post(self) -> None:
         """Save a setting that is not there yet."""
         new = self.parse(NewSetting, self.body())
-        created = await self.engine.call(self.api.create_setting, new.name, new.value)
+        created = await self.engine.call(self.api.create_setting, new.name, new.value, secret=bool(new.secret))
         self.set_header("Location", self.at("setting", quote(created.name)))
         self.set_status(201)
         await self.answer(lambda: created)
@@ -50,13 +52,14 @@ class OneSetting(Handler):
 
     async def put(self, name: str) -> None:
         """Save a value."""
-        await self.answer(self.api.save_setting, name, self.parse(SettingValue, self.body()).value)
+        given = self.parse(SettingValue, self.body())
+        await self.answer(self.api.save_setting, name, given.value, secret=given.secret)
 
     async def patch(self, name: str) -> None:
         """Save another value of a setting that is there, or has a documented default."""
-        value = self.parse(SettingValue, self.body()).value
+        given = self.parse(SettingValue, self.body())
         await self.engine.call(self.api.setting, name)  # raises if there is none
-        await self.answer(self.api.save_setting, name, value)
+        await self.answer(self.api.save_setting, name, given.value, secret=given.secret)
 
     async def delete(self, name: str) -> None:
         """Forget the setting."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import threading
 import time
@@ -35,3 +36,16 @@ class Throttle:
                 self._buckets.popitem(last=False)
         if not is_allowed:
             raise TooManyCalls(math.ceil((1 - left) * 60 / per_minute))
+
+
+def network(address: str) -> str:
+    """Return the network of an address that one caller may have to themselves, the address itself if it is none."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # a Unix socket has none
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return network(str(found.ipv4_mapped))
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(ipaddress.ip_network((found, 24), strict=False))

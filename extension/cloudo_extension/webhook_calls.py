@@ -26,6 +26,7 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.models import Execution, JsonObject, WebhookReply, WebhookResponse
 from cloudo_kernel.models.webhooks import Webhook
+from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.webhook_call import WebhookCall
 
 if TYPE_CHECKING:
@@ -162,13 +163,13 @@ class Call(Handler):
         except ExecutionNotFound:
             return self._send(200, {"id": received.execution_id, "message": _DELETED})
         if not execution.is_ended:
-            return self._send(202, execution.model_dump(mode="json", include=_BRIEF))
+            return self._send(202, _brief(execution))
         response = await self.engine.call(self._calls.response, execution.id)
         if response is not None:
             return self._send_as_said(response)
         if received.webhook.reply is WebhookReply.RECORD:
             return self._send(200, _without_traceback(execution))
-        return self._send(200, execution.model_dump(mode="json", include=_BRIEF))
+        return self._send(200, _brief(execution))
 
     async def _begun(self, received: Received) -> JsonObject:
         """Return what is known at once of what was started, now or by an earlier delivery."""
@@ -178,7 +179,7 @@ class Call(Handler):
                 execution = await self.engine.call(self._calls.execution, received.execution_id)
         except ExecutionNotFound:
             return {"id": received.execution_id, "message": _DELETED}
-        return execution.model_dump(mode="json", include=_BRIEF)
+        return _brief(execution)
 
     def _send(self, status: int, content: JsonObject) -> int:
         self.set_status(status)
@@ -224,6 +225,13 @@ class Call(Handler):
             await self.engine.call(function, *args)
         except (CloudoError, RuntimeError):  # the store is away, or the server is stopping
             self.log.exception("What became of the call of a webhook cannot be stored.")
+
+
+def _brief(execution: Execution) -> JsonObject:
+    """Return what a caller is told, without what is protected."""
+    told = execution.model_dump(mode="json", include=_BRIEF)
+    told["output_value"] = {name: value for name, value in told["output_value"].items() if value != PROTECTED}
+    return told
 
 
 def _without_traceback(execution: Execution) -> JsonObject:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_cli import Shell
+from tests.flows import write_flow
 
 TIMEOUT = "client.input.timeout.minutes"
 
@@ -75,3 +76,19 @@ def test_what_does_not_fit_or_is_not_there_is_an_error(shell: Shell) -> None:
         assert (gone.returncode, gone.stdout) == (1, "")
         assert "There is no setting 'no.such'." in gone.stderr
     assert shell.run("settings", "--json", "show", TIMEOUT).returncode == 2
+
+
+def test_a_secret_is_no_argument_and_is_not_shown(shell: Shell, tmp_path: Path) -> None:
+    visible = shell.run("settings", "set", "bank.password", "s3cret", "--secret")
+    assert (visible.returncode, visible.stdout) == (2, "")
+    (tmp_path / "password").write_text("0123: no\n")
+    with (tmp_path / "password").open() as password:
+        saved = shell.run("settings", "set", "bank.password", "--secret", stdin=password)
+    assert saved.stdout == "bank.password is ••• now.\n", saved
+    assert shell.json("settings", "show", "bank.password")["secret"] is True
+    assert "0123" not in shell.run("settings").stdout + shell.run("settings", "history", "bank.password").stdout
+    # A flow reads it as it was given.
+    told = "this.set_output('length', len(system.setting('bank.password').get()))"
+    write_flow(shell.workspace, "reading", told)
+    assert shell.json("run", "reading")["output_value"] == {"length": 8}
+    assert shell.run("settings", "set", "team.x").returncode == 2

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.extension.conftest import StartServer, client, error_of, later
-from tests.server import RunningServer
+from tests.server import RunningServer, until
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -20,9 +21,13 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 def browser(server: RunningServer) -> Iterator[httpx.Client]:
     """Who logged in and has nothing but cookies."""
     with client(server, token=None) as http:
-        page = http.get(f"{server.url}login")
-        http.post(f"{server.url}login", data={"password": server.token, "_xsrf": page.cookies["_xsrf"]})
+        log_in(http, server)
         yield http
+
+
+def log_in(http: httpx.Client, server: RunningServer) -> None:
+    page = http.get(f"{server.url}login")
+    http.post(f"{server.url}login", data={"password": server.token, "_xsrf": page.cookies["_xsrf"]})
 
 
 def test_every_route_but_health_and_webhooks_refuses_strangers(server: RunningServer, nobody: httpx.Client) -> None:
@@ -86,6 +91,71 @@ def test_cookies_alone_read_but_change_nothing(browser: httpx.Client, http: http
         assert reply.status_code == 403, (method, path)
         error_of(reply)
     assert http.get(f"/execution/{execution['id']}").json()["status"] == "PENDING"
+
+
+def test_a_cookie_alone_changes_nothing_at_any_address(server: RunningServer, browser: httpx.Client) -> None:
+    assert browser.get("/user/me").status_code == 200
+    for route in json.loads((server.runtime / "routes").read_text()):
+        path = re.sub(r"\([^()]*\)|\.\*", "x", route).strip("/")
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            reply = browser.request(method, f"{server.url}{path}", json={})
+            if path.startswith("cloudo/webhook/"):  # a cookie is nothing there
+                assert reply.status_code == (404 if method == "POST" else 405)
+            else:
+                assert reply.status_code in ((403,) if path.startswith("cloudo/api") else (403, 404, 405)), (
+                    method,
+                    path,
+                )
+
+
+def test_who_was_refused_is_in_the_history_and_nobody_fills_it(start: StartServer) -> None:
+    server = start(None)
+    with client(server) as http, client(server, token=None) as nobody, client(server, token=None) as browser:
+        assert http.get("/flow").status_code == 200
+        log_in(browser, server)
+        guessed = {"Authorization": "token guessed-secret"}
+        assert [nobody.get("/schedule", headers=guessed).status_code for _ in range(20)] == [403] * 20
+        assert browser.put("/setting/x", json={"value": 1}).status_code == 403
+
+        def told() -> list[dict[str, Any]]:
+            found = http.get("/event", params={"after": 0, "limit": 500}).json()["items"]
+            return [event for event in found if event["type"] in ("AccessRefused", "PermissionDenied")]
+
+        until(lambda: len(told()) >= 2)
+        found, me = told(), http.get("/user/me").json()["name"]
+    stranger, known = sorted(found, key=lambda event: str(event["type"]))
+    assert (stranger["subject_type"], stranger["subject_id"]) == ("address", "127.0.0.1")
+    assert stranger["user_name"] is None
+    assert stranger["data"] == {"method": "GET", "path": "/cloudo/api/1/schedule"}
+    assert known["user_name"] == me
+    assert known["data"]["path"] == "/cloudo/api/1/setting/x"
+    assert "guessed" not in json.dumps(found)
+
+
+def test_what_was_administered_is_in_the_history(http: httpx.Client) -> None:
+    last = int(http.get("/event").json()["next"])
+    me = http.get("/user/me").json()["name"]
+    for method, path, body in [
+        ("PUT", "/file/notes.txt", {"content": "x"}),
+        ("DELETE", "/file/notes.txt", None),
+        ("POST", "/flow", {"name": "made", "copy_of": "quick"}),
+        ("PATCH", "/flow/made", {"name": "moved"}),
+        ("POST", "/webhook", {"name": "audited", "flow_name": "moved", "key": "twelve letters"}),
+        ("PATCH", "/webhook/audited", {"enabled": False}),
+        ("DELETE", "/webhook/audited", None),
+        ("DELETE", "/flow/moved", None),
+    ]:
+        reply = http.request(method, path, json=body)
+        assert reply.status_code < 300, (path, reply.text)
+    found = http.get("/event", params={"after": last, "limit": 500}).json()["items"]
+    told = [(event["type"], event["subject_id"]) for event in found if event["user_name"] == me]
+    assert told == [
+        *(("FileSaved", "notes.txt"), ("FileDeleted", "notes.txt")),
+        *(("FlowCreated", "made"), ("FlowChanged", "moved")),
+        *(("WebhookCreated", "audited"), ("WebhookChanged", "audited"), ("WebhookDeleted", "audited")),
+        ("FlowDeleted", "moved"),
+    ]
+    assert found[3]["data"] == {"former_name": "made"}
 
 
 def test_cookies_with_the_xsrf_header_change_things(browser: httpx.Client) -> None:

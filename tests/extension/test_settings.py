@@ -49,6 +49,21 @@ def test_a_setting_is_created_once_and_then_changed(http: httpx.Client) -> None:
     assert http.delete("/setting/client.input.timeout.minutes").status_code == 204
 
 
+def test_a_secret_is_never_answered(http: httpx.Client) -> None:
+    body = {"value": {"password": "s3cret-value"}, "secret": True}
+    replies = [http.post("/setting", json={"name": "bank", **body}), http.put("/setting/bank", json=body)]
+    replies += [http.patch("/setting/bank", json={"value": "s3cret-value"}), http.get("/setting/bank")]
+    replies += [http.get("/setting"), http.get("/event", params={"subject_id": "bank", "after": 0})]
+    for reply in replies:
+        assert reply.status_code in (200, 201)
+        assert "•••" in reply.text
+        assert "s3cret" not in reply.text
+    assert replies[3].json()["secret"] is True
+    shown = http.put("/setting/bank", json={"value": "•••", "secret": False})
+    assert (shown.status_code, error_of(shown)["field"]) == (422, "bank")
+    http.delete("/setting/bank")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "fits"),
     [
@@ -75,7 +90,7 @@ def test_a_value_that_does_not_fit_is_refused_and_told_what_does(
     ("method", "path", "body"),
     [
         ("PUT", "/setting/a", {}),
-        ("PUT", "/setting/a", {"value": 1, "secret": True}),
+        ("PUT", "/setting/a", {"value": 1, "secret": "perhaps"}),
         ("PATCH", "/setting/a", {}),
         ("POST", "/setting", {"name": "a"}),
         ("POST", "/setting", {"name": 1, "value": 1}),

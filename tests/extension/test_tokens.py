@@ -116,6 +116,17 @@ def test_a_token_that_may_only_read_changes_nothing(server: RunningServer, token
     }
 
 
+def test_a_token_without_a_fitting_right_opens_nothing(server: RunningServer, token: MakeToken) -> None:
+    holder = token("message:write")
+    for method, path in routes(server):
+        reply = holder.request(method, path, json=None if method == "GET" else {})
+        is_open = path in ("/user/me", "/health") or path.startswith("/message")
+        # Refused before anybody is asked: the method, the body, what is missing in the query.
+        assert reply.status_code in (400, 403, 404, 405) or is_open, (method, path, reply.text)
+        if method == "GET" and reply.status_code != 405 and not is_open:
+            assert reply.status_code in (400, 403), (path, reply.text)
+
+
 def test_a_token_limited_to_flows_sees_no_other(server: RunningServer, http: httpx.Client, token: MakeToken) -> None:
     write_flow(server.workspace, "etl/load", "1")
     write_flow(server.workspace, "etl/ask", "system.message('How many?', request='how many').wait()")

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import CloudoError, Unavailable
 from cloudo_kernel.executors.flow_calls import FlowCalls
+from cloudo_kernel.executors.secrets import RunSecrets
 from cloudo_kernel.executors.waits import Waits
 from cloudo_kernel.models import StartExecution, Status, Trigger
 from cloudo_kernel.service import Service
@@ -118,11 +119,13 @@ class Machine:
     def run(self, flow: Program) -> None:
         """Run the flow to its end, as the attempt that holds the claim."""
         assignment = self.store.runs.begin(self.claim.id, self.claim.attempt, notebook="x", replays=True)
+        service = self._service(self.id)
         calls = FlowCalls(
             self.store,
-            self._service(self.id),
+            service,
             self.claim,
             Waits(self.store, self.claim),
+            RunSecrets(self.store, self.claim, service.redaction),
             output=assignment.execution.output_value,
             linger_seconds=60,
             let_go=lambda: None,

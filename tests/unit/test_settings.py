@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cloudo_kernel import settings
 from cloudo_kernel.errors import SettingInvalid
+from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.store import Store
-from cloudo_kernel.store.settings import value_of
 
 
 @pytest.mark.parametrize(
@@ -56,19 +58,36 @@ def test_only_what_is_not_of_the_whole_store_is_looked_up_for_a_user() -> None:
 
 def test_a_saved_value_that_no_longer_fits_counts_as_not_saved(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as without_check:
-        without_check.setattr(settings, "check", lambda _name, _value: None)
+        without_check.setattr(settings, "check", lambda _name, _value, **_more: None)
         store.settings.save(settings.RETENTION, "as an older version took it", user_name="ada")
     assert store.settings.value(settings.RETENTION, user_name="ada") == 10080
 
 
-def test_the_value_of_a_secret_is_in_no_event(store: Store) -> None:
-    from cloudo_kernel.tables import settings as table
+def test_a_secret_is_told_to_flows_alone_and_stays_one_until_it_is_not_wanted(store: Store) -> None:
+    store.settings.save("team.secret", ["s3cret"], user_name="ada", secret=True)
+    for _ in range(2):
+        assert store.settings.get("team.secret").model_dump(include={"value", "secret"}) == {
+            "value": PROTECTED,
+            "secret": True,
+        }
+        assert PROTECTED in [setting.value for setting in store.settings.all()]
+        assert store.settings.get("team.secret", reveal=True).value == ["s3cret"]
+        store.settings.save("team.secret", PROTECTED, user_name="grace")  # as a form shows it: it stays
+    with pytest.raises(SettingInvalid, match="the value itself"):
+        store.settings.save("team.secret", PROTECTED, user_name="grace", secret=False)
+    with pytest.raises(SettingInvalid, match="no secret"):
+        store.settings.save(settings.MAX_RUNNING, 2, user_name="ada", secret=True)
+    store.settings.save("team.secret", "known", user_name="ada", secret=False)
+    assert store.settings.get("team.secret").value == "known"
 
-    store.settings.save("team.secret", "s3cret", user_name="ada")
-    with store._database.write() as connection:
-        connection.execute(table.update().values(secret=True).where(table.c.name == "team.secret"))
-        assert value_of(connection, "team.secret") == "s3cret"
-    last = store.events.newest_id()
-    store.settings.save("team.secret", "n3w", user_name="ada")
+
+def test_the_value_of_a_secret_is_neither_in_its_history_nor_in_the_database(store: Store, tmp_path: Path) -> None:
+    store.settings.save("team.secret", "open", user_name="ada")
+    store.settings.save("team.secret", "s3cret-canary", user_name="ada", secret=True)
+    store.settings.save("team.secret", "n3w-canary", user_name="ada")
     store.settings.delete("team.secret", user_name="ada")
-    assert [event.data for event in store.events.after(last, limit=9, subject_id="team.secret")] == [{}, {}]
+    history = [event.data for event in store.events.after(0, limit=9, subject_id="team.secret")]
+    hidden = {"before": PROTECTED, "after": PROTECTED}
+    assert history == [{"after": PROTECTED}, hidden, hidden, {"before": PROTECTED}]
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"canary" not in kept

@@ -1,0 +1,92 @@
+"""The secrets of one run, in its worker: learnt from what the run is told, masked in what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cloudo_kernel.catalog import Catalog, defaults
+from cloudo_kernel.forms import Form
+from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, LogLine, Progress
+from cloudo_kernel.redaction import Redaction
+from cloudo_kernel.store import Assignment, Claim, Outcome, Store
+
+
+class RunSecrets:
+    """What nobody but the run itself may see."""
+
+    def __init__(
+        self, store: Store, claim: Claim, redaction: Redaction, *, protected_outputs: Collection[str] = ()
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self.redaction = redaction
+        self._protected_outputs = protected_outputs
+
+    def protect_outputs(self, keys: Collection[str]) -> None:
+        """Note the keys of outputs that are to be protected, where they were not known before."""
+        self._protected_outputs = keys
+
+    def this(self) -> Execution:
+        """Return the record of the run with what others do not see."""
+        return self._store.executions.revealed(self._claim.id)
+
+    def seen(self, execution: Execution) -> Execution:
+        """Return the record of an execution: of itself and its own children a run sees everything."""
+        if self._claim.id not in (execution.id, execution.parent_id):
+            return execution
+        protected = self._store.executions.protected(execution.id)
+        self.redaction.learn([protected.inputs, protected.outputs])
+        return protected.revealed(execution)
+
+    def note(self, verb: str, result: Any) -> None:
+        """Learn the secrets that a call told the run, now or in an earlier attempt."""
+        if verb == "setting" and result["secret"]:
+            self.redaction.learn(result["value"])
+        elif verb == "settings":
+            self.redaction.learn([setting["value"] for setting in result if setting["secret"]])
+        elif verb in ("message", "wait_message") and result["response"] and result["body"]:
+            protected = Form(result["body"]).protected
+            self.redaction.learn([value for key, value in result["response"].items() if key in protected])
+
+    def split_outputs(self, output: Mapping[str, Any]) -> JsonObject:
+        """Return outputs as the store takes them: as everybody may see them, and what is hidden.
+
+        The log may have a secret already that is put out now.
+        """
+        secret = [value for key, value in output.items() if key in self._protected_outputs]
+        if self.redaction.learn(secret):
+            self._store.log.mask(self._claim.id, self.redaction.mask)
+        shown, hidden = self.redaction.split(output, self._protected_outputs)
+        return {"output_value": shown, "hidden_outputs": hidden}
+
+    def line(self, line: LogLine) -> LogLine:
+        """Return a line of the log without secrets."""
+        text = self.redaction.mask(line.text)
+        return line if text == line.text else line.model_copy(update={"text": text})
+
+    def progress(self, progress: Progress) -> Progress:
+        """Return progress without secrets: a cell may begin with one."""
+        return progress.model_copy(update={"cell": progress.cell and self.redaction.mask(progress.cell)})
+
+    def outcome(self, outcome: Outcome) -> Outcome:
+        """Return how the run ended without secrets."""
+        mask, error = self.redaction.mask, outcome.error
+        if error is not None:
+            traceback = tuple(mask("\n".join(error.traceback)).split("\n")) if error.traceback else ()
+            error = ErrorDetail(name=mask(error.name), value=mask(error.value), cell=error.cell, traceback=traceback)
+        return replace(outcome, message=outcome.message and mask(outcome.message), error=error)
+
+
+def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Claim) -> RunSecrets:
+    """Return the secrets that a run has from its beginning.
+
+    A default is none: it stands in the flow.
+    """
+    redaction, hidden = Redaction(), assignment.protected
+    if hidden.inputs:
+        usual = defaults(catalog.script(assignment.source).flow.input_schema)
+        redaction.learn([value for name, value in hidden.inputs.items() if name not in usual or usual[name] != value])
+    redaction.learn(hidden.outputs)
+    return RunSecrets(store, claim, redaction, protected_outputs=assignment.protected_outputs)

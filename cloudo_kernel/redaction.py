@@ -1,0 +1,157 @@
+"""What is shown in the place of secrets: knows the secrets of a run, and masks them in whatever leaves it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote, quote_plus
+
+#: What is shown in place of a protected value.
+PROTECTED: Final = "•••"
+#: Shorter texts would be found all over the place, and are not looked for.
+_SHORTEST = 4
+#: Lines of a longer text count from here on, as they are shown one by one.
+_SHORTEST_LINE = 8
+#: Of one value; what has more is no password.
+_MOST_TEXTS = 2_000
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+#: JSON values by name.
+Named = dict[str, Any]
+
+
+class Redaction:
+    """The secrets of one run. It learns them while it runs: what a setting says, what somebody answers."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._texts: dict[str, None] = {}
+        #: What finds them, and how many it knows: threads may learn while others mask.
+        self._finder: tuple[int, re.Pattern[str]] | None = None
+        self.add_texts(texts)
+
+    def learn(self, value: Any) -> bool:
+        """Count a JSON value, and each part of it, as secret; tell whether anything of it was new."""
+        known = len(self._texts)
+        for _, text in zip(range(_MOST_TEXTS), _texts_of(value), strict=False):
+            self._texts.setdefault(text)
+        return known < len(self._texts)
+
+    def add_texts(self, texts: Iterable[str]) -> None:
+        """Learn what another one knows: see `texts`."""
+        self._texts |= dict.fromkeys(texts)
+
+    def texts(self, *, after: int = 0) -> list[str]:
+        """Return the texts that count as secret, in the order in which they were learnt, from a number on."""
+        return list(self._texts)[after:]
+
+    def mask(self, text: str) -> str:
+        """Return a text in which no secret stands, nor one as JSON, Python, HTML or an address write it."""
+        if not self._texts:
+            return text
+        masked = self._secrets.sub(PROTECTED, text)
+        if "\x1b" in text and self.holds(plain := _COLOURS.sub("", masked)):
+            return self._secrets.sub(PROTECTED, plain)  # colours stood in the middle of it
+        return masked
+
+    def mask_value(self, value: Any) -> Any:
+        """Return a JSON value with all texts in it masked; a number that is a secret is masked whole."""
+        if not self._texts or value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float):
+            return PROTECTED if repr(value) in self._texts else value
+        if isinstance(value, Mapping):
+            return {self.mask_value(name): self.mask_value(part) for name, part in value.items()}
+        return [self.mask_value(part) for part in value] if isinstance(value, list | tuple) else self.mask(value)
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether a secret stands in a JSON value."""
+        return bool(self._texts) and self.mask_value(value) != value
+
+    def split(self, values: Mapping[str, Any], protected: Collection[str] = ()) -> tuple[Named, Named]:
+        """Return named values as everybody may see them, and by themselves those that this hides in part or whole."""
+        shown = {name: PROTECTED if name in protected else self.mask_value(value) for name, value in values.items()}
+        return shown, {name: value for name, value in values.items() if shown[name] != value}
+
+    @property
+    def _secrets(self) -> re.Pattern[str]:
+        finder = self._finder
+        if finder is None or finder[0] != len(self._texts):
+            texts = list(self._texts)
+            forms = {form for text in texts for form in _forms(text)}
+            # The longest first: one secret may stand in another one.
+            pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
+            finder = self._finder = (len(texts), pattern)
+        return finder[1]
+
+
+def _texts_of(value: Any) -> Iterator[str]:
+    """Yield what is looked for: the texts and numbers of a value, and the lines of texts."""
+    match value:
+        case str():
+            if len(value.strip()) >= _SHORTEST:
+                yield value
+                yield value.strip()
+            lines = [line.strip() for line in value.splitlines()]
+            if len(lines) > 1:
+                yield from (line for line in lines if len(line) >= _SHORTEST_LINE)
+        case bool() | None:
+            return
+        case int() | float():
+            if len(repr(value)) >= _SHORTEST:
+                yield repr(value)
+        case Mapping():
+            for part in value.values():
+                yield from _texts_of(part)
+        case list() | tuple():
+            for part in value:
+                yield from _texts_of(part)
+
+
+def _forms(text: str) -> set[str]:
+    """Return a text as it stands, as JSON and Python write it, as they write that, and as HTML and addresses do."""
+    written = {text, *_escaped(text)}
+    written |= {twice for once in written for twice in _escaped(once)}
+    return written | {
+        html.escape(text),
+        html.escape(text, quote=False),
+        quote(text, safe=""),
+        quote(text),
+        quote_plus(text),
+    }
+
+
+def _escaped(text: str) -> Iterator[str]:
+    for literal in (json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text), ascii(text)):
+        yield literal[1:-1]
+
+
+def without_secrets(notebook: Named, redaction: Redaction) -> Named:
+    """Return a notebook as it may be written down: masked wherever text of its flow or its run stands."""
+    if not redaction.texts():
+        return notebook
+    kept = {
+        name: notebook["metadata"][name] for name in ("kernelspec", "language_info") if name in notebook["metadata"]
+    }
+    cells = [_cell(cell, redaction) for cell in notebook["cells"]]
+    return {**notebook, "cells": cells, "metadata": {**redaction.mask_value(notebook["metadata"]), **kept}}
+
+
+def _cell(cell: Named, redaction: Redaction) -> Named:
+    told = ("source", "metadata", "attachments")
+    masked = {**cell, **{name: redaction.mask_value(cell[name]) for name in told if name in cell}}
+    if "outputs" in cell:
+        masked["outputs"] = [_output(output, redaction) for output in cell["outputs"]]
+    return masked
+
+
+def _output(output: Named, redaction: Redaction) -> Named:
+    told = ("text", "metadata", "ename", "evalue", "traceback")
+    masked = {**output, **{name: redaction.mask_value(output[name]) for name in told if name in output}}
+    if "data" in output:
+        masked["data"] = {kind: redaction.mask_value(value) for kind, value in output["data"].items()}
+    return masked

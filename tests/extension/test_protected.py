@@ -1,0 +1,152 @@
+"""Protected inputs and outputs, over HTTP and through real kernels: the flow has them, and nobody else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.extension.conftest import client, error_of
+from tests.flows import write_flow
+from tests.server import RunningServer
+
+pytestmark = pytest.mark.timeout(120)
+
+SECRET = "s3cret é\"'canary"
+PROTECTS = {"protect_inputs": ["password", "pin"], "protect_outputs": ["token"]}
+
+
+def run(http: httpx.Client, flow_name: str, **more: Any) -> dict[str, Any]:
+    reply = http.post("/execution", json={"flow_name": flow_name, "wait": 60, **more})
+    assert reply.status_code == 201, reply.text
+    assert "canary" not in reply.text
+    return dict(reply.json())
+
+
+def all_of(http: httpx.Client, server: RunningServer, execution: dict[str, Any]) -> str:
+    """Return all that can be read of an execution."""
+    path = f"/execution/{execution['id']}"
+    texts = [http.get(f"{path}{part}").text for part in ("", "/log", "/notebook", "/notebook?format=html")]
+    texts += [http.get("/execution").text, http.get("/event", params={"after": 0, "limit": 500}).text]
+    return "".join(texts) + Path(server.workspace, execution["notebook"]).read_text()
+
+
+def test_a_flow_has_its_protected_input_and_nobody_sees_it(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(
+        server.workspace,
+        "login",
+        "print(password, repr(password), pin)",
+        "this.log('with', password=password)\nthis.save(message=f'for {password}')",
+        "this.set_output('says', [password, {'n': len(password)}])\nthis.set_output('length', len(password))",
+        "print(this.get('output_value'), this.load('input_value'))\n"
+        "made = 'yranac-fo-edam'[::-1]\nprint(made)\nthis.log(made)\nthis.set_output('token', made)",
+        "print(this.load('output_value')['token'])\nthis.log(made)\nthis.set_output('pin', pin + 1)",
+        "if not (this.get('output_value')['says'][0] == this.load('input_value')['password'] == password):\n"
+        "    raise ValueError('it is not what it was')",
+        parameters="password: str\npin: int = 0",
+        metadata=PROTECTS,
+    )
+    done = run(http, "login", inputs={"password": SECRET, "pin": 12})
+    assert done["status"] == "ENDED_SUCCESS", done["error"]
+    assert done["input_value"] == {"password": "•••", "pin": "•••"}
+    says = ["•••", {"n": len(SECRET)}]
+    assert done["output_value"] == {"says": says, "length": len(SECRET), "token": "•••", "pin": 13}
+    assert done["message"] == "for •••"
+    read = all_of(http, server, done)
+    assert "canary" not in read
+    assert 'password = "•••"' in json.loads(http.get(f"/execution/{done['id']}/notebook").text)["cells"][1]["source"]
+    again = http.post(f"/execution/{done['id']}/retry", json={"inputs": {"password": "•••", "pin": 13}}).json()
+    ended = http.get(f"/execution/{again['id']}").json()
+    assert ended["input_value"] == {"password": "•••", "pin": "•••"}
+    flow = http.get("/flow/login").json()
+    assert flow["input_schema"]["properties"]["password"]["writeOnly"] is True
+
+
+def test_what_a_protected_input_does_not_fit_is_not_shown(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "pinned", "pin", parameters="pin: int", metadata=PROTECTS)
+    for wrong in ("canary", "•••"):
+        reply = http.post("/execution", json={"flow_name": "pinned", "inputs": {"pin": wrong}})
+        assert (reply.status_code, error_of(reply)["field"]) == (422, "pin")
+        assert "canary" not in reply.text
+
+
+def test_an_error_tells_nothing_of_a_secret(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(
+        server.workspace,
+        "raising",
+        "%xmode Verbose",
+        "def connect(key):\n    raise ValueError(f'no entry with {key!r}')\nconnect(password)",
+        parameters="password = ''",
+        metadata={**PROTECTS, "on_error": "after"},
+    )
+    write_flow(
+        server.workspace,
+        "after",
+        "print(error)",
+        parameters="execution_id: str\nerror: dict\nmessage: str\nflow_name: str",
+    )
+    failed = run(http, "raising", inputs={"password": SECRET})
+    assert failed["error"]["value"].startswith("no entry with")
+    assert "canary" not in all_of(http, server, failed)
+
+
+def test_a_child_and_a_schedule_hide_what_they_are_given(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(
+        server.workspace, "child", "this.set_output('token', word[::-1])", parameters="word: str", metadata=PROTECTS
+    )
+    write_flow(
+        server.workspace,
+        "parent",
+        "child = this.flow('child', word=password)\nassert child.get('output_value')['token'] == password[::-1]",
+        "print(child.get('output_value'), this.get('input_value'))",
+        "made = system.schedule('child', {'delay_seconds': 31536000}, inputs={'word': password})",
+        "this.set_output('schedule', made.id)\nsystem.message(f'It is {password}')",
+        "system.setting('kept.password').save(password)",
+        parameters="password = ''",
+        metadata=PROTECTS,
+    )
+    done = run(http, "parent", inputs={"password": SECRET})
+    assert done["status"] == "ENDED_SUCCESS", done["error"]
+    read = all_of(http, server, done)
+    [child] = http.get(f"/execution/{done['id']}/children").json()["items"]
+    assert child["input_value"] == {"word": "•••"}
+    assert child["output_value"] == {"token": "•••"}
+    read += all_of(http, server, child)
+    schedule = f"/schedule/{done['output_value']['schedule']}"
+    shown = http.get(schedule)
+    assert shown.json()["inputs"] == {"word": "•••"}
+    assert shown.json()["broken"] is None
+    changed = http.patch(schedule, json={"inputs": {"word": "•••"}, "name": "kept"})
+    assert changed.status_code == 200, changed.text
+    started = http.post(f"{schedule}/trigger").json()
+    ended = http.get(f"/execution/{started['id']}").json()
+    assert ended["input_value"]["word"] == "•••"
+    read += shown.text + changed.text + http.get("/message").text + http.get("/setting").text
+    assert http.get("/setting/kept.password").json()["secret"] is True
+    assert "canary" not in read
+    assert SECRET[::-1] not in read
+
+
+def test_the_same_protected_start_is_one_and_its_key_tells_nothing(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "once", "1", parameters="password = ''", metadata=PROTECTS)
+    body = {"flow_name": "once", "inputs": {"password": SECRET}}
+    headers = {"Idempotency-Key": "one"}
+    first, second = (http.post("/execution", json=body, headers=headers).json() for _ in range(2))
+    assert first["id"] == second["id"]
+    other = http.post("/execution", json={**body, "inputs": {"password": "another"}}, headers=headers)
+    assert other.status_code == 409
+
+
+def test_a_webhook_leaves_protected_outputs_out(http: httpx.Client, server: RunningServer) -> None:
+    code = "this.set_output('token', 'canary-token')\nthis.set_output('n', 1)"
+    write_flow(server.workspace, "hooked", code, metadata=PROTECTS)
+    key = "a-key-of-twenty-bytes"
+    assert http.post("/webhook", json={"name": "hooked", "flow_name": "hooked", "key": key}).status_code == 201
+    url = str(http.base_url).replace("/api/1", "/webhook/hooked").rstrip("/")
+    with client(server, token=None) as nobody:
+        reply = nobody.post(url, headers={"X-Cloudo-Key": key})
+    assert reply.json()["output_value"] == {"n": 1}
+    assert "canary" not in reply.text
