@@ -196,6 +196,7 @@ class Api(Protocol):
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """Run the past times of a range for which nothing was started, in order, one after another.
 
+        With `dry_run` nothing is started: the occurrences, without executions, are those that would be.
         Raises `MalformedRequest` when they are more than 1,000, or the schedule has no past times.
         """
 
