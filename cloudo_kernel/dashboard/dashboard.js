@@ -54,6 +54,8 @@ class DashboardApp {
     if (isPage) document.addEventListener("keydown", this.onkey);
     this.onback = () => document.hidden || this.view?.load();
     document.addEventListener("visibilitychange", this.onback);
+    this.resizer = new ResizeObserver(() => this.#reachTab());
+    this.resizer.observe(root);
     this.minutes = setInterval(() => this.#halfMinute(), MINUTE / 2);
   }
 
@@ -72,6 +74,7 @@ class DashboardApp {
   close() {
     clearInterval(this.minutes);
     clearTimeout(this.workersTimer);
+    this.resizer.disconnect();
     document.removeEventListener("keydown", this.onkey);
     document.removeEventListener("visibilitychange", this.onback);
     this.view?.close();

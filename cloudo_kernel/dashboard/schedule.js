@@ -8,6 +8,7 @@ import { valuesPanel } from "./execution.js";
 import { outcomeMark } from "./history.js";
 import { refreshTimes, time } from "./marks.js";
 import { editSchedule } from "./scheduleform.js";
+import { simpleTable } from "./simpletable.js";
 import { RUN_NOW, SCHEDULE_ALLOWS, actOnSchedules, deleteSchedules, nextRun, statePill } from "./schedules.js";
 import { nothing } from "./table.js";
 import { View } from "./view.js";
@@ -23,11 +24,6 @@ const hasPast = ({ daily_at, cron, every_seconds, wait }) => Boolean(daily_at ||
 
 const utc = (at) => `${at.slice(0, 10)} ${at.slice(11, 19)}`;
 const seconds = (number) => duration(number * 1000);
-
-function simpleTable(label, heads, rows) {
-  const head = h("tr", ...heads.map((word) => h("th", { scope: "col" }, word)));
-  return h("div.scroll", { tabindex: 0, role: "region", "aria-label": label }, h("table.simple", h("thead", head), h("tbody", ...rows)));
-}
 
 /** The view of one schedule. */
 export class ScheduleView extends View {

@@ -49,8 +49,7 @@ _PICTURED: Final = 20
 class ScheduleCalls:
     """Answers the page about schedules with what `api` says."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    _api: Api
 
     def schedules(self, *, q: str = "", limit: int = 100, cursor: str | None = None) -> JsonObject:
         """Return a page of schedules, newest first; `histories` has what became of their times."""
