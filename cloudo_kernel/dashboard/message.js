@@ -22,7 +22,7 @@ export class MessageView extends View {
     Object.assign(this, { id: this.place.route.id, shown: null, form: null });
     this.heading = h("h1", { tabindex: -1 }, "Message");
     this.state = h("span.status-place");
-    this.actions = h("div.bar.bar-inline", { role: "toolbar", "aria-label": "Actions" }, button("Delete", { icon: "trash", onclick: () => this.#delete() }));
+    this.actions = h("div.bar.bar-inline", { role: "toolbar", "aria-label": "Actions", hidden: true }, button("Delete", { icon: "trash", onclick: () => this.#delete() }));
     this.facts = h("dl.facts");
     this.content = h("div.detail");
     this.whole = h("div.detail", { hidden: true }, this.facts, this.content);
@@ -76,6 +76,7 @@ export class MessageView extends View {
     put(this.body);
     this.body.hidden = true;
     this.whole.hidden = false;
+    this.actions.hidden = false;
     say(this.heading, message.subject);
     if (before?.state !== message.state) {
       put(this.state, messageState(message));
