@@ -6,6 +6,7 @@ Dashboard, command line and flow authors' objects see nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ from cloudo_kernel.models import (
     JsonObject,
     LogLine,
     Message,
+    MessageState,
     Occurrence,
     Page,
     PreviewSchedule,
@@ -125,11 +127,15 @@ class Api(Protocol):
         self,
         *,
         unanswered: bool = False,
+        states: Sequence[MessageState] = (),
         execution_id: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Message]:
-        """List messages, newest first, without forms and answers above 4 KiB; `unanswered` ones wait for an answer."""
+        """List messages, newest first, without forms and answers above 4 KiB.
+
+        `unanswered` ones wait for an answer; `states` keeps those in one of them, none for all.
+        """
 
     def message(self, message_id: str) -> Message:
         """Return one message. Protected answers show as `•••`. Raises `MessageNotFound`."""
@@ -196,6 +202,7 @@ class Api(Protocol):
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """Run the past times of a range for which nothing was started, in order, one after another.
 
+        With `dry_run` nothing is started: the occurrences, without executions, are those that would be.
         Raises `MalformedRequest` when they are more than 1,000, or the schedule has no past times.
         """
 

@@ -68,7 +68,8 @@ class LocalService(Service):
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """See `Api.backfill_schedule`."""
         started = super().backfill_schedule(schedule_id, request)
-        self._start_worker()
+        if not request.dry_run:
+            self._start_worker()
         return started
 
     def of_parent(self, parent_id: str) -> Service:
@@ -158,6 +159,13 @@ class _OfParent(Service):
         execution = super().trigger_schedule(schedule_id)
         self._local._start_worker()
         return execution
+
+    def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
+        """See `Api.backfill_schedule`."""
+        started = super().backfill_schedule(schedule_id, request)
+        if not request.dry_run:
+            self._local._start_worker()
+        return started
 
     def start_child(
         self, request: StartExecution, *, is_held: bool = False, init: JsonObject | None = None

@@ -16,14 +16,22 @@ from datetime import datetime, timedelta
 
 from cloudo_kernel.errors import SignatureInvalid
 from cloudo_kernel.models import SignatureScheme, Webhook
-from cloudo_kernel.models.webhooks import secret_bytes
+from cloudo_kernel.models.webhooks import SECRET_PREFIX, secret_bytes
 
 #: How far the time of a signature may be from ours.
 TOLERANCE = timedelta(minutes=5)
 _LONGEST_ID = 255
+_KEY_BYTES = 32
 
 #: One of several parts of a signature's header: `v1=5257a8…`, `sha256=…`, or the signature alone.
 _PART = re.compile(r"(?:(?P<name>[A-Za-z0-9_]{1,10})=)?(?P<value>[A-Za-z0-9+/=_-]+)")
+
+
+def new_key(signature: str | None) -> str:
+    """Make up a key, in the form that its signature wants; None is for a key that callers show."""
+    if signature == SignatureScheme.STANDARD_WEBHOOKS:
+        return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+    return secrets.token_urlsafe(_KEY_BYTES)
 
 
 def digest(key: str) -> str:

@@ -65,6 +65,7 @@ MEMBERS = {
     },
     flow_api.Message: {"get", "id", "load", "record", "wait"},
     flow_api.Schedule: {
+        "backfill",
         "delete",
         "get",
         "id",

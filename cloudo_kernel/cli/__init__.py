@@ -12,6 +12,7 @@ from io import TextIOWrapper
 
 import click
 
+from cloudo_kernel.cli.backfill import backfill
 from cloudo_kernel.cli.execution import cancel, executions, log, pause, resume, show
 from cloudo_kernel.cli.flow import flows
 from cloudo_kernel.cli.message import answer, messages
@@ -60,6 +61,7 @@ _COMMANDS = (
 
 for command in _COMMANDS:
     cloudo.add_command(command)
+schedules.add_command(backfill)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

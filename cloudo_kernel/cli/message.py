@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import Message
 
+_STATES = click.Choice(("info", "open", "answered", "expired", "withdrawn"))
 _COLOURS = {"open": "cyan", "answered": "green", "expired": "yellow", "withdrawn": "yellow"}
 
 
 @click.command()
 @click.option("-u", "--unanswered", is_flag=True, help="Only those that wait for an answer.")
+@click.option("--state", "states", multiple=True, type=_STATES, help="Only those in this state; may be repeated.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
 @json_option("the messages")
 @target_options
 @click.pass_obj
-def messages(target: Target, *, unanswered: bool, limit: int, as_json: bool) -> None:
+def messages(target: Target, *, unanswered: bool, states: Sequence[str], limit: int, as_json: bool) -> None:
     """List what flows told and asked, newest first.
 
     A message that is open waits for an answer: `cloudo answer` gives it.
@@ -33,9 +35,10 @@ def messages(target: Target, *, unanswered: bool, limit: int, as_json: bool) -> 
     \b
     cloudo messages
     cloudo messages --unanswered
+    cloudo messages --state answered --state expired
     cloudo messages --json | jq '.[] | select(.state == "OPEN") | .id'
     """
-    found, is_all = _newest(target.connect(), limit, unanswered=unanswered)
+    found, is_all = _newest(target.connect(), limit, unanswered=unanswered, states=states)
     if as_json:
         display.print_json(found)
     elif found:
@@ -43,6 +46,8 @@ def messages(target: Target, *, unanswered: bool, limit: int, as_json: bool) -> 
         click.echo(display.table(heads, [_row(message) for message in found]))
         if not is_all and sys.stdout.isatty():
             click.echo(f"There are more; -n {2 * limit} shows more of them.", err=True)
+    elif states:
+        click.echo(f"No message is {' or '.join(states)}.")
     elif unanswered:
         click.echo("No message waits for an answer.")
     else:
@@ -129,13 +134,18 @@ def _find(api: Api, text: str) -> str:
     return find_id(text, listed, MessageNotFound)
 
 
-def _newest(api: Api, limit: int, *, unanswered: bool = False) -> tuple[list[Message], bool]:
+def _newest(
+    api: Api, limit: int, *, unanswered: bool = False, states: Sequence[str] = ()
+) -> tuple[list[Message], bool]:
     from cloudo_kernel.api import PAGE_LIMIT
+    from cloudo_kernel.models import MessageState
 
+    wanted = [MessageState(state.upper()) for state in states]
     found: list[Message] = []
     cursor = None
     while len(found) < limit:
-        page = api.messages(unanswered=unanswered, limit=min(PAGE_LIMIT, limit - len(found)), cursor=cursor)
+        size = min(PAGE_LIMIT, limit - len(found))
+        page = api.messages(unanswered=unanswered, states=wanted, limit=size, cursor=cursor)
         found += page.items
         cursor = page.next
         if cursor is None:

@@ -39,6 +39,12 @@ def _options(command: Any) -> Any:
         click.option("--overlap", type=_OVERLAPS, help="While an earlier run has not ended; default: skip."),
         click.option("--catch-up", type=_CATCH_UPS, help="What passed while nobody was there; default: last."),
         click.option("--until", "end_at", metavar="TIME", help="Nothing starts after this date and time."),
+        click.option(
+            "--pin/--no-pin",
+            "pin_source",
+            default=None,
+            help="Run the flow as it is now, whatever becomes of its file; default: as it is at each run.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -109,6 +115,7 @@ def schedules(context: click.Context, *, flow_name: str | None, text: str | None
     cloudo schedules edit 5c1f09ab --daily 09:00
     cloudo schedules pause 5c1f09ab
     cloudo schedules run 5c1f09ab                         now, out of turn
+    cloudo schedules backfill 5c1f09ab --from 2026-11-01  its past times, in order
     cloudo schedules delete 5c1f09ab
     """
     if context.invoked_subcommand is not None:
@@ -137,7 +144,7 @@ def schedules(context: click.Context, *, flow_name: str | None, text: str | None
 def show(target: Target, schedule_id: str, *, as_json: bool) -> None:
     """Show what is known of a schedule, with its next ten times."""
     api = target.connect()
-    found = api.schedule(_find(api, schedule_id))
+    found = api.schedule(find_schedule(api, schedule_id))
     if as_json:
         display.print_json(found)
     else:
@@ -153,7 +160,7 @@ def show(target: Target, schedule_id: str, *, as_json: bool) -> None:
 def history(target: Target, schedule_id: str, *, limit: int, as_json: bool) -> None:
     """List the times that have come, newest first, each with what became of it."""
     api = target.connect()
-    found = api.occurrences(_find(api, schedule_id), limit=limit).items
+    found = api.occurrences(find_schedule(api, schedule_id), limit=limit).items
     if as_json:
         display.print_json(found)
     elif found:
@@ -222,11 +229,12 @@ def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **giv
     cloudo schedules edit 5c1f09ab --daily 09:00
     cloudo schedules edit 5c1f09ab --timezone Asia/Tokyo
     cloudo schedules edit 5c1f09ab -p region=south --name 'the south'
+    cloudo schedules edit 5c1f09ab --pin                      run the flow as it is now from then on
     """
     from cloudo_kernel.models import ChangeSchedule, PreviewSchedule
 
     api = target.connect()
-    before = api.schedule(_find(api, schedule_id))
+    before = api.schedule(find_schedule(api, schedule_id))
     fields = _said(api, before.flow_name, given)
     zone = given["timezone"] or before.timezone
     if given["timezone"] is not None:
@@ -265,7 +273,7 @@ def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a request that the options of `_options` say."""
     words: Sequence[str] = given["words"]
     files: Sequence[IO[str]] = given["files"]
-    names = ("name", "overlap", "catch_up", "end_at")
+    names = ("name", "overlap", "catch_up", "end_at", "pin_source")
     fields = {name: given[name] for name in names if given[name] is not None}
     if words or files:
         fields["inputs"] = given_inputs(api, flow_name, words, files)
@@ -285,14 +293,15 @@ def _each(api: Api, ids: Sequence[str], verb: Callable[[str], Any]) -> tuple[lis
     done, failed = [], False
     for schedule_id in ids:
         try:
-            done.append(verb(_find(api, schedule_id)))
+            done.append(verb(find_schedule(api, schedule_id)))
         except CloudoError as error:
             click.echo(f"Error: {error}", err=True)
             failed = True
     return done, failed
 
 
-def _find(api: Api, text: str) -> str:
+def find_schedule(api: Api, text: str) -> str:
+    """Return the id of the schedule that is meant. Raises `ScheduleNotFound`."""
     from cloudo_kernel.errors import ScheduleNotFound
 
     def listed() -> list[tuple[str, str]]:

@@ -89,6 +89,7 @@ def everything(one: Schedule) -> str:
         ("until", "" if one.end_at is None else display.local_time(one.end_at)),
         ("overlap", one.overlap.value),
         ("catch up", one.catch_up.value),
+        ("runs", "the flow as it was when it was pinned" if one.pin_source else ""),
         ("made", f"by {display.clean(one.user_name)}, {display.ago(one.created_at)}"),
     ]
     parts = [click.style(display.clean(one.name), bold=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -83,10 +82,11 @@ def create(
     from pydantic import ValidationError
 
     from cloudo_kernel.models import CreateWebhook
+    from cloudo_kernel.proofs import new_key
 
     if no_key and (key_from or fields["signature"]):
         raise click.UsageError("--no-key goes neither with --key-from nor with --signature.")
-    key = None if no_key else key_from.read().strip() if key_from else _new_key(fields["signature"])
+    key = None if no_key else key_from.read().strip() if key_from else new_key(fields["signature"])
     fields["allowed_methods"], fields["allowed_networks"] = fields.pop("methods"), fields.pop("networks")
     given = {field: value for field, value in fields.items() if value} | ({"key": key} if key else {})
     try:
@@ -189,14 +189,6 @@ def _switch(target: Target, name: str, *, enabled: bool) -> None:
 
     target.connect().change_webhook(name, ChangeWebhook(enabled=enabled))
     click.echo(f"{display.clean(name)} is {'enabled' if enabled else 'disabled'}.")
-
-
-def _new_key(signature: str | None) -> str:
-    if signature == "standard-webhooks":
-        import base64
-
-        return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-    return secrets.token_urlsafe(32)
 
 
 def _url(api: Api, name: str) -> str:

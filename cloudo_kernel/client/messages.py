@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -9,7 +10,7 @@ from cloudo_kernel.client.base import Deadline, json_body, part
 from cloudo_kernel.client.events import EventVerbs
 from cloudo_kernel.errors import FormInvalid, InputsInvalid, ResponseInvalid
 from cloudo_kernel.events import MESSAGE_ANSWERED, MESSAGE_DELETED, MESSAGE_EXPIRED, MESSAGE_WITHDRAWN
-from cloudo_kernel.models import CreateMessage, JsonObject, Message, Page
+from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
 
 _ENDS = (MESSAGE_ANSWERED, MESSAGE_EXPIRED, MESSAGE_WITHDRAWN, MESSAGE_DELETED)
 #: The server's clock decides that a request has expired; where this one is ahead, it asks again after so long.
@@ -31,12 +32,17 @@ class MessageVerbs(EventVerbs):
         self,
         *,
         unanswered: bool = False,
+        states: Sequence[MessageState] = (),
         execution_id: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Message]:
         """See `Api.messages`."""
-        wanted = {"unanswered": "1" if unanswered else None, "execution_id": execution_id}
+        wanted = {
+            "unanswered": "1" if unanswered else None,
+            "state": ",".join(states) or None,
+            "execution_id": execution_id,
+        }
         return self._get(Page[Message], "message", **wanted, limit=limit, cursor=cursor)
 
     def message(self, message_id: str) -> Message:

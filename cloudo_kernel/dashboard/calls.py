@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.dashboard import page_source, rows, schedule_calls
+from cloudo_kernel.api import PAGE_LIMIT, Api
+from cloudo_kernel.dashboard import (
+    message_calls,
+    page_source,
+    rows,
+    schedule_calls,
+    token_calls,
+    webhook_calls,
+)
 from cloudo_kernel.dashboard.attempts import tried
-from cloudo_kernel.errors import CloudoError, ExecutionNotFound, MalformedRequest, WorkspaceNotFound
+from cloudo_kernel.errors import CloudoError, MalformedRequest, WorkspaceNotFound
 from cloudo_kernel.models import (
     Execution,
     ExecutionFilter,
@@ -24,8 +30,7 @@ from cloudo_kernel.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
-#: The verbs; nothing else of this module can be asked for.
-VERBS: Final = schedule_calls.VERBS | frozenset(
+_OWN: Final = frozenset(
     {
         "ping",
         "module",
@@ -41,15 +46,21 @@ VERBS: Final = schedule_calls.VERBS | frozenset(
         "resume",
         "retry",
         "delete",
-        "messages",
-        "message",
-        "answer_message",
     }
 )
 
 
-class Calls(schedule_calls.ScheduleCalls):
+#: The verbs; nothing else can be asked for.
+VERBS: Final = _OWN | schedule_calls.VERBS | message_calls.VERBS | webhook_calls.VERBS | token_calls.VERBS
+
+
+class Calls(
+    schedule_calls.ScheduleCalls, message_calls.MessageCalls, webhook_calls.WebhookCalls, token_calls.TokenCalls
+):
     """Answers the page with what `api` says."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def answer(self, verb: object, arguments: object) -> JsonObject:
         """Return `{"result": …}` of a verb, or `{"error": …}`; never raises."""
@@ -107,7 +118,7 @@ class Calls(schedule_calls.ScheduleCalls):
         execution = self._api.execution(execution_id)
         tail = len(execution.log or ())
         length = tail if tail < _RECORD_LINES else self._log_length(execution_id)
-        return rows.execution_whole(execution, log_length=length)
+        return rows.execution_whole(execution, log_length=length) | {"messages": self.messages_of(execution_id)}
 
     def log(self, *, execution_id: str, after: int, limit: int = PAGE_LIMIT) -> JsonObject:
         """Return the lines of a log after its first `after` ones."""
@@ -133,24 +144,6 @@ class Calls(schedule_calls.ScheduleCalls):
     def delete(self, *, ids: Sequence[str]) -> list[JsonObject]:
         """Delete ended executions; each gives null or its error."""
         return [tried(self._api.delete_execution, one) for one in ids]
-
-    def messages(self) -> JsonObject:
-        """Return the newest messages that wait for an answer, and whether there are more."""
-        page = self._api.messages(unanswered=True, limit=PAGE_LIMIT)
-        return {"rows": [rows.message_row(message) for message in page.items], "is_all": page.next is None}
-
-    def message(self, *, message_id: str) -> JsonObject:
-        """Return the form of a message, and the name of the execution that asks."""
-        message = self._api.message(message_id)
-        name = None
-        if message.execution_id is not None:
-            with suppress(ExecutionNotFound):
-                name = self._api.execution(message.execution_id).name
-        return rows.message_form(message, asked_by=name)
-
-    def answer_message(self, *, message_id: str, response: JsonObject) -> JsonObject:
-        """Answer a message, and return its row."""
-        return rows.message_row(self._api.answer_message(message_id, response))
 
     def _log_length(self, execution_id: str) -> int:
         """Find the length of a long log in a few steps: a cursor of the log is the number of lines before it."""

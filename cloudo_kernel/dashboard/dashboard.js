@@ -17,7 +17,17 @@ import { nothing, skeleton } from "./table.js";
 import { count, setClock } from "./words.js";
 
 const VIEWS = { flows: FlowsView, executions: ExecutionsView, execution: ExecutionView };
-const LATER_VIEWS = { schedules: "SchedulesView", schedule: "ScheduleView" };
+/** Views that come later: in which part, and what they are called there. */
+const LATER_VIEWS = {
+  schedules: ["schedule", "SchedulesView"],
+  schedule: ["schedule", "ScheduleView"],
+  messages: ["message", "MessagesView"],
+  message: ["message", "MessageView"],
+  webhooks: ["webhook", "WebhooksView"],
+  webhook: ["webhook", "WebhookView"],
+  tokens: ["tokens", "TokensView"],
+};
+const TABS = { flows: "Flows", executions: "Executions", schedules: "Schedules", messages: "Messages", webhooks: "Webhooks", tokens: "Tokens" };
 const MINUTE = 60000;
 const WORKERS_EVERY = 4000;
 
@@ -30,8 +40,7 @@ class DashboardApp {
     this.toasts = new Toasts(this.place);
     this.main = h("main.main");
     this.launches = new Launches(this);
-    const tabs = Object.entries({ flows: "Flows", executions: "Executions", schedules: "Schedules" });
-    this.tabs = Object.fromEntries(tabs.map(([view, word]) => [view, this.place.link({ view }, ".tab", word)]));
+    this.tabs = Object.fromEntries(Object.entries(TABS).map(([view, word]) => [view, this.place.link({ view }, ".tab", word)]));
     const isPage = this.place.root !== null;
     root.classList.add("cloudo", isPage ? "cloudo-page" : "cloudo-output");
     // Or JupyterLab takes "d", "d" on a row for "delete the cell"; it looks at the focused element before its parents.
@@ -45,6 +54,8 @@ class DashboardApp {
     if (isPage) document.addEventListener("keydown", this.onkey);
     this.onback = () => document.hidden || this.view?.load();
     document.addEventListener("visibilitychange", this.onback);
+    this.resizer = new ResizeObserver(() => this.#reachTab());
+    this.resizer.observe(root);
     this.minutes = setInterval(() => this.#halfMinute(), MINUTE / 2);
   }
 
@@ -63,6 +74,7 @@ class DashboardApp {
   close() {
     clearInterval(this.minutes);
     clearTimeout(this.workersTimer);
+    this.resizer.disconnect();
     document.removeEventListener("keydown", this.onkey);
     document.removeEventListener("visibilitychange", this.onback);
     this.view?.close();
@@ -96,17 +108,26 @@ class DashboardApp {
       if (name === listOf(view)) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    this.#reachTab();
     this.#title();
     if (!isMoved) return;
     if (this.place.root) scrollTo(0, 0);
     this.main.querySelector("h1").focus({ preventScroll: true });
   }
 
+  /** In a narrow window the tabs scroll: bring the current one to sight. */
+  #reachTab() {
+    const tab = this.root.querySelector(".cloudo-tab[aria-current]");
+    const row = tab?.parentElement;
+    if (row) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+  }
+
   /** Fetch what shows a view; promises null after saying why there is nothing. */
   async #fetchView(view, again) {
     if (!this.view) put(this.main, h("section.view", h("div.body", skeleton())));
     try {
-      return (await importLater(this.line, "schedule"))[LATER_VIEWS[view]];
+      const [part, name] = LATER_VIEWS[view];
+      return (await importLater(this.line, part))[name];
     } catch (problem) {
       this.view?.close();
       this.view = null;

@@ -5,8 +5,8 @@
 
 import { button, h, iconButton, newId } from "./dom.js";
 
-/** Open a dialog in `host`; it removes itself when closed. */
-export function openDialog(host, title, { body, buttons, onsubmit }) {
+/** Open a dialog in `host`; it removes itself when closed. One that only tells has nothing to cancel. */
+export function openDialog(host, title, { body, buttons, onsubmit, isTelling = false }) {
   const heading = h("h2", { id: newId() }, title);
   const close = () => dialog.close();
   const form = h(
@@ -14,7 +14,7 @@ export function openDialog(host, title, { body, buttons, onsubmit }) {
     { novalidate: true },
     h("header", heading, iconButton("close", "Close", { onclick: close })),
     h("div.dialog-body", ...body),
-    h("footer", button("Cancel", { onclick: close }), ...buttons),
+    h("footer", !isTelling && button("Cancel", { onclick: close }), ...buttons),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -2,10 +2,12 @@
  * One execution in full: what it is, what went in, what came out, what it said, and its notebook.
  */
 
-import { button, h, iconButton, put, say } from "./dom.js";
+import { copyable } from "./copy.js";
+import { button, h, put, say } from "./dom.js";
 import { actOn, deleteAfterAsking, doorLink, pause, retry } from "./executions.js";
 import { Log } from "./log.js";
 import { fillProgress, statusPill } from "./marks.js";
+import { messagesPanel } from "./messages.js";
 import { Notebook } from "./notebook.js";
 import { labLink } from "./place.js";
 import { nothing } from "./table.js";
@@ -46,10 +48,11 @@ export class ExecutionView extends View {
     this.actions = h("div.bar.bar-inline", { role: "toolbar", "aria-label": "Actions" });
     this.error = h("div", { role: "alert" });
     this.values = h("div.columns");
+    this.messages = h("div");
     this.log = new Log(line, this.id);
     this.notebook = new Notebook(this.id);
     const back = place.toAll(".link.back", "Executions");
-    this.whole = h("div.detail", { hidden: true }, this.progress, this.facts, this.error, this.values, this.log.element, this.notebook.element);
+    this.whole = h("div.detail", { hidden: true }, this.progress, this.facts, this.error, this.messages, this.values, this.log.element, this.notebook.element);
     const title = h("div.heading", h("div.heading-title", this.heading, this.status), this.actions);
     this.element = h("section.view", { "aria-label": "Execution" }, h("nav", { "aria-label": "Back" }, back), title, this.body, this.whole);
     this.ticker = setInterval(() => this.#tick(), 1000);
@@ -80,14 +83,14 @@ export class ExecutionView extends View {
   }
 
   /** Take news of this execution. */
-  follow({ rows, deleted = [], logged = [], changed = [] }) {
+  follow({ rows, deleted = [], logged = [], changed = [], messages = false }) {
     if (deleted.includes(this.id)) return this.#gone();
     if (!this.shown) return undefined;
     const row = rows.find(({ id }) => id === this.id);
     const isMoved = row && row.status !== this.shown.row.status;
     if (row) this.#show({ ...this.shown, row });
     if (logged.includes(this.id)) this.log.read().catch(() => {});
-    if (changed.includes(this.id) || isMoved) this.#rereadSoon();
+    if (changed.includes(this.id) || isMoved || messages) this.#rereadSoon();
     return undefined;
   }
 
@@ -133,16 +136,16 @@ export class ExecutionView extends View {
     this.ontitle?.();
   }
 
-  #showValues({ inputs, outputs, error }) {
+  #showValues({ inputs, outputs, error, messages }) {
     put(this.values, valuesPanel("Outputs", outputs, "No outputs."), valuesPanel("Inputs", inputs, "No inputs: the defaults were used."));
     put(this.error, error && errorPanel(error));
+    put(this.messages, messages.length > 0 && messagesPanel(messages, this.place));
   }
 
   #showFacts({ row, error, notebook, parent_id, retry_of }) {
     const flow = row.flow_name && this.place.link({ view: "executions", q: row.flow_name, status: [] }, ".link", row.flow_name);
     const parent = parent_id && this.place.toOne(parent_id, ".link", "its parent");
     const first = retry_of && this.place.toOne(retry_of, ".link", "an earlier one");
-    const copy = iconButton("copy", "Copy the id", { onclick: (event) => this.#copy(event.currentTarget) });
     this.duration = h("span", ran(row));
     const facts = [
       ["Flow", flow || (row.type === "SCRIPT" ? "script" : null)],
@@ -157,7 +160,7 @@ export class ExecutionView extends View {
       ["Attempt", row.attempt > 1 ? String(row.attempt) : null],
       ["Cell", row.started_at && !isEnded(row.status) && row.progress.cell],
       ["Notebook", notebook && h("code", notebook)],
-      ["Id", h("span.id", h("code", this.id), copy)],
+      ["Id", copyable(this.id, "Copy the id", this.toasts)],
     ];
     const signature = JSON.stringify([row, notebook, parent_id]);
     if (signature === this.factsShown) return;
@@ -195,17 +198,5 @@ export class ExecutionView extends View {
 
   async #delete() {
     if (await deleteAfterAsking(this, [this.shown.row])) this.place.go({ view: "executions" });
-  }
-
-  async #copy(copyButton) {
-    try {
-      await navigator.clipboard.writeText(this.id);
-      this.toasts.announce("Copied");
-      copyButton.classList.add("cloudo-done");
-      setTimeout(() => copyButton.classList.remove("cloudo-done"), 1200);
-    } catch {
-      // Without a secure context there is no clipboard: select the id, so that the keyboard's copy takes it.
-      getSelection().selectAllChildren(copyButton.previousSibling);
-    }
   }
 }

@@ -22,8 +22,11 @@ function fillDuration(cell, row) {
   say(cell, ran(row));
 }
 
-/** The word for the door; of what a schedule started it leads there. */
-export const doorLink = (row, place) => (row.schedule_id ? place.toSchedule(row.schedule_id, ".link", doorOf(row.trigger)) : doorOf(row.trigger));
+/** The word for the door; of what a schedule or a webhook started it leads there. */
+export function doorLink({ schedule_id, webhook_name, trigger }, place) {
+  if (schedule_id) return place.toSchedule(schedule_id, ".link", doorOf(trigger));
+  return webhook_name ? place.link({ view: "webhook", id: webhook_name }, ".link", doorOf(trigger)) : doorOf(trigger);
+}
 
 const executionColumns = (place) => [
   { name: "status", label: "Status", of: (row) => row.status, fill: (cell, row) => put(cell, statusPill(row.status)) },

@@ -39,9 +39,9 @@ function fillRuns(cell, flow, place) {
 
 const flowColumns = (place) => [
   { name: "name", label: "Flow", fill: (cell, flow) => fillFlow(cell, flow), sortBy: (flow) => flow.title.toLowerCase() },
-  { name: "runs", label: "Last run", fill: (cell, flow) => fillRuns(cell, flow, place), sortBy: (flow) => flow.last_executions[0]?.created_at ?? "" },
+  { name: "runs", label: "Last run", fill: (cell, flow) => fillRuns(cell, flow, place), sortBy: (flow) => flow.last_executions[0]?.created_at ?? "", isLatestFirst: true },
   { name: "next", label: "Next run", fill: (cell, flow) => put(cell, flow.next_run && time(flow.next_run)), sortBy: (flow) => flow.next_run ?? "~" },
-  { name: "modified", label: "Modified", fill: (cell, flow) => put(cell, time(flow.modified_at)), sortBy: (flow) => flow.modified_at },
+  { name: "modified", label: "Modified", fill: (cell, flow) => put(cell, time(flow.modified_at)), sortBy: (flow) => flow.modified_at, isLatestFirst: true },
   { name: "tags", label: "Tags", fill: (cell, flow) => put(cell, ...flow.tags.map((tag) => h("span.tag", tag))), sortBy: (flow) => flow.tags.join() },
 ];
 
@@ -57,9 +57,9 @@ export class FlowsView extends ListView {
       title: "Flows",
       more: [messages.element],
       actions: [h("span.button-group", play, ...arrow.elements), playWith],
-      table: { columns, keyOf: (flow) => flow.name, wordOf: (flow) => flow.name, isSelectable: (flow) => !flow.broken, onsort: (name) => this.#sortBy(name) },
+      table: { columns, keyOf: (flow) => flow.name, wordOf: (flow) => flow.name, isSelectable: (flow) => !flow.broken, onsort: (name) => this.sortBy(name) },
     });
-    Object.assign(this, { flows: [], columns, messages, arrow, buttons: [play, playWith], sort: { name: "name", isDescending: false } });
+    Object.assign(this, { flows: [], columns, messages, arrow, buttons: [play, playWith], usualSort: "name" });
     this.refresher = setInterval(() => document.hidden || this.load(), RELIST);
     this.update();
     this.load();
@@ -140,15 +140,11 @@ export class FlowsView extends ListView {
   #shown() {
     const q = (this.place.route.q ?? "").toLowerCase();
     const fits = (flow) => [flow.name, flow.title, flow.description, ...flow.tags].some((text) => text.toLowerCase().includes(q));
-    const { sortBy } = this.columns.find(({ name }) => name === this.sort.name);
-    const turn = this.sort.isDescending ? -1 : 1;
-    const compare = (one, other) => (one < other ? -turn : one > other ? turn : 0);
-    return this.flows.filter(fits).sort((one, other) => compare(sortBy(one), sortBy(other)) || compare(one.name, other.name) * turn);
+    return this.sorted(this.flows.filter(fits));
   }
 
-  #sortBy(name) {
-    const isSame = this.sort.name === name;
-    this.sort = { name, isDescending: isSame ? !this.sort.isDescending : ["runs", "modified"].includes(name) };
+  sortBy(name) {
+    super.sortBy(name);
     this.#show();
   }
 

@@ -7,6 +7,30 @@ import { importLater } from "./later.js";
 import { time } from "./marks.js";
 import { count, isEnded, moment } from "./words.js";
 
+/** States of a message: the word, the icon, and the status of executions whose colour it has. */
+export const MESSAGE_STATES = {
+  OPEN: ["Open", "WAITING", "WAITING"],
+  ANSWERED: ["Answered", "ENDED_SUCCESS", "ENDED_SUCCESS"],
+  EXPIRED: ["Expired", "ENDED_CANCELLED", null],
+  WITHDRAWN: ["Withdrawn", "ENDED_CANCELLED", null],
+  INFO: ["Info", "info", null],
+};
+
+/** Icon and word of a message's state. */
+export function messageState({ state }) {
+  const [word, drawn, tone] = MESSAGE_STATES[state];
+  return h("span.status", { "data-status": tone }, icon(drawn), h("span", word));
+}
+
+/** Who answered a message, and when; nothing where nobody did. */
+export const answeredBy = ({ answered_by, answered_at }) => (answered_at ? h("span.muted", `${answered_by}, `, time(answered_at)) : null);
+
+/** The messages that one execution made, each a link to itself. */
+export function messagesPanel(rows, place) {
+  const lines = rows.map((row) => h("li", messageState(row), place.link({ view: "message", id: row.id }, ".link", row.subject), answeredBy(row) ?? h("span.muted", time(row.created_at))));
+  return h("section.panel", h("header", h("h2", "Messages")), h("ul.told-list", ...lines));
+}
+
 const GONE = "This is no longer open: it was answered, has expired or was withdrawn.";
 
 /** One message; its form is fetched when it is opened first. */
@@ -60,7 +84,7 @@ export class Messages {
     this.expected = new Map();
     this.waiting = h("div", { role: "status" });
     this.list = h("ul.message-list");
-    this.element = h("section.panel.messages", { "aria-label": "Messages", hidden: true }, h("header", this.heading), this.waiting, this.list);
+    this.element = h("section.panel.messages", { "aria-label": "Messages", hidden: true }, h("header", this.heading, this.place.link({ view: "messages" }, ".link", "All messages")), this.waiting, this.list);
   }
 
   /** Somebody waits for what the execution `id` asks: say so until it is there, and open it then. */

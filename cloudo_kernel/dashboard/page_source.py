@@ -14,9 +14,9 @@ from typing import Final
 
 _FOLDER: Final = Path(__file__).parent
 #: In the order of the cascade.
-_STYLES: Final = ("frame", "controls", "table", "notices", "execution", "messages", "schedules", "narrow")
+_STYLES: Final = ("frame", "controls", "table", "notices", "execution", "messages", "schedules", "webhooks", "narrow")
 #: The modules that come later, with those that only they import.
-LATER: Final = ("answers", "inputs", "schedule")
+LATER: Final = ("answers", "inputs", "schedule", "message", "webhook", "tokens")
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?!default)", re.MULTILINE)
 _EXPORTED: Final = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)

@@ -42,6 +42,12 @@ export function labLink(path, classes, attributes, ...children) {
   return href && h(`a${classes}`, { href, target: "_blank", ...attributes }, ...children);
 }
 
+/** Where others call a webhook. Outside of a server's page only the path is known. */
+export function webhookUrl(name) {
+  const base = baseUrl();
+  return `${base ? location.origin + base : "/"}cloudo/webhook/${name}`;
+}
+
 /** The executed notebook as sanitised HTML, or null when no server's page shows the dashboard. */
 export function notebookUrl(id) {
   const base = baseUrl();
@@ -49,7 +55,12 @@ export function notebookUrl(id) {
 }
 
 /** The lists with views of single ones below them. */
-const BELOW = { executions: "execution", schedules: "schedule" };
+const BELOW = { executions: "execution", schedules: "schedule", messages: "message", webhooks: "webhook" };
+/** The names of webhooks, which stand in the place of an id in the address. */
+const WEBHOOK_NAME = /^[\w-][\w.-]{0,99}$/;
+
+/** Whether something can be the last part of the address of a view. */
+const fitsAddress = (view, id) => (view === "webhook" ? WEBHOOK_NAME.test(id) : isId(id));
 
 /** The list that a view belongs to, which may be itself. */
 export const listOf = (view) => Object.keys(BELOW).find((list) => BELOW[list] === view) ?? view;
@@ -59,9 +70,10 @@ function parseRoute(path, query) {
   const [view = "", id = ""] = path.split("/");
   const asked = new URLSearchParams(query);
   const status = (asked.get("status") ?? "").split(",").filter(Boolean);
-  const filter = { q: asked.get("q") ?? "", status };
+  const filter = { q: asked.get("q") ?? "", status, sort: asked.get("sort") ?? "" };
+  if (view === "tokens") return { view, ...filter };
   if (!Object.hasOwn(BELOW, view)) return { view: "flows", ...filter };
-  return isId(id) ? { view: BELOW[view], id } : { view, ...filter };
+  return fitsAddress(BELOW[view], id) ? { view: BELOW[view], id } : { view, ...filter };
 }
 
 /** The current route, and the ways to another one. */
@@ -89,8 +101,9 @@ export class Place {
     const query = new URLSearchParams();
     if (route.q) query.set("q", route.q);
     if (route.status?.length) query.set("status", route.status.join(","));
+    if (route.sort) query.set("sort", route.sort);
     const list = listOf(route.view);
-    const path = list === route.view ? list : `${list}/${isId(route.id) ? route.id : ""}`;
+    const path = list === route.view ? list : `${list}/${fitsAddress(route.view, route.id) ? route.id : ""}`;
     return this.root + path + (query.size ? `?${query}` : "");
   }
 

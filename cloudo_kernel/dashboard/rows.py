@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.models import ErrorDetail, Execution, Flow, JsonObject, LogLine, Message
+from cloudo_kernel.models import ErrorDetail, Execution, Flow, JsonObject, LogLine
 
 #: Longest texts that are sent, in characters.
 NAME: Final = 300
@@ -47,7 +47,7 @@ def flow_form(flow: Flow) -> JsonObject:
 
 def execution_row(execution: Execution) -> JsonObject:
     """Return what a list shows of an execution, and the head of its own view."""
-    fields = {"id", "flow_name", "type", "status", "trigger", "user_name", "attempt", "schedule_id"}
+    fields = {"id", "flow_name", "type", "status", "trigger", "user_name", "attempt", "schedule_id", "webhook_name"}
     times = {"created_at", "scheduled_for", "started_at", "ended_at"}
     row = execution.model_dump(mode="json", include={*fields, *times, "progress"})
     row["progress"]["cell"] = cut(execution.progress.cell or "", NAME)
@@ -74,17 +74,6 @@ def execution_whole(execution: Execution, *, log_length: int) -> JsonObject:
 def log_row(line: LogLine) -> JsonObject:
     """Return a line of the log."""
     return line.model_dump(mode="json", include={"time", "level"}) | {"text": cut(line.text)}
-
-
-def message_row(message: Message) -> JsonObject:
-    """Return what the list of messages shows of one; its form comes with `message_form` when it is opened."""
-    row = message.model_dump(mode="json", include={"id", "level", "state", "execution_id", "created_at", "expires_at"})
-    return row | {"subject": cut(message.subject, NAME)}
-
-
-def message_form(message: Message, *, asked_by: str | None) -> JsonObject:
-    """Return what is needed to answer a message."""
-    return message_row(message) | {"body": message.body, "asked_by": asked_by and cut(asked_by, NAME)}
 
 
 def trouble(error: Exception) -> JsonObject:

@@ -2,11 +2,13 @@
  * One schedule in full: what it starts and when, its next times, and what became of those that have come.
  */
 
+import { BackfillProgress, openBackfill } from "./backfill.js";
 import { button, h, put, say } from "./dom.js";
 import { valuesPanel } from "./execution.js";
 import { outcomeMark } from "./history.js";
 import { refreshTimes, time } from "./marks.js";
 import { editSchedule } from "./scheduleform.js";
+import { simpleTable } from "./simpletable.js";
 import { RUN_NOW, SCHEDULE_ALLOWS, actOnSchedules, deleteSchedules, nextRun, statePill } from "./schedules.js";
 import { nothing } from "./table.js";
 import { View } from "./view.js";
@@ -17,13 +19,11 @@ const OTHER = { Pause: "Resume", Resume: "Pause" };
 const OVERLAPS = { skip: "is skipped", queue: "waits its turn", cancel: "cancels that one", allow: "runs beside it" };
 const CATCH_UPS = { last: "the last one runs", none: "none runs", all: "all run, in order" };
 
+/** Whether a schedule has times before it was made: those of an interval that counts from its runs' ends are not known. */
+const hasPast = ({ daily_at, cron, every_seconds, wait }) => Boolean(daily_at || cron || (every_seconds && wait === false));
+
 const utc = (at) => `${at.slice(0, 10)} ${at.slice(11, 19)}`;
 const seconds = (number) => duration(number * 1000);
-
-function simpleTable(label, heads, rows) {
-  const head = h("tr", ...heads.map((word) => h("th", { scope: "col" }, word)));
-  return h("div.scroll", { tabindex: 0, role: "region", "aria-label": label }, h("table.simple", h("thead", head), h("tbody", ...rows)));
-}
 
 /** The view of one schedule. */
 export class ScheduleView extends View {
@@ -38,10 +38,11 @@ export class ScheduleView extends View {
     this.inputs = h("div");
     this.coming = h("div");
     this.history = h("div");
+    this.backfill = new BackfillProgress(this.toasts);
     this.more = button("Load more", { icon: "down", onclick: () => this.#loadPast(this.cursor) });
     const panel = (title, ...inside) => h("section.panel", h("header", h("h2", title)), ...inside);
     const columns = h("div.columns", panel("Next times", this.coming), this.inputs);
-    this.whole = h("div.detail", { hidden: true }, this.reason, this.facts, columns, panel("Past times", this.history, h("div.more", this.more)));
+    this.whole = h("div.detail", { hidden: true }, this.reason, this.facts, this.backfill.element, columns, panel("Past times", this.history, h("div.more", this.more)));
     const back = this.place.link({ view: "schedules" }, ".link.back", "Schedules");
     const title = h("div.heading", h("div.heading-title", this.heading, this.state), this.actions);
     this.element = h("section.view", { "aria-label": "Schedule" }, h("nav", { "aria-label": "Back" }, back), title, this.body, this.whole);
@@ -75,6 +76,7 @@ export class ScheduleView extends View {
 
   /** Take news of this schedule and of what it started. */
   follow({ rows, schedules = [] }) {
+    this.backfill.follow(rows);
     if (document.hidden) return;
     if (!schedules.includes(this.id) && !rows.some((row) => row.schedule_id === this.id)) return;
     this.rereading ??= setTimeout(() => {
@@ -113,7 +115,7 @@ export class ScheduleView extends View {
     this.body.hidden = true;
     this.whole.hidden = false;
     say(this.heading, row.name);
-    if (before?.state !== row.state || before?.enabled !== row.enabled) {
+    if (before?.state !== row.state || before?.enabled !== row.enabled || before.when !== row.when) {
       put(this.state, statePill(row.state));
       this.#showActions(row);
     }
@@ -142,7 +144,7 @@ export class ScheduleView extends View {
       ["Of those not started in time", CATCH_UPS[options.catch_up] + (window ? `, if at most ${seconds(window)} late` : "")],
       ["Each starts up to", options.jitter_seconds > 0 && `${seconds(options.jitter_seconds)} later`],
       ["Paused after", options.pause_on_error_count && `${count(options.pause_on_error_count, "failure")} in a row`],
-      ["Runs", options.pin_source && "the flow as it was when this was made"],
+      ["Runs", options.pin_source && "the flow as it was when it was pinned"],
       ["Made by", h("span", `${row.user_name}, `, h("span", { title: moment(created_at) }, time(created_at)))],
     ];
     put(this.facts, ...facts.filter(([, value]) => value).map(([name, value]) => h("div", h("dt", name), h("dd", ...[value].flat()))));
@@ -168,6 +170,7 @@ export class ScheduleView extends View {
       offer("pause", "Pause", "pause"),
       offer("resume", "Resume", "play"),
       offer("trigger", "Run now", "again", { title: RUN_NOW }),
+      hasPast(this.shown.trigger) && button("Backfill", { icon: "past", title: "Run past times for which nothing was started", onclick: () => this.#fillPast() }),
       button("Edit", { icon: "form", onclick: () => this.#edit() }),
       button("Delete", { icon: "trash", onclick: () => this.#delete() }),
     ];
@@ -180,6 +183,14 @@ export class ScheduleView extends View {
   async #act(verb) {
     await actOnSchedules(this, verb, [this.shown.row]);
     this.load();
+  }
+
+  #fillPast() {
+    openBackfill(this, this.shown, (ids) => {
+      this.backfill.start(ids);
+      this.toasts.announce(`Started ${count(ids.length, "execution")}`);
+      this.load();
+    });
   }
 
   #edit() {

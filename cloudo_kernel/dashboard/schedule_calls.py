@@ -13,6 +13,7 @@ from cloudo_kernel.dashboard import rows, schedule_rows
 from cloudo_kernel.dashboard.attempts import parsed, tried
 from cloudo_kernel.errors import FlowExists
 from cloudo_kernel.models import (
+    Backfill,
     ChangeSchedule,
     ExecutionFilter,
     FlowSource,
@@ -36,6 +37,7 @@ VERBS: Final = frozenset(
         "pause_schedules",
         "resume_schedules",
         "trigger_schedules",
+        "backfill",
         "delete_schedules",
         "customise",
     }
@@ -47,8 +49,7 @@ _PICTURED: Final = 20
 class ScheduleCalls:
     """Answers the page about schedules with what `api` says."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    _api: Api
 
     def schedules(self, *, q: str = "", limit: int = 100, cursor: str | None = None) -> JsonObject:
         """Return a page of schedules, newest first; `histories` has what became of their times."""
@@ -98,6 +99,12 @@ class ScheduleCalls:
     def trigger_schedules(self, *, ids: Sequence[str]) -> list[JsonObject]:
         """Start an execution of each now; each gives the row of the execution or its error."""
         return [tried(lambda one: rows.execution_row(self._api.trigger_schedule(one)), one) for one in ids]
+
+    def backfill(self, *, schedule_id: str, start: str, end: str, dry_run: bool) -> JsonObject:
+        """Run the past times of a span, or only tell which they are; local times are those of the schedule."""
+        zone_name = self._api.schedule(schedule_id).timezone
+        span = parsed(Backfill, {"start": start, "end": end, "dry_run": dry_run})
+        return schedule_rows.backfill_row(self._api.backfill_schedule(schedule_id, span), zone_name, now=_now())
 
     def delete_schedules(self, *, ids: Sequence[str]) -> list[JsonObject]:
         """Delete schedules; each gives null or its error."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -70,6 +70,7 @@ def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
         "options": schedule.model_dump(mode="json", include=_OPTIONS),
         "inputs": value_rows(schedule.inputs),
         "local": {
+            "now": local(now),
             "at": local(schedule.trigger.at),
             "start": local(schedule.start),
             "end_at": local(schedule.end_at),
@@ -93,6 +94,15 @@ def occurrence_row(
         "reason": occurrence.reason and cut(occurrence.reason, NAME),
         "status": status,
         "kind": _kind(occurrence, status),
+    }
+
+
+def backfill_row(occurrences: Sequence[Occurrence], zone_name: str, *, now: datetime) -> JsonObject:
+    """Return what the page says of past times that are run, or would be."""
+    zone = triggers.zone(zone_name)
+    return {
+        "times": [times.spoken(one.due, zone, now=now) for one in occurrences],
+        "ids": [one.execution_id for one in occurrences],
     }
 
 

@@ -4,7 +4,7 @@
 
 import { openDialog } from "./dialogs.js";
 import { button, h, newId, put, say } from "./dom.js";
-import { parseNumber } from "./reading.js";
+import { Entry, area, chosen, readObject, typed } from "./entry.js";
 
 const PREVIEW_AFTER = 250;
 const SHOWN_TIMES = 5;
@@ -14,70 +14,9 @@ const DECIMAL = { inputmode: "decimal" };
 const TRIGGERS = [["daily_at", "Every day"], ["every_seconds", "At an interval"], ["cron", "By cron"], ["at", "Once, at a moment"], ["delay_seconds", "Once, after a delay"]];
 const OF_KIND = { at: ["at"], delay_seconds: ["delay_seconds"], every_seconds: ["every_seconds", "wait", "start", "max_iterations"], daily_at: ["daily_at", "max_iterations"], cron: ["cron", "max_iterations"] };
 const OVERLAP_WORDS = [["skip", "Skip the next"], ["queue", "Let the next wait its turn"], ["cancel", "Cancel it, and start the next"], ["allow", "Run both"]];
+const PIN = "Each run is of this version, whatever becomes of the notebook. Unticked, each takes the notebook as it is by then.";
+const PINNED = "It runs as it was when it was pinned. Without the tick each run takes the notebook as it is by then; a new tick later keeps that one.";
 const CATCH_UP_WORDS = [["last", "Run the last one"], ["none", "Run none"], ["all", "Run all, in order"]];
-
-/** A control with its label, a note, and a place for what is wrong. */
-class Entry {
-  constructor(word, control, note = null, beside = null) {
-    this.control = control;
-    this.error = h("p.field-error", { id: newId(), role: "alert" });
-    const told = note && h("p.field-note", { id: newId() }, note);
-    control.id ||= newId();
-    control.setAttribute("aria-describedby", [told?.id, this.error.id].filter(Boolean).join(" "));
-    const head = h("div.field-head", h("label.field-name", { for: control.id }, word));
-    this.element = control.type === "checkbox" ? h("div.field.field-checkbox", control, head, told, this.error) : h("div.field", head, told, beside ? h("div.field-pair", control, beside) : control, this.error);
-    this.first = control.value;
-  }
-
-  get text() {
-    return this.control.value.trim();
-  }
-
-  get isTouched() {
-    return this.control.value !== this.first;
-  }
-
-  complain(message) {
-    say(this.error, message);
-    this.control.setAttribute("aria-invalid", String(Boolean(message)));
-  }
-
-  /** The number in it, `null` when it is empty; throws what is wrong. */
-  number({ isWhole = false, isRequired = false } = {}) {
-    if (this.text === "" && !isRequired) return null;
-    const { value, problem } = parseNumber(this.text, isWhole);
-    if (problem) throw new Wrong(this, problem);
-    return value;
-  }
-
-  /** The text in it; throws when there is none. */
-  required(problem) {
-    if (this.control.validity.badInput || this.text === "") throw new Wrong(this, problem);
-    return this.text;
-  }
-}
-
-/** What is typed cannot be sent. */
-class Wrong extends Error {
-  constructor(entry, message) {
-    super(message);
-    this.entry = entry;
-  }
-}
-
-const textOf = (value) => (value === null || value === undefined ? "" : String(value));
-
-function typed(type, value, attributes = {}) {
-  const control = h("input.control", { type, autocomplete: "off", spellcheck: "false", ...attributes });
-  control.value = textOf(value);
-  return control;
-}
-
-function chosen(options, value) {
-  const control = h("select.control", ...options.map(([key, word]) => h("option", { value: key }, word)));
-  control.value = value;
-  return control;
-}
 
 function zoneControl(value) {
   const list = h("datalist", { id: newId() }, ...(Intl.supportedValuesOf?.("timeZone") ?? []).map((zone) => h("option", { value: zone })));
@@ -126,16 +65,15 @@ class ScheduleForm {
   }
 
   #rules() {
-    const { inputs, overlap, catch_up, catch_up_window_seconds, jitter_seconds, pause_on_error_count } = this.options;
-    const json = h("textarea.control", { rows: 4, spellcheck: "false" });
-    json.value = JSON.stringify(inputs, null, 2);
+    const { inputs, overlap, catch_up, catch_up_window_seconds, jitter_seconds, pause_on_error_count, pin_source } = this.options;
     return {
-      inputs: new Entry("Inputs", json, "A JSON object; what is left out has the flow's default."),
+      inputs: new Entry("Inputs", area(JSON.stringify(inputs, null, 2)), "A JSON object; what is left out has the flow's default."),
       overlap: new Entry("While an execution of it runs", chosen(OVERLAP_WORDS, overlap)),
       catch_up: new Entry("Times that nobody could start", chosen(CATCH_UP_WORDS, catch_up)),
       catch_up_window_seconds: new Entry("Only those not older than, in seconds", typed("text", catch_up_window_seconds, { ...DECIMAL, placeholder: "of any age" })),
       jitter_seconds: new Entry("Start each up to so many seconds later", typed("text", jitter_seconds, DECIMAL)),
       pause_on_error_count: new Entry("Pause after so many failures in a row", typed("text", pause_on_error_count, { ...WHOLE, placeholder: "never" })),
+      pin_source: new Entry(pin_source ? "Keep the flow as it was pinned" : "Keep the flow as it is now", h("input", { type: "checkbox", checked: pin_source }), pin_source ? PINNED : PIN),
     };
   }
 
@@ -188,10 +126,11 @@ class ScheduleForm {
     if (this.isRetimed) found.trigger = this.trigger();
     if (entries.timezone.isTouched || found.trigger) found.timezone = this.zone;
     if (entries.end_at.isTouched) found.end_at = this.end;
-    if (entries.inputs.isTouched) found.inputs = this.#inputs();
+    if (entries.inputs.isTouched) found.inputs = readObject(entries.inputs);
     for (const name of ["overlap", "catch_up"]) if (entries[name].isTouched) found[name] = entries[name].control.value;
     if (entries.catch_up_window_seconds.isTouched) found.catch_up_window_seconds = entries.catch_up_window_seconds.number();
     if (entries.jitter_seconds.isTouched) found.jitter_seconds = entries.jitter_seconds.number() ?? 0;
+    if (entries.pin_source.isTouched) found.pin_source = entries.pin_source.control.checked;
     if (entries.pause_on_error_count.isTouched) found.pause_on_error_count = entries.pause_on_error_count.number({ isWhole: true });
     return found;
   }
@@ -211,16 +150,6 @@ class ScheduleForm {
     for (const entry of Object.values(this.entries)) entry.complain("");
   }
 
-  #inputs() {
-    let value = null;
-    try {
-      value = JSON.parse(this.entries.inputs.text || "{}");
-    } catch (problem) {
-      throw new Wrong(this.entries.inputs, `This is not JSON: ${problem.message}`);
-    }
-    if (value?.constructor !== Object) throw new Wrong(this.entries.inputs, 'This must be a JSON object, such as {"key": 1}.');
-    return value;
-  }
 }
 
 /** The dialog around the form: it tries what is typed, and saves it. */
@@ -235,7 +164,7 @@ class ScheduleDialog {
     this.save = button("Save", { kind: ".primary" });
     this.save.type = "submit";
     const preview = h("div.preview", { role: "status", "aria-label": "Preview" }, this.words, this.notes);
-    const more = h("details", h("summary", "Inputs, overlap, catch-up, failures"), this.form.rest);
+    const more = h("details", h("summary", "Inputs, overlap, catch-up, failures, version"), this.form.rest);
     const body = [this.trouble, this.form.element, preview, this.confirmed.element, more];
     this.dialog = openDialog(host, `Edit ${whole.row.name}`, { body, buttons: [this.save], onsubmit: () => this.#submit() });
     this.dialog.addEventListener("close", () => clearTimeout(this.patience));
@@ -288,9 +217,11 @@ class ScheduleDialog {
       const changes = this.form.changes();
       if (Object.keys(changes).length > 0) {
         const request = { ...changes, confirmed: this.confirmed.control.checked };
-        this.onsaved(await this.line.call("change_schedule", { schedule_id: this.whole.row.id, request }));
-      }
-      this.dialog.close();
+        const saved = await this.line.call("change_schedule", { schedule_id: this.whole.row.id, request });
+        // Closed first, so that the focus is back in the page before that is drawn anew.
+        this.dialog.close();
+        this.onsaved(saved);
+      } else this.dialog.close();
     } catch (problem) {
       if (problem.code === "not_confirmed") this.confirmed.element.hidden = false;
       this.#tell(problem);

@@ -12,6 +12,7 @@ import { ListView } from "./view.js";
 import { count } from "./words.js";
 
 const PER_PAGE = 50;
+const MOST_SORTED = 500;
 const TYPING = 250;
 const SETTLE = 500;
 const MOST_SINGLE = 20;
@@ -66,17 +67,19 @@ export async function deleteSchedules(view, rows) {
   return isSure;
 }
 
-function fillSchedule(cell, row, place) {
-  const path = row.flow_name !== row.name && h("div.path", row.flow_name);
-  put(cell, place.toSchedule(row.id, ".title.plain-link", row.name), path, row.reason && h("div.note", row.reason));
-}
+const fillSchedule = (cell, row, place) => put(cell, place.toSchedule(row.id, ".title.plain-link", row.name), row.reason && h("div.note", row.reason));
+
+/** The last outcome, what needs a look first. */
+const KINDS_BY_NEED = ["failed", "missed", "skipped", "late", "coalesced", "running", "well"];
+const needOf = ({ history }) => (history?.length > 0 ? KINDS_BY_NEED.indexOf(history.at(-1).kind) : KINDS_BY_NEED.length);
 
 const scheduleColumns = (place) => [
   { name: "state", label: "State", of: (row) => row.state, fill: (cell, row) => put(cell, statePill(row.state)) },
-  { name: "name", label: "Schedule", of: (row) => [row.name, row.flow_name, row.reason], fill: (cell, row) => fillSchedule(cell, row, place) },
+  { name: "name", label: "Schedule", of: (row) => [row.name, row.reason], fill: (cell, row) => fillSchedule(cell, row, place), sortBy: (row) => row.name.toLowerCase() },
+  { name: "flow", label: "Flow", of: (row) => [row.name, row.flow_name], fill: (cell, row) => put(cell, h(row.name === row.flow_name ? "div.path.same" : "div.path", row.flow_name)), sortBy: (row) => row.flow_name.toLowerCase() },
   { name: "when", label: "When", of: (row) => [row.when, row.timezone], fill: (cell, row) => put(cell, h("div", row.when), h("div.muted", row.timezone)) },
-  { name: "next", label: "Next run", of: (row) => [row.state, row.next_run], fill: (cell, row) => put(cell, ...nextRun(row)) },
-  { name: "past", label: "Past runs", of: (row) => row.history, fill: (cell, row) => fillPicture(cell, row.history) },
+  { name: "next", label: "Next run", of: (row) => [row.state, row.next_run], fill: (cell, row) => put(cell, ...nextRun(row)), sortBy: (row) => row.next_run ?? "~" },
+  { name: "past", label: "Past runs", of: (row) => row.history, fill: (cell, row) => fillPicture(cell, row.history), sortBy: needOf },
   { name: "by", label: "By", of: (row) => row.user_name, fill: (cell, row) => put(cell, row.user_name) },
 ];
 
@@ -98,9 +101,11 @@ export class SchedulesView extends ListView {
         keyOf: (row) => row.id,
         wordOf: (row) => `${row.name}, ${row.when}`,
         onopen: (row) => this.place.go({ view: "schedule", id: row.id }),
+        onsort: (name) => this.sortBy(name),
       },
     });
-    Object.assign(this, { rows: new Map(), next: null, actions, stale: new Set() });
+    // Without a choice the newest come first, as the service has them.
+    Object.assign(this, { rows: new Map(), next: null, actions, stale: new Set(), usualSort: "-" });
     this.more = button("Load more", { icon: "down", onclick: () => this.load({ isMore: true }) });
     this.element.append(h("div.more", this.more));
     this.ticker = setInterval(() => refreshTimes(this.body), 1000);
@@ -119,7 +124,8 @@ export class SchedulesView extends ListView {
   load({ isMore = false } = {}) {
     const asked = (this.asked = Symbol("the newest request; answers to older ones are dropped"));
     return this.guarded("The schedules could not be listed", async () => {
-      const page = await this.line.call("schedules", { q: this.place.route.q ?? "", limit: PER_PAGE, cursor: isMore ? this.next : null });
+      const limit = this.sort.name ? MOST_SORTED : PER_PAGE;
+      const page = await this.line.call("schedules", { q: this.place.route.q ?? "", limit, cursor: isMore ? this.next : null });
       if (asked !== this.asked) return;
       const before = new Map(this.rows);
       if (!isMore) this.rows.clear();
@@ -146,11 +152,19 @@ export class SchedulesView extends ListView {
     this.patience = setTimeout(() => this.load(), TYPING);
   }
 
+  /** Sort by a column: of more schedules than were loaded so far, if there are. */
+  sortBy(name) {
+    super.sortBy(name);
+    if (this.next) this.load();
+    else this.#show();
+  }
+
   update() {
     super.update();
     const chosen = this.#chosen();
     for (const verb of Object.keys(this.actions)) this.actions[verb].disabled = !chosen.some(SCHEDULE_ALLOWS[verb]);
     this.more.hidden = !this.next;
+    this.more.title = this.next && this.sort.name ? `Sorted are the ${this.rows.size} newest schedules` : "";
   }
 
   /** Fetch what has changed, one by one if that is few. A new one shows up if it fits the filter. */
@@ -180,20 +194,23 @@ export class SchedulesView extends ListView {
   /** Fetch the pictures of these schedules. */
   async #draw(ids) {
     const known = ids.filter((id) => this.rows.has(id));
-    if (known.length === 0) return;
-    const items = known.map((id) => ({ id, timezone: this.rows.get(id).timezone }));
-    const results = await this.line.call("histories", { items });
-    results.forEach(({ row }, at) => {
-      const before = this.rows.get(known[at]);
-      if (before && row) this.rows.set(known[at], { ...before, history: row });
-    });
-    if (!this.isClosed) this.#show();
+    for (let at = 0; at < known.length && !this.isClosed; at += PER_PAGE) {
+      const here = known.slice(at, at + PER_PAGE).filter((id) => this.rows.has(id));
+      const items = here.map((id) => ({ id, timezone: this.rows.get(id).timezone }));
+      const results = await this.line.call("histories", { items });
+      results.forEach(({ row }, nth) => {
+        const before = this.rows.get(items[nth].id);
+        if (before && row) this.rows.set(items[nth].id, { ...before, history: row });
+      });
+      if (!this.isClosed) this.#show();
+    }
   }
 
   #show() {
     const none = () => (this.place.route.q ? this.noneFits("No schedule fits the filter", "None has these words in its name or in that of its flow.") : this.#none());
     this.table.retain(new Set(this.rows.keys()));
-    this.showRows([...this.rows.values()].sort((one, other) => (one.id < other.id ? 1 : -1)), none);
+    this.showRows(this.sorted(this.rows.values()), none);
+    this.table.markSort(this.sort);
   }
 
   #none() {

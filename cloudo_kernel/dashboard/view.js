@@ -50,6 +50,31 @@ export class ListView extends View {
     return this.heading;
   }
 
+  /** The order that the address names, else the view's own: a column's name, behind "-" for the other way round. */
+  get sort() {
+    const known = this.table.columns.filter(({ sortBy }) => sortBy).flatMap(({ name }) => [name, `-${name}`]);
+    const text = known.includes(this.place.route.sort) ? this.place.route.sort : this.usualSort;
+    return { name: text.replace("-", ""), isDescending: text.startsWith("-") };
+  }
+
+  /** Sort by a column; by the same again, the other way round. Times have the latest first. */
+  sortBy(name) {
+    const { name: before, isDescending } = this.sort;
+    const column = this.table.columns.find((one) => one.name === name);
+    const isTurned = before === name ? !isDescending : Boolean(column.isLatestFirst);
+    this.place.refine({ sort: (isTurned ? "-" : "") + name });
+  }
+
+  /** Return rows in the current order; the keys decide between equals. */
+  sorted(rows) {
+    const { name, isDescending } = this.sort;
+    const { columns, keyOf } = this.table;
+    const sortBy = columns.find((column) => column.name === name)?.sortBy ?? keyOf;
+    const turn = isDescending ? -1 : 1;
+    const compare = (one, other) => (one < other ? -turn : one > other ? turn : 0);
+    return [...rows].sort((one, other) => compare(sortBy(one), sortBy(other)) || compare(keyOf(one), keyOf(other)));
+  }
+
   /** Show these rows, or what `none()` makes when there are none. */
   showRows(rows, none) {
     this.table.show(rows);

@@ -41,6 +41,8 @@ class Watcher:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._seen_at = 0.0
+        #: Schedules that were made paused, and of which the page was not told yet.
+        self._paused: set[str] = set()
 
     def touch(self) -> None:
         """Somebody looks: watch from now on, if not already."""
@@ -97,7 +99,8 @@ class Watcher:
         news = list(news)
         told = _types_by_subject(news, events.EXECUTION)
         schedules = _types_by_subject(news, events.SCHEDULE)
-        created = [one for one, types in schedules.items() if events.SCHEDULE_CREATED in types]
+        # Library flows make several paused, and let them run when all could be made: that is when they are told of.
+        created = [one for one, types in schedules.items() if events.SCHEDULE_CREATED in types or one in self._paused]
         deleted = [one for one, types in told.items() if events.EXECUTION_DELETED in types]
         moved = {one for one, types in told.items() if types - {events.EXECUTION_LOGGED}} - {*deleted}
         passing = {events.EXECUTION_LOGGED, events.EXECUTION_PROGRESSED}
@@ -111,6 +114,8 @@ class Watcher:
             "messages": any(event.subject_type == events.MESSAGE for event in news),
             "schedules": list(schedules)[:PAGE_LIMIT],
             "scheduled": self._fetch_scheduled(created[:_SINGLE]),
+            "webhooks": list(_types_by_subject(news, events.WEBHOOK))[:PAGE_LIMIT],
+            "tokens": any(event.subject_type == events.TOKEN for event in news),
             "workers": any(event.subject_type == events.WORKER for event in news),
         }
 
@@ -126,8 +131,13 @@ class Watcher:
     def _fetch_scheduled(self, ids: list[str]) -> list[JsonObject]:
         found = []
         for one in ids:
+            self._paused.discard(one)
             with suppress(ScheduleNotFound):
-                found.append(schedule_row(self._api.schedule(one), now=datetime.now(UTC)))
+                row = schedule_row(self._api.schedule(one), now=datetime.now(UTC))
+                if row["enabled"]:
+                    found.append(row)
+                else:
+                    self._paused.add(one)
         return found
 
     def _fetch_one(self, execution_id: str) -> Execution | None:

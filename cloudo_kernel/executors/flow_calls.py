@@ -25,12 +25,15 @@ from cloudo_kernel.executors.secrets import RunSecrets
 from cloudo_kernel.executors.waits import Waits
 from cloudo_kernel.flow_api.values import appended
 from cloudo_kernel.models import (
+    Backfill,
     ChangeSchedule,
     CreateMessage,
     CreateSchedule,
     Execution,
     ExecutionFilter,
     LogLine,
+    Occurrence,
+    Page,
     PreviewSchedule,
     Record,
     StartExecution,
@@ -127,6 +130,9 @@ class FlowCalls:
             "pause_schedule": service.pause_schedule,
             "resume_schedule": service.resume_schedule,
             "trigger_schedule": service.trigger_schedule,
+            "backfill_schedule": lambda schedule_id, request: Page[Occurrence](
+                items=service.backfill_schedule(schedule_id, Backfill.model_validate(request))
+            ),
             "delete_schedule": service.delete_schedule,
         }
         self._on_itself: dict[str, Callable[..., Any]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Self
 
 from cloudo_kernel import models
@@ -11,6 +11,7 @@ from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import Calls, request_of
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
+from cloudo_kernel.flow_api.values import to_json
 
 _CELL = "style='text-align:left;vertical-align:top'"
 
@@ -98,6 +99,18 @@ class Schedule:
     def trigger(self) -> Execution:
         """Start an execution now, out of turn, and return it; it is no child of a flow that asks for it."""
         return Execution(self._api, self._api.trigger_schedule(self.id))
+
+    def backfill(
+        self, start: datetime | date | str, end: datetime | date | str, *, dry_run: bool = False
+    ) -> tuple[models.Occurrence, ...]:
+        """Run the past times from `start` on and before `end` for which nothing was started, and return them.
+
+        They run in order, one after another; the executions are no children of a flow that asks for it. Times without
+        an offset are local ones of the schedule's zone. With `dry_run` nothing is started.
+        Raises `MalformedRequest`, also when they are more than 1,000, or the schedule has no past times.
+        """
+        span = {"start": to_json(start, name="start"), "end": to_json(end, name="end"), "dry_run": dry_run}
+        return self._api.backfill_schedule(self.id, request_of(models.Backfill, span))
 
     def occurrences(self, limit: int = 100) -> tuple[models.Occurrence, ...]:
         """Return the times that have come, newest first, each with what became of it."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from cloudo_kernel.flow_api.caller import Caller
 from cloudo_kernel.models import (
+    Backfill,
     ChangeSchedule,
     CreateSchedule,
     Execution,
@@ -49,6 +50,9 @@ class ScheduleCalls(Protocol):
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`; inside a run too it is no child."""
+
+    def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
+        """See `Api.backfill_schedule`; inside a run too, what it starts are no children."""
 
     def delete_schedule(self, schedule_id: str) -> None:
         """See `Api.delete_schedule`."""
@@ -100,6 +104,11 @@ class RunScheduleCalls:
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """Start an execution of the schedule now; it is no child of this one."""
         return Execution.model_validate(self._channel.call("trigger_schedule", schedule_id=schedule_id))
+
+    def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
+        """Run past times of the schedule; the executions are no children of this one."""
+        page = self._channel.call("backfill_schedule", schedule_id=schedule_id, request=_json(request))
+        return Page[Occurrence].model_validate(page).items
 
     def delete_schedule(self, schedule_id: str) -> None:
         """See `Api.delete_schedule`."""

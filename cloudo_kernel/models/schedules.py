@@ -254,3 +254,5 @@ class Backfill(BaseModel):
 
     start: LocalOrUtcTime
     end: LocalOrUtcTime
+    #: Only tell which they are, and start nothing.
+    dry_run: bool = False

@@ -33,6 +33,8 @@ _MOST_AT_ONCE = 250
 #: So many past times are run at once.
 _MOST_BACKFILLED = 1000
 _INSTANT = timedelta(microseconds=1)
+#: Why an occurrence of a dry run has no execution.
+_WOULD = "a dry run: nothing was started"
 
 
 class DueVerbs(ScheduleVerbs):
@@ -73,6 +75,8 @@ class DueVerbs(ScheduleVerbs):
         self._ask_schedule("backfill_schedule", schedule_id)
         due = self._store.schedules.look(schedule_id)
         times, acting = self._past_times(due.schedule, request), self._acting(due.schedule.user_name)
+        if request.dry_run:
+            return tuple(Occurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=_WOULD) for time in times)
         new: list[NewOccurrence] = []
         for number, time in enumerate(times, 1):
             last = new[-1].execution if new else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from cloudo_kernel.errors import FormInvalid, MalformedRequest, MessageClosed
 from cloudo_kernel.forms import Form, checked_body, shorthand
 from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import CreateMessage, JsonObject, Message, Page
+from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
 from cloudo_kernel.service.base import Base, page_limit
 from cloudo_kernel.store import NewMessage, why_closed
 
@@ -33,6 +34,7 @@ class MessageVerbs(Base):
         self,
         *,
         unanswered: bool = False,
+        states: Sequence[MessageState] = (),
         execution_id: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
@@ -41,7 +43,12 @@ class MessageVerbs(Base):
         self._ask("messages")
         size = page_limit(limit)
         return self._store.messages.page(
-            unanswered=unanswered, execution_id=execution_id, flows=self._rights.flows, limit=size, before=cursor
+            unanswered=unanswered,
+            states=states,
+            execution_id=execution_id,
+            flows=self._rights.flows,
+            limit=size,
+            before=cursor,
         )
 
     def message(self, message_id: str) -> Message:

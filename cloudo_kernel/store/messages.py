@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,13 +108,22 @@ class Messages:
             return connection.execute(query).scalar() is not None
 
     def page(
-        self, *, unanswered: bool, execution_id: str | None, limit: int, before: str | None, flows: Patterns = None
+        self,
+        *,
+        unanswered: bool,
+        execution_id: str | None,
+        limit: int,
+        before: str | None,
+        states: Sequence[MessageState] = (),
+        flows: Patterns = None,
     ) -> Page[Message]:
         """Return messages, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
         now, c = self._database.clock(), messages.c
         query = _brief().order_by(c.id.desc()).limit(limit + 1)
         if unanswered:
             query = query.where(_is_open(now))
+        if states:
+            query = query.where(or_(*(_is_in(state, now) for state in states)))
         if execution_id is not None:
             query = query.where(c.execution_id == execution_id)
         if flows is not None:
@@ -264,6 +273,16 @@ def _is_open(now: datetime) -> ColumnElement[bool]:
     """Return the condition that a request waits for an answer: one whose time is over does not, recorded or not."""
     c = messages.c
     return and_(c.state == MessageState.OPEN.value, or_(c.expires_at.is_(None), c.expires_at > now))
+
+
+def _is_in(state: MessageState, now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a message is in a state; one whose time is over has expired, recorded or not."""
+    c = messages.c
+    if state is MessageState.OPEN:
+        return _is_open(now)
+    if state is MessageState.EXPIRED:
+        return or_(c.state == state.value, and_(c.state == MessageState.OPEN.value, c.expires_at <= now))
+    return c.state == state.value
 
 
 def _state(state: str, expires_at: datetime | None, now: datetime) -> MessageState:

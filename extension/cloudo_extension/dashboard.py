@@ -81,8 +81,10 @@ def dashboard_handlers(
     options = {"voila": voila, "kernels": kernels}
     return [
         (r"cloudo", web.RedirectHandler, {"url": url_path_join(server_app.base_url, "cloudo/")}),
-        (r"cloudo/(flows|executions|schedules|)", DashboardHandler, options),
-        (r"cloudo/((?:executions|schedules)/[0-9a-fA-F-]{36})", DashboardHandler, options),
+        (r"cloudo/(flows|executions|schedules|messages|webhooks|tokens|)", DashboardHandler, options),
+        (r"cloudo/((?:executions|schedules|messages)/[0-9a-fA-F-]{36})", DashboardHandler, options),
+        # Calls of webhooks go to cloudo/webhook/<name>, in the singular.
+        (r"cloudo/(webhooks/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})", DashboardHandler, options),
         (r"voila/execution/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", CellsHandler, {}),
     ]
 

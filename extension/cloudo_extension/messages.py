@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cloudo_extension.base import API, Handler
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.models import CreateMessage, JsonObject
+from cloudo_kernel.models import CreateMessage, JsonObject, MessageState
 
 _TRUTHS = {"1": True, "true": True, "0": False, "false": False, None: False}
 
@@ -21,17 +21,27 @@ class Answer(BaseModel):
     response: JsonObject
 
 
+class States(BaseModel):
+    """The states of `GET /message?state=`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: tuple[MessageState, ...] = ()
+
+
 class Messages(Handler):
     """`/message`."""
 
-    query_of: ClassVar = {"GET": frozenset({"unanswered", "execution_id", "limit", "cursor"})}
+    query_of: ClassVar = {"GET": frozenset({"unanswered", "state", "execution_id", "limit", "cursor"})}
 
     async def get(self) -> None:
         """List messages, newest first."""
         unanswered = _TRUTHS.get(word := self.query("unanswered"))
         if unanswered is None:
             raise MalformedRequest(f"unanswered takes 1 or 0, not {str(word)[:50]!r}.", field="unanswered")
-        wanted = {"unanswered": unanswered, "execution_id": self.query("execution_id")}
+        words = [word for text in self.query_all("state") for word in text.split(",") if word]
+        states = self.parse(States, {"state": words}).state
+        wanted = {"unanswered": unanswered, "states": states, "execution_id": self.query("execution_id")}
         await self.answer(self.api.messages, **wanted, **self.page_of())
 
     async def post(self) -> None:

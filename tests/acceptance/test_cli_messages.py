@@ -68,6 +68,7 @@ def test_messages_are_listed_newest_first(shell: Shell, api: Service) -> None:
     assert [line.split()[0] for line in lines[1:]] == [one[-8:] for one in reversed(ids)]
     assert "\x1b" not in lines[1]
     assert [one["id"] for one in shell.json("messages", "--unanswered")] == ids[:1]
+    assert [one["id"] for one in shell.json("messages", "--state", "open", "--state", "expired")] == ids[:1]
     assert [one["id"] for one in shell.json("messages", "-n", "1")] == ids[1:]
     assert "No message waits" not in shell.run("messages", "-u").stdout
 

@@ -199,3 +199,29 @@ def test_the_list_tells_what_is_broken_finished_and_last_happened(shell: Shell, 
     assert " started " in soon
     assert soon.endswith("  finished")
     assert gone.endswith("  broken: There is no flow 'gone'.")
+
+
+def test_past_times_are_told_and_run(shell: Shell, api: Service) -> None:
+    where = ("--daily", "8:30", "--timezone", "Europe/Vienna", "--pin", "--json")
+    [(_, out, _)] = said_by(shell, ("schedule", "reports/sales", *where))
+    made = json.loads(out)
+    assert made["pin_source"] is True
+    span = ("schedules", "backfill", made["id"], "--from", "2026-11-01", "--to", "2026-11-03 08:00")
+    told, unsure, ran, nothing, odd, wrong, follow = said_by(
+        shell,
+        (*span, "--dry-run"),
+        span,
+        (*span, "--yes", "--json"),
+        (*span, "--yes"),
+        ("schedules", "backfill", made["id"], "--from", "2026-11-03", "--to", "2026-11-01"),
+        ("schedules", "backfill", made["id"], "--from", "whenever"),
+        ("schedules", "edit", made["id"], "--no-pin", "--json"),
+    )
+    assert told[1].splitlines()[1:] == ["2 times (Europe/Vienna):", "  Sun 1 Nov 08:30", "  Mon 2 Nov 08:30"]
+    assert (unsure[0], "Give --yes" in unsure[2]) == (1, True)
+    occurrences = api.occurrences(made["id"]).items
+    assert [one["execution_id"] for one in json.loads(ran[1])] == [one.execution_id for one in occurrences[::-1]]
+    assert "something was started already" in nothing[1]
+    assert (odd[0], "start before end" in odd[2]) == (1, True)
+    assert (wrong[0], "'whenever' is no day such as 2026-11-01" in wrong[2]) == (2, True)
+    assert json.loads(follow[1])[0]["pin_source"] is False

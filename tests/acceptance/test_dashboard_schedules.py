@@ -305,6 +305,87 @@ def test_what_is_unusual_takes_a_tick_and_what_is_not_touched_stays(show: Open, 
     until(lambda: api.schedule(made.id).last_occurrence, seconds=60)
 
 
+def test_past_times_are_told_then_run_and_followed_by_keyboard(show: Open, api: Client) -> None:
+    made = make(api, "reports/two", name="to be filled")
+    page = show(f"schedules/{made.id}")
+    button(page, "Backfill").press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("From")).to_be_focused()
+    expect(dialog.get_by_label("Preview")).to_have_text("7 times (Europe/Vienna):")
+    dialog.get_by_label("To, but not at").fill("2035-01-01T00:00:00")
+    expect(dialog.get_by_text("A backfill is of the past")).to_be_visible()
+    expect(button(dialog, "Run")).to_be_disabled()
+    dialog.get_by_label("From").fill("2026-01-05T00:00:00")
+    dialog.get_by_label("To, but not at").fill("2026-01-08T00:00:00")
+    expect(dialog.get_by_label("Preview")).to_have_text("3 times (Europe/Vienna):")
+    texts = ["Mon 5 Jan 08:30", "Tue 6 Jan 08:30", "Wed 7 Jan 08:30"]
+    expect(dialog.get_by_role("listitem")).to_have_text(texts)
+    assert api.occurrences(made.id).items == ()
+    dialog.get_by_label("To, but not at").press("Enter")
+    expect(dialog).to_have_count(0)
+    panel = page.get_by_role("region", name="Backfill")
+    expect(panel).to_contain_text("All 3 past times done.", timeout=RUN)
+    expect(panel.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "3")
+    past = page.get_by_role("region", name="Past times")
+    expect(past.get_by_text("ended well")).to_have_count(3)
+    expect(past.get_by_text(re.compile("backfilled by"))).to_have_count(3)
+    assert [one.outcome for one in api.occurrences(made.id).items] == ["STARTED"] * 3
+    button(page, "Backfill").click()
+    dialog.get_by_label("From").fill("2026-01-05T00:00:00")
+    dialog.get_by_label("To, but not at").fill("2026-01-08T00:00:00")
+    expect(dialog.get_by_text("Nothing is left to be run in this span")).to_be_visible()
+    page.keyboard.press("Escape")
+
+
+def test_a_pinned_flow_stays_and_the_edit_form_says_so(show: Open, api: Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "moving", "this.set_output('version', 1)")
+    made = make(api, "moving")
+    page = show(f"schedules/{made.id}")
+    button(page, "Edit").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Inputs, overlap").click()
+    dialog.get_by_label("Keep the flow as it is now").check()
+    button(dialog, "Save").click()
+    expect(page.locator(".cloudo-facts")).to_contain_text("the flow as it was when it was pinned")
+    write_flow(server.workspace, "moving", "this.set_output('version', 2)")
+    run = api.wait(api.trigger_schedule(made.id).id)
+    assert run.output_value == {"version": 1}
+    button(page, "Edit").click()
+    dialog.get_by_text("Inputs, overlap").click()
+    dialog.get_by_label("Keep the flow as it was pinned").uncheck()
+    button(dialog, "Save").click()
+    expect(dialog).to_have_count(0)
+    assert api.schedule(made.id).pin_source is False
+
+
+def test_schedules_are_sorted_and_the_address_keeps_the_order(show: Open, api: Client) -> None:
+    failing = make(api, "failing", name="b", trigger={"cron": "0 9 * * *"})
+    make(api, "reports/two", name="a", trigger={"daily_at": "10:00"})
+    make(api, "reports/one", name="c", trigger={"every_seconds": 3600, "start": "2035-01-01T00:00:00Z"})
+    api.wait(api.trigger_schedule(failing.id).id)
+    page = show("schedules")
+    names = page.locator("tbody .cloudo-title")
+    expect(names).to_have_text(["c", "a", "b"])
+    for head, order in (
+        ("Schedule", ["a", "b", "c"]),
+        ("Flow", ["b", "c", "a"]),
+        ("Past runs", ["b", "a", "c"]),
+    ):
+        button(page, head).click()
+        expect(names).to_have_text(order)
+        expect(page.get_by_role("columnheader", name=head)).to_have_attribute("aria-sort", "ascending")
+    button(page, "Next run").click()
+    expect(names.last).to_have_text("c")
+    button(page, "Next run").click()
+    expect(names.first).to_have_text("c")
+    assert page.url.endswith("schedules?sort=-next")
+    names.first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("c")
+    page.go_back()
+    expect(names.first).to_have_text("c")
+    expect(page.get_by_role("columnheader", name="Next run")).to_have_attribute("aria-sort", "descending")
+
+
 def test_a_hostile_name_stays_text_and_fits_a_narrow_window(show: Open, api: Client) -> None:
     long = "x" * 200
     made = make(api, "hostile", name=f"{HOSTILE} {long}", inputs={})

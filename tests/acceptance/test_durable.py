@@ -127,14 +127,19 @@ def test_a_replay_makes_no_second_schedule(api: Service, start: Start) -> None:
     record = ended(
         api,
         start(
-            MORTAL + "made = system.schedule('child', every_seconds=3600, start='2035-01-01T00:00Z')\ndie_once()",
+            MORTAL
+            + "made = system.schedule('child', every_seconds=3600, start='2035-01-01T00:00Z', wait=False)\n"
+            + "filled = made.backfill('2025-01-01T00:00Z', '2025-01-01T01:30Z')\ndie_once()",
             "made.save(name='changed').pause()",
-            "this.set_output('id', made.id)",
+            "this.set_output('ids', [made.id, *(one.execution_id for one in filled)])",
         ),
     )
     assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 2), record
     [made] = api.schedules().items
-    assert (made.id, made.name, made.enabled) == (record.output_value["id"], "changed", False)
+    assert (made.name, made.enabled) == ("changed", False)
+    past = [one.execution_id for one in api.occurrences(made.id).items[::-1]]
+    assert record.output_value["ids"] == [made.id, *past]
+    assert len(past) == 2
 
 
 @pytest.mark.usefixtures("worker")

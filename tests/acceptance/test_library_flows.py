@@ -187,12 +187,18 @@ def test_a_flow_that_cannot_be_scheduled_is_named_and_nobody_is_asked(api: Clien
         assert record.status is Status.ENDED_ERROR
         assert "There is no flow 'qick'" in str(record.message)
         assert api.messages(execution_id=record.id).items == ()
-    needs = start(api, "Recurring", flow_name=["quick", "reports/needs"], interval=3600)
-    record = api.wait(needs.id, timeout=timedelta(seconds=60))
-    assert record.status is Status.ENDED_ERROR
-    assert str(record.message).startswith("reports/needs: The flow needs the input 'region'")
+    both = ["quick", "reports/needs"]
+    needs = [
+        start(api, "Recurring", flow_name=both, interval=3600),
+        start(api, "Delayed", flow_name=both, delay=0),
+        start(api, "Scheduled", flow_name=both, at="2001-01-01T08:30", confirmed=True),
+    ]
+    for one in needs:
+        record = api.wait(one.id, timeout=timedelta(seconds=60))
+        assert record.status is Status.ENDED_ERROR
+        assert str(record.message).startswith("reports/needs: The flow needs the input 'region'")
     assert api.schedules().items == ()
-    assert api.executions(ExecutionFilter(flow_name="quick", since=needs.created_at)).items == ()  # not even at once
+    assert api.executions(ExecutionFilter(flow_name="quick", since=needs[0].created_at)).items == ()  # not even at once
 
 
 def test_a_copy_in_the_workspace_takes_the_place_of_the_shipped_one(api: Client, server: RunningServer) -> None:

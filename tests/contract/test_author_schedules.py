@@ -137,14 +137,21 @@ def test_a_running_flow_schedules_as_its_user_and_is_no_parent(end: End, system:
         f"made = system.schedule({name!r}, every_seconds=1e6, start='2035-01-01T00:00Z', inputs={{'n': 2}})\n"
         "made.save(name='renamed').pause().resume()\n"
         "run = made.trigger()\n"
+        f"daily = system.schedule({name!r}, daily_at='08:30', timezone='Europe/Vienna')\n"
+        "[would] = daily.backfill('2026-01-01', '2026-01-02', dry_run=True)\n"
+        "[done] = daily.backfill('2026-01-01', '2026-01-02')\n"
+        "assert (would.due, would.execution_id) == (done.due, None)\n"
+        "daily.delete()\n"
         "assert system.schedule(made.id).id == system.schedules('renamed', limit=1)[0].id == made.id\n"
         f"assert len(system.preview(daily_at='08:30').times) == 10\n"
         "this.set_output('ids', [made.id, run.id, run.get('parent_id'), len(made.occurrences())])\n"
+        "this.set_output('filled', done.execution_id)\n"
         "made"
     )
     run = system.flow(flow).run()
     schedule_id, execution_id, parent_id, number = run.outputs["ids"]
     assert (parent_id, number) == (None, 1)
+    assert end.api.execution(run.outputs["filled"]).parent_id is None
     made = system.schedule(schedule_id)
     assert made.get("user_name") == run.get("user_name") == end.api.execution(execution_id).user_name
     assert end.api.wait(execution_id).input_value["n"] == 2

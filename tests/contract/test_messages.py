@@ -37,6 +37,10 @@ def test_a_message_is_made_read_and_listed(end: End) -> None:
     assert asked in end.api.messages(unanswered=True).items
     assert told not in end.api.messages(unanswered=True).items
     assert end.api.messages(execution_id=UNKNOWN).items == ()
+    assert end.api.messages(states=[MessageState.INFO], limit=1).items == (told,)
+    assert asked not in end.api.messages(states=[MessageState.INFO, MessageState.ANSWERED]).items
+    end.api.answer_message(asked.id, {"n": 1})
+    assert end.api.messages(states=[MessageState.ANSWERED], limit=1).items[0].id == asked.id
 
 
 def test_a_list_is_paged_within_bounds(end: End) -> None:

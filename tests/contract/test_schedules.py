@@ -80,7 +80,10 @@ def test_run_now_and_backfill(end: End) -> None:
     started = end.api.trigger_schedule(made.id)
     assert end.api.wait(started.id, timeout=MINUTE).status is Status.ENDED_SUCCESS
     now = datetime.now(UTC)
-    filled = end.api.backfill_schedule(made.id, Backfill(start=now - timedelta(hours=2), end=now))
+    span = Backfill(start=now - timedelta(hours=2), end=now)
+    would = end.api.backfill_schedule(made.id, span.model_copy(update={"dry_run": True}))
+    filled = end.api.backfill_schedule(made.id, span)
+    assert [(one.due, one.execution_id) for one in would] == [(one.due, None) for one in filled]
     assert len(filled) == 2
     assert filled[1].execution_id is not None
     assert end.api.wait(filled[1].execution_id, timeout=MINUTE).status is Status.ENDED_SUCCESS

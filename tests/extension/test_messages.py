@@ -39,6 +39,8 @@ def test_unanswered_ones_are_listed_on_demand(http: httpx.Client) -> None:
     for unanswered, expected in (("1", [message]), ("true", [message]), ("0", [told, message]), ("", [told, message])):
         items = http.get("/message", params={"unanswered": unanswered, "limit": len(expected)}).json()["items"]
         assert items == expected, unanswered
+    for states, expected in (("INFO", told), ("OPEN", message), ("ANSWERED,INFO", told)):
+        assert http.get("/message", params={"state": states, "limit": 1}).json()["items"] == [expected]
     page = http.get("/message", params={"limit": 1}).json()
     assert page["items"] == [told]
     assert http.get("/message", params={"limit": 1, "cursor": page["next"]}).json()["items"] == [message]
@@ -48,6 +50,7 @@ def test_unanswered_ones_are_listed_on_demand(http: httpx.Client) -> None:
     ("method", "path", "body", "status", "field"),
     [
         ("GET", "?unanswered=2", None, 400, "unanswered"),
+        ("GET", "?state=OPEN,CLOSED", None, 400, "state"),
         ("GET", "?limit=0", None, 400, "limit"),
         ("GET", "?q=x", None, 400, "q"),
         ("GET", f"/{UNKNOWN}", None, 404, None),

@@ -299,6 +299,9 @@ def test_backfill_runs_the_past_in_order_and_never_twice(api: Service, store: St
     span = Backfill(start=datetime(2026, 11, 23, 6), end=datetime(2026, 11, 23, 9, 30))  # noqa: DTZ001 local
     with pytest.raises(errors.MalformedRequest, match="past"):
         api.backfill_schedule(made.id, Backfill(start=clock.now, end=clock.now + MINUTE))
+    told_first = api.backfill_schedule(made.id, span.model_copy(update={"dry_run": True}))
+    assert [(one.due.hour, one.execution_id) for one in told_first] == [(hour, None) for hour in (6, 7, 8, 9)]
+    assert api.occurrences(made.id).items == ()
     filled = api.backfill_schedule(made.id, span)
     assert [one.due.hour for one in filled] == [6, 7, 8, 9]
     assert api.backfill_schedule(made.id, span) == ()

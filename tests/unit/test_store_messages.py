@@ -60,6 +60,9 @@ def test_a_request_is_open_until_its_time_is_over(store: Store, clock: Clock, as
     assert store.messages.get(message_id).state is MessageState.OPEN
     clock.now += timedelta(microseconds=1)
     assert store.messages.get(message_id).state is MessageState.EXPIRED
+    for state, number in ((MessageState.OPEN, 0), (MessageState.EXPIRED, 1)):  # before anybody has recorded it
+        page = store.messages.page(unanswered=False, states=[state], execution_id=None, limit=9, before=None)
+        assert len(page.items) == number
     assert not store.messages.is_open(message_id)
     with pytest.raises(MessageClosed, match="it expired at 2026-11-23T12:10"):
         answer(store, message_id, name="late")

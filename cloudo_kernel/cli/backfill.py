@@ -1,0 +1,106 @@
+"""`cloudo schedules backfill`: run the past times of a schedule."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudo_kernel.cli import display, schedule_report
+from cloudo_kernel.cli.schedule import find_schedule
+from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.timing import request_of
+
+if TYPE_CHECKING:
+    from cloudo_kernel.models import Occurrence, Schedule
+
+#: So many times are shown before it is asked whether they are meant.
+_SHOWN = 10
+
+
+def _moment(_context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
+    """Read a day, or a day and a time; without an offset it is local in the zone of the schedule."""
+    try:
+        return None if text is None else datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no day such as 2026-11-01, nor a moment such as '2026-11-01 08:30'.", param=option
+        ) from error
+
+
+@click.command()
+@click.argument("schedule_id", metavar="ID")
+@click.option("--from", "start", metavar="TIME", required=True, callback=_moment, help="A day, or a moment: the first.")
+@click.option("--to", "end", metavar="TIME", callback=_moment, help="What comes before this one; default: now.")
+@click.option("--dry-run", is_flag=True, help="Only say which times they are.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option("the occurrences")
+@target_options
+@click.pass_obj
+def backfill(
+    target: Target,
+    /,
+    schedule_id: str,
+    *,
+    start: datetime,
+    end: datetime | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Run the past times of a schedule for which nothing was started, in order, one after another.
+
+    It says how many they are, and asks; where nobody can be asked, --yes says that they are meant.
+
+    \b
+    cloudo schedules backfill 5c1f09ab --from 2026-11-01 --to 2026-11-08
+    cloudo schedules backfill 5c1f09ab --from '2026-11-01 08:00' --yes
+    """
+    from cloudo_kernel.models import Backfill
+
+    api = target.connect(keep_running=not dry_run)
+    schedule = api.schedule(find_schedule(api, schedule_id))
+    span = request_of(Backfill, {"start": start, "end": datetime.now(UTC) if end is None else end})
+    coming = api.backfill_schedule(schedule.id, span.model_copy(update={"dry_run": True}))
+    if dry_run and as_json:
+        display.print_json(coming)
+        return 0
+    if not coming or dry_run or not yes:
+        click.echo(_said(schedule, coming), err=as_json)
+    if not coming or dry_run:
+        return 0
+    if not yes and not _is_sure():
+        click.echo("Nothing was started.", err=True)
+        return 1
+    started = api.backfill_schedule(schedule.id, span)
+    if as_json:
+        display.print_json(started)
+    else:
+        times = "1 time runs" if len(started) == 1 else f"{len(started)} times run, one after another"
+        click.echo(f"{times}. `cloudo schedules history {display.short_id(schedule.id)}` tells what becomes of them.")
+    return 0
+
+
+def _is_sure() -> bool:
+    if not sys.stdin.isatty():
+        raise click.ClickException("Nothing was started. Give --yes if these times are meant.")
+    return click.confirm("Run them?", default=True, err=True)
+
+
+def _said(schedule: Schedule, coming: Sequence[Occurrence]) -> str:
+    """Return how many times there are, and the first of them in the zone of the schedule."""
+    from cloudo_kernel import times, triggers
+
+    if not coming:
+        return "For each of its times there, if there are any, something was started already."
+    zone, now = triggers.zone(schedule.timezone), datetime.now(UTC)
+    said = [times.spoken(one.due, zone, now=now) for one in coming]
+    if len(said) > _SHOWN:
+        said = [*said[: _SHOWN - 2], f"… {len(said) - _SHOWN + 1} more …", said[-1]]
+    number = "1 time" if len(coming) == 1 else f"{len(coming)} times"
+    return "\n".join(
+        [f"{schedule_report.named(schedule)}", f"{number} ({schedule.timezone}):", *map("  {}".format, said)]
+    )
