@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import BaseModel, ConfigDict
 
 from cloudo_extension.base import API, Handler
-from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.models import CreateMessage, JsonObject
+from cloudo_extension.operation import PageQuery, Query, operation
+from cloudo_kernel.models import CreateMessage, JsonObject, Message, Page
 
-_TRUTHS = {"1": True, "true": True, "0": False, "false": False, None: False}
+
+class MessageQuery(Query):
+    """Which messages are wanted."""
+
+    #: Those only that wait for an answer.
+    unanswered: bool = False
+    #: Those that one execution made.
+    execution_id: str | None = None
 
 
 class Answer(BaseModel):
@@ -24,19 +29,24 @@ class Answer(BaseModel):
 class Messages(Handler):
     """`/message`."""
 
-    query_of: ClassVar = {"GET": frozenset({"unanswered", "execution_id", "limit", "cursor"})}
-
+    @operation("messages", reply=Page[Message], query=(MessageQuery, PageQuery))
     async def get(self) -> None:
         """List messages, newest first."""
-        unanswered = _TRUTHS.get(word := self.query("unanswered"))
-        if unanswered is None:
-            raise MalformedRequest(f"unanswered takes 1 or 0, not {str(word)[:50]!r}.", field="unanswered")
-        wanted = {"unanswered": unanswered, "execution_id": self.query("execution_id")}
-        await self.answer(self.api.messages, **wanted, **self.page_of())
+        await self.answer(self.api.messages, **self.asked(MessageQuery).model_dump(), **self.page())
 
+    @operation(
+        "create_message",
+        reply=Message,
+        status=201,
+        body=CreateMessage,
+        example={
+            "subject": "How many?",
+            "body": {"properties": {"top": {"element": "integer", "minimum": 1}}, "required": ["top"]},
+        },
+    )
     async def post(self) -> None:
         """Make a message that belongs to no execution."""
-        made = await self.engine.call(self.api.create_message, self.parse(CreateMessage, self.body()))
+        made = await self.engine.call(self.api.create_message, self.sent(CreateMessage))
         self.set_header("Location", self.at("message", made.id))
         self.set_status(201)
         await self.answer(lambda: made)
@@ -45,10 +55,12 @@ class Messages(Handler):
 class OneMessage(Handler):
     """`/message/<id>`."""
 
+    @operation("message", reply=Message)
     async def get(self, message_id: str) -> None:
         """Return one message with its form."""
         await self.answer(self.api.message, message_id)
 
+    @operation("delete_message", status=204)
     async def delete(self, message_id: str) -> None:
         """Delete the message."""
         await self.engine.call(self.api.delete_message, message_id)
@@ -58,9 +70,10 @@ class OneMessage(Handler):
 class Response(Handler):
     """`/message/<id>/response`."""
 
+    @operation("answer_message", reply=Message, body=Answer, example={"response": {"top": 3}})
     async def post(self, message_id: str) -> None:
         """Answer the input request."""
-        await self.answer(self.api.answer_message, message_id, self.parse(Answer, self.body()).response)
+        await self.answer(self.api.answer_message, message_id, self.sent(Answer).response)
 
 
 routes = [

@@ -8,6 +8,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from cloudo_extension.base import API, Handler
+from cloudo_extension.operation import operation
+from cloudo_kernel.errors import SettingNotFound
 from cloudo_kernel.models import Page, Setting
 
 
@@ -28,13 +30,21 @@ class NewSetting(SettingValue):
 class Settings(Handler):
     """`/setting`."""
 
+    @operation("settings", reply=Page[Setting])
     async def get(self) -> None:
         """List the settings that were saved."""
         await self.answer(lambda: Page[Setting](items=self.api.settings()))
 
+    @operation(
+        "create_setting",
+        reply=Setting,
+        status=201,
+        body=NewSetting,
+        example={"name": "team.regions", "value": ["north", "south"]},
+    )
     async def post(self) -> None:
         """Save a setting that is not there yet."""
-        new = self.parse(NewSetting, self.body())
+        new = self.sent(NewSetting)
         created = await self.engine.call(self.api.create_setting, new.name, new.value)
         self.set_header("Location", self.at("setting", quote(created.name)))
         self.set_status(201)
@@ -44,20 +54,31 @@ class Settings(Handler):
 class OneSetting(Handler):
     """`/setting/<name>`."""
 
+    @operation("setting", reply=Setting)
     async def get(self, name: str) -> None:
         """Return the setting, or its documented default."""
         await self.answer(self.api.setting, name)
 
+    @operation("save_setting", reply=Setting, body=SettingValue, example={"value": ["north"]})
     async def put(self, name: str) -> None:
         """Save a value."""
-        await self.answer(self.api.save_setting, name, self.parse(SettingValue, self.body()).value)
+        await self.answer(self.api.save_setting, name, self.sent(SettingValue).value)
 
+    @operation(
+        "save_setting",
+        id="change_setting",
+        reply=Setting,
+        body=SettingValue,
+        example={"value": ["north"]},
+        raises=(SettingNotFound,),
+    )
     async def patch(self, name: str) -> None:
         """Save another value of a setting that is there, or has a documented default."""
-        value = self.parse(SettingValue, self.body()).value
+        value = self.sent(SettingValue).value
         await self.engine.call(self.api.setting, name)  # raises if there is none
         await self.answer(self.api.save_setting, name, value)
 
+    @operation("delete_setting", status=204)
     async def delete(self, name: str) -> None:
         """Forget the setting."""
         await self.engine.call(self.api.delete_setting, name)

@@ -65,9 +65,9 @@ class ErrorReply(BaseModel):
     error: ErrorBody
 
 
-def status_of(error: errors.CloudoError) -> HTTPStatus:
+def status_of(error: errors.CloudoError | type[errors.CloudoError]) -> HTTPStatus:
     """Return the status of the error's most specific class that has one."""
-    for kind in type(error).__mro__:
+    for kind in (error if isinstance(error, type) else type(error)).__mro__:
         if kind in OF_ERROR:
             return OF_ERROR[kind]
     return HTTPStatus.INTERNAL_SERVER_ERROR
