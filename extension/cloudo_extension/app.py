@@ -17,6 +17,7 @@ from cloudo_extension import (
     base,
     events,
     executions,
+    explorer,
     files,
     flows,
     health,
@@ -127,6 +128,7 @@ class Cloudo(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""
         self.handlers.extend(rest_routes())
+        self.handlers.extend(explorer.pages)
         workspace = self.engine.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
 

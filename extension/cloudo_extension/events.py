@@ -47,7 +47,6 @@ class Events(Handler):
         "events",
         query=(EventQuery,),
         headers={
-            "Accept": "`text/event-stream` for a stream of Server-Sent Events, which goes on until one of both leaves.",
             "Last-Event-ID": "Of a stream: the last event that was seen; it goes on with the next one.",
         },
         replies={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final, Literal
@@ -17,6 +18,7 @@ from cloudo_kernel.models import JsonObject, Page
 Mode = Literal["validation", "serialization"]
 
 _REF: Final = "#/components/schemas/{model}"
+_WHOLE_CLASS: Final = re.MULTILINE | re.DOTALL
 #: `#:` lines, then the field that they are about.
 _COMMENTED = re.compile(r"((?:^ +#: .*\n)+)^ +(\w+):", re.MULTILINE)
 
@@ -88,7 +90,16 @@ def comments_of(model: type[BaseModel]) -> dict[str, str]:
     """Return what the comments of a model's source say of its fields."""
     found: dict[str, str] = {}
     for kind in reversed(model.__mro__):
-        if issubclass(kind, BaseModel) and kind is not BaseModel and "[" not in kind.__name__:
-            for lines, name in _COMMENTED.findall(inspect.getsource(kind)):
-                found[name] = " ".join(line.strip().removeprefix("#: ") for line in lines.splitlines())
+        # The parsers of `inspect` take most of the time in which the whole document is made.
+        written = re.search(rf"^class {kind.__name__}\b.*?(?=^\S|\Z)", _source(kind.__module__), _WHOLE_CLASS)
+        for lines, name in _COMMENTED.findall(written[0] if written else ""):
+            found[name] = " ".join(line.strip().removeprefix("#: ") for line in lines.splitlines())
     return found
+
+
+@cache
+def _source(module: str) -> str:
+    try:
+        return inspect.getsource(sys.modules[module]) if module.startswith("cloudo_") else ""
+    except OSError:  # installed without its source
+        return ""
