@@ -157,7 +157,8 @@ class _Written:
     def _body(self) -> JsonObject:
         found = self._found
         if found.body is None:
-            return {"content": {"application/json": {"schema": {}}, "text/plain": {"schema": {"type": "string"}}}}
+            form = {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}
+            return {"content": {"application/json": {"schema": {}}, "application/x-www-form-urlencoded": form}}
         content: JsonObject = {"schema": self._references[found.body, "validation"]}
         if found.example is not None:
             content["example"] = found.example
