@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from cloudo_kernel.models import (
     Backfill,
+    BulkOutcome,
+    BulkRequest,
     ChangeSchedule,
     ChangeWebhook,
     CreatedToken,
@@ -130,6 +132,13 @@ class Api(Protocol):
         """Delete an ended execution with its log and its executed notebook.
 
         Raises `ExecutionNotFound`, `ExecutionNotEnded`.
+        """
+
+    def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
+        """Start many flows, or do the same to many executions, up to 500; return what became of each, in their order.
+
+        Each is as if it were asked for alone: what one may not, or what cannot be, is in its item, and the others are
+        done all the same. Starts are one commit.
         """
 
     def create_message(self, request: CreateMessage) -> Message:

@@ -315,7 +315,7 @@ class Handler(APIHandler):
     ) -> None:
         """Log what was not meant to happen, with an id that the caller is told too."""
         if isinstance(error, PermissionDenied):
-            self._note_denial(error)
+            self.note_denial(error)
         if error is None or isinstance(error, CloudoError | web.HTTPError):
             return
         self._log_id = uuid.uuid4().hex[:12]
@@ -324,7 +324,7 @@ class Handler(APIHandler):
             exc_info=(kind, error, traceback),
         )  # fmt: skip
 
-    def _note_denial(self, error: PermissionDenied) -> None:
+    def note_denial(self, error: PermissionDenied) -> None:
         """Keep in the history that somebody who is known was refused; strangers are the server's log's business."""
         token, route = self._rights.token, type(self).__name__
         subject = (events.TOKEN, token.id) if token else (events.USER, self.user_name)

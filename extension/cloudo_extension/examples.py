@@ -10,10 +10,14 @@ from pydantic import BaseModel
 from cloudo_extension.statuses import ErrorBody, ErrorReply
 from cloudo_extension.webhook_calls import CallReply
 from cloudo_kernel.models import (
+    BulkError,
+    BulkItem,
+    BulkOutcome,
     CreatedToken,
     Delivery,
     Event,
     Execution,
+    ExecutionBrief,
     File,
     Flow,
     FlowSource,
@@ -92,6 +96,22 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         progress=Progress(done=3, total=3),
         notebook=f"executions/{_FLOW}/{_EXECUTION_ID}.ipynb",
         source_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ),
+    BulkOutcome(
+        items=(
+            BulkItem(
+                flow_name=_FLOW,
+                ok=True,
+                execution=ExecutionBrief(id=_EXECUTION_ID, status=Status.PENDING, created_at=_THEN),
+            ),
+            BulkItem(
+                flow_name="examples/greting",
+                ok=False,
+                error=BulkError(
+                    code="flow_not_found", message="There is no flow 'examples/greting'.", field="flow_name"
+                ),
+            ),
+        )
     ),
     _LINE,
     Message(

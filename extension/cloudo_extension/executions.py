@@ -11,8 +11,17 @@ from cloudo_extension.operation import PageQuery, Reply, operation
 from cloudo_extension.starts import Start
 from cloudo_extension.waiting import until_ended
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest
-from cloudo_kernel.models import Execution, ExecutionFilter, JsonObject, LogLine, Page, StartExecution
+from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied
+from cloudo_kernel.models import (
+    BulkOutcome,
+    BulkRequest,
+    Execution,
+    ExecutionFilter,
+    JsonObject,
+    LogLine,
+    Page,
+    StartExecution,
+)
 
 #: How long `"wait": true` waits.
 _WAIT_SECONDS = 60.0
@@ -88,6 +97,24 @@ class Executions(Handler):
         else:
             self.set_status(201 if outcome.is_new else 200)
         await self.finish(started.model_dump_json())
+
+
+class ManyExecutions(Handler):
+    """`/execution/bulk`."""
+
+    @operation(
+        "bulk_executions",
+        reply=BulkOutcome,
+        body=BulkRequest,
+        example={"action": "start", "flow_names": ["examples/greeting"], "inputs": {"name": "Ada"}},
+    )
+    async def post(self) -> None:
+        """Do the same to many executions, or start many flows."""
+        outcome = await self.engine.call(self.api.bulk_executions, self.sent(BulkRequest))
+        refused = [item.error for item in outcome.items if item.error and item.error.code == PermissionDenied.code]
+        if refused:  # the reply is a success all the same
+            self.note_denial(PermissionDenied(refused[0].message))
+        await self.answer(lambda: outcome)
 
 
 class OneExecution(Handler):
@@ -192,6 +219,7 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 routes = [
     (rf"{API}/execution", Executions),
+    (rf"{API}/execution/bulk", ManyExecutions),
     (rf"{API}/execution/([^/]+)", OneExecution),
     (rf"{API}/execution/([^/]+)/log", Log),
     (rf"{API}/execution/([^/]+)/children", Children),
