@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
-from functools import cache
+from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from cloudo_extension.conditions import etag_of, versions_in
 from cloudo_extension.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_extension.tokens import SessionIdentity
@@ -251,10 +252,24 @@ class Handler(APIHandler):
     async def answer(self, verb: Callable[..., BaseModel], /, *args: Any, **kwargs: Any) -> None:
         """Call a verb and send the record it returns."""
 
-        def as_json() -> str:  # off the event loop too: a page of records takes a while to write out
-            return verb(*args, **kwargs).model_dump_json()
+        def as_json() -> tuple[str, str | None]:  # off the event loop too: a page takes a while to write out
+            record = verb(*args, **kwargs)
+            text = record.model_dump_json()
+            return text, etag_of(record, text)
 
-        await self.finish(await self.engine.call(as_json))
+        text, etag = await self.engine.call(as_json)
+        if etag is not None:
+            self.set_header("ETag", etag)
+            if self.request.method == "GET" and self.check_etag_header():
+                self.set_status(304)
+                await web.RequestHandler.finish(self)
+                return
+        await self.finish(text)
+
+    def unless_changed(self, look: Callable[..., BaseModel], verb: Callable[..., T]) -> Callable[..., T]:
+        """Return a verb that raises `Outdated` where `look` finds something else than the caller says by `If-Match`."""
+        versions = versions_in(self.request.headers.get("If-Match"))
+        return verb if versions is None else partial(self.api.unless_changed, versions, look, verb)
 
     async def finish_empty(self) -> None:
         """Send 204."""

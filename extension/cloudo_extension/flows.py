@@ -69,16 +69,18 @@ class OneFlow(Handler):
         """Return one flow."""
         await self.answer(self.api.flow, name)
 
-    @operation("change_flow", reply=Flow, body=ChangeFlow, example={"name": "people/hello"})
+    @operation("change_flow", reply=Flow, is_conditional=True, body=ChangeFlow, example={"name": "people/hello"})
     async def patch(self, name: str) -> None:
         """Replace the flow's source, or move it."""
         wanted = self.sent(ChangeFlow)
-        await self.answer(self.api.change_flow, name, source=wanted.source, new_name=wanted.name)
+        await self.answer(
+            self.unless_changed(self.api.flow, self.api.change_flow), name, source=wanted.source, new_name=wanted.name
+        )
 
-    @operation("delete_flow", status=204)
+    @operation("delete_flow", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
         """Delete a flow of the workspace."""
-        await self.engine.call(self.api.delete_flow, name)
+        await self.engine.call(self.unless_changed(self.api.flow, self.api.delete_flow), name)
         await self.finish_empty()
 
 

@@ -22,6 +22,7 @@ from cloudo_extension.schemas import Mode, parameters_of, schemas_of
 from cloudo_extension.statuses import ErrorReply, status_of
 from cloudo_kernel import errors
 from cloudo_kernel.models import JsonObject
+from cloudo_kernel.models.versions import EDITED
 
 Route = tuple[str, type[Any]]
 
@@ -38,6 +39,11 @@ _TOKEN: Final = {
     "description": "The server's token, or an API token of Cloudo. The roles named at an operation are what an API "
     "token must allow; with `*` it may do everything.",
 }
+_IF_MATCH: Final = (
+    "The `ETag` of what the caller read: if somebody has changed it since, nothing is done. "
+    "What only passes, such as the next run of a schedule, is no change."
+)
+_IF_NONE_MATCH: Final = "The `ETag` of what the caller has: if it is still the same, nothing is sent."
 #: What can go wrong wherever a caller has to be known.
 _EVERYWHERE: Final = (errors.MalformedRequest, errors.PermissionDenied, errors.Unavailable)
 _WITH_BODY: Final = (errors.MalformedRequest, errors.TooLarge, errors.ContentTypeRefused)
@@ -150,9 +156,19 @@ class _Written:
         ]
         for model in self._found.query:
             parameters += parameters_of(model)
-        for name, text in self._found.headers.items():
+        for name, text in self._headers().items():
             parameters.append({"name": name, "in": "header", "description": text, "schema": {"type": "string"}})
         return parameters
+
+    def _headers(self) -> dict[str, str]:
+        more = {"If-Match": _IF_MATCH} if self._found.is_conditional else {}
+        return {**self._found.headers, **more, **({"If-None-Match": _IF_NONE_MATCH} if self._is_tagged else {})}
+
+    @property
+    def _is_tagged(self) -> bool:
+        """Whether it reads one thing that people edit."""
+        content = self._found.replies[200].content if 200 in self._found.replies else None
+        return self._method.__name__ == "get" and content in EDITED
 
     def _body(self) -> JsonObject:
         found = self._found
@@ -166,6 +182,8 @@ class _Written:
 
     def _responses(self) -> dict[int, JsonObject]:
         responses = {status: self._success(status, reply) for status, reply in self._found.replies.items()}
+        if self._is_tagged:
+            responses[304] = {"description": "It is as `If-None-Match` says."}
         for status, kinds in self._failures().items():
             told = " ".join(f"`{kind.code}`: {inspect.getdoc(kind)}" for kind in kinds)
             schema = self._references[ErrorReply, "serialization"]
@@ -179,9 +197,13 @@ class _Written:
             content = {"application/json": {"schema": self._references[reply.content, "serialization"]}, **content}
         if content:
             response["content"] = content
-        if status == HTTPStatus.CREATED:
-            text = "Where it is, from the root of the server."
-            response["headers"] = {"Location": {"description": text, "schema": {"type": "string"}}}
+        headers = {"Location": "Where it is, from the root of the server."} if status == HTTPStatus.CREATED else {}
+        if reply.content in EDITED:
+            headers["ETag"] = "Its version, for `If-Match` and `If-None-Match`."
+        if headers:
+            response["headers"] = {
+                name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+            }
         return response
 
     def _failures(self) -> dict[int, list[type[errors.CloudoError]]]:

@@ -70,6 +70,8 @@ class Operation:
     has_any_body: bool = False
     #: A body that is taken.
     example: JsonObject | None = None
+    #: Whether it is refused where its object was changed since the caller saw it, if the caller says so.
+    is_conditional: bool = False
     replies: Mapping[int, Reply] = field(default_factory=dict)
     #: What can go wrong besides what the verb raises.
     raises: tuple[type[errors.CloudoError], ...] = ()
@@ -82,7 +84,8 @@ class Operation:
     @property
     def errors(self) -> frozenset[type[errors.CloudoError]]:
         """What can go wrong, beyond what can go wrong everywhere."""
-        return frozenset(self.raises) | (errors_of(self.verb) if self.verb else frozenset())
+        found = frozenset(self.raises) | (errors_of(self.verb) if self.verb else frozenset())
+        return found | {errors.Outdated} if self.is_conditional else found
 
     @property
     def description(self) -> str | None:

@@ -67,15 +67,19 @@ class OneSchedule(Handler):
         """Return one schedule with its next ten times."""
         await self.answer(self.api.schedule, schedule_id)
 
-    @operation("change_schedule", reply=Schedule, body=ChangeSchedule, example={"overlap": "queue"})
+    @operation(
+        "change_schedule", reply=Schedule, is_conditional=True, body=ChangeSchedule, example={"overlap": "queue"}
+    )
     async def patch(self, schedule_id: str) -> None:
         """Change the schedule in place."""
-        await self.answer(self.api.change_schedule, schedule_id, self.sent(ChangeSchedule))
+        await self.answer(
+            self.unless_changed(self.api.schedule, self.api.change_schedule), schedule_id, self.sent(ChangeSchedule)
+        )
 
-    @operation("delete_schedule", status=204)
+    @operation("delete_schedule", status=204, is_conditional=True)
     async def delete(self, schedule_id: str) -> None:
         """Delete the schedule; its executions stay."""
-        await self.engine.call(self.api.delete_schedule, schedule_id)
+        await self.engine.call(self.unless_changed(self.api.schedule, self.api.delete_schedule), schedule_id)
         await self.finish_empty()
 
 

@@ -59,10 +59,12 @@ class OneSetting(Handler):
         """Return the setting, or its documented default."""
         await self.answer(self.api.setting, name)
 
-    @operation("save_setting", reply=Setting, body=SettingValue, example={"value": ["north"]})
+    @operation("save_setting", reply=Setting, is_conditional=True, body=SettingValue, example={"value": ["north"]})
     async def put(self, name: str) -> None:
         """Save a value."""
-        await self.answer(self.api.save_setting, name, self.sent(SettingValue).value)
+        await self.answer(
+            self.unless_changed(self.api.setting, self.api.save_setting), name, self.sent(SettingValue).value
+        )
 
     @operation(
         "save_setting",
@@ -71,17 +73,18 @@ class OneSetting(Handler):
         body=SettingValue,
         example={"value": ["north"]},
         raises=(SettingNotFound,),
+        is_conditional=True,
     )
     async def patch(self, name: str) -> None:
         """Save another value of a setting that is there, or has a documented default."""
         value = self.sent(SettingValue).value
         await self.engine.call(self.api.setting, name)  # raises if there is none
-        await self.answer(self.api.save_setting, name, value)
+        await self.answer(self.unless_changed(self.api.setting, self.api.save_setting), name, value)
 
-    @operation("delete_setting", status=204)
+    @operation("delete_setting", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
         """Forget the setting."""
-        await self.engine.call(self.api.delete_setting, name)
+        await self.engine.call(self.unless_changed(self.api.setting, self.api.delete_setting), name)
         await self.finish_empty()
 
 

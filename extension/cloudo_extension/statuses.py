@@ -20,6 +20,7 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.FlowBroken: HTTPStatus.CONFLICT,
     errors.StaleAttempt: HTTPStatus.CONFLICT,
     errors.DependencyFailedError: HTTPStatus.CONFLICT,
+    errors.Outdated: HTTPStatus.PRECONDITION_FAILED,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.InputsInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -44,15 +44,17 @@ class OneWebhook(Handler):
         """Return one webhook."""
         await self.answer(self.api.webhook, name)
 
-    @operation("change_webhook", reply=Webhook, body=ChangeWebhook, example={"rate_limit": 60})
+    @operation("change_webhook", reply=Webhook, is_conditional=True, body=ChangeWebhook, example={"rate_limit": 60})
     async def patch(self, name: str) -> None:
         """Change the webhook in place."""
-        await self.answer(self.api.change_webhook, name, self.sent(ChangeWebhook))
+        await self.answer(
+            self.unless_changed(self.api.webhook, self.api.change_webhook), name, self.sent(ChangeWebhook)
+        )
 
-    @operation("delete_webhook", status=204)
+    @operation("delete_webhook", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
         """Delete the webhook; its executions stay."""
-        await self.engine.call(self.api.delete_webhook, name)
+        await self.engine.call(self.unless_changed(self.api.webhook, self.api.delete_webhook), name)
         await self.finish_empty()
 
 
