@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from cloudo_kernel.models import (
     Backfill,
+    BulkOutcome,
+    BulkRequest,
     ChangeSchedule,
     ChangeWebhook,
     CreatedToken,
@@ -53,25 +55,32 @@ class Api(Protocol):
         """List the flows of the workspace and the library by name; `q` must be part of name, title or a tag."""
 
     def flow(self, name: str) -> Flow:
-        """Return one flow. Raises `FlowNotFound`."""
+        """Return one flow. Raises `FlowNotFound`, `NameInvalid`."""
 
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """Create a flow of the workspace from a notebook's JSON text, or as a copy of another flow.
 
-        Raises `FlowExists`, `NameInvalid`, `FlowNotFound` (of `copy_of`), `MalformedRequest`.
+        Raises `FlowExists`, `NameInvalid`, `FlowNotFound` or `FlowBroken` (of `copy_of`), `MalformedRequest`.
         """
 
     def change_flow(self, name: str, *, source: str | None = None, new_name: str | None = None) -> Flow:
-        """Replace a flow's source, or move it. A flow of the library cannot be changed: copy it first."""
+        """Replace a flow's source, or move it. A flow of the library cannot be changed: copy it first.
+
+        Raises `FlowNotFound`, `FlowExists`, `NameInvalid`, `MalformedRequest`, and `PermissionDenied` for the library.
+        """
 
     def delete_flow(self, name: str) -> None:
-        """Delete a flow of the workspace; its executions stay."""
+        """Delete a flow of the workspace; its executions stay.
+
+        Raises `FlowNotFound`, `NameInvalid`, and `PermissionDenied` for the library.
+        """
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
         """Start an execution and return once it is safe on disk.
 
         The same `idempotency_key` of the same user within 24 hours returns the first call's execution.
-        Raises `FlowNotFound`, `FlowBroken`, `InputsInvalid`, `MalformedRequest`, `IdempotencyConflict`.
+        Source that is sent with the request takes the right to `script:run` in place of `execution:start`.
+        Raises `FlowNotFound`, `FlowBroken`, `NameInvalid`, `InputsInvalid`, `MalformedRequest`, `IdempotencyConflict`.
         """
 
     def executions(
@@ -83,42 +92,56 @@ class Api(Protocol):
         """Return one whole record with the last 1,000 log lines. Raises `ExecutionNotFound`."""
 
     def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
-        """Page through the log from its first line."""
+        """Page through the log from its first line. Raises `ExecutionNotFound`."""
 
     def execution_notebook(self, execution_id: str) -> str:
-        """Return the executed notebook, as far as it is, as JSON text. Raises `NotebookNotFound`."""
+        """Return the executed notebook, as far as it is, as JSON text.
+
+        Raises `ExecutionNotFound`, `NotebookNotFound`.
+        """
 
     def execution_source(self, execution_id: str) -> str:
-        """Return exactly the source that the execution ran."""
+        """Return exactly the source that the execution ran. Raises `ExecutionNotFound`."""
 
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
         """Block until the execution has ended, or `timeout` is over, and return its record as it is then."""
 
     def cancel_execution(self, execution_id: str) -> Execution:
-        """End an execution and its children. Raises `IllegalTransition` when it has ended."""
+        """End an execution and its children. Raises `ExecutionNotFound`, and `IllegalTransition` when it has ended."""
 
     def pause_execution(self, execution_id: str) -> Execution:
         """Pause an execution: at once if it waits for something, before its next cell if it runs.
 
         A paused one holds no slot, and keeps its processes. Asking a running one twice changes nothing.
-        Raises `IllegalTransition` when it is paused already, or has ended.
+        Raises `ExecutionNotFound`, `WorkedOnByHand`, and `IllegalTransition` when it is paused already, or has ended.
         """
 
     def resume_execution(self, execution_id: str) -> Execution:
         """Let a paused execution go on where it was, or take the wish to pause it back.
 
-        Raises `IllegalTransition` when nobody has paused it.
+        Raises `ExecutionNotFound`, `WorkedOnByHand`, and `IllegalTransition` when nobody has paused it.
         """
 
     def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
         """Start an ended execution anew, as a new one: its flow as it is now, or the same script.
 
         Name, tags and time limit are kept; so are the inputs, unless others are given, which replace all of them.
-        Raises `ExecutionNotEnded`, `FlowNotFound`, `FlowBroken`, `InputsInvalid`.
+        Raises `ExecutionNotFound`, `ExecutionNotEnded`, `FlowNotFound`, `FlowBroken`, `InputsInvalid`, and
+        `WorkedOnByHand` for a notebook that was worked on by hand.
         """
 
     def delete_execution(self, execution_id: str) -> None:
-        """Delete an ended execution with its log and its executed notebook. Raises `ExecutionNotEnded`."""
+        """Delete an ended execution with its log and its executed notebook.
+
+        Raises `ExecutionNotFound`, `ExecutionNotEnded`.
+        """
+
+    def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
+        """Start many flows, or do the same to many executions, up to 500; return what became of each, in their order.
+
+        Each is as if it were asked for alone: what one may not, or what cannot be, is in its item, and the others are
+        done all the same. Starts are one commit.
+        """
 
     def create_message(self, request: CreateMessage) -> Message:
         """Make a message; with a form it is an input request. Raises `FormInvalid`, `MalformedRequest`."""
@@ -151,7 +174,7 @@ class Api(Protocol):
         """Block until the message takes no answer any more, or `timeout` is over, and return it as it is then."""
 
     def delete_message(self, message_id: str) -> None:
-        """Delete a message, open or not; who waits for its answer gets `MessageNotFound`."""
+        """Delete a message, open or not. Raises `MessageNotFound`, as who waits for its answer then gets, too."""
 
     def events(
         self,
@@ -169,7 +192,8 @@ class Api(Protocol):
     def create_schedule(self, request: CreateSchedule) -> Schedule:
         """Make a schedule: a durable rule that starts executions of one flow, as its maker.
 
-        Raises `FlowNotFound`, `FlowBroken`, `InputsInvalid`, `MalformedRequest` about its times, and `NotConfirmed`
+        Raises `FlowNotFound`, `FlowBroken`, `NameInvalid`, `InputsInvalid`, `MalformedRequest` about its times,
+        `Conflict` when no time is left, and `NotConfirmed`
         for a moment in the past, or an interval below one second, that is not `confirmed`.
         """
 
@@ -182,32 +206,45 @@ class Api(Protocol):
         """Return one schedule with its next ten times. Raises `ScheduleNotFound`."""
 
     def preview_schedule(self, request: PreviewSchedule) -> SchedulePreview:
-        """Return the next ten times of a trigger, and what is unusual about it. Nothing is saved."""
+        """Return the next ten times of a trigger, and what is unusual about it. Nothing is saved.
+
+        Raises `MalformedRequest` about its times.
+        """
 
     def change_schedule(self, schedule_id: str, request: ChangeSchedule) -> Schedule:
         """Change a schedule in place; what has run and what runs is as it was.
 
-        Raises what `create_schedule` raises, and `Conflict` when no time is left.
+        Raises what `create_schedule` raises, and `ScheduleNotFound`.
         """
 
     def pause_schedule(self, schedule_id: str) -> Schedule:
-        """Let a schedule start nothing until it is resumed. Times that pass meanwhile are no occurrences."""
+        """Let a schedule start nothing until it is resumed. Times that pass meanwhile are no occurrences.
+
+        Raises `ScheduleNotFound`.
+        """
 
     def resume_schedule(self, schedule_id: str) -> Schedule:
-        """Let a paused schedule go on with its next time. Raises `Conflict` when none is left."""
+        """Let a paused schedule go on with its next time. Raises `ScheduleNotFound`, `Conflict` when none is left."""
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
-        """Start an execution of the schedule now, out of turn: neither its times nor its limit change."""
+        """Start an execution of the schedule now, out of turn: neither its times nor its limit change.
+
+        Raises `ScheduleNotFound`, `FlowNotFound`, `FlowBroken`, `InputsInvalid`.
+        """
 
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """Run the past times of a range for which nothing was started, in order, one after another.
 
         With `dry_run` nothing is started: the occurrences, without executions, are those that would be.
-        Raises `MalformedRequest` when they are more than 1,000, or the schedule has no past times.
+        Raises `ScheduleNotFound`, and `MalformedRequest` when they are more than 1,000, or the schedule has no past
+        times.
         """
 
     def occurrences(self, schedule_id: str, *, limit: int = 100, cursor: str | None = None) -> Page[Occurrence]:
-        """List the times of a schedule that have come, newest first, each with what became of it."""
+        """List the times of a schedule that have come, newest first, each with what became of it.
+
+        Raises `ScheduleNotFound`.
+        """
 
     def delete_schedule(self, schedule_id: str) -> None:
         """Delete a schedule and its occurrences; its executions stay. Raises `ScheduleNotFound`."""
@@ -215,8 +252,8 @@ class Api(Protocol):
     def create_webhook(self, request: CreateWebhook) -> Webhook:
         """Make a webhook: a public name under which an HTTP call starts a flow, as its maker.
 
-        Raises `WebhookExists`, `FlowNotFound`, `FlowBroken`, `InputsInvalid` about the fixed inputs, and
-        `MalformedRequest` about its signature.
+        Raises `WebhookExists`, `FlowNotFound`, `FlowBroken`, `NameInvalid`, `InputsInvalid` about the fixed inputs,
+        and `MalformedRequest` about its signature.
         """
 
     def webhooks(self, *, flow_name: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:
@@ -228,19 +265,20 @@ class Api(Protocol):
     def change_webhook(self, name: str, request: ChangeWebhook) -> Webhook:
         """Change a webhook in place; from then on it acts for whoever changed it.
 
-        Raises what `create_webhook` raises.
+        Raises what `create_webhook` raises, and `WebhookNotFound`.
         """
 
     def delete_webhook(self, name: str) -> None:
         """Delete a webhook and its deliveries; its executions stay. Raises `WebhookNotFound`."""
 
     def deliveries(self, name: str, *, limit: int = 100, cursor: str | None = None) -> Page[Delivery]:
-        """List the calls of a webhook, newest first, each with what became of it."""
+        """List the calls of a webhook, newest first, each with what became of it. Raises `WebhookNotFound`."""
 
     def replay_delivery(self, name: str, delivery_id: str) -> Execution:
         """Start again what a delivery started, with the same inputs, as a delivery of its own.
 
-        Raises `DeliveryNotFound`, and `Conflict` when it started nothing, or its execution was deleted.
+        Raises `WebhookNotFound`, `DeliveryNotFound`, what `start_execution` raises, and `Conflict` when it started
+        nothing, or its execution was deleted.
         """
 
     def settings(self) -> tuple[Setting, ...]:

@@ -34,6 +34,7 @@ OF_VERB: Final[dict[str, Action | None]] = {
     "resume_execution": Action.EXECUTION_WRITE,
     "retry_execution": Action.EXECUTION_WRITE,
     "delete_execution": Action.EXECUTION_WRITE,
+    "bulk_executions": None,  # for each what its own verb asks for
     "create_message": Action.MESSAGE_WRITE,
     "messages": Action.READ,
     "message": Action.READ,

@@ -9,7 +9,16 @@ from functools import partial
 from cloudo_kernel.client.base import Deadline, given, json_body, not_json, part
 from cloudo_kernel.client.events import EventVerbs
 from cloudo_kernel.events import EXECUTION_DELETED, EXECUTION_ENDED
-from cloudo_kernel.models import Execution, ExecutionFilter, JsonObject, LogLine, Page, StartExecution
+from cloudo_kernel.models import (
+    BulkOutcome,
+    BulkRequest,
+    Execution,
+    ExecutionFilter,
+    JsonObject,
+    LogLine,
+    Page,
+    StartExecution,
+)
 
 
 class ExecutionVerbs(EventVerbs):
@@ -79,6 +88,14 @@ class ExecutionVerbs(EventVerbs):
     def delete_execution(self, execution_id: str) -> None:
         """See `Api.delete_execution`."""
         self._send("DELETE", _path(execution_id))
+
+    def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
+        """See `Api.bulk_executions`."""
+        try:
+            body = request.model_dump(mode="json", exclude_unset=True)
+        except ValueError as error:
+            raise not_json(error) from error
+        return self._record(BulkOutcome, self._send("POST", _path("bulk"), **json_body(body)))
 
 
 def _path(execution_id: str, *parts: str) -> str:

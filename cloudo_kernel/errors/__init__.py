@@ -17,6 +17,7 @@
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
     │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle,
     │                                  WebhookExists
+    ├── Outdated                       a change of what was changed since it was read
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
     ├── Unavailable                    store or server out of reach
     ├── SignatureInvalid               a call of a webhook that is not signed as it should be
@@ -46,6 +47,7 @@ from cloudo_kernel.errors.conflicts import (
     IdempotencyConflict,
     IllegalTransition,
     MessageClosed,
+    Outdated,
     SettingExists,
     TooDeep,
     WebhookExists,
@@ -116,6 +118,7 @@ __all__ = [
     "NoSuchFile",
     "NotConfirmed",
     "NotebookNotFound",
+    "Outdated",
     "PathInvalid",
     "PermissionDenied",
     "ReplayDiffers",

@@ -42,6 +42,15 @@ class WebhookExists(Conflict):
         super().__init__(f"There is already a webhook {name!r}. Change that one, or choose another name.", field="name")
 
 
+class Outdated(CloudoError):
+    """It was changed, or deleted, since the caller read it."""
+
+    code = "outdated"
+
+    def __init__(self) -> None:
+        super().__init__("It was changed, or deleted, since you read it. Nothing was done: read it again first.")
+
+
 class IllegalTransition(Conflict):
     """An execution cannot go from its state to the one asked for."""
 

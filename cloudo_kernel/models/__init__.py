@@ -6,6 +6,7 @@ All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339
 from __future__ import annotations
 
 from cloudo_kernel.models.base import JsonObject, Page, Record, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.bulk import BulkAction, BulkError, BulkItem, BulkOutcome, BulkRequest
 from cloudo_kernel.models.executions import (
     ErrorDetail,
     Execution,
@@ -49,6 +50,11 @@ from cloudo_kernel.models.webhooks import (
 __all__ = [
     "Action",
     "Backfill",
+    "BulkAction",
+    "BulkError",
+    "BulkItem",
+    "BulkOutcome",
+    "BulkRequest",
     "CatchUp",
     "ChangeSchedule",
     "ChangeWebhook",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 
 def to_utc(moment: datetime) -> datetime:
@@ -21,14 +21,16 @@ def rfc3339(moment: datetime) -> str:
     return to_utc(moment).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, when_used="json")]
+#: How both kinds of times are described.
+TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
+UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, when_used="json"), TIME_SCHEMA]
 JsonObject = dict[str, Any]
 
 
 class Record(BaseModel):
     """Base of all records: frozen; a field that is not known is ignored, so that older clients read newer servers."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
 
 Item = TypeVar("Item")

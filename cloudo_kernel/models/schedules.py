@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from cloudo_kernel.models.base import JsonObject, Record, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.base import TIME_SCHEMA, JsonObject, Record, UtcTime, rfc3339, to_utc
 
 
 def _utc_if_aware(moment: datetime) -> datetime:
@@ -29,7 +29,9 @@ def _written(moment: datetime) -> str:
 
 
 #: A moment; without an offset it is local time in the zone of the schedule.
-LocalOrUtcTime = Annotated[datetime, AfterValidator(_utc_if_aware), PlainSerializer(_written, when_used="json")]
+LocalOrUtcTime = Annotated[
+    datetime, AfterValidator(_utc_if_aware), PlainSerializer(_written, when_used="json"), TIME_SCHEMA
+]
 
 
 class Overlap(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudo_kernel.service.bulk import BulkVerbs
 from cloudo_kernel.service.children import ChildVerbs
 from cloudo_kernel.service.due import DueVerbs
 from cloudo_kernel.service.error_flows import ErrorFlowVerbs
@@ -17,6 +18,7 @@ __all__ = ["Service"]
 
 
 class Service(
+    BulkVerbs,
     FlowVerbs,
     ChildVerbs,
     ErrorFlowVerbs,

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from cloudo_kernel import settings
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, MessageNotFound, ScheduleNotFound, WebhookNotFound
+from cloudo_kernel.errors import (
+    ExecutionNotFound,
+    MalformedRequest,
+    MessageNotFound,
+    Outdated,
+    ResourceNotFoundError,
+    ScheduleNotFound,
+    WebhookNotFound,
+)
 from cloudo_kernel.models import Flow, FlowSource, Trigger
+from cloudo_kernel.models.versions import version_of
 from cloudo_kernel.permissions import EVERYTHING, Rights
 from cloudo_kernel.redaction import Redaction
 from cloudo_kernel.store import Store
+
+T = TypeVar("T")
 
 #: A wait looks at the store at least this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
@@ -87,6 +100,29 @@ class Base:
         self._rights.check_verb(verb)
         if self._rights.flows is not None and not self._rights.fits(self._store.webhooks.get(name).webhook.flow_name):
             raise WebhookNotFound(name)
+
+    def unless_changed(
+        self,
+        versions: Collection[str],
+        look: Callable[..., BaseModel],
+        verb: Callable[..., T],
+        name: str,
+        *more: Any,
+        **named: Any,
+    ) -> T:
+        """Call a verb about `name` if what `look` finds there has one of these versions. Raises `Outdated`.
+
+        Looking and changing are one transaction: nobody comes in between. Flows are files, and so it goes for those
+        who change them here, in any server of the store; an editor that saves one in this moment is not kept from it.
+        """
+        with self._store.journal.together():
+            try:
+                is_as_seen = version_of(look(name)) in versions
+            except ResourceNotFoundError as error:
+                raise Outdated from error
+            if not is_as_seen:
+                raise Outdated
+            return verb(name, *more, **named)
 
     def _is_offered(self, flow: Flow) -> bool:
         return flow.source is FlowSource.WORKSPACE or bool(self._setting(settings.LIBRARY_FALLBACK))

@@ -51,21 +51,23 @@ class FlowVerbs(Base):
         self._ask("change_flow")
         if source is None and new_name is None:
             raise MalformedRequest("Changing a flow takes a new source or a new name.", field="source")
-        flow = self._catalog.flow(name)
-        if source is not None:
-            flow = self._catalog.replace(name, source)
-        if new_name is not None and new_name != name:
-            flow = self._catalog.rename(name, new_name)
-            self._store.schedules.rename_flow(name, flow.name)
-            self._store.webhooks.rename_flow(name, flow.name)
-        self._tell_of_flow(FLOW_CHANGED, flow.name, former_name=name if flow.name != name else None)
+        with self._store.journal.together():  # one change at a time, whichever server makes it
+            flow = self._catalog.flow(name)
+            if source is not None:
+                flow = self._catalog.replace(name, source)
+            if new_name is not None and new_name != name:
+                flow = self._catalog.rename(name, new_name)
+                self._store.schedules.rename_flow(name, flow.name)
+                self._store.webhooks.rename_flow(name, flow.name)
+            self._tell_of_flow(FLOW_CHANGED, flow.name, former_name=name if flow.name != name else None)
         return flow
 
     def delete_flow(self, name: str) -> None:
         """See `Api.delete_flow`."""
         self._ask("delete_flow")
-        self._catalog.delete(name)
-        self._tell_of_flow(FLOW_DELETED, name)
+        with self._store.journal.together():
+            self._catalog.delete(name)
+            self._tell_of_flow(FLOW_DELETED, name)
 
     def _with_runs(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
         """Return flows with their last executions and their next one."""

@@ -98,6 +98,10 @@ class Database:
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make one transaction of all that this thread reads and writes in the block."""
+        if self._joined is not None:  # a part of what is made one already
+            with self.write():
+                yield
+            return
         with self.write() as connection:
             self._joint.connection = connection
             try:

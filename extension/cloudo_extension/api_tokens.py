@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from cloudo_extension.base import API, Handler
-from cloudo_kernel.models import CreateToken, Page, Token
+from cloudo_extension.operation import operation
+from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
 
 
 class Tokens(Handler):
     """`/token`."""
 
+    @operation("tokens", reply=Page[Token])
     async def get(self) -> None:
         """List one's own tokens."""
         await self.answer(lambda: Page[Token](items=self.api.tokens()))
 
+    @operation(
+        "create_token",
+        reply=CreatedToken,
+        status=201,
+        body=CreateToken,
+        example={
+            "name": "ci",
+            "actions": ["execution:start", "read"],
+            "flows": ["etl/*"],
+            "expires_in_seconds": 2592000,
+        },
+    )
     async def post(self) -> None:
         """Make a token; this reply alone has its secret."""
-        made = await self.engine.call(self.api.create_token, self.parse(CreateToken, self.body()))
+        made = await self.engine.call(self.api.create_token, self.sent(CreateToken))
         self.set_header("Cache-Control", "no-store")
         self.set_status(201)
         await self.answer(lambda: made)
@@ -24,6 +38,7 @@ class Tokens(Handler):
 class OneToken(Handler):
     """`/token/<id>`."""
 
+    @operation("revoke_token", status=204)
     async def delete(self, token_id: str) -> None:
         """Revoke the token."""
         await self.engine.call(self.api.revoke_token, token_id)

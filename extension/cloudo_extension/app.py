@@ -17,12 +17,14 @@ from cloudo_extension import (
     base,
     events,
     executions,
+    explorer,
     files,
     flows,
     health,
     interactive,
     messages,
     notebooks,
+    openapi,
     schedules,
     settings,
     users,
@@ -37,6 +39,13 @@ from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.settings import LINGER_SECONDS
 from cloudo_kernel.users import default_user_name
 from cloudo_kernel.workspace import Workspace
+
+
+def rest_routes() -> tuple[openapi.Route, ...]:
+    """Return the routes of REST, the most general last; the OpenAPI document is made from them."""
+    records = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files, api_tokens)
+    modules = (*records, webhook_calls, interactive, users, health, openapi, base)
+    return tuple(route for module in modules for route in module.routes)
 
 
 class Cloudo(ExtensionApp):
@@ -118,9 +127,8 @@ class Cloudo(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""
-        records = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files, api_tokens)
-        modules = (*records, webhook_calls, interactive, users, health, base)
-        self.handlers.extend(route for module in modules for route in module.routes)
+        self.handlers.extend(rest_routes())
+        self.handlers.extend(explorer.pages)
         workspace = self.engine.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
 

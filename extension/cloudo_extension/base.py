@@ -1,6 +1,6 @@
 """The base of all handlers: who may come in, what is read of a request, how records and errors go out.
 
-A handler names the query parameters it takes in `query_of` and calls one verb of `Api` per method.
+Each method of a handler says by `@operation` what it takes and answers, and calls one verb of `Api`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
-from functools import cache
+from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -20,10 +20,11 @@ from pydantic import BaseModel, ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from cloudo_extension.conditions import etag_of, versions_in
+from cloudo_extension.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_extension.tokens import SessionIdentity
 from cloudo_kernel import events
-from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
 from cloudo_kernel.models import Trigger
 from cloudo_kernel.permissions import EVERYTHING, TOKEN_PREFIX, Rights
@@ -50,13 +51,16 @@ _DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, T
 class Handler(APIHandler):
     """One noun of REST. Every method is for known users only, unless `is_public`."""
 
-    #: Method → the query parameters that it takes; any other is an error.
-    query_of: ClassVar[dict[str, frozenset[str]]] = {}
     is_public: ClassVar[bool] = False
     auth_resource = "cloudo"
 
     #: The verbs, as the caller; set before a method is called.
     api: Service
+
+    def __init_subclass__(cls) -> None:
+        """Take no method that does not say what it is."""
+        super().__init_subclass__()
+        check_operations(cls)
 
     def initialize(self) -> None:
         """Prepare for a body that comes in pieces; tornado calls it first."""
@@ -169,10 +173,10 @@ class Handler(APIHandler):
 
     def _check_form(self) -> None:
         """Refuse what can be refused without the body: method, query, kind and size of the body."""
-        method = cast("str", self.request.method)
-        if method not in self._methods():
+        operation = self._operations().get(cast("str", self.request.method))
+        if operation is None:
             raise web.HTTPError(405)
-        known = self.query_of.get(method, frozenset())
+        known = operation.query_names
         for name in self.request.query_arguments:
             if name not in known | _JUPYTERS:
                 takes = ", ".join(sorted(known)) or "none"
@@ -187,11 +191,8 @@ class Handler(APIHandler):
 
     @classmethod
     @cache
-    def _methods(cls) -> tuple[str, ...]:
-        names = ("GET", "POST", "PUT", "PATCH", "DELETE")
-        return tuple(
-            name for name in names if getattr(cls, name.lower()) is not getattr(web.RequestHandler, name.lower())
-        )
+    def _operations(cls) -> dict[str, Operation]:
+        return operations_of(cls)
 
     def _trigger(self) -> Trigger:
         door = self.request.headers.get("X-Cloudo-Trigger", Trigger.API.value)
@@ -201,41 +202,23 @@ class Handler(APIHandler):
 
     # Reading
 
-    def query(self, name: str) -> str | None:
-        """Return a query parameter; one that is given empty counts as not given."""
-        return next((text for text in self.query_all(name) if text), None)
+    def asked(self, model: type[Model]) -> Model:
+        """Return what the query holds of `model`; a parameter that is given empty counts as not given.
 
-    def query_all(self, name: str) -> list[str]:
-        """Return the values of a query parameter that may be repeated."""
-        return cast("list[str]", self.get_query_arguments(name, strip=False))
+        A list takes its parameter several times, or values with commas between them. Raises `MalformedRequest`.
+        """
+        found: dict[str, Any] = {}
+        for name, field in model.model_fields.items():
+            texts = [text for text in self.get_query_arguments(name, strip=False) if text]
+            if texts and "tuple" in str(field.annotation):
+                found[name] = [part for text in texts for part in text.split(",") if part]
+            elif texts:
+                found[name] = texts[0]
+        return self.parse(model, found)
 
-    def query_number(self, name: str, *, at_most: int, at_least: int = 0) -> int | None:
-        """Return a query parameter that is a whole number. Raises `MalformedRequest`."""
-        text = self.query(name)
-        return None if text is None else self.number(name, text, at_most=at_most, at_least=at_least)
-
-    def query_seconds(self, name: str, *, at_most: float) -> float:
-        """Return a query parameter that is a number of seconds, 0 when it is not given. Raises `MalformedRequest`."""
-        text = self.query(name) or "0"
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = -1
-        if not 0 <= seconds <= at_most:
-            raise MalformedRequest(f"{name} takes seconds, at most {at_most}, not {text[:50]!r}.", field=name)
-        return seconds
-
-    def page_of(self, *, default: int = 100) -> dict[str, Any]:
+    def page(self, model: type[PageQuery] = PageQuery) -> dict[str, Any]:
         """Return `limit` and `cursor` as the verbs take them."""
-        limit = self.query_number("limit", at_least=1, at_most=PAGE_LIMIT) or default
-        return {"limit": limit, "cursor": self.query("cursor")}
-
-    def number(self, name: str, text: str, *, at_most: int, at_least: int = 0) -> int:
-        """Return the whole number that `text` is. Raises `MalformedRequest` about `name`."""
-        if not (text.isascii() and text.isdecimal() and len(text) < 20 and at_least <= int(text) <= at_most):
-            takes = f"a whole number from {at_least} to {at_most}"
-            raise MalformedRequest(f"{name} takes {takes}, not {text[:50]!r}.", field=name)
-        return int(text)
+        return self.asked(model).model_dump()
 
     def body(self, *, default: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the body, which must be a JSON object; `default` is for none. Raises `MalformedRequest`."""
@@ -249,6 +232,11 @@ class Handler(APIHandler):
         if not isinstance(found, dict):
             raise MalformedRequest("The body must be a JSON object.")
         return found
+
+    def sent(self, model: type[Model]) -> Model:
+        """Return the body as the record that the operation takes. Raises `MalformedRequest`."""
+        assert model is self._operations()[cast("str", self.request.method)].body, "not what the document says"
+        return self.parse(model, self.body())
 
     def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
         """Return `content` as a record. Raises `MalformedRequest` naming the first field that does not fit."""
@@ -264,10 +252,24 @@ class Handler(APIHandler):
     async def answer(self, verb: Callable[..., BaseModel], /, *args: Any, **kwargs: Any) -> None:
         """Call a verb and send the record it returns."""
 
-        def as_json() -> str:  # off the event loop too: a page of records takes a while to write out
-            return verb(*args, **kwargs).model_dump_json()
+        def as_json() -> tuple[str, str | None]:  # off the event loop too: a page takes a while to write out
+            record = verb(*args, **kwargs)
+            text = record.model_dump_json()
+            return text, etag_of(record, text)
 
-        await self.finish(await self.engine.call(as_json))
+        text, etag = await self.engine.call(as_json)
+        if etag is not None:
+            self.set_header("ETag", etag)
+            if self.request.method == "GET" and self.check_etag_header():
+                self.set_status(304)
+                await web.RequestHandler.finish(self)
+                return
+        await self.finish(text)
+
+    def unless_changed(self, look: Callable[..., BaseModel], verb: Callable[..., T]) -> Callable[..., T]:
+        """Return a verb that raises `Outdated` where `look` finds something else than the caller says by `If-Match`."""
+        versions = versions_in(self.request.headers.get("If-Match"))
+        return verb if versions is None else partial(self.api.unless_changed, versions, look, verb)
 
     async def finish_empty(self) -> None:
         """Send 204."""
@@ -320,7 +322,7 @@ class Handler(APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
-            self.set_header("Allow", ", ".join(self._methods()))
+            self.set_header("Allow", ", ".join(self._operations()))
         self.finish(reply_to(_error_in(kwargs), status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
 
     def log_exception(
@@ -328,7 +330,7 @@ class Handler(APIHandler):
     ) -> None:
         """Log what was not meant to happen, with an id that the caller is told too."""
         if isinstance(error, PermissionDenied):
-            self._note_denial(str(error))
+            self.note_denial(str(error))
         elif isinstance(error, web.HTTPError) and error.status_code == 403:
             self._note_refusal(error)
         if error is None or isinstance(error, CloudoError | web.HTTPError):
@@ -342,12 +344,12 @@ class Handler(APIHandler):
     def _note_refusal(self, error: web.HTTPError) -> None:
         """Keep in the history that somebody was refused whom nobody knows, or who brought nothing but a cookie."""
         if getattr(self, "_jupyter_current_user", None) is not None:
-            self._note_denial(error.log_message or "This takes more than a cookie.")
+            self.note_denial(error.log_message or "This takes more than a cookie.")
             return
         told = {"method": self.request.method, "path": self.request.path[:500]}
         self.engine.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **told)
 
-    def _note_denial(self, reason: str) -> None:
+    def note_denial(self, reason: str) -> None:
         """Keep in the history that somebody who is known was refused."""
         token, route = self._rights.token, type(self).__name__
         subject = (events.TOKEN, token.id) if token else (events.USER, self.user_name)

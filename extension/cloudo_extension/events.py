@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
 
+from pydantic import Field
 from tornado import web
 
 from cloudo_extension.base import API, Handler
 from cloudo_extension.feed import Subscription
+from cloudo_extension.operation import Query, Reply, operation
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Event, Page
 
@@ -20,34 +21,58 @@ HEARTBEAT_SECONDS = 15
 _NEWEST = 2**63 - 1
 
 
+class EventQuery(Query):
+    """Which events are wanted, and for how long they are waited for."""
+
+    #: Those with a higher id; without it, those from now on.
+    after: int | None = Field(default=None, ge=0, le=_NEWEST)
+    #: The most items that the page holds.
+    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT)
+    #: How long to wait where there is none.
+    timeout_seconds: float = Field(default=0, ge=0, le=_POLL_SECONDS, allow_inf_nan=False)
+    #: Those about one thing, such as an execution.
+    subject_id: str | None = None
+
+
+class LastEvent(Query):
+    """Where a stream is taken up again."""
+
+    id: int = Field(alias="Last-Event-ID", ge=0, le=_NEWEST)
+
+
 class Events(Handler):
     """`/event`."""
 
-    query_of: ClassVar = {"GET": frozenset({"after", "limit", "timeout_seconds", "subject_id"})}
-
+    @operation(
+        "events",
+        query=(EventQuery,),
+        headers={
+            "Last-Event-ID": "Of a stream: the last event that was seen; it goes on with the next one.",
+        },
+        replies={
+            200: Reply(Page[Event], "A page, or a stream where that was asked for.", media=("text/event-stream",))
+        },
+    )
     async def get(self) -> None:
         """Return events above `after`, oldest first: as a stream, or as one page."""
-        after = self.query_number("after", at_most=_NEWEST)
-        subject_id = self.query("subject_id")
+        asked = self.asked(EventQuery)
         if "text/event-stream" in self.request.headers.get("Accept", ""):
-            if (last := self.request.headers.get("Last-Event-ID")) is not None:
-                after = self.number("Last-Event-ID", last, at_most=_NEWEST)
-            await self.while_connected(self._stream(after, subject_id))
+            last = self.request.headers.get("Last-Event-ID")
+            after = asked.after if last is None else self.parse(LastEvent, {"Last-Event-ID": last}).id
+            await self.while_connected(self._stream(after, asked.subject_id))
         else:
-            seconds = self.query_seconds("timeout_seconds", at_most=_POLL_SECONDS)
-            limit = self.query_number("limit", at_least=1, at_most=PAGE_LIMIT) or 100
-            page = await self.while_connected(self._page(after, subject_id, limit, seconds))
+            page = await self.while_connected(self._page(asked))
             await self.answer(lambda: page)
 
-    async def _page(self, after: int | None, subject_id: str | None, limit: int, seconds: float) -> Page[Event]:
-        """Return what is there, else what comes within `seconds`; `next` is the `after` of the next call."""
+    async def _page(self, asked: EventQuery) -> Page[Event]:
+        """Return what is there, else what comes in time; `next` is the `after` of the next call."""
         feed = await self.engine.feed()
-        with feed.subscribe(subject_id) as news:
-            page = await self._read(after, subject_id, limit)
-            if page.items or not seconds:
+        with feed.subscribe(asked.subject_id) as news:
+            page = await self._read(asked.after, asked.subject_id, asked.limit)
+            if page.items or not asked.timeout_seconds:
                 return page
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(asked.timeout_seconds):
                     event = await news.next()
                     while event is not None and event.id <= int(page.next or 0):
                         event = await news.next()

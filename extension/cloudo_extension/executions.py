@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from cloudo_extension.base import API, Handler
+from cloudo_extension.operation import PageQuery, Reply, operation
 from cloudo_extension.starts import Start
 from cloudo_extension.waiting import until_ended
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.models import ExecutionFilter, JsonObject, StartExecution
+from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied
+from cloudo_kernel.models import (
+    BulkOutcome,
+    BulkRequest,
+    Execution,
+    ExecutionFilter,
+    JsonObject,
+    LogLine,
+    Page,
+    StartExecution,
+)
 
 #: How long `"wait": true` waits.
 _WAIT_SECONDS = 60.0
-_FILTERS = frozenset({"status", "flow_name", "parent_id", "schedule_id", "user_name", "since", "q"})
-_PAGE = frozenset({"limit", "cursor"})
+_HEADERS: Final = {
+    "Idempotency-Key": "Makes a repetition harmless: for 24 hours, and per user, the same key with the same body gets "
+    "the first call's execution, and with another body 409. 1 to 255 characters.",
+    "X-Cloudo-Trigger": "Which door the caller stands for: `api`, `ui`, `cell` or `cli`. The record keeps it.",
+}
 
 
 class Wait(BaseModel):
@@ -24,7 +37,8 @@ class Wait(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    wait: StrictBool | float = Field(default=False, ge=0, allow_inf_nan=False)
+    #: True (60 seconds) or seconds: wait for the end; when it does not come in time, the reply is the record so far.
+    wait: StrictBool | Annotated[float, Field(ge=0, allow_inf_nan=False)] = False
 
     @property
     def seconds(self) -> float:
@@ -32,18 +46,39 @@ class Wait(BaseModel):
         return float(self.wait) * (_WAIT_SECONDS if self.wait is True else 1)
 
 
+class StartBody(StartExecution, Wait):
+    """The body of `POST /execution`."""
+
+    #: Means the same as `inputs`: give one of both.
+    input_value: JsonObject | None = None
+
+
+class LogQuery(PageQuery):
+    """Which page of a log is wanted."""
+
+    #: The most lines that the page holds.
+    limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT)
+
+
 class Executions(Handler):
     """`/execution`."""
 
-    query_of: ClassVar = {"GET": _FILTERS | _PAGE}
-
+    @operation("executions", reply=Page[Execution], query=(ExecutionFilter, PageQuery))
     async def get(self) -> None:
         """List executions, newest first."""
-        given: dict[str, Any] = {name: self.query(name) for name in _FILTERS}
-        statuses = [status for text in self.query_all("status") for status in text.split(",") if status]
-        where = self.parse(ExecutionFilter, given | {"status": statuses or None})
-        await self.answer(self.api.executions, where, **self.page_of())
+        await self.answer(self.api.executions, self.asked(ExecutionFilter), **self.page())
 
+    @operation(
+        "start_execution",
+        headers=_HEADERS,
+        body=StartBody,
+        example={"flow_name": "examples/greeting", "inputs": {"name": "Ada"}, "wait": True},
+        replies={
+            201: Reply(Execution, "It is safe on disk; where its end was waited for, it has ended."),
+            200: Reply(Execution, "The first call's execution: nothing new was started."),
+            202: Reply(Execution, "It has not ended in the time that was waited."),
+        },
+    )
     async def post(self) -> None:
         """Start an execution, and wait for its end when asked to."""
         wanted = _with_inputs(self.body())
@@ -64,13 +99,33 @@ class Executions(Handler):
         await self.finish(started.model_dump_json())
 
 
+class ManyExecutions(Handler):
+    """`/execution/bulk`."""
+
+    @operation(
+        "bulk_executions",
+        reply=BulkOutcome,
+        body=BulkRequest,
+        example={"action": "start", "flow_names": ["examples/greeting"], "inputs": {"name": "Ada"}},
+    )
+    async def post(self) -> None:
+        """Do the same to many executions, or start many flows."""
+        outcome = await self.engine.call(self.api.bulk_executions, self.sent(BulkRequest))
+        refused = [item.error for item in outcome.items if item.error and item.error.code == PermissionDenied.code]
+        if refused:  # the reply is a success all the same
+            self.note_denial(refused[0].message)
+        await self.answer(lambda: outcome)
+
+
 class OneExecution(Handler):
     """`/execution/<id>`."""
 
+    @operation("execution", reply=Execution)
     async def get(self, execution_id: str) -> None:
         """Return the whole record."""
         await self.answer(self.api.execution, execution_id)
 
+    @operation("delete_execution", status=204)
     async def delete(self, execution_id: str) -> None:
         """Delete an ended execution."""
         await self.engine.call(self.api.delete_execution, execution_id)
@@ -80,22 +135,22 @@ class OneExecution(Handler):
 class Log(Handler):
     """`/execution/<id>/log`."""
 
-    query_of: ClassVar = {"GET": _PAGE}
-
+    @operation("execution_log", reply=Page[LogLine], query=(LogQuery,))
     async def get(self, execution_id: str) -> None:
         """Page through the log from its first line."""
-        await self.answer(self.api.execution_log, execution_id, **self.page_of(default=PAGE_LIMIT))
+        await self.answer(self.api.execution_log, execution_id, **self.page(LogQuery))
 
 
 class Children(Handler):
     """`/execution/<id>/children`."""
 
-    query_of: ClassVar = {"GET": _PAGE}
-
+    @operation(
+        "executions", id="execution_children", reply=Page[Execution], query=(PageQuery,), raises=(ExecutionNotFound,)
+    )
     async def get(self, execution_id: str) -> None:
         """List the executions that this one started, newest first."""
         await self.engine.call(self.api.execution, execution_id)  # raises if there is none
-        await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page_of())
+        await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page())
 
 
 class Again(BaseModel):
@@ -109,6 +164,7 @@ class Again(BaseModel):
 class Cancel(Handler):
     """`/execution/<id>/cancel`."""
 
+    @operation("cancel_execution", reply=Execution)
     async def post(self, execution_id: str) -> None:
         """End the execution and its children."""
         await self.answer(self.api.cancel_execution, execution_id)
@@ -117,6 +173,7 @@ class Cancel(Handler):
 class Pause(Handler):
     """`/execution/<id>/pause`."""
 
+    @operation("pause_execution", reply=Execution)
     async def post(self, execution_id: str) -> None:
         """Pause the execution, at once or before its next cell."""
         await self.answer(self.api.pause_execution, execution_id)
@@ -125,6 +182,7 @@ class Pause(Handler):
 class Resume(Handler):
     """`/execution/<id>/resume`."""
 
+    @operation("resume_execution", reply=Execution)
     async def post(self, execution_id: str) -> None:
         """Let the execution go on."""
         await self.answer(self.api.resume_execution, execution_id)
@@ -133,6 +191,14 @@ class Resume(Handler):
 class Retry(Handler):
     """`/execution/<id>/retry`."""
 
+    @operation(
+        "retry_execution",
+        reply=Execution,
+        status=201,
+        body=Again,
+        has_optional_body=True,
+        example={"inputs": {"name": "Grace"}},
+    )
     async def post(self, execution_id: str) -> None:
         """Start the ended execution anew, with its own inputs or others."""
         again = self.parse(Again, _with_inputs(self.body(default={})))
@@ -153,6 +219,7 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 routes = [
     (rf"{API}/execution", Executions),
+    (rf"{API}/execution/bulk", ManyExecutions),
     (rf"{API}/execution/([^/]+)", OneExecution),
     (rf"{API}/execution/([^/]+)/log", Log),
     (rf"{API}/execution/([^/]+)/children", Children),

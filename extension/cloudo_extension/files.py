@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from cloudo_extension.base import API, Handler
+from cloudo_extension.operation import Query, operation
 from cloudo_kernel.models import File, Page
 from cloudo_kernel.workspace_files import decoded
+
+
+class FileQuery(Query):
+    """Which files are wanted."""
+
+    #: The folder in which they are.
+    dir: str = "."
+    #: A pattern of their paths below it; `**/*` is for all folders below it too.
+    glob: str = "*"
+
+
+class ContentQuery(Query):
+    """Whether the content is wanted."""
+
+    #: 0 leaves the content out.
+    content: int = Field(default=1, ge=0, le=1)
 
 
 class Content(BaseModel):
@@ -17,7 +34,7 @@ class Content(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     content: str
-    encoding: str = "text"
+    encoding: Literal["text", "base64"] = "text"
 
 
 class Files(Handler):
@@ -25,30 +42,32 @@ class Files(Handler):
 
     #: Who may not have Jupyter's own files may not have them here either.
     auth_resource = "contents"
-    query_of: ClassVar = {"GET": frozenset({"dir", "glob"})}
 
+    @operation("files", reply=Page[File], query=(FileQuery,))
     async def get(self) -> None:
         """List files."""
-        folder, glob = self.query("dir") or ".", self.query("glob") or "*"
-        await self.answer(lambda: Page[File](items=self.api.files(folder, glob=glob)))
+        wanted = self.asked(FileQuery)
+        await self.answer(lambda: Page[File](items=self.api.files(wanted.dir, glob=wanted.glob)))
 
 
 class OneFile(Handler):
     """`/file/<path>`."""
 
     auth_resource = "contents"
-    query_of: ClassVar = {"GET": frozenset({"content"})}
 
+    @operation("file", reply=File, query=(ContentQuery,))
     async def get(self, path: str) -> None:
         """Return a file, with `content=0` without its content."""
-        with_content = self.query_number("content", at_most=1) != 0
+        with_content = self.asked(ContentQuery).content != 0
         await self.answer(self.api.file, path, with_content=with_content)
 
+    @operation("save_file", reply=File, body=Content, example={"content": "first north, then south"})
     async def put(self, path: str) -> None:
         """Make the file, or replace it as a whole."""
-        given = self.parse(Content, self.body())
+        given = self.sent(Content)
         await self.answer(lambda: self.api.save_file(path, decoded(given.content, given.encoding)))
 
+    @operation("delete_file", status=204)
     async def delete(self, path: str) -> None:
         """Delete the file."""
         await self.engine.call(self.api.delete_file, path)

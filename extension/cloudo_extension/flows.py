@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
 from cloudo_extension.base import API, Handler
+from cloudo_extension.operation import Query, operation
 from cloudo_kernel.models import Flow, Page
+
+
+class FlowQuery(Query):
+    """Which flows are wanted."""
+
+    #: Part of name, title or a tag.
+    q: str | None = None
 
 
 class CreateFlow(BaseModel):
@@ -33,16 +40,22 @@ class ChangeFlow(BaseModel):
 class Flows(Handler):
     """`/flow`."""
 
-    query_of: ClassVar = {"GET": frozenset({"q"})}
-
+    @operation("flows", reply=Page[Flow], query=(FlowQuery,))
     async def get(self) -> None:
         """List the flows by name."""
-        q = self.query("q")
+        q = self.asked(FlowQuery).q
         await self.answer(lambda: Page[Flow](items=self.api.flows(q=q)))
 
+    @operation(
+        "create_flow",
+        reply=Flow,
+        status=201,
+        body=CreateFlow,
+        example={"name": "hello", "copy_of": "examples/greeting"},
+    )
     async def post(self) -> None:
         """Create a flow of the workspace."""
-        wanted = self.parse(CreateFlow, self.body())
+        wanted = self.sent(CreateFlow)
         self.set_status(201)
         self.set_header("Location", self.at("flow", quote(wanted.name)))
         await self.answer(self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of)
@@ -51,18 +64,23 @@ class Flows(Handler):
 class OneFlow(Handler):
     """`/flow/<name>`; the name's `/` may be raw or `%2F`."""
 
+    @operation("flow", reply=Flow)
     async def get(self, name: str) -> None:
         """Return one flow."""
         await self.answer(self.api.flow, name)
 
+    @operation("change_flow", reply=Flow, is_conditional=True, body=ChangeFlow, example={"name": "people/hello"})
     async def patch(self, name: str) -> None:
         """Replace the flow's source, or move it."""
-        wanted = self.parse(ChangeFlow, self.body())
-        await self.answer(self.api.change_flow, name, source=wanted.source, new_name=wanted.name)
+        wanted = self.sent(ChangeFlow)
+        await self.answer(
+            self.unless_changed(self.api.flow, self.api.change_flow), name, source=wanted.source, new_name=wanted.name
+        )
 
+    @operation("delete_flow", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
         """Delete a flow of the workspace."""
-        await self.engine.call(self.api.delete_flow, name)
+        await self.engine.call(self.unless_changed(self.api.flow, self.api.delete_flow), name)
         await self.finish_empty()
 
 

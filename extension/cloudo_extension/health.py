@@ -8,6 +8,7 @@ from typing import ClassVar
 from jupyter_server.auth.decorator import allow_unauthenticated
 
 from cloudo_extension.base import API, Handler
+from cloudo_extension.operation import Reply, operation
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.models import Health
 
@@ -17,6 +18,10 @@ class OneHealth(Handler):
 
     is_public: ClassVar[bool] = True
 
+    @operation(
+        "health",
+        replies={200: Reply(Health), 503: Reply(Health, "Nothing can be started, or nothing is there to run it.")},
+    )
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def get(self) -> None:
         """Tell whether executions can be started and run; 503 when they cannot."""

@@ -6,12 +6,13 @@ import asyncio
 import queue
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any
 
 from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from cloudo_extension.base import API, Handler
+from cloudo_extension.operation import Query, Reply, operation
 from cloudo_kernel.errors import MalformedRequest, PermissionDenied
 
 if TYPE_CHECKING:
@@ -27,14 +28,20 @@ _PING_SECONDS = 30
 _LOOP_SECONDS = 10
 
 
+class KernelQuery(Query):
+    """Whose notebook it is."""
+
+    #: The kernel, by the server's own id.
+    kernel_id: str
+
+
 class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's own handler, twice below ours
     """`/interactive`."""
-
-    query_of: ClassVar = {"GET": frozenset({"kernel_id"})}
 
     _frames: Frames | None = None
     _by_hand: Session | None = None
 
+    @operation(id="interactive", query=(KernelQuery,), replies={101: Reply(text="The WebSocket is open.")})
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Open the WebSocket; what is said there changes things, so a cookie alone is not enough."""
         if not self.token_authenticated:
@@ -43,8 +50,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
                 raise web.HTTPError(403)
         if not self._rights.are_all:  # flows started there are not limited, and nor is what `system` does
             raise PermissionDenied(f"A notebook by hand takes the right to everything. {self._rights}")
-        if self.query("kernel_id") is None:
-            raise MalformedRequest("kernel_id names the kernel.", field="kernel_id")
+        self._kernel_id = self.asked(KernelQuery).kernel_id
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
             raise MalformedRequest("This address takes WebSockets only.")
         await super().get(*args, **kwargs)
@@ -63,7 +69,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
         loop = asyncio.get_running_loop()
         self._frames = Frames(self, loop)
         sessions = await self.engine.sessions()
-        kernel_id = cast("str", self.query("kernel_id"))
+        kernel_id = self._kernel_id
 
         def flow_name() -> str | None:
             return asyncio.run_coroutine_threadsafe(self._flow_name(kernel_id), loop).result(_LOOP_SECONDS)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import BaseModel, ConfigDict
 
 from cloudo_extension.base import API, Handler
-from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.models import CreateMessage, JsonObject, MessageState
+from cloudo_extension.operation import PageQuery, Query, operation
+from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
 
-_TRUTHS = {"1": True, "true": True, "0": False, "false": False, None: False}
+
+class MessageQuery(Query):
+    """Which messages are wanted."""
+
+    #: Those only that wait for an answer.
+    unanswered: bool = False
+    #: Those in one of these states only.
+    state: tuple[MessageState, ...] = ()
+    #: Those that one execution made.
+    execution_id: str | None = None
 
 
 class Answer(BaseModel):
@@ -21,32 +28,29 @@ class Answer(BaseModel):
     response: JsonObject
 
 
-class States(BaseModel):
-    """The states of `GET /message?state=`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    state: tuple[MessageState, ...] = ()
-
-
 class Messages(Handler):
     """`/message`."""
 
-    query_of: ClassVar = {"GET": frozenset({"unanswered", "state", "execution_id", "limit", "cursor"})}
-
+    @operation("messages", reply=Page[Message], query=(MessageQuery, PageQuery))
     async def get(self) -> None:
         """List messages, newest first."""
-        unanswered = _TRUTHS.get(word := self.query("unanswered"))
-        if unanswered is None:
-            raise MalformedRequest(f"unanswered takes 1 or 0, not {str(word)[:50]!r}.", field="unanswered")
-        words = [word for text in self.query_all("state") for word in text.split(",") if word]
-        states = self.parse(States, {"state": words}).state
-        wanted = {"unanswered": unanswered, "states": states, "execution_id": self.query("execution_id")}
-        await self.answer(self.api.messages, **wanted, **self.page_of())
+        asked = self.asked(MessageQuery)
+        about = {"unanswered": asked.unanswered, "states": asked.state, "execution_id": asked.execution_id}
+        await self.answer(self.api.messages, **about, **self.page())
 
+    @operation(
+        "create_message",
+        reply=Message,
+        status=201,
+        body=CreateMessage,
+        example={
+            "subject": "How many?",
+            "body": {"properties": {"top": {"element": "integer", "minimum": 1}}, "required": ["top"]},
+        },
+    )
     async def post(self) -> None:
         """Make a message that belongs to no execution."""
-        made = await self.engine.call(self.api.create_message, self.parse(CreateMessage, self.body()))
+        made = await self.engine.call(self.api.create_message, self.sent(CreateMessage))
         self.set_header("Location", self.at("message", made.id))
         self.set_status(201)
         await self.answer(lambda: made)
@@ -55,10 +59,12 @@ class Messages(Handler):
 class OneMessage(Handler):
     """`/message/<id>`."""
 
+    @operation("message", reply=Message)
     async def get(self, message_id: str) -> None:
         """Return one message with its form."""
         await self.answer(self.api.message, message_id)
 
+    @operation("delete_message", status=204)
     async def delete(self, message_id: str) -> None:
         """Delete the message."""
         await self.engine.call(self.api.delete_message, message_id)
@@ -68,9 +74,10 @@ class OneMessage(Handler):
 class Response(Handler):
     """`/message/<id>/response`."""
 
+    @operation("answer_message", reply=Message, body=Answer, example={"response": {"top": 3}})
     async def post(self, message_id: str) -> None:
         """Answer the input request."""
-        await self.answer(self.api.answer_message, message_id, self.parse(Answer, self.body()).response)
+        await self.answer(self.api.answer_message, message_id, self.sent(Answer).response)
 
 
 routes = [

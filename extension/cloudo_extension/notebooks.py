@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Literal
 
 from tornado import web
 
 from cloudo_extension.base import API, Handler
+from cloudo_extension.operation import Query, Reply, operation
 from cloudo_kernel.catalog import is_handler
-from cloudo_kernel.errors import MalformedRequest
 
 #: A notebook holds whatever its flow printed: nothing in it may run, be loaded, or act as the user.
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
@@ -34,16 +34,20 @@ class _Document(Handler):
         await web.RequestHandler.finish(self)  # APIHandler's calls all it sends JSON
 
 
+class FormatQuery(Query):
+    """How the notebook is wanted."""
+
+    #: `html` is a page on which nothing runs and nothing is loaded.
+    format: Literal["ipynb", "html"] = "ipynb"
+
+
 class Notebook(_Document):
     """`/execution/<id>/notebook`."""
 
-    query_of: ClassVar = {"GET": frozenset({"format"})}
-
+    @operation("execution_notebook", query=(FormatQuery,), replies={200: Reply(media=(_NOTEBOOK, "text/html"))})
     async def get(self, execution_id: str) -> None:
         """Return the executed notebook, as notebook JSON or as a page to look at."""
-        wanted = self.query("format") or "ipynb"
-        if wanted not in ("ipynb", "html"):
-            raise MalformedRequest(f"format takes ipynb or html, not {wanted[:50]!r}.", field="format")
+        wanted = self.asked(FormatQuery).format
         text = await self.engine.call(self.api.execution_notebook, execution_id)
         if wanted == "html":
             page = await self.while_connected(self.engine.renderer.render(text))
@@ -55,6 +59,7 @@ class Notebook(_Document):
 class Source(_Document):
     """`/execution/<id>/source`."""
 
+    @operation("execution_source", replies={200: Reply(media=(_NOTEBOOK, "text/x-python"))})
     async def get(self, execution_id: str) -> None:
         """Return exactly the source that was run: a notebook's JSON text, or a script that defines a handler."""
 

@@ -20,6 +20,7 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.FlowBroken: HTTPStatus.CONFLICT,
     errors.StaleAttempt: HTTPStatus.CONFLICT,
     errors.DependencyFailedError: HTTPStatus.CONFLICT,
+    errors.Outdated: HTTPStatus.PRECONDITION_FAILED,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.InputsInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -65,9 +66,9 @@ class ErrorReply(BaseModel):
     error: ErrorBody
 
 
-def status_of(error: errors.CloudoError) -> HTTPStatus:
+def status_of(error: errors.CloudoError | type[errors.CloudoError]) -> HTTPStatus:
     """Return the status of the error's most specific class that has one."""
-    for kind in type(error).__mro__:
+    for kind in (error if isinstance(error, type) else type(error)).__mro__:
         if kind in OF_ERROR:
             return OF_ERROR[kind]
     return HTTPStatus.INTERNAL_SERVER_ERROR

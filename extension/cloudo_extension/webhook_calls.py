@@ -9,23 +9,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
 from cloudo_extension.base import Handler
+from cloudo_extension.operation import Reply, operation
 from cloudo_extension.waiting import until_ended
 from cloudo_kernel.errors import (
     CloudoError,
+    ContentTypeRefused,
     ExecutionNotFound,
+    FlowBroken,
+    InputsInvalid,
     MalformedRequest,
     MethodNotAllowed,
+    PermissionDenied,
+    SignatureInvalid,
+    TooLarge,
     TooManyCalls,
+    Unavailable,
     WebhookNotFound,
 )
-from cloudo_kernel.models import Execution, JsonObject, WebhookReply, WebhookResponse
-from cloudo_kernel.models.webhooks import Webhook
+from cloudo_kernel.models import Execution, JsonObject, Record, Status, WebhookReply, WebhookResponse
+from cloudo_kernel.models.webhooks import KEY_HEADER, Webhook
 from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.webhook_call import WebhookCall
 
@@ -44,6 +52,39 @@ _BODY_SECONDS = 60
 _REFUSALS_A_MINUTE = 60
 _DELETED = "This delivery was answered before; its execution was deleted since then."
 _BRIEF = {"id", "name", "status", "message", "output_value"}
+
+
+class CallReply(Record):
+    """What a call gets, unless its flow or its webhook says something else."""
+
+    id: str
+    name: str | None = None
+    status: Status | None = None
+    message: str | None = None
+    output_value: JsonObject | None = None
+
+
+#: Of both methods. What a flow answers in place of that, with a status of its own, nobody can know.
+_DOCUMENTED: Final[dict[str, Any]] = {
+    "headers": {KEY_HEADER: "The webhook's key, where it has one and the call is not signed."},
+    "replies": {
+        200: Reply(CallReply, "The flow has ended, however it did; or what it answers in place of that.", ("*/*",)),
+        202: Reply(CallReply, "It has not: the caller did not wait, or the time is over."),
+    },
+    "raises": (
+        ContentTypeRefused,
+        FlowBroken,
+        InputsInvalid,
+        MalformedRequest,
+        MethodNotAllowed,
+        PermissionDenied,
+        SignatureInvalid,
+        TooLarge,
+        TooManyCalls,
+        Unavailable,
+        WebhookNotFound,
+    ),
+}
 
 
 @web.stream_request_body
@@ -81,7 +122,7 @@ class Call(Handler):
     # Coming in
 
     async def _admit(self) -> None:
-        if self.request.method not in self._methods():
+        if self.request.method not in self._operations():
             raise web.HTTPError(405)
         self._calls = await self._open()
         self._limit = await self._body_limit()
@@ -116,11 +157,13 @@ class Call(Handler):
         else:
             self._chunks.append(chunk)
 
+    @operation(id="call_webhook_by_get", **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def get(self, name: str) -> None:
         """Start the webhook's flow, and wait for its end unless the caller does not want to."""
         await self._take(name)
 
+    @operation(id="call_webhook", has_any_body=True, **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def post(self, name: str) -> None:
         """Start the webhook's flow, and wait for its end unless the caller does not want to."""

@@ -105,6 +105,8 @@ def test_the_wheel_alone_plays_a_sample_in_an_empty_folder(
     assert record["output_value"]["totals"].keys() == {"north", "west"}
     assert (tmp_path / "empty" / record["notebook"]).exists()
     assert "Cloudo" in ask(url, "cloudo/")
+    assert "swagger-ui" in ask(url, "cloudo/explorer")
+    assert len(ask(url, "cloudo/explorer/swagger-ui/swagger-ui-bundle.js")) > 1_000_000
     flags = ["--url", url, "--token", "secret"]
     ran = command(
         *(bin_folder / "cloudo", *flags, "run", "examples/greeting", "-p", "name=Ada"),

@@ -239,7 +239,6 @@ def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
         "/",
         "/flows",
         "/execution/",
-        "/openapi.json",
         "/schedule/x/y",
         "/webhook/x/y",
         "/token/x/y",

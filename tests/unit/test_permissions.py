@@ -27,6 +27,8 @@ from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     Action,
     Backfill,
+    BulkAction,
+    BulkRequest,
     ChangeSchedule,
     ChangeWebhook,
     CreateMessage,
@@ -55,6 +57,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "change_flow": ("x",),
     "delete_flow": ("x",),
     "start_execution": (StartExecution(flow_name="x"),),
+    "bulk_executions": (BulkRequest(action=BulkAction.CANCEL, ids=("x",)),),
     "create_message": (CreateMessage(subject="x", body={"no": "form"}),),
     "answer_message": ("x", {}),
     "create_schedule": (CreateSchedule(flow_name="x", trigger=DAILY),),
@@ -143,6 +146,22 @@ def test_what_belongs_to_no_flow_is_not_for_a_token_limited_to_flows(
 ) -> None:
     with pytest.raises(PermissionDenied, match=r"only with the flows etl/\*"):
         call(service("*", flows=("etl/*",)), verb)
+
+
+def test_of_many_only_those_are_touched_that_a_token_may_touch(
+    service: Callable[..., Service], ids: dict[str, tuple[str, str, str]]
+) -> None:
+    executions = tuple(found[0] for found in ids.values())
+    limited = service("execution:start", "execution:write", flows=("etl/*",))
+
+    def codes(who: Service, **request: Any) -> list[str | None]:
+        items = who.bulk_executions(BulkRequest.model_validate(request)).items
+        return [item.error and item.error.code for item in items]
+
+    assert codes(limited, action="cancel", ids=executions) == [None, "execution_not_found"]
+    assert codes(limited, action="start", flow_names=(ETL, OTHER)) == [None, "permission_denied"]
+    assert codes(service("read"), action="delete", ids=executions) == ["permission_denied"] * 2
+    assert codes(service("execution:write"), action="start", flow_names=(ETL,)) == ["permission_denied"]
 
 
 @pytest.mark.parametrize(

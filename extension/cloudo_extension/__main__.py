@@ -1,0 +1,13 @@
+"""`python -m cloudo_extension`: print the OpenAPI document, as a server at the root of its host has it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from cloudo_extension.app import rest_routes
+from cloudo_extension.openapi import document
+
+if __name__ == "__main__":
+    json.dump(document(rest_routes(), base_url="/"), sys.stdout, indent=1, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,119 @@
+"""Edits of what somebody else has changed meanwhile, and replies that need not be sent again."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.extension.conftest import client, error_of
+from tests.server import RunningServer
+
+
+def flow(http: httpx.Client) -> tuple[str, Any, Any]:
+    name = f"edited/{uuid.uuid4().hex}"
+    made = http.post("/flow", json={"name": name, "copy_of": "quick"})
+    assert made.status_code == 201, made.text
+    source = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    return f"/flow/{name}", {"source": source}, {"source": source.replace("{}", '{"x": 1}')}
+
+
+def schedule(http: httpx.Client) -> tuple[str, Any, Any]:
+    made = http.post("/schedule", json={"flow_name": "quick", "trigger": {"daily_at": "08:30"}})
+    assert made.status_code == 201, made.text
+    return f"/schedule/{made.json()['id']}", {"name": "one"}, {"overlap": "queue"}
+
+
+def webhook(http: httpx.Client) -> tuple[str, Any, Any]:
+    name = uuid.uuid4().hex
+    assert http.post("/webhook", json={"name": name, "flow_name": "quick"}).status_code == 201
+    return f"/webhook/{name}", {"rate_limit": 60}, {"inputs": {"n": 5}}
+
+
+def setting(http: httpx.Client) -> tuple[str, Any, Any]:
+    name = f"some.{uuid.uuid4().hex}"
+    assert http.post("/setting", json={"name": name, "value": 1}).status_code == 201
+    return f"/setting/{name}", {"value": 2}, {"value": 3}
+
+
+def webhook_setting(http: httpx.Client) -> tuple[str, Any, Any]:
+    name = f"client.webhook.{uuid.uuid4().hex}"
+    made = http.post("/setting", json={"name": name, "value": {"flow_name": "quick"}})
+    assert made.status_code == 201, made.text
+    return f"/setting/{name}", {"value": {"flow_name": "typed"}}, {"value": {"flow_name": "failing"}}
+
+
+KINDS = pytest.mark.parametrize("make", [flow, schedule, webhook, setting, webhook_setting])
+
+
+@KINDS
+def test_an_edit_of_what_was_changed_meanwhile_does_nothing(make: Callable[..., Any], http: httpx.Client) -> None:
+    path, one, other = make(http)
+    seen = http.get(path).headers["ETag"]
+    changed = http.patch(path, json=one, headers={"If-Match": seen})
+    assert changed.status_code == 200, changed.text
+    newer = changed.headers["ETag"]
+    assert newer != seen
+    for method, body in (("PATCH", other), ("DELETE", None)):
+        late = http.request(method, path, json=body, headers={"If-Match": seen})
+        assert late.status_code == 412, late.text
+        assert error_of(late)["code"] == "outdated"
+    assert http.get(path).headers["ETag"] == newer
+    for fitting in (f'"0.0", W/{newer}', "*"):
+        again = http.patch(path, json=other, headers={"If-Match": fitting})
+        assert again.status_code == 200, again.text
+    assert http.delete(path, headers={"If-Match": again.headers["ETag"]}).status_code == 204
+    gone = http.delete(path, headers={"If-Match": again.headers["ETag"]})
+    assert gone.status_code == 412
+
+
+@KINDS
+def test_what_is_as_it_was_is_not_sent_again(make: Callable[..., Any], http: httpx.Client) -> None:
+    path, one, _ = make(http)
+    seen = http.get(path).headers["ETag"]
+    same = http.get(path, headers={"If-None-Match": seen})
+    assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", seen)
+    assert http.patch(path, json=one).status_code == 200
+    assert http.get(path, headers={"If-None-Match": seen}).status_code == 200
+
+
+def test_a_run_of_a_schedule_is_no_change_of_it_but_is_sent(http: httpx.Client) -> None:
+    path, one, _ = schedule(http)
+    seen = http.get(path).headers["ETag"]
+    assert http.post(f"{path}/trigger").status_code == 201
+    assert http.get(path, headers={"If-None-Match": seen}).status_code == 200
+    assert http.patch(path, json=one, headers={"If-Match": seen}).status_code == 200
+
+
+def test_a_condition_that_is_none_is_malformed(http: httpx.Client) -> None:
+    path, one, _ = setting(http)
+    for header in ("abc", '"open', "", '"a" "b"', '"\t"'):
+        reply = http.patch(path, json=one, headers={"If-Match": header})
+        assert reply.status_code == 400, header
+        error_of(reply)
+
+
+@pytest.mark.parametrize("make", [flow, setting, webhook, schedule])
+def test_of_many_who_edit_the_same_at_once_one_wins(
+    make: Callable[..., Any], http: httpx.Client, server: RunningServer
+) -> None:
+    path, one, other = make(http)
+    seen = http.get(path).headers["ETag"]
+    statuses: list[int] = []
+    ready = threading.Barrier(6)
+
+    def edit(body: Any) -> None:
+        with client(server) as mine:
+            ready.wait()
+            statuses.append(mine.patch(path, json=body, headers={"If-Match": seen}).status_code)
+
+    threads = [threading.Thread(target=edit, args=(body,)) for body in (one, other) * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200, *[412] * 5]

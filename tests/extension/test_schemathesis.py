@@ -1,0 +1,105 @@
+"""Requests that nobody would think of, made from the OpenAPI document: each gets a reply that it tells of."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import checks
+from schemathesis.config import SchemathesisConfig
+
+from cloudo_extension.app import rest_routes
+from cloudo_extension.openapi import document
+from tests.extension.conftest import StartServer, client
+from tests.flows import write_flow
+from tests.server import RunningServer
+
+
+def schema(**config: Any) -> Any:
+    whole = document(rest_routes(), base_url="/")
+    return schemathesis.openapi.from_dict(whole, config=SchemathesisConfig.from_dict(config))
+
+
+#: Each limit of each parameter and field, met and passed, and a few requests at random.
+AT_THE_LIMITS = schema(phases={"coverage": {"unexpected-methods": []}}, generation={"with-security-parameters": False})
+#: Requests that fit, at random.
+FITTING = schema(phases={"coverage": {"enabled": False}}, generation={"mode": "positive"})
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+]
+#: Few for each: together they are some thousands. The same in each run of the tests.
+FEW = settings(
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+LATER = {"flow_name": "examples/greeting", "inputs": {"name": "Ada"}, "delay_seconds": 1e6}
+#: What is made to be there: the address at which it is made, how, and where its name is in the reply.
+KINDS: dict[str, tuple[str, Callable[[str], Any], str]] = {
+    "execution": ("/execution", lambda _name: LATER, "id"),
+    "flow": ("/flow", lambda name: {"name": name, "copy_of": "examples/greeting"}, "name"),
+    "message": ("/message", lambda name: {"subject": name, "request": "How many?"}, "id"),
+    "schedule": (
+        "/schedule",
+        lambda _name: {**LATER, "delay_seconds": None} | {"trigger": {"daily_at": "08:30"}},
+        "id",
+    ),
+    "setting": ("/setting", lambda name: {"name": name, "value": 1}, "name"),
+    "token": ("/token", lambda name: {"name": name, "actions": ["read"]}, "id"),
+    "webhook": ("/webhook", lambda name: {"name": name, "flow_name": "examples/greeting"}, "name"),
+}
+
+
+@pytest.fixture(scope="module")
+def served(start: StartServer) -> RunningServer:
+    """A server for these alone: they change settings, and delete what they find."""
+    server = start(None, "--Cloudo.max_body_bytes=1000000")
+    write_flow(server.workspace, "examples/greeting", "1", parameters="name: str = 'you'")
+    return server
+
+
+@pytest.fixture(scope="module")
+def rest(served: RunningServer) -> Iterator[httpx.Client]:
+    with client(served) as http:
+        yield http
+
+
+def send(case: Any, server: RunningServer) -> None:
+    """Send a request, and check the reply; what would only take long is left out."""
+    if isinstance(case.query, dict):
+        case.query.pop("timeout_seconds", None)
+    if isinstance(case.body, dict):
+        case.body.pop("wait", None)
+    headers = {"Authorization": f"token {server.token}"}
+    case.call_and_validate(base_url=f"{server.url}cloudo", headers=headers, checks=CHECKS, timeout=30)
+
+
+@AT_THE_LIMITS.parametrize()
+@FEW
+def test_whatever_is_asked_for_the_reply_is_one_that_the_document_tells_of(case: Any, served: RunningServer) -> None:
+    send(case, served)
+
+
+@FITTING.include(path_regex="{").parametrize()
+@FEW
+def test_so_it_is_with_what_is_there(case: Any, served: RunningServer, rest: httpx.Client) -> None:
+    kind = case.operation.path.removeprefix("/api/1").split("/")[1]
+    if kind in KINDS:
+        address, body, key = KINDS[kind]
+        fields = {name: value for name, value in body(f"x{uuid.uuid4().hex}").items() if value is not None}
+        made = rest.post(address, json=fields)
+        assert made.status_code == 201, made.text
+        parameter = next(iter(case.path_parameters))
+        case.path_parameters[parameter] = made.json()[key]
+    send(case, served)
