@@ -90,6 +90,9 @@ MESSAGE_RETENTION = "client.message.{}.retention_time.minutes"
 
 #: So long a durable execution that waits keeps its processes, unless a worker is told otherwise.
 LINGER_SECONDS = 60.0
+#: After each failure the next call of an address waits so long: Standard Webhooks' own schedule, four days in all.
+NOTIFICATION_DELAYS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+NOTIFICATION_TIMEOUT_SECONDS = 15.0
 
 
 def check(name: str, value: Any) -> None:

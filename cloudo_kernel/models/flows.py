@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cloudo_kernel.models.base import JsonObject, Record, UtcTime
 from cloudo_kernel.models.executions import ExecutionBrief
+from cloudo_kernel.models.follow_ups import FollowUps
 
 
 class FlowSource(StrEnum):
@@ -47,8 +48,10 @@ class FlowMetadata(Record):
     #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
     memory_limit_mb: int | None = Field(default=None, ge=1)
     retention_minutes: int | None = Field(default=None, ge=0)
-    #: The flow to start when an execution ends in error.
-    on_error: str | None = Field(default=None, min_length=1)
+    #: What follows an execution that ended in success, in error, or in success after the one before had failed.
+    on_success: FollowUps = ()
+    on_error: FollowUps = ()
+    on_recovery: FollowUps = ()
 
 
 class Flow(Record):
