@@ -102,11 +102,11 @@ def post(
     addresses = _resolved(host, port, allowed)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(host, port)
-    timer: threading.Timer | None = None
+    timer, is_late = None, threading.Event()
     try:
         connection.sock = sock = _connected(addresses, port, host if parts.scheme == "https" else None, timeout_seconds)
         # A limit for each piece would be none: a receiver may send one letter at a time.
-        timer = threading.Timer(timeout_seconds, _cut, [sock])
+        timer = threading.Timer(timeout_seconds, _cut, [sock, is_late])
         timer.daemon = True
         timer.start()
         if isinstance(sock, ssl.SSLSocket):
@@ -114,12 +114,12 @@ def post(
         path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
         connection.request("POST", path if path.startswith("/") else f"/{path}", body, dict(headers))
         status = connection.getresponse().status
-        if timer.finished.is_set():  # to http.client a connection that ends in the headers ends the headers
+        if is_late.is_set():  # to http.client a connection that ends in the headers ends the headers
             raise TimeoutError
         return status
     except (OSError, http.client.HTTPException) as error:
-        is_late = isinstance(error, TimeoutError) or (timer is not None and timer.finished.is_set())
-        why = f"there was no reply within {timeout_seconds:g} s" if is_late else _said(error)
+        is_in_time = not (is_late.is_set() or isinstance(error, TimeoutError))
+        why = _said(error) if is_in_time else f"there was no reply within {timeout_seconds:g} s"
         raise CallFailed(why) from error
     finally:
         if timer is not None:
@@ -163,8 +163,9 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _cut(sock: socket.socket) -> None:
+def _cut(sock: socket.socket, is_late: threading.Event) -> None:
     """End a connection under whoever reads from it."""
+    is_late.set()
     try:
         # Not the method of a TLS socket, which changes what the reader is using.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
