@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from cloudo_kernel import outgoing
 from cloudo_kernel.errors import AddressRefused, MalformedRequest
 from cloudo_kernel.outgoing import CallFailed
+from tests.certificate import certificate
 from tests.receiver import Receiver, receiving
 from tests.server import free_port
 
@@ -150,43 +145,16 @@ def test_what_is_no_reply_is_a_failure(receiver: Receiver) -> None:
 
 
 def test_tls_is_checked_against_the_name_that_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate = _certificate(tmp_path, "localhost")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    file, context = certificate(tmp_path)
     with receiving(tls=context) as receiver:
         by_name = receiver.url.replace("127.0.0.1", "localhost")
         outgoing._tls.cache_clear()
         with pytest.raises(CallFailed, match=r"(?i)certificate.verify.failed"):
             post(by_name)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
         outgoing._tls.cache_clear()
         assert post(by_name) == 204
         with pytest.raises(CallFailed, match="IP address mismatch"):
             post(receiver.url)
         outgoing._tls.cache_clear()
     assert len(receiver.received) == 1
-
-
-def _certificate(folder: Path, name: str) -> Path:
-    """Write a certificate of its own for a name, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "certificate.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
