@@ -51,6 +51,19 @@ def _minutes(default: int) -> DocumentedSetting:
     )
 
 
+def _is_line(value: Any) -> bool:
+    """Tell whether it is text that fits into a header."""
+    return isinstance(value, str) and 0 < len(value) <= 1000 and value.isprintable()
+
+
+def _is_address(value: Any) -> bool:
+    return _is_line(value) and "@" in value
+
+
+def _line(fits: str) -> DocumentedSetting:
+    return DocumentedSetting(None, f"{fits}, or null", lambda value: value is None or _is_line(value))
+
+
 DOCUMENTED: dict[str, DocumentedSetting] = {
     "client.execution.retention_time.minutes": _minutes(10080),
     "client.execution.max_running": DocumentedSetting(
@@ -77,6 +90,24 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
     ),
     "client.flow.library.fallback": DocumentedSetting(True, "true or false", lambda value: isinstance(value, bool)),
+    # Of the library's flow `Notify by email`.
+    "client.smtp.host": _line("the name of a mail server, such as mail.example.com"),
+    "client.smtp.port": DocumentedSetting(
+        None,
+        "a port from 1 to 65535, or null for the usual one",
+        lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536),
+    ),
+    "client.smtp.security": DocumentedSetting(
+        "starttls", "starttls, tls or none", lambda value: value in ("starttls", "tls", "none")
+    ),
+    "client.smtp.user": _line("the name with which to log in at the mail server"),
+    "client.smtp.password": _line("the password to go with client.smtp.user"),
+    "client.smtp.from": _line("the e-mail address of the sender"),
+    "client.smtp.to": DocumentedSetting(
+        None,
+        "an e-mail address, a list of them, or null",
+        lambda value: value is None or all(map(_is_address, value if isinstance(value, list) else [value])),
+    ),
 }
 
 MAX_RUNNING = "client.execution.max_running"
@@ -90,6 +121,9 @@ MESSAGE_RETENTION = "client.message.{}.retention_time.minutes"
 
 #: So long a durable execution that waits keeps its processes, unless a worker is told otherwise.
 LINGER_SECONDS = 60.0
+#: After each failure the next call of an address waits so long: Standard Webhooks' own schedule, four days in all.
+NOTIFICATION_DELAYS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+NOTIFICATION_TIMEOUT_SECONDS = 15.0
 
 
 def check(name: str, value: Any, *, secret: bool = False) -> None:

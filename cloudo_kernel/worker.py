@@ -16,10 +16,11 @@ from cloudo_kernel.dispatcher import LEASE_SECONDS, Dispatcher
 from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.ids import new_id
+from cloudo_kernel.notifier import Notifier
 from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.scheduler import Scheduler
 from cloudo_kernel.service import Service
-from cloudo_kernel.settings import LINGER_SECONDS
+from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
 
@@ -36,12 +37,14 @@ class Worker:
         private_id: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
         linger_seconds: float = LINGER_SECONDS,
+        notification_delays: Sequence[float] = NOTIFICATION_DELAYS,
     ) -> None:
         """Put the parts together; nothing runs before `start`.
 
         `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
         reserved for that id. `lease_seconds` is how long it lets other workers stand still, `linger_seconds` how long
-        a durable execution may wait here before it gives its processes back.
+        a durable execution may wait here before it gives its processes back, `notification_delays` how long an address
+        that did not answer is left in peace, time after time.
         """
         service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
         worker_id = private_id or new_id()
@@ -58,7 +61,14 @@ class Worker:
             private=private_id is not None,
             lease_seconds=lease_seconds,
             housekeeping=service.delete_expired,
-            follow_up=service.start_error_flows,
+            follow_up=service.start_following_flows,
+        )
+        self._notifier = Notifier(
+            store,
+            service.make_call,
+            worker_id=worker_id,
+            reserved_for=private_id,
+            delays=notification_delays,
         )
         # A private worker runs what its process asked for, and no schedule of others.
         self._scheduler = Scheduler(store, service.run_due_schedules) if private_id is None else None
@@ -66,6 +76,7 @@ class Worker:
     def start(self) -> None:
         """Begin to run executions; returns at once."""
         self._dispatcher.start()
+        self._notifier.start()
         if self._scheduler is not None:
             self._scheduler.start()
 
@@ -73,6 +84,7 @@ class Worker:
         """End what runs, as a server that is stopped in good order does; takes a few seconds at most."""
         if self._scheduler is not None:
             self._scheduler.stop()
+        self._notifier.stop()
         self._dispatcher.stop()
 
     @property

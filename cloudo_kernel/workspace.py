@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloudo_kernel import outgoing
 from cloudo_kernel.errors import WorkspaceNotFound
 
 
@@ -14,6 +15,8 @@ class Workspace:
     """A folder with `flows/`, `executions/` and the hidden `.cloudo/`."""
 
     root: Path
+    #: What of this machine and of private networks its flows' and schedules' notifications may call.
+    allowed_private_networks: tuple[outgoing.Network, ...] = field(default_factory=outgoing.networks_of_environment)
 
     @property
     def flows(self) -> Path:

@@ -249,7 +249,8 @@ class Catalog:
 
     def _described(self, place: Place, text: str, *, is_script: bool | None = None) -> Flow:
         is_script = place.ending == SCRIPT if is_script is None else is_script
-        return description.describe(place, text, is_script=is_script, native_kernels=self._native_kernels)
+        flow = description.describe(place, text, is_script=is_script, native_kernels=self._native_kernels)
+        return description.checked_calls(flow, self.workspace.allowed_private_networks)
 
 
 def _sha256(text: str) -> str:

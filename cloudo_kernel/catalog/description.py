@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from cloudo_kernel import outgoing
 from cloudo_kernel.catalog import handler, notebook
 from cloudo_kernel.catalog.names import name_fault
 from cloudo_kernel.catalog.parameters import input_schema
 from cloudo_kernel.catalog.places import SCRIPT, Place, printable
 from cloudo_kernel.catalog.values import NotJson, json_value
-from cloudo_kernel.models import Flow, FlowMetadata, FlowSource, JsonObject
+from cloudo_kernel.errors import AddressRefused
+from cloudo_kernel.models import Flow, FlowMetadata, FlowSource, JsonObject, Occasion, OutgoingCall
 
 _LAST_MOMENT = 253_402_300_799  # the end of the year 9999, which is as far as datetime goes
 
@@ -34,6 +36,18 @@ def describe(place: Place, text: str, *, is_script: bool, native_kernels: Collec
 def broken(place: Place, reason: str) -> Flow:
     """Return the record of a file that cannot be read."""
     return _flow(place, broken=reason)
+
+
+def checked_calls(flow: Flow, allowed: Sequence[outgoing.Network]) -> Flow:
+    """Return the flow, as broken if it names an address for notifications that may not be called."""
+    following = (one for occasion in Occasion for one in getattr(flow.metadata, occasion))
+    try:
+        for one in following:
+            if isinstance(one, OutgoingCall):
+                outgoing.check(one.url, allowed)
+    except AddressRefused as error:
+        return flow.model_copy(update={"broken": flow.broken or f"its metadata do not fit: {error}"})
+    return flow
 
 
 def status(path: Path) -> os.stat_result:

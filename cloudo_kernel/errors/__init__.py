@@ -24,6 +24,7 @@
     ├── MethodNotAllowed               a method that a webhook does not take
     ├── ContentTypeRefused             a kind of body that a webhook does not take
     ├── TooManyCalls                   of a webhook, by one caller
+    ├── AddressRefused                 an address outside that may not be called
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
     ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
@@ -38,7 +39,13 @@
 from __future__ import annotations
 
 from cloudo_kernel.errors.base import CloudoError
-from cloudo_kernel.errors.calls import ContentTypeRefused, MethodNotAllowed, SignatureInvalid, TooManyCalls
+from cloudo_kernel.errors.calls import (
+    AddressRefused,
+    ContentTypeRefused,
+    MethodNotAllowed,
+    SignatureInvalid,
+    TooManyCalls,
+)
 from cloudo_kernel.errors.conflicts import (
     Conflict,
     DependencyCycle,
@@ -92,6 +99,7 @@ from cloudo_kernel.errors.runs import (
 )
 
 __all__ = [
+    "AddressRefused",
     "CloudoError",
     "Conflict",
     "ContentTypeRefused",

@@ -1,4 +1,4 @@
-"""What is wrong with the call of a webhook."""
+"""What is wrong with the call of a webhook, or with a call of an address outside."""
 
 from __future__ import annotations
 
@@ -37,3 +37,17 @@ class TooManyCalls(CloudoError):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"Too many calls. Try again in {retry_after_seconds} s.")
         self.retry_after_seconds = retry_after_seconds
+
+
+class AddressRefused(CloudoError):
+    """An address that may not be called: it is not of the public Internet."""
+
+    code = "address_refused"
+
+    def __init__(self, host: str, address: str) -> None:
+        which = f"{host!r}" if host == address else f"{host!r} ({address})"
+        super().__init__(
+            f"{which} may not be called: it is an address of this machine, of a private network, or of no network. "
+            "If that is meant, name its network in c.Cloudo.allowed_private_networks.",
+            field="url",
+        )

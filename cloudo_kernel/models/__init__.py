@@ -20,6 +20,7 @@ from cloudo_kernel.models.executions import (
     Trigger,
 )
 from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource
+from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Occasion, OutgoingCall
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
 from cloudo_kernel.models.records import Event, File, Health, OwnClient, Setting, User
 from cloudo_kernel.models.schedules import (
@@ -33,6 +34,7 @@ from cloudo_kernel.models.schedules import (
     PreviewSchedule,
     PreviewTime,
     Schedule,
+    ScheduleOptions,
     SchedulePreview,
     ScheduleTrigger,
 )
@@ -75,14 +77,19 @@ __all__ = [
     "Flow",
     "FlowMetadata",
     "FlowSource",
+    "FollowUp",
+    "FollowUps",
+    "FollowingFlow",
     "Health",
     "JsonObject",
     "LogLine",
     "Message",
     "MessageLevel",
     "MessageState",
+    "Occasion",
     "Occurrence",
     "OccurrenceOutcome",
+    "OutgoingCall",
     "Overlap",
     "OwnClient",
     "Page",
@@ -91,6 +98,7 @@ __all__ = [
     "Progress",
     "Record",
     "Schedule",
+    "ScheduleOptions",
     "SchedulePreview",
     "ScheduleTrigger",
     "Setting",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cloudo_kernel.models.base import JsonObject, Record, UtcTime
 from cloudo_kernel.models.executions import ExecutionBrief
+from cloudo_kernel.models.follow_ups import FollowUps
 
 
 class FlowSource(StrEnum):
@@ -50,8 +51,10 @@ class FlowMetadata(Record):
     #: The inputs and outputs that nobody but the flow itself gets to see.
     protect_inputs: tuple[str, ...] = ()
     protect_outputs: tuple[str, ...] = ()
-    #: The flow to start when an execution ends in error.
-    on_error: str | None = Field(default=None, min_length=1)
+    #: What follows an execution that ended in success, in error, or in success after the one before had failed.
+    on_success: FollowUps = ()
+    on_error: FollowUps = ()
+    on_recovery: FollowUps = ()
 
 
 class Flow(Record):

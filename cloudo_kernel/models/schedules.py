@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from cloudo_kernel.models.base import TIME_SCHEMA, JsonObject, Record, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.follow_ups import FollowUps
 
 
 def _utc_if_aware(moment: datetime) -> datetime:
@@ -154,6 +155,10 @@ class Schedule(Record):
     jitter_seconds: float = 0
     #: After so many failures in a row the schedule is paused; None for never.
     pause_on_error_count: int | None = None
+    #: What follows its executions; None: what the flow says.
+    on_success: FollowUps | None = None
+    on_error: FollowUps | None = None
+    on_recovery: FollowUps | None = None
     #: Whether the flow runs as it was when the schedule was made.
     pin_source: bool = False
     enabled: bool = True
@@ -190,6 +195,9 @@ class ScheduleOptions(BaseModel):
     catch_up_window_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     jitter_seconds: float = Field(default=0, ge=0, le=86_400, allow_inf_nan=False)
     pause_on_error_count: int | None = Field(default=None, ge=1, le=1_000_000)
+    on_success: FollowUps | None = None
+    on_error: FollowUps | None = None
+    on_recovery: FollowUps | None = None
     pin_source: bool = False
     enabled: bool = True
     end_at: LocalOrUtcTime | None = None

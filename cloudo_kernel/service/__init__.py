@@ -5,11 +5,11 @@ from __future__ import annotations
 from cloudo_kernel.service.bulk import BulkVerbs
 from cloudo_kernel.service.children import ChildVerbs
 from cloudo_kernel.service.due import DueVerbs
-from cloudo_kernel.service.error_flows import ErrorFlowVerbs
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.files import FileVerbs
 from cloudo_kernel.service.flows import FlowVerbs
+from cloudo_kernel.service.follow_ups import FollowUpVerbs
 from cloudo_kernel.service.messages import MessageVerbs
 from cloudo_kernel.service.tokens import TokenVerbs
 from cloudo_kernel.service.webhook_settings import WebhookSettingVerbs
@@ -21,7 +21,7 @@ class Service(
     BulkVerbs,
     FlowVerbs,
     ChildVerbs,
-    ErrorFlowVerbs,
+    FollowUpVerbs,
     ExecutionVerbs,
     DueVerbs,
     MessageVerbs,

@@ -26,6 +26,7 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.permissions import EVERYTHING
 from cloudo_kernel.service.schedules import ScheduleVerbs
+from cloudo_kernel.service.starts import follow_ups_of
 from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
 
 #: So many schedules are looked at in one transaction.
@@ -200,6 +201,7 @@ class DueVerbs(ScheduleVerbs):
             scheduled_for=time,
             timeout_seconds=source.flow.metadata.timeout_seconds,
             is_held=is_held,
+            follow_ups=follow_ups_of(source.flow.metadata, schedule),
         )
 
 

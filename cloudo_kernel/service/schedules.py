@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from cloudo_kernel import planning, settings, times, triggers
+from cloudo_kernel import outgoing, planning, settings, times, triggers
 from cloudo_kernel.errors import CloudoError, Conflict, MalformedRequest, NotConfirmed, Unavailable
 from cloudo_kernel.events import SCHEDULE_CHANGED, SCHEDULE_PAUSED, SCHEDULE_RESUMED
 from cloudo_kernel.ids import new_id
@@ -15,12 +15,16 @@ from cloudo_kernel.models import (
     ChangeSchedule,
     CreateSchedule,
     Flow,
+    FollowingFlow,
     JsonObject,
+    Occasion,
     Occurrence,
+    OutgoingCall,
     Page,
     PreviewSchedule,
     PreviewTime,
     Schedule,
+    ScheduleOptions,
     SchedulePreview,
     ScheduleTrigger,
     Trigger,
@@ -36,7 +40,7 @@ _SHOWN = 10
 #: Of two changes at once the second begins anew, but not for ever.
 _TRIES = 10
 #: What a change may take away.
-_OPTIONAL = ("end_at", "catch_up_window_seconds", "pause_on_error_count")
+_OPTIONAL = ("end_at", "catch_up_window_seconds", "pause_on_error_count", *Occasion)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -50,6 +54,7 @@ class ScheduleVerbs(StartVerbs):
         source = self._flow_source(request.flow_name)
         self._validated(source.flow, request.inputs, self._trigger)
         shown, hidden = self._split_inputs(source.flow, request.inputs)
+        self._check_follow_ups(request)
         given = request.model_dump(exclude={"trigger", "timezone", "end_at", "confirmed", "name", "flow_name"})
         given["inputs"] = shown
         schedule = Schedule(
@@ -88,6 +93,7 @@ class ScheduleVerbs(StartVerbs):
         given = request.given()
         if not given:
             raise MalformedRequest("Changing a schedule takes at least one field.")
+        self._check_follow_ups(request)
         return self._change(schedule_id, request, SCHEDULE_CHANGED, fields=sorted(given))
 
     def pause_schedule(self, schedule_id: str) -> Schedule:
@@ -220,6 +226,19 @@ class ScheduleVerbs(StartVerbs):
             changes["at"] = triggers.resolve(trigger.at, zone)
         lifted = trigger.model_copy(update=changes)
         return {"trigger": lifted, "timezone": name, "start": start, "max_iterations": trigger.max_iterations}
+
+    def _check_follow_ups(self, request: ScheduleOptions) -> None:
+        """Raise an error for a flow that is not there or not the caller's, and for an address not to be called."""
+        for occasion, following in ((name, one) for name in Occasion for one in getattr(request, name) or ()):
+            try:
+                if isinstance(following, FollowingFlow):
+                    self._rights.check_flow(following.flow)
+                    self._flow_source(following.flow)
+                elif isinstance(following, OutgoingCall):
+                    outgoing.check(following.url, self._catalog.workspace.allowed_private_networks)
+            except CloudoError as error:
+                error.field = occasion.value
+                raise
 
     def _hidden(self, schedule: Schedule, due: Due | None = None) -> Hidden:
         """Return what goes with a schedule into the store; `due` is what was there before."""

@@ -21,7 +21,18 @@ from cloudo_kernel.errors import (
     WorkedOnByHand,
 )
 from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import Action, Execution, ExecutionType, Flow, JsonObject, StartExecution, Trigger
+from cloudo_kernel.models import (
+    Action,
+    Execution,
+    ExecutionType,
+    Flow,
+    FlowMetadata,
+    JsonObject,
+    Occasion,
+    Schedule,
+    StartExecution,
+    Trigger,
+)
 from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
@@ -110,7 +121,7 @@ class StartVerbs(Base):
         name = flow_name or "notebook"
         new = self._new(source, ExecutionType.INTERACTIVE, name=name, input_value=inputs)
         new = replace(new, id=execution_id, flow_name=flow_name, parent_id=None, reserved_for=None)
-        return replace(new, trigger=Trigger.CELL, retries=0, max_running=None, durable=False, on_error=None)
+        return replace(new, trigger=Trigger.CELL, retries=0, max_running=None, durable=False, follow_ups=None)
 
     def _source_of(self, request: StartExecution) -> Source:
         if request.flow_name is None:
@@ -156,7 +167,7 @@ class StartVerbs(Base):
             reserved_for=self._reserved_for,
             depth=self._depth,
             protected_outputs=flow.metadata.protect_outputs or None,
-            **{"on_error": flow.metadata.on_error, **more, **self._protected(flow, hides, **more)},
+            **{"follow_ups": follow_ups_of(flow.metadata), **more, **self._protected(flow, hides, **more)},
         )
 
     def _protected(
@@ -220,3 +231,14 @@ class StartVerbs(Base):
 def restored(inputs: JsonObject, hidden: JsonObject) -> JsonObject:
     """Return inputs that somebody gives, with what was hidden from them where they give what was shown."""
     return {name: hidden.get(name, value) if value == PROTECTED else value for name, value in inputs.items()}
+
+
+def follow_ups_of(metadata: FlowMetadata, schedule: Schedule | None = None) -> JsonObject | None:
+    """Return what is to follow an execution, by occasion: as its schedule says, else as its flow does."""
+    found: JsonObject = {}
+    for occasion in Occasion:
+        own = None if schedule is None else getattr(schedule, occasion)
+        following = getattr(metadata, occasion) if own is None else own
+        if following:
+            found[occasion.value] = [one.model_dump(mode="json", exclude_defaults=True) for one in following]
+    return found or None

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from cloudo_kernel.store.belonging import Belonging
 from cloudo_kernel.store.database import Database
-from cloudo_kernel.store.error_flows import ErrorFlows, Failed
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions import Executions
+from cloudo_kernel.store.follow_ups import Due as DueFollowUp
+from cloudo_kernel.store.follow_ups import FollowUps
 from cloudo_kernel.store.holds import Holds
 from cloudo_kernel.store.journal import Call, Journal
 from cloudo_kernel.store.locks import Held, Locks
@@ -35,7 +36,7 @@ __all__ = [
     "Call",
     "Claim",
     "Due",
-    "Failed",
+    "DueFollowUp",
     "Firing",
     "Held",
     "Hidden",
@@ -65,7 +66,7 @@ class Store:
         self.runs = Runs(database, self.seals)
         self.wishes = Wishes(database)
         self.holds = Holds(database)
-        self.error_flows = ErrorFlows(database)
+        self.follow_ups = FollowUps(database)
         self.belonging = Belonging(database)
         self.log = Log(database)
         self.journal = Journal(database, self.seals)

@@ -39,7 +39,15 @@ from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.log import last_lines
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
 from cloudo_kernel.store.seals import Seals
-from cloudo_kernel.tables import executions, idempotency_keys, log_lines, schedules, sources, webhook_responses
+from cloudo_kernel.tables import (
+    executions,
+    follow_ups,
+    idempotency_keys,
+    log_lines,
+    schedules,
+    sources,
+    webhook_responses,
+)
 
 #: Values above this size are left out of lists.
 LIST_VALUE_BYTES = 4096
@@ -169,12 +177,12 @@ class Executions:
     ) -> Page[Execution]:
         """Return executions, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
         is_meant = self._database.fits(executions.c.flow_name, flows)
-        query = _filtered(_brief(), where).where(is_meant).order_by(executions.c.id.desc()).limit(limit + 1)
+        query = _filtered(brief(), where).where(is_meant).order_by(executions.c.id.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(executions.c.id < before)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        items = tuple(_brief_record(row) for row in rows[:limit])
+        items = tuple(brief_record(row) for row in rows[:limit])
         return Page[Execution](items=items, next=items[-1].id if len(rows) > limit else None)
 
     def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
@@ -215,6 +223,7 @@ class Executions:
                 raise ExecutionNotEnded(execution_id, row.status)
             connection.execute(delete(log_lines).where(log_lines.c.execution_id == execution_id))
             connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
+            connection.execute(delete(follow_ups).where(follow_ups.c.execution_id == execution_id))
             connection.execute(delete(executions).where(executions.c.id == execution_id))
             forget_source(connection, row.source_sha256)
             about: JsonObject = {"time": self._database.clock(), "user_name": user_name, "name": row.name}
@@ -223,17 +232,17 @@ class Executions:
     def expired(self, *, limit: int = 100) -> tuple[Execution, ...]:
         """Return ended executions whose retention is over, oldest first."""
         query = (
-            _brief()
+            brief()
             .where(
                 executions.c.expires_at <= self._database.clock(),
                 executions.c.status.in_(ENDED),
-                executions.c.on_error.is_(None),  # else its end is still to be followed
+                ~exists().where(follow_ups.c.execution_id == executions.c.id),  # else its end is still to be followed
             )
             .order_by(executions.c.expires_at)
             .limit(limit)
         )
         with self._database.read() as connection:
-            return tuple(_brief_record(row) for row in connection.execute(query))
+            return tuple(brief_record(row) for row in connection.execute(query))
 
     def forget_idempotency_keys(self) -> None:
         """Delete the keys that are older than 24 hours."""
@@ -310,8 +319,8 @@ def _get(connection: Connection, execution_id: str) -> Execution:
     return to_record(row, log=last_lines(connection, execution_id))
 
 
-def _brief() -> Select[Any]:
-    """Select executions without values that are too large for a list."""
+def brief() -> Select[Any]:
+    """Select executions as lists have them: without values that are too large for a list."""
     hidden = {"input_value", "output_value", "sealed_inputs", "sealed_outputs"}
     columns: list[Any] = [column for column in executions.c if column.name not in hidden]
     for name in ("input_value", "output_value"):
@@ -322,7 +331,8 @@ def _brief() -> Select[Any]:
     return select(*columns)
 
 
-def _brief_record(row: Row[Any]) -> Execution:
+def brief_record(row: Row[Any]) -> Execution:
+    """Turn a row of `brief` into a record."""
     values = dict(row._mapping)
     for name in ("input_value", "output_value"):
         if values[f"{name}_size"] > LIST_VALUE_BYTES:

@@ -27,6 +27,7 @@ from cloudo_kernel.models import ErrorDetail, ExecutionType, JsonObject, LogLine
 from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
+from cloudo_kernel.store.follow_ups import note_end
 from cloudo_kernel.store.locks import release_all
 from cloudo_kernel.store.log import append
 from cloudo_kernel.store.messages import withdraw
@@ -44,6 +45,16 @@ PARENT_ENDED = "its parent ended"
 _DEATHS = ("KernelDied", "WorkerLost", "Timeout")
 #: A durable execution that dies so often without a new call in between does not try again.
 _MOST_DEATHS = 5
+
+
+#: What decides about what an end leads to.
+_DECIDING = tuple(
+    executions.c[name]
+    for name in (
+        *("id", "flow_name", "schedule_id", "created_at", "user_name", "reserved_for"),
+        *("retention_minutes", "durable", "follow_ups"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +167,7 @@ def _end(
     user_name: str | None = None,
 ) -> None:
     c = executions.c
-    wanted = select(c.retention_minutes, c.durable, c.user_name, c.schedule_id).where(c.id == execution_id)
+    wanted = select(*_DECIDING).where(c.id == execution_id)
     row = connection.execute(wanted).one_or_none()
     if row is None:  # ended by others, and deleted since
         raise StaleAttempt(execution_id, attempt)
@@ -171,7 +182,6 @@ def _end(
         "wants_slot": False,
         "wants_pause": False,
         "is_held": False,
-        "on_error": c.on_error if outcome.status is Status.ENDED_ERROR else None,
         **_found(outcome),
     }
     origins = [status.value for status in lifecycle.origins(outcome.status)]
@@ -186,6 +196,8 @@ def _end(
     wake(connection, execution_id, now=now)
     if row.schedule_id is not None:
         run_ended(connection, row.schedule_id, execution_id, outcome.status, now=now)
+    if row.follow_ups:
+        note_end(connection, row, outcome.status, now=now)
     release_all(connection, execution_id, now=now)
     error = outcome.error.name if outcome.error else None
     tell(

@@ -43,8 +43,8 @@ class NewExecution:
     depth: int = 0
     #: It waits for somebody to let it run.
     is_held: bool = False
-    #: The flow to start if it ends in error.
-    on_error: str | None = None
+    #: What is to follow its end, by occasion.
+    follow_ups: JsonObject | None = None
     message: str | None = None
     output_value: JsonObject = field(default_factory=dict)
     #: What of the inputs and outputs is not as it is shown.

@@ -15,10 +15,11 @@ from cloudo_kernel.models import EngineTier, ErrorDetail, ExecutionType, Status
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
+from cloudo_kernel.store.follow_ups import release_claims
 from cloudo_kernel.store.moves import LEASED, Outcome, end, end_run, requeue, tell
 from cloudo_kernel.store.slots import Slots
 from cloudo_kernel.store.waking import next_wake, wake_overdue
-from cloudo_kernel.tables import executions, workers
+from cloudo_kernel.tables import executions, follow_ups, workers
 
 _UNENDED = (Status.PENDING, *LEASED)
 
@@ -88,11 +89,13 @@ class Queue:
             return connection.execute(query).scalar_one()
 
     def has_reserved(self, worker_id: str) -> bool:
-        """Return whether anything that is reserved for the worker has not ended."""
-        c = executions.c
-        query = select(c.id).where(c.reserved_for == worker_id, c.status.not_in(ENDED)).limit(1)
+        """Return whether anything that is reserved for the worker has not ended, or not been followed yet."""
+        c, f = executions.c, follow_ups.c
+        unended = select(c.id).where(c.reserved_for == worker_id, c.status.not_in(ENDED)).limit(1)
+        # A call that has failed once is left to whoever comes next: it may take days.
+        unfollowed = select(f.id).where(f.reserved_for == worker_id, f.due_at <= self._database.clock()).limit(1)
         with self._database.read() as connection:
-            return connection.execute(query).scalar() is not None
+            return any(connection.execute(query).scalar() is not None for query in (unended, unfollowed))
 
     def counts(self) -> dict[str, int]:
         """Return how many executions there are in each state that is not an end."""
@@ -134,10 +137,9 @@ class Queue:
             if removed:
                 record(connection, WORKER_LOST if lost else WORKER_STOPPED, WORKER, worker_id, time=now)
             connection.execute(
-                update(executions)
-                .where(c.reserved_for == worker_id, or_(c.status.in_(_UNENDED), c.on_error.is_not(None)))
-                .values(reserved_for=heir)
+                update(executions).where(c.reserved_for == worker_id, c.status.in_(_UNENDED)).values(reserved_for=heir)
             )
+            release_claims(connection, worker_id, heir=heir)
             held = connection.execute(
                 select(c.id, c.type, c.attempt, c.started_at, c.stop_reason).where(
                     c.worker_id == worker_id, c.status.in_(LEASED)

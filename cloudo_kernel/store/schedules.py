@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, func, i
 
 from cloudo_kernel import events, settings
 from cloudo_kernel.errors import ScheduleNotFound
-from cloudo_kernel.models import Occurrence, Page, Schedule
+from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule
 from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
@@ -293,10 +293,12 @@ class Schedules:
 
 def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
     shown = {name: getattr(schedule, name) for name in Schedule.model_fields if name in schedules.c}
-    trigger = schedule.trigger.model_dump(mode="json", exclude_none=True)
+    follow_ups = schedule.model_dump(mode="json", include={one.value for one in Occasion}, exclude_defaults=True)
     return {
         **shown,
-        "trigger": trigger,
+        "trigger": schedule.trigger.model_dump(mode="json", exclude_none=True),
+        **dict.fromkeys(Occasion),
+        **follow_ups,
         "fire_at": hidden.fire_at,
         "awaited_id": hidden.awaited_id,
         "source_sha256": hidden.source_sha256,

@@ -76,8 +76,8 @@ executions = Table(
     Column("depth", Integer, nullable=False, server_default="0"),
     #: Created, and not to be claimed before somebody lets it run.
     Column("is_held", Boolean, nullable=False, server_default=false()),
-    #: The flow to start if it ends in error; empty once that is done, or not to be done.
-    Column("on_error", Text),
+    #: What is to follow its end, by occasion; nothing for most.
+    Column("follow_ups", JSON(none_as_null=True)),
     #: The worker that holds the lease.
     Column("worker_id", Text),
     #: The private worker that alone may claim it, while that one lives.
@@ -106,7 +106,6 @@ executions = Table(
         *("status", "rank", "created_at", "id"),
         *("flow_name", "max_running", "scheduled_for", "reserved_for", "is_held"),
     ),
-    Index(None, "on_error", "status"),
     Index(None, "flow_name", "created_at"),
     Index(None, "parent_id"),
     Index(None, "source_sha256"),
@@ -161,6 +160,26 @@ dependencies = Table(
     Column("execution_id", Text, primary_key=True),
     Column("on_id", Text, primary_key=True),
     Index(None, "on_id"),
+)
+
+#: What is still to be done because an execution has ended; a row goes when it is done, or given up.
+follow_ups = Table(
+    "follow_ups",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("execution_id", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    #: The flow to start, or the address to call.
+    Column("target", JSON, nullable=False),
+    Column("is_call", Boolean, nullable=False),
+    Column("due_at", UtcMicroseconds, nullable=False),
+    #: How often a call was begun.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    #: The worker that is at it, and the private worker that alone may be.
+    Column("worker_id", Text),
+    Column("reserved_for", Text),
+    Index(None, "due_at"),
+    Index(None, "execution_id"),
 )
 
 log_lines = Table(

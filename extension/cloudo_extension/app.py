@@ -34,9 +34,10 @@ from cloudo_extension import (
 from cloudo_extension.dashboard import dashboard_handlers
 from cloudo_extension.engine import Engine
 from cloudo_extension.tokens import SessionTokens
+from cloudo_kernel import outgoing
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.provisioning import PRELOAD, share
-from cloudo_kernel.settings import LINGER_SECONDS
+from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.users import default_user_name
 from cloudo_kernel.workspace import Workspace
 
@@ -87,6 +88,20 @@ class Cloudo(ExtensionApp):
         help="How long a durable execution that waits keeps its processes. "
         "After that it costs nothing until it is woken, and is replayed then.",
     )
+    allowed_private_networks = List(
+        Unicode(),
+        config=True,
+        help="Networks such as `10.0.0.0/8` that notifications of `on_success`, `on_error` and `on_recovery` may call, "
+        "though they are of this machine or private. Default: the environment's `CLOUDO_ALLOWED_PRIVATE_NETWORKS`, "
+        "separated by commas, which `cloudo worker` heeds too.",
+    )
+    notification_delays = List(
+        Float(min=0),
+        default_value=list(NOTIFICATION_DELAYS),
+        config=True,
+        help="How many seconds an address that is to be notified and did not answer is left in peace: after its first "
+        "failure, after its second, and so on. After the last it is given up.",
+    )
     activity_seconds = Float(
         60,
         min=0,
@@ -101,6 +116,10 @@ class Cloudo(ExtensionApp):
     @default("workspace")  # type: ignore[untyped-decorator]  # traitlets
     def _default_workspace(self) -> str:
         return str(self.serverapp.root_dir)
+
+    @default("allowed_private_networks")  # type: ignore[untyped-decorator]  # traitlets
+    def _default_allowed_private_networks(self) -> list[str]:
+        return [str(network) for network in outgoing.networks_of_environment()]
 
     @default("user_name")  # type: ignore[untyped-decorator]  # traitlets
     def _default_user_name(self) -> str:
@@ -119,10 +138,15 @@ class Cloudo(ExtensionApp):
         self.session_tokens = SessionTokens()
         self._is_needed = False
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
-        workspace = Workspace(Path(self.workspace).expanduser().resolve())
+        allowed = outgoing.networks(self.allowed_private_networks)
+        workspace = Workspace(Path(self.workspace).expanduser().resolve(), allowed_private_networks=allowed)
         share(self.preload)  # nothing starts before the first kernel or execution
         self.engine = Engine(
-            workspace, slots=self.slots, has_worker=self.embedded_worker, linger_seconds=self.linger_seconds
+            workspace,
+            has_worker=self.embedded_worker,
+            slots=self.slots,
+            linger_seconds=self.linger_seconds,
+            notification_delays=self.notification_delays,
         )
 
     def initialize_handlers(self) -> None:

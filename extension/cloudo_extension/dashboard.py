@@ -6,8 +6,11 @@ when no page uses it any more.
 
 from __future__ import annotations
 
+import re
+import secrets
 import sysconfig
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,31 +38,33 @@ _EXTENSIONS: Final = {
     "@jupyter-widgets/jupyterlab-manager",
     "@voila-dashboards/widgets-manager8",
 }
-#: MathJax would come from another machine, and nothing here is written in TeX. Voila loads it all the same, with a
-#: query behind the address, and waits for these names.
-_NO_MATHJAX: Final = (
-    "data:text/javascript,MathJax={Hub:{Config(){},Configured(){},Queue(){},Register:{StartupHook(){}}}}//"
-)
-_FAILED: Final = "<script>cloudoFailed('The dashboard could not start: the log of the server tells why.')</script>"
-#: Nothing is fetched from elsewhere, whatever a library tries. Modules of widgets are blobs; schemas are compiled.
+#: MathJax would come from another machine, and nothing here is written in TeX. Voila loads it all the same, and waits
+#: for these names.
+_NO_MATHJAX: Final = "MathJax={Hub:{Config(){},Configured(){},Queue(){},Register:{StartupHook(){}}}}"
+_FAILED: Final = "cloudoFailed('The dashboard could not start: the log of the server tells why.')"
+#: Nothing is fetched from elsewhere, whatever a library tries, and of what stands in the page itself only scripts with
+#: the number of this one reply run. Modules of widgets are blobs; schemas are compiled.
 _POLICY: Final = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
+        "script-src 'self' 'nonce-{nonce}' 'unsafe-eval' blob:",
+        "object-src 'none'",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self' ws: wss:",
+        "connect-src 'self'{lines}",
         "frame-ancestors 'self'",
         "base-uri 'self'",
         "form-action 'self'",
     )
 )
 
+_HOST: Final = re.compile(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", re.ASCII)
+
 
 def dashboard_handlers(
     server_app: ServerApp, *, workspace: Path, mint_token: Callable[[str], str]
-) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+) -> list[tuple[Any, ...]]:
     """Return the routes of the dashboard, below the server's base url.
 
     `workspace` is where the kernels work. `mint_token(user_name)` returns a short-lived token that acts as the user.
@@ -81,6 +86,7 @@ def dashboard_handlers(
     options = {"voila": voila, "kernels": kernels}
     return [
         (r"cloudo", web.RedirectHandler, {"url": url_path_join(server_app.base_url, "cloudo/")}),
+        (r"cloudo/no-mathjax\.js", NoMathJaxHandler),
         (r"cloudo/(flows|executions|schedules|messages|webhooks|tokens|)", DashboardHandler, options),
         (r"cloudo/((?:executions|schedules|messages)/[0-9a-fA-F-]{36})", DashboardHandler, options),
         # Calls of webhooks go to cloudo/webhook/<name>, in the singular.
@@ -98,10 +104,22 @@ class DashboardHandler(JupyterHandler):
         self._kernels = kernels
         self._kernel_id: str | None = None
 
+    @cached_property
+    def nonce(self) -> str:
+        """What marks the scripts of this one reply as ours."""
+        return secrets.token_urlsafe(16)
+
     @property
     def content_security_policy(self) -> str:
         """What the page may load."""
-        return _POLICY
+        # To some browsers a WebSocket of the same host is not of the same origin.
+        host = self.request.host if _HOST.fullmatch(self.request.host) else ""
+        return _POLICY.format(nonce=self.nonce, lines=f" ws://{host} wss://{host}" if host else "")
+
+    def set_default_headers(self) -> None:
+        """Tell no other site where this page is; Jupyter's own pages need to be told."""
+        super().set_default_headers()
+        self.set_header("Referrer-Policy", "same-origin")
 
     @web.authenticated
     @authorized("execute", resource="kernels")  # type: ignore[untyped-decorator]  # jupyter_server's are untyped
@@ -114,7 +132,7 @@ class DashboardHandler(JupyterHandler):
         await renderer.initialize()
         list_name, _, one = path.partition("/")
         view = list_name.removesuffix("s") if one else list_name or "flows"
-        renderer.resources[TEMPLATE] = {"style": style(), "view": view}
+        renderer.resources[TEMPLATE] = {"style": style(), "view": view, "nonce": self.nonce}
         try:
             async for piece, _ in renderer.generate_content_generator():
                 self.write(piece)
@@ -124,7 +142,7 @@ class DashboardHandler(JupyterHandler):
         except Exception:
             self.log.exception("The dashboard could not be rendered.")
             await self._abandon()
-            self.write(_FAILED)
+            self.write(f"<script nonce='{self.nonce}'>{_FAILED}</script>")
 
     async def start_kernel(self, kernel_name: str, notebook: nbformat.NotebookNode) -> str:
         """Flush what was rendered so far, start the page's kernel, and keep the notebook for `CellsHandler`."""
@@ -164,8 +182,19 @@ class DashboardHandler(JupyterHandler):
         return {
             **config,
             "federated_extensions": extensions,
-            "fullMathjaxUrl": _NO_MATHJAX,
+            "fullMathjaxUrl": url_path_join(self.base_url, "cloudo/no-mathjax.js"),
         }
+
+
+class NoMathJaxHandler(JupyterHandler):
+    """Sends what stands in for MathJax."""
+
+    @web.authenticated
+    def get(self) -> None:
+        """Send the same few names to everyone."""
+        self.set_header("Content-Type", "text/javascript; charset=utf-8")
+        self.set_header("Cache-Control", "max-age=86400")
+        self.write(_NO_MATHJAX)
 
 
 class _Renderer(NotebookRenderer):

@@ -69,15 +69,15 @@ class Engine:
     All coroutines run on the server's event loop; what blocks runs on the engine's own threads.
     """
 
-    def __init__(self, workspace: Workspace, *, slots: int | None, has_worker: bool, linger_seconds: float) -> None:
+    def __init__(self, workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> None:
+        """`worker_options` are those of `Worker`."""
         self.workspace = workspace
         self.renderer = Renderer()
         self.throttle = Throttle()
         #: Of calls that are refused, so that nobody fills the store with them.
         self.refusals = Throttle()
-        self._slots = slots
         self._has_worker = has_worker
-        self._linger_seconds = linger_seconds
+        self._worker_options = worker_options
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloudo")
         self._opening = asyncio.Lock()
         self._parts: _Parts | None = None
@@ -236,8 +236,8 @@ class Engine:
         task.add_done_callback(self._spawned.discard)
 
     async def _assemble(self) -> _Parts:
-        build = partial(_build, self.workspace, slots=self._slots, linger_seconds=self._linger_seconds)
-        store, catalog, worker = await self.call(build, has_worker=self._has_worker)
+        build = partial(_build, self.workspace, has_worker=self._has_worker, **self._worker_options)
+        store, catalog, worker = await self.call(build)
 
         from cloudo_kernel.interactive import Sessions
         from cloudo_kernel.service.webhook_calls import WebhookCalls
@@ -267,9 +267,7 @@ class Engine:
         )
 
 
-def _build(
-    workspace: Workspace, *, slots: int | None, linger_seconds: float, has_worker: bool
-) -> tuple[Store, Catalog, Worker | None]:
+def _build(workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> tuple[Store, Catalog, Worker | None]:
     from cloudo_kernel.catalog import Catalog, library_folders
     from cloudo_kernel.store import Store
     from cloudo_kernel.worker import Worker
@@ -283,4 +281,4 @@ def _build(
         ) from error
     store = Store.open(workspace.database_url, key_file=workspace.key_file)
     catalog = Catalog(workspace, library=library_folders())
-    return store, catalog, Worker(store, catalog, slots=slots, linger_seconds=linger_seconds) if has_worker else None
+    return store, catalog, Worker(store, catalog, **worker_options) if has_worker else None

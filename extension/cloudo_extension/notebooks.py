@@ -25,6 +25,7 @@ class _Document(Handler):
         self.set_header("Content-Type", media_type)
         self.set_header("Content-Security-Policy", _POLICY)
         self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Content-Length", str(len(content)))
         if file_name is not None:
             self.set_attachment_header(file_name)

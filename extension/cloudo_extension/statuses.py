@@ -26,6 +26,7 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ResponseInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotConfirmed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AddressRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SettingInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,

@@ -109,6 +109,7 @@ class Call(Handler):
         """Send the same headers with every reply, whatever the server is configured to send."""
         self.set_header("Content-Security-Policy", self.content_security_policy)
         self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cache-Control", "no-store")
 
     def check_xsrf_cookie(self) -> None:

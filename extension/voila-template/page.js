@@ -79,6 +79,7 @@
     if (!remembered()) root.dataset.theme = systemTheme();
   });
   document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-cloudo-reload]")) location.reload();
     if (event.target.closest("[data-cloudo-theme]")) setTheme(root.dataset.theme === "dark" ? "light" : "dark");
     followTab(event);
   });

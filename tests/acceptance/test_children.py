@@ -373,6 +373,7 @@ def test_a_flow_is_started_when_another_one_ends_in_error(workspace: Path, syste
     assert after["says so"].outputs["told"] | {"execution_id": ""} == {
         "execution_id": "",
         "flow_name": "says so",
+        "occasion": "on_error",
         "error": None,
         "message": "enough",
     }

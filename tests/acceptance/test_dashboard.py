@@ -662,3 +662,26 @@ def test_the_statuses_of_the_page_are_those_of_the_records() -> None:
     words = (Path(page_source.__file__).parent / "words.js").read_text()
     block = words.partition("STATUSES = {")[2].partition("}")[0]
     assert re.findall(r"(\w+):", block) == list(Status)
+
+
+def test_no_script_runs_that_was_smuggled_into_the_page(show: Open, wrong: list[str]) -> None:
+    page = show()
+    page.evaluate("""() => {
+        window.smuggled = [];
+        const place = document.createElement("div");
+        document.body.append(place);
+        place.innerHTML = '<img src="/no-such" onerror="smuggled.push(1)"><b onclick="smuggled.push(2)">x</b>';
+        place.querySelector("b").click();
+        const sources = { textContent: "smuggled.push(3)", src: "data:text/javascript,smuggled.push(4)" };
+        for (const [name, value] of Object.entries(sources)) {
+            const script = document.createElement("script");
+            script[name] = value;
+            place.append(script);
+        }
+        return fetch("/no-such");
+    }""")
+    until(lambda: len([one for one in wrong if "Content Security Policy" in one]) == 4)
+    assert page.evaluate("smuggled") == []
+    # Each refusal is told in the console, and so is what is not there; nothing else may have gone wrong.
+    assert not [one for one in wrong if not re.search("Content Security Policy|404", one)]
+    wrong.clear()

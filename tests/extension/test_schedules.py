@@ -101,3 +101,31 @@ def test_a_server_with_schedules_counts_as_active(start: StartServer) -> None:
         until(lambda: last_activity() > before)
         assert http.delete(f"/schedule/{made['id']}").status_code == 204
     until(lambda: last_activity() == last_activity())
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "field", "what"),
+    [
+        ({"url": "http://10.0.0.1/"}, 422, "on_error", "'10.0.0.1' may not be called"),
+        ({"url": "https://a:b@example.com/"}, 400, "on_error.call.url", "without user name and password"),
+        ([{"flow": "quick"}, {"uri": "x"}], 400, "on_error", "takes the name of a flow, "),
+        ("no such flow", 404, "on_error", "There is no flow 'no such flow'"),
+    ],
+)
+def test_what_cannot_follow_is_refused(
+    http: httpx.Client, made: dict[str, Any], given: Any, status: int, field: str, what: str
+) -> None:
+    for reply in (
+        http.post("/schedule", json={**DAILY, "on_error": given}),
+        http.patch(f"/schedule/{made['id']}", json={"on_error": given}),
+    ):
+        error = error_of(reply)
+        assert (reply.status_code, error["field"]) == (status, field), error
+        assert what in error["message"]
+    following = {"on_error": ["failing", {"url": "https://example.com/hook"}], "on_success": []}
+    changed = http.patch(f"/schedule/{made['id']}", json=following).json()
+    assert changed["on_error"] == [
+        {"flow": "failing", "inputs": {}},
+        {"url": "https://example.com/hook", "secret": None},
+    ]
+    assert (changed["on_success"], changed["on_recovery"]) == ([], None)

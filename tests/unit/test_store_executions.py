@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
-from cloudo_kernel.models import ExecutionFilter, LogLine, Status
+from cloudo_kernel.models import ExecutionFilter, FollowingFlow, LogLine, Status
 from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store
 from cloudo_kernel.store.database import NEWEST_MIGRATION, Database
 
@@ -222,6 +222,39 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(t
     store.runs.begin(claim.id, claim.attempt, notebook="x")
     store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
     assert store.executions.get("1").status is Status.ENDED_ERROR  # without retries
+    store.close()
+
+
+def test_error_flows_of_an_older_version_are_still_started(tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    old = Database(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    config = Config()
+    config.set_main_option("script_location", "cloudo_kernel:migrations")
+    with old.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0009")
+        connection.exec_driver_sql("INSERT INTO sources (sha256, text) VALUES ('x', '{}')")
+        for execution_id, status, ended_at in (("1", "PENDING", "NULL"), ("2", "ENDED_ERROR", "5")):
+            connection.exec_driver_sql(
+                "INSERT INTO executions (id, name, type, status, input_value, output_value, trigger, user_name,"
+                " created_at, progress, source_sha256, tags, kernel, folder, on_error, ended_at) VALUES"
+                f" ('{execution_id}', 'old', 'FLOW', '{status}', '{{}}', '{{}}', 'api', 'ada', 0, '{{}}', 'x', '[]',"
+                f" 'cloudo', '/', 'notify', {ended_at})"
+            )
+    old.close()
+    store = Store.open(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    assert [due.execution.id for due in store.follow_ups.due_flows(reserved_for=None)] == ["2"]
+    store.workers.register("w", private=False)
+    [claim] = store.queue.claim("w", free=1)
+    store.runs.begin(claim.id, claim.attempt, notebook="x")
+    store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
+    due = store.follow_ups.due_flows(reserved_for=None)
+    assert [(one.execution.id, one.target) for one in due] == [
+        ("2", FollowingFlow(flow="notify")),
+        ("1", FollowingFlow(flow="notify")),
+    ]
     store.close()
 
 

@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from cloudo_kernel.errors import Conflict, DependencyCycle, ExecutionNotFound
-from cloudo_kernel.models import ErrorDetail, Status
-from cloudo_kernel.store import Outcome, Store
+from cloudo_kernel.models import ErrorDetail, FollowingFlow, Status
+from cloudo_kernel.store import NewExecution, Outcome, Store
 
 Add = Callable[..., str]
+New = Callable[..., NewExecution]
+NOTIFY = {"on_error": [{"flow": "notify"}]}
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 FAILED = Outcome(status=Status.ENDED_ERROR, message="no", error=ErrorDetail(name="ValueError", value="no"))
 
@@ -177,38 +179,48 @@ def test_what_was_given_from_the_beginning_stays_for_the_first_run_only(store: S
     assert (begun.message, begun.output_value) == (None, {})
 
 
-def test_an_end_in_error_is_followed_once(store: Store, add: Add, run: Add) -> None:
-    failed, sound, lost = run(on_error="notify", depth=3), run(on_error="notify"), run(on_error="notify")
+def test_an_end_in_error_is_followed_once(store: Store, new: New, run: Add) -> None:
+    failed, sound, lost = run(follow_ups=NOTIFY, depth=3), run(follow_ups=NOTIFY), run(follow_ups=NOTIFY)
     unconcerned = run()
-    assert store.error_flows.due(reserved_for=None) == ()
+    assert store.follow_ups.due_flows(reserved_for=None) == ()
     store.runs.finish(failed, 1, FAILED)
     store.runs.finish(sound, 1, SUCCESS)
     store.runs.finish(unconcerned, 1, FAILED)
-    [due] = store.error_flows.due(reserved_for=None)
-    assert (due.execution.id, due.flow_name, due.depth) == (failed, "notify", 3)
-    assert store.error_flows.due(reserved_for="private") == ()
-    store.error_flows.settle(failed)
-    assert store.error_flows.due(reserved_for=None) == ()
+    [due] = store.follow_ups.due_flows(reserved_for=None)
+    assert (due.execution.id, due.target, due.occasion, due.depth) == (
+        failed,
+        FollowingFlow(flow="notify"),
+        "on_error",
+        3,
+    )
+    assert store.follow_ups.due_flows(reserved_for="private") == ()
+    followers = [new(), new()]
+    assert [store.follow_ups.start(due, follower) for follower in followers] == [True, False]
+    assert store.executions.get(followers[0].id).status is Status.PENDING
+    with pytest.raises(ExecutionNotFound):
+        store.executions.get(followers[1].id)
+    assert store.follow_ups.due_flows(reserved_for=None) == ()
     store.queue.release("w1", lost=True)
-    assert [one.execution.id for one in store.error_flows.due(reserved_for=None)] == [lost]
-    store.error_flows.settle(lost, complaint="there is no such flow")
-    store.error_flows.settle(lost, complaint="there is no such flow")
+    [due] = store.follow_ups.due_flows(reserved_for=None)
+    assert due.execution.id == lost
+    store.follow_ups.give_up(due, "there is no such flow")
+    store.follow_ups.give_up(due, "there is no such flow")
     assert [line.text for line in store.executions.get(lost).log or ()] == ["there is no such flow"]
 
 
 def test_an_end_that_is_still_to_be_followed_is_kept(store: Store, run: Add) -> None:
-    failed = run(on_error="notify", retention_minutes=0)
+    failed = run(follow_ups=NOTIFY, retention_minutes=0)
     store.runs.finish(failed, 1, FAILED)
     assert store.executions.expired() == ()
-    store.error_flows.settle(failed)
+    store.follow_ups.give_up(store.follow_ups.due_flows(reserved_for=None)[0], "no")
     assert [one.id for one in store.executions.expired()] == [failed]
 
 
 def test_what_a_private_worker_left_is_followed_by_another_one(store: Store, add: Add) -> None:
-    failed = add(on_error="notify", reserved_for="private")
+    failed = add(follow_ups=NOTIFY, reserved_for="private")
     [claim] = store.queue.claim("private", free=1, private=True)
     store.runs.begin(claim.id, claim.attempt, notebook="x")
     store.runs.finish(failed, 1, FAILED)
-    assert [one.execution.id for one in store.error_flows.due(reserved_for="private")] == [failed]
+    assert [one.execution.id for one in store.follow_ups.due_flows(reserved_for="private")] == [failed]
     store.queue.release("private", lost=True)
-    assert [one.execution.id for one in store.error_flows.due(reserved_for=None)] == [failed]
+    assert [one.execution.id for one in store.follow_ups.due_flows(reserved_for=None)] == [failed]

@@ -1,0 +1,76 @@
+"""What follows the end of an execution: flows to start, and addresses outside to call."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from cloudo_kernel.models.base import JsonObject
+
+_FITS = 'takes the name of a flow, {"flow": name, "inputs"?: {…}}, {"url": "https://…", "secret"?: setting}, or a list'
+_LONGEST_URL = 2000
+
+
+class Occasion(StrEnum):
+    """At which ends of an execution something follows; also the names of the metadata and of the schedule's fields."""
+
+    ON_SUCCESS = "on_success"
+    ON_ERROR = "on_error"
+    #: It succeeded, and the one before of the same flow, or of the same schedule, had failed.
+    ON_RECOVERY = "on_recovery"
+
+
+def _url(url: str) -> str:
+    """Return a URL as it was given. Raises `ValueError` unless it is one that can be called."""
+    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "<>\\^`{|}'):
+        raise ValueError(f"takes a URL of at most {_LONGEST_URL:,} ASCII signs; others are written as %… or xn--…")
+    parts = urlsplit(url)  # raises ValueError for brackets that hold no address
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("takes a URL that begins with https:// or http://")
+    if "@" in parts.netloc:
+        raise ValueError("takes a URL without user name and password: they would stand in lists and logs")
+    if not parts.hostname or "%" in parts.netloc or parts.port == 0:  # an impossible port raises ValueError
+        raise ValueError("takes a URL with the name or the address of a host, such as https://example.com/hook")
+    return url
+
+
+class FollowingFlow(BaseModel):
+    """A flow to be started."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    flow: str = Field(min_length=1, max_length=1000)
+    #: Besides what it is told of the end; they win.
+    inputs: JsonObject = Field(default_factory=dict)
+
+
+class OutgoingCall(BaseModel):
+    """An address to be called."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Annotated[str, AfterValidator(_url)]
+    #: The name of the setting that holds the secret, `whsec_…`, with which the call is signed; None for no signature.
+    secret: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return "call" if "url" in value else "flow" if "flow" in value else None
+    return "flow" if isinstance(value, FollowingFlow) else "call" if isinstance(value, OutgoingCall) else None
+
+
+def _listed(value: Any) -> Any:
+    """Return what people write as a list of objects."""
+    ones = value if isinstance(value, list | tuple) else [value]
+    return tuple({"flow": one} if isinstance(one, str) else one for one in ones)
+
+
+FollowUp = Annotated[
+    Annotated[FollowingFlow, Tag("flow")] | Annotated[OutgoingCall, Tag("call")],
+    Discriminator(_kind, custom_error_type="follow_up", custom_error_message=_FITS),
+]
+FollowUps = Annotated[tuple[FollowUp, ...], Field(max_length=10), BeforeValidator(_listed)]
