@@ -87,7 +87,7 @@ class FollowUpVerbs(StartVerbs):
 
     def _signature(self, setting: str, message_id: str, body: bytes) -> dict[str, str]:
         try:
-            secret = self._store.settings.get(setting).value
+            secret = self._store.settings.get(setting, reveal=True).value
             return proofs.sign(secret if isinstance(secret, str) else "", message_id, body, now=self._store.now)
         except (SettingNotFound, ValueError) as error:
             raise CallFailed(f"the setting {setting!r} does not hold a secret such as whsec_…: {error}") from error

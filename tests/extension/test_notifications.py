@@ -81,7 +81,7 @@ def test_a_call_is_signed_and_made_again_until_it_is_taken(workspace: Path, api:
     metadata = {"on_error": {"url": receiver.url + "hook/secret-part", "secret": "team.hook"}}
     sources = ("this.log('a line')\nthis.set_output('n', n)\nthis.set_output('large', 'x' * 5000)", "1 / 0")
     write_flow(workspace, "watched", *sources, parameters="n = 1", metadata=metadata)
-    api.save_setting("team.hook", SECRET)
+    api.save_setting("team.hook", SECRET, secret=True)
     statuses = iter([500, None, 302, 200])
     receiver.answer = lambda _: next(statuses)
     failed = run(api, "watched", n=5)
