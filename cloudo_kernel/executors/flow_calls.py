@@ -229,7 +229,8 @@ class FlowCalls:
 
     def _webhook_response(self, *, content: str, encoding: str, status: int, content_type: str) -> None:
         response = checked_response(decoded(content, encoding), status=status, content_type=content_type)
-        self._store.webhooks.respond(self._claim.id, self._claim.attempt, response)
+        is_secret = self._secrets.redaction.holds(response.content.decode(errors="replace"))
+        self._store.webhooks.respond(self._claim.id, self._claim.attempt, response, is_secret=is_secret)
 
     def _end(self, *, status: str, message: str | None) -> None:
         self.declared = Outcome(status=Status(status), message=message)

@@ -140,13 +140,22 @@ def test_the_same_protected_start_is_one_and_its_key_tells_nothing(http: httpx.C
     assert other.status_code == 409
 
 
-def test_a_webhook_leaves_protected_outputs_out(http: httpx.Client, server: RunningServer) -> None:
-    code = "this.set_output('token', 'canary-token')\nthis.set_output('n', 1)"
-    write_flow(server.workspace, "hooked", code, metadata=PROTECTS)
+def test_a_webhook_leaves_protected_values_out_and_keeps_its_own(http: httpx.Client, server: RunningServer) -> None:
+    code = "this.set_output('token', 'canary-token')\nthis.set_output('n', len(password))"
+    answer = "if answers: this.webhook_response(password)"
+    write_flow(server.workspace, "hooked", code, answer, parameters="password: str\nanswers = 0", metadata=PROTECTS)
     key = "a-key-of-twenty-bytes"
-    assert http.post("/webhook", json={"name": "hooked", "flow_name": "hooked", "key": key}).status_code == 201
+    body = {"name": "hooked", "flow_name": "hooked", "key": key, "inputs": {"password": SECRET}}
+    made = http.post("/webhook", json=body)
+    assert made.status_code == 201, made.text
+    changed = http.patch("/webhook/hooked", json={"inputs": made.json()["inputs"]})
+    assert changed.json()["inputs"] == {"password": "•••"}
     url = str(http.base_url).replace("/api/1", "/webhook/hooked").rstrip("/")
     with client(server, token=None) as nobody:
         reply = nobody.post(url, headers={"X-Cloudo-Key": key})
-    assert reply.json()["output_value"] == {"n": 1}
-    assert "canary" not in reply.text
+        assert reply.json()["output_value"] == {"n": len(SECRET)}
+        http.patch("/webhook/hooked", json={"inputs": {"password": "•••", "answers": 1}})
+        assert nobody.post(url, headers={"X-Cloudo-Key": key}).text == SECRET  # the flow itself says so
+    database = b"".join(path.read_bytes() for path in Path(server.workspace, ".cloudo").glob("cloudo.sqlite*"))
+    assert SECRET.encode() not in database
+    assert "canary" not in made.text + changed.text + reply.text + http.get("/webhook").text
