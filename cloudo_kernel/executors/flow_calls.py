@@ -180,7 +180,7 @@ class FlowCalls:
             result = self._perform(verb, arguments)
         else:
             result = self._replay.answer(verb, dict(arguments), lambda recorded: self._perform(verb, recorded))
-        self._secrets.note(verb, result)
+        self._secrets.note(verb, arguments, result)
         return result
 
     def _perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.extension.conftest import client, error_of
+from tests.extension.conftest import StartServer, client, error_of
 from tests.flows import write_flow
 from tests.server import RunningServer
 
@@ -159,3 +159,36 @@ def test_a_webhook_leaves_protected_values_out_and_keeps_its_own(http: httpx.Cli
     database = b"".join(path.read_bytes() for path in Path(server.workspace, ".cloudo").glob("cloudo.sqlite*"))
     assert SECRET.encode() not in database
     assert "canary" not in made.text + changed.text + reply.text + http.get("/webhook").text
+
+
+def test_what_a_run_makes_a_secret_is_one_for_itself_too(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "given", "1", parameters="password: str", metadata=PROTECTS)
+    write_flow(
+        server.workspace,
+        "making",
+        "made = 'yranac-edam'[::-1]\nother = 'yranac-nevig'[::-1]\nthis.log(made, other)\nprint(made, other)",
+        "system.setting('made', made, secret=True)\nthis.flow('given', password=other)",
+        "this.set_output('both', [made, other])",
+    )
+    done = run(http, "making")
+    assert done["status"] == "ENDED_SUCCESS", done["error"]
+    assert done["output_value"] == {"both": ["•••", "•••"]}
+    assert [line["text"] for line in done["log"]] == ["••• •••"]
+    assert "canary" not in all_of(http, server, done)
+
+
+def test_a_lost_key_fails_what_needs_it_and_nothing_else(start: StartServer, tmp_path: Path) -> None:
+    write_flow(tmp_path, "pinned", "pin", parameters="pin: int", metadata=PROTECTS)
+    write_flow(tmp_path, "plain", "1")
+    server = start(tmp_path)
+    with client(server) as http:
+        trigger = {"delay_seconds": 3600}
+        made = http.post("/schedule", json={"flow_name": "pinned", "inputs": {"pin": 1}, "trigger": trigger}).json()
+    server.stop()
+    (tmp_path / ".cloudo" / "key").unlink()
+    again = start(tmp_path)
+    with client(again) as http:
+        refused = http.post(f"/schedule/{made['id']}/trigger", json={})
+        assert (refused.status_code, error_of(refused)["code"]) == (503, "secret_lost")
+        assert http.get(f"/schedule/{made['id']}").json()["inputs"] == {"pin": "•••"}
+        assert run(http, "plain")["status"] == "ENDED_SUCCESS"
