@@ -192,3 +192,21 @@ def test_a_lost_key_fails_what_needs_it_and_nothing_else(start: StartServer, tmp
         assert (refused.status_code, error_of(refused)["code"]) == (503, "secret_lost")
         assert http.get(f"/schedule/{made['id']}").json()["inputs"] == {"pin": "•••"}
         assert run(http, "plain")["status"] == "ENDED_SUCCESS"
+
+
+def test_a_script_and_its_handler_have_protected_values_too(http: httpx.Client, server: RunningServer) -> None:
+    script = (
+        "# cloudo:\n#   protect_inputs: [password]\n#   protect_outputs: [token]\n"
+        "def handler(system, this):\n"
+        "    password = this.get('input_value')['password']\n"
+        "    print(password)\n"
+        "    this.set_output('token', password[::-1])\n"
+        "    return this.success(f'{len(password)} letters, {password}')\n"
+    )
+    reply = http.post("/execution", json={"script": script, "inputs": {"password": SECRET}, "wait": 60})
+    done = reply.json()
+    assert (done["status"], done["message"]) == ("ENDED_SUCCESS", f"{len(SECRET)} letters, •••"), done["error"]
+    assert (done["input_value"], done["output_value"]) == ({"password": "•••"}, {"token": "•••"})
+    read = reply.text + all_of(http, server, done)
+    assert "canary" not in read
+    assert SECRET[::-1] not in read
