@@ -87,6 +87,7 @@ export class Field {
     this.name = name;
     this.schema = { ...inner, default: schema.default };
     this.isRequired = isRequired;
+    this.isHidden = Boolean(schema.writeOnly);
     this.isNullable = nullable && !(inner.enum ?? []).includes(null);
     this.kind = kindOf(this.schema);
     this.written = this.kind === "choice" ? this.#place(schema.default) : written(this.kind, schema.default);
@@ -122,7 +123,7 @@ export class Field {
   }
 
   #build() {
-    const attributes = { id: newId(), placeholder: this.placeholder, autocomplete: "off", spellcheck: "false" };
+    const attributes = { id: newId(), placeholder: this.placeholder, autocomplete: this.isHidden ? "new-password" : "off", spellcheck: "false" };
     if (this.kind === "choice") return this.#select(this.schema.enum.map((option, at) => [String(at), option === null ? "none" : String(option)]), attributes);
     if (this.kind === "boolean") {
       const isPlain = !this.isRequired && !this.isNullable && typeof this.schema.default === "boolean";
@@ -132,7 +133,7 @@ export class Field {
     const isLong = ["lines", "json"].includes(this.kind) || this.written.length > 90 || this.written.includes("\n");
     const control = isLong
       ? h("textarea.control", { ...attributes, rows: Math.min(8, Math.max(2, this.written.split("\n").length)) })
-      : h("input.control", { ...attributes, type: FORMATS[this.kind] ?? "text", step: FORMATS[this.kind] && this.kind !== "date" ? 1 : null });
+      : h("input.control", { ...attributes, type: FORMATS[this.kind] ?? (this.isHidden ? "password" : "text"), step: FORMATS[this.kind] && this.kind !== "date" ? 1 : null });
     if (this.kind === "integer") control.inputMode = "numeric";
     if (this.kind === "number") control.inputMode = "decimal";
     control.value = this.written;

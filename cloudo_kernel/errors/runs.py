@@ -22,6 +22,18 @@ class Unavailable(CloudoError):
     code = "unavailable"
 
 
+class SecretLost(CloudoError):
+    """A secret was sealed with another key than the one that is there."""
+
+    code = "secret_lost"
+
+    def __init__(self, key_file: object) -> None:
+        super().__init__(
+            f"A secret of the store was sealed with another key than that in {key_file}. "
+            "Put the key file back that belongs to this store, or save the secret anew."
+        )
+
+
 class DependencyFailedError(CloudoError):
     """A child did not succeed."""
 

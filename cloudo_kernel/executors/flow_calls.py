@@ -186,7 +186,7 @@ class FlowCalls:
             result = self._perform(verb, arguments)
         else:
             result = self._replay.answer(verb, dict(arguments), lambda recorded: self._perform(verb, recorded))
-        self._secrets.note(verb, result)
+        self._secrets.note(verb, arguments, result)
         return result
 
     def _perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:
@@ -235,7 +235,8 @@ class FlowCalls:
 
     def _webhook_response(self, *, content: str, encoding: str, status: int, content_type: str) -> None:
         response = checked_response(decoded(content, encoding), status=status, content_type=content_type)
-        self._store.webhooks.respond(self._claim.id, self._claim.attempt, response)
+        is_secret = self._secrets.redaction.holds(response.content.decode(errors="replace"))
+        self._store.webhooks.respond(self._claim.id, self._claim.attempt, response, is_secret=is_secret)
 
     def _end(self, *, status: str, message: str | None) -> None:
         self.declared = Outcome(status=Status(status), message=message)

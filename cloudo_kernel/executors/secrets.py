@@ -9,7 +9,7 @@ from typing import Any
 from cloudo_kernel.catalog import Catalog, defaults
 from cloudo_kernel.forms import Form
 from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, LogLine, Progress
-from cloudo_kernel.redaction import Redaction
+from cloudo_kernel.redaction import PROTECTED, Redaction
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
 
 
@@ -40,9 +40,18 @@ class RunSecrets:
         self.redaction.learn([protected.inputs, protected.outputs])
         return protected.revealed(execution)
 
-    def note(self, verb: str, result: Any) -> None:
-        """Learn the secrets that a call told the run, now or in an earlier attempt."""
-        if verb == "setting" and result["secret"]:
+    def note(self, verb: str, arguments: Mapping[str, Any], result: Any) -> None:
+        """Learn the secrets that a call told the run, or that it told others, now or in an earlier attempt."""
+        told = None
+        if verb == "save_setting" and result["secret"]:
+            told = arguments["value"]
+        elif verb == "start_child":
+            told = _hidden(arguments["request"].get("inputs") or {}, result["input_value"])
+        elif verb == "create_schedule":
+            told = _hidden(arguments["request"].get("inputs") or {}, result["inputs"])
+        if told is not None:
+            self._learn_late(told)
+        elif verb == "setting" and result["secret"]:
             self.redaction.learn(result["value"])
         elif verb == "settings":
             self.redaction.learn([setting["value"] for setting in result if setting["secret"]])
@@ -55,11 +64,14 @@ class RunSecrets:
 
         The log may have a secret already that is put out now.
         """
-        secret = [value for key, value in output.items() if key in self._protected_outputs]
-        if self.redaction.learn(secret):
-            self._store.log.mask(self._claim.id, self.redaction.mask)
+        self._learn_late([value for key, value in output.items() if key in self._protected_outputs])
         shown, hidden = self.redaction.split(output, self._protected_outputs)
         return {"output_value": shown, "hidden_outputs": hidden}
+
+    def _learn_late(self, secret: Any) -> None:
+        """Learn what the run knew before, so that it may be in its log."""
+        if self.redaction.learn(secret):
+            self._store.log.mask(self._claim.id, self.redaction.mask)
 
     def line(self, line: LogLine) -> LogLine:
         """Return a line of the log without secrets."""
@@ -90,3 +102,8 @@ def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Cl
         redaction.learn([value for name, value in hidden.inputs.items() if name not in usual or usual[name] != value])
     redaction.learn(hidden.outputs)
     return RunSecrets(store, claim, redaction, protected_outputs=assignment.protected_outputs)
+
+
+def _hidden(given: Mapping[str, Any], shown: Mapping[str, Any]) -> list[Any]:
+    """Return what others show as hidden of values that they were given."""
+    return [value for name, value in given.items() if shown.get(name) == PROTECTED]

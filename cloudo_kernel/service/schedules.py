@@ -156,7 +156,7 @@ class ScheduleVerbs(StartVerbs):
         """Change a schedule as it is in this moment: it may be moved on, or changed, while this is thought about."""
         for _ in range(_TRIES):
             due = self._store.schedules.look(schedule_id)
-            schedule, sealed = self._with_inputs(self._changed(due, request), due, request)
+            schedule, sealed = self._with_changed_inputs(self._changed(due, request), due, request)
             hidden = replace(self._hidden(schedule, due), sealed_inputs=sealed)
             if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **told):
                 return self._judged(_with_next_runs(schedule))
@@ -189,7 +189,9 @@ class ScheduleVerbs(StartVerbs):
             )
         return schedule
 
-    def _with_inputs(self, schedule: Schedule, due: Due, request: ChangeSchedule) -> tuple[Schedule, str | None]:
+    def _with_changed_inputs(
+        self, schedule: Schedule, due: Due, request: ChangeSchedule
+    ) -> tuple[Schedule, str | None]:
         """Return a changed schedule with the inputs as they are shown, and those that are not, sealed."""
         if "inputs" not in request.given():
             return schedule, due.sealed_inputs

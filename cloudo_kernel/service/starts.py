@@ -179,6 +179,7 @@ class StartVerbs(Base):
         seal = self._store.seals.seal_values
         return {
             "name": self.redaction.mask(name),
+            **{field: self.redaction.mask_value(more[field]) for field in more.keys() & {"tags", "message"}},
             "input_value": inputs[0],
             "sealed_inputs": seal(inputs[1]),
             "output_value": outputs[0],

@@ -102,7 +102,8 @@ class WebhookCalls:
             raise MethodNotAllowed(call.method, webhook.allowed_methods)
         self._throttle(webhook, call.source_ip)
         is_async = call.wants_no_wait
-        inputs = {**webhook.inputs, **call.inputs(key_header=webhook.key_header, key=key)}
+        fixed = {**webhook.inputs, **self._store.seals.unseal_values(kept.sealed_inputs)}
+        inputs = {**fixed, **call.inputs(key_header=webhook.key_header, key=key)}
         acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
         request = StartExecution(flow_name=webhook.flow_name, inputs=inputs)
         try:

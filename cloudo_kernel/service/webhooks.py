@@ -12,6 +12,7 @@ from cloudo_kernel.models import (
     CreateWebhook,
     Delivery,
     Execution,
+    Flow,
     JsonObject,
     Page,
     SignatureScheme,
@@ -21,7 +22,7 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.models.webhooks import secret_bytes
 from cloudo_kernel.service.base import page_limit
-from cloudo_kernel.service.starts import StartVerbs
+from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import KeptWebhook
 
 #: The shortest secret that a signature may be made with, in bytes.
@@ -39,8 +40,8 @@ class WebhookVerbs(StartVerbs):
         webhook = Webhook(
             **given, has_key=request.key is not None, user_name=self._user_name, created_at=now, modified_at=now
         )
-        self._check_flow(webhook)
-        self._store.webhooks.insert(webhook, self._kept(webhook, request.key))
+        webhook, sealed = self._with_fixed_inputs(webhook)
+        self._store.webhooks.insert(webhook, self._kept(webhook, request.key), sealed_inputs=sealed)
         return webhook
 
     def webhooks(self, *, flow_name: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:
@@ -68,7 +69,8 @@ class WebhookVerbs(StartVerbs):
         changed = before.webhook.model_copy(update=fields)
         self._rights.check_flow(changed.flow_name)
         if given.keys() & {"flow_name", "inputs"}:
-            self._check_flow(changed)
+            changed, fields["sealed_inputs"] = self._with_fixed_inputs(changed, before)
+            fields["inputs"] = changed.inputs
         if given.keys() & {"key", "signature", "signature_header", "signed_content", "timestamp_header"}:
             fields["kept_key"] = self._changed_key(before, changed, given)
         self._store.webhooks.change(name, fields, user_name=self._user_name)
@@ -114,12 +116,24 @@ class WebhookVerbs(StartVerbs):
             raise started
         return self._store.executions.get(new.id)
 
-    def _check_flow(self, webhook: Webhook) -> None:
-        """Raise an error unless the flow is there and takes the fixed inputs."""
+    def _with_fixed_inputs(self, webhook: Webhook, before: KeptWebhook | None = None) -> tuple[Webhook, str | None]:
+        """Return a webhook with its fixed inputs as they are shown, and those that are not, sealed.
+
+        Raises an error unless the flow is there and takes them.
+        """
+        hidden = {} if before is None else self._store.seals.unseal_values(before.sealed_inputs)
+        inputs = restored(webhook.inputs, hidden)
+        flow = self._check_flow(webhook.model_copy(update={"inputs": inputs}))
+        shown, hidden = self._split_inputs(flow, inputs, hides=hidden.keys())
+        return webhook.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
+
+    def _check_flow(self, webhook: Webhook) -> Flow:
+        """Return the flow. Raises an error unless it is there and takes the fixed inputs."""
         flow = self._flow_source(webhook.flow_name).flow
         # What each call brings is not known yet.
         as_given = {**flow.input_schema, "required": []}
         self._validated(flow.model_copy(update={"input_schema": as_given}), webhook.inputs, self._trigger)
+        return flow
 
     def _changed_key(self, before: KeptWebhook, changed: Webhook, given: JsonObject) -> str | None:
         """Return what is kept of the key of a changed webhook."""

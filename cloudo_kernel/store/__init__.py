@@ -72,7 +72,7 @@ class Store:
         self.journal = Journal(database, self.seals)
         self.messages = Messages(database, self.seals)
         self.schedules = Schedules(database)
-        self.webhooks = Webhooks(database)
+        self.webhooks = Webhooks(database, self.seals)
         self.events = Events(database)
         self.settings = Settings(database, self.seals)
         self.locks = Locks(database)

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.errors import SecretLost, Unavailable
 from cloudo_kernel.models import JsonObject
 
 if TYPE_CHECKING:
@@ -34,16 +34,13 @@ class Seals:
         return self._fernet.encrypt(secret).decode()
 
     def unseal(self, sealed: str) -> bytes:
-        """Return the secret that was sealed. Raises `Unavailable` when it was sealed with another key."""
+        """Return the secret that was sealed. Raises `SecretLost` when it was sealed with another key."""
         from cryptography.fernet import InvalidToken
 
         try:
             return self._fernet.decrypt(sealed.encode())
         except InvalidToken as error:
-            raise Unavailable(
-                f"A secret of the store was sealed with another key than that in {self._key_file}. "
-                "Put the key file back that belongs to this store, or save the secret anew."
-            ) from error
+            raise SecretLost(self._key_file) from error
 
     def seal_values(self, values: JsonObject) -> str | None:
         """Return named JSON values as they may be kept, None for none."""

@@ -17,6 +17,7 @@ from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import insert_new
 from cloudo_kernel.store.moves import LEASED, change
 from cloudo_kernel.store.new_execution import NewExecution
+from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import deliveries, sources, webhook_responses, webhooks
 
@@ -39,20 +40,24 @@ class KeptWebhook:
 
     webhook: Webhook
     kept_key: str | None
+    #: The fixed inputs that the record masks, as they are.
+    sealed_inputs: str | None
 
 
 class Webhooks:
     """Reads and writes webhooks and deliveries."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seals: Seals) -> None:
         self._database = database
+        self._seals = seals
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
         self._claim = database.insert()(deliveries).on_conflict_do_nothing().returning(_d.id)
 
-    def insert(self, webhook: Webhook, kept_key: str | None) -> None:
+    def insert(self, webhook: Webhook, kept_key: str | None, *, sealed_inputs: str | None = None) -> None:
         """Add a webhook. Raises `WebhookExists`."""
         row = {name: getattr(webhook, name) for name in Webhook.model_fields if name in webhooks.c}
-        add = self._database.insert()(webhooks).values(**row, kept_key=kept_key).on_conflict_do_nothing()
+        row |= {"kept_key": kept_key, "sealed_inputs": sealed_inputs}
+        add = self._database.insert()(webhooks).values(row).on_conflict_do_nothing()
         with self._database.write() as connection:
             if connection.execute(add.returning(_w.name)).scalar() is None:
                 raise WebhookExists(webhook.name)
@@ -63,7 +68,7 @@ class Webhooks:
         """Return a webhook with what is kept of its key, None if there is none."""
         with self._database.read() as connection:
             row = connection.execute(_ONE, {"called": name}).one_or_none()
-        return None if row is None else KeptWebhook(_record(row), row.kept_key)
+        return None if row is None else KeptWebhook(_record(row), row.kept_key, row.sealed_inputs)
 
     def get(self, name: str) -> KeptWebhook:
         """Return a webhook with what is kept of its key. Raises `WebhookNotFound`."""
@@ -92,7 +97,7 @@ class Webhooks:
         with self._database.write() as connection:
             if not connection.execute(changed).rowcount:
                 raise WebhookNotFound(name)
-            fields = sorted({"key" if field == "kept_key" else field for field in values})
+            fields = sorted({"key" if field == "kept_key" else field for field in values} - {"sealed_inputs"})
             about = {"time": now, "user_name": user_name, "fields": fields}
             record(connection, events.WEBHOOK_CHANGED, events.WEBHOOK, name, **about)
 
@@ -193,9 +198,10 @@ class Webhooks:
 
     # What flows answer
 
-    def respond(self, execution_id: str, attempt: int, response: WebhookResponse) -> None:
+    def respond(self, execution_id: str, attempt: int, response: WebhookResponse, *, is_secret: bool = False) -> None:
         """Keep what a running flow answers to the call that started it; a later answer takes its place."""
-        row = {"execution_id": execution_id, **dict(response)}
+        content = self._seals.seal(response.content).encode() if is_secret else response.content
+        row = {"execution_id": execution_id, **dict(response), "content": content, "is_sealed": is_secret}
         upsert = self._database.insert()(webhook_responses).values(row)
         with self._database.write() as connection:
             change(connection, execution_id, attempt, {"attempt": attempt}, LEASED)  # raises if it is over
@@ -207,7 +213,8 @@ class Webhooks:
             row = connection.execute(_RESPONSE, {"of": execution_id}).one_or_none()
         if row is None:
             return None
-        return WebhookResponse(status=row.status, content_type=row.content_type, content=row.content)
+        content = self._seals.unseal(row.content.decode()) if row.is_sealed else row.content
+        return WebhookResponse(status=row.status, content_type=row.content_type, content=content)
 
 
 def _record(row: Row[Any]) -> Webhook:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, false
 
 from cloudo_kernel.tables.base import UtcMicroseconds, metadata
 
@@ -30,6 +30,8 @@ webhooks = Table(
     # From here on: what the record does not show.
     #: A digest of the key that callers show, or, with a signature, the key sealed.
     Column("kept_key", Text),
+    #: The fixed inputs that the record masks, as they are.
+    Column("sealed_inputs", Text),
     Index(None, "flow_name"),
 )
 
@@ -59,4 +61,6 @@ webhook_responses = Table(
     Column("status", Integer, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    #: Whether the content is sealed, because a secret of the flow stands in it.
+    Column("is_sealed", Boolean, nullable=False, server_default=false()),
 )

@@ -34,6 +34,7 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.TooManyCalls: HTTPStatus.TOO_MANY_REQUESTS,
     errors.WaitTimeout: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.SecretLost: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 #: Words for what the server refuses before any verb is reached.

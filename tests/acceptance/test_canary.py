@@ -89,9 +89,10 @@ def call_webhooks(server: RunningServer, canary: dict[str, str]) -> None:
         replies = [
             nobody.post(url, headers={"X-Cloudo-Key": key}),
             nobody.get(url, params={"key": key}),
+            nobody.get(f"{url}?%6bey={key}"),
             nobody.post(url, json={"key": key, "x": 1}),
         ]
-        assert [reply.status_code for reply in replies] == [200] * 3
+        assert [reply.status_code for reply in replies] == [200] * 4
         assert nobody.get(url, params={"key": canary["input"]}).status_code == 404
         assert "canary" not in "".join(reply.text for reply in replies)
 

@@ -207,11 +207,13 @@ def test_a_form_in_two_steps_is_answered_after_its_first_flow_has_ended(api: Cli
     second = start(
         f"message = system.message({message_id!r})",
         "message.wait()\nthis.set_output('answer', message.get('response'))",
+        "this.set_output('letters', len(message.get('response')['key']))",
     )
     until(lambda: api.execution(second.id).status is Status.WAITING, seconds=60)
     api.answer_message(message_id, {"top": 2, "key": "hunter2", "start": True})
-    answer = api.wait(second.id).output_value["answer"]
-    assert answer == {"region": "north", "top": 2, "key": "hunter2", "start": True, "cancel": False}
+    output = api.wait(second.id).output_value
+    assert output["answer"] == {"region": "north", "top": 2, "key": "•••", "start": True, "cancel": False}
+    assert output["letters"] == len("hunter2")  # the flow has it, and nobody else sees it
 
 
 @pytest.mark.parametrize(

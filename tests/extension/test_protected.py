@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.extension.conftest import client, error_of
+from tests.extension.conftest import StartServer, client, error_of
 from tests.flows import write_flow
 from tests.server import RunningServer
 
@@ -140,13 +140,73 @@ def test_the_same_protected_start_is_one_and_its_key_tells_nothing(http: httpx.C
     assert other.status_code == 409
 
 
-def test_a_webhook_leaves_protected_outputs_out(http: httpx.Client, server: RunningServer) -> None:
-    code = "this.set_output('token', 'canary-token')\nthis.set_output('n', 1)"
-    write_flow(server.workspace, "hooked", code, metadata=PROTECTS)
+def test_a_webhook_leaves_protected_values_out_and_keeps_its_own(http: httpx.Client, server: RunningServer) -> None:
+    code = "this.set_output('token', 'canary-token')\nthis.set_output('n', len(password))"
+    answer = "if answers: this.webhook_response(password)"
+    write_flow(server.workspace, "hooked", code, answer, parameters="password: str\nanswers = 0", metadata=PROTECTS)
     key = "a-key-of-twenty-bytes"
-    assert http.post("/webhook", json={"name": "hooked", "flow_name": "hooked", "key": key}).status_code == 201
+    body = {"name": "hooked", "flow_name": "hooked", "key": key, "inputs": {"password": SECRET}}
+    made = http.post("/webhook", json=body)
+    assert made.status_code == 201, made.text
+    changed = http.patch("/webhook/hooked", json={"inputs": made.json()["inputs"]})
+    assert changed.json()["inputs"] == {"password": "•••"}
     url = str(http.base_url).replace("/api/1", "/webhook/hooked").rstrip("/")
     with client(server, token=None) as nobody:
         reply = nobody.post(url, headers={"X-Cloudo-Key": key})
-    assert reply.json()["output_value"] == {"n": 1}
-    assert "canary" not in reply.text
+        assert reply.json()["output_value"] == {"n": len(SECRET)}
+        http.patch("/webhook/hooked", json={"inputs": {"password": "•••", "answers": 1}})
+        assert nobody.post(url, headers={"X-Cloudo-Key": key}).text == SECRET  # the flow itself says so
+    database = b"".join(path.read_bytes() for path in Path(server.workspace, ".cloudo").glob("cloudo.sqlite*"))
+    assert SECRET.encode() not in database
+    assert "canary" not in made.text + changed.text + reply.text + http.get("/webhook").text
+
+
+def test_what_a_run_makes_a_secret_is_one_for_itself_too(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "given", "1", parameters="password: str", metadata=PROTECTS)
+    write_flow(
+        server.workspace,
+        "making",
+        "made = 'yranac-edam'[::-1]\nother = 'yranac-nevig'[::-1]\nthis.log(made, other)\nprint(made, other)",
+        "system.setting('made', made, secret=True)\nthis.flow('given', password=other)",
+        "this.set_output('both', [made, other])",
+    )
+    done = run(http, "making")
+    assert done["status"] == "ENDED_SUCCESS", done["error"]
+    assert done["output_value"] == {"both": ["•••", "•••"]}
+    assert [line["text"] for line in done["log"]] == ["••• •••"]
+    assert "canary" not in all_of(http, server, done)
+
+
+def test_a_lost_key_fails_what_needs_it_and_nothing_else(start: StartServer, tmp_path: Path) -> None:
+    write_flow(tmp_path, "pinned", "pin", parameters="pin: int", metadata=PROTECTS)
+    write_flow(tmp_path, "plain", "1")
+    server = start(tmp_path)
+    with client(server) as http:
+        trigger = {"delay_seconds": 3600}
+        made = http.post("/schedule", json={"flow_name": "pinned", "inputs": {"pin": 1}, "trigger": trigger}).json()
+    server.stop()
+    (tmp_path / ".cloudo" / "key").unlink()
+    again = start(tmp_path)
+    with client(again) as http:
+        refused = http.post(f"/schedule/{made['id']}/trigger", json={})
+        assert (refused.status_code, error_of(refused)["code"]) == (503, "secret_lost")
+        assert http.get(f"/schedule/{made['id']}").json()["inputs"] == {"pin": "•••"}
+        assert run(http, "plain")["status"] == "ENDED_SUCCESS"
+
+
+def test_a_script_and_its_handler_have_protected_values_too(http: httpx.Client, server: RunningServer) -> None:
+    script = (
+        "# cloudo:\n#   protect_inputs: [password]\n#   protect_outputs: [token]\n"
+        "def handler(system, this):\n"
+        "    password = this.get('input_value')['password']\n"
+        "    print(password)\n"
+        "    this.set_output('token', password[::-1])\n"
+        "    return this.success(f'{len(password)} letters, {password}')\n"
+    )
+    reply = http.post("/execution", json={"script": script, "inputs": {"password": SECRET}, "wait": 60})
+    done = reply.json()
+    assert (done["status"], done["message"]) == ("ENDED_SUCCESS", f"{len(SECRET)} letters, •••"), done["error"]
+    assert (done["input_value"], done["output_value"]) == ({"password": "•••"}, {"token": "•••"})
+    read = reply.text + all_of(http, server, done)
+    assert "canary" not in read
+    assert SECRET[::-1] not in read

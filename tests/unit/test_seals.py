@@ -23,7 +23,7 @@ def test_a_secret_comes_back_and_only_with_its_key(tmp_path: Path) -> None:
     assert Seals(tmp_path / "key").unseal(sealed) == b"secret"
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
-    with pytest.raises(errors.Unavailable, match="another key"):
+    with pytest.raises(errors.SecretLost, match="another key"):
         Seals(tmp_path / "other").unseal(sealed)
 
 

@@ -19,3 +19,6 @@ def upgrade() -> None:
     op.add_column("executions", sa.Column("protected_outputs", sa.JSON(), nullable=True))
     op.add_column("calls", sa.Column("sealed", sa.Text(), nullable=True))
     op.add_column("schedules", sa.Column("sealed_inputs", sa.Text(), nullable=True))
+    op.add_column("webhooks", sa.Column("sealed_inputs", sa.Text(), nullable=True))
+    is_sealed: sa.Column[bool] = sa.Column("is_sealed", sa.Boolean(), nullable=False, server_default=sa.false())
+    op.add_column("webhook_responses", is_sealed)
