@@ -198,7 +198,8 @@ def schedules(camera: Photographer) -> None:
     expect(page.get_by_role("region", name="Past times")).to_contain_text("ended well")
     camera.take("schedule")
     page.get_by_role("button", name="Backfill").click()
-    expect(page.get_by_label("Preview")).to_contain_text("time")
+    page.get_by_label("From").fill(f"{today - timedelta(days=14):%Y-%m-%d}T00:00:00")
+    expect(page.get_by_role("button", name=re.compile(r"Run \d+ times"))).to_be_visible()
     camera.take("backfill")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Edit", exact=True).click()
@@ -267,7 +268,7 @@ def cameras(arguments: argparse.Namespace) -> Iterator[Photographer]:
         browser.close()
 
 
-_VIEWS = (loading, flows, messages, schedules, webhooks, tokens, executions, execution, trouble)
+_VIEWS = (loading, flows, messages, schedules, executions, execution, webhooks, tokens, trouble)
 
 
 def main() -> None:
