@@ -18,7 +18,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
 SCHEMES = ("light", "dark")
-DOCUMENTED = {"flows", "executions", "execution", "notebook", "dialog", "messages", "schedules", "schedule"}
+DOCUMENTED = {
+    *("flows", "executions", "execution", "notebook", "dialog", "messages", "answered"),
+    *("schedules", "schedule", "backfill", "webhooks", "webhook", "tokens"),
+}
 FLOWS = ("examples/sales_report", "examples/data_quality_check", "examples/greeting", "examples/long_running")
 
 
@@ -54,7 +57,7 @@ class Photographer:
 
 
 def empty(camera: Photographer) -> None:
-    for view in ("flows", "executions", "schedules"):
+    for view in ("flows", "executions", "schedules", "messages", "webhooks", "tokens"):
         camera.open(view)
         camera.take(f"empty-{view}")
 
@@ -104,7 +107,60 @@ def messages(camera: Photographer) -> None:
     camera.open("flows")
     page.locator(".cloudo-message summary").first.click()
     camera.take("messages")
-    page.request.delete(f"{camera.url}cloudo/api/1/message/{made['id']}", headers=headers)
+    told = page.request.post(
+        f"{camera.url}cloudo/api/1/message", data={"subject": "The import is done"}, headers=headers
+    )
+    answer = {"response": {"region": "north", "from": "2026-01-01", "note": "For Ada.", "go": True}}
+    page.request.post(f"{camera.url}cloudo/api/1/message/{made['id']}/response", data=answer, headers=headers)
+    camera.open("messages")
+    camera.take("message-list")
+    camera.open(f"messages/{made['id']}")
+    camera.take("answered")
+    for one in (made, told.json()):
+        page.request.delete(f"{camera.url}cloudo/api/1/message/{one['id']}", headers=headers)
+
+
+def webhooks(camera: Photographer) -> None:
+    """Make some, call one of them, and take them away again."""
+    page, headers = camera.page, {"Authorization": f"token {camera.token}"}
+    key = "correct-horse-battery"
+    wanted = (
+        {"name": "sales", "flow_name": "examples/sales_report", "key": key},
+        {"name": "from-github", "flow_name": "examples/data_quality_check", "signature": "github", "key": key},
+        {"name": "greet", "flow_name": "examples/greeting", "inputs": {"name": "Ada"}, "enabled": False},
+    )
+    for body in wanted:
+        page.request.post(f"{camera.url}cloudo/api/1/webhook", data=body, headers=headers)
+    for shown in (key, "wrong", key):
+        page.request.post(f"{camera.url}cloudo/webhook/sales", data={}, headers={"X-Cloudo-Key": shown})
+    camera.open("webhooks")
+    expect(page.locator("tbody tr", has_text="sales")).to_contain_text("200")
+    camera.take("webhooks")
+    page.get_by_role("button", name="New webhook").click()
+    camera.take("webhook-new")
+    camera.open("webhooks/sales")
+    expect(page.get_by_role("region", name="Deliveries")).to_contain_text("404")
+    camera.take("webhook")
+    for body in wanted:
+        page.request.delete(f"{camera.url}cloudo/api/1/webhook/{body['name']}", headers=headers)
+
+
+def tokens(camera: Photographer) -> None:
+    """Make some, and take them away again."""
+    page, headers = camera.page, {"Authorization": f"token {camera.token}"}
+    wanted = (
+        {"name": "nightly backup", "actions": ["read"]},
+        {"name": "ci", "actions": ["execution:start", "read"], "flows": ["etl/*"], "expires_in_seconds": 2_592_000},
+    )
+    address = f"{camera.url}cloudo/api/1/token"
+    made = [page.request.post(address, data=body, headers=headers).json() for body in wanted]
+    page.request.get(f"{camera.url}cloudo/api/1/flow", headers={"Authorization": f"token {made[0]['secret']}"})
+    camera.open("tokens")
+    camera.take("tokens")
+    page.get_by_role("button", name="New token").click()
+    camera.take("token-new")
+    for one in made:
+        page.request.delete(f"{address}/{one['id']}", headers=headers)
 
 
 SCHEDULES = (
@@ -141,6 +197,11 @@ def schedules(camera: Photographer) -> None:
     camera.open(f"schedules/{made['Morning report']}")
     expect(page.get_by_role("region", name="Past times")).to_contain_text("ended well")
     camera.take("schedule")
+    page.get_by_role("button", name="Backfill").click()
+    page.get_by_label("From").fill(f"{today - timedelta(days=14):%Y-%m-%d}T00:00:00")
+    expect(page.get_by_role("button", name=re.compile(r"Run \d+ times"))).to_be_visible()
+    camera.take("backfill")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Edit", exact=True).click()
     expect(page.get_by_label("Preview")).to_contain_text("next")
     camera.take("schedule-edit")
@@ -207,7 +268,7 @@ def cameras(arguments: argparse.Namespace) -> Iterator[Photographer]:
         browser.close()
 
 
-_VIEWS = (loading, flows, messages, schedules, executions, execution, trouble)
+_VIEWS = (loading, flows, messages, schedules, executions, execution, webhooks, tokens, trouble)
 
 
 def main() -> None:
@@ -218,7 +279,9 @@ def main() -> None:
     parser.add_argument("--empty", action="store_true", help="the workspace has no flows and no executions")
     parser.add_argument("--only", default=".*", help="a pattern of sizes and schemes, such as narrow-.*")
     parser.add_argument("--all", action="store_true", help="also states that the docs do not show")
-    parser.add_argument("--views", help="some of loading,flows,messages,schedules,executions,execution,trouble")
+    parser.add_argument(
+        "--views", help="some of loading,flows,messages,schedules,webhooks,tokens,executions,execution,trouble"
+    )
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for camera in cameras(arguments):

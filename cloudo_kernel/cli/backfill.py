@@ -75,13 +75,16 @@ def backfill(
     if not yes and not _is_sure():
         click.echo("Nothing was started.", err=True)
         return 1
-    started = api.backfill_schedule(schedule.id, span)
+    _tell(schedule, api.backfill_schedule(schedule.id, span), as_json=as_json)
+    return 0
+
+
+def _tell(schedule: Schedule, started: Sequence[Occurrence], *, as_json: bool) -> None:
     if as_json:
         display.print_json(started)
-    else:
-        times = "1 time runs" if len(started) == 1 else f"{len(started)} times run, one after another"
-        click.echo(f"{times}. `cloudo schedules history {display.short_id(schedule.id)}` tells what becomes of them.")
-    return 0
+        return
+    times = "1 time runs" if len(started) == 1 else f"{len(started)} times run, one after another"
+    click.echo(f"{times}. `cloudo schedules history {display.short_id(schedule.id)}` tells what becomes of them.")
 
 
 def _is_sure() -> bool:

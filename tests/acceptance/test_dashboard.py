@@ -567,7 +567,8 @@ def test_the_shell_is_painted_before_the_kernel_is_there(context: BrowserContext
 
 def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
     one = "01900000-0000-7000-8000-000000000000"
-    for path in ("", "flows", "executions", f"executions/{one}", "schedules", f"schedules/{one}"):
+    lists = ("flows", "executions", "schedules", "messages", "webhooks", "tokens")
+    for path in ("", *lists, *(f"{name}/{one}" for name in lists[1:5])):
         reply = httpx.get(f"{server.url}cloudo/{path}")
         assert reply.status_code == 302
         assert "/login?next=" in reply.headers["location"]
