@@ -20,6 +20,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive cloudo_kernel extension
 
 # The locked packages, then the project itself. uv where it is or can be had, else pip.
 $(VENV)/.installed-%: requirements/%.txt pyproject.toml

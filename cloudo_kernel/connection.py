@@ -100,7 +100,7 @@ def _has_cloudo(server: dict[str, Any]) -> bool:
     import urllib.request
 
     try:
-        with urllib.request.urlopen(f"{server['url']}cloudo/api/1/health", timeout=5) as reply:  # noqa: S310 -- a server of this user
+        with urllib.request.urlopen(f"{server['url']}cloudo/api/1/health", timeout=5) as reply:  # noqa: S310 -- a server of this user  # nosec B310
             return bool(json.loads(reply.read())["version"])
     except urllib.error.HTTPError as error:
         with error:

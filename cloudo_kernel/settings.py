@@ -90,7 +90,7 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
     ),
     "client.flow.library.fallback": DocumentedSetting(True, "true or false", lambda value: isinstance(value, bool)),
-    # Of the library's flow `Notify by email`.
+    # Of the library's flow `Notify by email`; not its `client.smtp.password`, as everybody may know these.
     "client.smtp.host": _line("the name of a mail server, such as mail.example.com"),
     "client.smtp.port": DocumentedSetting(
         None,
@@ -101,7 +101,6 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
         "starttls", "starttls, tls or none", lambda value: value in ("starttls", "tls", "none")
     ),
     "client.smtp.user": _line("the name with which to log in at the mail server"),
-    "client.smtp.password": _line("the password to go with client.smtp.user"),
     "client.smtp.from": _line("the e-mail address of the sender"),
     "client.smtp.to": DocumentedSetting(
         None,

@@ -52,7 +52,7 @@ def document(text: str) -> Any:
     import yaml
 
     try:
-        return yaml.load(text, _loader())  # noqa: S506 -- it is a SafeLoader
+        return yaml.load(text, _loader())  # noqa: S506 -- it is a SafeLoader  # nosec B506
     except yaml.YAMLError as error:
         raise ValueError(f"That is not YAML: {error}") from error
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from cloudo_kernel import events
 from cloudo_kernel.ids import new_id
@@ -27,6 +27,18 @@ _f, _e = follow_ups.c, executions.c
 
 #: Those that were not followed yet are looked at so many at a time.
 _MOST_AT_ONCE = 100
+
+_IS_OPEN_CALL = and_(_f.is_call, _f.worker_id.is_(None))
+#: For everybody, or for a private worker.
+_IS_FOR = {True: _f.reserved_for.is_(None), False: _f.reserved_for == bindparam("worker")}
+# Made once, as every commit makes workers ask: making a statement takes SQLAlchemy longer than running it.
+_FLOWS = {
+    is_for_all: select(_f.id).where(~_f.is_call, is_mine).order_by(_f.due_at).limit(_MOST_AT_ONCE)
+    for is_for_all, is_mine in _IS_FOR.items()
+}
+_NEXT_CALL = {
+    is_for_all: select(func.min(_f.due_at)).where(_IS_OPEN_CALL, is_mine) for is_for_all, is_mine in _IS_FOR.items()
+}
 
 _TARGET: TypeAdapter[FollowUp] = TypeAdapter(FollowUp)
 
@@ -55,9 +67,12 @@ class FollowUps:
 
     def due_flows(self, *, reserved_for: str | None) -> tuple[Due, ...]:
         """Return some flows that are to be started now."""
-        query = _full().where(~_f.is_call, _is_for(reserved_for)).order_by(_f.due_at).limit(_MOST_AT_ONCE)
         with self._database.read() as connection:
-            return tuple(_due(row) for row in connection.execute(query))
+            ids = list(connection.execute(_FLOWS[reserved_for is None], {"worker": reserved_for}).scalars())
+            if not ids:
+                return ()
+            rows = connection.execute(_full().where(_f.id.in_(ids)).order_by(_f.due_at))
+            return tuple(_due(row) for row in rows)
 
     def start(self, due: Due, new: NewExecution) -> bool:
         """Add the execution that follows; False if another worker was quicker."""
@@ -75,18 +90,18 @@ class FollowUps:
 
     def next_call(self, *, reserved_for: str | None) -> datetime | None:
         """Return when the next address is to be called that nobody is calling."""
-        query = select(func.min(_f.due_at)).where(_is_open_call(reserved_for))
         with self._database.read() as connection:
-            moment: datetime | None = connection.execute(query).scalar()
+            query, about = _NEXT_CALL[reserved_for is None], {"worker": reserved_for}
+            moment: datetime | None = connection.execute(query, about).scalar()
         return moment
 
     def claim_calls(self, worker_id: str, *, most: int, reserved_for: str | None) -> tuple[Due, ...]:
         """Take calls that are due, the one that waits longest first; nobody else makes them while the worker lives."""
         now = self._database.clock()
-        is_due = and_(_is_open_call(reserved_for), _f.due_at <= now)
+        is_due = and_(_IS_OPEN_CALL, _IS_FOR[reserved_for is None], _f.due_at <= now)
         chosen = select(_f.id).where(is_due).order_by(_f.due_at).limit(most).with_for_update(skip_locked=True)
         with self._database.write() as connection:
-            ids = list(connection.execute(chosen).scalars())
+            ids = list(connection.execute(chosen, {"worker": reserved_for}).scalars())
             if not ids:
                 return ()
             values = {"worker_id": worker_id, "attempts": _f.attempts + 1}
@@ -174,14 +189,6 @@ def _full() -> Any:
 def _due(row: Row[Any]) -> Due:
     target = _TARGET.validate_python(row.target)
     return Due(row.of, Occasion(row.occasion), target, brief_record(row), row.depth, row.calls)
-
-
-def _is_for(reserved_for: str | None) -> ColumnElement[bool]:
-    return _f.reserved_for.is_(None) if reserved_for is None else _f.reserved_for == reserved_for
-
-
-def _is_open_call(reserved_for: str | None) -> ColumnElement[bool]:
-    return and_(_f.is_call, _f.worker_id.is_(None), _is_for(reserved_for))
 
 
 def _is(due: Due) -> ColumnElement[bool]:
