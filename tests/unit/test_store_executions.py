@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.models import ExecutionFilter, LogLine, Status
 from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store
 from cloudo_kernel.store.database import NEWEST_MIGRATION, Database
+from cloudo_kernel.tables import idempotency_keys
+from tests.unit.conftest import Clock
 
 
 @pytest.fixture
@@ -118,6 +121,28 @@ def test_an_idempotency_key_is_forgotten_after_a_day(tmp_path: Path, new: Callab
     first = store.executions.insert(new(), idempotency=IdempotencyKey("k", "a"))
     moment[0] += timedelta(hours=24, seconds=1)
     assert store.executions.insert(new(), idempotency=IdempotencyKey("k", "b")).id != first.id
+    store.close()
+
+
+def test_housekeeping_lets_idempotency_keys_go_after_a_day_and_no_sooner(
+    tmp_path: Path, clock: Clock, new: Callable[..., NewExecution]
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'other.sqlite'}", clock=clock)
+
+    def kept() -> set[str]:
+        store.executions.forget_idempotency_keys()
+        with store._database.read() as connection:
+            return set(connection.execute(select(idempotency_keys.c.key)).scalars())
+
+    store.executions.insert(new(), idempotency=IdempotencyKey("early", "a"))
+    clock.now += timedelta(hours=1)
+    store.executions.insert(new(), idempotency=IdempotencyKey("late", "a"))
+    clock.now += timedelta(hours=23)
+    assert kept() == {"early", "late"}
+    clock.now += timedelta(seconds=1)
+    assert kept() == {"late"}
+    clock.now += timedelta(hours=1)
+    assert kept() == set()
     store.close()
 
 
