@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     delete,
@@ -36,6 +37,7 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
+from cloudo_kernel.store.lists import newest
 from cloudo_kernel.store.log import last_lines
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
 from cloudo_kernel.store.seals import Seals
@@ -59,6 +61,12 @@ ENDED = [status.value for status in Status if status.is_ended]
 # Statements that every start needs are made once: making one takes SQLAlchemy several times as long as running it.
 _INSERT = insert(executions)
 _ADD_KEY = insert(idempotency_keys)
+_NEWEST_OF_FLOW = (
+    select(executions.c.id, executions.c.status, executions.c.created_at, executions.c.ended_at)
+    .where(executions.c.flow_name == bindparam("flow"))
+    .order_by(executions.c.id.desc())
+    .limit(bindparam("each"))
+)
 
 
 def to_record(row: Row[Any], **more: Any) -> Execution:
@@ -176,32 +184,25 @@ class Executions:
         self, where: ExecutionFilter, *, limit: int, before: str | None, flows: Patterns = None
     ) -> Page[Execution]:
         """Return executions, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
-        is_meant = self._database.fits(executions.c.flow_name, flows)
-        query = _filtered(brief(), where).where(is_meant).order_by(executions.c.id.desc()).limit(limit + 1)
+        is_meant = [self._database.fits(executions.c.flow_name, flows)]
         if before is not None:
-            query = query.where(executions.c.id < before)
+            is_meant.append(executions.c.id < before)
         with self._database.read() as connection:
+            found = newest(connection, where, is_meant, limit=limit + 1)
+            query = brief().where(executions.c.id.in_(found[:limit])).order_by(executions.c.id.desc())
             rows = connection.execute(query).all()
-        items = tuple(brief_record(row) for row in rows[:limit])
-        return Page[Execution](items=items, next=items[-1].id if len(rows) > limit else None)
+        items = tuple(map(brief_record, rows))
+        return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
 
     def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
         """Return the newest few executions of each flow, newest first."""
-        rank = func.row_number().over(partition_by=executions.c.flow_name, order_by=executions.c.id.desc())
-        columns = (
-            executions.c.flow_name,
-            executions.c.id,
-            executions.c.status,
-            executions.c.created_at,
-            executions.c.ended_at,
-        )
-        ranked = select(*columns, rank.label("rank")).where(executions.c.flow_name.in_(flow_names)).subquery()
-        query = select(ranked).where(ranked.c.rank <= each).order_by(ranked.c.flow_name, ranked.c.rank)
-        found: dict[str, list[ExecutionBrief]] = {}
+        found: dict[str, tuple[ExecutionBrief, ...]] = {}
         with self._database.read() as connection:
-            for row in connection.execute(query):
-                found.setdefault(row.flow_name, []).append(ExecutionBrief.model_validate(dict(row._mapping)))
-        return {name: tuple(briefs) for name, briefs in found.items()}
+            for name in flow_names:  # a window over all of them would read each execution that there ever was
+                rows = connection.execute(_NEWEST_OF_FLOW, {"flow": name, "each": each}).all()
+                if rows:
+                    found[name] = tuple(ExecutionBrief.model_validate(dict(row._mapping)) for row in rows)
+        return found
 
     def unended_children(self, execution_id: str) -> tuple[str, ...]:
         """Return the ids of the children that have not ended."""
@@ -340,19 +341,3 @@ def brief_record(row: Row[Any]) -> Execution:
     if values["error"] is not None:
         values["error"] = {**values["error"], "traceback": ()}
     return Execution.model_validate(values)
-
-
-def _filtered(query: Select[Any], where: ExecutionFilter) -> Select[Any]:
-    columns = executions.c
-    if where.status is not None:
-        query = query.where(columns.status.in_([status.value for status in where.status]))
-    for name in ("flow_name", "parent_id", "schedule_id", "user_name"):
-        wanted = getattr(where, name)
-        if wanted is not None:
-            query = query.where(columns[name] == wanted)
-    if where.since is not None:
-        query = query.where(columns.created_at >= where.since)
-    if where.q:
-        searched = (columns.name, columns.flow_name, columns.message, columns.id)
-        query = query.where(or_(*(column.icontains(where.q, autoescape=True) for column in searched)))
-    return query

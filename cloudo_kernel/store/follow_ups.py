@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from cloudo_kernel import events
 from cloudo_kernel.ids import new_id
@@ -171,13 +171,9 @@ def _had_failed(connection: Connection, row: Row[Any]) -> bool:
     """Tell whether the one before failed: of the same schedule if there is one, else of the same flow."""
     if row.flow_name is None:
         return False
-    is_kin = _e.flow_name == row.flow_name
-    if row.schedule_id is not None:
-        # Along the index of the flow's executions by time: of a schedule there may be hundreds of thousands to sort.
-        is_kin = and_(is_kin, func.coalesce(_e.schedule_id, "") == row.schedule_id)
+    is_kin = _e.flow_name == row.flow_name if row.schedule_id is None else _e.schedule_id == row.schedule_id
     has_run = _e.status.in_((Status.ENDED_SUCCESS.value, Status.ENDED_ERROR.value))
-    before = or_(_e.created_at < row.created_at, and_(_e.created_at == row.created_at, _e.id < row.id))
-    query = select(_e.status).where(is_kin, has_run, before).order_by(_e.created_at.desc(), _e.id.desc()).limit(1)
+    query = select(_e.status).where(is_kin, has_run, _e.id < row.id).order_by(_e.id.desc()).limit(1)
     return connection.execute(query).scalar() == Status.ENDED_ERROR
 
 

@@ -24,12 +24,17 @@ class UtcMicroseconds(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Turn an aware time into microseconds."""
         del dialect
-        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """Turn microseconds into an aware time."""
         del dialect
         return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment as it is kept."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 metadata = MetaData(

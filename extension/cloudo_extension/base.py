@@ -18,6 +18,7 @@ from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.base.handlers import APIHandler
 from pydantic import BaseModel, ValidationError
 from tornado import web
+from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from cloudo_extension.conditions import etag_of, versions_in
@@ -39,6 +40,9 @@ T = TypeVar("T")
 
 #: Below the server's base url; every route of REST begins with it.
 API = "cloudo/api/1"
+
+#: The longest that a body takes to come; then the connection is closed.
+BODY_SECONDS = 300.0
 
 #: Query parameters of Jupyter's own, accepted everywhere.
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
@@ -99,6 +103,8 @@ class Handler(APIHandler):
 
     async def prepare(self) -> None:
         """Decide whether the request may come in; tornado calls it before it reads the body."""
+        if isinstance(connection := self.request.connection, HTTP1Connection):
+            connection.set_body_timeout(BODY_SECONDS)  # whoever sends slower than that keeps a connection for nothing
         try:
             await self._admit()
         except (web.HTTPError, CloudoError) as refusal:

@@ -224,14 +224,15 @@ class OpenApi(Handler):
     @operation(id="openapi", reply=Document)
     async def get(self) -> None:
         """Return this document."""
-        from cloudo_extension.app import rest_routes  # it imports all modules with routes, and this is one
-
-        await self.finish(await self.engine.call(_as_json, rest_routes(), self.base_url))
+        await self.finish(await self.engine.call(document_json, self.base_url))
 
 
 @cache
-def _as_json(routes: tuple[Route, ...], base_url: str) -> str:
-    return json.dumps(document(routes, base_url=base_url), ensure_ascii=False)
+def document_json(base_url: str) -> str:
+    """Return the document as text; making it takes a while, once."""
+    from cloudo_extension.app import rest_routes  # it imports all modules with routes, and this is one
+
+    return json.dumps(document(rest_routes(), base_url=base_url), ensure_ascii=False)
 
 
 routes = [(rf"{API}/openapi.json", OpenApi)]

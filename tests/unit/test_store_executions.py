@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.models import ExecutionFilter, FollowingFlow, LogLine, Status
-from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store
+from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store, lists
 from cloudo_kernel.store.database import NEWEST_MIGRATION, Database
+from cloudo_kernel.tables import idempotency_keys
+from tests.unit.conftest import Clock
 
 
 @pytest.fixture
@@ -118,6 +121,60 @@ def test_an_idempotency_key_is_forgotten_after_a_day(tmp_path: Path, new: Callab
     first = store.executions.insert(new(), idempotency=IdempotencyKey("k", "a"))
     moment[0] += timedelta(hours=24, seconds=1)
     assert store.executions.insert(new(), idempotency=IdempotencyKey("k", "b")).id != first.id
+    store.close()
+
+
+def test_each_filter_finds_what_fits_whichever_way_it_is_searched(
+    tmp_path: Path, clock: Clock, new: Callable[..., NewExecution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'other.sqlite'}", clock=clock)
+    ids = []
+    for number in range(12):
+        flow, user = ("a", "b")[number % 2], ("ada", "eve", "bob")[number % 3]
+        ids.append(store.executions.insert(new(flow_name=flow, user_name=user)).id)
+        if number % 4 == 0:
+            store.wishes.cancel(ids[-1], user_name="ada", reason="not wanted")
+        clock.now += timedelta(minutes=1)
+    since = clock.now - timedelta(minutes=6)
+
+    def found(**given: object) -> list[int]:
+        where, cursor, numbers = ExecutionFilter.model_validate(given), None, []
+        while True:
+            page = store.executions.page(where, limit=2, before=cursor)
+            numbers += [ids.index(execution.id) for execution in page.items]
+            if (cursor := page.next) is None:
+                return numbers
+
+    for few in (0, 5_000):  # as if there were many, and few
+        monkeypatch.setattr(lists, "_FEW", few)
+        assert found() == [*range(11, -1, -1)]
+        assert found(since=since) == [11, 10, 9, 8, 7, 6]
+        assert found(since=since, flow_name="a") == [10, 8, 6]
+        assert found(status=["ENDED_CANCELLED"]) == [8, 4, 0]
+        assert found(status=["PENDING", "ENDED_CANCELLED"], user_name="ada") == [9, 6, 3, 0]
+        assert found(status=["PENDING"], since=since) == [11, 10, 9, 7, 6]
+    store.close()
+
+
+def test_housekeeping_lets_idempotency_keys_go_after_a_day_and_no_sooner(
+    tmp_path: Path, clock: Clock, new: Callable[..., NewExecution]
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'other.sqlite'}", clock=clock)
+
+    def kept() -> set[str]:
+        store.executions.forget_idempotency_keys()
+        with store._database.read() as connection:
+            return set(connection.execute(select(idempotency_keys.c.key)).scalars())
+
+    store.executions.insert(new(), idempotency=IdempotencyKey("early", "a"))
+    clock.now += timedelta(hours=1)
+    store.executions.insert(new(), idempotency=IdempotencyKey("late", "a"))
+    clock.now += timedelta(hours=23)
+    assert kept() == {"early", "late"}
+    clock.now += timedelta(seconds=1)
+    assert kept() == {"late"}
+    clock.now += timedelta(hours=1)
+    assert kept() == set()
     store.close()
 
 

@@ -5,12 +5,15 @@ Swagger UI is kept here as it was released (`swagger-ui/`), so that the page wor
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any, Final
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
+
+from cloudo_extension.openapi import document_json
 
 _FOLDER: Final = Path(__file__).parent
 #: Scripts and styles are files of ours; the styles of single elements, which Swagger UI sets, are none of them.
@@ -53,6 +56,8 @@ class Explorer(_Page):
         """Send the page, which finds all else from where it is."""
         _ = self.xsrf_token  # sets the cookie without which the page could change nothing
         self.set_header("Content-Type", "text/html; charset=utf-8")
+        # Made while the browser reads the scripts, so that it is there when they ask for it.
+        asyncio.get_running_loop().run_in_executor(None, document_json, self.base_url)
         self.finish((_FOLDER / "explorer.html").read_bytes())
 
 

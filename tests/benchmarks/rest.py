@@ -1,0 +1,120 @@
+"""Measures how long REST takes to list executions when there are a million: `python -m tests.benchmarks.rest`.
+
+The explorer's document is measured beside it, the first time and later. Times are those of a client on the same
+machine, connection kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from cloudo_kernel.models import StartExecution
+from tests.flows import write_flow
+from tests.server import WITHOUT_LAB, RunningServer, start_server
+
+#: One execution is copied so often, with what filters look at varied: 100 flows, 50 users, 1,000 schedules and so on.
+_FILL = """
+WITH RECURSIVE
+  steps(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM steps WHERE n < :number),
+  one AS (SELECT * FROM executions LIMIT 1)
+INSERT INTO executions ({columns})
+SELECT {values} FROM steps, one
+"""
+_VARIED = {
+    "id": "printf('0190%04x-%04x-7000-8000-%012x', (n >> 16) & 65535, n & 65535, n)",
+    "name": "'report ' || (n % 100)",
+    "flow_name": "CASE n % 100 WHEN 0 THEN 'one' ELSE 'flows/f' || (n % 100) END",
+    "status": "CASE n % 1000 WHEN 0 THEN 'ENDED_ERROR' ELSE 'ENDED_SUCCESS' END",
+    "message": "'did ' || n",
+    "parent_id": "CASE n % 10 WHEN 0 THEN 'parent-' || (n / 1000) END",
+    "schedule_id": "CASE n % 2 WHEN 0 THEN 'schedule-' || (n % 1000) END",
+    "user_name": "'user' || (n % 50)",
+    "created_at": "one.created_at - (:number - n) * 1000000",
+}
+
+
+def fill(server: RunningServer, number: int) -> None:
+    """Write executions that have ended into the store, in one transaction."""
+    write_flow(server.workspace, "one", "1")
+    with server.client() as api:
+        api.delete_execution(api.wait(api.start_execution(StartExecution(flow_name="one")).id).id)
+        api.wait(api.start_execution(StartExecution(flow_name="one")).id)
+    with sqlite3.connect(server.workspace / ".cloudo" / "cloudo.sqlite", timeout=60) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(executions)")]
+        values = ", ".join(_VARIED.get(name, f"one.{name}") for name in columns)
+        connection.execute(_FILL.format(columns=", ".join(columns), values=values), {"number": number})
+    connection.close()
+
+
+def measure(http: httpx.Client, path: str, rounds: int) -> None:
+    """Print a line of the table."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        reply = http.get(path)
+        times.append((time.perf_counter() - began) * 1000)
+        assert reply.status_code == 200, reply.text
+    items = reply.json().get("items")
+    print(
+        f"| `{path}` | {'' if items is None else len(items)} | {times[0]:.1f} | {statistics.median(times):.1f} "
+        f"| {max(times):.1f} |",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=15)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        home, workspace = Path(name, "home"), Path(name, "workspace")
+        for folder in (home, workspace):
+            folder.mkdir()
+        server = start_server(workspace, home, extensions=WITHOUT_LAB)
+        headers = {"Authorization": f"token {server.token}"}
+        try:
+            fill(server, given.number)
+            with httpx.Client(base_url=server.api, headers=headers, timeout=120, trust_env=False) as http:
+                newest = http.get("/execution?limit=1").json()["items"][0]
+                middle = f"0190{given.number // 2 >> 16:04x}-{given.number // 2 & 65535:04x}-7000-8000-{'0' * 12}"
+                print("| address | items | first ms | median ms | most ms |\n|---|---|---|---|---|")
+                for query in (
+                    "limit=100",
+                    "limit=500",
+                    f"limit=100&cursor={middle}",
+                    "status=ENDED_SUCCESS",
+                    "status=ENDED_ERROR",
+                    "status=RUNNING",
+                    "status=PENDING,RUNNING,WAITING,PAUSED",
+                    "flow_name=flows/f7",
+                    f"flow_name=flows/f7&cursor={middle}",
+                    "flow_name=none",
+                    "flow_name=flows/f7&status=ENDED_ERROR",
+                    "parent_id=parent-500",
+                    "schedule_id=schedule-8",
+                    "user_name=user7",
+                    "user_name=nobody",
+                    f"since={newest['created_at']}",
+                    "since=2000-01-01T00:00:00Z",
+                    "q=report",
+                    "q=did+77",
+                    "q=nowhere",
+                ):
+                    measure(http, f"/execution?{query}", given.rounds)
+                measure(http, "/flow", given.rounds)
+                measure(http, "/openapi.json", given.rounds)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
