@@ -21,6 +21,8 @@ _MOST_AT_ONCE = 8
 _LOOK_SECONDS = 5.0
 #: After a failure it looks again so soon.
 _RETRY_SECONDS = 1.0
+#: A call that could not even be noted is made again so much later.
+_AFTER_SECONDS = 60.0
 #: Every commit wakes it: hundreds a second must not have it look all the time.
 _REST_SECONDS = 0.1
 #: A worker that stops waits so long for calls that are on their way; what is cut off is made again.
@@ -58,6 +60,8 @@ class Notifier:
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="cloudo-notifier", daemon=True)
         self._calls: set[threading.Thread] = set()
+        #: Those of which it could not even be noted how they went.
+        self._lost: list[str] = []
 
     def start(self) -> None:
         """Begin to look for calls."""
@@ -88,6 +92,9 @@ class Notifier:
     def _look(self) -> float:
         """Begin what is due, as far as there is room, and return in how many seconds to look again."""
         self._calls = {call for call in self._calls if call.is_alive()}
+        if lost := tuple(self._lost):
+            self._store.follow_ups.put_back(lost, self._worker_id, delay_seconds=_AFTER_SECONDS)
+            del self._lost[: len(lost)]
         room = _MOST_AT_ONCE - len(self._calls)
         due_at = self._store.follow_ups.next_call(reserved_for=self._reserved_for)
         if due_at is None or not room:  # the end of a call wakes it
@@ -105,7 +112,8 @@ class Notifier:
         delay = self._delays[due.attempts - 1] if due.attempts <= len(self._delays) else None
         try:
             self._make_call(due, timeout_seconds=self._timeout_seconds, delay_seconds=delay)
-        except Exception:  # noqa: BLE001 -- the worker goes on; the call is made again when this one has ended
+        except Exception:  # noqa: BLE001 -- whatever it is, the others have to go on
             _log.exception("A call could not be made, or noted", extra={"execution_id": due.execution.id})
+            self._lost.append(due.id)
         finally:
             self._wake.set()

@@ -6,6 +6,7 @@ was answered or given up. So nothing is lost, whoever dies, and no flow is start
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,6 +109,13 @@ class FollowUps:
             connection.execute(update(follow_ups).where(_f.id.in_(ids)).values(**values))
             rows = connection.execute(_full().where(_f.id.in_(ids)).order_by(_f.due_at)).all()
         return tuple(_due(row) for row in rows)
+
+    def put_back(self, ids: Collection[str], worker_id: str, *, delay_seconds: float) -> None:
+        """Have calls that a worker took made later by anybody: it is not known how they went."""
+        again = self._database.clock() + timedelta(seconds=delay_seconds)
+        is_meant = and_(_f.worker_id == worker_id, _f.id.in_(ids))
+        with self._database.write() as connection:
+            connection.execute(update(follow_ups).where(is_meant).values(worker_id=None, due_at=again))
 
     def settle_call(
         self, due: Due, *, place: str, reason: str | None = None, delay_seconds: float | None = None

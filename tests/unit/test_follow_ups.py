@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import AddressRefused, FlowNotFound, PermissionDenied, TooDeep
+from cloudo_kernel.errors import AddressRefused, FlowNotFound, PermissionDenied, TooDeep, Unavailable
 from cloudo_kernel.models import (
     Action,
     ChangeSchedule,
@@ -26,12 +26,14 @@ from cloudo_kernel.models import (
     Status,
     Trigger,
 )
+from cloudo_kernel.notifier import Notifier
 from cloudo_kernel.permissions import Rights
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_DEPTH, MAX_RUNNING
-from cloudo_kernel.store import Outcome, Store
+from cloudo_kernel.store import DueFollowUp, Outcome, Store
 from cloudo_kernel.workspace import Workspace
 from tests.flows import write_flow
+from tests.server import until
 from tests.unit.conftest import Clock
 
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
@@ -261,4 +263,28 @@ def test_a_name_that_stands_for_this_machine_is_given_up_at_once(
     api.make_call(again, timeout_seconds=1, delay_seconds=9)
     [line] = api.execution(execution.id).log or ()
     assert line.text.startswith("http://localhost:9 (on_success) could not be called: 'localhost' (")
+    assert store.follow_ups.next_call(reserved_for=None) is None
+
+
+def test_a_call_that_cannot_be_noted_is_made_again(
+    workspace: Workspace, store: Store, api: Service, clock: Clock
+) -> None:
+    write_flow(workspace.root, "watched", "1", metadata={"on_success": {"url": "https://example.com/"}})
+    finish(store, api.start_execution(StartExecution(flow_name="watched")), SUCCESS)
+    calls: list[DueFollowUp] = []
+
+    def make_call(due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
+        calls.append(due)
+        if len(calls) == 1:
+            raise Unavailable("The disk is full.")
+        store.follow_ups.settle_call(due, place="https://example.com")
+
+    notifier = Notifier(store, make_call, worker_id="w", reserved_for=None)
+    notifier.start()
+    until(lambda: store.follow_ups.next_call(reserved_for=None) == clock.now + timedelta(seconds=60))
+    clock.now += timedelta(seconds=60)
+    notifier._wake.set()
+    until(lambda: len(calls) == 2)
+    notifier.stop()
+    assert [due.attempts for due in calls] == [1, 2]
     assert store.follow_ups.next_call(reserved_for=None) is None
