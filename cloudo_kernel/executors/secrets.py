@@ -30,14 +30,17 @@ class RunSecrets:
 
     def this(self) -> Execution:
         """Return the record of the run with what others do not see."""
-        return self._store.executions.revealed(self._claim.id)
+        return self.seen(self._store.executions.get(self._claim.id))
 
     def seen(self, execution: Execution) -> Execution:
         """Return the record of an execution: of itself and its own children a run sees everything."""
         if self._claim.id not in (execution.id, execution.parent_id):
             return execution
+        if PROTECTED not in f"{execution.input_value}{execution.output_value}":
+            return execution
         protected = self._store.executions.protected(execution.id)
-        self.redaction.learn([protected.inputs, protected.outputs])
+        if execution.id != self._claim.id:  # its own were learnt when it began, and when it put them out
+            self.redaction.learn([protected.inputs, protected.outputs])
         return protected.revealed(execution)
 
     def note(self, verb: str, arguments: Mapping[str, Any], result: Any) -> None:

@@ -84,15 +84,8 @@ class Settings:
                 raise SettingExists(name)
             was_secret = before is not None and before.secret
             is_secret = was_secret if secret is None else secret
-            sealed = None
-            if (is_secret or was_secret) and value == PROTECTED:
-                if not (is_secret and was_secret):
-                    raise SettingInvalid(name, f"the value itself; {PROTECTED} is only shown in its place")
-                sealed = before.sealed
-            elif is_secret:
-                sealed = self._seals.seal(json.dumps(value).encode())
-            saved = {"name": name, "value": None if is_secret else value, "secret": is_secret, "sealed": sealed}
-            saved |= {"modified_at": now, "modified_by": user_name}
+            saved = {"name": name, "modified_at": now, "modified_by": user_name}
+            saved |= self._kept(name, value, before, is_secret=is_secret)
             upsert = self._database.insert()(settings).values(saved)
             connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=saved))
             if is_secret and not was_secret:
@@ -100,6 +93,16 @@ class Settings:
             told = _told("before", before, hides=is_secret) | {"after": PROTECTED if is_secret else value}
             record(connection, SETTING_SAVED, SETTING, name, time=now, user_name=user_name, **told)
             return self._record(name, _row(connection, name), _holder(connection, name))
+
+    def _kept(self, name: str, value: Any, before: Any, *, is_secret: bool) -> JsonObject:
+        """Return the columns with a value: as it is, or sealed; what is shown in place of a secret leaves it."""
+        was_secret = before is not None and before.secret
+        if not (is_secret or was_secret) or value != PROTECTED:
+            sealed = self._seals.seal(json.dumps(value).encode()) if is_secret else None
+            return {"value": None if is_secret else value, "secret": is_secret, "sealed": sealed}
+        if not (is_secret and was_secret):
+            raise SettingInvalid(name, f"the value itself; {PROTECTED} is only shown in its place")
+        return {"value": None, "secret": True, "sealed": before.sealed}
 
     def delete(self, name: str, *, user_name: str) -> None:
         """Forget a setting. Raises `SettingNotFound` when it was not saved."""
