@@ -162,12 +162,13 @@ class DashboardApp {
   /** Warn when nobody would run what is played; a worker that is just starting gets a moment. */
   async #checkWorkers({ isSecond = false } = {}) {
     clearTimeout(this.workersTimer);
-    const { workers, overdue_schedules: overdue } = await this.line.call("health").catch(() => ({ workers: 1 }));
+    // Of a server that nobody has used yet all is well too: its worker comes with the first use.
+    const { status, overdue_schedules: overdue } = await this.line.call("health").catch(() => ({ status: "ok" }));
     const late = overdue && `${count(overdue, "schedule")} ${overdue === 1 ? "is" : "are"} overdue`;
     const words = `No worker is running: ${late || "what is played stays Pending"}. Start one with: cloudo worker`;
-    if (workers > 0) this.banners.set("workers", "");
+    if (status === "ok") this.banners.set("workers", "");
     else if (isSecond) this.banners.set("workers", words, { kind: "warning" });
-    if (workers === 0) this.workersTimer = setTimeout(() => this.#checkWorkers({ isSecond: true }), WORKERS_EVERY);
+    if (status !== "ok") this.workersTimer = setTimeout(() => this.#checkWorkers({ isSecond: true }), WORKERS_EVERY);
   }
 
   /** The kernel fell silent, or is back. In a page the server is asked what became of it. */
