@@ -271,12 +271,19 @@ def test_another_kernel_runs_a_notebook_as_it_is(servers: Servers, tmp_path: Pat
     server = servers.start(environment={"JUPYTER_PATH": str(tmp_path)})
     api = server.client()
     try:
-        script = notebook("echo $((6 * 7)); pwd", "ls /nowhere-at-all; false", kernel="bash")
-        ended = api.wait(api.start_execution(StartExecution(script=script)).id, timeout=MINUTE)
+        script = notebook(
+            *("echo $((6 * 7)); pwd", 'echo "is $word of ${#word}"', "ls /nowhere-at-all; false"),
+            parameters="word=none",
+            kernel="bash",
+            metadata={"protect_inputs": ["word"]},
+        )
+        request = StartExecution(script=script, inputs={"word": "open sesame"})
+        ended = api.wait(api.start_execution(request).id, timeout=MINUTE)
         made = nbformat.reads(api.execution_notebook(ended.id), as_version=4)
         assert made.metadata.language_info.name == "bash"
         text = "".join(one.get("text", "") for cell in made.cells for one in cell.get("outputs", ()))
-        assert text.startswith(f"42\n{server.workspace}\n")
+        assert text.startswith(f"42\n{server.workspace}\nis ••• of 11\n")
+        assert "sesame" not in json.dumps(made)
         assert ended.progress.done >= 1
     finally:
         api.close()
