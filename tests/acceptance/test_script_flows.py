@@ -223,8 +223,7 @@ def test_a_recurring_loop_keeps_its_times(script: Callable[[str, str], Path], sy
         ticks = sorted(system.executions(parent_id=execution.id), key=lambda one: one.get("name"))
         assert [one.get("name") for one in ticks] == [f"tick iteration #{number}" for number in (1, 2, 3)]
         assert [one.wait(30).status.removeprefix("ENDED_") for one in ticks] == ["SUCCESS", "ERROR", "SUCCESS"]
-        late = ticks[2].load("created_at").timestamp() - execution.outputs["start"] - 2 * 0.8
-        assert 0 <= late < 0.5
+        assert ticks[2].load("created_at").timestamp() >= execution.outputs["start"] + 2 * 0.8
         logged = [line.text for line in execution.load("log")]
         assert [text.partition(" failed")[0] for text in logged] == (["iteration 2"] if wait else [])
 
