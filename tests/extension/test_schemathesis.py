@@ -82,7 +82,7 @@ def send(case: Any, server: RunningServer) -> None:
     if isinstance(case.body, dict):
         case.body.pop("wait", None)
     headers = {"Authorization": f"token {server.token}"}
-    case.call_and_validate(base_url=f"{server.url}cloudo", headers=headers, checks=CHECKS, timeout=30)
+    case.call_and_validate(base_url=f"{server.url}cloudo", headers=headers, checks=CHECKS, timeout=60)
 
 
 @AT_THE_LIMITS.parametrize()
