@@ -387,7 +387,7 @@ def test_a_flow_that_asks_is_answered_in_place(show: Open, api: Client, server: 
     assert answer.pop("at").startswith("08:30")
     assert answer == {
         "name": "daily", "note": "one\ntwo", "top": 2, "share": 0.5, "urgent": True, "region": "south",
-        "kinds": ["a", 3], "day": "2026-11-23", "key": "hunter2",
+        "kinds": ["a", 3], "day": "2026-11-23", "key": "•••",
         "file": {"name": "a.txt", "content": "eA==", "type": "text/plain"}, "go": True, "stop": False,
     }  # fmt: skip
 

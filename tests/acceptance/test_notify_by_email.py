@@ -12,12 +12,12 @@ from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.models import Execution, ExecutionFilter, StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.worker import Worker
 from cloudo_kernel.workspace import Workspace
 from tests.certificate import certificate
 from tests.flows import write_flow
 from tests.mailbox import Mailbox, mailbox
 from tests.server import until
+from tests.workers import end_worker, start_worker
 
 FLOW = "Notify by email"
 
@@ -36,10 +36,9 @@ def api(box: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     workspace = Workspace(tmp_path_factory.mktemp("workspace"))
     workspace.create()
     store, catalog = Store.open(workspace.database_url), Catalog(workspace, library=library_folders())
-    worker = Worker(store, catalog)
-    worker.start()
+    worker = start_worker(workspace.root)  # a process of its own: it has the environment of now
     yield Service(store, catalog, user_name="ada")
-    worker.stop()
+    end_worker(worker)
     store.close()
 
 
