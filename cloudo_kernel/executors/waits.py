@@ -20,6 +20,10 @@ RETRY_SECONDS = 1.0
 _PATIENCE_SECONDS = 120.0
 #: The store is looked at this often, should the event tail miss something.
 _LOOK_SECONDS = 0.5
+#: After a look it rests so that all who wait together use one processor at most, but not longer than this;
+_MOST_REST_SECONDS = 1.0
+#: and where nothing happens, it looks again after so many times as long.
+_LOOK = 10
 
 
 class Waits:
@@ -65,15 +69,19 @@ class Waits:
         end = time.monotonic() + seconds
         try:
             while True:
+                began = time.monotonic()
                 with suppress(Unavailable):  # a store that cannot be used now is asked again
                     if is_done():
                         return True
+                # Every commit wakes all who wait: hundreds of them must not look at the store all the time.
+                rest = min(_MOST_REST_SECONDS, (time.monotonic() - began) * self._store.tail.listeners)
                 if self._is_over.is_set():
                     raise StaleAttempt(self._claim.id, self._claim.attempt)
                 left = end - time.monotonic()
                 if left <= 0:
                     return False
-                woken.wait(min(_LOOK_SECONDS, left))
+                self._is_over.wait(min(rest, left))
+                woken.wait(min(max(_LOOK_SECONDS, _LOOK * rest), max(0.0, end - time.monotonic())))
                 woken.clear()
         finally:
             remove()

@@ -48,6 +48,11 @@ class EventTail:
 
         return remove
 
+    @property
+    def listeners(self) -> int:
+        """How many there are."""
+        return len(self._listeners)
+
     def close(self) -> None:
         """End the thread."""
         self._is_closed = True

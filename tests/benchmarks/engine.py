@@ -30,7 +30,7 @@ from tests.workers import is_alive
 #: Puts out the processes of the run, so that they can be found however they were started.
 _PIDS = "import os\nthis.set_output('pids', [os.getpid(), os.getppid()])"
 _SLEEP = "import time\ntime.sleep(600)"
-#: It goes on in the child's place: the child never gets a slot before all parents wait.
+#: It waits for a child.
 _PARENT = f"{_PIDS}\nthis.flow('sleeping')"
 MEBIBYTE = 2**20
 
@@ -145,7 +145,8 @@ def imports(bench: Bench) -> None:
 
 def waiting(bench: Bench) -> None:
     """Measure the memory of executions that wait for a child."""
-    bench.flow("sleeping", _SLEEP)
+    # After all parents, who would never come to wait otherwise.
+    write_flow(bench.server.workspace, "sleeping", _SLEEP, metadata={"priority": -1})
     bench.flow("parent", _PARENT)
     parents = [bench.api.start_execution(StartExecution(flow_name="parent")) for _ in range(bench.waiting)]
     for parent in parents:
