@@ -6,9 +6,8 @@ import uuid
 from datetime import timedelta
 from functools import partial
 
-from cloudo_kernel.client.base import Deadline, given, json_body, not_json, part
+from cloudo_kernel.client.base import POLL_SECONDS, Deadline, given, json_body, not_json, part
 from cloudo_kernel.client.events import EventVerbs
-from cloudo_kernel.events import EXECUTION_DELETED, EXECUTION_ENDED
 from cloudo_kernel.models import (
     BulkOutcome,
     BulkRequest,
@@ -59,13 +58,12 @@ class ExecutionVerbs(EventVerbs):
 
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
         """See `Api.wait`. A restart of the server does not end the wait."""
-        return self._until(
-            execution_id,
-            partial(self.execution, execution_id),
-            lambda execution: execution.is_ended,
-            deadline=Deadline.of(timeout),
-            ends=(EXECUTION_ENDED, EXECUTION_DELETED),
-        )
+        deadline = Deadline.of(timeout)
+        while True:
+            seconds = min(deadline.left, POLL_SECONDS)
+            execution = self._outlasting(partial(self._get, Execution, _path(execution_id), wait=seconds), deadline)
+            if execution.is_ended or deadline.is_over:
+                return execution
 
     def cancel_execution(self, execution_id: str) -> Execution:
         """See `Api.cancel_execution`."""

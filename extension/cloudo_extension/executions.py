@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from cloudo_extension.base import API, Handler
-from cloudo_extension.operation import PageQuery, Reply, operation
+from cloudo_extension.operation import PageQuery, Query, Reply, operation
 from cloudo_extension.starts import Start
 from cloudo_extension.waiting import until_ended
 from cloudo_kernel.api import PAGE_LIMIT
@@ -23,7 +23,7 @@ from cloudo_kernel.models import (
     StartExecution,
 )
 
-#: How long `"wait": true` waits.
+#: How long `"wait": true` waits. A longer wait of a reader would be cut by the proxies that people put in front.
 _WAIT_SECONDS = 60.0
 _HEADERS: Final = {
     "Idempotency-Key": "Makes a repetition harmless: for 24 hours, and per user, the same key with the same body gets "
@@ -51,6 +51,13 @@ class StartBody(StartExecution, Wait):
 
     #: Means the same as `inputs`: give one of both.
     input_value: JsonObject | None = None
+
+
+class WaitQuery(Query):
+    """How long a reader waits for the end."""
+
+    #: Seconds: wait so long for the end; when it does not come in time, the reply is the record so far.
+    wait: float = Field(default=0, ge=0, le=_WAIT_SECONDS, allow_inf_nan=False)
 
 
 class LogQuery(PageQuery):
@@ -120,10 +127,15 @@ class ManyExecutions(Handler):
 class OneExecution(Handler):
     """`/execution/<id>`."""
 
-    @operation("execution", reply=Execution)
+    @operation("execution", reply=Execution, query=(WaitQuery,))
     async def get(self, execution_id: str) -> None:
-        """Return the whole record."""
-        await self.answer(self.api.execution, execution_id)
+        """Return the whole record, at once or when the execution has ended."""
+        if seconds := self.asked(WaitQuery).wait:
+            wait = until_ended(self.engine, self.api.execution, execution_id, seconds)
+            execution = await self.while_connected(wait)
+            await self.finish(execution.model_dump_json())
+        else:
+            await self.answer(self.api.execution, execution_id)
 
     @operation("delete_execution", status=204)
     async def delete(self, execution_id: str) -> None:

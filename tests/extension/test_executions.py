@@ -81,6 +81,16 @@ def test_a_wait_ends_when_somebody_cancels(server: RunningServer, http: httpx.Cl
         assert reply.result().json()["status"] == "ENDED_CANCELLED"
 
 
+def test_a_reader_waits_for_the_end(http: httpx.Client) -> None:
+    started = http.post("/execution", json={"flow_name": "quick", "inputs": {"n": 4}}).json()
+    assert http.get(f"/execution/{started['id']}", params={"wait": 30}).json()["status"] == "ENDED_SUCCESS"
+    endless = http.post("/execution", json={"flow_name": "endless"}).json()
+    assert http.get(f"/execution/{endless['id']}", params={"wait": 0.3}).json()["ended_at"] is None
+    refused = http.get(f"/execution/{endless['id']}", params={"wait": 61})
+    assert (refused.status_code, refused.json()["error"]["field"]) == (400, "wait")
+    http.post(f"/execution/{endless['id']}/cancel")
+
+
 def test_two_hundred_waiters_do_not_slow_a_start(server: RunningServer, http: httpx.Client) -> None:
     """Nor take a thread each: the engine has eight."""
 
