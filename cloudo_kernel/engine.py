@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import math
 import signal
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+import zmq
+from nbclient.client import timestamp
+from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from papermill.utils import nb_language
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 
 #: After a cell's reply its last outputs may take long to come, when they are large.
 _OUTPUT_TIMEOUT_SECONDS = 600
-_ALIVE_SECONDS = 0.1
+#: A kernel that says nothing is looked at this often.
+_ALIVE_MS = 100
 #: papermill's tag of the cell that sets the parameters.
 _INJECTED = "injected-parameters"
 #: As papermill writes it.
@@ -163,7 +167,6 @@ class _Client(PapermillNotebookClient):
     def __init__(self, progress: _Progress, kernel: RunKernel, kernel_name: str, language: str) -> None:
         super().__init__(
             progress,
-            km=kernel.manager,
             kernel_name=kernel_name,
             timeout=None,
             iopub_timeout=_OUTPUT_TIMEOUT_SECONDS,
@@ -171,6 +174,11 @@ class _Client(PapermillNotebookClient):
         self.kc = kernel.client
         self._language = language
         self._kernel = kernel
+        #: Of the cell that runs.
+        self._index = 0
+        self._poller = zmq.Poller()
+        for channel in (self.kc.iopub_channel, self.kc.shell_channel):
+            self._poller.register(channel.socket, zmq.POLLIN)
 
     def execute(self, **_options: Any) -> NotebookNode:
         """Run the cells."""
@@ -182,6 +190,7 @@ class _Client(PapermillNotebookClient):
     def papermill_execute_cells(self) -> None:
         """Run the cells one after another, up to the end, an error, or the flow's own word that it is done."""
         for index, cell in enumerate(self.nb.cells):
+            self._index = index
             self.nb_man.cell_start(cell, index)
             try:
                 self.execute_cell(cell, index)
@@ -197,9 +206,46 @@ class _Client(PapermillNotebookClient):
             finally:
                 self.nb_man.cell_complete(cell, cell_index=index)
 
+    async def _async_poll_for_reply(
+        self, msg_id: str, cell: NotebookNode, _timeout: int | None, _outputs: object, _life: object
+    ) -> dict[str, Any]:
+        """Read what the kernel says until the cell has its reply and all its outputs.
+
+        The library has three tasks of an event loop for this, which cost more than most cells.
+        """
+        reply: dict[str, Any] | None = None
+        is_idle, end = False, math.inf
+        while reply is None or not is_idle:
+            ready = dict(self._poller.poll(_ALIVE_MS))
+            if self.kc.iopub_channel.socket in ready:
+                is_idle |= self._is_last(self.kc.iopub_channel.get_msg(), msg_id, cell)
+            if self.kc.shell_channel.socket in ready:
+                message = self.kc.shell_channel.get_msg()
+                if message["parent_header"].get("msg_id") == msg_id:
+                    cell.metadata["execution"]["shell.execute_reply"] = timestamp(message)
+                    reply, end = message, time.monotonic() + self.iopub_timeout
+            if not ready:
+                self.nb_man.run.save_late()
+                if not self._kernel.is_alive:
+                    raise DeadKernelError("Kernel died")
+            if time.monotonic() > end:
+                raise CellTimeoutError.error_from_timeout_and_cell(
+                    "Timeout waiting for IOPub output", self.iopub_timeout, cell
+                )
+        return reply
+
+    def _is_last(self, message: dict[str, Any], asked: str, cell: NotebookNode) -> bool:
+        """Take an output; tell whether it says that the cell is done."""
+        if message["parent_header"].get("msg_id") != asked:
+            return False
+        try:
+            self.process_message(message, cell, self._index)
+        except CellExecutionComplete:
+            return True
+        return False
+
+    async def _async_poll_output_msg(self, *_given: object) -> None:
+        """Leave it to the one who waits for the reply."""
+
     async def _async_poll_kernel_alive(self) -> None:
-        """Notice at once that the kernel died (the library looks once a second), and save what a cell put out."""
-        while self._kernel.is_alive:
-            self.nb_man.run.save_late()
-            await asyncio.sleep(_ALIVE_SECONDS)
-        self.task_poll_for_reply.cancel()
+        """Leave it to the one who waits for the reply."""

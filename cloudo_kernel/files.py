@@ -1,4 +1,4 @@
-"""Writes files whole: whoever reads sees the old text or the new one, also after a power cut."""
+"""Writes files whole: whoever reads sees the old text or the new one, also after a power cut unless that is waived."""
 
 from __future__ import annotations
 
@@ -23,16 +23,20 @@ def write_new(path: Path, text: str) -> None:
     _sync(path.parent)
 
 
-def write_over(path: Path, content: str | bytes) -> None:
-    """Make a file, or give an existing one another content; it keeps its permissions then."""
-    temporary = _temporary(path.parent, content)
+def write_over(path: Path, content: str | bytes, *, is_synced: bool = True) -> None:
+    """Make a file, or give an existing one another content; it keeps its permissions then.
+
+    Without `is_synced` the disk is not waited for: a power cut soon after it may take the file.
+    """
+    temporary = _temporary(path.parent, content, is_synced=is_synced)
     try:
         if path.exists():
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync(path.parent)
+    if is_synced:
+        _sync(path.parent)
 
 
 def move(old: Path, new: Path) -> None:
@@ -47,14 +51,15 @@ def move(old: Path, new: Path) -> None:
     _sync(new.parent)
 
 
-def _temporary(folder: Path, content: str | bytes) -> Path:
-    """Write the content to a hidden file beside its place, safe on disk."""
+def _temporary(folder: Path, content: str | bytes, *, is_synced: bool = True) -> Path:
+    """Write the content to a hidden file beside its place, safe on disk if it is to be."""
     path = folder / f".{secrets.token_hex(8)}.tmp"
     try:
         with path.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
-            os.fsync(file.fileno())
+            if is_synced:
+                os.fsync(file.fileno())
     except BaseException:
         path.unlink(missing_ok=True)
         raise

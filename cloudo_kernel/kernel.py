@@ -97,7 +97,7 @@ def serve_forked(arguments: Sequence[str]) -> None:
     """Be a kernel that is opened by hand, in a process that was forked for it."""
     become_kernel(arguments)
     ZMQInteractiveShell.clear_instance()  # the one that was made for runs
-    serve(arguments)
+    serve(_application(), arguments)
 
 
 def become_kernel(arguments: Sequence[str]) -> None:
@@ -106,23 +106,21 @@ def become_kernel(arguments: Sequence[str]) -> None:
     sys.argv = [__file__, *arguments]
 
 
-def serve(
-    arguments: Sequence[str],
-    channel: int | None = None,
-    *,
-    app_class: type[CloudoKernelApp] = CloudoKernelApp,
-    kernel_class: type[CloudoKernel] = CloudoKernel,
-) -> None:
+def _application(**options: Any) -> CloudoKernelApp:
+    # By itself it would ask an environment variable, which a forked process has from its parent.
+    if sys.platform != "win32":
+        options["parent_handle"] = os.getppid()
+    # Without a logger traitlets configures logging from its ground up.
+    log = logging.getLogger("ipykernel")
+    app: CloudoKernelApp = CloudoKernelApp.instance(kernel_class=CloudoKernel, log=log, **options)
+    return app
+
+
+def serve(app: CloudoKernelApp, arguments: Sequence[str], channel: int | None = None) -> None:
     """Be a kernel until it is shut down, with Jupyter's own arguments.
 
     `channel` is the descriptor of the end of a channel to the worker.
     """
-    # By itself it would ask an environment variable, which a forked process has from its parent.
-    options: dict[str, Any] = {} if sys.platform == "win32" else {"parent_handle": os.getppid()}
-    options["log"] = logging.getLogger("ipykernel")  # else traitlets configures logging from its ground up
-    if channel is not None:
-        options["config"] = run_config()
-    app = app_class.instance(kernel_class=kernel_class, **options)
     app.initialize(list(arguments))
     app.session.pack = _forgiving(app.session.pack)
     bind(app.shell, channel)
@@ -179,7 +177,10 @@ def _say_ended(
 def main() -> None:
     """Start the kernel as a program."""
     descriptor = os.environ.pop(DESCRIPTOR_VARIABLE, None)
-    serve(sys.argv[1:], None if descriptor is None else int(descriptor))
+    if descriptor is None:
+        serve(_application(), sys.argv[1:])
+    else:
+        serve(_application(config=run_config()), sys.argv[1:], int(descriptor))
     forking.end(0)
 
 

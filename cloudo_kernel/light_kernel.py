@@ -10,22 +10,20 @@ import atexit
 import logging
 import os
 from collections.abc import Sequence
-from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from ipykernel.compiler import XCachingCompiler
 from ipykernel.iostream import OutStream
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.application import BaseIPythonApplication
+from jupyter_client.session import new_id
 from traitlets import DottedObjectName
-from traitlets.config import Config
 
 from cloudo_kernel.kernel import CloudoKernel, CloudoKernelApp, become_kernel, run_config, serve
 
-_log = logging.getLogger(__name__)
-
-#: What the shell was made with before the fork.
-_prepared: Config | None = None
+#: Made before the fork.
+_prepared: LightKernelApp | None = None
 
 
 class LightStream(OutStream):
@@ -44,17 +42,38 @@ class LightKernel(CloudoKernel):
     _execute_sleep = 0.0
 
     def __init__(self, **kwargs: Any) -> None:
-        shell = _take_shell(kwargs["parent"].config)
-        if shell is not None:
-            kwargs["user_ns"] = shell.user_ns
-        super().__init__(**kwargs)
-        if shell is not None:
-            shell.parent = shell.kernel = self
-            shell.init_virtualenv()
-            atexit.register(shell.atexit_operations)
+        shell = ZMQInteractiveShell.instance()
+        super().__init__(**kwargs | {"user_ns": shell.user_ns})
+        shell.parent = shell.kernel = self
+        shell.init_virtualenv()
+        atexit.register(shell.atexit_operations)
+        self.shell_handlers["enter_request"] = self.enter_request
+
+    async def enter_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Go to the flow's folder: as a message of its own that costs a third of a cell."""
+        content = {"status": "ok"}
+        try:
+            os.chdir(parent["content"]["folder"])
+        except OSError as error:
+            content = {"status": "error", "evalue": str(error)}
+        self.session.send(stream, "enter_reply", content, parent, ident=ident)
 
 
-class LightKernelApp(CloudoKernelApp):
+class Configured(BaseIPythonApplication):
+    """What IPython's applications have in common, except that it is configured before the fork."""
+
+    is_configured = False
+
+    def initialize(self, argv: Sequence[str] | None = None) -> None:
+        """Read the configuration once."""
+        if self.is_configured:
+            self.parse_command_line(argv)
+        else:
+            super().initialize(argv)
+            self.is_configured = True
+
+
+class LightKernelApp(CloudoKernelApp, Configured):
     """The kernel's application."""
 
     outstream_class = DottedObjectName(f"{__name__}.{LightStream.__name__}").tag(config=True)
@@ -66,39 +85,40 @@ class LightKernelApp(CloudoKernelApp):
         """Have none: the runner knows the process."""
 
 
-def warm() -> None:
-    """Make the shell, which is most of what a kernel makes in Python; called before processes are forked.
+def warm() -> list[str]:
+    """Make the application and its shell, which is most of what a kernel makes; called before processes are forked.
 
-    It is used by kernels that are configured as it was when it was made.
+    Returns the files of the configuration, those that are not there too: with another one they have to be made anew.
     """
-    global _prepared  # noqa: PLW0603 -- one per process, as IPython's shell is
+    global _prepared  # noqa: PLW0603 -- one per process, as IPython's application and shell are
     # Which virtual environment there is, each kernel sees for itself.
     environment = os.environ.pop("VIRTUAL_ENV", None)
     try:
-        app = LightKernelApp(log=_log, config=run_config())
-        BaseIPythonApplication.initialize(app, ["-f", ""])
-        _prepared = deepcopy(app.config)
+        app = LightKernelApp(config=run_config(), kernel_class=LightKernel, log=logging.getLogger("ipykernel"))
+        Configured.initialize(app, ["-f", ""])
         shell = ZMQInteractiveShell.instance(
             parent=app, profile_dir=app.profile_dir, user_ns={}, compiler_class=XCachingCompiler
         )
         shell.run_cell("pass", silent=True)
         atexit.unregister(shell.atexit_operations)
+        for extension in app.default_extensions:
+            shell.extension_manager.load_extension(extension)
+        app.session  # noqa: B018 -- made when it is asked for
     finally:
         if environment is not None:
             os.environ["VIRTUAL_ENV"] = environment
+    _prepared = app
+    names = ("ipython_config.py", *app.config_files)
+    files = [Path(folder, name) for folder in app.config_file_paths for name in names]
+    return [str(file.with_suffix(ending)) for file in files for ending in (".py", ".json")]
 
 
 def serve_run(arguments: Sequence[str], channel: int) -> None:
     """Be the kernel of a run, in a process that was forked for it."""
     become_kernel(arguments)
-    serve(arguments, channel, app_class=LightKernelApp, kernel_class=LightKernel)
-
-
-def _take_shell(config: Config) -> Any:
-    """Return the shell that was made before the fork, or None when another one has to be made."""
-    if _prepared is None:
-        return None
-    if config == _prepared:
-        return ZMQInteractiveShell.instance()
-    ZMQInteractiveShell.clear_instance()
-    return None
+    app = _prepared
+    assert app is not None, "it is made before the fork"
+    for kind in type(app)._walk_mro():
+        kind._instance = app
+    app.session.session, app.session.pid = new_id(), os.getpid()
+    serve(app, arguments, channel)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import queue
 import shutil
@@ -16,16 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jupyter_client import AsyncKernelClient, AsyncKernelManager
+from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.connect import write_connection_file
 from jupyter_client.provisioning import KernelProvisionerFactory
-from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE
 from cloudo_kernel.lifeline import Lifeline
 from cloudo_kernel.provisioning import NAME as PROVISIONER
-from cloudo_kernel.provisioning import CloudoProvisioner, OwnChild, forking
+from cloudo_kernel.provisioning import OwnChild, forking
 
 _START_TIMEOUT_SECONDS = 60.0
 #: From the request to shut down to the kill: so long may what the notebook registered for its exit take.
@@ -37,11 +34,10 @@ _LOOK_SECONDS = 0.5
 class RunKernel:
     """One kernel, reached over sockets in a folder that only this user can open.
 
-    `manager` and `client` are jupyter_client's, for nbclient to use once the kernel is connected.
+    `client` is jupyter_client's, for nbclient to use once the kernel is connected. Nothing here needs an event loop.
     """
 
-    manager: AsyncKernelManager
-    client: AsyncKernelClient
+    client: BlockingKernelClient
 
     def __init__(self, descriptor: int, sockets: Path) -> None:
         """Keep the descriptor of the channel to the worker, which is for the kernel alone.
@@ -50,6 +46,10 @@ class RunKernel:
         """
         self._descriptor = descriptor
         self._sockets = sockets
+        #: Jupyter's, of a kernel that was started cold.
+        self._manager: KernelManager | None = None
+        self._process: Any = None
+        self._lifeline: Lifeline | None = None
         #: Process group of the kernel, while it runs.
         self.group: int | None = None
         self.language_info: dict[str, Any] = {}
@@ -75,25 +75,29 @@ class RunKernel:
         lifeline.hand_over()
         os.close(self._descriptor)  # only the kernel keeps its end of the channel
         self.group = pid  # it leads a session of its own
-        self.manager = self._manager("cloudo")
-        self.manager.provisioner = CloudoProvisioner.of(OwnChild(pid), lifeline)
-        self.manager.load_connection_file(str(path))
-        run_sync(self._connect)()
+        self._process, self._lifeline = OwnChild(pid), lifeline
+        self.client = BlockingKernelClient()
+        self.client.load_connection_file(str(path))
+        self._connect()
         # Everything is connected: the names of the sockets are needed no more.
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def start(self, kernel_name: str, folder: str) -> None:
-        """Have the kernel run in `folder`: start it there, or bring the one there that was forked."""
+        """Have the kernel run in `folder`: start it there, or have the one go there that was forked."""
         if self.group is None:
             self._start_cold(kernel_name, folder)
             return
         if not self.is_alive:
             raise DeadKernelError("Kernel died")
-        run_sync(self._enter)(folder)
+        request = self.client.session.msg("enter_request", {"folder": folder})
+        self.client.shell_channel.send(request)
+        reply = self._reply_to(request["header"]["msg_id"])
+        if reply["status"] != "ok":
+            raise FileNotFoundError(f"The flow's folder cannot be entered: {reply['evalue']}")
 
     def execute_silently(self, code: str) -> None:
         """Execute code between two cells. Raises `RuntimeError` where that fails, and does not show the code."""
-        reply = run_sync(self._reply_to)(code)
+        reply = self._reply_to(self.client.execute(code, silent=True, store_history=False))
         if reply["status"] != "ok":
             raise RuntimeError(f"The kernel did not take the protected inputs: {reply.get('ename', reply['status'])}.")
 
@@ -124,9 +128,8 @@ class RunKernel:
     @property
     def exit_code(self) -> int | None:
         """How its process ended, negative for a signal; None while it runs."""
-        provisioner = self.manager.provisioner
-        process = None if provisioner is None else provisioner.process
-        return None if process is None else process.poll()
+        code: int | None = None if self._process is None else self._process.poll()
+        return code
 
     def ask_to_end(self) -> None:
         """Ask the kernel to end; it may take its time while its runner does something else."""
@@ -138,99 +141,78 @@ class RunKernel:
         """End the kernel, with a kill if it does not end when it is asked to."""
         self.ask_to_end()
         if self.group is not None:
-            run_sync(self._await_end)()
+            self._await_end()
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _start_cold(self, kernel_name: str, folder: str) -> None:
         # Whatever its kernelspec says, it dies with this process.
         KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
-        self.manager = self._manager(kernel_name)
+        # Else the manager's file is in the system's folder, where it stays when this process is killed.
+        self._manager = KernelManager(kernel_name=kernel_name, connection_file=str(self._sockets / "manager.json"))
         if hasattr(socket, "AF_UNIX"):
-            self.manager.transport = "ipc"
-            self.manager.ip = f"{self._sockets}/kernel"
-        is_ipython = self.manager.ipykernel or kernel_name == "cloudo"
-        run_sync(self._start)(
-            {
-                "cwd": folder,
-                "env": {**os.environ, DESCRIPTOR_VARIABLE: str(self._descriptor)},
-                "pass_fds": (self._descriptor,),
-                # What the notebook prints comes as messages; this is the echo, which nobody reads.
-                "stdout": subprocess.DEVNULL,
-                "stderr": subprocess.DEVNULL,
-                "extra_arguments": ["--HistoryManager.hist_file=:memory:"] if is_ipython else [],
-            }
+            self._manager.transport = "ipc"
+            self._manager.ip = f"{self._sockets}/kernel"
+        is_ipython = self._manager.ipykernel or kernel_name == "cloudo"
+        self._manager.start_kernel(
+            cwd=folder,
+            env={**os.environ, DESCRIPTOR_VARIABLE: str(self._descriptor)},
+            pass_fds=(self._descriptor,),
+            # What the notebook prints comes as messages; this is the echo, which nobody reads.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            extra_arguments=["--HistoryManager.hist_file=:memory:"] if is_ipython else [],
         )
-        run_sync(self._connect_cold)()
-
-    def _manager(self, kernel_name: str) -> AsyncKernelManager:
-        # Else the manager's is in the system's folder, where it stays when this process is killed.
-        return AsyncKernelManager(kernel_name=kernel_name, connection_file=str(self._sockets / "manager.json"))
-
-    async def _start(self, options: dict[str, Any]) -> None:
-        await self.manager.start_kernel(**options)
-        self.group = self.manager.provisioner.pgid
+        provisioner = self._manager.provisioner
+        self._process, self.group = provisioner.process, provisioner.pgid
         os.close(self._descriptor)  # only the kernel keeps its end of the channel
+        self._connect_cold(self._manager.client())
 
-    async def _connect_cold(self) -> None:
-        self.client = self.manager.client()
-        self.client.start_channels(stdin=False)
+    def _connect_cold(self, client: BlockingKernelClient) -> None:
+        self.client = client
+        client.start_channels(stdin=False)
         try:
-            await self.client.wait_for_ready(timeout=_START_TIMEOUT_SECONDS)
+            client.wait_for_ready(timeout=_START_TIMEOUT_SECONDS)
         except RuntimeError as error:
             raise DeadKernelError(str(error)) from error
-        self.client.allow_stdin = False
-        self.language_info = (await self._ask_what_it_is())["language_info"]
+        client.allow_stdin = False
+        self.language_info = self._reply_to(client.kernel_info())["language_info"]
         self._is_connected = True
 
-    async def _connect(self) -> None:
+    def _connect(self) -> None:
         """Connect to a kernel of ours, without the fixed wait that jupyter_client has for others."""
-        self.client = self.manager.client()
         self.client.start_channels(stdin=False, hb=False)
         self.client.allow_stdin = False
-        self.language_info = (await self._ask_what_it_is())["language_info"]
         # ipykernel's word that its outputs reach us from now on: before it they would be lost.
-        await self._message(self.client.get_iopub_msg)
-        self.client.control_channel.send(self.client.session.msg("kernel_info_request"))
-        await self._message(self.client.get_control_msg)
+        self._message(self.client.iopub_channel)
+        control = self.client.control_channel
+        control.send(self.client.session.msg("kernel_info_request"))
+        self.language_info = self._message(control)["content"]["language_info"]
         self._is_connected = True
 
-    async def _ask_what_it_is(self) -> dict[str, Any]:
-        asked = self.client.kernel_info()
+    def _reply_to(self, asked: str) -> dict[str, Any]:
         while True:
-            reply = await self._message(self.client.get_shell_msg)
+            reply = self._message(self.client.shell_channel)
             if reply["parent_header"].get("msg_id") == asked:
                 return dict(reply["content"])
 
-    async def _enter(self, folder: str) -> None:
-        reply = await self._reply_to(f"__import__('os').chdir({json.dumps(folder)})")
-        if reply["status"] != "ok":
-            raise FileNotFoundError(f"The flow's folder cannot be entered: {reply['evalue']}")
-
-    async def _reply_to(self, code: str) -> dict[str, Any]:
-        """Execute code that leaves no trace, neither in the notebook nor in the kernel's history."""
-        asked = self.client.execute(code, silent=True, store_history=False)
-        while True:
-            reply = await self._message(self.client.get_shell_msg)
-            if reply["parent_header"].get("msg_id") == asked:
-                return dict(reply["content"])
-
-    async def _message(self, get: Any) -> dict[str, Any]:
+    def _message(self, channel: Any) -> dict[str, Any]:
         end = time.monotonic() + _START_TIMEOUT_SECONDS
         while True:
             try:
-                return dict(await get(timeout=_LOOK_SECONDS))
+                return dict(channel.get_msg(timeout=_LOOK_SECONDS))
             except queue.Empty:
                 if not self.is_alive or time.monotonic() > end:
                     raise DeadKernelError("Kernel died") from None
 
-    async def _await_end(self) -> None:
-        end = time.monotonic() + _SHUTDOWN_SECONDS
-        pause = 0.002
-        while self._is_ending and self.is_alive and time.monotonic() < end:
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 0.05)
+    def _await_end(self) -> None:
+        if self._is_ending:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SHUTDOWN_SECONDS)
         self.kill()  # and what it started: with a kernel that died, nobody is left whom its lifeline would signal
-        await self.manager.cleanup_resources()
+        if self._lifeline is not None:
+            self._lifeline.cut()
+        if self._manager is not None:
+            self._manager.cleanup_resources()
 
     def _signal(self, number: int) -> None:
         if self.group is not None:

@@ -143,7 +143,9 @@ class Run:
         # The worker tells the kernel a secret after it has noted it: what is there now is known.
         self._redaction.add_texts(self.channel.call("secrets", known=len(self._redaction.texts())))
         shown = without_secrets(notebook, self._redaction)
-        files.write_over(self._path, json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(shown, indent=1, ensure_ascii=False) + "\n"
+        # Before the first cell there is nothing in it that the store does not have.
+        files.write_over(self._path, text, is_synced=self._saved_at > 0)
         self._saved_at = time.monotonic()
         self._unsaved = None
 

@@ -71,7 +71,8 @@ class RunHost:
         self._secrets: RunSecrets | None = None
         self._progress = Progress()
         self._is_progress_new = False
-        self._progress_written = 0.0
+        #: Of a run that is over in a moment, none is written before its end.
+        self._progress_written = time.monotonic()
         #: A cell of the notebook may have had effects from then on.
         self._has_cell_begun = False
         #: Its end of the channel is closed: most probably it died.

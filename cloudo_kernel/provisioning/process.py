@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -69,10 +70,18 @@ class OwnChild(Process):
         return self._reap(os.WNOHANG)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end; without a timeout only."""
-        assert timeout is None, "who has a time limit polls"
-        code = self._reap(0)
-        assert code is not None
+        """See `Process.wait`."""
+        code = self.poll()
+        if code is None:
+            end = os.pidfd_open(self.pid)
+            try:
+                if not select.select([end], [], [], timeout)[0]:
+                    assert timeout is not None
+                    raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            finally:
+                os.close(end)
+            code = self._reap(0)
+            assert code is not None
         return code
 
     def _reap(self, options: int) -> int | None:

@@ -12,11 +12,11 @@ import sys
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.provisioning import LocalProvisioner
 
 from cloudo_kernel.lifeline import Lifeline
-from cloudo_kernel.provisioning.process import Child, OwnChild, Process
+from cloudo_kernel.provisioning.process import Child
 from cloudo_kernel.provisioning.warm import shared
 
 #: Its name as an entry point of `jupyter_client.kernel_provisioners`.
@@ -35,13 +35,6 @@ class CloudoProvisioner(LocalProvisioner):
 
     _lifeline: Lifeline | None = None
 
-    @classmethod
-    def of(cls, process: OwnChild, lifeline: Lifeline) -> CloudoProvisioner:
-        """Return the one of a kernel that this process has forked by itself."""
-        provisioner = cls(kernel_id=str(process.pid), kernel_spec=KernelSpec())
-        provisioner._own(process, lifeline)
-        return provisioner
-
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the process; called by the kernel manager after `pre_launch`."""
         lifeline = Lifeline()
@@ -49,7 +42,9 @@ class CloudoProvisioner(LocalProvisioner):
             child = await asyncio.to_thread(self._fork, cmd, lifeline, **kwargs)
             if child is not None:
                 lifeline.hand_over()
-                self._own(child, lifeline)
+                self.process = child
+                self.pid = self.pgid = child.pid  # it leads a session of its own
+                self._lifeline = lifeline
                 return self.connection_info
             kwargs["pass_fds"] = (*kwargs.get("pass_fds", ()), lifeline.descriptor)
             connection_info = await super().launch_kernel(cmd, **kwargs)
@@ -66,11 +61,6 @@ class CloudoProvisioner(LocalProvisioner):
             self._lifeline.cut()
             self._lifeline = None
         await super().cleanup(restart=restart)
-
-    def _own(self, process: Process, lifeline: Lifeline) -> None:
-        self.process = process
-        self.pid = self.pgid = process.pid  # it leads a session of its own
-        self._lifeline = lifeline
 
     def _fork(self, cmd: list[str], lifeline: Lifeline, **kwargs: Any) -> Child | None:
         """Fork the kernel `cloudo` from this process's zygote; None when it has to be started cold."""

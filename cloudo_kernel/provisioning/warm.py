@@ -14,16 +14,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from cloudo_kernel.lifeline import Lifeline
 from cloudo_kernel.provisioning.process import Child
-from cloudo_kernel.provisioning.zygote import MESSAGE_BYTES
+from cloudo_kernel.provisioning.zygote import MESSAGE_BYTES, fingerprint
 
 _log = logging.getLogger(__name__)
 
-#: Modules whose function `warm` imports what their `call`s need, before what is preloaded or after it.
+#: Modules whose function `warm` imports what their `call`s need, before what is preloaded or after it; the last ones'
+#: return the files with which they have to be made anew when these change.
 _ENTRIES = ("cloudo_kernel.runner", "cloudo_kernel.kernel")
 _LAST_ENTRIES = ("cloudo_kernel.light_kernel",)
 #: What flows import most, and what takes longest.
@@ -44,9 +44,9 @@ class Zygote:
 
     def __init__(self, preload: Sequence[str], *, on_change: Callable[[], None]) -> None:
         """Start it. `on_change` is called, on a thread of its own, when it is ready and when it has died."""
-        self._packages = fingerprint()
-        #: Where it imports from, once that is known.
-        self._path: list[str] | None = None
+        self._seen = fingerprint(sys.path)
+        #: Where it imports from, and what files it has read, once that is known.
+        self._sources: list[str] | None = None
         self.is_dead = False
         #: Whether it ever was ready.
         self.was_ready = False
@@ -94,11 +94,11 @@ class Zygote:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether a package was installed, upgraded or removed since it was started."""
-        today = fingerprint()
+        """Whether a package was installed, upgraded or removed, or IPython configured, since it was started."""
         # The folder in which its owner was started is on the owner's path alone, and changes with each file there.
-        entries = self._packages.keys() | today.keys() if self._path is None else self._path
-        return any(self._packages.get(entry) != today.get(entry) for entry in entries)
+        sources = self._sources or self._seen.keys() | sys.path
+        today = fingerprint(sources)
+        return any(self._seen.get(source) != today.get(source) for source in sources)
 
     @property
     def is_worn(self) -> bool:
@@ -179,7 +179,8 @@ class Zygote:
             if "ready" in message:
                 for module, reason in message["left_out"].items():
                     _log.info("A module is not preloaded", extra={"preload": module, "reason": reason})
-                self._path = message["path"]
+                self._seen |= message["files"]
+                self._sources = message["path"] + message["all_files"]
                 self.was_ready = True
                 self._ready.set()
                 self._on_change()
@@ -302,17 +303,6 @@ class Zygotes:
                 self._bury_the_dead()
         for listener in self._listeners:
             listener()
-
-
-def fingerprint() -> dict[str, int]:
-    """Return what changes when a package is installed, upgraded or removed: the times of the folders of packages."""
-    times = {}
-    for entry in sys.path:
-        try:
-            times[entry] = Path(entry).stat().st_mtime_ns
-        except OSError:
-            continue
-    return times
 
 
 _shared: Zygotes | None = None

@@ -13,7 +13,9 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from cloudo_kernel import lifeline
@@ -23,6 +25,17 @@ from cloudo_kernel.provisioning import forking
 #: The largest request; an environment of more than that makes a start a cold one.
 MESSAGE_BYTES = 64 * 1024
 _DESCRIPTORS = 8
+
+
+def fingerprint(paths: Iterable[str]) -> dict[str, int]:
+    """Return the times at which files, or lists of files, were changed; without those that are not there."""
+    times = {}
+    for path in paths:
+        try:
+            times[path] = Path(path).stat().st_mtime_ns
+        except OSError:
+            continue
+    return times
 
 
 class Zygote:
@@ -168,10 +181,10 @@ def main() -> None:
     warm_up(given["entries"], given["preload"], given["left_out"])
     if backend is None:
         os.environ.pop("MPLBACKEND")
-    for entry in given["last_entries"]:
-        import_module(entry).warm()
+    files = [file for entry in given["last_entries"] for file in import_module(entry).warm()]
     assert threading.active_count() == 1, threading.enumerate()
     forking.freeze()
-    control.send(json.dumps({"ready": True, "left_out": given["left_out"], "path": sys.path}).encode())
+    ready = {"ready": True, "left_out": given["left_out"], "path": sys.path, "files": fingerprint(files)}
+    control.send(json.dumps(ready | {"all_files": files}).encode())
     zygote = Zygote(control)
     zygote.serve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from cloudo_kernel.executors.runner_process import RunnerProcess
 from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.provisioning import Zygotes, share
-from tests.flows import notebook
+from tests.flows import notebook, write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
 ROOT = Path(__file__).parents[2]
@@ -228,6 +229,28 @@ def test_a_changed_environment_is_seen_and_notebooks_opened_by_hand_stay(
     assert before.is_running()
     opened.close()
     until(lambda: not before.is_running())
+
+
+def test_a_changed_configuration_of_ipython_is_seen(server: RunningServer, api: Client) -> None:
+    config = server.runtime.parent / "ipython" / "profile_default" / "ipython_kernel_config.py"
+    shown = "print(get_ipython().ast_node_interactivity, 'configured' in globals())"
+    assert printed(api, shown) == "last_expr False\n"
+    config.write_text(
+        "c.InteractiveShell.ast_node_interactivity = 'all'\nc.IPKernelApp.exec_lines = ['configured = 1']\n"
+    )
+    assert printed(api, shown) == "all True\n"
+    config.unlink()
+    assert printed(api, shown) == "last_expr False\n"
+
+
+def test_a_flow_whose_folder_is_gone_says_so(server: RunningServer, api: Client) -> None:
+    write_flow(server.workspace, "gone/flow", "1")
+    started = api.start_execution(StartExecution(flow_name="gone/flow", delay_seconds=0.5))
+    shutil.rmtree(server.workspace / "flows" / "gone")
+    error = api.wait(started.id, timeout=MINUTE).error
+    assert error is not None
+    assert error.name == "FileNotFoundError"
+    assert "folder cannot be entered" in error.value
 
 
 def test_a_kernelspec_with_an_environment_of_its_own_is_started_cold(servers: Servers, tmp_path: Path) -> None:
