@@ -78,7 +78,8 @@ class WebhookCalls:
         `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`, `InputsInvalid`, and
         `Unavailable` when the flow cannot be started.
         """
-        prepared = [self._prepared(call) for call in calls]
+        with self._catalog.at_one_moment():
+            prepared = [self._prepared(call) for call in calls]
         fitting = [one for one in prepared if not isinstance(one, Exception)]
         started = iter(self._store.webhooks.start_all([(one.new, one.delivery) for one in fitting]))
         return [one if isinstance(one, Exception) else self._received(one, next(started)) for one in prepared]

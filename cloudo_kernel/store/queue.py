@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 
-from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import WORKER, WORKER_LOST, WORKER_STOPPED
 from cloudo_kernel.models import EngineTier, ErrorDetail, ExecutionType, Status
+from cloudo_kernel.store.attempts import LEASED, check_live
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.follow_ups import release_claims
-from cloudo_kernel.store.moves import LEASED, Outcome, end, end_run, requeue, tell
+from cloudo_kernel.store.moves import Outcome, end, end_run, requeue, tell
 from cloudo_kernel.store.slots import Slots
 from cloudo_kernel.store.waking import next_wake, wake_overdue
 from cloudo_kernel.tables import executions, follow_ups, workers
@@ -109,11 +109,8 @@ class Queue:
 
     def check_current(self, execution_id: str, attempt: int) -> None:
         """Raise `StaleAttempt` unless the attempt is the current one and has not ended."""
-        c = executions.c
-        query = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED))
         with self._database.read() as connection:
-            if connection.execute(query).scalar() is None:
-                raise StaleAttempt(execution_id, attempt)
+            check_live(connection, execution_id, attempt)
 
     def release(
         self, worker_id: str, *, lost: bool, heir: str | None = None, heartbeat: int | None = None

@@ -8,16 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from cloudo_kernel import lifecycle
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition, WorkedOnByHand
 from cloudo_kernel.events import EXECUTION, EXECUTION_PAUSE_REQUESTED, EXECUTION_RESUMED
 from cloudo_kernel.models import ExecutionType, Status
+from cloudo_kernel.store.attempts import LEASED
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.moves import LEASED, history, stop, tell
+from cloudo_kernel.store.moves import history, stop, tell
 from cloudo_kernel.tables import executions
+
+# Made once, as a run asks before each cell.
+_WANTS_PAUSE = select(executions.c.wants_pause).where(executions.c.id == bindparam("of"))
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,8 @@ class Wishes:
 
     def is_pause_wanted(self, execution_id: str) -> bool:
         """Return whether a running execution is to pause before its next cell."""
-        c = executions.c
         with self._database.read() as connection:
-            return bool(connection.execute(select(c.wants_pause).where(c.id == execution_id)).scalar())
+            return bool(connection.execute(_WANTS_PAUSE, {"of": execution_id}).scalar())
 
     def of(self, worker_id: str) -> tuple[Wish, ...]:
         """Return which of the worker's executions are to end."""
