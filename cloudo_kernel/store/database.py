@@ -21,7 +21,7 @@ from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
-NEWEST_MIGRATION = "0012"
+NEWEST_MIGRATION = "0015"
 
 #: A writer waits so long for the others of its process, and then so long for other processes.
 LOCK_SECONDS = 10

@@ -83,11 +83,11 @@ class Caller(APIHandler):
         if scheme.lower() not in ("token", "bearer"):
             return
         secret = token.strip()
-        if name := self.app.session_tokens.user_of(secret):
-            self._identity = self.app.identity_of(name)
-        elif secret.startswith(TOKEN_PREFIX) and (found := await self.engine.token(secret)):
+        if secret.startswith(TOKEN_PREFIX) and (found := await self.engine.token(secret)):
             self._secret, self.rights = secret, Rights.of(found)
             self._identity = self.app.identity_of(found.user_name)
+        elif name := self.app.session_tokens.user_of(secret):
+            self._identity = self.app.identity_of(name)
         elif self.app.is_servers_token(secret) and self._shows_nothing_else:
             self._identity = self.app.identity_of(self.app.user_name)
 
