@@ -55,6 +55,8 @@ class Catalog:
         #: Flows by path as they were started last, with the digest of their text.
         self._started: dict[Path, tuple[str, Flow]] = {}
         self._changes = threading.Lock()
+        #: What a thread has read in the `at_one_moment` that it is in.
+        self._moment = threading.local()
 
     def flows(self, q: str | None = None) -> tuple[Flow, ...]:
         """List the flows by name; `q` must be part of name, title or a tag, in whatever case.
@@ -87,11 +89,28 @@ class Catalog:
         except FileNotFoundError as error:
             raise self._not_found(name) from error
 
+    @contextlib.contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Take one snapshot of each flow for all that this thread starts in the block, because it came together."""
+        self._moment.sources = {}
+        try:
+            yield
+        finally:
+            del self._moment.sources
+
     def snapshot(self, name: str) -> Source:
         """Return the source of a flow as it is now. Raises `FlowNotFound`, `NameInvalid`, `FlowBroken`.
 
         The file is read each time, as its time and size do not tell of every change; it is parsed when its text is new.
         """
+        kept: dict[str, Source] | None = getattr(self._moment, "sources", None)
+        if kept is None:
+            return self._snapshot(name)
+        if name not in kept:
+            kept[name] = self._snapshot(name)
+        return kept[name]
+
+    def _snapshot(self, name: str) -> Source:
         place = self._found(name)
         try:
             text = notebook.read(place.root, place.path)

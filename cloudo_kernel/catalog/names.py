@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from cloudo_kernel.errors import NameInvalid
@@ -29,6 +30,7 @@ def check_name(name: str) -> str:
     return normal
 
 
+@lru_cache(maxsize=1024)
 def name_fault(name: str) -> str | None:
     """Say why a flow cannot have this name, or return None if it can."""
     return next(_faults(name), None)

@@ -70,15 +70,18 @@ class Places:
     def find(self, name: str) -> Place | None:
         """Return the file of a flow's name. Raises `NameInvalid`."""
         normal = check_name(name)
+        below, _, last = normal.rpartition("/")
         for source, root in self._roots:
+            # Texts, not paths: of these, making one takes as long as looking whether the file is there.
+            top = str(root)
             # A link among the folders is resolved: one name per file, and no way out of the root later.
-            folder = Path(os.path.realpath((root / normal).parent))
-            if not folder.is_relative_to(root):
+            folder = os.path.realpath(f"{top}/{below}")
+            if folder != top and not Path(folder).is_relative_to(root):
                 raise NameInvalid(name, "its link leaves the folder of the flows")
             for ending in _ENDINGS:
-                path = folder / f"{normal.rpartition('/')[2]}{ending}"
-                if os.path.lexists(path) and _is_flow(path.name):
-                    return _place(source, root, path)
+                path = f"{folder}/{last}{ending}"
+                if _is_flow(f"{last}{ending}") and os.path.lexists(path):
+                    return _place(source, root, Path(path))
             # Some systems write file names decomposed (NFD).
             if not normal.isascii() and (place := self.all().get(normal)) and place.source == source:
                 return place

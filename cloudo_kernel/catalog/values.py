@@ -20,8 +20,40 @@ class NotJson(ValueError):
         self.path = path
 
 
-def json_value(value: object, *, path: str = "", depth: int = 0) -> Any:
+def json_value(value: object) -> Any:
     """Return the value made of plain dicts, lists, text, numbers, booleans and None. Raises `NotJson`."""
+    try:
+        return _plain(value, 0)
+    except (_NotPlain, UnicodeEncodeError):  # what it is, and where, takes longer to tell
+        return _converted(value, path="", depth=0)
+
+
+class _NotPlain(Exception):
+    """Something that is no plain JSON value, or none at all."""
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Return a copy of what is made of plain values already, as all is that came as JSON.
+
+    Raises `_NotPlain` and `UnicodeEncodeError`.
+    """
+    kind = type(value)
+    if kind is str:
+        if not value.isascii():
+            value.encode()
+        return value
+    if value is None or kind is bool or (kind is int and value.bit_length() < 64):
+        return value
+    if kind is dict and depth < _DEEPEST and all(type(key) is str and key.isascii() for key in value):
+        return {key: _plain(part, depth + 1) for key, part in value.items()}
+    if kind is list and depth < _DEEPEST:
+        return [_plain(part, depth + 1) for part in value]
+    if kind is float and math.isfinite(value):
+        return value
+    raise _NotPlain
+
+
+def _converted(value: object, *, path: str, depth: int) -> Any:
     if depth > _DEEPEST:
         raise NotJson("", f"it is nested more than {_DEEPEST} deep")
     match value:
@@ -32,10 +64,10 @@ def json_value(value: object, *, path: str = "", depth: int = 0) -> Any:
         case int() | float():
             return _number(value, path)
         case list() | tuple():
-            return [json_value(item, path=f"{path}[{index}]", depth=depth + 1) for index, item in enumerate(value)]
+            return [_converted(item, path=f"{path}[{index}]", depth=depth + 1) for index, item in enumerate(value)]
         case dict():
             return {
-                _key(key, path): json_value(item, path=f"{path}.{key}", depth=depth + 1) for key, item in value.items()
+                _key(key, path): _converted(item, path=f"{path}.{key}", depth=depth + 1) for key, item in value.items()
             }
     raise NotJson(path, f"a value of the type {type(value).__name__} cannot be written as JSON")
 

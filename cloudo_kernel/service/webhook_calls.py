@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from pydantic import ValidationError
 
@@ -59,6 +60,14 @@ class _Prepared:
     is_async: bool
 
 
+class _Known:
+    """Webhooks and their secrets, each read once for all calls that came together."""
+
+    def __init__(self, store: Store) -> None:
+        self.find = cache(store.webhooks.find)
+        self.unseal = cache(store.seals.unseal)
+
+
 class WebhookCalls:
     """Takes the calls of webhooks. They come from anybody: nothing here is an `Api` verb."""
 
@@ -78,26 +87,28 @@ class WebhookCalls:
         `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`, `InputsInvalid`, and
         `Unavailable` when the flow cannot be started.
         """
-        prepared = [self._prepared(call) for call in calls]
+        known = _Known(self._store)
+        with self._catalog.at_one_moment():
+            prepared = [self._prepared(call, known) for call in calls]
         fitting = [one for one in prepared if not isinstance(one, Exception)]
         started = iter(self._store.webhooks.start_all([(one.new, one.delivery) for one in fitting]))
         return [one if isinstance(one, Exception) else self._received(one, next(started)) for one in prepared]
 
-    def _prepared(self, call: WebhookCall) -> _Prepared | Exception:
+    def _prepared(self, call: WebhookCall, known: _Known) -> _Prepared | Exception:
         try:
-            return self._prepare(call)
+            return self._prepare(call, known)
         except Exception as error:  # noqa: BLE001 -- it is raised where the caller waits
             return error
 
-    def _prepare(self, call: WebhookCall) -> _Prepared:
-        kept = self._store.webhooks.find(call.webhook_name)
+    def _prepare(self, call: WebhookCall, known: _Known) -> _Prepared:
+        kept = known.find(call.webhook_name)
         key = self._shown_key(kept, call)
         if kept is None or not kept.webhook.enabled or not call.is_from(kept.webhook.allowed_networks):
             raise WebhookNotFound(call.webhook_name)
         webhook = kept.webhook
         if call.is_too_large or len(call.body) > webhook.max_body_bytes:
             raise TooLarge(f"This webhook takes bodies of at most {webhook.max_body_bytes} bytes.")
-        sender_id = self._checked_delivery(kept, call)
+        sender_id = self._checked_delivery(kept, call, known)
         if call.method not in webhook.allowed_methods:
             raise MethodNotAllowed(call.method, webhook.allowed_methods)
         self._throttle(webhook, call.source_ip)
@@ -160,11 +171,11 @@ class WebhookCalls:
             raise WebhookNotFound(call.webhook_name)
         return fitting[0]
 
-    def _checked_delivery(self, kept: KeptWebhook, call: WebhookCall) -> str | None:
+    def _checked_delivery(self, kept: KeptWebhook, call: WebhookCall, known: _Known) -> str | None:
         """Return the sender's id of a call that is signed as it should be. Raises `SignatureInvalid`."""
         if kept.webhook.signature is None or kept.kept_key is None:
             return None
-        key = self._store.seals.unseal(kept.kept_key).decode()
+        key = known.unseal(kept.kept_key).decode()
         proofs.check_signature(kept.webhook, key, call.headers, call.body, now=self._store.now)
         return proofs.delivery_id(kept.webhook, call.headers)
 

@@ -58,7 +58,11 @@ IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
 ENDED = [status.value for status in Status if status.is_ended]
 
-# Statements that every start needs are made once: making one takes SQLAlchemy several times as long as running it.
+# Made once, as every start or run needs them: making a statement takes SQLAlchemy several times as long as running it.
+_IS_IT = executions.c.id == bindparam("of")
+_ONE = select(executions).where(_IS_IT)
+_STATUS = select(executions.c.status).where(_IS_IT)
+_SEALED = select(executions.c.sealed_inputs, executions.c.sealed_outputs).where(_IS_IT)
 _INSERT = insert(executions)
 _ADD_KEY = insert(idempotency_keys)
 _NEWEST_OF_FLOW = (
@@ -138,10 +142,8 @@ class Executions:
 
     def protected(self, execution_id: str) -> Protected:
         """Return what the record masks, for the flow itself and those who start it again."""
-        c = executions.c
-        query = select(c.sealed_inputs, c.sealed_outputs).where(c.id == execution_id)
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_SEALED, {"of": execution_id}).one_or_none()
         if row is None:
             raise ExecutionNotFound(execution_id)
         return Protected(self._seals.unseal_values(row.sealed_inputs), self._seals.unseal_values(row.sealed_outputs))
@@ -154,7 +156,7 @@ class Executions:
     def status(self, execution_id: str) -> Status:
         """Return the state alone. Raises `ExecutionNotFound`."""
         with self._database.read() as connection:
-            status = connection.execute(select(executions.c.status).where(executions.c.id == execution_id)).scalar()
+            status = connection.execute(_STATUS, {"of": execution_id}).scalar()
         if status is None:
             raise ExecutionNotFound(execution_id)
         return Status(status)
@@ -314,7 +316,7 @@ def _created(new: NewExecution, now: datetime) -> JsonObject:
 
 
 def _get(connection: Connection, execution_id: str) -> Execution:
-    row = connection.execute(select(executions).where(executions.c.id == execution_id)).one_or_none()
+    row = connection.execute(_ONE, {"of": execution_id}).one_or_none()
     if row is None:
         raise ExecutionNotFound(execution_id)
     return to_record(row, log=last_lines(connection, execution_id))

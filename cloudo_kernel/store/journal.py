@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Row, insert, select, update
 
-from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.models import JsonObject
+from cloudo_kernel.store.attempts import check_live
 from cloudo_kernel.store.database import Database
-from cloudo_kernel.store.moves import LEASED
 from cloudo_kernel.store.seals import Seals
-from cloudo_kernel.tables import calls, executions
+from cloudo_kernel.tables import calls
 
 # Made once: every call of a durable flow asks, and adds one.
 _INSERT = insert(calls)
@@ -61,7 +60,7 @@ class Journal:
     def add(self, execution_id: str, attempt: int, call: Call) -> None:
         """Record a call that was made, or begun."""
         with self._database.write() as connection:
-            _check(connection, execution_id, attempt)
+            check_live(connection, execution_id, attempt)
             row = {"execution_id": execution_id, "position": call.position, "verb": call.verb}
             connection.execute(_INSERT, {**row, "arguments": {}, "is_done": call.is_done, "sealed": self._sealed(call)})
 
@@ -70,7 +69,7 @@ class Journal:
         values = {"is_done": True, "arguments": {}, "sealed": self._sealed(call)}
         mine = (calls.c.execution_id == execution_id, calls.c.position == call.position)
         with self._database.write() as connection:
-            _check(connection, execution_id, attempt)
+            check_live(connection, execution_id, attempt)
             connection.execute(update(calls).where(*mine).values(**values))
 
     def _sealed(self, call: Call) -> str:
@@ -82,10 +81,3 @@ class Journal:
         if row.sealed is not None:  # else of a version that did not seal it
             said = json.loads(self._seals.unseal(row.sealed))
         return Call(position=row.position, verb=row.verb, is_done=row.is_done, **said)
-
-
-def _check(connection: Connection, execution_id: str, attempt: int) -> None:
-    c = executions.c
-    live = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED))
-    if connection.execute(live).scalar() is None:
-        raise StaleAttempt(execution_id, attempt)

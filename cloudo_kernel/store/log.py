@@ -5,36 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_LOGGED
-from cloudo_kernel.models import LogLine, Page, Status
+from cloudo_kernel.models import LogLine, Page
+from cloudo_kernel.store.attempts import check_live
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.tables import executions, log_lines
+from cloudo_kernel.tables import log_lines
 
 #: How many lines a single record carries.
 RECORD_LINES = 1000
 
+# Made once, as each look at an execution asks: making a statement takes SQLAlchemy several times as long as running it.
+_INSERT = insert(log_lines)
+_OF = log_lines.c.execution_id == bindparam("of")
+_LAST = select(log_lines).where(_OF).order_by(log_lines.c.number.desc()).limit(RECORD_LINES)
+_NEWEST_NUMBER = select(func.coalesce(func.max(log_lines.c.number), 0)).where(_OF)
+
 
 def last_lines(connection: Connection, execution_id: str) -> tuple[LogLine, ...]:
     """Return the last 1,000 lines, oldest first."""
-    query = (
-        select(log_lines)
-        .where(log_lines.c.execution_id == execution_id)
-        .order_by(log_lines.c.number.desc())
-        .limit(RECORD_LINES)
-    )
-    return tuple(LogLine.model_validate(dict(row._mapping)) for row in reversed(connection.execute(query).all()))
+    rows = connection.execute(_LAST, {"of": execution_id}).all()
+    return tuple(LogLine.model_validate(dict(row._mapping)) for row in reversed(rows))
 
 
 def append(connection: Connection, execution_id: str, lines: Sequence[LogLine], *, now: datetime) -> None:
     """Append lines in their order, in the transaction that tells what they are about."""
-    last = select(func.coalesce(func.max(log_lines.c.number), 0)).where(log_lines.c.execution_id == execution_id)
-    first = connection.execute(last).scalar_one() + 1
+    first = connection.execute(_NEWEST_NUMBER, {"of": execution_id}).scalar_one() + 1
     connection.execute(
-        insert(log_lines),
+        _INSERT,
         [
             {"execution_id": execution_id, "number": number, **line.model_dump()}
             for number, line in enumerate(lines, start=first)
@@ -52,11 +52,7 @@ class Log:
     def append(self, execution_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
         """Append lines in their order. Raises `StaleAttempt`: a run that was given up does not write any more."""
         with self._database.write() as connection:
-            c = executions.c
-            live = (Status.RUNNING, Status.WAITING, Status.PAUSED)
-            current = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(live))
-            if connection.execute(current).scalar() is None:
-                raise StaleAttempt(execution_id, attempt)
+            check_live(connection, execution_id, attempt)
             append(connection, execution_id, lines, now=self._database.clock())
 
     def mask(self, execution_id: str, masked: Callable[[str], str]) -> None:

@@ -25,6 +25,7 @@ from cloudo_kernel.events import (
 )
 from cloudo_kernel.models import ErrorDetail, ExecutionType, JsonObject, LogLine, Progress, Status, rfc3339
 from cloudo_kernel.store import dependencies
+from cloudo_kernel.store.attempts import LEASED
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.follow_ups import note_end
@@ -36,8 +37,6 @@ from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.waking import forget, forget_all, wake
 from cloudo_kernel.tables import calls, events, executions
 
-#: The states in which an execution may have a worker, and processes.
-LEASED = (Status.RUNNING, Status.WAITING, Status.PAUSED)
 #: The longest wait before a retry.
 _LONGEST_DELAY_SECONDS = 86_400.0
 PARENT_ENDED = "its parent ended"

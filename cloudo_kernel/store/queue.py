@@ -7,21 +7,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, or_, select, update
 
-from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import WORKER, WORKER_LOST, WORKER_STOPPED
 from cloudo_kernel.models import EngineTier, ErrorDetail, ExecutionType, Status
+from cloudo_kernel.store.attempts import LEASED, check_live
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.follow_ups import release_claims
-from cloudo_kernel.store.moves import LEASED, Outcome, end, end_run, requeue, tell
+from cloudo_kernel.store.moves import Outcome, end, end_run, requeue, tell
 from cloudo_kernel.store.slots import Slots
 from cloudo_kernel.store.waking import next_wake, wake_overdue
 from cloudo_kernel.tables import executions, follow_ups, workers
 
 _UNENDED = (Status.PENDING, *LEASED)
+
+# Made once, as each look at the queue asks, and each commit leads to a look.
+_REGISTERED = select(workers.c.id).where(workers.c.id == bindparam("worker"))
+_NEXT_SCHEDULED = (
+    select(executions.c.scheduled_for)
+    # Not the bare state, along whose index SQLite would look at the whole queue; that of the times leads to the first.
+    .where(executions.c.status.concat("") == Status.PENDING.value, ~executions.c.is_held)
+    .where(executions.c.scheduled_for > bindparam("now"))
+    .order_by(executions.c.scheduled_for)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True)
@@ -72,13 +83,9 @@ class Queue:
 
     def next_due(self) -> datetime | None:
         """Return the earliest future moment at which a pending execution may run, or a waiting one is to be woken."""
-        query = select(func.min(executions.c.scheduled_for)).where(
-            executions.c.status == Status.PENDING,
-            executions.c.scheduled_for > self._database.clock(),
-            ~executions.c.is_held,
-        )
         with self._database.read() as connection:
-            moments = (connection.execute(query).scalar(), next_wake(connection))
+            scheduled = connection.execute(_NEXT_SCHEDULED, {"now": self._database.clock()}).scalar()
+            moments = (scheduled, next_wake(connection))
         return min((moment for moment in moments if moment is not None), default=None)
 
     def running_of(self, worker_id: str) -> int:
@@ -109,11 +116,8 @@ class Queue:
 
     def check_current(self, execution_id: str, attempt: int) -> None:
         """Raise `StaleAttempt` unless the attempt is the current one and has not ended."""
-        c = executions.c
-        query = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED))
         with self._database.read() as connection:
-            if connection.execute(query).scalar() is None:
-                raise StaleAttempt(execution_id, attempt)
+            check_live(connection, execution_id, attempt)
 
     def release(
         self, worker_id: str, *, lost: bool, heir: str | None = None, heartbeat: int | None = None
@@ -191,4 +195,4 @@ def _release_one(connection: Connection, held: Row[*tuple[Any, ...]], now: datet
 
 
 def _is_registered(connection: Connection, worker_id: str) -> bool:
-    return connection.execute(select(workers.c.id).where(workers.c.id == worker_id)).scalar() is not None
+    return connection.execute(_REGISTERED, {"worker": worker_id}).scalar() is not None

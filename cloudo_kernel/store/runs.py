@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import Connection, case, delete, select, update
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
 from cloudo_kernel.models import Execution, JsonObject, Progress, Status
 from cloudo_kernel.store import dependencies
+from cloudo_kernel.store.attempts import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import to_record
-from cloudo_kernel.store.moves import LEASED, Outcome, change, end_run, let_go, requeue, tell
+from cloudo_kernel.store.moves import Outcome, change, end_run, let_go, requeue, tell
 from cloudo_kernel.store.new_execution import Protected
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.slots import Slots
 from cloudo_kernel.store.waking import Wake, await_, forget
 from cloudo_kernel.tables import executions, sources, webhook_responses
+
+# Made once, as a run reports all the time. The columns are those of the values that it is given.
+_TOUCH = update(executions).where(*IS_LIVE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Runs:
         """Record how far the run is."""
         now, values = self._database.clock(), progress.model_dump()
         with self._database.write() as connection:
-            change(connection, execution_id, attempt, {"progress": values}, LEASED)
+            _touch(connection, execution_id, attempt, {"progress": values})
             record(connection, EXECUTION_PROGRESSED, EXECUTION, execution_id, time=now, **values)
 
     def save(self, execution_id: str, attempt: int, fields: JsonObject) -> None:
@@ -94,7 +98,7 @@ class Runs:
             values["sealed_outputs"] = self._seals.seal_values(fields.get("hidden_outputs", {}))
         fields = {name: value for name, value in values.items() if name != "sealed_outputs"}
         with self._database.write() as connection:
-            change(connection, execution_id, attempt, values, LEASED)
+            _touch(connection, execution_id, attempt, values)
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, fields=sorted(fields))
 
     def wait(
@@ -167,3 +171,10 @@ class Runs:
         """Put an execution whose run could not begin back into the queue; that uses up no retry."""
         with self._database.write() as connection:
             requeue(connection, execution_id, attempt, now=self._database.clock(), reason=reason)
+
+
+def _touch(connection: Connection, execution_id: str, attempt: int, values: JsonObject) -> None:
+    """Change the row of a live attempt where nothing else depends on it. Raises what `change` does."""
+    given = {EXECUTION_ID: execution_id, ATTEMPT: attempt, **values}
+    if not connection.execute(_TOUCH, given).rowcount:
+        change(connection, execution_id, attempt, values, LEASED)

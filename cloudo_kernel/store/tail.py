@@ -31,6 +31,8 @@ class EventTail:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        #: The id of the newest event that it has noticed; negative before it has looked.
+        self.newest = -1
         database.on_commit = self._wake.set
 
     def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -62,7 +64,7 @@ class EventTail:
 
     def _watch(self) -> None:
         with self._database.change_counter() as count:
-            newest, seen = -1, -1
+            seen = -1
             while not self._is_closed:
                 was_woken = self._wake.wait(timeout=_LOOK_SECONDS)
                 self._wake.clear()
@@ -75,8 +77,8 @@ class EventTail:
                     _log.warning("The store cannot be asked for events; trying again.", exc_info=True)
                     continue
                 seen = -1 if counted is None else counted
-                if latest != newest:
-                    newest = latest
+                if latest != self.newest:
+                    self.newest = latest
                     self._call_listeners()
 
     def _call_listeners(self) -> None:

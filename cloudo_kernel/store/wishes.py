@@ -8,16 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from cloudo_kernel import lifecycle
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition, WorkedOnByHand
 from cloudo_kernel.events import EXECUTION, EXECUTION_PAUSE_REQUESTED, EXECUTION_RESUMED
 from cloudo_kernel.models import ExecutionType, Status
+from cloudo_kernel.store.attempts import LEASED
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.moves import LEASED, history, stop, tell
+from cloudo_kernel.store.moves import history, stop, tell
 from cloudo_kernel.tables import executions
+
+# Made once, as a run asks before each cell, and a worker after each commit.
+_c = executions.c
+_WANTS_PAUSE = select(_c.wants_pause).where(_c.id == bindparam("of"))
+_OF = select(_c.id, _c.stop_reason).where(
+    _c.worker_id == bindparam("worker"), or_(*(_c.status == one.value for one in LEASED)), _c.stop_reason.is_not(None)
+)
 
 
 @dataclass(frozen=True)
@@ -77,18 +85,13 @@ class Wishes:
 
     def is_pause_wanted(self, execution_id: str) -> bool:
         """Return whether a running execution is to pause before its next cell."""
-        c = executions.c
         with self._database.read() as connection:
-            return bool(connection.execute(select(c.wants_pause).where(c.id == execution_id)).scalar())
+            return bool(connection.execute(_WANTS_PAUSE, {"of": execution_id}).scalar())
 
     def of(self, worker_id: str) -> tuple[Wish, ...]:
         """Return which of the worker's executions are to end."""
-        c = executions.c
-        query = select(c.id, c.stop_reason).where(
-            c.worker_id == worker_id, c.status.in_(LEASED), c.stop_reason.is_not(None)
-        )
         with self._database.read() as connection:
-            return tuple(Wish(row.id, row.stop_reason) for row in connection.execute(query))
+            return tuple(Wish(row.id, row.stop_reason) for row in connection.execute(_OF, {"worker": worker_id}))
 
 
 def _row(connection: Connection, execution_id: str) -> Any:

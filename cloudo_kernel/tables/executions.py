@@ -126,6 +126,13 @@ executions = Table(
     Index(None, "source_sha256"),
     Index(None, "expires_at"),
     Index(None, "wake_at"),
+    # Few are scheduled; each look at the queue asks for the next of them.
+    Index(
+        None,
+        "scheduled_for",
+        sqlite_where=text("scheduled_for IS NOT NULL"),
+        postgresql_where=text("scheduled_for IS NOT NULL"),
+    ),
     Index(None, "worker_id"),
     # Those of one schedule that have not ended; most executions have none.
     Index(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,16 @@ from cloudo_extension import (
 )
 from cloudo_extension.dashboard import dashboard_handlers
 from cloudo_extension.engine import Engine
-from cloudo_extension.tokens import SessionTokens
+from cloudo_extension.tokens import SessionTokens, TokenIdentity
 from cloudo_kernel import outgoing
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.users import default_user_name
 from cloudo_kernel.workspace import Workspace
+
+#: Users whose identity is kept.
+_MOST_IDENTITIES = 256
 
 
 def rest_routes() -> tuple[openapi.Route, ...]:
@@ -136,6 +141,10 @@ class Cloudo(ExtensionApp):
     def initialize_settings(self) -> None:
         """Make what the handlers need; nothing on disk yet."""
         self.session_tokens = SessionTokens()
+        #: Handler → the headers that all its replies have.
+        self.default_headers: dict[type[Any], dict[str, str]] = {}
+        # Kept, as making an object of traitlets takes longer than a start.
+        self.identity_of = lru_cache(maxsize=_MOST_IDENTITIES)(partial(TokenIdentity, parent=self))
         self._is_needed = False
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
         allowed = outgoing.networks(self.allowed_private_networks)
@@ -166,8 +175,18 @@ class Cloudo(ExtensionApp):
         Jupyter's own token and password name each caller anew, hence `c.Cloudo.user_name`;
         any other identity provider is taken at its word.
         """
-        is_jupyters = type(self.serverapp.identity_provider) in (IdentityProvider, PasswordIdentityProvider)
-        return str(self.user_name) if is_jupyters else user_name
+        return str(self.user_name) if self._is_jupyters_own else user_name
+
+    def is_servers_token(self, token: str) -> bool:
+        """Tell whether this is the token of the server itself, where that is Jupyter's own and names nobody."""
+        if not self._is_jupyters_own:
+            return False
+        wanted = self.serverapp.identity_provider.token
+        return bool(wanted) and hmac.compare_digest(token.encode(errors="replace"), str(wanted).encode())
+
+    @property
+    def _is_jupyters_own(self) -> bool:
+        return type(self.serverapp.identity_provider) in (IdentityProvider, PasswordIdentityProvider)
 
     async def _start_jupyter_server_extension(self, _serverapp: ServerApp) -> None:
         """Go on where the last server stopped; a workspace that was never used stays untouched."""

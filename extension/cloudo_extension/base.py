@@ -13,26 +13,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import pydantic_core
-from jupyter_core.utils import ensure_async
-from jupyter_server.auth.identity import IdentityProvider
-from jupyter_server.base.handlers import APIHandler
 from pydantic import BaseModel, ValidationError
 from tornado import web
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
+from cloudo_extension.caller import Caller
 from cloudo_extension.conditions import etag_of, versions_in
 from cloudo_extension.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.statuses import reply_to, status_of
-from cloudo_extension.tokens import SessionIdentity
 from cloudo_kernel import events
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
 from cloudo_kernel.models import Trigger
-from cloudo_kernel.permissions import EVERYTHING, TOKEN_PREFIX, Rights
 
 if TYPE_CHECKING:
-    from cloudo_extension.app import Cloudo
-    from cloudo_extension.engine import Engine
     from cloudo_kernel.service import Service
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -46,17 +40,15 @@ BODY_SECONDS = 300.0
 
 #: Query parameters of Jupyter's own, accepted everywhere.
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
-_READS = frozenset({"GET", "HEAD"})
 #: How a caller may name the door it stands for; `flow` is for the worker alone.
 _DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, Trigger.CLI)}
 
 
 @web.stream_request_body
-class Handler(APIHandler):
+class Handler(Caller):
     """One noun of REST. Every method is for known users only, unless `is_public`."""
 
     is_public: ClassVar[bool] = False
-    auth_resource = "cloudo"
 
     #: The verbs, as the caller; set before a method is called.
     api: Service
@@ -68,36 +60,13 @@ class Handler(APIHandler):
 
     def initialize(self) -> None:
         """Prepare for a body that comes in pieces; tornado calls it first."""
+        super().initialize()
         self._chunks: list[bytes] = []
         self._size = 0
         self._log_id: str | None = None
         self._is_refused = False
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
-        self._session: SessionIdentity | None = None
-        self._secret: str | None = None
-        self._rights = EVERYTHING
-
-    @property
-    def app(self) -> Cloudo:
-        """The extension."""
-        return cast("Cloudo", self.settings["cloudo"])
-
-    @property
-    def engine(self) -> Engine:
-        """The part of Cloudo that lives in this process."""
-        return self.app.engine
-
-    @property
-    def user_name(self) -> str:
-        """Who is calling."""
-        name = str(self.current_user.username)
-        return name if self._session else self.app.name_of(name)
-
-    @property
-    def identity_provider(self) -> IdentityProvider:
-        """The server's, or the one that stands for a token of our own."""
-        return self._session or super().identity_provider
 
     # Coming in
 
@@ -133,49 +102,14 @@ class Handler(APIHandler):
         setattr(self, cast("str", self.request.method).lower(), refuse)
 
     async def _admit(self) -> None:
-        await self._read_authorization()
-        await super().prepare()
+        await self.identify()
         if self.request.method == "OPTIONS":
             return
         if not self.is_public:
-            await self._authorize()
+            await self.authorize()
         self._check_form()
         if not self.is_public:
-            self.api = await self.engine.service(self.user_name, self._trigger(), self._rights)
-
-    async def _read_authorization(self) -> None:
-        """Accept `Authorization: X` like `token X`, and tokens of our own like the server's.
-
-        One that is not valid says nothing: whoever sends it is a stranger, unless the server knows them otherwise.
-        """
-        scheme, _, token = self.request.headers.get("Authorization", "").strip().partition(" ")
-        if scheme and not token:
-            scheme, token = "token", scheme
-            self.request.headers["Authorization"] = f"token {token}"
-        if scheme.lower() not in ("token", "bearer"):
-            return
-        secret = token.strip()
-        if name := self.app.session_tokens.user_of(secret):
-            self._session = SessionIdentity(name, parent=self.app)
-        elif secret.startswith(TOKEN_PREFIX) and (found := await self.engine.token(secret)):
-            self._secret, self._rights = secret, Rights.of(found)
-            self._session = SessionIdentity(found.user_name, parent=self.app)
-
-    async def is_still_known(self) -> bool:
-        """Tell whether the caller's API token is still valid, for replies that go on for long."""
-        return self._secret is None or await self.engine.token(self._secret) is not None
-
-    async def _authorize(self) -> None:
-        if self.current_user is None:
-            raise web.HTTPError(403)
-        what = (self.action, self.auth_resource)
-        if not await ensure_async(self.authorizer.is_authorized(self, self.current_user, *what)):
-            raise PermissionDenied(f"This server does not let {self.user_name} {' '.join(what)}.")
-
-    @property
-    def action(self) -> str:
-        """What the authorizer is asked for."""
-        return "read" if self.request.method in _READS else "write"
+            self.api = await self.engine.service(self.user_name, self._trigger(), self.rights)
 
     def _check_form(self) -> None:
         """Refuse what can be refused without the body: method, query, kind and size of the body."""
@@ -305,15 +239,6 @@ class Handler(APIHandler):
         if self._waiting is not None:
             self._waiting.cancel()
 
-    def set_secure_cookie(self, *_: Any, **__: Any) -> None:
-        """Hand out no login: a program shows its token each time, and signing a cookie took 7 % of a start.
-
-        Jupyter's identity provider asks for one whenever a request comes with a token and without a cookie.
-        """
-
-    def compute_etag(self) -> None:
-        """Send no ETag: hashing every reply costs more than the few that would not have changed."""
-
     # Failing
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
@@ -357,7 +282,7 @@ class Handler(APIHandler):
 
     def note_denial(self, reason: str) -> None:
         """Keep in the history that somebody who is known was refused."""
-        token, route = self._rights.token, type(self).__name__
+        token, route = self.rights.token, type(self).__name__
         subject = (events.TOKEN, token.id) if token else (events.USER, self.user_name)
         told = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
         told |= {"token": token.prefix} if token else {}

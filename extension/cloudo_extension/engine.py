@@ -246,20 +246,20 @@ class Engine:
             return await self.call(store.events.after, position, limit=PAGE_LIMIT)
 
         try:
-            position = await self.call(store.events.newest_id)
+            oldest = await self.call(store.events.newest_id)
             if worker is not None:
                 await self.call(worker.start)
         except BaseException:
             await self.call(store.close)
             raise
-        feed = EventFeed(read, position=position)
+        feed = EventFeed(read, newest=lambda: max(oldest, store.tail.newest))
         calls = WebhookCalls(store, catalog, throttle=self._throttle)
         return _Parts(
             store,
             catalog,
             worker,
             feed,
-            starts=Gathered(self.call, partial(start_all, store)),
+            starts=Gathered(self.call, partial(start_all, store, catalog)),
             webhook_calls=calls,
             received=Gathered(self.call, calls.receive_all),
             sessions=Sessions(store, self.workspace.state),

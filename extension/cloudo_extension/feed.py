@@ -1,4 +1,7 @@
-"""The event feed: reads every new event once per process and hands it to the coroutines that wait for it."""
+"""The event feed: reads every new event once per process and hands it to the coroutines that wait for it.
+
+While nobody waits it reads nothing.
+"""
 
 from __future__ import annotations
 
@@ -79,9 +82,11 @@ class Subscription:
 class EventFeed:
     """One reader for all who wait. Lives on the server's event loop."""
 
-    def __init__(self, read: Read, *, position: int) -> None:
+    def __init__(self, read: Read, *, newest: Callable[[], int]) -> None:
+        """`newest` returns the id of the newest event that this process has noticed."""
         self._read = read
-        self._position = position
+        self._newest = newest
+        self._position = newest()
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._readers: dict[str | None, set[Subscription]] = {}
@@ -104,6 +109,8 @@ class EventFeed:
 
     def add(self, reader: Subscription) -> None:
         """Hand events to `reader` from now on."""
+        if not self._readers:  # nothing was read while nobody listened
+            self._position = max(self._position, self._newest())
         self._readers.setdefault(reader.subject_id, set()).add(reader)
         if self._task.done():
             reader.close()
@@ -122,7 +129,7 @@ class EventFeed:
                     await self._news.wait()
             self._news.clear()
             try:
-                while True:
+                while self._readers:
                     events = await self._read(self._position)
                     self._deliver(events)
                     if len(events) < PAGE_LIMIT:

@@ -48,8 +48,8 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
             self.check_xsrf_cookie()
             if "X-XSRFToken" not in self.request.headers:  # a page's referrer is enough for Jupyter, not for us
                 raise web.HTTPError(403)
-        if not self._rights.are_all:  # flows started there are not limited, and nor is what `system` does
-            raise PermissionDenied(f"A notebook by hand takes the right to everything. {self._rights}")
+        if not self.rights.are_all:  # flows started there are not limited, and nor is what `system` does
+            raise PermissionDenied(f"A notebook by hand takes the right to everything. {self.rights}")
         self._kernel_id = self.asked(KernelQuery).kernel_id
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
             raise MalformedRequest("This address takes WebSockets only.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cloudo_kernel.models import StartExecution
 
 if TYPE_CHECKING:
+    from cloudo_kernel.catalog import Catalog
     from cloudo_kernel.service import Service
     from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Store
 
@@ -22,9 +23,10 @@ class Start:
     idempotency_key: str | None
 
 
-def start_all(store: Store, starts: Sequence[Start]) -> list[Inserted | Exception]:
+def start_all(store: Store, catalog: Catalog, starts: Sequence[Start]) -> list[Inserted | Exception]:
     """Start each; one that may not be started does not keep the others from it. Raises `Unavailable` for all."""
-    prepared = [_prepared(start) for start in starts]
+    with catalog.at_one_moment():
+        prepared = [_prepared(start) for start in starts]
     fitting = [one for one in prepared if not isinstance(one, Exception)]
     inserted = iter(store.executions.insert_all(fitting) if fitting else ())
     return [one if isinstance(one, Exception) else next(inserted) for one in prepared]

@@ -46,8 +46,8 @@ class SessionTokens:
         return found
 
 
-class SessionIdentity(IdentityProvider):
-    """Stands in for the server's identity provider in a request that carries a token of our own."""
+class TokenIdentity(IdentityProvider):
+    """Stands in for the server's identity provider in a request that carries a token."""
 
     def __init__(self, user_name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -7,17 +7,24 @@ than the server that is measured. Standard input gives the request as JSON.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from typing import Final
+
+#: Where a header has it, the number of the request.
+NUMBER: Final = b"{number}"
 
 
 class Caller(asyncio.Protocol):
     """One connection, which sends the next request when it has the reply to the last one."""
 
-    def __init__(self, request: bytes, *, until: float, status: bytes) -> None:
+    def __init__(self, request: bytes, numbers: Iterator[int], *, until: float, status: bytes) -> None:
         self._request = request
+        self._numbers = numbers
         self._until = until
         self._status = status
         self._received = b""
@@ -50,8 +57,9 @@ class Caller(asyncio.Protocol):
             self.done.set_exception(error or RuntimeError("The server closed the connection."))
 
     def _send(self) -> None:
+        request = self._request.replace(NUMBER, b"%d" % next(self._numbers), 1)
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(request)
 
 
 def _length(head: bytes) -> int:
@@ -74,10 +82,10 @@ async def load(
     lines = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(body.encode())), **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     request = f"{method} {path} HTTP/1.1\r\n{head}\r\n{body}".encode()
-    loop, begun = asyncio.get_running_loop(), time.perf_counter()
+    loop, begun, numbers = asyncio.get_running_loop(), time.perf_counter(), itertools.count()
 
     def caller() -> Caller:
-        return Caller(request, until=begun + seconds, status=str(status).encode())
+        return Caller(request, numbers, until=begun + seconds, status=str(status).encode())
 
     callers = [(await loop.create_connection(caller, "127.0.0.1", port))[1] for _ in range(connections)]
     await asyncio.gather(*(caller.done for caller in callers))

@@ -11,9 +11,10 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
+from cloudo_kernel.models import Action, CreateToken, ExecutionFilter, StartExecution, Status
 from cloudo_kernel.settings import MAX_RUNNING
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, free_port, start_server, until
@@ -21,15 +22,30 @@ from tests.server import WITHOUT_LAB, RunningServer, free_port, start_server, un
 ROOT = Path(__file__).parents[2]
 
 
-def load(port: int, path: str, *, token: str = "", method: str = "GET", body: str = "", **more: object) -> float:
-    """Send requests from a process of its own, print a line of the table, and return how many a second it got."""
-    headers = {"Authorization": f"token {token}"} | ({"Content-Type": "application/json"} if body else {})
+def load(
+    port: int,
+    path: str,
+    *,
+    token: str = "",
+    method: str = "GET",
+    body: str = "",
+    more_headers: Mapping[str, str] | None = None,
+    note: str = "",
+    **more: object,
+) -> float:
+    """Send requests from a process of its own, print a line of the table, and return how many a second it got.
+
+    A header with `{number}` is another one in each request.
+    """
+    headers = {"Authorization": f"token {token}"} if token else {}
+    headers |= {"Content-Type": "application/json"} if body else {}
+    headers |= more_headers or {}
     request = {"port": port, "method": method, "path": path, "headers": headers, "body": body, **more}
     words = [sys.executable, "-m", "tests.benchmarks.load"]
     done = subprocess.run(words, input=json.dumps(request), check=True, capture_output=True, text=True, cwd=ROOT)
     found = json.loads(done.stdout)
     print(
-        f"| `{method} {path}` | {found['per_second']:,.0f} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} |",
+        f"| `{method} {path}`{note} | {found['per_second']:,.0f} | {found['p50_ms']:.1f} | {found['p99_ms']:.1f} |",
         flush=True,
     )
     return float(found["per_second"])
@@ -79,11 +95,14 @@ def main() -> None:
             port = int(server.url.rstrip("/").rpartition(":")[2])
             print("| what | per second | p50 ms | p99 ms |\n|---|---|---|---|")
             body = json.dumps({"flow_name": "trivial", "inputs": {"name": "Ada", "count": 3}})
+            with server.client() as api:
+                made = api.create_token(CreateToken(name="benchmark", actions=(Action.EXECUTION_START,)))
+            path, start = "/cloudo/api/1/execution", {"method": "POST", "body": body, "status": 201}
             for _ in range(given.rounds):
                 peer = bare(Path(tempfile.mkdtemp(dir=name)), **how)
-                path = "/cloudo/api/1/execution"
-                ours = load(port, path, token=server.token, method="POST", body=body, status=201, **how)
-                print(f"| ratio | {ours / peer:.2f} | | |", flush=True)
+                for note, token in ((", API token", made.secret), (", server's token", server.token)):
+                    ours = load(port, path, token=token, note=note, **start, **how)
+                    print(f"| ratio | {ours / peer:.2f} | | |", flush=True)
             for path in ("health", "execution?limit=20"):
                 load(port, f"/cloudo/api/1/{path}", token=server.token, status=200, **how)
         finally:

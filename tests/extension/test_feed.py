@@ -39,7 +39,7 @@ def in_a_loop(folder: Path, scenario: feeds.Callable[..., feeds.Awaitable[None]]
 
     async def run() -> None:
         history = History(folder)
-        feed = EventFeed(history.read, position=0)
+        feed = EventFeed(history.read, newest=lambda: max(0, history.store.tail.newest))
         remove = history.store.tail.add_listener(feed.wake)
         try:
             async with asyncio.timeout(20):
