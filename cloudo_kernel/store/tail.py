@@ -36,7 +36,10 @@ class EventTail:
         database.on_commit = self._wake.set
 
     def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener`, on the tail's thread and quickly, whenever events were committed; return its remover."""
+        """Call `listener`, on the tail's thread and quickly, whenever events were committed; return its remover.
+
+        If it cannot read the store, and says so, all are called again.
+        """
         key = object()
         with self._lock:
             self._listeners[key] = listener
@@ -64,22 +67,23 @@ class EventTail:
 
     def _watch(self) -> None:
         with self._database.change_counter() as count:
-            seen = -1
+            seen, is_told = -1, True
             while not self._is_closed:
                 was_woken = self._wake.wait(timeout=_LOOK_SECONDS)
                 self._wake.clear()
                 try:
                     counted = count()
-                    if counted is not None and counted == seen and not was_woken:
+                    if is_told and counted is not None and counted == seen and not was_woken:
                         continue
                     latest = self._events.newest_id()
+                    if latest != self.newest or not is_told:
+                        self.newest, is_told = latest, False
+                        self._call_listeners()
+                        is_told = True
                 except (CloudoError, sqlite3.Error):
                     _log.warning("The store cannot be asked for events; trying again.", exc_info=True)
                     continue
                 seen = -1 if counted is None else counted
-                if latest != self.newest:
-                    self.newest = latest
-                    self._call_listeners()
 
     def _call_listeners(self) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from cloudo_extension.throttle import Throttle, network
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
 from cloudo_kernel.events import ACCESS_REFUSED, ADDRESS, PERMISSION_DENIED
-from cloudo_kernel.models import Event, Health, Token, Trigger, Webhook
+from cloudo_kernel.models import Health, Token, Trigger, Webhook
 from cloudo_kernel.permissions import Rights
 from cloudo_kernel.workspace import Workspace
 
@@ -213,7 +213,7 @@ class Engine:
             parts, self._parts = self._parts, None
         if parts is not None:
             await asyncio.gather(*self._spawned)
-            await parts.feed.close()
+            parts.feed.close()
             parts.unlisten()
             await self.call(parts.sessions.close)
             if parts.worker is not None:
@@ -242,9 +242,6 @@ class Engine:
         from cloudo_kernel.interactive import Sessions
         from cloudo_kernel.service.webhook_calls import WebhookCalls
 
-        async def read(position: int) -> Sequence[Event]:
-            return await self.call(store.events.after, position, limit=PAGE_LIMIT)
-
         try:
             oldest = await self.call(store.events.newest_id)
             if worker is not None:
@@ -252,6 +249,7 @@ class Engine:
         except BaseException:
             await self.call(store.close)
             raise
+        read = partial(store.events.after, limit=PAGE_LIMIT)
         feed = EventFeed(read, newest=lambda: max(oldest, store.tail.newest))
         calls = WebhookCalls(store, catalog, throttle=self._throttle)
         return _Parts(

@@ -1,30 +1,24 @@
 """The event feed: reads every new event once per process and hands it to the coroutines that wait for it.
 
+It reads on the event tail's thread: another thread for each commit would cost more than the reading.
 While nobody waits it reads nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Event
 
-_log = logging.getLogger(__name__)
-
 #: Events that a slow reader may lag behind before it has to read them from the store again.
 _BACKLOG = 1000
-_RETRY_SECONDS = 1.0
-#: The feed looks at the store at least this often, should the event tail miss something.
-_LOOK_SECONDS = 5.0
 
 #: Called with an event id; returns the next events, oldest first, at most `PAGE_LIMIT`.
-Read = Callable[[int], Awaitable[Sequence[Event]]]
+Read = Callable[[int], Sequence[Event]]
 
 
 class Subscription:
@@ -80,7 +74,7 @@ class Subscription:
 
 
 class EventFeed:
-    """One reader for all who wait. Lives on the server's event loop."""
+    """One reader for all who wait. Lives on the server's event loop, except for `wake`."""
 
     def __init__(self, read: Read, *, newest: Callable[[], int]) -> None:
         """`newest` returns the id of the newest event that this process has noticed."""
@@ -88,22 +82,26 @@ class EventFeed:
         self._newest = newest
         self._position = newest()
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
         self._readers: dict[str | None, set[Subscription]] = {}
-        self._task = self._loop.create_task(self._follow())
+        self._is_closed = False
 
     def subscribe(self, subject_id: str | None = None) -> Subscription:
         """Return a subscription, to be entered with `with`."""
         return Subscription(self, subject_id)
 
     def wake(self) -> None:
-        """Look for new events; the event tail calls it, on its own thread."""
-        self._loop.call_soon_threadsafe(self._news.set)
+        """Read new events; the event tail calls it, on its own thread. Raises what the store does."""
+        is_behind = bool(self._readers)
+        while is_behind:
+            events = self._read(self._position)
+            if events:
+                self._position = events[-1].id
+                self._loop.call_soon_threadsafe(self._deliver, events)
+            is_behind = len(events) == PAGE_LIMIT
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End, and wake everyone who waits."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        self._is_closed = True
         for reader in [reader for readers in self._readers.values() for reader in readers]:
             reader.close()
 
@@ -112,7 +110,7 @@ class EventFeed:
         if not self._readers:  # nothing was read while nobody listened
             self._position = max(self._position, self._newest())
         self._readers.setdefault(reader.subject_id, set()).add(reader)
-        if self._task.done():
+        if self._is_closed:
             reader.close()
 
     def remove(self, reader: Subscription) -> None:
@@ -122,26 +120,8 @@ class EventFeed:
         if not readers:
             del self._readers[reader.subject_id]
 
-    async def _follow(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):  # `wait_for` of Python 3.11 can swallow a cancellation
-                    await self._news.wait()
-            self._news.clear()
-            try:
-                while self._readers:
-                    events = await self._read(self._position)
-                    self._deliver(events)
-                    if len(events) < PAGE_LIMIT:
-                        break
-            except Exception:  # noqa: BLE001 -- everyone who waits hangs on this task: it outlives what the store throws
-                _log.exception("The event feed cannot read the store; it tries again.")
-                await asyncio.sleep(_RETRY_SECONDS)
-                self._news.set()
-
     def _deliver(self, events: Sequence[Event]) -> None:
         for event in events:
-            self._position = event.id
             for key in (event.subject_id, None):
                 for reader in self._readers.get(key, ()):
                     reader.put(event)

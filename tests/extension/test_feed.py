@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,14 +27,14 @@ class History:
     def tell(self, subject_id: str) -> None:
         self.store.events.add("FlowChanged", "flow", subject_id, user_name="ada")
 
-    async def read(self, after: int) -> Sequence[Event]:
+    def read(self, after: int) -> Sequence[Event]:
         self.reads += 1
         if self.is_out_of_reach:
             raise Unavailable("gone")
         return self.store.events.after(after, limit=500)
 
 
-def in_a_loop(folder: Path, scenario: feeds.Callable[..., feeds.Awaitable[None]]) -> None:
+def in_a_loop(folder: Path, scenario: Callable[..., Awaitable[None]]) -> None:
     """Run a scenario with a feed that follows a new history."""
 
     async def run() -> None:
@@ -46,7 +46,7 @@ def in_a_loop(folder: Path, scenario: feeds.Callable[..., feeds.Awaitable[None]]
                 await scenario(history, feed)
         finally:
             remove()
-            await feed.close()
+            feed.close()
             history.store.close()
 
     asyncio.run(run())
@@ -85,11 +85,7 @@ def test_a_reader_that_is_too_slow_is_told_to_read_the_store(tmp_path: Path, mon
     in_a_loop(tmp_path, scenario)
 
 
-def test_a_store_that_was_out_of_reach_for_a_while_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feeds, "_RETRY_SECONDS", 0.05)
-
+def test_a_store_that_was_out_of_reach_for_a_while_loses_nothing(tmp_path: Path) -> None:
     async def scenario(history: History, feed: EventFeed) -> None:
         with feed.subscribe("a") as reader:
             history.is_out_of_reach = True
@@ -107,7 +103,7 @@ def test_a_feed_that_ends_wakes_its_readers_and_keeps_no_new_ones(tmp_path: Path
         with feed.subscribe() as reader:
             waiting = asyncio.create_task(reader.next())
             await asyncio.sleep(0)
-            await feed.close()
+            feed.close()
             assert await waiting is None
             assert reader.is_closed
         with feed.subscribe() as late:
