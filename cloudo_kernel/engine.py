@@ -117,20 +117,22 @@ class _Progress(NotebookExecutionManager):
         self.current_cell: int | None = None
         self._total = sum(cell.cell_type == "code" for cell in notebook.cells)
         self._done = 0
+        #: Of the cell that runs, or ran last.
+        self._first_line: str | None = None
 
     def notebook_start(self, **kwargs: Any) -> None:
         """Save the notebook as it is before its first cell."""
         super().notebook_start(**kwargs)
         self.run.save(self.nb, now=True)
-        self._tell(None)
+        self.run.channel.tell("progress", **self._so_far())
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
         """Tell which cell runs."""
         super().cell_start(cell, cell_index, **kwargs)
         if cell.cell_type == "code":
             self.current_cell = cell_index
-            self._tell(cell)
-            if self.run.channel.call("at_cell"):
+            self._first_line = next((line[:80] for line in cell.source.splitlines() if line.strip()), None)
+            if self.run.channel.call("at_cell", **self._so_far()):
                 self._pause()
 
     def _pause(self) -> None:
@@ -146,7 +148,11 @@ class _Progress(NotebookExecutionManager):
         super().cell_complete(cell, cell_index, **kwargs)
         if cell.cell_type == "code" and cell.metadata.papermill["status"] == self.COMPLETED:
             self._done += 1
-            self._tell(cell)
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        """Tell how far it came."""
+        self.run.channel.tell("progress", **self._so_far())
+        super().notebook_complete(**kwargs)
 
     def autosave_cell(self, **_kwargs: Any) -> None:
         """Save while a cell runs: its outputs so far are worth seeing."""
@@ -156,9 +162,8 @@ class _Progress(NotebookExecutionManager):
         """Save, at most once a second."""
         self.run.save(self.nb)
 
-    def _tell(self, cell: NotebookNode | None) -> None:
-        lines = [] if cell is None else [line for line in cell.source.splitlines() if line.strip()]
-        self.run.channel.tell("progress", done=self._done, total=self._total, cell=lines[0][:80] if lines else None)
+    def _so_far(self) -> dict[str, Any]:
+        return {"done": self._done, "total": self._total, "cell": self._first_line}
 
 
 class _Client(PapermillNotebookClient):

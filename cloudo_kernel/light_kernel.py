@@ -58,6 +58,15 @@ class LightKernel(CloudoKernel):
             content = {"status": "error", "evalue": str(error)}
         self.session.send(stream, "enter_reply", content, parent, ident=ident)
 
+    def _process_children(self) -> list[Any]:
+        """Look for children at the end only if there are any: the library asks about each process of the machine."""
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return []
+        children: list[Any] = super()._process_children()
+        return children
+
 
 class Configured(BaseIPythonApplication):
     """What IPython's applications have in common, except that it is configured before the fork."""

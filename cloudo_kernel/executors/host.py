@@ -162,9 +162,10 @@ class RunHost:
     def _note_kernel(self, *, group: int) -> None:
         self._kernel_group = group
 
-    def _enter_cell(self) -> bool:
+    def _enter_cell(self, **progress: Any) -> bool:
         """Note that a cell is about to run, and tell whether the run is to pause before it."""
         self._has_cell_begun = True
+        self._note_progress(**progress)
         return self._store.wishes.is_pause_wanted(self.claim.id)
 
     def _pause(self) -> bool:
