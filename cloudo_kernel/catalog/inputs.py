@@ -116,6 +116,8 @@ def _reader(parse: Callable[[str], object]) -> Callable[[str], bool]:
 def _typed(schema: JsonObject, value: Any) -> Any:
     """Make integers of whole floats where the schema wants integers (JSON has one kind of number, Python two)."""
     match value:
+        case _ if not schema:  # it takes anything, as it is
+            pass
         case float() if "integer" in schema.get("type", ()):
             return int(value)
         case _ if "anyOf" in schema:
