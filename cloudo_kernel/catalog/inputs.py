@@ -67,6 +67,8 @@ def _fitted(name: str, given: object, schema: JsonObject) -> Any:
         value = json_value(given)
     except NotJson as error:
         raise InputsInvalid(f"The input {_quoted(name + error.path)} does not fit: {error}.", field=name) from None
+    if not schema:  # it takes anything
+        return value
     if fault := _fault(schema, value):
         label = name + (fault.name or "").removeprefix("data")
         shown = PROTECTED if schema.get("writeOnly") else _shown(fault.value)

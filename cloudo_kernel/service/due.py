@@ -53,7 +53,7 @@ class DueVerbs(ScheduleVerbs):
         for one in due:
             user_name = one.schedule.user_name
             firings.append(acting(user_name)._firing(one, now, partial(flow_source, user_name)))
-        return self._store.schedules.fire(firings, user_name=self._user_name)
+        return self._store.occurrences.fire(firings, user_name=self._user_name)
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`."""
@@ -63,9 +63,8 @@ class DueVerbs(ScheduleVerbs):
         reason = f"started by {self._user_name}, out of turn"
         while not started:
             new = acting._execution(due, time, due.schedule.iterations or 1, acting._flow_source)
-            record = Occurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution_id=new.id)
-            occurrence = NewOccurrence(record, execution=new)
-            started = self._store.schedules.start(
+            occurrence = NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution=new)
+            started = self._store.occurrences.start(
                 due.schedule, [occurrence], event=SCHEDULE_TRIGGERED, user_name=self._user_name
             )
             time += _INSTANT  # somebody had the same idea in the same microsecond
@@ -83,10 +82,11 @@ class DueVerbs(ScheduleVerbs):
             last = new[-1].execution if new else None
             execution = acting._execution(due, time, number, acting._flow_source, is_held=last is not None)
             reason = f"backfilled by {self._user_name}"
-            record = Occurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution_id=execution.id)
-            new.append(NewOccurrence(record, execution=execution, after_id=last.id if last else None))
+            after_id = last.id if last else None
+            outcome = OccurrenceOutcome.STARTED
+            new.append(NewOccurrence(due=time, outcome=outcome, reason=reason, execution=execution, after_id=after_id))
         if new:
-            self._store.schedules.start(due.schedule, new, event=SCHEDULE_BACKFILLED, user_name=self._user_name)
+            self._store.occurrences.start(due.schedule, new, event=SCHEDULE_BACKFILLED, user_name=self._user_name)
         return tuple(one.record for one in new)
 
     def _acting(self, user_name: str) -> Self:
@@ -116,7 +116,7 @@ class DueVerbs(ScheduleVerbs):
                 f"These are more than {_MOST_BACKFILLED:,} times, and so many are run at once. Choose less.",
                 field="end",
             )
-        done = self._store.schedules.started_between(schedule.id, start, end)
+        done = self._store.occurrences.started_between(schedule.id, start, end)
         return [time for time in times if time not in done]
 
     def _firing(self, due: Due, now: datetime, flow_source: Callable[[str], Source]) -> Firing:
@@ -136,16 +136,17 @@ class DueVerbs(ScheduleVerbs):
                 except CloudoError as error:
                     outcome, reason = OccurrenceOutcome.SKIPPED, str(error)
                     broken = str(error)
-            record = Occurrence(
-                due=planned.due,
-                outcome=outcome,
-                reason=reason,
-                execution_id=execution and execution.id,
-                iteration=planned.iteration,
+            occurrences.append(
+                NewOccurrence(
+                    due=planned.due,
+                    outcome=outcome,
+                    reason=reason,
+                    iteration=planned.iteration,
+                    fire_at=planning.fire_at(schedule, planned.due),
+                    execution=execution,
+                    after_id=last if execution is not None and execution.is_held else None,
+                )
             )
-            after_id = last if execution is not None and execution.is_held else None
-            fire_at = planning.fire_at(schedule, planned.due)
-            occurrences.append(NewOccurrence(record, fire_at=fire_at, execution=execution, after_id=after_id))
             last = execution.id if execution is not None else last
         next_run, awaited = plan.next_run, None
         if schedule.trigger.counts_from_end:

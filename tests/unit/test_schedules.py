@@ -170,7 +170,7 @@ def test_nothing_waits_for_an_end_that_came_while_it_was_thought_about(
     [due] = store.schedules.due(most=10)
     firing = api._firing(due, clock.now, api._flow_source)
     run(store)
-    assert store.schedules.fire([firing], user_name="cloudo") == 0
+    assert store.occurrences.fire([firing], user_name="cloudo") == 0
     assert api.run_due_schedules() == 1
     assert len(store.queue.claim("w", free=100, private=False)) == 1
 
