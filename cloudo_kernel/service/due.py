@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from itertools import islice, takewhile
 from typing import Self
 
@@ -29,13 +30,26 @@ from cloudo_kernel.service.schedules import ScheduleVerbs
 from cloudo_kernel.service.starts import follow_ups_of
 from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
 
-#: So many schedules are looked at in one transaction.
-_MOST_AT_ONCE = 250
+#: So many schedules are looked at in one transaction, or as few as have so many times: it takes some hundredths of a
+#: second, in which nobody else can write.
+_MOST_AT_ONCE = 500
 #: So many past times are run at once.
 _MOST_BACKFILLED = 1000
 _INSTANT = timedelta(microseconds=1)
 #: Why an occurrence of a dry run has no execution.
 _WOULD = "a dry run: nothing was started"
+
+
+@dataclass(frozen=True)
+class _Like:
+    """What the executions of one flow have in common that one user's schedules start."""
+
+    source: Source
+    common: JsonObject
+
+
+#: Of a flow by its name and, if it is pinned, the digest of its source.
+_LikeOf = Callable[[str, str | None], _Like]
 
 
 class DueVerbs(ScheduleVerbs):
@@ -46,14 +60,39 @@ class DueVerbs(ScheduleVerbs):
         due = self._store.schedules.due(most=_MOST_AT_ONCE)
         if not due:
             return 0
-        now, acting = self._store.now, cache(self._acting)
-        # Many schedules may be of one flow.
-        flow_source = cache(lambda user_name, flow_name: acting(user_name)._flow_source(flow_name))
-        firings = []
+        now, like_of, firings, number = self._store.now, self._likes(), [], 0
         for one in due:
             user_name = one.schedule.user_name
-            firings.append(acting(user_name)._firing(one, now, partial(flow_source, user_name)))
+            acting, like = like_of(user_name)
+            firings.append(acting._firing(one, now, like))
+            number += len(firings[-1].occurrences)
+            if number >= _MOST_AT_ONCE:  # the next look takes the others
+                break
         return self._store.occurrences.fire(firings, user_name=self._user_name)
+
+    def _likes(self) -> Callable[[str], tuple[Self, _LikeOf]]:
+        """Return for users who makes what their schedules start, and what it is like; each flow is read once."""
+
+        @cache
+        def found(user_name: str) -> tuple[Self, _LikeOf]:
+            acting = self._acting(user_name)
+
+            @cache
+            def read(flow_name: str, source_sha256: str | None) -> _Like | CloudoError:
+                try:
+                    return acting._like(flow_name, source_sha256)
+                except CloudoError as error:
+                    return error
+
+            def like(flow_name: str, source_sha256: str | None) -> _Like:
+                result = read(flow_name, source_sha256)
+                if isinstance(result, CloudoError):
+                    raise result.with_traceback(None)
+                return result
+
+            return acting, like
+
+        return found
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`."""
@@ -62,7 +101,7 @@ class DueVerbs(ScheduleVerbs):
         acting = self._acting(due.schedule.user_name)
         reason = f"started by {self._user_name}, out of turn"
         while not started:
-            new = acting._execution(due, time, due.schedule.iterations or 1, acting._flow_source)
+            new = acting._execution(due, time, due.schedule.iterations or 1, acting._like)
             occurrence = NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution=new)
             started = self._store.occurrences.start(
                 due.schedule, [occurrence], event=SCHEDULE_TRIGGERED, user_name=self._user_name
@@ -80,7 +119,7 @@ class DueVerbs(ScheduleVerbs):
         new: list[NewOccurrence] = []
         for number, time in enumerate(times, 1):
             last = new[-1].execution if new else None
-            execution = acting._execution(due, time, number, acting._flow_source, is_held=last is not None)
+            execution = acting._execution(due, time, number, acting._like, is_held=last is not None)
             reason = f"backfilled by {self._user_name}"
             after_id = last.id if last else None
             outcome = OccurrenceOutcome.STARTED
@@ -119,7 +158,7 @@ class DueVerbs(ScheduleVerbs):
         done = self._store.occurrences.started_between(schedule.id, start, end)
         return [time for time in times if time not in done]
 
-    def _firing(self, due: Due, now: datetime, flow_source: Callable[[str], Source]) -> Firing:
+    def _firing(self, due: Due, now: datetime, like: _LikeOf) -> Firing:
         """Make of a plan what the store needs to carry it out."""
         schedule = due.schedule
         plan = planning.plan(schedule, now=now, unended=len(due.unended))
@@ -130,7 +169,7 @@ class DueVerbs(ScheduleVerbs):
             if outcome is OccurrenceOutcome.STARTED:
                 is_held = planned.is_queued and last is not None
                 try:
-                    execution = self._execution(due, planned.due, planned.iteration, flow_source, is_held=is_held)
+                    execution = self._execution(due, planned.due, planned.iteration, like, is_held=is_held)
                 except Unavailable:
                     raise
                 except CloudoError as error:
@@ -164,45 +203,40 @@ class DueVerbs(ScheduleVerbs):
             awaited_id=awaited,
         )
 
+    def _like(self, flow_name: str, source_sha256: str | None) -> _Like:
+        """Return what the executions of a flow are like: as it is now, or as it was when it was pinned."""
+        if source_sha256 is None:
+            source = self._flow_source(flow_name)
+        else:
+            source = self._catalog.pinned(flow_name, self._store.executions.text(source_sha256))
+        return _Like(source, self._common(source, ExecutionType.FLOW))
+
     def _execution(
-        self,
-        due: Due,
-        time: datetime,
-        iteration: int,
-        flow_source: Callable[[str], Source],
-        *,
-        is_held: bool = False,
+        self, due: Due, time: datetime, iteration: int, like: _LikeOf, *, is_held: bool = False
     ) -> NewExecution:
         """Return the execution of one occurrence. Raises what starting the flow by hand raises."""
         schedule = due.schedule
-        if due.source_sha256 is None:
-            source = flow_source(schedule.flow_name)
-        else:
-            source = self._catalog.pinned(schedule.flow_name, self._store.executions.text(due.source_sha256))
-        properties = source.flow.input_schema["properties"]
-        told = {
-            name: value
-            for name, value in _told(schedule, time, iteration).items()
-            if name in properties or source.flow.input_schema["additionalProperties"]
-        }
-        name = (
-            f"scheduled {schedule.flow_name}"
-            if schedule.trigger.is_once
-            else f"{schedule.flow_name} iteration #{iteration}"
-        )
+        its = like(schedule.flow_name, due.source_sha256)
+        flow, schema = its.source.flow, its.source.flow.input_schema
+        told = _told(schedule, time, iteration)
+        if not schema["additionalProperties"]:
+            told = {name: value for name, value in told.items() if name in schema["properties"]}
         hidden = self._store.seals.unseal_values(due.sealed_inputs)
         inputs = {**told, **schedule.inputs, **hidden}
+        takes_anything = schema["additionalProperties"] and not schema["properties"]
+        number = "" if schedule.trigger.is_once else f" iteration #{iteration}"
         return self._new(
-            source,
+            its.source,
             ExecutionType.FLOW,
+            common=its.common,
             hides=hidden.keys(),
-            name=name,
-            input_value=self._validated(source.flow, inputs, Trigger.SCHEDULE),
+            name=f"{schedule.flow_name}{number}" if number else f"scheduled {schedule.flow_name}",
+            input_value=inputs if takes_anything else self._validated(flow, inputs, Trigger.SCHEDULE),
             schedule_id=schedule.id,
             scheduled_for=time,
-            timeout_seconds=source.flow.metadata.timeout_seconds,
+            timeout_seconds=flow.metadata.timeout_seconds,
             is_held=is_held,
-            follow_ups=follow_ups_of(source.flow.metadata, schedule),
+            follow_ups=follow_ups_of(flow.metadata, schedule),
         )
 
 

@@ -168,7 +168,7 @@ def test_nothing_waits_for_an_end_that_came_while_it_was_thought_about(
         clock.now += timedelta(seconds=1)
         api.trigger_schedule(made.id)
     [due] = store.schedules.due(most=10)
-    firing = api._firing(due, clock.now, api._flow_source)
+    firing = api._firing(due, clock.now, api._like)
     run(store)
     assert store.occurrences.fire([firing], user_name="cloudo") == 0
     assert api.run_due_schedules() == 1
