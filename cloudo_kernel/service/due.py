@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,6 +62,10 @@ class DueVerbs(ScheduleVerbs):
         due = self._store.schedules.due(most=_MOST_AT_ONCE)
         if not due:
             return 0
+        with _collector_at_rest():
+            return self._run(due)
+
+    def _run(self, due: Sequence[Due]) -> int:
         now, like_of, firings, number = self._store.now, self._likes(), [], 0
         for one in due:
             user_name = one.schedule.user_name
@@ -238,6 +244,21 @@ class DueVerbs(ScheduleVerbs):
             is_held=is_held,
             follow_ups=follow_ups_of(flow.metadata, schedule),
         )
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep Python's garbage collector from what is made in the block: it lives until its commit, and goes by itself.
+
+    Else the collector goes through it, and through all that is there, again and again: an eighth of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _told(schedule: Schedule, time: datetime, iteration: int) -> JsonObject:
