@@ -107,6 +107,7 @@ class DueVerbs(ScheduleVerbs):
         acting = self._acting(due.schedule.user_name)
         reason = f"started by {self._user_name}, out of turn"
         while not started:
+            time = _off_plan(due.schedule, time)
             new = acting._execution(due, time, due.schedule.iterations or 1, acting._like)
             occurrence = NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution=new)
             started = self._store.occurrences.start(
@@ -244,6 +245,13 @@ class DueVerbs(ScheduleVerbs):
             is_held=is_held,
             follow_ups=follow_ups_of(flow.metadata, schedule),
         )
+
+
+def _off_plan(schedule: Schedule, time: datetime) -> datetime:
+    """Return the first moment from `time` on that is no planned one: what is out of turn takes the place of none."""
+    while time == schedule.next_run or time == next(planning.times(schedule, after=time - _INSTANT), None):
+        time += _INSTANT
+    return time
 
 
 @contextmanager

@@ -16,14 +16,16 @@ from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleT
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED, forget_source
+from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import executions, occurrences, schedules, sources
 
 _s, _o, _e = schedules.c, occurrences.c, executions.c
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
-_INSERT = insert(schedules)
+_INSERT = Many(insert(schedules))
 _COLUMNS = tuple(schedules.c.keys())
+_SHOWN = tuple(name for name in Schedule.model_fields if name in schedules.c)
 _NEXT_LOOK = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)
 _DUE = select(_s.id, _s.revision).where(_s.fire_at <= bindparam("now")).order_by(_s.fire_at).limit(bindparam("most"))
 _COMING = (
@@ -91,7 +93,7 @@ class Schedules:
         """Add a schedule."""
         with self._database.write() as connection:
             self._keep_source(connection, hidden)
-            connection.execute(_INSERT, _columns(schedule, hidden))
+            _INSERT.run(connection, [_columns(schedule, hidden)])
             self._tell(connection, events.SCHEDULE_CREATED, schedule, user_name=schedule.user_name)
 
     def get(self, schedule_id: str) -> Schedule:
@@ -245,13 +247,12 @@ class Schedules:
 
 
 def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
-    shown = {name: getattr(schedule, name) for name in Schedule.model_fields if name in schedules.c}
-    follow_ups = schedule.model_dump(mode="json", include={one.value for one in Occasion}, exclude_defaults=True)
+    follow_ups = {one.value: following for one in Occasion if (following := getattr(schedule, one)) is not None}
     return {
-        **shown,
-        "trigger": schedule.trigger.model_dump(mode="json", exclude_none=True),
+        **{name: getattr(schedule, name) for name in _SHOWN},
+        "trigger": schedule.trigger.model_dump(mode="json"),
         **dict.fromkeys(Occasion),
-        **follow_ups,
+        **{name: [one.model_dump(mode="json", exclude_defaults=True) for one in of] for name, of in follow_ups.items()},
         "fire_at": hidden.fire_at,
         "awaited_id": hidden.awaited_id,
         "source_sha256": hidden.source_sha256,

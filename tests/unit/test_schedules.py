@@ -321,6 +321,21 @@ def test_run_now_is_out_of_turn(api: Service, clock: Clock) -> None:
     assert [one.schedule_id for one in (first, second)] == [made.id] * 2
 
 
+@pytest.mark.parametrize(
+    "trigger", [GRID, {"every_seconds": 60}, {"at": "2026-11-23T12:00:00Z"}, {"cron": "0 12 * * *"}]
+)
+def test_run_now_takes_no_planned_time_s_place(api: Service, clock: Clock, trigger: dict[str, Any]) -> None:
+    """Not even in the same microsecond."""
+    made = make(api, trigger, overlap="allow", confirmed=True, timezone="UTC")
+    assert made.next_run == clock.now
+    api.trigger_schedule(made.id)
+    assert api.run_due_schedules() == 1
+    api.trigger_schedule(made.id)
+    told_of = [(one.due - clock.now, one.iteration) for one in occurrences(api, made)]
+    tick = timedelta(microseconds=1)
+    assert told_of == [(0 * tick, 1), (tick, None), (2 * tick, None)]
+
+
 def test_backfill_runs_the_past_in_order_and_never_twice(api: Service, store: Store, clock: Clock) -> None:
     made = make(api, {"cron": "0 * * * *"})
     span = Backfill(start=datetime(2026, 11, 23, 6), end=datetime(2026, 11, 23, 9, 30))  # noqa: DTZ001 local
