@@ -72,14 +72,13 @@ class Places:
         normal = check_name(name)
         for source, root in self._roots:
             # A link among the folders is resolved: one name per file, and no way out of the root later.
-            below, _, last = normal.rpartition("/")
-            folder = os.path.realpath(f"{root}/{below}")
-            if folder != str(root) and not Path(folder).is_relative_to(root):
+            folder = Path(os.path.realpath((root / normal).parent))
+            if not folder.is_relative_to(root):
                 raise NameInvalid(name, "its link leaves the folder of the flows")
             for ending in _ENDINGS:
-                file = f"{last}{ending}"
-                if os.path.lexists(f"{folder}/{file}") and _is_flow(file):
-                    return _place(source, root, Path(folder, file))
+                path = folder / f"{normal.rpartition('/')[2]}{ending}"
+                if os.path.lexists(path) and _is_flow(path.name):
+                    return _place(source, root, path)
             # Some systems write file names decomposed (NFD).
             if not normal.isascii() and (place := self.all().get(normal)) and place.source == source:
                 return place
