@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-import uuid
 
 _lock = threading.Lock()
 _last = 0
@@ -20,4 +19,5 @@ def new_id() -> str:
         stamp = _last
     milliseconds, fraction = stamp >> 12, stamp & 0xFFF
     value = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import islice
 
 from cloudo_kernel import triggers
 from cloudo_kernel.models import CatchUp, OccurrenceOutcome, Overlap, Schedule
@@ -57,11 +57,15 @@ def fire_at(schedule: Schedule, due: datetime) -> datetime:
     return due + triggers.jitter(schedule.id, due, schedule.jitter_seconds)
 
 
-def times(schedule: Schedule, *, after: datetime) -> Iterator[datetime]:
-    """Yield the times of a schedule after a moment, as far as its end and its limit allow."""
+def times(schedule: Schedule, *, after: datetime, iterations: int | None = None) -> Iterator[datetime]:
+    """Yield the times of a schedule after a moment, as far as its end and its limit allow.
+
+    `iterations` is how many there have been by then, if not as many as the schedule says.
+    """
     dues = triggers.due_times(schedule.trigger, triggers.zone(schedule.timezone), start=schedule.start, after=after)
     if schedule.max_iterations is not None:
-        dues = islice(dues, max(0, schedule.max_iterations - schedule.iterations))
+        been = schedule.iterations if iterations is None else iterations
+        dues = islice(dues, max(0, schedule.max_iterations - been))
     for due in dues:
         if schedule.end_at is not None and due > schedule.end_at:
             return
@@ -81,16 +85,7 @@ def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
 
 def plan(schedule: Schedule, *, now: datetime, unended: int) -> Plan:
     """Decide about all times that have come; `unended` executions of the schedule have not ended."""
-    assert schedule.next_run is not None
-    if schedule.trigger.counts_from_end:
-        dues, following = [schedule.next_run], None
-    else:
-        coming = chain([schedule.next_run], _after_next(schedule))
-        dues = []
-        following = next(coming, None)
-        while following is not None and fire_at(schedule, following) <= now and len(dues) < MOST_AT_ONCE:
-            dues.append(following)
-            following = next(coming, None)
+    dues, following = _come(schedule, now)
     has_last = following is None or fire_at(schedule, following) > now
     number = sum(lateness(schedule, due, now) > GRACE for due in dues)
     if number and schedule.catch_up is not CatchUp.NONE:  # those on time are caught up with the others
@@ -103,10 +98,18 @@ def plan(schedule: Schedule, *, now: datetime, unended: int) -> Plan:
     return Plan(occurrences, following, cancels=schedule.overlap is Overlap.CANCEL and unended > 0 and bool(on_time))
 
 
-def _after_next(schedule: Schedule) -> Iterator[datetime]:
+def _come(schedule: Schedule, now: datetime) -> tuple[list[datetime], datetime | None]:
+    """Return the times that have come, and the one after them if it is known."""
     assert schedule.next_run is not None
-    one_on = schedule.model_copy(update={"iterations": schedule.iterations + 1})
-    return times(one_on, after=schedule.next_run)
+    if schedule.trigger.counts_from_end:
+        return [schedule.next_run], None
+    following: datetime | None = schedule.next_run
+    coming = times(schedule, after=schedule.next_run, iterations=schedule.iterations + 1)
+    dues: list[datetime] = []
+    while following is not None and fire_at(schedule, following) <= now and len(dues) < MOST_AT_ONCE:
+        dues.append(following)
+        following = next(coming, None)
+    return dues, following
 
 
 def _in_time(schedule: Schedule, dues: list[datetime], *, number: int, unended: int) -> Iterator[Planned]:

@@ -74,6 +74,8 @@ class Redaction:
 
     def split(self, values: Mapping[str, Any], protected: Collection[str] = ()) -> tuple[Named, Named]:
         """Return named values as everybody may see them, and by themselves those that this hides in part or whole."""
+        if not self._texts and not protected:
+            return dict(values), {}
         shown = {name: PROTECTED if name in protected else self.mask_value(value) for name, value in values.items()}
         return shown, {name: value for name, value in values.items() if shown[name] != value}
 

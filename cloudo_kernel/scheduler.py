@@ -52,7 +52,7 @@ class Scheduler:
             began = time.monotonic()
             try:
                 self._wake.clear()
-                if self._run_due():
+                if self._run_due() or self._store.schedules.read_ahead():
                     continue
                 left = self._seconds_to_next()
                 ended = time.monotonic()

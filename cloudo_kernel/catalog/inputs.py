@@ -67,6 +67,8 @@ def _fitted(name: str, given: object, schema: JsonObject) -> Any:
         value = json_value(given)
     except NotJson as error:
         raise InputsInvalid(f"The input {_quoted(name + error.path)} does not fit: {error}.", field=name) from None
+    if not schema:  # it takes anything
+        return value
     if fault := _fault(schema, value):
         label = name + (fault.name or "").removeprefix("data")
         shown = PROTECTED if schema.get("writeOnly") else _shown(fault.value)
@@ -116,6 +118,8 @@ def _reader(parse: Callable[[str], object]) -> Callable[[str], bool]:
 def _typed(schema: JsonObject, value: Any) -> Any:
     """Make integers of whole floats where the schema wants integers (JSON has one kind of number, Python two)."""
     match value:
+        case _ if not schema:  # it takes anything, as it is
+            pass
         case float() if "integer" in schema.get("type", ()):
             return int(value)
         case _ if "anyOf" in schema:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 _OVERLAPS = click.Choice(("skip", "queue", "cancel", "allow"))
 _CATCH_UPS = click.Choice(("last", "none", "all"))
+_OCCASIONS = {
+    "on_success": "a success",
+    "on_error": "a failure",
+    "on_recovery": "the first success after a failure",
+}
 
 
 def _options(command: Any) -> Any:
@@ -45,6 +50,12 @@ def _options(command: Any) -> Any:
             default=None,
             help="Run the flow as it is now, whatever becomes of its file; default: as it is at each run.",
         ),
+        *(
+            click.option(
+                f"--{name.replace('_', '-')}", name, multiple=True, metavar="WHAT", help=f"What follows {end}."
+            )
+            for name, end in _OCCASIONS.items()
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -68,6 +79,11 @@ def schedule(target: Target, /, flow_name: str, *, yes: bool, as_json: bool, **g
     cloudo schedule watch --every 10m --max-iterations 6      10 minutes after the end of each run
     cloudo schedule watch --every 10m --grid                  at :00, :10, :20 …, if that is when it begins
     cloudo schedule report --cron '0 9 * * mon-fri' --overlap queue
+    cloudo schedule nightly --daily 02:00 --on-error 'Notify by email' --on-error https://hooks.example.com/cloudo
+    cloudo schedule nightly --daily 02:00 --on-error '{"flow": "tell", "inputs": {"channel": "alerts"}}'
+
+    What follows an execution is the name of a flow, an address or a JSON object, and may be repeated; it takes the
+    place of what the flow says itself. '[]' is nothing, and null what the flow says.
 
     It prints the next times, and asks before it saves what is unusual: a time in the past, one that comes twice or
     not at all because the clocks are changed, an interval below one second. Where nobody can be asked such a time is
@@ -230,6 +246,8 @@ def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **giv
     cloudo schedules edit 5c1f09ab --timezone Asia/Tokyo
     cloudo schedules edit 5c1f09ab -p region=south --name 'the south'
     cloudo schedules edit 5c1f09ab --pin                      run the flow as it is now from then on
+    cloudo schedules edit 5c1f09ab --on-error 'Notify by email'
+    cloudo schedules edit 5c1f09ab --on-error null            what the flow says is to follow
     """
     from cloudo_kernel.models import ChangeSchedule, PreviewSchedule
 
@@ -275,9 +293,21 @@ def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
     files: Sequence[IO[str]] = given["files"]
     names = ("name", "overlap", "catch_up", "end_at", "pin_source")
     fields = {name: given[name] for name in names if given[name] is not None}
+    for name in _OCCASIONS:
+        if given[name]:
+            fields[name] = _following(name, given[name])
     if words or files:
         fields["inputs"] = given_inputs(api, flow_name, words, files)
     return fields
+
+
+def _following(name: str, lines: Sequence[str]) -> Any:
+    from cloudo_kernel import following
+
+    try:
+        return following.read(lines)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=f"--{name.replace('_', '-')}") from error
 
 
 def _changed(api: Api, ids: Sequence[str], verb: Callable[[str], Schedule], *, as_json: bool) -> int:

@@ -75,7 +75,8 @@ def _outcome(one: Occurrence) -> str:
 
 def everything(one: Schedule) -> str:
     """Return the whole record, with the next ten times in its zone."""
-    from cloudo_kernel import times, triggers
+    from cloudo_kernel import following, times, triggers
+    from cloudo_kernel.models import Occasion
 
     limit = f" of {one.max_iterations}" if one.max_iterations else ""
     last = one.last_occurrence
@@ -90,10 +91,15 @@ def everything(one: Schedule) -> str:
         ("overlap", one.overlap.value),
         ("catch up", one.catch_up.value),
         ("runs", "the flow as it was when it was pinned" if one.pin_source else ""),
+        *(
+            (name.replace("_", " "), display.clean(following.spoken(then)))
+            for name in Occasion
+            if (then := getattr(one, name)) is not None
+        ),
         ("made", f"by {display.clean(one.user_name)}, {display.ago(one.created_at)}"),
     ]
     parts = [click.style(display.clean(one.name), bold=True)]
-    parts += [f"  {name:<9} {text}" for name, text in facts if text]
+    parts += [f"  {name:<11} {text}" for name, text in facts if text]
     if one.inputs:
         parts += [
             "Inputs:",

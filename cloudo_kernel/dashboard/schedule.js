@@ -7,7 +7,7 @@ import { button, h, put, say } from "./dom.js";
 import { valuesPanel } from "./execution.js";
 import { outcomeMark } from "./history.js";
 import { refreshTimes, time } from "./marks.js";
-import { editSchedule } from "./scheduleform.js";
+import { OCCASIONS, editSchedule } from "./scheduleform.js";
 import { simpleTable } from "./simpletable.js";
 import { RUN_NOW, SCHEDULE_ALLOWS, actOnSchedules, deleteSchedules, nextRun, statePill } from "./schedules.js";
 import { nothing } from "./table.js";
@@ -18,7 +18,6 @@ const REREAD_AFTER = 500;
 const OTHER = { Pause: "Resume", Resume: "Pause" };
 const OVERLAPS = { skip: "is skipped", queue: "waits its turn", cancel: "cancels that one", allow: "runs beside it" };
 const CATCH_UPS = { last: "the last one runs", none: "none runs", all: "all run, in order" };
-
 /** Whether a schedule has times before it was made: those of an interval that counts from its runs' ends are not known. */
 const hasPast = ({ daily_at, cron, every_seconds, wait }) => Boolean(daily_at || cron || (every_seconds && wait === false));
 
@@ -128,7 +127,7 @@ export class ScheduleView extends View {
     this.ontitle?.();
   }
 
-  #showFacts({ row, trigger, options, start_text, end_text, created_at }) {
+  #showFacts({ row, trigger, options, follows, start_text, end_text, created_at }) {
     const isGrid = trigger.every_seconds !== undefined;
     const runs = options.max_iterations ? `${row.iterations} of ${options.max_iterations}` : String(row.iterations);
     const window = options.catch_up_window_seconds;
@@ -145,6 +144,7 @@ export class ScheduleView extends View {
       ["Each starts up to", options.jitter_seconds > 0 && `${seconds(options.jitter_seconds)} later`],
       ["Paused after", options.pause_on_error_count && `${count(options.pause_on_error_count, "failure")} in a row`],
       ["Runs", options.pin_source && "the flow as it was when it was pinned"],
+      ...OCCASIONS.map(([name, word]) => [word, follows[name].said]),
       ["Made by", h("span", `${row.user_name}, `, h("span", { title: moment(created_at) }, time(created_at)))],
     ];
     put(this.facts, ...facts.filter(([, value]) => value).map(([name, value]) => h("div", h("dt", name), h("dd", ...[value].flat()))));

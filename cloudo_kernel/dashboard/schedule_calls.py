@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+from cloudo_kernel import following
 from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows, schedule_rows
 from cloudo_kernel.dashboard.attempts import parsed, tried
-from cloudo_kernel.errors import FlowExists
+from cloudo_kernel.errors import FlowExists, MalformedRequest
 from cloudo_kernel.models import (
     Backfill,
     ChangeSchedule,
     ExecutionFilter,
     FlowSource,
     JsonObject,
+    Occasion,
     Occurrence,
     PreviewSchedule,
     Schedule,
@@ -84,7 +86,8 @@ class ScheduleCalls:
         return schedule_rows.preview_row(self._api.preview_schedule(parsed(PreviewSchedule, request)))
 
     def change_schedule(self, *, schedule_id: str, request: JsonObject) -> JsonObject:
-        """Change a schedule in place, and return it in full."""
+        """Change a schedule in place, and return it in full; what is to follow comes as the lines of its field."""
+        request = {**request, **{name: _following(name, request[name]) for name in Occasion if name in request}}
         changed = self._api.change_schedule(schedule_id, parsed(ChangeSchedule, request))
         return schedule_rows.schedule_whole(changed, now=_now())
 
@@ -141,6 +144,13 @@ class ScheduleCalls:
             ExecutionFilter(schedule_id=schedule_id), limit=min(4 * len(ids), PAGE_LIMIT), cursor=cursor
         )
         return {one.id: one.status for one in page.items}
+
+
+def _following(name: str, text: str) -> Any:
+    try:
+        return following.read_text(text)
+    except ValueError as error:
+        raise MalformedRequest(str(error), field=name) from error
 
 
 def _now() -> datetime:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from cloudo_kernel import times, triggers
+from cloudo_kernel import following, times, triggers
 from cloudo_kernel.dashboard.rows import NAME, cut, value_rows
 from cloudo_kernel.models import (
     JsonObject,
+    Occasion,
     Occurrence,
     OccurrenceOutcome,
     Schedule,
@@ -69,6 +70,11 @@ def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
         "trigger": schedule.trigger.model_dump(mode="json"),
         "options": schedule.model_dump(mode="json", include=_OPTIONS),
         "inputs": value_rows(schedule.inputs),
+        "follows": {
+            name.value: {"said": None if then is None else following.spoken(then), "written": following.written(then)}
+            for name in Occasion
+            for then in [getattr(schedule, name)]
+        },
         "local": {
             "now": local(now),
             "at": local(schedule.trigger.at),

@@ -16,6 +16,9 @@ const OF_KIND = { at: ["at"], delay_seconds: ["delay_seconds"], every_seconds: [
 const OVERLAP_WORDS = [["skip", "Skip the next"], ["queue", "Let the next wait its turn"], ["cancel", "Cancel it, and start the next"], ["allow", "Run both"]];
 const PIN = "Each run is of this version, whatever becomes of the notebook. Unticked, each takes the notebook as it is by then.";
 const PINNED = "It runs as it was when it was pinned. Without the tick each run takes the notebook as it is by then; a new tick later keeps that one.";
+/** What may follow its executions, in words. */
+export const OCCASIONS = [["on_success", "After a success"], ["on_error", "After a failure"], ["on_recovery", "After the first success since a failure"]];
+const FOLLOWING = 'A flow to start, an address to call, or JSON such as {"flow": "tell", "inputs": {"to": "ada"}}; one to a line. Empty: what the flow says. []: nothing.';
 const CATCH_UP_WORDS = [["last", "Run the last one"], ["none", "Run none"], ["all", "Run all, in order"]];
 
 function zoneControl(value) {
@@ -25,8 +28,8 @@ function zoneControl(value) {
 
 /** The fields of a schedule, and the request that they make. */
 class ScheduleForm {
-  constructor({ row, trigger, options, local, start }) {
-    Object.assign(this, { start, options });
+  constructor({ row, trigger, options, follows, local, start }) {
+    Object.assign(this, { start, options, follows });
     const seconds = trigger.every_seconds ?? 3600;
     this.firstUnit = UNITS.find(([size]) => seconds % Number(size) === 0)?.[0] ?? "1";
     this.unit = chosen(UNITS, this.firstUnit);
@@ -74,6 +77,7 @@ class ScheduleForm {
       jitter_seconds: new Entry("Start each up to so many seconds later", typed("text", jitter_seconds, DECIMAL)),
       pause_on_error_count: new Entry("Pause after so many failures in a row", typed("text", pause_on_error_count, { ...WHOLE, placeholder: "never" })),
       pin_source: new Entry(pin_source ? "Keep the flow as it was pinned" : "Keep the flow as it is now", h("input", { type: "checkbox", checked: pin_source }), pin_source ? PINNED : PIN),
+      ...Object.fromEntries(OCCASIONS.map(([name, word]) => [name, new Entry(word, area(this.follows[name].written, { rows: 2 }), FOLLOWING)])),
     };
   }
 
@@ -132,12 +136,14 @@ class ScheduleForm {
     if (entries.jitter_seconds.isTouched) found.jitter_seconds = entries.jitter_seconds.number() ?? 0;
     if (entries.pin_source.isTouched) found.pin_source = entries.pin_source.control.checked;
     if (entries.pause_on_error_count.isTouched) found.pause_on_error_count = entries.pause_on_error_count.number({ isWhole: true });
+    for (const [name] of OCCASIONS) if (entries[name].isTouched) found[name] = entries[name].text;
     return found;
   }
 
   /** Say what is wrong beside its field; tells whether there is one for it. */
   complain({ message, field, entry }) {
-    const name = String(field ?? "").split(".").at(-1);
+    const parts = String(field ?? "").split(".");
+    const name = OCCASIONS.some(([one]) => one === parts[0]) ? parts[0] : parts.at(-1);
     const found = entry ?? this.entries[name === "trigger" ? "kind" : name] ?? (field && this.entries.inputs);
     if (!found || found.element.hidden) return false;
     found.complain(message);
@@ -164,7 +170,7 @@ class ScheduleDialog {
     this.save = button("Save", { kind: ".primary" });
     this.save.type = "submit";
     const preview = h("div.preview", { role: "status", "aria-label": "Preview" }, this.words, this.notes);
-    const more = h("details", h("summary", "Inputs, overlap, catch-up, failures, version"), this.form.rest);
+    const more = h("details", h("summary", "Inputs, overlap, catch-up, failures, version, what follows"), this.form.rest);
     const body = [this.trouble, this.form.element, preview, this.confirmed.element, more];
     this.dialog = openDialog(host, `Edit ${whole.row.name}`, { body, buttons: [this.save], onsubmit: () => this.#submit() });
     this.dialog.addEventListener("close", () => clearTimeout(this.patience));

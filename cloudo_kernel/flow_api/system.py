@@ -127,7 +127,9 @@ class System:
         `start`. Local times are those of `timezone`, an IANA name; default: the user's, or the server's.
         `overlap` is skip, queue, cancel or allow: what happens while an earlier run has not ended. Further options:
         `catch_up`, `catch_up_window_seconds`, `jitter_seconds`, `pause_on_error_count`, `pin_source`, `enabled`,
-        `end_at`. A moment in the past, which runs at once, and an interval below one second take `confirmed=True`.
+        `end_at`, and what follows its executions: `on_success`, `on_error`, `on_recovery`, such as
+        `on_error="Notify by email"`. A moment in the past, which runs at once, and an interval below one second take
+        `confirmed=True`.
         Raises `FlowNotFound`, `FlowBroken`, `InputsInvalid`, `MalformedRequest`, `NotConfirmed`.
         """
         given = (at, delay_seconds, every_seconds, wait, start, max_iterations, daily_at, cron)

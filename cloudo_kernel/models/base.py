@@ -18,7 +18,8 @@ def to_utc(moment: datetime) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC with `Z`, to the microsecond."""
-    return to_utc(moment).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    in_utc = moment if moment.tzinfo is UTC else to_utc(moment)
+    return in_utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 #: How both kinds of times are described.

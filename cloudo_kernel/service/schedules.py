@@ -120,7 +120,7 @@ class ScheduleVerbs(StartVerbs):
         except ValueError as error:
             raise MalformedRequest("cursor is what an earlier page gave as next.", field="cursor") from error
         self._store.schedules.get(schedule_id)  # raises if there is none
-        found = self._store.schedules.occurrences(schedule_id, limit=size + 1, before=before)
+        found = self._store.occurrences.page(schedule_id, limit=size + 1, before=before)
         items = found[:size]
         return Page[Occurrence](items=items, next=rfc3339(items[-1].due) if len(found) > size else None)
 

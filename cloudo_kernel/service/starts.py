@@ -137,38 +137,51 @@ class StartVerbs(Base):
             raise FlowNotFound(name)
         return source
 
-    def _new(self, source: Source, kind: ExecutionType, *, hides: Collection[str] = (), **more: Any) -> NewExecution:
+    def _new(
+        self,
+        source: Source,
+        kind: ExecutionType,
+        *,
+        hides: Collection[str] = (),
+        common: JsonObject | None = None,
+        **more: Any,
+    ) -> NewExecution:
         """Return a new execution of the source, with what the flow's metadata and this caller say about it.
 
-        `hides` are the names of inputs to protect, besides those that the flow does.
+        `hides` are the names of inputs to protect, besides those that the flow does; `common` is what `_common` says,
+        of a caller who starts many.
         """
-        flow, is_flow = source.flow, kind is ExecutionType.FLOW
         if self._depth and self._depth > (most := self._store.settings.value(settings.MAX_DEPTH)):
             raise TooDeep(more["name"], most)
-        return NewExecution(
-            id=new_id(),
-            type=kind,
-            flow_name=flow.name if is_flow else None,
-            trigger=self._trigger,
-            user_name=self._user_name,
-            source_text=source.text,
-            source_sha256=source.sha256,
-            kernel=flow.kernel,
-            folder=str(source.folder),
-            parent_id=self._parent_id,
-            rank=-flow.metadata.priority,
-            max_running=flow.metadata.max_running if is_flow else None,
-            retries=flow.metadata.retries,
-            retry_delay_seconds=flow.metadata.retry_delay_seconds,
-            engine=flow.metadata.engine,
-            memory_limit_mb=flow.metadata.memory_limit_mb,
-            durable=flow.metadata.durable,
-            retention_minutes=flow.metadata.retention_minutes,
-            reserved_for=self._reserved_for,
-            depth=self._depth,
-            protected_outputs=flow.metadata.protect_outputs or None,
-            **{"follow_ups": follow_ups_of(flow.metadata), **more, **self._protected(flow, hides, **more)},
-        )
+        common = self._common(source, kind) if common is None else common
+        return NewExecution(id=new_id(), **{**common, **more, **self._protected(source.flow, hides, **more)})
+
+    def _common(self, source: Source, kind: ExecutionType) -> JsonObject:
+        """Return the fields that all new executions of the source by this caller have in common."""
+        flow, is_flow = source.flow, kind is ExecutionType.FLOW
+        return {
+            "type": kind,
+            "flow_name": flow.name if is_flow else None,
+            "trigger": self._trigger,
+            "user_name": self._user_name,
+            "source_text": source.text,
+            "source_sha256": source.sha256,
+            "kernel": flow.kernel,
+            "folder": str(source.folder),
+            "parent_id": self._parent_id,
+            "rank": -flow.metadata.priority,
+            "max_running": flow.metadata.max_running if is_flow else None,
+            "retries": flow.metadata.retries,
+            "retry_delay_seconds": flow.metadata.retry_delay_seconds,
+            "engine": flow.metadata.engine,
+            "memory_limit_mb": flow.metadata.memory_limit_mb,
+            "durable": flow.metadata.durable,
+            "retention_minutes": flow.metadata.retention_minutes,
+            "reserved_for": self._reserved_for,
+            "depth": self._depth,
+            "protected_outputs": flow.metadata.protect_outputs or None,
+            "follow_ups": follow_ups_of(flow.metadata),
+        }
 
     def _protected(
         self, flow: Flow, hides: Collection[str], *, name: str, input_value: JsonObject, **more: Any

@@ -19,9 +19,10 @@ from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
+from cloudo_kernel.store.occurrences import Firing, NewOccurrence, Occurrences
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
-from cloudo_kernel.store.schedules import Due, Firing, Hidden, NewOccurrence, Schedules
+from cloudo_kernel.store.schedules import Due, Hidden, Schedules
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
@@ -72,6 +73,7 @@ class Store:
         self.journal = Journal(database, self.seals)
         self.messages = Messages(database, self.seals)
         self.schedules = Schedules(database)
+        self.occurrences = Occurrences(database)
         self.webhooks = Webhooks(database, self.seals)
         self.events = Events(database)
         self.settings = Settings(database, self.seals)

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 
 from cloudo_kernel.models import Event, JsonObject
 from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.many import Many
 from cloudo_kernel.tables import events
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
-_INSERT = insert(events)
+_INSERT = Many(insert(events))
 _AFTER = select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
 _NEWEST_ID = select(func.coalesce(func.max(events.c.id), 0))
 
@@ -46,7 +47,7 @@ def record(connection: Connection, event_type: str, subject_type: str, subject_i
 def record_all(connection: Connection, rows: Sequence[JsonObject]) -> None:
     """Add events to the transaction that changes what they tell of."""
     if rows:
-        connection.execute(_INSERT, rows)
+        _INSERT.run(connection, rows)
 
 
 class Events:

@@ -39,6 +39,7 @@ from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.lists import newest
 from cloudo_kernel.store.log import last_lines
+from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.tables import (
@@ -64,6 +65,7 @@ _ONE = select(executions).where(_IS_IT)
 _STATUS = select(executions.c.status).where(_IS_IT)
 _SEALED = select(executions.c.sealed_inputs, executions.c.sealed_outputs).where(_IS_IT)
 _INSERT = insert(executions)
+_INSERT_MANY = Many(_INSERT)
 _ADD_KEY = insert(idempotency_keys)
 _NEWEST_OF_FLOW = (
     select(executions.c.id, executions.c.status, executions.c.created_at, executions.c.ended_at)
@@ -281,7 +283,7 @@ def insert_new(
         connection.execute(add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
         # SQLAlchemy takes its time for each value, and most are none.
         used = {name for row in rows.values() for name, value in row.items() if value is not None}
-        connection.execute(_INSERT, [{name: row[name] for name in used} for row in rows.values()])
+        _INSERT_MANY.run(connection, tuple(rows.values()), tuple(sorted(used)))
         record_all(connection, [_created(one, now) for one in new])
     return rows
 

@@ -1,45 +1,54 @@
-"""The schedules: making, reading, changing, and the one transaction that starts what is due and moves on."""
+"""The schedules: making, reading, changing. What becomes of their times is in `occurrences`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, func, insert, or_, select, tuple_, update
 
 from cloudo_kernel import events, settings
 from cloudo_kernel.errors import ScheduleNotFound
-from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule
-from cloudo_kernel.store import dependencies
+from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleTrigger
 from cloudo_kernel.store.database import Database, Patterns
-from cloudo_kernel.store.events import event_row, record, record_all
-from cloudo_kernel.store.executions import ENDED, forget_source, insert_new
-from cloudo_kernel.store.moves import stop
-from cloudo_kernel.store.new_execution import NewExecution
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.executions import ENDED, forget_source
+from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import executions, occurrences, schedules, sources
 
 _s, _o, _e = schedules.c, occurrences.c, executions.c
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
-_INSERT = insert(schedules)
+_INSERT = Many(insert(schedules))
+_COLUMNS = tuple(schedules.c.keys())
+_SHOWN = tuple(name for name in Schedule.model_fields if name in schedules.c)
 _NEXT_LOOK = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)
-_DUE = select(schedules).where(_s.fire_at <= bindparam("now")).order_by(_s.fire_at).limit(bindparam("most"))
-_ADVANCE = (
-    update(schedules)
-    .where(_s.id == bindparam("of"))
-    .values(
-        next_run=bindparam("next_run"),
-        fire_at=bindparam("fire_at"),
-        last_due=bindparam("last_due"),
-        iterations=bindparam("iterations"),
-        awaited_id=bindparam("awaited_id"),
-        broken=bindparam("broken"),
-        revision=_s.revision + 1,
-    )
+_DUE = select(_s.id, _s.revision).where(_s.fire_at <= bindparam("now")).order_by(_s.fire_at).limit(bindparam("most"))
+_COMING = (
+    select(_s.id)
+    .where(_s.fire_at > bindparam("after"), _s.fire_at <= bindparam("until"))
+    .order_by(_s.fire_at)
+    .limit(bindparam("most"))
 )
+_WHOLE = select(schedules).where(_s.id.in_(bindparam("ids", expanding=True)))
+_UNENDED = (
+    select(_e.schedule_id, _e.id)
+    .where(_e.schedule_id.in_(bindparam("ids", expanding=True)), _e.status.not_in(ENDED))
+    .order_by(_e.id)
+)
+
+#: Schedules are read so long before they are due, so many at most, and so many at a time.
+_AHEAD = timedelta(seconds=10)
+_MOST_AHEAD = 10_000
+_AHEAD_AT_ONCE = 100
+#: They are looked for again when so much more time is to be read.
+_AHEAD_STEP = timedelta(seconds=1)
+#: What was read and is not due any more since so long was started by others.
+_STALE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -55,32 +64,7 @@ class Due:
     #: Of its executions, oldest first.
     unended: tuple[str, ...]
     sealed_inputs: str | None
-
-
-@dataclass(frozen=True)
-class NewOccurrence:
-    """An occurrence to be recorded, and the execution that it starts."""
-
-    record: Occurrence
-    #: When it was to start, jitter included; None for one out of turn.
-    fire_at: datetime | None = None
-    execution: NewExecution | None = None
-    #: The execution that has to end before.
-    after_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Firing:
-    """What is to become of a schedule whose time has come."""
-
-    due: Due
-    occurrences: Sequence[NewOccurrence]
-    next_run: datetime | None
     fire_at: datetime | None
-    broken: str | None = None
-    #: Executions to cancel before.
-    cancelled: Sequence[str] = ()
-    awaited_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,18 +79,21 @@ class Hidden:
 
 
 class Schedules:
-    """Reads and writes schedules and their occurrences."""
+    """Reads and writes schedules."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
-        self._note = database.insert()(occurrences).on_conflict_do_nothing().returning(_o.schedule_id, _o.due)
+        #: Those that were read before they are due, up to when, and the ids of those that still are to be.
+        self._ahead: dict[str, Due] = {}
+        self._ahead_until: datetime | None = None
+        self._to_read: list[str] = []
 
     def insert(self, schedule: Schedule, hidden: Hidden) -> None:
         """Add a schedule."""
         with self._database.write() as connection:
             self._keep_source(connection, hidden)
-            connection.execute(_INSERT, _columns(schedule, hidden))
+            _INSERT.run(connection, [_columns(schedule, hidden)])
             self._tell(connection, events.SCHEDULE_CREATED, schedule, user_name=schedule.user_name)
 
     def get(self, schedule_id: str) -> Schedule:
@@ -116,10 +103,10 @@ class Schedules:
     def look(self, schedule_id: str) -> Due:
         """Return a schedule as `due` does, whether its time has come or not. Raises `ScheduleNotFound`."""
         with self._database.read() as connection:
-            row = connection.execute(select(schedules).where(_s.id == schedule_id)).one_or_none()
-            if row is None:
+            found = _whole(connection, [schedule_id])
+            if not found:
                 raise ScheduleNotFound(schedule_id)
-            [due] = _dues(connection, [row])
+            [due] = _with_unended(connection, found)
             last = _last_occurrences(connection, [schedule_id])
         return _with_last(due, last)
 
@@ -174,20 +161,6 @@ class Schedules:
             about = {"time": now, "user_name": user_name, "name": row.name}
             record(connection, events.SCHEDULE_DELETED, events.SCHEDULE, schedule_id, **about)
 
-    def occurrences(self, schedule_id: str, *, limit: int, before: datetime | None) -> tuple[Occurrence, ...]:
-        """Return the occurrences of a schedule before a moment, newest first."""
-        query = select(occurrences).where(_o.schedule_id == schedule_id).order_by(_o.due.desc()).limit(limit)
-        if before is not None:
-            query = query.where(_o.due < before)
-        with self._database.read() as connection:
-            return tuple(_occurrence(row) for row in connection.execute(query))
-
-    def started_between(self, schedule_id: str, start: datetime, end: datetime) -> frozenset[datetime]:
-        """Return the times from `start` on and before `end` for which an execution was started."""
-        is_meant = and_(_o.schedule_id == schedule_id, _o.due >= start, _o.due < end, _o.execution_id.is_not(None))
-        with self._database.read() as connection:
-            return frozenset(connection.execute(select(_o.due).where(is_meant)).scalars())
-
     def next_runs(self, flow_names: Sequence[str]) -> dict[str, datetime]:
         """Return when each flow is to be started next, if it is."""
         query = select(_s.flow_name, func.min(_s.next_run)).where(_s.next_run.is_not(None)).group_by(_s.flow_name)
@@ -208,45 +181,40 @@ class Schedules:
             return int(connection.execute(query).scalar_one())
 
     def due(self, *, most: int) -> tuple[Due, ...]:
-        """Return schedules whose time has come, the one that waits longest first."""
+        """Return schedules whose time has come, the one that waits longest first.
+
+        Those that `read_ahead` has read, and that are as they were then, are not read again.
+        """
         with self._database.read() as connection:
-            rows = connection.execute(_DUE, {"now": self._database.clock(), "most": most}).all()
-            return _dues(connection, rows)
+            found = connection.execute(_DUE, {"now": self._database.clock(), "most": most}).all()
+            seen = {row.id: self._ahead.pop(row.id, None) for row in found}
+            known = {row.id: due for row in found if (due := seen[row.id]) and due.revision == row.revision}
+            known |= {due.schedule.id: due for due in _whole(connection, [one for one in seen if one not in known])}
+            return _with_unended(connection, [known[one] for one in seen])
 
-    def fire(self, firings: Sequence[Firing], *, user_name: str) -> int:
-        """Start what is due and move the schedules on, in one transaction; return how many schedules that were.
+    def read_ahead(self) -> bool:
+        """Read some of those that are due soon, so that `due` is quick; return whether there are more."""
+        if not self._to_read and not self._look_ahead():
+            return False
+        now, self._to_read = self._to_read[:_AHEAD_AT_ONCE], self._to_read[_AHEAD_AT_ONCE:]
+        with self._database.read() as connection:
+            self._ahead |= {due.schedule.id: due for due in _whole(connection, now)}
+        return bool(self._to_read)
 
-        A schedule that changed since it was read is left alone: somebody was quicker.
-        """
-        with self._database.write() as connection:
-            ids = [firing.due.schedule.id for firing in firings]
-            rows = connection.execute(select(_s.id, _s.revision).where(_s.id.in_(ids)).with_for_update()).all()
-            revisions = {row.id: row.revision for row in rows}
-            mine = [one for one in firings if revisions.get(one.due.schedule.id) == one.due.revision]
-            if not mine:
-                return 0
-            now = self._database.clock()
-            for firing in mine:
-                _cancel(connection, firing.cancelled, now=now)
-            self._write(connection, [(one.due.schedule, new) for one in mine for new in one.occurrences], now)
-            connection.execute(_ADVANCE, [_advanced(one) for one in mine])
-            record_all(connection, [row for one in mine for row in _told(one, now=now, user_name=user_name)])
-        return len(mine)
-
-    def start(self, schedule: Schedule, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> int:
-        """Start executions of a schedule out of turn, and return how many were started.
-
-        A time for which something was started before is left alone; other records of it are replaced.
-        """
+    def _look_ahead(self) -> bool:
+        """Find out what is to be read ahead; return whether there is anything."""
         now = self._database.clock()
-        dues = [one.record.due for one in new]
-        is_replaced = and_(_o.schedule_id == schedule.id, _o.due.in_(dues), _o.execution_id.is_(None))
-        with self._database.write() as connection:
-            connection.execute(delete(occurrences).where(is_replaced))
-            started = self._write(connection, [(schedule, one) for one in new], now)
-            if started:
-                self._tell(connection, event, schedule, user_name=user_name, started=started)
-        return started
+        until, after = now + _AHEAD, self._ahead_until
+        if after is None or not now < after <= until:  # at first, after a rest, or the clock was moved
+            after = now
+        if until - after < _AHEAD_STEP:
+            return False
+        self._ahead = {one: due for one, due in self._ahead.items() if due.fire_at and due.fire_at > now - _STALE}
+        most = _MOST_AHEAD - len(self._ahead)
+        with self._database.read() as connection:
+            self._to_read = list(connection.execute(_COMING, {"after": after, "until": until, "most": most}).scalars())
+        self._ahead_until = until
+        return bool(self._to_read)
 
     def delete_expired(self, *, limit: int = 500) -> None:
         """Forget occurrences past the retention of executions, and schedules that finished so long ago."""
@@ -268,19 +236,6 @@ class Schedules:
         for schedule_id in finished:
             self.delete(schedule_id, user_name="cloudo")
 
-    def _write(self, connection: Connection, new: Sequence[tuple[Schedule, NewOccurrence]], now: datetime) -> int:
-        """Record occurrences and add their executions; one whose time was recorded before is left out."""
-        if not new:
-            return 0
-        noted = connection.execute(self._note, [_noted(schedule, one, now) for schedule, one in new])
-        fresh = {(row.schedule_id, row.due) for row in noted}
-        started = [one for schedule, one in new if one.execution and (schedule.id, one.record.due) in fresh]
-        insert_new(connection, [one.execution for one in started if one.execution], self._add_source, now=now)
-        for one in started:
-            if one.after_id is not None and one.execution is not None:
-                dependencies.add(connection, one.execution.id, [one.after_id])
-        return len(started)
-
     def _keep_source(self, connection: Connection, hidden: Hidden) -> None:
         if hidden.source_text is not None:
             connection.execute(self._add_source, {"sha256": hidden.source_sha256, "text": hidden.source_text})
@@ -292,13 +247,12 @@ class Schedules:
 
 
 def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
-    shown = {name: getattr(schedule, name) for name in Schedule.model_fields if name in schedules.c}
-    follow_ups = schedule.model_dump(mode="json", include={one.value for one in Occasion}, exclude_defaults=True)
+    follow_ups = {one.value: following for one in Occasion if (following := getattr(schedule, one)) is not None}
     return {
-        **shown,
-        "trigger": schedule.trigger.model_dump(mode="json", exclude_none=True),
+        **{name: getattr(schedule, name) for name in _SHOWN},
+        "trigger": schedule.trigger.model_dump(mode="json"),
         **dict.fromkeys(Occasion),
-        **follow_ups,
+        **{name: [one.model_dump(mode="json", exclude_defaults=True) for one in of] for name, of in follow_ups.items()},
         "fire_at": hidden.fire_at,
         "awaited_id": hidden.awaited_id,
         "source_sha256": hidden.source_sha256,
@@ -307,7 +261,14 @@ def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
 
 
 def _record(row: Row[Any], last: Occurrence | None = None) -> Schedule:
-    return Schedule.model_validate({**row._mapping, "last_occurrence": last})
+    values = dict(zip(_COLUMNS, row, strict=True))
+    return Schedule.model_validate({**values, "trigger": _trigger(*row.trigger.items()), "last_occurrence": last})
+
+
+@lru_cache(maxsize=10_000)
+def _trigger(*items: tuple[str, Any]) -> ScheduleTrigger:
+    """Return a trigger that is kept; thousands of schedules may have the same one."""
+    return ScheduleTrigger.model_validate(dict(items))
 
 
 def _occurrence(row: Row[Any]) -> Occurrence:
@@ -319,22 +280,31 @@ def _with_last(due: Due, last: dict[str, Occurrence]) -> Due:
     return replace(due, schedule=schedule)
 
 
-def _dues(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Due, ...]:
-    is_meant = and_(_e.schedule_id.in_([row.id for row in rows]), _e.status.not_in(ENDED))
-    unended: dict[str, list[str]] = {}
-    for execution in connection.execute(select(_e.schedule_id, _e.id).where(is_meant).order_by(_e.id)):
-        unended.setdefault(execution.schedule_id, []).append(execution.id)
-    return tuple(
+def _whole(connection: Connection, ids: Sequence[str]) -> list[Due]:
+    """Return schedules, in any order, without those of their executions that have not ended."""
+    if not ids:
+        return []
+    return [
         Due(
             _record(row),
             row.revision,
             row.last_due,
             row.source_sha256,
             row.awaited_id,
-            tuple(unended.get(row.id, ())),
+            (),
             row.sealed_inputs,
+            row.fire_at,
         )
-        for row in rows
+        for row in connection.execute(_WHOLE, {"ids": ids})
+    ]
+
+
+def _with_unended(connection: Connection, dues: Sequence[Due]) -> tuple[Due, ...]:
+    unended: dict[str, list[str]] = {}
+    for schedule_id, execution_id in connection.execute(_UNENDED, {"ids": [due.schedule.id for due in dues]}):
+        unended.setdefault(schedule_id, []).append(execution_id)
+    return tuple(
+        replace(due, unended=tuple(unended[due.schedule.id])) if due.schedule.id in unended else due for due in dues
     )
 
 
@@ -344,55 +314,3 @@ def _last_occurrences(connection: Connection, ids: Sequence[str]) -> dict[str, O
     is_newest = and_(_o.schedule_id == chosen.c.schedule_id, _o.due == chosen.c.due)
     rows = connection.execute(select(occurrences).join(chosen, is_newest)).all()
     return {row.schedule_id: _occurrence(row) for row in rows}
-
-
-def _noted(schedule: Schedule, new: NewOccurrence, now: datetime) -> dict[str, Any]:
-    row = {"schedule_id": schedule.id, **dict(new.record), "noted_at": now}
-    if new.execution is not None and new.fire_at is not None:
-        row["lateness_seconds"] = max(0.0, (now - new.fire_at) / timedelta(seconds=1))
-    return row
-
-
-def _advanced(firing: Firing) -> dict[str, Any]:
-    plain = [new for new in firing.occurrences if new.record.iteration is not None]
-    return {
-        "of": firing.due.schedule.id,
-        "next_run": firing.next_run,
-        "fire_at": firing.fire_at,
-        "last_due": plain[-1].record.due if plain else firing.due.last_due,
-        "iterations": firing.due.schedule.iterations + len(plain),
-        "awaited_id": firing.awaited_id,
-        "broken": firing.broken,
-    }
-
-
-def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, Any]]:
-    """Return events of what was not started; the executions have their own."""
-    schedule = firing.due.schedule
-    found: dict[tuple[str, str | None], int] = {}
-    for new in firing.occurrences:
-        if new.execution is None:
-            kind = (events.OF_OUTCOME[new.record.outcome], new.record.reason)
-            found[kind] = found.get(kind, 0) + 1
-    return [
-        event_row(
-            event,
-            events.SCHEDULE,
-            schedule.id,
-            time=now,
-            user_name=user_name,
-            name=schedule.name,
-            flow_name=schedule.flow_name,
-            count=count,
-            reason=reason,
-        )
-        for (event, reason), count in found.items()
-    ]
-
-
-def _cancel(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
-    if not ids:
-        return
-    is_meant = and_(_e.id.in_(ids), _e.status.not_in(ENDED), _e.stop_reason.is_(None))
-    for row in connection.execute(select(executions).where(is_meant)).all():
-        stop(connection, row, reason="the next occurrence of its schedule took its place", now=now, user_name=None)

@@ -43,6 +43,8 @@ from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.users import default_user_name
 from cloudo_kernel.workspace import Workspace
 
+#: What programs call many times a second.
+_BUSY = (executions.Executions, webhook_calls.Call)
 #: Users whose identity is kept.
 _MOST_IDENTITIES = 256
 
@@ -160,7 +162,8 @@ class Cloudo(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""
-        self.handlers.extend(rest_routes())
+        # tornado tries one after another: those come first that programs call many times a second.
+        self.handlers.extend(sorted(rest_routes(), key=lambda route: route[1] not in _BUSY))
         self.handlers.extend(explorer.pages)
         workspace = self.engine.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))

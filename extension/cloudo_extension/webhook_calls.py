@@ -51,7 +51,7 @@ _BODY_SECONDS = 60
 #: Calls of one webhook that are noted though nothing was started.
 _REFUSALS_A_MINUTE = 60
 _DELETED = "This delivery was answered before; its execution was deleted since then."
-_BRIEF = {"id", "name", "status", "message", "output_value"}
+_BRIEF = ("id", "name", "status", "message")
 
 
 class CallReply(Record):
@@ -105,7 +105,7 @@ class Call(Handler):
         """Nothing that a flow answers runs or loads anything, whatever it is."""
         return "sandbox; default-src 'none'"
 
-    def set_default_headers(self) -> None:
+    def make_default_headers(self) -> None:
         """Send the same headers with every reply, whatever the server is configured to send."""
         self.set_header("Content-Security-Policy", self.content_security_policy)
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -276,8 +276,8 @@ class Call(Handler):
 
 def _brief(execution: Execution) -> JsonObject:
     """Return what a caller is told, without what is protected."""
-    told = execution.model_dump(mode="json", include=_BRIEF)
-    told["output_value"] = {name: value for name, value in told["output_value"].items() if value != PROTECTED}
+    told = {name: getattr(execution, name) for name in _BRIEF}
+    told["output_value"] = {name: value for name, value in execution.output_value.items() if value != PROTECTED}
     return told
 
 

@@ -85,13 +85,16 @@ def test_a_schedule_is_made_listed_changed_run_and_deleted(shell: Shell, api: Se
     assert (made.inputs, made.overlap, made.trigger.daily_at) == ({"zip": "01234"}, "queue", "08:30")
 
     edit = ("schedules", "edit", own, "--every", "1h30m", "--grid", "--start", "2035-01-01", "--name", "x")
-    listed, nothing, paused, resumed, edited = said_by(
+    follow = ("--on-error", '{"flow": "reports/sales", "inputs": {"top": 1}}', "--on-error", "https://example.com/hook")
+    listed, nothing, paused, resumed, _, shown_more, edited = said_by(
         shell,
         ("schedules", "--flow", "reports/sales"),
         ("schedules", "-q", "nothing like that"),
         ("schedules", "pause", own),
         ("schedules", "resume", made.id, "--json"),
-        (*edit, "--json"),
+        ("schedules", "edit", own, *follow, "--on-success", "[]"),
+        ("schedules", "show", own),
+        (*edit, "--on-error", "null", "--json"),
     )
     heads, row = listed[1].splitlines()
     assert heads.split() == ["ID", "NAME", "FLOW", "WHEN", "NEXT", "LAST", "STATE"]
@@ -101,6 +104,8 @@ def test_a_schedule_is_made_listed_changed_run_and_deleted(shell: Shell, api: Se
     assert paused[1].endswith(": paused\n")
     assert json.loads(resumed[1])[0]["enabled"] is True
     [record] = json.loads(edited[1])
+    assert "on error    starts reports/sales with top=1, calls https://example.com/hook" in shown_more[1]
+    assert (record["on_error"], record["on_success"], record["on_recovery"]) == (None, [], None)
     assert record["trigger"] == {"every_seconds": 5400, "wait": False}
     assert (record["name"], record["inputs"], record["start"][:10]) == ("x", {"zip": "01234"}, "2034-12-31")
 
@@ -153,6 +158,9 @@ def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service
         ("--daily", "08:30", "-p", "top=many"): (1, "top"),
         ("--at", "2001-01-01"): (1, "Nothing was saved. Give --yes if that is meant."),
         ("--every", "0.5"): (1, "below one second"),
+        ("--daily", "08:30", "--on-error", "nowhere"): (1, "There is no flow 'nowhere'"),
+        ("--daily", "08:30", "--on-error", "{flow}"): (2, "Invalid value for --on-error: '{flow}' is no JSON"),
+        ("--daily", "08:30", "--on-error", "https://"): (2, "on_error"),
     }
     done = said_by(shell, *(("schedule", "reports/sales", *words) for words in wanted))
     for (words, (code, said)), found in zip(wanted.items(), done, strict=True):

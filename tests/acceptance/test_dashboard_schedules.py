@@ -268,6 +268,12 @@ def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(show: O
     expect(dialog.get_by_text("The input 'n' takes an integer")).to_be_visible()
     expect(dialog.get_by_label("Inputs", exact=True)).to_be_focused()
     dialog.get_by_label("Inputs", exact=True).fill('{"n": 3}')
+    dialog.get_by_label("After a failure").fill("reports/tow\nhttps://example.com/hook")
+    button(dialog, "Save").click()
+    expect(dialog.get_by_text("There is no flow 'reports/tow'")).to_be_visible()
+    expect(dialog.get_by_label("After a failure")).to_be_focused()
+    dialog.get_by_label("After a failure").fill('{"flow": "reports/two", "inputs": {"n": 4}}\nhttps://example.com/hook')
+    dialog.get_by_label("After a success").fill("[]")
     button(dialog, "Save").click()
     expect(dialog).to_have_count(0)
     expect(button(page, "Edit")).to_be_focused()
@@ -277,6 +283,15 @@ def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(show: O
     assert changed.trigger == ScheduleTrigger(cron="15 7 * * mon")
     assert (changed.timezone, changed.inputs, changed.overlap) == ("Asia/Tokyo", {"n": 3}, Overlap.QUEUE)
     assert (changed.pause_on_error_count, changed.name) == (3, "to be changed")
+    assert (changed.on_success, changed.on_recovery) == ((), None)
+    expect(page.locator(".cloudo-facts")).to_contain_text("starts reports/two with n=4, calls https://example.com/hook")
+    button(page, "Edit").click()
+    dialog.get_by_text("Inputs, overlap").click()
+    expect(dialog.get_by_label("After a success")).to_have_value("[]")
+    dialog.get_by_label("After a failure").fill("")
+    button(dialog, "Save").click()
+    expect(dialog).to_have_count(0)
+    assert api.schedule(made.id).on_error is None
 
 
 def test_what_is_unusual_takes_a_tick_and_what_is_not_touched_stays(show: Open, api: Client) -> None:

@@ -192,6 +192,7 @@ def test_a_flow_that_cannot_be_scheduled_is_named_and_nobody_is_asked(api: Clien
         start(api, "Recurring", flow_name=both, interval=3600),
         start(api, "Delayed", flow_name=both, delay=0),
         start(api, "Scheduled", flow_name=both, at="2001-01-01T08:30", confirmed=True),
+        start(api, "Daily", flow_name=both, scheduled_at="08:30"),
     ]
     for one in needs:
         record = api.wait(one.id, timeout=timedelta(seconds=60))

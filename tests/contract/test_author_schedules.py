@@ -11,7 +11,7 @@ import pytest
 import cloudo_kernel as cloudo
 from cloudo_kernel import errors
 from cloudo_kernel.flow_api import Schedule, System
-from cloudo_kernel.models import Overlap, Status
+from cloudo_kernel.models import FollowingFlow, Overlap, Status
 from tests.contract.conftest import End
 from tests.flows import write_flow
 
@@ -33,7 +33,15 @@ def test_a_schedule_is_made_found_opened_and_shown(end: End, system: System) -> 
         inputs={"region": "south"},
         overlap="queue",
         end_at="2035-01-01",
+        on_error=[name, {"flow": name, "inputs": {"region": "west"}}],
+        on_success=[],
     )
+    assert made.get("on_error", "on_success", "on_recovery") == (
+        (FollowingFlow(flow=name), FollowingFlow(flow=name, inputs={"region": "west"})),
+        (),
+        None,
+    )
+    assert made.save(on_error=None).get("on_error") is None
     assert (made.name, made.when) == ("<morning>", "daily at 08:30")
     assert made.get("flow_name", "inputs", "overlap") == (name, {"region": "south"}, Overlap.QUEUE)
     assert made.summary.startswith("next: ")

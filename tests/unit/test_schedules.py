@@ -138,6 +138,33 @@ def test_an_interval_from_the_end_waits_for_it(api: Service, store: Store, clock
     assert told(api, made) == ["STARTED 1", "STARTED 2"]
 
 
+def test_what_was_read_ahead_and_changed_since_starts_as_it_is_now(api: Service, store: Store, clock: Clock) -> None:
+    """What is due soon is read before it is: a change in between, or an execution out of turn, has to count."""
+    soon = {"every_seconds": 60, "wait": False, "start": "2026-11-23T12:00:05Z"}
+    names = ("plain", "changed", "paused", "deleted", "busy")
+    made = {name: make(api, soon, name=name, inputs={"n": 1}) for name in names}
+    while store.schedules.read_ahead():
+        pass
+    assert store.schedules._ahead.keys() == {one.id for one in made.values()}
+    api.change_schedule(made["changed"].id, ChangeSchedule(inputs={"n": 2}))
+    api.pause_schedule(made["paused"].id)
+    api.delete_schedule(made["deleted"].id)
+    api.trigger_schedule(made["busy"].id)
+    late = make(api, soon, name="late")
+    clock.now += timedelta(seconds=5)
+    assert api.run_due_schedules() == 4
+    assert [executions(api, made[name])[0].input_value["n"] for name in ("plain", "changed")] == [1, 2]
+    assert [executions(api, made[name]) for name in ("paused", "deleted")] == [[], []]
+    assert occurrences(api, made["busy"])[-1].outcome == "SKIPPED"
+    assert told(api, late) == ["STARTED 1"]
+    for moved in (timedelta(seconds=30), timedelta(hours=-2), timedelta(hours=2, seconds=40)):
+        clock.now += moved
+        while store.schedules.read_ahead():
+            pass
+        api.run_due_schedules()
+    assert told(api, made["plain"]) == ["STARTED 1", "SKIPPED 2"], "the clock was set back and forward again"
+
+
 def test_overlap_skips_queues_and_cancels(api: Service, store: Store, clock: Clock) -> None:
     policies = ("skip", "queue", "cancel", "allow")
     made = {overlap: make(api, GRID, overlap=overlap) for overlap in policies}
@@ -168,9 +195,9 @@ def test_nothing_waits_for_an_end_that_came_while_it_was_thought_about(
         clock.now += timedelta(seconds=1)
         api.trigger_schedule(made.id)
     [due] = store.schedules.due(most=10)
-    firing = api._firing(due, clock.now, api._flow_source)
+    firing = api._firing(due, clock.now, api._like)
     run(store)
-    assert store.schedules.fire([firing], user_name="cloudo") == 0
+    assert store.occurrences.fire([firing], user_name="cloudo") == 0
     assert api.run_due_schedules() == 1
     assert len(store.queue.claim("w", free=100, private=False)) == 1
 
@@ -292,6 +319,21 @@ def test_run_now_is_out_of_turn(api: Service, clock: Clock) -> None:
     assert (after.iterations, after.next_run) == (0, made.next_run)
     assert [one.reason for one in occurrences(api, made)] == ["started by ada, out of turn"] * 2
     assert [one.schedule_id for one in (first, second)] == [made.id] * 2
+
+
+@pytest.mark.parametrize(
+    "trigger", [GRID, {"every_seconds": 60}, {"at": "2026-11-23T12:00:00Z"}, {"cron": "0 12 * * *"}]
+)
+def test_run_now_takes_no_planned_time_s_place(api: Service, clock: Clock, trigger: dict[str, Any]) -> None:
+    """Not even in the same microsecond."""
+    made = make(api, trigger, overlap="allow", confirmed=True, timezone="UTC")
+    assert made.next_run == clock.now
+    api.trigger_schedule(made.id)
+    assert api.run_due_schedules() == 1
+    api.trigger_schedule(made.id)
+    told_of = [(one.due - clock.now, one.iteration) for one in occurrences(api, made)]
+    tick = timedelta(microseconds=1)
+    assert told_of == [(0 * tick, 1), (tick, None), (2 * tick, None)]
 
 
 def test_backfill_runs_the_past_in_order_and_never_twice(api: Service, store: Store, clock: Clock) -> None:

@@ -1,0 +1,219 @@
+"""What became of the times of schedules, and the one transaction that starts what is due and moves on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, literal_column, select, update
+
+from cloudo_kernel import events
+from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule
+from cloudo_kernel.store import dependencies
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.events import event_row, record, record_all
+from cloudo_kernel.store.executions import ENDED, insert_new
+from cloudo_kernel.store.many import Many
+from cloudo_kernel.store.moves import stop
+from cloudo_kernel.store.new_execution import NewExecution
+from cloudo_kernel.store.schedules import Due
+from cloudo_kernel.tables import executions, occurrences, schedules, sources
+
+_s, _o, _e = schedules.c, occurrences.c, executions.c
+_SECOND = timedelta(seconds=1)
+
+_ADVANCE = Many(
+    update(schedules)
+    .where(_s.id == bindparam("of"))
+    .values(
+        next_run=bindparam("next_run"),
+        fire_at=bindparam("fire_at"),
+        last_due=bindparam("last_due"),
+        iterations=bindparam("iterations"),
+        awaited_id=bindparam("awaited_id"),
+        broken=bindparam("broken"),
+        revision=_s.revision + literal_column("1", Integer),
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOccurrence:
+    """An occurrence to be recorded, and the execution that it starts."""
+
+    due: datetime
+    outcome: OccurrenceOutcome
+    reason: str | None = None
+    #: None for one out of turn.
+    iteration: int | None = None
+    #: When it was to start, jitter included; None for one out of turn.
+    fire_at: datetime | None = None
+    execution: NewExecution | None = None
+    #: The execution that has to end before.
+    after_id: str | None = None
+
+    @property
+    def record(self) -> Occurrence:
+        """It as it is recorded, but for how late it was."""
+        return Occurrence(
+            due=self.due,
+            outcome=self.outcome,
+            reason=self.reason,
+            execution_id=self.execution and self.execution.id,
+            iteration=self.iteration,
+        )
+
+
+@dataclass(frozen=True)
+class Firing:
+    """What is to become of a schedule whose time has come."""
+
+    due: Due
+    occurrences: Sequence[NewOccurrence]
+    next_run: datetime | None
+    fire_at: datetime | None
+    broken: str | None = None
+    #: Executions to cancel before.
+    cancelled: Sequence[str] = ()
+    awaited_id: str | None = None
+
+
+class Occurrences:
+    """Writes what becomes of the times of schedules, and reads it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._add_source = database.insert()(sources).on_conflict_do_nothing()
+        self._note = Many(database.insert()(occurrences).on_conflict_do_nothing())
+
+    def page(self, schedule_id: str, *, limit: int, before: datetime | None) -> tuple[Occurrence, ...]:
+        """Return the occurrences of a schedule before a moment, newest first."""
+        query = select(occurrences).where(_o.schedule_id == schedule_id).order_by(_o.due.desc()).limit(limit)
+        if before is not None:
+            query = query.where(_o.due < before)
+        with self._database.read() as connection:
+            return tuple(_record(row) for row in connection.execute(query))
+
+    def started_between(self, schedule_id: str, start: datetime, end: datetime) -> frozenset[datetime]:
+        """Return the times from `start` on and before `end` for which an execution was started."""
+        is_meant = and_(_o.schedule_id == schedule_id, _o.due >= start, _o.due < end, _o.execution_id.is_not(None))
+        with self._database.read() as connection:
+            return frozenset(connection.execute(select(_o.due).where(is_meant)).scalars())
+
+    def fire(self, firings: Sequence[Firing], *, user_name: str) -> int:
+        """Start what is due and move the schedules on, in one transaction; return how many schedules that were.
+
+        A schedule that changed since it was read is left alone: somebody was quicker.
+        """
+        with self._database.write() as connection:
+            ids = [firing.due.schedule.id for firing in firings]
+            rows = connection.execute(select(_s.id, _s.revision).where(_s.id.in_(ids)).with_for_update()).all()
+            revisions = {row.id: row.revision for row in rows}
+            mine = [one for one in firings if revisions.get(one.due.schedule.id) == one.due.revision]
+            if not mine:
+                return 0
+            now = self._database.clock()
+            for firing in mine:
+                _cancel(connection, firing.cancelled, now=now)
+            self._write(connection, [(one.due.schedule.id, new) for one in mine for new in one.occurrences], now)
+            _ADVANCE.run(connection, [_advanced(one) for one in mine])
+            record_all(connection, [row for one in mine for row in _told(one, now=now, user_name=user_name)])
+        return len(mine)
+
+    def start(self, schedule: Schedule, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> int:
+        """Start executions of a schedule out of turn, and return how many were started.
+
+        A time for which something was started before is left alone; other records of it are replaced.
+        """
+        now = self._database.clock()
+        dues = [one.due for one in new]
+        is_replaced = and_(_o.schedule_id == schedule.id, _o.due.in_(dues), _o.execution_id.is_(None))
+        with self._database.write() as connection:
+            connection.execute(delete(occurrences).where(is_replaced))
+            started = self._write(connection, [(schedule.id, one) for one in new], now)
+            if started:
+                told = {"name": schedule.name, "flow_name": schedule.flow_name, "started": started}
+                record(connection, event, events.SCHEDULE, schedule.id, time=now, user_name=user_name, **told)
+        return started
+
+    def _write(self, connection: Connection, new: Sequence[tuple[str, NewOccurrence]], now: datetime) -> int:
+        """Record occurrences of schedules, and add their executions; one whose time was recorded before is left out."""
+        if not new:
+            return 0
+        noted = self._note.run(connection, [_noted(schedule_id, one, now) for schedule_id, one in new])
+        started = [one for schedule_id, one in new if one.execution is not None]
+        if noted < len(new):
+            ids = [one.execution.id for one in started if one.execution]
+            is_mine = and_(_o.schedule_id.in_({schedule_id for schedule_id, _ in new}), _o.execution_id.in_(ids))
+            fresh = set(connection.execute(select(_o.execution_id).where(is_mine)).scalars())
+            started = [one for one in started if one.execution and one.execution.id in fresh]
+        insert_new(connection, [one.execution for one in started if one.execution], self._add_source, now=now)
+        for one in started:
+            if one.after_id is not None and one.execution is not None:
+                dependencies.add(connection, one.execution.id, [one.after_id])
+        return len(started)
+
+
+def _record(row: Row[Any]) -> Occurrence:
+    return Occurrence.model_validate(dict(row._mapping))
+
+
+def _noted(schedule_id: str, new: NewOccurrence, now: datetime) -> dict[str, Any]:
+    is_on_plan = new.execution is not None and new.fire_at is not None
+    return {
+        "schedule_id": schedule_id,
+        "due": new.due,
+        "outcome": new.outcome,
+        "reason": new.reason,
+        "execution_id": new.execution and new.execution.id,
+        "iteration": new.iteration,
+        "lateness_seconds": max(0.0, (now - new.fire_at) / _SECOND) if is_on_plan and new.fire_at else None,
+        "noted_at": now,
+    }
+
+
+def _advanced(firing: Firing) -> dict[str, Any]:
+    plain = [new for new in firing.occurrences if new.iteration is not None]
+    return {
+        "of": firing.due.schedule.id,
+        "next_run": firing.next_run,
+        "fire_at": firing.fire_at,
+        "last_due": plain[-1].due if plain else firing.due.last_due,
+        "iterations": firing.due.schedule.iterations + len(plain),
+        "awaited_id": firing.awaited_id,
+        "broken": firing.broken,
+    }
+
+
+def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, Any]]:
+    """Return events of what was not started; the executions have their own."""
+    schedule = firing.due.schedule
+    found: dict[tuple[str, str | None], int] = {}
+    for new in firing.occurrences:
+        if new.execution is None:
+            kind = (events.OF_OUTCOME[new.outcome], new.reason)
+            found[kind] = found.get(kind, 0) + 1
+    return [
+        event_row(
+            event,
+            events.SCHEDULE,
+            schedule.id,
+            time=now,
+            user_name=user_name,
+            name=schedule.name,
+            flow_name=schedule.flow_name,
+            count=count,
+            reason=reason,
+        )
+        for (event, reason), count in found.items()
+    ]
+
+
+def _cancel(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
+    if not ids:
+        return
+    is_meant = and_(_e.id.in_(ids), _e.status.not_in(ENDED), _e.stop_reason.is_(None))
+    for row in connection.execute(select(executions).where(is_meant)).all():
+        stop(connection, row, reason="the next occurrence of its schedule took its place", now=now, user_name=None)
