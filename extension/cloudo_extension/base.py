@@ -21,6 +21,7 @@ from tornado import web
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
+from cloudo_extension import framing
 from cloudo_extension.conditions import etag_of, versions_in
 from cloudo_extension.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.statuses import reply_to, status_of
@@ -71,7 +72,7 @@ class Handler(APIHandler):
         self._chunks: list[bytes] = []
         self._size = 0
         self._log_id: str | None = None
-        self._is_refused = False
+        self._refusal: Exception | None = None
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
         self._session: SessionIdentity | None = None
@@ -105,6 +106,7 @@ class Handler(APIHandler):
         """Decide whether the request may come in; tornado calls it before it reads the body."""
         if isinstance(connection := self.request.connection, HTTP1Connection):
             connection.set_body_timeout(BODY_SECONDS)  # whoever sends slower than that keeps a connection for nothing
+        framing.watch(self)
         try:
             await self._admit()
         except (web.HTTPError, CloudoError) as refusal:
@@ -115,7 +117,7 @@ class Handler(APIHandler):
         self._size += len(chunk)
         if self._size > self.app.max_body_bytes:
             self._refuse(web.HTTPError(413))
-        elif not self._is_refused:
+        elif self._refusal is None:
             self._chunks.append(chunk)
 
     def _refuse(self, refusal: Exception) -> None:
@@ -128,9 +130,13 @@ class Handler(APIHandler):
         async def refuse(*_path: str) -> None:
             raise refusal
 
-        self._is_refused = True
+        self._refusal = refusal
         self._chunks.clear()
         setattr(self, cast("str", self.request.method).lower(), refuse)
+
+    def flaw(self) -> Exception:
+        """Return what to answer to a body that is no HTTP: what the request is refused for already, or just that."""
+        return self._refusal or framing.flaw(self.request.headers)
 
     async def _admit(self) -> None:
         await self._read_authorization()
@@ -188,11 +194,10 @@ class Handler(APIHandler):
                 takes = ", ".join(sorted(known)) or "none"
                 raise MalformedRequest(f"Unknown query parameter {name!r}; known here: {takes}.", field=name)
         headers = self.request.headers
-        length = headers.get("Content-Length", "0")
-        if length.isdecimal() and int(length) > self.app.max_body_bytes:
+        if (framing.announced_bytes(headers) or 0) > self.app.max_body_bytes:
             raise web.HTTPError(413)
-        has_body = length != "0" or "Transfer-Encoding" in headers
-        if has_body and headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if framing.announces_body(headers) and kind != "application/json":
             raise web.HTTPError(415)
 
     @classmethod
@@ -301,9 +306,15 @@ class Handler(APIHandler):
     def on_connection_close(self) -> None:
         """End the wait of a client that has gone; tornado calls it."""
         super().on_connection_close()
+        framing.leave(self.request)
         self._is_deserted = True
         if self._waiting is not None:
             self._waiting.cancel()
+
+    def on_finish(self) -> None:
+        """Leave the connection to the next request; tornado calls it."""
+        super().on_finish()
+        framing.leave(self.request)
 
     def set_secure_cookie(self, *_: Any, **__: Any) -> None:
         """Hand out no login: a program shows its token each time, and signing a cookie took 7 % of a start.
