@@ -63,6 +63,12 @@ class Cloudo(ExtensionApp):
         config=True,
         help="Who starts executions under Jupyter's own token or password, which name nobody. Default: the login name.",
     )
+    administrators = List(
+        Unicode(),
+        config=True,
+        help="Names of users who may say for whom a webhook runs. Under Jupyter's own token or password there is one "
+        "user, and it is one.",
+    )
     slots = Integer(
         None,
         allow_none=True,
@@ -166,8 +172,16 @@ class Cloudo(ExtensionApp):
         Jupyter's own token and password name each caller anew, hence `c.Cloudo.user_name`;
         any other identity provider is taken at its word.
         """
-        is_jupyters = type(self.serverapp.identity_provider) in (IdentityProvider, PasswordIdentityProvider)
-        return str(self.user_name) if is_jupyters else user_name
+        return str(self.user_name) if self._is_for_one else user_name
+
+    @property
+    def _is_for_one(self) -> bool:
+        """Whether the server has but one user, because its identity provider is Jupyter's own."""
+        return type(self.serverapp.identity_provider) in (IdentityProvider, PasswordIdentityProvider)
+
+    def is_administrator(self, name: str) -> bool:
+        """Tell whether the user whom Cloudo calls so may say for whom something runs."""
+        return name in self.administrators or (self._is_for_one and name == self.user_name)
 
     async def _start_jupyter_server_extension(self, _serverapp: ServerApp) -> None:
         """Go on where the last server stopped; a workspace that was never used stays untouched."""

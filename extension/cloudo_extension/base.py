@@ -147,7 +147,8 @@ class Handler(APIHandler):
             await self._authorize()
         self._check_form()
         if not self.is_public:
-            self.api = await self.engine.service(self.user_name, self._trigger(), self._rights)
+            rights = self._rights.of_administrator() if self.app.is_administrator(self.user_name) else self._rights
+            self.api = await self.engine.service(self.user_name, self._trigger(), rights)
 
     async def _read_authorization(self) -> None:
         """Accept `Authorization: X` like `token X`, and tokens of our own like the server's.
