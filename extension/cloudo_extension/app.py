@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ class Cloudo(ExtensionApp):
         self.engine = Engine(
             workspace,
             has_worker=self.embedded_worker,
+            prepare=partial(openapi.document_json, self.serverapp.base_url),
             slots=self.slots,
             linger_seconds=self.linger_seconds,
             notification_delays=self.notification_delays,
