@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from tornado import gen
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError
 
 from cloudo_kernel.errors import MalformedRequest
@@ -20,6 +26,9 @@ if TYPE_CHECKING:
 
 #: As `HTTP1Connection` writes it.
 _BARE: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+#: Who has said nothing for so long has sent all that it meant to send; and no one is listened to for longer than that.
+_SILENCE: Final = timedelta(milliseconds=20)
+_PATIENCE_SECONDS: Final = 5.0
 #: A longer number is one that no body has, and one of thousands Python refuses to read.
 _DIGITS: Final = 18
 TOO_LARGE: Final = "The body is larger than this server reads."
@@ -46,10 +55,9 @@ def watch(handler: Handler) -> None:
     stream: Any = connection.stream
     write = stream.write
 
-    def shaped(content: bytes | memoryview) -> asyncio.Future[None]:
+    def shaped(content: bytes | memoryview) -> Awaitable[None]:
         if content == _BARE:
-            _answer(handler)
-            content = b""
+            return asyncio.ensure_future(_answer(handler, stream))
         return write(content)  # type: ignore[no-any-return]
 
     stream.write = shaped
@@ -68,11 +76,22 @@ def flaw(headers: HTTPHeaders) -> Exception:
     return MalformedRequest("The body is no HTTP: its length is no number, or one of its chunks is none.")
 
 
-def _answer(handler: Handler) -> None:
-    if handler._finished:
+async def _answer(handler: Handler, stream: IOStream) -> None:
+    await _read_away(stream)
+    if handler._finished or stream.closed():
         return
     error = handler.flaw()
     handler.log_exception(type(error), error, None)
-    handler.set_header("Connection", "close")  # where the body ends nobody knows
+    connection: Any = handler.request.connection
+    connection._disconnect_on_finish = True  # where the body ends nobody knows; tornado tells the caller
     status = error.status_code if isinstance(error, HTTPError) else 400
     handler.send_error(status, exc_info=(type(error), error, None))
+
+
+async def _read_away(stream: IOStream) -> None:
+    """Read what is on its way: an answer would be lost to a caller whose connection is closed before that."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    with suppress(TimeoutError, StreamClosedError):
+        while time.monotonic() < end:
+            piece = stream.read_bytes(65536, partial=True)
+            await gen.with_timeout(_SILENCE, piece, quiet_exceptions=StreamClosedError)

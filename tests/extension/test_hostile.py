@@ -238,6 +238,28 @@ def _check(status: int, body: bytes, *, what: Any) -> None:
     assert len(body) < 4000, (body, what)
 
 
+@pytest.mark.parametrize("address", ["POST /cloudo/api/1/execution", "POST /cloudo/webhook/none"])
+@pytest.mark.parametrize(
+    ("header", "body", "status"),
+    [
+        ("Content-Length: 1e3", b"", 400),
+        ("Content-Length: " + "9" * 5000, b"", 413),
+        ("Transfer-Encoding: chunked", b"zz\r\n", 400),
+        ("Transfer-Encoding: gzip", b"", 400),
+    ],
+)
+def test_a_body_that_is_no_http_is_answered_and_nothing_after_it(
+    server: RunningServer, address: str, header: str, body: bytes, status: int
+) -> None:
+    line = Line(server)
+    line.begin(address, JSON, header)
+    line.say(body, b"GET /cloudo/api/1/health HTTP/1.1\r\nHost: localhost\r\n\r\n")  # not smuggled in
+    found, answer = line.answer()
+    assert found == status, answer
+    assert list(json.loads(answer)) == ["error"]
+    line.close()
+
+
 def test_a_body_that_never_comes_is_not_waited_for_for_ever(start: StartServer) -> None:
     server = start(None, extensions={**WITHOUT_LAB, "tests.extension.impatient": True})
     lines = [Line(server) for _ in range(3)]
