@@ -21,7 +21,7 @@ from cloudo_kernel.models import (
     Webhook,
 )
 from cloudo_kernel.models.webhooks import secret_bytes
-from cloudo_kernel.service.base import page_limit
+from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import KeptWebhook
 
@@ -87,7 +87,7 @@ class WebhookVerbs(StartVerbs):
         """See `Api.deliveries`."""
         self._ask_webhook("deliveries", name)
         self._store.webhooks.get(name)  # raises if there is none
-        return self._store.webhooks.deliveries(name, limit=page_limit(limit), before=cursor)
+        return self._store.webhooks.deliveries(name, limit=page_limit(limit), before=id_cursor(cursor))
 
     def replay_delivery(self, name: str, delivery_id: str) -> Execution:
         """See `Api.replay_delivery`."""
