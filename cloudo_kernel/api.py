@@ -324,11 +324,17 @@ class Api(Protocol):
         Raises `MalformedRequest`, and `PermissionDenied` when it would have more rights than the caller.
         """
 
-    def tokens(self) -> tuple[Token, ...]:
-        """List the caller's tokens, newest first; those that have expired lately are among them."""
+    def tokens(self, *, user_name: str | None = None) -> tuple[Token, ...]:
+        """List the caller's tokens, newest first; those that have expired lately are among them.
+
+        Administrators may name another user, or `*` for all.
+        """
 
     def revoke_token(self, token_id: str) -> None:
-        """Let a token of the caller open nothing any more, nor those that were made with it. Raises `TokenNotFound`."""
+        """Let a token of the caller open nothing any more, nor those that were made with it. Raises `TokenNotFound`.
+
+        Administrators revoke those of others, too.
+        """
 
     def user(self) -> User:
         """Return who is calling."""

@@ -12,7 +12,18 @@ from datetime import timedelta
 from cloudo_kernel import lease
 from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import Backfill, Execution, JsonObject, Occurrence, StartExecution, Trigger
+from cloudo_kernel.models import (
+    Backfill,
+    BulkAction,
+    BulkOutcome,
+    BulkRequest,
+    Execution,
+    JsonObject,
+    Occurrence,
+    StartExecution,
+    Trigger,
+)
+from cloudo_kernel.permissions import ADMINISTRATION
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.users import default_user_name
@@ -37,6 +48,7 @@ class LocalService(Service):
             user_name=default_user_name(),
             trigger=trigger,
             reserved_for=self._worker_id,
+            rights=ADMINISTRATION,  # whose files they are
         )
         _release_the_dead(self._store, workspace)
         atexit.register(self.close)
@@ -52,6 +64,13 @@ class LocalService(Service):
         execution = super().retry_execution(execution_id, inputs)
         self._start_worker()
         return execution
+
+    def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
+        """See `Api.bulk_executions`."""
+        outcome = super().bulk_executions(request)
+        if request.action is BulkAction.START:  # a retry has its own verb
+            self._start_worker()
+        return outcome
 
     def replay_delivery(self, name: str, delivery_id: str) -> Execution:
         """See `Api.replay_delivery`."""

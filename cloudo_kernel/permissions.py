@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Final
@@ -101,6 +101,8 @@ class Rights:
     flows: tuple[str, ...] | None = None
     #: The token that gives them; None for a caller who has none and may do everything.
     token: Token | None = None
+    #: Whether the caller may act for other users: say for whom a webhook runs, see and revoke tokens.
+    is_administrator: bool = False
 
     @classmethod
     def of(cls, token: Token) -> Rights:
@@ -144,6 +146,24 @@ class Rights:
         if not self.fits(flow_name):
             raise PermissionDenied(f"This is about the flow {flow_name[:200]!r}. {self}", field="flow_name")
 
+    def of_administrator(self) -> Rights:
+        """Return the rights of an administrator; one who comes with a token that is limited has none but those."""
+        return replace(self, is_administrator=True) if self.are_all else self
+
+    def acting_for(self, wanted: str | None, *, user_name: str, before: str | None = None) -> str:
+        """Return for whom something is that `user_name` asks for: for the caller, unless an administrator says else.
+
+        What an administrator changes without a word about it stays what it was `before`. Raises `PermissionDenied`.
+        """
+        if self.is_administrator:
+            return wanted or before or user_name
+        if wanted not in (None, user_name):
+            raise PermissionDenied(
+                "Only administrators act for other users: leave user_name out, or name yourself.",
+                field="user_name",
+            )
+        return user_name
+
     def check_beyond_flows(self) -> None:
         """Raise `PermissionDenied` if the caller is limited to some flows."""
         if self.flows is not None:
@@ -176,3 +196,5 @@ class Rights:
 
 #: Of a caller whom no token limits.
 EVERYTHING: Final = Rights(frozenset({Action.EVERYTHING}))
+#: Of such a caller who is an administrator, too.
+ADMINISTRATION: Final = EVERYTHING.of_administrator()

@@ -13,7 +13,7 @@ from io import TextIOWrapper
 import click
 
 from cloudo_kernel.cli.backfill import backfill
-from cloudo_kernel.cli.execution import cancel, executions, log, pause, resume, show
+from cloudo_kernel.cli.execution import cancel, delete, executions, log, pause, resume, show
 from cloudo_kernel.cli.flow import flows
 from cloudo_kernel.cli.message import answer, messages
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
@@ -55,7 +55,7 @@ def cloudo() -> None:
 
 
 _COMMANDS = (
-    *(up, flows, run, executions, show, log, cancel, pause, resume, retry),
+    *(up, flows, run, executions, show, log, cancel, pause, resume, retry, delete),
     *(schedule, schedules, messages, answer, webhooks, webhook, settings, tokens, token, worker),
 )
 

@@ -1,11 +1,11 @@
-"""`cloudo executions|show|log|cancel|pause|resume`: what was run, and what runs."""
+"""`cloudo executions|show|log|cancel|pause|resume|delete`: what was run, and what runs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ from cloudo_kernel.cli.target import Target, json_option, target_options
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
-    from cloudo_kernel.models import Execution, ExecutionFilter
+    from cloudo_kernel.models import BulkItem, Execution, ExecutionFilter
 
 #: The states as one types them; the models' own names without `ENDED_`.
 STATUSES = ("pending", "running", "waiting", "paused", "success", "error", "cancelled")
@@ -134,9 +134,9 @@ def cancel(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> in
     The exit code is 1 if one of them could not be cancelled.
     """
     api = target.connect()
-    asked, failed = _asked(api, api.cancel_execution, execution_ids)
-    ended = [api.wait(record.id, timeout=timedelta(seconds=_CANCEL_SECONDS)) for record in asked]
-    _print_states(ended, as_json=as_json)
+    asked, failed = done(api, "cancel", execution_ids)
+    ended = [api.wait(str(item.id), timeout=timedelta(seconds=_CANCEL_SECONDS)) for item in asked]
+    print_states(ended, as_json=as_json)
     for record in ended:
         if not record.is_ended:
             click.echo(f"{record.id} has not ended yet: it is up to the worker that runs it.", err=True)
@@ -161,8 +161,12 @@ def pause(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int
     The exit code is 1 if one of them could not be paused.
     """
     api = target.connect()
-    asked, failed = _asked(api, api.pause_execution, execution_ids)
-    _print_states(asked, as_json=as_json, running="running, and pauses before its next cell")
+    asked, failed = done(api, "pause", execution_ids)
+    print_states(
+        [api.execution(str(item.id)) for item in asked],
+        as_json=as_json,
+        running="running, and pauses before its next cell",
+    )
     return 1 if failed else 0
 
 
@@ -180,26 +184,63 @@ def resume(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> in
     The exit code is 1 if one of them was not paused.
     """
     api = target.connect()
-    asked, failed = _asked(api, api.resume_execution, execution_ids)
-    _print_states(asked, as_json=as_json)
+    asked, failed = done(api, "resume", execution_ids)
+    print_states([api.execution(str(item.id)) for item in asked], as_json=as_json)
     return 1 if failed else 0
 
 
-def _asked(api: Api, verb: Callable[[str], Execution], execution_ids: Sequence[str]) -> tuple[list[Execution], bool]:
-    """Do `verb` with each; return the records, and whether one of them failed, which is printed."""
-    from cloudo_kernel.errors import CloudoError
+@click.command()
+@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
+@json_option("what became of each")
+@target_options
+@click.pass_obj
+def delete(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
+    """Delete ended executions, with their logs and executed notebooks.
 
-    records, failed = [], False
-    for execution_id in execution_ids:
+    \b
+    cloudo delete 5c1f09ab 7e3d22c0
+    cloudo delete $(cloudo executions --status error --json | jq -r '.[].id')
+
+    The exit code is 1 if one of them could not be deleted.
+    """
+    deleted, failed = done(target.connect(), "delete", execution_ids)
+    if as_json:
+        display.print_json(deleted)
+    else:
+        for item in deleted:
+            click.echo(f"{display.short_id(str(item.id))} is deleted.")
+    return 1 if failed else 0
+
+
+def done(api: Api, action: str, texts: Sequence[str], **more: Any) -> tuple[list[BulkItem], bool]:
+    """Do the same to many executions; return those to which it was done, and whether others are left.
+
+    Why they are is printed. `more` are other fields of the request.
+    """
+    from cloudo_kernel.errors import CloudoError
+    from cloudo_kernel.models import BulkRequest
+    from cloudo_kernel.models.bulk import BULK_LIMIT
+
+    ids, items, failed = dict[str, None](), list["BulkItem"](), False
+    for text in texts:
         try:
-            records.append(verb(find(api, execution_id)))
+            ids[find(api, text)] = None
         except CloudoError as error:
             click.echo(f"Error: {error}", err=True)
             failed = True
-    return records, failed
+    for start in range(0, len(ids), BULK_LIMIT):
+        some = tuple(ids)[start : start + BULK_LIMIT]
+        for item in api.bulk_executions(BulkRequest.model_validate({"action": action, "ids": some, **more})).items:
+            if item.error is None:
+                items.append(item)
+            else:
+                click.echo(f"Error: {item.error.message}", err=True)
+                failed = True
+    return items, failed
 
 
-def _print_states(records: Sequence[Execution], *, as_json: bool, running: str | None = None) -> None:
+def print_states(records: Sequence[Execution], *, as_json: bool, running: str | None = None) -> None:
+    """Print the records, or of each its state."""
     if as_json:
         display.print_json(records)
         return

@@ -83,35 +83,67 @@ def run(
 
 
 @click.command()
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated.")
-@click.option("--follow", is_flag=True, help="Print the log and the cells as they come.")
-@click.option("--detach", is_flag=True, help="Print the new execution's id and return at once.")
-@json_option("the new execution's record")
+@click.option("--follow", is_flag=True, help="Print the log and the cells as they come, of one execution.")
+@click.option("--detach", is_flag=True, help="Print the ids of the new executions and return at once.")
+@json_option("the new execution's record, or a list of them if several ids are given")
 @target_options
 @click.pass_obj
-def retry(target: Target, execution_id: str, *, words: Sequence[str], follow: bool, detach: bool, as_json: bool) -> int:
-    """Start an ended execution anew.
+def retry(
+    target: Target, execution_ids: Sequence[str], *, words: Sequence[str], follow: bool, detach: bool, as_json: bool
+) -> int:
+    """Start ended executions anew.
 
-    It is a new execution: of the flow as it is now, or of the same script, with the same inputs, name, tags and time
-    limit. Inputs that are given replace all of the earlier ones.
+    Each gets a new execution: of the flow as it is now, or of the same script, with the same inputs, name, tags and
+    time limit. Inputs that are given replace all of the earlier ones.
 
     \b
     cloudo retry 5c1f09ab
     cloudo retry 5c1f09ab -p region=south --follow
+    cloudo retry 5c1f09ab 7e3d22c0 --detach
 
-    The exit code is that of `cloudo run`.
+    The exit code is that of `cloudo run`; of several it is 1 if one of them was not started, or not successful.
     """
     from cloudo_kernel.cli.execution import find
 
     _check_stay(follow, detach)
     api = target.connect(keep_running=detach)
-    past = api.execution(find(api, execution_id))
+    if len(execution_ids) > 1:
+        if follow:
+            raise click.UsageError("--follow shows one execution. Retry one at a time, or without it.")
+        return _retry_many(api, execution_ids, words, detach=detach, as_json=as_json)
+    past = api.execution(find(api, execution_ids[0]))
     given = given_inputs(api, past.flow_name, words, ()) if words else None
     if detach:
         _print_started(api.retry_execution(past.id, given), as_json=as_json)
         return 0
     return _watched(target, api, lambda: api.retry_execution(past.id, given), follow=follow, as_json=as_json)
+
+
+def _retry_many(api: Api, texts: Sequence[str], words: Sequence[str], *, detach: bool, as_json: bool) -> int:
+    """Start them anew at once, stay until all have ended unless `detach`, and return the exit code."""
+    from cloudo_kernel.cli.execution import done, print_states
+
+    # What the flows take may differ: the values are read as they look, and checked with each start.
+    more = {"inputs": given_inputs(api, None, words, ())} if words else {}
+    items, failed = done(api, "retry", texts, **more)
+    ids = [item.execution.id for item in items if item.execution is not None]
+    try:
+        records = [api.execution(id_) if detach else api.wait(id_) for id_ in ids]
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, _quit)
+        click.echo("\nCancelling; Ctrl-C again quits at once.", err=True)
+        open_ids = [id_ for id_ in ids if not api.execution(id_).is_ended]
+        done(api, "cancel", open_ids)
+        print_states([api.wait(id_) for id_ in open_ids], as_json=False)
+        return INTERRUPTED
+    if detach and not as_json:
+        click.echo("\n".join(ids))
+    else:
+        print_states(records, as_json=as_json)
+    is_success = detach or all(record.status == "ENDED_SUCCESS" for record in records)
+    return 0 if is_success and not failed else 1
 
 
 def _check_stay(follow: bool, detach: bool) -> None:

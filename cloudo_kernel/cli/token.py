@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from cloudo_kernel.models import CreatedToken, Token
 
 
+_user_option = click.option(
+    "--user",
+    "user_name",
+    metavar="NAME",
+    help="Those of somebody else, * for all; for administrators.",
+)
+
+
 @click.group()
 @target_options
 def token() -> None:
@@ -82,34 +90,37 @@ def create(
 
 
 @token.command(name="list")
+@_user_option
 @json_option("the tokens")
 @target_options
 @click.pass_obj
-def list_tokens(target: Target, *, as_json: bool) -> None:
+def list_tokens(target: Target, *, user_name: str | None, as_json: bool) -> None:
     """List your tokens, newest first; none shows its secret."""
-    _print(target, as_json=as_json)
+    _print(target, user_name, as_json=as_json)
 
 
 @token.command()
 @click.argument("token_id", metavar="ID")
+@_user_option
 @target_options
 @click.pass_obj
-def revoke(target: Target, token_id: str) -> None:
+def revoke(target: Target, token_id: str, *, user_name: str | None) -> None:
     """Revoke a token, and those that were made with it, at once.
 
     ID is what `cloudo tokens` prints; the beginning or the end of any id will do, if no other has it.
     """
     api = target.connect()
-    found = _find(api, token_id)
+    found = _find(api, token_id, user_name)
     api.revoke_token(found.id)
     click.echo(f"{display.clean(found.name)} ({found.prefix}…) opens nothing any more.")
 
 
 @click.command()
+@_user_option
 @json_option("the tokens")
 @target_options
 @click.pass_obj
-def tokens(target: Target, *, as_json: bool) -> None:
+def tokens(target: Target, *, user_name: str | None, as_json: bool) -> None:
     """List your API tokens, newest first.
 
     `cloudo token create` makes one, `cloudo token revoke` ends one.
@@ -117,12 +128,13 @@ def tokens(target: Target, *, as_json: bool) -> None:
     \b
     cloudo tokens
     cloudo tokens --json
+    cloudo tokens --user grace
     """
-    _print(target, as_json=as_json)
+    _print(target, user_name, as_json=as_json)
 
 
-def _print(target: Target, *, as_json: bool) -> None:
-    found = target.connect().tokens()
+def _print(target: Target, user_name: str | None, *, as_json: bool) -> None:
+    found = target.connect().tokens(user_name=user_name)
     if as_json:
         display.print_json(found)
     elif found:
@@ -173,10 +185,10 @@ def _option(field: int | str) -> str:
     return names.get(str(field), "NAME")
 
 
-def _find(api: Api, text: str) -> Token:
+def _find(api: Api, text: str, user_name: str | None) -> Token:
     from cloudo_kernel.errors import TokenNotFound
 
-    tokens = {one.id: one for one in api.tokens()}
+    tokens = {one.id: one for one in api.tokens(user_name=user_name)}
     found = find_id(text, lambda: [(one.id, display.clean(one.name)) for one in tokens.values()], TokenNotFound)
     if found not in tokens:
         raise TokenNotFound(text)

@@ -35,6 +35,8 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
     cloudo up --lab --IdentityProvider.token=secret
     cloudo up --ip 0.0.0.0 --allow-root               in a container
 
+    What programs can ask of the server is at `cloudo/explorer` below its address, to read and to try.
+
     Ctrl-C and SIGTERM stop the server. What runs then ends as cancelled; what waits in the queue stays there for the
     next start. A second Ctrl-C does not wait for that.
     """

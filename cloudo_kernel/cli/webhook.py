@@ -60,6 +60,7 @@ def webhook() -> None:
 @webhook.command()
 @click.argument("name")
 @click.option("--flow", "flow_name", required=True, metavar="FLOW", help="What a call starts.")
+@click.option("--user", "user_name", metavar="NAME", help="For whom it runs, if you are an administrator.")
 @click.option("--signature", type=click.Choice(_SCHEMES), help="How calls are signed; without it they show the key.")
 @click.option("--signature-header", metavar="HEADER", help="Where the signature of hmac-sha256 is.")
 @click.option("--signed-content", metavar="TEXT", help="What it is over, such as '{timestamp}.{body}'.")

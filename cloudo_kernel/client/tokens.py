@@ -14,9 +14,9 @@ class TokenVerbs(Base):
         body = json_body(request.model_dump(mode="json", exclude_unset=True))
         return self._record(CreatedToken, self._send("POST", "token", **body))
 
-    def tokens(self) -> tuple[Token, ...]:
+    def tokens(self, *, user_name: str | None = None) -> tuple[Token, ...]:
         """See `Api.tokens`."""
-        return self._get(Page[Token], "token").items
+        return self._get(Page[Token], "token", user_name=user_name).items
 
     def revoke_token(self, token_id: str) -> None:
         """See `Api.revoke_token`."""

@@ -12,7 +12,7 @@ import { Launches } from "./launches.js";
 import { Line } from "./line.js";
 import { refreshTimes } from "./marks.js";
 import { Banners, Toasts } from "./notices.js";
-import { Place, baseUrl, kernelId, listOf } from "./place.js";
+import { Place, baseUrl, explorerLink, kernelId, listOf } from "./place.js";
 import { nothing, skeleton } from "./table.js";
 import { count, setClock } from "./words.js";
 
@@ -89,8 +89,8 @@ class DashboardApp {
     if (!isPage) return h("header.header", nav);
     const brand = document.querySelector("#cloudo-shell .cloudo-brand")?.cloneNode(true) ?? "Cloudo";
     const theme = iconButton("theme", "Light or dark", { "data-cloudo-theme": true });
-    const lab = base && h("a.header-link", { href: `${base}lab` }, "JupyterLab");
-    return h("header.header", brand, nav, h("span.header-end", lab, theme));
+    const links = base ? [explorerLink(".header-link", "REST"), h("a.header-link", { href: `${base}lab` }, "JupyterLab")] : [];
+    return h("header.header", brand, nav, h("span.header-end", ...links, theme));
   }
 
   async #show({ isMoved }) {

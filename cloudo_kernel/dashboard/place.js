@@ -42,6 +42,12 @@ export function labLink(path, classes, attributes, ...children) {
   return href && h(`a${classes}`, { href, target: "_blank", ...attributes }, ...children);
 }
 
+/** A link to the page that shows REST and tries it, or null where there is none. */
+export function explorerLink(classes, ...children) {
+  const base = baseUrl();
+  return base && h(`a${classes}`, { href: `${base}cloudo/explorer` }, ...children);
+}
+
 /** Where others call a webhook. Outside of a server's page only the path is known. */
 export function webhookUrl(name) {
   const base = baseUrl();

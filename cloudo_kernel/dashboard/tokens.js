@@ -8,7 +8,7 @@ import { button, h, icon, newId, put, say } from "./dom.js";
 import { Entry, Wrong, area, chosen, typed } from "./entry.js";
 import { actOn } from "./executions.js";
 import { refreshTimes, time } from "./marks.js";
-import { baseUrl } from "./place.js";
+import { baseUrl, explorerLink } from "./place.js";
 import { nothing } from "./table.js";
 import { ListView } from "./view.js";
 import { count, moment } from "./words.js";
@@ -58,6 +58,7 @@ export class TokensView extends ListView {
     super(shared, {
       title: "Tokens",
       actions: [make, revoke],
+      more: [h("div", explorerLink(".link", "What programs can ask, to read and to try"))],
       table: { columns: tokenColumns, keyOf: (row) => row.id, wordOf: (row) => `${row.name}, ${row.prefix}`, onsort: (name) => this.sortBy(name) },
     });
     Object.assign(this, { rows: new Map(), revoke, usualSort: "-" });

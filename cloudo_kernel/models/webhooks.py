@@ -91,6 +91,7 @@ Methods = Annotated[tuple[CallMethod, ...], Field(min_length=1, max_length=2)]
 BodyLimit = Annotated[int, Field(ge=0, le=64 * 1024 * 1024)]
 #: Calls a minute of one caller.
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000)]
+UserName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 SyncTimeout = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 
 
@@ -148,6 +149,8 @@ class ChangeWebhook(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     flow_name: str | None = Field(default=None, min_length=1)
+    #: For whom the flow runs: the writer, unless an administrator names somebody else.
+    user_name: UserName | None = None
     #: Of unsigned calls, or the secret with which they are signed; null takes it away.
     key: Key | None = Field(default=None, repr=False)
     signature: SignatureScheme | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -29,6 +30,8 @@ from cloudo_kernel.redaction import Redaction
 from cloudo_kernel.store import Store
 
 T = TypeVar("T")
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 #: A wait looks at the store at least this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
@@ -152,3 +155,15 @@ def page_limit(limit: int) -> int:
     if not 1 <= limit <= PAGE_LIMIT:
         raise MalformedRequest(f"limit is a number from 1 to {PAGE_LIMIT}.", field="limit")
     return limit
+
+
+def id_cursor(cursor: str | None) -> str | None:
+    """Return the cursor of a list of which it is the id of the last one. Raises `MalformedRequest`."""
+    if cursor is not None and not _ID.fullmatch(cursor):
+        raise not_a_cursor()
+    return cursor
+
+
+def not_a_cursor() -> MalformedRequest:
+    """Return the error for a cursor that no page gave."""
+    return MalformedRequest("cursor is what an earlier page gave as next.", field="cursor")

@@ -9,11 +9,13 @@ from cloudo_kernel.errors import (
     ExecutionNotEnded,
     ExecutionNotFound,
     IllegalTransition,
-    MalformedRequest,
     NotebookNotFound,
 )
 from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, Page
-from cloudo_kernel.service.base import Base, page_limit
+from cloudo_kernel.service.base import Base, id_cursor, not_a_cursor, page_limit
+
+#: A number of a line with so many is one that no log has, and one of thousands Python refuses to read.
+_MOST_DIGITS = 18
 
 
 class ExecutionVerbs(Base):
@@ -25,7 +27,7 @@ class ExecutionVerbs(Base):
         """See `Api.executions`."""
         self._ask("executions")
         wanted, flows = where or ExecutionFilter(), self._rights.flows
-        return self._store.executions.page(wanted, flows=flows, limit=page_limit(limit), before=cursor)
+        return self._store.executions.page(wanted, flows=flows, limit=page_limit(limit), before=id_cursor(cursor))
 
     def execution(self, execution_id: str) -> Execution:
         """See `Api.execution`."""
@@ -39,8 +41,8 @@ class ExecutionVerbs(Base):
     def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
         """See `Api.execution_log`."""
         self._ask_execution("execution_log", execution_id)
-        if cursor is not None and not cursor.isdecimal():
-            raise MalformedRequest("cursor is what an earlier page gave as next.", field="cursor")
+        if cursor is not None and not (cursor.isdecimal() and len(cursor) < _MOST_DIGITS):
+            raise not_a_cursor()
         self._store.executions.status(execution_id)  # raises if there is none
         return self._store.log.page(execution_id, limit=page_limit(limit), after=int(cursor or 0))
 

@@ -9,7 +9,7 @@ from cloudo_kernel.errors import FormInvalid, MalformedRequest, MessageClosed
 from cloudo_kernel.forms import Form, checked_body, shorthand
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
-from cloudo_kernel.service.base import Base, page_limit
+from cloudo_kernel.service.base import Base, id_cursor, page_limit
 from cloudo_kernel.store import NewMessage, why_closed
 
 
@@ -48,7 +48,7 @@ class MessageVerbs(Base):
             execution_id=execution_id,
             flows=self._rights.flows,
             limit=size,
-            before=cursor,
+            before=id_cursor(cursor),
         )
 
     def message(self, message_id: str) -> Message:

@@ -31,7 +31,7 @@ from cloudo_kernel.models import (
     rfc3339,
 )
 from cloudo_kernel.redaction import PROTECTED
-from cloudo_kernel.service.base import page_limit
+from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import Due, Hidden
 
@@ -78,7 +78,7 @@ class ScheduleVerbs(StartVerbs):
         """See `Api.schedules`."""
         self._ask("schedules")
         page = self._store.schedules.page(
-            flow_name=flow_name, q=q, flows=self._rights.flows, limit=page_limit(limit), before=cursor
+            flow_name=flow_name, q=q, flows=self._rights.flows, limit=page_limit(limit), before=id_cursor(cursor)
         )
         return Page[Schedule](items=tuple(map(self._judged, page.items)), next=page.next)
 
@@ -118,7 +118,9 @@ class ScheduleVerbs(StartVerbs):
         try:
             before = None if cursor is None else datetime.fromisoformat(cursor)
         except ValueError as error:
-            raise MalformedRequest("cursor is what an earlier page gave as next.", field="cursor") from error
+            raise not_a_cursor() from error
+        if before is not None and before.tzinfo is None:
+            raise not_a_cursor()
         self._store.schedules.get(schedule_id)  # raises if there is none
         found = self._store.occurrences.page(schedule_id, limit=size + 1, before=before)
         items = found[:size]

@@ -47,15 +47,17 @@ class TokenVerbs(Base):
         self._store.tokens.insert(token, secret, made_by=None if maker is None else maker.id)
         return token
 
-    def tokens(self) -> tuple[Token, ...]:
+    def tokens(self, *, user_name: str | None = None) -> tuple[Token, ...]:
         """See `Api.tokens`."""
         self._ask("tokens")
-        return self._store.tokens.all(self._user_name)
+        whose = self._rights.acting_for(user_name, user_name=self._user_name)
+        return self._store.tokens.all(None if whose == "*" else whose)
 
     def revoke_token(self, token_id: str) -> None:
         """See `Api.revoke_token`."""
         self._ask("revoke_token")
-        self._store.tokens.revoke(token_id, user_name=self._user_name)
+        whose = None if self._rights.is_administrator else self._user_name
+        self._store.tokens.revoke(token_id, user_name=self._user_name, whose=whose)
 
 
 def _expiry(request: CreateToken, now: datetime) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cloudo_kernel.errors import PermissionDenied, SettingInvalid, SettingNotFound, WebhookExists, WebhookNotFound
+from cloudo_kernel.errors import SettingInvalid, SettingNotFound, WebhookExists, WebhookNotFound
 from cloudo_kernel.models import ChangeWebhook, CreateWebhook, JsonObject, Setting, Webhook
 from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.service.settings import SettingVerbs
@@ -18,7 +18,7 @@ from cloudo_kernel.service.webhooks import WebhookVerbs
 
 _PREFIX = "client.webhook."
 _FIELDS = {"flow_name", "user_name", "key"}
-_FITS = "an object with flow_name, and if wanted user_name (your own) and key (12 to 500 ASCII characters)"
+_FITS = "an object with flow_name, and if wanted user_name (a text) and key (12 to 500 ASCII characters)"
 
 
 class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
@@ -73,10 +73,13 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
         """Make the webhook, or change it, and return what the setting shows of it. Raises `SettingInvalid`."""
         if not isinstance(value, dict) or value.keys() - _FIELDS:
             raise SettingInvalid(name, _FITS)
-        if value.get("user_name") not in (None, self._user_name):
-            raise PermissionDenied("A webhook acts for whoever writes it: leave user_name out, or name yourself.")
         # The key that is shown in place of the key is the key as it was.
-        given = {"flow_name": value.get("flow_name"), "key": value.get("key")}
+        user_name = value.get("user_name")
+        given = {
+            "flow_name": value.get("flow_name"),
+            "user_name": self._user_name if user_name is None else user_name,
+            "key": value.get("key"),
+        }
         given = {field: one for field, one in given.items() if one != PROTECTED}
         is_saved = self._is_saved(name)
         try:

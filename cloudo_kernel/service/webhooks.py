@@ -21,7 +21,7 @@ from cloudo_kernel.models import (
     Webhook,
 )
 from cloudo_kernel.models.webhooks import secret_bytes
-from cloudo_kernel.service.base import page_limit
+from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import KeptWebhook
 
@@ -37,11 +37,11 @@ class WebhookVerbs(StartVerbs):
         self._ask_flow("create_webhook", request.flow_name)
         now = self._store.now
         given = {name: value for name, value in request.given().items() if name != "key"}
-        webhook = Webhook(
-            **given, has_key=request.key is not None, user_name=self._user_name, created_at=now, modified_at=now
-        )
+        given["user_name"] = self._rights.acting_for(request.user_name, user_name=self._user_name)
+        webhook = Webhook(**given, has_key=request.key is not None, created_at=now, modified_at=now)
         webhook, sealed = self._with_fixed_inputs(webhook)
-        self._store.webhooks.insert(webhook, self._kept(webhook, request.key), sealed_inputs=sealed)
+        kept = self._kept(webhook, request.key)
+        self._store.webhooks.insert(webhook, kept, sealed_inputs=sealed, user_name=self._user_name)
         return webhook
 
     def webhooks(self, *, flow_name: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:
@@ -65,7 +65,9 @@ class WebhookVerbs(StartVerbs):
         before = self._store.webhooks.get(name)
         fields = {field: value for field, value in given.items() if field != "key"}
         # Whoever changes it answers for what it runs from then on.
-        fields["user_name"] = self._user_name
+        fields["user_name"] = self._rights.acting_for(
+            request.user_name, user_name=self._user_name, before=before.webhook.user_name
+        )
         changed = before.webhook.model_copy(update=fields)
         self._rights.check_flow(changed.flow_name)
         if given.keys() & {"flow_name", "inputs"}:
@@ -85,7 +87,7 @@ class WebhookVerbs(StartVerbs):
         """See `Api.deliveries`."""
         self._ask_webhook("deliveries", name)
         self._store.webhooks.get(name)  # raises if there is none
-        return self._store.webhooks.deliveries(name, limit=page_limit(limit), before=cursor)
+        return self._store.webhooks.deliveries(name, limit=page_limit(limit), before=id_cursor(cursor))
 
     def replay_delivery(self, name: str, delivery_id: str) -> Execution:
         """See `Api.replay_delivery`."""

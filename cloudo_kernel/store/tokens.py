@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
@@ -55,9 +55,11 @@ class Tokens:
             told |= {"actions": token.actions, "flows": token.flows, "made_by": made_by}
             record(connection, TOKEN_CREATED, TOKEN, token.id, time=token.created_at, user_name=token.user_name, **told)
 
-    def all(self, user_name: str) -> tuple[Token, ...]:
-        """Return the tokens of a user, newest first."""
-        query = select(*_SHOWN).where(_c.user_name == user_name).order_by(_c.id.desc())
+    def all(self, user_name: str | None) -> tuple[Token, ...]:
+        """Return the tokens of a user, newest first; of all users for None."""
+        query = select(*_SHOWN).order_by(_c.id.desc())
+        if user_name is not None:
+            query = query.where(_c.user_name == user_name)
         with self._database.read() as connection:
             return tuple(_record(row) for row in connection.execute(query))
 
@@ -98,20 +100,21 @@ class Tokens:
         with self._database.write() as connection:
             connection.execute(update(tokens).where(_c.id == token_id, is_older).values(last_used_at=now))
 
-    def revoke(self, token_id: str, *, user_name: str) -> None:
-        """Delete a user's token, and those that were made with it. Raises `TokenNotFound`."""
-        now = self._database.clock()
-        mine = select(_c.id, _c.name, _c.prefix).where(_c.id == token_id, _c.user_name == user_name)
+    def revoke(self, token_id: str, *, user_name: str, whose: str | None) -> None:
+        """Delete a token of `whose`, None for anybody, and those that were made with it. Raises `TokenNotFound`."""
+        now, shown = self._database.clock(), (_c.id, _c.name, _c.prefix, _c.user_name)
+        mine = select(*shown).where(_c.id == token_id)
+        if whose is not None:
+            mine = mine.where(_c.user_name == whose)
         with self._database.write() as connection:
             found = list(connection.execute(mine))
             if not found:
                 raise TokenNotFound(token_id)
             for row in found:  # it grows while it is gone through
-                found += connection.execute(select(_c.id, _c.name, _c.prefix).where(_c.made_by == row.id))
+                found += connection.execute(select(*shown).where(_c.made_by == row.id))
             connection.execute(delete(tokens).where(_c.id.in_([row.id for row in found])))
             about: dict[str, Any] = {"time": now, "user_name": user_name}
-            rows = [event_row(TOKEN_REVOKED, TOKEN, row.id, **about, name=row.name, prefix=row.prefix) for row in found]
-            record_all(connection, rows)
+            record_all(connection, [_revoked(row, **about) for row in found])
         self._revision += 1
         self._known.clear()
 
@@ -126,6 +129,13 @@ class Tokens:
 
     def _is_valid(self, token: Token) -> bool:
         return token.expires_at is None or token.expires_at > self._database.clock()
+
+
+def _revoked(row: Row[*tuple[Any, ...]], *, user_name: str, time: datetime) -> dict[str, Any]:
+    """Return the event of a revocation, which names whose token it was if `user_name` revoked somebody else's."""
+    of = {} if row.user_name == user_name else {"of": row.user_name}
+    told = {"name": row.name, "prefix": row.prefix, **of}
+    return event_row(TOKEN_REVOKED, TOKEN, row.id, time=time, user_name=user_name, **told)
 
 
 def _record(row: Row[Any]) -> Token:

@@ -54,15 +54,18 @@ class Webhooks:
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
         self._claim = database.insert()(deliveries).on_conflict_do_nothing().returning(_d.id)
 
-    def insert(self, webhook: Webhook, kept_key: str | None, *, sealed_inputs: str | None = None) -> None:
-        """Add a webhook. Raises `WebhookExists`."""
+    def insert(
+        self, webhook: Webhook, kept_key: str | None, *, user_name: str, sealed_inputs: str | None = None
+    ) -> None:
+        """Add a webhook, which `user_name` makes. Raises `WebhookExists`."""
         row = {name: getattr(webhook, name) for name in Webhook.model_fields if name in webhooks.c}
         row |= {"kept_key": kept_key, "sealed_inputs": sealed_inputs}
         add = self._database.insert()(webhooks).values(row).on_conflict_do_nothing()
         with self._database.write() as connection:
             if connection.execute(add.returning(_w.name)).scalar() is None:
                 raise WebhookExists(webhook.name)
-            about = {"time": webhook.created_at, "user_name": webhook.user_name, "flow_name": webhook.flow_name}
+            about = {"time": webhook.created_at, "user_name": user_name, "flow_name": webhook.flow_name}
+            about |= _for_whom(webhook.user_name, user_name)
             record(connection, events.WEBHOOK_CREATED, events.WEBHOOK, webhook.name, **about)
 
     def find(self, name: str) -> KeptWebhook | None:
@@ -100,6 +103,7 @@ class Webhooks:
                 raise WebhookNotFound(name)
             fields = sorted({"key" if field == "kept_key" else field for field in values} - {"sealed_inputs"})
             about = {"time": now, "user_name": user_name, "fields": fields}
+            about |= _for_whom(values.get("user_name", user_name), user_name)
             record(connection, events.WEBHOOK_CHANGED, events.WEBHOOK, name, **about)
 
     def rename_flow(self, old: str, new: str) -> None:
@@ -216,6 +220,11 @@ class Webhooks:
             return None
         content = self._seals.unseal(row.content.decode()) if row.is_sealed else row.content
         return WebhookResponse(status=row.status, content_type=row.content_type, content=content)
+
+
+def _for_whom(user_name: str, writer: str) -> dict[str, str]:
+    """Return what an event says of a webhook that runs for somebody else than whoever wrote it."""
+    return {} if user_name == writer else {"runs_for": user_name}
 
 
 def _record(row: Row[Any]) -> Webhook:

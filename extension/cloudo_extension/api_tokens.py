@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from cloudo_extension.base import API, Handler
-from cloudo_extension.operation import operation
+from cloudo_extension.operation import Query, operation
 from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
+
+
+class TokenQuery(Query):
+    """Which tokens are wanted."""
+
+    #: Whose, if an administrator asks; `*` for everybody's.
+    user_name: str | None = None
 
 
 class Tokens(Handler):
     """`/token`."""
 
-    @operation("tokens", reply=Page[Token])
+    @operation("tokens", reply=Page[Token], query=(TokenQuery,))
     async def get(self) -> None:
         """List one's own tokens."""
-        await self.answer(lambda: Page[Token](items=self.api.tokens()))
+        wanted = self.asked(TokenQuery)
+        await self.answer(lambda: Page[Token](items=self.api.tokens(user_name=wanted.user_name)))
 
     @operation(
         "create_token",

@@ -70,6 +70,12 @@ class Cloudo(ExtensionApp):
         config=True,
         help="Who starts executions under Jupyter's own token or password, which name nobody. Default: the login name.",
     )
+    administrators = List(
+        Unicode(),
+        config=True,
+        help="Names of users who may say for whom a webhook runs. Under Jupyter's own token or password there is one "
+        "user, and it is one.",
+    )
     slots = Integer(
         None,
         allow_none=True,
@@ -155,6 +161,7 @@ class Cloudo(ExtensionApp):
         self.engine = Engine(
             workspace,
             has_worker=self.embedded_worker,
+            prepare=partial(openapi.document_json, self.serverapp.base_url),
             slots=self.slots,
             linger_seconds=self.linger_seconds,
             notification_delays=self.notification_delays,
@@ -178,18 +185,23 @@ class Cloudo(ExtensionApp):
         Jupyter's own token and password name each caller anew, hence `c.Cloudo.user_name`;
         any other identity provider is taken at its word.
         """
-        return str(self.user_name) if self._is_jupyters_own else user_name
+        return str(self.user_name) if self._is_for_one else user_name
 
     def is_servers_token(self, token: str) -> bool:
         """Tell whether this is the token of the server itself, where that is Jupyter's own and names nobody."""
-        if not self._is_jupyters_own:
+        if not self._is_for_one:
             return False
         wanted = self.serverapp.identity_provider.token
         return bool(wanted) and hmac.compare_digest(token.encode(errors="replace"), str(wanted).encode())
 
     @property
-    def _is_jupyters_own(self) -> bool:
+    def _is_for_one(self) -> bool:
+        """Whether the server has but one user, because its identity provider is Jupyter's own."""
         return type(self.serverapp.identity_provider) in (IdentityProvider, PasswordIdentityProvider)
+
+    def is_administrator(self, name: str) -> bool:
+        """Tell whether the user whom Cloudo calls so may say for whom something runs."""
+        return name in self.administrators or (self._is_for_one and name == self.user_name)
 
     async def _start_jupyter_server_extension(self, _serverapp: ServerApp) -> None:
         """Go on where the last server stopped; a workspace that was never used stays untouched."""

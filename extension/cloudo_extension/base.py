@@ -18,6 +18,7 @@ from tornado import web
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
+from cloudo_extension import framing
 from cloudo_extension.caller import Caller
 from cloudo_extension.conditions import etag_of, versions_in
 from cloudo_extension.operation import Operation, PageQuery, check_operations, operations_of
@@ -64,7 +65,7 @@ class Handler(Caller):
         self._chunks: list[bytes] = []
         self._size = 0
         self._log_id: str | None = None
-        self._is_refused = False
+        self._refusal: Exception | None = None
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
 
@@ -74,6 +75,7 @@ class Handler(Caller):
         """Decide whether the request may come in; tornado calls it before it reads the body."""
         if isinstance(connection := self.request.connection, HTTP1Connection):
             connection.set_body_timeout(BODY_SECONDS)  # whoever sends slower than that keeps a connection for nothing
+        framing.watch(self)
         try:
             await self._admit()
         except (web.HTTPError, CloudoError) as refusal:
@@ -84,7 +86,7 @@ class Handler(Caller):
         self._size += len(chunk)
         if self._size > self.app.max_body_bytes:
             self._refuse(web.HTTPError(413))
-        elif not self._is_refused:
+        elif self._refusal is None:
             self._chunks.append(chunk)
 
     def _refuse(self, refusal: Exception) -> None:
@@ -97,9 +99,13 @@ class Handler(Caller):
         async def refuse(*_path: str) -> None:
             raise refusal
 
-        self._is_refused = True
+        self._refusal = refusal
         self._chunks.clear()
         setattr(self, cast("str", self.request.method).lower(), refuse)
+
+    def flaw(self) -> Exception:
+        """Return what to answer to a body that is no HTTP: what the request is refused for already, or just that."""
+        return self._refusal or framing.flaw(self.request.headers)
 
     async def _admit(self) -> None:
         await self.identify()
@@ -109,7 +115,8 @@ class Handler(Caller):
             await self.authorize()
         self._check_form()
         if not self.is_public:
-            self.api = await self.engine.service(self.user_name, self._trigger(), self.rights)
+            rights = self.rights.of_administrator() if self.app.is_administrator(self.user_name) else self.rights
+            self.api = await self.engine.service(self.user_name, self._trigger(), rights)
 
     def _check_form(self) -> None:
         """Refuse what can be refused without the body: method, query, kind and size of the body."""
@@ -122,11 +129,10 @@ class Handler(Caller):
                 takes = ", ".join(sorted(known)) or "none"
                 raise MalformedRequest(f"Unknown query parameter {name!r}; known here: {takes}.", field=name)
         headers = self.request.headers
-        length = headers.get("Content-Length", "0")
-        if length.isdecimal() and int(length) > self.app.max_body_bytes:
+        if (framing.announced_bytes(headers) or 0) > self.app.max_body_bytes:
             raise web.HTTPError(413)
-        has_body = length != "0" or "Transfer-Encoding" in headers
-        if has_body and headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if framing.announces_body(headers) and kind != "application/json":
             raise web.HTTPError(415)
 
     @classmethod
@@ -235,9 +241,15 @@ class Handler(Caller):
     def on_connection_close(self) -> None:
         """End the wait of a client that has gone; tornado calls it."""
         super().on_connection_close()
+        framing.leave(self.request)
         self._is_deserted = True
         if self._waiting is not None:
             self._waiting.cancel()
+
+    def on_finish(self) -> None:
+        """Leave the connection to the next request; tornado calls it."""
+        super().on_finish()
+        framing.leave(self.request)
 
     # Failing
 

@@ -42,6 +42,8 @@ T = TypeVar("T")
 
 #: Threads for calls of the store and the catalog; more would only queue for the same disk.
 _THREADS = 8
+#: How long after the opening that is made which somebody may ask for.
+PREPARE_SECONDS = 5.0
 _DENIAL_SECONDS = 60.0
 _MOST_DENIALS = 1000
 _STRANGERS_A_MINUTE = 30
@@ -69,14 +71,22 @@ class Engine:
     All coroutines run on the server's event loop; what blocks runs on the engine's own threads.
     """
 
-    def __init__(self, workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> None:
-        """`worker_options` are those of `Worker`."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        has_worker: bool,
+        prepare: Callable[[], object] | None = None,
+        **worker_options: Any,
+    ) -> None:
+        """`prepare` is called once on a thread, a while after the opening; `worker_options` are those of `Worker`."""
         self.workspace = workspace
         self.renderer = Renderer()
         self.throttle = Throttle()
         #: Of calls that are refused, so that nobody fills the store with them.
         self.refusals = Throttle()
         self._has_worker = has_worker
+        self._prepare = prepare
         self._worker_options = worker_options
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloudo")
         self._opening = asyncio.Lock()
@@ -204,7 +214,13 @@ class Engine:
                     raise Unavailable(_STOPPING)
                 if self._parts is None:
                     self._parts = await self._assemble()
+                    asyncio.get_running_loop().call_later(PREPARE_SECONDS, self._prepare_in_peace)
         return self._parts
+
+    def _prepare_in_peace(self) -> None:
+        """Make what somebody may ask for, when nobody waits any more for what the opening was for."""
+        if self._prepare is not None and not self._is_closed:
+            self._threads.submit(self._prepare)
 
     async def close(self) -> None:
         """End the waits, stop the worker in good order, close the store."""

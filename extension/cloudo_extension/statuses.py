@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 from pydantic import BaseModel
 from tornado.web import HTTPError
@@ -36,6 +37,10 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.SecretLost: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+#: So much of the beginning and of the end of a message is told.
+_ENDS: Final = (1200, 600)
+_FIELD_CHARACTERS: Final = 200
 
 #: Words for what the server refuses before any verb is reached.
 _REFUSALS: dict[int, tuple[str, str]] = {
@@ -79,14 +84,20 @@ def status_of(error: errors.CloudoError | type[errors.CloudoError]) -> HTTPStatu
 def reply_to(error: BaseException | None, status: int, *, log_id: str | None) -> ErrorReply:
     """Return the reply to `error`; `log_id` names an unexpected one in the server's log."""
     if isinstance(error, errors.CloudoError):
-        body = ErrorBody(code=error.code, message=str(error), field=error.field)
+        field = error.field and error.field[:_FIELD_CHARACTERS]
+        body = ErrorBody(code=error.code, message=_bounded(str(error)), field=field)
     elif status in _REFUSALS:
         code, message = _REFUSALS[status]
         told = error.log_message if isinstance(error, HTTPError) else None
-        body = ErrorBody(code=code, message=told or message)
+        body = ErrorBody(code=code, message=_bounded(told or message))
     elif log_id is not None:
         message = f"Something went wrong that should not. The server's log tells more: look for {log_id}."
         body = ErrorBody(code="internal", message=message)
     else:
         body = ErrorBody(code="error", message=f"The server answered {status}.")
     return ErrorReply(error=body)
+
+
+def _bounded(message: str) -> str:
+    """Return a message without the middle of what somebody made too long: it names what callers sent."""
+    return message if len(message) <= sum(_ENDS) else f"{message[: _ENDS[0]]} … {message[-_ENDS[1] :]}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
+from cloudo_extension import framing
 from cloudo_extension.base import Handler
 from cloudo_extension.operation import Reply, operation
 from cloudo_extension.waiting import until_ended
@@ -128,15 +129,13 @@ class Call(Handler):
         self._calls = await self._open()
         self._limit = await self._body_limit()
         connection = self.request.connection
-        # Beyond this the connection is closed without an answer.
         connection.set_max_body_size(_PATIENCE_BYTES)
         connection.set_body_timeout(_BODY_SECONDS)
 
     async def _body_limit(self) -> int:
         """Return how much of a body is kept; of a small one all is, and whether it is too much is seen later."""
-        headers = self.request.headers
-        length = headers.get("Content-Length", "0")
-        if "Transfer-Encoding" not in headers and length.isdecimal() and int(length) <= _SMALL_BYTES:
+        announced = framing.announced_bytes(self.request.headers)
+        if announced is not None and announced <= _SMALL_BYTES:
             return _SMALL_BYTES
         kept = await self.engine.call(self._calls.find, self.path_args[0])
         return int(_USUAL_LIMIT if kept is None else kept.webhook.max_body_bytes)
@@ -150,13 +149,17 @@ class Call(Handler):
     def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, unless it is too much; tornado calls it."""
         self._size += len(chunk)
-        if self._is_refused:
+        if self._refusal is not None:
             return
         if self._size > self._limit:
             self._is_too_large = True
             self._chunks.clear()
         else:
             self._chunks.append(chunk)
+
+    def flaw(self) -> Exception:
+        """Return what to answer to a body that is no HTTP, or of which more comes than is read at all."""
+        return web.HTTPError(413, framing.TOO_LARGE) if self._is_too_large else super().flaw()
 
     @operation(id="call_webhook_by_get", **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server

@@ -8,12 +8,22 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from cloudo_kernel import errors
 from cloudo_kernel.api import Api
-from cloudo_kernel.models import ExecutionFilter, ExecutionType, FlowSource, StartExecution, Status, Trigger
+from cloudo_kernel.models import (
+    CreateSchedule,
+    CreateWebhook,
+    ExecutionFilter,
+    ExecutionType,
+    FlowSource,
+    StartExecution,
+    Status,
+    Trigger,
+)
 from tests.contract.conftest import End
 from tests.flows import notebook, write_flow
 
@@ -229,6 +239,28 @@ def test_pages_are_complete_newest_first_and_without_repetition(end: End) -> Non
             break
         end.later(name)  # what comes meanwhile does not shift the pages
     assert seen == ids[::-1]
+
+
+@pytest.mark.parametrize("cursor", ["zzz", "1", "9" * 5000, "2026-01-01T00:00:00", "²", "\x00"])
+def test_a_cursor_that_no_page_gave_is_refused(end: End, cursor: str) -> None:
+    name = end.flow()
+    trigger = {"daily_at": "08:30"}
+    schedule = end.api.create_schedule(CreateSchedule.model_validate({"flow_name": name, "trigger": trigger}))
+    webhook = end.api.create_webhook(CreateWebhook(name=schedule.id, flow_name=name))
+    execution = end.later(name)
+    lists: list[Callable[..., object]] = [
+        end.api.executions,
+        end.api.messages,
+        end.api.schedules,
+        partial(end.api.occurrences, schedule.id),
+        partial(end.api.deliveries, webhook.name),
+    ]
+    if cursor != "1":  # of lines, it is the number
+        lists.append(partial(end.api.execution_log, execution.id))
+    for listed in lists:
+        with pytest.raises(errors.MalformedRequest) as caught:
+            listed(cursor=cursor)
+        assert caught.value.field == "cursor"
 
 
 def test_a_list_leaves_out_logs_and_large_values(end: End) -> None:

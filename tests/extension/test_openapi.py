@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,16 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
+from cloudo_extension import engine
 from cloudo_extension.app import rest_routes
 from cloudo_extension.base import Handler
+from cloudo_extension.engine import Engine
 from cloudo_extension.examples import EXAMPLES
 from cloudo_extension.openapi import document
 from cloudo_extension.operation import METHODS, operations_of
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
 from cloudo_kernel.models import Action
+from cloudo_kernel.workspace import Workspace
 from tests.server import RunningServer
 
 SNAPSHOT = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -30,6 +35,19 @@ def made() -> dict[str, Any]:
 
 def test_the_document_is_openapi_3_1(made: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(made).validate()
+
+
+def test_the_document_is_made_before_somebody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PREPARE_SECONDS", 0.0)
+    made = threading.Event()
+
+    async def use() -> None:
+        used = Engine(Workspace(tmp_path), has_worker=False, prepare=made.set)
+        await used.open()
+        assert await asyncio.to_thread(made.wait, 10)
+        await used.close()
+
+    asyncio.run(use())
 
 
 def test_the_document_changes_only_with_its_snapshot(made: dict[str, Any]) -> None:

@@ -313,6 +313,48 @@ def test_users_of_another_identity_provider_have_tokens_of_their_own(start: Star
         assert http.get("/user/me", headers={"Authorization": made["secret"]}).status_code == 403
 
 
+def test_administrators_alone_act_for_others_and_the_history_tells(start: StartServer) -> None:
+    identity = {"identity_provider_class": "tests.extension.inside.HeaderIdentity"}
+    server = start(None, config={"ServerApp": identity, "Cloudo": {"administrators": ["ada"]}})
+    write_flow(server.workspace, "quick", "1")
+    with client(server, token=None) as http:
+
+        def ask(user: str, method: str, path: str, **body: Any) -> httpx.Response:
+            headers = {"X-User": user, "X-XSRFToken": "1", "Cookie": "_xsrf=1"}
+            return http.request(method, path, json=body or None, headers=headers)
+
+        for refused in (
+            ask("grace", "POST", "/webhook", name="w", flow_name="quick", user_name="ada"),
+            ask("grace", "PUT", "/setting/client.webhook.w", value={"flow_name": "quick", "user_name": "ada"}),
+            ask("grace", "GET", "/token?user_name=ada"),
+        ):
+            assert (refused.status_code, error_of(refused)["field"]) == (403, "user_name")
+        assert ask("grace", "GET", "/token?user_name=grace").status_code == 200
+        made = ask("ada", "POST", "/webhook", name="w", flow_name="quick", user_name="linus").json()
+        assert made["user_name"] == "linus"
+        call = http.post(f"{server.url}cloudo/webhook/w").json()
+        assert ask("ada", "GET", f"/execution/{call['id']}").json()["user_name"] == "linus"
+        assert ask("ada", "PATCH", "/webhook/w", rate_limit=10).json()["user_name"] == "linus"  # not taken over
+        assert ask("grace", "PATCH", "/webhook/w", rate_limit=20).json()["user_name"] == "grace"
+        kept = ask("ada", "PUT", "/setting/client.webhook.v", value={"flow_name": "quick", "user_name": "linus"})
+        assert kept.json()["value"]["user_name"] == "linus"
+        told = ask("ada", "GET", "/event?after=0&subject_id=w").json()["items"]
+        assert [(one["user_name"], one["data"].get("runs_for")) for one in told] == [
+            ("ada", "linus"), ("ada", "linus"), ("grace", None)
+        ]  # fmt: skip
+
+        token = ask("linus", "POST", "/token", name="x", actions=["*"]).json()
+        limited = ask("ada", "POST", "/token", name="y", actions=["token:write"]).json()
+        by_limited = http.get("/token?user_name=linus", headers={"Authorization": limited["secret"]})
+        assert by_limited.status_code == 403  # an administrator's token that is limited is no administrator's
+        assert [one["id"] for one in ask("ada", "GET", "/token?user_name=linus").json()["items"]] == [token["id"]]
+        assert len(ask("ada", "GET", "/token?user_name=*").json()["items"]) == 2
+        assert ask("ada", "DELETE", f"/token/{token['id']}").status_code == 204
+        assert http.get("/user/me", headers={"Authorization": token["secret"]}).status_code == 403
+        [revoked] = ask("ada", "GET", f"/event?after=0&subject_id={token['id']}").json()["items"][-1:]
+        assert (revoked["type"], revoked["user_name"], revoked["data"]["of"]) == ("TokenRevoked", "ada", "linus")
+
+
 def test_a_guessed_token_does_not_wake_a_server_on_which_nobody_uses_cloudo(start: StartServer, tmp_path: Any) -> None:
     server = start(tmp_path)
     with client(server, token="cloudo_" + "0" * 64) as http:

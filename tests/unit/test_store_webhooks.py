@@ -19,7 +19,7 @@ ANSWER = WebhookResponse(status=201, content_type="text/plain", content=b"\x00ye
 
 def add_webhook(store: Store, name: str = "hook") -> None:
     made = {"flow_name": "report", "user_name": "ada", "created_at": store.now, "modified_at": store.now}
-    store.webhooks.insert(Webhook.model_validate({"name": name, **made}), None)
+    store.webhooks.insert(Webhook.model_validate({"name": name, **made}), None, user_name="ada")
 
 
 def deliver(store: Store, new: NewExecution, sender_id: str | None = None) -> Execution | str | Exception:

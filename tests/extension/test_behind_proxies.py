@@ -1,4 +1,4 @@
-"""The shipped configuration of nginx, before a real server: webhooks pass, and nothing else does."""
+"""The shipped configurations of nginx and Caddy, before a real server: webhooks pass, and nothing else does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -20,8 +21,8 @@ from tests.extension.test_webhook_calls import ECHO, got, make
 from tests.flows import write_script
 from tests.server import RunningServer, free_port, until
 
-CONFIGURATION = Path(__file__).parents[2] / "docs" / "nginx-webhooks.conf"
-#: What stands around it on a real machine, in folders of the test.
+DOCS = Path(__file__).parents[2] / "docs"
+#: What stands around nginx on a real machine, in folders of the test.
 AROUND = """
 daemon off;
 worker_processes 1;
@@ -40,13 +41,22 @@ http {{
 """
 
 
-@pytest.fixture(scope="module")
-def nginx() -> str:
-    found = shutil.which("nginx", path=os.environ["PATH"] + os.pathsep + "/usr/sbin")
-    if found is None and "CI" not in os.environ:
-        pytest.skip("There is no nginx; on Debian: apt-get install nginx-light.")
-    assert found is not None, "CI needs nginx"
-    return found
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy that runs, and what it calls itself."""
+
+    name: str
+    port: int
+    certificate: Path
+    clients: list[httpx.Client]
+
+    def caller(self, address: str = "127.0.0.1") -> httpx.Client:
+        """Return a caller from outside, from an address of its own."""
+        trusting = ssl.create_default_context(cafile=str(self.certificate))
+        trusting.check_hostname = False
+        transport = httpx.HTTPTransport(local_address=address, verify=trusting)
+        self.clients.append(httpx.Client(transport=transport, base_url=f"https://127.0.0.1:{self.port}", timeout=30))
+        return self.clients[-1]
 
 
 @pytest.fixture(scope="module")
@@ -64,41 +74,62 @@ def http(hidden: RunningServer) -> Iterator[httpx.Client]:
         yield http
 
 
-@pytest.fixture(scope="module")
-def outside(
-    nginx: str, hidden: RunningServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., httpx.Client]]:
-    """Callers from outside, each from an address of its own."""
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def proxy(
+    request: pytest.FixtureRequest, hidden: RunningServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxy]:
+    """Each of the proxies, with its shipped configuration."""
+    name, folder, port = request.param, tmp_path_factory.mktemp(request.param), free_port()
+    program = shutil.which(name, path=os.environ["PATH"] + os.pathsep + "/usr/sbin")
+    if program is None and "CI" not in os.environ:
+        pytest.skip(f"There is no {name}; on Debian: apt-get install nginx-light caddy.")
+    assert program is not None, f"CI needs {name}"
     file, _ = certificate(folder, "hooks.example.com")
-    text = CONFIGURATION.read_text()
-    for old, new in {
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        "127.0.0.1:8888": hidden.url.removeprefix("http://").strip("/"),
-        "/etc/ssl/certs/hooks.example.com.pem": str(file),
-        "/etc/ssl/private/hooks.example.com.key": str(file),
-    }.items():
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "webhooks.conf").write_text(text)
-    (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
-    trusting = ssl.create_default_context(cafile=str(file))
-    trusting.check_hostname = False
-    clients = []
-
-    def caller(address: str = "127.0.0.1") -> httpx.Client:
-        transport = httpx.HTTPTransport(local_address=address, verify=trusting)
-        clients.append(httpx.Client(transport=transport, base_url=f"https://127.0.0.1:{port}", timeout=30))
-        return clients[-1]
-
-    command = [nginx, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log"), "-p", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    until(lambda: _listens(port), what=(folder / "error.log").read_text)
-    yield caller
-    for one in clients:
+    inside = hidden.url.removeprefix("http://").strip("/")
+    command = {"nginx": _nginx, "caddy": _caddy}[name](folder, port, inside, file)
+    environment = {**os.environ, "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    with (folder / "said.log").open("w") as said:
+        process = subprocess.Popen([program, *command], stderr=said, stdout=said, env=environment)
+    until(lambda: _listens(port), what=(folder / "said.log").read_text)
+    running = Proxy(name, port, file, [])
+    yield running
+    for one in running.clients:
         one.close()
     process.terminate()
     process.wait(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def outside(proxy: Proxy) -> Callable[..., httpx.Client]:
+    """Callers from outside, each from an address of its own."""
+    return proxy.caller
+
+
+def _nginx(folder: Path, port: int, inside: str, file: Path) -> list[str]:
+    changes = {
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "127.0.0.1:8888": inside,
+        "/etc/ssl/certs/hooks.example.com.pem": str(file),
+        "/etc/ssl/private/hooks.example.com.key": str(file),
+    }
+    (folder / "webhooks.conf").write_text(_changed(DOCS / "nginx-webhooks.conf", changes))
+    (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
+    return ["-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log"), "-p", str(folder)]
+
+
+def _caddy(folder: Path, port: int, inside: str, file: Path) -> list[str]:
+    site = f"{{\n\tadmin off\n}}\nhttps://:{port} {{\n\tbind 127.0.0.1\n\ttls {file} {file}\n"
+    text = _changed(DOCS / "Caddyfile-webhooks", {"hooks.example.com {": site, "127.0.0.1:8888": inside})
+    (folder / "Caddyfile").write_text(text)
+    return ["run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+
+
+def _changed(file: Path, changes: dict[str, str]) -> str:
+    text = file.read_text()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
 
 
 def _listens(port: int) -> bool:
@@ -106,7 +137,9 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_calls_of_webhooks_pass_and_leak_nothing(http: httpx.Client, outside: Callable[..., httpx.Client]) -> None:
+def test_calls_of_webhooks_pass_and_leak_nothing(
+    http: httpx.Client, proxy: Proxy, outside: Callable[..., httpx.Client]
+) -> None:
     name = make(http, "open.one-two")
     headers = {"Cookie": "_xsrf=a", "Authorization": "token stolen", "X-Github-Event": "push"}
     reply = outside().post(f"/cloudo/webhook/{name}?a=1&b=%2F", json={"n": 1}, headers=headers)
@@ -114,7 +147,7 @@ def test_calls_of_webhooks_pass_and_leak_nothing(http: httpx.Client, outside: Ca
     assert (call["query"], call["json"], call["path"]) == ({"a": "1", "b": "/"}, {"n": 1}, f"/cloudo/webhook/{name}")
     assert call["headers"]["X-Github-Event"] == "push"
     assert not call["headers"].keys() & {"Cookie", "Authorization"}
-    assert reply.headers["Server"] == "nginx"
+    assert reply.headers.get("Server", "").lower() in ("", proxy.name)
     assert "Set-Cookie" not in reply.headers
     assert reply.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert outside().get(f"/cloudo/webhook/{name}").status_code == 200
@@ -132,11 +165,12 @@ def test_calls_of_webhooks_pass_and_leak_nothing(http: httpx.Client, outside: Ca
         *("//cloudo/api/1/health", "/cloudo/webhook/x%00", "/cloudo/webhook/x%0d%0aA:b", "/cloudo/webhook/x;y"),
     ],
 )
-def test_nothing_else_passes(hidden: RunningServer, outside: Callable[..., httpx.Client], path: str) -> None:
-    reply = _exactly(outside(), path, hidden.token)
+def test_nothing_else_passes(hidden: RunningServer, proxy: Proxy, path: str) -> None:
+    reply = _exactly(proxy.caller(), path, hidden.token)
     assert reply.status_code in {400, 404}
-    assert reply.headers["Server"] == "nginx"
-    assert "<center>nginx</center>" in reply.text  # its own page: the server was not asked
+    # Its own page: the server was not asked.
+    assert "X-Content-Type-Options" not in reply.headers
+    assert "<center>nginx</center>" in reply.text if proxy.name == "nginx" else reply.text == ""
 
 
 @pytest.mark.parametrize(
@@ -171,24 +205,26 @@ def test_the_callers_address_cannot_be_made_up(http: httpx.Client, outside: Call
     assert addresses == {"127.0.0.1", "127.0.0.2"}
 
 
-def test_each_caller_has_a_rate_of_its_own(http: httpx.Client, outside: Callable[..., httpx.Client]) -> None:
-    name = make(http, "seldom", rate_limit=1)
+def test_each_caller_has_a_rate_of_its_own(http: httpx.Client, proxy: Proxy) -> None:
+    name = make(http, f"seldom-{proxy.name}", rate_limit=1)
     path = f"/cloudo/webhook/{name}?async"
-    near, far = outside("127.0.0.1"), outside("127.0.0.2")
+    near, far = proxy.caller("127.0.0.1"), proxy.caller("127.0.0.2")
     assert [near.get(path).status_code, near.get(path).status_code, far.get(path).status_code] == [202, 429, 202]
 
 
-def test_a_body_that_is_too_large_is_refused_on_the_way(
-    http: httpx.Client, outside: Callable[..., httpx.Client]
-) -> None:
+def test_a_body_that_is_too_large_is_refused_on_the_way(http: httpx.Client, proxy: Proxy) -> None:
     name = make(http, "small", max_body_bytes=1000)
-    caller, path = outside(), f"/cloudo/webhook/{name}"
+    caller, path = proxy.caller(), f"/cloudo/webhook/{name}"
     assert caller.post(path, content=b"x" * 1000).status_code == 200
     refused = caller.post(path, content=b"x" * 1001)
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "too_large")
-    line = http_client.HTTPSConnection("127.0.0.1", caller.base_url.port, context=_trusting_nobody(), timeout=30)
+    beyond = 64 * 1024 * 1024 + 1
+    if proxy.name == "caddy":  # it counts while it passes on, and some versions blame the server behind it
+        assert caller.post(path, content=b"x" * beyond).status_code in (413, 502)
+        return
+    line = http_client.HTTPSConnection("127.0.0.1", proxy.port, context=_trusting_nobody(), timeout=30)
     line.putrequest("POST", path)
-    line.putheader("Content-Length", str(65 * 1024 * 1024))  # of which nothing comes
+    line.putheader("Content-Length", str(beyond))  # of which nothing comes
     line.endheaders()
     assert line.getresponse().status == 413
     line.close()
