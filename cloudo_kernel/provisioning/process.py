@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import threading
+import time
 from abc import ABC, abstractmethod
 
 
@@ -67,26 +67,18 @@ class OwnChild(Process):
 
     def poll(self) -> int | None:
         """See `Process.poll`."""
-        return self._reap(os.WNOHANG)
-
-    def wait(self, timeout: float | None = None) -> int:
-        """See `Process.wait`."""
-        code = self.poll()
-        if code is None:
-            end = os.pidfd_open(self.pid)
-            try:
-                if not select.select([end], [], [], timeout)[0]:
-                    assert timeout is not None
-                    raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
-            finally:
-                os.close(end)
-            code = self._reap(0)
-            assert code is not None
-        return code
-
-    def _reap(self, options: int) -> int | None:
         if self.returncode is None:
-            pid, status = os.waitpid(self.pid, options)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """See `Process.wait`."""
+        began = time.monotonic()
+        while (code := self.poll()) is None:
+            waited = time.monotonic() - began
+            if timeout is not None and waited > timeout:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            time.sleep(min(0.05, max(0.002, waited / 10)))
+        return code
