@@ -97,8 +97,9 @@ class EventFeed:
         return Subscription(self, subject_id)
 
     def wake(self) -> None:
-        """Look for new events; the event tail calls it, on its own thread."""
-        self._loop.call_soon_threadsafe(self._news.set)
+        """Look for new events; the event tail calls it, on its own thread, once `newest` knows of them."""
+        if self._readers:  # whoever comes now begins behind what is known
+            self._loop.call_soon_threadsafe(self._news.set)
 
     async def close(self) -> None:
         """End, and wake everyone who waits."""
