@@ -70,6 +70,19 @@ def test_a_wrong_token_is_refused(nobody: httpx.Client, header: str) -> None:
     assert error_of(reply)["code"] == "permission_denied"
 
 
+def test_a_token_that_is_known_at_once_is_checked_like_any_other_caller(server: RunningServer) -> None:
+    with client(server) as http:
+        assert http.get("/user/me", headers={"Host": "rebound.example"}).status_code == 403
+        # Two tokens: Jupyter takes that of the address.
+        assert http.get("/user/me", params={"token": "wrong"}).status_code == 403
+        reply = http.get("/user/me")
+        assert reply.headers["Content-Security-Policy"].endswith("default-src 'none'")
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        metrics = http.get(f"{server.url}metrics").text
+    assert 'handler="cloudo_extension.users.Me",method="GET",status_code="200"' in metrics
+    assert 'handler="cloudo_extension.users.Me",method="GET",status_code="403"' in metrics
+
+
 def test_a_token_is_not_answered_with_a_login(server: RunningServer) -> None:
     with client(server) as http:
         reply = http.get("/user/me")

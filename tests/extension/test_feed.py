@@ -68,6 +68,21 @@ def test_each_reader_gets_what_it_asked_for_and_the_store_is_read_once(tmp_path:
     in_a_loop(tmp_path, scenario)
 
 
+def test_nothing_is_read_while_nobody_listens_and_who_comes_then_hears_what_is_new(tmp_path: Path) -> None:
+    async def scenario(history: History, feed: EventFeed) -> None:
+        history.tell("old")
+        old = history.store.events.newest_id()
+        while history.store.tail.newest < old:
+            await asyncio.sleep(0.01)
+        assert history.reads == 0
+        for name in ("new", "newer"):
+            with feed.subscribe() as reader:
+                history.tell(name)
+                assert (await reader.next()).subject_id == name
+
+    in_a_loop(tmp_path, scenario)
+
+
 def test_a_reader_that_is_too_slow_is_told_to_read_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "_BACKLOG", 3)
 

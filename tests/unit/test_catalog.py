@@ -331,6 +331,17 @@ def test_the_snapshot_is_the_exact_text(flows: Path, catalog: Catalog) -> None:
     assert source.folder.is_absolute()
 
 
+def test_what_starts_at_one_moment_is_of_one_snapshot_and_only_that(flows: Path, catalog: Catalog) -> None:
+    path = write(flows / "x.ipynb", notebook(code("a = 1", "parameters")))
+    with catalog.at_one_moment():
+        first = catalog.snapshot("x")
+        write(path, notebook(code("b = 1", "parameters")))
+        assert catalog.snapshot("x") is first
+        with pytest.raises(FlowNotFound):
+            catalog.snapshot("nowhere")
+    assert "b" in catalog.snapshot("x").flow.input_schema["properties"]
+
+
 def test_a_snapshot_sees_a_change_that_leaves_time_and_size_alone(flows: Path, catalog: Catalog) -> None:
     path = write(flows / "x.ipynb", notebook(code("a = 1", "parameters")))
     as_it_was = path.stat()
