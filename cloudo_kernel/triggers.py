@@ -247,12 +247,26 @@ def _grid(every_seconds: float, start: datetime, after: datetime) -> Iterator[da
 
 
 def _local_times(trigger: ScheduleTrigger, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    kind = (trigger.cron, trigger.daily_at or "", zone)
+    first = _first_local_time(*kind, after)
+    if first is not None:
+        yield first
+        yield from _all_local_times(*kind, first)
+
+
+@lru_cache(maxsize=4096)
+def _first_local_time(cron: str | None, daily_at: str, zone: ZoneInfo, after: datetime) -> datetime | None:
+    # Thousands of schedules may be due at nine, and each asks when that is next.
+    return next(_all_local_times(cron, daily_at, zone, after), None)
+
+
+def _all_local_times(cron: str | None, daily_at: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     if after >= LATEST:
         return
     # Nothing later than `after` is lost here: it belongs to a local time later than the one of `after`, as each is
     # the first moment at which the clocks show that much. What is repeated after it is dropped by comparison.
     local = max(wall(after, zone), _LOCAL_RANGE[0])
-    for nominal in _cron_times(trigger.cron, local) if trigger.cron else _daily_times(trigger.daily_at or "", local):
+    for nominal in _cron_times(cron, local) if cron else _daily_times(daily_at, local):
         if nominal >= _LOCAL_RANGE[1]:
             return
         due = resolve(nominal, zone)

@@ -12,7 +12,7 @@ from cloudo_kernel.cli import display, schedule_report
 from cloudo_kernel.cli.ids import find_id
 from cloudo_kernel.cli.run import given_inputs
 from cloudo_kernel.cli.target import Target, json_option, target_options
-from cloudo_kernel.cli.timing import coming, is_given, is_meant, request_of, timing_options, trigger_of
+from cloudo_kernel.cli.timing import coming, is_given, is_meant, read_option, request_of, timing_options, trigger_of
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -43,6 +43,16 @@ def _options(command: Any) -> Any:
         click.option("--name", help="Name the schedule; default: the flow's name."),
         click.option("--overlap", type=_OVERLAPS, help="While an earlier run has not ended; default: skip."),
         click.option("--catch-up", type=_CATCH_UPS, help="What passed while nobody was there; default: last."),
+        click.option(
+            "--catch-up-window", metavar="DURATION", help="Older ones are not caught up; default: of any age."
+        ),
+        click.option("--jitter", metavar="DURATION", help="Start each time up to so much later, by its own amount."),
+        click.option(
+            "--pause-after",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Pause after N failures in a row.",
+        ),
         click.option("--until", "end_at", metavar="TIME", help="Nothing starts after this date and time."),
         click.option(
             "--pin/--no-pin",
@@ -79,6 +89,7 @@ def schedule(target: Target, /, flow_name: str, *, yes: bool, as_json: bool, **g
     cloudo schedule watch --every 10m --max-iterations 6      10 minutes after the end of each run
     cloudo schedule watch --every 10m --grid                  at :00, :10, :20 …, if that is when it begins
     cloudo schedule report --cron '0 9 * * mon-fri' --overlap queue
+    cloudo schedule poll --cron '*/5 * * * *' --jitter 30s --pause-after 3
     cloudo schedule nightly --daily 02:00 --on-error 'Notify by email' --on-error https://hooks.example.com/cloudo
     cloudo schedule nightly --daily 02:00 --on-error '{"flow": "tell", "inputs": {"channel": "alerts"}}'
 
@@ -289,10 +300,17 @@ def delete(target: Target, schedule_ids: Sequence[str]) -> int:
 
 def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a request that the options of `_options` say."""
+    from cloudo_kernel import times
+
     words: Sequence[str] = given["words"]
     files: Sequence[IO[str]] = given["files"]
     names = ("name", "overlap", "catch_up", "end_at", "pin_source")
     fields = {name: given[name] for name in names if given[name] is not None}
+    for name in ("catch_up_window", "jitter"):
+        if given[name] is not None:
+            fields[f"{name}_seconds"] = read_option(name, given[name], times.seconds)
+    if given["pause_after"] is not None:
+        fields["pause_on_error_count"] = given["pause_after"]
     for name in _OCCASIONS:
         if given[name]:
             fields[name] = _following(name, given[name])

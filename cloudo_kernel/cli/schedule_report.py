@@ -73,13 +73,17 @@ def _outcome(one: Occurrence) -> str:
     return click.style(one.outcome.lower(), fg=_OUTCOMES.get(one.outcome))
 
 
+def _seconds(number: float) -> str:
+    return f"{number:g} s"
+
+
 def everything(one: Schedule) -> str:
     """Return the whole record, with the next ten times in its zone."""
     from cloudo_kernel import following, times, triggers
     from cloudo_kernel.models import Occasion
 
     limit = f" of {one.max_iterations}" if one.max_iterations else ""
-    last = one.last_occurrence
+    last, window = one.last_occurrence, one.catch_up_window_seconds
     facts = [
         ("id", one.id),
         ("flow", display.clean(one.flow_name)),
@@ -89,7 +93,9 @@ def everything(one: Schedule) -> str:
         ("last", "" if last is None else f"{_outcome(last)}, {display.local_time(last.due)} {last.reason or ''}"),
         ("until", "" if one.end_at is None else display.local_time(one.end_at)),
         ("overlap", one.overlap.value),
-        ("catch up", one.catch_up.value),
+        ("catch up", one.catch_up.value + (f", if at most {_seconds(window)} late" if window else "")),
+        ("jitter", f"up to {_seconds(one.jitter_seconds)}" if one.jitter_seconds else ""),
+        ("pause", f"after {one.pause_on_error_count} failures in a row" if one.pause_on_error_count else ""),
         ("runs", "the flow as it was when it was pinned" if one.pin_source else ""),
         *(
             (name.replace("_", " "), display.clean(following.spoken(then)))

@@ -76,7 +76,7 @@ def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
     fields = {name: words[name] for name in ("wait", "max_iterations") if words[name] is not None}
     for name, (field, read) in readers.items():
         if words[name] is not None:
-            fields[field] = _read(name, words[name], read)
+            fields[field] = read_option(name, words[name], read)
     return request_of(ScheduleTrigger, fields)
 
 
@@ -122,11 +122,12 @@ def _moment(api: Api, text: str, timezone: str | None) -> datetime:
         return times.moment(text, triggers.zone(timezone), now=datetime.now(UTC))
 
 
-def _read(name: str, text: str, read: Callable[[str], Any]) -> Any:
+def read_option(name: str, text: str, read: Callable[[str], Any]) -> Any:
+    """Return what `read` makes of the text of an option. Raises `click.BadParameter`, naming the option."""
     from cloudo_kernel.errors import MalformedRequest
 
     try:
         return read(text)
     except MalformedRequest as error:
-        hint = "--timezone" if error.field == "timezone" else KINDS.get(name, f"--{name}")
+        hint = "--timezone" if error.field == "timezone" else KINDS.get(name, f"--{name.replace('_', '-')}")
         raise click.BadParameter(str(error), param_hint=hint) from error

@@ -9,12 +9,14 @@ from typing import Final
 from pydantic import BaseModel
 
 from cloudo_kernel.models.flows import Flow
-from cloudo_kernel.models.records import Setting
+from cloudo_kernel.models.records import File, Setting
 from cloudo_kernel.models.schedules import Schedule
 from cloudo_kernel.models.webhooks import Webhook
 
 #: What comes and goes by itself, and is nobody's change.
 _PASSING: Final[dict[type[BaseModel], frozenset[str]]] = {
+    # Whoever asks without the content sees the same version: each change has its time.
+    File: frozenset({"content", "encoding"}),
     Flow: frozenset({"broken", "last_executions", "next_run"}),
     Schedule: frozenset({"broken", "iterations", "last_occurrence", "next_run", "next_runs", "pause_reason"}),
     Setting: frozenset({"locked_by"}),

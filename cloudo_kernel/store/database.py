@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import threading
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, inspect, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -199,11 +201,19 @@ def _savepoint(connection: Connection) -> Iterator[None]:
     run("RELEASE SAVEPOINT inner_write")
 
 
+def _from_json(text: str) -> Any:
+    """Read JSON as `json` does, which takes several times as long: a list of 500 executions holds 2,000 values."""
+    try:
+        return from_json(text)
+    except ValueError:  # what it does not take: halves of characters, a depth of more than 200
+        return json.loads(text)
+
+
 def _engine(url: str, *, is_sqlite: bool) -> Engine:
     if not is_sqlite:
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, json_deserializer=_from_json)
     # What is written stays out of the texts of errors, which go into logs.
-    more: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True}
+    more: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True, "json_deserializer": _from_json}
     engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False}, **more)
 
     @event.listens_for(engine, "connect")

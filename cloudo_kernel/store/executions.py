@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Insert,
+    Result,
     Row,
     Select,
     Text,
@@ -194,8 +195,7 @@ class Executions:
         with self._database.read() as connection:
             found = newest(connection, where, is_meant, limit=limit + 1)
             query = brief().where(executions.c.id.in_(found[:limit])).order_by(executions.c.id.desc())
-            rows = connection.execute(query).all()
-        items = tuple(map(brief_record, rows))
+            items = brief_records(connection.execute(query))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
 
     def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
@@ -247,7 +247,7 @@ class Executions:
             .limit(limit)
         )
         with self._database.read() as connection:
-            return tuple(brief_record(row) for row in connection.execute(query))
+            return brief_records(connection.execute(query))
 
     def forget_idempotency_keys(self) -> None:
         """Delete the keys that are older than 24 hours."""
@@ -336,9 +336,14 @@ def brief() -> Select[Any]:
     return select(*columns)
 
 
-def brief_record(row: Row[Any]) -> Execution:
-    """Turn a row of `brief` into a record."""
-    values = dict(row._mapping)
+def brief_records(rows: Result[Any]) -> tuple[Execution, ...]:
+    """Turn the rows of `brief` into records."""
+    names = tuple(rows.keys())  # asked once: each row would put them together anew
+    return tuple(brief_record(dict(zip(names, row, strict=True))) for row in rows.all())
+
+
+def brief_record(values: dict[str, Any]) -> Execution:
+    """Turn a row of `brief`, as a dictionary that is used up, into a record."""
     for name in ("input_value", "output_value"):
         if values[f"{name}_size"] > LIST_VALUE_BYTES:
             values[name] = {"left_out": f"{values[f'{name}_size']} bytes; read the execution itself"}

@@ -192,7 +192,7 @@ def _full() -> Any:
 
 def _due(row: Row[Any]) -> Due:
     target = _TARGET.validate_python(row.target)
-    return Due(row.of, Occasion(row.occasion), target, brief_record(row), row.depth, row.calls)
+    return Due(row.of, Occasion(row.occasion), target, brief_record(dict(row._mapping)), row.depth, row.calls)
 
 
 def _is(due: Due) -> ColumnElement[bool]:

@@ -61,17 +61,22 @@ class OneFile(Handler):
         with_content = self.asked(ContentQuery).content != 0
         await self.answer(self.api.file, path, with_content=with_content)
 
-    @operation("save_file", reply=File, body=Content, example={"content": "first north, then south"})
+    @operation(
+        "save_file", reply=File, body=Content, example={"content": "first north, then south"}, is_conditional=True
+    )
     async def put(self, path: str) -> None:
         """Make the file, or replace it as a whole."""
-        given = self.sent(Content)
-        await self.answer(lambda: self.api.save_file(path, decoded(given.content, given.encoding)))
+        given, save = self.sent(Content), self.unless_changed(self._look, self.api.save_file)
+        await self.answer(lambda: save(path, decoded(given.content, given.encoding)))
 
-    @operation("delete_file", status=204)
+    @operation("delete_file", status=204, is_conditional=True)
     async def delete(self, path: str) -> None:
         """Delete the file."""
-        await self.engine.call(self.api.delete_file, path)
+        await self.engine.call(self.unless_changed(self._look, self.api.delete_file), path)
         await self.finish_empty()
+
+    def _look(self, path: str) -> File:
+        return self.api.file(path, with_content=False)
 
 
 routes = [(rf"{API}/file", Files), (rf"{API}/file/(.+)", OneFile)]

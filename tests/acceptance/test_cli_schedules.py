@@ -92,7 +92,7 @@ def test_a_schedule_is_made_listed_changed_run_and_deleted(shell: Shell, api: Se
         ("schedules", "-q", "nothing like that"),
         ("schedules", "pause", own),
         ("schedules", "resume", made.id, "--json"),
-        ("schedules", "edit", own, *follow, "--on-success", "[]"),
+        ("schedules", "edit", own, *follow, "--on-success", "[]", "--jitter", "2m", "--pause-after", "3"),
         ("schedules", "show", own),
         (*edit, "--on-error", "null", "--json"),
     )
@@ -104,6 +104,7 @@ def test_a_schedule_is_made_listed_changed_run_and_deleted(shell: Shell, api: Se
     assert paused[1].endswith(": paused\n")
     assert json.loads(resumed[1])[0]["enabled"] is True
     [record] = json.loads(edited[1])
+    assert "  jitter      up to 120 s\n  pause       after 3 failures in a row\n" in shown_more[1]
     assert "on error    starts reports/sales with top=1, calls https://example.com/hook" in shown_more[1]
     assert (record["on_error"], record["on_success"], record["on_recovery"]) == (None, [], None)
     assert record["trigger"] == {"every_seconds": 5400, "wait": False}
@@ -158,6 +159,10 @@ def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service
         ("--daily", "08:30", "-p", "top=many"): (1, "top"),
         ("--at", "2001-01-01"): (1, "Nothing was saved. Give --yes if that is meant."),
         ("--every", "0.5"): (1, "below one second"),
+        ("--daily", "08:30", "--catch-up-window", "long"): (
+            2,
+            "Invalid value for --catch-up-window: 'long' is no duration",
+        ),
         ("--daily", "08:30", "--on-error", "nowhere"): (1, "There is no flow 'nowhere'"),
         ("--daily", "08:30", "--on-error", "{flow}"): (2, "Invalid value for --on-error: '{flow}' is no JSON"),
         ("--daily", "08:30", "--on-error", "https://"): (2, "on_error"),

@@ -117,3 +117,16 @@ def test_of_many_who_edit_the_same_at_once_one_wins(
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200, *[412] * 5]
+
+
+def test_a_file_that_was_changed_meanwhile_is_neither_replaced_nor_deleted(http: httpx.Client) -> None:
+    path = f"/file/notes/{uuid.uuid4().hex}.txt"
+    made = http.put(path, json={"content": "one"})
+    seen = {"If-Match": made.headers["ETag"]}
+    assert http.get(path, headers={"If-None-Match": http.get(path).headers["ETag"]}).status_code == 304
+    brief = {"If-Match": http.get(path, params={"content": 0}).headers["ETag"]}
+    assert http.put(path, json={"content": "two, longer"}, headers=brief).status_code == 200
+    for refused in (http.put(path, json={"content": "three"}, headers=seen), http.delete(path, headers=seen)):
+        assert (refused.status_code, error_of(refused)["code"]) == (412, "outdated")
+    assert http.get(path).json()["content"] == "two, longer"
+    assert http.delete(path, headers={"If-Match": http.get(path).headers["ETag"]}).status_code == 204

@@ -66,6 +66,20 @@ def test_lists_leave_large_values_out_and_say_so(store: Store, new: Callable[...
     assert store.executions.get(execution.id).input_value == {"text": "x" * 5000}
 
 
+@pytest.mark.parametrize(
+    "value", ["\ud800 alone", 2**200, -0.1, 1e-320, {"é": [None, True, {}]}, [[]], "\x00", {"deep": "…"}], ids=repr
+)
+def test_what_json_can_say_is_read_as_it_was_written(
+    store: Store, new: Callable[..., NewExecution], value: object
+) -> None:
+    if value == {"deep": "…"}:
+        for _ in range(500):
+            value = [value]
+    store.executions.insert(new(input_value={"value": value}))
+    [listed] = store.executions.page(ExecutionFilter(), limit=1, before=None).items
+    assert listed.input_value == {"value": value}
+
+
 def test_an_idempotency_key_gives_the_first_calls_execution(store: Store, new: Callable[..., NewExecution]) -> None:
     key = IdempotencyKey("k1", "same")
     first = store.executions.insert(new(), idempotency=key)
