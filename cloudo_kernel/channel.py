@@ -90,6 +90,13 @@ class Channel:
         """Tell the worker something that needs no answer. It is in the socket when this returns."""
         self._send({"number": None, "verb": verb, "arguments": arguments, "is_main": _is_main()})
 
+    def close(self) -> None:
+        """Let the other end go."""
+        if isinstance(self._connection, Connection):
+            hang_up(self._connection)
+        else:
+            self._connection.close()
+
     def _send(self, message: dict[str, Any]) -> None:
         # Half a surrogate is no text that a database or a file could keep.
         frame = json.dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode(errors="replace")
@@ -149,7 +156,7 @@ def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> No
 
 
 def hang_up(connection: Connection) -> None:
-    """Close the worker's end; who answers there stops, even if a process elsewhere still holds the other end."""
+    """Close an end; who reads at it or at the other one stops, even if another process still holds that, too."""
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
         same.shutdown(socket.SHUT_RDWR)
     connection.close()

@@ -212,9 +212,12 @@ def standby(channel: int, kernel_channel: int, folder: str) -> None:
     forking.name_process("cloudo-standby")
     try:
         kernel.fork()
-        _run(Channel(channel), kernel, on_begin=lambda: forking.name_process("cloudo-run"))
+        worker = Channel(channel)
+        _run(worker, kernel, on_begin=lambda: forking.name_process("cloudo-run"))
     finally:
         kernel.close()
+    # All is done and told: the worker need not wait until this process is taken apart.
+    worker.close()
 
 
 def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: int, folder: Path) -> None:

@@ -209,6 +209,11 @@ class RunHost:
         return self._calls is not None
 
     @property
+    def has_found(self) -> bool:
+        """Whether the runner has told how the run ended."""
+        return self._found is not None
+
+    @property
     def can_begin_anew(self) -> bool:
         """Whether its processes died before any cell had begun, so that others may take their place."""
         has_died = self._found is None or (self._found.error is not None and self._found.error.name == "KernelDied")
