@@ -18,7 +18,6 @@ from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.base.handlers import APIHandler
 from pydantic import BaseModel, ValidationError
 from tornado import web
-from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from cloudo_extension import framing
@@ -42,7 +41,7 @@ T = TypeVar("T")
 #: Below the server's base url; every route of REST begins with it.
 API = "cloudo/api/1"
 
-#: The longest that a body takes to come; then the connection is closed.
+#: The longest that a body takes to come, unless a handler says otherwise.
 BODY_SECONDS = 300.0
 
 #: Query parameters of Jupyter's own, accepted everywhere.
@@ -73,6 +72,8 @@ class Handler(APIHandler):
         self._size = 0
         self._log_id: str | None = None
         self._refusal: Exception | None = None
+        #: Ends the wait for a body, for `framing`.
+        self.body_timer: asyncio.TimerHandle | None = None
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
         self._session: SessionIdentity | None = None
@@ -104,13 +105,12 @@ class Handler(APIHandler):
 
     async def prepare(self) -> None:
         """Decide whether the request may come in; tornado calls it before it reads the body."""
-        if isinstance(connection := self.request.connection, HTTP1Connection):
-            connection.set_body_timeout(BODY_SECONDS)  # whoever sends slower than that keeps a connection for nothing
         framing.watch(self)
         try:
             await self._admit()
         except (web.HTTPError, CloudoError) as refusal:
             self._refuse(refusal)
+        framing.limit(self)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, unless it is not wanted; tornado calls it."""
@@ -137,6 +137,11 @@ class Handler(APIHandler):
     def flaw(self) -> Exception:
         """Return what to answer to a body that is no HTTP: what the request is refused for already, or just that."""
         return self._refusal or framing.flaw(self.request.headers)
+
+    @property
+    def body_seconds(self) -> float:
+        """The longest that a body takes to come: whoever sends slower keeps a connection for nothing."""
+        return BODY_SECONDS
 
     async def _admit(self) -> None:
         await self._read_authorization()
@@ -307,7 +312,7 @@ class Handler(APIHandler):
     def on_connection_close(self) -> None:
         """End the wait of a client that has gone; tornado calls it."""
         super().on_connection_close()
-        framing.leave(self.request)
+        framing.leave(self)
         self._is_deserted = True
         if self._waiting is not None:
             self._waiting.cancel()
@@ -315,7 +320,7 @@ class Handler(APIHandler):
     def on_finish(self) -> None:
         """Leave the connection to the next request; tornado calls it."""
         super().on_finish()
-        framing.leave(self.request)
+        framing.leave(self)
 
     def set_secure_cookie(self, *_: Any, **__: Any) -> None:
         """Hand out no login: a program shows its token each time, and signing a cookie took 7 % of a start.
