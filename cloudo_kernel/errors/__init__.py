@@ -9,6 +9,7 @@
     ├── NameInvalid                    a name that cannot be a flow's
     ├── PathInvalid                    a path that leaves the workspace, or is no file's
     ├── TooLarge                       more than is taken at once
+    ├── BodyTooSlow                    a body that does not come
     ├── FlowBroken                     a flow that cannot be read
     ├── PermissionDenied               known, but not allowed
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
@@ -75,6 +76,7 @@ from cloudo_kernel.errors.missing import (
     WorkspaceNotFound,
 )
 from cloudo_kernel.errors.requests import (
+    BodyTooSlow,
     FlowBroken,
     FormInvalid,
     InputsInvalid,
@@ -101,6 +103,7 @@ from cloudo_kernel.errors.runs import (
 
 __all__ = [
     "AddressRefused",
+    "BodyTooSlow",
     "CloudoError",
     "Conflict",
     "ContentTypeRefused",

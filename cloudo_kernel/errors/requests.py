@@ -70,6 +70,15 @@ class TooLarge(CloudoError):
     code = "too_large"
 
 
+class BodyTooSlow(CloudoError):
+    """A body that did not come as a whole in the time that it is waited for."""
+
+    code = "too_slow"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The body has not come as a whole within {seconds:g} seconds. Send it again.")
+
+
 class FlowBroken(CloudoError):
     """The flow exists but cannot be read as a notebook."""
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 from tornado import web
-from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from cloudo_extension import framing
@@ -36,7 +35,7 @@ T = TypeVar("T")
 #: Below the server's base url; every route of REST begins with it.
 API = "cloudo/api/1"
 
-#: The longest that a body takes to come; then the connection is closed.
+#: The longest that a body takes to come, unless a handler says otherwise.
 BODY_SECONDS = 300.0
 
 #: Query parameters of Jupyter's own, accepted everywhere.
@@ -66,6 +65,8 @@ class Handler(Caller):
         self._size = 0
         self._log_id: str | None = None
         self._refusal: Exception | None = None
+        #: Ends the wait for a body, for `framing`.
+        self.body_timer: asyncio.TimerHandle | None = None
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
 
@@ -73,13 +74,12 @@ class Handler(Caller):
 
     async def prepare(self) -> None:
         """Decide whether the request may come in; tornado calls it before it reads the body."""
-        if isinstance(connection := self.request.connection, HTTP1Connection):
-            connection.set_body_timeout(BODY_SECONDS)  # whoever sends slower than that keeps a connection for nothing
         framing.watch(self)
         try:
             await self._admit()
         except (web.HTTPError, CloudoError) as refusal:
             self._refuse(refusal)
+        framing.limit(self)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, unless it is not wanted; tornado calls it."""
@@ -106,6 +106,11 @@ class Handler(Caller):
     def flaw(self) -> Exception:
         """Return what to answer to a body that is no HTTP: what the request is refused for already, or just that."""
         return self._refusal or framing.flaw(self.request.headers)
+
+    @property
+    def body_seconds(self) -> float:
+        """The longest that a body takes to come: whoever sends slower keeps a connection for nothing."""
+        return BODY_SECONDS
 
     async def _admit(self) -> None:
         await self.identify()
@@ -241,7 +246,7 @@ class Handler(Caller):
     def on_connection_close(self) -> None:
         """End the wait of a client that has gone; tornado calls it."""
         super().on_connection_close()
-        framing.leave(self.request)
+        framing.leave(self)
         self._is_deserted = True
         if self._waiting is not None:
             self._waiting.cancel()
@@ -249,7 +254,7 @@ class Handler(Caller):
     def on_finish(self) -> None:
         """Leave the connection to the next request; tornado calls it."""
         super().on_finish()
-        framing.leave(self.request)
+        framing.leave(self)
 
     # Failing
 

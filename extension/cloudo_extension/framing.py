@@ -1,6 +1,7 @@
-"""Bodies that are no HTTP: lengths that are no numbers, chunks that are none.
+"""Bodies that are no HTTP, or do not come: lengths that are no numbers, chunks that are none, slow senders.
 
-tornado notices while it reads them, when the handler is there already, and writes a bare 400 without asking it.
+tornado notices while it reads them, when the handler is there already, and writes a bare 400 without asking it, or
+closes the connection without a word.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import time
 from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado import gen
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.httputil import HTTPHeaders
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError
 
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import BodyTooSlow, MalformedRequest
 
 if TYPE_CHECKING:
     from cloudo_extension.base import Handler
@@ -63,10 +65,19 @@ def watch(handler: Handler) -> None:
     stream.write = shaped
 
 
-def leave(request: HTTPServerRequest) -> None:
+def limit(handler: Handler) -> None:
+    """Wait for the body no longer than the handler says, from now on."""
+    if announces_body(handler.request.headers) and not handler._finished:
+        handler.body_timer = asyncio.get_running_loop().call_later(handler.body_seconds, _give_up, handler)
+
+
+def leave(handler: Handler) -> None:
     """Let tornado write again what it likes; nothing where it does so already."""
-    if isinstance(request.connection, HTTP1Connection) and request.connection.stream is not None:
-        request.connection.stream.__dict__.pop("write", None)
+    if handler.body_timer is not None:
+        handler.body_timer.cancel()
+    connection = handler.request.connection
+    if isinstance(connection, HTTP1Connection) and connection.stream is not None:
+        connection.stream.__dict__.pop("write", None)
 
 
 def flaw(headers: HTTPHeaders) -> Exception:
@@ -80,11 +91,20 @@ async def _answer(handler: Handler, stream: IOStream) -> None:
     await _read_away(stream)
     if handler._finished or stream.closed():
         return
-    error = handler.flaw()
+    _send(handler, handler.flaw())
+
+
+def _give_up(handler: Handler) -> None:
+    if not handler.request._body_future.done():
+        _send(handler, BodyTooSlow(handler.body_seconds))
+
+
+def _send(handler: Handler, error: Exception) -> None:
+    """Answer before the body has been read to its end."""
     handler.log_exception(type(error), error, None)
     connection: Any = handler.request.connection
     connection._disconnect_on_finish = True  # where the body ends nobody knows; tornado tells the caller
-    status = error.status_code if isinstance(error, HTTPError) else 400
+    status = error.status_code if isinstance(error, HTTPError) else HTTPStatus.BAD_REQUEST
     handler.send_error(status, exc_info=(type(error), error, None))
 
 

@@ -46,7 +46,7 @@ _IF_MATCH: Final = (
 _IF_NONE_MATCH: Final = "The `ETag` of what the caller has: if it is still the same, nothing is sent."
 #: What can go wrong wherever a caller has to be known.
 _EVERYWHERE: Final = (errors.MalformedRequest, errors.PermissionDenied, errors.Unavailable)
-_WITH_BODY: Final = (errors.MalformedRequest, errors.TooLarge, errors.ContentTypeRefused)
+_WITH_BODY: Final = (errors.MalformedRequest, errors.BodyTooSlow, errors.TooLarge, errors.ContentTypeRefused)
 
 
 class Document(BaseModel):

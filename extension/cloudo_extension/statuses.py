@@ -22,6 +22,7 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.StaleAttempt: HTTPStatus.CONFLICT,
     errors.DependencyFailedError: HTTPStatus.CONFLICT,
     errors.Outdated: HTTPStatus.PRECONDITION_FAILED,
+    errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.InputsInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FormInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,

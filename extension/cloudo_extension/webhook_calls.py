@@ -19,6 +19,7 @@ from cloudo_extension.base import Handler
 from cloudo_extension.operation import Reply, operation
 from cloudo_extension.waiting import until_ended
 from cloudo_kernel.errors import (
+    BodyTooSlow,
     CloudoError,
     ContentTypeRefused,
     ExecutionNotFound,
@@ -48,7 +49,6 @@ _SMALL_BYTES = 64 * 1024
 #: So much is read at most, and thrown away where it is too much, so that the sender sees the answer; the same for all
 #: webhooks, as it must not tell whether there is one.
 _PATIENCE_BYTES = 72 * 1024 * 1024
-_BODY_SECONDS = 60
 #: Calls of one webhook that are noted though nothing was started.
 _REFUSALS_A_MINUTE = 60
 _DELETED = "This delivery was answered before; its execution was deleted since then."
@@ -73,6 +73,7 @@ _DOCUMENTED: Final[dict[str, Any]] = {
         202: Reply(CallReply, "It has not: the caller did not wait, or the time is over."),
     },
     "raises": (
+        BodyTooSlow,
         ContentTypeRefused,
         FlowBroken,
         InputsInvalid,
@@ -93,6 +94,7 @@ class Call(Handler):
     """`cloudo/webhook/<name>`, for everyone."""
 
     is_public: ClassVar[bool] = True
+    body_seconds = 60.0
     _call: WebhookCall | None = None
     _is_too_large = False
 
@@ -128,9 +130,7 @@ class Call(Handler):
             raise web.HTTPError(405)
         self._calls = await self._open()
         self._limit = await self._body_limit()
-        connection = self.request.connection
-        connection.set_max_body_size(_PATIENCE_BYTES)
-        connection.set_body_timeout(_BODY_SECONDS)
+        self.request.connection.set_max_body_size(_PATIENCE_BYTES)
 
     async def _body_limit(self) -> int:
         """Return how much of a body is kept; of a small one all is, and whether it is too much is seen later."""
