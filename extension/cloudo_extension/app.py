@@ -149,6 +149,8 @@ class Cloudo(ExtensionApp):
     def initialize_settings(self) -> None:
         """Make what the handlers need; nothing on disk yet."""
         self.session_tokens = SessionTokens()
+        #: Names, with their ports, by which the server may be called.
+        self.local_hosts: set[str] = set()
         #: Handler → the headers that all its replies have.
         self.default_headers: dict[type[Any], dict[str, str]] = {}
         # Kept, as making an object of traitlets takes longer than a start.

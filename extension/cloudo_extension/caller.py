@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cloudo_extension.app import Cloudo
     from cloudo_extension.engine import Engine
 
+#: Names of the server that are remembered; there is one for each port that somebody makes up.
+_MOST_HOSTS = 100
 _READS = frozenset({"GET", "HEAD"})
 
 
@@ -108,6 +110,16 @@ class Caller(APIHandler):
             raise web.HTTPError(403)
         self.current_user = self._jupyter_current_user = identity.get_user(self)
         self.set_cors_headers()
+
+    def check_host(self) -> bool:
+        """Tell whether the server may be called by this name, as Jupyter does; a name that may be is remembered."""
+        hosts, host = self.app.local_hosts, self.request.host
+        if host in hosts:
+            return True
+        is_allowed = bool(super().check_host())
+        if is_allowed and len(hosts) < _MOST_HOSTS:
+            hosts.add(host)
+        return is_allowed
 
     async def is_still_known(self) -> bool:
         """Tell whether the caller's API token is still valid, for replies that go on for long."""

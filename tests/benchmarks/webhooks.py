@@ -58,12 +58,12 @@ def measure_sync(rounds: int) -> None:
     """Print how much longer than the engine itself a call takes that waits."""
     head()
     with serving(extensions=WITHOUT_LAB) as (server, _), httpx.Client(timeout=60) as http:
-        write_flow(server.workspace, "trivial", *TRIVIAL)
+        write_flow(server.workspace, "trivial", *TRIVIAL, parameters="json = {}")
         make_webhook(server, "trivial")
         about = {"Authorization": f"token {server.token}"}
 
         def start() -> None:
-            body = {"flow_name": "trivial", "wait": True}
+            body = {"flow_name": "trivial", "inputs": {"json": json.loads(PAYLOAD)}, "wait": True}
             http.post(f"{server.api}/execution", json=body, headers=about).raise_for_status()
 
         def call(delivery: str) -> None:
