@@ -45,6 +45,11 @@ class Redaction:
         """Learn what another one knows: see `texts`."""
         self._texts |= dict.fromkeys(texts)
 
+    @property
+    def knows_any(self) -> bool:
+        """Whether there is anything to mask."""
+        return bool(self._texts)
+
     def texts(self, *, after: int = 0) -> list[str]:
         """Return the texts that count as secret, in the order in which they were learnt, from a number on."""
         return list(self._texts)[after:]

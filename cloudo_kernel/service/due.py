@@ -231,6 +231,7 @@ class DueVerbs(ScheduleVerbs):
         hidden = self._store.seals.unseal_values(due.sealed_inputs)
         inputs = {**told, **schedule.inputs, **hidden}
         takes_anything = schema["additionalProperties"] and not schema["properties"]
+        follows_flow = schedule.on_success is schedule.on_error is schedule.on_recovery is None
         number = "" if schedule.trigger.is_once else f" iteration #{iteration}"
         return self._new(
             its.source,
@@ -243,7 +244,7 @@ class DueVerbs(ScheduleVerbs):
             scheduled_for=time,
             timeout_seconds=flow.metadata.timeout_seconds,
             is_held=is_held,
-            follow_ups=follow_ups_of(flow.metadata, schedule),
+            follow_ups=its.common["follow_ups"] if follows_flow else follow_ups_of(flow.metadata, schedule),
         )
 
 

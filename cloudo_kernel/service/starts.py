@@ -187,8 +187,11 @@ class StartVerbs(Base):
         self, flow: Flow, hides: Collection[str], *, name: str, input_value: JsonObject, **more: Any
     ) -> JsonObject:
         """Return fields of a new execution in which secrets are masked, and sealed beside them."""
+        metadata = flow.metadata
+        if not (hides or metadata.protect_inputs or metadata.protect_outputs or self.redaction.knows_any):
+            return {"name": name, "input_value": input_value}  # as of nearly all
         inputs = self._split_inputs(flow, input_value, hides)
-        outputs = self.redaction.split(more.get("output_value", {}), flow.metadata.protect_outputs)
+        outputs = self.redaction.split(more.get("output_value", {}), metadata.protect_outputs)
         seal = self._store.seals.seal_values
         return {
             "name": self.redaction.mask(name),

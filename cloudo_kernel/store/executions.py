@@ -297,9 +297,9 @@ def forget_source(connection: Connection, sha256: str | None) -> None:
 
 
 def _row(new: NewExecution, now: datetime) -> dict[str, Any]:
-    given = {name: value for name, value in vars(new).items() if name != "source_text"}
-    made = {"status": Status.PENDING, "created_at": now, "progress": {"done": 0, "total": 0}}
-    return given | made
+    row = {**vars(new), "status": Status.PENDING, "created_at": now, "progress": {"done": 0, "total": 0}}
+    del row["source_text"]
+    return row
 
 
 def _created(new: NewExecution, now: datetime) -> JsonObject:

@@ -54,7 +54,7 @@ def upgrade() -> None:
         "settings",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.JSON(), nullable=True),
-        sa.Column("secret", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("secret", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("modified_at", sa.BigInteger(), nullable=False),
         sa.Column("modified_by", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
@@ -109,7 +109,7 @@ def upgrade() -> None:
         sa.Column("worker_id", sa.Text(), nullable=True),
         sa.Column("reserved_for", sa.Text(), nullable=True),
         sa.Column("stop_reason", sa.Text(), nullable=True),
-        sa.Column("wants_slot", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("wants_slot", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(
             ["source_sha256"], ["sources.sha256"], name=op.f("fk_executions_source_sha256_sources")
         ),
