@@ -180,17 +180,18 @@ class Cloudo(ExtensionApp):
         Jupyter's own token and password name each caller anew, hence `c.Cloudo.user_name`;
         any other identity provider is taken at its word.
         """
-        return str(self.user_name) if self._is_jupyters_own else user_name
+        return str(self.user_name) if self._is_for_one else user_name
 
     def is_servers_token(self, token: str) -> bool:
         """Tell whether this is the token of the server itself, where that is Jupyter's own and names nobody."""
-        if not self._is_jupyters_own:
+        if not self._is_for_one:
             return False
         wanted = self.serverapp.identity_provider.token
         return bool(wanted) and hmac.compare_digest(token.encode(errors="replace"), str(wanted).encode())
 
     @property
-    def _is_jupyters_own(self) -> bool:
+    def _is_for_one(self) -> bool:
+        """Whether the server has but one user, because its identity provider is Jupyter's own."""
         return type(self.serverapp.identity_provider) in (IdentityProvider, PasswordIdentityProvider)
 
     async def _start_jupyter_server_extension(self, _serverapp: ServerApp) -> None:
