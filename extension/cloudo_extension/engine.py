@@ -6,6 +6,7 @@ It imports them when it opens: SQLAlchemy alone takes 0.6 s, by which every star
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -221,6 +222,8 @@ class Engine:
         """Make what somebody may ask for, when nobody waits any more for what the opening was for."""
         if self._prepare is not None and not self._is_closed:
             self._threads.submit(self._prepare)
+        # What is there by now stays. The collector went through all of it now and then, for a fifth of a second.
+        gc.freeze()
 
     async def close(self) -> None:
         """End the waits, stop the worker in good order, close the store."""
