@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
+from cloudo_kernel.provisioning import PRELOAD
 from tests.server import RunningServer, start_server
 
 BIN = Path(sys.executable).parent
@@ -57,12 +58,13 @@ def play(api: Client, flow_name: str) -> Execution:
 
 @contextmanager
 def serving(*, extensions: dict[str, bool] | None = None) -> Iterator[tuple[RunningServer, Client]]:
-    """Give a server with a new workspace, and a client of it."""
+    """Give a server with a new workspace and what is preloaded by default, and a client of it."""
     with tempfile.TemporaryDirectory() as name:
         home, workspace = Path(name, "home"), Path(name, "workspace")
         home.mkdir()
         (workspace / ".cloudo").mkdir(parents=True)
-        server = start_server(workspace, home, extensions=extensions)
+        config = {"Cloudo": {"preload": list(PRELOAD)}}
+        server = start_server(workspace, home, extensions=extensions, config=config)
         try:
             with server.client() as api:
                 yield server, api
