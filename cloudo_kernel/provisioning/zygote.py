@@ -171,6 +171,7 @@ def main() -> None:
     """Warm up, tell the owner, and serve it."""
     descriptor, lifeline_descriptor, given = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     forking.name_process("cloudo-zygote")
+    forking.gather()
     lifeline.hold(lifeline_descriptor)
     os.set_inheritable(descriptor, False)
     if not sys.flags.safe_path:
