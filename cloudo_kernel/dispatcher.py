@@ -67,6 +67,8 @@ class Dispatcher:
         self._lease_seconds = lease_seconds
         self._lease: lease.Lease | None = None
         self._wake = threading.Event()
+        #: A run has ended here, whose slot is free: there is no time to rest.
+        self._is_free = threading.Event()
         self._is_stopping = threading.Event()
         self._has_stopped = threading.Event()
         self._thread = threading.Thread(target=self._dispatch, name="cloudo-dispatcher", daemon=True)
@@ -90,7 +92,7 @@ class Dispatcher:
         self._timer.add_job(
             self._keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
         )
-        self._executor.start()
+        self._executor.start(self._is_free.set)
         self._timer.start()
         self._heart.start()
         self._thread.start()
@@ -102,6 +104,7 @@ class Dispatcher:
         """
         self._is_stopping.set()
         self._wake.set()
+        self._is_free.set()
         self._thread.join()
         for execution_id in self._executor.running():
             self._executor.stop(execution_id, SERVER_STOPPED)
@@ -133,7 +136,8 @@ class Dispatcher:
                 self._wake.wait(self._seconds_to_next())
                 # Every commit wakes it: hundreds a second must not have it look at the queue all the time.
                 rest = ended + min(_MOST_REST_SECONDS, _REST * (ended - began)) - time.monotonic()
-                self._is_stopping.wait(max(0.0, rest))
+                self._is_free.wait(max(0.0, rest))
+                self._is_free.clear()
                 self._wake.clear()
             except CloudoError:
                 _log.exception("The queue cannot be worked on; trying again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from cloudo_kernel.store import Claim, Outcome
@@ -13,8 +14,8 @@ class Executor(Protocol):
     An executor may lose a run or start it twice: the claim's attempt fences whatever it reports to the store.
     """
 
-    def start(self) -> None:
-        """Get ready; called by the dispatcher before the first `submit`."""
+    def start(self, on_end: Callable[[], None]) -> None:
+        """Get ready; called by the dispatcher before the first `submit`. `on_end` is called when a run has ended."""
 
     def submit(self, claim: Claim) -> None:
         """Start a run and return at once; called by the dispatcher, once per claim.

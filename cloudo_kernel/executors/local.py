@@ -48,10 +48,12 @@ class LocalExecutor:
         self._sockets = Sockets()
         self._standby = Standby(zygotes, self._sockets)
         self._runs: dict[str, _Run] = {}
+        self._on_end: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
-    def start(self) -> None:
+    def start(self, on_end: Callable[[], None]) -> None:
         """See `Executor.start`."""
+        self._on_end = on_end
         self._standby.start()
 
     def submit(self, claim: Claim) -> None:
@@ -109,6 +111,7 @@ class LocalExecutor:
             with self._lock:
                 del self._runs[run.host.claim.id]
             run.is_over.set()
+            self._on_end()
 
     def _run(self, run: _Run) -> int:
         """Run it in a warm runner, or in another one when that died before a cell had begun, or in a cold one."""
