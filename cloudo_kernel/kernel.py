@@ -31,8 +31,10 @@ from cloudo_kernel.provisioning import forking
 _IMPORTED_LATE = (
     "IPython.core.completerlib",
     "IPython.core.debugger",
+    "IPython.core.logger",
     "IPython.core.oinspect",
     "IPython.extensions.storemagic",
+    "faulthandler",
     "ipykernel.debugger",
     "ipykernel.ipkernel",
     "psutil",
@@ -60,13 +62,13 @@ class CloudoKernel(ipkernel.IPythonKernel):
         if not self.files:
             super().__init__(**kwargs)
             return
-        with _without_modules():
+        with without_modules():
             super().__init__(**kwargs)
         self._kernel_modules += self.files  # the list that its debugger has, too
 
 
 @contextmanager
-def _without_modules() -> Iterator[None]:
+def without_modules() -> Iterator[None]:
     """Have ipykernel see no modules meanwhile."""
     seen = ModuleType("sys")
     vars(seen).update(vars(sys), modules={})
@@ -96,7 +98,10 @@ def run_config() -> Config:
 def serve_forked(arguments: Sequence[str]) -> None:
     """Be a kernel that is opened by hand, in a process that was forked for it."""
     become_kernel(arguments)
-    ZMQInteractiveShell.clear_instance()  # the one that was made for runs
+    # Those that were made for runs.
+    for kind in (CloudoKernelApp, ZMQInteractiveShell):
+        if kind.initialized():
+            type(kind.instance()).clear_instance()
     serve(_application(), arguments)
 
 

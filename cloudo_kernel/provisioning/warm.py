@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 #: Modules whose function `warm` imports what their `call`s need, before what is preloaded or after it; the last ones'
 #: return the files with which they have to be made anew when these change.
 _ENTRIES = ("cloudo_kernel.runner", "cloudo_kernel.kernel")
-_LAST_ENTRIES = ("cloudo_kernel.light_kernel",)
+_LAST_ENTRIES = ("cloudo_kernel.light_kernel", "cloudo_kernel.rehearsal")
 #: What flows import most, and what takes longest.
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
 #: For how long a zygote is used: what it has open or imported must not grow old with the server.

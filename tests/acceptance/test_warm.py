@@ -117,7 +117,9 @@ def test_a_forked_kernel_does_what_any_kernel_does(api: Client, server: RunningS
             "import subprocess\nsubprocess.run(['echo', 'from a child'])\nprint('from python')\n!echo from a shell",
             "import asyncio\nasync def five():\n    await asyncio.sleep(0.01)\n    return 5\nprint(await five())",
             "import multiprocessing\nwith multiprocessing.get_context('fork').Pool(2) as pool:\n"
-            "    print(pool.map(abs, [-1, -2]))",
+            "    print(pool.map(abs, [-1, -2]))\n    pool.map(print, ['from a worker'])\n"
+            "import threading\nthread = threading.Thread(target=print, args=['from a thread'])\n"
+            "thread.start(), thread.join();",
             "%%bash\necho $((6 * 7))",
             "import os, sys, signal\nprint(os.getcwd(), sys.argv[1:2], signal.getsignal(signal.SIGTERM))",
         ),
@@ -127,7 +129,7 @@ def test_a_forked_kernel_does_what_any_kernel_does(api: Client, server: RunningS
     said = "".join(one.text for one in shell)
     assert all(line in said for line in ("from a child", "from python", "from a shell"))
     assert tasks[0].text == "5\n"
-    assert workers[0].text == "[1, 2]\n"
+    assert sorted("".join(one.text for one in workers).splitlines()) == ["[1, 2]", "from a thread", "from a worker"]
     assert magic[0].text == "42\n"
     assert where[0].text.startswith(f"{server.workspace} ['-f'] {signal.SIG_DFL}")
 
@@ -201,6 +203,9 @@ def test_a_notebook_opened_by_hand_is_forked_too(server: RunningServer, opened: 
     assert opened.ask("import sys; print('pandas' in sys.modules, os.environ['JPY_PARENT_PID'])") == (
         f"True {server.process.pid}"
     )
+    files = "kernel = get_ipython().kernel; files = kernel._kernel_modules; "
+    looks = "print(files is kernel.debugger.kernel_modules, any('ipykernel' in file for file in files))"
+    assert opened.ask(files + looks) == "True True"
     first = int(opened.ask("print(os.getpid())"))
     message = opened.client.execute("import time; print('begun'); time.sleep(99)")
     while opened.client.get_iopub_msg(timeout=20)["msg_type"] != "stream":
@@ -240,6 +245,12 @@ def test_a_changed_configuration_of_ipython_is_seen(server: RunningServer, api: 
     )
     assert printed(api, shown) == "all True\n"
     config.unlink()
+    assert printed(api, shown) == "last_expr False\n"
+    first = config.parent / "startup" / "first.py"
+    first.parent.mkdir(exist_ok=True)
+    first.write_text("configured = 1\n")
+    assert printed(api, shown) == "last_expr True\n"
+    first.unlink()
     assert printed(api, shown) == "last_expr False\n"
 
 
@@ -371,15 +382,19 @@ def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to(sockets: Socket
 
 
 @pytest.mark.parametrize("engine", ["kernel", "cold"])
-def test_a_kernel_has_a_history_and_a_debugger_however_it_was_started(api: Client, engine: str) -> None:
-    looks = (
-        "kernel = get_ipython().kernel\n"
-        "files = kernel._kernel_modules\n"
-        "print(files is kernel.debugger.kernel_modules, any('ipykernel' in file for file in files), In[1])"
-    )
-    _, history, debugger = outputs(api, run(api, "1 + 1", "%history", looks, metadata={"engine": engine}))
+def test_a_run_has_a_history_however_it_was_started(api: Client, engine: str) -> None:
+    _, history, first = outputs(api, run(api, "1 + 1", "%history", "print(In[1])", metadata={"engine": engine}))
     assert history[0].text == "1 + 1\n%history\n"
-    assert debugger[0].text == "True True 1 + 1\n"
+    assert first[0].text == "1 + 1\n"
+
+
+def test_what_is_put_out_is_saved_while_the_cell_runs(api: Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "talking", "print('ear' + 'ly')\nimport time\ntime.sleep(600)")
+    started = api.start_execution(StartExecution(flow_name="talking"))
+    until(lambda: api.execution(started.id).progress.cell is not None)
+    until(lambda: "early" in api.execution_notebook(started.id))
+    api.cancel_execution(started.id)
+    api.wait(started.id, timeout=MINUTE)
 
 
 def test_a_kernel_knows_what_changed_in_the_environment_since_its_zygote_was_started(

@@ -42,8 +42,14 @@ def start(api: Client) -> str:
 
 
 def zygote(server: RunningServer) -> psutil.Process:
-    [found] = [one for one in psutil.Process(server.process.pid).children() if one.name() == "cloudo-zygote"]
-    return found
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        found[:] = [one for one in psutil.Process(server.process.pid).children() if one.name() == "cloudo-zygote"]
+        return len(found) == 1
+
+    until(is_there)
+    return found[0]
 
 
 def standing_by(server: RunningServer, api: Client, temporary: Path) -> list[psutil.Process]:
