@@ -115,6 +115,16 @@ class LightKernelApp(CloudoKernelApp, Configured):
     #: Whether there are files that each kernel is to run first.
     has_startup_files = True
 
+    #: As in a connection file.
+    connection: dict[str, Any]
+
+    def init_connection_file(self) -> None:
+        """Take the connection as it is; there is no file."""
+        self.load_connection_info(self.connection)
+
+    def write_connection_file(self, **_options: Any) -> None:
+        """Write none."""
+
     def init_pdb(self) -> None:
         """Is done before the fork."""
 
@@ -210,10 +220,12 @@ def _files(folder: Path) -> list[Path]:
     return [*folder.iterdir()] if folder.is_dir() else []
 
 
-def serve_run(arguments: Sequence[str], channel: int) -> None:
+def serve_run(connection: dict[str, Any], channel: int) -> None:
     """Be the kernel of a run, in a process that was forked for it."""
+    arguments = ["-f", f"{connection['ip']}.json"]  # which is not there; so a kernel is called
     become_kernel(arguments)
     app = _prepared
     assert app is not None, "it is made before the fork"
+    app.connection = connection
     app.session.session, app.session.pid = new_id(), os.getpid()
     serve(app, arguments, channel)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client import BlockingKernelClient, KernelManager
-from jupyter_client.connect import write_connection_file
 from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_client.session import new_id
 from nbclient.exceptions import DeadKernelError
 
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE
@@ -29,6 +29,10 @@ _START_TIMEOUT_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 5.0
 #: How often a starting kernel that says nothing is looked at.
 _LOOK_SECONDS = 0.5
+
+
+#: Made before the fork.
+_prepared: BlockingKernelClient | None = None
 
 
 class RunKernel:
@@ -58,15 +62,14 @@ class RunKernel:
 
     def fork(self) -> None:
         """Fork the kernel `cloudo` from this process, which must be as a zygote forked it."""
-        path = self._sockets / "kernel.json"
-        ports = {f"{name}_port": number for number, name in enumerate(("shell", "iopub", "stdin", "hb", "control"), 1)}
-        key = os.urandom(16).hex().encode()
-        write_connection_file(str(path), ip=f"{self._sockets}/kernel", transport="ipc", key=key, **ports)
+        # As a connection file has it; the process that is forked knows it without one.
+        connection: dict[str, Any] = {"transport": "ipc", "ip": f"{self._sockets}/kernel", "key": os.urandom(16).hex()}
+        connection |= {f"{name}_port": number for number, name in enumerate(("shell", "iopub", "stdin", "control"), 1)}
         lifeline = Lifeline()
         nowhere = os.open(os.devnull, os.O_RDWR)
         pid = forking.fork(
             "cloudo_kernel.light_kernel:serve_run",
-            {"arguments": ["-f", str(path)], "channel": self._descriptor},
+            {"connection": connection, "channel": self._descriptor},
             lifelines=(lifeline.descriptor,),
             keep=(self._descriptor,),
             streams={0: nowhere, 1: nowhere, 2: nowhere},
@@ -76,8 +79,10 @@ class RunKernel:
         os.close(self._descriptor)  # only the kernel keeps its end of the channel
         self.group = pid  # it leads a session of its own
         self._process, self._lifeline = OwnChild(pid), lifeline
-        self.client = BlockingKernelClient()
-        self.client.load_connection_file(str(path))
+        assert _prepared is not None, "it is made before the fork"
+        self.client = _prepared
+        self.client.session.session, self.client.session.pid = new_id(), os.getpid()
+        self.client.load_connection_info(connection)
         self._connect()
         # Everything is connected: the names of the sockets are needed no more.
         shutil.rmtree(self._sockets, ignore_errors=True)
@@ -218,3 +223,10 @@ class RunKernel:
         if self.group is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.group, number)
+
+
+def warm() -> None:
+    """Make what connects to the kernel; called before processes are forked."""
+    global _prepared  # noqa: PLW0603 -- one per process, as a process has one kernel
+    _prepared = BlockingKernelClient()
+    _prepared.session  # noqa: B018 -- made when it is asked for

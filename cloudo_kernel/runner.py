@@ -196,9 +196,10 @@ def warm() -> None:
     from nbformat import v4
 
     import cloudo_kernel.catalog
-    import cloudo_kernel.engine
-    import cloudo_kernel.run_kernel  # noqa: F401
+    import cloudo_kernel.engine  # noqa: F401
+    from cloudo_kernel import run_kernel
 
+    run_kernel.warm()
     # The first check of a notebook compiles the checker.
     nbformat.validate(v4.new_notebook(cells=[v4.new_code_cell("pass")]))
 
