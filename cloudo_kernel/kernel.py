@@ -109,6 +109,9 @@ def become_kernel(arguments: Sequence[str]) -> None:
     """Look like a kernel, in a process that was forked for it."""
     forking.name_process("cloudo-kernel")
     sys.argv = [__file__, *arguments]
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:  # the standard library's own generator is seeded anew by Python
+        numpy_random.seed()
 
 
 def _application(**options: Any) -> CloudoKernelApp:

@@ -158,15 +158,12 @@ def _close_all_but(keep: set[int]) -> None:
 
 
 def _forget_parent() -> None:
-    """Undo what the child has of its parent: signal handlers, and a state of numpy's random numbers."""
+    """Undo what the child has of its parent: signal handlers."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:  # the standard library's own generator is seeded anew by Python
-        numpy_random.seed()
 
 
 def _target(link: Path) -> str:
