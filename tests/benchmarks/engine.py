@@ -93,20 +93,19 @@ def throughput(bench: Bench) -> None:
     """Measure executions per second when many are queued."""
     path = bench.flow("trivial", *TRIVIAL)
 
-    def ours() -> None:
-        started = [bench.api.start_execution(StartExecution(flow_name="trivial")) for _ in range(bench.queued)]
-        for execution in started:
-            assert bench.api.wait(execution.id).status is Status.ENDED_SUCCESS
-
-    took = timed(ours)
-    figure(f"{bench.queued} queued through REST", f"{bench.queued / took * 1000:.2f} per second")
+    begun = time.time()
+    started = [bench.api.start_execution(StartExecution(flow_name="trivial")) for _ in range(bench.queued)]
+    # The last one first: who asks for each while it runs is work for the server that is not counted.
+    ended = [bench.api.wait(execution.id) for execution in reversed(started)]
+    assert all(execution.status is Status.ENDED_SUCCESS for execution in ended)
+    took = max(execution.ended_at.timestamp() for execution in ended if execution.ended_at) - begun
+    ours = bench.queued / took
+    figure(f"{bench.queued} queued through REST", f"{ours:.2f} per second")
     if (scheduler := bench.scheduler) is not None:
-
-        def theirs() -> None:
-            for job in [scheduler.start(path.name) for _ in range(20)]:
-                scheduler.wait(job)
-
-        figure("20 jobs of jupyter-scheduler", f"{20 / timed(theirs) * 1000:.2f} per second")
+        begun = time.time()
+        jobs = [scheduler.start(path.name) for _ in range(20)]
+        theirs = 20 / (max(scheduler.wait(job, every=0.25) for job in reversed(jobs)) - begun)
+        figure("20 jobs of jupyter-scheduler", f"{theirs:.2f} per second", f"Cloudo has {ours / theirs:.0f} × as many")
 
 
 def memory(bench: Bench) -> None:

@@ -84,11 +84,12 @@ class Scheduler:
         assert reply.status_code == 200, reply.text
         return str(reply.json()["job_id"])
 
-    def wait(self, job_id: str) -> None:
-        """Ask until the job is completed."""
-        while (status := self._http.get(f"/jobs/{job_id}").json()["status"]) != "COMPLETED":
-            assert status != "FAILED", status  # before its process is there, a job is called STOPPED
-            time.sleep(0.02)
+    def wait(self, job_id: str, *, every: float = 0.02) -> float:
+        """Ask every so many seconds until the job is completed; return when that was, as a time in seconds."""
+        while (job := self._http.get(f"/jobs/{job_id}").json())["status"] != "COMPLETED":
+            assert job["status"] != "FAILED", job  # before its process is there, a job is called STOPPED
+            time.sleep(every)
+        return float(job["end_time"]) / 1000
 
     def __enter__(self) -> Scheduler:
         return self
