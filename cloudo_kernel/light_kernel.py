@@ -158,6 +158,7 @@ class LightKernelApp(CloudoKernelApp, Configured):
         """Make the socket and the thread of the outputs."""
         socket = context.socket(zmq.XPUB)
         socket.linger = 1000
+        socket.xpub_nodrop = True  # else outputs are lost that come faster than the runner takes them
         self.iopub_port: int = self._bind_socket(socket, self.iopub_port)
         self.iopub_thread = LightPublisher(socket, session=self.session)
         self.iopub_thread.start()

@@ -17,6 +17,9 @@ import zmq
 from ipykernel.iostream import BackgroundSocket, IOPubThread, OutStream
 
 _log = logging.getLogger(__name__)
+#: Outputs that wait; who puts out more than the runner can take waits for it.
+_MOST_CALLS = 10_000
+_WAIT_SECONDS = 0.01
 #: For the last outputs, when the kernel ends.
 _STOP_SECONDS = 30.0
 
@@ -55,10 +58,12 @@ class LightPublisher(IOPubThread):
 
     def schedule(self, call: Callable[[], object]) -> None:
         """Call something in the thread that sends, or here where there is none, as in a forked child."""
-        if self.thread.is_alive():
-            self._calls.put(call)
-        else:
+        if not self.thread.is_alive():
             call()
+            return
+        while self._calls.qsize() > _MOST_CALLS and threading.current_thread() is not self.thread:
+            time.sleep(_WAIT_SECONDS)
+        self._calls.put(call)
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> None:
         """Call something later; to be used in the thread that sends."""

@@ -174,6 +174,7 @@ class RunKernel:
 
     def _connect_cold(self, client: BlockingKernelClient) -> None:
         self.client = client
+        client.context.rcvhwm = 0  # else outputs are lost that come faster than they are taken
         client.start_channels(stdin=False)
         try:
             client.wait_for_ready(timeout=_START_TIMEOUT_SECONDS)

@@ -388,6 +388,14 @@ def test_a_run_has_a_history_however_it_was_started(api: Client, engine: str) ->
     assert first[0].text == "1 + 1\n"
 
 
+@pytest.mark.parametrize("engine", ["kernel", "cold"])
+def test_no_output_is_lost_however_fast_they_come(api: Client, engine: str) -> None:
+    many = "from IPython.display import publish_display_data\nfor number in range(3000):\n"
+    many += "    publish_display_data({'text/plain': str(number)})"
+    [shown] = outputs(api, run(api, many, metadata={"engine": engine}))
+    assert [one.data["text/plain"] for one in shown] == [str(number) for number in range(3000)]
+
+
 def test_what_is_put_out_is_saved_while_the_cell_runs(api: Client, server: RunningServer) -> None:
     write_flow(server.workspace, "talking", "print('ear' + 'ly')\nimport time\ntime.sleep(600)")
     started = api.start_execution(StartExecution(flow_name="talking"))
