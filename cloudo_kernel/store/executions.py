@@ -43,6 +43,7 @@ from cloudo_kernel.store.log import last_lines
 from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
 from cloudo_kernel.store.seals import Seals
+from cloudo_kernel.store.text_index import TextIndex
 from cloudo_kernel.tables import (
     executions,
     follow_ups,
@@ -84,9 +85,10 @@ def to_record(row: Row[Any], **more: Any) -> Execution:
 class Executions:
     """Reads and writes executions."""
 
-    def __init__(self, database: Database, seals: Seals) -> None:
+    def __init__(self, database: Database, seals: Seals, texts: TextIndex) -> None:
         self._database = database
         self._seals = seals
+        self._texts = texts
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
     def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
@@ -190,10 +192,8 @@ class Executions:
     ) -> Page[Execution]:
         """Return executions, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
         is_meant = [self._database.fits(executions.c.flow_name, flows)]
-        if before is not None:
-            is_meant.append(executions.c.id < before)
         with self._database.read() as connection:
-            found = newest(connection, where, is_meant, limit=limit + 1)
+            found = newest(connection, where, is_meant, before=before, limit=limit + 1, texts=self._texts)
             query = brief().where(executions.c.id.in_(found[:limit])).order_by(executions.c.id.desc())
             items = brief_records(connection.execute(query))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, func, or_, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, select, type_coerce
 
 from cloudo_kernel.models import ExecutionFilter, Status
+from cloudo_kernel.store.search import Search
+from cloudo_kernel.store.text_index import TextIndex, marks_of
 from cloudo_kernel.tables import executions
 from cloudo_kernel.tables.base import microseconds
 
@@ -17,13 +19,21 @@ _FEW: Final = 5_000
 
 
 def newest(
-    connection: Connection, where: ExecutionFilter, is_meant: Sequence[ColumnElement[bool]], *, limit: int
+    connection: Connection,
+    where: ExecutionFilter,
+    is_meant: Sequence[ColumnElement[bool]],
+    *,
+    before: str | None,
+    limit: int,
+    texts: TextIndex,
 ) -> list[str]:
-    """Return the ids of executions that fit, newest first.
+    """Return the ids of executions that fit, newest first, from before the one of that id on.
 
     Several statuses are as many queries: an index that begins with the status has the ids of one in their order.
     """
     conditions = [*is_meant, *_conditions(where)]
+    if before is not None:
+        conditions.append(_c.id < before)
     order: ColumnElement[Any] = _c.id
     if where.since is not None:
         recent = select(_c.id).where(_c.created_at >= where.since).limit(_FEW + 1).subquery()
@@ -35,7 +45,13 @@ def newest(
             conditions.append(type_coerce(_c.created_at, BigInteger) + 0 >= microseconds(where.since))
     found: set[str] = set()
     for status in where.status or (None,):
-        query = select(_c.id).where(*conditions, *_of(status)).order_by(order.desc()).limit(limit)
+        fitting = [*conditions, *_of(status)]
+        if where.q:
+            marks = marks_of(where, status)
+            search = Search(q=where.q, conditions=fitting, order=order, marks=marks, before=before, limit=limit)
+            found.update(search.run(connection, texts))
+            continue
+        query = select(_c.id).where(*fitting).order_by(order.desc()).limit(limit)
         found.update(connection.execute(query).scalars())
     return sorted(found, reverse=True)[:limit]
 
@@ -48,10 +64,6 @@ def _of(status: Status | None) -> list[ColumnElement[bool]]:
 
 
 def _conditions(where: ExecutionFilter) -> list[ColumnElement[bool]]:
-    """Return what is asked for, but status and time."""
+    """Return what is asked for, but status, time and text."""
     named = {name: getattr(where, name) for name in ("flow_name", "parent_id", "schedule_id", "user_name")}
-    conditions: list[ColumnElement[bool]] = [_c[name] == wanted for name, wanted in named.items() if wanted is not None]
-    if where.q:
-        searched = (_c.name, _c.flow_name, _c.message, _c.id)
-        conditions.append(or_(*(column.icontains(where.q, autoescape=True) for column in searched)))
-    return conditions
+    return [_c[name] == wanted for name, wanted in named.items() if wanted is not None]

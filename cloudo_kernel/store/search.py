@@ -1,0 +1,110 @@
+"""Searches executions for a part of their texts, however few have it.
+
+What many have is soon found among the newest, and what few have by the index of texts. Nobody knows beforehand which it
+is, so both ways are gone by turns, in steps that grow, until one is at its end: at worst that takes some times as long
+as the better of the two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select
+
+from cloudo_kernel.store.text_index import Candidates, TextIndex
+from cloudo_kernel.tables import executions
+
+_c = executions.c
+_FIRST_STEP: Final = 500
+_LONGEST_STEP: Final = 8_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is searched for: executions that fit the conditions, newest first, with `q` in one of their texts."""
+
+    q: str
+    conditions: Sequence[ColumnElement[bool]]
+    #: What sorts them by their ids.
+    order: ColumnElement[Any]
+    #: Values that the conditions ask for, by column, as far as the index knows them.
+    marks: Mapping[str, str]
+    #: They come before this one.
+    before: str | None
+    limit: int
+
+    @property
+    def has_it(self) -> ColumnElement[bool]:
+        """The condition that a text has it; large and small letters are the same, with SQLite those of ASCII."""
+        searched = (_c.name, _c.flow_name, _c.message, _c.id)
+        return or_(*(column.icontains(self.q, autoescape=True) for column in searched))
+
+    def run(self, connection: Connection, texts: TextIndex) -> list[str]:
+        """Return the ids of the newest."""
+        with texts.candidates(connection, self.q, before=self.before, marks=self.marks) as candidates:
+            if candidates is None:
+                query = select(_c.id).where(*self.conditions, self.has_it).order_by(self.order.desc())
+                return list(connection.execute(query.limit(self.limit)).scalars())
+            return self._race(_Scan(self, connection), _Lookup(self, connection, candidates))
+
+    def _race(self, scan: _Scan, lookup: _Lookup) -> list[str]:
+        step = _FIRST_STEP
+        while True:
+            for way in (scan, lookup):
+                if way.go(step) or len(way.found) >= self.limit:
+                    return way.found
+            step = min(2 * step, _LONGEST_STEP)
+
+
+@dataclass
+class _Scan:
+    """All executions that fit, newest first, looked at one by one."""
+
+    search: Search
+    connection: Connection
+    found: list[str] = field(default_factory=list)
+    _last: str | None = None
+
+    def go(self, number: int) -> bool:
+        """Look at the next `number`; return whether these were the last."""
+        conditions = [*self.search.conditions]
+        if self._last is not None:
+            conditions.append(_c.id < self._last)
+        query = select(_c.id, self.search.has_it.label("has_it")).where(*conditions)
+        rows = self.connection.execute(query.order_by(self.search.order.desc()).limit(number)).all()
+        self.found += [row.id for row in rows if row.has_it]
+        if rows:
+            self._last = rows[-1].id
+        return len(rows) < number
+
+
+class _Lookup:
+    """What the index knows, newest first; and besides what has changed since it was brought up to date."""
+
+    def __init__(self, search: Search, connection: Connection, candidates: Candidates) -> None:
+        self.found: list[str] = []
+        self._search = search
+        self._connection = connection
+        self._candidates = candidates
+        self._indexed: set[str] = set()
+        self._changed: set[str] | None = None
+
+    def go(self, number: int) -> bool:
+        """Look at the next `number`; return whether these were the last."""
+        if self._changed is None:
+            self._changed = self._of(self._candidates.changed)
+        ids, is_last = self._candidates.next(number)
+        self._indexed |= self._of(ids)
+        if is_last or len(self._indexed) >= self._search.limit:
+            self.found = sorted(self._indexed | self._changed, reverse=True)
+        return is_last
+
+    def _of(self, ids: Sequence[str]) -> set[str]:
+        if not ids:
+            return set()
+        given = func.json_each(json.dumps(ids)).table_valued("value")
+        query = select(_c.id).where(*self._search.conditions, self._search.has_it, _c.id.in_(select(given.c.value)))
+        return set(self._connection.execute(query).scalars())
