@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -324,11 +325,14 @@ def _get(connection: Connection, execution_id: str) -> Execution:
     return to_record(row, log=last_lines(connection, execution_id))
 
 
+@cache
 def brief() -> Select[Any]:
-    """Select executions as lists have them: without values that are too large for a list."""
-    hidden = {"input_value", "output_value", "sealed_inputs", "sealed_outputs"}
-    columns: list[Any] = [column for column in executions.c if column.name not in hidden]
-    for name in ("input_value", "output_value"):
+    """Select executions as lists have them: what the record shows, without values that are too large for a list."""
+    values = ("input_value", "output_value")
+    columns: list[Any] = [
+        column for column in executions.c if column.name in Execution.model_fields and column.name not in values
+    ]
+    for name in values:
         size = func.length(cast(executions.c[name], Text))
         columns.append(size.label(f"{name}_size"))
         small = case((size <= LIST_VALUE_BYTES, executions.c[name]), else_=null())

@@ -81,8 +81,8 @@ def measure(http: httpx.Client, path: str, rounds: int) -> None:
         assert reply.status_code == 200, reply.text
     items = reply.json().get("items")
     print(
-        f"| `{path}` | {'' if items is None else len(items)} | {times[0]:.1f} | {min(times):.1f} | {statistics.median(times):.1f} "
-        f"| {max(times):.1f} |",
+        f"| `{path}` | {'' if items is None else len(items)} | {times[0]:.1f} | {min(times):.1f} "
+        f"| {statistics.median(times):.1f} | {max(times):.1f} |",
         flush=True,
     )
 

@@ -51,7 +51,7 @@ class Story:
     def text(self) -> str:
         length = self.random.choice((0, 1, 2, 3, 5, 30))
         letters = "".join(self.random.choice(_LETTERS) for _ in range(length))
-        return " ".join((*self.random.choices(_WORDS, k=self.random.randrange(3)), letters))
+        return " ".join((*self.random.choices(_WORDS, k=self.random.randrange(2)), letters))
 
     def go_on(self) -> None:
         step = self.random.choice((self.add, self.add, self.run, self.run, self.rename, self.delete, self.update))
@@ -136,7 +136,7 @@ def paged(store: Store, where: ExecutionFilter, limit: int) -> list[str]:
             return found
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_search_finds_what_the_plain_definition_says(indexed: Store, add: Add, seed: int) -> None:
     story, hits = Story(indexed, add, seed), 0
     for step in range(150):
@@ -146,10 +146,10 @@ def test_a_search_finds_what_the_plain_definition_says(indexed: Store, add: Add,
             expected = plainly(indexed, where)
             assert paged(indexed, where, story.random.choice((1, 3, 100))) == expected, where
             hits += bool(expected)
-    assert hits > 20
+    assert hits > 10
     while indexed.texts.update():
         pass
-    for _ in range(60):
+    for _ in range(30):
         where = story.question()
         assert paged(indexed, where, 5) == plainly(indexed, where), where
 
