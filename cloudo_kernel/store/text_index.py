@@ -34,8 +34,9 @@ _AT_ONCE: Final = 1_000
 _MOST_BEHIND: Final = 20_000
 #: A search by one or two characters that are part of more grams has most executions to look at anyway.
 _MOST_GRAMS: Final = 500
-#: So many grams of a text are looked up: more take longer than they spare.
+#: So many grams of a text are looked up, and so many beside marks that few have: more take longer than they spare.
 _PARTS: Final = 6
+_PARTS_BESIDE_MARKS: Final = 2
 #: Of what is kept; an index of another form is made anew.
 _FORM: Final = 1
 
@@ -45,6 +46,7 @@ _BESIDE: Final = "\x03"
 
 #: A UUIDv7, up to where its random digits begin: executions of one moment share an entry.
 _MOMENT = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-[0-9a-f]([0-9a-f]{3})-")
+_UNSURE = re.compile("[\ufffd-\uffff]")
 _PART_OF_ID = re.compile(r"[0-9a-f-]+")
 
 _TABLES: Final = (
@@ -79,8 +81,12 @@ class _State:
 class Candidates:
     """The executions that may have a text, newest first, as the index knows them."""
 
-    def __init__(self, index: sqlite3.Connection, expression: str, below: int, changed: Sequence[str]) -> None:
+    def __init__(
+        self, index: sqlite3.Connection, text: str, expression: str, below: int, changed: Sequence[str]
+    ) -> None:
         self._index = index
+        # SQLite takes the letters U+FFFE and U+FFFF for U+FFFD: what the text is, the rows have to say then.
+        self._text = "" if _UNSURE.search(text) else text
         self._expression = expression
         self._below = below
         #: Executions that have changed since the index was last brought up to date, and may have it too.
@@ -91,7 +97,7 @@ class Candidates:
         found = self._index.execute(_FOUND, (self._expression, self._below, number)).fetchall()
         if found:
             self._below = found[-1][0]
-        return [one for _, text in found for one in _ids_in(text)], len(found) < number
+        return [one for _, text in found if self._text in text for one in _ids_in(text)], len(found) < number
 
 
 class TextIndex:
@@ -252,7 +258,7 @@ class TextIndex:
             return None
         query = select(_e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).distinct()
         below = (_moment(before) if before is not None else None) or (1 << 62)
-        return Candidates(index, expression, below + 1, connection.execute(query).scalars().all())
+        return Candidates(index, _folded(q), expression, below + 1, connection.execute(query).scalars().all())
 
 
 def _open(path: Path, *, create: bool) -> sqlite3.Connection:
@@ -369,7 +375,8 @@ def _expression(index: sqlite3.Connection, q: str, marks: Mapping[str, str]) -> 
     marked = [_quoted(f"{_BESIDE}{_mark_of(column, value)}{_BESIDE}") for column, value in marks.items()]
     if len(text) >= 3:
         last = len(text) - 3
-        step = max(1, -(-last // (_PARTS - 1)))
+        parts = _PARTS if set(marks.values()) <= {Status.ENDED_SUCCESS} else _PARTS_BESIDE_MARKS
+        step = max(1, -(-last // (parts - 1)))
         places = dict.fromkeys((*range(0, last, step), last))
         return " AND ".join((*marked, *(_quoted(text[place : place + 3]) for place in places)))
     if not text or (_PART_OF_ID.fullmatch(text) and text != "--"):

@@ -29,7 +29,8 @@ INSERT INTO executions ({columns})
 SELECT {values} FROM steps, one
 """
 _VARIED = {
-    "id": "printf('0190%04x-%04x-7000-8000-%012x', (n >> 16) & 65535, n & 65535, n)",
+    "id": "printf('0190%04x-%04x-7%.3s-8%.3s-%s', (n >> 16) & 65535, n & 65535, lower(hex(randomblob(2))), "
+    "lower(hex(randomblob(2))), lower(hex(randomblob(6))))",
     "name": "'report ' || (n % 100)",
     "flow_name": "CASE n % 100 WHEN 0 THEN 'one' ELSE 'flows/f' || (n % 100) END",
     "status": "CASE n % 1000 WHEN 0 THEN 'ENDED_ERROR' ELSE 'ENDED_SUCCESS' END",

@@ -32,7 +32,7 @@ SELECT id FROM executions WHERE ({conditions}) AND (
 def indexed(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Return the store with an index from its first execution on, that is made and asked in small steps."""
     monkeypatch.setattr(text_index, "_AT_ONCE", 9)
-    monkeypatch.setattr(search, "_FIRST_STEP", 2)
+    monkeypatch.setattr(search, "_FIRST_STEP", 1)
     monkeypatch.setattr(search, "_LONGEST_STEP", 5)
     store.texts = TextIndex(store._database, least=0)
     store.executions._texts = store.texts
