@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -192,9 +192,9 @@ class Executions:
         self, where: ExecutionFilter, *, limit: int, before: str | None, flows: Patterns = None
     ) -> Page[Execution]:
         """Return executions, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
-        is_meant = [self._database.fits(executions.c.flow_name, flows)]
+        fits = None if flows is None else partial(self._database.fits, patterns=flows)
         with self._database.read() as connection:
-            found = newest(connection, where, is_meant, before=before, limit=limit + 1, texts=self._texts)
+            found = newest(connection, where, fits=fits, before=before, limit=limit + 1, texts=self._texts)
             query = brief().where(executions.c.id.in_(found[:limit])).order_by(executions.c.id.desc())
             items = brief_records(connection.execute(query))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)

@@ -8,12 +8,13 @@ as the better of the two.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, true
 
+from cloudo_kernel.store.text_entry import Marks
 from cloudo_kernel.store.text_index import Candidates, TextIndex
 from cloudo_kernel.tables import executions
 
@@ -22,16 +23,39 @@ _FIRST_STEP: Final = 250
 _LONGEST_STEP: Final = 2_000
 
 
+def newest_rows(
+    connection: Connection,
+    columns: Sequence[ColumnElement[Any]],
+    conditions: Sequence[ColumnElement[bool]],
+    alternatives: Sequence[Sequence[ColumnElement[bool]]],
+    *,
+    order: ColumnElement[Any],
+    limit: int,
+) -> list[Row[Any]]:
+    """Return the newest executions that fit the conditions and one of the alternatives, one query for each of these.
+
+    An index has the ids of each in their order; for all of them at once they would have to be sorted.
+    """
+    rows: list[Row[Any]] = []
+    for alternative in alternatives:
+        fitting = [*conditions, *alternative]
+        if len(rows) == limit:
+            fitting.append(_c.id > rows[-1].id)
+        query = select(*columns).where(*fitting).order_by(order.desc()).limit(limit)
+        rows = sorted([*rows, *connection.execute(query)], key=lambda row: str(row.id), reverse=True)[:limit]
+    return rows
+
+
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched for: executions that fit the conditions, newest first, with `q` in one of their texts."""
+    """What is searched for: executions that fit, newest first, with `q` in one of their texts."""
 
     q: str
     conditions: Sequence[ColumnElement[bool]]
+    #: One of them has to hold, too.
+    alternatives: Sequence[Sequence[ColumnElement[bool]]]
     #: What sorts them by their ids.
     order: ColumnElement[Any]
-    #: Values that the conditions ask for, by column, as far as the index knows them.
-    marks: Mapping[str, str]
     #: They come before this one.
     before: str | None
     limit: int
@@ -42,13 +66,24 @@ class Search:
         searched = (_c.name, _c.flow_name, _c.message, _c.id)
         return or_(*(column.icontains(self.q, autoescape=True) for column in searched))
 
-    def run(self, connection: Connection, texts: TextIndex) -> list[str]:
-        """Return the ids of the newest."""
-        with texts.candidates(connection, self.q, before=self.before, marks=self.marks) as candidates:
-            if candidates is None:
-                query = select(_c.id).where(*self.conditions, self.has_it).order_by(self.order.desc())
-                return list(connection.execute(query.limit(self.limit)).scalars())
-            return self._race(_Scan(self, connection), _Lookup(self, connection, candidates))
+    def run(self, connection: Connection, texts: TextIndex, marks: Marks) -> list[str]:
+        """Return the ids of the newest; `marks` are what the index knows of the conditions."""
+        with texts.candidates(connection, self.q, before=self.before, marks=marks) as candidates:
+            if candidates is not None:
+                return self._race(_Scan(self, connection), _Lookup(self, connection, candidates))
+            conditions = [*self.conditions, self.has_it]
+            return [row.id for row in self.rows(connection, [_c.id], conditions, limit=self.limit)]
+
+    def rows(
+        self,
+        connection: Connection,
+        columns: Sequence[ColumnElement[Any]],
+        conditions: Sequence[ColumnElement[bool]],
+        *,
+        limit: int,
+    ) -> list[Row[Any]]:
+        """Return the newest executions that fit, and these conditions."""
+        return newest_rows(connection, columns, conditions, self.alternatives, order=self.order, limit=limit)
 
     def _race(self, scan: _Scan, lookup: _Lookup) -> list[str]:
         step = _FIRST_STEP
@@ -72,11 +107,11 @@ class _Scan:
 
     def go(self, number: int) -> bool:
         """Look at the next `number`; return whether these were the last."""
-        conditions = [*self.search.conditions]
+        search, conditions = self.search, [*self.search.conditions]
         if self._last is not None:
             conditions.append(_c.id < self._last)
-        query = select(_c.id, self.search.has_it.label("has_it")).where(*conditions)
-        rows = self.connection.execute(query.order_by(self.search.order.desc()).limit(number)).all()
+        columns = [_c.id, search.has_it.label("has_it")]
+        rows = search.rows(self.connection, columns, conditions, limit=number)
         self.found += [row.id for row in rows if row.has_it]
         if rows:
             self._last = rows[-1].id
@@ -108,5 +143,7 @@ class _Lookup:
         if not ids:
             return set()
         given = func.json_each(json.dumps(ids)).table_valued("value")
-        query = select(_c.id).where(*self._search.conditions, self._search.has_it, _c.id.in_(select(given.c.value)))
+        is_one = or_(*(and_(true(), *alternative) for alternative in self._search.alternatives))
+        is_given = _c.id.in_(select(given.c.value))
+        query = select(_c.id).where(*self._search.conditions, self._search.has_it, is_one, is_given)
         return set(self._connection.execute(query).scalars())

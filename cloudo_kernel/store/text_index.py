@@ -8,20 +8,34 @@ much, but never too little. Whoever deletes the file loses nothing; it is made a
 from __future__ import annotations
 
 import logging
-import re
 import sqlite3
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Column, Connection, select
+from sqlalchemy import Connection, select
 
 from cloudo_kernel.events import EXECUTION, PASSING
-from cloudo_kernel.models import ExecutionFilter, Status
 from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.text_entry import (
+    MARKED,
+    MOST_GRAMS,
+    TEXTS,
+    UNSURE,
+    Marks,
+    Row,
+    body,
+    entries_of,
+    entry,
+    expression_of,
+    folded,
+    grams_of,
+    ids_in,
+    moment_of,
+)
 from cloudo_kernel.tables import events, executions
 
 _log = logging.getLogger(__name__)
@@ -32,22 +46,8 @@ _LEAST: Final = 5_000
 _AT_ONCE: Final = 1_000
 #: An index that is farther behind, by events, is of no use to a search.
 _MOST_BEHIND: Final = 20_000
-#: A search by one or two characters that are part of more grams has most executions to look at anyway.
-_MOST_GRAMS: Final = 500
-#: So many grams of a text are looked up, and so many beside marks that few have: more take longer than they spare.
-_PARTS: Final = 6
-_PARTS_BESIDE_MARKS: Final = 2
 #: Of what is kept; an index of another form is made anew.
 _FORM: Final = 1
-
-#: Stand between the texts of an entry, and beside its marks. In texts they can lead to nothing but a look in vain.
-_BREAK: Final = "\x02"
-_BESIDE: Final = "\x03"
-
-#: A UUIDv7, up to where its random digits begin: executions of one moment share an entry.
-_MOMENT = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-[0-9a-f]([0-9a-f]{3})-")
-_UNSURE = re.compile("[\ufffd-\uffff]")
-_PART_OF_ID = re.compile(r"[0-9a-f-]+")
 
 _TABLES: Final = (
     # `trigram` folds more letters than the database's own LIKE does; texts come folded as that does it.
@@ -56,15 +56,11 @@ _TABLES: Final = (
     "CREATE TABLE grams (gram TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE state (form INTEGER, event_id INTEGER, mark TEXT, built_to TEXT)",
 )
+_GRAMS: Final = "SELECT gram FROM grams WHERE gram LIKE ? ESCAPE '/' LIMIT ?"
 _FOUND: Final = "SELECT rowid, text FROM texts WHERE texts MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
 
 _c, _e = executions.c, events.c
-_TEXTS = (_c.id, _c.name, _c.flow_name, _c.message)
-_MARKED = (_c.flow_name, _c.user_name, _c.schedule_id, _c.status)
 _IS_TOLD = (_e.subject_type == EXECUTION, _e.type.not_in(PASSING))
-
-#: The values of `_TEXTS` and `_MARKED`.
-Row = Sequence[str | None]
 
 
 @dataclass(frozen=True)
@@ -85,8 +81,8 @@ class Candidates:
         self, index: sqlite3.Connection, text: str, expression: str, below: int, changed: Sequence[str]
     ) -> None:
         self._index = index
-        # SQLite takes the letters U+FFFE and U+FFFF for U+FFFD: what the text is, the rows have to say then.
-        self._text = "" if _UNSURE.search(text) else text
+        # Where SQLite takes letters for others, the rows have to say whether they have it.
+        self._text = "" if UNSURE.search(text) else text
         self._expression = expression
         self._below = below
         #: Executions that have changed since the index was last brought up to date, and may have it too.
@@ -97,7 +93,7 @@ class Candidates:
         found = self._index.execute(_FOUND, (self._expression, self._below, number)).fetchall()
         if found:
             self._below = found[-1][0]
-        return [one for _, text in found if self._text in text for one in _ids_in(text)], len(found) < number
+        return [one for _, text in found if self._text in text for one in ids_in(text)], len(found) < number
 
 
 class TextIndex:
@@ -164,9 +160,9 @@ class TextIndex:
         self, index: sqlite3.Connection, connection: Connection, after: str, state: _State
     ) -> tuple[bool, _State]:
         """Take over executions from the oldest on."""
-        query = select(*_TEXTS, *_MARKED).where(_c.id > after).order_by(_c.id).limit(_AT_ONCE)
+        query = select(*TEXTS, *MARKED).where(_c.id > after).order_by(_c.id).limit(_AT_ONCE)
         rows = connection.execute(query).all()
-        entries = _entries(rows)
+        entries = entries_of(rows)
         if len(rows) == _AT_ONCE and entries:  # of the last moment there may be more
             moment, _ = entries.popitem()
             if not entries:
@@ -183,14 +179,14 @@ class TextIndex:
         told = connection.execute(query).all()
         if not told:
             return False, state
-        moments = {moment for row in told if (moment := _moment(row.subject_id)) is not None}
+        moments = {moment for row in told if (moment := moment_of(row.subject_id)) is not None}
         known = {
             moment: text
             for moment in moments
             for (text,) in index.execute("SELECT text FROM texts WHERE rowid = ?", (moment,))
         }
         entries = {moment: self._rows_of(connection, moment) for moment in moments}
-        fresh = {moment: rows for moment, rows in entries.items() if rows and known.get(moment) != _entry(rows)}
+        fresh = {moment: rows for moment, rows in entries.items() if rows and known.get(moment) != entry(rows)}
         gone = [(moment,) for moment in known if not entries[moment] or moment in fresh]
         index.executemany("DELETE FROM texts WHERE rowid = ?", gone)
         self._put(index, fresh)
@@ -201,27 +197,27 @@ class TextIndex:
         digits = f"{moment:015x}"
         # Any digit may follow: the version of the id.
         low, high = f"{digits[:8]}-{digits[8:12]}-0", f"{digits[:8]}-{digits[8:12]}-g"
-        query = select(*_TEXTS, *_MARKED).where(_c.id > low, _c.id < high)
-        return [row for row in connection.execute(query) if _moment(row.id) == moment]
+        query = select(*TEXTS, *MARKED).where(_c.id > low, _c.id < high)
+        return [row for row in connection.execute(query) if moment_of(row.id) == moment]
 
     def _put(self, index: sqlite3.Connection, entries: dict[int, list[Row]]) -> None:
         if not self._grams:
             self._grams = {gram for (gram,) in index.execute("SELECT gram FROM grams")}
-        found = {gram for rows in entries.values() for gram in _grams(_body(rows))} - self._grams
+        found = {gram for rows in entries.values() for gram in grams_of(body(rows))} - self._grams
         index.executemany("INSERT OR IGNORE INTO grams VALUES (?)", [(gram,) for gram in found])
         self._grams |= found
-        texts = [(moment, _entry(rows)) for moment, rows in entries.items()]
+        texts = [(moment, entry(rows)) for moment, rows in entries.items()]
         index.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", texts)
 
     # Asking it
 
     @contextmanager
     def candidates(
-        self, connection: Connection, q: str, *, before: str | None, marks: Mapping[str, str]
+        self, connection: Connection, q: str, *, before: str | None, marks: Marks
     ) -> Iterator[Candidates | None]:
         """Give the executions before this id that may have `q` in a text; None where the index does not help.
 
-        `marks` are values of columns that they have besides.
+        `marks` are what `marks_of` makes of the other filters.
         It is asked before anything is read by `connection`, so that it does not know what came after that.
         """
         index = self._usable()
@@ -243,12 +239,12 @@ class TextIndex:
         connection: Connection,
         q: str,
         before: str | None,
-        marks: Mapping[str, str],
+        marks: Marks,
     ) -> Candidates | None:
         try:
             index.execute("BEGIN")
             state = _state(index)
-            expression = _expression(index, q, marks)
+            expression = expression_of(q, marks, grams_with=partial(_grams_with, index))
         except sqlite3.Error:
             _log.warning("The index of texts cannot be read", exc_info=True)
             return None
@@ -257,8 +253,8 @@ class TextIndex:
         if _newest_event(connection) - state.event_id > _MOST_BEHIND:
             return None
         query = select(_e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).distinct()
-        below = (_moment(before) if before is not None else None) or (1 << 62)
-        return Candidates(index, _folded(q), expression, below + 1, connection.execute(query).scalars().all())
+        below = (moment_of(before) if before is not None else None) or (1 << 62)
+        return Candidates(index, folded(q), expression, below + 1, connection.execute(query).scalars().all())
 
 
 def _open(path: Path, *, create: bool) -> sqlite3.Connection:
@@ -296,6 +292,10 @@ def _begin(index: sqlite3.Connection, connection: Connection) -> _State:
     return _State(event_id, _mark(connection, event_id), "")
 
 
+def _grams_with(index: sqlite3.Connection, pattern: str) -> list[str]:
+    return [gram for (gram,) in index.execute(_GRAMS, (pattern, MOST_GRAMS + 1))]
+
+
 def _newest_event(connection: Connection) -> int:
     return connection.execute(select(_e.id).order_by(_e.id.desc()).limit(1)).scalar() or 0
 
@@ -308,87 +308,3 @@ def _mark(connection: Connection, event_id: int) -> str:
 def _is_of(state: _State, connection: Connection) -> bool:
     """Tell whether it is the index of this database, and not of a later one of which this is an older copy."""
     return _mark(connection, state.event_id) == state.mark
-
-
-def _moment(execution_id: str) -> int | None:
-    """Return the number of the entry that an execution is in: the time in its id. Entries are in the order of ids."""
-    found = _MOMENT.match(execution_id)
-    return int("".join(found.groups()), 16) if found else None
-
-
-def _entries(rows: Iterable[Row]) -> dict[int, list[Row]]:
-    entries: dict[int, list[Row]] = {}
-    for row in rows:
-        moment = _moment(str(row[0]))
-        if moment is not None:  # ids have been UUIDs from the first version on
-            entries.setdefault(moment, []).append(row)
-    return entries
-
-
-def _folded(text: str) -> str:
-    """Return a text as the database's LIKE sees it: up to a NUL, and ASCII's letters small."""
-    return text.partition("\0")[0].encode().lower().decode()
-
-
-def _entry(rows: Sequence[Row]) -> str:
-    """Return what is kept of executions: their ids, marks of what lists are filtered by, and each of their texts."""
-    ids = _BREAK.join(str(row[0]) for row in rows)
-    marks = dict.fromkeys(_mark_of(column.name, value) for row in rows for column, value in _marked(row))
-    return f"{_BREAK}{ids}{_BREAK}{_BESIDE}{''.join(f'{mark}{_BESIDE}' for mark in marks)}{_body(rows)}"
-
-
-def _body(rows: Sequence[Row]) -> str:
-    texts = dict.fromkeys(_folded(text) for row in rows for text in row[1 : len(_TEXTS)] if text)
-    return f"{_BREAK}{_BREAK.join(texts)}{_BREAK}"
-
-
-def _marked(row: Row) -> Iterator[tuple[Column[Any], str]]:
-    for column, value in zip(_MARKED, row[len(_TEXTS) :], strict=True):
-        # Other states do not last, and few executions are in them.
-        if value is not None and (column is not _c.status or Status(value).is_ended):
-            yield column, value
-
-
-def marks_of(where: ExecutionFilter, status: Status | None) -> dict[str, str]:
-    """Return what `TextIndex.candidates` takes as marks of a filter, one of its states at a time."""
-    ended = status if status is not None and status.is_ended else None
-    wanted = {column.name: getattr(where, column.name) for column in _MARKED} | {_c.status.name: ended}
-    return {name: value for name, value in wanted.items() if value is not None}
-
-
-def _mark_of(column: str, value: str) -> str:
-    """Return the letter that stands for a value: one that texts hardly have, and that others may share."""
-    return chr(0xF0000 + zlib.crc32(f"{column} {value}".encode()) % 0x1FFF0)
-
-
-def _ids_in(text: str) -> list[str]:
-    return text[1 : text.index(_BESIDE) - 1].split(_BREAK)
-
-
-def _grams(text: str) -> Iterable[str]:
-    return {text[place : place + 3] for place in range(len(text) - 2)}
-
-
-def _expression(index: sqlite3.Connection, q: str, marks: Mapping[str, str]) -> str | None:
-    """Return what FTS5 is asked for a text, None where it does not help."""
-    text = _folded(q)
-    marked = [_quoted(f"{_BESIDE}{_mark_of(column, value)}{_BESIDE}") for column, value in marks.items()]
-    if len(text) >= 3:
-        last = len(text) - 3
-        parts = _PARTS if set(marks.values()) <= {Status.ENDED_SUCCESS} else _PARTS_BESIDE_MARKS
-        step = max(1, -(-last // (parts - 1)))
-        places = dict.fromkeys((*range(0, last, step), last))
-        return " AND ".join((*marked, *(_quoted(text[place : place + 3]) for place in places)))
-    if not text or (_PART_OF_ID.fullmatch(text) and text != "--"):
-        return None  # nearly every id has it
-    pattern = "".join(f"/{letter}" if letter in "/%_" else letter for letter in text)
-    query = "SELECT gram FROM grams WHERE gram LIKE '%' || ? || '%' ESCAPE '/' LIMIT ?"
-    grams = [gram for (gram,) in index.execute(query, (pattern, _MOST_GRAMS + 1))]
-    if len(grams) > _MOST_GRAMS:
-        return None
-    one_of_them = " OR ".join(map(_quoted, grams)) or _quoted(_BESIDE * 3)  # no gram: nothing
-    return " AND ".join((*marked, f"({one_of_them})"))
-
-
-def _quoted(gram: str) -> str:
-    return '"' + gram.replace('"', '""') + '"'

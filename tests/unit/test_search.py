@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloudo_kernel.models import ExecutionFilter, Status
-from cloudo_kernel.store import NewExecution, Outcome, Store, search, text_index
+from cloudo_kernel.store import NewExecution, Outcome, Store, lists, search, text_index
 from cloudo_kernel.store.text_index import TextIndex
 
 Add = Callable[..., str]
@@ -20,6 +20,8 @@ Add = Callable[..., str]
 #: the index, ends of texts, more than two bytes.
 _LETTERS = "aAbBéÉİıſKß%_/\"'*()-^ \x00\x02\x03\ufffd\ufffe日本語🎉"
 _WORDS = ("report", "Report", "loaded", "50%", "a_b", "ñandú", "日本", "x", "")
+#: What tokens may be limited to.
+_FLOWS = (None, None, ("etl/*",), ("none", "r*", "*o"), ("nothing",))
 #: What `q` means: part of a text; letters of ASCII count the same large or small.
 _PLAIN = """
 SELECT id FROM executions WHERE ({conditions}) AND (
@@ -105,11 +107,11 @@ class Story:
             "status": self.random.choice((None, None, (Status.ENDED_ERROR, Status.WAITING), (Status.ENDED_SUCCESS,))),
             "schedule_id": self.random.choice((None, None, "s")),
         }
-        return ExecutionFilter(q=self.random.choice((part, part.swapcase())), **fields)
+        return ExecutionFilter(q=self.random.choice((part, part.swapcase(), None)), **fields)
 
 
-def plainly(store: Store, where: ExecutionFilter) -> list[str]:
-    """Return what the filter means."""
+def plainly(store: Store, where: ExecutionFilter, flows: tuple[str, ...] | None) -> list[str]:
+    """Return what the filter means, to somebody who may see these flows."""
     conditions = [
         f"{name} = '{value}'"
         for name in ("flow_name", "user_name", "schedule_id")
@@ -117,6 +119,8 @@ def plainly(store: Store, where: ExecutionFilter) -> list[str]:
     ]
     if where.status:
         conditions.append("status IN ({})".format(", ".join(f"'{status}'" for status in where.status)))
+    if flows is not None:
+        conditions.append("({})".format(" OR ".join(f"flow_name GLOB '{pattern}'" for pattern in flows)))
     q = "".join(f"/{letter}" if letter in "/%_" else letter for letter in where.q or "")
     with store._database.read() as connection:
         # As SQLite sees them, both end at a NUL, which a pattern then does not: its last sign is lost, too.
@@ -124,12 +128,12 @@ def plainly(store: Store, where: ExecutionFilter) -> list[str]:
         return list(connection.exec_driver_sql(query, {"q": f"%{q}%"}).scalars())
 
 
-def paged(store: Store, where: ExecutionFilter, limit: int) -> list[str]:
+def paged(store: Store, where: ExecutionFilter, limit: int, flows: tuple[str, ...] | None = None) -> list[str]:
     """Return what the pages of a list hold."""
     found: list[str] = []
     before: str | None = None
     while True:
-        page = store.executions.page(where, limit=limit, before=before)
+        page = store.executions.page(where, limit=limit, before=before, flows=flows)
         found += [execution.id for execution in page.items]
         before = page.next
         if before is None:
@@ -137,21 +141,24 @@ def paged(store: Store, where: ExecutionFilter, limit: int) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_search_finds_what_the_plain_definition_says(indexed: Store, add: Add, seed: int) -> None:
+def test_a_search_finds_what_the_plain_definition_says(
+    indexed: Store, add: Add, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "_MOST_NAMES", 3 * seed)
     story, hits = Story(indexed, add, seed), 0
     for step in range(150):
         story.go_on()
         if step % 3 == 0:
-            where = story.question()
-            expected = plainly(indexed, where)
-            assert paged(indexed, where, story.random.choice((1, 3, 100))) == expected, where
+            where, flows = story.question(), story.random.choice(_FLOWS)
+            expected = plainly(indexed, where, flows)
+            assert paged(indexed, where, story.random.choice((1, 3, 100)), flows) == expected, (where, flows)
             hits += bool(expected)
     assert hits > 10
     while indexed.texts.update():
         pass
     for _ in range(30):
-        where = story.question()
-        assert paged(indexed, where, 5) == plainly(indexed, where), where
+        where, flows = story.question(), story.random.choice(_FLOWS)
+        assert paged(indexed, where, 5, flows) == plainly(indexed, where, flows), (where, flows)
 
 
 def use_index_alone(monkeypatch: pytest.MonkeyPatch) -> None:
