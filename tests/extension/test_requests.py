@@ -205,6 +205,7 @@ def test_a_parameters_cell_with_a_syntax_error_breaks_only_its_flow(server: Runn
         "/execution?limit=501",
         "/execution?limit=ten",
         f"/execution?limit={'9' * 5000}",
+        f"/execution?q={'x' * 1001}",
         "/execution?flow=quick",
         "/flow?limit=5",
         "/event?after=-1",
