@@ -27,6 +27,8 @@ HEARTBEAT_SECONDS = 2.0
 LEASE_SECONDS = 15.0
 #: How often expired executions are looked for.
 _HOUSEKEEPING_SECONDS = 60.0
+#: How often the index of texts is brought up to date; while it is far behind, it gets no more than half of that time.
+_TEXTS_SECONDS = 5.0
 #: The queue is looked at this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
 #: After a failure it is looked at again so soon.
@@ -92,6 +94,10 @@ class Dispatcher:
         self._timer.add_job(
             self._keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
         )
+        if not self._private:  # such a worker is there for a moment
+            self._timer.add_job(
+                self._keep_texts, "interval", seconds=_TEXTS_SECONDS, coalesce=True, misfire_grace_time=None
+            )
         self._executor.start(self._is_free.set)
         self._timer.start()
         self._heart.start()
@@ -217,3 +223,14 @@ class Dispatcher:
             self._housekeeping()
         except (CloudoError, OSError):
             _log.exception("The housekeeping failed; it comes again.")
+
+    def _keep_texts(self) -> None:
+        end = time.monotonic() + _TEXTS_SECONDS - 1
+        try:
+            began = time.monotonic()
+            while self._store.texts.update() and time.monotonic() < end:
+                if self._is_stopping.wait(time.monotonic() - began):  # rest as long as that took
+                    break
+                began = time.monotonic()
+        except CloudoError:
+            _log.exception("The index of texts could not be brought up to date; it is tried again.")

@@ -17,7 +17,7 @@ from cloudo_kernel.catalog.parameters import input_schema
 from cloudo_kernel.catalog.places import SCRIPT, Place, printable
 from cloudo_kernel.catalog.values import NotJson, json_value
 from cloudo_kernel.errors import AddressRefused
-from cloudo_kernel.models import Flow, FlowMetadata, FlowSource, JsonObject, Occasion, OutgoingCall
+from cloudo_kernel.models import Fault, Flow, FlowMetadata, FlowSource, JsonObject, Occasion, OutgoingCall
 
 _LAST_MOMENT = 253_402_300_799  # the end of the year 9999, which is as far as datetime goes
 
@@ -85,9 +85,9 @@ def _metadata(given: Any) -> FlowMetadata:
     try:
         return FlowMetadata.model_validate(json_value(given))
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        field = ".".join(map(str, ("cloudo", *fault["loc"])))
-        raise notebook.Unreadable(f"its metadata {field!r} does not fit: {fault['msg']}") from error
+        fault = Fault.of(error)
+        field = ".".join(map(str, ("cloudo", *fault.path)))
+        raise notebook.Unreadable(f"its metadata {field!r} does not fit: {fault.said}") from error
     except NotJson as error:
         raise notebook.Unreadable(f"its metadata 'cloudo{error.path}' does not fit: {error}") from error
 

@@ -82,13 +82,17 @@ def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
 
 def request_of(kind: type[Request], fields: dict[str, Any]) -> Request:
     """Return a request of the fields. Raises `click.UsageError`."""
+    from pydantic import ValidationError
+
+    from cloudo_kernel.models import Fault
+
     try:
         return kind(**fields)
+    except ValidationError as error:
+        raise click.UsageError(Fault.of(error).sentence) from error
     except ValueError as error:
-        found: list[Any] = getattr(error, "errors", list)()
-        said = found[0]["msg"].removeprefix("Value error, ") if found else str(error)
-        where = ".".join(map(str, found[0]["loc"])) if found else ""
-        raise click.UsageError(f"{where}: {said}" if where else f"{said[:1].upper()}{said[1:]}.") from error
+        said = str(error)
+        raise click.UsageError(f"{said[:1].upper()}{said[1:]}.") from error
 
 
 def is_meant(preview: SchedulePreview, trigger: ScheduleTrigger, *, yes: bool) -> bool:

@@ -72,7 +72,7 @@ def create(
     """
     from pydantic import ValidationError
 
-    from cloudo_kernel.models import CreateToken
+    from cloudo_kernel.models import CreateToken, Fault
     from cloudo_kernel.times import seconds
 
     lifetime = None if expires is None else seconds(expires, field="--expires")
@@ -80,8 +80,8 @@ def create(
     try:
         request = CreateToken.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=True)[0]
-        raise click.BadParameter(f"{first['input']!r}: {first['msg']}.", param_hint=_option(first["loc"][0])) from error
+        fault, refused = Fault.of(error), error.errors(include_url=False)[0]["input"]
+        raise click.BadParameter(f"{refused!r}: {fault.said}.", param_hint=_option(fault.path[0])) from error
     made = target.connect().create_token(request)
     if as_json:
         display.print_json(made)

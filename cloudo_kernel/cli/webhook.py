@@ -82,7 +82,7 @@ def create(
     """
     from pydantic import ValidationError
 
-    from cloudo_kernel.models import CreateWebhook
+    from cloudo_kernel.models import CreateWebhook, Fault
     from cloudo_kernel.proofs import new_key
 
     if no_key and (key_from or fields["signature"]):
@@ -93,8 +93,7 @@ def create(
     try:
         request = CreateWebhook.model_validate({"name": name, **given})
     except ValidationError as error:
-        first = error.errors(include_input=False, include_context=False)[0]
-        raise click.UsageError(f"{first['loc'][0]}: {first['msg']}.") from error
+        raise click.UsageError(Fault.of(error).sentence) from error
     api = target.connect()
     made = api.create_webhook(request)
     if as_json:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from cloudo_kernel.dashboard import rows
 from cloudo_kernel.errors import CloudoError, MalformedRequest
-from cloudo_kernel.models import JsonObject
+from cloudo_kernel.models import Fault, JsonObject
 
 Item = TypeVar("Item")
 Model = TypeVar("Model", bound=BaseModel)
@@ -30,6 +30,5 @@ def parsed(model: type[Model], given: object) -> Model:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(part for part in first["loc"] if isinstance(part, str)) or None
-        raise MalformedRequest(f"{first['msg']}.", field=field) from error
+        fault = Fault.of(error)
+        raise MalformedRequest(f"{fault.said}.", field=fault.field) from error

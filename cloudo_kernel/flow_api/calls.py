@@ -16,6 +16,7 @@ from cloudo_kernel.models import (
     CreateMessage,
     Execution,
     ExecutionFilter,
+    Fault,
     File,
     Flow,
     JsonObject,
@@ -367,7 +368,6 @@ def request_of(kind: type[Request], fields: JsonObject) -> Request:
     try:
         return kind(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else None
-        said = first["msg"].removeprefix("Value error, ")
-        raise MalformedRequest(said if field is None else f"{field}: {said}", field=field) from error
+        fault = Fault.of(error)
+        field = str(fault.path[0]) if fault.path else None
+        raise MalformedRequest(fault.said if field is None else f"{field}: {fault.said}", field=field) from error

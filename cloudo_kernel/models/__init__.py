@@ -19,6 +19,7 @@ from cloudo_kernel.models.executions import (
     Status,
     Trigger,
 )
+from cloudo_kernel.models.fault import Fault
 from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Occasion, OutgoingCall
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
@@ -73,6 +74,7 @@ __all__ = [
     "ExecutionBrief",
     "ExecutionFilter",
     "ExecutionType",
+    "Fault",
     "File",
     "Flow",
     "FlowMetadata",

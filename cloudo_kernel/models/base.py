@@ -11,15 +11,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Plain
 def to_utc(moment: datetime) -> datetime:
     """Return `moment` in UTC. Raises `ValueError` where that is before the year 1 or after 9999."""
     try:
-        return moment.astimezone(UTC)
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"{moment.isoformat()} is not within the years 1 to 9999 in UTC") from None
 
 
 def rfc3339(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC with `Z`, to the microsecond."""
-    in_utc = moment if moment.tzinfo is UTC else to_utc(moment)
-    return in_utc.isoformat(timespec="microseconds")[:-6] + "Z"
+    return to_utc(moment).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 #: How both kinds of times are described.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from cloudo_kernel.errors import MalformedRequest, PermissionDenied
-from cloudo_kernel.models import Execution, JsonObject, Setting, StartExecution
+from cloudo_kernel.models import Execution, Fault, JsonObject, Setting, StartExecution
 from cloudo_kernel.service.starts import StartVerbs
 
 #: What may be changed of an execution from outside, and what fits.
@@ -91,5 +91,5 @@ def checked_fields(fields: JsonObject) -> JsonObject:
         try:
             checked[field] = _FIELDS[field].validate_python(value)
         except ValidationError as error:
-            raise MalformedRequest(f"{field}: {error.errors()[0]['msg']}.", field=field) from error
+            raise MalformedRequest(f"{field}: {Fault.of(error).said}.", field=field) from error
     return checked

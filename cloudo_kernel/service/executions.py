@@ -9,11 +9,14 @@ from cloudo_kernel.errors import (
     ExecutionNotEnded,
     ExecutionNotFound,
     IllegalTransition,
+    MalformedRequest,
     NotebookNotFound,
 )
 from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, Page
 from cloudo_kernel.service.base import Base, id_cursor, not_a_cursor, page_limit
 
+#: No database takes texts of any length to look for.
+_LONGEST_QUERY = 1_000
 #: A number of a line with so many is one that no log has, and one of thousands Python refuses to read.
 _MOST_DIGITS = 18
 
@@ -27,6 +30,8 @@ class ExecutionVerbs(Base):
         """See `Api.executions`."""
         self._ask("executions")
         wanted, flows = where or ExecutionFilter(), self._rights.flows
+        if wanted.q is not None and len(wanted.q) > _LONGEST_QUERY:
+            raise MalformedRequest(f"q has at most {_LONGEST_QUERY:,} characters.", field="q")
         return self._store.executions.page(wanted, flows=flows, limit=page_limit(limit), before=id_cursor(cursor))
 
     def execution(self, execution_id: str) -> Execution:

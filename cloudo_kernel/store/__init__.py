@@ -26,6 +26,7 @@ from cloudo_kernel.store.schedules import Due, Hidden, Schedules
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
+from cloudo_kernel.store.text_index import TextIndex
 from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.waking import Wake
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
@@ -62,7 +63,8 @@ class Store:
     def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
         self.seals = Seals(key_file)
-        self.executions = Executions(database, self.seals)
+        self.texts = TextIndex(database)
+        self.executions = Executions(database, self.seals, self.texts)
         self.queue = Queue(database)
         self.runs = Runs(database, self.seals)
         self.wishes = Wishes(database)

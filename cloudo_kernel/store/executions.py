@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -43,6 +44,7 @@ from cloudo_kernel.store.log import last_lines
 from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
 from cloudo_kernel.store.seals import Seals
+from cloudo_kernel.store.text_index import TextIndex
 from cloudo_kernel.tables import (
     executions,
     follow_ups,
@@ -84,9 +86,10 @@ def to_record(row: Row[Any], **more: Any) -> Execution:
 class Executions:
     """Reads and writes executions."""
 
-    def __init__(self, database: Database, seals: Seals) -> None:
+    def __init__(self, database: Database, seals: Seals, texts: TextIndex) -> None:
         self._database = database
         self._seals = seals
+        self._texts = texts
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
     def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
@@ -189,11 +192,9 @@ class Executions:
         self, where: ExecutionFilter, *, limit: int, before: str | None, flows: Patterns = None
     ) -> Page[Execution]:
         """Return executions, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
-        is_meant = [self._database.fits(executions.c.flow_name, flows)]
-        if before is not None:
-            is_meant.append(executions.c.id < before)
+        fits = None if flows is None else partial(self._database.fits, patterns=flows)
         with self._database.read() as connection:
-            found = newest(connection, where, is_meant, limit=limit + 1)
+            found = newest(connection, where, fits=fits, before=before, limit=limit + 1, texts=self._texts)
             query = brief().where(executions.c.id.in_(found[:limit])).order_by(executions.c.id.desc())
             items = brief_records(connection.execute(query))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
@@ -324,11 +325,14 @@ def _get(connection: Connection, execution_id: str) -> Execution:
     return to_record(row, log=last_lines(connection, execution_id))
 
 
+@cache
 def brief() -> Select[Any]:
-    """Select executions as lists have them: without values that are too large for a list."""
-    hidden = {"input_value", "output_value", "sealed_inputs", "sealed_outputs"}
-    columns: list[Any] = [column for column in executions.c if column.name not in hidden]
-    for name in ("input_value", "output_value"):
+    """Select executions as lists have them: what the record shows, without values that are too large for a list."""
+    values = ("input_value", "output_value")
+    columns: list[Any] = [
+        column for column in executions.c if column.name in Execution.model_fields and column.name not in values
+    ]
+    for name in values:
         size = func.length(cast(executions.c[name], Text))
         columns.append(size.label(f"{name}_size"))
         small = case((size <= LIST_VALUE_BYTES, executions.c[name]), else_=null())

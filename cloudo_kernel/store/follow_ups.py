@@ -186,7 +186,7 @@ def _had_failed(connection: Connection, row: Row[Any]) -> bool:
 
 
 def _full() -> Any:
-    mine = (_f.id.label("of"), _f.occasion, _f.target, _f.attempts.label("calls"))
+    mine = (_f.id.label("of"), _f.occasion, _f.target, _f.attempts.label("calls"), _e.depth)
     return brief().add_columns(*mine).join(follow_ups, _f.execution_id == _e.id)
 
 

@@ -33,6 +33,12 @@ _NEXT_SCHEDULED = (
     .order_by(executions.c.scheduled_for)
     .limit(1)
 )
+# The states by name: "none that is an end" would go through all executions that there ever were.
+_COUNTS = (
+    select(executions.c.status, func.count().label("number"))
+    .where(executions.c.status.in_([status.value for status in _UNENDED]))
+    .group_by(executions.c.status)
+)
 
 
 @dataclass(frozen=True)
@@ -106,13 +112,8 @@ class Queue:
 
     def counts(self) -> dict[str, int]:
         """Return how many executions there are in each state that is not an end."""
-        query = (
-            select(executions.c.status, func.count().label("number"))
-            .where(executions.c.status.not_in(ENDED))
-            .group_by(executions.c.status)
-        )
         with self._database.read() as connection:
-            return {row.status: row.number for row in connection.execute(query)}
+            return {row.status: row.number for row in connection.execute(_COUNTS)}
 
     def check_current(self, execution_id: str, attempt: int) -> None:
         """Raise `StaleAttempt` unless the attempt is the current one and has not ended."""

@@ -13,6 +13,8 @@ from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.tables import workers
 
+_ALL = select(workers.c.id, workers.c.heartbeat, workers.c.host, workers.c.pid, workers.c.private)
+
 
 @dataclass(frozen=True)
 class WorkerRow:
@@ -48,9 +50,8 @@ class Workers:
 
     def all(self) -> tuple[WorkerRow, ...]:
         """Return the registered workers."""
-        columns = select(workers.c.id, workers.c.heartbeat, workers.c.host, workers.c.pid, workers.c.private)
         with self._database.read() as connection:
-            return tuple(WorkerRow(**row._mapping) for row in connection.execute(columns))
+            return tuple(WorkerRow(**row._mapping) for row in connection.execute(_ALL))
 
     def remove(self, worker_id: str) -> bool:
         """Take a worker's registration away; False when it was gone already."""

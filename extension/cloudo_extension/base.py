@@ -24,7 +24,7 @@ from cloudo_extension.operation import Operation, PageQuery, check_operations, o
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_kernel import events
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
-from cloudo_kernel.models import Trigger
+from cloudo_kernel.models import Fault, Trigger
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -194,9 +194,8 @@ class Handler(Caller):
         try:
             return model.model_validate(content)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = ".".join(part for part in first["loc"] if isinstance(part, str)) or None
-            raise MalformedRequest(f"{field}: {first['msg']}." if field else f"{first['msg']}.", field=field) from error
+            fault = Fault.of(error)
+            raise MalformedRequest(fault.sentence, field=fault.field) from error
 
     # Answering
 

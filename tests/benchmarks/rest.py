@@ -7,6 +7,7 @@ machine, connection kept.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sqlite3
 import statistics
 import tempfile
@@ -28,7 +29,8 @@ INSERT INTO executions ({columns})
 SELECT {values} FROM steps, one
 """
 _VARIED = {
-    "id": "printf('0190%04x-%04x-7000-8000-%012x', (n >> 16) & 65535, n & 65535, n)",
+    "id": "printf('0190%04x-%04x-7%.3s-8%.3s-%s', (n >> 16) & 65535, n & 65535, lower(hex(randomblob(2))), "
+    "lower(hex(randomblob(2))), lower(hex(randomblob(6))))",
     "name": "'report ' || (n % 100)",
     "flow_name": "CASE n % 100 WHEN 0 THEN 'one' ELSE 'flows/f' || (n % 100) END",
     "status": "CASE n % 1000 WHEN 0 THEN 'ENDED_ERROR' ELSE 'ENDED_SUCCESS' END",
@@ -53,6 +55,23 @@ def fill(server: RunningServer, number: int) -> None:
     connection.close()
 
 
+def wait_for_index(server: RunningServer) -> None:
+    """Wait until the worker has made the index of texts."""
+    began, path = time.monotonic(), server.workspace / ".cloudo" / "search.sqlite"
+    while not path.exists() or not is_made(path):
+        time.sleep(0.5)
+    print(f"index of texts: {time.monotonic() - began:.0f} s, {path.stat().st_size >> 20} MiB\n", flush=True)
+
+
+def is_made(path: Path) -> bool:
+    """Return whether an index has all executions."""
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as index:
+        try:
+            return index.execute("SELECT 1 FROM state WHERE built_to IS NULL").fetchall() == [(1,)]
+        except sqlite3.OperationalError:  # it has no tables yet
+            return False
+
+
 def measure(http: httpx.Client, path: str, rounds: int) -> None:
     """Print a line of the table."""
     times = []
@@ -63,8 +82,8 @@ def measure(http: httpx.Client, path: str, rounds: int) -> None:
         assert reply.status_code == 200, reply.text
     items = reply.json().get("items")
     print(
-        f"| `{path}` | {'' if items is None else len(items)} | {times[0]:.1f} | {statistics.median(times):.1f} "
-        f"| {max(times):.1f} |",
+        f"| `{path}` | {'' if items is None else len(items)} | {times[0]:.1f} | {min(times):.1f} "
+        f"| {statistics.median(times):.1f} | {max(times):.1f} |",
         flush=True,
     )
 
@@ -83,10 +102,11 @@ def main() -> None:
         headers = {"Authorization": f"token {server.token}"}
         try:
             fill(server, given.number)
+            wait_for_index(server)
             with httpx.Client(base_url=server.api, headers=headers, timeout=120, trust_env=False) as http:
                 newest = http.get("/execution?limit=1").json()["items"][0]
                 middle = f"0190{given.number // 2 >> 16:04x}-{given.number // 2 & 65535:04x}-7000-8000-{'0' * 12}"
-                print("| address | items | first ms | median ms | most ms |\n|---|---|---|---|---|")
+                print("| address | items | first ms | least ms | median ms | most ms |\n|---|---|---|---|---|---|")
                 for query in (
                     "limit=100",
                     "limit=500",
@@ -107,7 +127,17 @@ def main() -> None:
                     "since=2000-01-01T00:00:00Z",
                     "q=report",
                     "q=did+77",
+                    "q=did+777777",
                     "q=nowhere",
+                    "q=ab",
+                    "q=%C3%A9",
+                    "q=z",
+                    "q=5f5e0ff",
+                    "q=did&status=ENDED_ERROR",
+                    "q=did+77&user_name=user7",
+                    "q=report+8&user_name=user7",
+                    "q=nowhere&flow_name=flows/f7",
+                    "q=nowhere&status=ENDED_SUCCESS,ENDED_ERROR,ENDED_CANCELLED",
                 ):
                     measure(http, f"/execution?{query}", given.rounds)
                 measure(http, "/flow", given.rounds)

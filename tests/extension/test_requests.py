@@ -50,6 +50,28 @@ def test_a_start_that_makes_no_sense_names_the_field(http: httpx.Client, body: d
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        (
+            "/execution",
+            {"flow_name": "quick", "scheduled_at": "9999-12-31T23:59:59-05:00"},
+            "scheduled_at: 9999-12-31T23:59:59-05:00 is not within the years 1 to 9999 in UTC.",
+        ),
+        ("/execution/bulk", {"action": "start", "ids": [UNKNOWN]}, "Start takes flow_names, and no ids."),
+        (
+            "/token",
+            {"name": "ci", "actions": ["read"], "flows": ["[a]"]},
+            "flows: '[a]' is no pattern: * stands for any characters, ? for one, and [ ] \\ for nothing.",
+        ),
+    ],
+)
+def test_a_refusal_is_in_our_own_words(http: httpx.Client, path: str, body: dict[str, Any], message: str) -> None:
+    reply = http.post(path, json=body)
+    assert reply.status_code == 400, reply.text
+    assert error_of(reply)["message"] == message
+
+
+@pytest.mark.parametrize(
     ("flow_name", "inputs", "field"),
     [
         ("typed", {}, "n"),
@@ -183,6 +205,7 @@ def test_a_parameters_cell_with_a_syntax_error_breaks_only_its_flow(server: Runn
         "/execution?limit=501",
         "/execution?limit=ten",
         f"/execution?limit={'9' * 5000}",
+        f"/execution?q={'x' * 1001}",
         "/execution?flow=quick",
         "/flow?limit=5",
         "/event?after=-1",

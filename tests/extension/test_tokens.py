@@ -165,6 +165,29 @@ def test_a_token_limited_to_flows_sees_no_other(server: RunningServer, http: htt
         assert "etl/*" in error_of(reply)["message"]
 
 
+def test_only_who_may_answers_a_message(server: RunningServer, http: httpx.Client, token: MakeToken) -> None:
+    asked = {name: _asked(server, http, name) for name in ("etl/question", "question")}
+    limited, reader = token("message:write", flows=["etl/*"]), token("read")
+    answer = {"response": {"response": "3"}}
+    for name, message_id in asked.items():
+        refused = reader.post(f"/message/{message_id}/response", json=answer)
+        assert refused.status_code == 403, refused.text
+        assert "takes the right to message:write" in error_of(refused)["message"]
+        reply = limited.post(f"/message/{message_id}/response", json=answer)
+        is_its_own = name == "etl/question"
+        assert reply.status_code == (200 if is_its_own else 404), reply.text
+        state = http.get(f"/message/{message_id}").json()["state"]
+        assert state == ("ANSWERED" if is_its_own else "OPEN")
+
+
+def _asked(server: RunningServer, http: httpx.Client, flow_name: str) -> str:
+    """Return the id of the message that an execution of a flow has just made."""
+    write_flow(server.workspace, flow_name, "system.message('How many?', request='how many')")
+    execution = http.post("/execution", json={"flow_name": flow_name, "wait": True}).json()
+    [message] = http.get("/message", params={"execution_id": execution["id"]}).json()["items"]
+    return str(message["id"])
+
+
 def test_what_a_token_starts_runs_as_its_user_and_without_its_limits(server: RunningServer, token: MakeToken) -> None:
     write_flow(
         server.workspace, "etl/parent", "this.flow('quick')\nthis.set_output('who', system.get_own_user().get('name'))"

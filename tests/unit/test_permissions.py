@@ -213,9 +213,9 @@ def test_other_flows_are_as_if_they_were_not_there(
     for verb in ("schedule", "pause_schedule", "trigger_schedule", "occurrences", "delete_schedule"):
         with pytest.raises(ScheduleNotFound):
             getattr(limited, verb)(others[1])
-    for verb in ("message", "wait_message", "delete_message"):
+    for verb, more in (("message", ()), ("wait_message", ()), ("answer_message", ({},)), ("delete_message", ())):
         with pytest.raises(MessageNotFound):
-            getattr(limited, verb)(others[2])
+            getattr(limited, verb)(others[2], *more)
     for subject_id in (None, *others, "client.execution.max_running", ETL):
         with pytest.raises(PermissionDenied):
             limited.events(after=0, subject_id=subject_id)
