@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, inspect, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -209,12 +209,25 @@ def _from_json(text: str) -> Any:
         return json.loads(text)
 
 
+def _to_json(value: Any) -> str:
+    """Write JSON as `json` does, which takes two to seven times as long."""
+    try:
+        return to_json(value).decode()
+    except ValueError:  # what it does not take: halves of characters, a depth of more than 200
+        return json.dumps(value)
+
+
 def _engine(url: str, *, is_sqlite: bool) -> Engine:
-    if not is_sqlite:
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, json_deserializer=_from_json)
     # What is written stays out of the texts of errors, which go into logs.
-    more: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True, "json_deserializer": _from_json}
-    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False}, **more)
+    more: dict[str, Any] = {
+        "hide_parameters": True,
+        "json_deserializer": _from_json,
+        "json_serializer": _to_json,
+    }
+    if not is_sqlite:
+        return create_engine(url, pool_pre_ping=True, **more)
+    to_driver = {"timeout": LOCK_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, connect_args=to_driver, max_overflow=-1, **more)
 
     @event.listens_for(engine, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
