@@ -49,8 +49,12 @@ class _Compiled:
 
     def parameters(self, rows: Sequence[Row]) -> list[Any]:
         """Return the rows as the driver takes them."""
-        columns = zip(*map(self._values_of, rows), strict=True)
-        found = zip(*map(_processed, columns, self._processors), strict=True)
+        if len(rows) == 1:
+            pairs = zip(self._values_of(rows[0]), self._processors, strict=True)
+            found: Iterable[tuple[Any, ...]] = [tuple(process(value) if process else value for value, process in pairs)]
+        else:
+            columns = zip(*map(self._values_of, rows), strict=True)
+            found = zip(*map(_processed, columns, self._processors), strict=True)
         return list(found) if self._is_positional else [dict(zip(self._names, one, strict=True)) for one in found]
 
 
