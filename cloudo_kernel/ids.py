@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import time
 
@@ -17,7 +17,5 @@ def new_id() -> str:
         # Method 3 of RFC 9562, 6.2: 12 bits of a sub-millisecond fraction follow the milliseconds.
         _last = max(time.time_ns() * 4096 // 1_000_000, _last + 1)
         stamp = _last
-    milliseconds, fraction = stamp >> 12, stamp & 0xFFF
-    value = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = f"{stamp:015x}{1 << 63 | int.from_bytes(os.urandom(8)) >> 2:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[12:15]}-{digits[15:19]}-{digits[19:]}"

@@ -96,7 +96,7 @@ def local_zone_name() -> str:
         name = tzlocal.get_localzone_name()
     except zoneinfo.ZoneInfoNotFoundError:  # its files contradict each other
         return "UTC"
-    return name if name in _zone_names() - {"Etc/UTC", "Etc/UCT", "Zulu"} else "UTC"
+    return name if name in _zone_names() and name not in {"Etc/UTC", "Etc/UCT", "Zulu"} else "UTC"
 
 
 # --- local times -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from cloudo_kernel import planning, triggers
 from cloudo_kernel.catalog import Source
 from cloudo_kernel.errors import CloudoError, MalformedRequest, Unavailable
 from cloudo_kernel.events import SCHEDULE_BACKFILLED, SCHEDULE_TRIGGERED
+from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     Backfill,
     Execution,
@@ -48,6 +49,11 @@ class _Like:
 
     source: Source
     common: JsonObject
+    #: One of them, for the others to be made like it; None if each has to be looked at, as for secrets.
+    pattern: NewExecution | None
+    #: The names of the inputs that they take of what they are told; None for all.
+    told: frozenset[str] | None
+    takes_anything: bool
 
 
 #: Of a flow by its name and, if it is pinned, the digest of its source.
@@ -216,7 +222,17 @@ class DueVerbs(ScheduleVerbs):
             source = self._flow_source(flow_name)
         else:
             source = self._catalog.pinned(flow_name, self._store.executions.text(source_sha256))
-        return _Like(source, self._common(source, ExecutionType.FLOW))
+        common, schema = self._common(source, ExecutionType.FLOW), source.flow.input_schema
+        metadata, names = source.flow.metadata, schema["properties"]
+        common["timeout_seconds"] = metadata.timeout_seconds
+        has_secrets = metadata.protect_inputs or metadata.protect_outputs or self.redaction.knows_any
+        return _Like(
+            source,
+            common,
+            pattern=None if has_secrets or self._depth else NewExecution(id="", name="", input_value={}, **common),
+            told=None if schema["additionalProperties"] else frozenset(names),
+            takes_anything=schema["additionalProperties"] and not names,
+        )
 
     def _execution(
         self, due: Due, time: datetime, iteration: int, like: _LikeOf, *, is_held: bool = False
@@ -224,28 +240,26 @@ class DueVerbs(ScheduleVerbs):
         """Return the execution of one occurrence. Raises what starting the flow by hand raises."""
         schedule = due.schedule
         its = like(schedule.flow_name, due.source_sha256)
-        flow, schema = its.source.flow, its.source.flow.input_schema
         told = _told(schedule, time, iteration)
-        if not schema["additionalProperties"]:
-            told = {name: value for name, value in told.items() if name in schema["properties"]}
-        hidden = self._store.seals.unseal_values(due.sealed_inputs)
+        if its.told is not None:
+            told = {name: value for name, value in told.items() if name in its.told}
+        hidden = self._store.seals.unseal_values(due.sealed_inputs) if due.sealed_inputs else {}
         inputs = {**told, **schedule.inputs, **hidden}
-        takes_anything = schema["additionalProperties"] and not schema["properties"]
-        follows_flow = schedule.on_success is schedule.on_error is schedule.on_recovery is None
-        number = "" if schedule.trigger.is_once else f" iteration #{iteration}"
-        return self._new(
-            its.source,
-            ExecutionType.FLOW,
-            common=its.common,
-            hides=hidden.keys(),
-            name=f"{schedule.flow_name}{number}" if number else f"scheduled {schedule.flow_name}",
-            input_value=inputs if takes_anything else self._validated(flow, inputs, Trigger.SCHEDULE),
-            schedule_id=schedule.id,
-            scheduled_for=time,
-            timeout_seconds=flow.metadata.timeout_seconds,
-            is_held=is_held,
-            follow_ups=its.common["follow_ups"] if follows_flow else follow_ups_of(flow.metadata, schedule),
-        )
+        if not its.takes_anything:
+            inputs = self._validated(its.source.flow, inputs, Trigger.SCHEDULE)
+        is_once = schedule.trigger.is_once
+        its_own: JsonObject = {
+            "name": f"scheduled {schedule.flow_name}" if is_once else f"{schedule.flow_name} iteration #{iteration}",
+            "input_value": inputs,
+            "schedule_id": schedule.id,
+            "scheduled_for": time,
+            "is_held": is_held,
+        }
+        if not schedule.on_success is schedule.on_error is schedule.on_recovery is None:
+            its_own["follow_ups"] = follow_ups_of(its.source.flow.metadata, schedule)
+        if its.pattern is not None and not hidden:
+            return its.pattern.like(id=new_id(), **its_own)
+        return self._new(its.source, ExecutionType.FLOW, common=its.common, hides=hidden.keys(), **its_own)
 
 
 def _off_plan(schedule: Schedule, time: datetime) -> datetime:

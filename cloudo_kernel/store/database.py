@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, inspect, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
@@ -60,8 +60,9 @@ class Database:
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         if self._is_sqlite and self._url.database:
             _refuse_remote(Path(self._url.database))
-        self.engine = _engine(str(url), is_sqlite=self._is_sqlite)
-        self._writer = self.engine.execution_options(cloudo_write=True)
+        #: Of what reads, of what writes, and of what reads with one statement.
+        self.engines = _engines(str(url), is_sqlite=self._is_sqlite)
+        self.engine, self._writer, self._glancer = self.engines
         #: Called after each commit of writes.
         self.on_commit: Callable[[], None] = lambda: None
         #: The connection of the `together` that this thread is in.
@@ -76,6 +77,15 @@ class Database:
             yield joint
             return
         with self._explained(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Open a connection for one statement that reads, all of whose rows are taken: quicker than `read`."""
+        if (joint := self._joined) is not None:
+            yield joint
+            return
+        with self._explained(), self._glancer.begin() as connection:
             yield connection
 
     @contextmanager
@@ -209,33 +219,58 @@ def _from_json(text: str) -> Any:
         return json.loads(text)
 
 
-def _engine(url: str, *, is_sqlite: bool) -> Engine:
-    if not is_sqlite:
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, json_deserializer=_from_json)
-    # What is written stays out of the texts of errors, which go into logs.
-    more: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True, "json_deserializer": _from_json}
-    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False}, **more)
+def _to_json(value: Any) -> str:
+    """Write JSON as `json` does, which takes two to seven times as long."""
+    try:
+        return to_json(value).decode()
+    except ValueError:  # what it does not take: halves of characters, a depth of more than 200
+        return json.dumps(value)
 
-    @event.listens_for(engine, "connect")
+
+def _engines(url: str, *, is_sqlite: bool) -> tuple[Engine, Engine, Engine]:
+    """Return what opens transactions that read, that write, and that read with one statement.
+
+    They share their connections.
+    """
+    # What is written stays out of the texts of errors, which go into logs.
+    more: dict[str, Any] = {
+        "hide_parameters": True,
+        "json_deserializer": _from_json,
+        "json_serializer": _to_json,
+    }
+    if not is_sqlite:
+        engine = create_engine(url, pool_pre_ping=True, **more)
+        return engine, engine, engine
+    to_driver = {"timeout": LOCK_SECONDS, "check_same_thread": False}
+    reader = create_engine(url, connect_args=to_driver, max_overflow=-1, **more)
+    writer, glancer = (create_engine(url, pool=reader.pool, **more) for _ in range(2))
+    _begin_with(reader, "BEGIN")
+    _begin_with(writer, "BEGIN IMMEDIATE")
+    glancer.dialect.do_commit = lambda _connection: None  # type: ignore[method-assign, assignment] # nothing is open
+
+    @event.listens_for(reader.pool, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        dbapi_connection.isolation_level = None  # SQLAlchemy's "begin" event below begins, not the driver
+        dbapi_connection.isolation_level = None  # `_begin_with` begins, not the driver
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        is_write = connection.get_execution_options().get("cloudo_write", False)
-        statement = "BEGIN IMMEDIATE" if is_write else "BEGIN"
-        driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-        try:
-            driver.execute(statement)  # through SQLAlchemy it takes twenty times as long, at each read
-        except sqlite3.Error as error:
-            raise OperationalError(statement, None, error) from error
+    return reader, writer, glancer
 
-    return engine
+
+def _begin_with(engine: Engine, statement: str) -> None:
+    """Let an engine begin transactions with a statement.
+
+    Not as a listener: with one SQLAlchemy asks at each step who listens, and a read took a third longer.
+    """
+
+    def begin(connection: PoolProxiedConnection) -> None:
+        driver = cast("sqlite3.Connection", connection.driver_connection)
+        driver.execute(statement)  # through SQLAlchemy it takes twenty times as long
+
+    engine.dialect.do_begin = begin  # type: ignore[method-assign, assignment] # a dialect of one's own costs an entry
 
 
 def _refuse_remote(database: Path) -> None:

@@ -60,6 +60,9 @@ LIST_VALUE_BYTES = 4096
 #: How long an idempotency key is kept.
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
+#: How far an execution is that has not begun; the same object for all, which is written as JSON once for many rows.
+_NO_PROGRESS: JsonObject = {"done": 0, "total": 0}
+
 ENDED = [status.value for status in Status if status.is_ended]
 
 # Made once, as every start or run needs them: making a statement takes SQLAlchemy several times as long as running it.
@@ -283,8 +286,9 @@ def insert_new(
         texts = {one.source_sha256: one.source_text for one in new}
         connection.execute(add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
         # SQLAlchemy takes its time for each value, and most are none.
-        used = {name for row in rows.values() for name, value in row.items() if value is not None}
-        _INSERT_MANY.run(connection, tuple(rows.values()), tuple(sorted(used)))
+        values = tuple(rows.values())
+        used = tuple(name for name in values[0] if any(row[name] is not None for row in values))
+        _INSERT_MANY.run(connection, values, used)
         record_all(connection, [_created(one, now) for one in new])
     return rows
 
@@ -298,7 +302,7 @@ def forget_source(connection: Connection, sha256: str | None) -> None:
 
 
 def _row(new: NewExecution, now: datetime) -> dict[str, Any]:
-    row = {**vars(new), "status": Status.PENDING, "created_at": now, "progress": {"done": 0, "total": 0}}
+    row = {**vars(new), "status": Status.PENDING, "created_at": now, "progress": _NO_PROGRESS}
     del row["source_text"]
     return row
 

@@ -5,7 +5,7 @@ For an execution by a schedule that was as much work as all the rest; what it br
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -45,18 +45,27 @@ class _Compiled:
         self._is_positional = made.positional
         self._names = tuple((made.positiontup if made.positional else None) or types)
         self._values_of: Callable[[Row], tuple[Any, ...]] = itemgetter(*self._names)
-        processors = [_processor(types[name], dialect) for name in self._names]
-        self._processed = [(place, process) for place, process in enumerate(processors) if process is not None]
+        self._processors = [_processor(types[name], dialect) for name in self._names]
 
     def parameters(self, rows: Sequence[Row]) -> list[Any]:
         """Return the rows as the driver takes them."""
-        found: list[Any] = []
-        for row in rows:
-            values = list(self._values_of(row))
-            for place, process in self._processed:
-                values[place] = process(values[place])
-            found.append(tuple(values) if self._is_positional else dict(zip(self._names, values, strict=True)))
-        return found
+        if len(rows) == 1:
+            pairs = zip(self._values_of(rows[0]), self._processors, strict=True)
+            found: Iterable[tuple[Any, ...]] = [tuple(process(value) if process else value for value, process in pairs)]
+        else:
+            columns = zip(*map(self._values_of, rows), strict=True)
+            found = zip(*map(_processed, columns, self._processors), strict=True)
+        return list(found) if self._is_positional else [dict(zip(self._names, one, strict=True)) for one in found]
+
+
+def _processed(column: tuple[Any, ...], process: Callable[[Any], Any] | None) -> Iterable[Any]:
+    """Return the driver's values of a column; most columns have the same one in all rows, which is made once."""
+    if process is None:
+        return column
+    first = column[0]
+    if all(value is first for value in column):
+        return [process(first)] * len(column)
+    return map(process, column)
 
 
 def _processor(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:

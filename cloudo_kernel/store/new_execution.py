@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from cloudo_kernel.models import EngineTier, Execution, ExecutionType, JsonObject, Trigger
 
@@ -52,6 +53,12 @@ class NewExecution:
     sealed_outputs: str | None = field(default=None, repr=False)
     #: The keys of outputs that are to be protected.
     protected_outputs: tuple[str, ...] | None = None
+
+    def like(self, **more: Any) -> NewExecution:
+        """Return another one with some fields of its own; to make it by its name takes five times as long."""
+        other = object.__new__(NewExecution)
+        other.__dict__.update(self.__dict__, **more)
+        return other
 
 
 @dataclass(frozen=True)

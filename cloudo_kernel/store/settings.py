@@ -32,7 +32,7 @@ def value_of(connection: Connection, name: str, *, user_name: str | None = None)
     """
     names = documented.names_for(name, user_name)
     rows = connection.execute(_VALUES, {"personal": names[0], "shared": name})
-    saved = {row.name: row.value for row in rows}
+    saved = {row.name: row.value for row in rows.all()}
     found = [saved[one] for one in names if one in saved and documented.fits(one, saved[one])]
     return found[0] if found else documented.default(name)
 
@@ -66,7 +66,7 @@ class Settings:
 
     def value(self, name: str, *, user_name: str | None = None) -> Any:
         """Return the value of a documented setting for a user; see `value_of`."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return value_of(connection, name, user_name=user_name)
 
     def save(

@@ -181,11 +181,13 @@ def killed_before(store: Store, statement: int) -> Iterator[list[int]]:
             if count[0] == statement:
                 raise Killed
 
-    event.listen(store._database.engine, "before_cursor_execute", listen)
+    for engine in set(store._database.engines):
+        event.listen(engine, "before_cursor_execute", listen)
     try:
         yield count
     finally:
-        event.remove(store._database.engine, "before_cursor_execute", listen)
+        for engine in set(store._database.engines):
+            event.remove(engine, "before_cursor_execute", listen)
 
 
 @pytest.mark.parametrize("seed", range(3))
