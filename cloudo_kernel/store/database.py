@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, inspect, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
+from cloudo_kernel.store.kept_connections import Readers
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
 NEWEST_MIGRATION = "0015"
@@ -61,13 +62,13 @@ class Database:
         if self._is_sqlite and self._url.database:
             _refuse_remote(Path(self._url.database))
         self.engine = _engine(str(url), is_sqlite=self._is_sqlite)
-        self._writer = self.engine.execution_options(cloudo_write=True)
+        self._readers = Readers(self.engine)
         #: Called after each commit of writes.
         self.on_commit: Callable[[], None] = lambda: None
         #: The connection of the `together` that this thread is in.
         self._joint = threading.local()
         # Threads of one process queue in it, too: SQLite's own waiting sleeps, and is not fair.
-        self._group_commit = GroupCommit(self._writer, timeout_seconds=LOCK_SECONDS, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
+        self._group_commit = GroupCommit(self.engine, timeout_seconds=LOCK_SECONDS, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -75,7 +76,8 @@ class Database:
         if (joint := self._joined) is not None:
             yield joint
             return
-        with self._explained(), self.engine.begin() as connection:
+        reading = self._readers.transaction() if self._is_sqlite else self.engine.begin()
+        with self._explained(), reading as connection:
             yield connection
 
     @contextmanager
@@ -93,7 +95,7 @@ class Database:
                 with self._group_commit.transaction() as connection:
                     yield connection
             else:
-                with self._writer.begin() as connection:
+                with self.engine.begin() as connection:
                     yield connection
                 self.on_commit()
 
@@ -164,6 +166,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self._readers.close()
+        self._group_commit.close()
         self.engine.dispose()
 
     def _version(self) -> str | None:
@@ -218,22 +222,12 @@ def _engine(url: str, *, is_sqlite: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        dbapi_connection.isolation_level = None  # SQLAlchemy's "begin" event below begins, not the driver
+        dbapi_connection.isolation_level = None  # transactions begin where we say so, not where the driver thinks
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        is_write = connection.get_execution_options().get("cloudo_write", False)
-        statement = "BEGIN IMMEDIATE" if is_write else "BEGIN"
-        driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-        try:
-            driver.execute(statement)  # through SQLAlchemy it takes twenty times as long, at each read
-        except sqlite3.Error as error:
-            raise OperationalError(statement, None, error) from error
 
     return engine
 
