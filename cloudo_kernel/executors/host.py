@@ -108,9 +108,8 @@ class RunHost:
         return self._waits.patiently(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
-        execution = self._store.executions.get(self.claim.id)
-        folder = execution.flow_name or "_script"
-        notebook = PurePosixPath("executions", folder, f"{execution.id}.ipynb")
+        folder = self.claim.flow_name or "_script"
+        notebook = PurePosixPath("executions", folder, f"{self.claim.id}.ipynb")
         assignment = self._store.runs.begin(
             self.claim.id, self.claim.attempt, notebook=str(notebook), replays=self.claim.durable
         )

@@ -13,10 +13,10 @@ from cloudo_kernel import events, settings
 from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, WebhookNotFound
 from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse
 from cloudo_kernel.store.attempts import LEASED
+from cloudo_kernel.store.changes import change
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import insert_new
-from cloudo_kernel.store.moves import change
 from cloudo_kernel.store.new_execution import NewExecution
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import value_of
