@@ -97,11 +97,14 @@ class Queue:
             wake_overdue(connection, now=now)
             slots, query = Slots(connection), _NEXT[private]
             limit = min(free, slots.free_for_new_work)
-            while limit > 0 and (found := connection.execute(query, {**about, "most": limit}).all()):
+            while limit > 0:
+                found = connection.execute(query, {**about, "most": limit}).all()
                 # From the second time on the first one fits always; others unless their flow is full by those before.
                 ids = [row.id for row in found if slots.take(row.flow_name, row.max_running)]
                 claims += [_take(connection, one, worker_id, now) for one in ids]
-                limit = limit - len(ids) if len(found) == limit else 0
+                if len(found) < limit or len(ids) == limit:
+                    break
+                limit -= len(ids)
                 query = _NEXT[private].where(slots.flow_has_room())
         return tuple(claim for claim in claims if claim is not None)
 
