@@ -185,8 +185,13 @@ def _may_give(connection: Connection, about: dict[str, Any], free: int, *, is_pr
     """Tell whether there is anything to hand out, or to be woken; most looks find nothing, and need not write."""
     if is_any_overdue(connection, now=about["now"]):
         return True
-    has_slot = free > 0 and Slots(connection).free_for_new_work > 0
-    return has_slot and connection.execute(_NEXT[is_private], {**about, "most": 1}).first() is not None
+    if free <= 0 or (slots := Slots(connection)).free_for_new_work <= 0:
+        return False
+    query, one = _NEXT[is_private], {**about, "most": 1}
+    found = connection.execute(query, one).first()
+    if found is None or slots.take(found.flow_name, found.max_running):
+        return found is not None
+    return connection.execute(query.where(slots.flow_has_room()), one).first() is not None
 
 
 def _take(connection: Connection, execution_id: str, worker_id: str, now: datetime) -> Claim | None:
