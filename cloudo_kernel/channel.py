@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import queue
+import select
 import signal
 import socket
 import threading
@@ -128,10 +129,10 @@ def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> No
     `flush` is called when none came for 0.1 s after another one: what was held back for its successors goes out.
     Nothing that `verbs` and `flush` raise ends this: the caller would wait for ever.
     """
-    is_holding = False
+    is_holding, poll = False, _poll_of(connection)
     while True:
         try:
-            if is_holding and not connection.poll(0.1):
+            if is_holding and not poll(0.1):
                 with suppress(CloudoError):  # what could not be stored is tried again
                     flush()
                     is_holding = False
@@ -153,6 +154,15 @@ def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> No
                 connection.send_bytes(json.dumps(reply, separators=(",", ":")).encode())
             except OSError:
                 return
+
+
+def _poll_of(connection: Frames) -> Callable[[float], bool]:
+    """Return its `poll`; that of `multiprocessing` makes a selector each time, which is as much work as a message."""
+    if not (isinstance(connection, Connection) and hasattr(select, "poll")):
+        return connection.poll
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN)
+    return lambda seconds: bool(poller.poll(seconds * 1000))
 
 
 def hang_up(connection: Connection) -> None:

@@ -33,8 +33,9 @@ _TEXTS_SECONDS = 5.0
 _LOOK_SECONDS = 5.0
 #: After a failure it is looked at again so soon.
 _RETRY_SECONDS = 1.0
-#: After a look it rests for this many times as long as the look took, but not longer than that many seconds.
+#: After a look it rests for this many times as long as the look took, for so many seconds at least and at most.
 _REST = 9
+_LEAST_REST_SECONDS = 0.005
 _MOST_REST_SECONDS = 0.1
 
 
@@ -141,8 +142,8 @@ class Dispatcher:
                 ended = time.monotonic()
                 self._wake.wait(self._seconds_to_next())
                 # Every commit wakes it: hundreds a second must not have it look at the queue all the time.
-                rest = ended + min(_MOST_REST_SECONDS, _REST * (ended - began)) - time.monotonic()
-                self._is_free.wait(max(0.0, rest))
+                rest = min(_MOST_REST_SECONDS, max(_LEAST_REST_SECONDS, _REST * (ended - began)))
+                self._is_free.wait(max(0.0, ended + rest - time.monotonic()))
                 self._is_free.clear()
                 self._wake.clear()
             except CloudoError:

@@ -56,6 +56,8 @@ def validate(schema: JsonObject, inputs: JsonObject) -> JsonObject:
 
 
 def _plain(name: str) -> str:
+    if type(name) is str and name.isascii():
+        return name
     try:
         return str(json_value(name))
     except NotJson as error:

@@ -38,19 +38,26 @@ def _plain(value: Any, depth: int) -> Any:
     Raises `_NotPlain` and `UnicodeEncodeError`.
     """
     kind = type(value)
-    if kind is str:
-        if not value.isascii():
-            value.encode()
-        return value
-    if value is None or kind is bool or (kind is int and value.bit_length() < 64):
-        return value
-    if kind is dict and depth < _DEEPEST and all(type(key) is str and key.isascii() for key in value):
-        return {key: _plain(part, depth + 1) for key, part in value.items()}
+    if kind is dict and depth < _DEEPEST:
+        # Each part by itself, and no call for those that are nothing but themselves: every input of a start comes here.
+        copy = {}
+        for key, part in value.items():
+            if type(key) is not str or not key.isascii():
+                raise _NotPlain
+            copy[key] = part if type(part) is str and part.isascii() else _plain(part, depth + 1)
+        return copy
     if kind is list and depth < _DEEPEST:
-        return [_plain(part, depth + 1) for part in value]
-    if kind is float and math.isfinite(value):
-        return value
-    raise _NotPlain
+        return [part if type(part) is str and part.isascii() else _plain(part, depth + 1) for part in value]
+    if kind is str:
+        value.encode()
+    elif not (
+        value is None
+        or kind is bool
+        or (kind is int and value.bit_length() < 64)
+        or (kind is float and math.isfinite(value))
+    ):
+        raise _NotPlain
+    return value
 
 
 def _converted(value: object, *, path: str, depth: int) -> Any:

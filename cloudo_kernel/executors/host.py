@@ -30,8 +30,9 @@ from cloudo_kernel.store import Assignment, Claim, Outcome, Store
 
 _log = logging.getLogger(__name__)
 
-#: Progress is written at most so often.
+#: Progress is written at most so often, and not sooner than so long after the claim: most runs are over by then.
 _PROGRESS_SECONDS = 0.1
+_FIRST_PROGRESS_SECONDS = 0.25
 #: A paused runner is answered after so long, and asks again; one whose kernel may have died, after so long.
 _PAUSE_SECONDS = 1.0
 _HUNG_UP_SECONDS = 0.1
@@ -71,8 +72,7 @@ class RunHost:
         self._secrets: RunSecrets | None = None
         self._progress = Progress()
         self._is_progress_new = False
-        #: Of a run that is over in a moment, none is written before its end.
-        self._progress_written = time.monotonic()
+        self._progress_due = time.monotonic() + _FIRST_PROGRESS_SECONDS
         #: A cell of the notebook may have had effects from then on.
         self._has_cell_begun = False
         #: Its end of the channel is closed: most probably it died.
@@ -108,9 +108,8 @@ class RunHost:
         return self._waits.patiently(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
-        execution = self._store.executions.get(self.claim.id)
-        folder = execution.flow_name or "_script"
-        notebook = PurePosixPath("executions", folder, f"{execution.id}.ipynb")
+        folder = self.claim.flow_name or "_script"
+        notebook = PurePosixPath("executions", folder, f"{self.claim.id}.ipynb")
         assignment = self._store.runs.begin(
             self.claim.id, self.claim.attempt, notebook=str(notebook), replays=self.claim.durable
         )
@@ -144,14 +143,14 @@ class RunHost:
         if self._secrets is not None:
             self._progress = self._secrets.progress(self._progress)
         self._is_progress_new = True
-        if time.monotonic() - self._progress_written >= _PROGRESS_SECONDS:
+        if time.monotonic() >= self._progress_due:
             with suppress(CloudoError):  # it is tried again when the runner is silent
                 self.flush_progress()
 
     def flush_progress(self) -> None:
         """Write the progress that was held back because it came so soon."""
         if self._is_progress_new:
-            self._progress_written = time.monotonic()
+            self._progress_due = time.monotonic() + _PROGRESS_SECONDS
             self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress)
             self._is_progress_new = False
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 import sys
+from functools import cache
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -18,6 +19,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from cloudo_kernel.lifeline import Lifeline
 from cloudo_kernel.provisioning.process import Child
 from cloudo_kernel.provisioning.warm import shared
+from cloudo_kernel.provisioning.zygote import fingerprint
 
 #: Its name as an entry point of `jupyter_client.kernel_provisioners`.
 NAME = "cloudo-provisioner"
@@ -92,9 +94,30 @@ def _changes(before: dict[str, str], environment: dict[str, str]) -> dict[str, s
 
 
 def is_kernel_forkable() -> bool:
-    """Return whether the kernelspec `cloudo` is as shipped; else a start has to be a cold one."""
+    """Return whether the kernelspec `cloudo` is as shipped; else a start has to be a cold one.
+
+    Each run asks. Jupyter reads all folders and the file anew each time; here that is done when a file has changed.
+    """
+    global _answered  # noqa: PLW0603 -- what was found out is for the next one who asks
+    specs = _kernelspecs()
+    files = fingerprint(f"{folder}/cloudo/kernel.json" for folder in specs.kernel_dirs)
+    if _answered is None or _answered[0] != files:
+        _answered = (files, _is_as_shipped(specs))
+    return _answered[1]
+
+
+@cache
+def _kernelspecs() -> KernelSpecManager:
+    return KernelSpecManager()
+
+
+#: The files that were there, with their times, and what was found in them.
+_answered: tuple[dict[str, int], bool] | None = None
+
+
+def _is_as_shipped(specs: KernelSpecManager) -> bool:
     try:
-        spec = KernelSpecManager().get_kernel_spec("cloudo")
+        spec = specs.get_kernel_spec("cloudo")
     except NoSuchKernel:
         return False  # the cold start says what is missing
     return not spec.env and spec.argv[1:3] == _KERNEL

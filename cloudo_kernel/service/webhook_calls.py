@@ -44,8 +44,8 @@ class Received:
     webhook: Webhook
     delivery: Delivery
     execution_id: str
-    #: As it was started; None if an earlier delivery did that.
-    execution: Execution | None
+    #: What was started; None if an earlier delivery did that.
+    new: NewExecution | None
     #: The answer is to be sent at once.
     is_async: bool
 
@@ -124,11 +124,11 @@ class WebhookCalls:
         more = {"status_code": 202 if is_async else None, "execution_id": new.id, "delivery_id": sender_id}
         return _Prepared(webhook, new, self._delivery(call, **more), is_async)
 
-    def _received(self, one: _Prepared, started: Execution | str | Exception) -> Received | Exception:
+    def _received(self, one: _Prepared, started: str | Exception) -> Received | Exception:
         if isinstance(started, Exception):
             return started
-        if isinstance(started, Execution):
-            return Received(one.webhook, one.delivery, started.id, started, one.is_async)
+        if started == one.new.id:
+            return Received(one.webhook, one.delivery, started, one.new, one.is_async)
         update = {"execution_id": started, "delivery_id": None, "reason": _REPEATED}
         delivery = one.delivery.model_copy(update=update)
         self._store.webhooks.note(delivery)

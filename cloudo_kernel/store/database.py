@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, inspect, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
+from cloudo_kernel.store.kept_connections import Readers
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
 NEWEST_MIGRATION = "0015"
@@ -60,15 +61,14 @@ class Database:
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         if self._is_sqlite and self._url.database:
             _refuse_remote(Path(self._url.database))
-        #: Of what reads, of what writes, and of what reads with one statement.
-        self.engines = _engines(str(url), is_sqlite=self._is_sqlite)
-        self.engine, self._writer, self._glancer = self.engines
+        self.engine = _engine(str(url), is_sqlite=self._is_sqlite)
+        self._readers = Readers(self.engine)
         #: Called after each commit of writes.
         self.on_commit: Callable[[], None] = lambda: None
         #: The connection of the `together` that this thread is in.
         self._joint = threading.local()
         # Threads of one process queue in it, too: SQLite's own waiting sleeps, and is not fair.
-        self._group_commit = GroupCommit(self._writer, timeout_seconds=LOCK_SECONDS, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
+        self._group_commit = GroupCommit(self.engine, timeout_seconds=LOCK_SECONDS, on_commit=lambda: self.on_commit())  # noqa: PLW0108 -- it is set later
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -76,16 +76,8 @@ class Database:
         if (joint := self._joined) is not None:
             yield joint
             return
-        with self._explained(), self.engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def glance(self) -> Iterator[Connection]:
-        """Open a connection for one statement that reads, all of whose rows are taken: quicker than `read`."""
-        if (joint := self._joined) is not None:
-            yield joint
-            return
-        with self._explained(), self._glancer.begin() as connection:
+        reading = self._readers.transaction() if self._is_sqlite else self.engine.begin()
+        with self._explained(), reading as connection:
             yield connection
 
     @contextmanager
@@ -103,7 +95,7 @@ class Database:
                 with self._group_commit.transaction() as connection:
                     yield connection
             else:
-                with self._writer.begin() as connection:
+                with self.engine.begin() as connection:
                     yield connection
                 self.on_commit()
 
@@ -174,6 +166,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self._readers.close()
+        self._group_commit.close()
         self.engine.dispose()
 
     def _version(self) -> str | None:
@@ -227,11 +221,7 @@ def _to_json(value: Any) -> str:
         return json.dumps(value)
 
 
-def _engines(url: str, *, is_sqlite: bool) -> tuple[Engine, Engine, Engine]:
-    """Return what opens transactions that read, that write, and that read with one statement.
-
-    They share their connections.
-    """
+def _engine(url: str, *, is_sqlite: bool) -> Engine:
     # What is written stays out of the texts of errors, which go into logs.
     more: dict[str, Any] = {
         "hide_parameters": True,
@@ -239,38 +229,21 @@ def _engines(url: str, *, is_sqlite: bool) -> tuple[Engine, Engine, Engine]:
         "json_serializer": _to_json,
     }
     if not is_sqlite:
-        engine = create_engine(url, pool_pre_ping=True, **more)
-        return engine, engine, engine
+        return create_engine(url, pool_pre_ping=True, **more)
     to_driver = {"timeout": LOCK_SECONDS, "check_same_thread": False}
-    reader = create_engine(url, connect_args=to_driver, max_overflow=-1, **more)
-    writer, glancer = (create_engine(url, pool=reader.pool, **more) for _ in range(2))
-    _begin_with(reader, "BEGIN")
-    _begin_with(writer, "BEGIN IMMEDIATE")
-    glancer.dialect.do_commit = lambda _connection: None  # type: ignore[method-assign, assignment] # nothing is open
+    engine = create_engine(url, connect_args=to_driver, max_overflow=-1, **more)
 
-    @event.listens_for(reader.pool, "connect")
+    # Of the pool: with a listener of its own, an engine asks at each step who listens, and a read takes a third longer.
+    @event.listens_for(engine.pool, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        dbapi_connection.isolation_level = None  # `_begin_with` begins, not the driver
+        dbapi_connection.isolation_level = None  # transactions begin where we say so, not where the driver thinks
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
-    return reader, writer, glancer
-
-
-def _begin_with(engine: Engine, statement: str) -> None:
-    """Let an engine begin transactions with a statement.
-
-    Not as a listener: with one SQLAlchemy asks at each step who listens, and a read took a third longer.
-    """
-
-    def begin(connection: PoolProxiedConnection) -> None:
-        driver = cast("sqlite3.Connection", connection.driver_connection)
-        driver.execute(statement)  # through SQLAlchemy it takes twenty times as long
-
-    engine.dialect.do_begin = begin  # type: ignore[method-assign, assignment] # a dialect of one's own costs an entry
+    return engine
 
 
 def _refuse_remote(database: Path) -> None:

@@ -58,7 +58,7 @@ class Events:
 
     def newest_id(self) -> int:
         """Return the id of the newest event, 0 when there is none."""
-        with self._database.glance() as connection:
+        with self._database.read() as connection:
             return int(connection.execute(_NEWEST_ID).scalar_one())
 
     def after(self, event_id: int, *, limit: int, subject_id: str | None = None) -> tuple[Event, ...]:

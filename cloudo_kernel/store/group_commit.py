@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.store.kept_connections import opened, tell
 
 #: An interrupt in the middle of a statement takes the connection with it, and all that was not committed.
 _INTERRUPTED = "Another write that shared a commit with this one was interrupted. Try again."
@@ -35,7 +36,7 @@ class _Group:
 
 
 class GroupCommit:
-    """The write transactions of one process; `engine` begins them with BEGIN IMMEDIATE."""
+    """The write transactions of one process."""
 
     def __init__(self, engine: Engine, *, timeout_seconds: float, on_commit: Callable[[], None]) -> None:
         self._engine = engine
@@ -43,6 +44,8 @@ class GroupCommit:
         self._on_commit = on_commit
         self._turns = Turns()
         self._group: _Group | None = None
+        #: Of the last group, for the next.
+        self._kept: Connection | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -69,9 +72,9 @@ class GroupCommit:
             raise group.error
 
     def _begin(self) -> _Group:
-        connection = self._engine.connect()
+        connection, self._kept = self._kept or opened(self._engine), None
         try:
-            connection.begin()
+            tell(connection, "BEGIN IMMEDIATE")
         except BaseException:
             connection.close()
             raise
@@ -80,14 +83,13 @@ class GroupCommit:
     @contextmanager
     def _member(self, group: _Group) -> Iterator[None]:
         """Undo what the block did if it raises: to its savepoint, or all while nobody else is in the group."""
-        run = group.connection.exec_driver_sql  # SQLAlchemy's own savepoints cost three times as much
         has_savepoint = group.has_members
         if has_savepoint:
-            run("SAVEPOINT member")
+            tell(group.connection, "SAVEPOINT member")
         try:
             yield
             if has_savepoint:
-                run("RELEASE member")
+                tell(group.connection, "RELEASE member")
         except BaseException:
             if has_savepoint:
                 self._undo(group)
@@ -98,8 +100,8 @@ class GroupCommit:
 
     def _undo(self, group: _Group) -> None:
         try:
-            group.connection.exec_driver_sql("ROLLBACK TO member")
-            group.connection.exec_driver_sql("RELEASE member")
+            tell(group.connection, "ROLLBACK TO member")
+            tell(group.connection, "RELEASE member")
         except DatabaseError as error:  # there is none: SQLite has rolled the whole transaction back
             self._end(group, error)
         except SQLAlchemyError:
@@ -113,7 +115,7 @@ class GroupCommit:
 
     def _commit(self, group: _Group) -> None:
         try:
-            group.connection.commit()
+            tell(group.connection, "COMMIT")
         except DatabaseError as error:
             self._end(group, error)
         except SQLAlchemyError:
@@ -122,16 +124,23 @@ class GroupCommit:
             self._end(group, Unavailable("The write was interrupted; whether it is kept is not known."))
             raise
         else:
-            self._end(group)
+            self._group, group.is_over, self._kept = None, True, group.connection
             self._on_commit()
 
     def _end(self, group: _Group, error: Exception | None = None) -> None:
         """Take the group off; closing the connection rolls back what is not committed."""
         self._group, group.error, group.is_over = None, error, True
         if error is not None:
-            # After a COMMIT that failed SQLite is still in the transaction, but SQLAlchemy takes it for over.
+            # Whatever state it is in: after a COMMIT that failed, SQLite may still be in the transaction.
             group.connection.invalidate()
         group.connection.close()
+
+    def close(self) -> None:
+        """Close what is kept open for the next write."""
+        with self._turns.turn():
+            if self._kept is not None:
+                self._kept.close()
+                self._kept = None
 
 
 class TurnTimeout(Exception):

@@ -6,15 +6,14 @@ Whoever reports about a run names its `attempt`; a report of another attempt tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, delete, exists, func, or_, select, update
 
 from cloudo_kernel import lifecycle, settings
-from cloudo_kernel.errors import IllegalTransition, StaleAttempt
+from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import (
     EXECUTION,
     EXECUTION_CANCEL_REQUESTED,
@@ -25,7 +24,8 @@ from cloudo_kernel.events import (
 )
 from cloudo_kernel.models import ErrorDetail, ExecutionType, JsonObject, LogLine, Progress, Status, rfc3339
 from cloudo_kernel.store import dependencies
-from cloudo_kernel.store.attempts import LEASED
+from cloudo_kernel.store.attempts import ATTEMPT, EXECUTION_ID, LEASED
+from cloudo_kernel.store.changes import change, changing
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.follow_ups import note_end
@@ -35,7 +35,8 @@ from cloudo_kernel.store.messages import withdraw
 from cloudo_kernel.store.recurrence import run_ended
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.waking import forget, forget_all, wake
-from cloudo_kernel.tables import calls, events, executions
+from cloudo_kernel.tables import calls, events, executions, locks, waits
+from cloudo_kernel.tables import dependencies as dependency_rows
 
 #: The longest wait before a retry.
 _LONGEST_DELAY_SECONDS = 86_400.0
@@ -46,13 +47,25 @@ _DEATHS = ("KernelDied", "WorkerLost", "Timeout")
 _MOST_DEATHS = 5
 
 
-#: What decides about what an end leads to.
-_DECIDING = tuple(
-    executions.c[name]
-    for name in (
-        *("id", "flow_name", "schedule_id", "created_at", "user_name", "reserved_for"),
-        *("retention_minutes", "durable", "follow_ups"),
-    )
+# Made once, as every run ends: making a statement takes SQLAlchemy several times as long as running it.
+_c = executions.c
+_UNSTOPPED = (_c.stop_reason.is_(None), *(_c.status != status for status in ENDED))
+_children = executions.alias()
+_ch, _d = _children.c, dependency_rows.c
+#: What decides about what an end leads to, with whether there is anybody whom it concerns: hardly ever.
+_ENDING = select(
+    *(_c.id, _c.attempt, _c.status, _c.flow_name, _c.schedule_id, _c.created_at, _c.user_name, _c.reserved_for),
+    *(_c.retention_minutes, _c.durable, _c.follow_ups, _c.stop_reason, _c.failures, _c.retries),
+    *(_c.retry_delay_seconds, _c.deaths, _c.died_at_call),
+    exists().where(waits.c.subject_id == _c.id).label("has_waiters"),
+    exists().where(locks.c.execution_id == _c.id).label("has_locks"),
+    exists().where(or_(_d.on_id == _c.id, _d.execution_id == _c.id)).label("has_dependencies"),
+    exists().where(_ch.parent_id == _c.id, *(_ch.status != status for status in ENDED)).label("has_children"),
+).where(_c.id == bindparam(EXECUTION_ID))
+_CHILDREN = select(_c.id, _c.type, _c.attempt, _c.worker_id).where(_c.parent_id == bindparam("parent"), *_UNSTOPPED)
+_HELD_CHILDREN = _CHILDREN.where(_c.is_held)
+_FORGET_PASSING = delete(events).where(
+    events.c.subject_id == bindparam("of"), or_(*(events.c.type == kind for kind in PASSING))
 )
 
 
@@ -80,26 +93,6 @@ class Outcome:
         return f"{self.error.name}: {self.error.value}".strip().split("\n", 1)[0][:500]
 
 
-def change(
-    connection: Connection, execution_id: str, attempt: int, values: JsonObject, expected: Sequence[Status]
-) -> Any:
-    """Update the row of a live attempt and return it. Raises `StaleAttempt`, `IllegalTransition`."""
-    c = executions.c
-    row = connection.execute(
-        update(executions)
-        .where(c.id == execution_id, c.attempt == attempt, c.status.in_(expected))
-        .values(**values)
-        .returning(executions)
-    ).one_or_none()
-    if row is not None:
-        return row
-    current = connection.execute(select(c.attempt, c.status).where(c.id == execution_id)).one_or_none()
-    if current is None or current.attempt != attempt or current.status in ENDED:
-        raise StaleAttempt(execution_id, attempt)
-    wanted = values.get("status", current.status)
-    raise IllegalTransition(execution_id, current.status, wanted, history(connection, execution_id))
-
-
 def requeue(connection: Connection, execution_id: str, attempt: int, *, now: datetime, **told: Any) -> None:
     """Give a run up: the execution is pending again, or paused if that was wanted. `told` goes into the event."""
     _give_up(connection, execution_id, attempt, {}, now=now, **told)
@@ -107,17 +100,14 @@ def requeue(connection: Connection, execution_id: str, attempt: int, *, now: dat
 
 def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> None:
     """End a run, and with it the execution, unless the run failed and has a retry left."""
-    c = executions.c
-    row = connection.execute(
-        select(executions).where(c.id == execution_id, c.attempt == attempt, c.status.in_(LEASED))
-    ).one_or_none()
-    if row is None:
+    row = connection.execute(_ENDING, {EXECUTION_ID: execution_id}).one_or_none()
+    if row is None or row.attempt != attempt or row.status not in LEASED:
         raise StaleAttempt(execution_id, attempt)
     if row.durable and row.stop_reason is None and outcome.is_death and _survive(connection, row, outcome, now=now):
         return
     has_failed = outcome.status is Status.ENDED_ERROR or outcome.is_interrupted
     if not has_failed or row.stop_reason is not None or row.failures >= row.retries:
-        end(connection, execution_id, attempt, outcome, now=now)
+        _end_all(connection, row, attempt, outcome, now=now)
         return
     seconds = min(row.retry_delay_seconds * 2**row.failures, _LONGEST_DELAY_SECONDS)
     _retry(connection, execution_id, attempt, outcome, seconds=seconds, now=now, is_durable=row.durable)
@@ -136,21 +126,36 @@ def end(
 
     What was to run after it is released, or ends too.
     """
-    _end(connection, execution_id, attempt, outcome, now=now, user_name=user_name)
-    ended = [(execution_id, outcome.status is Status.ENDED_SUCCESS)]
+    row = connection.execute(_ENDING, {EXECUTION_ID: execution_id}).one_or_none()
+    if row is None:  # ended by others, and deleted since
+        raise StaleAttempt(execution_id, attempt)
+    _end_all(connection, row, attempt, outcome, now=now, user_name=user_name)
+
+
+def _end_all(
+    connection: Connection,
+    row: Row[*tuple[Any, ...]],
+    attempt: int,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    user_name: str | None = None,
+) -> None:
+    """End the execution of the row, and what cannot run after that."""
+    _end(connection, row, attempt, outcome, now=now, user_name=user_name)
+    ended = [(row.id, outcome.status is Status.ENDED_SUCCESS)] if row.has_dependencies else []
     while ended:  # a long row of dependents must not become as many calls in each other
         on_id, is_success = ended.pop()
         for dependent in dependencies.end(connection, on_id):
-            row = connection.execute(
-                select(executions.c.is_held, executions.c.attempt, executions.c.schedule_id).where(
-                    executions.c.id == dependent
-                )
+            held = connection.execute(
+                select(_c.is_held, _c.attempt, _c.schedule_id).where(_c.id == dependent)
             ).one_or_none()
-            if row is None or not row.is_held:  # a run that waits looks for itself
+            if held is None or not held.is_held:  # a run that waits looks for itself
                 continue
             # Of a schedule each occurrence stands for itself: it only waits until the one before is out of the way.
-            if not is_success and row.schedule_id is None:
-                _end(connection, dependent, row.attempt, _after_failure(on_id), now=now)
+            if not is_success and held.schedule_id is None:
+                following = connection.execute(_ENDING, {EXECUTION_ID: dependent}).one()
+                _end(connection, following, held.attempt, _after_failure(on_id), now=now)
                 ended.append((dependent, False))
             elif not dependencies.has_any(connection, dependent):
                 release(connection, dependent, now=now)
@@ -158,18 +163,13 @@ def end(
 
 def _end(
     connection: Connection,
-    execution_id: str,
+    row: Row[*tuple[Any, ...]],
     attempt: int,
     outcome: Outcome,
     *,
     now: datetime,
     user_name: str | None = None,
 ) -> None:
-    c = executions.c
-    wanted = select(*_DECIDING).where(c.id == execution_id)
-    row = connection.execute(wanted).one_or_none()
-    if row is None:  # ended by others, and deleted since
-        raise StaleAttempt(execution_id, attempt)
     minutes = row.retention_minutes
     if minutes is None:
         minutes = value_of(connection, settings.RETENTION, user_name=row.user_name)
@@ -183,35 +183,29 @@ def _end(
         "is_held": False,
         **_found(outcome),
     }
-    origins = [status.value for status in lifecycle.origins(outcome.status)]
-    ended = connection.execute(
-        update(executions).where(c.id == execution_id, c.attempt == attempt, c.status.in_(origins)).values(**values)
-    )
-    if not ended.rowcount:
-        raise StaleAttempt(execution_id, attempt)
-    connection.execute(delete(events).where(events.c.subject_id == execution_id, events.c.type.in_(PASSING)))
+    ending = changing(lifecycle.origins(outcome.status))
+    if not connection.execute(ending, {EXECUTION_ID: row.id, ATTEMPT: attempt, **values}).rowcount:
+        raise StaleAttempt(row.id, attempt)
+    connection.execute(_FORGET_PASSING, {"of": row.id})
     if row.durable:
-        forget_all(connection, execution_id)
-    wake(connection, execution_id, now=now)
+        forget_all(connection, row.id)
+    if row.has_waiters:
+        wake(connection, row.id, now=now)
     if row.schedule_id is not None:
-        run_ended(connection, row.schedule_id, execution_id, outcome.status, now=now)
+        run_ended(connection, row.schedule_id, row.id, outcome.status, now=now)
     if row.follow_ups:
         note_end(connection, row, outcome.status, now=now)
-    release_all(connection, execution_id, now=now)
+    if row.has_locks:
+        release_all(connection, row.id, now=now)
     error = outcome.error.name if outcome.error else None
-    tell(
-        connection,
-        execution_id,
-        outcome.status,
-        now=now,
-        user_name=user_name,
-        message=outcome.message,
-        error=error,
-    )
+    told = {"user_name": user_name, "message": outcome.message, "error": error}
+    tell(connection, row.id, outcome.status, now=now, **told)
+    is_success = outcome.status is Status.ENDED_SUCCESS
     # What it started and asked outlives a success: another execution may wait for it.
-    if outcome.status is not Status.ENDED_SUCCESS:
-        withdraw(connection, execution_id, now=now)
-    _stop_children(connection, execution_id, now=now, only_held=outcome.status is Status.ENDED_SUCCESS)
+    if not is_success:
+        withdraw(connection, row.id, now=now)
+    if row.has_children:
+        _stop_children(connection, row.id, now=now, only_held=is_success)
 
 
 def release(connection: Connection, execution_id: str, *, now: datetime) -> None:
@@ -247,17 +241,6 @@ def stop(
         reason=reason,
     )
     return False
-
-
-def history(connection: Connection, execution_id: str) -> list[str]:
-    """Return the types of the execution's first events."""
-    query = (
-        select(events.c.type)
-        .where(events.c.subject_id == execution_id, events.c.type.not_in(PASSING))
-        .order_by(events.c.id)
-        .limit(20)
-    )
-    return list(connection.execute(query).scalars())
 
 
 def tell(
@@ -378,13 +361,8 @@ def _stop_children(connection: Connection, execution_id: str, *, now: datetime, 
 
     After a success only what nobody let run: nobody will. What is to run after others goes on.
     """
-    c = executions.c
-    query = select(c.id, c.type, c.attempt, c.worker_id).where(
-        c.parent_id == execution_id, c.status.not_in(ENDED), c.stop_reason.is_(None)
-    )
-    if only_held:
-        query = query.where(c.is_held)
-    for child in connection.execute(query).all():
+    query = _HELD_CHILDREN if only_held else _CHILDREN
+    for child in connection.execute(query, {"parent": execution_id}).all():
         if only_held and dependencies.has_any(connection, child.id):
             continue
         stop(connection, child, reason=PARENT_ENDED, now=now, user_name=None)

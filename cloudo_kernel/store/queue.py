@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, or_, select, update
 
 from cloudo_kernel.events import WORKER, WORKER_LOST, WORKER_STOPPED
 from cloudo_kernel.models import EngineTier, ErrorDetail, ExecutionType, Status
@@ -18,7 +17,7 @@ from cloudo_kernel.store.executions import ENDED
 from cloudo_kernel.store.follow_ups import release_claims
 from cloudo_kernel.store.moves import Outcome, end, end_run, requeue, tell
 from cloudo_kernel.store.slots import Slots
-from cloudo_kernel.store.waking import next_wake, wake_overdue
+from cloudo_kernel.store.waking import is_any_overdue, next_wake, wake_overdue
 from cloudo_kernel.tables import executions, follow_ups, workers
 
 _UNENDED = (Status.PENDING, *LEASED)
@@ -39,6 +38,30 @@ _COUNTS = (
     .where(executions.c.status.in_([status.value for status in _UNENDED]))
     .group_by(executions.c.status)
 )
+_c = executions.c
+#: What may begin now, of those that are reserved for nobody, or for a private worker.
+_IS_DUE = {
+    is_private: and_(
+        _c.status == Status.PENDING.value,
+        or_(_c.scheduled_for.is_(None), _c.scheduled_for <= bindparam("now")),
+        ~_c.is_held,
+        _c.reserved_for == bindparam("worker") if is_private else _c.reserved_for.is_(None),
+    )
+    for is_private in (False, True)
+}
+_NEXT = {
+    is_private: select(_c.id, _c.flow_name, _c.max_running)
+    .where(is_due)
+    .order_by(_c.rank, _c.created_at, _c.id)
+    .limit(bindparam("most"))
+    for is_private, is_due in _IS_DUE.items()
+}
+_TAKE = (
+    update(executions)
+    .where(_c.id == bindparam("of"), _c.status == Status.PENDING.value)
+    .values(status=Status.RUNNING.value, worker_id=bindparam("worker"), attempt=_c.attempt + 1, started_at=None)
+    .returning(_c.id, _c.attempt, _c.timeout_seconds, _c.kernel, _c.engine, _c.durable, _c.flow_name)
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +74,8 @@ class Claim:
     kernel: str
     engine: EngineTier
     durable: bool
+    #: None for a script.
+    flow_name: str | None = None
 
 
 class Queue:
@@ -66,26 +91,28 @@ class Queue:
         nobody behind it. A private worker takes only what is reserved for it, any other only what is reserved for
         nobody. A worker that has lost its lease gets nothing: nobody would notice if it died.
         """
-        now, c = self._database.clock(), executions.c
-        is_due = and_(
-            c.status == Status.PENDING,
-            or_(c.scheduled_for.is_(None), c.scheduled_for <= now),
-            ~c.is_held,
-            c.reserved_for == worker_id if private else c.reserved_for.is_(None),
-        )
-        claims: list[Claim] = []
+        now = self._database.clock()
+        about = {"now": now, "worker": worker_id}
+        with self._database.read() as connection:
+            if not _may_give(connection, about, free, is_private=private):
+                return ()
+        claims: list[Claim | None] = []
         with self._database.write() as connection:
             if not _is_registered(connection, worker_id):
                 return ()
             wake_overdue(connection, now=now)
-            slots = Slots(connection)
+            slots, query = Slots(connection), _NEXT[private]
             limit = min(free, slots.free_for_new_work)
-            while limit > 0 and (found := _next(connection, slots, is_due, limit)):
-                # The first one fits always; the others unless their flow becomes full by those before them.
+            while limit > 0:
+                found = connection.execute(query, {**about, "most": limit}).all()
+                # From the second time on the first one fits always; others unless their flow is full by those before.
                 ids = [row.id for row in found if slots.take(row.flow_name, row.max_running)]
-                claims += _take(connection, ids, worker_id, now)
-                limit = limit - len(ids) if len(found) == limit else 0
-        return tuple(claims)
+                claims += [_take(connection, one, worker_id, now) for one in ids]
+                if len(found) < limit or len(ids) == limit:
+                    break
+                limit -= len(ids)
+                query = _NEXT[private].where(slots.flow_has_room())
+        return tuple(claim for claim in claims if claim is not None)
 
     def next_due(self) -> datetime | None:
         """Return the earliest future moment at which a pending execution may run, or a waiting one is to be woken."""
@@ -155,30 +182,27 @@ class Queue:
         return tuple(row.id for row in held)
 
 
-def _next(
-    connection: Connection, slots: Slots, is_due: ColumnElement[bool], limit: int
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return what comes next of flows that have room."""
-    c = executions.c
-    query = (
-        select(c.id, c.flow_name, c.max_running)
-        .where(is_due, slots.flow_has_room())
-        .order_by(c.rank, c.created_at, c.id)
-        .limit(limit)
-    )
-    return connection.execute(query).all()
+def _may_give(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
+    """Tell whether there is anything to hand out, or to be woken; most looks find nothing, and need not write."""
+    if is_any_overdue(connection, now=about["now"]):
+        return True
+    if free <= 0 or (slots := Slots(connection)).free_for_new_work <= 0:
+        return False
+    query, one = _NEXT[is_private], {**about, "most": 1}
+    found = connection.execute(query, one).first()
+    if found is None or slots.take(found.flow_name, found.max_running):
+        return found is not None
+    return connection.execute(query.where(slots.flow_has_room()), one).first() is not None
 
 
-def _take(connection: Connection, ids: list[str], worker_id: str, now: datetime) -> list[Claim]:
-    """Move these to `RUNNING`, and return their claims in the same order."""
-    c = executions.c
-    values = {"status": Status.RUNNING, "worker_id": worker_id, "attempt": c.attempt + 1, "started_at": None}
-    claimed = (c.id, c.attempt, c.timeout_seconds, c.kernel, c.engine, c.durable)
-    rows = connection.execute(update(executions).where(c.id.in_(ids)).values(**values).returning(*claimed))
-    claims = {row.id: Claim(**{**row._mapping, "engine": EngineTier(row.engine)}) for row in rows}
-    for claim in (claims[one] for one in ids):
-        tell(connection, claim.id, Status.RUNNING, now=now, attempt=claim.attempt, worker_id=worker_id)
-    return [claims[one] for one in ids]
+def _take(connection: Connection, execution_id: str, worker_id: str, now: datetime) -> Claim | None:
+    """Move it to `RUNNING`, and return its claim; None: another worker was quicker."""
+    row = connection.execute(_TAKE, {"of": execution_id, "worker": worker_id}).one_or_none()
+    if row is None:
+        return None
+    claim = Claim(**{**row._mapping, "engine": EngineTier(row.engine)})
+    tell(connection, claim.id, Status.RUNNING, now=now, attempt=claim.attempt, worker_id=worker_id)
+    return claim
 
 
 def _release_one(connection: Connection, held: Row[*tuple[Any, ...]], now: datetime) -> None:

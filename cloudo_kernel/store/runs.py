@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, delete, select, update
+from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
 from cloudo_kernel.models import Execution, JsonObject, Progress, Status
 from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.attempts import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED
+from cloudo_kernel.store.changes import change
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import to_record
-from cloudo_kernel.store.moves import Outcome, change, end_run, let_go, requeue, tell
+from cloudo_kernel.store.moves import Outcome, end_run, let_go, requeue, tell
 from cloudo_kernel.store.new_execution import Protected
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.slots import Slots
@@ -24,6 +25,8 @@ from cloudo_kernel.tables import executions, sources, webhook_responses
 
 # Made once, as a run reports all the time. The columns are those of the values that it is given.
 _TOUCH = update(executions).where(*IS_LIVE)
+_HAS_FAILED = select(executions.c.failures).where(executions.c.id == bindparam("of"))
+_SOURCE = select(sources.c.text).where(sources.c.sha256 == bindparam("digest"))
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,7 @@ class Runs:
         fresh: JsonObject = {"progress": Progress().model_dump(), "error": None}
         with self._database.write() as connection:
             # What a parent gave the first one is no trace of an earlier one.
-            has_failed = select(executions.c.failures).where(executions.c.id == execution_id)
-            if not replays and connection.execute(has_failed).scalar():
+            if not replays and connection.execute(_HAS_FAILED, {"of": execution_id}).scalar():
                 fresh |= {"output_value": {}, "sealed_outputs": None, "message": None}
                 connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
             row = change(
@@ -70,9 +72,7 @@ class Runs:
                 {"started_at": now, "notebook": notebook, **fresh},
                 (Status.RUNNING,),
             )
-            source = connection.execute(
-                select(sources.c.text).where(sources.c.sha256 == row.source_sha256)
-            ).scalar_one()
+            source = connection.execute(_SOURCE, {"digest": row.source_sha256}).scalar_one()
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, started=True)
         unseal = self._seals.unseal_values
         protected = Protected(unseal(row.sealed_inputs), unseal(row.sealed_outputs))

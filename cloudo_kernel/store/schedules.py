@@ -170,7 +170,7 @@ class Schedules:
 
     def next_look(self) -> datetime | None:
         """Return when the next schedule is due, jitter included."""
-        with self._database.glance() as connection:
+        with self._database.read() as connection:
             moment: datetime | None = connection.execute(_NEXT_LOOK).scalar()
         return moment
 

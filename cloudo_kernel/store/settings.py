@@ -66,7 +66,7 @@ class Settings:
 
     def value(self, name: str, *, user_name: str | None = None) -> Any:
         """Return the value of a documented setting for a user; see `value_of`."""
-        with self._database.glance() as connection:
+        with self._database.read() as connection:
             return value_of(connection, name, user_name=user_name)
 
     def save(

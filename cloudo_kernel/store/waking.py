@@ -30,6 +30,7 @@ _c = executions.c
 # Not the bare state, along whose index SQLite would look at all who wait; that of the moments leads to the few.
 _FORSAKEN = (_c.status.concat("") == Status.WAITING.value, func.coalesce(_c.worker_id, "") == "")
 _OVERDUE = select(_c.id).where(_c.wake_at <= bindparam("now"), *_FORSAKEN)
+_ANY_OVERDUE = _OVERDUE.limit(1)
 _NEXT = select(_c.wake_at).where(_c.wake_at.is_not(None), *_FORSAKEN).order_by(_c.wake_at).limit(1)
 
 
@@ -77,6 +78,11 @@ def wake(connection: Connection, subject_id: str, *, now: datetime) -> None:
 def wake_overdue(connection: Connection, *, now: datetime) -> None:
     """Make those pending whose moment has come."""
     _requeue(connection, connection.execute(_OVERDUE, {"now": now}).scalars().all(), now=now)
+
+
+def is_any_overdue(connection: Connection, *, now: datetime) -> bool:
+    """Tell whether the moment of anybody has come."""
+    return connection.execute(_ANY_OVERDUE, {"now": now}).first() is not None
 
 
 def next_wake(connection: Connection) -> datetime | None:

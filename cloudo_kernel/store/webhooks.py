@@ -11,12 +11,12 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from cloudo_kernel import events, settings
 from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, WebhookNotFound
-from cloudo_kernel.models import Delivery, Execution, Page, Webhook, WebhookResponse
+from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse
 from cloudo_kernel.store.attempts import LEASED
+from cloudo_kernel.store.changes import change
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import insert_new
-from cloudo_kernel.store.moves import change
 from cloudo_kernel.store.new_execution import NewExecution
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import value_of
@@ -122,10 +122,11 @@ class Webhooks:
 
     # Deliveries
 
-    def start_all(self, starts: Sequence[tuple[NewExecution, Delivery]]) -> list[Execution | str | Exception]:
+    def start_all(self, starts: Sequence[tuple[NewExecution, Delivery]]) -> list[str | Exception]:
         """Add executions and the deliveries that start them, in one transaction; return what became of each.
 
-        Where the sender's id was taken before nothing is added, and the id is that of the first delivery's execution.
+        That is its own id; where the sender's id was taken before nothing is added, and the id is that of the first
+        delivery's execution.
         Raises `Unavailable` when there is none that could be added.
         """
         try:
@@ -140,14 +141,14 @@ class Webhooks:
 
     def _start_all(
         self, connection: Connection, starts: Sequence[tuple[NewExecution, Delivery]]
-    ) -> list[Execution | str | Exception]:
+    ) -> list[str | Exception]:
         if not starts:
             return []
         claimed = set(connection.execute(self._claim, [dict(delivery) for _, delivery in starts]).scalars())
         fresh = [new for new, delivery in starts if delivery.id in claimed]
-        rows = insert_new(connection, fresh, self._add_source, now=self._database.clock())
+        insert_new(connection, fresh, self._add_source, now=self._database.clock())
         return [
-            Execution.model_validate(rows[new.id] | {"log": ()})
+            new.id
             if delivery.id in claimed
             else str(
                 connection.execute(

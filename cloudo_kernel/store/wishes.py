@@ -15,9 +15,10 @@ from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition, WorkedOnB
 from cloudo_kernel.events import EXECUTION, EXECUTION_PAUSE_REQUESTED, EXECUTION_RESUMED
 from cloudo_kernel.models import ExecutionType, Status
 from cloudo_kernel.store.attempts import LEASED
+from cloudo_kernel.store.changes import history
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.moves import history, stop, tell
+from cloudo_kernel.store.moves import stop, tell
 from cloudo_kernel.tables import executions
 
 # Made once, as a run asks before each cell, and a worker after each commit.

@@ -6,7 +6,8 @@ Jupyter's own way costs more than a start of an execution. Where a token is show
 from __future__ import annotations
 
 import logging
-from functools import cache, partial
+import time
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_core.utils import ensure_async
@@ -16,6 +17,7 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.log import log_request
 from jupyter_server.prometheus.metrics import HTTP_REQUEST_DURATION_SECONDS
 from tornado import web
+from tornado.httputil import HTTPHeaders, format_timestamp
 
 from cloudo_extension.tokens import TokenIdentity
 from cloudo_kernel.errors import PermissionDenied
@@ -140,6 +142,15 @@ class Caller(APIHandler):
 
     # What every reply says
 
+    def clear(self) -> None:
+        """Begin a reply; tornado calls it, and would write the date out for each, which all of a second have."""
+        self._headers = HTTPHeaders()
+        self._headers["Content-Type"] = "text/html; charset=UTF-8"
+        self._headers["Date"] = _date(int(time.time()))
+        self.set_default_headers()
+        self._write_buffer: list[bytes] = []
+        self.set_status(200)
+
     def set_default_headers(self) -> None:
         """Set the headers that every reply has; tornado calls it. Jupyter makes them anew for each."""
         kept = self.app.default_headers.get(type(self))
@@ -175,15 +186,20 @@ class Caller(APIHandler):
         if not is_jupyters or self.get_status() >= 300 or _shows_debugging(self.log):
             super()._log()
         elif write.keywords.get("record_prometheus_metrics", True):
-            name = f"{type(self).__module__}.{type(self).__name__}"
-            durations = _durations(name, str(self.request.method), self.get_status())
+            kind = type(self)
+            durations = _durations(kind.__module__, kind.__name__, str(self.request.method), self.get_status())
             durations.observe(self.request.request_time())
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return format_timestamp(second)
+
+
 @cache
-def _durations(handler: str, method: str, status: int) -> Histogram:
+def _durations(module: str, handler: str, method: str, status: int) -> Histogram:
     """Return what Jupyter's `prometheus_log_method` looks up for each request anew."""
-    labels = {"method": method, "handler": handler, "status_code": status}
+    labels = {"method": method, "handler": f"{module}.{handler}", "status_code": status}
     return cast("Histogram", HTTP_REQUEST_DURATION_SECONDS.labels(**labels))
 
 

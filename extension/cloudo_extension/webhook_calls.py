@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
+import pydantic_core
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
@@ -41,6 +42,7 @@ from cloudo_kernel.webhook_call import WebhookCall
 
 if TYPE_CHECKING:
     from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
+    from cloudo_kernel.store import NewExecution
 
 #: For a webhook that is not known, as for one of which nothing else was said.
 _USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
@@ -52,7 +54,6 @@ _PATIENCE_BYTES = 72 * 1024 * 1024
 #: Calls of one webhook that are noted though nothing was started.
 _REFUSALS_A_MINUTE = 60
 _DELETED = "This delivery was answered before; its execution was deleted since then."
-_BRIEF = ("id", "name", "status", "message")
 
 
 class CallReply(Record):
@@ -213,28 +214,28 @@ class Call(Handler):
         except ExecutionNotFound:
             return self._send(200, {"id": received.execution_id, "message": _DELETED})
         if not execution.is_ended:
-            return self._send(202, _brief(execution))
+            return self._send(202, _brief(execution, execution.status))
         response = await self.engine.call(self._calls.response, execution.id)
         if response is not None:
             return self._send_as_said(response)
         if received.webhook.reply is WebhookReply.RECORD:
             return self._send(200, _without_traceback(execution))
-        return self._send(200, _brief(execution))
+        return self._send(200, _brief(execution, execution.status))
 
     async def _begun(self, received: Received) -> JsonObject:
         """Return what is known at once of what was started, now or by an earlier delivery."""
-        execution = received.execution
+        if received.new is not None:
+            return _brief(received.new, Status.PENDING)
         try:
-            if execution is None:
-                execution = await self.engine.call(self._calls.execution, received.execution_id)
+            execution = await self.engine.call(self._calls.execution, received.execution_id)
+            return _brief(execution, execution.status)
         except ExecutionNotFound:
             return {"id": received.execution_id, "message": _DELETED}
-        return _brief(execution)
 
     def _send(self, status: int, content: JsonObject) -> int:
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        web.RequestHandler.finish(self, content)
+        web.RequestHandler.finish(self, pydantic_core.to_json(content))
         return status
 
     def _send_as_said(self, response: WebhookResponse) -> int:
@@ -277,11 +278,15 @@ class Call(Handler):
             self.log.exception("What became of the call of a webhook cannot be stored.")
 
 
-def _brief(execution: Execution) -> JsonObject:
+def _brief(execution: Execution | NewExecution, status: Status) -> JsonObject:
     """Return what a caller is told, without what is protected."""
-    told = {name: getattr(execution, name) for name in _BRIEF}
-    told["output_value"] = {name: value for name, value in execution.output_value.items() if value != PROTECTED}
-    return told
+    return {
+        "id": execution.id,
+        "name": execution.name,
+        "status": status,
+        "message": execution.message,
+        "output_value": {name: value for name, value in execution.output_value.items() if value != PROTECTED},
+    }
 
 
 def _without_traceback(execution: Execution) -> JsonObject:

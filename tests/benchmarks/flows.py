@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
+from cloudo_kernel.models import BulkAction, BulkRequest, ExecutionFilter, StartExecution, Status
 from tests.benchmarks.timing import TRIVIAL, figure, head, play, ratio, row, serving, timed
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, until
@@ -44,10 +44,14 @@ this.success(str(took))
 def write(workspace: Path, *, children: int, calls: int) -> None:
     """Write the flows."""
     write_flow(workspace, "trivial", *TRIVIAL)
+    # Its first execution takes its one slot, so that others are there and do not run.
+    write_flow(workspace, "full", "import time", "time.sleep(3600)", metadata={"max_running": 1})
     verbs = {
         "this.log": "lambda: this.log('x')",
         "this.set_output": "lambda: this.set_output('x', 1)",
         "this.load": "lambda: this.load('status')",
+        "this.flow(run=False)": "lambda: this.flow('trivial', run=False)",
+        "this.flow(wait=False), of a full flow": "lambda: this.flow('full', wait=False)",
         "this.flow(wait=False)": "lambda: this.flow('trivial', wait=False)",
     }
     asked = "\n".join(f"this.set_output({name!r}, times({action}, 100))" for name, action in verbs.items())
@@ -67,9 +71,18 @@ def outputs(api: Client, flow_name: str) -> dict[str, Any]:
     return play(api, flow_name).output_value
 
 
+def fill(api: Client) -> None:
+    """Take the one slot of the flow that is full."""
+    first = api.start_execution(StartExecution(flow_name="full"))
+    until(lambda: api.execution(first.id).progress.done > 0, seconds=60)
+
+
 def settle(api: Client) -> None:
-    """Wait until the children of measured starts have ended."""
+    """Wait until the children of measured starts have ended; those that were not to run are cancelled, newest first."""
     unended = (Status.PENDING, Status.RUNNING, Status.WAITING)
+    while kept := api.executions(ExecutionFilter(status=unended, flow_name="full"), limit=500).items:
+        api.bulk_executions(BulkRequest(action=BulkAction.CANCEL, ids=tuple(one.id for one in kept)))
+        until(lambda: not api.executions(ExecutionFilter(status=(Status.RUNNING,), flow_name="full"), limit=1).items)
     until(lambda: not api.executions(ExecutionFilter(status=unended), limit=1).items, seconds=600)
 
 
@@ -85,6 +98,7 @@ def main() -> None:
         write(server.workspace, children=given.children, calls=given.calls)
         play(api, "trivial")
         for flow_name in ("verbs", "verbs of a durable flow"):
+            fill(api)
             found = outputs(api, flow_name)
             settle(api)
             for verb in (one for one in found if one.startswith("this.")):

@@ -181,13 +181,11 @@ def killed_before(store: Store, statement: int) -> Iterator[list[int]]:
             if count[0] == statement:
                 raise Killed
 
-    for engine in set(store._database.engines):
-        event.listen(engine, "before_cursor_execute", listen)
+    event.listen(store._database.engine, "before_cursor_execute", listen)
     try:
         yield count
     finally:
-        for engine in set(store._database.engines):
-            event.remove(engine, "before_cursor_execute", listen)
+        event.remove(store._database.engine, "before_cursor_execute", listen)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -339,10 +339,10 @@ def test_a_store_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
 
 
 def test_a_locked_store_is_reported_with_the_cure(tmp_path: Path, store: Store) -> None:
+    with store._database.write() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=50")  # of this connection: the test need not take 10 s
     blocker = sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    with store._database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout=50")  # of this pooled connection: the test need not take 10 s
     with pytest.raises(Unavailable, match="locked"):
         store.settings.save("x", 1, user_name="ada")
     blocker.execute("ROLLBACK")

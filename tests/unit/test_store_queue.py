@@ -258,4 +258,24 @@ def test_a_claim_reads_its_order_from_the_index(store: Store, add: Callable[...,
 
     event.listen(store._database._writer, "before_cursor_execute", explain)
     store.queue.claim("w1", free=1)
-    assert plans == ["SEARCH executions USING COVERING INDEX ix_executions_claims (status=?)"]
+    assert plans == 2 * [
+        "SEARCH executions USING COVERING INDEX ix_executions_claims (status=?)"
+    ]  # a look, and a claim
+
+
+def test_a_look_that_finds_nothing_wakes_nobody(store: Store, add: Callable[..., str]) -> None:
+    commits: list[None] = []
+    store._database.on_commit = lambda: commits.append(None)
+    assert store.queue.claim("w1", free=9) == ()
+    add(flow_name="narrow", max_running=1)
+    claim_one(store)
+    add(flow_name="narrow", max_running=1)
+    add(scheduled_for=store.now + timedelta(hours=1))
+    commits.clear()
+    assert store.queue.claim("w1", free=9) == ()  # its flow is full, and the other one's time has not come
+    behind = [add(), add()]
+    commits.clear()
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == behind[:1]
+    assert len(commits) == 1
+    assert store.queue.claim("w1", free=9) == ()  # all slots are taken
+    assert len(commits) == 1
