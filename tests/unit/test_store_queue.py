@@ -256,7 +256,7 @@ def test_a_claim_reads_its_order_from_the_index(store: Store, add: Callable[...,
             rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             plans.extend(row[3] for row in rows)
 
-    event.listen(store._database._writer, "before_cursor_execute", explain)
+    event.listen(store._database.engine, "before_cursor_execute", explain)
     store.queue.claim("w1", free=1)
     assert plans == 2 * [
         "SEARCH executions USING COVERING INDEX ix_executions_claims (status=?)"
