@@ -202,6 +202,26 @@ def test_nothing_waits_for_an_end_that_came_while_it_was_thought_about(
     assert len(store.queue.claim("w", free=100, private=False)) == 1
 
 
+def test_one_that_changes_while_it_is_thought_about_is_left_alone_and_the_others_start(
+    api: Service, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused, deleted, kept, other = [make(api, {"delay_seconds": 60}) for _ in range(4)]
+    clock.now += MINUTE
+    fire = store.occurrences.fire
+
+    def interrupted(firings: Any, **more: Any) -> int:
+        api.pause_schedule(paused.id)
+        api.delete_schedule(deleted.id)
+        return fire(firings, **more)
+
+    monkeypatch.setattr(store.occurrences, "fire", interrupted)
+    assert api.run_due_schedules() == 2
+    monkeypatch.undo()
+    assert [len(executions(api, one)) for one in (paused, deleted, kept, other)] == [0, 0, 1, 1]
+    assert [len(occurrences(api, one)) for one in (paused, kept, other)] == [0, 1, 1]
+    assert api.run_due_schedules() == 0
+
+
 def test_downtime_is_caught_up_in_order_one_after_another(api: Service, store: Store, clock: Clock) -> None:
     made = make(api, GRID, catch_up="all")
     clock.now += 3 * MINUTE
