@@ -17,6 +17,7 @@ from cloudo_kernel.store.changes import change
 from cloudo_kernel.store.database import Database, Patterns
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import insert_new
+from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.new_execution import NewExecution
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import value_of
@@ -52,7 +53,7 @@ class Webhooks:
         self._database = database
         self._seals = seals
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
-        self._claim = database.insert()(deliveries).on_conflict_do_nothing().returning(_d.id)
+        self._claim = Many(database.insert()(deliveries).on_conflict_do_nothing())
 
     def insert(
         self, webhook: Webhook, kept_key: str | None, *, user_name: str, sealed_inputs: str | None = None
@@ -144,7 +145,7 @@ class Webhooks:
     ) -> list[str | Exception]:
         if not starts:
             return []
-        claimed = set(connection.execute(self._claim, [dict(delivery) for _, delivery in starts]).scalars())
+        claimed = self._claimed(connection, [delivery for _, delivery in starts])
         fresh = [new for new, delivery in starts if delivery.id in claimed]
         insert_new(connection, fresh, self._add_source, now=self._database.clock())
         return [
@@ -157,6 +158,13 @@ class Webhooks:
             )
             for new, delivery in starts
         ]
+
+    def _claimed(self, connection: Connection, given: Sequence[Delivery]) -> set[str]:
+        """Add deliveries, and return the ids of those whose sender's id was not taken before: nearly always all."""
+        ids = {delivery.id for delivery in given}
+        if self._claim.run(connection, [dict(delivery) for delivery in given]) == len(ids):
+            return ids
+        return set(connection.execute(select(_d.id).where(_d.id.in_(ids))).scalars())
 
     def note(self, delivery: Delivery) -> None:
         """Add a delivery that started nothing."""
