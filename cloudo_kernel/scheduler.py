@@ -16,8 +16,9 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
 #: After a failure it looks again so soon.
 _RETRY_SECONDS = 1.0
-#: After a look it rests for this many times as long as the look took, but not longer than that many seconds.
+#: After a look it rests for this many times as long as the look took, for so many seconds at least and at most.
 _REST = 3
+_LEAST_REST_SECONDS = 0.005
 _MOST_REST_SECONDS = 0.02
 
 
@@ -58,7 +59,7 @@ class Scheduler:
                 ended = time.monotonic()
                 # Every commit wakes it, as it may have changed a schedule: hundreds a second must not keep it busy.
                 # And if something is due that it could not start, somebody else is at it, and needs the store.
-                rest = min(_MOST_REST_SECONDS, _REST * (ended - began))
+                rest = min(left, _MOST_REST_SECONDS, max(_LEAST_REST_SECONDS, _REST * (ended - began)))
                 self._is_stopping.wait(rest)
                 self._wake.wait(max(0.0, left - rest))
             except Exception:  # noqa: BLE001 -- whatever it is, the schedules have to go on
