@@ -45,8 +45,9 @@ def warm() -> list[str]:
     """Rehearse; called last, as what is imported later may make it void. Depends on no file."""
     papermill_engines.register(_NAME, _Rehearsal)
     for _ in range(3):
-        book = v4.new_notebook(cells=[v4.new_code_cell("x = 1"), v4.new_code_cell("print(x)")])
+        parameters = v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]})
+        book = v4.new_notebook(cells=[parameters, v4.new_code_cell("print(x)")])
         execute_notebook(
-            book, None, {"y": 1}, engine_name=_NAME, kernel_name="cloudo", language="python", progress_bar=False
+            book, None, {"x": 2}, engine_name=_NAME, kernel_name="cloudo", language="python", progress_bar=False
         )
     return []

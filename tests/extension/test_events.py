@@ -33,13 +33,14 @@ def frames(reply: httpx.Response) -> Iterator[dict[str, Any]]:
             found = {}
 
 
-def test_a_stream_tells_of_an_execution_as_it_runs(http: httpx.Client) -> None:
+def test_a_stream_tells_of_an_execution_as_it_runs(server: RunningServer, http: httpx.Client) -> None:
+    write_flow(server.workspace, "steady", "import time\ntime.sleep(0.5)", "1")  # what is over sooner tells of its end
     with http.stream("GET", "/event", headers=STREAM) as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
         assert stream.headers["Cache-Control"] == "no-cache, no-transform"
         events = frames(stream)
         assert "comment" in next(events)
-        started = http.post("/execution", json={"flow_name": "quick"}).json()
+        started = http.post("/execution", json={"flow_name": "steady"}).json()
         told = []
         for frame in events:
             if frame.get("data", {}).get("subject_id") == started["id"]:
