@@ -72,6 +72,16 @@ class Handler(Caller):
 
     # Coming in
 
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """Return text as it was before it was encoded for an address; tornado calls it, for the path first of all."""
+        try:
+            return super().decode_argument(value, name)
+        except web.HTTPError as refusal:
+            if name is not None:
+                raise
+            self._refuse(refusal)
+            return ""
+
     async def prepare(self) -> None:
         """Decide whether the request may come in; tornado calls it before it reads the body."""
         framing.watch(self)

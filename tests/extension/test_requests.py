@@ -150,6 +150,20 @@ def test_a_name_that_can_be_no_flows_leads_nowhere(http: httpx.Client, method: s
     error_of(reply)
 
 
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_name_that_is_no_text_is_refused_when_the_request_has_been_read(server: RunningServer, method: str) -> None:
+    address = urlsplit(server.api)
+    assert address.hostname
+    head = f"{method} {address.path}/flow/%FF HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: token {server.token}"
+    body = b'{"name": "new"}' if method == "PATCH" else b""
+    kind = f"\r\nContent-Type: application/json\r\nContent-Length: {len(body)}" if body else ""
+    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as connection:
+        for _ in range(2):  # the connection stays open
+            connection.sendall(f"{head}{kind}\r\n\r\n".encode())
+            connection.sendall(body)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+
+
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a\0b", "a\\b", "", ".", "a/../b", "CON\n"])
 def test_a_flow_is_neither_made_nor_started_under_such_a_name(http: httpx.Client, name: str) -> None:
     made = http.post("/flow", json={"name": name, "copy_of": "quick"})
