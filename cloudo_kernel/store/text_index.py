@@ -7,16 +7,17 @@ much, but never too little. Whoever deletes the file loses nothing; it is made a
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from cloudo_kernel.events import EXECUTION, PASSING
 from cloudo_kernel.store.database import Database
@@ -60,6 +61,7 @@ _GRAMS: Final = "SELECT gram FROM grams WHERE gram LIKE ? ESCAPE '/' LIMIT ?"
 _FOUND: Final = "SELECT rowid, text FROM texts WHERE texts MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
 
 _c, _e = executions.c, events.c
+_ROWS: Final = select(*TEXTS, *MARKED)
 _IS_TOLD = (_e.subject_type == EXECUTION, _e.type.not_in(PASSING))
 
 
@@ -160,13 +162,13 @@ class TextIndex:
         self, index: sqlite3.Connection, connection: Connection, after: str, state: _State
     ) -> tuple[bool, _State]:
         """Take over executions from the oldest on."""
-        query = select(*TEXTS, *MARKED).where(_c.id > after).order_by(_c.id).limit(_AT_ONCE)
+        query = _ROWS.where(_c.id > after).order_by(_c.id).limit(_AT_ONCE)
         rows = connection.execute(query).all()
         entries = entries_of(rows)
         if len(rows) == _AT_ONCE and entries:  # of the last moment there may be more
             moment, _ = entries.popitem()
             if not entries:
-                entries[moment] = self._rows_of(connection, moment)
+                entries = _entries(connection, {moment})
         self._put(index, entries)
         if len(rows) < _AT_ONCE:
             return True, _State(state.event_id, state.mark, None)
@@ -185,20 +187,12 @@ class TextIndex:
             for moment in moments
             for (text,) in index.execute("SELECT text FROM texts WHERE rowid = ?", (moment,))
         }
-        entries = {moment: self._rows_of(connection, moment) for moment in moments}
+        entries = _entries(connection, moments)
         fresh = {moment: rows for moment, rows in entries.items() if rows and known.get(moment) != entry(rows)}
         gone = [(moment,) for moment in known if not entries[moment] or moment in fresh]
         index.executemany("DELETE FROM texts WHERE rowid = ?", gone)
         self._put(index, fresh)
         return len(told) == _AT_ONCE, _State(told[-1].id, _mark(connection, told[-1].id), None)
-
-    def _rows_of(self, connection: Connection, moment: int) -> list[Row]:
-        """Return the texts of the executions that share an entry."""
-        digits = f"{moment:015x}"
-        # Any digit may follow: the version of the id.
-        low, high = f"{digits[:8]}-{digits[8:12]}-0", f"{digits[:8]}-{digits[8:12]}-g"
-        query = select(*TEXTS, *MARKED).where(_c.id > low, _c.id < high)
-        return [row for row in connection.execute(query) if moment_of(row.id) == moment]
 
     def _put(self, index: sqlite3.Connection, entries: dict[int, list[Row]]) -> None:
         if not self._grams:
@@ -294,6 +288,17 @@ def _begin(index: sqlite3.Connection, connection: Connection) -> _State:
 
 def _grams_with(index: sqlite3.Connection, pattern: str) -> list[str]:
     return [gram for (gram,) in index.execute(_GRAMS, (pattern, MOST_GRAMS + 1))]
+
+
+def _entries(connection: Connection, moments: Collection[int]) -> dict[int, list[Row]]:
+    """Return the texts of all executions that are in these entries; none for an entry that has no more of them."""
+    # A millisecond and what follows, whatever the version of the id. A statement for each takes thirty times as long.
+    begins = {f"{moment:015x}"[:12] for moment in moments}
+    begin = (
+        func.json_each(json.dumps([f"{one[:8]}-{one[8:]}-" for one in sorted(begins)])).table_valued("value").c.value
+    )
+    found = entries_of(connection.execute(_ROWS.where(_c.id > begin.concat("0"), _c.id < begin.concat("g"))))
+    return {moment: found.get(moment, []) for moment in moments}
 
 
 def _newest_event(connection: Connection) -> int:
