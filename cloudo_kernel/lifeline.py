@@ -2,6 +2,8 @@
 
 Measured, 200 kills of the parent: with PR_SET_PDEATHSIG alone grandchildren survive, with this none does.
 On Linux the kernel itself kills the group; elsewhere a thread of the child does, where the child is ours.
+The child ties itself, before it does anything else: a parent that did it could be killed before it gets to that.
+As a program this module ties itself and becomes another one, for children that know nothing of it (`tied`).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
 _IS_LINUX = sys.platform == "linux"
 
@@ -19,19 +22,13 @@ if _IS_LINUX:
 
 
 class Lifeline:
-    """The parent's end. The child inherits `descriptor`; keep the object as long as the child may live."""
+    """The parent's end. The child inherits `descriptor` and ties itself; keep this as long as the child may live."""
 
     def __init__(self) -> None:
         self.descriptor, self._held = os.pipe()
 
-    def tie(self, process_group: int) -> None:
-        """Tie a started child's process group to the life of this process."""
-        if _IS_LINUX:
-            _tie(self.descriptor, process_group)
-        self.hand_over()
-
     def hand_over(self) -> None:
-        """Close this process's copy of the child's end: the child has it, and ties itself (`tie_here`)."""
+        """Close this process's copy of the child's end, once the child has it."""
         os.close(self.descriptor)
         self.descriptor = -1
 
@@ -45,26 +42,35 @@ class Lifeline:
 
 
 def tie_here(descriptor: int) -> None:
-    """Tie this process's own group, which it leads, to whoever holds the other end; called in a forked child."""
-    _tie(descriptor, os.getpgrp())
+    """Tie this process's own group, which it leads, to whoever holds the other end."""
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)  # type: ignore[attr-defined, unused-ignore]  # 3.11's stubs lack it
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
     if select.select([descriptor], [], [], 0)[0]:  # cut before it was tied: no signal comes any more
         os.killpg(0, signal.SIGKILL)
 
 
 def hold(descriptor: int) -> None:
-    """Called in a child of ours, first thing: keep the inherited end from its own children, and watch it."""
+    """Called in a child of ours, first thing: tie it, and keep the inherited end from its own children."""
     os.set_inheritable(descriptor, False)
-    if not _IS_LINUX:
+    if _IS_LINUX:
+        tie_here(descriptor)
+    else:
         threading.Thread(target=_die_with, args=(descriptor,), name="cloudo-lifeline", daemon=True).start()
 
 
-def _tie(descriptor: int, process_group: int) -> None:
-    fcntl.fcntl(descriptor, fcntl.F_SETOWN, -process_group)
-    fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)  # type: ignore[attr-defined, unused-ignore]  # 3.11's stubs lack it
-    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
+def tied(command: Sequence[str], descriptor: int) -> list[str]:
+    """Return a command that ties the group it leads, and then is `command`, as the same process; on Linux."""
+    words = [sys.executable, "-I", "-S", __file__, str(descriptor)] if _IS_LINUX else []
+    return [*words, *command]
 
 
 def _die_with(descriptor: int) -> None:
     os.read(descriptor, 1)
     os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    tie_here(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 -- a list, without a shell

@@ -52,10 +52,7 @@ class RunnerProcess:
                     "stderr": self._complaints.fileno(),
                 }
             )
-            if zygote is None:
-                self._lifeline.tie(self._process.pid)
-            else:
-                self._lifeline.hand_over()
+            self._lifeline.hand_over()
             on_failure.pop_all()
 
     @classmethod

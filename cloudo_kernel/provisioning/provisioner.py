@@ -6,17 +6,20 @@ jupyter_client finds it by its name, in a kernelspec's metadata (`kernel_provisi
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
+import shutil
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.provisioning import LocalProvisioner
 
-from cloudo_kernel.lifeline import Lifeline
+from cloudo_kernel.lifeline import Lifeline, tied
 from cloudo_kernel.provisioning.process import Child
 from cloudo_kernel.provisioning.warm import shared
 from cloudo_kernel.provisioning.zygote import fingerprint
@@ -42,20 +45,19 @@ class CloudoProvisioner(LocalProvisioner):
         lifeline = Lifeline()
         try:
             child = await asyncio.to_thread(self._fork, cmd, lifeline, **kwargs)
-            if child is not None:
-                lifeline.hand_over()
+            if child is None:
+                _check_program(cmd[0], kwargs["env"])
+                kwargs["pass_fds"] = (*kwargs.get("pass_fds", ()), lifeline.descriptor)
+                await super().launch_kernel(tied(cmd, lifeline.descriptor), **kwargs)
+            else:
                 self.process = child
                 self.pid = self.pgid = child.pid  # it leads a session of its own
-                self._lifeline = lifeline
-                return self.connection_info
-            kwargs["pass_fds"] = (*kwargs.get("pass_fds", ()), lifeline.descriptor)
-            connection_info = await super().launch_kernel(cmd, **kwargs)
         except BaseException:
             lifeline.cut()
             raise
-        lifeline.tie(self.pgid)
+        lifeline.hand_over()
         self._lifeline = lifeline
-        return connection_info
+        return self.connection_info
 
     async def cleanup(self, restart: bool = False) -> None:
         """Let go of what the ended kernel left behind; called by the kernel manager after shutdown."""
@@ -85,6 +87,12 @@ class CloudoProvisioner(LocalProvisioner):
             )
         except OSError:
             return None
+
+
+def _check_program(name: str, environment: dict[str, str]) -> None:
+    """Raise `FileNotFoundError` where Jupyter would: what ties the kernel is there, and starts it too late for that."""
+    if shutil.which(Path(name).expanduser(), path=environment.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
 def _changes(before: dict[str, str], environment: dict[str, str]) -> dict[str, str | None]:

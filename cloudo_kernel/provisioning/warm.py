@@ -79,7 +79,7 @@ class Zygote:
                     start_new_session=True,
                 )
             on_failure.pop_all()
-        self._lifeline.tie(self._process.pid)
+        self._lifeline.hand_over()
         threading.Thread(target=self._listen, name="cloudo-zygote", daemon=True).start()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.provisioning import Zygotes
 from tests.flows import notebook
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
+from tests.workers import is_alive
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +181,33 @@ def test_killed_processes_leave_no_folders_of_sockets(tmp_path: Path, tmp_path_f
 
 def _is_runner(process: psutil.Process) -> bool:
     return process.status() != psutil.STATUS_ZOMBIE and "cloudo_kernel.runner" in process.cmdline()
+
+
+def test_a_kernel_that_is_started_cold_dies_with_a_runner_that_is_killed_meanwhile(
+    server: RunningServer, api: Client
+) -> None:
+    cold = notebook("import time\ntime.sleep(99)", metadata={"engine": "cold"})
+    killed = set()
+    for _ in range(2):
+        started = api.start_execution(StartExecution(script=cold)).id
+        kernel = first_child_of_a_cold_runner(server, killed)
+        killed.add(kernel.ppid())
+        psutil.Process(kernel.ppid()).kill()
+        until(lambda kernel=kernel: not is_alive(kernel), seconds=5)  # type: ignore[misc]  # mypy cannot infer it
+        api.cancel_execution(started)
+        api.wait(started, timeout=timedelta(minutes=1))
+
+
+def first_child_of_a_cold_runner(server: RunningServer, but_of: set[int]) -> psutil.Process:
+    """Return the kernel of a runner that was started cold, in the moment in which it is there."""
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        for runner in psutil.Process(server.process.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if "cloudo_kernel.runner" in runner.cmdline() and runner.pid not in but_of:
+                    found.extend(runner.children())
+        return bool(found)
+
+    until(is_there)
+    return found[0]
