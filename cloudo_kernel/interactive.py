@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 #: The end of an execution is tried so often when the store cannot be used; after that its lease decides.
 _END_TRIES = 60
 #: Verbs that write nothing, besides those that `FlowCalls` knows as reads.
-_WAITS = frozenset({"wait_for", "wait_message", "sleep_until", "step_begin", "step_done"})
+_WAITS = frozenset({"wait_for", "wait_message", "sleep_until", "step_begin", "step_done", "step_failed"})
 
 
 class Sessions:

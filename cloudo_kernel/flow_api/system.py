@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
-from enum import StrEnum
 from typing import Any
 
 from cloudo_kernel import models
@@ -17,6 +16,7 @@ from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
+from cloudo_kernel.flow_api.return_when import ReturnWhen
 from cloudo_kernel.flow_api.schedule import Schedule
 from cloudo_kernel.flow_api.setting import UNSET, Setting
 from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
@@ -29,14 +29,6 @@ _NOBODY = (
     "The schedule {!r} is saved, but nothing will start it before a Jupyter server with Cloudo or `cloudo worker` runs "
     "for this workspace."
 )
-
-
-class ReturnWhen(StrEnum):
-    """When `this.wait_for` comes back."""
-
-    ALL_ENDED = "ALL_ENDED"
-    ALL_SUCCEEDED = "ALL_SUCCEEDED"
-    FIRST_ENDED = "FIRST_ENDED"
 
 
 class System:
@@ -65,8 +57,13 @@ class System:
         return Execution(self._calls, self._calls.execution(execution_id))
 
     def executions(self, *, limit: int = 100, **where: Any) -> tuple[Execution, ...]:
-        """Return the newest executions; filters are those of `models.ExecutionFilter`."""
-        page = self._calls.executions(models.ExecutionFilter(**where), limit=limit)
+        """Return the newest executions; filters are those of `models.ExecutionFilter`.
+
+        `status` is a state or several. Raises `MalformedRequest`.
+        """
+        if isinstance(where.get("status"), str):
+            where["status"] = (where["status"],)
+        page = self._calls.executions(request_of(models.ExecutionFilter, where), limit=limit)
         return tuple(Execution(self._calls, record) for record in page.items)
 
     def message(

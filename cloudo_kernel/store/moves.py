@@ -35,7 +35,7 @@ from cloudo_kernel.store.messages import withdraw
 from cloudo_kernel.store.recurrence import run_ended
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.waking import forget, forget_all, wake
-from cloudo_kernel.tables import calls, events, executions, locks, waits
+from cloudo_kernel.tables import calls, events, executions, lock_waiters, locks, waits
 from cloudo_kernel.tables import dependencies as dependency_rows
 
 #: The longest wait before a retry.
@@ -58,7 +58,9 @@ _ENDING = select(
     *(_c.retention_minutes, _c.durable, _c.follow_ups, _c.stop_reason, _c.failures, _c.retries),
     *(_c.retry_delay_seconds, _c.deaths, _c.died_at_call),
     exists().where(waits.c.subject_id == _c.id).label("has_waiters"),
-    exists().where(locks.c.execution_id == _c.id).label("has_locks"),
+    or_(exists().where(locks.c.execution_id == _c.id), exists().where(lock_waiters.c.execution_id == _c.id)).label(
+        "has_locks"
+    ),
     exists().where(or_(_d.on_id == _c.id, _d.execution_id == _c.id)).label("has_dependencies"),
     exists().where(_ch.parent_id == _c.id, *(_ch.status != status for status in ENDED)).label("has_children"),
 ).where(_c.id == bindparam(EXECUTION_ID))

@@ -16,6 +16,7 @@ from cloudo_kernel.store.changes import change
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import to_record
+from cloudo_kernel.store.locks import is_turn
 from cloudo_kernel.store.moves import Outcome, end_run, let_go, requeue, tell
 from cloudo_kernel.store.new_execution import Protected
 from cloudo_kernel.store.seals import Seals
@@ -117,6 +118,8 @@ class Runs:
             row = change(connection, execution_id, attempt, values, (Status.RUNNING, Status.WAITING))
             dependencies.add(connection, execution_id, on)
             if wake is not None:
+                if wake.lock is not None and is_turn(connection, wake.lock, execution_id):
+                    wake = Wake()  # it need not wait
                 await_(connection, execution_id, wake)
             tell(connection, execution_id, Status(row.status), now=now, message=message)
 
