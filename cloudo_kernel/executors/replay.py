@@ -7,6 +7,7 @@ of the record count.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from cloudo_kernel.errors import CloudoError, ReplayDiffers, StaleAttempt, Unavailable, from_code
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.store import Call, Claim, Store
+
+_log = logging.getLogger(__name__)
 
 #: Which thing a call is about; the other arguments are values.
 _THINGS = (
@@ -137,6 +140,10 @@ def _outcome(call: Call, perform: Callable[[JsonObject], Any]) -> Call:
         raise  # it was not performed
     except CloudoError as error:
         return replace(call, is_done=True, error={"code": error.code, "message": str(error), "field": error.field})
+    except Exception as error:  # noqa: BLE001 -- a mistake of ours: a replay comes to it, too
+        _log.exception("A call of a run failed unexpectedly.")
+        unexpected = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}
+        return replace(call, is_done=True, error=unexpected)
 
 
 def _length(call: Call) -> int:

@@ -20,6 +20,7 @@ from cloudo_kernel.errors import (
 from cloudo_kernel.flow_api import raised
 from cloudo_kernel.flow_api.calls import RunApi, start_request
 from cloudo_kernel.flow_api.execution import Execution, flat
+from cloudo_kernel.flow_api.fields import text
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.moments import to_epoch, to_limit, to_seconds
 from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
@@ -61,9 +62,7 @@ class This(Execution):
 
     def set_output(self, key: str, value: Any, append: bool = False) -> None:
         """Save one output; with `append` it is added to the list (or text) that is there."""
-        if not isinstance(key, str):
-            raise MalformedRequest(f"An output is named by text, not by {key!r}.", field="key")
-        value = to_json(value, name=key)
+        value = to_json(value, name=text(key, "An output's key"))
         self._api.set_output(key, value, append=append)
         if self._fetched is not None:
             before = self._fetched.output_value
@@ -92,18 +91,17 @@ class This(Execution):
     ) -> Execution:
         """Run a flow as a child, and wait for its success, meanwhile without a slot.
 
-        With `wait=False` it is started and not waited for, with `wait=system.return_when.ALL_ENDED` its end may be any;
-        with `run=False` it is only created, and starts with its
-        `run()` or `run_async()`. `more_inputs` are added to the `inputs`. `name` names the child, and `init` are
-        fields that it has from the beginning, such as `message`: inputs that are called like one of these
-        parameters go into `inputs`.
+        With `wait=False` it is started and not waited for, and with `wait=system.return_when.ALL_ENDED` its end may be
+        any. With `run=False` it is only created, and starts with its `run()` or `run_async()`.
+        `more_inputs` are added to the `inputs`. `name` names the child, and `init` are fields that it has from the
+        beginning, such as `message`: inputs that are called like one of these parameters go into `inputs`.
         Raises `DependencyFailedError` when the child does not succeed, `ResourceNotFoundError`, `InputsInvalid`.
         """
         if flow_name is None:  # by its name, as long as no input has it
             flow_name = more_inputs.pop("flow_name", None)
         if isinstance(flow_name, Flow):
             flow_name = flow_name.name
-        given = to_json({**(inputs or {}), **more_inputs}, name="inputs")
+        given = to_json({**_fields(inputs, "inputs"), **more_inputs}, name="inputs")
         request = start_request(flow_name=flow_name, inputs=given, name=name)
         return self._start(request, run=run, wait=wait, init=init)
 
@@ -119,7 +117,7 @@ class This(Execution):
         **more_inputs: Any,
     ) -> Execution:
         """Run Python source, indented or not, or a notebook's JSON text, as a child; the rest is as in `flow`."""
-        given = to_json({**(inputs or {}), **more_inputs}, name="inputs")
+        given = to_json({**_fields(inputs, "inputs"), **more_inputs}, name="inputs")
         request = start_request(script=_flush_left(source), inputs=given, name=name)
         return self._start(request, run=run, wait=wait, init=init)
 
@@ -222,11 +220,17 @@ class This(Execution):
     def _start(
         self, request: models.StartExecution, *, run: bool, wait: bool | ReturnWhen, init: Mapping[str, Any] | None
     ) -> Execution:
-        fields = None if init is None else to_json(init, name="init")
+        fields = to_json(_fields(init, "init"), name="init")
         child = Execution(self._api, self._api.start_child(request, is_held=not run, init=fields))
         if not (run and wait):
             return child
         return child._finish(known_word(wait) if isinstance(wait, str) else ReturnWhen.ALL_SUCCEEDED)
+
+
+def _fields(given: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise MalformedRequest(f"{name} is a dict, not a {type(given).__name__}.", field=name)
+    return given or {}
 
 
 def _flush_left(source: str) -> str:

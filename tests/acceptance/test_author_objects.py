@@ -59,15 +59,33 @@ def test_what_was_set_is_saved(run: Run) -> None:
         this.set_output("seen", [*seen, this.load("message")])
         child.set(name="forgotten").load("name")
         this.set_output("nothing", [said(this.save), said(child.save)])
-        this.set_output("odd", said(lambda: this.set_output(5, 1)))
         """
     )
     assert outputs["seen"] == ["mine", "soon", ["a"], "half way"]
     assert outputs["nothing"] == [f"MalformedRequest: There is nothing to save: {HOW}"] * 2
-    assert outputs["odd"] == "MalformedRequest: An output is named by text, not by 5."
 
 
 HOW = "give a field, such as save(message='half way')."
+
+
+def test_what_is_no_name_is_told_so(run: Run) -> None:
+    outputs = run(
+        """
+        calls = [lambda: this.set_output(5, 1), lambda: system.flow(None), lambda: system.execution(5)]
+        calls += [lambda: system.setting(5), lambda: system.file(5)]
+        calls += [lambda: this.flow("double", [1]), lambda: this.flow("double", init=5)]
+        this.set_output("said", [said(call) for call in calls])
+        """
+    )
+    assert outputs["said"] == [
+        "MalformedRequest: An output's key is text, not 5.",
+        "MalformedRequest: A flow's name is text, not None.",
+        "MalformedRequest: An execution's id is text, not 5.",
+        "MalformedRequest: A setting's name is text, not 5.",
+        "MalformedRequest: A file's path is text, not 5.",
+        "MalformedRequest: inputs is a dict, not a list.",
+        "MalformedRequest: init is a dict, not a int.",
+    ]
 
 
 def test_a_wait_says_which_end_it_takes(run: Run) -> None:
