@@ -268,6 +268,20 @@ def test_errors_name_what_is_wrong(notebook: Notebook) -> None:
         assert (reply["status"], reply["ename"]) == ("error", name), source
 
 
+def test_a_value_that_is_too_large_does_not_end_the_execution(notebook: Notebook, api: Client) -> None:
+    mine = notebook.do("this.log('here')\nprint(this.id)")
+    for source, name in (
+        ("this.set_output('x', 'y' * 100_000_000)", "TooLarge"),
+        ("this.set_output('x', 'y' * 20_000_000)", "MalformedRequest"),
+        ("system.file('x', b'\\xff' * 17_000_000)", "TooLarge"),
+    ):
+        _, reply = notebook.run(source)
+        assert (reply["status"], reply["ename"]) == ("error", name), reply
+    notebook.do("this.set_output('x', 'y' * 15_000_000)\nsystem.file('large', b'\\xff' * 16_000_000)")
+    assert notebook.do("print(this.id)") == mine
+    assert len(api.execution(mine).output_value["x"]) == 15_000_000
+
+
 @pytest.mark.parametrize("path", ["elsewhere.ipynb", "flows/../plain.ipynb", "flows/team/unsaved.ipynb"])
 def test_a_notebook_that_is_no_flow_has_no_flow_name(open_notebook: Callable[..., Notebook], path: str) -> None:
     name = json.loads(open_notebook(path).do("import json\nthis.log(1)\nprint(json.dumps(this.load('flow_name')))"))
