@@ -316,12 +316,13 @@ def _survive(connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcom
 
 
 def let_go(connection: Connection, execution_id: str, attempt: int) -> bool:
-    """Have a durable execution wait without a worker; False: it does not wait, or need not any more."""
+    """Have a durable execution wait without a worker; False: it does not wait, need not any more, or is to end."""
     c = executions.c
     is_waiting = or_(c.wake_after > 0, and_(c.wake_after.is_(None), c.wake_at.is_not(None)))
     values = {"worker_id": None, "wants_slot": False}
-    mine = (c.id == execution_id, c.attempt == attempt, c.status == Status.WAITING.value, is_waiting)
-    return connection.execute(update(executions).where(*mine).values(**values)).rowcount > 0
+    # Whose end is wished for keeps its worker: nobody else would fulfil that.
+    mine = (c.id == execution_id, c.attempt == attempt, c.status == Status.WAITING.value, c.stop_reason.is_(None))
+    return connection.execute(update(executions).where(*mine, is_waiting).values(**values)).rowcount > 0
 
 
 def _give_up(

@@ -1,4 +1,4 @@
-"""Everything is killed while durable flows wait, each for something else; what comes up later goes on from there."""
+"""Everything ends while durable flows wait, each for something else; what comes up later goes on from there."""
 
 from __future__ import annotations
 
@@ -51,9 +51,13 @@ def workspace(tmp_path: Path) -> Workspace:
     return workspace
 
 
-@pytest.mark.parametrize("linger", ["0.2", "60"], ids=["let go", "with processes"])
-def test_kill_9_in_every_kind_of_wait_loses_and_doubles_nothing(
-    api: Service, workspace: Workspace, linger: str
+@pytest.mark.parametrize(
+    ("linger", "how"),
+    [("0.2", "killed"), ("60", "killed"), ("60", "stopped")],
+    ids=["let go", "at work", "in good order"],
+)
+def test_a_reboot_in_every_kind_of_wait_loses_and_doubles_nothing(
+    api: Service, workspace: Workspace, linger: str, how: str
 ) -> None:
     api.save_setting("client.execution.max_running", 20)
     first = start_worker(workspace.root, "--linger", linger)
@@ -62,6 +66,9 @@ def test_kill_9_in_every_kind_of_wait_loses_and_doubles_nothing(
         until(lambda: api.execution(holder).message == "has it", seconds=60)
         waiting = {name: start(api, f"waits for {name}") for name in WAITS}
         until(lambda: all(status(api, one) is Status.WAITING for one in waiting.values()), seconds=60)
+        if how == "stopped":
+            first.terminate()
+            first.wait(timeout=60)
         for process in processes(workspace.root):
             process.kill()
     finally:
