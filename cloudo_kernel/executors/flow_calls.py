@@ -163,7 +163,9 @@ class FlowCalls:
             if self._replay is not None and self._replay.skips_log_line():
                 return None
             line = self._secrets.line(LogLine(time=self._store.now, **arguments))
-            self._lines.append(line.model_copy(update={"text": shortened(line.text, LONGEST_LINE)}))
+            if len(line.text) > LONGEST_LINE:
+                line = line.model_copy(update={"text": shortened(line.text, LONGEST_LINE)})
+            self._lines.append(line)
             if len(self._lines) >= _LOG_BATCH:
                 self.flush_log()
             return None

@@ -263,6 +263,11 @@ def test_errors_name_what_is_wrong(notebook: Notebook) -> None:
         ("this.set_output('x', object())", "MalformedRequest"),
         ("this.save(status='ENDED_SUCCESS')", "PermissionDenied"),
         ("system.setting('client.input.timeout.minutes', value='x')", "SettingInvalid"),
+        ("this.log(1)\nthis.wait_for(this)", "DependencyCycle"),
+        (
+            "this.wait_for(this.script('system.execution(this.get(\"parent_id\")).wait()', wait=False))",
+            "DependencyFailedError",
+        ),
     ):
         _, reply = notebook.run(source)
         assert (reply["status"], reply["ename"]) == ("error", name), source
