@@ -53,7 +53,7 @@ class HandThis(This):
             super().end(status, message)
         except ExecutionEnded as ended:
             self._fetched, self._has_ended = None, False
-            raise ExecutionEnded(f"{ended} A run would end here; what you do next is a new execution.") from None
+            raise ExecutionEnded(f"{ended}\nA run would end here; what you do next is a new execution.") from None
 
 
 class HandChannel:

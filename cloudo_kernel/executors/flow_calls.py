@@ -313,7 +313,7 @@ class FlowCalls:
             messages.expire()
         return _json(messages.revealed(message_id))
 
-    def _acquire_lock(self, *, name: str, until: float | None, call: str) -> bool:
+    def _acquire_lock(self, *, name: str, until: float | None, call: str | None = None) -> bool:
         """Take the lock, and stand in line for it without a slot; False: this execution has it already."""
         locks, mine = self._store.locks, (name, self._claim.id, self._claim.attempt)
         is_new = locks.acquire(*mine, call=call)

@@ -191,7 +191,7 @@ def test_success_by_hand_ends_the_execution_and_the_next_write_begins_another(no
     first = notebook.do("this.log('one')\nprint(this.id)")
     said, reply = notebook.run("this.success('enough')\nprint('not reached')")
     assert reply["status"] == "error"  # so that "run all" stops here, as a run does
-    assert said == "Ended in success: enough A run would end here; what you do next is a new execution."
+    assert said == "Ended in success: enough\nA run would end here; what you do next is a new execution."
     assert (api.execution(first).status, api.execution(first).message) == (Status.ENDED_SUCCESS, "enough")
     second = notebook.do("print(this.id)")
     assert second != first
