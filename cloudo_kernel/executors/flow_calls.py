@@ -42,6 +42,7 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.service.children import checked_fields
+from cloudo_kernel.service.settings import check_name
 from cloudo_kernel.service.webhook_calls import checked_response
 from cloudo_kernel.store import Claim, Outcome, Store, Wake
 from cloudo_kernel.workspace_files import decoded
@@ -315,6 +316,7 @@ class FlowCalls:
 
     def _acquire_lock(self, *, name: str, until: float | None, call: str | None = None) -> bool:
         """Take the lock, and stand in line for it without a slot; False: this execution has it already."""
+        check_name(name)
         locks, mine = self._store.locks, (name, self._claim.id, self._claim.attempt)
         is_new = locks.acquire(*mine, call=call)
         if is_new is not None:
