@@ -85,8 +85,8 @@ class Setting:
     def acquire(self, timeout_seconds: float | None = None) -> Self:
         """Take the lock of this name, and wait while another execution holds it, meanwhile without a slot.
 
-        It is let go by `release`, and when this execution ends, however it ends. Taking it twice changes nothing.
-        Raises `WaitTimeout` when the time is over first.
+        Whoever has waited longest is next. It is let go by `release`, and when this execution ends, however it ends.
+        Taking it twice changes nothing. Raises `WaitTimeout` when the time is over first.
         """
         self._acquire(timeout_seconds)
         return self

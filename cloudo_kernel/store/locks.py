@@ -34,8 +34,9 @@ def release_all(connection: Connection, execution_id: str, *, now: datetime) -> 
 
 
 def is_turn(connection: Connection, name: str, execution_id: str) -> bool:
-    """Tell whether an execution that stands in line can have the lock now."""
-    return _holder(connection, name) is None and _first(connection, name) == execution_id
+    """Tell whether an execution that stands in line can have the lock now, or has it already."""
+    holder = _holder(connection, name)
+    return holder == execution_id or (holder is None and _first(connection, name) == execution_id)
 
 
 class Locks:
@@ -69,7 +70,7 @@ class Locks:
         return True
 
     def is_turn(self, name: str, execution_id: str) -> bool:
-        """Tell whether an execution that stands in line can have the lock now."""
+        """Tell whether an execution that stands in line can have the lock now, or has it already."""
         with self._database.read() as connection:
             return is_turn(connection, name, execution_id)
 
