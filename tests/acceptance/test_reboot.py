@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cloudo_kernel.models import Execution, MessageState, StartExecution, Status
@@ -70,7 +72,8 @@ def test_a_reboot_in_every_kind_of_wait_loses_and_doubles_nothing(
             first.terminate()
             first.wait(timeout=60)
         for process in processes(workspace.root):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it dies with one that was killed before it
+                process.kill()
     finally:
         end_worker(first)
     until(lambda: not processes(workspace.root))
