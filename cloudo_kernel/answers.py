@@ -69,6 +69,12 @@ def check_bounds(kind: str, about: Mapping[str, Any]) -> None:
                 raise ValueError(f"is {_MOMENTS[kind][1]}, not {_shown(kind, bound)}", word)
         elif not _is_of("number", bound):
             raise ValueError(f"is a number, not {_shown(kind, bound)}", word)
+    lowest, highest = about.get("minimum"), about.get("maximum")
+    if kind in ("markdown", "submit", "toggle", "select") or lowest is None or highest is None:
+        return
+    is_in_order = _is_moment_within(kind, {"minimum": lowest}, highest) if kind in _MOMENTS else lowest <= highest
+    if not is_in_order:
+        raise ValueError(f"is at least the minimum, {_shown(kind, lowest)}, not {_shown(kind, highest)}", "maximum")
 
 
 def _is_of(kind: str, given: object) -> bool:
@@ -104,18 +110,19 @@ def _is_moment(kind: str, given: object) -> bool:
 
 
 def _moment(kind: str, about: Mapping[str, Any], given: object, fault: ValueError) -> str:
-    parse = _MOMENTS[kind][0]
-    if not isinstance(given, str) or not _is_moment(kind, given):
-        raise fault
-    bounds = {word: parse(about[word]) for word in ("minimum", "maximum") if about.get(word) is not None}
-    try:
-        is_within = _is_within(bounds, parse(given))
-    except TypeError:  # one of them has an offset from UTC, the other has none: both are taken as wall clocks
-        plain = {word: bound.replace(tzinfo=None) for word, bound in bounds.items()}
-        is_within = _is_within(plain, parse(given).replace(tzinfo=None))
-    if not is_within:
+    if not isinstance(given, str) or not _is_moment(kind, given) or not _is_moment_within(kind, about, given):
         raise fault
     return given
+
+
+def _is_moment_within(kind: str, about: Mapping[str, Any], given: str) -> bool:
+    parse = _MOMENTS[kind][0]
+    bounds = {word: parse(about[word]) for word in ("minimum", "maximum") if about.get(word) is not None}
+    try:
+        return _is_within(bounds, parse(given))
+    except TypeError:  # one of them has an offset from UTC, the other has none: both are taken as wall clocks
+        plain = {word: bound.replace(tzinfo=None) for word, bound in bounds.items()}
+        return _is_within(plain, parse(given).replace(tzinfo=None))
 
 
 def _choice(about: Mapping[str, Any], given: object, fault: ValueError) -> Any:

@@ -44,7 +44,7 @@ class HandThis(This):
 
     def load(self, *fields: str) -> Any:
         """Fetch the record and return a field, or a tuple of several."""
-        self._record = self._api.this()
+        self._record, self._wanted = self._api.this(), {}
         return self._pick(fields)
 
     def end(self, status: Status | str, message: str | None = None) -> NoReturn:
@@ -52,8 +52,8 @@ class HandThis(This):
         try:
             super().end(status, message)
         except ExecutionEnded as ended:
-            self._fetched = None
-            raise ExecutionEnded(f"{ended} A run would end here; what you do next is a new execution.") from None
+            self._fetched, self._has_ended = None, False
+            raise ExecutionEnded(f"{ended}\nA run would end here; what you do next is a new execution.") from None
 
 
 class HandChannel:

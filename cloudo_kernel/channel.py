@@ -19,12 +19,15 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from cloudo_kernel.errors import CloudoError, Unavailable, from_code
+from cloudo_kernel.errors import CloudoError, TooLarge, Unavailable, from_code
 
 _log = logging.getLogger(__name__)
 
 #: Names the descriptor of the kernel's end in the kernel's environment; it is no secret.
 DESCRIPTOR_VARIABLE = "CLOUDO_CHANNEL"
+
+#: The largest call, as JSON.
+FRAME_LIMIT_BYTES = 64 * 1024 * 1024
 
 _CLOSED = object()
 
@@ -64,6 +67,7 @@ class Channel:
             self._connection = end
         #: Whether the other end is gone.
         self.is_closed = False
+        self._pid = os.getpid()
         self._turn = threading.Lock()
         self._sending = threading.Lock()
         self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -101,6 +105,13 @@ class Channel:
     def _send(self, message: dict[str, Any]) -> None:
         # Half a surrogate is no text that a database or a file could keep.
         frame = json.dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode(errors="replace")
+        if os.getpid() != self._pid:  # nothing would read the answer there, and frames of two would mix
+            raise Unavailable("The flow has forked this process: only the flow's own process has `this` and `system`.")
+        if len(frame) > FRAME_LIMIT_BYTES:
+            raise TooLarge(
+                f"{message['verb']} was given {len(frame) / 1e6:.0f} MB; at most {FRAME_LIMIT_BYTES / 1e6:.0f} MB go "
+                "at once. Write large values to a file and tell its path."
+            )
         with _uninterrupted(), self._sending:
             try:
                 self._connection.send_bytes(frame)

@@ -10,7 +10,7 @@ import math
 import os
 import threading
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 #: The end of an execution is tried so often when the store cannot be used; after that its lease decides.
 _END_TRIES = 60
 #: Verbs that write nothing, besides those that `FlowCalls` knows as reads.
-_WAITS = frozenset({"wait_for", "wait_message", "sleep_until", "step_begin", "step_done"})
+_WAITS = frozenset({"wait_for", "wait_message", "sleep_until", "step_begin", "step_done", "step_failed"})
 
 
 class Sessions:
@@ -281,11 +281,24 @@ class InteractiveCalls(FlowCalls):
         self._store.runs.finish(self._claim.id, self._claim.attempt, outcome)
 
     def _without_slot(
-        self, message: str, is_done: Callable[[], bool], *, seconds: float = math.inf, **_more: Any
+        self,
+        message: str,
+        is_done: Callable[[], bool],
+        *,
+        seconds: float = math.inf,
+        on: Sequence[str] = (),
+        **_more: Any,
     ) -> bool:
-        """Wait; there is no slot to give back."""
+        """Wait; there is no slot to give back. Raises `DependencyCycle` where nobody could go on."""
         del message
-        return self._waits.until(is_done, seconds=seconds)
+        if not (on and self.is_open):
+            return self._waits.until(is_done, seconds=seconds)
+        self._store.runs.depend(self._claim.id, self._claim.attempt, on)
+        try:
+            return self._waits.until(is_done, seconds=seconds)
+        finally:
+            with suppress(CloudoError):  # its end forgets it, too
+                self._store.runs.depend(self._claim.id, self._claim.attempt, ())
 
 
 def flow_name_of(notebook: Path, flows: Path) -> str | None:

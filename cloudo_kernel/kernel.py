@@ -13,6 +13,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -65,6 +69,16 @@ class CloudoKernel(ipkernel.IPythonKernel):
         with without_modules():
             super().__init__(**kwargs)
         self._kernel_modules += self.files  # the list that its debugger has, too
+
+
+class CompletedModule(MetaPathFinder):
+    """Tells completion, which reads modules instead of asking for them, where `flow_api` is to be read."""
+
+    def find_spec(self, name: str, _path: object, _target: object = None) -> ModuleSpec | None:
+        """Return where the module is, for Python's own way of looking for one."""
+        if name != "flow_api":
+            return None
+        return spec_from_file_location(name, Path(flow_api.__file__).with_name("as_completed.py"))
 
 
 @contextmanager
@@ -144,6 +158,7 @@ def bind(shell: Any, channel: int | None) -> None:
     The names are builtins to it: they survive `%reset` and `del`, and stay out of `%who`.
     """
     sys.modules["flow_api"] = flow_api  # the name under which the original's scripts import it
+    sys.meta_path.append(CompletedModule())
     names = shell.builtin_trap.auto_builtins
     if channel is None:
         api: flow_api.RunApi = by_hand.HandApi(by_hand.kernel_id())

@@ -180,6 +180,8 @@ def _explained(path: str) -> Iterator[None]:
             raise NoSuchFile(path) from error
         if error.errno in _FORBIDDEN:
             raise PermissionDenied(f"{path!r}: {error.strerror}.", field="path") from error
+        if error.errno == errno.EEXIST:  # where a folder was to be made
+            raise PathInvalid(path, "a part of it is a file") from error
         if error.errno in (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP, errno.EINVAL):
             raise PathInvalid(path, str(error.strerror).lower()) from error
         raise Unavailable(f"{path!r} cannot be read or written now: {error.strerror}.") from error

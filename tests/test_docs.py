@@ -342,6 +342,7 @@ def test_rest_has_the_codes_of_all_errors() -> None:
         "dependency_failed",
         "wait_timeout",
         "replay_differs",
+        "step_failed",
         "workspace_not_found",
         "too_deep",
         "dependency_cycle",

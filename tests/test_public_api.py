@@ -39,6 +39,7 @@ NAMES = {
         "Setting",
         "System",
         "This",
+        "exceptions",
         "follow",
     },
 }

@@ -155,7 +155,7 @@ export class AnswerForm {
     if (!isFine) return this.focus();
     for (const submit of this.buttons) submit.disabled = true;
     try {
-      await this.send(response);
+      await this.#sendAll(response, isWaived);
     } catch (problem) {
       for (const submit of this.buttons) submit.disabled = false;
       const field = this.fields.find(({ key }) => key === problem.field);
@@ -164,5 +164,16 @@ export class AnswerForm {
       this.focus();
     }
     return undefined;
+  }
+
+  /** Send it; where nothing is needed, without what does not fit: nobody corrects a field in order to cancel. */
+  async #sendAll(response, isWaived) {
+    try {
+      return await this.send(response);
+    } catch (problem) {
+      if (!isWaived || !this.fields.some(({ key }) => key === problem.field && key in response)) throw problem;
+      delete response[problem.field];
+      return this.#sendAll(response, isWaived);
+    }
   }
 }

@@ -29,6 +29,7 @@
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
     ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
+    ├── StepFailed                     a step had raised an error that cannot be made again
     └── WaitTimeout                    a wait was over before what it waited for: DependencyTimeoutError,
                                        MessageResponseTimeoutError
 
@@ -97,6 +98,7 @@ from cloudo_kernel.errors.runs import (
     ReplayDiffers,
     SecretLost,
     StaleAttempt,
+    StepFailed,
     Unavailable,
     WaitTimeout,
 )
@@ -143,6 +145,7 @@ __all__ = [
     "SettingNotFound",
     "SignatureInvalid",
     "StaleAttempt",
+    "StepFailed",
     "TokenNotFound",
     "TooDeep",
     "TooLarge",

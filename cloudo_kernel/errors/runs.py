@@ -52,6 +52,15 @@ class ReplayDiffers(CloudoError):
         )
 
 
+class StepFailed(CloudoError):
+    """A step raised, in an earlier attempt of this durable flow, an error whose type is not to be had any more."""
+
+    code = "step_failed"
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"The step raised {name} in an earlier attempt: {text}")
+
+
 class WaitTimeout(CloudoError):
     """A wait was over before what it waited for."""
 

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from cloudo_kernel.errors import (
     WaitTimeout,
 )
 from cloudo_kernel.executors.replay import Replay
-from cloudo_kernel.executors.secrets import RunSecrets
+from cloudo_kernel.executors.secrets import LONGEST_LINE, LONGEST_MESSAGE, RunSecrets, shortened
 from cloudo_kernel.executors.waits import Waits
 from cloudo_kernel.flow_api.values import appended
 from cloudo_kernel.models import (
@@ -42,12 +42,15 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.service.children import checked_fields
+from cloudo_kernel.service.settings import check_name
 from cloudo_kernel.service.webhook_calls import checked_response
-from cloudo_kernel.store import Claim, Held, Outcome, Store, Wake
+from cloudo_kernel.store import Claim, Outcome, Store, Wake
 from cloudo_kernel.workspace_files import decoded
 
 #: The most that one execution may put out, as JSON.
 OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
+#: Whoever waits longer is woken after a century, within the calendar, and waits again.
+_LONGEST_SECONDS = 100 * 365 * 86_400.0
 #: Log lines are written when so many have come, when none came for a moment, and before anything else is done.
 _LOG_BATCH = 1000
 
@@ -142,8 +145,9 @@ class FlowCalls:
             "end": self._end,
             "wait_for": self._wait_for,
             "sleep_until": self._sleep_until,
-            "step_begin": lambda name: {"name": name, "is_done": False, "result": None},
-            "step_done": lambda result: result,
+            "step_begin": lambda name: {"name": name, "is_done": False, "result": None, "error": None, "number": 0},
+            "step_done": lambda result, **_number: result,
+            "step_failed": lambda **_error: None,
             "wait_message": self._wait_message,
             "acquire_lock": self._acquire_lock,
             "release_lock": lambda name: store.locks.release(name, claim.id, claim.attempt),
@@ -159,7 +163,10 @@ class FlowCalls:
         if verb == "log":
             if self._replay is not None and self._replay.skips_log_line():
                 return None
-            self._lines.append(self._secrets.line(LogLine(time=self._store.now, **arguments)))
+            line = self._secrets.line(LogLine(time=self._store.now, **arguments))
+            if len(line.text) > LONGEST_LINE:
+                line = line.model_copy(update={"text": shortened(line.text, LONGEST_LINE)})
+            self._lines.append(line)
             if len(self._lines) >= _LOG_BATCH:
                 self.flush_log()
             return None
@@ -180,8 +187,16 @@ class FlowCalls:
         """Why a replay could not go on, whatever the flow made of the error."""
         return None if self._replay is None else self._replay.obstacle
 
+    def note_last_cell(self) -> None:
+        """Note that the flow has reached its end, which in a replay may be too early: see `obstacle`."""
+        if self._replay is not None:
+            with suppress(ReplayDiffers):
+                self._replay.check_end()
+
     def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         self.flush_log()
+        if self._replay is not None and verb == "end":
+            self._replay.check_end()
         if self._replay is None or verb == "end":
             result = self._perform(verb, arguments)
         else:
@@ -216,6 +231,8 @@ class FlowCalls:
             raise PermissionDenied(f"A flow can save its name, message and output_value, not {sorted(unknown)[0]}.")
         fields = checked_fields(fields)
         fields |= {name: self._secrets.redaction.mask_value(fields[name]) for name in fields.keys() - {"output_value"}}
+        if fields.get("message"):
+            fields["message"] = shortened(fields["message"], LONGEST_MESSAGE)
         if "output_value" in fields:
             self._output = self._checked_output(fields["output_value"])
             fields |= self._secrets.split_outputs(self._output)
@@ -246,7 +263,7 @@ class FlowCalls:
 
         `until`, in seconds since 1970, is when it ends at the latest.
         """
-        wanted = any if first else all
+        wanted, ids = any if first else all, list(dict.fromkeys(ids))
         states = {execution_id: self._store.executions.status(execution_id) for execution_id in ids}
         if not wanted(status.is_ended for status in states.values()):
             names = ", ".join(self._store.executions.get(execution_id).name for execution_id in ids[:3])
@@ -297,24 +314,26 @@ class FlowCalls:
             messages.expire()
         return _json(messages.revealed(message_id))
 
-    def _acquire_lock(self, *, name: str, until: float | None) -> bool:
-        """Take the lock, if it is held by another one wait without a slot; False: this execution has it already."""
-        claim = self._claim
-
-        def try_it() -> bool | None:
-            try:
-                return self._store.locks.acquire(name, claim.id, claim.attempt)
-            except Held:
-                return None
-
-        is_new = try_it()
+    def _acquire_lock(self, *, name: str, until: float | None, call: str | None = None) -> bool:
+        """Take the lock, and stand in line for it without a slot; False: this execution has it already."""
+        check_name(name)
+        locks, mine = self._store.locks, (name, self._claim.id, self._claim.attempt)
+        is_new = locks.acquire(*mine, call=call)
         if is_new is not None:
             return is_new
         message = f"waiting for the lock {name!r}, which {self._holder_of(name)} holds"
         limit = math.inf if until is None else until - self._now()
-        if not self._without_slot(message, lambda: try_it() is not None, seconds=limit):
+
+        def has_come() -> bool:
+            return locks.is_turn(name, self._claim.id) and locks.acquire(*mine, call=call) is not None
+
+        try:
+            if self._without_slot(message, has_come, seconds=limit, lock=name, number=1):
+                return True
             raise WaitTimeout(f"{self._holder_of(name)} still holds the lock {name!r}.")
-        return True
+        except WaitTimeout:
+            locks.leave(*mine)
+            raise
 
     def _holder_of(self, name: str) -> str:
         holder = self._store.locks.holder(name)
@@ -329,16 +348,18 @@ class FlowCalls:
         on: Sequence[str] = (),
         subjects: Sequence[str] = (),
         number: int = 0,
+        lock: str | None = None,
     ) -> bool:
         """Give the slot back until `is_done` or so many seconds are over; tell whether it is.
 
-        `on` are executions without whose end it cannot go on. A durable run does not stay for long if the time, or
-        the end of `number` of the subjects, can wake it.
+        `on` are executions without whose end it cannot go on. A durable run does not stay for long: the time, the end
+        of `number` of the subjects, or its turn at the lock wakes it.
         """
         wake = None
         if self._replay is not None:
-            at = None if seconds == math.inf else self._store.now + timedelta(seconds=seconds)
-            wake = Wake(subjects, number, at)
+            longest = timedelta(seconds=min(seconds, _LONGEST_SECONDS))
+            at = None if seconds == math.inf else self._store.now + longest
+            wake = Wake(subjects, number, at, lock)
         message = self._secrets.redaction.mask(message)
         self._store.runs.wait(self._claim.id, self._claim.attempt, message=message, on=on, wake=wake)
         try:

@@ -36,6 +36,8 @@ _FIRST_PROGRESS_SECONDS = 0.25
 #: A paused runner is answered after so long, and asks again; one whose kernel may have died, after so long.
 _PAUSE_SECONDS = 1.0
 _HUNG_UP_SECONDS = 0.1
+#: The interrupt of a run that is to end takes no longer to reach its kernel.
+_INTERRUPT_SECONDS = 0.5
 #: Of runs that die before they have begun.
 _START_ATTEMPTS = 5
 
@@ -87,6 +89,8 @@ class RunHost:
         self.complaints = ""
         #: Process group of the kernel, once it runs.
         self._kernel_group: int | None = None
+        #: Its runner has ended.
+        self._has_gone = threading.Event()
         #: This worker goes, and cannot wait for a store that cannot be used.
         self._is_leaving = threading.Event()
 
@@ -198,7 +202,13 @@ class RunHost:
     def kernel_verb(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
         """Answer the flow; `is_main` tells whether its main thread asks."""
         assert self._calls is not None, "no cell runs before `begin`"
-        return self._calls.answer(verb, arguments, is_main=is_main)
+        try:
+            return self._calls.answer(verb, arguments, is_main=is_main)
+        except StaleAttempt:
+            # Before the flow takes this for a failure of what it asked for, and acts on that, its interrupt is to come.
+            if self._imposed is not None:
+                self._has_gone.wait(_INTERRUPT_SECONDS)
+            raise
 
     # What becomes of it
 
@@ -221,6 +231,7 @@ class RunHost:
     def begin_anew(self) -> None:
         """Forget the processes that died; called before others take their place."""
         self._found, self._calls, self._kernel_group = None, None, None
+        self._has_gone.clear()
         self._progress, self._is_progress_new = Progress(), False
         self._has_kernel_hung_up = False
 
@@ -242,6 +253,7 @@ class RunHost:
     def _let_go(self) -> None:
         self._is_let_go = True
         self.end_processes()
+        self._kill_kernel_group()  # at once: the flow must not take the end of its call for an error, and act on it
 
     def note_obstacle(self, error: OSError) -> None:
         """Note that there were no means to start it, and pause: it is put back and must not come at once."""
@@ -253,6 +265,10 @@ class RunHost:
 
         Where both were killed at once, nobody is left whom the kernel's lifeline would signal.
         """
+        self._has_gone.set()
+        self._kill_kernel_group()
+
+    def _kill_kernel_group(self) -> None:
         if self._kernel_group is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._kernel_group, signal.SIGKILL)
@@ -310,6 +326,8 @@ class RunHost:
 
     def _differing(self) -> Outcome | None:
         """A replay that made other calls has failed, whatever the flow made of the error."""
+        if self._calls is not None and self._found is not None and self._found.error is None:
+            self._calls.note_last_cell()
         obstacle = None if self._calls is None else self._calls.obstacle
         if obstacle is None:
             return None

@@ -7,6 +7,7 @@ of the record count.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from cloudo_kernel.errors import CloudoError, ReplayDiffers, StaleAttempt, Unavailable, from_code
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.store import Call, Claim, Store
+
+_log = logging.getLogger(__name__)
 
 #: Which thing a call is about; the other arguments are values.
 _THINGS = (
@@ -45,8 +48,8 @@ class Replay:
         for call in store.journal.calls(claim.id):
             for position in range(call.position, call.position + _length(call)):
                 self._recorded[position] = call
-        #: The steps that were begun and are not done, the innermost last.
-        self._steps: list[Call] = []
+        #: The steps that were begun, by their position.
+        self._steps: dict[int, Call] = {}
         #: Why this attempt cannot go on.
         self.obstacle: ReplayDiffers | None = None
 
@@ -67,8 +70,8 @@ class Replay:
         """Return what is recorded, or perform the call and record it. Raises `ReplayDiffers`, and what it raised."""
         if self.obstacle is not None:
             raise self.obstacle
-        if verb == "step_done":
-            return self._end_step(arguments["result"])
+        if verb in ("step_done", "step_failed"):
+            return self._end_step(**arguments)
         position = self._position + 1
         call = self._recorded.get(position)
         if call is not None and _thing(call.verb, call.arguments) != _thing(verb, arguments):
@@ -80,12 +83,20 @@ class Replay:
         self._position = position
         return self._result(call)
 
+    def check_end(self) -> None:
+        """Raise `ReplayDiffers` when the flow ends before it has made the calls that are recorded."""
+        call = self._recorded.get(self._position + 1)
+        if self.obstacle is None and call is not None:
+            self._differs(call, "end", {})
+        if self.obstacle is not None:
+            raise self.obstacle
+
     def _perform(self, call: Call, perform: Callable[[JsonObject], Any]) -> Call:
         if call.verb in WAITS or call.verb == "step_begin":
             if call.position not in self._recorded:
                 self._add(call)
             if call.verb == "step_begin":
-                self._steps.append(call)
+                self._steps[call.position] = call
                 return call
             done = _outcome(call, perform)
             self._store.journal.finish(self._claim.id, self._claim.attempt, done)
@@ -101,15 +112,15 @@ class Replay:
         if call.verb != "step_begin":
             return call.result
         if not call.is_done:
-            return {"is_done": False, "result": None}
+            return {"is_done": False, "result": None, "error": None, "number": call.position}
         self._position = call.result["end"]  # past the calls that were made within it
-        return {"is_done": True, "result": call.result["value"]}
+        return {"is_done": True, "result": call.result["value"], "error": call.result.get("error")}
 
-    def _end_step(self, value: Any) -> Any:
-        begun = self._steps.pop()
-        done = replace(begun, is_done=True, result={"end": self._position, "value": value})
+    def _end_step(self, number: int, result: Any = None, error: JsonObject | None = None) -> Any:
+        ended = {"end": self._position, "value": result, "error": error}
+        done = replace(self._steps[number], is_done=True, result=ended)
         self._store.journal.finish(self._claim.id, self._claim.attempt, done)
-        return value
+        return result
 
     def _add(self, call: Call) -> None:
         self._store.journal.add(self._claim.id, self._claim.attempt, call)
@@ -129,6 +140,10 @@ def _outcome(call: Call, perform: Callable[[JsonObject], Any]) -> Call:
         raise  # it was not performed
     except CloudoError as error:
         return replace(call, is_done=True, error={"code": error.code, "message": str(error), "field": error.field})
+    except Exception as error:  # noqa: BLE001 -- a mistake of ours: a replay comes to it, too
+        _log.exception("A call of a run failed unexpectedly.")
+        unexpected = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}
+        return replace(call, is_done=True, error=unexpected)
 
 
 def _length(call: Call) -> int:

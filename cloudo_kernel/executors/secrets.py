@@ -12,6 +12,11 @@ from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, LogLine, Pr
 from cloudo_kernel.redaction import PROTECTED, Redaction
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
 
+#: So many characters of a line are kept, as a record has a thousand of them,
+LONGEST_LINE = 100_000
+#: and of a status message, which lists have whole.
+LONGEST_MESSAGE = 4_000
+
 
 class RunSecrets:
     """What nobody but the run itself may see."""
@@ -91,7 +96,8 @@ class RunSecrets:
         if error is not None:
             traceback = tuple(mask("\n".join(error.traceback)).split("\n")) if error.traceback else ()
             error = ErrorDetail(name=mask(error.name), value=mask(error.value), cell=error.cell, traceback=traceback)
-        return replace(outcome, message=outcome.message and mask(outcome.message), error=error)
+        message = outcome.message and shortened(mask(outcome.message), LONGEST_MESSAGE)
+        return replace(outcome, message=message, error=error)
 
 
 def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Claim) -> RunSecrets:
@@ -105,6 +111,11 @@ def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Cl
         redaction.learn([value for name, value in hidden.inputs.items() if name not in usual or usual[name] != value])
     redaction.learn(hidden.outputs)
     return RunSecrets(store, claim, redaction, protected_outputs=assignment.protected_outputs)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text as far as it is kept, which says so; to be called when its secrets are masked, not before."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} characters more)"
 
 
 def _hidden(given: Mapping[str, Any], shown: Mapping[str, Any]) -> list[Any]:

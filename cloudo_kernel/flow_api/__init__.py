@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudo_kernel import errors as exceptions
 from cloudo_kernel.errors import (
     CloudoError,
     DependencyFailedError,
@@ -18,9 +19,10 @@ from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.follow import follow
 from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
+from cloudo_kernel.flow_api.return_when import ReturnWhen
 from cloudo_kernel.flow_api.schedule import Schedule
 from cloudo_kernel.flow_api.setting import Setting
-from cloudo_kernel.flow_api.system import ReturnWhen, System
+from cloudo_kernel.flow_api.system import System
 from cloudo_kernel.flow_api.this import This
 
 __all__ = [
@@ -43,5 +45,6 @@ __all__ = [
     "Setting",
     "System",
     "This",
+    "exceptions",
     "follow",
 ]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.caller import Caller
 from cloudo_kernel.flow_api.schedule_calls import RunScheduleCalls, ScheduleCalls
+from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     CreateMessage,
     Execution,
@@ -255,7 +256,8 @@ class RunApi(RunScheduleCalls):
     def acquire_lock(self, name: str, *, timeout: timedelta | None = None) -> bool:
         """Take the lock of a name, waiting without a slot; False: this execution has it already."""
         until = None if timeout is None else self.now() + timeout.total_seconds()
-        return bool(self._channel.call("acquire_lock", name=name, until=until))
+        # By its id the call is known when a flow that died in it makes it again.
+        return bool(self._channel.call("acquire_lock", name=name, until=until, call=new_id()))
 
     def release_lock(self, name: str) -> bool:
         """Let go of the lock of a name; False: this execution does not have it."""
@@ -308,12 +310,16 @@ class RunApi(RunScheduleCalls):
         self._channel.call("sleep_until", when=when, seconds=seconds)
 
     def step_begin(self, name: str) -> JsonObject:
-        """Begin a step; tell whether it was done before (`is_done`), and its `result` then."""
+        """Begin a step; tell whether it was done before (`is_done`), its `result` or `error` then, and its `number`."""
         return dict(self._channel.call("step_begin", name=name))
 
-    def step_done(self, result: Any) -> Any:
+    def step_done(self, number: int, result: Any) -> Any:
         """Keep the result of the step, and return it."""
-        return self._channel.call("step_done", result=result)
+        return self._channel.call("step_done", number=number, result=result)
+
+    def step_failed(self, number: int, error: JsonObject) -> None:
+        """Keep the error that the step raised; see `raised`."""
+        self._channel.call("step_failed", number=number, error=error)
 
     def log(self, text: str, *, level: str) -> None:
         """Add a line to the log; it is in the worker's hands when this returns."""

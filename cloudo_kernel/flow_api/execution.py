@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from cloudo_kernel import models
-from cloudo_kernel.errors import DependencyFailedError, MalformedRequest
+from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest
 from cloudo_kernel.flow_api import show
 from cloudo_kernel.flow_api.calls import Calls, child_calls, has_children
+from cloudo_kernel.flow_api.moments import to_limit
 from cloudo_kernel.flow_api.outputs import Outputs
+from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
 from cloudo_kernel.flow_api.values import to_json
 
 
@@ -20,6 +22,8 @@ class Execution:
     def __init__(self, api: Calls, record: models.Execution) -> None:
         self._api = api
         self._record = record
+        #: What was set and not saved yet.
+        self._wanted: dict[str, Any] = {}
 
     @property
     def id(self) -> str:
@@ -46,34 +50,46 @@ class Execution:
         return self._pick(fields)
 
     def set(self, **fields: Any) -> Self:
-        """Change fields of the record at hand; the store does not know of it before `save`."""
+        """Change fields of the record at hand; `save()` stores them."""
         self._check_known(tuple(fields))
         self._record = self._record.model_copy(update=fields)
+        self._wanted |= fields
         return self
 
     def load(self, *fields: str) -> Any:
         """Fetch the record and return a field, or a tuple of several."""
-        self._record = self._api.execution(self.id)
+        self._record, self._wanted = self._api.execution(self.id), {}
         return self._pick(fields)
 
     def save(self, **fields: Any) -> None:
-        """Save fields of a child in the store, inside a running flow: `name`, `message`, `tags`.
+        """Save fields of a child in the store, or those that were `set` before: `name`, `message`, `tags`.
 
-        Before it has begun also `input_value` and `output_value`. Raises `MalformedRequest`, `PermissionDenied`,
-        `InputsInvalid`.
+        That is for running flows. Before the child has begun also `input_value` and `output_value` can be saved.
+        Raises `MalformedRequest`, `PermissionDenied`, `InputsInvalid`.
         """
-        given = {field: to_json(value, name=field) for field, value in fields.items()}
-        self._record = child_calls(self._api, "save").save_execution(self.id, given)
+        calls, given = child_calls(self._api, "save"), self._to_save(fields)
+        self._record = calls.save_execution(self.id, given)
 
-    def wait(self, timeout_seconds: float | None = None) -> Self:
+    def _to_save(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        given = {field: to_json(value, name=field) for field, value in (fields or self._wanted).items()}
+        if not given:
+            raise MalformedRequest("There is nothing to save: give a field, such as save(message='half way').")
+        self._wanted = {}
+        return given
+
+    def wait(
+        self, timeout_seconds: float | None = None, *, return_when: ReturnWhen | str = ReturnWhen.ALL_ENDED
+    ) -> Self:
         """Wait for the end, whatever it is, or until the time is over.
 
+        With `return_when=system.return_when.ALL_SUCCEEDED` any other end than a success raises
+        `DependencyFailedError`.
         In a notebook cell the progress is shown meanwhile; an interrupt of the cell leaves the execution running.
         """
-        timeout = None if timeout_seconds is None else timedelta(seconds=timeout_seconds)
+        timeout, when = to_limit(timeout_seconds), known_word(return_when)
         with show.progress(self._api, self._record):
             self._record = self._api.wait(self.id, timeout=timeout)
-        return self
+        return self.check() if when is ReturnWhen.ALL_SUCCEEDED else self
 
     def run(self) -> Self:
         """Run it, if it was only created, and wait for its end; an interrupt cancels it.
@@ -82,25 +98,25 @@ class Execution:
         """
         if has_children(self._api):
             self.run_async()
-        return self._finish()
+        return self._finish(ReturnWhen.ALL_SUCCEEDED)
 
-    def run_async(self, wait_for: Iterable[Execution] = ()) -> Self:
+    def run_async(self, wait_for: Execution | Iterable[Execution] = ()) -> Self:
         """Let a child that was only created (`run=False`, or a clone) run, and do not wait for it.
 
         Given others in `wait_for`, it starts when all of these have ended in success; if one does not, it ends in
         error without having run.
         """
         calls = child_calls(self._api, "run_async")
-        self._record = calls.release_execution(self.id, after=[one.id for one in flat(wait_for)])
+        self._record = calls.release_execution(self.id, after=[one.id for one in flat([wait_for])])
         return self
 
-    def _finish(self) -> Self:
+    def _finish(self, return_when: ReturnWhen) -> Self:
         try:
-            self.wait()
+            return self.wait(return_when=return_when)
         except KeyboardInterrupt:
-            self.cancel()
+            with suppress(CloudoError):  # it may have ended, and what interrupts may have cancelled it
+                self.cancel()
             raise
-        return self.check()
 
     def check(self) -> Self:
         """Raise `DependencyFailedError` if the execution has ended otherwise than in success."""
@@ -155,11 +171,11 @@ class Execution:
 
 
 def flat(executions: Iterable[Execution | Iterable[Execution]]) -> Iterator[Execution]:
-    """Yield the executions, also those in lists. Raises `MalformedRequest` for what is none."""
+    """Yield the executions, also those in lists and the like. Raises `MalformedRequest` for what is none."""
     for one in executions:
         if isinstance(one, Execution):
             yield one
-        elif isinstance(one, list | tuple | set):
+        elif isinstance(one, Iterable) and not isinstance(one, str | bytes | Mapping):
             yield from flat(one)
         else:
             raise MalformedRequest(f"Executions are waited for, not {one!r}; system.execution(id) gives one.")

@@ -7,6 +7,7 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError
 from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.flow_api.fields import picked
 from cloudo_kernel.workspace_files import decoded
 
 
@@ -25,21 +26,17 @@ class File:
         """Its path below the workspace."""
         return self._path
 
-    def get(self, field: str = "content") -> Any:
-        """Return a field of the copy at hand, which is fetched at the first time.
+    def get(self, *fields: str) -> Any:
+        """Return the content, or other fields, of the copy at hand, which is fetched at the first time.
 
         The content is text, or bytes if it is no UTF-8. Raises `ResourceNotFoundError`.
         """
-        if field == "content" and self._wanted is not None:
-            return _text_or_bytes(self._wanted)
-        if self._record is None or (field == "content" and self._record.content is None):
-            self._record = self._api.file(self._path)
-        return _field(self._record, field)
+        return picked(fields or ("content",), self._field)
 
-    def load(self, field: str = "content") -> Any:
-        """Read the file and return a field. Raises `ResourceNotFoundError`."""
+    def load(self, *fields: str) -> Any:
+        """Read the file and return its content, or other fields. Raises `ResourceNotFoundError`."""
         self._record, self._wanted = self._api.file(self._path), None
-        return _field(self._record, field)
+        return self.get(*fields)
 
     def set(self, content: str | bytes) -> Self:
         """Change the copy at hand; `save()` writes it."""
@@ -69,17 +66,21 @@ class File:
         self._api.delete_file(self._path)
         self._record, self._wanted = None, None
 
+    def _field(self, field: str) -> Any:
+        if field == "content" and self._wanted is not None:
+            return _text_or_bytes(self._wanted)
+        record = self._record
+        if record is None or (field == "content" and record.content is None):
+            record = self._record = self._api.file(self._path)
+        known = [name for name in type(record).model_fields if name != "encoding"]
+        if field not in known:
+            raise MalformedRequest(f"A file has no field {field!r}; it has {', '.join(known)}.", field=field)
+        if field == "content":
+            return _text_or_bytes(decoded(record.content or "", record.encoding))
+        return getattr(record, field)
+
     def __repr__(self) -> str:
         return f"<File {self._path!r}>"
-
-
-def _field(record: models.File, field: str) -> Any:
-    known = [name for name in type(record).model_fields if name != "encoding"]
-    if field not in known:
-        raise MalformedRequest(f"A file has no field {field!r}; it has {', '.join(known)}.", field=field)
-    if field == "content":
-        return _text_or_bytes(decoded(record.content or "", record.encoding))
-    return getattr(record, field)
 
 
 def _as_bytes(content: str | bytes) -> bytes:

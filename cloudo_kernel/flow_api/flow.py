@@ -9,6 +9,7 @@ from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import Calls, child_calls, start_request
 from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.fields import picked
 
 
 class Flow:
@@ -23,11 +24,14 @@ class Flow:
         """Its path below the flows folder without the ending."""
         return self._record.name
 
-    def get(self, field: str) -> Any:
-        """Return a field of the record: `name` (also as `id`), `title`, `input_schema` …
+    def get(self, *fields: str) -> Any:
+        """Return a field of the record, or a tuple of several: `name` (also as `id`), `title`, `input_schema` …
 
         Inside a running flow there is also `script`, the flow's source as it is now.
         """
+        return picked(fields, self._field)
+
+    def _field(self, field: str) -> Any:
         if field == "id":
             return self.name
         if field == "script":

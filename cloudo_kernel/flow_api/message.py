@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Self
 
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest, MessageClosed, MessageResponseTimeoutError
 from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.flow_api.moments import to_limit, to_seconds
 from cloudo_kernel.models import MessageState
 
 
@@ -43,14 +43,15 @@ class Message:
         Raises `MessageResponseTimeoutError` when the time is over or the request expires, `MessageClosed` when it is
         withdrawn or asks for nothing, `ResourceNotFoundError` when it is deleted.
         """
-        limit = None if timeout is None else timedelta(seconds=max(0.0, timeout))
+        limit = to_limit(timeout, field="timeout")
         if self._record.state is not MessageState.INFO:
             self._record = self._api.wait_message(self.id, timeout=limit)
         match self._record.state:
             case MessageState.ANSWERED:
                 return self
             case MessageState.OPEN | MessageState.EXPIRED as state:
-                when = "in time" if timeout is None or state is MessageState.EXPIRED else f"within {timeout:g} seconds"
+                is_own = limit is not None and state is MessageState.OPEN
+                when = f"within {to_seconds(timeout):g} seconds" if is_own else "in time"
                 raise MessageResponseTimeoutError(
                     f"input request expired: nobody answered {self._record.subject!r} {when}."
                 )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cloudo_kernel.errors import MalformedRequest
 
 #: The end of the year 9999, which is as far as datetime goes.
 _LAST = 253_402_300_799.0
+#: A century is as good as no limit, and does not leave the calendar.
+_LONGEST_SECONDS = 100 * 365 * 86_400.0
 
 
 def to_seconds(value: Any, *, field: str = "seconds") -> float:
@@ -23,6 +25,13 @@ def to_seconds(value: Any, *, field: str = "seconds") -> float:
     if not math.isfinite(seconds):
         raise MalformedRequest(f"{field} takes a finite number of seconds, not {value!r}.", field=field)
     return seconds
+
+
+def to_limit(value: Any, *, field: str = "timeout_seconds") -> timedelta | None:
+    """Return how long a wait may take, None for as long as it takes. Raises `MalformedRequest`."""
+    if value is None:
+        return None
+    return timedelta(seconds=min(max(0.0, to_seconds(value, field=field)), _LONGEST_SECONDS))
 
 
 def to_epoch(when: Any, *, field: str = "when") -> float:

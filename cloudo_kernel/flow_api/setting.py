@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError, StaleAttempt, Unavailable
 from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.flow_api.fields import picked
+from cloudo_kernel.flow_api.moments import to_limit
 from cloudo_kernel.flow_api.values import to_json
 
 #: Stands for "not given", because None is a value.
@@ -40,18 +41,17 @@ class Setting:
         """The setting's name."""
         return self._name
 
-    def get(self, field: str = "value") -> Any:
-        """Return a field of the copy at hand, which is fetched at the first time. Raises `ResourceNotFoundError`."""
-        if field == "value" and self._wanted is not UNSET:
-            return self._wanted
-        if self._record is None:
-            self._record = self._api.setting(self._name)
-        return _field(self._record, field)
+    def get(self, *fields: str) -> Any:
+        """Return the value, or other fields, of the copy at hand, which is fetched at the first time.
 
-    def load(self, field: str = "value") -> Any:
-        """Fetch the setting and return a field. Raises `ResourceNotFoundError`."""
+        Raises `ResourceNotFoundError`.
+        """
+        return picked(fields or ("value",), self._field)
+
+    def load(self, *fields: str) -> Any:
+        """Fetch the setting and return its value, or other fields. Raises `ResourceNotFoundError`."""
         self._record, self._wanted = self._api.setting(self._name), UNSET
-        return _field(self._record, field)
+        return self.get(*fields)
 
     def set(self, value: Any) -> Self:
         """Change the copy at hand; `save()` stores it."""
@@ -85,8 +85,8 @@ class Setting:
     def acquire(self, timeout_seconds: float | None = None) -> Self:
         """Take the lock of this name, and wait while another execution holds it, meanwhile without a slot.
 
-        It is let go by `release`, and when this execution ends, however it ends. Taking it twice changes nothing.
-        Raises `WaitTimeout` when the time is over first.
+        Whoever has waited longest is next. It is let go by `release`, and when this execution ends, however it ends.
+        Taking it twice changes nothing. Raises `WaitTimeout` when the time is over first.
         """
         self._acquire(timeout_seconds)
         return self
@@ -110,8 +110,7 @@ class Setting:
                 self.release()
 
     def _acquire(self, seconds: float | None) -> bool:
-        timeout = None if seconds is None else timedelta(seconds=seconds)
-        return bool(self._lock_call("acquire_lock")(self._name, timeout=timeout))
+        return bool(self._lock_call("acquire_lock")(self._name, timeout=to_limit(seconds)))
 
     def _lock_call(self, verb: str) -> Any:
         call = getattr(self._api, verb, None)
@@ -119,12 +118,15 @@ class Setting:
             raise MalformedRequest("A lock is held by an execution, and there is none here: use it inside a flow.")
         return call
 
+    def _field(self, field: str) -> Any:
+        if field == "value" and self._wanted is not UNSET:
+            return self._wanted
+        if self._record is None:
+            self._record = self._api.setting(self._name)
+        known = type(self._record).model_fields
+        if field not in known:
+            raise MalformedRequest(f"A setting has no field {field!r}; it has {', '.join(known)}.", field=field)
+        return getattr(self._record, field)
+
     def __repr__(self) -> str:
         return f"<Setting {self._name!r}>"
-
-
-def _field(record: models.Setting, field: str) -> Any:
-    known = type(record).model_fields
-    if field not in known:
-        raise MalformedRequest(f"A setting has no field {field!r}; it has {', '.join(known)}.", field=field)
-    return getattr(record, field)

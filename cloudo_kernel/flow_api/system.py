@@ -6,17 +6,18 @@ import re
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
-from enum import StrEnum
 from typing import Any
 
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import Calls, child_calls, message_request, request_of
 from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.fields import text
 from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.message import Message
 from cloudo_kernel.flow_api.named import Named
+from cloudo_kernel.flow_api.return_when import ReturnWhen
 from cloudo_kernel.flow_api.schedule import Schedule
 from cloudo_kernel.flow_api.setting import UNSET, Setting
 from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
@@ -29,14 +30,6 @@ _NOBODY = (
     "The schedule {!r} is saved, but nothing will start it before a Jupyter server with Cloudo or `cloudo worker` runs "
     "for this workspace."
 )
-
-
-class ReturnWhen(StrEnum):
-    """When `this.wait_for` comes back."""
-
-    ALL_ENDED = "ALL_ENDED"
-    ALL_SUCCEEDED = "ALL_SUCCEEDED"
-    FIRST_ENDED = "FIRST_ENDED"
 
 
 class System:
@@ -54,7 +47,7 @@ class System:
         """Return a flow; its id is its name, so that `by="id"` finds the same. Raises `ResourceNotFoundError`."""
         if by not in ("name", "id"):
             raise MalformedRequest(f"by takes name or id, not {by!r}.", field="by")
-        return Flow(self._calls, self._calls.flow(name))
+        return Flow(self._calls, self._calls.flow(text(name, "A flow's name")))
 
     def flows(self, q: str | None = None) -> tuple[Flow, ...]:
         """Return the flows whose name, title or tags hold `q`."""
@@ -62,11 +55,16 @@ class System:
 
     def execution(self, execution_id: str) -> Execution:
         """Return an execution. Raises `ResourceNotFoundError`."""
-        return Execution(self._calls, self._calls.execution(execution_id))
+        return Execution(self._calls, self._calls.execution(text(execution_id, "An execution's id")))
 
     def executions(self, *, limit: int = 100, **where: Any) -> tuple[Execution, ...]:
-        """Return the newest executions; filters are those of `models.ExecutionFilter`."""
-        page = self._calls.executions(models.ExecutionFilter(**where), limit=limit)
+        """Return the newest executions; filters are those of `models.ExecutionFilter`.
+
+        `status` is a state or several. Raises `MalformedRequest`.
+        """
+        if isinstance(where.get("status"), str):
+            where["status"] = (where["status"],)
+        page = self._calls.executions(request_of(models.ExecutionFilter, where), limit=limit)
         return tuple(Execution(self._calls, record) for record in page.items)
 
     def message(
@@ -190,7 +188,7 @@ class System:
         With `secret=True` it is a secret as soon as it is saved: flows that run read its value, and everybody else
         gets `•••`. It stays one until it is saved with `secret=False`.
         """
-        setting = Setting(self._calls, name, secret=secret)
+        setting = Setting(self._calls, text(name, "A setting's name"), secret=secret)
         return setting if value is UNSET else setting.save(value)
 
     def settings(self) -> tuple[Setting, ...]:
@@ -200,7 +198,7 @@ class System:
 
     def file(self, path: str, content: str | bytes | None = None) -> File:
         """Return a file of the workspace, which need not be there yet; with a content it is written at once."""
-        file = File(self._calls, path)
+        file = File(self._calls, text(path, "A file's path"))
         return file if content is None else file.save(content)
 
     def files(self, dir: str = ".", glob: str = "*") -> tuple[File, ...]:  # noqa: A002 -- the original's name

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NoReturn
 
 from cloudo_kernel import models
-from cloudo_kernel.errors import DependencyTimeoutError, ExecutionEnded, MalformedRequest
+from cloudo_kernel.errors import (
+    Conflict,
+    DependencyTimeoutError,
+    ExecutionEnded,
+    MalformedRequest,
+    ReplayDiffers,
+    StaleAttempt,
+    Unavailable,
+)
+from cloudo_kernel.flow_api import raised
 from cloudo_kernel.flow_api.calls import RunApi, start_request
 from cloudo_kernel.flow_api.execution import Execution, flat
+from cloudo_kernel.flow_api.fields import text
 from cloudo_kernel.flow_api.flow import Flow
-from cloudo_kernel.flow_api.moments import to_epoch, to_seconds
-from cloudo_kernel.flow_api.system import ReturnWhen
+from cloudo_kernel.flow_api.moments import to_epoch, to_limit, to_seconds
+from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
 from cloudo_kernel.flow_api.values import appended, encoded_body, to_json
 from cloudo_kernel.models import Status
 
@@ -29,6 +40,9 @@ class This(Execution):
         # The record is fetched when it is first used: a kernel may be there before there is anything to run.
         self._api = api
         self._fetched: models.Execution | None = None
+        self._wanted: dict[str, Any] = {}
+        #: The flow has said that it is done.
+        self._has_ended = False
 
     @property
     def _record(self) -> models.Execution:
@@ -41,14 +55,14 @@ class This(Execution):
         self._fetched = record
 
     def save(self, **fields: Any) -> None:
-        """Save `name`, `message` or the whole `output_value` of this execution in the store."""
-        given = {field: to_json(value, name=field) for field, value in fields.items()}
+        """Save `name`, `message` or the whole `output_value` in the store, or what was `set` before."""
+        given = self._to_save(fields)
         self._api.save(**given)
         self._record = self._record.model_copy(update=given)
 
     def set_output(self, key: str, value: Any, append: bool = False) -> None:
         """Save one output; with `append` it is added to the list (or text) that is there."""
-        value = to_json(value, name=key)
+        value = to_json(value, name=text(key, "An output's key"))
         self._api.set_output(key, value, append=append)
         if self._fetched is not None:
             before = self._fetched.output_value
@@ -59,6 +73,8 @@ class This(Execution):
         """Add one line to the log; levels are `debug`, `info`, `warning` and `error`."""
         if level not in _LEVELS:
             raise MalformedRequest(f"level is one of {', '.join(_LEVELS)}.", field="level")
+        if self._has_ended:  # nobody answers to what is logged
+            raise Conflict(f"The execution {self.id} has said that it ended; nothing can be logged after that.")
         parts = [str(value) for value in values] + [f"{name}={value!r}" for name, value in named.items()]
         self._api.log(" ".join(parts), level=level)
 
@@ -69,23 +85,23 @@ class This(Execution):
         inputs: Mapping[str, Any] | None = None,
         name: str | None = None,
         run: bool = True,
-        wait: bool = True,
+        wait: bool | ReturnWhen = True,
         init: Mapping[str, Any] | None = None,
         **more_inputs: Any,
     ) -> Execution:
         """Run a flow as a child, and wait for its success, meanwhile without a slot.
 
-        With `wait=False` it is started and not waited for; with `run=False` it is only created, and starts with its
-        `run()` or `run_async()`. `more_inputs` are added to the `inputs`. `name` names the child, and `init` are
-        fields that it has from the beginning, such as `message`: inputs that are called like one of these
-        parameters go into `inputs`.
+        With `wait=False` it is started and not waited for, and with `wait=system.return_when.ALL_ENDED` its end may be
+        any. With `run=False` it is only created, and starts with its `run()` or `run_async()`.
+        `more_inputs` are added to the `inputs`. `name` names the child, and `init` are fields that it has from the
+        beginning, such as `message`: inputs that are called like one of these parameters go into `inputs`.
         Raises `DependencyFailedError` when the child does not succeed, `ResourceNotFoundError`, `InputsInvalid`.
         """
         if flow_name is None:  # by its name, as long as no input has it
             flow_name = more_inputs.pop("flow_name", None)
         if isinstance(flow_name, Flow):
             flow_name = flow_name.name
-        given = to_json({**(inputs or {}), **more_inputs}, name="inputs")
+        given = to_json({**_fields(inputs, "inputs"), **more_inputs}, name="inputs")
         request = start_request(flow_name=flow_name, inputs=given, name=name)
         return self._start(request, run=run, wait=wait, init=init)
 
@@ -96,13 +112,13 @@ class This(Execution):
         inputs: Mapping[str, Any] | None = None,
         name: str | None = None,
         run: bool = True,
-        wait: bool = True,
+        wait: bool | ReturnWhen = True,
         init: Mapping[str, Any] | None = None,
         **more_inputs: Any,
     ) -> Execution:
-        """Run Python source, or a notebook's JSON text, as a child; the rest is as in `flow`."""
-        given = to_json({**(inputs or {}), **more_inputs}, name="inputs")
-        request = start_request(script=source, inputs=given, name=name)
+        """Run Python source, indented or not, or a notebook's JSON text, as a child; the rest is as in `flow`."""
+        given = to_json({**_fields(inputs, "inputs"), **more_inputs}, name="inputs")
+        request = start_request(script=_flush_left(source), inputs=given, name=name)
         return self._start(request, run=run, wait=wait, init=init)
 
     def wait_for(
@@ -117,10 +133,10 @@ class This(Execution):
         `DependencyFailedError` if one of them did not, for `ALL_ENDED` not. Raises `DependencyTimeoutError` when
         the time is over first.
         """
-        when, awaited = _return_when(return_when), tuple(flat(executions))
+        when, awaited = known_word(return_when), tuple(flat(executions))
         if not awaited:
             return ()
-        timeout = None if timeout_seconds is None else timedelta(seconds=to_seconds(timeout_seconds))
+        timeout = to_limit(timeout_seconds)
         is_first = when is ReturnWhen.FIRST_ENDED
         ended = self._api.wait_for([one.id for one in awaited], first=is_first, timeout=timeout)
         records: dict[str, models.Execution] = {record.id: record for record in ended}
@@ -128,7 +144,7 @@ class This(Execution):
             one._record = records.get(one.id, one._record)
         if late := [one for one in awaited if one.id not in records][: 0 if is_first and ended else None]:
             names = ", ".join(one.record.name for one in late[:3])
-            raise DependencyTimeoutError(f"Not ended within {timeout_seconds:g} s: {names}.")
+            raise DependencyTimeoutError(f"Not ended within {to_seconds(timeout_seconds):g} s: {names}.")
         if is_first:
             earliest = min(ended, key=lambda record: record.ended_at or record.created_at)
             return next(one for one in awaited if one.id == earliest.id)
@@ -153,13 +169,23 @@ class This(Execution):
     def step(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         """Call a function that has effects of its own, and return its result, as JSON carries it.
 
-        A flow that has to run again from its first cell gets the result that was recorded, and does not call it.
+        A flow that has to run again from its first cell gets the result that was recorded, or an error like the one
+        that was raised, and does not call it.
         """
         name = str(getattr(function, "__name__", type(function).__name__))
         begun = self._api.step_begin(name)
         if begun["is_done"]:
+            if begun["error"] is not None:
+                raise raised.rebuilt(begun["error"])
             return begun["result"]
-        return self._api.step_done(to_json(function(*arguments, **named), name=f"the result of {name}"))
+        try:
+            result = to_json(function(*arguments, **named), name=f"the result of {name}")
+        except (StaleAttempt, Unavailable, ReplayDiffers):  # the step was cut off
+            raise
+        except Exception as error:
+            self._api.step_failed(begun["number"], raised.record_of(error))
+            raise
+        return self._api.step_done(begun["number"], result)
 
     def webhook_response(self, body: Any = "", status: int = 200, content_type: str | None = None) -> None:
         """Answer the webhook's call that started this execution so, once it has ended; the last answer counts.
@@ -187,24 +213,30 @@ class This(Execution):
             )
         message = None if message is None else _printable(str(message))
         self._api.end(wanted, message)
+        self._has_ended = True
         word = {Status.ENDED_SUCCESS: "success", Status.ENDED_ERROR: "error"}.get(wanted, "cancelled")
         raise ExecutionEnded(f"Ended in {word}" + (f": {message}" if message else "."))
 
     def _start(
-        self, request: models.StartExecution, *, run: bool, wait: bool, init: Mapping[str, Any] | None
+        self, request: models.StartExecution, *, run: bool, wait: bool | ReturnWhen, init: Mapping[str, Any] | None
     ) -> Execution:
-        fields = None if init is None else to_json(init, name="init")
+        fields = to_json(_fields(init, "init"), name="init")
         child = Execution(self._api, self._api.start_child(request, is_held=not run, init=fields))
-        return child._finish() if run and wait else child
+        if not (run and wait):
+            return child
+        return child._finish(known_word(wait) if isinstance(wait, str) else ReturnWhen.ALL_SUCCEEDED)
 
 
-def _return_when(word: ReturnWhen | str) -> ReturnWhen:
-    try:
-        return ReturnWhen(word)
-    except ValueError:
-        raise MalformedRequest(
-            f"return_when takes {', '.join(ReturnWhen)}, not {word!r}.", field="return_when"
-        ) from None
+def _fields(given: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise MalformedRequest(f"{name} is a dict, not a {type(given).__name__}.", field=name)
+    return given or {}
+
+
+def _flush_left(source: str) -> str:
+    """Return source that is indented as a whole, as it is within a function of its own, without that."""
+    is_indented = isinstance(source, str) and source.lstrip("\r\n")[:1] in (" ", "\t")
+    return textwrap.dedent(source) if is_indented else source
 
 
 def _printable(text: str) -> str:

@@ -15,6 +15,8 @@ from cloudo_kernel.errors import MalformedRequest
 _MOST_BITS = 14_000
 #: What is nested deeper is most likely a list that holds itself, and nothing that reads JSON could take it.
 _DEEPEST = 100
+#: pandas' two kinds of nothing, besides NaN.
+_MISSING = {"NaTType", "NAType"}
 
 
 def appended(before: Any, value: Any) -> Any:
@@ -29,8 +31,8 @@ def appended(before: Any, value: Any) -> Any:
 def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -- one line per kind of value
     """Return `value` as JSON knows it. `name` is for the error.
 
-    Numpy's and pandas' scalars become plain numbers, NaN and infinities null, dates and times ISO 8601 text, paths
-    text, tuples, sets and arrays lists. Raises `MalformedRequest` with the place and the type of anything else.
+    Numpy's and pandas' scalars become plain numbers, NaN, infinities, NaT and NA null, dates and times ISO 8601 text,
+    paths text, tuples, sets and arrays lists. Raises `MalformedRequest` with the place and the type of anything else.
     """
     if depth > _DEEPEST:
         raise MalformedRequest(
@@ -38,7 +40,9 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
         )
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         raise MalformedRequest(f"{name} is a number of more than 4,000 digits; write it as text.", field=name)
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or type(value).__name__ in _MISSING:
+        return None
+    if isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -57,10 +57,15 @@ class SettingVerbs(Base):
             self._rights.check(Action.WEBHOOK_WRITE)
 
 
-def _check(name: str, value: Any) -> None:
-    """Raise an error for a name or a value that no setting can have."""
+def check_name(name: str) -> None:
+    """Raise `SettingInvalid` for a name that no setting, and no lock, can have."""
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise SettingInvalid(name, f"a printable name of 1 to {_LONGEST_NAME} characters")
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise an error for a name or a value that no setting can have."""
+    check_name(name)
     try:
         size = len(json.dumps(value, allow_nan=False))
     except (ValueError, TypeError, RecursionError) as error:

@@ -14,7 +14,7 @@ from cloudo_kernel.store.follow_ups import Due as DueFollowUp
 from cloudo_kernel.store.follow_ups import FollowUps
 from cloudo_kernel.store.holds import Holds
 from cloudo_kernel.store.journal import Call, Journal
-from cloudo_kernel.store.locks import Held, Locks
+from cloudo_kernel.store.locks import Locks
 from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
@@ -40,7 +40,6 @@ __all__ = [
     "Due",
     "DueFollowUp",
     "Firing",
-    "Held",
     "Hidden",
     "IdempotencyKey",
     "Inserted",

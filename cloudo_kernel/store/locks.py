@@ -1,31 +1,42 @@
-"""The locks of names: each is held by at most one execution, and let go when that ends, however it ends."""
+"""The locks of names: each is held by at most one execution, and let go when that ends, however it ends.
+
+Who has to wait stands in line: whoever came first is next, in whichever worker it runs, or in none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import SETTING, SETTING_LOCKED, SETTING_UNLOCKED
-from cloudo_kernel.models import Status
+from cloudo_kernel.store.attempts import check_live
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import event_row, record_all
-from cloudo_kernel.tables import executions, locks
+from cloudo_kernel.store.waking import rouse
+from cloudo_kernel.tables import lock_waiters, locks
 
-_LIVE = (Status.RUNNING, Status.WAITING, Status.PAUSED)
 # Made once, as every end of an execution asks.
 _HELD = select(locks.c.name).where(locks.c.execution_id == bindparam("holder"))
 _LET_GO = delete(locks).where(locks.c.execution_id == bindparam("holder"))
+_GONE = delete(lock_waiters).where(lock_waiters.c.execution_id == bindparam("holder")).returning(lock_waiters.c.name)
 
 
 def release_all(connection: Connection, execution_id: str, *, now: datetime) -> None:
-    """Let go of all locks of an execution, in the transaction that ends it or one attempt of it."""
+    """Let go of all locks of an execution, and of its places in line, in the transaction that ends a run of it."""
     names = connection.execute(_HELD, {"holder": execution_id}).scalars().all()
     if names:
         connection.execute(_LET_GO, {"holder": execution_id})
         _tell(connection, SETTING_UNLOCKED, names, execution_id, now)
+    left = connection.execute(_GONE, {"holder": execution_id}).scalars().all()
+    _call_next(connection, [*names, *left], now)
+
+
+def is_turn(connection: Connection, name: str, execution_id: str) -> bool:
+    """Tell whether an execution that stands in line can have the lock now, or has it already."""
+    holder = _holder(connection, name)
+    return holder == execution_id or (holder is None and _first(connection, name) == execution_id)
 
 
 class Locks:
@@ -34,50 +45,76 @@ class Locks:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._add = database.insert()(locks).on_conflict_do_nothing()
+        self._line_up = database.insert()(lock_waiters).on_conflict_do_nothing()
 
-    def acquire(self, name: str, execution_id: str, attempt: int) -> bool:
-        """Give the lock to the execution if nobody else has it; False: it had it before. Raises `Held`."""
-        now = self._database.clock()
+    def acquire(self, name: str, execution_id: str, attempt: int, *, call: str | None = None) -> bool | None:
+        """Give the lock to the execution if it is its turn; None: it has a place in line, and asks again.
+
+        False: it had it before. `call` is the call that asks: the one that got it is told so again if it comes again,
+        as after a death in between.
+        """
+        now, w = self._database.clock(), lock_waiters.c
         with self._database.write() as connection:
-            _check_live(connection, execution_id, attempt)
-            row = {"name": name, "execution_id": execution_id, "acquired_at": now}
-            if connection.execute(self._add.values(row)).rowcount:
-                _tell(connection, SETTING_LOCKED, [name], execution_id, now)
-                return True
-            holder = connection.execute(select(locks.c.execution_id).where(locks.c.name == name)).scalar()
-            if holder != execution_id:
-                raise Held(str(holder))
-            return False
+            check_live(connection, execution_id, attempt)
+            held = connection.execute(select(locks.c.execution_id, locks.c.call).where(locks.c.name == name)).first()
+            if held is not None and held.execution_id == execution_id:
+                return call is not None and held.call == call
+            connection.execute(self._line_up.values(name=name, execution_id=execution_id))
+            if held is not None or _first(connection, name) != execution_id:
+                return None
+            row = {"name": name, "execution_id": execution_id, "acquired_at": now, "call": call}
+            if not connection.execute(self._add.values(row)).rowcount:
+                return None
+            connection.execute(delete(lock_waiters).where(w.name == name, w.execution_id == execution_id))
+            _tell(connection, SETTING_LOCKED, [name], execution_id, now)
+        return True
+
+    def is_turn(self, name: str, execution_id: str) -> bool:
+        """Tell whether an execution that stands in line can have the lock now, or has it already."""
+        with self._database.read() as connection:
+            return is_turn(connection, name, execution_id)
+
+    def leave(self, name: str, execution_id: str, attempt: int) -> None:
+        """Give up the place in line."""
+        now, w = self._database.clock(), lock_waiters.c
+        with self._database.write() as connection:
+            check_live(connection, execution_id, attempt)
+            connection.execute(delete(lock_waiters).where(w.name == name, w.execution_id == execution_id))
+            _call_next(connection, [name], now)
 
     def release(self, name: str, execution_id: str, attempt: int) -> bool:
         """Take the lock back; False: the execution does not have it."""
+        now = self._database.clock()
         with self._database.write() as connection:
-            _check_live(connection, execution_id, attempt)
+            check_live(connection, execution_id, attempt)
             mine = delete(locks).where(locks.c.name == name, locks.c.execution_id == execution_id)
             was_held = connection.execute(mine).rowcount > 0
             if was_held:
-                _tell(connection, SETTING_UNLOCKED, [name], execution_id, self._database.clock())
+                _tell(connection, SETTING_UNLOCKED, [name], execution_id, now)
+                _call_next(connection, [name], now)
             return was_held
 
     def holder(self, name: str) -> str | None:
         """Return the id of the execution that has the lock."""
         with self._database.read() as connection:
-            return connection.execute(select(locks.c.execution_id).where(locks.c.name == name)).scalar()
+            return _holder(connection, name)
 
 
-class Held(Exception):
-    """Tells which execution has the lock."""
-
-    def __init__(self, execution_id: str) -> None:
-        super().__init__(execution_id)
-        self.execution_id = execution_id
+def _holder(connection: Connection, name: str) -> str | None:
+    return connection.execute(select(locks.c.execution_id).where(locks.c.name == name)).scalar()
 
 
-def _check_live(connection: Connection, execution_id: str, attempt: int) -> None:
-    c = executions.c
-    query = select(c.id).where(c.id == execution_id, c.attempt == attempt, c.status.in_(_LIVE))
-    if connection.execute(query).scalar() is None:
-        raise StaleAttempt(execution_id, attempt)
+def _first(connection: Connection, name: str) -> str | None:
+    c = lock_waiters.c
+    return connection.execute(select(c.execution_id).where(c.name == name).order_by(c.id).limit(1)).scalar()
+
+
+def _call_next(connection: Connection, names: Iterable[str], now: datetime) -> None:
+    """Wake those whose turn it is, should they wait without a worker; others look for themselves."""
+    for name in dict.fromkeys(names):
+        first = _first(connection, name)
+        if first is not None and _holder(connection, name) is None:
+            rouse(connection, first, now=now)
 
 
 def _tell(connection: Connection, event_type: str, names: Sequence[str], execution_id: str, now: datetime) -> None:

@@ -35,7 +35,7 @@ from cloudo_kernel.store.messages import withdraw
 from cloudo_kernel.store.recurrence import run_ended
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.waking import forget, forget_all, wake
-from cloudo_kernel.tables import calls, events, executions, locks, waits
+from cloudo_kernel.tables import calls, events, executions, lock_waiters, locks, waits
 from cloudo_kernel.tables import dependencies as dependency_rows
 
 #: The longest wait before a retry.
@@ -58,7 +58,9 @@ _ENDING = select(
     *(_c.retention_minutes, _c.durable, _c.follow_ups, _c.stop_reason, _c.failures, _c.retries),
     *(_c.retry_delay_seconds, _c.deaths, _c.died_at_call),
     exists().where(waits.c.subject_id == _c.id).label("has_waiters"),
-    exists().where(locks.c.execution_id == _c.id).label("has_locks"),
+    or_(exists().where(locks.c.execution_id == _c.id), exists().where(lock_waiters.c.execution_id == _c.id)).label(
+        "has_locks"
+    ),
     exists().where(or_(_d.on_id == _c.id, _d.execution_id == _c.id)).label("has_dependencies"),
     exists().where(_ch.parent_id == _c.id, *(_ch.status != status for status in ENDED)).label("has_children"),
 ).where(_c.id == bindparam(EXECUTION_ID))
@@ -314,12 +316,13 @@ def _survive(connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcom
 
 
 def let_go(connection: Connection, execution_id: str, attempt: int) -> bool:
-    """Have a durable execution wait without a worker; False: it does not wait, or need not any more."""
+    """Have a durable execution wait without a worker; False: it does not wait, need not any more, or is to end."""
     c = executions.c
     is_waiting = or_(c.wake_after > 0, and_(c.wake_after.is_(None), c.wake_at.is_not(None)))
     values = {"worker_id": None, "wants_slot": False}
-    mine = (c.id == execution_id, c.attempt == attempt, c.status == Status.WAITING.value, is_waiting)
-    return connection.execute(update(executions).where(*mine).values(**values)).rowcount > 0
+    # Whose end is wished for keeps its worker: nobody else would fulfil that.
+    mine = (c.id == execution_id, c.attempt == attempt, c.status == Status.WAITING.value, c.stop_reason.is_(None))
+    return connection.execute(update(executions).where(*mine, is_waiting).values(**values)).rowcount > 0
 
 
 def _give_up(

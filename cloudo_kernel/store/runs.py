@@ -11,11 +11,12 @@ from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
 from cloudo_kernel.models import Execution, JsonObject, Progress, Status
 from cloudo_kernel.store import dependencies
-from cloudo_kernel.store.attempts import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED
+from cloudo_kernel.store.attempts import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, check_live
 from cloudo_kernel.store.changes import change
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import to_record
+from cloudo_kernel.store.locks import is_turn
 from cloudo_kernel.store.moves import Outcome, end_run, let_go, requeue, tell
 from cloudo_kernel.store.new_execution import Protected
 from cloudo_kernel.store.seals import Seals
@@ -117,8 +118,19 @@ class Runs:
             row = change(connection, execution_id, attempt, values, (Status.RUNNING, Status.WAITING))
             dependencies.add(connection, execution_id, on)
             if wake is not None:
+                if wake.lock is not None and is_turn(connection, wake.lock, execution_id):
+                    wake = Wake()  # it need not wait
                 await_(connection, execution_id, wake)
             tell(connection, execution_id, Status(row.status), now=now, message=message)
+
+    def depend(self, execution_id: str, attempt: int, on: Sequence[str]) -> None:
+        """Note for whose end one waits that has no slot to give back; for nobody's: it goes on.
+
+        Raises `DependencyCycle` if one of them waits for this one.
+        """
+        with self._database.write() as connection:
+            check_live(connection, execution_id, attempt)
+            dependencies.add(connection, execution_id, on)
 
     def let_go(self, execution_id: str, attempt: int) -> bool:
         """Take a durable one that still waits from its worker; False: it does not, and stays."""

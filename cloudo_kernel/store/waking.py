@@ -17,11 +17,13 @@ from cloudo_kernel.tables import calls, executions, messages, waits
 
 @dataclass(frozen=True)
 class Wake:
-    """What wakes a durable execution: the end of `number` of the subjects, or a moment."""
+    """What wakes a durable execution: the end of `number` of the subjects, its turn at a lock, or a moment."""
 
     subjects: Sequence[str] = ()
     number: int = 0
     at: datetime | None = None
+    #: The name of a lock for which it stands in line; `number` is 1 then.
+    lock: str | None = None
 
 
 # Made once: every end of an execution asks.
@@ -43,7 +45,7 @@ def await_(connection: Connection, execution_id: str, wake: Wake) -> None:
     if open_:
         connection.execute(insert(waits), [{"execution_id": execution_id, "subject_id": one} for one in open_])
     over = len(wake.subjects) - len(open_)
-    number = max(0, wake.number - over) if wake.subjects else None
+    number = max(0, wake.number - over) if wake.number else None
     values = {"wake_after": number, "wake_at": wake.at}
     connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
 
@@ -73,6 +75,15 @@ def wake(connection: Connection, subject_id: str, *, now: datetime) -> None:
         c.id.in_(waiters), c.wake_after <= 0, c.status == Status.WAITING.value, c.worker_id.is_(None)
     )
     _requeue(connection, connection.execute(done).scalars().all(), now=now)
+
+
+def rouse(connection: Connection, execution_id: str, *, now: datetime) -> None:
+    """Wake an execution whose turn it is at a lock, if it waits without a worker; with one it looks for itself."""
+    c = executions.c
+    is_it = (c.id == execution_id, c.wake_after.is_not(None))
+    if connection.execute(update(executions).where(*is_it).values(wake_after=0)).rowcount:
+        waits_alone = select(c.id).where(*is_it, c.status == Status.WAITING.value, c.worker_id.is_(None))
+        _requeue(connection, connection.execute(waits_alone).scalars().all(), now=now)
 
 
 def wake_overdue(connection: Connection, *, now: datetime) -> None:

@@ -14,7 +14,7 @@ from cloudo_kernel.tables.executions import (
     waits,
     workers,
 )
-from cloudo_kernel.tables.records import events, locks, messages, settings, tokens
+from cloudo_kernel.tables.records import events, lock_waiters, locks, messages, settings, tokens
 from cloudo_kernel.tables.schedules import occurrences, schedules
 from cloudo_kernel.tables.webhooks import deliveries, webhook_responses, webhooks
 
@@ -27,6 +27,7 @@ __all__ = [
     "executions",
     "follow_ups",
     "idempotency_keys",
+    "lock_waiters",
     "locks",
     "log_lines",
     "messages",

@@ -66,7 +66,21 @@ locks = Table(
     Column("name", Text, primary_key=True),
     Column("execution_id", Text, nullable=False),
     Column("acquired_at", UtcMicroseconds, nullable=False),
+    #: The call that got it.
+    Column("call", Text),
     Index(None, "execution_id"),
+)
+
+#: Who waits for a lock, in the order in which they came.
+lock_waiters = Table(
+    "lock_waiters",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),
+    Column("execution_id", Text, nullable=False),
+    Index(None, "name", "execution_id", unique=True),
+    Index(None, "execution_id"),
+    sqlite_autoincrement=True,
 )
 
 #: API tokens; of each the digest alone is kept.

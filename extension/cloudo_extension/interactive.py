@@ -13,6 +13,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import Query, Reply, operation
+from cloudo_kernel.channel import FRAME_LIMIT_BYTES
 from cloudo_kernel.errors import MalformedRequest, PermissionDenied
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
 
     @property
     def max_message_size(self) -> int:
-        """The largest frame that is read."""
-        return int(self.app.max_body_bytes)
+        """The largest frame that is read: what a kernel sends at most, or the connection would end with it."""
+        return FRAME_LIMIT_BYTES
 
     @property
     def ping_interval(self) -> float | None:

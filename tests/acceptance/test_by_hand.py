@@ -191,7 +191,7 @@ def test_success_by_hand_ends_the_execution_and_the_next_write_begins_another(no
     first = notebook.do("this.log('one')\nprint(this.id)")
     said, reply = notebook.run("this.success('enough')\nprint('not reached')")
     assert reply["status"] == "error"  # so that "run all" stops here, as a run does
-    assert said == "Ended in success: enough A run would end here; what you do next is a new execution."
+    assert said == "Ended in success: enough\nA run would end here; what you do next is a new execution."
     assert (api.execution(first).status, api.execution(first).message) == (Status.ENDED_SUCCESS, "enough")
     second = notebook.do("print(this.id)")
     assert second != first
@@ -263,9 +263,28 @@ def test_errors_name_what_is_wrong(notebook: Notebook) -> None:
         ("this.set_output('x', object())", "MalformedRequest"),
         ("this.save(status='ENDED_SUCCESS')", "PermissionDenied"),
         ("system.setting('client.input.timeout.minutes', value='x')", "SettingInvalid"),
+        ("this.log(1)\nthis.wait_for(this)", "DependencyCycle"),
+        (
+            "this.wait_for(this.script('system.execution(this.get(\"parent_id\")).wait()', wait=False))",
+            "DependencyFailedError",
+        ),
     ):
         _, reply = notebook.run(source)
         assert (reply["status"], reply["ename"]) == ("error", name), source
+
+
+def test_a_value_that_is_too_large_does_not_end_the_execution(notebook: Notebook, api: Client) -> None:
+    mine = notebook.do("this.log('here')\nprint(this.id)")
+    for source, name in (
+        ("this.set_output('x', 'y' * 100_000_000)", "TooLarge"),
+        ("this.set_output('x', 'y' * 20_000_000)", "MalformedRequest"),
+        ("system.file('x', b'\\xff' * 17_000_000)", "TooLarge"),
+    ):
+        _, reply = notebook.run(source)
+        assert (reply["status"], reply["ename"]) == ("error", name), reply
+    notebook.do("this.set_output('x', 'y' * 15_000_000)\nsystem.file('large', b'\\xff' * 16_000_000)")
+    assert notebook.do("print(this.id)") == mine
+    assert len(api.execution(mine).output_value["x"]) == 15_000_000
 
 
 @pytest.mark.parametrize("path", ["elsewhere.ipynb", "flows/../plain.ipynb", "flows/team/unsaved.ipynb"])

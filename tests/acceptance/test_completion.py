@@ -31,6 +31,18 @@ for typed in {inspect!r}:
 """
 
 
+#: The beginning of a handler as the original's scripts have it.
+HANDLER = "import flow_api\ndef handler(system: flow_api.System, this: flow_api.Execution):\n    "
+MEMBERS = (
+    "this.lo",
+    "system.fl",
+    "this.flow('x').clo",
+    "system.message('x').wa",
+    "system.setting('x').acq",
+    "flow_api.Dep",
+)
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What the kernel of a run answers."""
@@ -38,7 +50,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     (workspace / "flows").mkdir()
     system = cloudo.connect(str(workspace))
     source = ASK.format(
-        complete=["this.", "this.wa", "system.", "system.return_when.", "this.flow('x', wait=False).", "thi", "syst"],
+        complete=[
+            *("this.", "this.wa", "system.", "system.return_when.", "this.flow('x', wait=False).", "thi", "syst"),
+            *(HANDLER + member for member in MEMBERS),
+        ],
         inspect=["this.flow(", "this.set_output", "system.flow(", "this", "system"],
     )
     execution = Execution(system.api, system.api.start_execution(StartExecution(script=source))).wait(60)
@@ -73,6 +88,17 @@ def test_the_members_of_system_and_of_a_child_are_completed(told: dict[str, dict
     assert {"run", "run_async", "wait", "clone", "cancel", "get", "load", "outputs"} <= child.keys()
     assert "success" not in child
     assert set(told["syst"]) == {"system"}
+
+
+def test_within_a_handler_its_arguments_are_completed_before_it_was_ever_run(told: dict[str, dict[str, str]]) -> None:
+    assert [set(told[HANDLER + member]) for member in MEMBERS] == [
+        {"load", "log"},
+        {"flow", "flows"},
+        {"clone"},
+        {"wait"},
+        {"acquire"},
+        {"DependencyFailedError", "DependencyTimeoutError"},
+    ]
 
 
 def test_a_call_is_explained_while_it_is_typed(told: dict[str, str]) -> None:

@@ -396,6 +396,7 @@ def test_a_flow_that_asks_is_answered_in_place(show: Open, api: Client, server: 
 def test_a_button_that_requires_nothing_sends_an_empty_form_by_keyboard(show: Open, api: Client) -> None:
     properties = {
         "n": {"element": "integer"},
+        "few": {"element": "integer", "maximum": 5},
         "go": {"element": "submit"},
         "stop": {"element": "submit", "required": []},
     }
@@ -406,6 +407,8 @@ def test_a_button_that_requires_nothing_sends_an_empty_form_by_keyboard(show: Op
     message(page, "Go on?").locator("summary").press("Space")
     expect(message(page, "Go on?").get_by_label("n", exact=True)).to_be_focused()
     page.keyboard.type("not a number")
+    page.keyboard.press("Tab")
+    page.keyboard.type("99")
     button(message(page, "Go on?"), "stop").press("Enter")
     expect(message(page, "Go on?")).to_have_count(0)
     assert api.message(asked).response == {"go": False, "stop": True}

@@ -196,6 +196,73 @@ def test_a_step_is_done_once_with_the_calls_that_it_makes(api: Service, workspac
 
 
 @pytest.mark.usefixtures("worker")
+def test_a_step_that_fails_is_not_done_again_and_fails_the_same_way(
+    api: Service, workspace: Workspace, start: Start
+) -> None:
+    record = ended(
+        api,
+        start(
+            MORTAL + "import json\n"
+            "class Own(Exception): pass\n"
+            "def fail(how):\n"
+            "    with pathlib.Path('tries').open('a') as tries: tries.write('x')\n"
+            "    this.log('failing')\n"
+            "    if how == 'file': open('/no such file')\n"
+            "    if how == 'json': json.loads('{')\n"
+            "    raise Own('a', 1)\n"
+            "for how in ('file', 'json', 'own'):\n"
+            "    try: this.step(fail, how)\n"
+            "    except (FileNotFoundError, json.JSONDecodeError, Own) as error:\n"
+            "        said = f'{type(error).__name__}: {error}'\n"
+            "        with pathlib.Path('said').open('a') as file: file.write(said + '\\n')\n"
+            "try: this.step(this.flow, 'no such flow')\n"
+            "except Exception as error: this.set_output('missing', type(error).__name__)\n"
+            "die_once()",
+        ),
+    )
+    assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 2), record
+    assert (workspace.flows / "tries").read_text() == "xxx"
+    said = (workspace.flows / "said").read_text().splitlines()
+    assert said[:3] == said[3:]
+    assert [line.split(":")[0] for line in said[:3]] == ["FileNotFoundError", "JSONDecodeError", "Own"]
+    assert texts(api, record.id)[:3] == ["failing"] * 3
+    assert record.output_value == {"missing": "FlowNotFound"}
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_step_whose_inner_step_fails_keeps_its_own_result(api: Service, workspace: Workspace, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            MORTAL + "def inner(): raise ValueError('no')\n"
+            "def outer():\n"
+            "    with pathlib.Path('tries').open('a') as tries: tries.write('x')\n"
+            "    try: this.step(inner)\n"
+            "    except ValueError: return 'caught'\n"
+            "this.set_output('outer', this.step(outer))\n"
+            "this.set_output('after', this.step(len, 'abc'))\n"
+            "die_once()",
+        ),
+    )
+    assert (record.status, record.output_value) == (Status.ENDED_SUCCESS, {"outer": "caught", "after": 3}), record
+    assert (workspace.flows / "tries").read_text() == "x"
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("early", ["this.success('enough')", "1"])
+def test_a_replay_that_ends_before_it_made_all_calls_differs(api: Service, start: Start, early: str) -> None:
+    record = ended(
+        api,
+        start(
+            f"{MORTAL}\nif is_first:\n    this.set_output('a', 1)\n    die_once()\nelse:\n    {early}",
+        ),
+    )
+    assert record.error is not None
+    assert (record.status, record.error.name) == (Status.ENDED_ERROR, "ReplayDiffers"), record
+    assert "is end(); the record has set_output(key='a')" in record.error.value
+
+
+@pytest.mark.usefixtures("worker")
 def test_calls_of_other_threads_are_refused(api: Service, start: Start) -> None:
     record = ended(
         api,

@@ -91,6 +91,9 @@ def test_a_setting_that_does_not_fit_fails_the_flow_clearly(start: Run) -> None:
     failed = start("system.setting('team.x', value={'a': object()})").wait(60)
     assert failed.record.error is not None
     assert "value['a'] is a object" in failed.record.error.value
+    failed = start("system.setting('two\\nlines').acquire()").wait(60)
+    assert failed.record.error is not None
+    assert "a printable name of 1 to 200 characters" in failed.record.error.value
 
 
 def test_a_lock_needs_an_execution(system: System) -> None:

@@ -245,6 +245,8 @@ def test_what_is_unknown_is_kept_unless_it_looks_like_a_mistake() -> None:
         (body(key={"element": "multiselect", "enum": [[1]]}), "key.enum"),
         (body(key={"element": "number", "minimum": "1"}), "key.minimum"),
         (body(key={"element": "date", "maximum": "soon"}), "key.maximum"),
+        (body(key={"element": "number", "minimum": 2, "maximum": 1}), "key.maximum"),
+        (body(key={"element": "date", "minimum": "2026-02-01", "maximum": "2026-01-01"}), "key.maximum"),
         (body(key={"element": "integer", "default": "x"}), "key.default"),
         (body(key={"element": "password", "default": "x"}), "key.default"),
         (body(("other",), key={}), "required"),

@@ -49,7 +49,7 @@ def program(seed: int) -> Program:
                 return ""
 
         for number in range(8):
-            match chance.randrange(7):
+            match chance.randrange(9):
                 case 0:
                     ask("log", text=f"line {number}", level="info")
                     ask("log", text=f"line {number} again", level="warning")
@@ -63,9 +63,18 @@ def program(seed: int) -> Program:
                     ended = ask("wait_for", ids=[one for one in children if one], first=chance.random() < 0.5)
                     ask("set_output", key="ended", value=sorted(one["output_value"]["number"] for one in ended[:1]))
                 case 6:
-                    if not ask("step_begin", name="step")["is_done"]:
+                    begun = ask("step_begin", name="step")
+                    if not begun["is_done"]:
                         ask("log", text=f"in step {number}", level="info")
-                        ask("step_done", result=number)
+                        if (inner := ask("step_begin", name="inner"))["is_done"] is False:
+                            ask("step_failed", number=inner["number"], error={"name": "ValueError"})
+                        ask("step_done", number=begun["number"], result=number)
+                case 7:
+                    is_new = ask("acquire_lock", name=chance.choice("xy"), until=None, call=f"call {number}")
+                    ask("set_output", key="locks", value=[is_new, ask("release_lock", name="x")], append=True)
+                case 8:
+                    ask("save_setting", name="counter", value=ask("now") > 0, secret=None)
+                    ask("log", text=str(ask("setting", name="counter")["value"]), level="info")
 
     return run
 

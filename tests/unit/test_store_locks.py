@@ -8,7 +8,8 @@ import pytest
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.models import Status
-from cloudo_kernel.store import Held, Outcome, Store
+from cloudo_kernel.settings import MAX_RUNNING
+from cloudo_kernel.store import Outcome, Store
 
 Add = Callable[..., str]
 
@@ -27,13 +28,50 @@ def test_a_lock_has_one_holder_who_may_ask_twice(store: Store, two: tuple[str, s
     one, other = two
     assert store.locks.acquire("x", one, 1)
     assert not store.locks.acquire("x", one, 1)
-    with pytest.raises(Held) as held:
-        store.locks.acquire("x", other, 1)
-    assert held.value.execution_id == one == store.locks.holder("x")
+    assert store.locks.acquire("x", other, 1) is None
+    assert store.locks.holder("x") == one
     assert store.locks.acquire("y", other, 1)
     assert not store.locks.release("x", other, 1)
     assert store.locks.release("x", one, 1)
     assert store.locks.acquire("x", other, 1)
+
+
+def test_who_came_first_is_next(store: Store, two: tuple[str, str], add: Add) -> None:
+    store.settings.save(MAX_RUNNING, 9, user_name="ada")
+    one, other = two
+    third = add()
+    store.queue.claim("w3", free=9)
+    assert store.locks.acquire("x", one, 1)
+    for waiting in (third, other, third, other):
+        assert store.locks.acquire("x", waiting, 1) is None
+    store.locks.release("x", one, 1)
+    assert [store.locks.is_turn("x", waiting) for waiting in (third, other)] == [True, False]
+    assert store.locks.acquire("x", one, 1) is None  # it stands behind them now
+    assert store.locks.acquire("x", other, 1) is None
+    store.locks.leave("x", third, 1)
+    assert store.locks.acquire("x", other, 1)
+    store.runs.finish(other, 1, Outcome(status=Status.ENDED_ERROR))
+    assert store.locks.acquire("x", one, 1)
+
+
+def test_one_that_ends_in_line_or_is_tried_again_loses_its_place(store: Store, two: tuple[str, str], add: Add) -> None:
+    store.settings.save(MAX_RUNNING, 9, user_name="ada")
+    one, retried = two
+    third = add()
+    store.queue.claim("w3", free=9)
+    assert store.locks.acquire("x", one, 1)
+    assert store.locks.acquire("x", retried, 1) is None
+    assert store.locks.acquire("x", third, 1) is None
+    store.runs.finish(retried, 1, Outcome(status=Status.ENDED_ERROR))
+    assert store.executions.status(retried) is Status.PENDING
+    store.locks.release("x", one, 1)
+    assert store.locks.acquire("x", third, 1)
+
+
+def test_the_call_that_got_a_lock_is_told_so_again(store: Store, two: tuple[str, str]) -> None:
+    assert store.locks.acquire("x", two[0], 1, call="a")
+    assert store.locks.acquire("x", two[0], 1, call="a")
+    assert store.locks.acquire("x", two[0], 1, call="b") is False
 
 
 def test_who_holds_a_lock_is_seen(store: Store, two: tuple[str, str]) -> None:

@@ -1,0 +1,60 @@
+"""Errors that a step raised, as a journal keeps them: so that a replay raises the same again."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from cloudo_kernel.errors import CloudoError, MalformedRequest, StepFailed, from_code
+from cloudo_kernel.flow_api.values import to_json
+from cloudo_kernel.models import JsonObject
+
+
+def record_of(error: Exception) -> JsonObject:
+    """Return an error as JSON: its type, its text, and its arguments as far as they are JSON."""
+    if isinstance(error, CloudoError):
+        return {"code": error.code, "message": str(error), "field": error.field}
+    kind = type(error)
+    arguments = [_plain(argument) for argument in _arguments(error)]
+    return {"module": kind.__module__, "name": kind.__qualname__, "text": str(error), "arguments": arguments}
+
+
+def rebuilt(record: JsonObject) -> Exception:
+    """Return an error like the one that `record_of` was given; where its type is gone, a `StepFailed`."""
+    if "code" in record:
+        return from_code(**record)
+    kind, arguments = _kind(record["module"], record["name"]), record["arguments"]
+    if kind is not None:
+        with suppress(Exception):  # it takes other arguments than those that it keeps
+            return kind(*arguments)
+        with suppress(Exception):
+            return kind.__new__(kind, *arguments)
+    return StepFailed(record["name"], record["text"])
+
+
+def _arguments(error: Exception) -> tuple[Any, ...]:
+    """Return what makes another one of an error: some keep more than `args`, such as the name of a file."""
+    with suppress(Exception):
+        made: Any = error.__reduce__()
+        if made[0] is type(error):
+            return tuple(made[1])
+    return error.args
+
+
+def _kind(module: str, name: str) -> type[Exception] | None:
+    found: Any = builtins
+    with suppress(ImportError):
+        found = sys.modules.get(module) or import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def _plain(argument: Any) -> Any:
+    try:
+        return to_json(argument, name="argument")
+    except MalformedRequest:
+        return str(argument)
