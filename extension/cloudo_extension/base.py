@@ -75,7 +75,7 @@ class Handler(Caller):
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """Return text as it was before it was encoded for an address; tornado calls it, for the path first of all."""
         try:
-            return super().decode_argument(value, name)
+            return str(super().decode_argument(value, name))
         except web.HTTPError as refusal:
             if name is not None:
                 raise
@@ -246,11 +246,14 @@ class Handler(Caller):
         task = asyncio.create_task(waiting)
         self._waiting = task
         try:
-            return await task
+            outcome = await task
         except (asyncio.CancelledError, StreamClosedError):
             if not self._is_deserted:
                 raise
             raise web.HTTPError(499, reason="Client closed request") from None
+        if not (self._finished or await self.is_still_known()):
+            raise web.HTTPError(403, "The token was revoked, or has expired, while this was waited for.")
+        return outcome
 
     def on_connection_close(self) -> None:
         """End the wait of a client that has gone; tornado calls it."""
