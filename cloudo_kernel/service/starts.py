@@ -50,11 +50,12 @@ class StartVerbs(Base):
         return self._store.executions.insert(new, idempotency=idempotency)
 
     def prepare_start(
-        self, request: StartExecution, *, idempotency_key: str | None = None, **more: Any
+        self, request: StartExecution, *, idempotency_key: str | None = None, hides: Collection[str] = (), **more: Any
     ) -> tuple[NewExecution, IdempotencyKey | None]:
         """Check a start and return what the store needs for it; the server inserts many at once.
 
-        `more` are fields of `NewExecution` that no request has.
+        `hides` are the names of inputs to protect, besides those that the flow does; `more` are fields of
+        `NewExecution` that no request has.
         """
         if (request.flow_name is None) == (request.script is None):
             raise MalformedRequest("Give either flow_name or script.", field="flow_name")
@@ -67,7 +68,8 @@ class StartVerbs(Base):
             source,
             ExecutionType.SCRIPT if request.flow_name is None else ExecutionType.FLOW,
             name=request.name or request.flow_name or "script",
-            input_value=self._validated(source.flow, request.inputs, self._trigger),
+            input_value=self._validated(source.flow, request.inputs, self._trigger, hides),
+            hides=hides,
             tags=request.tags,
             scheduled_for=self._scheduled_for(request),
             timeout_seconds=request.timeout_seconds or source.flow.metadata.timeout_seconds,
@@ -101,7 +103,7 @@ class StartVerbs(Base):
             source,
             past.type,
             name=past.name,
-            input_value=self._validated(source.flow, given, door),
+            input_value=self._validated(source.flow, given, door, hidden),
             hides=hidden.keys(),
             tags=past.tags,
             timeout_seconds=self._store.executions.time_limit(past.id),
@@ -225,13 +227,17 @@ class StartVerbs(Base):
         digest = hashlib.sha256(body.encode()).hexdigest() if is_open else self._store.seals.digest(body)
         return IdempotencyKey(idempotency_key, digest)
 
-    def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger) -> JsonObject:
-        """Check inputs; what the flow does not know is an error at the doors of people, and kept elsewhere."""
-        known = flow.input_schema["properties"]
-        if door not in _LENIENT or flow.input_schema["additionalProperties"]:
-            return validate(flow.input_schema, inputs)
+    def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger, hides: Collection[str] = ()) -> JsonObject:
+        """Check inputs; what the flow does not know is an error at the doors of people, and kept elsewhere.
+
+        No error shows the values of `hides`, nor of what the flow protects.
+        """
+        schema = _hiding(flow.input_schema, hides) if hides else flow.input_schema
+        known = schema["properties"]
+        if door not in _LENIENT or schema["additionalProperties"]:
+            return validate(schema, inputs)
         strangers = {name: value for name, value in inputs.items() if name not in known}
-        fitting = validate(flow.input_schema, {name: value for name, value in inputs.items() if name in known})
+        fitting = validate(schema, {name: value for name, value in inputs.items() if name in known})
         return {**validate({}, strangers), **fitting}
 
     def _scheduled_for(self, request: StartExecution) -> datetime | None:
@@ -243,6 +249,14 @@ class StartVerbs(Base):
             return self._store.now + timedelta(seconds=request.delay_seconds)
         except OverflowError as error:
             raise MalformedRequest("delay_seconds is too large.", field="delay_seconds") from error
+
+
+def _hiding(schema: JsonObject, names: Collection[str]) -> JsonObject:
+    """Return a schema of inputs, some of which it takes as protected ones."""
+    properties = {
+        name: {**its, "writeOnly": True} if name in names else its for name, its in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
 
 
 def restored(inputs: JsonObject, hidden: JsonObject) -> JsonObject:
