@@ -14,6 +14,8 @@ _WEBHOOK = "client.webhook."
 _LONGEST_NAME = 200
 #: The most that one setting takes, as JSON.
 _LIMIT_BYTES = 1024 * 1024
+#: To SQLite a column of JSON is one of numbers: it keeps a larger one by itself as a rounded one.
+_LARGEST_NUMBER = 2**63 - 1
 
 
 class SettingVerbs(Base):
@@ -61,6 +63,8 @@ def _check(name: str, value: Any) -> None:
     """Raise an error for a name or a value that no setting can have."""
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise SettingInvalid(name, f"a printable name of 1 to {_LONGEST_NAME} characters")
+    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+        raise SettingInvalid(name, f"whole numbers up to {_LARGEST_NUMBER:,}; larger ones can be saved as text")
     try:
         size = len(json.dumps(value, allow_nan=False))
     except (ValueError, TypeError, RecursionError) as error:

@@ -283,6 +283,8 @@ class Handler(Caller):
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
             self.set_header("Allow", ", ".join(self._operations()))
+        if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection, and does not say so
+            self.set_header("Connection", "close")
         self.finish(reply_to(_error_in(kwargs), status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
 
     def log_exception(

@@ -222,6 +222,8 @@ def test_a_parameters_cell_with_a_syntax_error_breaks_only_its_flow(server: Runn
         f"/execution?q={'x' * 1001}",
         "/execution?flow=quick",
         "/flow?limit=5",
+        f"/file?glob={'**/' * 200}*",
+        "/file?glob=**/a/**/b/**/c/**",
         "/event?after=-1",
         "/event?after=x",
         "/event?after=99999999999999999999",
@@ -258,6 +260,7 @@ def test_an_execution_that_is_not_there_is_not_found(http: httpx.Client, executi
         ("POST", "/event", "GET"),
         ("HEAD", "/flow", "GET, POST"),
         ("DELETE", "/health", "GET"),
+        ("PROPFIND", "/flow", "GET, POST"),
     ],
 )
 def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
@@ -268,6 +271,7 @@ def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
     assert reply.headers["Allow"] == allowed
     if method != "HEAD":
         assert error_of(reply)["code"] == "method_not_allowed"
+    assert http.request(method, path).status_code == 405  # a client is told when its connection is closed
 
 
 @pytest.mark.parametrize(
