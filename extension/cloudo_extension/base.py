@@ -74,13 +74,14 @@ class Handler(Caller):
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """Return text as it was before it was encoded for an address; tornado calls it, for the path first of all."""
+        text = ""
         try:
-            return str(super().decode_argument(value, name))
+            text = super().decode_argument(value, name)
         except web.HTTPError as refusal:
             if name is not None:
                 raise
             self._refuse(refusal)
-            return ""
+        return text
 
     async def prepare(self) -> None:
         """Decide whether the request may come in; tornado calls it before it reads the body."""
