@@ -190,7 +190,9 @@ class Engine:
         """Return how the service does, None while nobody has used it: looking must not open it."""
         if self._is_closed:
             raise Unavailable(_STOPPING)
-        return None if self._parts is None else await self._parts.healths.add(None)
+        if self._parts is None:
+            return None
+        return await self._parts.healths.add(None)
 
     async def is_needed(self) -> bool:
         """Return whether executions run here, or a schedule waits for its time."""
