@@ -91,13 +91,11 @@ _DOCUMENTED: Final[dict[str, Any]] = {
 
 
 @web.stream_request_body
-class Call(Handler):
-    """`cloudo/webhook/<name>`, for everyone."""
+class NoCall(Handler):
+    """Below `cloudo/webhook` what is no webhook's address, such as one with a slash at its end: 404, for everyone."""
 
     is_public: ClassVar[bool] = True
     body_seconds = 60.0
-    _call: WebhookCall | None = None
-    _is_too_large = False
 
     def initialize(self) -> None:
         """Prepare for a caller who is nobody; tornado calls it first."""
@@ -124,12 +122,27 @@ class Call(Handler):
         del origin_to_satisfy_tornado
         return True
 
+    async def _admit(self) -> None:
+        self._hide_key()
+        raise WebhookNotFound(self.request.path.partition("/webhook")[2].removeprefix("/"))
+
+    def _hide_key(self) -> None:
+        """Keep the key out of Jupyter's log, which hides it by its name, but not where the caller writes `%6bey`."""
+        if "key" in self.request.query_arguments:
+            self.request.uri = f"{self.request.path}?key=[secret]"
+
+
+@web.stream_request_body
+class Call(NoCall):
+    """`cloudo/webhook/<name>`, for everyone."""
+
+    _call: WebhookCall | None = None
+    _is_too_large = False
+
     # Coming in
 
     async def _admit(self) -> None:
-        if "key" in self.request.query_arguments:
-            # Jupyter's log hides it by that name, but not where the caller writes it as `%6bey`.
-            self.request.uri = f"{self.request.path}?key=[secret]"
+        self._hide_key()
         if self.request.method not in self._operations():
             raise web.HTTPError(405)
         self._calls = await self._open()
@@ -300,4 +313,4 @@ def _without_traceback(execution: Execution) -> JsonObject:
 #: The event loop itself would forget them.
 _tasks: set[asyncio.Task[None]] = set()
 
-routes = [(r"cloudo/webhook/([^/]+)", Call)]
+routes = [(r"cloudo/webhook/([^/]+)", Call), (r"cloudo/webhook", NoCall), (r"cloudo/webhook/.*", NoCall)]

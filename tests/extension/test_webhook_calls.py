@@ -133,6 +133,11 @@ def test_the_key_opens_from_three_places_and_is_kept_nowhere(
     assert not inputs["headers"].keys() & {"X-Original-Uri", "Referer", "X-Escaped"}
     for method, path in (("PUT", address), ("GET", f"{address}&x=%ff"), ("GET", f"/%ff?%6bey={KEY}")):
         assert caller.request(method, path).status_code in (400, 405)
+    for path in (f"/{name}/?key={KEY}", f"//{name}?%6bey={KEY}", f"?key={KEY}", f"/{name}/more?key={KEY}"):
+        for method in ("GET", "POST", "PUT"):
+            reply = caller.request(method, f"{server.url}cloudo/webhook{path}")
+            assert (reply.status_code, error_of(reply)["code"]) == (404, "webhook_not_found"), path
+            assert "Set-Cookie" not in reply.headers
     for file in (server.workspace / ".cloudo").iterdir():
         if file.is_file():
             assert KEY.encode() not in file.read_bytes(), file
