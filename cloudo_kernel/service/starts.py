@@ -11,9 +11,11 @@ from typing import Any
 from cloudo_kernel import settings
 from cloudo_kernel.catalog import Source, defaults, script_text, validate
 from cloudo_kernel.errors import (
+    CloudoError,
     ExecutionNotEnded,
     FlowBroken,
     FlowNotFound,
+    IdempotencyConflict,
     InputsInvalid,
     MalformedRequest,
     NameInvalid,
@@ -40,14 +42,36 @@ from cloudo_kernel.store import IdempotencyKey, NewExecution
 #: Nobody is there who could be told that an input is not known (any more).
 _LENIENT = (Trigger.FLOW, Trigger.SCHEDULE, Trigger.WEBHOOK)
 
+#: Why a start may be impossible that was possible before: its flow has changed.
+NO_LONGER = (FlowNotFound, FlowBroken, InputsInvalid)
+
 
 class StartVerbs(Base):
     """Starts: of a flow, of a script, of what has ended once more."""
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
         """See `Api.start_execution`."""
-        new, idempotency = self.prepare_start(request, idempotency_key=idempotency_key)
+        try:
+            new, idempotency = self.prepare_start(request, idempotency_key=idempotency_key)
+        except NO_LONGER as error:
+            return self.first_start(request, idempotency_key, error)
         return self._store.executions.insert(new, idempotency=idempotency)
+
+    def first_start(self, request: StartExecution, idempotency_key: str | None, error: CloudoError) -> Execution:
+        """Return what the same request has started before; raise `error`, why it cannot start, if there is nothing.
+
+        Raises `IdempotencyConflict` if that was another request.
+        """
+        if idempotency_key is None:
+            raise error
+        first = self._store.executions.first_of(self._user_name, idempotency_key)
+        if first is None:
+            raise error
+        execution_id, digest = first
+        body = request.model_dump_json()
+        if digest not in (_digest(body), self._store.seals.digest(body)):
+            raise IdempotencyConflict(idempotency_key) from error
+        return self._store.executions.get(execution_id)
 
     def prepare_start(
         self, request: StartExecution, *, idempotency_key: str | None = None, hides: Collection[str] = (), **more: Any
@@ -224,7 +248,7 @@ class StartVerbs(Base):
         body = request.model_dump_json()
         # The plain digest of a short secret gives it away to whoever tries them all.
         is_open = new.sealed_inputs is None
-        digest = hashlib.sha256(body.encode()).hexdigest() if is_open else self._store.seals.digest(body)
+        digest = _digest(body) if is_open else self._store.seals.digest(body)
         return IdempotencyKey(idempotency_key, digest)
 
     def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger, hides: Collection[str] = ()) -> JsonObject:
@@ -249,6 +273,10 @@ class StartVerbs(Base):
             return self._store.now + timedelta(seconds=request.delay_seconds)
         except OverflowError as error:
             raise MalformedRequest("delay_seconds is too large.", field="delay_seconds") from error
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def _hiding(schema: JsonObject, names: Collection[str]) -> JsonObject:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.extension.conftest import error_of, later
+from tests.flows import write_flow
 from tests.server import RunningServer
 
 UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
@@ -199,8 +200,6 @@ def test_a_file_that_is_no_notebook_is_listed_as_broken_and_refused(
 
 
 def test_a_parameters_cell_with_a_syntax_error_breaks_only_its_flow(server: RunningServer, http: httpx.Client) -> None:
-    from tests.flows import write_flow
-
     write_flow(server.workspace, "misspelt", "1", parameters="n = = 1")
     assert http.get("/flow/misspelt").json()["broken"]
     reply = http.post("/execution", json={"flow_name": "misspelt"})
@@ -361,6 +360,24 @@ def test_one_idempotency_key_starts_one_execution(http: httpx.Client) -> None:
     other = http.post("/execution", json=body | {"inputs": {"n": 2}}, headers=headers)
     assert other.status_code == 409
     assert error_of(other)["code"] == "idempotency_conflict"
+
+
+def test_a_repeated_start_gets_the_first_one_though_its_flow_has_changed(
+    server: RunningServer, http: httpx.Client
+) -> None:
+    path = write_flow(server.workspace, "fleeting", "n", parameters="n = 1")
+    headers = {"Idempotency-Key": "of a fleeting flow"}
+    body = {"flow_name": "fleeting", "inputs": {"n": 1}, "delay_seconds": 1e6}
+    first = http.post("/execution", json=body, headers=headers)
+    write_flow(server.workspace, "fleeting", "n", parameters="n: list")
+    changed = http.post("/execution", json=body, headers=headers)
+    path.unlink()
+    gone = http.post("/execution", json=body, headers=headers)
+    assert [first.status_code, changed.status_code, gone.status_code] == [201, 200, 200]
+    assert first.json()["id"] == changed.json()["id"] == gone.json()["id"]
+    other = http.post("/execution", json={**body, "inputs": {"n": 2}}, headers=headers)
+    assert (other.status_code, error_of(other)["code"]) == (409, "idempotency_conflict")
+    assert http.post("/execution", json=body).status_code == 404
 
 
 def test_an_execution_that_has_not_ended_is_not_deleted(http: httpx.Client) -> None:
