@@ -101,6 +101,8 @@ class ScheduleVerbs(StartVerbs):
         if not given:
             raise MalformedRequest("Changing a schedule takes at least one field.")
         self._check_follow_ups(request)
+        if request.name is not None:
+            request = request.model_copy(update={"name": self.redaction.mask(request.name)})
         return self._change(schedule_id, request, SCHEDULE_CHANGED, fields=sorted(given))
 
     def pause_schedule(self, schedule_id: str) -> Schedule:
@@ -175,8 +177,6 @@ class ScheduleVerbs(StartVerbs):
         given, before = request.given(), due.schedule
         fields = {name: value for name, value in given.items() if value is not None or name in _OPTIONAL}
         timezone = request.timezone or before.timezone
-        if "name" in fields:
-            fields["name"] = self.redaction.mask(fields["name"])
         after = self._store.now
         if request.trigger is not None:
             fields |= self._timing(

@@ -63,11 +63,11 @@ def _check(name: str, value: Any) -> None:
     """Raise an error for a name or a value that no setting can have."""
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise SettingInvalid(name, f"a printable name of 1 to {_LONGEST_NAME} characters")
-    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
-        raise SettingInvalid(name, f"whole numbers up to {_LARGEST_NUMBER:,}; larger ones can be saved as text")
     try:
         size = len(json.dumps(value, allow_nan=False))
     except (ValueError, TypeError, RecursionError) as error:
         raise MalformedRequest(f"The value is not JSON: {error}.", field="value") from error
     if size > _LIMIT_BYTES:
         raise SettingInvalid(name, f"at most {_LIMIT_BYTES / 1e6:.0f} MB as JSON; this value has {size / 1e6:.1f} MB")
+    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+        raise SettingInvalid(name, f"whole numbers up to {_LARGEST_NUMBER:,}; larger ones can be saved as text")
