@@ -38,6 +38,8 @@ UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
         ({"flow_name": "quick", "delay_seconds": 1e300}, "delay_seconds"),
         ({"flow_name": "quick", "delay_seconds": 1, "scheduled_at": "2030-01-01T00:00:00Z"}, "delay_seconds"),
         ({"flow_name": "quick", "tags": "one"}, "tags"),
+        ({"flow_name": "quick", "tags": ["x" * 201]}, "tags"),
+        ({"flow_name": "quick", "tags": ["x"] * 101}, "tags"),
         ({"script": "1", "script_encoding": "rot13"}, "script_encoding"),
         ({"script": "?", "script_encoding": "base64"}, "script"),
     ],
