@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import zmq
 from nbclient.client import timestamp
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from papermill.utils import nb_language
@@ -30,6 +31,8 @@ _OUTPUT_TIMEOUT_SECONDS = 600
 _ALIVE_MS = 100
 #: papermill's tag of the cell that sets the parameters.
 _INJECTED = "injected-parameters"
+#: Its traceback begins so.
+_GROUP = "  + Exception Group Traceback"
 #: As papermill writes it.
 _ESCAPED = json.dumps(PROTECTED).strip('"')
 
@@ -203,6 +206,7 @@ class _Client(PapermillNotebookClient):
                     self.nb_man.run.assign_hidden(self._language)
             except CellExecutionError as error:
                 if error.ename != ExecutionEnded.__name__:
+                    _show(error, cell)
                     self.nb_man.cell_exception(cell, cell_index=index, exception=error)
                 break
             except DeadKernelError:
@@ -254,3 +258,16 @@ class _Client(PapermillNotebookClient):
 
     async def _async_poll_kernel_alive(self) -> None:
         """Leave it to the one who waits for the reply."""
+
+
+def _show(error: CellExecutionError, cell: NotebookNode) -> None:
+    """Put an error among the outputs of its cell where it is not: IPython only prints the traceback of a group."""
+    if any(output.output_type == "error" for output in cell.outputs):
+        return
+    printed = [output for output in cell.outputs if output.get("name") == "stderr"]
+    before, mark, after = "".join(output.text for output in printed).rpartition(_GROUP)
+    if mark:
+        cell.outputs = [output for output in cell.outputs if output not in printed]
+        cell.outputs += [new_output("stream", name="stderr", text=before)] if before else []
+    traceback = f"{mark}{after}".splitlines()
+    cell.outputs.append(new_output("error", ename=error.ename, evalue=error.evalue, traceback=traceback))

@@ -30,8 +30,8 @@ class Redaction:
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._texts: dict[str, None] = {}
-        #: What finds them, and how many it knows: threads may learn while others mask.
-        self._finder: tuple[int, re.Pattern[str]] | None = None
+        #: How they are written, and of how many that is: threads may learn while others mask.
+        self._written: tuple[int, list[str]] = (0, [])
         self.add_texts(texts)
 
     def learn(self, value: Any) -> bool:
@@ -58,9 +58,9 @@ class Redaction:
         """Return a text in which no secret stands, nor one as JSON, Python, HTML or an address write it."""
         if not self._texts:
             return text
-        masked = self._secrets.sub(PROTECTED, text)
-        if "\x1b" in text and self.holds(plain := _COLOURS.sub("", masked)):
-            return self._secrets.sub(PROTECTED, plain)  # colours stood in the middle of it
+        masked = self._replaced(text)
+        if "\x1b" in text and (plain := _COLOURS.sub("", masked)) != (replaced := self._replaced(plain)):
+            return replaced  # colours stood in the middle of it
         return masked
 
     def mask_value(self, value: Any) -> Any:
@@ -84,16 +84,24 @@ class Redaction:
         shown = {name: PROTECTED if name in protected else self.mask_value(value) for name, value in values.items()}
         return shown, {name: value for name, value in values.items() if shown[name] != value}
 
+    def _replaced(self, text: str) -> str:
+        """Return a text with a mask in the place of each secret.
+
+        Each is looked for by itself, and only what is there goes into a pattern: with a hundred of them a pattern of
+        all takes seconds for a megabyte, in which nothing else of the process runs.
+        """
+        found = [form for form in self._forms if form in text]
+        return re.sub("|".join(map(re.escape, found)), PROTECTED, text) if found else text
+
     @property
-    def _secrets(self) -> re.Pattern[str]:
-        finder = self._finder
-        if finder is None or finder[0] != len(self._texts):
+    def _forms(self) -> list[str]:
+        """What is looked for, the longest first: one secret may stand in another one."""
+        written = self._written
+        if written[0] != len(self._texts):
             texts = list(self._texts)
-            forms = {form for text in texts for form in _forms(text)}
-            # The longest first: one secret may stand in another one.
-            pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
-            finder = self._finder = (len(texts), pattern)
-        return finder[1]
+            forms = sorted({form for text in texts for form in _forms(text)}, key=len, reverse=True)
+            written = self._written = (len(texts), forms)
+        return written[1]
 
 
 def _texts_of(value: Any) -> Iterator[str]:
@@ -152,8 +160,20 @@ def _cell(cell: Named, redaction: Redaction) -> Named:
     told = ("source", "metadata", "attachments")
     masked = {**cell, **{name: redaction.mask_value(cell[name]) for name in told if name in cell}}
     if "outputs" in cell:
-        masked["outputs"] = [_output(output, redaction) for output in cell["outputs"]]
+        masked["outputs"] = [_output(output, redaction) for output in _joined(cell["outputs"])]
     return masked
+
+
+def _joined(outputs: Iterable[Named]) -> list[Named]:
+    """Return outputs in which what was printed in one go is one text: it came in pieces, cut anywhere."""
+    joined: list[Named] = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output["output_type"] == "stream" and last.get("name") == output["name"]:
+            joined[-1] = {**last, "text": last["text"] + output["text"]}
+        else:
+            joined.append(output)
+    return joined
 
 
 def _output(output: Named, redaction: Redaction) -> Named:

@@ -104,8 +104,7 @@ class Run:
         except PapermillExecutionError as error:
             # papermill marks the failing cell with two markdown cells before it
             self.save(engine.notebook, now=True)
-            detail = _detail(error.ename, error.evalue, error.cell_index + 2, error.traceback)
-            self._found(Status.ENDED_ERROR, f"{error.ename}: {_first_line(error.evalue)}", detail)
+            self._failed(error.ename, error.evalue, error.cell_index + 2, error.traceback)
         except DeadKernelError:
             self.save(engine.notebook, now=True)
             how = engine.how_kernel_ended()
@@ -117,8 +116,7 @@ class Run:
     def fail(self, error: BaseException) -> None:
         """Tell the worker that the run could not be made at all."""
         name = type(error).__name__
-        value = f"{error}{_CURES.get(name, '')}"
-        self._found(Status.ENDED_ERROR, f"{name}: {_first_line(value)}", _detail(name, value, None, []))
+        self._failed(name, f"{error}{_CURES.get(name, '')}", None, [])
 
     def start_kernel(self) -> None:
         """Have the kernel run in the flow's folder."""
@@ -140,14 +138,22 @@ class Run:
             self._write(self._unsaved)
 
     def _write(self, notebook: NotebookNode) -> None:
-        # The worker tells the kernel a secret after it has noted it: what is there now is known.
-        self._redaction.add_texts(self.channel.call("secrets", known=len(self._redaction.texts())))
-        shown = without_secrets(notebook, self._redaction)
+        shown = without_secrets(notebook, self._learnt())
         text = json.dumps(shown, indent=1, ensure_ascii=False) + "\n"
         # Before the first cell there is nothing in it that the store does not have.
         files.write_over(self._path, text, is_synced=self._saved_at > 0)
         self._saved_at = time.monotonic()
         self._unsaved = None
+
+    def _learnt(self) -> Redaction:
+        """Return the secrets: the worker tells the kernel one after it has noted it, so what is there now is known."""
+        self._redaction.add_texts(self.channel.call("secrets", known=len(self._redaction.texts())))
+        return self._redaction
+
+    def _failed(self, name: str, value: str, cell: int | None, traceback: list[str]) -> None:
+        """Tell the worker of an error. It masks secrets too, but would not know half of one that was cut here."""
+        value = self._learnt().mask(value)
+        self._found(Status.ENDED_ERROR, f"{name}: {_first_line(value)}", _detail(name, value, cell, traceback))
 
     def _found(self, status: Status, message: str | None = None, error: ErrorDetail | None = None) -> None:
         detail = None if error is None else error.model_dump(mode="json")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import pydantic_core
 
@@ -97,7 +97,11 @@ class WebhookCall:
             "query": _grouped(
                 (name, value) for name, value in self.query if key is None or (name, value) != (_KEY, key)
             ),
-            "headers": {name: value for name, value in self.headers.items() if name.lower() not in hidden},
+            "headers": {
+                name: value
+                for name, value in self.headers.items()
+                if not (name.lower() in hidden or _holds(value, key))
+            },
             **content,
         }
 
@@ -112,6 +116,11 @@ class WebhookCall:
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in ipaddress.ip_network(network) for network in networks)
+
+
+def _holds(value: str, key: str | None) -> bool:
+    """Tell whether a header tells the key, as those do in which proxies and browsers repeat the address."""
+    return key is not None and (key in value or key in unquote(value))
 
 
 def _json(body: bytes) -> Any:

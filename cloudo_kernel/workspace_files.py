@@ -20,6 +20,9 @@ from cloudo_kernel.models import File
 LIMIT_BYTES = 16 * 1024 * 1024
 #: The most files that one list holds.
 LIST_LIMIT = 10_000
+#: With more parts a pattern takes all of Python's stack, and with more `**` hours.
+_MOST_PARTS = 40
+_MOST_DEEP = 3
 _OWN = ".cloudo"
 #: Control characters, and halves of surrogate pairs, which no UTF-8 has.
 _UNPRINTABLE = {"Cc", "Cs"}
@@ -77,6 +80,10 @@ class WorkspaceFiles:
         here = self.located(folder, field="dir") if folder not in ("", ".", "./") else self._root
         if fault := next(_faults(glob), None):
             raise PathInvalid(glob, fault, field="glob")
+        parts = glob.split("/")
+        if len(parts) > _MOST_PARTS or parts.count("**") > _MOST_DEEP:
+            fits = f"at most {_MOST_PARTS} parts, and {_MOST_DEEP} of them **"
+            raise MalformedRequest(f"A pattern of files has {fits}.", field="glob")
         if not here.is_dir():
             raise NoSuchFile(folder)
         found: list[File] = []

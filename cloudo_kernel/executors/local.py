@@ -191,7 +191,7 @@ class _Run:
                 self._runner.kill()
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, action)
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), action)
         timer.daemon = True
         timer.start()
         self._timers.append(timer)

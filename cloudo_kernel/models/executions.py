@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -126,6 +127,10 @@ class ExecutionBrief(Record):
     ended_at: UtcTime | None = None
 
 
+#: Lists show all of them.
+Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100)]
+
+
 class StartExecution(BaseModel):
     """A request to start an execution: of a flow, or of source sent along."""
 
@@ -143,7 +148,7 @@ class StartExecution(BaseModel):
     timeout_seconds: float | None = Field(default=None, gt=0)
     scheduled_at: UtcTime | None = None
     delay_seconds: float | None = Field(default=None, ge=0)
-    tags: tuple[str, ...] = ()
+    tags: Tags = ()
 
 
 class ExecutionFilter(BaseModel):

@@ -13,6 +13,8 @@ from cloudo_kernel.models.records import File, Setting
 from cloudo_kernel.models.schedules import Schedule
 from cloudo_kernel.models.webhooks import Webhook
 
+#: In the place of a version: any of what is there.
+ANY_VERSION: Final = "*"
 #: What comes and goes by itself, and is nobody's change.
 _PASSING: Final[dict[type[BaseModel], frozenset[str]]] = {
     # Whoever asks without the content sees the same version: each change has its time.

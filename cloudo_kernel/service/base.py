@@ -24,7 +24,7 @@ from cloudo_kernel.errors import (
     WebhookNotFound,
 )
 from cloudo_kernel.models import Flow, FlowSource, Trigger
-from cloudo_kernel.models.versions import version_of
+from cloudo_kernel.models.versions import ANY_VERSION, version_of
 from cloudo_kernel.permissions import EVERYTHING, Rights
 from cloudo_kernel.redaction import Redaction
 from cloudo_kernel.store import Store
@@ -120,10 +120,10 @@ class Base:
         """
         with self._store.journal.together():
             try:
-                is_as_seen = version_of(look(name)) in versions
+                version = version_of(look(name))
             except ResourceNotFoundError as error:
                 raise Outdated from error
-            if not is_as_seen:
+            if version not in versions and ANY_VERSION not in versions:
                 raise Outdated
             return verb(name, *more, **named)
 

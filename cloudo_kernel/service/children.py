@@ -9,13 +9,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from cloudo_kernel.errors import MalformedRequest, PermissionDenied
 from cloudo_kernel.models import Execution, Fault, JsonObject, Setting, StartExecution
+from cloudo_kernel.models.executions import Tags
 from cloudo_kernel.service.starts import StartVerbs
 
 #: What may be changed of an execution from outside, and what fits.
 _FIELDS: dict[str, TypeAdapter[Any]] = {
     "name": TypeAdapter(Annotated[str, Field(min_length=1, max_length=500)]),
     "message": TypeAdapter(str | None),
-    "tags": TypeAdapter(tuple[str, ...]),
+    "tags": TypeAdapter(Tags),
     "input_value": TypeAdapter(JsonObject),
     "output_value": TypeAdapter(JsonObject),
 }

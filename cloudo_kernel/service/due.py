@@ -246,7 +246,7 @@ class DueVerbs(ScheduleVerbs):
         hidden = self._store.seals.unseal_values(due.sealed_inputs) if due.sealed_inputs else {}
         inputs = {**told, **schedule.inputs, **hidden}
         if not its.takes_anything:
-            inputs = self._validated(its.source.flow, inputs, Trigger.SCHEDULE)
+            inputs = self._validated(its.source.flow, inputs, Trigger.SCHEDULE, hidden)
         is_once = schedule.trigger.is_once
         its_own: JsonObject = {
             "name": f"scheduled {schedule.flow_name}" if is_once else f"{schedule.flow_name} iteration #{iteration}",

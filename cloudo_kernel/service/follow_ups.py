@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudo_kernel import outgoing, proofs
-from cloudo_kernel.errors import AddressRefused, CloudoError, SettingNotFound, Unavailable
+from cloudo_kernel.errors import AddressRefused, CloudoError, SecretLost, SettingNotFound, Unavailable
 from cloudo_kernel.models import (
     Execution,
     FollowingFlow,
@@ -89,7 +89,7 @@ class FollowUpVerbs(StartVerbs):
         try:
             secret = self._store.settings.get(setting, reveal=True).value
             return proofs.sign(secret if isinstance(secret, str) else "", message_id, body, now=self._store.now)
-        except (SettingNotFound, ValueError) as error:
+        except (SettingNotFound, SecretLost, ValueError) as error:
             raise CallFailed(f"the setting {setting!r} does not hold a secret such as whsec_…: {error}") from error
 
     def _start_following(self, due: DueFollowUp, target: FollowingFlow) -> None:

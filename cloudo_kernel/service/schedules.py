@@ -8,7 +8,14 @@ from itertools import islice
 from typing import Any
 
 from cloudo_kernel import outgoing, planning, settings, times, triggers
-from cloudo_kernel.errors import CloudoError, Conflict, MalformedRequest, NotConfirmed, Unavailable
+from cloudo_kernel.errors import (
+    CloudoError,
+    Conflict,
+    InputsInvalid,
+    MalformedRequest,
+    NotConfirmed,
+    Unavailable,
+)
 from cloudo_kernel.events import SCHEDULE_CHANGED, SCHEDULE_PAUSED, SCHEDULE_RESUMED
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
@@ -59,7 +66,7 @@ class ScheduleVerbs(StartVerbs):
         given["inputs"] = shown
         schedule = Schedule(
             id=new_id(),
-            name=request.name or source.flow.name,
+            name=self.redaction.mask(request.name or source.flow.name),
             flow_name=source.flow.name,
             **given,
             **timing,
@@ -94,6 +101,8 @@ class ScheduleVerbs(StartVerbs):
         if not given:
             raise MalformedRequest("Changing a schedule takes at least one field.")
         self._check_follow_ups(request)
+        if request.name is not None:
+            request = request.model_copy(update={"name": self.redaction.mask(request.name)})
         return self._change(schedule_id, request, SCHEDULE_CHANGED, fields=sorted(given))
 
     def pause_schedule(self, schedule_id: str) -> Schedule:
@@ -200,7 +209,7 @@ class ScheduleVerbs(StartVerbs):
         flow = self._flow_source(schedule.flow_name).flow
         before = self._store.seals.unseal_values(due.sealed_inputs)
         inputs = restored(request.inputs or {}, before)
-        self._validated(flow, inputs, self._trigger)
+        self._validated(flow, inputs, self._trigger, before)
         shown, hidden = self._split_inputs(flow, inputs, hides=before.keys())
         return schedule.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
 
@@ -232,17 +241,26 @@ class ScheduleVerbs(StartVerbs):
         return {"trigger": lifted, "timezone": name, "start": start, "max_iterations": trigger.max_iterations}
 
     def _check_follow_ups(self, request: ScheduleOptions) -> None:
-        """Raise an error for a flow that is not there or not the caller's, and for an address not to be called."""
+        """Raise an error for a flow that is not there or not the caller's, for secrets, and for wrong addresses."""
         for occasion, following in ((name, one) for name in Occasion for one in getattr(request, name) or ()):
             try:
                 if isinstance(following, FollowingFlow):
                     self._rights.check_flow(following.flow)
-                    self._flow_source(following.flow)
+                    self._check_open(self._flow_source(following.flow).flow, following.inputs)
                 elif isinstance(following, OutgoingCall):
                     outgoing.check(following.url, self._catalog.workspace.allowed_private_networks)
             except CloudoError as error:
                 error.field = occasion.value
                 raise
+
+    def _check_open(self, flow: Flow, inputs: JsonObject) -> None:
+        """Raise `InputsInvalid` for a secret among inputs that stand in a record as they are."""
+        for name in self._split_inputs(flow, inputs)[1]:
+            raise InputsInvalid(
+                f"The input {name!r} of {flow.name!r} is a secret, and everybody would see it here. "
+                "Save it as a secret setting, and let the flow read that.",
+                field=name,
+            )
 
     def _hidden(self, schedule: Schedule, due: Due | None = None) -> Hidden:
         """Return what goes with a schedule into the store; `due` is what was there before."""

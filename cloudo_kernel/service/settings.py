@@ -14,6 +14,8 @@ _WEBHOOK = "client.webhook."
 _LONGEST_NAME = 200
 #: The most that one setting takes, as JSON.
 _LIMIT_BYTES = 1024 * 1024
+#: To SQLite a column of JSON is one of numbers: it keeps a larger one by itself as a rounded one.
+_LARGEST_NUMBER = 2**63 - 1
 
 
 class SettingVerbs(Base):
@@ -72,3 +74,5 @@ def _check(name: str, value: Any) -> None:
         raise MalformedRequest(f"The value is not JSON: {error}.", field="value") from error
     if size > _LIMIT_BYTES:
         raise SettingInvalid(name, f"at most {_LIMIT_BYTES / 1e6:.0f} MB as JSON; this value has {size / 1e6:.1f} MB")
+    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+        raise SettingInvalid(name, f"whole numbers up to {_LARGEST_NUMBER:,}; larger ones can be saved as text")

@@ -11,9 +11,11 @@ from typing import Any
 from cloudo_kernel import settings
 from cloudo_kernel.catalog import Source, defaults, script_text, validate
 from cloudo_kernel.errors import (
+    CloudoError,
     ExecutionNotEnded,
     FlowBroken,
     FlowNotFound,
+    IdempotencyConflict,
     InputsInvalid,
     MalformedRequest,
     NameInvalid,
@@ -40,21 +42,44 @@ from cloudo_kernel.store import IdempotencyKey, NewExecution
 #: Nobody is there who could be told that an input is not known (any more).
 _LENIENT = (Trigger.FLOW, Trigger.SCHEDULE, Trigger.WEBHOOK)
 
+#: Why a start may be impossible that was possible before: its flow has changed.
+NO_LONGER = (FlowNotFound, FlowBroken, InputsInvalid)
+
 
 class StartVerbs(Base):
     """Starts: of a flow, of a script, of what has ended once more."""
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
         """See `Api.start_execution`."""
-        new, idempotency = self.prepare_start(request, idempotency_key=idempotency_key)
+        try:
+            new, idempotency = self.prepare_start(request, idempotency_key=idempotency_key)
+        except NO_LONGER as error:
+            return self.first_start(request, idempotency_key, error)
         return self._store.executions.insert(new, idempotency=idempotency)
 
+    def first_start(self, request: StartExecution, idempotency_key: str | None, error: CloudoError) -> Execution:
+        """Return what the same request has started before; raise `error`, why it cannot start, if there is nothing.
+
+        Raises `IdempotencyConflict` if that was another request.
+        """
+        if idempotency_key is None:
+            raise error
+        first = self._store.executions.first_of(self._user_name, idempotency_key)
+        if first is None:
+            raise error
+        execution_id, digest = first
+        body = request.model_dump_json()
+        if digest not in (_digest(body), self._store.seals.digest(body)):
+            raise IdempotencyConflict(idempotency_key) from error
+        return self._store.executions.get(execution_id)
+
     def prepare_start(
-        self, request: StartExecution, *, idempotency_key: str | None = None, **more: Any
+        self, request: StartExecution, *, idempotency_key: str | None = None, hides: Collection[str] = (), **more: Any
     ) -> tuple[NewExecution, IdempotencyKey | None]:
         """Check a start and return what the store needs for it; the server inserts many at once.
 
-        `more` are fields of `NewExecution` that no request has.
+        `hides` are the names of inputs to protect, besides those that the flow does; `more` are fields of
+        `NewExecution` that no request has.
         """
         if (request.flow_name is None) == (request.script is None):
             raise MalformedRequest("Give either flow_name or script.", field="flow_name")
@@ -67,7 +92,8 @@ class StartVerbs(Base):
             source,
             ExecutionType.SCRIPT if request.flow_name is None else ExecutionType.FLOW,
             name=request.name or request.flow_name or "script",
-            input_value=self._validated(source.flow, request.inputs, self._trigger),
+            input_value=self._validated(source.flow, request.inputs, self._trigger, hides),
+            hides=hides,
             tags=request.tags,
             scheduled_for=self._scheduled_for(request),
             timeout_seconds=request.timeout_seconds or source.flow.metadata.timeout_seconds,
@@ -101,7 +127,7 @@ class StartVerbs(Base):
             source,
             past.type,
             name=past.name,
-            input_value=self._validated(source.flow, given, door),
+            input_value=self._validated(source.flow, given, door, hidden),
             hides=hidden.keys(),
             tags=past.tags,
             timeout_seconds=self._store.executions.time_limit(past.id),
@@ -222,16 +248,20 @@ class StartVerbs(Base):
         body = request.model_dump_json()
         # The plain digest of a short secret gives it away to whoever tries them all.
         is_open = new.sealed_inputs is None
-        digest = hashlib.sha256(body.encode()).hexdigest() if is_open else self._store.seals.digest(body)
+        digest = _digest(body) if is_open else self._store.seals.digest(body)
         return IdempotencyKey(idempotency_key, digest)
 
-    def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger) -> JsonObject:
-        """Check inputs; what the flow does not know is an error at the doors of people, and kept elsewhere."""
-        known = flow.input_schema["properties"]
-        if door not in _LENIENT or flow.input_schema["additionalProperties"]:
-            return validate(flow.input_schema, inputs)
+    def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger, hides: Collection[str] = ()) -> JsonObject:
+        """Check inputs; what the flow does not know is an error at the doors of people, and kept elsewhere.
+
+        No error shows the values of `hides`, nor of what the flow protects.
+        """
+        schema = _hiding(flow.input_schema, hides) if hides else flow.input_schema
+        known = schema["properties"]
+        if door not in _LENIENT or schema["additionalProperties"]:
+            return validate(schema, inputs)
         strangers = {name: value for name, value in inputs.items() if name not in known}
-        fitting = validate(flow.input_schema, {name: value for name, value in inputs.items() if name in known})
+        fitting = validate(schema, {name: value for name, value in inputs.items() if name in known})
         return {**validate({}, strangers), **fitting}
 
     def _scheduled_for(self, request: StartExecution) -> datetime | None:
@@ -243,6 +273,18 @@ class StartVerbs(Base):
             return self._store.now + timedelta(seconds=request.delay_seconds)
         except OverflowError as error:
             raise MalformedRequest("delay_seconds is too large.", field="delay_seconds") from error
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _hiding(schema: JsonObject, names: Collection[str]) -> JsonObject:
+    """Return a schema of inputs, some of which it takes as protected ones."""
+    properties = {
+        name: {**its, "writeOnly": True} if name in names else its for name, its in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
 
 
 def restored(inputs: JsonObject, hidden: JsonObject) -> JsonObject:

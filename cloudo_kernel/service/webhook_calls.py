@@ -113,12 +113,12 @@ class WebhookCalls:
             raise MethodNotAllowed(call.method, webhook.allowed_methods)
         self._throttle(webhook, call.source_ip)
         is_async = call.wants_no_wait
-        fixed = {**webhook.inputs, **self._store.seals.unseal_values(kept.sealed_inputs)}
-        inputs = {**fixed, **call.inputs(key_header=webhook.key_header, key=key)}
+        hidden = self._store.seals.unseal_values(kept.sealed_inputs)
+        inputs = {**webhook.inputs, **hidden, **call.inputs(key_header=webhook.key_header, key=key)}
         acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
         request = StartExecution(flow_name=webhook.flow_name, inputs=inputs)
         try:
-            new, _ = acting.prepare_start(request, webhook_name=webhook.name)
+            new, _ = acting.prepare_start(request, webhook_name=webhook.name, hides=hidden.keys())
         except (FlowNotFound, FlowBroken, PermissionDenied) as error:  # no fault of the caller, nor their business
             raise Unavailable("This webhook cannot start its flow now. Try again later.") from error
         more = {"status_code": 202 if is_async else None, "execution_id": new.id, "delivery_id": sender_id}

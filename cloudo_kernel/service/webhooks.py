@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from cloudo_kernel import proofs
@@ -97,14 +98,16 @@ class WebhookVerbs(StartVerbs):
         if past.execution_id is None:
             raise Conflict(f"The delivery {delivery_id} started nothing ({past.reason}): it cannot be replayed.")
         try:
-            inputs = self._store.executions.revealed(past.execution_id).input_value
+            execution = self._store.executions.get(past.execution_id)
+            hidden = self._store.executions.protected(past.execution_id).inputs
         except ExecutionNotFound as error:
             raise Conflict(
                 f"The execution of the delivery {delivery_id} was deleted, and its inputs with it."
             ) from error
         acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
-        request = StartExecution(flow_name=webhook.flow_name, inputs=inputs)
-        new, _ = acting.prepare_start(request, webhook_name=name)
+        request = StartExecution(flow_name=webhook.flow_name, inputs={**execution.input_value, **hidden})
+        # What the flow protected then stays hidden, whatever the webhook starts now.
+        new, _ = acting.prepare_start(request, webhook_name=name, hides=hidden.keys())
         delivery = Delivery(
             id=new_id(),
             webhook_name=name,
@@ -125,16 +128,16 @@ class WebhookVerbs(StartVerbs):
         """
         hidden = {} if before is None else self._store.seals.unseal_values(before.sealed_inputs)
         inputs = restored(webhook.inputs, hidden)
-        flow = self._check_flow(webhook.model_copy(update={"inputs": inputs}))
+        flow = self._check_flow(webhook.model_copy(update={"inputs": inputs}), hidden)
         shown, hidden = self._split_inputs(flow, inputs, hides=hidden.keys())
         return webhook.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
 
-    def _check_flow(self, webhook: Webhook) -> Flow:
-        """Return the flow. Raises an error unless it is there and takes the fixed inputs."""
+    def _check_flow(self, webhook: Webhook, hides: Collection[str]) -> Flow:
+        """Return the flow. Raises an error, which shows nothing of `hides`, unless it takes the fixed inputs."""
         flow = self._flow_source(webhook.flow_name).flow
         # What each call brings is not known yet.
         as_given = {**flow.input_schema, "required": []}
-        self._validated(flow.model_copy(update={"input_schema": as_given}), webhook.inputs, self._trigger)
+        self._validated(flow.model_copy(update={"input_schema": as_given}), webhook.inputs, self._trigger, hides)
         return flow
 
     def _changed_key(self, before: KeptWebhook, changed: Webhook, given: JsonObject) -> str | None:

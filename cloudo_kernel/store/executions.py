@@ -131,6 +131,15 @@ class Executions:
             for (new, _), first in zip(starts, firsts, strict=True)
         ]
 
+    def first_of(self, user_name: str, key: str) -> tuple[str, str] | None:
+        """Return the execution that a user has started with an idempotency key, and the digest of that request."""
+        kept = idempotency_keys.c
+        is_mine = and_(kept.user_name == user_name, kept.key == key)
+        is_kept = kept.created_at >= self._database.clock() - IDEMPOTENCY_PERIOD
+        with self._database.read() as connection:
+            row = connection.execute(select(kept.execution_id, kept.body_sha256).where(is_mine, is_kept)).one_or_none()
+        return None if row is None else (row.execution_id, row.body_sha256)
+
     def open(self, new: NewExecution, *, worker_id: str) -> Execution:
         """Add an execution that is at work already, in its first attempt: a notebook worked on by hand."""
         now = self._database.clock()

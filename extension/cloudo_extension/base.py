@@ -247,11 +247,14 @@ class Handler(Caller):
         task = asyncio.create_task(waiting)
         self._waiting = task
         try:
-            return await task
+            outcome = await task
         except (asyncio.CancelledError, StreamClosedError):
             if not self._is_deserted:
                 raise
             raise web.HTTPError(499, reason="Client closed request") from None
+        if not (self._finished or await self.is_still_known()):
+            raise web.HTTPError(403, "The token was revoked, or has expired, while this was waited for.")
+        return outcome
 
     def on_connection_close(self) -> None:
         """End the wait of a client that has gone; tornado calls it."""
@@ -281,6 +284,8 @@ class Handler(Caller):
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
             self.set_header("Allow", ", ".join(self._operations()))
+        if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection, and does not say so
+            self.set_header("Connection", "close")
         self.finish(reply_to(_error_in(kwargs), status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
 
     def log_exception(

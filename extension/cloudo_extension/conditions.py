@@ -13,7 +13,7 @@ import re
 from pydantic import BaseModel
 
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.models.versions import version_of
+from cloudo_kernel.models.versions import ANY_VERSION, version_of
 
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
 _TAGS = re.compile(rf"\s*{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*\s*")
@@ -26,12 +26,14 @@ def etag_of(record: BaseModel, text: str) -> str | None:
 
 
 def versions_in(header: str | None) -> frozenset[str] | None:
-    """Return the versions that `If-Match` names; None where any will do. Raises `MalformedRequest`.
+    """Return the versions that `If-Match` names; None where it is not sent. Raises `MalformedRequest`.
 
     A tag that a proxy has made weak, because it compressed the reply, is as good: only its version is looked at.
     """
-    if header is None or header.strip() == "*":
+    if header is None:
         return None
+    if header.strip() == "*":
+        return frozenset({ANY_VERSION})
     if not _TAGS.fullmatch(header):
         raise MalformedRequest('The header If-Match takes what ETag said, with its quotes, or "*".')
     return frozenset(tag.partition(".")[0] for tag in _TAG.findall(header))

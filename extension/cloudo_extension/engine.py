@@ -62,6 +62,7 @@ class _Parts:
     starts: Gathered[Start, Inserted]
     webhook_calls: WebhookCalls
     received: Gathered[WebhookCall, Received]
+    healths: Gathered[None, Health]
     sessions: Sessions
     unlisten: Callable[[], None]
 
@@ -133,7 +134,7 @@ class Engine:
         if self._parts is None:
             return
         try:
-            self.refusals.check(f"stranger {route}", network(address), 1)
+            self.refusals.check(f"stranger {route}", network(address, ipv4_bits=24), 1)
             self.refusals.check("strangers", "", _STRANGERS_A_MINUTE)
         except TooManyCalls:
             return
@@ -171,7 +172,7 @@ class Engine:
 
     def _throttle(self, webhook: Webhook, caller: str) -> None:
         if webhook.rate_limit is not None:
-            self.throttle.check(webhook.name, caller, webhook.rate_limit)
+            self.throttle.check(webhook.name, network(caller), webhook.rate_limit)
 
     async def sessions(self) -> Sessions:
         """Return the notebooks that are worked on by hand."""
@@ -191,9 +192,7 @@ class Engine:
             raise Unavailable(_STOPPING)
         if self._parts is None:
             return None
-        from cloudo_kernel.service import Service
-
-        return await self.call(Service(self._parts.store, self._parts.catalog, user_name="").health)
+        return await self._parts.healths.add(None)
 
     async def is_needed(self) -> bool:
         """Return whether executions run here, or a schedule waits for its time."""
@@ -259,6 +258,7 @@ class Engine:
         store, catalog, worker = await self.call(build)
 
         from cloudo_kernel.interactive import Sessions
+        from cloudo_kernel.service import Service
         from cloudo_kernel.service.webhook_calls import WebhookCalls
 
         try:
@@ -271,6 +271,7 @@ class Engine:
         read = partial(store.events.after, limit=PAGE_LIMIT)
         feed = EventFeed(read, newest=lambda: max(oldest, store.tail.newest))
         calls = WebhookCalls(store, catalog, throttle=self._throttle)
+        health = Service(store, catalog, user_name="").health
         return _Parts(
             store,
             catalog,
@@ -279,6 +280,8 @@ class Engine:
             starts=Gathered(self.call, partial(start_all, store, catalog)),
             webhook_calls=calls,
             received=Gathered(self.call, calls.receive_all),
+            # Everybody may ask, as often as they like: those who ask together are told the same.
+            healths=Gathered(self.call, lambda asking: [health()] * len(asking)),
             sessions=Sessions(store, self.workspace.state),
             unlisten=store.tail.add_listener(feed.wake),
         )

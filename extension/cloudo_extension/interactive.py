@@ -83,6 +83,9 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
         """Hand a frame to the session's thread; text is for those that cannot wait for their turn."""
         if self._frames is None or self._by_hand is None:
             return
+        if not await self.is_still_known():  # the token was revoked, or has expired
+            self.close()
+            return
         if isinstance(message, str):
             self._by_hand.interrupt()
             return

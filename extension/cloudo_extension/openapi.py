@@ -128,7 +128,7 @@ class _Written:
         whole: JsonObject = {
             "operationId": found.id,
             "tags": [_tag(self._path)],
-            "summary": summary.removesuffix("."),
+            "summary": summary.removesuffix(".").replace("`", ""),  # plain text, where a description is Markdown
             "description": "\n\n".join(text for text in told if text),
             "parameters": self._parameters(),
             "responses": {str(status): reply for status, reply in sorted(self._responses().items())},

@@ -27,13 +27,20 @@ def start_all(store: Store, catalog: Catalog, starts: Sequence[Start]) -> list[I
     """Start each; one that may not be started does not keep the others from it. Raises `Unavailable` for all."""
     with catalog.at_one_moment():
         prepared = [_prepared(start) for start in starts]
-    fitting = [one for one in prepared if not isinstance(one, Exception)]
+    fitting = [one for one in prepared if isinstance(one, tuple)]
     inserted = iter(store.executions.insert_all(fitting) if fitting else ())
-    return [one if isinstance(one, Exception) else next(inserted) for one in prepared]
+    return [next(inserted) if isinstance(one, tuple) else one for one in prepared]
 
 
-def _prepared(start: Start) -> tuple[NewExecution, IdempotencyKey | None] | Exception:
+def _prepared(start: Start) -> tuple[NewExecution, IdempotencyKey | None] | Inserted | Exception:
+    from cloudo_kernel.service.starts import NO_LONGER
+    from cloudo_kernel.store import Inserted
+
+    service, request, key = start.service, start.request, start.idempotency_key
     try:
-        return start.service.prepare_start(start.request, idempotency_key=start.idempotency_key)
+        try:
+            return service.prepare_start(request, idempotency_key=key)
+        except NO_LONGER as error:
+            return Inserted(service.first_start(request, key, error), is_new=False)
     except Exception as error:  # noqa: BLE001 -- it is raised where the caller waits
         return error

@@ -38,14 +38,17 @@ class Throttle:
             raise TooManyCalls(math.ceil((1 - left) * 60 / per_minute))
 
 
-def network(address: str) -> str:
-    """Return the network of an address that one caller may have to themselves, the address itself if it is none."""
+def network(address: str, *, ipv4_bits: int = 32) -> str:
+    """Return the network of an address that one caller may have to themselves, the address itself if it is none.
+
+    Whoever has one address of IPv6 has at least 2 to the power of 64.
+    """
     try:
         found = ipaddress.ip_address(address)
     except ValueError:  # a Unix socket has none
         return address
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:
-            return network(str(found.ipv4_mapped))
+            return network(str(found.ipv4_mapped), ipv4_bits=ipv4_bits)
         return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(ipaddress.ip_network((found, 24), strict=False))
+    return str(ipaddress.ip_network((found, ipv4_bits), strict=False))

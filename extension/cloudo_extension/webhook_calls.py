@@ -36,7 +36,7 @@ from cloudo_kernel.errors import (
     WebhookNotFound,
 )
 from cloudo_kernel.models import Execution, JsonObject, Record, Status, WebhookReply, WebhookResponse
-from cloudo_kernel.models.webhooks import KEY_HEADER, Webhook
+from cloudo_kernel.models.webhooks import KEY_HEADER, LARGEST_BODY, Webhook
 from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.webhook_call import WebhookCall
 
@@ -50,7 +50,7 @@ _USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
 _SMALL_BYTES = 64 * 1024
 #: So much is read at most, and thrown away where it is too much, so that the sender sees the answer; the same for all
 #: webhooks, as it must not tell whether there is one.
-_PATIENCE_BYTES = 72 * 1024 * 1024
+_PATIENCE_BYTES = LARGEST_BODY + 8 * 1024 * 1024
 #: Calls of one webhook that are noted though nothing was started.
 _REFUSALS_A_MINUTE = 60
 _DELETED = "This delivery was answered before; its execution was deleted since then."
@@ -91,13 +91,11 @@ _DOCUMENTED: Final[dict[str, Any]] = {
 
 
 @web.stream_request_body
-class Call(Handler):
-    """`cloudo/webhook/<name>`, for everyone."""
+class NoCall(Handler):
+    """Below `cloudo/webhook` what is no webhook's address, such as one with a slash at its end: 404, for everyone."""
 
     is_public: ClassVar[bool] = True
     body_seconds = 60.0
-    _call: WebhookCall | None = None
-    _is_too_large = False
 
     def initialize(self) -> None:
         """Prepare for a caller who is nobody; tornado calls it first."""
@@ -124,9 +122,27 @@ class Call(Handler):
         del origin_to_satisfy_tornado
         return True
 
+    async def _admit(self) -> None:
+        self._hide_key()
+        raise WebhookNotFound(self.request.path.partition("/webhook")[2].removeprefix("/"))
+
+    def _hide_key(self) -> None:
+        """Keep the key out of Jupyter's log, which hides it by its name, but not where the caller writes `%6bey`."""
+        if "key" in self.request.query_arguments:
+            self.request.uri = f"{self.request.path}?key=[secret]"
+
+
+@web.stream_request_body
+class Call(NoCall):
+    """`cloudo/webhook/<name>`, for everyone."""
+
+    _call: WebhookCall | None = None
+    _is_too_large = False
+
     # Coming in
 
     async def _admit(self) -> None:
+        self._hide_key()
         if self.request.method not in self._operations():
             raise web.HTTPError(405)
         self._calls = await self._open()
@@ -159,8 +175,11 @@ class Call(Handler):
             self._chunks.append(chunk)
 
     def flaw(self) -> Exception:
-        """Return what to answer to a body that is no HTTP, or of which more comes than is read at all."""
-        return web.HTTPError(413, framing.TOO_LARGE) if self._is_too_large else super().flaw()
+        """Return what to answer to a body that is no HTTP, or of which more comes than any webhook takes.
+
+        What this one takes must not make a difference: who calls is not known yet.
+        """
+        return web.HTTPError(413, framing.TOO_LARGE) if self._size > LARGEST_BODY else super().flaw()
 
     @operation(id="call_webhook_by_get", **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
@@ -190,9 +209,6 @@ class Call(Handler):
             ]
         except UnicodeDecodeError as error:
             raise MalformedRequest("The query is not UTF-8.") from error
-        if any(field == "key" for field, _ in query):
-            # Jupyter's log hides it by that name, but not where the caller writes it as `%6bey`.
-            self.request.uri = f"{self.request.path}?key=[secret]"
         return WebhookCall(
             webhook_name=name,
             method=cast("str", self.request.method),
@@ -297,4 +313,4 @@ def _without_traceback(execution: Execution) -> JsonObject:
 #: The event loop itself would forget them.
 _tasks: set[asyncio.Task[None]] = set()
 
-routes = [(r"cloudo/webhook/([^/]+)", Call)]
+routes = [(r"cloudo/webhook/([^/]+)", Call), (r"cloudo/webhook", NoCall), (r"cloudo/webhook/.*", NoCall)]

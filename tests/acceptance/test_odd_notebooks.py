@@ -120,6 +120,27 @@ def test_one_that_asks_for_input_is_told_that_nobody_is_there(start: Start) -> N
     assert "does not support input requests" in error.value
 
 
+def test_one_that_raises_a_group_of_errors_names_it(start: Start, workspace: Path) -> None:
+    ended = start(
+        "import asyncio, sys\n"
+        "async def fail(): raise ValueError('inner')\n"
+        "print('before', file=sys.stderr)\n"
+        "async with asyncio.TaskGroup() as group:\n"
+        "    group.create_task(fail())\n"
+    ).wait()
+    record = ended.record
+    assert record.status is Status.ENDED_ERROR
+    assert record.error is not None
+    assert record.error.name == "ExceptionGroup"
+    assert record.error.value == "unhandled errors in a TaskGroup (1 sub-exception)"
+    assert any("ValueError: inner" in line for line in record.error.traceback)
+    assert record.notebook is not None
+    cells = json.loads((workspace / record.notebook).read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    assert [output["output_type"] for output in outputs] == ["stream", "error"]
+    assert outputs[0]["text"] == "before\n"
+
+
 def test_bytes_that_are_no_text_do_no_harm(start: Start, workspace: Path) -> None:
     name = r"'caf\udce9.csv'"  # how Python shows a file name that is not UTF-8
     execution = start(notebook(f"print({name})", f"this.log({name})\nthis.set_output('text', {name})", f"open({name})"))

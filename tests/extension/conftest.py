@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -11,6 +12,15 @@ from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers
 
 StartServer = Callable[..., RunningServer]
+
+
+class Holder(httpx.Client):
+    """Somebody who holds a token."""
+
+    token: dict[str, Any]
+
+
+MakeToken = Callable[..., Holder]
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +56,23 @@ def nobody(server: RunningServer) -> Iterator[httpx.Client]:
     """Who holds nothing."""
     with client(server, token=None) as http:
         yield http
+
+
+@pytest.fixture
+def token(server: RunningServer, http: httpx.Client) -> Iterator[MakeToken]:
+    """Make tokens, and return who holds them."""
+    with ExitStack() as stack:
+
+        def make(*actions: str, **fields: Any) -> httpx.Client:
+            made = http.post("/token", json={"name": "ci", "actions": actions, **fields})
+            assert made.status_code == 201, made.text
+            assert made.headers["Cache-Control"] == "no-store"
+            headers = {"Authorization": f"token {made.json()['secret']}"}
+            holder = stack.enter_context(Holder(base_url=server.api, headers=headers, timeout=30, trust_env=False))
+            holder.token = made.json()
+            return holder
+
+        yield make
 
 
 def client(server: RunningServer, *, token: str | None = "") -> httpx.Client:

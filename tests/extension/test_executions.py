@@ -59,6 +59,12 @@ def test_waiting_for_the_end_returns_the_ended_record(http: httpx.Client) -> Non
     assert http.get(f"/execution/{record['id']}/notebook").status_code == 200
 
 
+def test_a_time_limit_may_be_longer_than_any_run(server: RunningServer, http: httpx.Client) -> None:
+    reply = http.post("/execution", json={"flow_name": "quick", "timeout_seconds": 1e300, "wait": 30})
+    assert reply.json()["status"] == "ENDED_SUCCESS"
+    assert "OverflowError" not in server.log.read_text()
+
+
 def test_a_wait_that_is_over_first_returns_the_record_so_far(http: httpx.Client) -> None:
     begun = time.monotonic()
     reply = http.post("/execution", json={"flow_name": "endless", "wait": 0.5})

@@ -106,6 +106,25 @@ def test_an_execution_is_its_connections_alone_and_ends_with_it(
     assert call(again, "this")["result"]["id"] not in ids
 
 
+def test_what_a_notebook_by_hand_tells_of_a_secret_is_masked(
+    connect: Open, authorization: str, http: httpx.Client
+) -> None:
+    secret = "canary-of-a-notebook"
+    assert http.put("/setting/by.hand", json={"value": secret, "secret": True}).status_code == 200
+    line = connect(kernel_id="secret", Authorization=authorization)
+    assert call(line, "setting", name="by.hand")["result"]["value"] == secret
+    mine = call(line, "this")["result"]["id"]
+    call(line, "log", None, text=f"it is {secret}", level="info")
+    assert call(line, "save", message=secret, name=f"with {secret}")["result"] is None
+    assert call(line, "set_output", key="said", value=[secret], append=False)["result"] is None
+    line.close()
+    until(lambda: http.get(f"/execution/{mine}").json()["status"] == "ENDED_SUCCESS")
+    record = http.get(f"/execution/{mine}")
+    assert (record.json()["message"], record.json()["output_value"]) == ("•••", {"said": ["•••"]})
+    told = http.get("/event", params={"after": 0, "subject_id": mine}).text
+    assert "canary" not in record.text + told
+
+
 def test_nonsense_is_answered_or_ends_the_session(connect: Open, authorization: str, http: httpx.Client) -> None:
     socket = connect(kernel_id="odd", Authorization=authorization)
     assert "error" in call(socket, "no such verb")

@@ -161,6 +161,81 @@ def test_a_webhook_leaves_protected_values_out_and_keeps_its_own(http: httpx.Cli
     assert "canary" not in made.text + changed.text + reply.text + http.get("/webhook").text
 
 
+def test_what_a_webhook_hides_stays_hidden_whatever_it_starts_then(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "guarded", "1", parameters="password: str\njson = None", metadata=PROTECTS)
+    write_flow(server.workspace, "open", "print(password)", parameters="password: str\njson = None")
+    write_flow(server.workspace, "numbered", "1", parameters="password: int")
+    body = {"name": "moving", "flow_name": "guarded", "inputs": {"password": SECRET}}
+    assert http.post("/webhook", json=body).status_code == 201
+    url = str(http.base_url).replace("/api/1", "/webhook/moving").rstrip("/")
+    with client(server, token=None) as nobody:
+        assert nobody.post(url, json=1).status_code == 200
+        refused = http.patch("/webhook/moving", json={"flow_name": "numbered"})
+        assert (refused.status_code, error_of(refused)["field"]) == (422, "password")
+        moved = http.patch("/webhook/moving", json={"flow_name": "open"})
+        called = nobody.post(url, json=2)
+        write_flow(server.workspace, "open", "1", parameters="password: int\njson = None")
+        misfit = nobody.post(url, json=3)
+        assert (misfit.status_code, error_of(misfit)["field"]) == (422, "password")
+        write_flow(server.workspace, "open", "print(password)", parameters="password: str\njson = None")
+    first = http.get("/webhook/moving/delivery").json()["items"][-1]
+    again = http.post(f"/webhook/moving/delivery/{first['id']}/replay")
+    assert again.status_code == 201, again.text
+    read = refused.text + moved.text + misfit.text + http.get("/webhook/moving/delivery").text
+    for started in (called.json(), again.json()):
+        ended = http.get(f"/execution/{started['id']}", params={"wait": 30}).json()
+        assert ended["status"] == "ENDED_SUCCESS", ended["error"]
+        assert ended["input_value"]["password"] == "•••"
+        read += all_of(http, server, ended)
+    assert "canary" not in read
+
+
+def test_what_a_schedule_shows_holds_no_secret(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "guarded", "1", parameters="password: str", metadata=PROTECTS)
+    write_flow(server.workspace, "open", "1", parameters="word = ''")
+    following = {"flow": "guarded", "inputs": {"password": SECRET}}
+    body = {"flow_name": "open", "trigger": {"delay_seconds": 31536000}}
+    for refused in (
+        http.post("/schedule", json={**body, "on_error": following}),
+        http.patch(f"/schedule/{http.post('/schedule', json=body).json()['id']}", json={"on_success": following}),
+    ):
+        assert refused.status_code == 422, refused.text
+        assert error_of(refused)["field"] in ("on_error", "on_success")
+        assert "canary" not in refused.text
+    write_flow(
+        server.workspace,
+        "scheduling",
+        "made = system.schedule('open', {'delay_seconds': 31536000}, name=f'for {password}')\n"
+        "this.set_output('id', made.id)",
+        "made.save(name=f'again for {password}')",
+        "try:\n    made.save(on_error={'flow': 'open', 'inputs': {'word': password}})\n"
+        "except Exception as error:\n    this.set_output('refused', error.field)",
+        parameters="password: str",
+        metadata=PROTECTS,
+    )
+    done = run(http, "scheduling", inputs={"password": SECRET})
+    assert done["status"] == "ENDED_SUCCESS", done["error"]
+    assert done["output_value"]["refused"] == "on_error"
+    shown = http.get(f"/schedule/{done['output_value']['id']}")
+    assert shown.json()["name"] == "again for •••"
+    assert "canary" not in shown.text + http.get("/event", params={"after": 0, "limit": 500}).text
+
+
+def test_a_secret_that_is_cut_off_leaves_no_half_of_it(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(
+        server.workspace,
+        "long",
+        "raise ValueError('x' * n + password)",
+        parameters="password: str\nn = 0",
+        metadata=PROTECTS,
+    )
+    for n in (500 - len("ValueError: ") - 10, 490, 20_000 - 10):
+        failed = run(http, "long", inputs={"password": "canary-of-twenty-four-bytes", "n": n})
+        assert failed["status"] == "ENDED_ERROR"
+        assert "canary" not in all_of(http, server, failed)
+        assert "x" * 400 in failed["message"]
+
+
 def test_what_a_run_makes_a_secret_is_one_for_itself_too(http: httpx.Client, server: RunningServer) -> None:
     write_flow(server.workspace, "given", "1", parameters="password: str", metadata=PROTECTS)
     write_flow(

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.extension.conftest import error_of, later
+from tests.flows import write_flow
 from tests.server import RunningServer
 
 UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
@@ -37,6 +38,8 @@ UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
         ({"flow_name": "quick", "delay_seconds": 1e300}, "delay_seconds"),
         ({"flow_name": "quick", "delay_seconds": 1, "scheduled_at": "2030-01-01T00:00:00Z"}, "delay_seconds"),
         ({"flow_name": "quick", "tags": "one"}, "tags"),
+        ({"flow_name": "quick", "tags": ["x" * 201]}, "tags"),
+        ({"flow_name": "quick", "tags": ["x"] * 101}, "tags"),
         ({"script": "1", "script_encoding": "rot13"}, "script_encoding"),
         ({"script": "?", "script_encoding": "base64"}, "script"),
     ],
@@ -199,8 +202,6 @@ def test_a_file_that_is_no_notebook_is_listed_as_broken_and_refused(
 
 
 def test_a_parameters_cell_with_a_syntax_error_breaks_only_its_flow(server: RunningServer, http: httpx.Client) -> None:
-    from tests.flows import write_flow
-
     write_flow(server.workspace, "misspelt", "1", parameters="n = = 1")
     assert http.get("/flow/misspelt").json()["broken"]
     reply = http.post("/execution", json={"flow_name": "misspelt"})
@@ -222,6 +223,8 @@ def test_a_parameters_cell_with_a_syntax_error_breaks_only_its_flow(server: Runn
         f"/execution?q={'x' * 1001}",
         "/execution?flow=quick",
         "/flow?limit=5",
+        f"/file?glob={'**/' * 200}*",
+        "/file?glob=**/a/**/b/**/c/**",
         "/event?after=-1",
         "/event?after=x",
         "/event?after=99999999999999999999",
@@ -258,6 +261,7 @@ def test_an_execution_that_is_not_there_is_not_found(http: httpx.Client, executi
         ("POST", "/event", "GET"),
         ("HEAD", "/flow", "GET, POST"),
         ("DELETE", "/health", "GET"),
+        ("PROPFIND", "/flow", "GET, POST"),
     ],
 )
 def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
@@ -268,6 +272,7 @@ def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
     assert reply.headers["Allow"] == allowed
     if method != "HEAD":
         assert error_of(reply)["code"] == "method_not_allowed"
+    assert http.request(method, path).status_code == 405  # a client is told when its connection is closed
 
 
 @pytest.mark.parametrize(
@@ -357,6 +362,24 @@ def test_one_idempotency_key_starts_one_execution(http: httpx.Client) -> None:
     other = http.post("/execution", json=body | {"inputs": {"n": 2}}, headers=headers)
     assert other.status_code == 409
     assert error_of(other)["code"] == "idempotency_conflict"
+
+
+def test_a_repeated_start_gets_the_first_one_though_its_flow_has_changed(
+    server: RunningServer, http: httpx.Client
+) -> None:
+    path = write_flow(server.workspace, "fleeting", "n", parameters="n = 1")
+    headers = {"Idempotency-Key": "of a fleeting flow"}
+    body = {"flow_name": "fleeting", "inputs": {"n": 1}, "delay_seconds": 1e6}
+    first = http.post("/execution", json=body, headers=headers)
+    write_flow(server.workspace, "fleeting", "n", parameters="n: list")
+    changed = http.post("/execution", json=body, headers=headers)
+    path.unlink()
+    gone = http.post("/execution", json=body, headers=headers)
+    assert [first.status_code, changed.status_code, gone.status_code] == [201, 200, 200]
+    assert first.json()["id"] == changed.json()["id"] == gone.json()["id"]
+    other = http.post("/execution", json={**body, "inputs": {"n": 2}}, headers=headers)
+    assert (other.status_code, error_of(other)["code"]) == (409, "idempotency_conflict")
+    assert http.post("/execution", json=body).status_code == 404
 
 
 def test_an_execution_that_has_not_ended_is_not_deleted(http: httpx.Client) -> None:

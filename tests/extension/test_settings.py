@@ -20,6 +20,15 @@ def test_settings_are_saved_read_and_forgotten(http: httpx.Client) -> None:
     assert http.delete("/setting/team.name").status_code == 404
 
 
+def test_a_number_comes_back_as_it_was_saved_or_is_refused(http: httpx.Client) -> None:
+    for number in (2**63 - 1, 1 - 2**63, 0.1 + 0.2, 1e308, [2**70]):
+        assert http.put("/setting/number", json={"value": number}).json()["value"] == number
+        assert http.get("/setting/number").json()["value"] == number
+    for number in (2**63, 10**400):
+        refused = http.put("/setting/number", json={"value": number})
+        assert (refused.status_code, error_of(refused)["code"]) == (422, "setting_invalid")
+
+
 def test_a_documented_setting_answers_its_default(http: httpx.Client) -> None:
     told = http.get("/setting/client.input.timeout.minutes").json()
     assert told == {

@@ -4,48 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from cloudo_kernel.models import StartExecution, Trigger
-from tests.extension.conftest import StartServer, client, error_of, later
+from tests.extension.conftest import MakeToken, StartServer, client, error_of, later
 from tests.flows import write_flow
 from tests.server import RunningServer, until
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: What a token that may only read looks at.
 READS = {"flow", "execution", "message", "event", "schedule", "setting", "file", "webhook"}
-
-
-class Holder(httpx.Client):
-    """Somebody who holds a token."""
-
-    token: dict[str, Any]
-
-
-MakeToken = Callable[..., Holder]
-
-
-@pytest.fixture
-def token(server: RunningServer, http: httpx.Client) -> Iterator[MakeToken]:
-    """Make tokens, and return who holds them."""
-    with ExitStack() as stack:
-
-        def make(*actions: str, **fields: Any) -> httpx.Client:
-            made = http.post("/token", json={"name": "ci", "actions": actions, **fields})
-            assert made.status_code == 201, made.text
-            assert made.headers["Cache-Control"] == "no-store"
-            headers = {"Authorization": f"token {made.json()['secret']}"}
-            holder = stack.enter_context(Holder(base_url=server.api, headers=headers, timeout=30, trust_env=False))
-            holder.token = made.json()
-            return holder
-
-        yield make
 
 
 def routes(server: RunningServer) -> Iterator[tuple[str, str]]:
@@ -288,16 +260,6 @@ def test_its_use_is_noted_and_a_maker_sees_only_their_own(http: httpx.Client, to
     assert "secret" not in listed()
     assert holder.get("/flow").status_code == 200
     until(lambda: listed()["last_used_at"] is not None, seconds=10, what="the use is noted")
-
-
-def test_a_stream_ends_when_its_token_is_revoked(http: httpx.Client, token: MakeToken) -> None:
-    holder = token("read")
-    headers = {"Accept": "text/event-stream"}
-    with holder.stream("GET", "/event", headers=headers) as stream:
-        lines = stream.iter_lines()
-        assert next(lines).startswith(": the events")
-        threading.Thread(target=http.delete, args=(f"/token/{holder.token['id']}",)).start()
-        assert not [line for line in lines if "TokenRevoked" in line]  # it comes to an end, and tells no more
 
 
 @pytest.mark.parametrize(

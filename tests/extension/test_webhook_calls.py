@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -122,6 +125,19 @@ def test_the_key_opens_from_three_places_and_is_kept_nowhere(
         assert KEY not in json.dumps(inputs)
         # Whose key is another one keeps it: it is a word like any other.
         assert inputs["json"] == ({"b": 2} if "headers" not in fields and "params" not in fields else {"key": "ABC-1"})
+    address = f"/{name}?%6bey={KEY}"
+    # Proxies and browsers repeat the address.
+    repeated = {"X-Original-URI": address, "Referer": f"http://x{address}", "X-Escaped": KEY.replace("-", "%2d")}
+    inputs = got(caller.get(address, headers={**repeated, "X-Other": "kept"}))
+    assert inputs["headers"]["X-Other"] == "kept"
+    assert not inputs["headers"].keys() & {"X-Original-Uri", "Referer", "X-Escaped"}
+    for method, path in (("PUT", address), ("GET", f"{address}&x=%ff"), ("GET", f"/%ff?%6bey={KEY}")):
+        assert caller.request(method, path).status_code in (400, 405)
+    for path in (f"/{name}/?key={KEY}", f"//{name}?%6bey={KEY}", f"?key={KEY}", f"/{name}/more?key={KEY}"):
+        for method in ("GET", "POST", "PUT"):
+            reply = caller.request(method, f"{server.url}cloudo/webhook{path}")
+            assert (reply.status_code, error_of(reply)["code"]) == (404, "webhook_not_found"), path
+            assert "Set-Cookie" not in reply.headers
     for file in (server.workspace / ".cloudo").iterdir():
         if file.is_file():
             assert KEY.encode() not in file.read_bytes(), file
@@ -155,6 +171,20 @@ def test_who_does_not_know_the_key_learns_nothing(http: httpx.Client, caller: ht
     until(lambda: len(deliveries(http, "off") + deliveries(http, "elsewhere")) == 2)
     assert deliveries(http, "off")[0]["reason"] == "the webhook is not enabled"
     assert deliveries(http, "elsewhere")[0]["reason"] == "it came from no allowed network"
+
+
+def test_a_body_that_is_no_http_tells_nothing_of_the_webhook(server: RunningServer, http: httpx.Client) -> None:
+    make(http, "roomy", key=KEY, max_body_bytes=2**26)
+    replies = set()
+    for name in ("roomy", "nothing-here"):
+        address = urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port), timeout=30) as line:
+            line.sendall(
+                f"POST /cloudo/webhook/{name} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            )
+            line.sendall(b"180000\r\n" + b"x" * 0x180000 + b"\r\nzz\r\n")  # more than is usual, and then no chunk
+            replies.add(b"".join(iter(partial(line.recv, 65536), b"")).partition(b"\r\n")[0])
+    assert replies == {b"HTTP/1.1 400 Bad Request"}
 
 
 def test_a_call_that_wants_no_wait_gets_the_id_at_once(http: httpx.Client, caller: httpx.Client) -> None:
@@ -328,5 +358,9 @@ def test_behind_a_proxy_that_is_trusted_networks_are_those_of_the_callers(start:
         ]
         assert statuses == [202, 404, 429, 202]
         assert deliveries(http, name)[-1]["source_ip"] == "192.0.2.7"
+        wide = f"{server.url}cloudo/webhook/{make(http, 'wide', 'quick', rate_limit=1)}?async"
+        callers = ("2001:db8:0:1::7", "2001:db8:0:1:ffff::8", "2001:db8:0:2::7", "192.0.2.7", "::ffff:192.0.2.7")
+        statuses = [http.post(wide, headers={"X-Forwarded-For": address}).status_code for address in callers]
+        assert statuses == [202, 429, 202, 202, 429]
     with httpx.Client(base_url=f"{server.url}cloudo/webhook", trust_env=False) as nobody:
         assert nobody.post(f"/{name}").status_code == 404

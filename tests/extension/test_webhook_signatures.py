@@ -105,6 +105,23 @@ def test_github_gitlab_stripe_and_slack_are_let_in(
             assert KEY.encode() not in file.read_bytes(), file
 
 
+def test_the_sample_for_pushes_answers_what_github_sends(http: httpx.Client, caller: httpx.Client) -> None:
+    name = make(http, "pushes", flow_name="examples/on_push", signature="github", key=KEY)
+    commits = [{"id": "6113728f27ae82c7", "message": "<b>Count</b>\n\nTwice.", "author": {"name": "Ada"}}]
+    push = {"ref": "refs/heads/main", "pusher": {"name": "ada"}, "commits": commits}
+    expected = {"push": {"branch": "main", "commits": ["6113728f27ae82c7"]}, "ping": {}, "star": {}}
+    for event, output in expected.items():
+        body = json.dumps(push if event == "push" else {"zen": "Keep it logically awesome."}).encode()
+        signature = hmac.new(KEY.encode(), body, "sha256").hexdigest()
+        headers = {"X-Hub-Signature-256": f"sha256={signature}", "X-GitHub-Event": event, "X-GitHub-Delivery": event}
+        reply = caller.post(f"/{name}", content=body, headers={**headers, "Content-Type": "application/json"})
+        assert (reply.json()["status"], reply.json()["output_value"]) == ("ENDED_SUCCESS", output), reply.text
+        notebook = http.get(f"/execution/{reply.json()['id']}/notebook").text
+        assert ("&lt;b&gt;Count&lt;/b&gt;</td>" in notebook) == (event == "push")
+    played = http.post("/execution", json={"flow_name": "examples/on_push", "wait": 60}).json()
+    assert (played["status"], played["output_value"]["branch"]) == ("ENDED_SUCCESS", "main")
+
+
 def test_a_call_that_is_not_signed_well_is_refused_and_listed(http: httpx.Client, caller: httpx.Client) -> None:
     name = make_standard(http, "checked")
     stale = standard(PAID, "a", moment=time.time() - 301)

@@ -74,3 +74,24 @@ def test_a_notebook_stays_one_when_its_secret_is_a_common_word() -> None:
     assert cell["outputs"] == [
         {"output_type": "stream", "name": "stdout", "text": f"{PROTECTED}\n{PROTECTED}"},
     ]
+
+
+def test_what_was_printed_in_pieces_is_masked_as_one_text() -> None:
+    def said(name: str, text: str) -> dict[str, str]:
+        return {"output_type": "stream", "name": name, "text": text}
+
+    plain = {"output_type": "display_data", "data": {"text/plain": "x"}, "metadata": {}}
+    pieces = [said("stdout", "is hun"), said("stdout", "ter"), said("stdout", "22!"), said("stderr", "hun"), plain]
+    cell = {"cell_type": "code", "source": "1", "metadata": {}, "outputs": [*pieces, said("stderr", "ter22")]}
+    shown = without_secrets({"metadata": {}, "cells": [cell]}, Redaction(["hunter22"]))
+    expected = [said("stdout", f"is {PROTECTED}!"), said("stderr", "hun"), plain, said("stderr", "ter22")]
+    assert shown["cells"][0]["outputs"] == expected
+    assert cell["outputs"][:5] == pieces
+
+
+def test_each_of_many_secrets_is_masked() -> None:
+    redaction = Redaction(f"secret-{number}-of-many" for number in range(500))
+    text = "nothing is secret here, and nothing of many\n"
+    assert redaction.mask(text) == text
+    said = [f"{text}secret-{number}-of-many{text}" for number in (0, 77, 499)]
+    assert redaction.mask("".join(said)) == f"{text}{PROTECTED}{text}" * 3
