@@ -4,32 +4,29 @@ alone, because it imports Jupyter's server.
 
 from __future__ import annotations
 
-import html
 import logging
 import os
 import signal
-import webbrowser
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from urllib.parse import urlencode
 
 import click
+import zmq
 from jupyter_server import serverapp
-from jupyter_server.utils import url_path_join
 from traitlets.config import Config
 
+from cloudo_kernel.cli.pages import DASHBOARD, LAB, page_url
 from cloudo_kernel.errors import PermissionDenied
 
 #: Flags that take no value.
 SWITCHES = frozenset({*serverapp.flags, "help-all", "version"})
-#: Pages below the server's base url.
-DASHBOARD = "cloudo/"
-LAB = "lab"
 #: Loaded whether or not somebody disabled them for other servers.
 _CLOUDO = "cloudo_extension"
 _EXTENSIONS = (_CLOUDO, "jupyterlab", "voila.server_extension")
+#: Pages that were closed while a request of theirs waited; what Jupyter itself tells tornado about its pings.
+_USELESS = ("499 ", "The websocket_ping_timeout (")
 
 
 class CloudoServer(serverapp.ServerApp):
@@ -55,6 +52,12 @@ class CloudoServer(serverapp.ServerApp):
             self.classes = [*self.classes, *(point["app"] for point in points)]  # type: ignore[has-type]  # Jupyter's has none
         super().print_help(classes)
 
+    def init_httpserver(self) -> None:
+        """Remember the port that was asked for; Jupyter takes the next free one if that is taken, and says nothing."""
+        asked = self.port
+        super().init_httpserver()
+        self._asked_port = asked or self.port
+
     def start_app(self) -> None:
         """Keep Jupyter from printing its own address, which is not that of the dashboard."""
         self.identity_provider.token_generated = False
@@ -65,11 +68,16 @@ class CloudoServer(serverapp.ServerApp):
         await super()._post_start()
         base = self.custom_display_url or self.connection_url
         token = self.identity_provider.token
+        taken = (
+            f"  Port {self._asked_port} was taken: this server has another one.\n"
+            if self._asked_port != self.port
+            else ""
+        )
         click.echo(
             f"\nCloudo is ready.\n\n"
             f"  Dashboard   {page_url(base, DASHBOARD, token)}\n"
             f"  JupyterLab  {page_url(base, LAB, token)}\n"
-            f"  Workspace   {self.root_dir}\n\n"
+            f"  Workspace   {self.root_dir}\n{taken}\n"
             f"Ctrl-C stops it.\n"
         )
 
@@ -78,7 +86,12 @@ def serve(root: Path, flags: Sequence[str], *, page: str) -> None:
     """Run the server until it is told to stop. Raises `PermissionDenied` as root without --allow-root."""
     logging.captureWarnings(True)  # they are for programmers, and come from libraries
     quiet = {"log_level": "WARN"}
-    server = CloudoServer.instance(config=Config({"ServerApp": quiet, "ExtensionApp": quiet}))
+    # What is said to kernels goes over sockets of this machine, which ipykernel warns about, one line a kernel.
+    encrypted = {"transport_encryption": "auto"} if zmq.has("curve") else {}
+    server = CloudoServer.instance(
+        config=Config({"ServerApp": quiet, "ExtensionApp": quiet, "KernelManager": encrypted})
+    )
+    server.log.addFilter(_is_worth_a_line)
     server.jpserver_extensions = dict.fromkeys(_EXTENSIONS, True)
     ours = [f"--ServerApp.root_dir={root}"]
     if not any(flag.startswith("--ServerApp.default_url") for flag in flags):
@@ -92,15 +105,6 @@ def serve(root: Path, flags: Sequence[str], *, page: str) -> None:
     server.start()
 
 
-def page_url(base: str, page: str, token: str) -> str:
-    """Return the address of a page, with the token that opens it."""
-    url: str = url_path_join(base, page)
-    return f"{url}?{urlencode({'token': token})}" if token else url
-
-
-def open_browser(url: str, folder: Path) -> None:
-    """Open a page by way of a file, because the address of a program's argument is for every user to see."""
-    redirect = folder / "open.html"
-    redirect.touch(mode=0o600)
-    redirect.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(url)}">')
-    webbrowser.open(redirect.as_uri())
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Tell whether somebody who sees a line of the log in the terminal could do something about it."""
+    return not record.getMessage().startswith(_USELESS)

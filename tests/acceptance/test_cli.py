@@ -31,8 +31,20 @@ pytestmark = pytest.mark.timeout(180)
 
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
 COMMANDS = (
-    *("up", "flows", "run", "executions", "show", "log", "cancel", "pause", "resume", "retry", "delete"),
-    *("schedule", "schedules", "messages", "answer", "webhooks", "webhook", "settings", "tokens", "token", "worker"),
+    *("up", "flows", "run", "executions", "show", "open", "log", "cancel", "pause", "resume", "retry", "delete"),
+    *(
+        "schedule",
+        "schedules",
+        "messages",
+        "answer",
+        "webhooks",
+        "webhook",
+        "settings",
+        "tokens",
+        "token",
+        "worker",
+        "doctor",
+    ),
 )
 
 
@@ -612,6 +624,7 @@ def test_ctrl_c_stops_up_without_asking_and_a_taken_port_is_no_obstacle(shell: S
         server = Up(shell, f"--port={port}", "--lab", stdin=theirs)
         try:
             assert f":{port}/" not in server.lab
+            assert f"Port {port} was taken" in server.shown
             assert server.opens == server.lab.partition("?")[0]
             with urllib.request.urlopen(server.lab, timeout=10) as reply:
                 assert b"jupyter-config-data" in reply.read()
