@@ -19,7 +19,9 @@ from cloudo_kernel.cli.target import Target, target_options
 @target_options
 @click.pass_obj
 def open_page(target: Target, execution_id: str, *, is_lab: bool, no_browser: bool) -> None:
-    """Open an execution in the browser: its page in the dashboard, or its executed notebook.
+    """Open an execution in the browser.
+
+    That is its page in the dashboard, or its executed notebook in JupyterLab.
 
     \b
     cloudo open 5c1f09ab

@@ -126,7 +126,7 @@ export class ExecutionView extends View {
     put(this.body);
     this.body.hidden = true;
     this.whole.hidden = false;
-    say(this.heading, row.name);
+    if (this.heading.textContent !== row.name) put(this.heading, ...breakable(row.name));
     if (before?.row.status !== row.status) {
       put(this.status, statusPill(row.status));
       this.#showActions(row);

@@ -13,7 +13,7 @@ const ROWS = 100;
 const PATIENCE = 250;
 
 function fillExecution(cell, row, place) {
-  const link = place.toOne(row.id, ".title.plain-link", row.name);
+  const link = place.toOne(row.id, ".title.plain-link", ...breakable(row.name));
   const path = row.flow_name && row.flow_name !== row.name ? row.flow_name : row.type === "SCRIPT" ? "script" : null;
   put(cell, link, path && h("div.path", ...breakable(path)), row.message && h("div.note", row.message));
 }

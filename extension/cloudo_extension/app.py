@@ -169,7 +169,7 @@ class Cloudo(ExtensionApp):
         self.handlers.extend(explorer.pages)
         workspace = self.engine.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
-        self.handlers.extend(missing.routes)
+        self.handlers.extend(missing.pages)
 
     def mint_token(self, user_name: str) -> str:
         """Return a new short-lived token for a program that acts as a user whom the server knows by this name."""

@@ -51,4 +51,4 @@ class NoPageHandler(JupyterHandler):
         self.write(_PAGE.format(style=style(), nonce=self.nonce, theme=_THEME, root=root))
 
 
-routes: Final[list[tuple[Any, ...]]] = [(r"cloudo/(?!api/|webhook/).*", NoPageHandler)]
+pages: Final[list[tuple[Any, ...]]] = [(r"cloudo/(?!api/|webhook/).*", NoPageHandler)]
