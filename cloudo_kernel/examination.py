@@ -188,6 +188,8 @@ def _workspace(workspace: Workspace) -> Look:
             message = f"Other users may look into {place}, where secrets are."
             yield State.WARNING, message, f"chmod {mode:o} {place}"
     yield from _room(workspace.root)
+    if workspace.state.is_dir():
+        connect(workspace.root).health()  # tells why the store cannot be used: damaged, or on a network file system
 
 
 def _server(workspace: Workspace) -> Look:

@@ -132,3 +132,11 @@ def test_without_a_server_open_says_how_to_start_one(shell: Shell) -> None:
     done = shell.run("open", record["id"])
     assert (done.returncode, done.stdout) == (1, "")
     assert f"`cloudo up {shell.workspace}`" in done.stderr
+
+
+def test_a_store_that_cannot_be_used_is_told_once(shell: Shell) -> None:
+    (Workspace(shell.workspace).state / "cloudo.sqlite").write_text("no database" * 100)
+    found = json.loads(shell.run("doctor", "--json").stdout)
+    (problem,) = [one for one in found if one["state"] == State.PROBLEM]
+    assert problem["part"] == "workspace"
+    assert "move it away" in problem["message"]
