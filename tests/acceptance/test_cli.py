@@ -268,6 +268,14 @@ def test_what_cannot_be_done_is_told_in_one_line_and_ends_with_1(
     assert "Traceback" not in done.stderr
 
 
+def test_an_input_that_is_missing_is_told_with_the_way_to_give_it(shell: Shell) -> None:
+    write_flow(shell.workspace, "asking", "who", parameters="who: str")
+    for more in ([], ["--detach"], ["-p", "whom=Ada"]):
+        done = shell.run("run", "asking", *more)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert ("Give it with -p who=VALUE." in done.stderr) == ("whom=Ada" not in more)
+
+
 def test_flows_are_listed_with_inputs_and_what_is_broken(played: tuple[Shell, Any]) -> None:
     shell, _ = played
     heads, daily, torn = shell.run("flows").stdout.splitlines()
