@@ -27,6 +27,8 @@ _CLOUDO = "cloudo_extension"
 _EXTENSIONS = (_CLOUDO, "jupyterlab", "voila.server_extension")
 #: Pages that were closed while a request of theirs waited; what Jupyter itself tells tornado about its pings.
 _USELESS = ("499 ", "The websocket_ping_timeout (")
+#: What is refused while the server stops, and the headers of that.
+_REFUSED = ("503 ", "{\n")
 
 
 class CloudoServer(serverapp.ServerApp):
@@ -44,6 +46,11 @@ class CloudoServer(serverapp.ServerApp):
         if not self._stopping:
             click.echo("\nStopping: what runs is cancelled, what is pending waits for the next start.")
             self.stop(from_signal=True)
+
+    def is_worth_a_line(self, record: logging.LogRecord) -> bool:
+        """Tell whether somebody who sees a line of the log in the terminal could do something about it."""
+        text = record.getMessage()
+        return not text.startswith(_USELESS) and not (self._stopping and text.startswith(_REFUSED))
 
     def print_help(self, classes: bool = False) -> None:
         """Tell of Cloudo's own options, too: Jupyter knows those of extensions only once they are loaded."""
@@ -91,20 +98,16 @@ def serve(root: Path, flags: Sequence[str], *, page: str) -> None:
     server = CloudoServer.instance(
         config=Config({"ServerApp": quiet, "ExtensionApp": quiet, "KernelManager": encrypted})
     )
-    server.log.addFilter(_is_worth_a_line)
     server.jpserver_extensions = dict.fromkeys(_EXTENSIONS, True)
     ours = [f"--ServerApp.root_dir={root}"]
     if not any(flag.startswith("--ServerApp.default_url") for flag in flags):
         ours.append(f"--ServerApp.default_url=/{page}")
     server.initialize([*ours, *flags])
+    for handler in server.log.handlers:  # those of tornado end there, too
+        handler.addFilter(server.is_worth_a_line)
     if os.name == "posix" and os.geteuid() == 0 and not server.allow_root:
         raise PermissionDenied(
             "You are root, and so would be every notebook. Start Cloudo as another user; in a container, where that "
             "does no harm, add --allow-root."
         )
     server.start()
-
-
-def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Tell whether somebody who sees a line of the log in the terminal could do something about it."""
-    return not record.getMessage().startswith(_USELESS)

@@ -124,6 +124,7 @@ def test_open_shows_an_execution_in_the_dashboard_or_in_jupyterlab(shell: Shell)
     finally:
         server.process.terminate()
         server.process.wait(timeout=60)
+    assert [line for line in server.shown.splitlines() if line.startswith("[")] == []
 
 
 def test_without_a_server_open_says_how_to_start_one(shell: Shell) -> None:
