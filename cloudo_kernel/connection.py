@@ -29,21 +29,29 @@ def connect(
     children, is run by a worker process of one's own, which ends with this process, unless `keep_running`, which lets
     it finish what was started.
     """
-    if where is not None and urlsplit(str(where)).scheme in {"http", "https"}:
-        return _client(str(where), token, trigger)
-    if where is None:
-        if url := os.environ.get("CLOUDO_URL"):
-            return _client(url, token, trigger)
-        if server := _parent_server():
-            return _client(server["url"], token or server["token"], trigger)
-    workspace = _workspace(where)
-    if server := server_of(workspace):
-        return _client(server["url"], token or server["token"], trigger)
+    if server := find_server(where, token=token):
+        from cloudo_kernel.client import Client  # here: httpx takes 0.2 s to import
+
+        return Client(server[0], token=server[1], trigger=trigger)
     if token is not None:
         raise MalformedRequest("A token is for a server; there is none here.", field="token")
     from cloudo_kernel.local_service import LocalService  # here: SQLAlchemy takes 0.3 s to import
 
-    return LocalService(workspace, trigger=trigger, keep_running=keep_running)
+    return LocalService(_workspace(where), trigger=trigger, keep_running=keep_running)
+
+
+def find_server(where: str | Path | None = None, *, token: str | None = None) -> tuple[str, str | None] | None:
+    """Return the address and the token of the server that `connect` asks; None where it takes the store itself."""
+    if where is not None and urlsplit(str(where)).scheme in {"http", "https"}:
+        return _address(str(where), token)
+    if where is None:
+        if url := os.environ.get("CLOUDO_URL"):
+            return _address(url, token)
+        if server := _parent_server():
+            return server["url"], token or server["token"]
+    if server := server_of(_workspace(where)):
+        return server["url"], token or server["token"]
+    return None
 
 
 def running_servers() -> list[dict[str, Any]]:
@@ -70,14 +78,12 @@ def server_of(workspace: Workspace) -> dict[str, Any] | None:
     return None
 
 
-def _client(url: str, token: str | None, trigger: Trigger) -> Api:
-    """Return a client; `url` may be the dashboard's address as it stands in the browser, token and all."""
-    from cloudo_kernel.client import Client  # here: httpx takes 0.2 s to import
-
+def _address(url: str, token: str | None) -> tuple[str, str | None]:
+    """Return base url and token; `url` may be the dashboard's address as it stands in the browser, token and all."""
     parts = urlsplit(url)
     [*_, written] = parse_qs(parts.query).get("token", [None])
     base = parts._replace(path=parts.path.partition("/cloudo")[0], query="", fragment="").geturl()
-    return Client(base, token=token or written or _token_at_hand(), trigger=trigger)
+    return base, token or written or _token_at_hand()
 
 
 def _token_at_hand() -> str | None:

@@ -13,9 +13,11 @@ from io import TextIOWrapper
 import click
 
 from cloudo_kernel.cli.backfill import backfill
+from cloudo_kernel.cli.doctor import doctor
 from cloudo_kernel.cli.execution import cancel, delete, executions, log, pause, resume, show
 from cloudo_kernel.cli.flow import flows
 from cloudo_kernel.cli.message import answer, messages
+from cloudo_kernel.cli.opening import open_page
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
 from cloudo_kernel.cli.schedule import schedule, schedules
 from cloudo_kernel.cli.setting import settings
@@ -47,6 +49,7 @@ def cloudo() -> None:
     cloudo executions                            what was run
     cloudo schedule examples/greeting --in 10m   run it later, or again and again
     cloudo messages                              what flows tell and ask
+    cloudo doctor                                what is wrong, and the cure
 
     The commands talk to the server that `cloudo up` runs for this workspace. Without one they read the workspace
     themselves, and run what they start. The workspace is --workspace or CLOUDO_WORKSPACE, else the nearest folder
@@ -55,8 +58,8 @@ def cloudo() -> None:
 
 
 _COMMANDS = (
-    *(up, flows, run, executions, show, log, cancel, pause, resume, retry, delete),
-    *(schedule, schedules, messages, answer, webhooks, webhook, settings, tokens, token, worker),
+    *(up, flows, run, executions, show, open_page, log, cancel, pause, resume, retry, delete),
+    *(schedule, schedules, messages, answer, webhooks, webhook, settings, tokens, token, worker, doctor),
 )
 
 for command in _COMMANDS:

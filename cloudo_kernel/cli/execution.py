@@ -195,7 +195,9 @@ def resume(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> in
 @target_options
 @click.pass_obj
 def delete(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
-    """Delete ended executions, with their logs and executed notebooks.
+    """Delete ended executions.
+
+    Their logs and executed notebooks go with them.
 
     \b
     cloudo delete 5c1f09ab 7e3d22c0

@@ -77,9 +77,21 @@ def run(
     given = given_inputs(api, flow_name, words, files)
     request = _request(flow_name=flow_name, inputs=given, timeout_seconds=timeout, name=name, tags=tags)
     if detach:
-        _print_started(api.start_execution(request), as_json=as_json)
+        _print_started(_start(api, request), as_json=as_json)
         return 0
-    return _watched(target, api, lambda: api.start_execution(request), follow=follow, as_json=as_json)
+    return _watched(target, api, lambda: _start(api, request), follow=follow, as_json=as_json)
+
+
+def _start(api: Api, request: StartExecution) -> Execution:
+    """Start it; an input that is missing is told with the way to give it here."""
+    from cloudo_kernel.errors import InputsInvalid
+
+    try:
+        return api.start_execution(request)
+    except InputsInvalid as error:
+        if error.field is None or error.field in request.inputs:
+            raise
+        raise InputsInvalid(f"{error} Give it with -p {error.field}=VALUE.", field=error.field) from error
 
 
 @click.command()

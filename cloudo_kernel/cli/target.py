@@ -34,6 +34,12 @@ class Target:
             raise click.UsageError("--url and --workspace name two places. Give one of them.")
         return connect(self.url or self.workspace, token=self.token, trigger=Trigger.CLI, keep_running=keep_running)
 
+    def server(self) -> tuple[str, str | None] | None:
+        """Return the address and the token of the server that `connect` asks; None without one."""
+        from cloudo_kernel.connection import find_server
+
+        return find_server(self.url or self.workspace, token=self.token)
+
     def folder(self) -> Workspace:
         """Return the workspace. Raises `WorkspaceNotFound`."""
         from cloudo_kernel.errors import WorkspaceNotFound

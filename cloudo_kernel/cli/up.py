@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,22 +41,22 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
     Ctrl-C and SIGTERM stop the server. What runs then ends as cancelled; what waits in the queue stays there for the
     next start. A second Ctrl-C does not wait for that.
     """
-    from cloudo_kernel.cli import server
+    from cloudo_kernel.cli import pages, server
     from cloudo_kernel.connection import server_of
 
     flags, rest = jupyter_flags(words, server.SWITCHES)
     if len(rest) > 1:
         raise click.UsageError(f"One workspace at a time, not {len(rest)}: {', '.join(rest)}.")
     if {"--help-all", "--version"} & set(flags):
-        server.serve(Path.cwd(), flags, page=server.DASHBOARD)  # it only prints: no workspace is made for that
+        server.serve(Path.cwd(), flags, page=pages.DASHBOARD)  # it only prints: no workspace is made for that
         return
     workspace = _workspace(target, rest)
-    page = server.LAB if is_lab else server.DASHBOARD
+    page = pages.LAB if is_lab else pages.DASHBOARD
     if running := server_of(workspace):
-        url = server.page_url(running["url"], page, running["token"])
+        url = pages.page_url(running["url"], page, running["token"])
         click.echo(f"Cloudo is running already on {workspace.root}:\n\n  {url}\n")
         if "--no-browser" not in flags:
-            server.open_browser(url, workspace.state)
+            pages.open_browser(url, workspace.state / "open.html")
         return
     server.serve(workspace.root, flags, page=page)
 
@@ -77,4 +78,6 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
         workspace.create()
     except OSError as error:
         raise Unavailable(f"No workspace can be made of {workspace.root}: {error.strerror}.") from error
+    if not os.access(workspace.state, os.W_OK | os.X_OK):
+        raise Unavailable(f"You may not write to {workspace.state}. Take another folder, or the right to write there.")
     return workspace

@@ -21,7 +21,9 @@ _SCHEMES = ("standard-webhooks", "github", "hmac-sha256")
 @target_options
 @click.pass_obj
 def webhooks(target: Target, *, as_json: bool) -> None:
-    """List the webhooks: public names under which an HTTP call starts a flow.
+    """List the webhooks.
+
+    They are public names under which an HTTP call starts a flow.
 
     `cloudo webhook create` makes one.
 

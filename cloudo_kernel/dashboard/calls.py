@@ -40,6 +40,7 @@ _OWN: Final = frozenset(
         "start",
         "executions",
         "execution",
+        "children",
         "log",
         "cancel",
         "pause",
@@ -120,6 +121,11 @@ class Calls(
         length = tail if tail < _RECORD_LINES else self._log_length(execution_id)
         return rows.execution_whole(execution, log_length=length) | {"messages": self.messages_of(execution_id)}
 
+    def children(self, *, execution_id: str, cursor: str | None = None) -> JsonObject:
+        """Return a page of the executions that this one started, newest first."""
+        page = self._api.executions(ExecutionFilter(parent_id=execution_id), limit=_CHILDREN, cursor=cursor)
+        return {"rows": [rows.execution_row(execution) for execution in page.items], "next": page.next}
+
     def log(self, *, execution_id: str, after: int, limit: int = PAGE_LIMIT) -> JsonObject:
         """Return the lines of a log after its first `after` ones."""
         page = self._api.execution_log(execution_id, limit=min(limit, PAGE_LIMIT), cursor=str(after) if after else None)
@@ -160,6 +166,8 @@ class Calls(
         return low
 
 
+#: So many children come at once.
+_CHILDREN: Final = 50
 #: A record carries this many lines of its log at most.
 _RECORD_LINES: Final = 1_000
 

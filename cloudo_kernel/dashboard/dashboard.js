@@ -54,8 +54,8 @@ class DashboardApp {
     if (isPage) document.addEventListener("keydown", this.onkey);
     this.onback = () => document.hidden || this.view?.load();
     document.addEventListener("visibilitychange", this.onback);
-    this.resizer = new ResizeObserver(() => this.#reachTab());
-    this.resizer.observe(root);
+    this.resizer = new ResizeObserver(() => this.#measure());
+    for (const measured of [root, this.banners.element]) this.resizer.observe(measured);
     this.minutes = setInterval(() => this.#halfMinute(), MINUTE / 2);
   }
 
@@ -113,6 +113,12 @@ class DashboardApp {
     if (!isMoved) return;
     if (this.place.root) scrollTo(0, 0);
     this.main.querySelector("h1").focus({ preventScroll: true });
+  }
+
+  /** What sticks below the header sticks below the banners, too. */
+  #measure() {
+    this.root.style.setProperty("--banners", `${this.banners.element.offsetHeight}px`);
+    this.#reachTab();
   }
 
   /** In a narrow window the tabs scroll: bring the current one to sight. */
@@ -186,6 +192,7 @@ class DashboardApp {
       return;
     }
     const reply = await fetch(`${baseUrl()}api/kernels/${kernelId()}`).catch(() => null);
+    this.banners.set("connection", "");
     if (reply === null) this.banners.set("kernel", "The server cannot be reached. This page keeps trying.");
     else if (reply.status === 403) this.banners.set("kernel", "You are no longer signed in. Reload to sign in again.", reload);
     else this.banners.set("kernel", "This page's kernel has ended; your executions have not. Reload to get a new one.", reload);

@@ -27,6 +27,9 @@ export function put(element, ...children) {
   element.replaceChildren(...shown);
 }
 
+/** The parts of a name, so that a long one breaks between them first. */
+export const breakable = (name) => name.split(/(?<=[\/_.-])/).flatMap((part) => [part, h("wbr")]);
+
 /** Set the text of `element` if it is another one: an unchanged node keeps selection and screen readers quiet. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -2,8 +2,9 @@
  * One execution in full: what it is, what went in, what came out, what it said, and its notebook.
  */
 
+import { Children } from "./children.js";
 import { copyable } from "./copy.js";
-import { button, h, put, say } from "./dom.js";
+import { breakable, button, h, put, say } from "./dom.js";
 import { actOn, deleteAfterAsking, doorLink, pause, retry } from "./executions.js";
 import { Log } from "./log.js";
 import { fillProgress, statusPill } from "./marks.js";
@@ -49,10 +50,11 @@ export class ExecutionView extends View {
     this.error = h("div", { role: "alert" });
     this.values = h("div.columns");
     this.messages = h("div");
+    this.children = new Children(shared, this.id);
     this.log = new Log(line, this.id);
     this.notebook = new Notebook(this.id);
     const back = place.toAll(".link.back", "Executions");
-    this.whole = h("div.detail", { hidden: true }, this.progress, this.facts, this.error, this.messages, this.values, this.log.element, this.notebook.element);
+    this.whole = h("div.detail", { hidden: true }, this.progress, this.facts, this.error, this.messages, this.children.element, this.values, this.log.element, this.notebook.element);
     const title = h("div.heading", h("div.heading-title", this.heading, this.status), this.actions);
     this.element = h("section.view", { "aria-label": "Execution" }, h("nav", { "aria-label": "Back" }, back), title, this.body, this.whole);
     this.ticker = setInterval(() => this.#tick(), 1000);
@@ -78,7 +80,7 @@ export class ExecutionView extends View {
       const isFirst = !this.isLoaded;
       this.isLoaded = true;
       this.#show(execution);
-      await (isFirst ? this.log.open(execution.log_length) : this.log.read());
+      await Promise.all([this.children.load(), isFirst ? this.log.open(execution.log_length) : this.log.read()]);
     });
   }
 
@@ -89,6 +91,7 @@ export class ExecutionView extends View {
     const row = rows.find(({ id }) => id === this.id);
     const isMoved = row && row.status !== this.shown.row.status;
     if (row) this.#show({ ...this.shown, row });
+    this.children.follow(rows, deleted);
     if (logged.includes(this.id)) this.log.read().catch(() => {});
     if (changed.includes(this.id) || isMoved || messages) this.#rereadSoon();
     return undefined;
@@ -123,7 +126,7 @@ export class ExecutionView extends View {
     put(this.body);
     this.body.hidden = true;
     this.whole.hidden = false;
-    say(this.heading, row.name);
+    if (this.heading.textContent !== row.name) put(this.heading, ...breakable(row.name));
     if (before?.row.status !== row.status) {
       put(this.status, statusPill(row.status));
       this.#showActions(row);
@@ -137,7 +140,7 @@ export class ExecutionView extends View {
   }
 
   #showValues({ inputs, outputs, error, messages }) {
-    put(this.values, valuesPanel("Outputs", outputs, "No outputs."), valuesPanel("Inputs", inputs, "No inputs: the defaults were used."));
+    put(this.values, valuesPanel("Outputs", outputs, "No outputs."), valuesPanel("Inputs", inputs, "No inputs: the defaults apply."));
     put(this.error, error && errorPanel(error));
     put(this.messages, messages.length > 0 && messagesPanel(messages, this.place));
   }
@@ -159,7 +162,7 @@ export class ExecutionView extends View {
       ["Retry of", first],
       ["Attempt", row.attempt > 1 ? String(row.attempt) : null],
       ["Cell", row.started_at && !isEnded(row.status) && row.progress.cell],
-      ["Notebook", notebook && h("code", notebook)],
+      ["Notebook", notebook && h("code", ...breakable(notebook))],
       ["Id", copyable(this.id, "Copy the id", this.toasts)],
     ];
     const signature = JSON.stringify([row, notebook, parent_id]);

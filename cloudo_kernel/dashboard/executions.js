@@ -3,23 +3,28 @@
  */
 
 import { confirm } from "./dialogs.js";
-import { button, h, icon, put, say } from "./dom.js";
+import { breakable, button, h, icon, put, say } from "./dom.js";
 import { fillProgress, statusPill, time } from "./marks.js";
 import { nothing } from "./table.js";
 import { ListView } from "./view.js";
-import { ALLOWS, RETRY, STATUSES, count, doorOf, ran } from "./words.js";
+import { ALLOWS, RETRY, STATUSES, count, doorOf, isEnded, ran } from "./words.js";
 
 const ROWS = 100;
 const PATIENCE = 250;
 
 function fillExecution(cell, row, place) {
-  const link = place.toOne(row.id, ".title.plain-link", row.name);
+  const link = place.toOne(row.id, ".title.plain-link", ...breakable(row.name));
   const path = row.flow_name && row.flow_name !== row.name ? row.flow_name : row.type === "SCRIPT" ? "script" : null;
-  put(cell, link, path && h("div.path", path), row.message && h("div.note", row.message));
+  put(cell, link, path && h("div.path", ...breakable(path)), row.message && h("div.note", row.message));
 }
 
 function fillDuration(cell, row) {
   say(cell, ran(row));
+}
+
+function fillStarted(cell, { started_at, scheduled_for, status }) {
+  const due = scheduled_for && status !== "ENDED_CANCELLED" && h("span.muted", "due ", time(scheduled_for));
+  put(cell, started_at ? time(started_at) : due || h("span.muted", isEnded(status) ? "never" : "not yet"));
 }
 
 /** The word for the door; of what a schedule or a webhook started it leads there. */
@@ -33,7 +38,7 @@ const executionColumns = (place) => [
   { name: "name", label: "Execution", of: (row) => [row.name, row.message], fill: (cell, row) => fillExecution(cell, row, place) },
   { name: "progress", label: "Progress", fill: fillProgress },
   { name: "duration", label: "Duration", fill: fillDuration },
-  { name: "started", label: "Started", of: (row) => row.started_at, fill: (cell, row) => put(cell, row.started_at ? time(row.started_at) : h("span.muted", "not yet")) },
+  { name: "started", label: "Started", of: (row) => [row.started_at, row.scheduled_for, row.status], fill: fillStarted },
   { name: "by", label: "By", of: (row) => row.user_name, fill: (cell, row) => put(cell, h("div", row.user_name), h("div.muted", doorLink(row, place))) },
 ];
 

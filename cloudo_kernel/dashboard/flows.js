@@ -2,7 +2,7 @@
  * The flows: choose one or more, and play.
  */
 
-import { button, h, icon, newId, put, say } from "./dom.js";
+import { breakable, button, h, icon, newId, put, say } from "./dom.js";
 import { importLater } from "./later.js";
 import { PLANNERS } from "./launches.js";
 import { statusDot, statusPill, time } from "./marks.js";
@@ -24,7 +24,7 @@ function fillFlow(cell, flow) {
   put(
     cell,
     h("div.title", h("span", flow.title), open),
-    h("div.path", flow.name),
+    h("div.path", ...breakable(flow.name)),
     flow.broken ? h("div.broken", icon("alert"), h("span", `Broken: ${flow.broken}`)) : flow.description && h("div.note", flow.description),
   );
 }
@@ -57,6 +57,7 @@ export class FlowsView extends ListView {
       title: "Flows",
       more: [messages.element],
       actions: [h("span.button-group", play, ...arrow.elements), playWith],
+      hint: "Check one or more flows to run them.",
       table: { columns, keyOf: (flow) => flow.name, wordOf: (flow) => flow.name, isSelectable: (flow) => !flow.broken, onsort: (name) => this.sortBy(name) },
     });
     Object.assign(this, { flows: [], columns, messages, arrow, buttons: [play, playWith], usualSort: "name" });

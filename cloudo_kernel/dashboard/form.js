@@ -7,17 +7,22 @@ import { Field } from "./field.js";
 
 const order = (schema) => schema["x-order"] ?? Infinity;
 
-/** The fields of one flow. With `isBrief`, those that have a default are folded away. */
+/**
+ * The fields of one flow. With `isBrief`, those that have a default are folded away; `isAlone` means that the dialog
+ * names the flow already.
+ */
 export class InputForm {
-  constructor(flow, { isBrief }) {
+  constructor(flow, { isBrief, isAlone = false }) {
     this.flow = flow;
     this.fields = this.#fields();
     this.error = h("p.field-error", { role: "alert" });
     const asked = this.fields.filter((field) => !isBrief || field.isRequired);
     const folded = this.fields.filter((field) => !asked.includes(field));
+    const path = flow.title === flow.name ? null : h("span.path", flow.name);
     this.element = h(
       "fieldset.form", {},
-      h("legend", flow.title, flow.title === flow.name ? null : h("span.path", flow.name)),
+      h(isAlone ? "legend.unseen" : "legend", flow.title, !isAlone && path),
+      isAlone && path,
       flow.description && h("p.field-note", flow.description),
       this.error,
       ...asked.map((field) => field.element),

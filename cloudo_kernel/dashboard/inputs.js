@@ -14,7 +14,7 @@ import { count } from "./words.js";
  * what was typed and show what is wrong.
  */
 export function askInputs(host, { flows, others = [], isBrief, start }) {
-  let forms = flows.map((flow) => new InputForm(flow, { isBrief }));
+  let forms = flows.map((flow) => new InputForm(flow, { isBrief, isAlone: flows.length + others.length === 1 }));
   let rest = others;
   const go = button(`Play ${count(flows.length + rest.length, "flow")}`, { icon: "play", kind: ".primary" });
   go.type = "submit";

@@ -3,7 +3,7 @@
  */
 
 import { h, icon, put, say } from "./dom.js";
-import { STATUSES, ago, isEnded, moment } from "./words.js";
+import { STATUSES, ago, moment } from "./words.js";
 
 const wordOf = (status) => STATUSES[status] ?? String(status);
 
@@ -31,7 +31,7 @@ export function refreshTimes(root) {
 export function fillProgress(cell, row) {
   const { done = 0, total = 0, cell: word } = row.progress ?? {};
   if (total === 0) {
-    put(cell, h("span.muted", isEnded(row.status) ? "–" : row.status === "RUNNING" ? "starting" : ""));
+    put(cell, row.status === "RUNNING" && h("span.muted", "starting"));
     return;
   }
   let bar = cell.querySelector(".cloudo-progress");

@@ -10,7 +10,6 @@ import { deleteMessages, untilWhen } from "./messagelist.js";
 import { messageState } from "./messages.js";
 import { nothing } from "./table.js";
 import { View } from "./view.js";
-import { moment } from "./words.js";
 
 const LEVELS = { success: "Success", info: "Info", warning: "Warning", error: "Error" };
 const WHY = { EXPIRED: "Nobody answered in time.", WITHDRAWN: "It was withdrawn when the execution that asked had ended." };
@@ -89,11 +88,11 @@ export class MessageView extends View {
   #showFacts({ execution_id, asked_by, created_at, state, expires_at, answered_by, answered_at, level }) {
     const facts = [
       ["From", execution_id && this.place.toOne(execution_id, ".link", asked_by ?? "an execution")],
-      ["Made", h("span", { title: moment(created_at) }, time(created_at))],
+      ["Made", time(created_at)],
       ["Waits", state === "OPEN" ? (untilWhen({ state, expires_at }) ?? "as long as it takes") : null],
-      ["Expired", state === "EXPIRED" && expires_at && moment(expires_at)],
+      ["Expired", state === "EXPIRED" && expires_at && time(expires_at)],
       ["Answered by", answered_by],
-      ["Answered", answered_at && moment(answered_at)],
+      ["Answered", answered_at && time(answered_at)],
       ["Level", level !== "info" && LEVELS[level]],
     ];
     put(this.facts, ...facts.filter(([, value]) => value).map(([name, value]) => h("div", h("dt", name), h("dd", value))));

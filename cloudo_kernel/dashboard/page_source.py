@@ -20,6 +20,8 @@ LATER: Final = ("answers", "inputs", "schedule", "message", "webhook", "tokens")
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?!default)", re.MULTILINE)
 _EXPORTED: Final = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)
+#: Comments on lines of their own are for those who read the files.
+_COMMENT: Final = re.compile(r"^[ ]*(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
 
 
 @cache
@@ -50,7 +52,7 @@ def style() -> str:
 
 
 def _joined(modules: dict[str, str]) -> str:
-    return "".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in modules.values())
+    return "".join(_COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", text))) for text in modules.values())
 
 
 def _taken(modules: dict[str, str], there: dict[str, str]) -> list[str]:

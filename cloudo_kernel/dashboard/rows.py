@@ -47,7 +47,8 @@ def flow_form(flow: Flow) -> JsonObject:
 
 def execution_row(execution: Execution) -> JsonObject:
     """Return what a list shows of an execution, and the head of its own view."""
-    fields = {"id", "flow_name", "type", "status", "trigger", "user_name", "attempt", "schedule_id", "webhook_name"}
+    fields = {"id", "flow_name", "type", "status", "trigger", "user_name", "attempt", "parent_id", "schedule_id"}
+    fields |= {"webhook_name"}
     times = {"created_at", "scheduled_for", "started_at", "ended_at"}
     row = execution.model_dump(mode="json", include={*fields, *times, "progress"})
     row["progress"]["cell"] = cut(execution.progress.cell or "", NAME)

@@ -3,7 +3,7 @@
  */
 
 import { confirm } from "./dialogs.js";
-import { button, draw, h, icon, put } from "./dom.js";
+import { breakable, button, draw, h, icon, put } from "./dom.js";
 import { actOn } from "./executions.js";
 import { fillPicture } from "./history.js";
 import { refreshTimes, time } from "./marks.js";
@@ -76,7 +76,7 @@ const needOf = ({ history }) => (history?.length > 0 ? KINDS_BY_NEED.indexOf(his
 const scheduleColumns = (place) => [
   { name: "state", label: "State", of: (row) => row.state, fill: (cell, row) => put(cell, statePill(row.state)) },
   { name: "name", label: "Schedule", of: (row) => [row.name, row.reason], fill: (cell, row) => fillSchedule(cell, row, place), sortBy: (row) => row.name.toLowerCase() },
-  { name: "flow", label: "Flow", of: (row) => [row.name, row.flow_name], fill: (cell, row) => put(cell, h(row.name === row.flow_name ? "div.path.same" : "div.path", row.flow_name)), sortBy: (row) => row.flow_name.toLowerCase() },
+  { name: "flow", label: "Flow", of: (row) => [row.name, row.flow_name], fill: (cell, row) => put(cell, h(row.name === row.flow_name ? "div.path.same" : "div.path", ...breakable(row.flow_name))), sortBy: (row) => row.flow_name.toLowerCase() },
   { name: "when", label: "When", of: (row) => [row.when, row.timezone], fill: (cell, row) => put(cell, h("div", row.when), h("div.muted", row.timezone)) },
   { name: "next", label: "Next run", of: (row) => [row.state, row.next_run], fill: (cell, row) => put(cell, ...nextRun(row)), sortBy: (row) => row.next_run ?? "~" },
   { name: "past", label: "Past runs", of: (row) => row.history, fill: (cell, row) => fillPicture(cell, row.history), sortBy: needOf },

@@ -58,7 +58,7 @@ export class TokensView extends ListView {
     super(shared, {
       title: "Tokens",
       actions: [make, revoke],
-      more: [h("div", explorerLink(".link", "What programs can ask, to read and to try"))],
+      more: [h("div", explorerLink(".link", "Explore what programs can ask"))],
       table: { columns: tokenColumns, keyOf: (row) => row.id, wordOf: (row) => `${row.name}, ${row.prefix}`, onsort: (name) => this.sortBy(name) },
     });
     Object.assign(this, { rows: new Map(), revoke, usualSort: "-" });
@@ -115,7 +115,7 @@ export class TokensView extends ListView {
 
   #none() {
     const text = "A token opens Cloudo to a program, a CI job for example, and only as much of it as it needs. It is shown once, and can be revoked at any time.";
-    return nothing("No tokens yet", text, button("New token…", { icon: "plus", onclick: () => this.#make() }));
+    return nothing("No tokens yet", text, button("New token…", { icon: "plus", kind: ".primary", onclick: () => this.#make() }));
   }
 
   #make() {

@@ -33,16 +33,17 @@ export class View {
 
 /** A table with a filter, a selection and a bar of actions on what is selected. */
 export class ListView extends View {
-  /** `more` are elements between the heading and the bar; `actions` stand in the bar. */
-  constructor(shared, { title, table, actions, more = [] }) {
+  /** `more` are elements between the heading and the bar; `actions` stand in the bar, `hint` says how to get to them. */
+  constructor(shared, { title, table, actions, more = [], hint = "" }) {
     super(shared);
     this.heading = title;
     this.table = new Table({ label: title, onselect: () => this.update(), ...table });
     this.selected = new Selected(this.table);
+    this.hint = h("span.hint", hint);
     this.filter = filterField(`Filter ${title.toLowerCase()}`, this.place.route.q ?? "", (q) => this.refine({ q }));
     this.count = h("span.count");
     const heading = h("div.heading", h("h1", { tabindex: -1 }, title, this.count), this.filter);
-    const bar = h(actions.length > 3 ? "div.bar.bar-many" : "div.bar", { role: "toolbar", "aria-label": "Actions on what is selected" }, ...actions, this.selected.element);
+    const bar = h(actions.length > 3 ? "div.bar.bar-many" : "div.bar", { role: "toolbar", "aria-label": "Actions on what is selected" }, ...actions, this.selected.element, this.hint);
     this.element = h("section.view", { "aria-label": title }, heading, ...more, bar, this.body);
   }
 
@@ -90,11 +91,14 @@ export class ListView extends View {
       this.refine({ q: "", status: [] });
       this.filter.input.focus();
     };
-    return nothing(title, text, button("Clear the filter", { onclick: clear }));
+    const none = nothing(title, text, button("Clear the filter", { onclick: clear }));
+    none.classList.add("cloudo-unfit");
+    return none;
   }
 
   /** Show what changed in the selection. */
   update() {
     this.selected.update();
+    this.hint.hidden = this.table.selected.size > 0;
   }
 }

@@ -44,7 +44,7 @@ class WebhookForm {
     const keys = [...(this.hadKey ? [["kept", "Keep the one it has"]] : []), ["made", "Make one up"], ["own", "One that I was given"]];
     const main = {
       ...(this.isNew ? { name: new Entry("Name", typed("text", "", { placeholder: "deploy", ...names }), "The end of its address.") } : {}),
-      flow_name: new Entry("Flow", typed("text", row.flow_name, { list: list.id, ...names })),
+      flow_name: new Entry("Flow", typed("text", row.flow_name, { list: list.id, ...names }), "What a call starts."),
       proof: new Entry("The caller proves itself", chosen(PROVES, provesBy(row))),
       key_source: new Entry("Key", chosen(keys, keys[0][0])),
       key: new Entry("The key", typed("password", "", { autocomplete: "new-password" }), "At least 12 characters; it is encrypted, or only a digest of it is kept."),

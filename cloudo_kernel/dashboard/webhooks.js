@@ -152,7 +152,7 @@ export class WebhooksView extends ListView {
   #none() {
     const example = h("pre.curl", { tabindex: 0 }, `curl ${webhookUrl("deploy")} \\\n  -H "X-Cloudo-Key: $KEY" \\\n  -H "Content-Type: application/json" -d '{"ref": "main"}'`);
     const text = "A webhook is a public address at which a call starts a flow: from a code host, a shop, a chat or a script. Make one, and call it like this:";
-    return nothing("No webhooks yet", h("p", text), example, button("New webhook…", { icon: "plus", onclick: () => this.#make() }));
+    return nothing("No webhooks yet", h("p", text), example, button("New webhook…", { icon: "plus", kind: ".primary", onclick: () => this.#make() }));
   }
 
   #chosen() {

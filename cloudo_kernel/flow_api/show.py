@@ -78,10 +78,10 @@ def html(record: Execution) -> str:
             f"<tr><td {_CELL}><code>{escape(name)}</code></td><td {_CELL}>{escape(_short(value))}</td></tr>"
             for name, value in record.output_value.items()
         )
-        parts.append(f"<table>{rows}</table>")
+        parts.append(f"<table style='margin:4px 0'>{rows}</table>")
     if record.notebook is not None:
         parts.append(f"<small style='opacity:.7'>{escape(record.notebook)}</small>")
-    return f"<div>{'<br>'.join(parts)}</div>"
+    return f"<div>{''.join(f'<div>{part}</div>' for part in parts)}</div>"
 
 
 def _seconds(record: Execution) -> float | None:

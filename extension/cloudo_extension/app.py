@@ -25,6 +25,7 @@ from cloudo_extension import (
     health,
     interactive,
     messages,
+    missing,
     notebooks,
     openapi,
     schedules,
@@ -138,14 +139,6 @@ class Cloudo(ExtensionApp):
     def _default_user_name(self) -> str:
         return default_user_name()
 
-    def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        super()._link_jupyter_server_extension(serverapp)
-        # Extensions are linked in the order of their names: JupyterLab reads its configuration after this,
-        # so that whatever the user has set there wins.
-        lab = serverapp.extension_manager.extension_points.get("lab")
-        if lab is not None and lab.app is not None:
-            lab.app.news_url = None  # no pop-up that asks to fetch news: nothing leaves the machine unasked
-
     def initialize_settings(self) -> None:
         """Make what the handlers need; nothing on disk yet."""
         self.session_tokens = SessionTokens()
@@ -176,6 +169,7 @@ class Cloudo(ExtensionApp):
         self.handlers.extend(explorer.pages)
         workspace = self.engine.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
+        self.handlers.extend(missing.pages)
 
     def mint_token(self, user_name: str) -> str:
         """Return a new short-lived token for a program that acts as a user whom the server knows by this name."""

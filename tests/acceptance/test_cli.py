@@ -31,8 +31,20 @@ pytestmark = pytest.mark.timeout(180)
 
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
 COMMANDS = (
-    *("up", "flows", "run", "executions", "show", "log", "cancel", "pause", "resume", "retry", "delete"),
-    *("schedule", "schedules", "messages", "answer", "webhooks", "webhook", "settings", "tokens", "token", "worker"),
+    *("up", "flows", "run", "executions", "show", "open", "log", "cancel", "pause", "resume", "retry", "delete"),
+    *(
+        "schedule",
+        "schedules",
+        "messages",
+        "answer",
+        "webhooks",
+        "webhook",
+        "settings",
+        "tokens",
+        "token",
+        "worker",
+        "doctor",
+    ),
 )
 
 
@@ -254,6 +266,14 @@ def test_what_cannot_be_done_is_told_in_one_line_and_ends_with_1(
     assert done.stderr.startswith("Error: ")
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_input_that_is_missing_is_told_with_the_way_to_give_it(shell: Shell) -> None:
+    write_flow(shell.workspace, "asking", "who", parameters="who: str")
+    for more in ([], ["--detach"], ["-p", "whom=Ada"]):
+        done = shell.run("run", "asking", *more)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert ("Give it with -p who=VALUE." in done.stderr) == ("whom=Ada" not in more)
 
 
 def test_flows_are_listed_with_inputs_and_what_is_broken(played: tuple[Shell, Any]) -> None:
@@ -612,6 +632,7 @@ def test_ctrl_c_stops_up_without_asking_and_a_taken_port_is_no_obstacle(shell: S
         server = Up(shell, f"--port={port}", "--lab", stdin=theirs)
         try:
             assert f":{port}/" not in server.lab
+            assert f"Port {port} was taken" in server.shown
             assert server.opens == server.lab.partition("?")[0]
             with urllib.request.urlopen(server.lab, timeout=10) as reply:
                 assert b"jupyter-config-data" in reply.read()

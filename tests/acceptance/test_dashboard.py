@@ -643,6 +643,7 @@ def test_the_same_widget_works_in_jupyterlab_and_in_notebook(
     expect(row(page, "reports/asking")).to_contain_text("Success", timeout=RUN)
     page.get_by_role("link", name="Schedules").click()
     expect(page.get_by_text("No schedules yet")).to_be_visible()
+    expect(page.get_by_text("Jupyter news")).to_have_count(0)  # nobody is asked, and nothing is fetched
     page.close()
 
 

@@ -1,0 +1,82 @@
+"""`cloudo doctor`: what is wrong with this installation and workspace, with the cure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudo_kernel.cli import display
+from cloudo_kernel.cli.target import Target, json_option, target_options
+
+if TYPE_CHECKING:
+    from cloudo_kernel.examination import Finding
+    from cloudo_kernel.workspace import Workspace
+
+_COLOURS = {"well": "green", "warning": "yellow", "problem": "red"}
+_INDENT = 21
+
+
+@click.command()
+@json_option("what was found")
+@target_options
+@click.pass_obj
+def doctor(target: Target, *, as_json: bool) -> int:
+    """Look for what is wrong with this installation and workspace.
+
+    Python and packages, the kernel, the server's extension, temporary folder and disk, the workspace with its server
+    and its flows; at the end a small flow is run in a folder of its own. Of what is not well the cure is named;
+    nothing is changed.
+
+    \b
+    cloudo doctor
+    cloudo doctor --workspace ~/reports
+    cloudo doctor --json | jq '.[] | select(.state != "well")'
+
+    The exit code is 1 if there is a problem; warnings alone leave it 0.
+    """
+    from cloudo_kernel.examination import examine
+
+    if target.url is not None:
+        raise click.UsageError("The doctor looks at this machine, not at a server elsewhere. Leave --url out.")
+    found = []
+    for finding in examine(_workspace(target)):
+        found.append(finding)
+        if not as_json:
+            click.echo(_told(finding))
+    counted = Counter(finding.state.value for finding in found)
+    if as_json:
+        display.print_json(found)
+    else:
+        click.echo(f"\n{_summary(counted)}")
+    return 1 if counted["problem"] else 0
+
+
+def _workspace(target: Target) -> Workspace | None:
+    from cloudo_kernel.errors import WorkspaceNotFound
+    from cloudo_kernel.workspace import Workspace
+
+    if target.workspace is not None:
+        return Workspace(target.workspace.expanduser().resolve())
+    try:
+        return Workspace.find()
+    except WorkspaceNotFound:
+        return None
+
+
+def _told(finding: Finding) -> str:
+    state = click.style(f"{finding.state.value:<8}", fg=_COLOURS[finding.state.value])
+    lines = display.clean(finding.message).splitlines()
+    if finding.cure is not None:
+        lines.append(f"cure: {display.clean(finding.cure)}")
+    return f"{state}  {finding.part:<9}  " + f"\n{'':{_INDENT}}".join(lines)
+
+
+def _summary(counted: Counter[str]) -> str:
+    if not counted["problem"] and not counted["warning"]:
+        return "All is well."
+    words = [
+        f"{counted[word]} {word}{'s' if counted[word] > 1 else ''}" for word in ("problem", "warning") if counted[word]
+    ]
+    return " and ".join(words) + "."

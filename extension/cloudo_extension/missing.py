@@ -1,0 +1,54 @@
+"""What is shown at an address below `cloudo/` that is none: where one is, and the way back."""
+
+from __future__ import annotations
+
+import secrets
+from functools import cached_property
+from typing import Any, Final
+
+from jupyter_server.base.handlers import JupyterHandler
+from tornado import escape, web
+
+from cloudo_kernel.dashboard.page_source import style
+
+#: Light or dark as the dashboard's page is (`page.js`), without the rest of that script.
+_THEME: Final = (
+    "let theme = null; try { theme = localStorage.getItem('cloudo-theme') } catch {} "
+    "document.documentElement.dataset.theme = "
+    "theme || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')"
+)
+_PAGE: Final = """<!doctype html>
+<html lang="en" data-theme="light">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>No such page · Cloudo</title><style>{style}</style><script nonce="{nonce}">{theme}</script></head>
+<body data-cloudo-root="{root}"><div class="cloudo cloudo-page"><main class="cloudo-main"><div class="cloudo-nothing">
+<h1>There is no such page</h1><p>Nothing is at this address; it may be mistyped.</p>
+<p><a class="cloudo-link" href="{root}">Open the dashboard</a></p>
+</div></main></div></body>
+</html>
+"""
+
+
+class NoPageHandler(JupyterHandler):
+    """Answers for every address below `cloudo/` that nobody else answers for, but those of REST and of webhooks."""
+
+    @cached_property
+    def nonce(self) -> str:
+        """What marks the script of this one reply as ours."""
+        return secrets.token_urlsafe(16)
+
+    @property
+    def content_security_policy(self) -> str:
+        """What the page may load: its own style and script."""
+        return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{self.nonce}'; frame-ancestors 'self'"
+
+    @web.authenticated
+    def get(self) -> None:
+        """Say so, and lead back."""
+        self.set_status(404)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        root = escape.xhtml_escape(f"{self.base_url}cloudo/")
+        self.write(_PAGE.format(style=style(), nonce=self.nonce, theme=_THEME, root=root))
+
+
+pages: Final[list[tuple[Any, ...]]] = [(r"cloudo/(?!api/|webhook/).*", NoPageHandler)]

@@ -1,0 +1,143 @@
+"""`cloudo doctor` and `cloudo open`, in real installations and workspaces."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from cloudo_kernel.examination import State
+from cloudo_kernel.workspace import Workspace
+from tests.acceptance.test_cli import Shell, Up, opened_by
+from tests.flows import write_flow
+from tests.server import free_port
+
+pytestmark = pytest.mark.timeout(180)
+
+PARTS = ("python", "packages", "kernel", "extension", "system", "workspace", "server", "flows", "run")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_of_a_sound_installation_each_part_is_well(shell: Shell) -> None:
+    write_flow(shell.workspace, "quick", "1")
+    assert shell.run("run", "quick").returncode == 0
+    before = sorted(shell.workspace.rglob("*"))
+    done = shell.run("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    well = [line.split(None, 2)[1:] for line in done.stdout.splitlines() if line.startswith("well ")]
+    assert list(dict.fromkeys(part for part, _ in well)) == list(PARTS)
+    told = dict(well)
+    assert "1 can be run" in told["flows"]
+    assert "A flow ran in a kernel" in told["run"]
+    assert sorted(shell.workspace.rglob("*")) == before
+
+
+def test_what_is_wrong_is_named_with_its_cure_and_ends_with_1(shell: Shell) -> None:
+    (shell.workspace / "flows" / "torn.ipynb").write_text("{")
+    state = Workspace(shell.workspace).state
+    state.chmod(0o755)
+    config = {"ServerApp": {"jpserver_extensions": {"cloudo_extension": False}}}
+    for name, text in {
+        "config/jupyter_server_config.json": json.dumps(config),
+        "data/kernels/cloudo/kernel.json": json.dumps({"argv": ["true"], "display_name": "x", "language": "x"}),
+    }.items():
+        (shell.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (shell.home / name).write_text(text)
+    long = shell.home / ("x" * 80)
+    long.mkdir()
+    # Before those of the environment that the tests run in.
+    shell.environment |= {"JUPYTER_PATH": f"{shell.home}/data", "JUPYTER_CONFIG_PATH": f"{shell.home}/config"}
+    shell.environment["TMPDIR"] = str(long)
+    done = shell.run("doctor", "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    found = {(one["part"], one["state"]): one for one in json.loads(done.stdout) if one["state"] != State.WELL}
+    cures = {
+        ("kernel", State.PROBLEM): "jupyter kernelspec remove cloudo",
+        ("extension", State.WARNING): "jupyter server extension enable cloudo_extension",
+        ("system", State.PROBLEM): "TMPDIR=/tmp, in the environment",
+        ("workspace", State.WARNING): f"chmod 700 {state}",
+    }
+    assert {place: found[place]["cure"] for place in cures} == cures
+    assert "torn is broken" in found["flows", State.WARNING]["message"]
+
+
+def test_a_package_that_is_missing_or_too_old_is_named(shell: Shell, tmp_path: Path) -> None:
+    for name, version in (("papermill", "2.3.0"), ("cloudo", "0.1.0")):
+        folder = tmp_path / "packages" / f"{name}-{version}.dist-info"
+        folder.mkdir(parents=True)
+        needs = "Requires-Dist: papermill>=2.6\nRequires-Dist: no-such-package>=1\n" if name == "cloudo" else ""
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+    shell.environment["PYTHONPATH"] = str(tmp_path / "packages")
+    found = [one for one in json.loads(shell.run("doctor", "--json").stdout) if one["part"] == "packages"]
+    assert [one["message"] for one in found] == [
+        "papermill is 2.3.0, and has to be >=2.6.",
+        "no-such-package is not installed.",
+    ]
+    assert found[0]["cure"] == f"{sys.executable} -m pip install 'papermill>=2.6'"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_workspace_that_cannot_be_written_to_is_named(shell: Shell) -> None:
+    shell.workspace.chmod(0o500)
+    done = shell.run("doctor")
+    shell.workspace.chmod(0o700)
+    assert done.returncode == 1
+    assert f"You may not write to {shell.workspace}" in done.stdout
+
+
+def test_where_there_is_no_workspace_the_rest_is_looked_at(shell: Shell) -> None:
+    done = shell.run("doctor", cwd="/")
+    assert done.returncode == 0
+    assert "warning   workspace  There is none at or above /." in done.stdout
+    assert "A flow ran in a kernel" in done.stdout
+    shutil.rmtree(shell.workspace)
+    gone = shell.run("doctor", "--workspace", str(shell.workspace), cwd="/")
+    assert gone.returncode == 1
+    assert f"cure: cloudo up {shell.workspace}" in gone.stdout
+    assert not shell.workspace.exists()
+
+
+def test_open_shows_an_execution_in_the_dashboard_or_in_jupyterlab(shell: Shell) -> None:
+    write_flow(shell.workspace, "reports/täglich", "1")
+    server = Up(shell, "--port", str(free_port()))
+    try:
+        record = shell.json("run", "reports/täglich")
+        page = server.dashboard.replace("/cloudo/", f"/cloudo/executions/{record['id']}")
+        assert opened_by(shell, "open", record["id"][-8:], told=page) == page
+        with urllib.request.urlopen(page, timeout=30) as reply:
+            assert "<title>Execution · Cloudo</title>" in reply.read().decode()
+        notebook = shell.run("open", record["id"], "--lab", "--no-browser").stdout.strip()
+        assert notebook.partition("?")[0].endswith(f"/lab/tree/executions/reports/t%C3%A4glich/{record['id']}.ipynb")
+        told = shell.run("doctor").stdout
+        assert "well      server" in told
+        assert "workers: 1" in told
+        assert "encryption" not in server.shown  # of the kernel of the page
+    finally:
+        server.process.terminate()
+        server.process.wait(timeout=60)
+    assert [line for line in server.shown.splitlines() if line.startswith("[")] == []
+
+
+def test_without_a_server_open_says_how_to_start_one(shell: Shell) -> None:
+    write_flow(shell.workspace, "quick", "1")
+    record = shell.json("run", "quick")
+    done = shell.run("open", record["id"])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"`cloudo up {shell.workspace}`" in done.stderr
+
+
+def test_a_store_that_cannot_be_used_is_told_once(shell: Shell) -> None:
+    (Workspace(shell.workspace).state / "cloudo.sqlite").write_text("no database" * 100)
+    found = json.loads(shell.run("doctor", "--json").stdout)
+    (problem,) = [one for one in found if one["state"] == State.PROBLEM]
+    assert problem["part"] == "workspace"
+    assert "move it away" in problem["message"]

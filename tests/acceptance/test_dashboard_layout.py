@@ -1,0 +1,117 @@
+"""What the dashboard shows where: children below their parent, actions at hand, first steps where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.models import StartExecution
+from tests.acceptance.page import RUN, Open, button, check, ready, row
+from tests.flows import write_flow
+from tests.server import RunningServer, start_server, until
+
+pytestmark = pytest.mark.timeout(240)
+
+NARROW = {"width": 390, "height": 844}
+CHILDREN = 52
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    workspace = tmp_path_factory.mktemp("workspace")
+    write_flow(workspace, "child", "this.set_output('n', n)", parameters="n = 0")
+    write_flow(workspace, "endless", "import time\nwhile True: time.sleep(0.05)")
+    born = f"[this.flow('child', name=f'child {{n}}', run=False) for n in range({CHILDREN - 1})]"
+    last = "last = this.flow('endless', name='the last one', wait=False)"
+    write_flow(workspace, "parent", f"children = {born}", last, "this.wait_for(last, return_when='ALL_ENDED')")
+    for number in range(20):
+        write_flow(workspace, f"many/flow {number:02}", "1")
+    running = start_server(workspace, tmp_path_factory.mktemp("home"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+def test_the_children_of_an_execution_are_listed_and_followed(show: Open, api: Client) -> None:
+    parent = api.start_execution(StartExecution(flow_name="parent"))
+    page = show(f"executions/{parent.id}")
+    children = page.get_by_role("region", name="Children")
+    expect(children.get_by_role("listitem").first).to_contain_text("Runningthe last one", timeout=RUN)
+    page.reload(wait_until="commit")
+    ready(page)
+    expect(children.get_by_role("listitem")).to_have_count(50)
+    expect(children.get_by_role("heading")).to_have_text("Children50 newest, 50 under way")
+    button(children, "Load more").click()
+    expect(children.get_by_role("listitem")).to_have_count(CHILDREN)
+    expect(button(children, "Load more")).to_be_hidden()
+    link = children.get_by_role("link", name="the last one")
+    link.focus()
+    button(page, "Cancel").click()
+    expect(children.get_by_role("listitem").first).to_contain_text("Cancelled", timeout=RUN)
+    link.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("the last one")
+    expect(page.get_by_role("link", name="its parent")).to_be_visible()
+    expect(children).to_be_hidden()
+
+
+def test_the_actions_stay_at_hand_and_hide_no_row_that_has_the_focus(show: Open) -> None:
+    page = show("flows")
+    expect(page.get_by_text("Check one or more flows")).to_be_visible()
+    check(page, "parent")
+    expect(page.get_by_text("Check one or more flows")).to_be_hidden()
+    expect(button(page, "Play")).to_be_in_viewport()
+    page.get_by_label("Select parent", exact=True).focus()
+    bottom = page.get_by_role("toolbar").bounding_box()
+    for _ in range(25):
+        page.keyboard.press("ArrowUp")
+        line, bar = page.locator("tr:focus").bounding_box(), page.get_by_role("toolbar").bounding_box()
+        assert line
+        assert bar
+        assert bottom
+        assert line["y"] >= bar["y"] + bar["height"] - 8  # what of the bar is its margin may cover a line's own
+
+
+def test_on_a_phone_all_are_selected_at_once_and_actions_come_with_a_selection(show: Open, api: Client) -> None:
+    for _ in range(3):
+        api.start_execution(StartExecution(flow_name="child", delay_seconds=1e6))
+    page = show("executions")
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]  # it is one
+    expect(page.get_by_role("toolbar")).to_be_hidden()
+    page.get_by_label("Select all").check()
+    expect(button(page, "Cancel")).to_be_in_viewport()
+    expect(page.get_by_text(" selected")).to_be_visible()
+    button(page, "Clear").click()
+    expect(page.get_by_role("toolbar")).to_be_hidden()
+    row(page, "child").get_by_role("checkbox").check()
+    expect(button(page, "Cancel")).to_be_enabled()
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+@pytest.mark.parametrize(("view", "step"), [("webhooks", "New webhook…"), ("tokens", "New token…")])
+def test_an_empty_list_offers_the_first_step_and_nothing_else(show: Open, view: str, step: str) -> None:
+    page = show(view)
+    expect(page.get_by_role("toolbar")).to_be_hidden()
+    button(page, step).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_an_address_that_is_none_leads_to_the_dashboard(context: BrowserContext, server: RunningServer) -> None:
+    page = context.new_page()
+    for path in ("nowhere", "executions/one", "webhooks/a b"):
+        reply = page.goto(f"{server.url}cloudo/{path}")
+        assert reply
+        assert reply.status == 404
+        expect(page.get_by_role("heading")).to_have_text("There is no such page")
+    page.get_by_role("link", name="Open the dashboard").click()
+    ready(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Flows")
+    until(lambda: page.url.endswith("/cloudo/"))
