@@ -58,7 +58,7 @@ def describe(trigger: ScheduleTrigger, zone_name: str) -> str:
         return f"{every}, counted from the end of the last run" if trigger.counts_from_end else f"{every} on the grid"
     if trigger.daily_at is None:
         return f"cron {trigger.cron}"
-    return f"daily at {_clock(datetime.combine(datetime.min, time.fromisoformat(trigger.daily_at)))}"
+    return f"daily at {trigger.daily_at[:5] if trigger.daily_at[5:] == ':00' else trigger.daily_at}"
 
 
 def coming(moments: Sequence[datetime], trigger: ScheduleTrigger, zone_name: str, *, now: datetime) -> str:
