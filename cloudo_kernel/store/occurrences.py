@@ -159,6 +159,9 @@ class Occurrences:
     def _carry_out(self, connection: Connection, firings: Sequence[Firing], *, user_name: str) -> None:
         """Move schedules on, and write what that brings. Raises `_Overtaken`."""
         now = self._database.clock()
+        if cancelled := [one for firing in firings for one in firing.cancelled]:
+            # What ends locks its execution first and then its schedule: who cancels must not go the other way round.
+            connection.execute(select(_e.id).where(_e.id.in_(cancelled)).order_by(_e.id).with_for_update())
         # In the order of their ids, so that two who do this do not wait for each other in turn.
         advanced = sorted(map(_advanced, firings), key=itemgetter("of"))
         if _ADVANCE.run(connection, advanced) != len(firings):

@@ -207,12 +207,15 @@ class Schedules:
 
         Those that `read_ahead` has read, and that are as they were then, are not read again.
         """
+        now = self._database.clock()
         with self._database.read() as connection:
-            found = connection.execute(_DUE, {"now": self._database.clock(), "most": most}).all()
+            found = connection.execute(_DUE, {"now": now, "most": most}).all()
             seen = {row.id: self._ahead.pop(row.id, None) for row in found}
             known = {row.id: due for row in found if (due := seen[row.id]) and due.revision == row.revision}
-            known |= {due.schedule.id: due for due in _whole(connection, [one for one in seen if one not in known])}
-            return _with_unended(connection, [known[one] for one in seen])
+            fresh = _whole(connection, [one for one in seen if one not in known])
+            # With PostgreSQL each statement sees what is committed by then: some may be paused, moved on or deleted.
+            known |= {due.schedule.id: due for due in fresh if due.fire_at is not None and due.fire_at <= now}
+            return _with_unended(connection, [known[one] for one in seen if one in known])
 
     def read_ahead(self) -> bool:
         """Read some of those that are due soon, so that `due` is quick; return whether there are more."""
