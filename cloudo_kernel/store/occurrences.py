@@ -142,11 +142,13 @@ class Occurrences:
         """
         try:
             with self._database.write() as connection:
+                _lock_cancelled(connection, firings)
                 self._carry_out(connection, firings, user_name=user_name)
             return len(firings)
         except _Overtaken:  # hardly ever: so nobody asks before
             pass
         with self._database.write() as connection:
+            _lock_cancelled(connection, firings)
             ids = [firing.due.schedule.id for firing in firings]
             wanted = select(_s.id, _s.revision).where(_s.id.in_(ids)).order_by(_s.id)
             rows = connection.execute(wanted.with_for_update()).all()
@@ -159,9 +161,6 @@ class Occurrences:
     def _carry_out(self, connection: Connection, firings: Sequence[Firing], *, user_name: str) -> None:
         """Move schedules on, and write what that brings. Raises `_Overtaken`."""
         now = self._database.clock()
-        if cancelled := [one for firing in firings for one in firing.cancelled]:
-            # What ends locks its execution first and then its schedule: who cancels must not go the other way round.
-            connection.execute(select(_e.id).where(_e.id.in_(cancelled)).order_by(_e.id).with_for_update())
         # In the order of their ids, so that two who do this do not wait for each other in turn.
         advanced = sorted(map(_advanced, firings), key=itemgetter("of"))
         if _ADVANCE.run(connection, advanced) != len(firings):
@@ -276,6 +275,12 @@ def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, An
         )
         for (event, reason), count in found.items()
     ]
+
+
+def _lock_cancelled(connection: Connection, firings: Sequence[Firing]) -> None:
+    """Lock what is to be cancelled before any schedule, in the order of what ends: its execution, then its schedule."""
+    if cancelled := [one for firing in firings for one in firing.cancelled]:
+        connection.execute(select(_e.id).where(_e.id.in_(cancelled)).order_by(_e.id).with_for_update())
 
 
 def _cancel(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
