@@ -269,6 +269,7 @@ def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **giv
     cloudo schedules edit 5c1f09ab -p region=south --name 'the south'
     cloudo schedules edit 5c1f09ab --pin                      run the flow as it is now from then on
     cloudo schedules edit 5c1f09ab --until none               it has no end any more
+    cloudo schedules edit 5c1f09ab --max-iterations 100       its times stay as they are
     cloudo schedules edit 5c1f09ab --on-error 'Notify by email'
     cloudo schedules edit 5c1f09ab --on-error null            what the flow says is to follow
     """
@@ -285,6 +286,8 @@ def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **giv
         if not is_meant(api.preview_schedule(PreviewSchedule(trigger=trigger, timezone=zone)), trigger, yes=yes):
             click.echo("Nothing was changed.", err=True)
             return 1
+    elif given["max_iterations"] is not None:
+        fields["max_iterations"] = given["max_iterations"]
     if not fields:
         raise click.UsageError("Say what is to change. --help lists what can be.")
     changed = api.change_schedule(before.id, request_of(ChangeSchedule, {**fields, "confirmed": True}))

@@ -52,8 +52,8 @@ def timing_options(command: Decorated) -> Decorated:
 
 
 def is_given(words: dict[str, Any]) -> bool:
-    """Tell whether one of the options says when."""
-    return any(words[name] is not None for name in (*KINDS, *_MORE))
+    """Tell whether one of the options says when; a limit alone does not."""
+    return any(words[name] is not None for name in (*KINDS, *_MORE) if name != "max_iterations")
 
 
 def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:

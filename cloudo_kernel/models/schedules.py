@@ -251,6 +251,8 @@ class ChangeSchedule(ScheduleOptions):
     """A request to change a schedule in place: fields that are not given stay as they are."""
 
     trigger: ScheduleTrigger | None = None
+    #: Another limit leaves the times as they are; None for none. With another trigger it may stand there.
+    max_iterations: int | None = Field(default=None, ge=1, le=2**53)
 
     def given(self) -> dict[str, Any]:
         """Return the fields that are to change."""

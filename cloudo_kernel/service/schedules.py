@@ -40,7 +40,7 @@ _SHOWN = 10
 #: Of two changes at once the second begins anew, but not for ever.
 TRIES = 10
 #: What a change may take away.
-_OPTIONAL = ("end_at", "catch_up_window_seconds", "pause_on_error_count", *Occasion)
+_OPTIONAL = ("end_at", "max_iterations", "catch_up_window_seconds", "pause_on_error_count", *Occasion)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -176,16 +176,21 @@ class ScheduleVerbs(StartVerbs):
         fields = {name: value for name, value in given.items() if value is not None or name in _OPTIONAL}
         timezone = request.timezone or before.timezone
         after = self._store.now
-        if request.trigger is not None:
-            fields |= self._timing(
-                request.trigger, request.timezone or request.trigger.timezone or timezone, confirmed=request.confirmed
+        if (trigger := request.trigger) is not None:
+            timing = self._timing(
+                trigger, request.timezone or trigger.timezone or timezone, confirmed=request.confirmed
             )
+            if "max_iterations" in given and trigger.max_iterations is None:
+                del timing["max_iterations"]
+            fields |= timing
             after = fields["start"] - _INSTANT
         if request.timezone is not None:
             triggers.zone(timezone)
         if "end_at" in given:
             fields["end_at"] = _end(request.end_at, fields.get("timezone", timezone))
         schedule = before.model_copy(update={**fields, "broken": None, "pause_reason": None})
+        if schedule.trigger.is_once and schedule.max_iterations is not None:
+            raise MalformedRequest("max_iterations does not go with a schedule that runs once.", field="max_iterations")
         if due.awaited_id is not None and schedule.trigger.counts_from_end and schedule.enabled:
             return schedule.model_copy(update={"next_run": None})  # it goes on when that one ends
         if _keeps_time(before, schedule, request):
@@ -321,6 +326,8 @@ def _keeps_time(before: Schedule, after: Schedule, request: ChangeSchedule) -> b
     is_local = before.trigger.daily_at is not None or before.trigger.cron is not None
     is_retimed = request.trigger is not None or (is_local and after.timezone != before.timezone)
     if is_retimed or not (before.enabled and after.enabled) or before.next_run is None:
+        return False
+    if after.max_iterations is not None and after.iterations >= after.max_iterations:
         return False
     return after.end_at is None or before.next_run <= after.end_at
 

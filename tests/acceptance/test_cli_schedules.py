@@ -154,11 +154,11 @@ def test_an_end_a_window_and_a_pause_after_failures_are_taken_away(shell: Shell,
     assert made.end_at.hour == 23, "08:30 in Tokyo"
     assert (made.catch_up_window_seconds, made.pause_on_error_count, made.jitter_seconds) == (3600, 3, 5)
     none = ("--until", "none", "--catch-up-window", "none", "--pause-after", "0", "--jitter", "0")
-    said_by(shell, ("schedules", "edit", made.id, *none))
+    said_by(shell, ("schedules", "edit", made.id, *none), ("schedules", "edit", made.id, "--max-iterations", "9"))
     [edited] = api.schedules().items
     assert (edited.end_at, edited.catch_up_window_seconds) == (None, None)
     assert (edited.pause_on_error_count, edited.jitter_seconds) == (None, 0)
-    assert edited.next_run == made.next_run
+    assert (edited.next_run, edited.start, edited.max_iterations) == (made.next_run, made.start, 9)
 
 
 def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service) -> None:

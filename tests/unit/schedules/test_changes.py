@@ -115,6 +115,28 @@ def test_a_time_that_came_before_a_failure_paused_it_is_missed(api: Service, sto
     assert api.resume_schedule(made.id).next_run == clock.now + MINUTE
 
 
+@pytest.mark.parametrize("trigger", [GRID, {"every_seconds": 60}])
+def test_another_limit_leaves_the_times_as_they_are(
+    api: Service, store: Store, clock: Clock, trigger: dict[str, Any]
+) -> None:
+    made = make(api, {**trigger, "max_iterations": 5})
+    api.run_due_schedules()
+    run(store)
+    before = api.schedule(made.id)
+    assert before.next_run == clock.now + MINUTE
+    raised = api.change_schedule(made.id, ChangeSchedule(max_iterations=50))
+    assert (raised.next_run, raised.start, raised.max_iterations) == (before.next_run, made.start, 50)
+    reached = api.change_schedule(made.id, ChangeSchedule(max_iterations=1))
+    assert (reached.next_run, reached.enabled) == (None, True)
+    again = api.change_schedule(made.id, ChangeSchedule(max_iterations=None))
+    assert (again.next_run, again.max_iterations) == (before.next_run, None)
+    other = ChangeSchedule(trigger=ScheduleTrigger(daily_at="23:00"), max_iterations=3)
+    assert api.change_schedule(made.id, other).max_iterations == 3
+    with pytest.raises(errors.MalformedRequest) as refused:
+        api.change_schedule(make(api, {"delay_seconds": 60}).id, ChangeSchedule(max_iterations=2))
+    assert refused.value.field == "max_iterations"
+
+
 def test_one_that_would_never_run_is_refused(api: Service, clock: Clock) -> None:
     with pytest.raises(errors.MalformedRequest, match="before its first time") as refused:
         make(api, {"daily_at": "23:00"}, end_at=clock.now + timedelta(hours=1), timezone="UTC")
