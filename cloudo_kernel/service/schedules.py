@@ -134,6 +134,8 @@ class ScheduleVerbs(StartVerbs):
         self._ask("preview_schedule")
         now = self._store.now
         timing = self._timing(request.trigger, request.timezone, confirmed=True)
+        if request.after is not None and (request.trigger.daily_at or request.trigger.cron):
+            timing["start"] = min(timing["start"], request.after)  # theirs are known of the past, too
         schedule = Schedule(
             id="",
             name="",

@@ -231,6 +231,8 @@ def test_a_preview_shows_zone_and_utc_and_what_is_odd(api: Service, store: Store
     assert (daily.timezone, len(daily.times), daily.needs_confirmation) == ("Europe/Vienna", 10, False)
     assert daily.times[0].text == "Tue 24 Nov 08:30"
     assert daily.times[0].local == "2026-11-24T08:30:00+01:00"
+    earlier = PreviewSchedule(trigger=ScheduleTrigger(daily_at="08:30"), after=datetime(2020, 1, 1, tzinfo=UTC))
+    assert api.preview_schedule(earlier).times[0].local == "2020-01-01T08:30:00+01:00"
     past = api.preview_schedule(PreviewSchedule(trigger=ScheduleTrigger(at=datetime(2020, 1, 1, tzinfo=UTC))))
     assert past.needs_confirmation
     assert past.notes
