@@ -161,23 +161,23 @@ class ScheduleVerbs(StartVerbs):
 
     def _change(self, schedule_id: str, request: ChangeSchedule, event: str, **told: Any) -> Schedule:
         """Change a schedule as it is in this moment: it may be moved on, or changed, while this is thought about."""
-        tries = 0
+        tries, now = 0, self._store.now
         while tries < TRIES:
             due = self._store.schedules.look(schedule_id)
-            schedule, sealed = self._with_changed_inputs(self._changed(due, request), due, request)
+            schedule, sealed = self._with_changed_inputs(self._changed(due, request, now=now), due, request)
             hidden = replace(self._hidden(schedule, due), sealed_inputs=sealed)
-            if self._pass_over(due, schedule):
+            if self._pass_over(due, schedule, now=now):
                 continue
             if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **told):
                 return self._judged(_with_next_runs(schedule))
             tries += 1
         raise changed_all_the_time()
 
-    def _changed(self, due: Due, request: ChangeSchedule) -> Schedule:
+    def _changed(self, due: Due, request: ChangeSchedule, *, now: datetime) -> Schedule:
         given, before = request.given(), due.schedule
         fields = {name: value for name, value in given.items() if value is not None or name in _OPTIONAL}
         timezone = request.timezone or before.timezone
-        after = self._store.now
+        after = now
         if (trigger := request.trigger) is not None:
             timing = self._timing(
                 trigger, request.timezone or trigger.timezone or timezone, confirmed=request.confirmed
@@ -208,12 +208,12 @@ class ScheduleVerbs(StartVerbs):
             )
         return schedule
 
-    def _pass_over(self, due: Due, schedule: Schedule) -> bool:
+    def _pass_over(self, due: Due, schedule: Schedule, *, now: datetime) -> bool:
         """Note the times as missed that have come and are no times of the schedule as it is to be.
 
         Returns whether there were any; they may be more than are noted at once.
         """
-        before, now = due.schedule, self._store.now
+        before = due.schedule
         if before.next_run is None or schedule.next_run == before.next_run:
             return False
         if planning.fire_at(before, before.next_run) > now:
