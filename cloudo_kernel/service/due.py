@@ -228,28 +228,12 @@ class DueVerbs(ScheduleVerbs):
         plan, after_ids = self._planned(due, now)
         occurrences: list[NewOccurrence] = []
         for planned in plan.occurrences:
-            outcome, reason, execution = planned.outcome, planned.reason, None
-            if outcome is OccurrenceOutcome.STARTED:
-                is_held = planned.is_queued and bool(after_ids)
-                try:
-                    execution = self._execution(due, planned.due, planned.iteration, like, is_held=is_held)
-                except Unavailable:
-                    raise
-                except CloudoError as error:
-                    outcome, reason = OccurrenceOutcome.SKIPPED, str(error)
-                    broken = str(error)
-            occurrences.append(
-                NewOccurrence(
-                    due=planned.due,
-                    outcome=outcome,
-                    reason=reason,
-                    iteration=planned.iteration,
-                    fire_at=planning.fire_at(schedule, planned.due),
-                    execution=execution,
-                    after_ids=after_ids if execution is not None and execution.is_held else (),
-                )
-            )
-            after_ids = (execution.id,) if execution is not None else after_ids
+            new = self._occurrence(due, planned, like, after_ids)
+            occurrences.append(new)
+            if new.execution is not None:
+                after_ids = (new.execution.id,)
+            elif planned.outcome is OccurrenceOutcome.STARTED:
+                broken = new.reason
         next_run, awaited = plan.next_run, None
         if schedule.trigger.counts_from_end and schedule.enabled:
             awaited = after_ids[-1] if after_ids else None
@@ -265,6 +249,29 @@ class DueVerbs(ScheduleVerbs):
             # Not for one that cannot be run.
             cancelled=due.unended if plan.cancels and any(new.execution for new in occurrences) else (),
             awaited_id=awaited,
+        )
+
+    def _occurrence(
+        self, due: Due, planned: planning.Planned, like: _LikeOf, after_ids: Sequence[str]
+    ) -> NewOccurrence:
+        """Return an occurrence with its execution; one that is queued comes after `after_ids`."""
+        outcome, reason, execution = planned.outcome, planned.reason, None
+        is_held = planned.is_queued and bool(after_ids)
+        if outcome is OccurrenceOutcome.STARTED:
+            try:
+                execution = self._execution(due, planned.due, planned.iteration, like, is_held=is_held)
+            except Unavailable:
+                raise
+            except CloudoError as error:
+                outcome, reason = OccurrenceOutcome.SKIPPED, str(error)
+        return NewOccurrence(
+            due=planned.due,
+            outcome=outcome,
+            reason=reason,
+            iteration=planned.iteration,
+            fire_at=planning.fire_at(due.schedule, planned.due),
+            execution=execution,
+            after_ids=after_ids if is_held else (),
         )
 
     def _like(self, flow_name: str, source_sha256: str | None) -> _Like:
