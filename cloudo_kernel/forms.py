@@ -46,8 +46,11 @@ _OF_FORMAT: Final = {"date": "date", "time": "time", "date-time": "datetime", "p
 _OF_BODY: Final = ("type", "properties", "required")
 _OF_ELEMENT: Final = (
     *("label", "description", "element", "type", "format", "enum"),
-    *("minimum", "maximum", "default", "example", "order", "required"),
+    *("minimum", "maximum", "default", "example", "order", "required", "preview"),
 )
+#: What a preview may be of, besides `timezone`: of the first row one, the first that is answered.
+_TIMES: Final = ("at", "delay_seconds", "every_seconds", "daily_at", "cron")
+_WITH_TIMES: Final = ("timezone", "wait", "start", "max_iterations")
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,19 @@ def shorthand(*, message: str | None, request: str | None) -> JsonObject | None:
     return {"type": "object", "properties": properties, "required": ["response"]}
 
 
+def preview_request(about: Mapping[str, str], given: Mapping[str, object]) -> JsonObject | None:
+    """Return what to ask for the times that a schedule with these answers would have; None while none is answered.
+
+    `about` is the `preview` of an element: the words of a trigger, and the keys of the form that answer them.
+    """
+    said = {word: given[key] for word, key in about.items() if given.get(key) not in (None, "")}
+    zone = {"timezone": said.pop("timezone")} if "timezone" in said else {}
+    answered = [word for word in said if word in _TIMES]
+    if not answered:
+        return None
+    return {"trigger": {word: value for word, value in said.items() if word not in answered[1:]}, **zone}
+
+
 def checked_body(body: object) -> JsonObject:
     """Return the form with its elements in their order, each with key, element, type, label and order.
 
@@ -202,6 +218,8 @@ def checked_body(body: object) -> JsonObject:
     made = [(key, _element(key, about, number)) for number, (key, about) in enumerate(given.items())]
     elements = dict(sorted(made, key=lambda one: one[1]["order"]))
     for key, about in elements.items():
+        if "preview" in about:
+            _check_preview(key, about, elements)
         if about["element"] == "submit" and "required" in about:
             about["required"] = _required(about["required"], elements, f"{key}.required")
     return {
@@ -210,6 +228,17 @@ def checked_body(body: object) -> JsonObject:
         "properties": elements,
         "required": _required(body.get("required", []), elements, "required"),
     }
+
+
+def _check_preview(key: str, about: JsonObject, elements: Mapping[str, JsonObject]) -> None:
+    preview = about["preview"]
+    if about["element"] != "markdown" or not isinstance(preview, Mapping):
+        raise FormInvalid(f"{key}.preview", "goes with a markdown, and names keys by the words of a trigger")
+    for word, of in preview.items():
+        if word not in (*_TIMES, *_WITH_TIMES):
+            raise FormInvalid(f"{key}.preview", f"knows {', '.join((*_TIMES, *_WITH_TIMES))}, not {_shown(word)}")
+        if not isinstance(of, str) or elements.get(of, about)["element"] in ("markdown", "submit"):
+            raise FormInvalid(f"{key}.preview", f"names {_shown(of)}, which the form does not ask for")
 
 
 def _check_size(body: Mapping[Any, object]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from typing import NamedTuple
 
 from cloudo_kernel import triggers
@@ -17,6 +17,8 @@ from cloudo_kernel.models import CatchUp, OccurrenceOutcome, Overlap, Schedule
 GRACE = timedelta(seconds=30)
 #: So many occurrences of one schedule are decided about at once; the next look takes the next ones.
 MOST_AT_ONCE = 500
+#: How the reason begins of what was started because of `catch_up`.
+CAUGHT_UP = "caught up, "
 
 _STARTED, _SKIPPED = OccurrenceOutcome.STARTED, OccurrenceOutcome.SKIPPED
 _MISSED, _COALESCED = OccurrenceOutcome.MISSED, OccurrenceOutcome.COALESCED
@@ -44,11 +46,6 @@ class Plan(NamedTuple):
     next_run: datetime | None
     #: Whether what runs is to be cancelled first.
     cancels: bool = False
-
-
-def lateness(schedule: Schedule, due: datetime, now: datetime) -> timedelta:
-    """Return how long ago the occurrence was to start, jitter included."""
-    return now - fire_at(schedule, due)
 
 
 def fire_at(schedule: Schedule, due: datetime) -> datetime:
@@ -84,26 +81,50 @@ def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
     return None if is_over or (schedule.end_at is not None and due > schedule.end_at) else due
 
 
-def plan(schedule: Schedule, *, now: datetime, unended: int) -> Plan:
-    """Decide about all times that have come; `unended` executions of the schedule have not ended."""
+def plan(schedule: Schedule, *, now: datetime, unended: int, is_catching_up: bool = False) -> Plan:
+    """Decide about all times that have come; `unended` executions of the schedule have not ended.
+
+    `is_catching_up`: some of these were caught up, and what is caught up now comes after them.
+    """
+    if not schedule.enabled:
+        passed = passed_over(schedule, now=now, reason="the schedule was paused before anybody started it")
+        has_more = passed.next_run is not None and fire_at(schedule, passed.next_run) <= now
+        return passed if has_more else passed._replace(next_run=None)
     dues, following = _come(schedule, now)
-    number = _count_late(schedule, dues, now)
-    late, on_time = dues[:number], dues[number:]
-    occurrences = _in_time(schedule, on_time, number=schedule.iterations + number + 1, unended=unended)
+    ages = _ages_of_late(schedule, dues, now)
+    late, on_time = dues[: len(ages)], dues[len(ages) :]
+    occurrences = _in_time(schedule, on_time, number=schedule.iterations + len(late) + 1, unended=unended)
     if late:
         has_last = following is None or fire_at(schedule, following) > now
-        occurrences = chain(_caught_up(schedule, late, now=now, has_last=has_last), occurrences)
+        caught_up = _caught_up(schedule, late, ages, has_last=has_last, has_started=is_catching_up)
+        occurrences = chain(caught_up, occurrences)
     cancels = schedule.overlap is Overlap.CANCEL and unended > 0 and bool(on_time)
     return Plan(tuple(occurrences), following, cancels)
 
 
-def _count_late(schedule: Schedule, dues: list[datetime], now: datetime) -> int:
-    """Return how many of the times that have come are for `catch_up` to decide about."""
-    if not dues or now - dues[0] <= GRACE:  # jitter only makes them start later
-        return 0
-    number = sum(lateness(schedule, due, now) > GRACE for due in dues)
+def passed_over(schedule: Schedule, *, now: datetime, reason: str) -> Plan:
+    """Note all times that have come as missed: the schedule is not any more what they belonged to."""
+    dues, following = _come(schedule, now)
+    missed = (Planned(due, number, _MISSED, reason) for number, due in enumerate(dues, schedule.iterations + 1))
+    return Plan(tuple(missed), following)
+
+
+def is_late(schedule: Schedule, now: datetime) -> bool:
+    """Tell whether the time that has come may be for `catch_up` to decide about; jitter only makes it start later."""
+    return schedule.next_run is not None and now - schedule.next_run > GRACE
+
+
+def _ages_of_late(schedule: Schedule, dues: list[datetime], now: datetime) -> list[timedelta]:
+    """Return how long ago those times were to start about which `catch_up` decides: the first so many that have come.
+
+    One whose jitter is short has to wait for those before it whose jitter is long; that is nobody's absence.
+    """
+    if not dues or not is_late(schedule, now):
+        return []
+    ages = [now - moment for moment in accumulate((fire_at(schedule, due) for due in dues), max)]
+    number = sum(age > GRACE for age in ages)
     # Those on time are caught up with the others.
-    return number if schedule.catch_up is CatchUp.NONE or not number else len(dues)
+    return ages[:number] if schedule.catch_up is CatchUp.NONE or not number else ages
 
 
 def _come(schedule: Schedule, now: datetime) -> tuple[list[datetime], datetime | None]:
@@ -135,12 +156,16 @@ def _in_time(schedule: Schedule, dues: list[datetime], *, number: int, unended: 
             unended += 1
 
 
-def _caught_up(schedule: Schedule, dues: list[datetime], *, now: datetime, has_last: bool) -> Iterator[Planned]:
-    """Apply `catch_up` to occurrences for which nobody was there; `has_last`: no further one has come."""
+def _caught_up(
+    schedule: Schedule, dues: list[datetime], ages: list[timedelta], *, has_last: bool, has_started: bool
+) -> Iterator[Planned]:
+    """Apply `catch_up` to occurrences for which nobody was there.
+
+    `has_last`: no further one has come. `has_started`: something that was caught up before has not ended.
+    """
     window = schedule.catch_up_window_seconds
-    has_started = False
-    for iteration, due in enumerate(dues, schedule.iterations + 1):
-        seconds = round(lateness(schedule, due, now) / timedelta(seconds=1))
+    for iteration, (due, age) in enumerate(zip(dues, ages, strict=True), schedule.iterations + 1):
+        seconds = round(age / timedelta(seconds=1))
         if schedule.catch_up is CatchUp.NONE:
             yield Planned(due, iteration, _MISSED, f"nobody was there to start it; noticed {seconds} s late")
         elif window is not None and seconds > window:
@@ -148,5 +173,5 @@ def _caught_up(schedule: Schedule, dues: list[datetime], *, now: datetime, has_l
         elif schedule.catch_up is CatchUp.LAST and not (has_last and due is dues[-1]):
             yield Planned(due, iteration, _COALESCED, "caught up with the last one")
         else:
-            yield Planned(due, iteration, _STARTED, f"caught up, {seconds} s late", is_queued=has_started)
-            has_started = True
+            yield Planned(due, iteration, _STARTED, f"{CAUGHT_UP}{seconds} s late", is_queued=has_started)
+            has_started = schedule.catch_up is CatchUp.ALL

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import Schedule, ScheduleTrigger
-from cloudo_kernel.triggers import LONGEST_SECONDS, offsets, resolve, wall, zone
+from cloudo_kernel.triggers import LONGEST_SECONDS, offsets, resolve, shown_zone, wall
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -49,14 +49,16 @@ def spoken(moment: datetime, zone: ZoneInfo, *, now: datetime) -> str:
 def describe(trigger: ScheduleTrigger, zone_name: str) -> str:
     """Say when a trigger is due: `daily at 08:30`."""
     if trigger.at is not None:
-        local = wall(trigger.at, zone(zone_name)) if trigger.at.tzinfo else trigger.at
+        local = wall(trigger.at, shown_zone(zone_name)) if trigger.at.tzinfo else trigger.at
         return f"once at {_date(local, year=True)} {_clock(local)}"
     if trigger.delay_seconds is not None:
         return f"once, after {_duration(trigger.delay_seconds)}"
     if trigger.every_seconds is not None:
         every = "every " + re.sub(r"^1 (\w+)$", r"\1", _duration(trigger.every_seconds))
         return f"{every}, counted from the end of the last run" if trigger.counts_from_end else f"{every} on the grid"
-    return f"daily at {trigger.daily_at}" if trigger.daily_at else f"cron {trigger.cron}"
+    if trigger.daily_at is None:
+        return f"cron {trigger.cron}"
+    return f"daily at {trigger.daily_at[:5] if trigger.daily_at[5:] == ':00' else trigger.daily_at}"
 
 
 def coming(moments: Sequence[datetime], trigger: ScheduleTrigger, zone_name: str, *, now: datetime) -> str:
@@ -64,7 +66,7 @@ def coming(moments: Sequence[datetime], trigger: ScheduleTrigger, zone_name: str
 
     One that counts from the end of its runs has only its first time for certain.
     """
-    said = [spoken(moment, zone(zone_name), now=now) for moment in moments[:_SAID]]
+    said = [spoken(moment, shown_zone(zone_name), now=now) for moment in moments[:_SAID]]
     if not said:
         return "next: never"
     if trigger.counts_from_end:

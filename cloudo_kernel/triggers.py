@@ -60,10 +60,20 @@ _CRON_FIELDS = {
 
 def zone(name: str) -> ZoneInfo:
     """Return the time zone of an IANA name. Raises `MalformedRequest`, with the nearest names."""
-    if name not in _zone_names():
+    if not is_zone(name):
         hint = " or ".join(_similar_zones(name)) or "an IANA name such as Europe/Vienna"
         raise MalformedRequest(f"There is no time zone {name[:60]!r}. Did you mean {hint}?", field="timezone")
     return _zone(name)
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether this machine knows a time zone of that name."""
+    return name in _zone_names()
+
+
+def shown_zone(name: str) -> ZoneInfo:
+    """Return the zone in which times are shown: UTC in the place of one that another machine knew, and this one not."""
+    return _zone(name if is_zone(name) else "UTC")
 
 
 @cache
@@ -218,9 +228,10 @@ def due_times(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, afte
     """
     if trigger.is_once:
         return iter([to_utc(start)] if start > after else [])
+    after = max(after, max(start, EARLIEST) - _TICK)
     if trigger.every_seconds is not None:
-        return _grid(trigger.every_seconds, to_utc(start), after)
-    return _local_times(trigger, zone, max(after, max(start, EARLIEST) - _TICK))
+        return grid_times(trigger.every_seconds, start=to_utc(start), after=after)
+    return _local_times(trigger, zone, after)
 
 
 def next_due(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, after: datetime) -> datetime | None:
@@ -235,9 +246,10 @@ def _period(seconds: float) -> tuple[int, int]:
     return microseconds.numerator, microseconds.denominator
 
 
-def _grid(every_seconds: float, start: datetime, after: datetime) -> Iterator[datetime]:
+def grid_times(every_seconds: float, *, start: datetime, after: datetime) -> Iterator[datetime]:
+    """Iterate over the times of a grid after `after`; `start` is one of them, and there are some before it, too."""
     numerator, denominator = _period(every_seconds)
-    n = max(0, (after - start) // _TICK * denominator // numerator + 1)
+    n = (after - start) // _TICK * denominator // numerator + 1
     room = (LATEST - start) // _TICK
     while (microseconds := (2 * n * numerator + denominator) // (2 * denominator)) <= room:
         due = start + timedelta(microseconds=microseconds)

@@ -14,7 +14,7 @@ from cloudo_kernel.cli.target import Target, json_option, target_options
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
-    from cloudo_kernel.models import Message
+    from cloudo_kernel.models import JsonObject, Message
 
 _STATES = click.Choice(("info", "open", "answered", "expired", "withdrawn"))
 _COLOURS = {"open": "cyan", "answered": "green", "expired": "yellow", "withdrawn": "yellow"}
@@ -101,12 +101,26 @@ def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bo
             raise click.BadParameter(str(error), param_hint="-p") from error
     else:
         click.echo(_head(api, message), err=as_json)
-        given = questions.ask(form, is_error=as_json)
+        given = questions.ask(form, preview=lambda request: _coming(api, request), is_error=as_json)
     answered = api.answer_message(message.id, given)
     if as_json:
         display.print_json(answered)
     else:
         click.echo(f"{display.short_id(answered.id)}  {display.value(answered.subject)}: answered")
+
+
+def _coming(api: Api, request: JsonObject) -> str:
+    """Say when a schedule would be due, and what is unusual about that, or why it cannot be."""
+    from cloudo_kernel.cli import timing
+    from cloudo_kernel.errors import CloudoError
+    from cloudo_kernel.models import PreviewSchedule
+
+    try:
+        wanted = timing.request_of(PreviewSchedule, request)
+        found = api.preview_schedule(wanted)
+    except (CloudoError, click.UsageError) as error:
+        return display.clean(str(error))
+    return "\n".join([*map(display.clean, found.notes), timing.coming(found, wanted.trigger)])
 
 
 def _head(api: Api, message: Message) -> str:

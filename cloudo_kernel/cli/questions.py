@@ -14,7 +14,8 @@ import click
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.values import input_value
 from cloudo_kernel.errors import ResponseInvalid
-from cloudo_kernel.forms import Element, Form
+from cloudo_kernel.forms import Element, Form, preview_request
+from cloudo_kernel.models import JsonObject
 
 _YES = ("y", "yes", "true", "1", "on")
 _NO = ("n", "no", "false", "0", "off")
@@ -34,9 +35,10 @@ def answers_of(words: Sequence[str], form: Form) -> dict[str, Any]:
     return given
 
 
-def ask(form: Form, *, is_error: bool) -> dict[str, Any]:
+def ask(form: Form, *, preview: Callable[[JsonObject], str], is_error: bool) -> dict[str, Any]:
     """Ask for what the form asks and return the answers; `is_error` keeps standard output for something else.
 
+    `preview` says when a schedule would be due that is asked for so.
     The button comes first where there is a choice: one that needs no answers spares the questions.
     """
     given: dict[str, Any] = {}
@@ -46,7 +48,11 @@ def ask(form: Form, *, is_error: bool) -> dict[str, Any]:
     required = form.required(None if button is None else button.key)
     is_waived = button is not None and button.about.get("required") == []
     for element in form.elements:
-        if element.kind == "markdown":
+        if "preview" in element.about:
+            defaults = {one.key: one.about.get("default") for one in form.elements}
+            request = preview_request(element.about["preview"], {**defaults, **given})
+            click.echo(preview(request) if request else "", err=is_error)
+        elif element.kind == "markdown":
             click.echo(_told(element), err=is_error)
         elif element.is_asked and not is_waived:
             answer = _ask_one(element, is_required=element.key in required, is_error=is_error)

@@ -12,7 +12,16 @@ from cloudo_kernel.cli import display, schedule_report
 from cloudo_kernel.cli.ids import find_id
 from cloudo_kernel.cli.run import given_inputs
 from cloudo_kernel.cli.target import Target, json_option, target_options
-from cloudo_kernel.cli.timing import coming, is_given, is_meant, read_option, request_of, timing_options, trigger_of
+from cloudo_kernel.cli.timing import (
+    coming,
+    is_given,
+    is_meant,
+    moment_of,
+    read_option,
+    request_of,
+    timing_options,
+    trigger_of,
+)
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -20,6 +29,8 @@ if TYPE_CHECKING:
 
 _OVERLAPS = click.Choice(("skip", "queue", "cancel", "allow"))
 _CATCH_UPS = click.Choice(("last", "none", "all"))
+#: Takes away what an option had said.
+_NONE = "none"
 _OCCASIONS = {
     "on_success": "a success",
     "on_error": "a failure",
@@ -44,16 +55,16 @@ def _options(command: Any) -> Any:
         click.option("--overlap", type=_OVERLAPS, help="While an earlier run has not ended; default: skip."),
         click.option("--catch-up", type=_CATCH_UPS, help="What passed while nobody was there; default: last."),
         click.option(
-            "--catch-up-window", metavar="DURATION", help="Older ones are not caught up; default: of any age."
+            "--catch-up-window", metavar="DURATION", help="Older ones are not caught up; none (default): of any age."
         ),
         click.option("--jitter", metavar="DURATION", help="Start each time up to so much later, by its own amount."),
         click.option(
             "--pause-after",
-            type=click.IntRange(min=1),
+            type=click.IntRange(min=0),
             metavar="N",
-            help="Pause after N failures in a row.",
+            help="Pause after N failures in a row; 0 (default): never.",
         ),
-        click.option("--until", "end_at", metavar="TIME", help="Nothing starts after this date and time."),
+        click.option("--until", metavar="TIME", help="Nothing starts after this, as for --at; none for no end."),
         click.option(
             "--pin/--no-pin",
             "pin_source",
@@ -257,6 +268,8 @@ def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **giv
     cloudo schedules edit 5c1f09ab --timezone Asia/Tokyo
     cloudo schedules edit 5c1f09ab -p region=south --name 'the south'
     cloudo schedules edit 5c1f09ab --pin                      run the flow as it is now from then on
+    cloudo schedules edit 5c1f09ab --until none               it has no end any more
+    cloudo schedules edit 5c1f09ab --max-iterations 100       its times stay as they are
     cloudo schedules edit 5c1f09ab --on-error 'Notify by email'
     cloudo schedules edit 5c1f09ab --on-error null            what the flow says is to follow
     """
@@ -264,8 +277,8 @@ def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **giv
 
     api = target.connect()
     before = api.schedule(find_schedule(api, schedule_id))
-    fields = _said(api, before.flow_name, given)
     zone = given["timezone"] or before.timezone
+    fields = _said(api, before.flow_name, {**given, "timezone": zone})
     if given["timezone"] is not None:
         fields["timezone"] = zone
     if is_given(given):
@@ -273,6 +286,8 @@ def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **giv
         if not is_meant(api.preview_schedule(PreviewSchedule(trigger=trigger, timezone=zone)), trigger, yes=yes):
             click.echo("Nothing was changed.", err=True)
             return 1
+    elif given["max_iterations"] is not None:
+        fields["max_iterations"] = given["max_iterations"]
     if not fields:
         raise click.UsageError("Say what is to change. --help lists what can be.")
     changed = api.change_schedule(before.id, request_of(ChangeSchedule, {**fields, "confirmed": True}))
@@ -304,13 +319,18 @@ def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
 
     words: Sequence[str] = given["words"]
     files: Sequence[IO[str]] = given["files"]
-    names = ("name", "overlap", "catch_up", "end_at", "pin_source")
+    names = ("name", "overlap", "catch_up", "pin_source")
     fields = {name: given[name] for name in names if given[name] is not None}
-    for name in ("catch_up_window", "jitter"):
+    readers: dict[str, tuple[str, Callable[[str], Any]]] = {
+        "until": ("end_at", lambda text: moment_of(api, text, given["timezone"])),
+        "catch_up_window": ("catch_up_window_seconds", times.seconds),
+        "jitter": ("jitter_seconds", times.seconds),
+    }
+    for name, (field, read) in readers.items():
         if given[name] is not None:
-            fields[f"{name}_seconds"] = read_option(name, given[name], times.seconds)
+            fields[field] = None if given[name] == _NONE else read_option(name, given[name], read)
     if given["pause_after"] is not None:
-        fields["pause_on_error_count"] = given["pause_after"]
+        fields["pause_on_error_count"] = given["pause_after"] or None
     for name in _OCCASIONS:
         if given[name]:
             fields[name] = _following(name, given[name])

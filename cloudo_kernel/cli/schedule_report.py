@@ -112,6 +112,6 @@ def everything(one: Schedule) -> str:
             *(f"  {display.clean(name)}  {display.value(value)}" for name, value in one.inputs.items()),
         ]
     if one.next_runs:
-        zone, now = triggers.zone(one.timezone), datetime.now(UTC)
+        zone, now = triggers.shown_zone(one.timezone), datetime.now(UTC)
         parts += [f"Next ({one.timezone}):", *(f"  {times.spoken(time, zone, now=now)}" for time in one.next_runs)]
     return "\n".join(parts)

@@ -52,8 +52,8 @@ def timing_options(command: Decorated) -> Decorated:
 
 
 def is_given(words: dict[str, Any]) -> bool:
-    """Tell whether one of the options says when."""
-    return any(words[name] is not None for name in (*KINDS, *_MORE))
+    """Tell whether one of the options says when; a limit alone does not."""
+    return any(words[name] is not None for name in (*KINDS, *_MORE) if name != "max_iterations")
 
 
 def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
@@ -66,12 +66,12 @@ def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
         both = f", not {' and '.join(KINDS[name] for name in kinds)}" if kinds else ""
         raise click.UsageError(f"Say when: give one of {', '.join(KINDS.values())}{both}.")
     readers: dict[str, tuple[str, Callable[[str], Any]]] = {
-        "at": ("at", lambda text: _moment(api, text, words["timezone"])),
+        "at": ("at", lambda text: moment_of(api, text, words["timezone"])),
         "delay": ("delay_seconds", times.seconds),
         "every": ("every_seconds", times.seconds),
         "daily": ("daily_at", times.time_of_day),
         "cron": ("cron", str),
-        "start": ("start", lambda text: _moment(api, text, words["timezone"])),
+        "start": ("start", lambda text: moment_of(api, text, words["timezone"])),
     }
     fields = {name: words[name] for name in ("wait", "max_iterations") if words[name] is not None}
     for name, (field, read) in readers.items():
@@ -112,7 +112,7 @@ def coming(preview: SchedulePreview, trigger: ScheduleTrigger) -> str:
     return times.coming([time.utc for time in preview.times], trigger, preview.timezone, now=datetime.now(UTC))
 
 
-def _moment(api: Api, text: str, timezone: str | None) -> datetime:
+def moment_of(api: Api, text: str, timezone: str | None) -> datetime:
     """Return a moment as a person writes it; a date and time without offset stays local, for the service to judge."""
     from cloudo_kernel import times, triggers
     from cloudo_kernel.models import PreviewSchedule, ScheduleTrigger

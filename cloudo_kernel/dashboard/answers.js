@@ -2,11 +2,12 @@
  * The form of an input request: a control for each element of its body, and the answer read back from them.
  */
 
-import { button, h, newId, say } from "./dom.js";
+import { button, h, newId, put, say } from "./dom.js";
 import { fromLocal, parseNumber, toLocal } from "./reading.js";
 import { size } from "./words.js";
 
 const INPUT_TYPES = { date: "date", time: "time", datetime: "datetime-local", password: "password", file: "file" };
+const PREVIEW_AFTER = 250;
 const MOST_BYTES = 5 * 1024 * 1024;
 
 /** A file as the answer has it: its bytes as Base64. */
@@ -93,13 +94,45 @@ class AnswerField {
   }
 }
 
+/** The next times of a schedule with what is typed in the form. */
+class TimesPreview {
+  constructor(about, form, line) {
+    Object.assign(this, { about, form, line, turn: null });
+    this.words = h("p");
+    this.notes = h("ul");
+    this.element = h("div.preview", { role: "status", "aria-label": about.label }, this.words, this.notes);
+  }
+
+  /** Try what is typed, once the typing pauses. */
+  follow() {
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => this.look(), PREVIEW_AFTER);
+  }
+
+  async look() {
+    const asked = (this.turn = Symbol("the newest preview; answers to older ones are dropped"));
+    const keys = Object.values(this.about.preview);
+    const answers = {};
+    for (const field of this.form.fields.filter(({ key }) => keys.includes(key))) answers[field.key] = (await field.read()).value ?? null;
+    let found;
+    try {
+      found = await this.line.call("preview_answers", { about: this.about.preview, answers });
+    } catch (problem) {
+      found = { said: problem.message };
+    }
+    if (asked !== this.turn) return;
+    say(this.words, found?.said ?? "");
+    put(this.notes, ...(found?.notes ?? []).map((note) => h("li", note)));
+  }
+}
+
 /** The whole form; `send(response)` promises, and rejects with what is wrong. */
 export class AnswerForm {
-  constructor(body, send) {
-    this.send = send;
+  constructor(body, send, line) {
+    Object.assign(this, { send, line });
     this.error = h("p.field-error", { role: "alert" });
     const elements = Object.entries(body.properties).sort(([, one], [, other]) => one.order - other.order);
-    this.fields = [];
+    Object.assign(this, { fields: [], previews: [] });
     const shown = elements.filter(([, about]) => about.element !== "submit").map(([key, about]) => this.#element(key, about, body.required));
     const submits = elements.filter(([, about]) => about.element === "submit");
     this.buttons = (submits.length > 0 ? submits : [[null, { label: "Send" }]]).map(([key, about], at) => {
@@ -107,6 +140,10 @@ export class AnswerForm {
       return Object.assign(submit, { type: "submit", about, answerKey: key });
     });
     this.element = h("form.answer", { novalidate: true }, ...shown, this.error, h("div.answer-buttons", ...this.buttons));
+    for (const preview of this.previews) {
+      this.element.addEventListener("input", () => preview.follow());
+      preview.look();
+    }
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit(event.submitter ?? this.buttons[0]);
@@ -132,6 +169,11 @@ export class AnswerForm {
   }
 
   #element(key, about, required) {
+    if (about.preview) {
+      const preview = new TimesPreview(about, this, this.line);
+      this.previews.push(preview);
+      return preview.element;
+    }
     // What a flow wrote is shown as it was written: marks of Markdown stay marks.
     if (about.element === "markdown") return h("p.told", about.description || about.label);
     const field = new AnswerField(key, about, required.includes(key));

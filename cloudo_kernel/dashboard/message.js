@@ -99,9 +99,9 @@ export class MessageView extends View {
   }
 
   #showContent({ state, body, answers }, AnswerForm) {
-    const told = Object.values(body?.properties ?? {}).filter(({ element }) => element === "markdown").map(({ description, label }) => h("p.told", description || label));
+    const told = Object.values(body?.properties ?? {}).filter(({ element, preview }) => element === "markdown" && !preview).map(({ description, label }) => h("p.told", description || label));
     if (state === "OPEN") {
-      this.form = new AnswerForm(body, (response) => this.#send(response));
+      this.form = new AnswerForm(body, (response) => this.#send(response), this.line);
       put(this.content, h("section.panel.messages", h("header", h("h2", "Answer")), this.form.element));
     } else if (state === "ANSWERED") put(this.content, told.length > 0 && h("section.panel", ...told), valuesPanel("Answer", answers, "It was answered without any value."));
     else put(this.content, (told.length > 0 || WHY[state]) && h("section.panel", ...told, WHY[state] && h("p.muted", WHY[state])));

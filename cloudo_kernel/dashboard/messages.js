@@ -62,7 +62,7 @@ class MessageItem {
       const fetched = this.line.call("message", { message_id: this.row.id });
       const [{ body, asked_by, execution_id }, { AnswerForm }] = await Promise.all([fetched, importLater(this.line, "answers")]);
       const asker = execution_id && h("p.muted", "Asked by ", this.place.toOne(execution_id, ".link", asked_by ?? "an execution"));
-      this.form = new AnswerForm(body, (response) => this.#send(response));
+      this.form = new AnswerForm(body, (response) => this.#send(response), this.line);
       put(this.body, asker, this.form.element);
       if (this.details.contains(document.activeElement)) this.form.focus();
     } catch (problem) {

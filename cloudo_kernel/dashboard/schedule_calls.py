@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from cloudo_kernel import following
+from cloudo_kernel import following, forms
 from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows, schedule_rows
 from cloudo_kernel.dashboard.attempts import parsed, tried
@@ -35,6 +35,7 @@ VERBS: Final = frozenset(
         "histories",
         "occurrences",
         "preview_schedule",
+        "preview_answers",
         "change_schedule",
         "pause_schedules",
         "resume_schedules",
@@ -83,7 +84,13 @@ class ScheduleCalls:
 
     def preview_schedule(self, *, request: JsonObject) -> JsonObject:
         """Return the next times of a trigger, and what is unusual about it."""
-        return schedule_rows.preview_row(self._api.preview_schedule(parsed(PreviewSchedule, request)))
+        wanted = parsed(PreviewSchedule, request)
+        return schedule_rows.preview_row(self._api.preview_schedule(wanted), wanted.trigger, now=_now())
+
+    def preview_answers(self, *, about: JsonObject, answers: JsonObject) -> JsonObject | None:
+        """Return the same for the answers in the form of an input request; null while none of them is a time."""
+        request = forms.preview_request(about, answers)
+        return None if request is None else self.preview_schedule(request=request)
 
     def change_schedule(self, *, schedule_id: str, request: JsonObject) -> JsonObject:
         """Change a schedule in place, and return it in full; what is to follow comes as the lines of its field."""

@@ -15,6 +15,7 @@ from cloudo_kernel.models import (
     OccurrenceOutcome,
     Schedule,
     SchedulePreview,
+    ScheduleTrigger,
     Status,
     rfc3339,
 )
@@ -60,7 +61,7 @@ def schedule_row(schedule: Schedule, *, now: datetime) -> JsonObject:
 
 def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
     """Return all that the view of one schedule shows, but for its occurrences; `local` is for the form."""
-    zone = triggers.zone(schedule.timezone)
+    zone = triggers.shown_zone(schedule.timezone)
 
     def local(moment: datetime | None) -> str | None:
         return None if moment is None else moment.astimezone(zone).replace(tzinfo=None, microsecond=0).isoformat()
@@ -96,7 +97,7 @@ def occurrence_row(
     status = statuses.get(occurrence.execution_id or "")
     return occurrence.model_dump(mode="json", include={"outcome", "execution_id", "iteration", "lateness_seconds"}) | {
         "due": rfc3339(occurrence.due),
-        "text": times.spoken(occurrence.due, triggers.zone(zone_name), now=now),
+        "text": times.spoken(occurrence.due, triggers.shown_zone(zone_name), now=now),
         "reason": occurrence.reason and cut(occurrence.reason, NAME),
         "status": status,
         "kind": _kind(occurrence, status),
@@ -105,26 +106,25 @@ def occurrence_row(
 
 def backfill_row(occurrences: Sequence[Occurrence], zone_name: str, *, now: datetime) -> JsonObject:
     """Return what the page says of past times that are run, or would be."""
-    zone = triggers.zone(zone_name)
+    zone = triggers.shown_zone(zone_name)
     return {
         "times": [times.spoken(one.due, zone, now=now) for one in occurrences],
         "ids": [one.execution_id for one in occurrences],
     }
 
 
-def preview_row(preview: SchedulePreview) -> JsonObject:
-    """Return what the form says of the times that it would make."""
-    return {
-        "timezone": preview.timezone,
-        "description": preview.description,
-        "times": [time.text for time in preview.times],
-        "notes": list(preview.notes),
-        "needs_confirmation": preview.needs_confirmation,
-    }
+def preview_row(preview: SchedulePreview, trigger: ScheduleTrigger, *, now: datetime) -> JsonObject:
+    """Return what a form says of the times that it would make."""
+    said = times.coming([time.utc for time in preview.times], trigger, preview.timezone, now=now)
+    if not preview.times:
+        said = f"{preview.description}: there is no time left."
+    elif not trigger.counts_from_end:
+        said = f"{preview.description}, {said}"
+    return {"said": said, "notes": list(preview.notes), "needs_confirmation": preview.needs_confirmation}
 
 
 def _spoken(moment: datetime, schedule: Schedule, now: datetime) -> str:
-    return times.spoken(moment, triggers.zone(schedule.timezone), now=now)
+    return times.spoken(moment, triggers.shown_zone(schedule.timezone), now=now)
 
 
 def _reason(schedule: Schedule) -> str | None:

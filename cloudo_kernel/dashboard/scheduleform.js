@@ -7,7 +7,6 @@ import { button, h, newId, put, say } from "./dom.js";
 import { Entry, area, chosen, readObject, typed } from "./entry.js";
 
 const PREVIEW_AFTER = 250;
-const SHOWN_TIMES = 5;
 const UNITS = [["86400", "days"], ["3600", "hours"], ["60", "minutes"], ["1", "seconds"]];
 const WHOLE = { inputmode: "numeric" };
 const DECIMAL = { inputmode: "decimal" };
@@ -202,9 +201,8 @@ class ScheduleDialog {
     }
   }
 
-  #show({ timezone, description, times, notes, needs_confirmation }) {
-    const shown = times.slice(0, SHOWN_TIMES).join(", ") + (times.length > SHOWN_TIMES ? " …" : "");
-    say(this.words, times.length > 0 ? `${description}, next: ${shown} (${timezone})` : `${description}: there is no time left.`);
+  #show({ said, notes, needs_confirmation }) {
+    say(this.words, said);
     put(this.notes, ...notes.map((note) => h("li", note)));
     this.confirmed.element.hidden = !(needs_confirmation && this.form.isRetimed);
   }

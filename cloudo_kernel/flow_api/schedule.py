@@ -75,13 +75,16 @@ class Schedule:
         """Change the schedule in place: what has run and what runs is as it was.
 
         Fields are those of `system.schedule`, its time as `trigger=` or in words: `save(daily_at="09:00")`,
-        `save(name="evening", inputs={"region": "south"})`. A new time begins anew, an interval with a run at once.
+        `save(name="evening", inputs={"region": "south"})`. A new time begins anew, an interval with a run at once;
+        `save(max_iterations=10)` alone leaves the times as they are.
         Raises `MalformedRequest`, `InputsInvalid`, `NotConfirmed`.
         """
         words = {word: fields.pop(word) for word in WORDS if word in fields}
         trigger = fields.pop("trigger", None)
         given = plain_options(fields)
-        if words or trigger is not None:
+        if words.keys() == {"max_iterations"}:
+            given |= words
+        elif words or trigger is not None:
             given["trigger"] = given_trigger(trigger, words)
         self._record = self._api.change_schedule(self.id, request_of(models.ChangeSchedule, given))
         return self

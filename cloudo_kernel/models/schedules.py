@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
+    WithJsonSchema,
     model_serializer,
     model_validator,
 )
@@ -25,13 +28,45 @@ def _utc_if_aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo is None else to_utc(moment)
 
 
+def _since_1970(value: Any) -> Any:
+    """Read a number as seconds, whatever its size: pydantic takes the years from 2603 for milliseconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return value
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return value
+    try:
+        return datetime.fromtimestamp(number, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"{value!s:.40} is not within the years 1 to 9999") from None
+
+
 def _written(moment: datetime) -> str:
     return moment.isoformat() if moment.tzinfo is None else rfc3339(moment)
 
 
-#: A moment; without an offset it is local time in the zone of the schedule.
+#: A moment, or seconds since 1970; without an offset it is local time in the zone of the schedule.
 LocalOrUtcTime = Annotated[
-    datetime, AfterValidator(_utc_if_aware), PlainSerializer(_written, when_used="json"), TIME_SCHEMA
+    datetime,
+    BeforeValidator(_since_1970),
+    AfterValidator(_utc_if_aware),
+    PlainSerializer(_written, when_used="json"),
+    TIME_SCHEMA,
+]
+
+
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
+
+
+def _time_of_day(text: str) -> str:
+    if not _TIME_OF_DAY.fullmatch(text):
+        raise ValueError("it is a time of day from 00:00 to 23:59, such as 08:30 or 08:30:15")
+    return text
+
+
+TimeOfDay = Annotated[
+    str, AfterValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": f"^{_TIME_OF_DAY.pattern}$"})
 ]
 
 
@@ -86,7 +121,7 @@ class ScheduleTrigger(BaseModel):
     #: With `every_seconds`, `daily_at` or `cron`; None for no limit.
     max_iterations: int | None = Field(default=None, ge=1, le=2**53)
     #: Every day at this local time, `HH:MM` or `HH:MM:SS`.
-    daily_at: str | None = Field(default=None, pattern=r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$")
+    daily_at: TimeOfDay | None = None
     #: Five fields, or `@daily` and the like.
     cron: str | None = Field(default=None, min_length=1, max_length=200)
     #: IANA name of the zone of local times; default: that of the user, else of the server.
@@ -216,6 +251,8 @@ class ChangeSchedule(ScheduleOptions):
     """A request to change a schedule in place: fields that are not given stay as they are."""
 
     trigger: ScheduleTrigger | None = None
+    #: Another limit leaves the times as they are; None for none. With another trigger it may stand there.
+    max_iterations: int | None = Field(default=None, ge=1, le=2**53)
 
     def given(self) -> dict[str, Any]:
         """Return the fields that are to change."""

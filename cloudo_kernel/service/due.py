@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -19,19 +20,23 @@ from cloudo_kernel.events import SCHEDULE_BACKFILLED, SCHEDULE_TRIGGERED
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     Backfill,
+    CatchUp,
     Execution,
     ExecutionType,
     JsonObject,
     Occurrence,
     OccurrenceOutcome,
+    Overlap,
     Schedule,
     Trigger,
     rfc3339,
 )
 from cloudo_kernel.permissions import EVERYTHING
-from cloudo_kernel.service.schedules import ScheduleVerbs
+from cloudo_kernel.service.schedules import TRIES, ScheduleVerbs, changed_all_the_time
 from cloudo_kernel.service.starts import follow_ups_of
 from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
+
+_log = logging.getLogger(__name__)
 
 #: So many schedules are looked at in one transaction, or as few as have so many times: it takes some hundredths of a
 #: second, in which nobody else can write.
@@ -39,6 +44,8 @@ _MOST_AT_ONCE = 500
 #: So many past times are run at once.
 _MOST_BACKFILLED = 1000
 _INSTANT = timedelta(microseconds=1)
+#: After so long a schedule that could not be thought about is looked at again.
+_REST = timedelta(minutes=1)
 #: Why an occurrence of a dry run has no execution.
 _WOULD = "a dry run: nothing was started"
 
@@ -76,7 +83,7 @@ class DueVerbs(ScheduleVerbs):
         for one in due:
             user_name = one.schedule.user_name
             acting, like = like_of(user_name)
-            firings.append(acting._firing(one, now, like))
+            firings.append(acting._firing_or_rest(one, now, like))
             number += len(firings[-1].occurrences)
             if number >= _MOST_AT_ONCE:  # the next look takes the others
                 break
@@ -109,37 +116,49 @@ class DueVerbs(ScheduleVerbs):
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`."""
         self._ask_schedule("trigger_schedule", schedule_id)
-        due, time, started = self._store.schedules.look(schedule_id), self._store.now, 0
-        acting = self._acting(due.schedule.user_name)
         reason = f"started by {self._user_name}, out of turn"
-        while not started:
-            time = _off_plan(due.schedule, time)
+
+        def made(due: Due) -> list[NewOccurrence]:
+            acting, time = self._acting(due.schedule.user_name), self._store.now
+            taken = self._store.occurrences.started_between(schedule_id, time, time + timedelta(seconds=1))
+            while (time := _off_plan(due.schedule, time)) in taken:
+                time += _INSTANT  # somebody had the same idea in the same microsecond
             new = acting._execution(due, time, due.schedule.iterations or 1, acting._like)
-            occurrence = NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution=new)
-            started = self._store.occurrences.start(
-                due.schedule, [occurrence], event=SCHEDULE_TRIGGERED, user_name=self._user_name
-            )
-            time += _INSTANT  # somebody had the same idea in the same microsecond
-        return self._store.executions.get(new.id)
+            return [NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution=new)]
+
+        [started] = self._start(schedule_id, made, event=SCHEDULE_TRIGGERED)
+        assert started.execution is not None
+        return self._store.executions.get(started.execution.id)
 
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """See `Api.backfill_schedule`."""
         self._ask_schedule("backfill_schedule", schedule_id)
-        due = self._store.schedules.look(schedule_id)
-        times, acting = self._past_times(due.schedule, request), self._acting(due.schedule.user_name)
         if request.dry_run:
+            times = self._past_times(self._store.schedules.look(schedule_id).schedule, request)
             return tuple(Occurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=_WOULD) for time in times)
-        new: list[NewOccurrence] = []
-        for number, time in enumerate(times, 1):
-            last = new[-1].execution if new else None
-            execution = acting._execution(due, time, number, acting._like, is_held=last is not None)
-            reason = f"backfilled by {self._user_name}"
-            after_id = last.id if last else None
-            outcome = OccurrenceOutcome.STARTED
-            new.append(NewOccurrence(due=time, outcome=outcome, reason=reason, execution=execution, after_id=after_id))
-        if new:
-            self._store.occurrences.start(due.schedule, new, event=SCHEDULE_BACKFILLED, user_name=self._user_name)
-        return tuple(one.record for one in new)
+        reason = f"backfilled by {self._user_name}"
+
+        def made(due: Due) -> list[NewOccurrence]:
+            acting, new, after_ids = self._acting(due.schedule.user_name), [], tuple[str, ...]()
+            for number, time in enumerate(self._past_times(due.schedule, request), 1):
+                execution = acting._execution(due, time, number, acting._like, is_held=bool(after_ids))
+                one = NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason)
+                new.append(one._replace(execution=execution, after_ids=after_ids))
+                after_ids = (execution.id,)
+            return new
+
+        return tuple(one.record for one in self._start(schedule_id, made, event=SCHEDULE_BACKFILLED))
+
+    def _start(
+        self, schedule_id: str, made: Callable[[Due], list[NewOccurrence]], *, event: str
+    ) -> list[NewOccurrence]:
+        """Start out of turn what `made` makes of the schedule as it is in this moment."""
+        for _ in range(TRIES):
+            due = self._store.schedules.look(schedule_id)
+            new = made(due)
+            if not new or self._store.occurrences.start(due, new, event=event, user_name=self._user_name):
+                return new
+        raise changed_all_the_time()
 
     def _acting(self, user_name: str) -> Self:
         """Return the verbs as the maker of a schedule; what is started belongs to it, and has no parent."""
@@ -157,11 +176,10 @@ class DueVerbs(ScheduleVerbs):
         start, end = (triggers.resolve(getattr(request, name), zone, field=name) for name in ("start", "end"))
         if not start < end <= self._store.now:
             raise MalformedRequest("A backfill is of the past: start before end, and end not after now.", field="end")
-        begin = start
         if trigger.every_seconds is not None:  # its grid, continued into the past
-            every = timedelta(seconds=trigger.every_seconds)
-            begin = schedule.start - every * max(0, (schedule.start - start) // every)
-        dues = triggers.due_times(trigger, zone, start=begin, after=start - _INSTANT)
+            dues = triggers.grid_times(trigger.every_seconds, start=schedule.start, after=start - _INSTANT)
+        else:
+            dues = triggers.due_times(trigger, zone, start=start, after=start - _INSTANT)
         times = list(islice(takewhile(lambda due: due < end, dues), _MOST_BACKFILLED + 1))
         if len(times) > _MOST_BACKFILLED:
             raise MalformedRequest(
@@ -171,38 +189,54 @@ class DueVerbs(ScheduleVerbs):
         done = self._store.occurrences.started_between(schedule.id, start, end)
         return [time for time in times if time not in done]
 
+    def _firing_or_rest(self, due: Due, now: datetime, like: _LikeOf) -> Firing:
+        """Return what `_firing` does; a schedule that cannot be thought about must not keep the others from starting.
+
+        Such as one in a zone that this machine does not know. It rests, its time is not lost.
+        """
+        try:
+            return self._firing(due, now, like)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the other schedules have to go on
+            _log.exception("A schedule cannot be looked after; the others go on.", extra={"schedule": due.schedule.id})
+            return Firing(
+                due,
+                (),
+                next_run=due.schedule.next_run,
+                fire_at=now + _REST,
+                broken=str(error),
+                awaited_id=due.awaited_id,
+            )
+
+    def _planned(self, due: Due, now: datetime) -> tuple[planning.Plan, Sequence[str]]:
+        """Return what is to become of the times that have come, and what the first that is queued comes after."""
+        schedule, last_caught_up = due.schedule, None
+        if schedule.catch_up is CatchUp.ALL and due.unended and planning.is_late(schedule, now):
+            last_caught_up = self._store.occurrences.last_caught_up(schedule.id)
+        is_catching_up = last_caught_up is not None
+        plan = planning.plan(schedule, now=now, unended=len(due.unended), is_catching_up=is_catching_up)
+        if last_caught_up is not None:
+            return plan, (last_caught_up,)
+        if schedule.overlap is Overlap.QUEUE and len(due.unended) > 1:
+            return plan, self._store.occurrences.last_unended(schedule.id)
+        return plan, () if plan.cancels else due.unended[-1:]
+
     def _firing(self, due: Due, now: datetime, like: _LikeOf) -> Firing:
         """Make of a plan what the store needs to carry it out."""
-        schedule = due.schedule
-        plan = planning.plan(schedule, now=now, unended=len(due.unended))
+        schedule, broken = due.schedule, None
+        plan, after_ids = self._planned(due, now)
         occurrences: list[NewOccurrence] = []
-        broken, last = None, due.unended[-1] if due.unended and not plan.cancels else None
         for planned in plan.occurrences:
-            outcome, reason, execution = planned.outcome, planned.reason, None
-            if outcome is OccurrenceOutcome.STARTED:
-                is_held = planned.is_queued and last is not None
-                try:
-                    execution = self._execution(due, planned.due, planned.iteration, like, is_held=is_held)
-                except Unavailable:
-                    raise
-                except CloudoError as error:
-                    outcome, reason = OccurrenceOutcome.SKIPPED, str(error)
-                    broken = str(error)
-            occurrences.append(
-                NewOccurrence(
-                    due=planned.due,
-                    outcome=outcome,
-                    reason=reason,
-                    iteration=planned.iteration,
-                    fire_at=planning.fire_at(schedule, planned.due),
-                    execution=execution,
-                    after_id=last if execution is not None and execution.is_held else None,
-                )
-            )
-            last = execution.id if execution is not None else last
+            new = self._occurrence(due, planned, like, after_ids)
+            occurrences.append(new)
+            if new.execution is not None:
+                after_ids = (new.execution.id,)
+            elif planned.outcome is OccurrenceOutcome.STARTED:
+                broken = new.reason
         next_run, awaited = plan.next_run, None
-        if schedule.trigger.counts_from_end:
-            awaited = last
+        if schedule.trigger.counts_from_end and schedule.enabled:
+            awaited = after_ids[-1] if after_ids else None
             if awaited is None:  # nothing runs whose end could be waited for
                 counted = schedule.model_copy(update={"iterations": schedule.iterations + len(occurrences)})
                 next_run = planning.after_end(counted, now)
@@ -212,8 +246,32 @@ class DueVerbs(ScheduleVerbs):
             next_run=next_run,
             fire_at=None if next_run is None else planning.fire_at(schedule, next_run),
             broken=broken,
-            cancelled=due.unended if plan.cancels else (),
+            # Not for one that cannot be run.
+            cancelled=due.unended if plan.cancels and any(new.execution for new in occurrences) else (),
             awaited_id=awaited,
+        )
+
+    def _occurrence(
+        self, due: Due, planned: planning.Planned, like: _LikeOf, after_ids: Sequence[str]
+    ) -> NewOccurrence:
+        """Return an occurrence with its execution; one that is queued comes after `after_ids`."""
+        outcome, reason, execution = planned.outcome, planned.reason, None
+        is_held = planned.is_queued and bool(after_ids)
+        if outcome is OccurrenceOutcome.STARTED:
+            try:
+                execution = self._execution(due, planned.due, planned.iteration, like, is_held=is_held)
+            except Unavailable:
+                raise
+            except CloudoError as error:
+                outcome, reason = OccurrenceOutcome.SKIPPED, str(error)
+        return NewOccurrence(
+            due=planned.due,
+            outcome=outcome,
+            reason=reason,
+            iteration=planned.iteration,
+            fire_at=planning.fire_at(due.schedule, planned.due),
+            execution=execution,
+            after_ids=after_ids if is_held else (),
         )
 
     def _like(self, flow_name: str, source_sha256: str | None) -> _Like:

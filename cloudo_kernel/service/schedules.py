@@ -40,14 +40,14 @@ from cloudo_kernel.models import (
 from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
-from cloudo_kernel.store import Due, Hidden
+from cloudo_kernel.store import Due, Firing, Hidden, NewOccurrence
 
 #: How many times a preview and a schedule show.
 _SHOWN = 10
 #: Of two changes at once the second begins anew, but not for ever.
-_TRIES = 10
+TRIES = 10
 #: What a change may take away.
-_OPTIONAL = ("end_at", "catch_up_window_seconds", "pause_on_error_count", *Occasion)
+_OPTIONAL = ("end_at", "max_iterations", "catch_up_window_seconds", "pause_on_error_count", *Occasion)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -74,7 +74,10 @@ class ScheduleVerbs(StartVerbs):
             user_name=self._user_name,
             created_at=self._store.now,
         )
-        schedule = _planned(schedule, after=schedule.start - _INSTANT)
+        after = schedule.start - _INSTANT
+        if next(planning.times(schedule, after=after), None) is None:
+            raise MalformedRequest("The schedule would end before its first time.", field="end_at")
+        schedule = _planned(schedule, after=after)
         sealed = self._store.seals.seal_values(hidden)
         self._store.schedules.insert(schedule, replace(self._hidden(schedule), sealed_inputs=sealed))
         return _with_next_runs(schedule)
@@ -140,6 +143,8 @@ class ScheduleVerbs(StartVerbs):
         self._ask("preview_schedule")
         now = self._store.now
         timing = self._timing(request.trigger, request.timezone, confirmed=True)
+        if request.after is not None and (request.trigger.daily_at or request.trigger.cron):
+            timing["start"] = min(timing["start"], request.after)  # theirs are known of the past, too
         schedule = Schedule(
             id="",
             name="",
@@ -165,30 +170,42 @@ class ScheduleVerbs(StartVerbs):
 
     def _change(self, schedule_id: str, request: ChangeSchedule, event: str, **told: Any) -> Schedule:
         """Change a schedule as it is in this moment: it may be moved on, or changed, while this is thought about."""
-        for _ in range(_TRIES):
+        tries, now = 0, self._store.now
+        while tries < TRIES:
             due = self._store.schedules.look(schedule_id)
-            schedule, sealed = self._with_changed_inputs(self._changed(due, request), due, request)
+            schedule, sealed = self._with_changed_inputs(self._changed(due, request, now=now), due, request)
             hidden = replace(self._hidden(schedule, due), sealed_inputs=sealed)
+            if self._pass_over(due, schedule, now=now):
+                continue
             if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **told):
                 return self._judged(_with_next_runs(schedule))
-        raise Unavailable("The schedule is changed by others all the time. Try again.")
+            tries += 1
+        raise changed_all_the_time()
 
-    def _changed(self, due: Due, request: ChangeSchedule) -> Schedule:
+    def _changed(self, due: Due, request: ChangeSchedule, *, now: datetime) -> Schedule:
         given, before = request.given(), due.schedule
         fields = {name: value for name, value in given.items() if value is not None or name in _OPTIONAL}
         timezone = request.timezone or before.timezone
-        after = self._store.now
-        if request.trigger is not None:
-            fields |= self._timing(
-                request.trigger, request.timezone or request.trigger.timezone or timezone, confirmed=request.confirmed
+        after = now
+        if (trigger := request.trigger) is not None:
+            timing = self._timing(
+                trigger, request.timezone or trigger.timezone or timezone, confirmed=request.confirmed
             )
+            if "max_iterations" in given and trigger.max_iterations is None:
+                del timing["max_iterations"]
+            fields |= timing
             after = fields["start"] - _INSTANT
-        triggers.zone(timezone)
+        if request.timezone is not None:
+            triggers.zone(timezone)
         if "end_at" in given:
             fields["end_at"] = _end(request.end_at, fields.get("timezone", timezone))
         schedule = before.model_copy(update={**fields, "broken": None, "pause_reason": None})
+        if schedule.trigger.is_once and schedule.max_iterations is not None:
+            raise MalformedRequest("max_iterations does not go with a schedule that runs once.", field="max_iterations")
         if due.awaited_id is not None and schedule.trigger.counts_from_end and schedule.enabled:
             return schedule.model_copy(update={"next_run": None})  # it goes on when that one ends
+        if _keeps_time(before, schedule, request):
+            return schedule
         if due.last_due is not None:
             after = max(after, due.last_due)
         schedule = _planned(schedule, after=after)
@@ -199,6 +216,29 @@ class ScheduleVerbs(StartVerbs):
                 field="trigger",
             )
         return schedule
+
+    def _pass_over(self, due: Due, schedule: Schedule, *, now: datetime) -> bool:
+        """Note the times as missed that have come and are no times of the schedule as it is to be.
+
+        Returns whether there were any; they may be more than are noted at once.
+        """
+        before = due.schedule
+        if before.next_run is None or schedule.next_run == before.next_run:
+            return False
+        if planning.fire_at(before, before.next_run) > now:
+            return False
+        if not triggers.is_zone(before.timezone):  # which they are, only others know
+            return False
+        what = "changed" if schedule.enabled else "paused"
+        plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before anybody started it")
+        new = [NewOccurrence(one.due, one.outcome, one.reason, one.iteration) for one in plan.occurrences]
+        next_run = plan.next_run
+        if before.trigger.counts_from_end:
+            next_run = planning.after_end(before, now)
+        fire_at = None if next_run is None else planning.fire_at(before, next_run)
+        firing = Firing(due, new, next_run=next_run, fire_at=fire_at, broken=before.broken)
+        self._store.occurrences.fire([firing], user_name=self._user_name)
+        return True
 
     def _with_changed_inputs(
         self, schedule: Schedule, due: Due, request: ChangeSchedule
@@ -277,13 +317,14 @@ class ScheduleVerbs(StartVerbs):
     def _judged(self, schedule: Schedule) -> Schedule:
         """Return a schedule with why it cannot start anything, as things are now."""
         broken = None
-        if not schedule.pin_source:
-            try:
+        try:
+            triggers.zone(schedule.timezone)  # another machine may know others
+            if not schedule.pin_source:
                 flow = self._catalog.flow(schedule.flow_name)
                 broken = flow.broken and f"The flow is broken: {flow.broken}"
                 self._validated(_lenient(flow, schedule.inputs), schedule.inputs, Trigger.SCHEDULE)
-            except CloudoError as error:
-                broken = broken or str(error)
+        except CloudoError as error:
+            broken = broken or str(error)
         return schedule.model_copy(update={"broken": broken})
 
 
@@ -293,6 +334,22 @@ def _lenient(flow: Flow, inputs: JsonObject) -> Flow:
     hidden = [name for name, value in inputs.items() if name in properties and PROTECTED in str(value)]
     properties |= {name: {} for name in hidden}
     return flow.model_copy(update={"input_schema": {**flow.input_schema, "properties": properties}})
+
+
+def changed_all_the_time() -> Unavailable:
+    """Return the error for a schedule of which nobody gets a hold."""
+    return Unavailable("The schedule is changed by others all the time. Try again.")
+
+
+def _keeps_time(before: Schedule, after: Schedule, request: ChangeSchedule) -> bool:
+    """Tell whether a change leaves the next time as it is, even one that has come and was not started yet."""
+    is_local = before.trigger.daily_at is not None or before.trigger.cron is not None
+    is_retimed = request.trigger is not None or (is_local and after.timezone != before.timezone)
+    if is_retimed or not (before.enabled and after.enabled) or before.next_run is None:
+        return False
+    if after.max_iterations is not None and after.iterations >= after.max_iterations:
+        return False
+    return after.end_at is None or before.next_run <= after.end_at
 
 
 def _planned(schedule: Schedule, *, after: datetime) -> Schedule:
@@ -305,8 +362,9 @@ def _with_next_runs(schedule: Schedule) -> Schedule:
     """Return a schedule with its next ten times, as far as they are known now."""
     runs: list[datetime] = []
     if schedule.next_run is not None:
-        following = planning.times(schedule, after=schedule.next_run - _INSTANT)
-        runs = [schedule.next_run] if schedule.trigger.counts_from_end else list(islice(following, _SHOWN))
+        runs = [schedule.next_run]
+        if not schedule.trigger.counts_from_end and triggers.is_zone(schedule.timezone):
+            runs = list(islice(planning.times(schedule, after=schedule.next_run - _INSTANT), _SHOWN))
     return schedule.model_copy(update={"next_runs": tuple(runs)})
 
 

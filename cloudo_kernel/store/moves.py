@@ -145,7 +145,9 @@ def _end_all(
 ) -> None:
     """End the execution of the row, and what cannot run after that."""
     _end(connection, row, attempt, outcome, now=now, user_name=user_name)
-    ended = [(row.id, outcome.status is Status.ENDED_SUCCESS)] if row.has_dependencies else []
+    # With PostgreSQL its schedule may have queued another one behind it since the row was read.
+    is_followed = row.has_dependencies or (row.schedule_id is not None and connection.dialect.name != "sqlite")
+    ended = [(row.id, outcome.status is Status.ENDED_SUCCESS)] if is_followed else []
     while ended:  # a long row of dependents must not become as many calls in each other
         on_id, is_success = ended.pop()
         for dependent in dependencies.end(connection, on_id):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, literal_column, select, update
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, exists, literal_column, select, update
 
-from cloudo_kernel import events
-from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule
+from cloudo_kernel import events, planning
+from cloudo_kernel.models import Occurrence, OccurrenceOutcome
 from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import event_row, record, record_all
@@ -19,11 +19,28 @@ from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.moves import stop
 from cloudo_kernel.store.new_execution import NewExecution
 from cloudo_kernel.store.schedules import Due
+from cloudo_kernel.tables import dependencies as followers
 from cloudo_kernel.tables import executions, occurrences, schedules, sources
 
 _s, _o, _e = schedules.c, occurrences.c, executions.c
 _SECOND = timedelta(seconds=1)
 
+_held = executions.alias()
+_is_followed = exists().where(
+    followers.c.on_id == _e.id,
+    followers.c.execution_id == _held.c.id,
+    _held.c.schedule_id == _e.schedule_id,
+    _held.c.is_held,
+)
+_is_unended = and_(_e.schedule_id == bindparam("of"), _e.status.not_in(ENDED))
+_LAST = select(_e.id).where(_is_unended, ~_is_followed).order_by(_e.id)
+_LAST_CAUGHT_UP = (
+    select(_e.id)
+    .join(occurrences, and_(_o.schedule_id == _e.schedule_id, _o.execution_id == _e.id))
+    .where(_is_unended, _o.reason.startswith(planning.CAUGHT_UP, autoescape=True))
+    .order_by(_o.due.desc())
+    .limit(1)
+)
 _ADVANCE = Many(
     update(schedules)
     .where(_s.id == bindparam("of"), _s.revision == bindparam("known"))
@@ -53,8 +70,8 @@ class NewOccurrence(NamedTuple):
     #: When it was to start, jitter included; None for one out of turn.
     fire_at: datetime | None = None
     execution: NewExecution | None = None
-    #: The execution that has to end before.
-    after_id: str | None = None
+    #: The executions that have to end before.
+    after_ids: Sequence[str] = ()
 
     @property
     def record(self) -> Occurrence:
@@ -107,6 +124,17 @@ class Occurrences:
         with self._database.read() as connection:
             return frozenset(connection.execute(select(_o.due).where(is_meant)).scalars())
 
+    def last_unended(self, schedule_id: str) -> tuple[str, ...]:
+        """Return the executions of a schedule after which all have ended: those behind which no other one waits."""
+        with self._database.read() as connection:
+            return tuple(connection.execute(_LAST, {"of": schedule_id}).scalars())
+
+    def last_caught_up(self, schedule_id: str) -> str | None:
+        """Return the last execution of a schedule that was caught up and has not ended."""
+        with self._database.read() as connection:
+            found: str | None = connection.execute(_LAST_CAUGHT_UP, {"of": schedule_id}).scalar()
+        return found
+
     def fire(self, firings: Sequence[Firing], *, user_name: str) -> int:
         """Start what is due and move the schedules on, in one transaction; return how many schedules that were.
 
@@ -114,13 +142,16 @@ class Occurrences:
         """
         try:
             with self._database.write() as connection:
+                _lock_cancelled(connection, firings)
                 self._carry_out(connection, firings, user_name=user_name)
             return len(firings)
         except _Overtaken:  # hardly ever: so nobody asks before
             pass
         with self._database.write() as connection:
+            _lock_cancelled(connection, firings)
             ids = [firing.due.schedule.id for firing in firings]
-            rows = connection.execute(select(_s.id, _s.revision).where(_s.id.in_(ids)).with_for_update()).all()
+            wanted = select(_s.id, _s.revision).where(_s.id.in_(ids)).order_by(_s.id)
+            rows = connection.execute(wanted.with_for_update()).all()
             revisions = {row.id: row.revision for row in rows}
             mine = [one for one in firings if revisions.get(one.due.schedule.id) == one.due.revision]
             if mine:
@@ -140,38 +171,52 @@ class Occurrences:
         self._write(connection, [(one.due.schedule.id, new) for one in firings for new in one.occurrences], now)
         record_all(connection, [row for one in firings for row in _told(one, now=now, user_name=user_name)])
 
-    def start(self, schedule: Schedule, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> int:
-        """Start executions of a schedule out of turn, and return how many were started.
+    def start(self, due: Due, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> bool:
+        """Start executions of a schedule out of turn, unless it has changed since it was read; return whether it was.
 
-        A time for which something was started before is left alone; other records of it are replaced.
+        Other records of these times are replaced.
         """
-        now = self._database.clock()
-        dues = [one.due for one in new]
-        is_replaced = and_(_o.schedule_id == schedule.id, _o.due.in_(dues), _o.execution_id.is_(None))
+        schedule, now = due.schedule, self._database.clock()
+        is_replaced = and_(_o.schedule_id == schedule.id, _o.due.in_([one.due for one in new]))
+        known = and_(_s.id == schedule.id, _s.revision == due.revision)
         with self._database.write() as connection:
-            connection.execute(delete(occurrences).where(is_replaced))
-            started = self._write(connection, [(schedule.id, one) for one in new], now)
-            if started:
-                told = {"name": schedule.name, "flow_name": schedule.flow_name, "started": started}
-                record(connection, event, events.SCHEDULE, schedule.id, time=now, user_name=user_name, **told)
-        return started
+            # Whoever has seen the schedule with nothing under way must not go on from there.
+            if not connection.execute(update(schedules).where(known).values(revision=due.revision + 1)).rowcount:
+                return False
+            connection.execute(delete(occurrences).where(is_replaced, _o.execution_id.is_(None)))
+            self._write(connection, [(schedule.id, one) for one in new], now)
+            told = {"name": schedule.name, "flow_name": schedule.flow_name, "started": len(new)}
+            record(connection, event, events.SCHEDULE, schedule.id, time=now, user_name=user_name, **told)
+        return True
 
-    def _write(self, connection: Connection, new: Sequence[tuple[str, NewOccurrence]], now: datetime) -> int:
+    def _write(self, connection: Connection, new: Sequence[tuple[str, NewOccurrence]], now: datetime) -> None:
         """Record occurrences of schedules, and add their executions; one whose time was recorded before is left out."""
         if not new:
-            return 0
+            return
         noted = self._note.run(connection, [_noted(schedule_id, one, now) for schedule_id, one in new])
-        started = [one for schedule_id, one in new if one.execution is not None]
+        started = [(one.execution, one.after_ids) for _, one in new if one.execution is not None]
         if noted < len(new):
-            ids = [one.execution.id for one in started if one.execution]
+            ids = [execution.id for execution, _ in started]
             is_mine = and_(_o.schedule_id.in_({schedule_id for schedule_id, _ in new}), _o.execution_id.in_(ids))
             fresh = set(connection.execute(select(_o.execution_id).where(is_mine)).scalars())
-            started = [one for one in started if one.execution and one.execution.id in fresh]
-        insert_new(connection, [one.execution for one in started if one.execution], self._add_source, now=now)
-        for one in started:
-            if one.after_id is not None and one.execution is not None:
-                dependencies.add(connection, one.execution.id, [one.after_id])
-        return len(started)
+            started = list(_closed_up(started, fresh))
+        insert_new(connection, [execution for execution, _ in started], self._add_source, now=now)
+        for execution, after_ids in started:
+            if after_ids:
+                dependencies.add(connection, execution.id, after_ids)
+
+
+def _closed_up(
+    started: Sequence[tuple[NewExecution, Sequence[str]]], fresh: Collection[str]
+) -> Iterator[tuple[NewExecution, Sequence[str]]]:
+    """Yield those that are `fresh`, each behind what those before it that are not would have waited for."""
+    left_out: dict[str, tuple[str, ...]] = {}
+    for execution, after_ids in started:
+        after = tuple(dict.fromkeys(one for after_id in after_ids for one in left_out.get(after_id, (after_id,))))
+        if execution.id in fresh:
+            yield execution.like(is_held=bool(after)), after
+        else:
+            left_out[execution.id] = after
 
 
 def _record(row: Row[Any]) -> Occurrence:
@@ -230,6 +275,12 @@ def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, An
         )
         for (event, reason), count in found.items()
     ]
+
+
+def _lock_cancelled(connection: Connection, firings: Sequence[Firing]) -> None:
+    """Lock what is to be cancelled before any schedule, in the order of what ends: its execution, then its schedule."""
+    if cancelled := [one for firing in firings for one in firing.cancelled]:
+        connection.execute(select(_e.id).where(_e.id.in_(cancelled)).order_by(_e.id).with_for_update())
 
 
 def _cancel(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:

@@ -33,7 +33,9 @@ def run_ended(connection: Connection, schedule_id: str, execution_id: str, statu
     most = row.pause_on_error_count
     if most is not None and errors >= most and row.enabled:
         reason = f"{errors} execution{'s' * (errors != 1)} in a row ended in error"
-        values |= {"enabled": False, "pause_reason": reason, "next_run": None, "fire_at": None}
+        values |= {"enabled": False, "pause_reason": reason}
+        if row.fire_at is None or row.fire_at > now:  # else it has come, and the scheduler notes what becomes of it
+            values |= {"next_run": None, "fire_at": None}
         about = {"time": now, "name": row.name, "flow_name": row.flow_name, "reason": reason}
         record(connection, events.SCHEDULE_PAUSED, events.SCHEDULE, schedule_id, **about)
     # In any case the schedule has changed: who has seen this execution run must not wait for its end any more.

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
 from cloudo_kernel import events, settings
 from cloudo_kernel.errors import ScheduleNotFound
@@ -139,6 +155,8 @@ class Schedules:
                 .values(**values, revision=due.revision + 1, error_count=0)
             )
             if changed.rowcount:
+                if due.source_sha256 not in (None, hidden.source_sha256):
+                    forget_source(connection, due.source_sha256)
                 self._tell(connection, event, schedule, user_name=user_name, **told)
         return bool(changed.rowcount)
 
@@ -148,10 +166,14 @@ class Schedules:
             values = {"flow_name": new, "revision": _s.revision + 1}
             connection.execute(update(schedules).where(_s.flow_name == old).values(**values))
 
-    def delete(self, schedule_id: str, *, user_name: str) -> None:
-        """Delete a schedule and its occurrences; its executions stay. Raises `ScheduleNotFound`."""
+    def delete(self, schedule_id: str, *, user_name: str, where: ColumnElement[bool] | None = None) -> None:
+        """Delete a schedule, if it is as `where` says, and its occurrences; its executions stay.
+
+        Raises `ScheduleNotFound`.
+        """
+        is_meant = and_(_s.id == schedule_id, true() if where is None else where)
         with self._database.write() as connection:
-            deleted = delete(schedules).where(_s.id == schedule_id).returning(_s.name, _s.source_sha256)
+            deleted = delete(schedules).where(is_meant).returning(_s.name, _s.source_sha256)
             row = connection.execute(deleted).one_or_none()
             if row is None:
                 raise ScheduleNotFound(schedule_id)
@@ -185,12 +207,15 @@ class Schedules:
 
         Those that `read_ahead` has read, and that are as they were then, are not read again.
         """
+        now = self._database.clock()
         with self._database.read() as connection:
-            found = connection.execute(_DUE, {"now": self._database.clock(), "most": most}).all()
+            found = connection.execute(_DUE, {"now": now, "most": most}).all()
             seen = {row.id: self._ahead.pop(row.id, None) for row in found}
             known = {row.id: due for row in found if (due := seen[row.id]) and due.revision == row.revision}
-            known |= {due.schedule.id: due for due in _whole(connection, [one for one in seen if one not in known])}
-            return _with_unended(connection, [known[one] for one in seen])
+            fresh = _whole(connection, [one for one in seen if one not in known])
+            # With PostgreSQL each statement sees what is committed by then: some may be paused, moved on or deleted.
+            known |= {due.schedule.id: due for due in fresh if due.fire_at is not None and due.fire_at <= now}
+            return _with_unended(connection, [known[one] for one in seen if one in known])
 
     def read_ahead(self) -> bool:
         """Read some of those that are due soon, so that `due` is quick; return whether there are more."""
@@ -234,7 +259,8 @@ class Schedules:
         with self._database.read() as connection:
             finished = list(connection.execute(select(_s.id).where(is_over, runs_once).limit(limit)).scalars())
         for schedule_id in finished:
-            self.delete(schedule_id, user_name="cloudo")
+            with suppress(ScheduleNotFound):  # somebody has just changed or deleted it
+                self.delete(schedule_id, user_name="cloudo", where=and_(is_over, runs_once))
 
     def _keep_source(self, connection: Connection, hidden: Hidden) -> None:
         if hidden.source_text is not None:

@@ -204,7 +204,7 @@ class Cloudo(ExtensionApp):
         if self.activity_seconds:
             self._activity.start()
         if self.engine.workspace.state.is_dir():
-            await self.engine.open()
+            await self.engine.go_on()
 
     async def _note_activity(self) -> None:
         try:

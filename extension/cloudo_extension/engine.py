@@ -6,6 +6,7 @@ It imports them when it opens: SQLAlchemy alone takes 0.6 s, by which every star
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import time
@@ -43,6 +44,8 @@ T = TypeVar("T")
 
 #: Threads for calls of the store and the catalog; more would only queue for the same disk.
 _THREADS = 8
+#: So often it is tried to open a store that could not be reached when the server started.
+_REOPEN_SECONDS = 2.0
 #: How long after the opening that is made which somebody may ask for.
 PREPARE_SECONDS = 5.0
 _DENIAL_SECONDS = 60.0
@@ -94,6 +97,10 @@ class Engine:
         self._opening = asyncio.Lock()
         self._parts: _Parts | None = None
         self._is_closed = False
+        #: Why it could not be opened when that was tried last.
+        self._trouble: CloudoError | None = None
+        #: Tries to open a store that could not be reached when the server started.
+        self._later: asyncio.Task[None] | None = None
         #: Who was refused what → when that is worth recording again.
         self._denials: dict[tuple[str, str], float] = {}
         self._spawned: set[asyncio.Task[None]] = set()
@@ -190,6 +197,8 @@ class Engine:
         """Return how the service does, None while nobody has used it: looking must not open it."""
         if self._is_closed:
             raise Unavailable(_STOPPING)
+        if self._parts is None and self._trouble is not None:
+            raise self._trouble
         if self._parts is None:
             return None
         return await self._parts.healths.add(None)
@@ -213,9 +222,31 @@ class Engine:
                 if self._is_closed:
                     raise Unavailable(_STOPPING)
                 if self._parts is None:
-                    self._parts = await self._assemble()
+                    try:
+                        self._parts = await self._assemble()
+                    except CloudoError as error:
+                        self._trouble = error
+                        raise
+                    self._trouble = None
                     asyncio.get_running_loop().call_later(PREPARE_SECONDS, self._prepare_in_peace)
         return self._parts
+
+    async def go_on(self) -> None:
+        """Open a store that was used before, whether somebody comes or not: its schedules have their times.
+
+        One that cannot be reached yet is tried until it can.
+        """
+        try:
+            await self.open()
+        except CloudoError as error:
+            _log.warning("The store cannot be opened yet; it is tried again", extra={"reason": str(error)})
+            self._later = asyncio.create_task(self._open_later())
+
+    async def _open_later(self) -> None:
+        while self._parts is None and not self._is_closed:
+            await asyncio.sleep(_REOPEN_SECONDS)
+            with contextlib.suppress(CloudoError):
+                await self.open()
 
     def _prepare_in_peace(self) -> None:
         """Make what somebody may ask for, when nobody waits any more for what the opening was for."""
@@ -226,6 +257,8 @@ class Engine:
 
     async def close(self) -> None:
         """End the waits, stop the worker in good order, close the store."""
+        if self._later is not None:
+            self._later.cancel()
         async with self._opening:
             self._is_closed = True
             parts, self._parts = self._parts, None

@@ -146,6 +146,21 @@ def test_times_are_read_as_people_write_them(shell: Shell) -> None:
     assert (at.hour, at.minute) == (23, 30)
 
 
+def test_an_end_a_window_and_a_pause_after_failures_are_taken_away(shell: Shell, api: Service) -> None:
+    rules = ("--until", "tomorrow 08:30", "--catch-up-window", "1h", "--pause-after", "3", "--jitter", "5")
+    said_by(shell, ("schedule", "reports/sales", "--every", "1h", "--timezone", "Asia/Tokyo", *rules))
+    [made] = api.schedules().items
+    assert made.end_at is not None
+    assert made.end_at.hour == 23, "08:30 in Tokyo"
+    assert (made.catch_up_window_seconds, made.pause_on_error_count, made.jitter_seconds) == (3600, 3, 5)
+    none = ("--until", "none", "--catch-up-window", "none", "--pause-after", "0", "--jitter", "0")
+    said_by(shell, ("schedules", "edit", made.id, *none), ("schedules", "edit", made.id, "--max-iterations", "9"))
+    [edited] = api.schedules().items
+    assert (edited.end_at, edited.catch_up_window_seconds) == (None, None)
+    assert (edited.pause_on_error_count, edited.jitter_seconds) == (None, 0)
+    assert (edited.next_run, edited.start, edited.max_iterations) == (made.next_run, made.start, 9)
+
+
 def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service) -> None:
     wanted: dict[tuple[str, ...], tuple[int, str]] = {
         (): (2, "Say when: give one of --at, --in, --every, --daily, --cron."),
@@ -154,7 +169,7 @@ def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service
         ("--at", "whenever"): (2, "Invalid value for --at: 'whenever' is no moment"),
         ("--at", "08:30", "--timezone", "Vienna"): (2, "Did you mean Europe/Vienna?"),
         ("--daily", "08:30", "--grid"): (2, "Wait and start go with every_seconds."),
-        ("--daily", "08:30", "--until", "never"): (2, "end_at"),
+        ("--daily", "08:30", "--until", "never"): (2, "Invalid value for --until: 'never' is no moment"),
         ("--cron", "0 0 31 2 *"): (1, "never comes round"),
         ("--daily", "08:30", "-p", "top=many"): (1, "top"),
         ("--at", "2001-01-01"): (1, "Nothing was saved. Give --yes if that is meant."),

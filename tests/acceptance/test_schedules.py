@@ -6,10 +6,16 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
+import httpx
 import pytest
 
+from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import CreateSchedule, ExecutionFilter, ScheduleTrigger, Status
+from cloudo_kernel.service import Service
+from cloudo_kernel.store import Store
+from cloudo_kernel.workspace import Workspace
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -74,3 +80,28 @@ def test_a_killed_run_lets_the_interval_from_its_end_go_on(servers: Servers, ser
         assert second.due - lost.ended_at == timedelta(seconds=1)
         api.delete_schedule(made.id)
         api.cancel_execution(second.execution_id)
+
+
+def test_a_store_that_comes_later_than_its_server_has_its_schedules_looked_after(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """Nobody asks the server for anything: a database or a disk may come up after it, with nobody there."""
+    here, away = tmp_path / "disk", tmp_path / "away"
+    here.mkdir()
+    url = f"sqlite:///{here / 'store.sqlite'}"
+    workspace = Workspace(tmp_path / "work")
+    workspace.create()
+    write_flow(workspace.root, "quick", "1")
+    store = Store.open(url)
+    api = Service(store, Catalog(workspace), user_name="ada")
+    made = api.create_schedule(CreateSchedule(flow_name="quick", trigger=ScheduleTrigger(delay_seconds=1)))
+    store.close()
+    here.rename(away)
+    server = servers.start(workspace.root, environment={"CLOUDO_DATABASE_URL": url})
+    until(lambda: httpx.get(f"{server.api}/health").status_code == 503)
+    away.rename(here)
+    store = Store.open(url)
+    api = Service(store, Catalog(workspace), user_name="ada")
+    until(lambda: api.occurrences(made.id).items, seconds=60)
+    until(lambda: httpx.get(f"{server.api}/health").status_code == 200)
+    store.close()

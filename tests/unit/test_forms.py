@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudo_kernel.errors import FormInvalid, ResponseInvalid
-from cloudo_kernel.forms import ELEMENTS, Form, checked_body, shorthand
+from cloudo_kernel.forms import ELEMENTS, Form, checked_body, preview_request, shorthand
 
 
 def body(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
@@ -263,6 +263,35 @@ def test_a_body_that_is_no_form_is_refused_and_the_place_named(given: object, pl
     with pytest.raises(FormInvalid) as caught:
         checked_body(given)
     assert caught.value.field == place
+
+
+PREVIEW = {"at": "moment", "delay_seconds": "delay", "timezone": "zone"}
+
+
+@pytest.mark.parametrize(
+    ("given", "request_"),
+    [
+        ({}, None),
+        ({"moment": "", "delay": None, "zone": "UTC"}, None),
+        ({"delay": 0, "zone": ""}, {"trigger": {"delay_seconds": 0}}),
+        ({"moment": "2035-01-01", "delay": 60, "zone": "UTC"}, {"trigger": {"at": "2035-01-01"}, "timezone": "UTC"}),
+    ],
+)
+def test_of_the_times_that_are_answered_the_first_is_previewed(given: Any, request_: object) -> None:
+    assert preview_request(PREVIEW, given) == request_
+
+
+@pytest.mark.parametrize("preview", ["delay", {"delay": "delay"}, {"at": "nowhere"}, {"at": 5}, {"at": "send"}])
+def test_a_preview_that_names_nothing_is_refused(preview: object) -> None:
+    asks: Any = {"delay": {"type": "number"}, "send": {"element": "submit"}}
+    checked_body(body(**asks, coming={"element": "markdown", "preview": {"delay_seconds": "delay"}}))
+    for wrong in (
+        body(**asks, coming={"element": "markdown", "preview": preview}),
+        body(coming={"element": "number", "preview": {"delay_seconds": "coming"}}),
+    ):
+        with pytest.raises(FormInvalid) as caught:
+            checked_body(wrong)
+        assert caught.value.field == "coming.preview"
 
 
 def test_the_shorthands_are_forms_too() -> None:

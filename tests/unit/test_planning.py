@@ -115,6 +115,19 @@ def test_jitter_delays_each_time_by_its_own_amount_and_loses_none() -> None:
     assert planning.plan(jittery, now=NOON - MINUTE, unended=0).occurrences == ()
 
 
+@pytest.mark.parametrize("catch_up", list(CatchUp))
+def test_jitter_that_is_longer_than_the_interval_is_nobody_s_absence(catch_up: CatchUp) -> None:
+    grid = {"every_seconds": 10, "wait": False}
+    one = schedule(grid, jitter_seconds=120, overlap=Overlap.ALLOW, catch_up=catch_up)
+    seen: list[planning.Planned] = []
+    for second in range(900):
+        plan = planning.plan(one, now=NOON + timedelta(seconds=second), unended=0)
+        seen += plan.occurrences
+        one = one.model_copy(update={"next_run": plan.next_run, "iterations": len(seen)})
+    assert len(seen) > 70
+    assert {(planned.outcome, planned.reason, planned.is_queued) for planned in seen} == {(STARTED, None, False)}
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_every_time_is_accounted_for_exactly_once_whenever_somebody_looks(seed: int) -> None:
     """Random policies and random looks: the outcomes follow the grid without a gap and without a double."""

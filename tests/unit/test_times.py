@@ -52,6 +52,8 @@ def test_a_moment_is_said_in_its_zone(said: str, text: str) -> None:
         ({"every_seconds": 0.1, "wait": False}, "every 0.1 seconds on the grid"),
         ({"every_seconds": 864_000, "wait": False}, "every 10 days on the grid"),
         ({"daily_at": "08:30"}, "daily at 08:30"),
+        ({"daily_at": "08:30:00"}, "daily at 08:30"),
+        ({"daily_at": "08:30:15"}, "daily at 08:30:15"),
         ({"cron": "0 9 * * 1-5"}, "cron 0 9 * * 1-5"),
     ],
 )

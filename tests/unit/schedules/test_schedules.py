@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,76 +13,17 @@ from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import (
     Backfill,
     ChangeSchedule,
-    CreateSchedule,
-    Execution,
-    ExecutionFilter,
-    Occurrence,
     PreviewSchedule,
-    Schedule,
     ScheduleTrigger,
-    Status,
     Trigger,
 )
 from cloudo_kernel.service import Service
-from cloudo_kernel.settings import MAX_RUNNING, RETENTION, TIMEZONE
-from cloudo_kernel.store import Outcome, Store
+from cloudo_kernel.settings import RETENTION, TIMEZONE
+from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
-
-MINUTE = timedelta(minutes=1)
-GRID = {"every_seconds": 60, "wait": False}
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    workspace = Workspace(tmp_path / "work")
-    workspace.create()
-    write_flow(workspace.root, "report", "1", parameters="n: int = 1\niterations: int = 0")
-    write_flow(workspace.root, "anything", "1")
-    return workspace
-
-
-@pytest.fixture
-def store(workspace: Workspace, clock: Clock) -> Iterator[Store]:
-    store = Store.open(workspace.database_url, clock=clock)
-    store.workers.register("w", private=False)
-    store.settings.save(MAX_RUNNING, 100, user_name="ada")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def api(store: Store, workspace: Workspace) -> Service:
-    return Service(store, Catalog(workspace), user_name="ada")
-
-
-def request(trigger: dict[str, Any], flow_name: str = "report", **more: Any) -> CreateSchedule:
-    return CreateSchedule(flow_name=flow_name, trigger=ScheduleTrigger.model_validate(trigger), **more)
-
-
-def make(api: Service, trigger: dict[str, Any], **more: Any) -> Schedule:
-    return api.create_schedule(request(trigger, **more))
-
-
-def executions(api: Service, schedule: Schedule) -> list[Execution]:
-    """Return the executions of a schedule, oldest first."""
-    return list(api.executions(ExecutionFilter(schedule_id=schedule.id), limit=500).items[::-1])
-
-
-def occurrences(api: Service, schedule: Schedule) -> list[Occurrence]:
-    return list(api.occurrences(schedule.id, limit=500).items[::-1])
-
-
-def told(api: Service, schedule: Schedule) -> list[str]:
-    return [f"{one.outcome} {one.iteration}" for one in occurrences(api, schedule)]
-
-
-def run(store: Store, *, fails: bool = False) -> None:
-    """Let everything that can be claimed run and end."""
-    status = Status.ENDED_ERROR if fails else Status.ENDED_SUCCESS
-    for claim in store.queue.claim("w", free=100, private=False):
-        store.runs.finish(claim.id, claim.attempt, Outcome(status=status))
+from tests.unit.schedules.steps import GRID, MINUTE, executions, make, occurrences, run, told
 
 
 def test_a_moment_starts_one_execution_with_what_the_flow_knows(api: Service, clock: Clock) -> None:
@@ -165,74 +104,6 @@ def test_what_was_read_ahead_and_changed_since_starts_as_it_is_now(api: Service,
     assert told(api, made["plain"]) == ["STARTED 1", "SKIPPED 2"], "the clock was set back and forward again"
 
 
-def test_overlap_skips_queues_and_cancels(api: Service, store: Store, clock: Clock) -> None:
-    policies = ("skip", "queue", "cancel", "allow")
-    made = {overlap: make(api, GRID, overlap=overlap) for overlap in policies}
-    for _ in range(3):
-        api.run_due_schedules()
-        clock.now += MINUTE
-    assert told(api, made["skip"]) == ["STARTED 1", "SKIPPED 2", "SKIPPED 3"]
-    statuses = {overlap: [one.status.value for one in executions(api, made[overlap])] for overlap in policies}
-    assert statuses["cancel"] == ["ENDED_CANCELLED", "ENDED_CANCELLED", "PENDING"]
-    claimed = {claim.id for claim in store.queue.claim("w", free=100, private=False)}
-    queued = [one.id for one in executions(api, made["queue"])]
-    assert [one in claimed for one in queued] == [True, False, False], "one after another"
-    assert all(one.id in claimed for one in executions(api, made["allow"]))
-    attempt = api.execution(queued[0]).attempt
-    store.runs.finish(queued[0], attempt, Outcome(status=Status.ENDED_ERROR))
-    assert queued[1] in {claim.id for claim in store.queue.claim("w", free=100, private=False)}, "whatever its end"
-
-
-@pytest.mark.parametrize("trigger", [GRID, {"every_seconds": 60}])
-def test_nothing_waits_for_an_end_that_came_while_it_was_thought_about(
-    api: Service, store: Store, clock: Clock, trigger: dict[str, Any]
-) -> None:
-    made = make(api, trigger, overlap="queue")
-    if trigger is GRID:
-        api.run_due_schedules()
-        clock.now += MINUTE
-    else:
-        clock.now += timedelta(seconds=1)
-        api.trigger_schedule(made.id)
-    [due] = store.schedules.due(most=10)
-    firing = api._firing(due, clock.now, api._like)
-    run(store)
-    assert store.occurrences.fire([firing], user_name="cloudo") == 0
-    assert api.run_due_schedules() == 1
-    assert len(store.queue.claim("w", free=100, private=False)) == 1
-
-
-def test_one_that_changes_while_it_is_thought_about_is_left_alone_and_the_others_start(
-    api: Service, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paused, deleted, kept, other = [make(api, {"delay_seconds": 60}) for _ in range(4)]
-    clock.now += MINUTE
-    fire = store.occurrences.fire
-
-    def interrupted(firings: Any, **more: Any) -> int:
-        api.pause_schedule(paused.id)
-        api.delete_schedule(deleted.id)
-        return fire(firings, **more)
-
-    monkeypatch.setattr(store.occurrences, "fire", interrupted)
-    assert api.run_due_schedules() == 2
-    monkeypatch.undo()
-    assert [len(executions(api, one)) for one in (paused, deleted, kept, other)] == [0, 0, 1, 1]
-    assert [len(occurrences(api, one)) for one in (paused, kept, other)] == [0, 1, 1]
-    assert api.run_due_schedules() == 0
-
-
-def test_downtime_is_caught_up_in_order_one_after_another(api: Service, store: Store, clock: Clock) -> None:
-    made = make(api, GRID, catch_up="all")
-    clock.now += 3 * MINUTE
-    api.run_due_schedules()
-    assert told(api, made) == ["STARTED 1", "STARTED 2", "STARTED 3", "STARTED 4"]
-    ids = [one.id for one in executions(api, made)]
-    for execution_id in ids:
-        assert [claim.id for claim in store.queue.claim("w", free=100, private=False)] == [execution_id]
-        store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
-
-
 def test_a_month_of_seconds_is_accounted_for_in_bounded_steps(api: Service, clock: Clock) -> None:
     made = make(api, {"every_seconds": 1, "wait": False})
     clock.now += timedelta(minutes=30)
@@ -289,48 +160,6 @@ def test_a_renamed_flow_takes_its_schedules_along(api: Service) -> None:
     assert api.flow("reports/daily").next_run == made.next_run
 
 
-def test_it_pauses_after_errors_in_a_row_and_resumes(api: Service, store: Store, clock: Clock) -> None:
-    made = make(api, GRID, pause_on_error_count=2)
-    for fails in (True, False, True, True):
-        api.run_due_schedules()
-        run(store, fails=fails)
-        clock.now += MINUTE
-    paused = api.schedule(made.id)
-    assert (paused.enabled, paused.next_run) == (False, None)
-    assert paused.pause_reason == "2 executions in a row ended in error"
-    clock.now += timedelta(seconds=30)
-    resumed = api.resume_schedule(made.id)
-    assert (resumed.enabled, resumed.pause_reason) == (True, None)
-    assert resumed.next_run == datetime(2026, 11, 23, 12, 5, tzinfo=UTC), "the times that passed are gone"
-
-
-def test_editing_in_place_keeps_what_was(api: Service, store: Store, clock: Clock) -> None:
-    made = make(api, {"daily_at": "13:00"}, timezone="Europe/Vienna", inputs={"n": 2})
-    api.run_due_schedules()
-    later = ScheduleTrigger(daily_at="14:30")
-    changed = api.change_schedule(made.id, ChangeSchedule(trigger=later, overlap="allow"))
-    assert (changed.next_run, changed.timezone) == (datetime(2026, 11, 23, 13, 30, tzinfo=UTC), "Europe/Vienna")
-    assert (changed.inputs, changed.overlap, changed.iterations) == ({"n": 2}, "allow", 1)
-    again = api.change_schedule(made.id, ChangeSchedule(trigger=ScheduleTrigger(daily_at="13:00")))
-    assert again.next_run == datetime(2026, 11, 24, 12, tzinfo=UTC), "what has run today does not run again"
-    moved = api.change_schedule(made.id, ChangeSchedule(timezone="Asia/Tokyo"))
-    assert moved.next_run == datetime(2026, 11, 24, 4, tzinfo=UTC)
-    with pytest.raises(errors.InputsInvalid):
-        api.change_schedule(made.id, ChangeSchedule(inputs={"n": "many"}))
-    with pytest.raises(errors.Conflict, match="no time left"):
-        api.change_schedule(made.id, ChangeSchedule(trigger=later, end_at=clock.now - MINUTE))
-
-
-def test_editing_one_that_waits_for_an_end_does_not_start_it_twice(api: Service, store: Store, clock: Clock) -> None:
-    made = make(api, {"every_seconds": 60})
-    api.run_due_schedules()
-    changed = api.change_schedule(made.id, ChangeSchedule(trigger=ScheduleTrigger(every_seconds=300)))
-    assert changed.next_run is None
-    assert api.run_due_schedules() == 0
-    run(store)
-    assert api.schedule(made.id).next_run == clock.now + 5 * MINUTE
-
-
 def test_run_now_is_out_of_turn(api: Service, clock: Clock) -> None:
     made = make(api, {"daily_at": "23:00"})
     first, second = api.trigger_schedule(made.id), api.trigger_schedule(made.id)
@@ -374,6 +203,18 @@ def test_backfill_runs_the_past_in_order_and_never_twice(api: Service, store: St
         api.backfill_schedule(make(api, {"every_seconds": 60}).id, span)
 
 
+@pytest.mark.parametrize("seconds", [1 / 3, 0.7, 60])
+def test_backfill_goes_along_the_grid_from_before_its_start(api: Service, clock: Clock, seconds: float) -> None:
+    made = make(api, {**GRID, "every_seconds": seconds}, overlap="allow", catch_up="all", confirmed=True)
+    span = Backfill(start=clock.now - timedelta(seconds=100 * seconds), end=clock.now + timedelta(seconds=2 * seconds))
+    clock.now += timedelta(seconds=5 * seconds)
+    api.run_due_schedules()
+    filled = api.backfill_schedule(made.id, span)
+    assert (len(filled), filled[-1].due < made.start) == (100, True), "what has run does not run again"
+    exact = [made.start - timedelta(microseconds=round(n * seconds * 1e6)) for n in range(100, 0, -1)]
+    assert [one.due for one in filled] == exact
+
+
 def test_backfill_replaces_what_was_missed(api: Service, clock: Clock) -> None:
     made = make(api, {**GRID, "max_iterations": 3}, catch_up="none")
     start = clock.now
@@ -390,6 +231,8 @@ def test_a_preview_shows_zone_and_utc_and_what_is_odd(api: Service, store: Store
     assert (daily.timezone, len(daily.times), daily.needs_confirmation) == ("Europe/Vienna", 10, False)
     assert daily.times[0].text == "Tue 24 Nov 08:30"
     assert daily.times[0].local == "2026-11-24T08:30:00+01:00"
+    earlier = PreviewSchedule(trigger=ScheduleTrigger(daily_at="08:30"), after=datetime(2020, 1, 1, tzinfo=UTC))
+    assert api.preview_schedule(earlier).times[0].local == "2020-01-01T08:30:00+01:00"
     past = api.preview_schedule(PreviewSchedule(trigger=ScheduleTrigger(at=datetime(2020, 1, 1, tzinfo=UTC))))
     assert past.needs_confirmation
     assert past.notes

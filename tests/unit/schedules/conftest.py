@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloudo_kernel.catalog import Catalog
+from cloudo_kernel.service import Service
+from cloudo_kernel.settings import MAX_RUNNING
+from cloudo_kernel.store import Store
+from cloudo_kernel.workspace import Workspace
+from tests.flows import write_flow
+from tests.unit.conftest import Clock
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(tmp_path / "work")
+    workspace.create()
+    write_flow(workspace.root, "report", "1", parameters="n: int = 1\niterations: int = 0")
+    write_flow(workspace.root, "anything", "1")
+    return workspace
+
+
+@pytest.fixture
+def store(workspace: Workspace, clock: Clock) -> Iterator[Store]:
+    store = Store.open(workspace.database_url, clock=clock)
+    store.workers.register("w", private=False)
+    store.settings.save(MAX_RUNNING, 100, user_name="ada")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def api(store: Store, workspace: Workspace) -> Service:
+    return Service(store, Catalog(workspace), user_name="ada")
