@@ -26,19 +26,22 @@ class Lifeline:
 
     def __init__(self) -> None:
         self.descriptor, self._held = os.pipe()
+        self._turn = threading.Lock()
 
     def hand_over(self) -> None:
         """Close this process's copy of the child's end, once the child has it."""
-        os.close(self.descriptor)
-        self.descriptor = -1
+        with self._turn:
+            if self.descriptor >= 0:
+                os.close(self.descriptor)
+                self.descriptor = -1
 
     def cut(self) -> None:
-        """Let go: what is left of the child's group dies."""
-        if self.descriptor >= 0:
-            self.hand_over()
-        if self._held >= 0:
-            os.close(self._held)
-            self._held = -1
+        """Let go: what is left of the child's group dies. Who does it and who notices may be two threads."""
+        self.hand_over()
+        with self._turn:
+            if self._held >= 0:
+                os.close(self._held)
+                self._held = -1
 
 
 def tie_here(descriptor: int) -> None:

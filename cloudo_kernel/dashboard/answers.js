@@ -3,11 +3,10 @@
  */
 
 import { button, h, newId, put, say } from "./dom.js";
-import { fromLocal, parseNumber, toLocal } from "./reading.js";
+import { TRIED_AFTER, fromLocal, parseNumber, toLocal } from "./reading.js";
 import { size } from "./words.js";
 
 const INPUT_TYPES = { date: "date", time: "time", datetime: "datetime-local", password: "password", file: "file" };
-const PREVIEW_AFTER = 250;
 const MOST_BYTES = 5 * 1024 * 1024;
 
 /** A file as the answer has it: its bytes as Base64. */
@@ -106,7 +105,7 @@ class TimesPreview {
   /** Try what is typed, once the typing pauses. */
   follow() {
     clearTimeout(this.patience);
-    this.patience = setTimeout(() => this.look(), PREVIEW_AFTER);
+    this.patience = setTimeout(() => this.look(), TRIED_AFTER);
   }
 
   async look() {

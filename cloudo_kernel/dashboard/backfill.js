@@ -5,10 +5,9 @@
 import { openDialog } from "./dialogs.js";
 import { button, h, put, say } from "./dom.js";
 import { Entry, typed } from "./entry.js";
-import { toLocal } from "./reading.js";
+import { TRIED_AFTER, toLocal } from "./reading.js";
 import { count, isEnded } from "./words.js";
 
-const TELL_AFTER = 250;
 const WEEK = 7 * 24 * 3600 * 1000;
 
 /** The dialog: `onstarted(ids)` gets the executions. */
@@ -34,7 +33,7 @@ class BackfillDialog {
     fields.addEventListener("input", () => {
       clearTimeout(this.patience);
       this.#promise(0);
-      this.patience = setTimeout(() => this.#look(), TELL_AFTER);
+      this.patience = setTimeout(() => this.#look(), TRIED_AFTER);
     });
     this.entries.start.control.focus();
     this.#promise(0);

@@ -2,6 +2,9 @@
  * What is typed into a form, as the service takes it: moments and numbers.
  */
 
+/** What is typed is tried, to show what would come of it, when the typing pauses for so many milliseconds. */
+export const TRIED_AFTER = 250;
+
 const two = (number) => String(number).padStart(2, "0");
 
 /** RFC 3339 → what a datetime-local control takes, in the reader's zone. */

@@ -5,8 +5,8 @@
 import { openDialog } from "./dialogs.js";
 import { button, h, newId, put, say } from "./dom.js";
 import { Entry, area, chosen, readObject, typed } from "./entry.js";
+import { TRIED_AFTER } from "./reading.js";
 
-const PREVIEW_AFTER = 250;
 const UNITS = [["86400", "days"], ["3600", "hours"], ["60", "minutes"], ["1", "seconds"]];
 const WHOLE = { inputmode: "numeric" };
 const DECIMAL = { inputmode: "decimal" };
@@ -181,7 +181,7 @@ class ScheduleDialog {
   #typed() {
     this.form.showKind();
     clearTimeout(this.patience);
-    this.patience = setTimeout(() => this.#look(), PREVIEW_AFTER);
+    this.patience = setTimeout(() => this.#look(), TRIED_AFTER);
   }
 
   /** Fetch the times that what is typed would make. */

@@ -158,9 +158,13 @@ class StartVerbs(Base):
         return self._flow_source(request.flow_name)
 
     def _flow_source(self, name: str) -> Source:
-        source = self._catalog.snapshot(name)
-        if not self._is_offered(source.flow):
-            raise FlowNotFound(name)
+        try:
+            source = self._catalog.snapshot(name)
+            if not self._is_offered(source.flow):
+                raise FlowNotFound(name)
+        except (FlowNotFound, FlowBroken, NameInvalid) as error:
+            error.field = "flow_name"  # who asks for a flow itself has it in the address
+            raise
         return source
 
     def _new(

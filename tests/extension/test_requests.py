@@ -172,9 +172,10 @@ def test_a_flow_is_neither_made_nor_started_under_such_a_name(http: httpx.Client
     made = http.post("/flow", json={"name": name, "copy_of": "quick"})
     assert made.status_code == 400, made.text
     error_of(made)
-    started = http.post("/execution", json={"flow_name": name})
-    assert started.status_code in (400, 404), started.text
-    error_of(started)
+    for path, more in (("/execution", {}), ("/schedule", {"trigger": {"daily_at": "08:30"}})):
+        started = http.post(path, json={"flow_name": name, **more})
+        assert started.status_code in (400, 404), started.text
+        assert error_of(started)["field"] == "flow_name"
 
 
 def test_a_flow_behind_a_link_that_leaves_is_not_to_be_had(
