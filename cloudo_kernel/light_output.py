@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import queue
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -22,15 +23,46 @@ _MOST_CALLS = 10_000
 _WAIT_SECONDS = 0.01
 #: For the last outputs, when the kernel ends.
 _STOP_SECONDS = 30.0
+#: As much as a pipe holds.
+_PIPE_BYTES = 65_536
 
 
 class LightStream(OutStream):
-    """ipykernel's, except that it wakes the thread that sends only when there is something to send."""
+    """ipykernel's, except that it wakes the thread that sends only when there is something to send.
+
+    What other processes have written to the descriptor belongs to that: without it the end of their cell came first
+    in one of six runs, and the output was lost.
+    """
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send what was written, to the descriptor too."""
+        if self._should_watch and self._is_master_process():
+            self._take()
         if self._buffers:
             super().flush()
+
+    def _setup_stream_redirects(self, name: str) -> None:
+        self._reading = threading.Lock()
+        super()._setup_stream_redirects(name)
+
+    def _watch_pipe_fd(self) -> None:
+        """Take what is written to the descriptor, on a thread of its own."""
+        poller = select.poll()
+        poller.register(self._fid, select.POLLIN)
+        with suppress(OSError):
+            while self._should_watch:
+                poller.poll()
+                if self._should_watch and self._take() == b"":  # nobody can write there any more
+                    return
+
+    def _take(self) -> bytes | None:
+        """Take what is there, None for nothing. Who waits for the other one finds it among what was written."""
+        with self._reading:
+            if not select.select([self._fid], [], [], 0)[0]:
+                return None
+            taken = os.read(self._fid, _PIPE_BYTES)
+            self.write(taken.decode(errors="replace"))
+            return taken
 
 
 class LightPublisher(IOPubThread):

@@ -265,7 +265,9 @@ def test_errors_name_what_is_wrong(notebook: Notebook) -> None:
         ("system.setting('client.input.timeout.minutes', value='x')", "SettingInvalid"),
         ("this.log(1)\nthis.wait_for(this)", "DependencyCycle"),
         (
-            "this.wait_for(this.script('system.execution(this.get(\"parent_id\")).wait()', wait=False))",
+            # The child comes to its wait when this one waits already.
+            "this.wait_for(this.script('import time\\ntime.sleep(2)\\n'\n"
+            "    'system.execution(this.get(\"parent_id\")).wait()', wait=False))",
             "DependencyFailedError",
         ),
     ):

@@ -42,7 +42,7 @@ CELLS = (
     "def later():\n    time.sleep(0.3)\n    print('late')\nthreading.Thread(target=later).start()",
     "time.sleep(0.6)\nprint('after it')",
     "import os, subprocess\nsubprocess.run(['echo', 'from a child'])\nos.system('echo from a shell')\n"
-    "os.write(1, b'from a descriptor\\n');",
+    "os.write(1, b'from a descriptor\\n')\ntime.sleep(0.2)",  # else it is sometimes lost with papermill
     "!echo from the magic",
     "%%bash\necho out",
     "lines = !echo kept\nlines",

@@ -396,6 +396,12 @@ def test_no_output_is_lost_however_fast_they_come(api: Client, engine: str) -> N
     assert [one.data["text/plain"] for one in shown] == [str(number) for number in range(3000)]
 
 
+def test_what_other_processes_print_is_there_however_soon_their_cell_is_over(api: Client) -> None:
+    echo = "subprocess.run(['echo', 'from a child'])\nos.write(2, b'from a descriptor');"
+    _, *cells = outputs(api, run(api, "import os, subprocess", *[echo] * 30))
+    assert [sorted(one.text for one in cell) for cell in cells] == [["from a child\n", "from a descriptor"]] * 30
+
+
 def test_what_is_put_out_is_saved_while_the_cell_runs(api: Client, server: RunningServer) -> None:
     write_flow(server.workspace, "talking", "print('ear' + 'ly')\nimport time\ntime.sleep(600)")
     started = api.start_execution(StartExecution(flow_name="talking"))

@@ -70,18 +70,20 @@ def test_a_name_may_be_almost_anything(end: End, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a\0b", "a\\b", "a//b", "a/../b", "a/./b", ".."])
 @pytest.mark.parametrize(
-    "verb",
+    ("verb", "field"),
     [
-        lambda api, name: api.create_flow(name, source=notebook("1")),
-        lambda api, name: api.flow(name),
-        lambda api, name: api.delete_flow(name),
-        lambda api, name: api.start_execution(StartExecution(flow_name=name)),
+        (lambda api, name: api.create_flow(name, source=notebook("1")), "name"),
+        (lambda api, name: api.flow(name), "name"),
+        (lambda api, name: api.delete_flow(name), "name"),
+        (lambda api, name: api.start_execution(StartExecution(flow_name=name)), "flow_name"),
     ],
 )
-def test_a_name_that_leaves_the_flows_is_refused(end: End, verb: Callable[[Api, str], object], name: str) -> None:
+def test_a_name_that_leaves_the_flows_is_refused(
+    end: End, verb: Callable[[Api, str], object], field: str, name: str
+) -> None:
     with pytest.raises(errors.NameInvalid) as caught:
         verb(end.api, name)
-    assert caught.value.field == "name"
+    assert caught.value.field == field
 
 
 def test_a_flow_is_copied_changed_moved_and_deleted(end: End) -> None:
