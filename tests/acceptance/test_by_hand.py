@@ -59,6 +59,8 @@ class Notebook:
         reply = self.client.execute_interactive(
             source, timeout=60, output_hook=lambda message: said.append(message["content"].get("text", ""))
         )
+        if reply["content"]["status"] == "aborted":  # after an error ipykernel drops what comes within a moment
+            return self.run(source)
         return "".join(said).strip(), reply["content"]
 
     def ask(self, source: str) -> Any:
