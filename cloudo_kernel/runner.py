@@ -105,10 +105,11 @@ class Run:
             # papermill marks the failing cell with two markdown cells before it
             self.save(engine.notebook, now=True)
             self._failed(error.ename, error.evalue, error.cell_index + 2, error.traceback)
-        except DeadKernelError:
+        except DeadKernelError as error:
             self.save(engine.notebook, now=True)
-            how = engine.how_kernel_ended()
-            self._found(Status.ENDED_ERROR, how, ErrorDetail(name="KernelDied", value=how, cell=engine.current_cell))
+            how = engine.how_kernel_ended(error)
+            detail = _detail("KernelDied", how, engine.current_cell, self.kernel.last_words())
+            self._found(Status.ENDED_ERROR, how, detail)
         else:
             self.save(executed, now=True)
             self._found(Status.ENDED_SUCCESS)

@@ -174,7 +174,8 @@ def main() -> None:
     lifeline.hold(lifeline_descriptor)
     os.set_inheritable(descriptor, False)
     if not sys.flags.safe_path:
-        sys.path.pop(0)  # the folder in which the owner was started is none of the children's business
+        sys.path.pop(0)  # the folder in which this was started
+    sys._xoptions.pop("frozen_modules", None)  # the children are not asked to pass it on
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
     backend = os.environ.get("MPLBACKEND")
