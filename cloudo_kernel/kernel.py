@@ -28,11 +28,13 @@ from ipykernel import ipkernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQInteractiveShell
 from jupyter_client.jsonutil import json_default
+from traitlets import DottedObjectName
 from traitlets.config import Config
 
 from cloudo_kernel import by_hand, flow_api
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE, Channel
 from cloudo_kernel.errors import ExecutionEnded
+from cloudo_kernel.light_output import WholeStream
 from cloudo_kernel.provisioning import forking, inherited
 
 #: What ipykernel and IPython import only when a kernel starts, or runs its first cell.
@@ -100,6 +102,8 @@ def without_modules() -> Iterator[None]:
 class CloudoKernelApp(IPKernelApp):
     """ipykernel's, except that it does not make a parser of hundreds of options for the one that it is given."""
 
+    outstream_class = DottedObjectName(f"{WholeStream.__module__}.{WholeStream.__name__}").tag(config=True)
+
     def parse_command_line(self, argv: Sequence[str] | None = None) -> None:
         """Take `-f FILE` as it is, and anything else as ipykernel does."""
         if argv is not None and len(argv) == 2 and argv[0] == "-f":
@@ -116,7 +120,7 @@ def run_config() -> Config:
 def serve_forked(arguments: Sequence[str]) -> None:
     """Be a kernel that is opened by hand, in a process that was forked for it."""
     become_kernel(arguments)
-    inherited.enter(os.getcwd())
+    inherited.enter(os.curdir)
     # Those that were made for runs.
     for kind in (CloudoKernelApp, ZMQInteractiveShell):
         if kind.initialized():

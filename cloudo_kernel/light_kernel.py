@@ -76,7 +76,7 @@ class LightKernel(IPythonKernel):
             inherited.enter(parent["content"]["folder"])
         except OSError as error:
             content = {"status": "error", "evalue": str(error)}
-        self.shell.starting_dir = os.getcwd()
+        self.shell.starting_dir = str(Path.cwd())
         self.shell.history_manager.dir_hist[:] = [Path.cwd()]
         self.session.send(stream, "enter_reply", content, parent, ident=ident)
 

@@ -195,10 +195,11 @@ class RunKernel:
         client.allow_stdin = False
         end = time.monotonic() + _START_TIMEOUT_SECONDS
         while not self._is_connected:
-            self._answers_by(client.kernel_info(), end)
+            client.kernel_info()
+            self._await_answer(end)
 
-    def _answers_by(self, asked: str, end: float) -> None:
-        """Wait a second for the reply to `asked`, and note it if outputs arrive as well. Raises `DeadKernelError`."""
+    def _await_answer(self, end: float) -> None:
+        """Wait a second for the first reply, and note it if outputs arrive as well. Raises `DeadKernelError`."""
         again = time.monotonic() + 1
         while time.monotonic() < again:
             with suppress(queue.Empty):

@@ -125,6 +125,8 @@ class LocalExecutor:
             if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
                 return exit_code
             run.host.begin_anew()
+            if run.host.is_declined:
+                break
             _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
         return run.attend(RunnerProcess.cold(self._sockets))
 

@@ -38,7 +38,7 @@ def begin(arguments: Sequence[str]) -> None:
 def enter(folder: str) -> None:
     """Go to a folder as if the process had been started there. Raises `OSError`."""
     os.chdir(folder)
-    folder = os.getcwd()  # as the modules ask for it
+    folder = str(Path.cwd())
     multiprocessing: Any = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None:
         multiprocessing.ORIGINAL_DIR = folder
