@@ -13,7 +13,7 @@ from pathlib import Path
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from cloudo_kernel import lease
-from cloudo_kernel.errors import CloudoError, StaleAttempt
+from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
 from cloudo_kernel.executors.base import Executor
 from cloudo_kernel.executors.outcomes import SERVER_STOPPED, cancelled
 from cloudo_kernel.executors.worker_slots import WorkerSlots
@@ -131,8 +131,9 @@ class Dispatcher:
             return
         try:
             self._store.queue.release(self._worker_id, lost=False)
-        except CloudoError as error:
-            _log.error("The lease could not be given back, and another worker will take it: %s", error)
+        except Unavailable as error:
+            if not error.is_logged:
+                _log.error("The lease could not be given back, and another worker will take it: %s", error)
         finally:
             if self._lease is not None:
                 self._lease.close()

@@ -23,6 +23,11 @@ class Unavailable(CloudoError):
     #: Whether the store has logged it: callers that retry log nothing.
     is_logged = False
 
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        #: Why, in words that anyone may read: without paths and values.
+        self.reason = reason
+
 
 class SecretLost(CloudoError):
     """A secret was sealed with another key than the one that is there."""

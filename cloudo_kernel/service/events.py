@@ -75,8 +75,10 @@ class EventVerbs(Base):
             worker for worker in self._store.workers.all() if not worker.private and not lease.is_dead(state, worker.id)
         ]
         counts = self._store.queue.counts()
+        trouble = self._store.trouble
         return Health(
-            status="ok" if workers else "no worker",
+            status="unavailable" if trouble else "ok" if workers else "no worker",
+            reason=trouble or (None if workers else "no worker is running"),
             version=_version("cloudo"),
             workers=len(workers),
             running=counts.get(Status.RUNNING, 0),

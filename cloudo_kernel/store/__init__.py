@@ -104,6 +104,11 @@ class Store:
         """The time by the store's clock, in UTC."""
         return self._database.clock()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the store cannot be used, as the last write told, in words that anyone may read; None: it can."""
+        return self._database.trouble
+
     def close(self) -> None:
         """Stop watching, close every connection."""
         self.tail.close()
