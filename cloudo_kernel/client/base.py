@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 import time
@@ -36,23 +37,34 @@ _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.
 class Base:
     """The connection to one server. May be used from several threads at once."""
 
-    def __init__(self, url: str, *, token: str | None = None, trigger: Trigger = Trigger.API) -> None:
-        """Point at the Jupyter server with the base url `url`; nothing is sent yet."""
+    def __init__(
+        self, url: str, *, token: str | None = None, trigger: Trigger = Trigger.API, is_local: bool = False
+    ) -> None:
+        """Point at the Jupyter server with the base url `url`; nothing is sent yet.
+
+        Requests to a server that `is_local` ignore the proxies of the environment, as those to a loopback address do.
+        """
         self.url = url.rstrip("/") + "/"
         address = urlsplit(self.url)
+        self.is_direct = is_local or _is_loopback(address.hostname or "")
         headers = {"Accept": "application/json", "X-Cloudo-Trigger": trigger.value}
         if token:
             headers["Authorization"] = f"token {token}"
-        self._http = httpx.Client(
-            base_url=f"{self.url}cloudo/api/1/",
-            headers=headers,
-            # A token needs no login; the cookie that Jupyter answers with would only make the next request ambiguous.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            timeout=httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None),  # each thread that waits keeps one busy
-            trust_env=address.hostname not in ("localhost", "127.0.0.1", "::1"),  # no proxy to oneself
-            verify=address.scheme != "http",  # loading the roots takes up to 160 ms; without TLS for nothing
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=f"{self.url}cloudo/api/1/",
+                headers=headers,
+                # A token needs no login; the cookie that Jupyter answers with would only make the next request
+                # ambiguous.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                timeout=httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
+                limits=httpx.Limits(max_connections=None),  # each thread that waits keeps one busy
+                trust_env=not self.is_direct,
+                # Loading the roots takes up to 160 ms, for nothing without TLS. SSL_CERT_FILE counts either way.
+                verify=address.scheme != "http" and httpx.create_ssl_context(),
+            )
+        except (ImportError, ValueError) as error:  # such as a SOCKS proxy without the package for it
+            raise Unavailable(f"The proxy that the environment names cannot be used: {error}") from error
 
     def __enter__(self) -> Self:
         """Return the client; leaving the block closes it."""
@@ -157,6 +169,13 @@ class Deadline:
     def is_over(self) -> bool:
         """Whether the moment has come."""
         return self.left == 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def json_body(body: JsonObject, headers: dict[str, str] | None = None, *, what: str = "inputs") -> dict[str, Any]:
