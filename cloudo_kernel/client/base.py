@@ -16,10 +16,12 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import BaseModel
 
+from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, InputsInvalid, MalformedRequest, Unavailable, from_code
-from cloudo_kernel.models import JsonObject, Trigger
+from cloudo_kernel.models import JsonObject, Page, Trigger
 
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 #: Connecting, and each silence of the server, which is longer than a long poll.
@@ -88,6 +90,15 @@ class Base:
 
     def _get(self, model: type[Model], path: str, **query: Any) -> Model:
         return self._record(model, self._send("GET", path, params=given(query)))
+
+    def _whole(self, model: type[Page[Item]], path: str, **query: Any) -> tuple[Item, ...]:
+        """Return all items of a list, page by page."""
+        items: list[Item] = []
+        page = None
+        while page is None or page.next is not None:
+            page = self._get(model, path, limit=PAGE_LIMIT, cursor=page and page.next, **query)
+            items += page.items
+        return tuple(items)
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         return self._checked(self._request(method, path, **content))
