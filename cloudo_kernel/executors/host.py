@@ -21,6 +21,7 @@ from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import (
     ErrorDetail,
+    LogLine,
     Progress,
     Status,
     Trigger,
@@ -87,6 +88,8 @@ class RunHost:
         self._obstacle: str | None = None
         #: The end of what the runner wrote to its standard error.
         self.complaints = ""
+        #: Whether the flow would notice that its process was forked from a warm one.
+        self.is_declined = False
         #: Process group of the kernel, once it runs.
         self._kernel_group: int | None = None
         #: Its runner has ended.
@@ -107,6 +110,7 @@ class RunHost:
             "pause": self._pause,
             "may_go_on": self._may_go_on,
             "found": self._note_found,
+            "decline": self._note_decline,
             "secrets": self._told_secrets,
         }
         return self._waits.patiently(lambda: answers[verb](**arguments))
@@ -141,6 +145,14 @@ class RunHost:
         path = self._catalog.workspace.root / notebook
         path.parent.mkdir(parents=True, exist_ok=True)
         return _to_json(assignment, str(path))
+
+    def _note_decline(self, *, reason: str) -> None:
+        """Note that the run has to be started cold, and say so in its log."""
+        line = LogLine(
+            time=self._store.now, level="info", text=f"Started cold, because of the preloaded modules: {reason}."
+        )
+        self._store.log.append(self.claim.id, self.claim.attempt, [line])
+        self.is_declined = True
 
     def _note_progress(self, **progress: Any) -> None:
         self._progress = Progress(**progress)
