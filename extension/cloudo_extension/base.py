@@ -24,7 +24,7 @@ from cloudo_extension.operation import Operation, PageQuery, check_operations, o
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_kernel import events
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
-from cloudo_kernel.models import Fault, Page, Trigger
+from cloudo_kernel.models import Page, Trigger, malformed
 from cloudo_kernel.models.base import Record
 
 if TYPE_CHECKING:
@@ -205,12 +205,11 @@ class Handler(Caller):
         return self.parse(model, self.body())
 
     def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
-        """Return `content` as a record. Raises `MalformedRequest` naming the first field that does not fit."""
+        """Return `content` as a record. Raises `MalformedRequest` naming each field that is invalid."""
         try:
             return model.model_validate(content)
         except ValidationError as error:
-            fault = Fault.of(error)
-            raise MalformedRequest(fault.sentence, field=fault.field) from error
+            raise malformed(error) from error
 
     # Answering
 
