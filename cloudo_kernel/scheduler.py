@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from cloudo_kernel.heartbeat import Heartbeat
 from cloudo_kernel.store import Store
 
 _log = logging.getLogger(__name__)
@@ -28,8 +29,9 @@ class Scheduler:
     It sleeps by the monotonic clock, and reads the store's after it: a clock that is set back an hour stops no look.
     """
 
-    def __init__(self, store: Store, run_due: Callable[[], int]) -> None:
+    def __init__(self, store: Store, run_due: Callable[[], int], heartbeat: Heartbeat) -> None:
         self._store = store
+        self._heartbeat = heartbeat
         #: Starts what is due now, or a part of it, and returns how many schedules it has moved on.
         self._run_due = run_due
         self._wake = threading.Event()
@@ -47,12 +49,14 @@ class Scheduler:
         self._wake.set()
         self._thread.join()
         self._remove_listener()
+        self._heartbeat.leave()
 
     def _watch(self) -> None:
         while not self._is_stopping.is_set():
             began = time.monotonic()
             try:
                 self._wake.clear()
+                self._heartbeat.notice_absence()
                 if self._run_due() or self._store.schedules.read_ahead():
                     continue
                 left = self._seconds_to_next()
