@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 import cloudo_kernel as cloudo
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import MalformedRequest, NotebookNotFound
 from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import StartExecution, Status
+from cloudo_kernel.workspace import executed_notebook
 from tests.flows import notebook
 from tests.server import until
 from tests.workers import is_alive
@@ -259,6 +260,27 @@ def test_a_notebook_of_format_3_runs_and_its_file_stays_as_it_is(system: System,
     assert (ended.status, ended.output_value) == (Status.ENDED_SUCCESS, {"sum": 42}), ended.error
     assert api.execution_source(ended.id) == text
     assert nbformat.read(workspace / str(ended.notebook), as_version=nbformat.NO_CONVERT).nbformat == 4
+
+
+def test_a_run_that_wrote_no_notebook_names_none(start: Start, system: System, workspace: Path) -> None:
+    # Papermill takes seconds to read it before its first cell, and so before it is written.
+    book = json.loads(notebook("pass"))
+    book["cells"] = [{**book["cells"][0], "id": f"cell-{number}"} for number in range(20_000)]
+    execution = start(json.dumps(book))
+    until(lambda: execution.load("started_at") is not None)
+    assert execution.get("notebook") is None
+    execution.cancel()
+    record = execution.wait(60).record
+    assert (record.status, record.notebook) == (Status.ENDED_CANCELLED, None)
+    assert not (workspace / executed_notebook(None, record.id)).exists()
+    with pytest.raises(NotebookNotFound):
+        system.api.execution_notebook(record.id)
+
+
+def test_a_flow_knows_its_own_notebook_from_its_first_cell_on(start: Start, workspace: Path) -> None:
+    ended = start("this.set_output('notebook', this.get('notebook'))").wait(60)
+    assert ended.outputs == {"notebook": ended.record.notebook}
+    assert (workspace / str(ended.record.notebook)).is_file()
 
 
 @pytest.mark.parametrize(
