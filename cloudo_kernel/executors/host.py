@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from cloudo_kernel.catalog import Catalog
@@ -29,6 +28,7 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
+from cloudo_kernel.workspace import executed_notebook
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ class RunHost:
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
         self.claim = claim
+        self._notebook = executed_notebook(claim.flow_name, claim.id)
+        self._is_notebook_written = False
         #: Ends the processes of the run; who starts them says how.
         self.end_processes: Callable[[], None] = lambda: None
         #: It waits without processes from now on: there is nothing to report.
@@ -119,11 +121,7 @@ class RunHost:
         return self._waits.patiently(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
-        folder = self.claim.flow_name or "_script"
-        notebook = PurePosixPath("executions", folder, f"{self.claim.id}.ipynb")
-        assignment = self._store.runs.begin(
-            self.claim.id, self.claim.attempt, notebook=str(notebook), replays=self.claim.durable
-        )
+        assignment = self._store.runs.begin(self.claim.id, self.claim.attempt, replays=self.claim.durable)
         self._secrets = secrets = secrets_of(assignment, self._store, self._catalog, self.claim)
         service = Service(
             self._store,
@@ -145,7 +143,7 @@ class RunHost:
             linger_seconds=self._linger_seconds,
             let_go=self._let_go,
         )
-        path = self._catalog.workspace.root / notebook
+        path = self._catalog.workspace.root / self._notebook
         path.parent.mkdir(parents=True, exist_ok=True)
         return _to_json(assignment, str(path))
 
@@ -158,6 +156,7 @@ class RunHost:
         self.is_declined = True
 
     def _note_progress(self, **progress: Any) -> None:
+        self._is_notebook_written = True  # the runner saves it before it tells of any progress
         self._progress = Progress(**progress)
         if self._secrets is not None:
             self._progress = self._secrets.progress(self._progress)
@@ -170,8 +169,13 @@ class RunHost:
         """Write the progress that was held back because it came so soon."""
         if self._is_progress_new:
             self._progress_due = time.monotonic() + _PROGRESS_SECONDS
-            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress)
+            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress, notebook=self._written)
             self._is_progress_new = False
+
+    @property
+    def _written(self) -> str | None:
+        """Return the path of the executed notebook below the workspace, None before it is written."""
+        return self._notebook if self._is_notebook_written else None
 
     def _told_secrets(self, *, known: int) -> list[str]:
         """Return the secrets that the runner does not know yet, for what it writes into the notebook."""
@@ -352,7 +356,7 @@ class RunHost:
             value = f"The process that ran the notebook ended with {how}."
             error = ErrorDetail(name="KernelDied", value=value, traceback=tuple(self.complaints.splitlines()))
             outcome = Outcome(status=Status.ENDED_ERROR, message=value, error=error)
-        outcome = replace(outcome, progress=self._progress if self.has_begun else None)
+        outcome = replace(outcome, progress=self._progress if self.has_begun else None, notebook=self._written)
         return outcome if self._secrets is None else self._secrets.outcome(outcome)
 
     def _differing(self) -> Outcome | None:
