@@ -17,13 +17,12 @@ from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
 from cloudo_kernel.executors.base import Executor
 from cloudo_kernel.executors.outcomes import SERVER_STOPPED, cancelled
 from cloudo_kernel.executors.worker_slots import WorkerSlots
+from cloudo_kernel.heartbeat import Heartbeat
 from cloudo_kernel.loop import Failures, Loop
-from cloudo_kernel.store import Claim, Store
+from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Store
 
 _log = logging.getLogger(__name__)
 
-#: How often a worker says that it lives, and looks after the others.
-HEARTBEAT_SECONDS = 2.0
 #: A heartbeat that has stood still so long, by the observer's monotonic clock, is that of a lost worker.
 LEASE_SECONDS = 15.0
 #: How often expired executions are looked for.
@@ -50,6 +49,7 @@ class Dispatcher:
         executor: Executor,
         *,
         worker_id: str,
+        heartbeat: Heartbeat,
         state: Path,
         slots: WorkerSlots,
         private: bool,
@@ -60,6 +60,7 @@ class Dispatcher:
         self._store = store
         self._executor = executor
         self._worker_id = worker_id
+        self._heartbeat = heartbeat
         self._state = state
         self._slots = slots
         self._private = private
@@ -89,8 +90,9 @@ class Dispatcher:
         self._lease = lease.Lease(self._state, self._worker_id)
         # A private worker may follow another one of its id that died.
         self._store.queue.release(self._worker_id, lost=True, heir=self._worker_id)
-        self._store.workers.register(self._worker_id, private=self._private)
+        # Before it counts itself: a scheduler that has just died does not hide the absence since then.
         self._look_after_others()
+        self._heartbeat.register()
         self._remove_listener = self._store.tail.add_listener(self._loop.wake)
         self._timer.add_job(
             self._keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
@@ -235,7 +237,7 @@ class Dispatcher:
         return HEARTBEAT_SECONDS
 
     def _beat(self) -> None:
-        if self._store.workers.beat(self._worker_id):
+        if self._heartbeat.beat():
             return
         # This process stood still for so long that another worker took over: nothing here counts any more.
         # Until it is registered again it gets no claims, so what is killed here is only what was taken away.
@@ -244,7 +246,7 @@ class Dispatcher:
         if self._lease is not None:
             self._lease.close()
         self._lease = lease.Lease(self._state, self._worker_id)
-        self._store.workers.register(self._worker_id, private=self._private)
+        self._heartbeat.register()
         self._loop.wake()
 
     def _look_after_others(self) -> None:

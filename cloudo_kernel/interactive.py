@@ -18,7 +18,6 @@ from typing import Any
 from cloudo_kernel import lease
 from cloudo_kernel.catalog import check_name
 from cloudo_kernel.channel import Frames, answer
-from cloudo_kernel.dispatcher import HEARTBEAT_SECONDS
 from cloudo_kernel.errors import CloudoError, NameInvalid, StaleAttempt, Unavailable, WaitTimeout
 from cloudo_kernel.executors.flow_calls import FlowCalls
 from cloudo_kernel.executors.secrets import RunSecrets
@@ -27,7 +26,7 @@ from cloudo_kernel.ids import new_id
 from cloudo_kernel.loop import Failures, Loop
 from cloudo_kernel.models import EngineTier, Execution, Status
 from cloudo_kernel.service import Service
-from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Outcome, Store
 
 _log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from cloudo_kernel.heartbeat import Heartbeat
 from cloudo_kernel.loop import Loop
 from cloudo_kernel.store import Store
 
@@ -22,8 +23,9 @@ class Scheduler:
     It sleeps by the monotonic clock, and reads the store's after it: a clock that is set back an hour stops no look.
     """
 
-    def __init__(self, store: Store, run_due: Callable[[], int]) -> None:
+    def __init__(self, store: Store, run_due: Callable[[], int], heartbeat: Heartbeat) -> None:
         self._store = store
+        self._heartbeat = heartbeat
         #: Starts what is due now, or a part of it, and returns how many schedules it has moved on.
         self._run_due = run_due
         self.loop = Loop("scheduler", self._look, rest=_rest)
@@ -38,8 +40,10 @@ class Scheduler:
         """Start nothing any more."""
         self.loop.stop()
         self._remove_listener()
+        self._heartbeat.leave()
 
     def _look(self) -> float:
+        self._heartbeat.notice_absence()
         if self._run_due() or self._store.schedules.read_ahead():
             return 0.0
         return self._seconds_to_next()

@@ -18,6 +18,7 @@ from cloudo_kernel.dispatcher import LEASE_SECONDS, Dispatcher
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.executors.worker_slots import WorkerSlots
+from cloudo_kernel.heartbeat import Heartbeat
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.notifier import Notifier
 from cloudo_kernel.provisioning import PRELOAD, share
@@ -51,6 +52,7 @@ class Worker:
         """
         service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
         worker_id = private_id or new_id()
+        self._heartbeat = Heartbeat(store, worker_id, private=private_id is not None)
         own_slots = WorkerSlots(store, worker_id, slots)
         self._executor = LocalExecutor(
             store, catalog, share(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
@@ -59,6 +61,7 @@ class Worker:
             store,
             self._executor,
             worker_id=worker_id,
+            heartbeat=self._heartbeat,
             state=catalog.workspace.state,
             slots=own_slots,
             private=private_id is not None,
@@ -74,7 +77,8 @@ class Worker:
             delays=notification_delays,
         )
         # A private worker runs what its process asked for, and no schedule of others.
-        self._scheduler = Scheduler(store, service.run_due_schedules) if private_id is None else None
+        is_shared = private_id is None
+        self._scheduler = Scheduler(store, service.run_due_schedules, self._heartbeat) if is_shared else None
         schedulers = () if self._scheduler is None else (self._scheduler.loop,)
         #: All background threads of this worker, and the event tail's, which wakes them.
         self.loops = (

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from cloudo_kernel.catalog import Catalog
@@ -22,12 +21,14 @@ from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.loop import Failures
 from cloudo_kernel.models import (
     ErrorDetail,
+    LogLine,
     Progress,
     Status,
     Trigger,
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
+from cloudo_kernel.workspace import executed_notebook
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class RunHost:
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
         self.claim = claim
+        self._notebook = executed_notebook(claim.flow_name, claim.id)
+        self._is_notebook_written = False
         #: Ends the processes of the run; who starts them says how.
         self.end_processes: Callable[[], None] = lambda: None
         #: It waits without processes from now on: there is nothing to report.
@@ -90,6 +93,8 @@ class RunHost:
         self._obstacle: str | None = None
         #: The end of what the runner wrote to its standard error.
         self.complaints = ""
+        #: Whether the flow would notice that its process was forked from a warm one.
+        self.is_declined = False
         #: Process group of the kernel, once it runs.
         self._kernel_group: int | None = None
         #: Its runner has ended.
@@ -110,16 +115,13 @@ class RunHost:
             "pause": self._pause,
             "may_go_on": self._may_go_on,
             "found": self._note_found,
+            "decline": self._note_decline,
             "secrets": self._told_secrets,
         }
         return self._waits.patiently(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
-        folder = self.claim.flow_name or "_script"
-        notebook = PurePosixPath("executions", folder, f"{self.claim.id}.ipynb")
-        assignment = self._store.runs.begin(
-            self.claim.id, self.claim.attempt, notebook=str(notebook), replays=self.claim.durable
-        )
+        assignment = self._store.runs.begin(self.claim.id, self.claim.attempt, replays=self.claim.durable)
         self._secrets = secrets = secrets_of(assignment, self._store, self._catalog, self.claim)
         service = Service(
             self._store,
@@ -141,11 +143,20 @@ class RunHost:
             linger_seconds=self._linger_seconds,
             let_go=self._let_go,
         )
-        path = self._catalog.workspace.root / notebook
+        path = self._catalog.workspace.root / self._notebook
         path.parent.mkdir(parents=True, exist_ok=True)
         return _to_json(assignment, str(path))
 
+    def _note_decline(self, *, reason: str) -> None:
+        """Note that the run has to be started cold, and say so in its log."""
+        line = LogLine(
+            time=self._store.now, level="info", text=f"Started cold, because of the preloaded modules: {reason}."
+        )
+        self._store.log.append(self.claim.id, self.claim.attempt, [line])
+        self.is_declined = True
+
     def _note_progress(self, **progress: Any) -> None:
+        self._is_notebook_written = True  # the runner saves it before it tells of any progress
         self._progress = Progress(**progress)
         if self._secrets is not None:
             self._progress = self._secrets.progress(self._progress)
@@ -158,8 +169,13 @@ class RunHost:
         """Write the progress that was held back because it came so soon."""
         if self._is_progress_new:
             self._progress_due = time.monotonic() + _PROGRESS_SECONDS
-            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress)
+            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress, notebook=self._written)
             self._is_progress_new = False
+
+    @property
+    def _written(self) -> str | None:
+        """Return the path of the executed notebook below the workspace, None before it is written."""
+        return self._notebook if self._is_notebook_written else None
 
     def _told_secrets(self, *, known: int) -> list[str]:
         """Return the secrets that the runner does not know yet, for what it writes into the notebook."""
@@ -340,7 +356,7 @@ class RunHost:
             value = f"The process that ran the notebook ended with {how}."
             error = ErrorDetail(name="KernelDied", value=value, traceback=tuple(self.complaints.splitlines()))
             outcome = Outcome(status=Status.ENDED_ERROR, message=value, error=error)
-        outcome = replace(outcome, progress=self._progress if self.has_begun else None)
+        outcome = replace(outcome, progress=self._progress if self.has_begun else None, notebook=self._written)
         return outcome if self._secrets is None else self._secrets.outcome(outcome)
 
     def _differing(self) -> Outcome | None:

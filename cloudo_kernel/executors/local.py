@@ -56,7 +56,8 @@ class LocalExecutor:
     def start(self, on_end: OnEnd) -> None:
         """See `Executor.start`."""
         self._on_end = on_end
-        self._standby.start()
+        if self._sockets.has_room:
+            self._standby.start()
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -134,13 +135,16 @@ class LocalExecutor:
     def _run(self, run: _Run) -> int:
         """Run it in a warm runner, or in another one when that died before a cell had begun, or in a cold one."""
         claim = run.host.claim
-        is_warm = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo" and is_kernel_forkable()
+        is_wanted = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo"
+        is_warm = is_wanted and is_kernel_forkable() and self._sockets.has_room
         for _ in range(_WARM_ATTEMPTS if is_warm else 0):
             runner = self._standby.take()
             exit_code = run.attend(runner)
             if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
                 return exit_code
             run.host.begin_anew()
+            if run.host.is_declined:
+                break
             _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
         return run.attend(RunnerProcess.cold(self._sockets))
 
