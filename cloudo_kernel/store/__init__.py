@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from cloudo_kernel.store.belonging import Belonging
@@ -23,6 +24,7 @@ from cloudo_kernel.store.occurrences import Firing, NewOccurrence, Occurrences
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.schedules import Due, Hidden, Schedules
+from cloudo_kernel.store.sealed import has_sealed
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
@@ -62,7 +64,7 @@ class Store:
 
     def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
-        self.seals = Seals(key_file)
+        self.seals = Seals(key_file, has_sealed=partial(has_sealed, database))
         self.texts = TextIndex(database)
         self.executions = Executions(database, self.seals, self.texts)
         self.queue = Queue(database)

@@ -261,6 +261,8 @@ class Engine:
         """Make what somebody may ask for, when nobody waits any more for what the opening was for."""
         if self._prepare is not None and not self._is_closed:
             self._threads.submit(self._prepare)
+        if self._parts is not None:
+            self._threads.submit(_look_for_key, self._parts.store)
         # What is there by now stays. The collector went through all of it now and then, for a fifth of a second.
         gc.freeze()
 
@@ -331,6 +333,11 @@ class Engine:
             sessions=Sessions(store, self.workspace.state),
             unlisten=store.tail.add_listener(feed.wake),
         )
+
+
+def _look_for_key(store: Store) -> None:
+    if store.seals.is_key_lost:
+        _log.error("The key file is missing, and the store holds secrets that were sealed with it. Put the file back.")
 
 
 def _with_loops(health: Health, parts: _Parts) -> Health:

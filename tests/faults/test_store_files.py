@@ -1,4 +1,4 @@
-"""Stores whose files are removed, moved or replaced under those who use them, or which a newer Cloudo has taken over."""
+"""Stores whose files are removed, moved or replaced while they are used, or which a newer Cloudo has taken over."""
 
 from __future__ import annotations
 
