@@ -100,11 +100,11 @@ class CloudoEngine(Engine):
         """Number of the cell that runs, or ran last."""
         return None if self._progress is None else self._progress.current_cell
 
-    def how_kernel_ended(self) -> str:
-        """Say in words how the kernel's process ended."""
+    def how_kernel_ended(self, error: DeadKernelError) -> str:
+        """Say in words how the kernel's process ended, or why it was given up."""
         code = self._run.kernel.exit_code
         if code is None:
-            return "The kernel died."
+            return str(error)
         if code < 0:
             return f"The kernel was killed by {signal.Signals(-code).name}."
         return f"The kernel exited with code {code}."
@@ -143,7 +143,7 @@ class _Progress(NotebookExecutionManager):
         if self.run.channel.call("pause"):
             while not self.run.channel.call("may_go_on"):  # the worker answers after a second at most
                 if not self.run.kernel.is_alive:
-                    raise DeadKernelError("Kernel died")
+                    raise DeadKernelError("The kernel died.")
 
     def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
         """Count the cell."""
@@ -234,7 +234,7 @@ class _Client(PapermillNotebookClient):
             if not ready:
                 self.nb_man.run.save_late()
                 if not self._kernel.is_alive:
-                    raise DeadKernelError("Kernel died")
+                    raise DeadKernelError("The kernel died.")
             if time.monotonic() > end:
                 raise CellTimeoutError.error_from_timeout_and_cell(
                     "Timeout waiting for IOPub output", self.iopub_timeout, cell

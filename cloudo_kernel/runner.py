@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,13 +102,30 @@ class Run:
             # papermill marks the failing cell with two markdown cells before it
             self.save(engine.notebook, now=True)
             self._failed(error.ename, error.evalue, error.cell_index + 2, error.traceback)
-        except DeadKernelError:
+        except DeadKernelError as error:
             self.save(engine.notebook, now=True)
-            how = engine.how_kernel_ended()
-            self._found(Status.ENDED_ERROR, how, ErrorDetail(name="KernelDied", value=how, cell=engine.current_cell))
+            how = engine.how_kernel_ended(error)
+            detail = _detail("KernelDied", how, engine.current_cell, self.kernel.last_words())
+            self._found(Status.ENDED_ERROR, how, detail)
         else:
             self.save(executed, now=True)
             self._found(Status.ENDED_SUCCESS)
+
+    def declines(self) -> bool:
+        """Tell the worker to start this run cold if the flow would notice what this process has imported already."""
+        from cloudo_kernel.catalog import is_handler, notebook
+        from cloudo_kernel.provisioning import preloaded
+
+        sources: list[str] = []
+        if preloaded.is_suspicious(self._source):
+            is_script = is_handler(self._source)
+            cells = [] if is_script else notebook.parse(self._source).cells
+            code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+            sources = [self._source] if is_script else code
+        reason = preloaded.reason_against(sources, self._folder)
+        if reason is not None:
+            self.channel.call("decline", reason=reason)
+        return reason is not None
 
     def fail(self, error: BaseException) -> None:
         """Tell the worker that the run could not be made at all."""
@@ -222,7 +238,7 @@ def standby(channel: int, kernel_channel: int, folder: str) -> None:
     try:
         kernel.fork()
         worker = Channel(channel)
-        _run(worker, kernel, on_begin=lambda: forking.name_process("cloudo-run"))
+        _run(worker, kernel, is_warm=True)
     finally:
         kernel.close()
     # All is done and told: the worker need not wait until this process is taken apart.
@@ -244,12 +260,16 @@ def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: in
         kernel.close()
 
 
-def _run(channel: Channel, kernel: RunKernel, *, on_begin: Callable[[], None] = lambda: None) -> None:
+def _run(channel: Channel, kernel: RunKernel, *, is_warm: bool = False) -> None:
+    from cloudo_kernel.provisioning import forking
+
     try:
         run = Run(channel, kernel)
-        on_begin()
+        if is_warm:
+            forking.name_process("cloudo-run")
         try:
-            run.execute()
+            if not (is_warm and run.declines()):
+                run.execute()
         except Exception as error:  # noqa: BLE001 -- whatever it is belongs into the execution's record
             run.fail(error)
     except Stopped:

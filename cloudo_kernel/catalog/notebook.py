@@ -14,10 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cloudo_kernel import bounds
 from cloudo_kernel.catalog.names import is_below
 from cloudo_kernel.models import JsonObject
 
-_MOST_BYTES = 100 * 1024 * 1024
+_MOST_BYTES = 50 * 1024 * 1024
+#: Characters of Markdown in which the first heading is looked for.
+_MOST_TEXT = 100_000
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF_CHARACTER = "it holds half a character (an unpaired surrogate)"
 _KINDS = ("code", "markdown", "raw")
@@ -67,9 +70,12 @@ class Notebook:
     @cached_property
     def heading(self) -> str | None:
         """Return the first heading `# …` of its text."""
+        left = _MOST_TEXT
         for cell in self.cells:
             fenced = False
-            for line in (_source(cell) or "").split("\n") if cell["cell_type"] == "markdown" else ():
+            text = (_source(cell) or "")[:left] if cell["cell_type"] == "markdown" else ""
+            left -= len(text)
+            for line in text.split("\n"):
                 fenced ^= line.lstrip().startswith(("```", "~~~"))
                 if line.startswith("# ") and not fenced and (heading := line[2:].strip().rstrip("#").strip()):
                     return heading
@@ -107,6 +113,10 @@ def check(text: str) -> None:
 
 def parse(text: str) -> Notebook:
     """Read a notebook from its JSON text. Raises `Unreadable`."""
+    try:
+        bounds.check_json(text, bounds.MAX_NOTEBOOK_VALUES)
+    except bounds.OutOfBounds as error:
+        raise Unreadable(f"{error}; clear its outputs") from None
     try:
         document = json.loads(text)
         # Such a text can neither be stored nor sent; nbformat could not write the executed notebook.
@@ -156,6 +166,10 @@ def _upgraded(document: Any, text: str) -> Any:
         raise Unreadable(f"it has the notebook format {form}, which is newer than the 4 known here")
     if form == 4:
         return document
+    try:
+        bounds.check_json(text, bounds.MAX_OLD_NOTEBOOK_VALUES)
+    except bounds.OutOfBounds as error:
+        raise Unreadable(f"it has the notebook format 3, and {error}; upgrade the file") from None
     import nbformat  # only here: it takes a second
     from nbformat import reader
 

@@ -20,7 +20,8 @@ def book(cells: int) -> str:
     """Return a notebook of cells, half of them text and half of them code with two outputs."""
     made = v4.new_notebook()
     for number in range(cells // 2):
-        made.cells.append(v4.new_markdown_cell(f"## Part {number}\n\nSome *text* about part {number}.", id=f"t{number}"))
+        words = f"## Part {number}\n\nSome *text* about part {number}."
+        made.cells.append(v4.new_markdown_cell(words, id=f"t{number}"))
         printed = v4.new_output("stream", name="stdout", text="value 0\n")
         result = v4.new_output("execute_result", data={"text/plain": str(number)}, execution_count=number)
         source = f"x = {number}\nfor k in range(x % 3):\n    print('value', k)\nx"

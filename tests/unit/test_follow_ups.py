@@ -283,7 +283,7 @@ def test_a_call_that_cannot_be_noted_is_made_again(
     notifier.start()
     until(lambda: store.follow_ups.next_call(reserved_for=None) == clock.now + timedelta(seconds=60))
     clock.now += timedelta(seconds=60)
-    notifier._wake.set()
+    notifier.loop.wake()
     until(lambda: len(calls) == 2)
     notifier.stop()
     assert [due.attempts for due in calls] == [1, 2]

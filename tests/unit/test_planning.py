@@ -60,34 +60,111 @@ def test_overlap(overlap: Overlap, expected: OccurrenceOutcome, is_queued: bool,
     assert planning.plan(schedule(overlap=overlap), now=NOON, unended=0).occurrences[0].outcome is STARTED
 
 
+def away(start: datetime, end: datetime) -> tuple[planning.Absence]:
+    """Return an absence that began just before a moment."""
+    return (planning.Absence(start - timedelta(seconds=1), end),)
+
+
 @pytest.mark.parametrize(
     ("catch_up", "expected"),
     [
-        (CatchUp.LAST, [COALESCED] * 10 + [STARTED]),
-        (CatchUp.ALL, [STARTED] * 11),
-        (CatchUp.NONE, [MISSED] * 10 + [STARTED]),
+        (CatchUp.LAST, [(COALESCED, 1, 9), (STARTED, 10, 1)]),
+        (CatchUp.ALL, [(STARTED, number, 1) for number in range(1, 11)]),
+        (CatchUp.NONE, [(MISSED, 1, 10)]),
     ],
 )
-def test_catching_up_after_ten_minutes(catch_up: CatchUp, expected: list[OccurrenceOutcome]) -> None:
-    plan = planning.plan(schedule(catch_up=catch_up), now=NOON + 10 * MINUTE, unended=1 if catch_up != "none" else 0)
-    assert outcomes(plan) == expected
-    assert [one.iteration for one in plan.occurrences] == list(range(1, 12))
-    assert plan.next_run == NOON + 11 * MINUTE
-    queued = [one.is_queued for one in plan.occurrences]
-    assert queued == ([False] + [True] * 10 if catch_up is CatchUp.ALL else [False] * 11), "one after another"
+@pytest.mark.parametrize("overlap", list(Overlap))
+def test_what_came_during_an_absence_is_caught_up_whatever_the_overlap(
+    catch_up: CatchUp, overlap: Overlap, expected: list[tuple[OccurrenceOutcome, int, int]]
+) -> None:
+    now = NOON + 9.9 * MINUTE
+    one = schedule(catch_up=catch_up, overlap=overlap)
+    plan = planning.plan(one, now=now, unended=1, absences=away(NOON, now))
+    assert [(found.outcome, found.iteration, found.number) for found in plan.occurrences] == expected
+    assert (plan.next_run, plan.iterations, plan.cancels) == (NOON + 10 * MINUTE, 10, False)
+    queued = [found.is_queued for found in plan.occurrences]
+    assert queued == ([False] + [True] * 9 if catch_up is CatchUp.ALL else [False] * len(expected))
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "expected"),
+    [
+        (CatchUp.LAST, [(COALESCED, 1, 3), (STARTED, 4, 1)]),
+        (CatchUp.ALL, [(STARTED, 1, 1), (STARTED, 2, 1), (STARTED, 3, 1), (STARTED, 4, 1)]),
+        (CatchUp.NONE, [(MISSED, 1, 3), (STARTED, 4, 1)]),
+    ],
+)
+def test_the_policies_differ_after_eight_seconds(
+    catch_up: CatchUp, expected: list[tuple[OccurrenceOutcome, int, int]]
+) -> None:
+    """The newest time is not late: `overlap` decides about it, unless it queues behind what is caught up."""
+    one, now = schedule({"every_seconds": 2, "wait": False}, catch_up=catch_up), NOON + timedelta(seconds=7)
+    plan = planning.plan(one, now=now, unended=0, absences=away(NOON, now))
+    assert [(found.outcome, found.iteration, found.number) for found in plan.occurrences] == expected
+    assert [found.is_caught_up for found in plan.occurrences] == [catch_up is CatchUp.ALL] * len(expected)
+    busy = planning.plan(one, now=now, unended=1, absences=away(NOON, now))
+    assert busy.occurrences[-1].outcome is (STARTED if catch_up is CatchUp.ALL else SKIPPED)
+
+
+def test_while_something_is_caught_up_with_all_the_times_that_come_queue_behind_it() -> None:
+    for overlap in Overlap:
+        one = schedule(catch_up=CatchUp.ALL, overlap=overlap)
+        plan = planning.plan(one, now=NOON, unended=3, caught_up=2)
+        [found] = plan.occurrences
+        assert (found.outcome, found.is_queued, found.is_caught_up, plan.cancels) == (STARTED, True, True, False)
+    newest = schedule(overlap=Overlap.CANCEL)
+    for unended, cancels in ((1, False), (2, True)):
+        plan = planning.plan(newest, now=NOON, unended=unended, caught_up=1)
+        assert [found.is_queued for found in plan.occurrences] == [True], "what is caught up is not cancelled"
+        assert plan.cancels is cancels
 
 
 def test_what_is_too_old_for_the_window_is_missed() -> None:
-    late = schedule(catch_up=CatchUp.ALL, catch_up_window_seconds=150)
-    assert outcomes(planning.plan(late, now=NOON + 5 * MINUTE, unended=0)) == [MISSED] * 3 + [STARTED] * 3
-    daily = schedule({"daily_at": "12:00"}, catch_up_window_seconds=3600)
-    assert outcomes(planning.plan(daily, now=NOON + timedelta(hours=2), unended=0)) == [MISSED]
+    now = NOON + 5.5 * MINUTE
+    late = schedule(catch_up=CatchUp.ALL, catch_up_window_seconds=160)
+    plan = planning.plan(late, now=now, unended=0, absences=away(NOON, now))
+    assert [(found.outcome, found.number) for found in plan.occurrences] == [(MISSED, 3)] + [(STARTED, 1)] * 3
+    daily, now = schedule({"daily_at": "12:00"}, catch_up_window_seconds=3600), NOON + timedelta(hours=2)
+    assert outcomes(planning.plan(daily, now=now, unended=0, absences=away(NOON, now))) == [MISSED]
 
 
-def test_a_moment_that_passed_while_nobody_was_there_is_caught_up_once() -> None:
-    once = schedule({"at": NOON.isoformat()})
-    plan = planning.plan(once, now=NOON + timedelta(days=3), unended=0)
+@pytest.mark.parametrize("catch_up", list(CatchUp))
+def test_however_many_times_a_slow_look_finds_none_is_late(catch_up: CatchUp) -> None:
+    one = schedule(catch_up=catch_up, overlap=Overlap.ALLOW, catch_up_window_seconds=60)
+    before = (planning.Absence(NOON - 60 * MINUTE, NOON),)
+    plan = planning.plan(one, now=NOON + 60 * MINUTE, unended=0, absences=before)
+    assert [(found.outcome, found.reason) for found in plan.occurrences] == [(STARTED, None)] * 61
+
+
+def test_each_absence_has_a_newest_time() -> None:
+    one, now = schedule(catch_up=CatchUp.LAST, overlap=Overlap.ALLOW), NOON + 20 * MINUTE
+    absences = (*away(NOON, NOON + 4.5 * MINUTE), *away(NOON + 10 * MINUTE, NOON + 12.5 * MINUTE))
+    plan = planning.plan(one, now=now, unended=0, absences=absences)
+    found = [(planned.outcome, planned.number) for planned in plan.occurrences]
+    assert found[:7] == [(COALESCED, 4), *[(STARTED, 1)] * 6]
+    assert found[7:] == [(COALESCED, 2), *[(STARTED, 1)] * 9]
+    assert [one.is_caught_up for one in plan.occurrences].count(True) == 2
+
+
+def test_a_moment_that_passed_during_an_absence_is_caught_up_once() -> None:
+    once, now = schedule({"at": NOON.isoformat()}), NOON + timedelta(days=3)
+    plan = planning.plan(once, now=now, unended=0, absences=away(NOON, now))
     assert (outcomes(plan), plan.next_run) == ([STARTED], None)
+    assert plan.occurrences[0].reason == "caught up, 259200 s late"
+
+
+def test_limit_and_end_hold_for_runs_of_times_too() -> None:
+    now = NOON + timedelta(days=30)
+    limited = schedule({"every_seconds": 1, "wait": False}, max_iterations=100, iterations=40)
+    plan = planning.plan(limited, now=now, unended=0, absences=away(NOON, now))
+    assert [(found.outcome, found.iteration, found.number) for found in plan.occurrences] == [
+        (COALESCED, 41, 59),
+        (STARTED, 100, 1),
+    ]
+    assert plan.next_run is None
+    ending = schedule({"cron": "* * * * *"}, end_at=NOON + 90 * MINUTE, catch_up=CatchUp.NONE)
+    plan = planning.plan(ending, now=now, unended=0, absences=away(NOON, now))
+    assert ([(found.outcome, found.number) for found in plan.occurrences], plan.next_run) == ([(MISSED, 91)], None)
 
 
 def test_limit_and_end_are_kept() -> None:
