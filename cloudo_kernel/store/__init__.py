@@ -20,7 +20,7 @@ from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
-from cloudo_kernel.store.occurrences import Firing, NewOccurrence, Occurrences
+from cloudo_kernel.store.occurrences import CatchingUp, Firing, NewOccurrence, Occurrences
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.schedules import Due, Hidden, Schedules
@@ -39,6 +39,7 @@ __all__ = [
     "HEARTBEAT_SECONDS",
     "Assignment",
     "Call",
+    "CatchingUp",
     "Claim",
     "Due",
     "DueFollowUp",

@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
 
+from cloudo_kernel import settings
 from cloudo_kernel.events import WORKER, WORKER_STARTED
 from cloudo_kernel.planning import Absence
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
+from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import absences, schedules, workers
 
 #: How often a worker writes a heartbeat.
@@ -93,11 +95,16 @@ class Workers:
         with self._database.read() as connection:
             return tuple(Absence(*row) for row in connection.execute(_ABSENCES, {"since": since}))
 
-    def forget_absences(self, *, before: datetime) -> None:
-        """Delete absences that ended before a moment, unless a time of a schedule came during one and is undecided."""
+    def delete_expired(self) -> None:
+        """Forget absences past the retention of executions, unless a time that came during one is undecided."""
         is_undecided = exists().where(schedules.c.next_run < _a.end)
+        with self._database.read() as connection:
+            before = self._database.clock() - timedelta(minutes=value_of(connection, settings.RETENTION))
+            is_old = and_(_a.end < before, ~is_undecided)
+            if connection.execute(select(_a.id).where(is_old).limit(1)).scalar() is None:
+                return
         with self._database.write() as connection:
-            connection.execute(delete(absences).where(_a.end < before, ~is_undecided))
+            connection.execute(delete(absences).where(is_old))
 
     def all(self) -> tuple[WorkerRow, ...]:
         """Return the registered workers."""
