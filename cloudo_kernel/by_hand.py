@@ -184,7 +184,7 @@ def _refusal(error: Any) -> Exception:
 
     try:
         told = json.loads(error.resp_body)["error"]
-        return from_code(told["code"], told["message"], told.get("field"))
+        return from_code(told["code"], told["message"], told.get("field"), told.get("errors", ()))
     except (ValueError, KeyError, TypeError):
         return Unavailable(f"The server does not let this notebook have `this`: {error}.")
 

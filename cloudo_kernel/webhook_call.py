@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl, unquote
 
 import pydantic_core
 
-from cloudo_kernel.errors import ContentTypeRefused, MalformedRequest
+from cloudo_kernel.bounds import OutOfBounds, check_json
+from cloudo_kernel.errors import ContentTypeRefused, MalformedRequest, TooLarge
 from cloudo_kernel.models import JsonObject, Webhook
 from cloudo_kernel.models.senders import header_of
 
@@ -66,7 +67,7 @@ class WebhookCall:
         found += _authorized(self.headers.get("Authorization", ""))
         try:
             payload = self.content.get("json")
-        except (MalformedRequest, ContentTypeRefused):  # it is told when it is known who is calling
+        except (MalformedRequest, ContentTypeRefused, TooLarge):  # it is told when it is known who is calling
             payload = None
         if isinstance(payload, dict) and isinstance(payload.get(_KEY), str):
             found.append(payload[_KEY])
@@ -85,7 +86,7 @@ class WebhookCall:
             return header_of(self.headers, place)
         try:
             value = self.content.get("json", self.content.get("form"))
-        except (MalformedRequest, ContentTypeRefused):
+        except (MalformedRequest, ContentTypeRefused, TooLarge):
             return None
         for name, index in _STEP.findall(place):
             if index:
@@ -104,7 +105,7 @@ class WebhookCall:
     def content(self) -> JsonObject:
         """Return the body as `json`, `form` or `text`, as `body_base64` if it is no text, nothing if there is none.
 
-        Raises `MalformedRequest` and `ContentTypeRefused`.
+        Raises `MalformedRequest`, `ContentTypeRefused` and `TooLarge`.
         """
         if not self.body:
             return {}
@@ -143,7 +144,7 @@ class WebhookCall:
         """Return the body as it can be read, if it can, and its bytes, unless these tell the key."""
         try:
             content = self.content
-        except (MalformedRequest, ContentTypeRefused):
+        except (MalformedRequest, ContentTypeRefused, TooLarge):
             content = {}
         hides = not self.body or (key is not None and key.encode() in self.body)
         return content if hides else {**content, "body_base64": self._base64}
@@ -223,9 +224,13 @@ def _text(body: bytes, charset: str | None) -> str | None:
 
 def _json(body: bytes, charset: str | None) -> Any:
     text = None if charset is None else _text(body, charset)
+    body = body if text is None else text.encode()
     try:
+        check_json(body)
         # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
-        return pydantic_core.from_json(body if text is None else text, allow_inf_nan=False)
+        return pydantic_core.from_json(body, allow_inf_nan=False)
+    except OutOfBounds as error:
+        raise TooLarge(f"The body is too large: {error}.") from None
     except ValueError as error:
         raise MalformedRequest(f"The body is not JSON: {error}.") from error
 

@@ -97,7 +97,7 @@ def create(
     """
     from pydantic import ValidationError
 
-    from cloudo_kernel.models import CreateWebhook, Fault
+    from cloudo_kernel.models import CreateWebhook, malformed
     from cloudo_kernel.models.senders import issues_key
     from cloudo_kernel.proofs import new_key
 
@@ -115,7 +115,7 @@ def create(
     try:
         request = CreateWebhook.model_validate({"name": name, **given})
     except ValidationError as error:
-        raise click.UsageError(Fault.of(error).sentence) from error
+        raise click.UsageError(str(malformed(error))) from error
     api = target.connect()
     made = api.create_webhook(request)
     if as_json:

@@ -142,7 +142,7 @@ class Base:
             return reply
         try:
             told = reply.json()["error"]
-            error = from_code(told["code"], told["message"], told.get("field"))
+            error = from_code(told["code"], told["message"], told.get("field"), told.get("errors", ()))
         except (ValueError, KeyError, TypeError):
             raise self._stranger(reply) from None
         raise error

@@ -23,8 +23,9 @@ from cloudo_extension.conditions import etag_of, versions_in
 from cloudo_extension.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_kernel import events
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
-from cloudo_kernel.models import Fault, Page, Trigger
+from cloudo_kernel.bounds import OutOfBounds, check_json
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge
+from cloudo_kernel.models import Page, Trigger, malformed
 from cloudo_kernel.models.base import Record
 
 if TYPE_CHECKING:
@@ -190,9 +191,13 @@ class Handler(Caller):
         """Return the body, which must be a JSON object; `default` is for none. Raises `MalformedRequest`."""
         if default is not None and not self._chunks:
             return default
+        content = b"".join(self._chunks)
         try:
+            check_json(content)
             # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
-            found = pydantic_core.from_json(b"".join(self._chunks), allow_inf_nan=False)
+            found = pydantic_core.from_json(content, allow_inf_nan=False)
+        except OutOfBounds as error:
+            raise TooLarge(f"The body is too large: {error}.") from None
         except ValueError as error:
             raise MalformedRequest(f"The body is not JSON: {error}.") from error
         if not isinstance(found, dict):
@@ -205,12 +210,11 @@ class Handler(Caller):
         return self.parse(model, self.body())
 
     def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
-        """Return `content` as a record. Raises `MalformedRequest` naming the first field that does not fit."""
+        """Return `content` as a record. Raises `MalformedRequest` naming each field that is invalid."""
         try:
             return model.model_validate(content)
         except ValidationError as error:
-            fault = Fault.of(error)
-            raise MalformedRequest(fault.sentence, field=fault.field) from error
+            raise malformed(error) from error
 
     # Answering
 
