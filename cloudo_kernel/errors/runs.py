@@ -20,6 +20,8 @@ class Unavailable(CloudoError):
     """The store or the server cannot be reached."""
 
     code = "unavailable"
+    #: Whether the store has logged it: callers that retry log nothing.
+    is_logged = False
 
 
 class SecretLost(CloudoError):

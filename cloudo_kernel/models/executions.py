@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from cloudo_kernel.models.base import JsonObject, Record, UtcTime
 
@@ -128,7 +128,7 @@ class ExecutionBrief(Record):
 
 
 #: Lists show all of them.
-Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100)]
+Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100), FailFast()]
 
 
 class StartExecution(BaseModel):
@@ -156,7 +156,7 @@ class ExecutionFilter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    status: tuple[Status, ...] | None = None
+    status: tuple[Status, ...] | None = Field(default=None, max_length=20)
     flow_name: str | None = None
     parent_id: str | None = None
     schedule_id: str | None = None

@@ -62,7 +62,7 @@ _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
 def _time_of_day(text: str) -> str:
     if not _TIME_OF_DAY.fullmatch(text):
         raise ValueError("it is a time of day from 00:00 to 23:59, such as 08:30 or 08:30:15")
-    return text
+    return text.removesuffix(":00") if len(text) > 5 else text
 
 
 TimeOfDay = Annotated[

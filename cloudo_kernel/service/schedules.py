@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from cloudo_kernel import outgoing, planning, settings, times, triggers
+from cloudo_kernel import outgoing, planning, times, triggers
 from cloudo_kernel.errors import (
     CloudoError,
     Conflict,
@@ -59,8 +59,8 @@ class ScheduleVerbs(StartVerbs):
         self._ask_flow("create_schedule", request.flow_name)
         timing = self._timing(request.trigger, request.timezone, confirmed=request.confirmed)
         source = self._flow_source(request.flow_name)
-        self._validated(source.flow, request.inputs, self._trigger)
-        shown, hidden = self._split_inputs(source.flow, request.inputs)
+        inputs = self._validated(source.flow, request.inputs, self._trigger)
+        shown, hidden = self._split_inputs(source.flow, inputs)
         self._check_follow_ups(request)
         given = request.model_dump(exclude={"trigger", "timezone", "end_at", "confirmed", "name", "flow_name"})
         given["inputs"] = shown
@@ -259,8 +259,7 @@ class ScheduleVerbs(StartVerbs):
             return schedule, due.sealed_inputs
         flow = self._flow_source(schedule.flow_name).flow
         before = self._store.seals.unseal_values(due.sealed_inputs)
-        inputs = restored(request.inputs or {}, before)
-        self._validated(flow, inputs, self._trigger, before)
+        inputs = self._validated(flow, restored(request.inputs or {}, before), self._trigger, before)
         shown, hidden = self._split_inputs(flow, inputs, hides=before.keys())
         return schedule.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
 
@@ -271,8 +270,8 @@ class ScheduleVerbs(StartVerbs):
         """
         if timezone is not None and trigger.timezone not in (None, timezone):
             raise MalformedRequest("Give the timezone once: it differs from the trigger's.", field="timezone")
-        name = timezone or trigger.timezone or self._setting(settings.TIMEZONE) or triggers.local_zone_name()
-        zone, now = triggers.zone(name), self._store.now
+        named = timezone or trigger.timezone
+        zone, now = triggers.zone(named) if named else self._zone(), self._store.now
         triggers.checked(trigger, zone)
         if not confirmed and _needs_confirmation(trigger, zone, now):
             raise NotConfirmed(times.notes(trigger, zone, now=now))
@@ -289,7 +288,7 @@ class ScheduleVerbs(StartVerbs):
         if trigger.at is not None:
             changes["at"] = triggers.resolve(trigger.at, zone)
         lifted = trigger.model_copy(update=changes)
-        return {"trigger": lifted, "timezone": name, "start": start, "max_iterations": trigger.max_iterations}
+        return {"trigger": lifted, "timezone": zone.key, "start": start, "max_iterations": trigger.max_iterations}
 
     def _check_follow_ups(self, request: ScheduleOptions) -> None:
         """Raise an error for a flow that is not there or not the caller's, for secrets, and for wrong addresses."""

@@ -21,7 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
-from cloudo_kernel.store.kept_connections import Readers
+from cloudo_kernel.store.kept_connections import ChangeCounter, Readers
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
 NEWEST_MIGRATION = "0017"
@@ -63,6 +63,7 @@ class Database:
             _refuse_remote(Path(self._url.database))
         self.engine = _engine(str(url), is_sqlite=self._is_sqlite)
         self._readers = Readers(self.engine)
+        self._counter = ChangeCounter(self.engine)
         #: Called after each commit of writes.
         self.on_commit: Callable[[], None] = lambda: None
         #: The connection of the `together` that this thread is in.
@@ -131,20 +132,12 @@ class Database:
         texts = ("".join(letters.get(letter) or re.escape(letter) for letter in pattern) for pattern in patterns)
         return or_(*(column.regexp_match(f"^{text}$") for text in texts))
 
-    @contextmanager
-    def change_counter(self) -> Iterator[Callable[[], int | None]]:
-        """Give a function, for one thread, whose result changes when anybody commits, or is always None."""
+    def changes(self) -> int | None:
+        """Return a number that changes when anyone commits, None where there is none; for one thread only."""
         if not self._is_sqlite:
-            yield lambda: None
-            return
-        # Its own connection, not one of the pool's: the number counts the commits of all others.
-        connection = self.engine.raw_connection()
-        connection.detach()
-        cursor = connection.cursor()
-        try:
-            yield lambda: int(cursor.execute("PRAGMA data_version").fetchall()[0][0])
-        finally:
-            connection.close()
+            return None
+        with self._explained():
+            return self._counter.read()
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; quick when they are."""
@@ -166,6 +159,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self._counter.close()
         self._readers.close()
         self._group_commit.close()
         self.engine.dispose()

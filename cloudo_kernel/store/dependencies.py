@@ -37,7 +37,7 @@ def add(connection: Connection, execution_id: str, on: Sequence[str]) -> None:
 def add_new(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
     """Note for whose end new executions wait: the first of a pair for the second.
 
-    Nothing waits for a new execution yet, so it is part of no cycle. To look for one took 5 ms in a line of 3,000.
+    Nothing waits for a new execution yet, so it is in no cycle. Looking for one took 5 ms in a line of 3,000.
     """
     rows = [{"execution_id": execution_id, "on_id": on_id} for execution_id, on_id in pairs]
     if rows:
