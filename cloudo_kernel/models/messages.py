@@ -36,7 +36,7 @@ class Message(Record):
     #: UUIDv7: sorts by the time of creation.
     id: str
     subject: str
-    #: The form, None for a message that only tells something; see `forms`.
+    #: The form, None for a message that only tells something; a single record has rendered descriptions, too.
     body: JsonObject | None = None
     level: MessageLevel = MessageLevel.INFO
     #: The execution that made it.
