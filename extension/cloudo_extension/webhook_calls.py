@@ -270,8 +270,6 @@ class Call(NoCall):
         """Write the error as JSON, and add it to the webhook's deliveries."""
         found = cast("tuple[object, BaseException | None, object]", kwargs.get("exc_info") or (None, None, None))
         error = found[1]
-        if isinstance(error, TooManyCalls):
-            self.set_header("Retry-After", str(error.retry_after_seconds))
         if isinstance(error, MethodNotAllowed):
             self.set_header("Allow", ", ".join(error.allowed))
         super().write_error(status_code, **kwargs)
