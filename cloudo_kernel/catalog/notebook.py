@@ -24,6 +24,9 @@ _MOST_TEXT = 100_000
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF_CHARACTER = "it holds half a character (an unpaired surrogate)"
 _KINDS = ("code", "markdown", "raw")
+#: papermill's tags of the cell that declares inputs, and of the cell that it writes after it.
+PARAMETERS = "parameters"
+INJECTED = "injected-parameters"
 
 
 class Unreadable(Exception):
@@ -32,10 +35,19 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook of nbformat 4."""
+    """A notebook of nbformat 4 as it runs; see `_normal`."""
 
-    metadata: JsonObject
-    cells: tuple[JsonObject, ...]
+    document: JsonObject
+
+    @property
+    def metadata(self) -> JsonObject:
+        """Return the metadata of the notebook."""
+        return _object(self.document["metadata"])
+
+    @property
+    def cells(self) -> list[JsonObject]:
+        """Return the cells that run."""
+        return list(self.document["cells"])
 
     @property
     def kernel_name(self) -> str | None:
@@ -44,19 +56,16 @@ class Notebook:
         return name if isinstance(name, str) and name else None
 
     @property
-    def is_python(self) -> bool:
-        """Tell whether it says that its language is Python."""
+    def language(self) -> str | None:
+        """Return the language that it declares."""
         declared = _object(self.metadata.get("language_info")).get("name")
-        return (declared or _object(self.metadata.get("kernelspec")).get("language")) == "python"
+        language = declared or _object(self.metadata.get("kernelspec")).get("language")
+        return language if isinstance(language, str) and language else None
 
     @cached_property
     def parameters(self) -> str | None:
-        """Return the source of the first code cell tagged `parameters`, as papermill finds it."""
-        for cell in self.cells:
-            tags = _object(cell.get("metadata")).get("tags")
-            if cell["cell_type"] == "code" and isinstance(tags, list) and "parameters" in tags:
-                return _source(cell)
-        return None
+        """Return the source of the first cell tagged `parameters`, as papermill finds it."""
+        return next((_source(cell) for cell in self.cells if PARAMETERS in cell["metadata"].get("tags", ())), None)
 
     @cached_property
     def heading(self) -> str | None:
@@ -178,7 +187,38 @@ def _checked(document: Any) -> Notebook:
     for number, cell in enumerate(cells, start=1):
         if _object(cell).get("cell_type") not in _KINDS or _source(cell) is None:
             raise Unreadable(f"its cell {number} is no cell of a notebook")
-    return Notebook(metadata, tuple(cells))
+    return Notebook(_normal(document, metadata, cells))
+
+
+def _normal(document: JsonObject, metadata: JsonObject, cells: list[JsonObject]) -> JsonObject:
+    """Return the notebook without the traces of earlier runs, and with all that papermill and nbclient rely on.
+
+    papermill runs an `injected-parameters` cell of an earlier run again, unless inputs replace it.
+    """
+    kept = {key: value for key, value in metadata.items() if key != "papermill"}
+    for key in ("kernelspec", "language_info"):
+        if not isinstance(kept.get(key, {}), dict):
+            del kept[key]
+    minor = document.get("nbformat_minor")
+    normal = [_normal_cell(cell) for cell in cells]
+    return {
+        **document,
+        "nbformat_minor": minor if isinstance(minor, int) else 0,
+        "metadata": kept,
+        "cells": [cell for cell in normal if INJECTED not in cell["metadata"].get("tags", ())],
+    }
+
+
+def _normal_cell(cell: JsonObject) -> JsonObject:
+    """Return the cell with metadata, a code cell with empty outputs; no other one keeps the tag `parameters`."""
+    is_code = cell["cell_type"] == "code"
+    metadata = dict(_object(cell.get("metadata")))
+    tags = metadata.pop("tags", None)
+    if isinstance(tags, list):
+        metadata["tags"] = [tag for tag in tags if isinstance(tag, str) and (is_code or tag != PARAMETERS)]
+    kept = {key: value for key, value in cell.items() if key not in ("outputs", "execution_count")}
+    outputs: JsonObject = {"execution_count": None, "outputs": []} if is_code else {}
+    return {**kept, "metadata": metadata, **outputs}
 
 
 def _source(cell: JsonObject) -> str | None:

@@ -84,7 +84,7 @@ def create(
     """
     from pydantic import ValidationError
 
-    from cloudo_kernel.models import CreateWebhook, Fault
+    from cloudo_kernel.models import CreateWebhook, malformed
     from cloudo_kernel.proofs import new_key
 
     if no_key and (key_from or fields["signature"]):
@@ -95,7 +95,7 @@ def create(
     try:
         request = CreateWebhook.model_validate({"name": name, **given})
     except ValidationError as error:
-        raise click.UsageError(Fault.of(error).sentence) from error
+        raise click.UsageError(str(malformed(error))) from error
     api = target.connect()
     made = api.create_webhook(request)
     if as_json:

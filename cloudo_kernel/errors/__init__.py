@@ -41,7 +41,10 @@
 
 from __future__ import annotations
 
-from cloudo_kernel.errors.base import CloudoError
+from collections.abc import Sequence
+from typing import Any
+
+from cloudo_kernel.errors.base import MAX_ERRORS, CloudoError, raise_all, rebuilt
 from cloudo_kernel.errors.calls import (
     AddressRefused,
     ContentTypeRefused,
@@ -106,6 +109,7 @@ from cloudo_kernel.errors.runs import (
 )
 
 __all__ = [
+    "MAX_ERRORS",
     "AddressRefused",
     "BodyTooSlow",
     "CloudoError",
@@ -160,6 +164,7 @@ __all__ = [
     "WorkedOnByHand",
     "WorkspaceNotFound",
     "from_code",
+    "raise_all",
 ]
 
 
@@ -170,9 +175,6 @@ def _tree(root: type[CloudoError]) -> dict[str, type[CloudoError]]:
     return found
 
 
-def from_code(code: str, message: str, field: str | None = None) -> CloudoError:
+def from_code(code: str, message: str, field: str | None = None, errors: Sequence[dict[str, Any]] = ()) -> CloudoError:
     """Rebuild an error that came over HTTP or a channel; an unknown code gives a plain `CloudoError`."""
-    kind = _tree(CloudoError).get(code, CloudoError)
-    error = kind.__new__(kind)
-    CloudoError.__init__(error, message, field=field)
-    return error
+    return rebuilt(_tree(CloudoError).get(code, CloudoError), message, field, errors)

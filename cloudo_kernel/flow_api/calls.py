@@ -17,7 +17,6 @@ from cloudo_kernel.models import (
     CreateMessage,
     Execution,
     ExecutionFilter,
-    Fault,
     File,
     Flow,
     JsonObject,
@@ -28,6 +27,7 @@ from cloudo_kernel.models import (
     StartExecution,
     Status,
     User,
+    malformed,
 )
 from cloudo_kernel.workspace_files import encoded
 
@@ -372,10 +372,8 @@ def message_request(**fields: Any) -> CreateMessage:
 
 
 def request_of(kind: type[Request], fields: JsonObject) -> Request:
-    """Return a request of this kind. Raises `MalformedRequest`, naming the field."""
+    """Return a request of this kind. Raises `MalformedRequest`, naming each field that is invalid."""
     try:
         return kind(**fields)
     except ValidationError as error:
-        fault = Fault.of(error)
-        field = str(fault.path[0]) if fault.path else None
-        raise MalformedRequest(fault.said if field is None else f"{field}: {fault.said}", field=field) from error
+        raise malformed(error) from error

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cloudo_kernel.models.base import JsonObject, Record
 from cloudo_kernel.models.executions import ExecutionBrief
+from cloudo_kernel.models.fault import FieldError
 
 #: The most that one request is about.
 BULK_LIMIT: Final = 500
@@ -60,8 +61,10 @@ class BulkError(Record):
 
     code: str
     message: str
-    #: The input or parameter that is at fault, where there is one.
+    #: The input or parameter that is at fault, where there is one; the first of several.
     field: str | None = None
+    #: Each mistake by itself, where there are several.
+    errors: tuple[FieldError, ...] = ()
 
 
 class BulkItem(Record):

@@ -80,4 +80,4 @@ def _brief(execution: Execution) -> ExecutionBrief:
 
 
 def _told(error: CloudoError) -> BulkError:
-    return BulkError(code=error.code, message=str(error), field=error.field)
+    return BulkError.model_validate(error.told)

@@ -127,18 +127,21 @@ class WebhookVerbs(StartVerbs):
         Raises an error unless the flow is there and takes them.
         """
         hidden = {} if before is None else self._store.seals.unseal_values(before.sealed_inputs)
-        inputs = restored(webhook.inputs, hidden)
-        flow = self._check_flow(webhook.model_copy(update={"inputs": inputs}), hidden)
+        given = webhook.model_copy(update={"inputs": restored(webhook.inputs, hidden)})
+        flow, inputs = self._check_flow(given, hidden)
         shown, hidden = self._split_inputs(flow, inputs, hides=hidden.keys())
         return webhook.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
 
-    def _check_flow(self, webhook: Webhook, hides: Collection[str]) -> Flow:
-        """Return the flow. Raises an error, which shows nothing of `hides`, unless it takes the fixed inputs."""
+    def _check_flow(self, webhook: Webhook, hides: Collection[str]) -> tuple[Flow, JsonObject]:
+        """Return the flow, and the fixed inputs in canonical form.
+
+        Raises an error, which shows nothing of `hides`, unless the flow takes them.
+        """
         flow = self._flow_source(webhook.flow_name).flow
         # What each call brings is not known yet.
         as_given = {**flow.input_schema, "required": []}
-        self._validated(flow.model_copy(update={"input_schema": as_given}), webhook.inputs, self._trigger, hides)
-        return flow
+        its = flow.model_copy(update={"input_schema": as_given})
+        return flow, self._validated(its, webhook.inputs, self._trigger, hides)
 
     def _changed_key(self, before: KeptWebhook, changed: Webhook, given: JsonObject) -> str | None:
         """Return what is kept of the key of a changed webhook."""

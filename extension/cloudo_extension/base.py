@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -25,12 +25,14 @@ from cloudo_extension.statuses import reply_to, status_of
 from cloudo_kernel import events
 from cloudo_kernel.bounds import OutOfBounds, check_json
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge, TooManyCalls
-from cloudo_kernel.models import Fault, Trigger
+from cloudo_kernel.models import Page, Trigger, malformed
+from cloudo_kernel.models.base import Record
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
 
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item", bound=Record)
 T = TypeVar("T")
 
 #: Below the server's base url; every route of REST begins with it.
@@ -148,9 +150,11 @@ class Handler(Caller):
         headers = self.request.headers
         if (framing.announced_bytes(headers) or 0) > self.app.max_body_bytes:
             raise web.HTTPError(413)
-        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if framing.announces_body(headers) and kind != "application/json":
-            raise web.HTTPError(415)
+        if framing.announces_body(headers):
+            if headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise web.HTTPError(415, "A compressed body is not accepted. Send it without Content-Encoding.")
+            if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+                raise web.HTTPError(415)
 
     @classmethod
     @cache
@@ -206,12 +210,11 @@ class Handler(Caller):
         return self.parse(model, self.body())
 
     def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
-        """Return `content` as a record. Raises `MalformedRequest` naming the first field that does not fit."""
+        """Return `content` as a record. Raises `MalformedRequest` naming each field that is invalid."""
         try:
             return model.model_validate(content)
         except ValidationError as error:
-            fault = Fault.of(error)
-            raise MalformedRequest(fault.sentence, field=fault.field) from error
+            raise malformed(error) from error
 
     # Answering
 
@@ -231,6 +234,29 @@ class Handler(Caller):
                 await web.RequestHandler.finish(self)
                 return
         await self.finish(text)
+
+    async def answer_page(
+        self,
+        items: Callable[[], Sequence[Item]],
+        key: str,
+        *,
+        order: Callable[[str], Any] = str,
+        is_newest_first: bool = False,
+    ) -> None:
+        """Send the page that the query asks for of a list in the order of its items' `key`, which is the cursor."""
+        wanted = self.asked(PageQuery)
+
+        def page() -> Page[Item]:
+            found = items()
+            if wanted.cursor is not None:
+                start = order(wanted.cursor)
+                places = (order(getattr(item, key)) for item in found)
+                is_after = [place < start if is_newest_first else place > start for place in places]
+                found = [item for item, is_meant in zip(found, is_after, strict=True) if is_meant]
+            shown = tuple(found[: wanted.limit])
+            return Page[Item](items=shown, next=getattr(shown[-1], key) if len(found) > len(shown) else None)
+
+        await self.answer(page)
 
     def unless_changed(self, look: Callable[..., BaseModel], verb: Callable[..., T]) -> Callable[..., T]:
         """Return a verb that raises `Outdated` where `look` finds something else than the caller says by `If-Match`."""

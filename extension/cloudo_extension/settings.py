@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from cloudo_extension.base import API, Handler
-from cloudo_extension.operation import operation
+from cloudo_extension.operation import PageQuery, operation
 from cloudo_kernel.errors import SettingNotFound
 from cloudo_kernel.models import Page, Setting
 
@@ -32,10 +32,10 @@ class NewSetting(SettingValue):
 class Settings(Handler):
     """`/setting`."""
 
-    @operation("settings", reply=Page[Setting])
+    @operation("settings", reply=Page[Setting], query=(PageQuery,))
     async def get(self) -> None:
         """List the settings that were saved."""
-        await self.answer(lambda: Page[Setting](items=self.api.settings()))
+        await self.answer_page(self.api.settings, "name")
 
     @operation(
         "create_setting",

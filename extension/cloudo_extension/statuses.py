@@ -5,10 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from tornado.web import HTTPError
 
 from cloudo_kernel import errors
+from cloudo_kernel.models import FieldError
 
 #: The most specific class of an error decides.
 OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
@@ -64,8 +65,10 @@ class ErrorBody(BaseModel):
 
     code: str
     message: str
-    #: The input, parameter or setting that is at fault, where there is one.
+    #: The input, parameter or setting that is at fault, where there is one; the first of several.
     field: str | None = None
+    #: Each mistake by itself, for an error that names a field.
+    errors: tuple[FieldError, ...] | None = Field(default=None, max_length=errors.MAX_ERRORS)
 
 
 class ErrorReply(BaseModel):
@@ -85,18 +88,23 @@ def status_of(error: errors.CloudoError | type[errors.CloudoError]) -> HTTPStatu
 def reply_to(error: BaseException | None, status: int, *, log_id: str | None) -> ErrorReply:
     """Return the reply to `error`; `log_id` names an unexpected one in the server's log."""
     if isinstance(error, errors.CloudoError):
-        field = error.field and error.field[:_FIELD_CHARACTERS]
-        body = ErrorBody(code=error.code, message=_bounded(str(error)), field=field)
+        told = tuple(_field_error(one["field"], one["message"]) for one in error.errors)
+        field = told[0].field if told else None
+        body = ErrorBody(code=error.code, message=_bounded(str(error)), field=field, errors=told or None)
     elif status in _REFUSALS:
         code, message = _REFUSALS[status]
-        told = error.log_message if isinstance(error, HTTPError) else None
-        body = ErrorBody(code=code, message=_bounded(told or message))
+        reason = error.log_message if isinstance(error, HTTPError) else None
+        body = ErrorBody(code=code, message=_bounded(reason or message))
     elif log_id is not None:
         message = f"Something went wrong that should not. The server's log tells more: look for {log_id}."
         body = ErrorBody(code="internal", message=message)
     else:
         body = ErrorBody(code="error", message=f"The server answered {status}.")
     return ErrorReply(error=body)
+
+
+def _field_error(field: str | None, message: str) -> FieldError:
+    return FieldError(field=field and field[:_FIELD_CHARACTERS], message=_bounded(message))
 
 
 def _bounded(message: str) -> str:
