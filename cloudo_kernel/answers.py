@@ -5,21 +5,31 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
+
+from cloudo_kernel.canonical import FITS, canonical, from_text
 
 #: The largest file that an answer may bring, before it is encoded.
 FILE_LIMIT_BYTES: Final = 5 * 1024 * 1024
 #: The longest text.
 TEXT_LIMIT: Final = 1_000_000
 
-_Parse = Callable[[str], Any]
-_MOMENTS: Final[dict[str, tuple[_Parse, str]]] = {
-    "date": (date.fromisoformat, "a date such as 2026-03-31"),
-    "time": (time.fromisoformat, "a time such as 08:30"),
-    "datetime": (datetime.fromisoformat, "a date and time such as 2026-03-31T08:30:00+02:00"),
+_MOMENTS: Final[dict[str, Callable[[str], Any]]] = {
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "datetime": datetime.fromisoformat,
+}
+#: Element → the kind of its canonical form; the answers to the other elements have none.
+_CANONICAL: Final = {
+    "number": "number",
+    "integer": "integer",
+    "toggle": "boolean",
+    "submit": "boolean",
+    "date": "date",
+    "time": "time",
+    "datetime": "date-time",
 }
 TEXTS: Final = ("string", "text", "password")
 
@@ -27,17 +37,37 @@ TEXTS: Final = ("string", "text", "password")
 def checked(kind: str, about: Mapping[str, Any], given: object) -> Any:
     """Return `given` as the answer to an element of this kind. Raises `ValueError` with what it takes."""
     fault = ValueError(f"takes {fitting(kind, about)}, not {_shown(kind, given)}")
-    if kind in _MOMENTS:
-        return _moment(kind, about, given, fault)
     if kind == "multiselect":
         return _choices(about, given, fault)
     if kind == "file":
         return _file(about, given, fault)
     if kind == "select":
         return _choice(about, given, fault)
-    if not _is_of(kind, given) or not _is_within(about, _size(given)):
+    try:
+        value = canonical(_CANONICAL.get(kind, ""), given)
+    except ValueError:
+        raise fault from None
+    if kind in TEXTS and not (isinstance(value, str) and len(value) <= TEXT_LIMIT):
         raise fault
-    return int(given) if kind == "integer" and isinstance(given, float) else given
+    if not (_is_moment_within(kind, about, value) if kind in _MOMENTS else _is_within(about, _size(value))):
+        raise fault
+    return value
+
+
+def defined(kind: str, value: object) -> Any:
+    """Return what the body of a form says of an element, such as its default, in canonical form.
+
+    Scripts write numbers as text, and moments as seconds since 1970. Raises `ValueError`.
+    """
+    of = _CANONICAL.get(kind, kind)
+    if isinstance(value, str):
+        return from_text(of, value) if of in FITS else value
+    if of == "date-time" and not isinstance(value, bool) and isinstance(value, int | float):
+        try:
+            value = datetime.fromtimestamp(value, UTC).isoformat()
+        except (OverflowError, OSError):
+            raise ValueError(FITS[of]) from None
+    return canonical(of, value)
 
 
 def fitting(kind: str, about: Mapping[str, Any]) -> str:
@@ -46,11 +76,8 @@ def fitting(kind: str, about: Mapping[str, Any]) -> str:
         choices = ", ".join(json.dumps(choice, ensure_ascii=False) for choice in about["enum"][:20])
         bounds = _range(about).removeprefix(" from").removeprefix(" of")
         return f"{'one' if kind == 'select' else f'a list with{bounds}' if bounds else 'a list'} of {choices}"
-    if kind in _MOMENTS:
-        return _MOMENTS[kind][1] + _range(about)
-    word = {"number": "a number", "integer": "a whole number", "toggle": "true or false", "submit": "true or false"}
-    if kind in word:
-        return word[kind] + _range(about)
+    if kind in _CANONICAL:
+        return FITS[_CANONICAL[kind]] + _range(about)
     if kind == "file":
         size = f"at most {_file_limit(about)} bytes"
         return f"a file of {size}: an object with `name` and `content`, which is its Base64"
@@ -58,35 +85,28 @@ def fitting(kind: str, about: Mapping[str, Any]) -> str:
     return f"text of{bounds} characters" if bounds else "text"
 
 
-def check_bounds(kind: str, about: Mapping[str, Any]) -> None:
-    """Raise `ValueError(what, word)` when `minimum` or `maximum` cannot be compared with an answer."""
+def bounds(kind: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `minimum` and `maximum` in canonical form, as far as the element has them.
+
+    Raises `ValueError(what, word)` when one cannot be compared with an answer.
+    """
+    if kind in ("markdown", "submit", "toggle", "select"):
+        return {}
+    of = kind if kind in _MOMENTS else "number"
+    found = {}
     for word in ("minimum", "maximum"):
-        bound = about.get(word)
-        if bound is None or kind in ("markdown", "submit", "toggle", "select"):
-            continue
-        if kind in _MOMENTS:
-            if not _is_moment(kind, bound):
-                raise ValueError(f"is {_MOMENTS[kind][1]}, not {_shown(kind, bound)}", word)
-        elif not _is_of("number", bound):
-            raise ValueError(f"is a number, not {_shown(kind, bound)}", word)
-    lowest, highest = about.get("minimum"), about.get("maximum")
-    if kind in ("markdown", "submit", "toggle", "select") or lowest is None or highest is None:
-        return
+        if (bound := about.get(word)) is not None:
+            try:
+                found[word] = defined(of, bound)
+            except ValueError:
+                raise ValueError(f"is {FITS[_CANONICAL[of]]}, not {_shown(kind, bound)}", word) from None
+    lowest, highest = found.get("minimum"), found.get("maximum")
+    if lowest is None or highest is None:
+        return found
     is_in_order = _is_moment_within(kind, {"minimum": lowest}, highest) if kind in _MOMENTS else lowest <= highest
     if not is_in_order:
         raise ValueError(f"is at least the minimum, {_shown(kind, lowest)}, not {_shown(kind, highest)}", "maximum")
-
-
-def _is_of(kind: str, given: object) -> bool:
-    if kind in ("toggle", "submit"):
-        return isinstance(given, bool)
-    if kind in TEXTS:
-        return isinstance(given, str) and len(given) <= TEXT_LIMIT
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        return False
-    if isinstance(given, float) and not math.isfinite(given):
-        return False
-    return kind == "number" or given == int(given)
+    return found
 
 
 def _size(given: Any) -> Any:
@@ -101,46 +121,37 @@ def _is_within(about: Mapping[str, Any], size: Any) -> bool:
     return (lowest is None or size >= lowest) and (highest is None or size <= highest)
 
 
-def _is_moment(kind: str, given: object) -> bool:
-    try:
-        _MOMENTS[kind][0](given)  # type: ignore[arg-type]  # what is no text is a TypeError
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-def _moment(kind: str, about: Mapping[str, Any], given: object, fault: ValueError) -> str:
-    if not isinstance(given, str) or not _is_moment(kind, given) or not _is_moment_within(kind, about, given):
-        raise fault
-    return given
-
-
 def _is_moment_within(kind: str, about: Mapping[str, Any], given: str) -> bool:
-    parse = _MOMENTS[kind][0]
-    bounds = {word: parse(about[word]) for word in ("minimum", "maximum") if about.get(word) is not None}
+    parse = _MOMENTS[kind]
+    limits = {word: parse(about[word]) for word in ("minimum", "maximum") if about.get(word) is not None}
     try:
-        return _is_within(bounds, parse(given))
+        return _is_within(limits, parse(given))
     except TypeError:  # one of them has an offset from UTC, the other has none: both are taken as wall clocks
-        plain = {word: bound.replace(tzinfo=None) for word, bound in bounds.items()}
+        plain = {word: bound.replace(tzinfo=None) for word, bound in limits.items()}
         return _is_within(plain, parse(given).replace(tzinfo=None))
 
 
 def _choice(about: Mapping[str, Any], given: object, fault: ValueError) -> Any:
-    for choice in about["enum"]:
-        # In Python 1 == True == 1.0; in JSON only the numbers are the same.
-        if choice == given and isinstance(choice, bool) == isinstance(given, bool):
-            return choice
-    raise fault
+    return _choices_of(about["enum"], [given], fault)[0]
 
 
 def _choices(about: Mapping[str, Any], given: object, fault: ValueError) -> list[Any]:
-    if not isinstance(given, list | tuple):
+    if not isinstance(given, list | tuple) or not _is_within(about, len(given)):
         raise fault
-    chosen = [_choice(about, one, fault) for one in given]
-    has_twice = any(one in chosen[:at] for at, one in enumerate(chosen))
-    if has_twice or not _is_within(about, len(chosen)):
+    chosen = _choices_of(about["enum"], given, fault)
+    if len({(isinstance(one, bool), one) for one in chosen}) < len(chosen):
         raise fault
     return chosen
+
+
+def _choices_of(choices: Sequence[Any], given: Sequence[object], fault: ValueError) -> list[Any]:
+    """Return the choices that are given: an answer may have as many as a form, which is thousands."""
+    # In Python 1 == True == 1.0; in JSON only the numbers are the same.
+    known = {(isinstance(choice, bool), choice): choice for choice in reversed(choices)}
+    try:
+        return [known[isinstance(one, bool), one] for one in given]
+    except (KeyError, TypeError):  # no choice, or nothing that could be one
+        raise fault from None
 
 
 def _file(about: Mapping[str, Any], given: object, fault: ValueError) -> dict[str, str]:

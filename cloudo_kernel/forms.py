@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from cloudo_kernel import answers
-from cloudo_kernel.errors import FormInvalid, ResponseInvalid
+from cloudo_kernel.errors import MAX_ERRORS, FormInvalid, MalformedRequest, ResponseInvalid, raise_all
 from cloudo_kernel.models import JsonObject
 
 #: The most that a form may take as JSON, and the most elements that it may have.
 FORM_LIMIT_BYTES: Final = 256 * 1024
 _MOST_ELEMENTS: Final = 200
 _LONGEST_KEY: Final = 100
+#: Of the body itself and of each element, known or not.
+_MOST_WORDS: Final = 50
 
 #: Element → the JSON type of its answer; `markdown` is shown and not asked.
 ELEMENTS: Final = {
@@ -85,12 +89,18 @@ class Element:
         """What it takes, in words."""
         return answers.fitting(self.kind, self.about)
 
-    def checked(self, given: object) -> Any:
-        """Return the answer as the flow gets it. Raises `ResponseInvalid`, naming the element."""
+    def checked(self, given: object, placed: Callable[[str], str] | None = None) -> Any:
+        """Return the answer as the flow gets it. Raises `ResponseInvalid`, naming the element.
+
+        `placed` gives a moment without an offset that of a time zone.
+        """
         try:
-            return answers.checked(self.kind, self.about, given)
+            value = answers.checked(self.kind, self.about, given)
+            return placed(value) if placed is not None and self.kind == "datetime" else value
         except ValueError as error:
             raise ResponseInvalid(self.key, str(error)) from None
+        except MalformedRequest as error:  # it is not within the years that have such an offset
+            raise ResponseInvalid(self.key, f"takes {self.fitting}: {error}".removesuffix(".")) from None
 
 
 class Form:
@@ -126,14 +136,15 @@ class Form:
         own: Sequence[str] | None = pressed.get("required")
         return self._required if own is None else own
 
-    def answer(self, given: object) -> JsonObject:
-        """Return the whole answer: what was given, defaults, a boolean for each button.
+    def answer(self, given: object, *, placed: Callable[[str], str] | None = None) -> JsonObject:
+        """Return the whole answer in canonical form: what was given, defaults, a boolean for each button.
 
-        Raises `ResponseInvalid`, which names the element at fault.
+        `placed` gives a moment without an offset that of a time zone. Raises `ResponseInvalid`, which tells each
+        element at fault.
         """
         if not isinstance(given, Mapping):
             raise ResponseInvalid(None, "is an object of keys and values")
-        self._check_keys(given)
+        faults = list(islice(self._unknown(given), MAX_ERRORS + 1))
         # A null, or an empty text, is no answer: it leaves out what has a default, too.
         there = {key: value for key, value in given.items() if value is not None}
         pressed = self._pressed(there)
@@ -141,25 +152,28 @@ class Form:
         answer: JsonObject = {}
         for element in self.elements:
             key = element.key
-            if element.is_button:
-                answer[key] = key == pressed
-            elif key in there and there[key] != "" and not (there[key] == [] and key in required):
-                answer[key] = element.checked(there[key])
-            elif key not in given and "default" in element.about:
-                answer[key] = element.about["default"]
-            elif key in required:
-                raise ResponseInvalid(key, f"is required: give it {element.fitting}")
-            elif key in there and element.kind in answers.TEXTS:
-                answer[key] = ""
+            try:
+                if element.is_button:
+                    answer[key] = key == pressed
+                elif key in there and there[key] != "" and not (there[key] == [] and key in required):
+                    answer[key] = element.checked(there[key], placed)
+                elif key not in given and "default" in element.about:
+                    answer[key] = element.checked(element.about["default"], placed)
+                elif key in required:
+                    faults.append(ResponseInvalid(key, f"is required: give it {element.fitting}"))
+                elif key in there and element.kind in answers.TEXTS:
+                    answer[key] = ""
+            except ResponseInvalid as fault:
+                faults.append(fault)
+        raise_all(faults)
         return answer
 
-    def _check_keys(self, given: Mapping[Any, object]) -> None:
+    def _unknown(self, given: Mapping[Any, object]) -> Iterator[ResponseInvalid]:
         asked = [element.key for element in self.elements if element.kind != "markdown"]
         for key in given:
             if key not in asked:
-                raise ResponseInvalid(
-                    str(key), f"is nothing that the form asks for; it asks for {', '.join(map(repr, asked))}"
-                )
+                known = ", ".join(map(repr, asked))
+                yield ResponseInvalid(str(key), f"is nothing that the form asks for; it asks for {known}")
 
     def _pressed(self, given: Mapping[str, object]) -> str | None:
         """Return the button that was pressed; where there is only one, it was."""
@@ -251,8 +265,14 @@ def _check_size(body: Mapping[Any, object]) -> None:
 
 
 def _check_words(given: Mapping[Any, object], known: Sequence[str], place: str) -> None:
+    if len(given) > _MOST_WORDS:
+        raise FormInvalid(place.rstrip(".") or "body", f"says at most {_MOST_WORDS} things, not {len(given)}")
     for word in given:
-        if word not in known and (meant := difflib.get_close_matches(str(word), known, n=1, cutoff=0.8)):
+        if (
+            word not in known
+            and len(str(word)) <= _LONGEST_KEY
+            and (meant := difflib.get_close_matches(str(word), known, n=1, cutoff=0.8))
+        ):
             raise FormInvalid(f"{place}{word}", f"means nothing here. Did you mean {meant[0]!r}?")
 
 
@@ -261,22 +281,39 @@ def _element(key: object, given: object, number: int) -> JsonObject:
         raise FormInvalid(_shown(key), f"cannot be a key: that is printable text of 1 to {_LONGEST_KEY} characters")
     if not isinstance(given, Mapping):
         raise FormInvalid(key, "is an object that describes the element, such as {'element': 'string'}")
+    # The body of a message that was read has it; only what the server renders is safe.
+    given = {word: value for word, value in given.items() if word != "description_html"}
     _check_words(given, _OF_ELEMENT, f"{key}.")
-    about = {**given, "element": _kind(key, given)}
+    about = {word: value for word, value in given.items() if value is not None or word not in ("default", "example")}
+    about["element"] = _kind(key, given)
     about["type"] = _type(key, about)
     about["label"] = _text(key, about, "label", key)
     about["description"] = _text(key, about, "description", "")
-    order = about.setdefault("order", number)
-    if isinstance(order, bool) or not isinstance(order, int | float):
-        raise FormInvalid(f"{key}.order", f"is a number, not {_shown(order)}")
+    try:
+        about["order"] = answers.defined("number", about.get("order", number))
+    except ValueError as error:
+        raise FormInvalid(f"{key}.order", f"is {error}, not {_shown(about['order'])}") from None
     if about["element"] in ("select", "multiselect"):
         about["enum"] = _choices(key, about)
     try:
-        answers.check_bounds(about["element"], about)
+        about |= answers.bounds(about["element"], about)
     except ValueError as error:
         raise FormInvalid(f"{key}.{error.args[1]}", str(error.args[0])) from None
     _fill_default(key, about)
+    with suppress(ValueError):  # an example is shown, and need not be an answer
+        about |= {"example": _defined(about, about["example"])} if "example" in about else {}
     return about
+
+
+def _defined(about: JsonObject, value: Any) -> Any:
+    """Return a default or an example in canonical form; of a choice, it is that of its `type`. Raises `ValueError`."""
+    of = about["element"] if about["element"] not in ("select", "multiselect") else str(_type_of_choices(about))
+    return [answers.defined(of, one) for one in value] if isinstance(value, list) else answers.defined(of, value)
+
+
+def _type_of_choices(about: Mapping[str, Any]) -> object:
+    items = about.get("items")
+    return items.get("type") if isinstance(items, Mapping) else about.get("type")
 
 
 def _kind(key: str, given: Mapping[str, Any]) -> str:
@@ -319,16 +356,21 @@ def _choices(key: str, about: Mapping[str, Any]) -> list[Any]:
     is_plain = isinstance(choices, list | tuple) and all(isinstance(one, str | int | float) for one in choices)
     if not is_plain or not choices:
         raise FormInvalid(f"{key}.enum", "is the list of the choices: texts, numbers, true, false")
-    return list(choices)
+    try:
+        return list(_defined({**about}, list(choices)))
+    except ValueError as error:
+        raise FormInvalid(f"{key}.enum", f"takes for each choice {error}, as its type says") from None
 
 
 def _fill_default(key: str, about: JsonObject) -> None:
-    """Check the default as an answer; one that is null is none."""
-    if about.get("default") is None or about["element"] in ("markdown", "submit"):
+    """Check the default as an answer."""
+    if "default" not in about or about["element"] in ("markdown", "submit"):
         about.pop("default", None)
         return
     if about["element"] in ("password", "file"):
         raise FormInvalid(f"{key}.default", f"cannot be given: a {about['element']} has none")
+    with suppress(ValueError):  # what does not fit is told with its bounds
+        about["default"] = _defined(about, about["default"])
     try:
         about["default"] = answers.checked(about["element"], about, about["default"])
     except ValueError as error:

@@ -63,7 +63,6 @@ class Run:
         self._inputs: dict[str, Any] = assignment["inputs"]
         self._hidden_inputs: dict[str, Any] = assignment["hidden_inputs"]
         self._redaction = Redaction()
-        self._execution_id: str = assignment["execution_id"]
         self.kernel_name: str = assignment["kernel"]
         self._folder: str = assignment["folder"]
         self._memory_limit_mb: int | None = assignment["memory_limit_mb"]
@@ -78,26 +77,25 @@ class Run:
         from papermill import PapermillExecutionError, execute_notebook
         from papermill.engines import papermill_engines
 
-        from cloudo_kernel.catalog import as_notebook, is_handler
+        from cloudo_kernel.catalog import as_notebook, is_handler, language_of, notebook
         from cloudo_kernel.engine import CloudoEngine
 
         if is_script := is_handler(self._source):
             self._source = as_notebook(self._source)
-        notebook = nbformat.reads(self._source, as_version=4)
-        if not isinstance(notebook, nbformat.NotebookNode):  # upgraded from 3, of whose own kind it still is
-            notebook = nbformat.from_dict(notebook)
+        self._book = notebook.parse(self._source)
+        self.language = language_of(self.kernel_name, self._book)
         engine = CloudoEngine(self)
         papermill_engines.register("cloudo", engine)
         try:
             executed = execute_notebook(
-                notebook,
+                nbformat.reads(json.dumps(self._book.document), as_version=4),
                 None,
                 # A handler asks `this` for its inputs; as variables they could take the place of its own names.
                 parameters={} if is_script else self._injectable(self._inputs),
                 engine_name="cloudo",
                 kernel_name=self.kernel_name,
                 # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
-                language="python" if self.kernel_name == "cloudo" else None,
+                language=self.language,
                 progress_bar=False,
             )
         except PapermillExecutionError as error:
@@ -175,23 +173,26 @@ class Run:
         detail = None if error is None else error.model_dump(mode="json")
         self.channel.call("found", status=status, message=message, error=detail)
 
-    def assign_hidden(self, language: str) -> None:
+    def assign_hidden(self) -> None:
         """Give the kernel the inputs that the notebook must not show; called after the cell with the others."""
         from papermill.translators import papermill_translators
 
         if hidden := self._injectable(self._hidden_inputs):
-            translator = papermill_translators.find_translator(self.kernel_name, language)
+            translator = papermill_translators.find_translator(self.kernel_name, self.language)
             self.kernel.execute_silently(translator.codify(hidden))
 
     def _injectable(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Return the inputs that become variables: the known ones, or, without a parameters cell, all that can."""
-        from cloudo_kernel.catalog import input_schema, notebook
+        """Return the inputs that become variables: the declared ones, or, without a parameters cell, all that can."""
+        from cloudo_kernel.catalog import input_schema
+        from cloudo_kernel.injection import variables
 
-        book = notebook.parse(self._source)
-        schema = input_schema(book.parameters if self.kernel_name == "cloudo" or book.is_python else None)
-        if schema["additionalProperties"]:
-            return {name: value for name, value in inputs.items() if name.isidentifier()}
-        return {name: value for name, value in inputs.items() if name in schema["properties"]}
+        try:
+            schema = input_schema(self._book.parameters if self.language == "python" else None)
+        except SyntaxError:  # of another language, and started in a kernel that is not its own
+            schema = input_schema(None)
+        is_open, declared = schema["additionalProperties"], schema["properties"]
+        chosen = {name: value for name, value in inputs.items() if is_open or name in declared}
+        return variables(chosen, self.kernel_name, self.language)
 
     def _stop(self) -> None:
         """Handle SIGUSR1, on the main thread between two steps of whatever runs there."""
@@ -218,7 +219,8 @@ def warm() -> None:
     from nbformat import v4
 
     import cloudo_kernel.catalog
-    import cloudo_kernel.engine  # noqa: F401
+    import cloudo_kernel.engine
+    import cloudo_kernel.injection  # noqa: F401
     from cloudo_kernel import run_kernel
 
     run_kernel.warm()

@@ -11,6 +11,7 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from cloudo_kernel.canonical import canonical
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import Schedule, ScheduleTrigger
 from cloudo_kernel.triggers import LONGEST_SECONDS, offsets, resolve, shown_zone, wall
@@ -197,6 +198,16 @@ def moment(text: str, zone: ZoneInfo, *, now: datetime, field: str = "at") -> da
         "the next one), or a day and time (today 18:00, tomorrow 08:30, fri 18:00).",
         field=field,
     )
+
+
+def with_offset(text: str, zone: ZoneInfo) -> str:
+    """Return a moment in canonical form with an offset: without one it is local time in the zone.
+
+    Raises `MalformedRequest` for one that is out of range.
+    """
+    local = datetime.fromisoformat(text)
+    moment = resolve(local, zone).astimezone(zone) if local.tzinfo is None else local
+    return str(canonical("date-time", moment.isoformat()))
 
 
 def _days_ahead(word: str | None, weekday: int) -> tuple[int, ...]:

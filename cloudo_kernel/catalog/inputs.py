@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable
-from datetime import date, datetime, time
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import fastjsonschema
 
+from cloudo_kernel.canonical import FITS, FORMATS, canonical
 from cloudo_kernel.catalog.parameters import required
 from cloudo_kernel.catalog.values import NotJson, json_value
-from cloudo_kernel.errors import InputsInvalid
+from cloudo_kernel.errors import MAX_ERRORS, InputsInvalid, raise_all
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.redaction import PROTECTED
 
+_LONGEST_SIMILAR = 100
 _RULES = ("type", "enum", "anyOf", "items", "minItems", "maxItems", "additionalProperties", "format")
 _KINDS = {
     "integer": "an integer",
@@ -27,32 +29,39 @@ _KINDS = {
     "object": "an object",
     "null": "null",
 }
-_FORMATS = {
-    "date": "a date such as 2025-03-31",
-    "date-time": "a date and time such as 2025-03-31T08:30:00+02:00",
-    "time": "a time such as 08:30",
-}
 
 
 def validate(schema: JsonObject, inputs: JsonObject) -> JsonObject:
-    """Return a copy of the inputs with the types that the flow expects: 3.0 for an integer becomes 3.
+    """Return a copy of the inputs in canonical form: 3.0 for an integer becomes 3, 08:30 for a time 08:30:00.
 
-    Defaults are not filled in. Raises `InputsInvalid`, whose `field` is the name of the input at fault.
+    Defaults are not filled in. Raises `InputsInvalid`, which tells each input at fault.
     """
     if not isinstance(inputs, dict):
         raise InputsInvalid(f"Inputs are an object of names and values, not {type(inputs).__name__}.")
+    properties = schema.get("properties", {})
+    faults, fitted = list(islice(_wrong_names(schema, inputs), MAX_ERRORS + 1)), {}
+    for name in inputs:
+        if len(faults) <= MAX_ERRORS and (name in properties or schema.get("additionalProperties") is not False):
+            try:
+                fitted[_plain(name)] = _fitted(name, inputs[name], properties.get(name, {}))
+            except InputsInvalid as fault:
+                faults.append(fault)
+    raise_all(faults)
+    return fitted
+
+
+def _wrong_names(schema: JsonObject, inputs: JsonObject) -> Iterator[InputsInvalid]:
+    """Find the names that are unknown, and those that are missing."""
     properties = schema.get("properties", {})
     for name in inputs:
         if not isinstance(name, str):
             raise InputsInvalid(f"The name of an input is text, not {type(name).__name__}.")
         if name not in properties and schema.get("additionalProperties") is False:
-            raise InputsInvalid(_unknown(name, list(properties)), field=name)
+            yield InputsInvalid(_unknown(name, list(properties)), field=name)
     for name in required(schema):
         if name not in inputs:
-            raise InputsInvalid(
-                f"The flow needs the input '{name}': {_fitting(properties[name]) or 'any value'}.", field=name
-            )
-    return {_plain(name): _fitted(name, inputs[name], properties.get(name, {})) for name in inputs}
+            takes = _fitting(properties[name]) or "any value"
+            yield InputsInvalid(f"The flow needs the input '{name}': {takes}.", field=name)
 
 
 def _plain(name: str) -> str:
@@ -92,11 +101,7 @@ def _fault(schema: JsonObject, value: object) -> fastjsonschema.JsonSchemaValueE
 
 @lru_cache(maxsize=1024)
 def _validator(rules: str) -> Callable[[object], object]:
-    formats = {
-        "date": _reader(date.fromisoformat),
-        "date-time": _reader(datetime.fromisoformat),
-        "time": _reader(time.fromisoformat),
-    }
+    formats = {kind: _reader(kind) for kind in FORMATS}
     draft = {"$schema": "http://json-schema.org/draft-07/schema#"}
     compiled: Callable[[object], object] = fastjsonschema.compile(
         draft | json.loads(rules), formats=formats, use_default=False
@@ -104,12 +109,12 @@ def _validator(rules: str) -> Callable[[object], object]:
     return compiled
 
 
-def _reader(parse: Callable[[str], object]) -> Callable[[str], bool]:
-    """Make the test of a format: what the flow can read with `fromisoformat` fits."""
+def _reader(kind: str) -> Callable[[str], bool]:
+    """Make the test of a format: text that has a canonical form fits."""
 
     def is_readable(text: str) -> bool:
         try:
-            parse(text)
+            canonical(kind, text)
         except ValueError:
             return False
         return True
@@ -118,12 +123,14 @@ def _reader(parse: Callable[[str], object]) -> Callable[[str], bool]:
 
 
 def _typed(schema: JsonObject, value: Any) -> Any:
-    """Make integers of whole floats where the schema wants integers (JSON has one kind of number, Python two)."""
+    """Return a fitting value in canonical form; JSON has one kind of number, Python two."""
     match value:
         case _ if not schema:  # it takes anything, as it is
             pass
         case float() if "integer" in schema.get("type", ()):
-            return int(value)
+            value = canonical("integer", value)
+        case str() if "format" in schema:
+            value = canonical(schema["format"], value)
         case _ if "anyOf" in schema:
             return _typed(next(branch for branch in schema["anyOf"] if not _fault(branch, value)), value)
         case list() if isinstance(items := schema.get("items", {}), list):
@@ -136,7 +143,8 @@ def _typed(schema: JsonObject, value: Any) -> Any:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    similar = difflib.get_close_matches(name, known, n=1)
+    # difflib takes long for long texts.
+    similar = difflib.get_close_matches(name, known, n=1) if len(name) <= _LONGEST_SIMILAR else []
     hint = f" Did you mean {similar[0]!r}?" if similar else ""
     takes = f" It takes: {', '.join(known)}." if known else " It takes none."
     return f"The flow takes no input {_quoted(name)}.{hint}{takes}"
@@ -153,7 +161,7 @@ def _fitting(schema: JsonObject) -> str:
 
 def _kind(kind: str, schema: JsonObject) -> str:
     if kind == "string" and "format" in schema:
-        return _FORMATS[schema["format"]]
+        return FITS[schema["format"]]
     items = schema.get("items", {}) if kind == "array" else {}
     if isinstance(items, list):
         return f"a list of exactly {len(items)} items"

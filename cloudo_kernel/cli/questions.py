@@ -5,20 +5,19 @@ from __future__ import annotations
 import base64
 import mimetypes
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cloudo_kernel.answers import TEXTS, defined
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.values import input_value
 from cloudo_kernel.errors import ResponseInvalid
 from cloudo_kernel.forms import Element, Form, preview_request
 from cloudo_kernel.models import JsonObject
 
-_YES = ("y", "yes", "true", "1", "on")
-_NO = ("n", "no", "false", "0", "off")
 #: What cannot be said in `Element.checked`'s words, because it is written otherwise in a terminal.
 _HINTS = {"toggle": "y or n", "file": "the path of a file", "text": "text, ended by an empty line"}
 
@@ -112,7 +111,7 @@ def _checked(element: Element, text: str) -> Any:
         raise click.BadParameter(display.clean(str(error))) from error
 
 
-def _value(element: Element, text: str) -> Any:  # noqa: PLR0911 -- one line per kind of element
+def _value(element: Element, text: str) -> Any:
     """Return what the text stands for in this element. Raises `ValueError` where it cannot be read."""
     match element.kind:
         case "select":
@@ -121,15 +120,11 @@ def _value(element: Element, text: str) -> Any:  # noqa: PLR0911 -- one line per
             return input_value(text, {"type": "array"})
         case "multiselect":
             return [_choice(element, part.strip()) for part in text.split(",")]
-        case "toggle" | "submit":
-            word = text.strip().lower()
-            return True if word in _YES else False if word in _NO else text
-        case "number" | "integer":
-            return input_value(text.strip(), {"type": "number"})
-        case "datetime":
-            return _with_offset(text.strip())
         case "file":
             return _file(text)
+        case kind if kind not in TEXTS:
+            with suppress(ValueError):  # what it takes is told with its bounds
+                return defined(kind, text)
     return text
 
 
@@ -164,15 +159,6 @@ def _hint(element: Element) -> str:
         names = _numbered([display.value(choice) for choice in element.about["enum"]])
         return names if element.kind == "select" else f"any of {names}, separated by commas"
     return element.fitting
-
-
-def _with_offset(text: str) -> str:
-    """Return a time of the clock on this machine's wall with its offset."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return text if moment.tzinfo is not None else moment.astimezone().isoformat()
 
 
 def _file(text: str) -> dict[str, str]:

@@ -84,12 +84,12 @@ def request_of(kind: type[Request], fields: dict[str, Any]) -> Request:
     """Return a request of the fields. Raises `click.UsageError`."""
     from pydantic import ValidationError
 
-    from cloudo_kernel.models import Fault
+    from cloudo_kernel.models import malformed
 
     try:
         return kind(**fields)
     except ValidationError as error:
-        raise click.UsageError(Fault.of(error).sentence) from error
+        raise click.UsageError(str(malformed(error))) from error
     except ValueError as error:
         said = str(error)
         raise click.UsageError(f"{said[:1].upper()}{said[1:]}.") from error

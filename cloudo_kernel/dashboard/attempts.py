@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from cloudo_kernel.dashboard import rows
 from cloudo_kernel.errors import CloudoError, MalformedRequest
-from cloudo_kernel.models import Fault, JsonObject
+from cloudo_kernel.models import JsonObject, malformed
 
 Item = TypeVar("Item")
 Model = TypeVar("Model", bound=BaseModel)
@@ -26,9 +26,8 @@ def tried(act: Callable[[Item], Any], item: Item) -> JsonObject:
 
 
 def parsed(model: type[Model], given: object) -> Model:
-    """Return what the page gave as a record. Raises `MalformedRequest` naming the first field that does not fit."""
+    """Return what the page gave as a record. Raises `MalformedRequest` naming each field that is invalid."""
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        fault = Fault.of(error)
-        raise MalformedRequest(f"{fault.said}.", field=fault.field) from error
+        raise malformed(error) from error

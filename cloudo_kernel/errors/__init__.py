@@ -25,6 +25,7 @@
     ├── MethodNotAllowed               a method that a webhook does not take
     ├── ContentTypeRefused             a kind of body that a webhook does not take
     ├── TooManyCalls                   of a webhook, by one caller
+    │   └── TooManyUnended             as many executions of a tree, or of a webhook, as the setting allows
     ├── AddressRefused                 an address outside that may not be called
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
@@ -40,13 +41,17 @@
 
 from __future__ import annotations
 
-from cloudo_kernel.errors.base import CloudoError
+from collections.abc import Sequence
+from typing import Any
+
+from cloudo_kernel.errors.base import MAX_ERRORS, CloudoError, raise_all, rebuilt
 from cloudo_kernel.errors.calls import (
     AddressRefused,
     ContentTypeRefused,
     MethodNotAllowed,
     SignatureInvalid,
     TooManyCalls,
+    TooManyUnended,
 )
 from cloudo_kernel.errors.conflicts import (
     Conflict,
@@ -104,6 +109,7 @@ from cloudo_kernel.errors.runs import (
 )
 
 __all__ = [
+    "MAX_ERRORS",
     "AddressRefused",
     "BodyTooSlow",
     "CloudoError",
@@ -150,6 +156,7 @@ __all__ = [
     "TooDeep",
     "TooLarge",
     "TooManyCalls",
+    "TooManyUnended",
     "Unavailable",
     "WaitTimeout",
     "WebhookExists",
@@ -157,6 +164,7 @@ __all__ = [
     "WorkedOnByHand",
     "WorkspaceNotFound",
     "from_code",
+    "raise_all",
 ]
 
 
@@ -167,9 +175,6 @@ def _tree(root: type[CloudoError]) -> dict[str, type[CloudoError]]:
     return found
 
 
-def from_code(code: str, message: str, field: str | None = None) -> CloudoError:
+def from_code(code: str, message: str, field: str | None = None, errors: Sequence[dict[str, Any]] = ()) -> CloudoError:
     """Rebuild an error that came over HTTP or a channel; an unknown code gives a plain `CloudoError`."""
-    kind = _tree(CloudoError).get(code, CloudoError)
-    error = kind.__new__(kind)
-    CloudoError.__init__(error, message, field=field)
-    return error
+    return rebuilt(_tree(CloudoError).get(code, CloudoError), message, field, errors)

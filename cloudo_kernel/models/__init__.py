@@ -5,7 +5,7 @@ All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339
 
 from __future__ import annotations
 
-from cloudo_kernel.models.base import JsonObject, Page, Record, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.base import JsonObject, Page, Record, Request, Strict, UtcTime, rfc3339, to_utc
 from cloudo_kernel.models.bulk import BulkAction, BulkError, BulkItem, BulkOutcome, BulkRequest
 from cloudo_kernel.models.executions import (
     ErrorDetail,
@@ -19,8 +19,8 @@ from cloudo_kernel.models.executions import (
     Status,
     Trigger,
 )
-from cloudo_kernel.models.fault import Fault
-from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource
+from cloudo_kernel.models.fault import Fault, FieldError, malformed
+from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Occasion, OutgoingCall
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
 from cloudo_kernel.models.records import Event, File, Health, OwnClient, Setting, User
@@ -75,6 +75,7 @@ __all__ = [
     "ExecutionFilter",
     "ExecutionType",
     "Fault",
+    "FieldError",
     "File",
     "Flow",
     "FlowMetadata",
@@ -84,6 +85,7 @@ __all__ = [
     "FollowingFlow",
     "Health",
     "JsonObject",
+    "Kernel",
     "LogLine",
     "Message",
     "MessageLevel",
@@ -99,6 +101,7 @@ __all__ = [
     "PreviewTime",
     "Progress",
     "Record",
+    "Request",
     "Schedule",
     "ScheduleOptions",
     "SchedulePreview",
@@ -107,6 +110,7 @@ __all__ = [
     "SignatureScheme",
     "StartExecution",
     "Status",
+    "Strict",
     "Token",
     "Trigger",
     "User",
@@ -114,6 +118,7 @@ __all__ = [
     "Webhook",
     "WebhookReply",
     "WebhookResponse",
+    "malformed",
     "rfc3339",
     "to_utc",
 ]

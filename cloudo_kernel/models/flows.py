@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from cloudo_kernel.models.base import JsonObject, Record, UtcTime
+from cloudo_kernel.models.base import JsonObject, Record, Strict, UtcTime
 from cloudo_kernel.models.executions import ExecutionBrief
 from cloudo_kernel.models.follow_ups import FollowUps
 
@@ -27,7 +27,7 @@ class EngineTier(StrEnum):
     COLD = "cold"
 
 
-class FlowMetadata(Record):
+class FlowMetadata(Strict, Record):
     """The notebook metadata key `cloudo`."""
 
     title: str | None = None
@@ -55,6 +55,16 @@ class FlowMetadata(Record):
     on_success: FollowUps = ()
     on_error: FollowUps = ()
     on_recovery: FollowUps = ()
+
+
+class Kernel(Record):
+    """A kernel that flows can run in."""
+
+    #: Of the kernelspec; flows and starts name it as `kernel`.
+    name: str
+    title: str
+    #: Empty if its kernelspec does not say.
+    language: str
 
 
 class Flow(Record):

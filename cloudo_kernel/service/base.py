@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from cloudo_kernel import settings
+from cloudo_kernel import settings, triggers
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import (
@@ -133,6 +134,10 @@ class Base:
     def _setting(self, name: str) -> Any:
         """Return the value of a documented setting, as it is for the caller."""
         return self._store.settings.value(name, user_name=self._user_name)
+
+    def _zone(self) -> ZoneInfo:
+        """Return the caller's time zone, else the server's."""
+        return triggers.zone(self._setting(settings.TIMEZONE) or triggers.local_zone_name())
 
     def _until(self, is_done: Callable[[], bool], timeout: timedelta | None) -> None:
         """Block until `is_done` or the timeout is over; it is asked again whenever events were committed."""

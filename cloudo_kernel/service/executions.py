@@ -14,6 +14,7 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, Page
 from cloudo_kernel.service.base import Base, id_cursor, not_a_cursor, page_limit
+from cloudo_kernel.workspace import executed_notebook
 
 #: No database takes texts of any length to look for.
 _LONGEST_QUERY = 1_000
@@ -73,10 +74,14 @@ class ExecutionVerbs(Base):
         self._until(lambda: self._store.executions.status(execution_id).is_ended, timeout)
         return self._store.executions.get(execution_id)
 
-    def cancel_execution(self, execution_id: str) -> Execution:
+    def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
         """See `Api.cancel_execution`."""
         self._ask_execution("cancel_execution", execution_id)
-        self._cancel(execution_id)
+        if tree:
+            reason = f"cancelled by {self._user_name}"
+            self._store.wishes.cancel_tree(execution_id, user_name=self._user_name, reason=reason)
+        else:
+            self._cancel(execution_id)
         return self._store.executions.get(execution_id)
 
     def pause_execution(self, execution_id: str) -> Execution:
@@ -104,6 +109,7 @@ class ExecutionVerbs(Base):
         self._store.messages.expire()
         self._store.messages.delete_expired()
         self._store.schedules.delete_expired()
+        self._store.workers.delete_expired()
         self._store.tokens.delete_expired()
         self._store.webhooks.delete_expired()
         while expired := self._store.executions.expired():
@@ -120,9 +126,9 @@ class ExecutionVerbs(Base):
 
     def _delete(self, execution: Execution) -> None:
         """Remove the notebook, then the row: killed in between, the next one finds the row and goes on."""
-        if execution.notebook is not None:
-            path = self._catalog.workspace.root / execution.notebook
-            path.unlink(missing_ok=True)
+        # A worker that was killed may have written one that the record does not name.
+        path = execution.notebook or executed_notebook(execution.flow_name, execution.id)
+        (self._catalog.workspace.root / path).unlink(missing_ok=True)
         try:
             self._store.executions.delete(execution.id, user_name=self._user_name)
         except ExecutionNotFound:

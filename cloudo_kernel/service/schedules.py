@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from cloudo_kernel import outgoing, planning, settings, times, triggers
+from cloudo_kernel import outgoing, planning, times, triggers
 from cloudo_kernel.errors import (
     CloudoError,
     Conflict,
@@ -59,8 +59,8 @@ class ScheduleVerbs(StartVerbs):
         self._ask_flow("create_schedule", request.flow_name)
         timing = self._timing(request.trigger, request.timezone, confirmed=request.confirmed)
         source = self._flow_source(request.flow_name)
-        self._validated(source.flow, request.inputs, self._trigger)
-        shown, hidden = self._split_inputs(source.flow, request.inputs)
+        inputs = self._validated(source.flow, request.inputs, self._trigger)
+        shown, hidden = self._split_inputs(source.flow, inputs)
         self._check_follow_ups(request)
         given = request.model_dump(exclude={"trigger", "timezone", "end_at", "confirmed", "name", "flow_name"})
         given["inputs"] = shown
@@ -231,12 +231,23 @@ class ScheduleVerbs(StartVerbs):
             return False
         what = "changed" if schedule.enabled else "paused"
         plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before anybody started it")
-        new = [NewOccurrence(one.due, one.outcome, one.reason, one.iteration) for one in plan.occurrences]
+        new = [
+            NewOccurrence(one.due, one.outcome, one.reason, one.iteration, until=one.until, number=one.number)
+            for one in plan.occurrences
+        ]
         next_run = plan.next_run
         if before.trigger.counts_from_end:
             next_run = planning.after_end(before, now)
         fire_at = None if next_run is None else planning.fire_at(before, next_run)
-        firing = Firing(due, new, next_run=next_run, fire_at=fire_at, broken=before.broken)
+        firing = Firing(
+            due,
+            new,
+            next_run=next_run,
+            fire_at=fire_at,
+            iterations=plan.iterations,
+            last_due=plan.last_due,
+            broken=before.broken,
+        )
         self._store.occurrences.fire([firing], user_name=self._user_name)
         return True
 
@@ -248,8 +259,7 @@ class ScheduleVerbs(StartVerbs):
             return schedule, due.sealed_inputs
         flow = self._flow_source(schedule.flow_name).flow
         before = self._store.seals.unseal_values(due.sealed_inputs)
-        inputs = restored(request.inputs or {}, before)
-        self._validated(flow, inputs, self._trigger, before)
+        inputs = self._validated(flow, restored(request.inputs or {}, before), self._trigger, before)
         shown, hidden = self._split_inputs(flow, inputs, hides=before.keys())
         return schedule.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
 
@@ -260,8 +270,8 @@ class ScheduleVerbs(StartVerbs):
         """
         if timezone is not None and trigger.timezone not in (None, timezone):
             raise MalformedRequest("Give the timezone once: it differs from the trigger's.", field="timezone")
-        name = timezone or trigger.timezone or self._setting(settings.TIMEZONE) or triggers.local_zone_name()
-        zone, now = triggers.zone(name), self._store.now
+        named = timezone or trigger.timezone
+        zone, now = triggers.zone(named) if named else self._zone(), self._store.now
         triggers.checked(trigger, zone)
         if not confirmed and _needs_confirmation(trigger, zone, now):
             raise NotConfirmed(times.notes(trigger, zone, now=now))
@@ -278,7 +288,7 @@ class ScheduleVerbs(StartVerbs):
         if trigger.at is not None:
             changes["at"] = triggers.resolve(trigger.at, zone)
         lifted = trigger.model_copy(update=changes)
-        return {"trigger": lifted, "timezone": name, "start": start, "max_iterations": trigger.max_iterations}
+        return {"trigger": lifted, "timezone": zone.key, "start": start, "max_iterations": trigger.max_iterations}
 
     def _check_follow_ups(self, request: ScheduleOptions) -> None:
         """Raise an error for a flow that is not there or not the caller's, for secrets, and for wrong addresses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,6 +65,11 @@ _TAKE = (
 )
 
 
+_RESERVED = (
+    select(_c.id).where(_c.status == Status.PENDING.value, ~_c.is_held, _c.reserved_for == bindparam("worker")).limit(1)
+)
+
+
 @dataclass(frozen=True)
 class Claim:
     """An execution that a worker may run now."""
@@ -83,6 +89,11 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def has_any_for(self, worker_id: str) -> bool:
+        """Tell whether something is pending that this private worker alone may run, now or later."""
+        with self._database.read() as connection:
+            return connection.execute(_RESERVED, {"worker": worker_id}).first() is not None
 
     def claim(self, worker_id: str, *, free: int, private: bool = False) -> tuple[Claim, ...]:
         """Take up to `free` executions, as far as the whole store and their flows have slots.
@@ -172,14 +183,15 @@ class Queue:
                 update(executions).where(c.reserved_for == worker_id, c.status.in_(_UNENDED)).values(reserved_for=heir)
             )
             release_claims(connection, worker_id, heir=heir)
-            held = connection.execute(
-                select(c.id, c.type, c.attempt, c.started_at, c.stop_reason).where(
-                    c.worker_id == worker_id, c.status.in_(LEASED)
-                )
-            ).all()
-            for row in held:
-                _release_one(connection, row, now)
-        return tuple(row.id for row in held)
+            return _release_held(connection, worker_id, now)
+
+    def release_strays(self, worker_id: str, running: Collection[str]) -> tuple[str, ...]:
+        """Release what is held for a living worker but does not run there, and return it.
+
+        That is left when a claim or the report of an end failed in a way that does not tell whether it was kept.
+        """
+        with self._database.write() as connection:
+            return _release_held(connection, worker_id, self._database.clock(), but=running)
 
 
 def _may_give(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
@@ -203,6 +215,18 @@ def _take(connection: Connection, execution_id: str, worker_id: str, now: dateti
     claim = Claim(**{**row._mapping, "engine": EngineTier(row.engine)})
     tell(connection, claim.id, Status.RUNNING, now=now, attempt=claim.attempt, worker_id=worker_id)
     return claim
+
+
+def _release_held(
+    connection: Connection, worker_id: str, now: datetime, *, but: Collection[str] = ()
+) -> tuple[str, ...]:
+    c = executions.c
+    query = select(c.id, c.type, c.attempt, c.started_at, c.stop_reason)
+    is_held = c.worker_id == worker_id, c.status.in_(LEASED)
+    held = [row for row in connection.execute(query.where(*is_held)).all() if row.id not in but]
+    for row in held:
+        _release_one(connection, row, now)
+    return tuple(row.id for row in held)
 
 
 def _release_one(connection: Connection, held: Row[*tuple[Any, ...]], now: datetime) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast, get_args
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
@@ -23,13 +23,17 @@ from cloudo_extension.conditions import etag_of, versions_in
 from cloudo_extension.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_kernel import events
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
-from cloudo_kernel.models import Fault, Trigger
+from cloudo_kernel.bounds import OutOfBounds, check_json
+from cloudo_kernel.canonical import from_text
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge, TooManyCalls
+from cloudo_kernel.models import Page, Trigger, malformed
+from cloudo_kernel.models.base import Record
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
 
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item", bound=Record)
 T = TypeVar("T")
 
 #: Below the server's base url; every route of REST begins with it.
@@ -38,6 +42,8 @@ API = "cloudo/api/1"
 #: The longest that a body takes to come, unless a handler says otherwise.
 BODY_SECONDS = 300.0
 
+#: Of the query parameters that are not text.
+_KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
 #: Query parameters of Jupyter's own, accepted everywhere.
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
 #: How a caller may name the door it stands for; `flow` is for the worker alone.
@@ -147,9 +153,11 @@ class Handler(Caller):
         headers = self.request.headers
         if (framing.announced_bytes(headers) or 0) > self.app.max_body_bytes:
             raise web.HTTPError(413)
-        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if framing.announces_body(headers) and kind != "application/json":
-            raise web.HTTPError(415)
+        if framing.announces_body(headers):
+            if headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise web.HTTPError(415, "A compressed body is not accepted. Send it without Content-Encoding.")
+            if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+                raise web.HTTPError(415)
 
     @classmethod
     @cache
@@ -175,7 +183,7 @@ class Handler(Caller):
             if texts and "tuple" in str(field.annotation):
                 found[name] = [part for text in texts for part in text.split(",") if part]
             elif texts:
-                found[name] = texts[0]
+                found[name] = from_query(field.annotation, texts[0])
         return self.parse(model, found)
 
     def page(self, model: type[PageQuery] = PageQuery) -> dict[str, Any]:
@@ -186,9 +194,13 @@ class Handler(Caller):
         """Return the body, which must be a JSON object; `default` is for none. Raises `MalformedRequest`."""
         if default is not None and not self._chunks:
             return default
+        content = b"".join(self._chunks)
         try:
+            check_json(content)
             # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
-            found = pydantic_core.from_json(b"".join(self._chunks), allow_inf_nan=False)
+            found = pydantic_core.from_json(content, allow_inf_nan=False)
+        except OutOfBounds as error:
+            raise TooLarge(f"The body is too large: {error}.") from None
         except ValueError as error:
             raise MalformedRequest(f"The body is not JSON: {error}.") from error
         if not isinstance(found, dict):
@@ -201,12 +213,11 @@ class Handler(Caller):
         return self.parse(model, self.body())
 
     def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
-        """Return `content` as a record. Raises `MalformedRequest` naming the first field that does not fit."""
+        """Return `content` as a record. Raises `MalformedRequest` naming each field that is invalid."""
         try:
             return model.model_validate(content)
         except ValidationError as error:
-            fault = Fault.of(error)
-            raise MalformedRequest(fault.sentence, field=fault.field) from error
+            raise malformed(error) from error
 
     # Answering
 
@@ -226,6 +237,29 @@ class Handler(Caller):
                 await web.RequestHandler.finish(self)
                 return
         await self.finish(text)
+
+    async def answer_page(
+        self,
+        items: Callable[[], Sequence[Item]],
+        key: str,
+        *,
+        order: Callable[[str], Any] = str,
+        is_newest_first: bool = False,
+    ) -> None:
+        """Send the page that the query asks for of a list in the order of its items' `key`, which is the cursor."""
+        wanted = self.asked(PageQuery)
+
+        def page() -> Page[Item]:
+            found = items()
+            if wanted.cursor is not None:
+                start = order(wanted.cursor)
+                places = (order(getattr(item, key)) for item in found)
+                is_after = [place < start if is_newest_first else place > start for place in places]
+                found = [item for item, is_meant in zip(found, is_after, strict=True) if is_meant]
+            shown = tuple(found[: wanted.limit])
+            return Page[Item](items=shown, next=getattr(shown[-1], key) if len(found) > len(shown) else None)
+
+        await self.answer(page)
 
     def unless_changed(self, look: Callable[..., BaseModel], verb: Callable[..., T]) -> Callable[..., T]:
         """Return a verb that raises `Outdated` where `look` finds something else than the caller says by `If-Match`."""
@@ -284,9 +318,11 @@ class Handler(Caller):
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
             self.set_header("Allow", ", ".join(self._operations()))
+        if isinstance(error := _error_in(kwargs), TooManyCalls):
+            self.set_header("Retry-After", str(error.retry_after_seconds))
         if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection, and does not say so
             self.set_header("Connection", "close")
-        self.finish(reply_to(_error_in(kwargs), status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
+        self.finish(reply_to(error, status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
 
     def log_exception(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -326,6 +362,15 @@ class NothingHere(Handler):
 
     def _check_form(self) -> None:
         raise web.HTTPError(404)
+
+
+def from_query(annotation: Any, text: str) -> Any:
+    """Return what a query parameter or a header says; one that does not fit is left to the model, which names it."""
+    kinds = [_KINDS[kind] for kind in (get_args(annotation) or (annotation,)) if kind in _KINDS]
+    try:
+        return from_text(kinds[0], text) if kinds else text
+    except ValueError:
+        return text
 
 
 def _error_in(kwargs: dict[str, Any]) -> BaseException | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from tornado.web import HTTPError
 
 from cloudo_kernel import errors
+from cloudo_kernel.models import FieldError
 
 #: The most specific class of an error decides.
 OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
@@ -41,6 +42,7 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
 
 #: So much of the beginning and of the end of a message is told.
 _ENDS: Final = (1200, 600)
+_ENDS_OF_ONE: Final = (300, 200)
 _FIELD_CHARACTERS: Final = 200
 
 #: Words for what the server refuses before any verb is reached.
@@ -64,8 +66,10 @@ class ErrorBody(BaseModel):
 
     code: str
     message: str
-    #: The input, parameter or setting that is at fault, where there is one.
+    #: The input, parameter or setting that is at fault, where there is one; the first of several.
     field: str | None = None
+    #: Each mistake by itself, for an error that names a field.
+    errors: tuple[FieldError, ...] | None = Field(default=None, max_length=errors.MAX_ERRORS)
 
 
 class ErrorReply(BaseModel):
@@ -85,12 +89,12 @@ def status_of(error: errors.CloudoError | type[errors.CloudoError]) -> HTTPStatu
 def reply_to(error: BaseException | None, status: int, *, log_id: str | None) -> ErrorReply:
     """Return the reply to `error`; `log_id` names an unexpected one in the server's log."""
     if isinstance(error, errors.CloudoError):
-        field = error.field and error.field[:_FIELD_CHARACTERS]
-        body = ErrorBody(code=error.code, message=_bounded(str(error)), field=field)
+        told, field = _field_errors(error), error.field and error.field[:_FIELD_CHARACTERS]
+        body = ErrorBody(code=error.code, message=_bounded(str(error)), field=field, errors=told or None)
     elif status in _REFUSALS:
         code, message = _REFUSALS[status]
-        told = error.log_message if isinstance(error, HTTPError) else None
-        body = ErrorBody(code=code, message=_bounded(told or message))
+        reason = error.log_message if isinstance(error, HTTPError) else None
+        body = ErrorBody(code=code, message=_bounded(reason or message))
     elif log_id is not None:
         message = f"Something went wrong that should not. The server's log tells more: look for {log_id}."
         body = ErrorBody(code="internal", message=message)
@@ -99,6 +103,19 @@ def reply_to(error: BaseException | None, status: int, *, log_id: str | None) ->
     return ErrorReply(error=body)
 
 
-def _bounded(message: str) -> str:
+def _field_errors(error: errors.CloudoError) -> tuple[FieldError, ...]:
+    """Return the mistakes, as many as fit into the length of a message."""
+    told: list[FieldError] = []
+    left = sum(_ENDS)
+    for one in error.errors:
+        field = one["field"] and one["field"][:_FIELD_CHARACTERS]
+        told.append(FieldError(field=field, message=_bounded(one["message"], _ENDS_OF_ONE)))
+        left -= len(told[-1].message) + len(field or "")
+        if left < 0:
+            break
+    return tuple(told)
+
+
+def _bounded(message: str, ends: tuple[int, int] = _ENDS) -> str:
     """Return a message without the middle of what somebody made too long: it names what callers sent."""
-    return message if len(message) <= sum(_ENDS) else f"{message[: _ENDS[0]]} … {message[-_ENDS[1] :]}"
+    return message if len(message) <= sum(ends) else f"{message[: ends[0]]} … {message[-ends[1] :]}"

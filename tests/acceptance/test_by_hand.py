@@ -83,7 +83,8 @@ class Notebook:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
-        server = servers.start(None, "--Cloudo.user_name=ada")
+        # Kernels inherit the proxy; the way to their own server must not lead there.
+        server = servers.start(None, "--Cloudo.user_name=ada", environment={"http_proxy": "http://127.0.0.1:9"})
         write_flow(server.workspace, "team/by hand", "this.log(n)", parameters="n = 5\nwho: str")
         write_flow(server.workspace, "child", "this.set_output('got', n)", parameters="n = 1")
         write_flow(server.workspace, "endless", "import time\nwhile True: time.sleep(0.1)")
@@ -344,9 +345,12 @@ def test_without_a_server_the_kernel_answers_for_itself(alone: Path, how: str) -
         )
         return "".join(printed).strip()
 
+    first = _cloudo(alone, "run", "child", "--json")
     kernels, client = start_new_kernel(kernel_name="cloudo", cwd=str(alone), startup_timeout=60)
     try:
         mine = said("this.log('x')\nprint(this.id)")
+        # The first that asks for a worker is no start.
+        assert said(f"print(system.execution({first['id']!r}).clone({{'n': 2}}).run().outputs)") == "{'got': 2}"
         assert said("print(this.load('flow_name'), this.flow('child', n=3).outputs)") == "child {'got': 3}"
         assert said("print(this.load('status'))") == "RUNNING"
         if how == "killed":
@@ -354,12 +358,13 @@ def test_without_a_server_the_kernel_answers_for_itself(alone: Path, how: str) -
     finally:
         client.stop_channels()
         kernels.shutdown_kernel()
-    shown = subprocess.run(
-        [sys.executable, "-m", "cloudo_kernel", "show", mine, "--json"],
-        cwd=alone,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert json.loads(shown.stdout)["status"] == "ENDED_SUCCESS", shown
-    assert json.loads(shown.stdout)["log"][0]["text"] == "x"
+    shown = _cloudo(alone, "show", mine, "--json")
+    assert shown["status"] == "ENDED_SUCCESS"
+    assert shown["log"][0]["text"] == "x"
+
+
+def _cloudo(workspace: Path, *words: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "cloudo_kernel", *words]
+    done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    return dict(json.loads(done.stdout))

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import cloudo_kernel as cloudo
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import IllegalTransition, MalformedRequest
 from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import StartExecution, Status
-from cloudo_kernel.settings import MAX_DEPTH, MAX_RUNNING
+from cloudo_kernel.settings import MAX_DEPTH, MAX_RUNNING, MAX_UNENDED_PER_ROOT
 from tests.flows import write_flow, write_script
 from tests.server import until
 
@@ -398,3 +398,64 @@ def test_what_only_a_flow_can_say_of_its_children_is_refused_elsewhere(system: S
     assert execution.run().get("name") == "echo"
     assert execution.set(name="y").get("name") == "y"
     assert execution.load("name") == "echo"
+
+
+def test_input_value_means_the_inputs_in_every_call_that_takes_them(system: System, run: Run) -> None:
+    execution = run(
+        """
+        one = this.flow('echo', input_value={'a': 1}, b=2)
+        this.set_output('flow', dict(one.get('output_value')))
+        this.set_output('script', dict(this.script('this.set_output("a", a)', input_value={'a': 3}).outputs))
+        this.set_output('clone', dict(one.clone(input_value={'a': 4}).run().outputs))
+        this.set_output('retry', dict(one.retry(input_value={'a': 5}).wait().outputs))
+        this.set_output('start', dict(system.flow('echo').run(input_value={'a': 6}, b=7).outputs))
+        this.set_output('inside', dict(this.flow('echo', inputs={'input_value': {'a': 8}}).outputs))
+        for wrong in ({'inputs': {}, 'input_value': {}}, {'input_value': 5}):
+            for call in (lambda **given: this.flow('echo', **given), one.clone, one.retry, system.flow('echo').start):
+                try:
+                    call(**wrong)
+                except flow_api.CloudoError as error:
+                    this.log(error)
+        """
+    )
+    assert execution.outputs == {
+        "flow": {"a": 1, "b": 2},
+        "script": {"a": 3},
+        "clone": {"a": 4},
+        "retry": {"a": 5},
+        "start": {"a": 6, "b": 7},
+        "inside": {"input_value": {"a": 8}},
+    }
+    said = [line.text for line in system.execution(execution.id).record.log or ()]
+    assert (
+        said
+        == ["inputs and input_value mean the same: give one of them."] * 4 + ["input_value is a dict, not a int."] * 4
+    )
+
+
+def test_a_tree_has_only_so_many_executions_that_have_not_ended_and_ends_as_a_whole(system: System, run: Run) -> None:
+    system.api.save_setting(MAX_UNENDED_PER_ROOT, 3)
+    try:
+        root = run(
+            """
+            this.script("this.flow('endless', wait=False)")  # ends, and leaves one below it
+            for number in range(3):
+                try:
+                    this.flow('endless', wait=False)
+                except flow_api.CloudoError as error:
+                    this.log(number, error)
+            """
+        )
+    finally:
+        system.api.delete_setting(MAX_UNENDED_PER_ROOT)
+    [line] = system.execution(root.id).record.log or ()
+    assert line.text.startswith("2 3 executions below the same root have not ended, which is the most.")
+    assert "client.execution.max_unended_per_root" in line.text
+    with pytest.raises(IllegalTransition):
+        system.api.cancel_execution(root.id)
+    system.execution(root.id).cancel(tree=True)
+    until(lambda: all(one.record.is_ended for one in system.executions()), seconds=30)
+    ends = [one.status for one in system.executions(flow_name="endless", limit=3)]
+    assert ends == [Status.ENDED_CANCELLED] * 3
+    with pytest.raises(IllegalTransition):
+        system.api.cancel_execution(root.id, tree=True)

@@ -137,14 +137,14 @@ def test_the_next_times_are_told_before_they_are_sent(shell: Shell, api: Service
     where: dict[str, Any] = {"cwd": str(shell.workspace), "env": {**shell.environment, "NO_COLOR": "1"}}
     terminal = pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=20, **where)
     terminal.setwinsize(50, 200)
-    terminal.expect("08:30]: ")
+    terminal.expect("08:30:00]: ")
     terminal.sendline("")
     terminal.expect("zone.*: ")
     terminal.sendline("Asia/Tokyo")
     terminal.expect(r"next: \w{3} \d+ \w{3}.* 08:30, .* … \(Asia/Tokyo\)")
     terminal.sendline("")
     terminal.expect(pexpect.EOF)
-    assert api.message(message_id).response == {"when": "08:30", "zone": "Asia/Tokyo"}
+    assert api.message(message_id).response == {"when": "08:30:00", "zone": "Asia/Tokyo"}
 
 
 def test_a_button_that_needs_no_answers_spares_the_questions(shell: Shell, api: Service) -> None:

@@ -16,6 +16,7 @@ from cloudo_kernel.errors import FlowBroken
 from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import StartExecution, Status
 from tests.flows import write_flow, write_script
+from tests.server import until
 
 Run = Callable[..., Execution]
 
@@ -264,6 +265,46 @@ def test_the_first_of_several_is_taken_and_the_others_are_cancelled(
         "again": "ENDED_SUCCESS",
         "inner": "from inner",
     }
+
+
+def test_a_form_with_text_for_numbers_is_answered_with_its_defaults(
+    script: Callable[[str, str], Path], system: System
+) -> None:
+    """As the original's flows for schedules do: each parses what it gets."""
+    script(
+        "later",
+        """
+        import datetime
+
+        import flow_api
+
+        def handler(system: flow_api.System, this: flow_api.Execution):
+            name = this.get("input_value").get("flow_name")
+            message = system.message(
+                subject="Later",
+                body={
+                    "type": "object",
+                    "properties": {
+                        "flow_name": {"element": "string", "type": "string", "example": name, "default": name},
+                        "time": {"element": "time", "type": "string", "format": "time", "default": "08:30"},
+                        "delay": {"element": "number", "type": "number", "example": "0.01", "default": "0.01"},
+                        "start": {"element": "submit", "type": "boolean"},
+                    },
+                    "required": ["time"],
+                },
+            )
+            response = message.wait().get("response")
+            at = datetime.datetime.strptime(response["time"], "%H:%M:%S").time()
+            this.sleep(response["delay"])
+            return this.success(f"{response.get('flow_name')} {at.hour}:{at.minute} {response['delay'] * 2}")
+        """,
+    )
+    later = system.flow("later").start()
+    until(lambda: system.api.messages(unanswered=True).items)
+    [message] = system.api.messages(unanswered=True).items
+    assert "example" not in (message.body or {})["properties"]["flow_name"]
+    system.api.answer_message(message.id, {"start": True})
+    assert later.wait(60).get("message") == "None 8:30 0.02"
 
 
 def test_a_bare_except_catches_what_the_original_s_did(run: Run) -> None:

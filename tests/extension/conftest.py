@@ -94,6 +94,7 @@ def error_of(reply: httpx.Response) -> dict[str, Any]:
     assert "Traceback" not in reply.text
     body = json.loads(reply.text)
     assert set(body) == {"error"}
-    assert {"code", "message"} <= set(body["error"]) <= {"code", "message", "field"}
+    assert {"code", "message"} <= set(body["error"]) <= {"code", "message", "field", "errors"}
+    assert body["error"].get("errors", [{}])[0].get("field") == body["error"].get("field")
     assert body["error"]["message"]
     return dict(body["error"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from cloudo_kernel.errors import FormInvalid, ResponseInvalid
 from cloudo_kernel.forms import ELEMENTS, Form, checked_body, preview_request, shorthand
+from cloudo_kernel.times import with_offset
 
 
 def body(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
@@ -38,12 +41,22 @@ FITTING = [
     ({"element": "multiselect", "enum": ["a", "b"]}, ["b", "a"]),
     ({"element": "date"}, "2026-11-23"),
     ({"element": "date", "minimum": "2026-01-01"}, "2026-01-01"),
-    ({"element": "time"}, "08:30"),
     ({"element": "time"}, "08:30:05"),
     ({"element": "datetime"}, "2026-11-23T08:30:00Z"),
     ({"element": "datetime", "maximum": "2027-01-01T00:00:00"}, "2026-11-23T08:30:00+02:00"),
     ({"element": "password"}, "s3cret"),
     ({"element": "file"}, {"name": "a.txt", "content": encoded(b"hello"), "type": "text/plain"}),
+]
+#: What a person writes, and what the flow gets.
+CANONICAL = [
+    ("date", "20261123", "2026-11-23"),
+    ("date", "2026-W48-1", "2026-11-23"),
+    ("time", "08:30", "08:30:00"),
+    ("time", "08:30+02:00", "08:30:00+02:00"),
+    ("time", "083000+0000", "08:30:00Z"),
+    ("datetime", "2026-11-23 08:30+01:00", "2026-11-23T08:30:00+01:00"),
+    ("datetime", "2026-11-23T08:30:00.5-00:00", "2026-11-23T08:30:00.500000Z"),
+    ("integer", 3.0, 3),
 ]
 NOT_FITTING = [
     ({"element": "string"}, 1),
@@ -83,6 +96,56 @@ NOT_FITTING = [
 @pytest.mark.parametrize(("about", "value"), FITTING)
 def test_an_answer_that_fits_arrives_as_it_was_given(about: dict[str, Any], value: object) -> None:
     assert answer({"key": value}, ("key",), key=about) == {"key": value}
+
+
+@pytest.mark.parametrize(("element", "given", "kept"), CANONICAL)
+def test_an_answer_is_kept_in_one_form_and_so_is_a_default(element: str, given: object, kept: object) -> None:
+    found = answer({"key": given}, key={"element": element})["key"]
+    assert (found, type(found)) == (kept, type(kept))
+    assert answer({"key": kept}, key={"element": element}) == {"key": kept}
+    assert answer({}, key={"element": element, "default": given, "minimum": given}) == {"key": kept}
+
+
+def test_a_moment_without_an_offset_gets_that_of_the_zone() -> None:
+    form = Form(checked_body(body(at={"element": "datetime", "default": "2026-11-23T08:30"}, other={})))
+    berlin = partial(with_offset, zone=ZoneInfo("Europe/Berlin"))
+    assert form.answer({}, placed=berlin) == {"at": "2026-11-23T08:30:00+01:00"}
+    assert form.answer({"at": "2026-07-01 08:30Z"}, placed=berlin) == {"at": "2026-07-01T08:30:00Z"}
+    with pytest.raises(ResponseInvalid, match=r"'at' takes a date and time such as .*: 0001-01-01.* is out of range"):
+        form.answer({"at": "0001-01-01T00:00"}, placed=berlin)
+
+
+@pytest.mark.parametrize(
+    ("about", "kept"),
+    [
+        ({"element": "number", "default": "60", "example": "60"}, {"default": 60, "example": 60}),
+        ({"element": "integer", "default": " 60.0 ", "minimum": "1"}, {"default": 60, "minimum": 1}),
+        ({"element": "number", "order": "2", "example": "some 60"}, {"order": 2, "example": "some 60"}),
+        ({"element": "toggle", "default": "true"}, {"default": True}),
+        ({"element": "datetime", "default": 1764576000}, {"default": "2025-12-01T08:00:00Z"}),
+        ({"type": "integer", "enum": ["1", 2], "default": "1"}, {"enum": [1, 2], "default": 1}),
+        ({"type": "array", "items": {"type": "number", "enum": ["0.5", 1]}, "default": ["1"]}, {"default": [1]}),
+        ({"enum": ["1", 2], "default": "1"}, {"enum": ["1", 2], "default": "1"}),
+        ({"element": "string", "default": "60", "example": "08:30"}, {"default": "60", "example": "08:30"}),
+    ],
+)
+def test_what_a_script_writes_as_text_is_kept_in_the_form_of_its_element(about: Any, kept: Any) -> None:
+    found = checked_body(body(key=about))["properties"]["key"]
+    assert {name: found[name] for name in kept} == kept
+
+
+def test_a_default_or_an_example_that_is_null_is_none() -> None:
+    made = checked_body(body(key={"default": None, "example": None}))
+    assert not {"default", "example"} & made["properties"]["key"].keys()
+
+
+def test_every_wrong_answer_is_told_at_once() -> None:
+    about: dict[str, Any] = {"n": {"element": "integer"}, "at": {"element": "time"}, "name": {}}
+    with pytest.raises(ResponseInvalid) as caught:
+        answer({"n": "3", "at": "soon", "x": 1}, ("name",), **about)
+    assert [one["field"] for one in caught.value.errors] == ["x", "n", "at", "name"]
+    assert caught.value.field == "x"
+    assert all(one["message"] in str(caught.value) for one in caught.value.errors)
 
 
 @pytest.mark.parametrize(("about", "value"), NOT_FITTING)
@@ -243,7 +306,7 @@ def test_what_is_unknown_is_kept_unless_it_looks_like_a_mistake() -> None:
         (body(key={"element": "select"}), "key.enum"),
         (body(key={"element": "select", "enum": []}), "key.enum"),
         (body(key={"element": "multiselect", "enum": [[1]]}), "key.enum"),
-        (body(key={"element": "number", "minimum": "1"}), "key.minimum"),
+        (body(key={"element": "number", "minimum": "one"}), "key.minimum"),
         (body(key={"element": "date", "maximum": "soon"}), "key.maximum"),
         (body(key={"element": "number", "minimum": 2, "maximum": 1}), "key.maximum"),
         (body(key={"element": "date", "minimum": "2026-02-01", "maximum": "2026-01-01"}), "key.maximum"),

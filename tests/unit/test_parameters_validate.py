@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudo_kernel.catalog import input_schema, validate
-from cloudo_kernel.errors import InputsInvalid
+from cloudo_kernel.errors import MAX_ERRORS, InputsInvalid
 
 ANY = input_schema(None)
 MANY = input_schema("""
@@ -82,7 +82,7 @@ def test_without_parameters_cell_any_names_are_accepted_as_they_are() -> None:
             ["a"],
             "The input 'x' takes an integer or a list (each item: an integer), not [\"a\"].",
         ),
-        ("date", "31.3.2025", "The input 'x' takes a date such as 2025-03-31, not \"31.3.2025\"."),
+        ("date", "31.3.2025", "The input 'x' takes a date such as 2026-03-31, not \"31.3.2025\"."),
         ("list[time]", ["25:00"], "The input 'x[0]' takes a time such as 08:30, not \"25:00\"."),
     ],
 )
@@ -116,11 +116,30 @@ def test_whole_floats_become_integers_where_the_flow_wants_them(annotation: str,
     assert json.dumps(check(annotation, given_)) == json.dumps(expected)
 
 
-def test_times_fit_when_python_can_read_them() -> None:
-    assert check("date", "2025-03-31") == "2025-03-31"
-    assert check("datetime", "2025-03-31T08:30") == "2025-03-31T08:30"
-    assert check("datetime", "2025-03-31T08:30:00.5Z") == "2025-03-31T08:30:00.5Z"
+def test_times_that_python_can_read_come_in_one_form() -> None:
+    assert check("date", "20250331") == "2025-03-31"
+    assert check("datetime", "2025-03-31 08:30") == "2025-03-31T08:30:00"
+    assert check("datetime", "2025-03-31T08:30:00.5+00:00") == "2025-03-31T08:30:00.500000Z"
+    assert check("time | None", "08:30") == "08:30:00"
     assert check("time | None", None) is None
+    assert check("list[time]", ["08:30"]) == ["08:30:00"]
+    assert check("dict[str, date] | int", {"a": "20250331"}) == {"a": "2025-03-31"}
+    assert check("str", "08:30") == "08:30"
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    schema = input_schema("rows: int\nday: date\nname = 'x'")
+    with pytest.raises(InputsInvalid) as caught:
+        validate(schema, {"rows": "many", "nmae": "y"})
+    assert caught.value.field == "nmae"
+    assert [one["field"] for one in caught.value.errors] == ["nmae", "day", "rows"]
+    assert str(caught.value) == " ".join(one["message"] for one in caught.value.errors)
+
+
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    with pytest.raises(InputsInvalid, match=r"There are more\.$") as caught:
+        validate(input_schema("a = 1"), {f"x{n}": n for n in range(1000)})
+    assert len(caught.value.errors) == MAX_ERRORS
 
 
 def test_tuples_and_subclasses_become_what_json_knows() -> None:

@@ -38,7 +38,7 @@ def told(store: Store, message_id: str) -> list[str]:
 def begun(store: Store, add: Callable[..., str], **more: object) -> tuple[str, int]:
     execution_id = add(**more)
     [claim] = store.queue.claim("w", free=1)
-    store.runs.begin(execution_id, claim.attempt, notebook="n")
+    store.runs.begin(execution_id, claim.attempt)
     return execution_id, claim.attempt
 
 
@@ -177,7 +177,7 @@ def test_what_only_tells_is_kept_as_long_as_its_level_says(
     message_id = ask(body=None, level=MessageLevel(level))
     clock.now += minutes * MINUTE - timedelta(seconds=1)
     store.messages.delete_expired()
-    assert store.messages.get(message_id)
+    assert store.messages.get(message_id).id == message_id
     clock.now += timedelta(seconds=1)
     store.messages.delete_expired()
     with pytest.raises(MessageNotFound):
