@@ -19,12 +19,10 @@ from cloudo_kernel.executors.outcomes import SERVER_STOPPED, cancelled
 from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.heartbeat import Heartbeat
 from cloudo_kernel.loop import Failures, Loop
-from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Store
+from cloudo_kernel.store import HEARTBEAT_SECONDS, LEASE_SECONDS, Claim, Store
 
 _log = logging.getLogger(__name__)
 
-#: A heartbeat that has stood still so long, by the observer's monotonic clock, is that of a lost worker.
-LEASE_SECONDS = 15.0
 #: How often expired executions are looked for.
 _HOUSEKEEPING_SECONDS = 60.0
 #: How often the index of texts is brought up to date; while it is far behind, it gets no more than half of that time.

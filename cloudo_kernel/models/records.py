@@ -76,7 +76,7 @@ class Health(Record):
     workers: int
     running: int
     pending: int
-    #: Schedules that should have started something, and nobody was there to do it.
+    #: Schedules whose time has come while no worker was alive, or one lived and did not start it.
     overdue_schedules: int = 0
     #: Background loops of this server whose last try failed, or which have died.
     failing_loops: tuple[str, ...] = ()

@@ -105,6 +105,7 @@ class ExecutionVerbs(Base):
         self._store.messages.expire()
         self._store.messages.delete_expired()
         self._store.schedules.delete_expired()
+        self._store.workers.delete_expired()
         self._store.tokens.delete_expired()
         self._store.webhooks.delete_expired()
         while expired := self._store.executions.expired():

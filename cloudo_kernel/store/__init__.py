@@ -20,7 +20,7 @@ from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
-from cloudo_kernel.store.occurrences import Firing, NewOccurrence, Occurrences
+from cloudo_kernel.store.occurrences import CatchingUp, Firing, NewOccurrence, Occurrences
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.schedules import Due, Hidden, Schedules
@@ -33,12 +33,14 @@ from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.waking import Wake
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
 from cloudo_kernel.store.wishes import Wishes
-from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, WorkerRow, Workers
+from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, LEASE_SECONDS, WorkerRow, Workers
 
 __all__ = [
     "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
     "Assignment",
     "Call",
+    "CatchingUp",
     "Claim",
     "Due",
     "DueFollowUp",
