@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
@@ -132,21 +132,26 @@ def _is_moment_within(kind: str, about: Mapping[str, Any], given: str) -> bool:
 
 
 def _choice(about: Mapping[str, Any], given: object, fault: ValueError) -> Any:
-    for choice in about["enum"]:
-        # In Python 1 == True == 1.0; in JSON only the numbers are the same.
-        if choice == given and isinstance(choice, bool) == isinstance(given, bool):
-            return choice
-    raise fault
+    return _choices_of(about["enum"], [given], fault)[0]
 
 
 def _choices(about: Mapping[str, Any], given: object, fault: ValueError) -> list[Any]:
-    if not isinstance(given, list | tuple):
+    if not isinstance(given, list | tuple) or not _is_within(about, len(given)):
         raise fault
-    chosen = [_choice(about, one, fault) for one in given]
-    has_twice = any(one in chosen[:at] for at, one in enumerate(chosen))
-    if has_twice or not _is_within(about, len(chosen)):
+    chosen = _choices_of(about["enum"], given, fault)
+    if len({(isinstance(one, bool), one) for one in chosen}) < len(chosen):
         raise fault
     return chosen
+
+
+def _choices_of(choices: Sequence[Any], given: Sequence[object], fault: ValueError) -> list[Any]:
+    """Return the choices that are given: an answer may have as many as a form, which is thousands."""
+    # In Python 1 == True == 1.0; in JSON only the numbers are the same.
+    known = {(isinstance(choice, bool), choice): choice for choice in reversed(choices)}
+    try:
+        return [known[isinstance(one, bool), one] for one in given]
+    except (KeyError, TypeError):  # no choice, or nothing that could be one
+        raise fault from None
 
 
 def _file(about: Mapping[str, Any], given: object, fault: ValueError) -> dict[str, str]:

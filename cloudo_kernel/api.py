@@ -340,4 +340,4 @@ class Api(Protocol):
         """Return who is calling."""
 
     def health(self) -> Health:
-        """Tell whether there is a worker, and how much is waiting for it."""
+        """Tell whether executions can be started and run, why not, and how many wait."""

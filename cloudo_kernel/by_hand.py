@@ -121,13 +121,16 @@ class HandChannel:
 class Socket:
     """A WebSocket as a channel sees it: each frame is one binary message."""
 
-    def __init__(self, address: str, headers: dict[str, str]) -> None:
+    def __init__(self, address: str, headers: dict[str, str], *, is_direct: bool) -> None:
+        """Connect; `is_direct` ignores the proxies of the environment."""
         import websocket
 
         self._error = websocket.WebSocketException
+        # `http_no_proxy` counts only beside a proxy that is named.
+        direct = {"http_proxy_host": "none", "http_no_proxy": ["*"]} if is_direct else {}
         try:
             self._socket = websocket.create_connection(
-                address, header=headers, timeout=60, suppress_origin=True, enable_multithread=True
+                address, header=headers, timeout=60, suppress_origin=True, enable_multithread=True, **direct
             )
         except websocket.WebSocketBadStatusException as error:
             raise _refusal(error) from error
@@ -171,7 +174,7 @@ class Socket:
 
 
 def _socket_of(client: Client, kernel_id: str) -> Socket:
-    return Socket(*client.socket(f"interactive?kernel_id={kernel_id}"))
+    return Socket(*client.socket(f"interactive?kernel_id={kernel_id}"), is_direct=client.is_direct)
 
 
 def _refusal(error: Any) -> Exception:

@@ -6,13 +6,22 @@ import json
 import os
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from cloudo_kernel.api import Api
 from cloudo_kernel.errors import MalformedRequest, WorkspaceNotFound
 from cloudo_kernel.models import Trigger
 from cloudo_kernel.workspace import Workspace
+
+
+class FoundServer(NamedTuple):
+    """The server that `connect` asks."""
+
+    url: str
+    token: str | None
+    #: Whether it is known to run on this machine: requests to it never go through a proxy.
+    is_local: bool
 
 
 def connect(
@@ -32,7 +41,7 @@ def connect(
     if server := find_server(where, token=token):
         from cloudo_kernel.client import Client  # here: httpx takes 0.2 s to import
 
-        return Client(server[0], token=server[1], trigger=trigger)
+        return Client(server.url, token=server.token, trigger=trigger, is_local=server.is_local)
     if token is not None:
         raise MalformedRequest("A token is for a server; there is none here.", field="token")
     from cloudo_kernel.local_service import LocalService  # here: SQLAlchemy takes 0.3 s to import
@@ -40,17 +49,17 @@ def connect(
     return LocalService(_workspace(where), trigger=trigger, keep_running=keep_running)
 
 
-def find_server(where: str | Path | None = None, *, token: str | None = None) -> tuple[str, str | None] | None:
-    """Return the address and the token of the server that `connect` asks; None where it takes the store itself."""
+def find_server(where: str | Path | None = None, *, token: str | None = None) -> FoundServer | None:
+    """Return the server that `connect` asks; None where it takes the store itself."""
     if where is not None and urlsplit(str(where)).scheme in {"http", "https"}:
         return _address(str(where), token)
     if where is None:
         if url := os.environ.get("CLOUDO_URL"):
             return _address(url, token)
         if server := _parent_server():
-            return server["url"], token or server["token"]
+            return FoundServer(server["url"], token or server["token"], is_local=True)
     if server := server_of(_workspace(where)):
-        return server["url"], token or server["token"]
+        return FoundServer(server["url"], token or server["token"], is_local=True)
     return None
 
 
@@ -78,12 +87,14 @@ def server_of(workspace: Workspace) -> dict[str, Any] | None:
     return None
 
 
-def _address(url: str, token: str | None) -> tuple[str, str | None]:
-    """Return base url and token; `url` may be the dashboard's address as it stands in the browser, token and all."""
+def _address(url: str, token: str | None) -> FoundServer:
+    """Return the server at `url`, which may be the dashboard's address as it stands in the browser, token and all."""
     parts = urlsplit(url)
     [*_, written] = parse_qs(parts.query).get("token", [None])
     base = parts._replace(path=parts.path.partition("/cloudo")[0], query="", fragment="").geturl()
-    return base, token or written or _token_at_hand()
+    has_proxies = any(name.lower().endswith("_proxy") for name in os.environ)
+    is_local = has_proxies and parts.netloc in {urlsplit(server["url"]).netloc for server in running_servers()}
+    return FoundServer(base, token or written or _token_at_hand(), is_local)
 
 
 def _token_at_hand() -> str | None:
@@ -105,8 +116,9 @@ def _has_cloudo(server: dict[str, Any]) -> bool:
     import urllib.error
     import urllib.request
 
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not reach this machine
     try:
-        with urllib.request.urlopen(f"{server['url']}cloudo/api/1/health", timeout=5) as reply:  # noqa: S310 -- a server of this user  # nosec B310
+        with direct.open(f"{server['url']}cloudo/api/1/health", timeout=5) as reply:
             return bool(json.loads(reply.read())["version"])
     except urllib.error.HTTPError as error:
         with error:

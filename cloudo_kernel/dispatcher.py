@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
 from cloudo_kernel.executors.base import Executor
 from cloudo_kernel.executors.outcomes import SERVER_STOPPED, cancelled
 from cloudo_kernel.executors.worker_slots import WorkerSlots
-from cloudo_kernel.store import Claim, Store
+from cloudo_kernel.heartbeat import Heartbeat
+from cloudo_kernel.loop import Failures, Loop
+from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Store
 
 _log = logging.getLogger(__name__)
 
-#: How often a worker says that it lives, and looks after the others.
-HEARTBEAT_SECONDS = 2.0
 #: A heartbeat that has stood still so long, by the observer's monotonic clock, is that of a lost worker.
 LEASE_SECONDS = 15.0
 #: How often expired executions are looked for.
@@ -31,8 +31,6 @@ _HOUSEKEEPING_SECONDS = 60.0
 _TEXTS_SECONDS = 5.0
 #: The queue is looked at this often, should the event tail miss something.
 _LOOK_SECONDS = 5.0
-#: After a failure it is looked at again so soon.
-_RETRY_SECONDS = 1.0
 #: After a look it rests for this many times as long as the look took, for so many seconds at least and at most.
 _REST = 9
 _LEAST_REST_SECONDS = 0.005
@@ -51,6 +49,7 @@ class Dispatcher:
         executor: Executor,
         *,
         worker_id: str,
+        heartbeat: Heartbeat,
         state: Path,
         slots: WorkerSlots,
         private: bool,
@@ -61,6 +60,7 @@ class Dispatcher:
         self._store = store
         self._executor = executor
         self._worker_id = worker_id
+        self._heartbeat = heartbeat
         self._state = state
         self._slots = slots
         self._private = private
@@ -69,14 +69,15 @@ class Dispatcher:
         self._follow_up = follow_up
         self._lease_seconds = lease_seconds
         self._lease: lease.Lease | None = None
-        self._wake = threading.Event()
-        #: A run has ended here, whose slot is free: there is no time to rest.
-        self._is_free = threading.Event()
-        self._is_stopping = threading.Event()
-        self._has_stopped = threading.Event()
-        self._thread = threading.Thread(target=self._dispatch, name="cloudo-dispatcher", daemon=True)
+        self._loop = Loop("dispatcher", self._dispatch, rest=_rest)
         # Not the timer's: that one follows the wall clock, and stands still when it is set back.
-        self._heart = threading.Thread(target=self._live, name="cloudo-heartbeat", daemon=True)
+        self._heart = Loop("heartbeat", self._live)
+        self._housekeeping_failures = Failures("The housekeeping")
+        self._texts_failures = Failures("The update of the index of texts")
+        self._has_given_up = threading.Event()
+        #: The store may hold runs for this worker that it does not run: a claim or the report of an end failed.
+        self._may_have_strays = False
+        self._remove_listener: Callable[[], None] = lambda: None
         self._timer = BackgroundScheduler(daemon=True, timezone="UTC")
         #: Of the other workers: the heartbeat seen last, and for how long it has stood still.
         self._stillness: dict[str, tuple[int, float]] = {}
@@ -89,9 +90,10 @@ class Dispatcher:
         self._lease = lease.Lease(self._state, self._worker_id)
         # A private worker may follow another one of its id that died.
         self._store.queue.release(self._worker_id, lost=True, heir=self._worker_id)
-        self._store.workers.register(self._worker_id, private=self._private)
+        # Before it counts itself: a scheduler that has just died does not hide the absence since then.
         self._look_after_others()
-        self._remove_listener = self._store.tail.add_listener(self._wake.set)
+        self._heartbeat.register()
+        self._remove_listener = self._store.tail.add_listener(self._loop.wake)
         self._timer.add_job(
             self._keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
         )
@@ -99,67 +101,115 @@ class Dispatcher:
             self._timer.add_job(
                 self._keep_texts, "interval", seconds=_TEXTS_SECONDS, coalesce=True, misfire_grace_time=None
             )
-        self._executor.start(self._is_free.set)
+        self._executor.start(self._note_end)
         self._timer.start()
         self._heart.start()
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
         """Stop claiming, end what runs, and give the lease back.
 
         What had not begun, or has a retry left, is pending again.
         """
-        self._is_stopping.set()
-        self._wake.set()
-        self._is_free.set()
-        self._thread.join()
+        with ExitStack() as steps:  # in the opposite order; each one is done whatever the others raise
+            steps.callback(self._give_lease_back)
+            steps.callback(self._remove_listener)
+            steps.callback(self._stop_timer)
+            steps.callback(self._heart.stop)
+            steps.callback(self._executor.end)
+            steps.callback(self._stop_runs)
+            steps.callback(self._loop.stop)
+
+    def _stop_timer(self) -> None:
+        if self._timer.running:
+            self._timer.shutdown(wait=True)
+
+    def _stop_runs(self) -> None:
         for execution_id in self._executor.running():
             self._executor.stop(execution_id, SERVER_STOPPED)
-        self._executor.end()
-        self._has_stopped.set()
-        self._heart.join()
-        self._timer.shutdown(wait=True)
-        self._remove_listener()
+
+    def _give_lease_back(self) -> None:
+        if self._has_given_up.is_set():
+            return
         try:
             self._store.queue.release(self._worker_id, lost=False)
-        except CloudoError:
-            _log.exception("The lease could not be given back; another worker will take it.")
+        except Unavailable as error:
+            if not error.is_logged:
+                _log.error("The lease could not be given back, and another worker will take it: %s", error)
+        finally:
+            if self._lease is not None:
+                self._lease.close()
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The background threads without which nothing is run here."""
+        return self._loop, self._heart
+
+    def give_up(self) -> None:
+        """Stop claiming and end what runs here, so that other workers do it; called when a loop has died.
+
+        The heartbeat stops and the lock of the lease is let go, so that others notice, whatever works here.
+        """
+        if self._has_given_up.is_set():
+            return
+        self._has_given_up.set()
         if self._lease is not None:
-            self._lease.close()
+            self._lease.let_go()
+        try:
+            self._store.queue.release(self._worker_id, lost=True)
+            lease.forget(self._state, self._worker_id)
+        except CloudoError as error:
+            _log.error("Another worker has to take the executions of this one: %s", error)
+        self._executor.close(kill=True)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs here."""
         return not self._executor.running()
 
-    def _dispatch(self) -> None:
-        while not self._is_stopping.is_set():
-            began = time.monotonic()
+    def _dispatch(self) -> float:
+        if self._has_given_up.is_set():
+            return _LOOK_SECONDS
+        failed: Exception | None = None
+        for part in (self._fulfil_wishes, self._follow_up, self._release_strays, self._claim):
             try:
-                self._fulfil_wishes()
-                self._follow_up()
-                self._claim()
-                ended = time.monotonic()
-                self._wake.wait(self._seconds_to_next())
-                # Every commit wakes it: hundreds a second must not have it look at the queue all the time.
-                rest = min(_MOST_REST_SECONDS, max(_LEAST_REST_SECONDS, _REST * (ended - began)))
-                self._is_free.wait(max(0.0, ended + rest - time.monotonic()))
-                self._is_free.clear()
-                self._wake.clear()
+                part()
             except CloudoError:
-                _log.exception("The queue cannot be worked on; trying again.")
-                self._is_stopping.wait(_RETRY_SECONDS)
+                raise
+            except Exception as error:  # noqa: BLE001 -- the other parts do not depend on it
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return self._seconds_to_next()
+
+    def _note_end(self, *, is_reported: bool) -> None:
+        if not is_reported:
+            self._may_have_strays = True
+            self._loop.wake()
+        self._loop.end_rest()
+
+    def _release_strays(self) -> None:
+        if self._may_have_strays:
+            unstarted = [claim.id for claim, _ in self._unstarted]
+            self._store.queue.release_strays(self._worker_id, [*self._executor.running(), *unstarted])
+            self._may_have_strays = False
 
     def _claim(self) -> None:
         self._put_back()
-        for claim in self._slots.claim(private=self._private):
+        try:
+            claims = self._slots.claim(private=self._private)
+        except Exception:
+            self._may_have_strays = True
+            raise
+        for claim in claims:
             try:
                 self._executor.submit(claim)
-            except (OSError, RuntimeError) as error:  # neither a descriptor nor a thread to be had
-                self._unstarted.append((claim, f"it could not be started: {error}"))
+            except Exception as error:  # noqa: BLE001 -- no descriptor, thread or memory: it must not stay claimed
+                self._unstarted.append((claim, f"it could not be started: {error or type(error).__name__}"))
         if self._unstarted:
+            reason = self._unstarted[-1][1]
             self._put_back()
-            raise Unavailable("This worker cannot start any more runs now.")
+            raise CloudoError(f"This worker cannot start any more runs now: {reason}")
 
     def _put_back(self) -> None:
         while self._unstarted:
@@ -176,19 +226,18 @@ class Dispatcher:
         due = self._store.queue.next_due()
         if due is None:
             return _LOOK_SECONDS
-        return min(_LOOK_SECONDS, max(0.0, (due - self._store.now) / timedelta(seconds=1)))
+        # Never 0: what is due and was not claimed waits for a slot.
+        return min(_LOOK_SECONDS, max(_LEAST_REST_SECONDS, (due - self._store.now) / timedelta(seconds=1)))
 
-    def _live(self) -> None:
-        while not self._has_stopped.wait(HEARTBEAT_SECONDS):
-            try:
-                self._beat()
-                # Only who could write just now may take it amiss that others did not.
-                self._look_after_others()
-            except (CloudoError, OSError):
-                _log.exception("The heartbeat failed; it comes again.")
+    def _live(self) -> float:
+        if not self._has_given_up.is_set():
+            self._beat()
+            # Only who could write just now may take it amiss that others did not.
+            self._look_after_others()
+        return HEARTBEAT_SECONDS
 
     def _beat(self) -> None:
-        if self._store.workers.beat(self._worker_id):
+        if self._heartbeat.beat():
             return
         # This process stood still for so long that another worker took over: nothing here counts any more.
         # Until it is registered again it gets no claims, so what is killed here is only what was taken away.
@@ -197,8 +246,8 @@ class Dispatcher:
         if self._lease is not None:
             self._lease.close()
         self._lease = lease.Lease(self._state, self._worker_id)
-        self._store.workers.register(self._worker_id, private=self._private)
-        self._wake.set()
+        self._heartbeat.register()
+        self._loop.wake()
 
     def _look_after_others(self) -> None:
         now = time.monotonic()
@@ -222,16 +271,25 @@ class Dispatcher:
     def _keep_house(self) -> None:
         try:
             self._housekeeping()
-        except (CloudoError, OSError):
-            _log.exception("The housekeeping failed; it comes again.")
+        except Exception as error:  # noqa: BLE001 -- it comes again
+            self._housekeeping_failures.note(error)
+        else:
+            self._housekeeping_failures.clear()
 
     def _keep_texts(self) -> None:
         end = time.monotonic() + _TEXTS_SECONDS - 1
         try:
             began = time.monotonic()
             while self._store.texts.update() and time.monotonic() < end:
-                if self._is_stopping.wait(time.monotonic() - began):  # rest as long as that took
+                if self._loop.pause(time.monotonic() - began):  # rest as long as that took
                     break
                 began = time.monotonic()
-        except CloudoError:
-            _log.exception("The index of texts could not be brought up to date; it is tried again.")
+        except Exception as error:  # noqa: BLE001 -- it comes again
+            self._texts_failures.note(error)
+        else:
+            self._texts_failures.clear()
+
+
+def _rest(step_seconds: float, _wait_seconds: float) -> float:
+    """Return the rest after a look: every commit wakes the loop, and hundreds a second must not keep it busy."""
+    return min(_MOST_REST_SECONDS, max(_LEAST_REST_SECONDS, _REST * step_seconds))

@@ -14,8 +14,8 @@ from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellT
 from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
-from papermill.utils import nb_language
 
+from cloudo_kernel.catalog.notebook import INJECTED
 from cloudo_kernel.errors import ExecutionEnded
 from cloudo_kernel.redaction import PROTECTED
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 _OUTPUT_TIMEOUT_SECONDS = 600
 #: A kernel that says nothing is looked at this often.
 _ALIVE_MS = 100
-#: papermill's tag of the cell that sets the parameters.
-_INJECTED = "injected-parameters"
 #: Its traceback begins so.
 _GROUP = "  + Exception Group Traceback"
 #: As papermill writes it.
@@ -43,6 +41,7 @@ class Run(Protocol):
     channel: Channel
     kernel: RunKernel
     kernel_name: str
+    language: str
 
     def start_kernel(self) -> None:
         """Have the kernel run in the flow's folder."""
@@ -50,7 +49,7 @@ class Run(Protocol):
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
         """Save the executed notebook, without `now` at most once a second."""
 
-    def assign_hidden(self, language: str) -> None:
+    def assign_hidden(self) -> None:
         """Give the kernel the inputs that the notebook must not show."""
 
     def save_late(self) -> None:
@@ -69,13 +68,13 @@ class CloudoEngine(Engine):
         # papermill puts the whole notebook there when it is not given a path.
         notebook.metadata.papermill["input_path"] = None
         for cell in notebook.cells:
-            if _INJECTED in cell.metadata.get("tags", ()):
+            if INJECTED in cell.metadata.get("tags", ()):
                 cell.source = cell.source.replace(_ESCAPED, PROTECTED)
         progress = self._progress = _Progress(notebook, self._run)
         progress.notebook_start()
         try:
             self._run.start_kernel()
-            _Client(progress, self._run.kernel, kernel_name, self.nb_language(notebook)).execute()
+            _Client(progress, self._run.kernel, kernel_name).execute()
         finally:
             # It may end while the notebook is checked and saved.
             self._run.kernel.ask_to_end()
@@ -86,9 +85,9 @@ class CloudoEngine(Engine):
         """Return the kernel that the catalog chose for the flow."""
         return self._run.kernel_name
 
-    def nb_language(self, notebook: NotebookNode, language: str | None = None) -> str:
-        """Return the notebook's language, which papermill needs to write the parameters."""
-        return "python" if self._run.kernel_name == "cloudo" else str(nb_language(notebook, language))
+    def nb_language(self, _notebook: NotebookNode, _language: str | None = None) -> str:
+        """Return the language of the kernel, in which papermill writes the parameters."""
+        return self._run.language
 
     @property
     def notebook(self) -> NotebookNode:
@@ -101,11 +100,11 @@ class CloudoEngine(Engine):
         """Number of the cell that runs, or ran last."""
         return None if self._progress is None else self._progress.current_cell
 
-    def how_kernel_ended(self) -> str:
-        """Say in words how the kernel's process ended."""
+    def how_kernel_ended(self, error: DeadKernelError) -> str:
+        """Say in words how the kernel's process ended, or why it was given up."""
         code = self._run.kernel.exit_code
         if code is None:
-            return "The kernel died."
+            return str(error)
         if code < 0:
             return f"The kernel was killed by {signal.Signals(-code).name}."
         return f"The kernel exited with code {code}."
@@ -144,7 +143,7 @@ class _Progress(NotebookExecutionManager):
         if self.run.channel.call("pause"):
             while not self.run.channel.call("may_go_on"):  # the worker answers after a second at most
                 if not self.run.kernel.is_alive:
-                    raise DeadKernelError("Kernel died")
+                    raise DeadKernelError("The kernel died.")
 
     def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
         """Count the cell."""
@@ -172,7 +171,7 @@ class _Progress(NotebookExecutionManager):
 class _Client(PapermillNotebookClient):
     """nbclient with a kernel that is there already, ending early without an error when the flow says so."""
 
-    def __init__(self, progress: _Progress, kernel: RunKernel, kernel_name: str, language: str) -> None:
+    def __init__(self, progress: _Progress, kernel: RunKernel, kernel_name: str) -> None:
         super().__init__(
             progress,
             kernel_name=kernel_name,
@@ -180,7 +179,6 @@ class _Client(PapermillNotebookClient):
             iopub_timeout=_OUTPUT_TIMEOUT_SECONDS,
         )
         self.kc = kernel.client
-        self._language = language
         self._kernel = kernel
         #: Of the cell that runs.
         self._index = 0
@@ -202,8 +200,8 @@ class _Client(PapermillNotebookClient):
             self.nb_man.cell_start(cell, index)
             try:
                 self.execute_cell(cell, index)
-                if _INJECTED in cell.metadata.get("tags", ()):
-                    self.nb_man.run.assign_hidden(self._language)
+                if INJECTED in cell.metadata.get("tags", ()):
+                    self.nb_man.run.assign_hidden()
             except CellExecutionError as error:
                 if error.ename != ExecutionEnded.__name__:
                     _show(error, cell)
@@ -236,7 +234,7 @@ class _Client(PapermillNotebookClient):
             if not ready:
                 self.nb_man.run.save_late()
                 if not self._kernel.is_alive:
-                    raise DeadKernelError("Kernel died")
+                    raise DeadKernelError("The kernel died.")
             if time.monotonic() > end:
                 raise CellTimeoutError.error_from_timeout_and_cell(
                     "Timeout waiting for IOPub output", self.iopub_timeout, cell

@@ -22,6 +22,8 @@ from cloudo_kernel.models import JsonObject
 FORM_LIMIT_BYTES: Final = 256 * 1024
 _MOST_ELEMENTS: Final = 200
 _LONGEST_KEY: Final = 100
+#: Of the body itself and of each element, known or not.
+_MOST_WORDS: Final = 50
 
 #: Element → the JSON type of its answer; `markdown` is shown and not asked.
 ELEMENTS: Final = {
@@ -263,8 +265,14 @@ def _check_size(body: Mapping[Any, object]) -> None:
 
 
 def _check_words(given: Mapping[Any, object], known: Sequence[str], place: str) -> None:
+    if len(given) > _MOST_WORDS:
+        raise FormInvalid(place.rstrip(".") or "body", f"says at most {_MOST_WORDS} things, not {len(given)}")
     for word in given:
-        if word not in known and (meant := difflib.get_close_matches(str(word), known, n=1, cutoff=0.8)):
+        if (
+            word not in known
+            and len(str(word)) <= _LONGEST_KEY
+            and (meant := difflib.get_close_matches(str(word), known, n=1, cutoff=0.8))
+        ):
             raise FormInvalid(f"{place}{word}", f"means nothing here. Did you mean {meant[0]!r}?")
 
 

@@ -18,15 +18,15 @@ from typing import Any
 from cloudo_kernel import lease
 from cloudo_kernel.catalog import check_name
 from cloudo_kernel.channel import Frames, answer
-from cloudo_kernel.dispatcher import HEARTBEAT_SECONDS
 from cloudo_kernel.errors import CloudoError, NameInvalid, StaleAttempt, Unavailable, WaitTimeout
 from cloudo_kernel.executors.flow_calls import FlowCalls
 from cloudo_kernel.executors.secrets import RunSecrets
 from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.ids import new_id
+from cloudo_kernel.loop import Failures, Loop
 from cloudo_kernel.models import EngineTier, Execution, Status
 from cloudo_kernel.service import Service
-from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Outcome, Store
 
 _log = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ class Sessions:
         self._holder_id = new_id()
         self._lease: lease.Lease | None = None
         self._lock = threading.Lock()
-        self._is_closed = threading.Event()
         self._open: dict[str, tuple[Session, Frames]] = {}
-        self._heart = threading.Thread(target=self._live, name="cloudo-interactive", daemon=True)
+        self.loop = Loop("sessions", self._live)
+        self.loop.on_death = self._give_up
 
     def open(
         self, key: str, frames: Frames, service_of: Callable[[str], Service], flow_name: Callable[[], str | None]
@@ -81,13 +81,12 @@ class Sessions:
 
     def close(self) -> None:
         """End all executions, and give the lease back."""
-        self._is_closed.set()
         with self._lock:
             sessions = list(self._open.values())
         for session, _ in sessions:
             session.end()
+        self.loop.stop()
         if self._lease is not None:
-            self._heart.join()
             with suppress(CloudoError):  # another process will see that the lease is gone
                 self._store.queue.release(self._holder_id, lost=False)
             self._lease.close()
@@ -96,19 +95,25 @@ class Sessions:
         """Take the lease if this process has none yet, and return its id."""
         with self._lock:
             if self._lease is None:
-                self._lease = lease.Lease(self._state, self._holder_id)
-                # Private: it claims nothing, and nobody counts it as one who would.
-                self._store.workers.register(self._holder_id, private=True)
-                self._heart.start()
+                taken = lease.Lease(self._state, self._holder_id)
+                try:
+                    # Private: it claims nothing, and nobody counts it as one who would.
+                    self._store.workers.register(self._holder_id, private=True)
+                    self.loop.start()
+                except BaseException:
+                    taken.close()
+                    raise
+                self._lease = taken
         return self._holder_id
 
-    def _live(self) -> None:
-        while not self._is_closed.wait(HEARTBEAT_SECONDS):
-            try:
-                if not self._store.workers.beat(self._holder_id):
-                    self._hold_again()
-            except (CloudoError, OSError):
-                _log.exception("The heartbeat for notebooks worked on by hand failed; it comes again.")
+    def _live(self) -> float:
+        if not self._store.workers.beat(self._holder_id):
+            self._hold_again()
+        return HEARTBEAT_SECONDS
+
+    def _give_up(self, _name: str) -> None:
+        if self._lease is not None:
+            self._lease.let_go()  # workers see it, and end what is held here
 
     def _hold_again(self) -> None:
         """Register again: this process stood still for so long that others ended what it held."""
@@ -172,16 +177,19 @@ class Session:
     def end(self) -> None:
         """End the execution in success: the kernel is gone, and so is what it did."""
         self.stop()
+        failures = Failures("The record of the end of a notebook worked on by hand")
         with self._ending:
             for _ in range(_END_TRIES):
                 try:
                     self._calls.end()
-                    return
                 except StaleAttempt:
                     return
-                except CloudoError:
-                    _log.exception("The end of a notebook worked on by hand cannot be stored.")
+                except CloudoError as error:
+                    failures.note(error)
                     threading.Event().wait(RETRY_SECONDS)
+                else:
+                    failures.clear()
+                    return
 
     def _renew(self) -> bool:
         """Take a new execution in the place of one that others ended; its unwritten log lines go there."""

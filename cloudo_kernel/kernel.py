@@ -5,11 +5,15 @@ In a run it finds its end of a channel to the worker; opened by hand there is no
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":
+    # Python puts the working folder first, where a flow may have a `json.py`; the kernel does so once it has started.
+    del sys.path[0 : 1 - sys.flags.safe_path]
+
 import atexit
 import json
-import logging
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,12 +28,14 @@ from ipykernel import ipkernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQInteractiveShell
 from jupyter_client.jsonutil import json_default
+from traitlets import DottedObjectName
 from traitlets.config import Config
 
 from cloudo_kernel import by_hand, flow_api
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE, Channel
 from cloudo_kernel.errors import ExecutionEnded
-from cloudo_kernel.provisioning import forking
+from cloudo_kernel.light_output import WholeStream
+from cloudo_kernel.provisioning import forking, inherited
 
 #: What ipykernel and IPython import only when a kernel starts, or runs its first cell.
 _IMPORTED_LATE = (
@@ -96,6 +102,8 @@ def without_modules() -> Iterator[None]:
 class CloudoKernelApp(IPKernelApp):
     """ipykernel's, except that it does not make a parser of hundreds of options for the one that it is given."""
 
+    outstream_class = DottedObjectName(f"{WholeStream.__module__}.{WholeStream.__name__}").tag(config=True)
+
     def parse_command_line(self, argv: Sequence[str] | None = None) -> None:
         """Take `-f FILE` as it is, and anything else as ipykernel does."""
         if argv is not None and len(argv) == 2 and argv[0] == "-f":
@@ -112,6 +120,7 @@ def run_config() -> Config:
 def serve_forked(arguments: Sequence[str]) -> None:
     """Be a kernel that is opened by hand, in a process that was forked for it."""
     become_kernel(arguments)
+    inherited.enter(os.curdir)
     # Those that were made for runs.
     for kind in (CloudoKernelApp, ZMQInteractiveShell):
         if kind.initialized():
@@ -122,19 +131,14 @@ def serve_forked(arguments: Sequence[str]) -> None:
 def become_kernel(arguments: Sequence[str]) -> None:
     """Look like a kernel, in a process that was forked for it."""
     forking.name_process("cloudo-kernel")
-    sys.argv = [__file__, *arguments]
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:  # the standard library's own generator is seeded anew by Python
-        numpy_random.seed()
+    inherited.begin(arguments)
 
 
 def _application(**options: Any) -> CloudoKernelApp:
     # By itself it would ask an environment variable, which a forked process has from its parent.
     if sys.platform != "win32":
         options["parent_handle"] = os.getppid()
-    # Without a logger traitlets configures logging from its ground up.
-    log = logging.getLogger("ipykernel")
-    app: CloudoKernelApp = CloudoKernelApp.instance(kernel_class=CloudoKernel, log=log, **options)
+    app: CloudoKernelApp = CloudoKernelApp.instance(kernel_class=CloudoKernel, **options)
     return app
 
 

@@ -30,7 +30,13 @@ class Lease:
     def close(self) -> None:
         """Let the lock go and remove the file."""
         self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let the lock go but leave the file, so that others see at once that the worker is dead."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _lock(self) -> int:
         # Not inherited by a child that executes another program (PEP 446): it ends with this very process.

@@ -7,7 +7,6 @@ Nobody connects to this kernel but its runner: no heartbeat, no history on disk.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -29,6 +28,7 @@ from zmq.eventloop.zmqstream import ZMQStream
 
 from cloudo_kernel.kernel import CloudoKernelApp, become_kernel, run_config, serve, without_modules
 from cloudo_kernel.light_output import LightPublisher, LightStream
+from cloudo_kernel.provisioning import inherited
 
 #: Of the machine and of the environment, beside the user's own.
 _CONFIG_FOLDERS = (*ENV_CONFIG_DIRS, *SYSTEM_CONFIG_DIRS)
@@ -73,9 +73,11 @@ class LightKernel(IPythonKernel):
         """Go to the flow's folder: as a message of its own that costs a third of a cell."""
         content = {"status": "ok"}
         try:
-            os.chdir(parent["content"]["folder"])
+            inherited.enter(parent["content"]["folder"])
         except OSError as error:
             content = {"status": "error", "evalue": str(error)}
+        self.shell.starting_dir = str(Path.cwd())
+        self.shell.history_manager.dir_hist[:] = [Path.cwd()]
         self.session.send(stream, "enter_reply", content, parent, ident=ident)
 
     def start(self) -> None:
@@ -190,11 +192,9 @@ def warm() -> list[str]:
     # Which virtual environment there is, each kernel sees for itself.
     environment = os.environ.pop("VIRTUAL_ENV", None)
     try:
-        app = LightKernelApp(config=run_config(), log=logging.getLogger("ipykernel"))
+        app = LightKernelApp(config=run_config())
         Configured.initialize(app, ["-f", ""])
-        shell = ZMQInteractiveShell.instance(
-            parent=app, profile_dir=app.profile_dir, user_ns={}, compiler_class=XCachingCompiler
-        )
+        shell = ZMQInteractiveShell.instance(parent=app, profile_dir=app.profile_dir, compiler_class=XCachingCompiler)
         IPKernelApp.init_pdb(app)
         app.configure_tornado_logger()
         for extension in app.default_extensions:
@@ -225,6 +225,7 @@ def serve_run(connection: dict[str, Any], channel: int) -> None:
     """Be the kernel of a run, in a process that was forked for it."""
     arguments = ["-f", f"{connection['ip']}.json"]  # which is not there; so a kernel is called
     become_kernel(arguments)
+    os.environ["JPY_PARENT_PID"] = str(os.getppid())  # as Jupyter sets it
     app = _prepared
     assert app is not None, "it is made before the fork"
     app.connection = connection

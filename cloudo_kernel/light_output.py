@@ -1,16 +1,18 @@
-"""What a run's kernel puts out: ipykernel's streams and its thread that sends, without an event loop for it."""
+"""What our kernels put out: ipykernel's streams and, in runs, its thread that sends, without an event loop for it."""
 
 from __future__ import annotations
 
+import codecs
 import heapq
 import itertools
 import logging
 import os
 import queue
+import re
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -25,21 +27,79 @@ _WAIT_SECONDS = 0.01
 _STOP_SECONDS = 30.0
 #: As much as a pipe holds.
 _PIPE_BYTES = 65_536
+#: Updates of a line are sent at this interval, or before anything else is sent. With a message for each of them,
+#: `tqdm(range(3_000_000), mininterval=0)` took more than 100 s.
+_UPDATE_SECONDS = 0.05
+#: Control sequences that do more than colour what follows.
+_MOVE = re.compile(r"\x1b\[[0-9;?]*[^0-9;?m]")
 
 
-class LightStream(OutStream):
-    """ipykernel's, except that it wakes the thread that sends only when there is something to send.
+class WholeStream(OutStream):
+    """ipykernel's, except that a character stays whole whose bytes are read from the descriptor in two pieces."""
+
+    def _setup_stream_redirects(self, name: str) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        super()._setup_stream_redirects(name)
+
+    def _watch_pipe_fd(self) -> None:
+        """Take what is written to the descriptor, on a thread of its own, and echo it as ipykernel does."""
+        with suppress(OSError):
+            while (taken := os.read(self._fid, _PIPE_BYTES)) and self._should_watch:
+                self._write_bytes(taken)
+                os.write(self._original_stdstream_copy, taken)
+
+    def _write_bytes(self, taken: bytes) -> None:
+        """Write bytes as text; without any, what is left of a character is written as it is."""
+        if text := self._decoder.decode(taken, final=not taken):
+            self.write(text)
+
+
+class LightStream(WholeStream):
+    """A stream that wakes the thread that sends only when there is something to send.
 
     What other processes have written to the descriptor belongs to that: without it the end of their cell came first
     in one of six runs, and the output was lost.
+    Updates of a line that are flushed one by one are joined; `LightPublisher` keeps their place among other messages.
     """
 
+    #: Whether a carriage return was written since the last message.
+    _is_update = False
+    #: Whether a flush was put off since then.
+    _is_joined = False
+    _sent_at = 0.0
+
+    def write(self, string: str) -> int | None:
+        """Write text."""
+        if "\r" in string:
+            self._is_update = True
+        written: int | None = super().write(string)
+        return written
+
     def flush(self) -> None:
-        """Send what was written, to the descriptor too."""
-        if self._should_watch and self._is_master_process():
+        """Send what was written, to the descriptor too; an update of a line a moment later, with those after it."""
+        is_master = self._is_master_process()
+        if self._is_update and is_master and time.monotonic() - self._sent_at < _UPDATE_SECONDS:
+            self._is_joined = True
+            self.pub_thread.put_off.add(self)
+            return
+        if self._should_watch and is_master:
             self._take()
         if self._buffers:
             super().flush()
+
+    def flush_now(self) -> None:
+        """Send what was put off."""
+        super().flush()
+
+    def _flush(self) -> None:
+        self.pub_thread.put_off.discard(self)
+        self._sent_at = time.monotonic()
+        super()._flush()
+
+    def _flush_buffers(self) -> Iterator[tuple[dict[str, Any], str]]:
+        is_joined, self._is_joined, self._is_update = self._is_joined, False, False
+        for parent, text in super()._flush_buffers():
+            yield parent, without_overwritten(text) if is_joined else text
 
     def _setup_stream_redirects(self, name: str) -> None:
         self._reading = threading.Lock()
@@ -61,8 +121,24 @@ class LightStream(OutStream):
             if not select.select([self._fid], [], [], 0)[0]:
                 return None
             taken = os.read(self._fid, _PIPE_BYTES)
-            self.write(taken.decode(errors="replace"))
+            self._write_bytes(taken)
             return taken
+
+
+def without_overwritten(text: str) -> str:
+    """Return a text without the updates of a line that a later one covers, as JupyterLab would show it."""
+    if _MOVE.search(text):
+        return text
+    return "\n".join(map(_last_updates, text.split("\n")))
+
+
+def _last_updates(line: str) -> str:
+    first, *updates = line.split("\r")  # the first one goes on with what was sent before
+    kept: list[str] = []
+    for update in reversed(updates):
+        if not kept or len(update) > len(kept[-1]):
+            kept.append(update)
+    return "\r".join([first, *reversed(kept)])
 
 
 class LightPublisher(IOPubThread):
@@ -82,6 +158,8 @@ class LightPublisher(IOPubThread):
         self._pipe_flag = False
         #: What the thread has to call; None ends it.
         self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        #: Streams with updates that wait to be sent.
+        self.put_off: set[LightStream] = set()
         #: When what is to be called, in the order of time; a number keeps two at the same time apart.
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
@@ -96,6 +174,16 @@ class LightPublisher(IOPubThread):
         while self._calls.qsize() > _MOST_CALLS and threading.current_thread() is not self.thread:
             time.sleep(_WAIT_SECONDS)
         self._calls.put(call)
+
+    def send_multipart(self, *args: Any, **kwargs: Any) -> None:
+        """Send a message, after what streams have put off: `_flush` comes here too, on the thread that sends."""
+        if self.put_off and threading.current_thread() is not self.thread:
+            self._send_put_off()
+        super().send_multipart(*args, **kwargs)
+
+    def _send_put_off(self) -> None:
+        for stream in tuple(self.put_off):
+            stream.flush_now()
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> None:
         """Call something later; to be used in the thread that sends."""
@@ -126,7 +214,10 @@ class LightPublisher(IOPubThread):
 
     def _expect_child(self) -> None:
         """Have a socket for what forked children put out; called before each fork."""
-        if self._pipe_flag or not self._is_master_process():
+        if not self._is_master_process():
+            return
+        self._send_put_off()
+        if self._pipe_flag:
             return
         self._pipe_uuid = os.urandom(16)
         pipe = self._context.socket(zmq.PULL)

@@ -79,7 +79,7 @@ class CloudoMagics:
         name, words = _split(line, "%flow NAME key=value")
         if cell is None:
             flow = self._system.flow(name)
-            return flow.run(**_inputs(words, flow.get("input_schema")))
+            return flow.run(_inputs(words, flow.get("input_schema")))
         if words:
             raise UsageError(f"%%flow takes a name alone, not {' '.join(words)}. Quote a name with spaces.")
         self._save(name, _notebook(cell))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.loop import Loop
 from cloudo_kernel.settings import NOTIFICATION_DELAYS, NOTIFICATION_TIMEOUT_SECONDS
 from cloudo_kernel.store import DueFollowUp, Store
 
@@ -19,8 +19,6 @@ _log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 8
 #: A moved clock, or a call that another process has given back, is found out so soon.
 _LOOK_SECONDS = 5.0
-#: After a failure it looks again so soon.
-_RETRY_SECONDS = 1.0
 #: A call that could not even be noted is made again so much later.
 _AFTER_SECONDS = 60.0
 #: Every commit wakes it: hundreds a second must not have it look all the time.
@@ -56,38 +54,24 @@ class Notifier:
         self._reserved_for = reserved_for
         self._delays = tuple(delays)
         self._timeout_seconds = timeout_seconds
-        self._wake = threading.Event()
-        self._is_stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="cloudo-notifier", daemon=True)
+        self.loop = Loop("notifier", self._look, rest=lambda _step_seconds, _wait_seconds: _REST_SECONDS)
+        self._remove_listener: Callable[[], None] = lambda: None
         self._calls: set[threading.Thread] = set()
         #: Those of which it could not even be noted how they went.
         self._lost: list[str] = []
 
     def start(self) -> None:
         """Begin to look for calls."""
-        self._remove_listener = self._store.tail.add_listener(self._wake.set)
-        self._thread.start()
+        self._remove_listener = self._store.tail.add_listener(self.loop.wake)
+        self.loop.start()
 
     def stop(self) -> None:
         """Begin no more calls; those that do not end soon are made again by whoever comes next."""
-        self._is_stopping.set()
-        self._wake.set()
-        self._thread.join()
+        self.loop.stop()
         self._remove_listener()
         end = time.monotonic() + _STOP_SECONDS
         for call in tuple(self._calls):
             call.join(max(0.0, end - time.monotonic()))
-
-    def _watch(self) -> None:
-        while not self._is_stopping.is_set():
-            self._wake.clear()
-            try:
-                left = self._look()
-            except CloudoError:
-                _log.exception("A look at the calls that are to be made failed; trying again.")
-                left = _RETRY_SECONDS
-            self._is_stopping.wait(_REST_SECONDS)
-            self._wake.wait(left)
 
     def _look(self) -> float:
         """Begin what is due, as far as there is room, and return in how many seconds to look again."""
@@ -104,9 +88,13 @@ class Notifier:
             return min(_LOOK_SECONDS, left)
         for due in self._store.follow_ups.claim_calls(self._worker_id, most=room, reserved_for=self._reserved_for):
             call = threading.Thread(target=self._call, args=[due], name="cloudo-call", daemon=True)
+            try:
+                call.start()
+            except RuntimeError:  # no thread left: the next look puts it back
+                self._lost.append(due.id)
+                raise
             self._calls.add(call)
-            call.start()
-        return 0.0
+        return _REST_SECONDS
 
     def _call(self, due: DueFollowUp) -> None:
         delay = self._delays[due.attempts - 1] if due.attempts <= len(self._delays) else None
@@ -116,4 +104,4 @@ class Notifier:
             _log.exception("A call could not be made, or noted", extra={"execution_id": due.execution.id})
             self._lost.append(due.id)
         finally:
-            self._wake.set()
+            self.loop.wake()

@@ -22,13 +22,22 @@ from nbclient.exceptions import DeadKernelError
 from cloudo_kernel.channel import DESCRIPTOR_VARIABLE
 from cloudo_kernel.lifeline import Lifeline
 from cloudo_kernel.provisioning import NAME as PROVISIONER
-from cloudo_kernel.provisioning import OwnChild, forking
+from cloudo_kernel.provisioning import OwnChild, StderrTail, forking
 
+#: The programs that are known to bind `ipc://{ip}-{port}`. Others, such as xeus's kernels, write another path or know
+#: TCP only.
+_SPEAK_IPC = frozenset({"cloudo_kernel.kernel", "ipykernel", "ipykernel_launcher"})
+#: The path of a Unix socket, without the zero at its end (`sun_path`; macOS and the BSDs have 4 bytes less).
+_SOCKET_BYTES = 107 if sys.platform == "linux" else 103
 _START_TIMEOUT_SECONDS = 60.0
 #: From the request to shut down to the kill: so long may what the notebook registered for its exit take.
 _SHUTDOWN_SECONDS = 5.0
 #: How often a starting kernel that says nothing is looked at.
 _LOOK_SECONDS = 0.5
+#: jupyter_client's patience for the first output after the first reply: until then, outputs may be lost.
+_SUBSCRIBED_SECONDS = 0.2
+#: Seconds to wait for the last words of a kernel that has died: what it started may still hold its stderr.
+_LAST_WORDS_SECONDS = 0.5
 
 
 #: Made before the fork.
@@ -54,6 +63,7 @@ class RunKernel:
         self._manager: KernelManager | None = None
         self._process: Any = None
         self._lifeline: Lifeline | None = None
+        self._stderr = StderrTail()
         #: Process group of the kernel, while it runs.
         self.group: int | None = None
         self.language_info: dict[str, Any] = {}
@@ -72,9 +82,10 @@ class RunKernel:
             {"connection": connection, "channel": self._descriptor},
             lifelines=(lifeline.descriptor,),
             keep=(self._descriptor,),
-            streams={0: nowhere, 1: nowhere, 2: nowhere},
+            streams={0: nowhere, 1: nowhere, 2: self._stderr.descriptor},
         )
         os.close(nowhere)
+        self._stderr.begin()
         lifeline.hand_over()
         os.close(self._descriptor)  # only the kernel keeps its end of the channel
         self.group = pid  # it leads a session of its own
@@ -93,7 +104,7 @@ class RunKernel:
             self._start_cold(kernel_name, folder)
             return
         if not self.is_alive:
-            raise DeadKernelError("Kernel died")
+            raise DeadKernelError("The kernel died.")
         request = self.client.session.msg("enter_request", {"folder": folder})
         self.client.shell_channel.send(request)
         reply = self._reply_to(request["header"]["msg_id"])
@@ -136,6 +147,10 @@ class RunKernel:
         code: int | None = None if self._process is None else self._process.poll()
         return code
 
+    def last_words(self) -> list[str]:
+        """Return the last lines that the kernel wrote to its standard error; called when it has died."""
+        return self._stderr.lines(wait_seconds=_LAST_WORDS_SECONDS)
+
     def ask_to_end(self) -> None:
         """Ask the kernel to end; it may take its time while its runner does something else."""
         if self._is_connected and not self._is_ending and self.is_alive:
@@ -154,19 +169,20 @@ class RunKernel:
         KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
         # Else the manager's file is in the system's folder, where it stays when this process is killed.
         self._manager = KernelManager(kernel_name=kernel_name, connection_file=str(self._sockets / "manager.json"))
-        if hasattr(socket, "AF_UNIX"):
+        is_known = any(word in _SPEAK_IPC for word in self._manager.kernel_spec.argv)
+        if is_known and hasattr(socket, "AF_UNIX") and has_room(self._sockets):
             self._manager.transport = "ipc"
             self._manager.ip = f"{self._sockets}/kernel"
-        is_ipython = self._manager.ipykernel or kernel_name == "cloudo"
         self._manager.start_kernel(
             cwd=folder,
             env={**os.environ, DESCRIPTOR_VARIABLE: str(self._descriptor)},
             pass_fds=(self._descriptor,),
             # What the notebook prints comes as messages; this is the echo, which nobody reads.
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            extra_arguments=["--HistoryManager.hist_file=:memory:"] if is_ipython else [],
+            stderr=self._stderr.descriptor,
+            extra_arguments=["--HistoryManager.hist_file=:memory:"] if is_known else [],
         )
+        self._stderr.begin()
         provisioner = self._manager.provisioner
         self._process, self.group = provisioner.process, provisioner.pgid
         os.close(self._descriptor)  # only the kernel keeps its end of the channel
@@ -175,14 +191,28 @@ class RunKernel:
     def _connect_cold(self, client: BlockingKernelClient) -> None:
         self.client = client
         client.context.rcvhwm = 0  # else outputs are lost that come faster than they are taken
-        client.start_channels(stdin=False)
-        try:
-            client.wait_for_ready(timeout=_START_TIMEOUT_SECONDS)
-        except RuntimeError as error:
-            raise DeadKernelError(str(error)) from error
+        client.start_channels(stdin=False, hb=False)
         client.allow_stdin = False
-        self.language_info = self._reply_to(client.kernel_info())["language_info"]
-        self._is_connected = True
+        end = time.monotonic() + _START_TIMEOUT_SECONDS
+        while not self._is_connected:
+            client.kernel_info()
+            self._await_answer(end)
+
+    def _await_answer(self, end: float) -> None:
+        """Wait a second for the first reply, and note it if outputs arrive as well. Raises `DeadKernelError`."""
+        again = time.monotonic() + 1
+        while time.monotonic() < again:
+            with suppress(queue.Empty):
+                reply = self.client.shell_channel.get_msg(timeout=_LOOK_SECONDS)
+                if reply["msg_type"] == "kernel_info_reply":
+                    self.client.iopub_channel.get_msg(timeout=_SUBSCRIBED_SECONDS)
+                    self.language_info = dict(reply["content"]["language_info"])
+                    self._is_connected = True
+                    return
+            if not self.is_alive:
+                raise DeadKernelError("The kernel died.")
+        if time.monotonic() > end:
+            raise DeadKernelError(f"The kernel did not answer within {_START_TIMEOUT_SECONDS:.0f} seconds.")
 
     def _connect(self) -> None:
         """Connect to a kernel of ours, without the fixed wait that jupyter_client has for others."""
@@ -208,7 +238,7 @@ class RunKernel:
                 return dict(channel.get_msg(timeout=_LOOK_SECONDS))
             except queue.Empty:
                 if not self.is_alive or time.monotonic() > end:
-                    raise DeadKernelError("Kernel died") from None
+                    raise DeadKernelError("The kernel died.") from None
 
     def _await_end(self) -> None:
         if self._is_ending:
@@ -224,6 +254,11 @@ class RunKernel:
         if self.group is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.group, number)
+
+
+def has_room(folder: Path) -> bool:
+    """Return whether the sockets of a kernel fit into `folder`: their paths must not be long."""
+    return len(os.fsencode(folder / "kernel-5")) <= _SOCKET_BYTES
 
 
 def warm() -> None:

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +63,6 @@ class Run:
         self._inputs: dict[str, Any] = assignment["inputs"]
         self._hidden_inputs: dict[str, Any] = assignment["hidden_inputs"]
         self._redaction = Redaction()
-        self._execution_id: str = assignment["execution_id"]
         self.kernel_name: str = assignment["kernel"]
         self._folder: str = assignment["folder"]
         self._memory_limit_mb: int | None = assignment["memory_limit_mb"]
@@ -79,39 +77,55 @@ class Run:
         from papermill import PapermillExecutionError, execute_notebook
         from papermill.engines import papermill_engines
 
-        from cloudo_kernel.catalog import as_notebook, is_handler
+        from cloudo_kernel.catalog import as_notebook, is_handler, language_of, notebook
         from cloudo_kernel.engine import CloudoEngine
 
         if is_script := is_handler(self._source):
             self._source = as_notebook(self._source)
-        notebook = nbformat.reads(self._source, as_version=4)
-        if not isinstance(notebook, nbformat.NotebookNode):  # upgraded from 3, of whose own kind it still is
-            notebook = nbformat.from_dict(notebook)
+        self._book = notebook.parse(self._source)
+        self.language = language_of(self.kernel_name, self._book)
         engine = CloudoEngine(self)
         papermill_engines.register("cloudo", engine)
         try:
             executed = execute_notebook(
-                notebook,
+                nbformat.reads(json.dumps(self._book.document), as_version=4),
                 None,
                 # A handler asks `this` for its inputs; as variables they could take the place of its own names.
                 parameters={} if is_script else self._injectable(self._inputs),
                 engine_name="cloudo",
                 kernel_name=self.kernel_name,
                 # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
-                language="python" if self.kernel_name == "cloudo" else None,
+                language=self.language,
                 progress_bar=False,
             )
         except PapermillExecutionError as error:
             # papermill marks the failing cell with two markdown cells before it
             self.save(engine.notebook, now=True)
             self._failed(error.ename, error.evalue, error.cell_index + 2, error.traceback)
-        except DeadKernelError:
+        except DeadKernelError as error:
             self.save(engine.notebook, now=True)
-            how = engine.how_kernel_ended()
-            self._found(Status.ENDED_ERROR, how, ErrorDetail(name="KernelDied", value=how, cell=engine.current_cell))
+            how = engine.how_kernel_ended(error)
+            detail = _detail("KernelDied", how, engine.current_cell, self.kernel.last_words())
+            self._found(Status.ENDED_ERROR, how, detail)
         else:
             self.save(executed, now=True)
             self._found(Status.ENDED_SUCCESS)
+
+    def declines(self) -> bool:
+        """Tell the worker to start this run cold if the flow would notice what this process has imported already."""
+        from cloudo_kernel.catalog import is_handler, notebook
+        from cloudo_kernel.provisioning import preloaded
+
+        sources: list[str] = []
+        if preloaded.is_suspicious(self._source):
+            is_script = is_handler(self._source)
+            cells = [] if is_script else notebook.parse(self._source).cells
+            code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+            sources = [self._source] if is_script else code
+        reason = preloaded.reason_against(sources, self._folder)
+        if reason is not None:
+            self.channel.call("decline", reason=reason)
+        return reason is not None
 
     def fail(self, error: BaseException) -> None:
         """Tell the worker that the run could not be made at all."""
@@ -159,23 +173,26 @@ class Run:
         detail = None if error is None else error.model_dump(mode="json")
         self.channel.call("found", status=status, message=message, error=detail)
 
-    def assign_hidden(self, language: str) -> None:
+    def assign_hidden(self) -> None:
         """Give the kernel the inputs that the notebook must not show; called after the cell with the others."""
         from papermill.translators import papermill_translators
 
         if hidden := self._injectable(self._hidden_inputs):
-            translator = papermill_translators.find_translator(self.kernel_name, language)
+            translator = papermill_translators.find_translator(self.kernel_name, self.language)
             self.kernel.execute_silently(translator.codify(hidden))
 
     def _injectable(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Return the inputs that become variables: the known ones, or, without a parameters cell, all that can."""
-        from cloudo_kernel.catalog import input_schema, notebook
+        """Return the inputs that become variables: the declared ones, or, without a parameters cell, all that can."""
+        from cloudo_kernel.catalog import input_schema
+        from cloudo_kernel.injection import variables
 
-        book = notebook.parse(self._source)
-        schema = input_schema(book.parameters if self.kernel_name == "cloudo" or book.is_python else None)
-        if schema["additionalProperties"]:
-            return {name: value for name, value in inputs.items() if name.isidentifier()}
-        return {name: value for name, value in inputs.items() if name in schema["properties"]}
+        try:
+            schema = input_schema(self._book.parameters if self.language == "python" else None)
+        except SyntaxError:  # of another language, and started in a kernel that is not its own
+            schema = input_schema(None)
+        is_open, declared = schema["additionalProperties"], schema["properties"]
+        chosen = {name: value for name, value in inputs.items() if is_open or name in declared}
+        return variables(chosen, self.kernel_name, self.language)
 
     def _stop(self) -> None:
         """Handle SIGUSR1, on the main thread between two steps of whatever runs there."""
@@ -202,7 +219,8 @@ def warm() -> None:
     from nbformat import v4
 
     import cloudo_kernel.catalog
-    import cloudo_kernel.engine  # noqa: F401
+    import cloudo_kernel.engine
+    import cloudo_kernel.injection  # noqa: F401
     from cloudo_kernel import run_kernel
 
     run_kernel.warm()
@@ -220,7 +238,7 @@ def standby(channel: int, kernel_channel: int, folder: str) -> None:
     try:
         kernel.fork()
         worker = Channel(channel)
-        _run(worker, kernel, on_begin=lambda: forking.name_process("cloudo-run"))
+        _run(worker, kernel, is_warm=True)
     finally:
         kernel.close()
     # All is done and told: the worker need not wait until this process is taken apart.
@@ -242,12 +260,16 @@ def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: in
         kernel.close()
 
 
-def _run(channel: Channel, kernel: RunKernel, *, on_begin: Callable[[], None] = lambda: None) -> None:
+def _run(channel: Channel, kernel: RunKernel, *, is_warm: bool = False) -> None:
+    from cloudo_kernel.provisioning import forking
+
     try:
         run = Run(channel, kernel)
-        on_begin()
+        if is_warm:
+            forking.name_process("cloudo-run")
         try:
-            run.execute()
+            if not (is_warm and run.declines()):
+                run.execute()
         except Exception as error:  # noqa: BLE001 -- whatever it is belongs into the execution's record
             run.fail(error)
     except Stopped:

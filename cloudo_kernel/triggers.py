@@ -248,14 +248,26 @@ def _period(seconds: float) -> tuple[int, int]:
 
 def grid_times(every_seconds: float, *, start: datetime, after: datetime) -> Iterator[datetime]:
     """Iterate over the times of a grid after `after`; `start` is one of them, and there are some before it, too."""
-    numerator, denominator = _period(every_seconds)
-    n = (after - start) // _TICK * denominator // numerator + 1
-    room = (LATEST - start) // _TICK
-    while (microseconds := (2 * n * numerator + denominator) // (2 * denominator)) <= room:
-        due = start + timedelta(microseconds=microseconds)
-        if due > after:
-            yield due
+    n = grid_number(every_seconds, after - start) + 1
+    room = LATEST - start
+    while (offset := grid_offset(every_seconds, n)) <= room:
+        yield start + offset
         n += 1
+
+
+def grid_offset(every_seconds: float, n: int) -> timedelta:
+    """Return how long after its start the n-th time of a grid is; the start is number 0."""
+    numerator, denominator = _period(every_seconds)
+    return timedelta(microseconds=(2 * n * numerator + denominator) // (2 * denominator))
+
+
+def grid_number(every_seconds: float, offset: timedelta) -> int:
+    """Return the number of the last time of a grid that is not later than `offset` after its start."""
+    numerator, denominator = _period(every_seconds)
+    n = offset // _TICK * denominator // numerator + 1
+    while grid_offset(every_seconds, n) > offset:
+        n -= 1
+    return n
 
 
 def _local_times(trigger: ScheduleTrigger, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, unquote
 
 import pydantic_core
 
-from cloudo_kernel.errors import ContentTypeRefused, MalformedRequest
+from cloudo_kernel.bounds import OutOfBounds, check_json
+from cloudo_kernel.errors import ContentTypeRefused, MalformedRequest, TooLarge
 from cloudo_kernel.models import JsonObject
 
 #: In the query and in a JSON payload.
@@ -51,7 +52,7 @@ class WebhookCall:
             found.append(self.headers[key_header])
         try:
             payload = self.content.get("json")
-        except (MalformedRequest, ContentTypeRefused):  # it is told when it is known who is calling
+        except (MalformedRequest, ContentTypeRefused, TooLarge):  # it is told when it is known who is calling
             payload = None
         if isinstance(payload, dict) and isinstance(payload.get(_KEY), str):
             found.append(payload[_KEY])
@@ -61,7 +62,7 @@ class WebhookCall:
     def content(self) -> JsonObject:
         """Return the body as `json`, `form` or `text`, nothing if there is none.
 
-        Raises `MalformedRequest` and `ContentTypeRefused`.
+        Raises `MalformedRequest`, `ContentTypeRefused` and `TooLarge`.
         """
         if not self.body:
             return {}
@@ -125,8 +126,11 @@ def _holds(value: str, key: str | None) -> bool:
 
 def _json(body: bytes) -> Any:
     try:
+        check_json(body)
         # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
         return pydantic_core.from_json(body, allow_inf_nan=False)
+    except OutOfBounds as error:
+        raise TooLarge(f"The body is too large: {error}.") from None
     except ValueError as error:
         raise MalformedRequest(f"The body is not JSON: {error}.") from error
 

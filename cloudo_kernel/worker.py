@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 
 from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.dispatcher import LEASE_SECONDS, Dispatcher
+from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.executors.worker_slots import WorkerSlots
+from cloudo_kernel.heartbeat import Heartbeat
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.notifier import Notifier
 from cloudo_kernel.provisioning import PRELOAD, share
@@ -48,6 +52,7 @@ class Worker:
         """
         service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
         worker_id = private_id or new_id()
+        self._heartbeat = Heartbeat(store, worker_id, private=private_id is not None)
         own_slots = WorkerSlots(store, worker_id, slots)
         self._executor = LocalExecutor(
             store, catalog, share(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
@@ -56,6 +61,7 @@ class Worker:
             store,
             self._executor,
             worker_id=worker_id,
+            heartbeat=self._heartbeat,
             state=catalog.workspace.state,
             slots=own_slots,
             private=private_id is not None,
@@ -71,21 +77,46 @@ class Worker:
             delays=notification_delays,
         )
         # A private worker runs what its process asked for, and no schedule of others.
-        self._scheduler = Scheduler(store, service.run_due_schedules) if private_id is None else None
+        is_shared = private_id is None
+        self._scheduler = Scheduler(store, service.run_due_schedules, self._heartbeat) if is_shared else None
+        schedulers = () if self._scheduler is None else (self._scheduler.loop,)
+        #: All background threads of this worker, and the event tail's, which wakes them.
+        self.loops = (
+            *self._dispatcher.loops,
+            *schedulers,
+            self._notifier.loop,
+            *self._executor.loops,
+            store.tail.loop,
+        )
+        #: Called after the worker has given up because one of its loops has died.
+        self.on_death: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Begin to run executions; returns at once."""
-        self._dispatcher.start()
-        self._notifier.start()
-        if self._scheduler is not None:
-            self._scheduler.start()
+        for loop in self.loops:
+            loop.on_death = self._give_up
+        try:
+            self._dispatcher.start()
+            self._notifier.start()
+            if self._scheduler is not None:
+                self._scheduler.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End what runs, as a server that is stopped in good order does; takes a few seconds at most."""
-        if self._scheduler is not None:
-            self._scheduler.stop()
-        self._notifier.stop()
-        self._dispatcher.stop()
+        with ExitStack() as steps:  # in the opposite order; each one is done whatever the others raise
+            steps.callback(self._dispatcher.stop)
+            steps.callback(self._notifier.stop)
+            if self._scheduler is not None:
+                steps.callback(self._scheduler.stop)
+
+    def _give_up(self, _loop: str) -> None:
+        try:
+            self._dispatcher.give_up()
+        finally:
+            self.on_death()
 
     @property
     def is_idle(self) -> bool:
@@ -100,8 +131,11 @@ def run(
     preload: Sequence[str] = PRELOAD,
     linger_seconds: float = LINGER_SECONDS,
     on_ready: Callable[[], None],
-) -> None:
-    """Run a worker until SIGINT or SIGTERM; `on_ready` is called when it has begun."""
+) -> bool:
+    """Run a worker until SIGINT or SIGTERM, or until one of its loops dies; tell whether they all lived.
+
+    `on_ready` is called when it has begun.
+    """
     share(preload)
     store, worker = _open(workspace, slots=slots, linger_seconds=linger_seconds)
     stop = threading.Event()
@@ -111,11 +145,14 @@ def run(
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
+    worker.on_death = stop.set
     worker.start()
     on_ready()
     stop.wait()
+    is_whole = not any(loop.is_dead for loop in worker.loops)
     worker.stop()
     store.close()
+    return is_whole
 
 
 def run_private(workspace: Workspace, worker_id: str, *, finish: bool) -> None:
@@ -123,6 +160,7 @@ def run_private(workspace: Workspace, worker_id: str, *, finish: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     share(())  # it often runs one execution only: to import pandas before it would be in vain
     store, worker = _open(workspace, private_id=worker_id)
+    worker.on_death = lambda: os._exit(1)  # the process that started it starts another one
     worker.start()
     sys.stdin.buffer.read()
     if finish:
@@ -134,8 +172,11 @@ def run_private(workspace: Workspace, worker_id: str, *, finish: bool) -> None:
 def _until_done(store: Store, worker: Worker, worker_id: str) -> None:
     woken = threading.Event()
     remove = store.tail.add_listener(woken.set)
-    while store.queue.has_reserved(worker_id) or not worker.is_idle:
-        woken.wait(1.0)
+    is_done = False
+    while not is_done:
+        with suppress(Unavailable):  # a store that cannot be used now is asked again
+            is_done = worker.is_idle and not store.queue.has_reserved(worker_id)
+        woken.wait(0 if is_done else 1.0)
         woken.clear()
     remove()
 

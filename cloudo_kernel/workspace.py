@@ -67,3 +67,8 @@ class Workspace:
             if (folder / ".cloudo").is_dir():
                 return cls(folder)
         raise WorkspaceNotFound(str(here))
+
+
+def executed_notebook(flow_name: str | None, execution_id: str) -> str:
+    """Return the path of an executed notebook below the workspace; scripts have no flow."""
+    return f"executions/{flow_name or '_script'}/{execution_id}.ipynb"

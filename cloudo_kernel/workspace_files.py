@@ -84,10 +84,11 @@ class WorkspaceFiles:
         if len(parts) > _MOST_PARTS or parts.count("**") > _MOST_DEEP:
             fits = f"at most {_MOST_PARTS} parts, and {_MOST_DEEP} of them **"
             raise MalformedRequest(f"A pattern of files has {fits}.", field="glob")
-        if not here.is_dir():
-            raise NoSuchFile(folder)
+        with _explained(folder, field="dir"):
+            if not here.is_dir():
+                raise NoSuchFile(folder)
         found: list[File] = []
-        with _explained(folder):
+        with _explained(glob, field="glob"):
             try:
                 for path in here.glob(glob):
                     found += self._listed(path)
@@ -178,7 +179,7 @@ def _too_large(path: str, size: int) -> TooLarge:
 
 
 @contextmanager
-def _explained(path: str) -> Iterator[None]:
+def _explained(path: str, *, field: str = "path") -> Iterator[None]:
     """Turn what the operating system says into errors of our own."""
     try:
         yield
@@ -186,9 +187,9 @@ def _explained(path: str) -> Iterator[None]:
         if error.errno in _MISSING:
             raise NoSuchFile(path) from error
         if error.errno in _FORBIDDEN:
-            raise PermissionDenied(f"{path!r}: {error.strerror}.", field="path") from error
+            raise PermissionDenied(f"{path!r}: {error.strerror}.", field=field) from error
         if error.errno == errno.EEXIST:  # where a folder was to be made
-            raise PathInvalid(path, "a part of it is a file") from error
-        if error.errno in (errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP, errno.EINVAL):
-            raise PathInvalid(path, str(error.strerror).lower()) from error
+            raise PathInvalid(path, "a part of it is a file", field=field) from error
+        if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO, *files.NAME_REFUSED):
+            raise PathInvalid(path, str(error.strerror).lower(), field=field) from error
         raise Unavailable(f"{path!r} cannot be read or written now: {error.strerror}.") from error

@@ -6,6 +6,7 @@ Reads notebooks as JSON and parameters with `ast`, so that listing hundreds of f
 from cloudo_kernel.catalog.catalog import Catalog, Source
 from cloudo_kernel.catalog.handler import as_notebook, is_handler
 from cloudo_kernel.catalog.inputs import validate
+from cloudo_kernel.catalog.kernels import find_kernel, kernels, language_of
 from cloudo_kernel.catalog.library import library_folders
 from cloudo_kernel.catalog.names import check_name, contained
 from cloudo_kernel.catalog.parameters import defaults, input_schema, required
@@ -20,9 +21,12 @@ __all__ = [
     "check_name",
     "contained",
     "defaults",
+    "find_kernel",
     "input_schema",
     "is_handler",
     "json_value",
+    "kernels",
+    "language_of",
     "library_folders",
     "required",
     "script_text",

@@ -245,6 +245,8 @@ class Catalog:
                 f"The flow {name!r} cannot be written: the file system does not permit it."
             ) from error
         except OSError as error:
+            if error.errno in files.NAME_REFUSED:
+                raise errors.NameInvalid(new_name or name, str(error.strerror).lower()) from error
             raise errors.Unavailable(f"The flow {name!r} cannot be written: {error.strerror}.") from error
 
     def _read(self, place: Place) -> Flow:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from cloudo_kernel import outgoing
 from cloudo_kernel.catalog import handler, notebook
+from cloudo_kernel.catalog.kernels import language_of
 from cloudo_kernel.catalog.names import name_fault
 from cloudo_kernel.catalog.parameters import input_schema
 from cloudo_kernel.catalog.places import SCRIPT, Place, printable
@@ -71,7 +72,7 @@ def _notebook(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
     if kernel is None or kernel in native_kernels:
         kernel = "cloudo"
     # The cell of another language cannot be read, so its flow takes any inputs.
-    source = book.parameters if kernel == "cloudo" or book.is_python else None
+    source = book.parameters if language_of(kernel, book) == "python" else None
     schema, fault = None, None
     try:
         schema = input_schema(source)

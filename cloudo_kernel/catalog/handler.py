@@ -6,11 +6,16 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from cloudo_kernel import bounds
 from cloudo_kernel.catalog.notebook import Unreadable, of_python
 
 _METADATA = re.compile(r"#[ \t]*cloudo:")
+#: Words that make a function, a class or a comprehension.
+_SCOPE = re.compile(r"\b(?:def|class|lambda|for)\b")
+_MOST_SCOPES = 2_000
 _COMMENT = re.compile(r"#( *)(.*)")
 _MARK = "\ufeff"  # what some editors write at the beginning of a file
 
@@ -25,32 +30,69 @@ class Handler:
     metadata: Any
 
 
+@dataclass(frozen=True)
+class _Parsed:
+    """What the syntax tree of a script tells; the tree itself takes much memory."""
+
+    title: str | None
+    #: The lines before the first statement, without those of the docstring.
+    head: tuple[str, ...]
+    is_async: bool
+
+
 def parse(text: str) -> Handler:
     """Read a script. Raises `Unreadable` if it cannot be run or defines no handler."""
-    tree = _tree(text)
-    _handler(tree)
-    docstring = ast.get_docstring(tree) or ""
-    return Handler(
-        title=docstring.strip().split("\n", 1)[0].strip() or None,
-        metadata=_metadata(_head(_normal(text), tree)),
-    )
+    parsed = _parsed(text)
+    return Handler(title=parsed.title, metadata=_metadata(parsed.head))
 
 
 def is_handler(text: str) -> bool:
-    """Tell whether the text is a script that defines `handler`; what its metadata say is not looked at."""
-    if text[:100].lstrip().startswith("{") and text[-100:].rstrip().endswith("}"):
+    """Tell whether the text is a script that defines `handler`; what its metadata say is not looked at.
+
+    One that is too large to be parsed counts as one: `parse` says so then.
+    """
+    if "handler" not in text or (text[:100].lstrip().startswith("{") and text[-100:].rstrip().endswith("}")):
         return False  # a notebook's JSON text: parsed as Python it takes long, and may even be valid
     try:
-        _handler(_tree(text))
-    except Unreadable:
-        return False
-    return True
+        bounds.check_python(text)
+    except bounds.OutOfBounds:
+        return True
+    return not isinstance(_examined(text), str)
 
 
 def as_notebook(text: str) -> str:
     """Return the JSON text of the notebook that a script runs as: its source, and a cell that calls its handler."""
-    is_async = isinstance(_handler(_tree(text)), ast.AsyncFunctionDef)
-    return of_python(_normal(text), "await handler(system, this)" if is_async else "handler(system, this)")
+    return of_python(
+        _normal(text), "await handler(system, this)" if _parsed(text).is_async else "handler(system, this)"
+    )
+
+
+def _parsed(text: str) -> _Parsed:
+    """Return what the script says. Raises `Unreadable` if it cannot be run or defines no handler."""
+    try:
+        bounds.check_python(text)
+    except bounds.OutOfBounds as error:
+        raise Unreadable(str(error)) from None
+    found = _examined(text)
+    if isinstance(found, str):
+        raise Unreadable(found)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _examined(text: str) -> _Parsed | str:
+    """Return what the script says, or why it is none: a request asks several times."""
+    try:
+        tree = _tree(text)
+        last = _handler(tree)
+    except Unreadable as error:
+        return str(error)
+    docstring = ast.get_docstring(tree) or ""
+    return _Parsed(
+        title=docstring.strip().split("\n", 1)[0].strip() or None,
+        head=tuple(_head(_normal(text), tree)),
+        is_async=isinstance(last, ast.AsyncFunctionDef),
+    )
 
 
 def _normal(text: str) -> str:
@@ -60,8 +102,10 @@ def _normal(text: str) -> str:
 def _tree(text: str) -> ast.Module:
     try:
         tree = ast.parse(_normal(text))
-        # Some errors, such as a `return` outside of a function, are found no earlier.
-        compile(tree, "script", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        # Some errors, such as a `return` outside of a function, are found no earlier. Where the compiler would take
+        # seconds, because it compares all functions with each other, they show when the script runs.
+        if len(_SCOPE.findall(text)) <= _MOST_SCOPES:
+            compile(tree, "script", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except SyntaxError as error:
         raise Unreadable(f"it has a syntax error in line {error.lineno}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError):
@@ -125,8 +169,6 @@ def _metadata(head: Sequence[str]) -> Any:
     start = next((number for number, line in enumerate(head) if _METADATA.match(line)), None)
     if start is None:
         return {}
-    import yaml  # few scripts need it
-
     block: list[str] = []
     depth = 0
     for line in head[start:]:
@@ -136,14 +178,9 @@ def _metadata(head: Sequence[str]) -> Any:
         depth = depth if block else len(comment[1])
         block.append(comment[1][depth:] + comment[2])
     try:
-        text = "\n".join(block)
-        # A chain of aliases makes a few lines into gigabytes.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise Unreadable("its metadata '# cloudo:' holds a YAML alias, which is not taken")
-        written = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        why = getattr(error, "problem", None) or "it is nested too deeply, or holds a value that is none"
-        raise Unreadable(f"its metadata '# cloudo:' cannot be read as YAML: {why}") from None
+        written = bounds.read_yaml("\n".join(block))
+    except ValueError as error:
+        raise Unreadable(f"its metadata '# cloudo:' cannot be read as YAML: {error}") from None
     if not isinstance(written, dict) or "cloudo" not in written:
         raise Unreadable("its metadata '# cloudo:' cannot be read as YAML: a space has to follow the colon")
     return written["cloudo"] or {}

@@ -18,6 +18,7 @@ from cloudo_kernel.errors import MAX_ERRORS, InputsInvalid, raise_all
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.redaction import PROTECTED
 
+_LONGEST_SIMILAR = 100
 _RULES = ("type", "enum", "anyOf", "items", "minItems", "maxItems", "additionalProperties", "format")
 _KINDS = {
     "integer": "an integer",
@@ -142,7 +143,8 @@ def _typed(schema: JsonObject, value: Any) -> Any:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    similar = difflib.get_close_matches(name, known, n=1)
+    # difflib takes long for long texts.
+    similar = difflib.get_close_matches(name, known, n=1) if len(name) <= _LONGEST_SIMILAR else []
     hint = f" Did you mean {similar[0]!r}?" if similar else ""
     takes = f" It takes: {', '.join(known)}." if known else " It takes none."
     return f"The flow takes no input {_quoted(name)}.{hint}{takes}"

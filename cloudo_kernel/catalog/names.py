@@ -24,6 +24,8 @@ _BIDIRECTIONAL = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
 
 def check_name(name: str) -> str:
     """Return the name in Unicode's form NFC. Raises `NameInvalid`."""
+    if len(name) > 10 * _LONGEST_NAME:  # neither read nor shown
+        raise NameInvalid(f"{name[:_LONGEST_NAME]}…", f"it has more than {_LONGEST_NAME} characters")
     normal = unicodedata.normalize("NFC", name)
     if fault := name_fault(normal):
         raise NameInvalid(name, fault)

@@ -14,13 +14,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cloudo_kernel import bounds
 from cloudo_kernel.catalog.names import is_below
 from cloudo_kernel.models import JsonObject
 
-_MOST_BYTES = 100 * 1024 * 1024
+_MOST_BYTES = 50 * 1024 * 1024
+#: Characters of Markdown in which the first heading is looked for.
+_MOST_TEXT = 100_000
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF_CHARACTER = "it holds half a character (an unpaired surrogate)"
 _KINDS = ("code", "markdown", "raw")
+#: papermill's tags of the cell that declares inputs, and of the cell that it writes after it.
+PARAMETERS = "parameters"
+INJECTED = "injected-parameters"
 
 
 class Unreadable(Exception):
@@ -29,10 +35,19 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook of nbformat 4."""
+    """A notebook of nbformat 4 as it runs; see `_normal`."""
 
-    metadata: JsonObject
-    cells: tuple[JsonObject, ...]
+    document: JsonObject
+
+    @property
+    def metadata(self) -> JsonObject:
+        """Return the metadata of the notebook."""
+        return _object(self.document["metadata"])
+
+    @property
+    def cells(self) -> list[JsonObject]:
+        """Return the cells that run."""
+        return list(self.document["cells"])
 
     @property
     def kernel_name(self) -> str | None:
@@ -41,26 +56,26 @@ class Notebook:
         return name if isinstance(name, str) and name else None
 
     @property
-    def is_python(self) -> bool:
-        """Tell whether it says that its language is Python."""
+    def language(self) -> str | None:
+        """Return the language that it declares."""
         declared = _object(self.metadata.get("language_info")).get("name")
-        return (declared or _object(self.metadata.get("kernelspec")).get("language")) == "python"
+        language = declared or _object(self.metadata.get("kernelspec")).get("language")
+        return language if isinstance(language, str) and language else None
 
     @cached_property
     def parameters(self) -> str | None:
-        """Return the source of the first code cell tagged `parameters`, as papermill finds it."""
-        for cell in self.cells:
-            tags = _object(cell.get("metadata")).get("tags")
-            if cell["cell_type"] == "code" and isinstance(tags, list) and "parameters" in tags:
-                return _source(cell)
-        return None
+        """Return the source of the first cell tagged `parameters`, as papermill finds it."""
+        return next((_source(cell) for cell in self.cells if PARAMETERS in cell["metadata"].get("tags", ())), None)
 
     @cached_property
     def heading(self) -> str | None:
         """Return the first heading `# …` of its text."""
+        left = _MOST_TEXT
         for cell in self.cells:
             fenced = False
-            for line in (_source(cell) or "").split("\n") if cell["cell_type"] == "markdown" else ():
+            text = (_source(cell) or "")[:left] if cell["cell_type"] == "markdown" else ""
+            left -= len(text)
+            for line in text.split("\n"):
                 fenced ^= line.lstrip().startswith(("```", "~~~"))
                 if line.startswith("# ") and not fenced and (heading := line[2:].strip().rstrip("#").strip()):
                     return heading
@@ -98,6 +113,10 @@ def check(text: str) -> None:
 
 def parse(text: str) -> Notebook:
     """Read a notebook from its JSON text. Raises `Unreadable`."""
+    try:
+        bounds.check_json(text, bounds.MAX_NOTEBOOK_VALUES)
+    except bounds.OutOfBounds as error:
+        raise Unreadable(f"{error}; clear its outputs") from None
     try:
         document = json.loads(text)
         # Such a text can neither be stored nor sent; nbformat could not write the executed notebook.
@@ -147,6 +166,10 @@ def _upgraded(document: Any, text: str) -> Any:
         raise Unreadable(f"it has the notebook format {form}, which is newer than the 4 known here")
     if form == 4:
         return document
+    try:
+        bounds.check_json(text, bounds.MAX_OLD_NOTEBOOK_VALUES)
+    except bounds.OutOfBounds as error:
+        raise Unreadable(f"it has the notebook format 3, and {error}; upgrade the file") from None
     import nbformat  # only here: it takes a second
     from nbformat import reader
 
@@ -164,7 +187,38 @@ def _checked(document: Any) -> Notebook:
     for number, cell in enumerate(cells, start=1):
         if _object(cell).get("cell_type") not in _KINDS or _source(cell) is None:
             raise Unreadable(f"its cell {number} is no cell of a notebook")
-    return Notebook(metadata, tuple(cells))
+    return Notebook(_normal(document, metadata, cells))
+
+
+def _normal(document: JsonObject, metadata: JsonObject, cells: list[JsonObject]) -> JsonObject:
+    """Return the notebook without the traces of earlier runs, and with all that papermill and nbclient rely on.
+
+    papermill runs an `injected-parameters` cell of an earlier run again, unless inputs replace it.
+    """
+    kept = {key: value for key, value in metadata.items() if key != "papermill"}
+    for key in ("kernelspec", "language_info"):
+        if not isinstance(kept.get(key, {}), dict):
+            del kept[key]
+    minor = document.get("nbformat_minor")
+    normal = [_normal_cell(cell) for cell in cells]
+    return {
+        **document,
+        "nbformat_minor": minor if isinstance(minor, int) else 0,
+        "metadata": kept,
+        "cells": [cell for cell in normal if INJECTED not in cell["metadata"].get("tags", ())],
+    }
+
+
+def _normal_cell(cell: JsonObject) -> JsonObject:
+    """Return the cell with metadata, a code cell with empty outputs; no other one keeps the tag `parameters`."""
+    is_code = cell["cell_type"] == "code"
+    metadata = dict(_object(cell.get("metadata")))
+    tags = metadata.pop("tags", None)
+    if isinstance(tags, list):
+        metadata["tags"] = [tag for tag in tags if isinstance(tag, str) and (is_code or tag != PARAMETERS)]
+    kept = {key: value for key, value in cell.items() if key not in ("outputs", "execution_count")}
+    outputs: JsonObject = {"execution_count": None, "outputs": []} if is_code else {}
+    return {**kept, "metadata": metadata, **outputs}
 
 
 def _source(cell: JsonObject) -> str | None:

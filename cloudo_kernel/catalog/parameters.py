@@ -9,6 +9,7 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cloudo_kernel import bounds
 from cloudo_kernel.catalog.annotations import annotated, nullable
 from cloudo_kernel.catalog.values import json_value
 from cloudo_kernel.models import JsonObject
@@ -16,6 +17,8 @@ from cloudo_kernel.models import JsonObject
 #: Lines that IPython takes and Python does not: `%magic`, `!command`, `files = !ls`.
 _MAGIC = re.compile(r"(\s*)([%!]|[\w.]+\s*=\s*[%!])")
 _MOST_MAGICS = 100
+#: Characters that the parser reads in all: it reads the cell once more for each of these lines.
+_MOST_PARSED = 128 * 1024
 #: What tools read in a comment is no description.
 _FOR_TOOLS = re.compile(r"(^|#)\s*(noqa|type:|pylint:|pragma:|fmt:).*")
 
@@ -39,12 +42,18 @@ def input_schema(cell_source: str | None) -> JsonObject:
     if cell_source is None:
         return {"type": "object", "properties": {}, "additionalProperties": True}
     try:
-        text, tree = _parsed(cell_source.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+        bounds.check_python(cell_source, max_bytes=bounds.MAX_PARAMETERS_BYTES, max_words=bounds.MAX_PARAMETERS_WORDS)
+        magics = min(_MOST_MAGICS, _MOST_PARSED // (len(cell_source) + 1))
+        text, tree = _parsed(cell_source.replace("\r\n", "\n").replace("\r", "\n").split("\n"), magics)
         found = _parameters(tree, _Comments(text))
+        if len(found) > bounds.MAX_INPUTS:
+            raise SyntaxError(f"the parameters cell has more than {bounds.MAX_INPUTS} inputs")
         properties = {
             name: _property(parameter, text) | {"x-order": order}
             for order, (name, parameter) in enumerate(found.items())
         }
+    except bounds.OutOfBounds as error:
+        raise SyntaxError(f"the parameters cell is too large: {error}") from None
     except (RecursionError, MemoryError):
         raise SyntaxError("the parameters cell is nested too deeply to be read") from None
     needed = [name for name, parameter in found.items() if parameter.default is None]
@@ -67,7 +76,7 @@ def required(schema: JsonObject) -> tuple[str, ...]:
     return tuple(schema.get("required", ()))
 
 
-def _parsed(lines: list[str], magics_left: int = _MOST_MAGICS) -> tuple[str, ast.Module]:
+def _parsed(lines: list[str], magics_left: int) -> tuple[str, ast.Module]:
     """Parse the cell without the lines that only IPython understands, where they are in the way.
 
     They are not taken out beforehand, because inside a text or a bracket such a line is Python.

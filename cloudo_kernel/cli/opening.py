@@ -36,8 +36,7 @@ def open_page(target: Target, execution_id: str, *, is_lab: bool, no_browser: bo
     if (server := target.server()) is None:
         raise Unavailable(f"No server runs that has a page of it. Start one with `cloudo up {target.folder().root}`.")
     page = f"{LAB}/tree/{quote(record.notebook or '')}" if is_lab else f"{DASHBOARD}executions/{record.id}"
-    url, token = server
-    address = page_url(url, page, token)
+    address = page_url(server.url, page, server.token)
     click.echo(address)
     if not no_browser:
         from jupyter_core.paths import jupyter_runtime_dir  # which only this user can enter

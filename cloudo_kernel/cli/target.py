@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
+    from cloudo_kernel.connection import FoundServer
     from cloudo_kernel.models import Execution
     from cloudo_kernel.workspace import Workspace
 
@@ -34,8 +35,8 @@ class Target:
             raise click.UsageError("--url and --workspace name two places. Give one of them.")
         return connect(self.url or self.workspace, token=self.token, trigger=Trigger.CLI, keep_running=keep_running)
 
-    def server(self) -> tuple[str, str | None] | None:
-        """Return the address and the token of the server that `connect` asks; None without one."""
+    def server(self) -> FoundServer | None:
+        """Return the server that `connect` asks; None without one."""
         from cloudo_kernel.connection import find_server
 
         return find_server(self.url or self.workspace, token=self.token)

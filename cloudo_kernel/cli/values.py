@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cloudo_kernel.bounds import OutOfBounds, check_yaml
+
 if TYPE_CHECKING:
     from yaml import SafeLoader
 
@@ -52,8 +54,9 @@ def document(text: str) -> Any:
     import yaml
 
     try:
+        check_yaml(text)
         return yaml.load(text, _loader())  # noqa: S506 -- it is a SafeLoader  # nosec B506
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, OutOfBounds) as error:
         raise ValueError(f"That is not YAML: {error}") from error
 
 

@@ -45,5 +45,7 @@ def worker(target: Target, *, slots: int | None, preload: str | None, linger: fl
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
     modules = PRELOAD if preload is None else [name.strip() for name in preload.split(",") if name.strip()]
-    run(workspace, slots=slots, preload=modules, linger_seconds=linger, on_ready=lambda: click.echo(ready))
+    is_whole = run(workspace, slots=slots, preload=modules, linger_seconds=linger, on_ready=lambda: click.echo(ready))
+    if not is_whole:
+        raise click.ClickException("A part of the worker has died; the lines above say which. Start the worker again.")
     click.echo("The worker has ended.")

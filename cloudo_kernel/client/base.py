@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 import time
@@ -15,10 +16,12 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import BaseModel
 
+from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, InputsInvalid, MalformedRequest, Unavailable, from_code
-from cloudo_kernel.models import JsonObject, Trigger
+from cloudo_kernel.models import JsonObject, Page, Trigger
 
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 #: Connecting, and each silence of the server, which is longer than a long poll.
@@ -36,23 +39,34 @@ _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.
 class Base:
     """The connection to one server. May be used from several threads at once."""
 
-    def __init__(self, url: str, *, token: str | None = None, trigger: Trigger = Trigger.API) -> None:
-        """Point at the Jupyter server with the base url `url`; nothing is sent yet."""
+    def __init__(
+        self, url: str, *, token: str | None = None, trigger: Trigger = Trigger.API, is_local: bool = False
+    ) -> None:
+        """Point at the Jupyter server with the base url `url`; nothing is sent yet.
+
+        Requests to a server that `is_local` ignore the proxies of the environment, as those to a loopback address do.
+        """
         self.url = url.rstrip("/") + "/"
         address = urlsplit(self.url)
+        self.is_direct = is_local or _is_loopback(address.hostname or "")
         headers = {"Accept": "application/json", "X-Cloudo-Trigger": trigger.value}
         if token:
             headers["Authorization"] = f"token {token}"
-        self._http = httpx.Client(
-            base_url=f"{self.url}cloudo/api/1/",
-            headers=headers,
-            # A token needs no login; the cookie that Jupyter answers with would only make the next request ambiguous.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            timeout=httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None),  # each thread that waits keeps one busy
-            trust_env=address.hostname not in ("localhost", "127.0.0.1", "::1"),  # no proxy to oneself
-            verify=address.scheme != "http",  # loading the roots takes up to 160 ms; without TLS for nothing
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=f"{self.url}cloudo/api/1/",
+                headers=headers,
+                # A token needs no login; the cookie that Jupyter answers with would only make the next request
+                # ambiguous.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                timeout=httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
+                limits=httpx.Limits(max_connections=None),  # each thread that waits keeps one busy
+                trust_env=not self.is_direct,
+                # Loading the roots takes up to 160 ms, for nothing without TLS. SSL_CERT_FILE counts either way.
+                verify=address.scheme != "http" and httpx.create_ssl_context(),
+            )
+        except (ImportError, ValueError) as error:  # such as a SOCKS proxy without the package for it
+            raise Unavailable(f"The proxy that the environment names cannot be used: {error}") from error
 
     def __enter__(self) -> Self:
         """Return the client; leaving the block closes it."""
@@ -76,6 +90,15 @@ class Base:
 
     def _get(self, model: type[Model], path: str, **query: Any) -> Model:
         return self._record(model, self._send("GET", path, params=given(query)))
+
+    def _whole(self, model: type[Page[Item]], path: str, **query: Any) -> tuple[Item, ...]:
+        """Return all items of a list, page by page."""
+        items: list[Item] = []
+        page = None
+        while page is None or page.next is not None:
+            page = self._get(model, path, limit=PAGE_LIMIT, cursor=page and page.next, **query)
+            items += page.items
+        return tuple(items)
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         return self._checked(self._request(method, path, **content))
@@ -157,6 +180,13 @@ class Deadline:
     def is_over(self) -> bool:
         """Whether the moment has come."""
         return self.left == 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def json_body(body: JsonObject, headers: dict[str, str] | None = None, *, what: str = "inputs") -> dict[str, Any]:

@@ -12,7 +12,7 @@ class FileVerbs(Base):
 
     def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
         """See `Api.files`."""
-        return self._get(Page[File], "file", dir=folder, glob=glob).items
+        return self._whole(Page[File], "file", dir=folder, glob=glob)
 
     def file(self, path: str, *, with_content: bool = True) -> File:
         """See `Api.file`."""

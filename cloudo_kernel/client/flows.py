@@ -11,7 +11,7 @@ class FlowVerbs(Base):
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
         """See `Api.flows`."""
-        return self._get(Page[Flow], "flow", q=q).items
+        return self._whole(Page[Flow], "flow", q=q)
 
     def flow(self, name: str) -> Flow:
         """See `Api.flow`."""

@@ -13,7 +13,7 @@ class SettingVerbs(Base):
 
     def settings(self) -> tuple[Setting, ...]:
         """See `Api.settings`."""
-        return self._get(Page[Setting], "setting").items
+        return self._whole(Page[Setting], "setting")
 
     def setting(self, name: str) -> Setting:
         """See `Api.setting`."""

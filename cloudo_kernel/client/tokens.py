@@ -16,7 +16,7 @@ class TokenVerbs(Base):
 
     def tokens(self, *, user_name: str | None = None) -> tuple[Token, ...]:
         """See `Api.tokens`."""
-        return self._get(Page[Token], "token", user_name=user_name).items
+        return self._whole(Page[Token], "token", user_name=user_name)
 
     def revoke_token(self, token_id: str) -> None:
         """See `Api.revoke_token`."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
+from cloudo_kernel.loop import Loop
 from cloudo_kernel.store import Claim, Outcome
+
+
+class OnEnd(Protocol):
+    """Called when a run has ended."""
+
+    def __call__(self, *, is_reported: bool) -> None:
+        """Take whether the store was told of the end."""
 
 
 class Executor(Protocol):
@@ -14,13 +21,17 @@ class Executor(Protocol):
     An executor may lose a run or start it twice: the claim's attempt fences whatever it reports to the store.
     """
 
-    def start(self, on_end: Callable[[], None]) -> None:
+    def start(self, on_end: OnEnd) -> None:
         """Get ready; called by the dispatcher before the first `submit`. `on_end` is called when a run has ended."""
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """Its background threads."""
 
     def submit(self, claim: Claim) -> None:
         """Start a run and return at once; called by the dispatcher, once per claim.
 
-        Whatever happens to the run, the store is told of its end.
+        Whatever happens to the run, the store or `on_end` is told of its end. Raises what keeps it from starting.
         """
 
     def stop(self, execution_id: str, outcome: Outcome) -> None:

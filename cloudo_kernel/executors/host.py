@@ -10,23 +10,25 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import CloudoError, StaleAttempt
+from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
 from cloudo_kernel.executors.flow_calls import FlowCalls
 from cloudo_kernel.executors.secrets import RunSecrets, secrets_of
 from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.executors.worker_slots import WorkerSlots
+from cloudo_kernel.loop import Failures
 from cloudo_kernel.models import (
     ErrorDetail,
+    LogLine,
     Progress,
     Status,
     Trigger,
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
+from cloudo_kernel.workspace import executed_notebook
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ _HUNG_UP_SECONDS = 0.1
 _INTERRUPT_SECONDS = 0.5
 #: Of runs that die before they have begun.
 _START_ATTEMPTS = 5
+#: Tries to record an end that fail for another reason than the store's state; then recovery ends the run.
+_MAX_END_TRIES = 4
 
 
 class RunHost:
@@ -64,6 +68,8 @@ class RunHost:
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
         self.claim = claim
+        self._notebook = executed_notebook(claim.flow_name, claim.id)
+        self._is_notebook_written = False
         #: Ends the processes of the run; who starts them says how.
         self.end_processes: Callable[[], None] = lambda: None
         #: It waits without processes from now on: there is nothing to report.
@@ -87,6 +93,8 @@ class RunHost:
         self._obstacle: str | None = None
         #: The end of what the runner wrote to its standard error.
         self.complaints = ""
+        #: Whether the flow would notice that its process was forked from a warm one.
+        self.is_declined = False
         #: Process group of the kernel, once it runs.
         self._kernel_group: int | None = None
         #: Its runner has ended.
@@ -107,16 +115,13 @@ class RunHost:
             "pause": self._pause,
             "may_go_on": self._may_go_on,
             "found": self._note_found,
+            "decline": self._note_decline,
             "secrets": self._told_secrets,
         }
         return self._waits.patiently(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
-        folder = self.claim.flow_name or "_script"
-        notebook = PurePosixPath("executions", folder, f"{self.claim.id}.ipynb")
-        assignment = self._store.runs.begin(
-            self.claim.id, self.claim.attempt, notebook=str(notebook), replays=self.claim.durable
-        )
+        assignment = self._store.runs.begin(self.claim.id, self.claim.attempt, replays=self.claim.durable)
         self._secrets = secrets = secrets_of(assignment, self._store, self._catalog, self.claim)
         service = Service(
             self._store,
@@ -138,11 +143,20 @@ class RunHost:
             linger_seconds=self._linger_seconds,
             let_go=self._let_go,
         )
-        path = self._catalog.workspace.root / notebook
+        path = self._catalog.workspace.root / self._notebook
         path.parent.mkdir(parents=True, exist_ok=True)
         return _to_json(assignment, str(path))
 
+    def _note_decline(self, *, reason: str) -> None:
+        """Note that the run has to be started cold, and say so in its log."""
+        line = LogLine(
+            time=self._store.now, level="info", text=f"Started cold, because of the preloaded modules: {reason}."
+        )
+        self._store.log.append(self.claim.id, self.claim.attempt, [line])
+        self.is_declined = True
+
     def _note_progress(self, **progress: Any) -> None:
+        self._is_notebook_written = True  # the runner saves it before it tells of any progress
         self._progress = Progress(**progress)
         if self._secrets is not None:
             self._progress = self._secrets.progress(self._progress)
@@ -155,8 +169,13 @@ class RunHost:
         """Write the progress that was held back because it came so soon."""
         if self._is_progress_new:
             self._progress_due = time.monotonic() + _PROGRESS_SECONDS
-            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress)
+            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress, notebook=self._written)
             self._is_progress_new = False
+
+    @property
+    def _written(self) -> str | None:
+        """Return the path of the executed notebook below the workspace, None before it is written."""
+        return self._notebook if self._is_notebook_written else None
 
     def _told_secrets(self, *, known: int) -> list[str]:
         """Return the secrets that the runner does not know yet, for what it writes into the notebook."""
@@ -255,9 +274,9 @@ class RunHost:
         self.end_processes()
         self._kill_kernel_group()  # at once: the flow must not take the end of its call for an error, and act on it
 
-    def note_obstacle(self, error: OSError) -> None:
+    def note_obstacle(self, error: Exception) -> None:
         """Note that there were no means to start it, and pause: it is put back and must not come at once."""
-        self._obstacle = f"it could not be started: {error}"
+        self._obstacle = str(error) or type(error).__name__
         self._is_leaving.wait(RETRY_SECONDS)
 
     def end_kernel_group(self) -> None:
@@ -278,24 +297,38 @@ class RunHost:
         if self._calls is not None:
             self._calls.flush_log()
 
-    def finish(self, exit_code: int) -> None:
-        """Report the end of the run, and go on until the store has it; called when its processes have gone."""
+    def finish(self, exit_code: int) -> bool:
+        """Report the end of the run, until the store has it; called when its processes have gone.
+
+        False: the store does not have it, and recovery has to end the run. An unavailable store is waited for until the
+        worker stops. Any other error is recorded as the end of the run in place of the end that caused it.
+        """
         self._waits.end()
         self._slots.forget(self.claim)
         if self._is_let_go:
-            return
-        outcome, reason = self._outcome(exit_code), self._reason_to_requeue()
-        while True:
+            return True
+        failures = Failures(f"The record of the end of {self.claim.id}")
+        ended: tuple[Outcome, str | None] | None = None
+        tries_left = _MAX_END_TRIES
+        while tries_left:
             try:
-                self._report(outcome, reason)
-                return
+                ended = ended or (self._outcome(exit_code), self._reason_to_requeue())
+                self._report(*ended)
             except StaleAttempt:
                 _log.warning("A run was fenced", extra={"execution_id": self.claim.id, "attempt": self.claim.attempt})
-                return
-            except CloudoError:
-                _log.exception("The end of a run cannot be stored", extra={"execution_id": self.claim.id})
+                return True
+            except Unavailable as error:
+                failures.note(error)
+            except Exception as error:  # noqa: BLE001 -- its slot has to become free
+                failures.note(error)
+                ended, tries_left = (_unrecorded(error), None), tries_left - 1
+                self._calls = None  # log lines that were not written may be the cause
+            else:
+                failures.clear()
+                return True
             if self._is_leaving.wait(RETRY_SECONDS):
-                return  # the lease ends, and whoever sees that ends the execution
+                break
+        return False
 
     def _report(self, outcome: Outcome, reason_to_requeue: str | None) -> None:
         self.flush_log()
@@ -311,17 +344,19 @@ class RunHost:
         if self._imposed is not None:
             return self._imposed.reason if self._imposed.is_interrupted else None
         if self._obstacle is not None:
-            return self._obstacle
+            return f"it could not be started: {self._obstacle}"
         return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
 
     def _outcome(self, exit_code: int) -> Outcome:
         outcome = self._imposed or self._differing() or self._declared_unless_failed() or self._found
+        if outcome is None and self._obstacle is not None:
+            outcome = _failed("WorkerFailed", f"The worker could not go on with this run: {self._obstacle}")
         if outcome is None:
             how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
             value = f"The process that ran the notebook ended with {how}."
             error = ErrorDetail(name="KernelDied", value=value, traceback=tuple(self.complaints.splitlines()))
             outcome = Outcome(status=Status.ENDED_ERROR, message=value, error=error)
-        outcome = replace(outcome, progress=self._progress if self.has_begun else None)
+        outcome = replace(outcome, progress=self._progress if self.has_begun else None, notebook=self._written)
         return outcome if self._secrets is None else self._secrets.outcome(outcome)
 
     def _differing(self) -> Outcome | None:
@@ -341,6 +376,15 @@ class RunHost:
         if declared is not None and self._found is not None and self._found.error is None:
             return declared
         return None
+
+
+def _unrecorded(error: Exception) -> Outcome:
+    kind = type(error).__name__
+    return _failed("ReportFailed", f"The end of this run could not be recorded ({kind}). The worker's log says why.")
+
+
+def _failed(name: str, value: str) -> Outcome:
+    return Outcome(status=Status.ENDED_ERROR, message=value, error=ErrorDetail(name=name, value=value))
 
 
 def _to_json(assignment: Assignment, notebook: str) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from multiprocessing.connection import Connection
 
 from cloudo_kernel import channel
 from cloudo_kernel.catalog import Catalog
+from cloudo_kernel.executors.base import OnEnd
 from cloudo_kernel.executors.host import RunHost
 from cloudo_kernel.executors.outcomes import timed_out
 from cloudo_kernel.executors.runner_process import RunnerProcess
 from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.executors.standby import Standby
 from cloudo_kernel.executors.worker_slots import WorkerSlots
+from cloudo_kernel.loop import Loop
 from cloudo_kernel.models import EngineTier
 from cloudo_kernel.provisioning import Zygotes, is_kernel_forkable
 from cloudo_kernel.runner import GRACE_SECONDS
@@ -48,13 +50,19 @@ class LocalExecutor:
         self._sockets = Sockets()
         self._standby = Standby(zygotes, self._sockets)
         self._runs: dict[str, _Run] = {}
-        self._on_end: Callable[[], None] = lambda: None
+        self._on_end: OnEnd = lambda *, is_reported: None  # noqa: ARG005 -- replaced by `start`
         self._lock = threading.Lock()
 
-    def start(self, on_end: Callable[[], None]) -> None:
+    def start(self, on_end: OnEnd) -> None:
         """See `Executor.start`."""
         self._on_end = on_end
-        self._standby.start()
+        if self._sockets.has_room:
+            self._standby.start()
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """See `Executor.loops`."""
+        return (self._standby.loop,)
 
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
@@ -69,7 +77,11 @@ class LocalExecutor:
         run = _Run(host)
         with self._lock:
             self._runs[claim.id] = run
-        threading.Thread(target=self._attend, args=(run,), name=f"cloudo-run-{claim.id}", daemon=True).start()
+        try:
+            threading.Thread(target=self._attend, args=(run,), name=f"cloudo-run-{claim.id}", daemon=True).start()
+        except BaseException:
+            self._forget(run)
+            raise
 
     def stop(self, execution_id: str, outcome: Outcome) -> None:
         """See `Executor.stop`."""
@@ -100,29 +112,39 @@ class LocalExecutor:
         self._sockets.close()
 
     def _attend(self, run: _Run) -> None:
-        exit_code = 1
+        exit_code, is_reported = 1, False
         try:
-            exit_code = self._run(run)
-        except OSError as error:
-            _log.exception("A run could not be started", extra={"execution_id": run.host.claim.id})
-            run.host.note_obstacle(error)
+            try:
+                exit_code = self._run(run)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the run has to end
+                _log.exception("A run could not be attended", extra={"execution_id": run.host.claim.id})
+                run.host.note_obstacle(error)
+            is_reported = run.host.finish(exit_code)
+        except Exception:  # noqa: BLE001 -- whatever it is, its slot has to become free
+            _log.exception("The end of a run cannot be reported", extra={"execution_id": run.host.claim.id})
         finally:
-            run.host.finish(exit_code)
-            with self._lock:
+            self._forget(run)
+            self._on_end(is_reported=is_reported)
+
+    def _forget(self, run: _Run) -> None:
+        with self._lock:
+            if self._runs.get(run.host.claim.id) is run:
                 del self._runs[run.host.claim.id]
-            run.is_over.set()
-            self._on_end()
+        run.is_over.set()
 
     def _run(self, run: _Run) -> int:
         """Run it in a warm runner, or in another one when that died before a cell had begun, or in a cold one."""
         claim = run.host.claim
-        is_warm = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo" and is_kernel_forkable()
+        is_wanted = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo"
+        is_warm = is_wanted and is_kernel_forkable() and self._sockets.has_room
         for _ in range(_WARM_ATTEMPTS if is_warm else 0):
             runner = self._standby.take()
             exit_code = run.attend(runner)
             if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
                 return exit_code
             run.host.begin_anew()
+            if run.host.is_declined:
+                break
             _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
         return run.attend(RunnerProcess.cold(self._sockets))
 
@@ -151,27 +173,34 @@ class _Run:
         kernel = threading.Thread(
             target=self._attend_kernel, args=(runner.kernel_end,), name="cloudo-run-kernel", daemon=True
         )
-        kernel.start()
-        limit = self.host.claim.timeout_seconds
-        if limit is not None:
-            self._later(limit, lambda: self.stop(timed_out(timedelta(seconds=limit))))
-        channel.answer(runner.runner_end, self.host.runner_verb, flush=self.host.flush_progress)
-        # One that has told all, and has let go, is killed below; nobody waits for its last milliseconds.
-        exit_code = 0 if self.host.has_found and runner.zygote is not None else runner.wait()
+        try:
+            kernel.start()
+            limit = self.host.claim.timeout_seconds
+            if limit is not None:
+                self._later(limit, lambda: self.stop(timed_out(timedelta(seconds=limit))))
+            channel.answer(runner.runner_end, self.host.runner_verb, flush=self.host.flush_progress)
+            # One that has told all, and has let go, is killed below; nobody waits for its last milliseconds.
+            return 0 if self.host.has_found and runner.zygote is not None else runner.wait()
+        finally:
+            self._let_go(runner, kernel)
+
+    def _let_go(self, runner: RunnerProcess, kernel: threading.Thread) -> None:
         for timer in self._timers:
             timer.cancel()
         runner.cut()
         self.host.end_kernel_group()
-        kernel.join(timeout=1)  # a process that the notebook left outside may hold the channel open
+        if kernel.ident is not None:
+            kernel.join(timeout=1)  # a process that the notebook left outside may hold the channel open
         self.host.complaints = runner.complaints()
         with self._lock:
             self._runner = None
         runner.close()
-        return exit_code
 
     def _attend_kernel(self, end: Connection) -> None:
-        channel.answer(end, self.host.kernel_verb, flush=self.host.flush_log)
-        self.host.note_hang_up()
+        try:
+            channel.answer(end, self.host.kernel_verb, flush=self.host.flush_log)
+        finally:
+            self.host.note_hang_up()
 
     def stop(self, outcome: Outcome) -> None:
         """Have the runner interrupt its kernel; after the grace time kill both."""

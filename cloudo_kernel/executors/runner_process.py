@@ -63,7 +63,8 @@ class RunnerProcess:
         def start(descriptors: Mapping[str, int]) -> Process:
             inherited = [descriptors[name] for name in ("channel", "kernel_channel", "lifeline")]
             return subprocess.Popen(
-                [sys.executable, "-m", "cloudo_kernel.runner", *map(str, inherited), str(folder)],
+                # The folder in which the server was started may have a `json.py`.
+                [sys.executable, "-P", "-m", "cloudo_kernel.runner", *map(str, inherited), str(folder)],
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,

@@ -11,6 +11,7 @@ from cloudo_kernel.forms import Form
 from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, LogLine, Progress
 from cloudo_kernel.redaction import PROTECTED, Redaction
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
+from cloudo_kernel.workspace import executed_notebook
 
 #: So many characters of a line are kept, as a record has a thousand of them,
 LONGEST_LINE = 100_000
@@ -35,7 +36,10 @@ class RunSecrets:
 
     def this(self) -> Execution:
         """Return the record of the run with what others do not see."""
-        return self.seen(self._store.executions.get(self._claim.id))
+        record = self.seen(self._store.executions.get(self._claim.id))
+        # It is there before the first cell; its path is stored with the first progress.
+        written = executed_notebook(self._claim.flow_name, self._claim.id)
+        return record if record.notebook else record.model_copy(update={"notebook": written})
 
     def seen(self, execution: Execution) -> Execution:
         """Return the record of an execution: of itself and its own children a run sees everything."""

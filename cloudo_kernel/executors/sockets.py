@@ -13,6 +13,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from cloudo_kernel.run_kernel import has_room
+
 try:
     import fcntl
 except ImportError:  # Windows has no such sockets
@@ -20,6 +22,10 @@ except ImportError:  # Windows has no such sockets
 
 #: Short, as the path of a socket must be (107 bytes).
 _PREFIX = "cloudo-run-"
+#: What `mkdtemp` and the numbers of the runners add.
+_LONGEST = f"{_PREFIX}12345678/1234567890"
+#: Where the folders are when the folder for temporary files has a long path, in this order.
+_SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- `mkdtemp` makes a folder that only this user can enter
 
 
 class Sockets:
@@ -47,9 +53,14 @@ class Sockets:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._let_go()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether Unix sockets fit into the folders; else kernels have TCP."""
+        return has_room(self._folder / "1234567890")
+
     def _make(self) -> None:
         while True:
-            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_base()))
             self._descriptor = _lock(self._folder)
             if self._folder.exists():  # else another worker found it without a lock yet
                 return
@@ -58,6 +69,17 @@ class Sockets:
     def _let_go(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
+
+
+def _base() -> str:
+    """Return the folder for temporary files, or a shorter one where sockets would not fit into that."""
+    usual = tempfile.gettempdir()
+    others = [os.environ.get("XDG_RUNTIME_DIR", ""), *_SHORT]
+    return next((base for base in [usual, *others] if _is_fit(base)), usual)
+
+
+def _is_fit(base: str) -> bool:
+    return has_room(Path(base, _LONGEST)) and Path(base).is_absolute() and os.access(base, os.W_OK | os.X_OK)
 
 
 def _lock(folder: Path) -> int | None:
@@ -77,7 +99,7 @@ def _remove_forsaken() -> None:
     """Remove the folders of this user whose workers have died."""
     if fcntl is None:
         return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in Path(_base()).glob(f"{_PREFIX}*"):
         with suppress(OSError):  # it is gone, a living worker's, or none of ours
             if folder.lstat().st_uid != os.getuid():
                 continue

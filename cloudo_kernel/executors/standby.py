@@ -7,6 +7,7 @@ import threading
 
 from cloudo_kernel.executors.runner_process import RunnerProcess
 from cloudo_kernel.executors.sockets import Sockets
+from cloudo_kernel.loop import Loop
 from cloudo_kernel.provisioning import Zygote, Zygotes
 
 _log = logging.getLogger(__name__)
@@ -29,14 +30,12 @@ class Standby:
         self._sockets = sockets
         self._ready: list[RunnerProcess] = []
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._keep, name="cloudo-standby", daemon=True)
+        self.loop = Loop("standby", self._keep)
 
     def start(self) -> None:
         """Begin to make them."""
-        self._zygotes.listen(self._wake.set)
-        self._thread.start()
+        self._zygotes.listen(self.loop.wake)
+        self.loop.start()
 
     def take(self) -> RunnerProcess:
         """Return a runner of today's environment: one that stands by, a fresh fork, or a cold one. Raises `OSError`."""
@@ -55,10 +54,7 @@ class Standby:
 
     def close(self) -> None:
         """End those that stand by."""
-        self._is_closed = True
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.loop.stop()
         self._drop(None)
 
     def _pick(self, zygote: Zygote) -> RunnerProcess | None:
@@ -67,24 +63,19 @@ class Standby:
             while self._ready:
                 runner = self._ready.pop(0)
                 if runner.is_fit and runner.zygote is zygote:
-                    self._wake.set()
+                    self.loop.wake()
                     return runner
                 runner.close()
         return None
 
-    def _keep(self) -> None:
-        while not self._is_closed:
-            try:
-                zygote = self._zygotes.get()
-                self._drop(zygote)
-                while zygote is not None and zygote.is_ready and len(self._ready) < _SIZE and not self._is_closed:
-                    runner = RunnerProcess.warm(zygote, self._sockets)
-                    with self._lock:
-                        self._ready.append(runner)
-            except OSError:
-                _log.warning("A runner could not be forked to stand by; trying again.", exc_info=True)
-            self._wake.wait(_LOOK_SECONDS)
-            self._wake.clear()
+    def _keep(self) -> float:
+        zygote = self._zygotes.get()
+        self._drop(zygote)
+        while zygote is not None and zygote.is_ready and len(self._ready) < _SIZE and not self.loop.is_stopping:
+            runner = RunnerProcess.warm(zygote, self._sockets)
+            with self._lock:
+                self._ready.append(runner)
+        return _LOOK_SECONDS
 
     def _drop(self, zygote: Zygote | None) -> None:
         """Close those that died, or are not of this zygote."""

@@ -13,7 +13,7 @@ from cloudo_kernel.flow_api.calls import Calls, child_calls, has_children
 from cloudo_kernel.flow_api.moments import to_limit
 from cloudo_kernel.flow_api.outputs import Outputs
 from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
-from cloudo_kernel.flow_api.values import to_json
+from cloudo_kernel.flow_api.values import given_inputs, to_json
 
 
 class Execution:
@@ -140,14 +140,18 @@ class Execution:
         self._record = self._api.resume_execution(self.id)
         return self
 
-    def clone(self, inputs: dict[str, Any] | None = None) -> Execution:
+    def clone(
+        self, inputs: Mapping[str, Any] | None = None, *, input_value: Mapping[str, Any] | None = None
+    ) -> Execution:
         """Create a child like this execution, with the same inputs or others; `run()` or `run_async()` start it."""
-        given = None if inputs is None else to_json(inputs, name="inputs")
+        given = _other_inputs(inputs, input_value)
         return Execution(self._api, child_calls(self._api, "clone").clone_execution(self.id, given))
 
-    def retry(self, inputs: dict[str, Any] | None = None) -> Execution:
+    def retry(
+        self, inputs: Mapping[str, Any] | None = None, *, input_value: Mapping[str, Any] | None = None
+    ) -> Execution:
         """Start the ended execution anew, with the same inputs or others, and return the new one."""
-        return Execution(self._api, self._api.retry_execution(self.id, inputs))
+        return Execution(self._api, self._api.retry_execution(self.id, _other_inputs(inputs, input_value)))
 
     def _pick(self, fields: tuple[str, ...]) -> Any:
         self._check_known(fields)
@@ -168,6 +172,11 @@ class Execution:
 
     def _repr_html_(self) -> str:
         return show.html(self._record)
+
+
+def _other_inputs(inputs: Mapping[str, Any] | None, input_value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the inputs that replace those of an execution, None if it keeps its own."""
+    return None if inputs is None and input_value is None else given_inputs(inputs, input_value)
 
 
 def flat(executions: Iterable[Execution | Iterable[Execution]]) -> Iterator[Execution]:

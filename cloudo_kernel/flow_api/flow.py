@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from typing import Any
 
 from cloudo_kernel import models
@@ -10,6 +11,7 @@ from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import Calls, child_calls, start_request
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.fields import picked
+from cloudo_kernel.flow_api.values import given_inputs
 
 
 class Flow:
@@ -43,13 +45,20 @@ class Flow:
             )
         return getattr(self._record, field)
 
-    def start(self, **inputs: Any) -> Execution:
-        """Start it with these inputs, and return at once."""
-        return Execution(self._api, self._api.start_execution(start_request(flow_name=self.name, inputs=inputs)))
+    def start(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        input_value: Mapping[str, Any] | None = None,
+        **more_inputs: Any,
+    ) -> Execution:
+        """Start it and return at once. `more_inputs` are added to the `inputs`, as in `this.flow`."""
+        given = given_inputs(inputs, input_value, more_inputs)
+        return Execution(self._api, self._api.start_execution(start_request(flow_name=self.name, inputs=given)))
 
-    def run(self, **inputs: Any) -> Execution:
-        """Start it with these inputs and wait for its end. Raises `DependencyFailedError` unless it is a success."""
-        return self.start(**inputs).run()
+    def run(self, inputs: Mapping[str, Any] | None = None, **more_inputs: Any) -> Execution:
+        """Start it like `start` and wait for its end. Raises `DependencyFailedError` unless it is a success."""
+        return self.start(inputs, **more_inputs).run()
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}>"

@@ -24,7 +24,7 @@ from cloudo_kernel.flow_api.fields import text
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.moments import to_epoch, to_limit, to_seconds
 from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
-from cloudo_kernel.flow_api.values import appended, encoded_body, to_json
+from cloudo_kernel.flow_api.values import appended, encoded_body, given_inputs, mapping, to_json
 from cloudo_kernel.models import Status
 
 _STATUSES = {"success": Status.ENDED_SUCCESS, "error": Status.ENDED_ERROR, "cancelled": Status.ENDED_CANCELLED}
@@ -87,21 +87,23 @@ class This(Execution):
         run: bool = True,
         wait: bool | ReturnWhen = True,
         init: Mapping[str, Any] | None = None,
+        input_value: Mapping[str, Any] | None = None,
         **more_inputs: Any,
     ) -> Execution:
         """Run a flow as a child, and wait for its success, meanwhile without a slot.
 
         With `wait=False` it is started and not waited for, and with `wait=system.return_when.ALL_ENDED` its end may be
         any. With `run=False` it is only created, and starts with its `run()` or `run_async()`.
-        `more_inputs` are added to the `inputs`. `name` names the child, and `init` are fields that it has from the
-        beginning, such as `message`: inputs that are called like one of these parameters go into `inputs`.
+        `more_inputs` are added to the `inputs`, for which `input_value` is another name. `name` names the child, and
+        `init` are fields that it has from the beginning, such as `message`: inputs that are called like one of these
+        parameters go into `inputs`.
         Raises `DependencyFailedError` when the child does not succeed, `ResourceNotFoundError`, `InputsInvalid`.
         """
         if flow_name is None:  # by its name, as long as no input has it
             flow_name = more_inputs.pop("flow_name", None)
         if isinstance(flow_name, Flow):
             flow_name = flow_name.name
-        given = to_json({**_fields(inputs, "inputs"), **more_inputs}, name="inputs")
+        given = given_inputs(inputs, input_value, more_inputs)
         request = start_request(flow_name=flow_name, inputs=given, name=name)
         return self._start(request, run=run, wait=wait, init=init)
 
@@ -114,10 +116,11 @@ class This(Execution):
         run: bool = True,
         wait: bool | ReturnWhen = True,
         init: Mapping[str, Any] | None = None,
+        input_value: Mapping[str, Any] | None = None,
         **more_inputs: Any,
     ) -> Execution:
         """Run Python source, indented or not, or a notebook's JSON text, as a child; the rest is as in `flow`."""
-        given = to_json({**_fields(inputs, "inputs"), **more_inputs}, name="inputs")
+        given = given_inputs(inputs, input_value, more_inputs)
         request = start_request(script=_flush_left(source), inputs=given, name=name)
         return self._start(request, run=run, wait=wait, init=init)
 
@@ -220,17 +223,11 @@ class This(Execution):
     def _start(
         self, request: models.StartExecution, *, run: bool, wait: bool | ReturnWhen, init: Mapping[str, Any] | None
     ) -> Execution:
-        fields = to_json(_fields(init, "init"), name="init")
+        fields = to_json(mapping(init, "init"), name="init")
         child = Execution(self._api, self._api.start_child(request, is_held=not run, init=fields))
         if not (run and wait):
             return child
         return child._finish(known_word(wait) if isinstance(wait, str) else ReturnWhen.ALL_SUCCEEDED)
-
-
-def _fields(given: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    if given is not None and not isinstance(given, Mapping):
-        raise MalformedRequest(f"{name} is a dict, not a {type(given).__name__}.", field=name)
-    return given or {}
 
 
 def _flush_left(source: str) -> str:

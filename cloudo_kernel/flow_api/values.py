@@ -28,6 +28,27 @@ def appended(before: Any, value: Any) -> Any:
     return [*(before if isinstance(before, list) else [before]), value]
 
 
+def given_inputs(
+    inputs: Mapping[str, Any] | None, input_value: Mapping[str, Any] | None, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the inputs of a start as JSON. `input_value` means the same as `inputs`; `more` is added to them.
+
+    Every call of flow authors that takes inputs uses this function. Raises `MalformedRequest`.
+    """
+    if inputs is not None and input_value is not None:
+        raise MalformedRequest("inputs and input_value mean the same: give one of them.", field="input_value")
+    name = "inputs" if input_value is None else "input_value"
+    given = mapping(inputs if input_value is None else input_value, name)
+    return {**to_json(given, name=name), **to_json(more or {}, name="inputs")}
+
+
+def mapping(given: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    """Return a dict as it is given, an empty one for None. Raises `MalformedRequest` for anything else."""
+    if given is not None and not isinstance(given, Mapping):
+        raise MalformedRequest(f"{name} is a dict, not a {type(given).__name__}.", field=name)
+    return given or {}
+
+
 def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -- one line per kind of value
     """Return `value` as JSON knows it. `name` is for the error.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
@@ -128,7 +128,7 @@ class ExecutionBrief(Record):
 
 
 #: Lists show all of them.
-Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100)]
+Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100), FailFast()]
 
 
 class StartExecution(Request):
@@ -152,7 +152,7 @@ class StartExecution(Request):
 class ExecutionFilter(Request):
     """Which executions a list holds; fields that are None do not restrict it."""
 
-    status: tuple[Status, ...] | None = None
+    status: tuple[Status, ...] | None = Field(default=None, max_length=20)
     flow_name: str | None = None
     parent_id: str | None = None
     schedule_id: str | None = None

@@ -57,6 +57,16 @@ class FlowMetadata(Strict, Record):
     on_recovery: FollowUps = ()
 
 
+class Kernel(Record):
+    """A kernel that flows can run in."""
+
+    #: Of the kernelspec; flows and starts name it as `kernel`.
+    name: str
+    title: str
+    #: Empty if its kernelspec does not say.
+    language: str
+
+
 class Flow(Record):
     """A notebook below the flows folder of the workspace, or in the shipped library."""
 

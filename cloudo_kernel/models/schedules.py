@@ -78,12 +78,12 @@ class Overlap(StrEnum):
 
 
 class CatchUp(StrEnum):
-    """What becomes of occurrences whose time passed while nobody could start them."""
+    """What becomes of late occurrences: no scheduler was alive at their time."""
 
-    #: The last one runs, the others count as done with it.
+    #: The newest one runs, the others count as done with it.
     LAST = "last"
     NONE = "none"
-    #: They run in order, one after another.
+    #: They run in order, one after another, and the times that come meanwhile queue behind them.
     ALL = "all"
 
 
@@ -149,15 +149,19 @@ class ScheduleTrigger(Request):
 
 
 class Occurrence(Record):
-    """One time of a schedule, and what became of it."""
+    """One time of a schedule, or a run of times for which nothing was started, and the outcome."""
 
-    #: When it was to start.
+    #: When it was to start; of a run of times the first one.
     due: UtcTime
+    #: The last one of a run of times; None for a single time.
+    until: UtcTime | None = None
+    #: The number of times that it stands for.
+    count: int = 1
     outcome: OccurrenceOutcome
     #: Why it was not started, or why it was started out of turn.
     reason: str | None = None
     execution_id: str | None = None
-    #: From 1; None for a run out of turn.
+    #: From 1, of a run of times that of the first one; None for an execution out of turn.
     iteration: int | None = None
     #: How long after its time, jitter included, the execution was made.
     lateness_seconds: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudo_kernel.provisioning.process import Child, OwnChild
+from cloudo_kernel.provisioning.process import Child, OwnChild, StderrTail
 from cloudo_kernel.provisioning.provisioner import NAME, CloudoProvisioner, is_kernel_forkable
 from cloudo_kernel.provisioning.warm import PRELOAD, Zygote, Zygotes, share
 
@@ -12,6 +12,7 @@ __all__ = [
     "Child",
     "CloudoProvisioner",
     "OwnChild",
+    "StderrTail",
     "Zygote",
     "Zygotes",
     "is_kernel_forkable",

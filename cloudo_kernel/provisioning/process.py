@@ -1,4 +1,4 @@
-"""Forked processes, with what callers use of `subprocess.Popen`."""
+"""Child processes: forked ones with what callers use of `subprocess.Popen`, and the end of what one wrote to stderr."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
+
+#: As much of a child's standard error is kept.
+_TAIL_BYTES = 4_000
 
 
 class Process(ABC):
@@ -82,3 +86,31 @@ class OwnChild(Process):
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
             time.sleep(min(0.05, max(0.002, waited / 10)))
         return code
+
+
+class StderrTail:
+    """The end of what a child writes to its standard error, read by a thread so that the child never waits for it."""
+
+    def __init__(self) -> None:
+        self._reading, self.descriptor = os.pipe()
+        self._tail = b""
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Read; called when the child has inherited `descriptor`, which this closes."""
+        os.close(self.descriptor)
+        self._thread = threading.Thread(target=self._read, name="cloudo-stderr", daemon=True)
+        self._thread.start()
+
+    def lines(self, *, wait_seconds: float) -> list[str]:
+        """Return the last lines, waiting for the end of the child and of what inherited the descriptor from it."""
+        if self._thread is not None:
+            self._thread.join(wait_seconds)
+        lines = self._tail.decode(errors="replace").splitlines()
+        # The first one may be cut, and half of a secret in it would not be masked.
+        return lines[1:] if len(self._tail) == _TAIL_BYTES else lines
+
+    def _read(self) -> None:
+        with suppress(OSError):
+            while some := os.read(self._reading, 65_536):
+                self._tail = (self._tail + some)[-_TAIL_BYTES:]

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from cloudo_kernel.lifeline import Lifeline
+from cloudo_kernel.provisioning.inherited import NEUTRAL_FOLDER
 from cloudo_kernel.provisioning.process import Child
 from cloudo_kernel.provisioning.zygote import MESSAGE_BYTES, fingerprint
 
@@ -77,6 +78,7 @@ class Zygote:
                     pass_fds=inherited,
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
+                    cwd=NEUTRAL_FOLDER,
                 )
             on_failure.pop_all()
         self._lifeline.hand_over()

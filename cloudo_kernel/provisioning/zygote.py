@@ -19,7 +19,7 @@ from typing import Any
 
 from cloudo_kernel import lifeline
 from cloudo_kernel.lifeline import Lifeline
-from cloudo_kernel.provisioning import forking
+from cloudo_kernel.provisioning import forking, preloaded
 
 #: The largest request; an environment of more than that makes a start a cold one.
 MESSAGE_BYTES = 64 * 1024
@@ -146,7 +146,8 @@ def warm_up(entries: list[str], preload: list[str], left_out: dict[str, str]) ->
         if module in left_out:
             continue
         try:
-            import_module(module)
+            with preloaded.noting(module):
+                import_module(module)
         except ModuleNotFoundError:
             left_out[module] = "it is not installed"
         except Exception as error:  # noqa: BLE001 -- a broken package is its own kernels' matter, not every run's
@@ -174,7 +175,8 @@ def main() -> None:
     lifeline.hold(lifeline_descriptor)
     os.set_inheritable(descriptor, False)
     if not sys.flags.safe_path:
-        sys.path.pop(0)  # the folder in which the owner was started is none of the children's business
+        sys.path.pop(0)  # the folder in which this was started
+    sys._xoptions.pop("frozen_modules", None)  # the children are not asked to pass it on
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
     backend = os.environ.get("MPLBACKEND")
@@ -182,6 +184,7 @@ def main() -> None:
     if backend is None:
         os.environ.pop("MPLBACKEND")
     files = [file for entry in given["last_entries"] for file in import_module(entry).warm()]
+    preloaded.note_loaded()
     assert threading.active_count() == 1, threading.enumerate()
     forking.freeze()
     ready = {"ready": True, "left_out": given["left_out"], "path": sys.path, "files": fingerprint(files)}

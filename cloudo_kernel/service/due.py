@@ -34,7 +34,7 @@ from cloudo_kernel.models import (
 from cloudo_kernel.permissions import EVERYTHING
 from cloudo_kernel.service.schedules import TRIES, ScheduleVerbs, changed_all_the_time
 from cloudo_kernel.service.starts import follow_ups_of
-from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
+from cloudo_kernel.store import CatchingUp, Due, Firing, NewExecution, NewOccurrence
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +67,36 @@ class _Like:
 _LikeOf = Callable[[str, str | None], _Like]
 
 
+class _Line:
+    """What an execution of a schedule that is queued runs after."""
+
+    def __init__(self, last: Sequence[str], caught_up: Sequence[str], overlap: Overlap) -> None:
+        self._last = list(last)
+        self._caught_up = tuple(caught_up[-1:])
+        self._overlap = overlap
+
+    @property
+    def last(self) -> str | None:
+        """The last execution of all."""
+        return self._last[-1] if self._last else None
+
+    def before(self, planned: planning.Planned) -> Sequence[str]:
+        """Return the executions that have to end before one that is planned."""
+        if not planned.is_queued:
+            return ()
+        return self._caught_up if planned.is_caught_up or self._overlap is Overlap.CANCEL else tuple(self._last)
+
+    def add(self, new: NewOccurrence) -> None:
+        """Put an execution at the end."""
+        if new.execution is None:
+            return
+        # After its end those before it have ended too, if it waited for them.
+        kept = [one for one in self._last if one not in new.after_ids] if self._overlap is Overlap.QUEUE else []
+        self._last = [*kept, new.execution.id]
+        if new.is_caught_up:
+            self._caught_up = (new.execution.id,)
+
+
 class DueVerbs(ScheduleVerbs):
     """Starts of the executions of schedules."""
 
@@ -80,10 +110,12 @@ class DueVerbs(ScheduleVerbs):
 
     def _run(self, due: Sequence[Due]) -> int:
         now, like_of, firings, number = self._store.now, self._likes(), [], 0
+        oldest = min(one.schedule.next_run or now for one in due)
+        absences = self._store.workers.absences(since=oldest)
         for one in due:
             user_name = one.schedule.user_name
             acting, like = like_of(user_name)
-            firings.append(acting._firing_or_rest(one, now, like))
+            firings.append(acting._firing_or_rest(one, now, like, absences))
             number += len(firings[-1].occurrences)
             if number >= _MOST_AT_ONCE:  # the next look takes the others
                 break
@@ -189,13 +221,13 @@ class DueVerbs(ScheduleVerbs):
         done = self._store.occurrences.started_between(schedule.id, start, end)
         return [time for time in times if time not in done]
 
-    def _firing_or_rest(self, due: Due, now: datetime, like: _LikeOf) -> Firing:
+    def _firing_or_rest(self, due: Due, now: datetime, like: _LikeOf, absences: Sequence[planning.Absence]) -> Firing:
         """Return what `_firing` does; a schedule that cannot be thought about must not keep the others from starting.
 
         Such as one in a zone that this machine does not know. It rests, its time is not lost.
         """
         try:
-            return self._firing(due, now, like)
+            return self._firing(due, now, like, absences)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, the other schedules have to go on
@@ -209,57 +241,62 @@ class DueVerbs(ScheduleVerbs):
                 awaited_id=due.awaited_id,
             )
 
-    def _planned(self, due: Due, now: datetime) -> tuple[planning.Plan, Sequence[str]]:
-        """Return what is to become of the times that have come, and what the first that is queued comes after."""
-        schedule, last_caught_up = due.schedule, None
-        if schedule.catch_up is CatchUp.ALL and due.unended and planning.is_late(schedule, now):
-            last_caught_up = self._store.occurrences.last_caught_up(schedule.id)
-        is_catching_up = last_caught_up is not None
-        plan = planning.plan(schedule, now=now, unended=len(due.unended), is_catching_up=is_catching_up)
-        if last_caught_up is not None:
-            return plan, (last_caught_up,)
-        if schedule.overlap is Overlap.QUEUE and len(due.unended) > 1:
-            return plan, self._store.occurrences.last_unended(schedule.id)
-        return plan, () if plan.cancels else due.unended[-1:]
-
-    def _firing(self, due: Due, now: datetime, like: _LikeOf) -> Firing:
+    def _firing(self, due: Due, now: datetime, like: _LikeOf, absences: Sequence[planning.Absence] = ()) -> Firing:
         """Make of a plan what the store needs to carry it out."""
         schedule, broken = due.schedule, None
-        plan, after_ids = self._planned(due, now)
+        may_wait = schedule.catch_up is CatchUp.ALL or schedule.overlap is Overlap.CANCEL
+        catching_up = self._store.occurrences.catching_up(schedule.id) if due.unended and may_wait else CatchingUp()
+        caught_up, is_going_on = catching_up
+        plan = planning.plan(
+            schedule,
+            now=now,
+            unended=len(due.unended),
+            caught_up=len(caught_up),
+            is_catching_up=is_going_on,
+            absences=absences,
+        )
+        line = _Line(self._last_unended(due), caught_up, schedule.overlap)
         occurrences: list[NewOccurrence] = []
         for planned in plan.occurrences:
-            new = self._occurrence(due, planned, like, after_ids)
-            occurrences.append(new)
-            if new.execution is not None:
-                after_ids = (new.execution.id,)
-            elif planned.outcome is OccurrenceOutcome.STARTED:
+            new = self._occurrence(due, planned, like, line.before(planned))
+            if planned.outcome is OccurrenceOutcome.STARTED and new.execution is None:
                 broken = new.reason
+            line.add(new)
+            occurrences.append(new)
         next_run, awaited = plan.next_run, None
         if schedule.trigger.counts_from_end and schedule.enabled:
-            awaited = after_ids[-1] if after_ids else None
+            awaited = line.last
             if awaited is None:  # nothing runs whose end could be waited for
-                counted = schedule.model_copy(update={"iterations": schedule.iterations + len(occurrences)})
+                counted = schedule.model_copy(update={"iterations": schedule.iterations + plan.iterations})
                 next_run = planning.after_end(counted, now)
+        has_started = any(new.execution and not new.is_caught_up for new in occurrences)
         return Firing(
             due,
             occurrences,
             next_run=next_run,
             fire_at=None if next_run is None else planning.fire_at(schedule, next_run),
+            iterations=plan.iterations,
+            last_due=plan.last_due,
             broken=broken,
             # Not for one that cannot be run.
-            cancelled=due.unended if plan.cancels and any(new.execution for new in occurrences) else (),
+            cancelled=[one for one in due.unended if one not in caught_up] if plan.cancels and has_started else (),
             awaited_id=awaited,
         )
+
+    def _last_unended(self, due: Due) -> Sequence[str]:
+        """Return the executions after which all of a schedule have ended, if it matters."""
+        if due.schedule.overlap is Overlap.QUEUE and len(due.unended) > 1:
+            return self._store.occurrences.last_unended(due.schedule.id)
+        return due.unended[-1:]
 
     def _occurrence(
         self, due: Due, planned: planning.Planned, like: _LikeOf, after_ids: Sequence[str]
     ) -> NewOccurrence:
         """Return an occurrence with its execution; one that is queued comes after `after_ids`."""
         outcome, reason, execution = planned.outcome, planned.reason, None
-        is_held = planned.is_queued and bool(after_ids)
         if outcome is OccurrenceOutcome.STARTED:
             try:
-                execution = self._execution(due, planned.due, planned.iteration, like, is_held=is_held)
+                execution = self._execution(due, planned.due, planned.iteration, like, is_held=bool(after_ids))
             except Unavailable:
                 raise
             except CloudoError as error:
@@ -271,7 +308,11 @@ class DueVerbs(ScheduleVerbs):
             iteration=planned.iteration,
             fire_at=planning.fire_at(due.schedule, planned.due),
             execution=execution,
-            after_ids=after_ids if is_held else (),
+            after_ids=after_ids if execution is not None else (),
+            is_caught_up=planned.is_caught_up and execution is not None,
+            is_late=planned.is_late and execution is not None,
+            until=planned.until if planned.number > 1 else None,
+            number=planned.number,
         )
 
     def _like(self, flow_name: str, source_sha256: str | None) -> _Like:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 
@@ -15,8 +15,6 @@ from cloudo_kernel.service.base import Base, page_limit
 
 #: Reading it takes a millisecond.
 _version = cache(version)
-#: A schedule that is due for longer has nobody who starts it.
-_OVERDUE = timedelta(seconds=10)
 
 
 class EventVerbs(Base):
@@ -74,12 +72,17 @@ class EventVerbs(Base):
         workers = [
             worker for worker in self._store.workers.all() if not worker.private and not lease.is_dead(state, worker.id)
         ]
+        # A scheduler that has lived through a whole heartbeat since a time came should have started it.
+        lived_since = [worker.previous_beat_at for worker in workers if worker.previous_beat_at is not None]
+        overdue_before = max(lived_since, default=self._store.now if not workers else datetime.min.replace(tzinfo=UTC))
         counts = self._store.queue.counts()
+        trouble = self._store.trouble
         return Health(
-            status="ok" if workers else "no worker",
+            status="unavailable" if trouble else "ok" if workers else "no worker",
+            reason=trouble or (None if workers else "no worker is running"),
             version=_version("cloudo"),
             workers=len(workers),
             running=counts.get(Status.RUNNING, 0),
             pending=counts.get(Status.PENDING, 0),
-            overdue_schedules=self._store.schedules.overdue(by=_OVERDUE),
+            overdue_schedules=self._store.schedules.overdue(before=overdue_before),
         )

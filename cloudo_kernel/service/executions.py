@@ -14,6 +14,7 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, Page
 from cloudo_kernel.service.base import Base, id_cursor, not_a_cursor, page_limit
+from cloudo_kernel.workspace import executed_notebook
 
 #: No database takes texts of any length to look for.
 _LONGEST_QUERY = 1_000
@@ -104,6 +105,7 @@ class ExecutionVerbs(Base):
         self._store.messages.expire()
         self._store.messages.delete_expired()
         self._store.schedules.delete_expired()
+        self._store.workers.delete_expired()
         self._store.tokens.delete_expired()
         self._store.webhooks.delete_expired()
         while expired := self._store.executions.expired():
@@ -120,9 +122,9 @@ class ExecutionVerbs(Base):
 
     def _delete(self, execution: Execution) -> None:
         """Remove the notebook, then the row: killed in between, the next one finds the row and goes on."""
-        if execution.notebook is not None:
-            path = self._catalog.workspace.root / execution.notebook
-            path.unlink(missing_ok=True)
+        # A worker that was killed may have written one that the record does not name.
+        path = execution.notebook or executed_notebook(execution.flow_name, execution.id)
+        (self._catalog.workspace.root / path).unlink(missing_ok=True)
         try:
             self._store.executions.delete(execution.id, user_name=self._user_name)
         except ExecutionNotFound:

@@ -231,12 +231,23 @@ class ScheduleVerbs(StartVerbs):
             return False
         what = "changed" if schedule.enabled else "paused"
         plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before anybody started it")
-        new = [NewOccurrence(one.due, one.outcome, one.reason, one.iteration) for one in plan.occurrences]
+        new = [
+            NewOccurrence(one.due, one.outcome, one.reason, one.iteration, until=one.until, number=one.number)
+            for one in plan.occurrences
+        ]
         next_run = plan.next_run
         if before.trigger.counts_from_end:
             next_run = planning.after_end(before, now)
         fire_at = None if next_run is None else planning.fire_at(before, next_run)
-        firing = Firing(due, new, next_run=next_run, fire_at=fire_at, broken=before.broken)
+        firing = Firing(
+            due,
+            new,
+            next_run=next_run,
+            fire_at=fire_at,
+            iterations=plan.iterations,
+            last_due=plan.last_due,
+            broken=before.broken,
+        )
         self._store.occurrences.fire([firing], user_name=self._user_name)
         return True
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 #: So many are kept for the next who read; where more read at once, theirs are closed.
 _MOST = 8
@@ -31,11 +31,17 @@ def tell(connection: Connection, statement: str) -> None:
 
     One of them is for a connection that was lost because somebody interrupted a statement.
     """
-    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
     try:
-        driver.execute(statement)
+        driver_of(connection).execute(statement)
+    except sqlite3.IntegrityError as error:  # a constraint that is checked when the transaction ends
+        raise IntegrityError(statement, None, error) from error
     except sqlite3.Error as error:
         raise OperationalError(statement, None, error) from error
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """Return the driver's own connection."""
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
 class Readers:
@@ -70,3 +76,32 @@ class Readers:
         self._is_closed = True
         while self._idle:
             self._idle.pop().close()
+
+
+class ChangeCounter:
+    """A number that changes with each commit of anyone. For one thread.
+
+    It has a connection of its own, which is not of the pool: the number counts the commits of all others.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cursor: sqlite3.Cursor | None = None
+
+    def read(self) -> int:
+        """Return the number. Raises errors of SQLAlchemy."""
+        try:
+            if self._cursor is None:
+                connection = self._engine.raw_connection()
+                self._cursor = cast("sqlite3.Connection", connection.driver_connection).cursor()
+                connection.detach()
+            return int(self._cursor.execute("PRAGMA data_version").fetchall()[0][0])
+        except sqlite3.Error as error:
+            self.close()
+            raise OperationalError("PRAGMA data_version", None, error) from error
+
+    def close(self) -> None:
+        """Close the connection; the next `read` opens another one."""
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            cursor.connection.close()

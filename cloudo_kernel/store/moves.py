@@ -79,6 +79,8 @@ class Outcome:
     message: str | None = None
     error: ErrorDetail | None = None
     progress: Progress | None = None
+    #: Path of the executed notebook; None if the run did not write it.
+    notebook: str | None = None
     #: The server was stopped under it: no failure of its own, but tried again as one where a retry is left.
     is_interrupted: bool = False
 
@@ -352,6 +354,8 @@ def _found(outcome: Outcome) -> JsonObject:
         values["message"] = outcome.message
     if outcome.progress is not None:
         values["progress"] = outcome.progress.model_dump()
+    if outcome.notebook is not None:
+        values["notebook"] = outcome.notebook
     return values
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, exists, literal_column, select, update
 
-from cloudo_kernel import events, planning
-from cloudo_kernel.models import Occurrence, OccurrenceOutcome
+from cloudo_kernel import events
+from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule
+from cloudo_kernel.spans import Run, without
 from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import event_row, record, record_all
@@ -34,12 +36,14 @@ _is_followed = exists().where(
 )
 _is_unended = and_(_e.schedule_id == bindparam("of"), _e.status.not_in(ENDED))
 _LAST = select(_e.id).where(_is_unended, ~_is_followed).order_by(_e.id)
-_LAST_CAUGHT_UP = (
-    select(_e.id)
-    .join(occurrences, and_(_o.schedule_id == _e.schedule_id, _o.execution_id == _e.id))
-    .where(_is_unended, _o.reason.startswith(planning.CAUGHT_UP, autoescape=True))
+_its_time = and_(_o.schedule_id == _e.schedule_id, _o.execution_id == _e.id)
+_CAUGHT_UP = select(_e.id, _o.is_late).join(occurrences, _its_time).where(_is_unended, _o.is_caught_up).order_by(_o.due)
+_STARTED_LAST = (
+    select(_e.started_at, _o.due)
+    .join(occurrences, _its_time)
+    .where(_e.schedule_id == bindparam("of"), _o.is_caught_up, _e.started_at.is_not(None))
     .order_by(_o.due.desc())
-    .limit(1)
+    .limit(2)
 )
 _ADVANCE = Many(
     update(schedules)
@@ -65,24 +69,40 @@ class NewOccurrence(NamedTuple):
     due: datetime
     outcome: OccurrenceOutcome
     reason: str | None = None
-    #: None for one out of turn.
+    #: None for one out of turn; of a run of times that of the first one.
     iteration: int | None = None
     #: When it was to start, jitter included; None for one out of turn.
     fire_at: datetime | None = None
     execution: NewExecution | None = None
     #: The executions that have to end before.
     after_ids: Sequence[str] = ()
+    is_caught_up: bool = False
+    is_late: bool = False
+    #: The last of a run of times, and how many there are.
+    until: datetime | None = None
+    number: int = 1
 
     @property
     def record(self) -> Occurrence:
         """It as it is recorded, but for how late it was."""
         return Occurrence(
             due=self.due,
+            until=self.until,
+            count=self.number,
             outcome=self.outcome,
             reason=self.reason,
             execution_id=self.execution and self.execution.id,
             iteration=self.iteration,
         )
+
+
+class CatchingUp(NamedTuple):
+    """The executions of a schedule that are a part of catching up and have not ended, in order."""
+
+    ids: Sequence[str] = ()
+    #: One of them was late, or those that started last had less delay each. Else the schedule runs longer than its
+    #: interval, and would never be done if all times that come were to queue.
+    is_going_on: bool = False
 
 
 class Firing(NamedTuple):
@@ -92,6 +112,9 @@ class Firing(NamedTuple):
     occurrences: Sequence[NewOccurrence]
     next_run: datetime | None
     fire_at: datetime | None
+    #: The number of times that have come, and the last of them.
+    iterations: int = 0
+    last_due: datetime | None = None
     broken: str | None = None
     #: Executions to cancel before.
     cancelled: Sequence[str] = ()
@@ -129,11 +152,15 @@ class Occurrences:
         with self._database.read() as connection:
             return tuple(connection.execute(_LAST, {"of": schedule_id}).scalars())
 
-    def last_caught_up(self, schedule_id: str) -> str | None:
-        """Return the last execution of a schedule that was caught up and has not ended."""
+    def catching_up(self, schedule_id: str) -> CatchingUp:
+        """Return the executions of a schedule that are a part of catching up and have not ended."""
         with self._database.read() as connection:
-            found: str | None = connection.execute(_LAST_CAUGHT_UP, {"of": schedule_id}).scalar()
-        return found
+            found = connection.execute(_CAUGHT_UP, {"of": schedule_id}).all()
+            is_going_on = any(row.is_late for row in found)
+            if found and not is_going_on:
+                delays = [row.started_at - row.due for row in connection.execute(_STARTED_LAST, {"of": schedule_id})]
+                is_going_on = len(delays) < 2 or delays[0] < delays[1]
+        return CatchingUp(tuple(row.id for row in found), is_going_on)
 
     def fire(self, firings: Sequence[Firing], *, user_name: str) -> int:
         """Start what is due and move the schedules on, in one transaction; return how many schedules that were.
@@ -168,7 +195,8 @@ class Occurrences:
         for firing in firings:
             if firing.cancelled:
                 _cancel(connection, firing.cancelled, now=now)
-        self._write(connection, [(one.due.schedule.id, new) for one in firings for new in one.occurrences], now)
+        told = [(one.due.schedule.id, new) for one in firings for new in _in_runs(connection, one)]
+        self._write(connection, told, now)
         record_all(connection, [row for one in firings for row in _told(one, now=now, user_name=user_name)])
 
     def start(self, due: Due, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> bool:
@@ -183,6 +211,7 @@ class Occurrences:
             # Whoever has seen the schedule with nothing under way must not go on from there.
             if not connection.execute(update(schedules).where(known).values(revision=due.revision + 1)).rowcount:
                 return False
+            _take_out(connection, schedule, [one.due for one in new])
             connection.execute(delete(occurrences).where(is_replaced, _o.execution_id.is_(None)))
             self._write(connection, [(schedule.id, one) for one in new], now)
             told = {"name": schedule.name, "flow_name": schedule.flow_name, "started": len(new)}
@@ -201,9 +230,49 @@ class Occurrences:
             fresh = set(connection.execute(select(_o.execution_id).where(is_mine)).scalars())
             started = list(_closed_up(started, fresh))
         insert_new(connection, [execution for execution, _ in started], self._add_source, now=now)
-        for execution, after_ids in started:
-            if after_ids:
-                dependencies.add(connection, execution.id, after_ids)
+        dependencies.add_new(connection, [(execution.id, one) for execution, after in started for one in after])
+
+
+def _in_runs(connection: Connection, firing: Firing) -> Sequence[NewOccurrence]:
+    """Make one of occurrences in a row for which nothing is started, if outcome and reason are the same.
+
+    What was started out of turn meanwhile is left out.
+    """
+    schedule, all_of_it = firing.due.schedule, firing.occurrences
+    if len(all_of_it) <= 1 and all(one.number == 1 for one in all_of_it):
+        return all_of_it
+    found: list[NewOccurrence] = []
+    for _, alike in groupby(all_of_it, lambda one: (one.outcome, one.reason, one.execution and one.execution.id)):
+        first, *others = alike
+        last = others[-1] if others else first
+        if not others and first.number == 1:
+            found.append(first)
+            continue
+        number = first.number + sum(one.number for one in others)
+        run = Run(first.due, last.until or last.due, number, first.iteration)
+        is_in_it = and_(_o.schedule_id == schedule.id, _o.due.between(run.due, run.until))
+        started = select(_o.due).where(is_in_it, _o.execution_id.is_not(None))
+        if (left := without(schedule, run, frozenset(connection.execute(started).scalars()))) is not None:
+            found.append(first._replace(**left._asdict()))
+    return found
+
+
+def _take_out(connection: Connection, schedule: Schedule, dues: Sequence[datetime]) -> None:
+    """Take times out of the runs of times for which nothing was started."""
+    is_its = _o.schedule_id == schedule.id
+    is_meant = and_(is_its, _o.until.is_not(None), _o.due <= max(dues), _o.until >= min(dues))
+    for row in connection.execute(select(occurrences).where(is_meant)).mappings().all():
+        run = Run(row["due"], row["until"], row["count"], row["iteration"])
+        started = select(_o.due).where(is_its, _o.due.between(run.due, run.until), _o.execution_id.is_not(None))
+        known = {one for one in connection.execute(started).scalars() if one not in dues}
+        # What was started before is not counted any more, but the run must not begin or end with it.
+        left = without(schedule, run._replace(number=run.number + len(known)), known.union(dues))
+        is_row = and_(is_its, _o.due == run.due)
+        if left is None:
+            connection.execute(delete(occurrences).where(is_row))
+        else:
+            values = {"due": left.due, "until": left.until, "count": left.number, "iteration": left.iteration}
+            connection.execute(update(occurrences).where(is_row).values(values))
 
 
 def _closed_up(
@@ -228,6 +297,10 @@ def _noted(schedule_id: str, new: NewOccurrence, now: datetime) -> dict[str, Any
     return {
         "schedule_id": schedule_id,
         "due": new.due,
+        "until": new.until,
+        "count": new.number,
+        "is_caught_up": new.is_caught_up,
+        "is_late": new.is_late,
         "outcome": new.outcome,
         "reason": new.reason,
         "execution_id": new.execution and new.execution.id,
@@ -238,14 +311,13 @@ def _noted(schedule_id: str, new: NewOccurrence, now: datetime) -> dict[str, Any
 
 
 def _advanced(firing: Firing) -> dict[str, Any]:
-    plain = [new for new in firing.occurrences if new.iteration is not None]
     return {
         "of": firing.due.schedule.id,
         "known": firing.due.revision,
         "next_run": firing.next_run,
         "fire_at": firing.fire_at,
-        "last_due": plain[-1].due if plain else firing.due.last_due,
-        "iterations": firing.due.schedule.iterations + len(plain),
+        "last_due": firing.last_due or firing.due.last_due,
+        "iterations": firing.due.schedule.iterations + firing.iterations,
         "awaited_id": firing.awaited_id,
         "broken": firing.broken,
     }
@@ -260,7 +332,7 @@ def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, An
     for new in firing.occurrences:
         if new.execution is None:
             kind = (events.OF_OUTCOME[new.outcome], new.reason)
-            found[kind] = found.get(kind, 0) + 1
+            found[kind] = found.get(kind, 0) + new.number
     return [
         event_row(
             event,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -172,14 +173,15 @@ class Queue:
                 update(executions).where(c.reserved_for == worker_id, c.status.in_(_UNENDED)).values(reserved_for=heir)
             )
             release_claims(connection, worker_id, heir=heir)
-            held = connection.execute(
-                select(c.id, c.type, c.attempt, c.started_at, c.stop_reason).where(
-                    c.worker_id == worker_id, c.status.in_(LEASED)
-                )
-            ).all()
-            for row in held:
-                _release_one(connection, row, now)
-        return tuple(row.id for row in held)
+            return _release_held(connection, worker_id, now)
+
+    def release_strays(self, worker_id: str, running: Collection[str]) -> tuple[str, ...]:
+        """Release what is held for a living worker but does not run there, and return it.
+
+        That is left when a claim or the report of an end failed in a way that does not tell whether it was kept.
+        """
+        with self._database.write() as connection:
+            return _release_held(connection, worker_id, self._database.clock(), but=running)
 
 
 def _may_give(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
@@ -203,6 +205,18 @@ def _take(connection: Connection, execution_id: str, worker_id: str, now: dateti
     claim = Claim(**{**row._mapping, "engine": EngineTier(row.engine)})
     tell(connection, claim.id, Status.RUNNING, now=now, attempt=claim.attempt, worker_id=worker_id)
     return claim
+
+
+def _release_held(
+    connection: Connection, worker_id: str, now: datetime, *, but: Collection[str] = ()
+) -> tuple[str, ...]:
+    c = executions.c
+    query = select(c.id, c.type, c.attempt, c.started_at, c.stop_reason)
+    is_held = c.worker_id == worker_id, c.status.in_(LEASED)
+    held = [row for row in connection.execute(query.where(*is_held)).all() if row.id not in but]
+    for row in held:
+        _release_one(connection, row, now)
+    return tuple(row.id for row in held)
 
 
 def _release_one(connection: Connection, held: Row[*tuple[Any, ...]], now: datetime) -> None:

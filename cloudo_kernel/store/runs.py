@@ -54,7 +54,7 @@ class Runs:
         self._database = database
         self._seals = seals
 
-    def begin(self, execution_id: str, attempt: int, *, notebook: str, replays: bool = False) -> Assignment:
+    def begin(self, execution_id: str, attempt: int, *, replays: bool = False) -> Assignment:
         """Note that the run really starts now, forget what an earlier one left, and return what it needs.
 
         With `replays` its outputs are kept: it does not put them out again.
@@ -70,7 +70,7 @@ class Runs:
                 connection,
                 execution_id,
                 attempt,
-                {"started_at": now, "notebook": notebook, **fresh},
+                {"started_at": now, **fresh},
                 (Status.RUNNING,),
             )
             source = connection.execute(_SOURCE, {"digest": row.source_sha256}).scalar_one()
@@ -81,11 +81,12 @@ class Runs:
         more = (row.memory_limit_mb, row.depth, protected, outputs)
         return Assignment(to_record(row), source, row.kernel, row.folder, *more)
 
-    def progress(self, execution_id: str, attempt: int, progress: Progress) -> None:
-        """Record how far the run is."""
+    def progress(self, execution_id: str, attempt: int, progress: Progress, *, notebook: str | None = None) -> None:
+        """Record how far the run is, and the path of its notebook once that is written."""
         now, values = self._database.clock(), progress.model_dump()
+        written = {} if notebook is None else {"notebook": notebook}
         with self._database.write() as connection:
-            _touch(connection, execution_id, attempt, {"progress": values})
+            _touch(connection, execution_id, attempt, {"progress": values, **written})
             record(connection, EXECUTION_PROGRESSED, EXECUTION, execution_id, time=now, **values)
 
     def save(self, execution_id: str, attempt: int, fields: JsonObject) -> None:

@@ -196,9 +196,9 @@ class Schedules:
             moment: datetime | None = connection.execute(_NEXT_LOOK).scalar()
         return moment
 
-    def overdue(self, *, by: timedelta) -> int:
-        """Return how many schedules are due for longer than `by`."""
-        query = select(func.count()).select_from(schedules).where(_s.fire_at < self._database.clock() - by)
+    def overdue(self, *, before: datetime) -> int:
+        """Return how many schedules should have started something before a moment."""
+        query = select(func.count()).select_from(schedules).where(_s.fire_at < before)
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 

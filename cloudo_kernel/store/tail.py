@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.loop import Failures, Loop
 
 if TYPE_CHECKING:
     from cloudo_kernel.store.database import Database
     from cloudo_kernel.store.events import Events
-
-_log = logging.getLogger(__name__)
 
 #: How often the store is asked whether another process wrote. Own commits wake the tail at once.
 _LOOK_SECONDS = 0.05
@@ -27,25 +23,28 @@ class EventTail:
         self._database = database
         self._events = events
         self._listeners: dict[object, Callable[[], None]] = {}
+        #: Listeners that have to be called, or called again because they raised.
+        self._untold: set[object] = set()
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._is_closed = False
+        self.loop = Loop("event-tail", self._look)
+        self._is_started = False
+        self._failures = Failures("A listener for events")
+        self._changes: int | None = -1
         #: The id of the newest event that it has noticed; negative before it has looked.
         self.newest = -1
-        database.on_commit = self._wake.set
+        database.on_commit = self.loop.wake
 
     def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener`, on the tail's thread and quickly, whenever events were committed; return its remover.
 
-        If it cannot read the store, and says so, all are called again.
+        A listener that raises is called again soon. The others do not wait for it.
         """
         key = object()
         with self._lock:
             self._listeners[key] = listener
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="cloudo-event-tail", daemon=True)
-                self._thread.start()
+            if not self._is_started:
+                self.loop.start()
+                self._is_started = True
 
         def remove() -> None:
             with self._lock:
@@ -60,33 +59,31 @@ class EventTail:
 
     def close(self) -> None:
         """End the thread."""
-        self._is_closed = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        self.loop.stop()
 
-    def _watch(self) -> None:
-        with self._database.change_counter() as count:
-            seen, is_told = -1, True
-            while not self._is_closed:
-                was_woken = self._wake.wait(timeout=_LOOK_SECONDS)
-                self._wake.clear()
-                try:
-                    counted = count()
-                    if is_told and counted is not None and counted == seen and not was_woken:
-                        continue
-                    latest = self._events.newest_id()
-                    if latest != self.newest or not is_told:
-                        self.newest, is_told = latest, False
-                        self._call_listeners()
-                        is_told = True
-                except (CloudoError, sqlite3.Error):
-                    _log.warning("The store cannot be asked for events; trying again.", exc_info=True)
-                    continue
-                seen = -1 if counted is None else counted
+    def _look(self) -> float:
+        changes = self._database.changes()
+        if changes is None or changes != self._changes:
+            latest = self._events.newest_id()
+            self._changes = changes
+            if latest != self.newest:
+                self.newest = latest
+                with self._lock:
+                    self._untold = set(self._listeners)
+        if self._untold:
+            self._call_listeners()
+        self._database.probe()
+        return _LOOK_SECONDS
 
     def _call_listeners(self) -> None:
         with self._lock:
-            listeners = list(self._listeners.values())
-        for listener in listeners:
-            listener()
+            listeners = [one for one in self._listeners.items() if one[0] in self._untold]
+        self._untold = set()
+        for key, listener in listeners:
+            try:
+                listener()
+            except Exception as error:  # noqa: BLE001 -- the others have to be called
+                self._untold.add(key)
+                self._failures.note(error)
+        if not self._untold:
+            self._failures.clear()

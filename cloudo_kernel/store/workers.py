@@ -1,19 +1,41 @@
-"""The workers: who is alive. A worker that is not loses its lease on what it runs."""
+"""The workers, their heartbeats, and the absences: when no worker with a scheduler was alive.
+
+A worker that is not alive loses its lease on what it runs. Times of schedules that came during an absence are late.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
 
+from cloudo_kernel import settings
 from cloudo_kernel.events import WORKER, WORKER_STARTED
+from cloudo_kernel.planning import Absence
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
-from cloudo_kernel.tables import workers
+from cloudo_kernel.store.settings import value_of
+from cloudo_kernel.tables import absences, schedules, workers
 
-_ALL = select(workers.c.id, workers.c.heartbeat, workers.c.host, workers.c.pid, workers.c.private)
+#: How often a worker writes a heartbeat.
+HEARTBEAT_SECONDS = 2.0
+#: A heartbeat that is older than this was followed by one that did not come.
+_OVERDUE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
+
+_w, _a = workers.c, absences.c
+_ALL = select(_w.id, _w.heartbeat, _w.host, _w.pid, _w.private, _w.beat_at, _w.previous_beat_at)
+_BEAT = (
+    update(workers)
+    .where(_w.id == bindparam("of"))
+    .values(heartbeat=_w.heartbeat + 1, previous_beat_at=_w.beat_at, beat_at=bindparam("now"))
+)
+_ALIVE_UNTIL = select(_a.start).where(_a.end.is_(None))
+_SET_ALIVE_UNTIL = update(absences).where(_a.end.is_(None)).values(start=bindparam("now"))
+_OTHERS = select(exists().where(_w.id != bindparam("of"), ~_w.private, _w.beat_at > bindparam("since")))
+_ABSENCES = select(_a.start, _a.end).where(_a.end > bindparam("since")).order_by(_a.end)
 
 
 @dataclass(frozen=True)
@@ -25,6 +47,9 @@ class WorkerRow:
     host: str
     pid: int
     private: bool
+    #: When the last two heartbeats came, by the wall clock.
+    beat_at: datetime | None
+    previous_beat_at: datetime | None
 
 
 class Workers:
@@ -34,19 +59,52 @@ class Workers:
         self._database = database
 
     def register(self, worker_id: str, *, private: bool) -> None:
-        """Add a worker."""
+        """Add a worker. One that is not private has a scheduler, and ends the absence of schedulers."""
         now, host, pid = self._database.clock(), socket.gethostname(), os.getpid()
+        values = {"id": worker_id, "started_at": now, "beat_at": now, "host": host, "pid": pid, "private": private}
         with self._database.write() as connection:
-            connection.execute(
-                insert(workers).values(id=worker_id, started_at=now, heartbeat=0, host=host, pid=pid, private=private)
-            )
+            connection.execute(insert(workers).values(**values, heartbeat=0))
             record(connection, WORKER_STARTED, WORKER, worker_id, time=now, host=host, pid=pid)
+            if not private:
+                _end_absence(connection, worker_id, now)
+                _stay(connection, now)
 
-    def beat(self, worker_id: str) -> bool:
-        """Count the worker's heartbeat; False when somebody has taken its lease away."""
+    def beat(self, worker_id: str, *, has_scheduler: bool = False, back_at: datetime | None = None) -> bool:
+        """Count the worker's heartbeat; False when another worker has taken its lease away.
+
+        `back_at`: the worker stood still after its last heartbeat, and has been at work again since then.
+        """
+        now = self._database.clock()
         with self._database.write() as connection:
-            counted = update(workers).where(workers.c.id == worker_id).values(heartbeat=workers.c.heartbeat + 1)
-            return connection.execute(counted).rowcount > 0
+            if not connection.execute(_BEAT, {"of": worker_id, "now": now}).rowcount:
+                return False
+            if has_scheduler:
+                if back_at is not None:
+                    _end_absence(connection, worker_id, back_at)
+                _stay(connection, now)
+        return True
+
+    def leave(self, worker_id: str) -> None:
+        """Note that the worker's scheduler has just stopped; without another one an absence begins."""
+        with self._database.write() as connection:
+            if connection.execute(select(_w.id).where(_w.id == worker_id)).scalar() is not None:
+                _stay(connection, self._database.clock())
+
+    def absences(self, *, since: datetime) -> tuple[Absence, ...]:
+        """Return the absences of schedulers that ended after a moment, in order."""
+        with self._database.read() as connection:
+            return tuple(Absence(*row) for row in connection.execute(_ABSENCES, {"since": since}))
+
+    def delete_expired(self) -> None:
+        """Forget absences past the retention of executions, unless a time that came during one is undecided."""
+        is_undecided = exists().where(schedules.c.next_run < _a.end)
+        with self._database.read() as connection:
+            before = self._database.clock() - timedelta(minutes=value_of(connection, settings.RETENTION))
+            is_old = and_(_a.end < before, ~is_undecided)
+            if connection.execute(select(_a.id).where(is_old).limit(1)).scalar() is None:
+                return
+        with self._database.write() as connection:
+            connection.execute(delete(absences).where(is_old))
 
     def all(self) -> tuple[WorkerRow, ...]:
         """Return the registered workers."""
@@ -57,3 +115,19 @@ class Workers:
         """Take a worker's registration away; False when it was gone already."""
         with self._database.write() as connection:
             return connection.execute(delete(workers).where(workers.c.id == worker_id)).rowcount > 0
+
+
+def _end_absence(connection: Connection, worker_id: str, now: datetime) -> None:
+    """Record the absence that a worker's return ends, if no other scheduler was alive."""
+    start = connection.execute(_ALIVE_UNTIL).scalar_one()
+    if start < now and not connection.execute(_OTHERS, {"of": worker_id, "since": now - _OVERDUE}).scalar():
+        connection.execute(insert(absences).values(start=start, end=now))
+
+
+def _stay(connection: Connection, now: datetime) -> None:
+    """Record that a scheduler is alive now."""
+    before = connection.execute(_ALIVE_UNTIL).scalar_one()
+    if now < before:  # the clock was set back: of absences, what is in the future again has not been yet
+        connection.execute(delete(absences).where(and_(_a.start >= now, _a.end.is_not(None))))
+        connection.execute(update(absences).where(_a.end > now).values(end=now))
+    connection.execute(_SET_ALIVE_UNTIL, {"now": now})

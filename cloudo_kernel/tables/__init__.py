@@ -15,11 +15,12 @@ from cloudo_kernel.tables.executions import (
     workers,
 )
 from cloudo_kernel.tables.records import events, lock_waiters, locks, messages, settings, tokens
-from cloudo_kernel.tables.schedules import occurrences, schedules
+from cloudo_kernel.tables.schedules import absences, occurrences, schedules
 from cloudo_kernel.tables.webhooks import deliveries, webhook_responses, webhooks
 
 __all__ = [
     "UtcMicroseconds",
+    "absences",
     "calls",
     "deliveries",
     "dependencies",

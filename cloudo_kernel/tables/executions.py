@@ -23,8 +23,11 @@ workers = Table(
     Column("heartbeat", BigInteger, nullable=False, server_default="0"),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
-    #: A private worker runs only what was reserved for it.
+    #: A private worker runs only what was reserved for it, and has no scheduler.
     Column("private", Boolean, nullable=False),
+    #: When the last two heartbeats came, by the wall clock.
+    Column("beat_at", UtcMicroseconds),
+    Column("previous_beat_at", UtcMicroseconds),
 )
 
 executions = Table(

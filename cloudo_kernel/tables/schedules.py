@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false
 
 from cloudo_kernel.tables.base import UtcMicroseconds, metadata
 
@@ -54,18 +54,35 @@ schedules = Table(
     Index(None, "source_sha256"),
 )
 
-#: What became of each time of a schedule.
+#: What became of each time of a schedule, or of a run of times.
 occurrences = Table(
     "occurrences",
     metadata,
     Column("schedule_id", Text, primary_key=True),
     Column("due", UtcMicroseconds, primary_key=True),
+    #: Of a run of times: the last one, and how many there are but for those that were started out of turn.
+    Column("until", UtcMicroseconds),
+    Column("count", BigInteger, nullable=False, server_default="1"),
     Column("outcome", Text, nullable=False),
     Column("reason", Text),
     Column("execution_id", Text),
+    #: Its execution is a part of catching up: no policy skips or cancels it, and others of its kind queue behind it.
+    Column("is_caught_up", Boolean, nullable=False, server_default=false()),
+    #: It is caught up because it was late, not because it came while others were caught up.
+    Column("is_late", Boolean, nullable=False, server_default=false()),
     Column("iteration", BigInteger),
     Column("lateness_seconds", Float),
     #: When that was decided; a time may be caught up, or run by hand, long after it was due.
     Column("noted_at", UtcMicroseconds, nullable=False),
     Index(None, "noted_at"),
+)
+
+#: When no worker with a scheduler was alive. The row without an end begins with the newest heartbeat.
+absences = Table(
+    "absences",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("start", UtcMicroseconds, nullable=False),
+    Column("end", UtcMicroseconds),
+    Index(None, "end"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudo_extension.base import API, Handler
-from cloudo_extension.operation import Query, operation
+from cloudo_extension.operation import PageQuery, Query, operation
 from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
 
 
@@ -17,11 +17,11 @@ class TokenQuery(Query):
 class Tokens(Handler):
     """`/token`."""
 
-    @operation("tokens", reply=Page[Token], query=(TokenQuery,))
+    @operation("tokens", reply=Page[Token], query=(TokenQuery, PageQuery))
     async def get(self) -> None:
         """List one's own tokens."""
         wanted = self.asked(TokenQuery)
-        await self.answer(lambda: Page[Token](items=self.api.tokens(user_name=wanted.user_name)))
+        await self.answer_page(lambda: self.api.tokens(user_name=wanted.user_name), "id", is_newest_first=True)
 
     @operation(
         "create_token",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast, get_args
@@ -23,14 +23,17 @@ from cloudo_extension.conditions import etag_of, versions_in
 from cloudo_extension.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_kernel import events
+from cloudo_kernel.bounds import OutOfBounds, check_json
 from cloudo_kernel.canonical import from_text
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
-from cloudo_kernel.models import Trigger, malformed
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge
+from cloudo_kernel.models import Page, Trigger, malformed
+from cloudo_kernel.models.base import Record
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
 
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item", bound=Record)
 T = TypeVar("T")
 
 #: Below the server's base url; every route of REST begins with it.
@@ -150,9 +153,11 @@ class Handler(Caller):
         headers = self.request.headers
         if (framing.announced_bytes(headers) or 0) > self.app.max_body_bytes:
             raise web.HTTPError(413)
-        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if framing.announces_body(headers) and kind != "application/json":
-            raise web.HTTPError(415)
+        if framing.announces_body(headers):
+            if headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise web.HTTPError(415, "A compressed body is not accepted. Send it without Content-Encoding.")
+            if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+                raise web.HTTPError(415)
 
     @classmethod
     @cache
@@ -189,9 +194,13 @@ class Handler(Caller):
         """Return the body, which must be a JSON object; `default` is for none. Raises `MalformedRequest`."""
         if default is not None and not self._chunks:
             return default
+        content = b"".join(self._chunks)
         try:
+            check_json(content)
             # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
-            found = pydantic_core.from_json(b"".join(self._chunks), allow_inf_nan=False)
+            found = pydantic_core.from_json(content, allow_inf_nan=False)
+        except OutOfBounds as error:
+            raise TooLarge(f"The body is too large: {error}.") from None
         except ValueError as error:
             raise MalformedRequest(f"The body is not JSON: {error}.") from error
         if not isinstance(found, dict):
@@ -228,6 +237,29 @@ class Handler(Caller):
                 await web.RequestHandler.finish(self)
                 return
         await self.finish(text)
+
+    async def answer_page(
+        self,
+        items: Callable[[], Sequence[Item]],
+        key: str,
+        *,
+        order: Callable[[str], Any] = str,
+        is_newest_first: bool = False,
+    ) -> None:
+        """Send the page that the query asks for of a list in the order of its items' `key`, which is the cursor."""
+        wanted = self.asked(PageQuery)
+
+        def page() -> Page[Item]:
+            found = items()
+            if wanted.cursor is not None:
+                start = order(wanted.cursor)
+                places = (order(getattr(item, key)) for item in found)
+                is_after = [place < start if is_newest_first else place > start for place in places]
+                found = [item for item, is_meant in zip(found, is_after, strict=True) if is_meant]
+            shown = tuple(found[: wanted.limit])
+            return Page[Item](items=shown, next=getattr(shown[-1], key) if len(found) > len(shown) else None)
+
+        await self.answer(page)
 
     def unless_changed(self, look: Callable[..., BaseModel], verb: Callable[..., T]) -> Callable[..., T]:
         """Return a verb that raises `Outdated` where `look` finds something else than the caller says by `If-Match`."""

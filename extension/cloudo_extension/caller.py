@@ -6,6 +6,7 @@ Jupyter's own way costs more than a start of an execution. Where a token is show
 from __future__ import annotations
 
 import logging
+import re
 import time
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
@@ -72,10 +73,12 @@ class Caller(APIHandler):
     async def identify(self) -> None:
         """Find out who is calling, and refuse what somebody else's page may have sent. Raises `HTTPError`."""
         await self._read_authorization()
-        if self._identity is None or self.request.method == "OPTIONS":
+        if self._identity is not None and self.request.method != "OPTIONS":
+            self._enter(self._identity)
+        elif self.check_host():
             await super().prepare()
         else:
-            self._enter(self._identity)
+            await self._refuse_host()
 
     async def _read_authorization(self) -> None:
         """Accept `Authorization: X` like `token X`, and tokens of our own like the server's.
@@ -108,10 +111,23 @@ class Caller(APIHandler):
         A token is never sent by accident: neither origin nor XSRF is looked at, nor a cookie.
         """
         CallContext.set(CallContext.JUPYTER_HANDLER, self)
-        if not self.check_host():
-            raise web.HTTPError(403)
         self.current_user = self._jupyter_current_user = identity.get_user(self)
+        if not self.check_host():
+            raise _host_refused(self.request.host)
         self.set_cors_headers()
+
+    async def _refuse_host(self) -> None:
+        """Refuse a name that is not the server's, and say so to callers that prove who they are otherwise.
+
+        Jupyter refuses before it looks who is calling, and a stranger learns nothing more here. Raises `HTTPError`,
+        `PermissionDenied`.
+        """
+        user = await ensure_async(self.identity_provider.get_user(self))
+        if user is None:
+            self.current_user = self._jupyter_current_user = None
+            raise web.HTTPError(403)
+        self.current_user = self._jupyter_current_user = user
+        raise _host_refused(self.request.host)
 
     def check_host(self) -> bool:
         """Tell whether the server may be called by this name, as Jupyter does; a name that may be is remembered."""
@@ -189,6 +205,14 @@ class Caller(APIHandler):
             kind = type(self)
             durations = _durations(kind.__module__, kind.__name__, str(self.request.method), self.get_status())
             durations.observe(self.request.request_time())
+
+
+def _host_refused(host: str) -> PermissionDenied:
+    name = re.sub(r":\d+$", "", host)
+    return PermissionDenied(
+        f"This server does not answer to the host name {name!r}. Add the name to `c.ServerApp.local_hostnames`, "
+        "or set `c.ServerApp.allow_remote_access = True` to accept any name."
+    )
 
 
 @lru_cache(maxsize=1)

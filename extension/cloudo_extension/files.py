@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from cloudo_extension.base import API, Handler
-from cloudo_extension.operation import Query, operation
+from cloudo_extension.operation import PageQuery, Query, operation
 from cloudo_kernel.models import File, Page, Request
 from cloudo_kernel.workspace_files import decoded
 
@@ -41,11 +41,11 @@ class Files(Handler):
     #: Who may not have Jupyter's own files may not have them here either.
     auth_resource = "contents"
 
-    @operation("files", reply=Page[File], query=(FileQuery,))
+    @operation("files", reply=Page[File], query=(FileQuery, PageQuery))
     async def get(self) -> None:
         """List files."""
         wanted = self.asked(FileQuery)
-        await self.answer(lambda: Page[File](items=self.api.files(wanted.dir, glob=wanted.glob)))
+        await self.answer_page(lambda: self.api.files(wanted.dir, glob=wanted.glob), "path")
 
 
 class OneFile(Handler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from cloudo_extension.base import API, Handler
-from cloudo_extension.operation import Query, operation
+from cloudo_extension.operation import PageQuery, Query, operation
 from cloudo_kernel.models import Flow, Page, Request
 
 
@@ -34,11 +34,11 @@ class ChangeFlow(Request):
 class Flows(Handler):
     """`/flow`."""
 
-    @operation("flows", reply=Page[Flow], query=(FlowQuery,))
+    @operation("flows", reply=Page[Flow], query=(FlowQuery, PageQuery))
     async def get(self) -> None:
         """List the flows by name."""
         q = self.asked(FlowQuery).q
-        await self.answer(lambda: Page[Flow](items=self.api.flows(q=q)))
+        await self.answer_page(lambda: self.api.flows(q=q), "name", order=lambda name: (name.casefold(), name))
 
     @operation(
         "create_flow",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from tornado import web
 
@@ -15,6 +19,8 @@ _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:
 _NOTEBOOK = "application/x-ipynb+json"
 _SCRIPT = "text/x-python; charset=utf-8"
 _PIECE_BYTES = 1 << 20
+#: A client that takes no part of a page in this time is given up.
+_CLIENT_SECONDS = 60.0
 
 
 class _Document(Handler):
@@ -22,10 +28,7 @@ class _Document(Handler):
 
     async def send(self, content: bytes, media_type: str, *, file_name: str | None = None) -> None:
         """Send a document piece by piece, at the pace of the client; with a file name, as a download."""
-        self.set_header("Content-Type", media_type)
-        self.set_header("Content-Security-Policy", _POLICY)
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "no-referrer")
+        self.describe(media_type)
         self.set_header("Content-Length", str(len(content)))
         if file_name is not None:
             self.set_attachment_header(file_name)
@@ -33,6 +36,13 @@ class _Document(Handler):
             self.write(content[start : start + _PIECE_BYTES])
             await self.flush()
         await web.RequestHandler.finish(self)  # APIHandler's calls all it sends JSON
+
+    def describe(self, media_type: str) -> None:
+        """Say what the document is, and that nothing in it may run."""
+        self.set_header("Content-Type", media_type)
+        self.set_header("Content-Security-Policy", _POLICY)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
 
 
 class FormatQuery(Query):
@@ -51,10 +61,33 @@ class Notebook(_Document):
         wanted = self.asked(FormatQuery).format
         text = await self.engine.call(self.api.execution_notebook, execution_id)
         if wanted == "html":
-            page = await self.while_connected(self.engine.renderer.render(text))
-            await self.send(page.encode(), "text/html; charset=utf-8")
+            path = (await self.engine.call(self.api.execution, execution_id)).notebook
+            await self.while_connected(self._send_page(text, "" if path is None else self._lab_url(path)))
         else:
             await self.send(text.encode(), _NOTEBOOK, file_name=f"{execution_id}.ipynb")
+
+    async def _send_page(self, text: str, lab_url: str) -> None:
+        """Send the page while it is rendered, at the pace of the client; one that takes nothing is given up."""
+        async with aclosing(self.engine.renderer.render(text, lab_url=lab_url)) as parts:
+            async for part in parts:
+                if not self._headers_written:
+                    self.describe("text/html; charset=utf-8")
+                self.write(part)
+                try:
+                    await asyncio.wait_for(self.flush(), _CLIENT_SECONDS)
+                except TimeoutError:
+                    self.request.connection.close()
+        await web.RequestHandler.finish(self)
+
+    def _lab_url(self, path: str) -> str:
+        """Return the address that opens a file of the workspace in JupyterLab, empty if there is none.
+
+        The dashboard fetches the page for a frame, which no other page may be opened from. It has a link of its own.
+        """
+        file, root = self.engine.workspace.root / path, Path(self.serverapp.root_dir).resolve()
+        if self.request.headers.get("Sec-Fetch-Dest", "document") != "document" or not file.is_relative_to(root):
+            return ""
+        return f"{self.base_url}lab/tree/{quote(file.relative_to(root).as_posix())}"
 
 
 class Source(_Document):

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cloudo_extension.base import API, Handler
-from cloudo_extension.operation import operation
+from cloudo_extension.operation import PageQuery, operation
 from cloudo_kernel.errors import SettingNotFound
 from cloudo_kernel.models import Page, Request, Setting
 
@@ -28,10 +28,10 @@ class NewSetting(SettingValue):
 class Settings(Handler):
     """`/setting`."""
 
-    @operation("settings", reply=Page[Setting])
+    @operation("settings", reply=Page[Setting], query=(PageQuery,))
     async def get(self) -> None:
         """List the settings that were saved."""
-        await self.answer(lambda: Page[Setting](items=self.api.settings()))
+        await self.answer_page(self.api.settings, "name")
 
     @operation(
         "create_setting",

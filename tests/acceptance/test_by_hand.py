@@ -83,7 +83,8 @@ class Notebook:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
-        server = servers.start(None, "--Cloudo.user_name=ada")
+        # Kernels inherit the proxy; the way to their own server must not lead there.
+        server = servers.start(None, "--Cloudo.user_name=ada", environment={"http_proxy": "http://127.0.0.1:9"})
         write_flow(server.workspace, "team/by hand", "this.log(n)", parameters="n = 5\nwho: str")
         write_flow(server.workspace, "child", "this.set_output('got', n)", parameters="n = 1")
         write_flow(server.workspace, "endless", "import time\nwhile True: time.sleep(0.1)")

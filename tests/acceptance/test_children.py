@@ -398,3 +398,36 @@ def test_what_only_a_flow_can_say_of_its_children_is_refused_elsewhere(system: S
     assert execution.run().get("name") == "echo"
     assert execution.set(name="y").get("name") == "y"
     assert execution.load("name") == "echo"
+
+
+def test_input_value_means_the_inputs_in_every_call_that_takes_them(system: System, run: Run) -> None:
+    execution = run(
+        """
+        one = this.flow('echo', input_value={'a': 1}, b=2)
+        this.set_output('flow', dict(one.get('output_value')))
+        this.set_output('script', dict(this.script('this.set_output("a", a)', input_value={'a': 3}).outputs))
+        this.set_output('clone', dict(one.clone(input_value={'a': 4}).run().outputs))
+        this.set_output('retry', dict(one.retry(input_value={'a': 5}).wait().outputs))
+        this.set_output('start', dict(system.flow('echo').run(input_value={'a': 6}, b=7).outputs))
+        this.set_output('inside', dict(this.flow('echo', inputs={'input_value': {'a': 8}}).outputs))
+        for wrong in ({'inputs': {}, 'input_value': {}}, {'input_value': 5}):
+            for call in (lambda **given: this.flow('echo', **given), one.clone, one.retry, system.flow('echo').start):
+                try:
+                    call(**wrong)
+                except flow_api.CloudoError as error:
+                    this.log(error)
+        """
+    )
+    assert execution.outputs == {
+        "flow": {"a": 1, "b": 2},
+        "script": {"a": 3},
+        "clone": {"a": 4},
+        "retry": {"a": 5},
+        "start": {"a": 6, "b": 7},
+        "inside": {"input_value": {"a": 8}},
+    }
+    said = [line.text for line in system.execution(execution.id).record.log or ()]
+    assert (
+        said
+        == ["inputs and input_value mean the same: give one of them."] * 4 + ["input_value is a dict, not a int."] * 4
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +15,10 @@ import psutil
 import pytest
 
 import cloudo_kernel as cloudo
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import MalformedRequest, NotebookNotFound
 from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import StartExecution, Status
+from cloudo_kernel.workspace import executed_notebook
 from tests.flows import notebook
 from tests.server import until
 from tests.workers import is_alive
@@ -32,10 +34,18 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def system(workspace: Path) -> Iterator[System]:
-    system = cloudo.connect(str(workspace))
-    yield system
-    system.api.close()
+def system(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Run flows where a kernel `other` is installed: Jupyter's own for Python, of which the file names no language."""
+    installed = tmp_path_factory.mktemp("jupyter")
+    (installed / "kernels" / "other").mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": command, "display_name": "The other one", "language": "python"}
+    (installed / "kernels" / "other" / "kernel.json").write_text(json.dumps(spec))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(installed))
+        system = cloudo.connect(str(workspace))
+        yield system
+        system.api.close()
 
 
 @pytest.fixture
@@ -160,17 +170,71 @@ def test_bytes_that_are_no_text_do_no_harm(start: Start, workspace: Path) -> Non
         lambda book: book["metadata"].update({"vendor": {"deep": [None]}, "kernelspec": {"name": "cloudo"}}),
         lambda book: [cell.pop("id") for cell in book["cells"]],
         lambda book: book.update(nbformat_minor=99),
+        lambda book: [book.pop("nbformat_minor"), [cell.pop("id") for cell in book["cells"]]],
+        lambda book: [book.update(nbformat_minor=2), [cell.pop("outputs") for cell in book["cells"]]],
+        lambda book: [cell.pop("execution_count") for cell in book["cells"]],
+        lambda book: [cell.pop("metadata") for cell in book["cells"]],
+        lambda book: [cell.update(metadata={"tags": None, "papermill": None}, outputs=None) for cell in book["cells"]],
+        lambda book: [cell.update(metadata={"tags": [None, 1, "parameters"]}) for cell in book["cells"]],
+        lambda book: book.update(metadata={"kernelspec": None, "language_info": None, "papermill": None}),
+        lambda book: book["cells"].append({"cell_type": "raw", "source": "", "outputs": [{"output_type": "error"}]}),
     ],
-    ids=["4.0", "4.4", "unknown metadata", "sparse metadata", "no ids", "4.99"],
+    ids=[
+        *("4.0", "4.4", "unknown metadata", "sparse metadata", "no ids", "4.99", "no minor", "no outputs"),
+        *("no execution_count", "no metadata", "null", "odd tags", "null in the notebook's metadata", "raw outputs"),
+    ],
 )
 def test_a_notebook_in_an_odd_shape_runs(start: Start, change: Callable[[dict[str, Any]], object]) -> None:
     book = json.loads(notebook("pass", "this.set_output('ok', 1)"))
     change(book)
-    if book["nbformat_minor"] < 5:
+    if book.get("nbformat_minor", 0) < 5:
         for cell in book["cells"]:
-            del cell["id"]
+            cell.pop("id", None)
     execution = start(json.dumps(book)).wait(60)
     assert execution.outputs == {"ok": 1}, execution.record.error
+
+
+def test_the_cell_that_declares_inputs_is_the_one_that_takes_them(system: System, workspace: Path) -> None:
+    """A Markdown cell may have the tag, and an executed notebook has the cell of its own run's inputs."""
+    book = json.loads(notebook("this.set_output('a', a)", parameters="a = 1"))
+    old = {"cell_type": "code", "id": "old", "metadata": {"tags": ["injected-parameters"]}, "source": "a = 77"}
+    heading = {"cell_type": "markdown", "id": "head", "metadata": {"tags": ["parameters"]}, "source": "# Inputs"}
+    book["metadata"]["papermill"] = {"parameters": {"a": 77}}
+    book["cells"][1:1] = [old]
+    text = json.dumps({**book, "cells": [heading, *book["cells"]]})
+    (workspace / "flows" / "executed.ipynb").write_text(text)
+    api = system.api
+    assert api.flow("executed").input_schema["properties"]["a"]["default"] == 1
+    plain, given = (api.start_execution(StartExecution(flow_name="executed", inputs=it)) for it in ({}, {"a": 5}))
+    assert api.wait(plain.id).output_value == {"a": 1}
+    assert api.wait(given.id).output_value == {"a": 5}
+    assert api.execution_source(given.id) == text
+    made = json.loads((workspace / str(api.execution(given.id).notebook)).read_text())
+    sources = ["".join(cell["source"]) for cell in made["cells"]]
+    assert sources == ["# Inputs", "a = 1", "# Parameters\na = 5\n", "this.set_output('a', a)"]
+    assert made["metadata"]["papermill"]["parameters"] == {"a": 5}
+    made = json.loads((workspace / str(api.execution(plain.id).notebook)).read_text())
+    assert made["metadata"]["papermill"]["parameters"] == {}
+
+
+def test_a_kernelspec_without_language_is_that_of_the_installed_kernel(system: System, workspace: Path) -> None:
+    book = json.loads(notebook("print(n, type(n))", parameters="n: int = 1"))
+    book["metadata"]["kernelspec"] = {"name": "other", "display_name": "Other"}
+    (workspace / "flows" / "foreign.ipynb").write_text(json.dumps(book))
+    flow = system.api.flow("foreign")
+    assert (flow.kernel, flow.broken, list(flow.input_schema["properties"])) == ("other", None, ["n"])
+    ended = system.api.wait(system.api.start_execution(StartExecution(flow_name="foreign", inputs={"n": 2})).id)
+    assert ended.status is Status.ENDED_SUCCESS, ended.error
+    cells = json.loads(system.api.execution_notebook(ended.id))["cells"]
+    assert cells[-1]["outputs"][0]["text"] == "2 <class 'int'>\n"
+
+
+def test_inputs_whose_names_are_no_variables_stay_inputs(system: System) -> None:
+    inputs = {"from": "x", "subject": "hi", "class": 1, "None": 2, "__debug__": 3, "a-b": 4, "match": 5, "ﬁ": 6}
+    source = "this.set_output('seen', [subject, match, this.get('input_value')])"
+    execution = system.api.start_execution(StartExecution(script=notebook(source), inputs=inputs))
+    ended = system.api.wait(execution.id)
+    assert ended.output_value == {"seen": ["hi", 5, inputs]}, ended.error
 
 
 def test_a_notebook_of_format_3_runs_and_its_file_stays_as_it_is(system: System, workspace: Path) -> None:
@@ -196,6 +260,27 @@ def test_a_notebook_of_format_3_runs_and_its_file_stays_as_it_is(system: System,
     assert (ended.status, ended.output_value) == (Status.ENDED_SUCCESS, {"sum": 42}), ended.error
     assert api.execution_source(ended.id) == text
     assert nbformat.read(workspace / str(ended.notebook), as_version=nbformat.NO_CONVERT).nbformat == 4
+
+
+def test_a_run_that_wrote_no_notebook_names_none(start: Start, system: System, workspace: Path) -> None:
+    # Papermill takes seconds to read it before its first cell, and so before it is written.
+    book = json.loads(notebook("pass"))
+    book["cells"] = [{**book["cells"][0], "id": f"cell-{number}"} for number in range(20_000)]
+    execution = start(json.dumps(book))
+    until(lambda: execution.load("started_at") is not None)
+    assert execution.get("notebook") is None
+    execution.cancel()
+    record = execution.wait(60).record
+    assert (record.status, record.notebook) == (Status.ENDED_CANCELLED, None)
+    assert not (workspace / executed_notebook(None, record.id)).exists()
+    with pytest.raises(NotebookNotFound):
+        system.api.execution_notebook(record.id)
+
+
+def test_a_flow_knows_its_own_notebook_from_its_first_cell_on(start: Start, workspace: Path) -> None:
+    ended = start("this.set_output('notebook', this.get('notebook'))").wait(60)
+    assert ended.outputs == {"notebook": ended.record.notebook}
+    assert (workspace / str(ended.record.notebook)).is_file()
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ def reckon(bout: Bout, store: Store, killer: Killer, workspace: Path) -> Reckoni
     for execution in executions.values():
         found.ends[execution.error.name if execution.error else execution.status.value] += 1
         own = [event for event in events if event.subject_id == execution.id]
+        if execution.notebook and not (workspace / execution.notebook).is_file():
+            found.faults.append(f"a notebook that is not there: {execution.id}, {execution.notebook}")
         found.faults += _faults_of(execution, begun.get(execution.id, []), own)
         found.begun_again += max(0, sum(mark.word == "begin" for mark in begun.get(execution.id, [])) - 1)
         found.requeued += sum(event.type == "ExecutionRequeued" for event in own)

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
 from cloudo_kernel import errors
 from cloudo_kernel.client import Client
 from cloudo_kernel.client import base as module
+from cloudo_kernel.connection import connect, running_servers
 from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, free_port
@@ -28,9 +30,27 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
 
 @pytest.fixture(scope="module")
 def server(start: Callable[..., RunningServer]) -> RunningServer:
-    server = start()
+    server = start(None, "--ServerApp.ip=0.0.0.0")  # so that its own address of it has the name of the machine
     write_flow(server.workspace, "quick", "1")
     return server
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
+def test_a_server_of_this_machine_is_found_and_asked_without_a_proxy(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime))
+    for name in ("http_proxy", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    [running] = running_servers()
+    assert urlsplit(running["url"]).hostname not in ("localhost", "127.0.0.1")
+    for where in (server.workspace, f"{running['url']}cloudo/?token={server.token}", server.url):
+        with connect(where, token=server.token) as found:
+            assert isinstance(found, Client)
+            assert found.health().version
+    with pytest.raises(errors.Unavailable, match=r"No server answers|proxy"), Client("http://192.0.2.1/") as away:
+        away.health()
 
 
 def test_where_no_server_is_the_error_names_the_address_and_the_cure() -> None:

@@ -70,6 +70,26 @@ def test_a_wrong_token_is_refused(nobody: httpx.Client, header: str) -> None:
     assert error_of(reply)["code"] == "permission_denied"
 
 
+def test_a_host_name_that_the_server_does_not_answer_to_is_named_to_those_who_may_know(
+    server: RunningServer, http: httpx.Client, nobody: httpx.Client
+) -> None:
+    host = {"Host": "my-server.lan:8888"}
+    refused = [
+        http.get("/user/me", headers=host),
+        nobody.get("/user/me", params={"token": server.token}, headers=host),
+    ]
+    for reply in refused:
+        told = error_of(reply)
+        assert (reply.status_code, told["code"]) == (403, "permission_denied")
+        assert "'my-server.lan'" in told["message"]
+        assert "c.ServerApp.local_hostnames" in told["message"]
+        assert "c.ServerApp.allow_remote_access" in told["message"]
+    stranger = nobody.get("/user/me", headers=host)
+    usual = nobody.get("/user/me")
+    assert (stranger.status_code, stranger.text) == (usual.status_code, usual.text)
+    assert stranger.headers.keys() == usual.headers.keys()
+
+
 def test_a_token_that_is_known_at_once_is_checked_like_any_other_caller(server: RunningServer) -> None:
     with client(server) as http:
         assert http.get("/user/me", headers={"Host": "rebound.example"}).status_code == 403

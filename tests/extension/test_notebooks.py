@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -45,7 +46,7 @@ def test_an_executed_notebook_comes_as_download_and_as_page_and_nothing_runs_in_
     assert ">Heading</h1>" in page
     assert "prefers-color-scheme" in page
     main = page[page.index("<main>") :]
-    outputs = re.sub(r'<div class="highlight[^>]*>.*?</div>', "", main, flags=re.DOTALL)
+    outputs = re.sub(r'<div class=" ?highlight[^>]*>.*?</div>', "", main, flags=re.DOTALL)
     assert not re.search(r"<(script|iframe|svg|style|form|input|link|meta|object)|javascript:|evil\.example", outputs)
     assert not re.search(r"(src|href)=[\"']?https?:", outputs)
 
@@ -62,6 +63,43 @@ def test_an_output_of_50_mb_neither_hangs_the_server_nor_floods_the_page(
         page = stream.read()
     assert len(page) < 1_000_000
     assert b"output shortened, open the notebook to see it all" in page
+
+
+def test_a_page_comes_in_parts_while_it_is_rendered(server: RunningServer, http: httpx.Client) -> None:
+    execution_id = run(http, "1")
+    path = server.workspace / http.get(f"/execution/{execution_id}").json()["notebook"]
+    book = json.loads(path.read_text())
+    book["cells"] = [{**book["cells"][0], "id": f"c{number}", "source": f"# cell {number}"} for number in range(2_000)]
+    path.write_text(json.dumps(book))
+    with http.stream("GET", f"/execution/{execution_id}/notebook?format=html") as stream:
+        assert stream.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+        assert stream.headers["X-Content-Type-Options"] == "nosniff"
+        assert "Content-Length" not in stream.headers
+        pieces = list(stream.iter_text())
+    begun = next(number for number, piece in enumerate(pieces) if "# cell 0<" in piece)
+    done = next(number for number, piece in enumerate(pieces) if "# cell 1999<" in piece)
+    assert begun < done
+    page = "".join(pieces)
+    assert page.count("</html>") == 1
+    assert page.endswith("</main></body></html>\n")
+
+
+def test_an_output_that_needs_scripts_has_a_link_to_jupyterlab(http: httpx.Client) -> None:
+    script = (
+        "from IPython.display import display\n"
+        "display({'application/vnd.vegalite.v5+json': {}, 'text/html': '<div id=v></div><script>draw()</script>',"
+        " 'text/plain': 'alt.Chart(...)'}, raw=True)"
+    )
+    execution_id = run(http, script)
+    link = f"lab/tree/executions/_script/{execution_id}.ipynb"
+    page = http.get(f"/execution/{execution_id}/notebook?format=html").text
+    assert page.count("This output needs scripts, which do not run on this page.") == 1
+    assert re.search(f'<a href="[^"]*/{link}"[^>]*>Open the notebook in JupyterLab</a>', page)
+    assert "draw()" not in page.split('class="output"')[-1]
+    # The dashboard shows the page in a frame from which nothing can be opened, beside a link of its own.
+    framed = http.get(f"/execution/{execution_id}/notebook?format=html", headers={"Sec-Fetch-Dest": "empty"}).text
+    assert "Open the notebook in JupyterLab to see all of it." in framed
+    assert link not in framed
 
 
 def test_a_source_is_returned_as_it_was_run(server: RunningServer, http: httpx.Client) -> None:

@@ -7,11 +7,12 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from html.parser import HTMLParser
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 from cloudo_extension.notebook_page import page
 from cloudo_extension.rendering import Renderer
 from cloudo_kernel.errors import Unavailable
+from tests.server import until
+from tests.workers import is_alive
 
 NOTE = "output shortened, open the notebook to see it all"
 
@@ -130,6 +133,43 @@ def test_the_richest_output_that_can_be_shown_is_shown() -> None:
     assert 'src="data:image/png;base64,iVBORw0="' in shown(cell(data(image_png="iVBORw0=", text_plain="<Figure>")))
 
 
+@pytest.mark.parametrize(
+    ("bundle", "shown_instead"),
+    [
+        ({"application/vnd.vegalite.v5+json": {}, "image/png": "iVBORw0="}, 'src="data:image/png;base64,iVBORw0="'),
+        ({"application/vnd.plotly.v1+json": {}, "image/svg+xml": "<svg/>"}, 'src="data:image/svg+xml;base64,PHN2Zy8+"'),
+        ({"application/vnd.bokehjs_exec.v0+json": "", "application/javascript": "draw()"}, ""),
+        ({"application/vnd.jupyter.widget-view+json": {}, "text/plain": "IntSlider(value=3)"}, "IntSlider(value=3)"),
+        ({"text/html": "<div></div><SCRIPT>draw()</SCRIPT>", "text/plain": "Chart"}, "Chart"),
+        ({"text/html": ["<table><tr><td>7</td></tr></table>", "<script>draw()</script>"]}, "<td>7</td>"),
+    ],
+)
+def test_an_output_that_needs_scripts_shows_its_picture_or_text_and_says_so(
+    bundle: dict[str, Any], shown_instead: str
+) -> None:
+    output = {"output_type": "display_data", "metadata": {}, "data": bundle}
+    text = shown(cell(output, output))
+    assert shown_instead in text
+    assert text.count("This output needs scripts") == 1
+    assert "draw()" not in text
+    assert "This output needs scripts" not in shown(cell(data(text_html="<p>a</p>", text_plain="<script>")))
+
+
+def test_a_cell_whose_source_is_hidden_shows_its_outputs_alone() -> None:
+    text = shown(cell(printed("visible"), source="secret = 1", metadata={"jupyter": {"source_hidden": True}}))
+    assert "visible" in text
+    assert "secret" not in text
+    assert "In&nbsp;[" not in text
+    assert "In\xa0[" not in text
+
+
+def test_a_cell_that_cannot_be_shown_keeps_no_other_from_being_shown() -> None:
+    text = shown(cell(printed("before")), {"cell_type": "code", "outputs": 1}, cell(printed("after")))
+    assert "before" in text
+    assert "This cell cannot be shown: " in text
+    assert "after" in text
+
+
 def test_markdown_is_shown_with_its_tables_and_attached_images() -> None:
     attached = {"a.png": {"image/png": "AAAA"}}
     text = shown(cell(kind="markdown", source="# T\n|a|\n|-|\n|1|\n\n![x](attachment:a.png)", attachments=attached))
@@ -164,7 +204,7 @@ def test_long_outputs_and_sources_are_cut_with_a_note() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no json", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', '{"cells": [{"outputs": 1, "cell_type": "code"}]}'],
+    ["", "no json", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', '{"cells": 3, "metadata": {}}', '{"cells": []}'],
 )
 def test_what_is_no_notebook_gives_a_page_that_says_so(text: str) -> None:
     assert "This notebook cannot be shown" in page(text)
@@ -178,32 +218,86 @@ def renderer() -> Iterator[Renderer]:
 
 
 NOTEBOOK = json.dumps({"cells": [cell(printed("ü"))], "metadata": {}, **FORMAT})
+#: Its page is much more than what sockets hold.
+LONG = json.dumps({"cells": [cell(printed("x" * 1_000))] * 3_000, "metadata": {}, **FORMAT})
+
+
+def render(renderer: Renderer, notebook: str = NOTEBOOK) -> str:
+    async def read() -> bytes:
+        return b"".join([part async for part in renderer.render(notebook)])
+
+    return asyncio.run(read()).decode()
+
+
+def pid_of(renderer: Renderer) -> int:
+    assert renderer._process is not None
+    return renderer._process.pid
+
+
+def children(renderer: Renderer) -> list[psutil.Process]:
+    return [child for child in psutil.Process(pid_of(renderer)).children() if is_alive(child)]
 
 
 def test_a_renderer_that_was_killed_is_started_again(renderer: Renderer) -> None:
-    assert "ü" in asyncio.run(renderer.render(NOTEBOOK))
-    assert renderer._process is not None
-    first = renderer._process.pid
+    assert "ü" in render(renderer)
+    first = pid_of(renderer)
     os.kill(first, signal.SIGKILL)
-    assert "ü" in asyncio.run(renderer.render(NOTEBOOK))
-    assert renderer._process.pid != first
+    assert "ü" in render(renderer)
+    assert pid_of(renderer) != first
 
 
-def test_a_renderer_that_takes_too_long_is_given_up(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
-    asyncio.run(renderer.render(NOTEBOOK))
-    assert renderer._process is not None
-    monkeypatch.setattr("cloudo_extension.rendering._RENDER_SECONDS", 0.2)
-    os.kill(renderer._process.pid, signal.SIGSTOP)
-    begun = time.monotonic()
+def test_a_page_that_takes_too_long_is_given_up(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    render(renderer)
+    monkeypatch.setattr("cloudo_extension.rendering._PART_SECONDS", 0.2)
+    os.kill(pid_of(renderer), signal.SIGSTOP)
     with pytest.raises(Unavailable):
-        asyncio.run(renderer.render("x" * 10_000_000))
-    assert time.monotonic() - begun < 10
+        render(renderer, "x" * 10_000_000)
+
+
+def test_a_page_whose_process_dies_says_so_and_harms_no_other(renderer: Renderer) -> None:
+    async def read() -> tuple[str, str]:
+        pages = renderer.render(LONG)
+        begun = await anext(pages)
+        [child] = children(renderer)
+        other = renderer.render(NOTEBOOK)
+        first = await anext(other)
+        child.kill()
+        cut = begun + b"".join([part async for part in pages])
+        return cut.decode(), (first + b"".join([part async for part in other])).decode()
+
+    cut, other = asyncio.run(read())
+    assert "The rest of this notebook could not be made into a page" in cut
+    assert cut.endswith("</html>\n")
+    assert other.endswith("</html>\n")
+    assert "could not be made" not in other
+
+
+def test_a_reader_that_goes_away_ends_the_process_of_its_page(renderer: Renderer) -> None:
+    async def leave() -> None:
+        async with aclosing(renderer.render(LONG)) as parts:
+            await anext(parts)
+            assert len(children(renderer)) == 1
+
+    asyncio.run(leave())
+    until(lambda: not children(renderer))
+
+
+def test_a_slow_reader_holds_back_the_process_and_not_the_memory(renderer: Renderer) -> None:
+    async def dawdle() -> None:
+        async with aclosing(renderer.render(LONG)) as parts:
+            await anext(parts)
+            [child] = children(renderer)
+            # It sleeps, with most of the page not rendered, until something is read again.
+            await asyncio.to_thread(until, lambda: child.status() == psutil.STATUS_SLEEPING)
+            assert len(b"".join([part async for part in parts])) > 2_000_000
+
+    asyncio.run(dawdle())
 
 
 def test_the_renderer_ends_with_its_server(renderer: Renderer) -> None:
-    asyncio.run(renderer.render(NOTEBOOK))
+    render(renderer)
     process = renderer._process
     assert process is not None
-    assert process.stdin is not None
-    process.stdin.close()  # as the system does when the server is killed
+    assert renderer._socket is not None
+    renderer._socket.close()  # as the system does when the server is killed
     assert process.wait(timeout=10) == 0

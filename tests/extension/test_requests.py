@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 from typing import Any
@@ -127,6 +128,14 @@ def test_a_body_of_another_type_is_refused(http: httpx.Client, kind: str) -> Non
     error_of(reply)
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip"])
+def test_a_compressed_body_is_refused(http: httpx.Client, encoding: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    reply = http.post("/execution", content=gzip.compress(b'{"flow_name": "quick"}'), headers=headers)
+    assert reply.status_code == 415
+    assert "Content-Encoding" in error_of(reply)["message"]
+
+
 def test_json_with_a_charset_is_json(http: httpx.Client) -> None:
     body = json.dumps({"flow_name": "quick", "delay_seconds": 1e6})
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
@@ -223,7 +232,7 @@ def test_a_parameters_cell_with_a_syntax_error_breaks_only_its_flow(server: Runn
         f"/execution?limit={'9' * 5000}",
         f"/execution?q={'x' * 1001}",
         "/execution?flow=quick",
-        "/flow?limit=5",
+        "/health?limit=5",
         f"/file?glob={'**/' * 200}*",
         "/file?glob=**/a/**/b/**/c/**",
         "/event?after=-1",

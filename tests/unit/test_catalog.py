@@ -239,7 +239,7 @@ def test_text_that_is_not_utf8_is_broken(flows: Path, catalog: Catalog) -> None:
 def test_a_very_large_file_is_not_read(flows: Path, catalog: Catalog) -> None:
     with (flows / "x.ipynb").open("wb") as file:
         file.truncate(101 * 1024 * 1024)
-    assert broken(catalog, "x") == "it is larger than 100 MB; clear its outputs"
+    assert broken(catalog, "x") == "it is larger than 50 MB; clear its outputs"
 
 
 def test_a_file_that_may_not_be_read_is_broken_until_it_may(flows: Path, catalog: Catalog) -> None:

@@ -58,7 +58,7 @@ def fail(store: Store, execution: Execution) -> None:
 
 def finish(store: Store, execution: Execution, outcome: Outcome) -> None:
     store.queue.claim("w", free=99)  # others too
-    store.runs.begin(execution.id, 1, notebook="x")
+    store.runs.begin(execution.id, 1)
     store.runs.finish(execution.id, 1, outcome)
 
 
@@ -76,7 +76,7 @@ def test_of_several_workers_one_starts_it(workspace: Workspace, store: Store, ap
     write_flow(workspace.root, "notify", "1", parameters="execution_id: str\nmessage: str = ''")
     failed = [api.start_execution(StartExecution(flow_name="fragile", name=f"run {number}")) for number in range(5)]
     for claim in store.queue.claim("w", free=9):
-        store.runs.begin(claim.id, claim.attempt, notebook="x")
+        store.runs.begin(claim.id, claim.attempt)
         store.runs.finish(claim.id, claim.attempt, FAILED)
     services = [Service(store, Catalog(workspace), user_name="cloudo") for _ in range(4)]
     threads = [threading.Thread(target=service.start_following_flows) for service in services]
@@ -283,7 +283,7 @@ def test_a_call_that_cannot_be_noted_is_made_again(
     notifier.start()
     until(lambda: store.follow_ups.next_call(reserved_for=None) == clock.now + timedelta(seconds=60))
     clock.now += timedelta(seconds=60)
-    notifier._wake.set()
+    notifier.loop.wake()
     until(lambda: len(calls) == 2)
     notifier.stop()
     assert [due.attempts for due in calls] == [1, 2]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cloudo_kernel import planning
 from cloudo_kernel.models import CatchUp, OccurrenceOutcome, Overlap, Schedule, ScheduleTrigger
@@ -60,34 +63,112 @@ def test_overlap(overlap: Overlap, expected: OccurrenceOutcome, is_queued: bool,
     assert planning.plan(schedule(overlap=overlap), now=NOON, unended=0).occurrences[0].outcome is STARTED
 
 
+def away(start: datetime, end: datetime) -> tuple[planning.Absence]:
+    """Return an absence that began just before a moment."""
+    return (planning.Absence(start - timedelta(seconds=1), end),)
+
+
 @pytest.mark.parametrize(
     ("catch_up", "expected"),
     [
-        (CatchUp.LAST, [COALESCED] * 10 + [STARTED]),
-        (CatchUp.ALL, [STARTED] * 11),
-        (CatchUp.NONE, [MISSED] * 10 + [STARTED]),
+        (CatchUp.LAST, [(COALESCED, 1, 9), (STARTED, 10, 1)]),
+        (CatchUp.ALL, [(STARTED, number, 1) for number in range(1, 11)]),
+        (CatchUp.NONE, [(MISSED, 1, 10)]),
     ],
 )
-def test_catching_up_after_ten_minutes(catch_up: CatchUp, expected: list[OccurrenceOutcome]) -> None:
-    plan = planning.plan(schedule(catch_up=catch_up), now=NOON + 10 * MINUTE, unended=1 if catch_up != "none" else 0)
-    assert outcomes(plan) == expected
-    assert [one.iteration for one in plan.occurrences] == list(range(1, 12))
-    assert plan.next_run == NOON + 11 * MINUTE
-    queued = [one.is_queued for one in plan.occurrences]
-    assert queued == ([False] + [True] * 10 if catch_up is CatchUp.ALL else [False] * 11), "one after another"
+@pytest.mark.parametrize("overlap", list(Overlap))
+def test_what_came_during_an_absence_is_caught_up_whatever_the_overlap(
+    catch_up: CatchUp, overlap: Overlap, expected: list[tuple[OccurrenceOutcome, int, int]]
+) -> None:
+    now = NOON + 9.9 * MINUTE
+    one = schedule(catch_up=catch_up, overlap=overlap)
+    plan = planning.plan(one, now=now, unended=1, absences=away(NOON, now))
+    assert [(found.outcome, found.iteration, found.number) for found in plan.occurrences] == expected
+    assert (plan.next_run, plan.iterations, plan.cancels) == (NOON + 10 * MINUTE, 10, False)
+    queued = [found.is_queued for found in plan.occurrences]
+    assert queued == ([False] + [True] * 9 if catch_up is CatchUp.ALL else [False] * len(expected))
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "expected"),
+    [
+        (CatchUp.LAST, [(COALESCED, 1, 3), (STARTED, 4, 1)]),
+        (CatchUp.ALL, [(STARTED, 1, 1), (STARTED, 2, 1), (STARTED, 3, 1), (STARTED, 4, 1)]),
+        (CatchUp.NONE, [(MISSED, 1, 3), (STARTED, 4, 1)]),
+    ],
+)
+def test_the_policies_differ_after_eight_seconds(
+    catch_up: CatchUp, expected: list[tuple[OccurrenceOutcome, int, int]]
+) -> None:
+    """The newest time is not late: `overlap` decides about it unless it runs for others, or queues behind them."""
+    one, now = schedule({"every_seconds": 2, "wait": False}, catch_up=catch_up), NOON + timedelta(seconds=7)
+    plan = planning.plan(one, now=now, unended=0, absences=away(NOON, now))
+    assert [(found.outcome, found.iteration, found.number) for found in plan.occurrences] == expected
+    caught_up = {CatchUp.ALL: [True] * 4, CatchUp.LAST: [False, True], CatchUp.NONE: [False, False]}
+    assert [found.is_caught_up for found in plan.occurrences] == caught_up[catch_up]
+    busy = planning.plan(one, now=now, unended=1, absences=away(NOON, now))
+    assert busy.occurrences[-1].outcome is (SKIPPED if catch_up is CatchUp.NONE else STARTED)
+
+
+def test_while_something_is_caught_up_with_all_the_times_that_come_queue_behind_it() -> None:
+    for overlap in Overlap:
+        one = schedule(catch_up=CatchUp.ALL, overlap=overlap)
+        plan = planning.plan(one, now=NOON, unended=3, caught_up=2, is_catching_up=True)
+        [found] = plan.occurrences
+        assert (found.outcome, found.is_queued, found.is_caught_up, plan.cancels) == (STARTED, True, True, False)
+    newest = schedule(overlap=Overlap.CANCEL)
+    for unended, cancels in ((1, False), (2, True)):
+        plan = planning.plan(newest, now=NOON, unended=unended, caught_up=1)
+        assert [found.is_queued for found in plan.occurrences] == [True], "what is caught up is not cancelled"
+        assert plan.cancels is cancels
 
 
 def test_what_is_too_old_for_the_window_is_missed() -> None:
-    late = schedule(catch_up=CatchUp.ALL, catch_up_window_seconds=150)
-    assert outcomes(planning.plan(late, now=NOON + 5 * MINUTE, unended=0)) == [MISSED] * 3 + [STARTED] * 3
-    daily = schedule({"daily_at": "12:00"}, catch_up_window_seconds=3600)
-    assert outcomes(planning.plan(daily, now=NOON + timedelta(hours=2), unended=0)) == [MISSED]
+    now = NOON + 5.5 * MINUTE
+    late = schedule(catch_up=CatchUp.ALL, catch_up_window_seconds=160)
+    plan = planning.plan(late, now=now, unended=0, absences=away(NOON, now))
+    assert [(found.outcome, found.number) for found in plan.occurrences] == [(MISSED, 3)] + [(STARTED, 1)] * 3
+    daily, now = schedule({"daily_at": "12:00"}, catch_up_window_seconds=3600), NOON + timedelta(hours=2)
+    assert outcomes(planning.plan(daily, now=now, unended=0, absences=away(NOON, now))) == [MISSED]
 
 
-def test_a_moment_that_passed_while_nobody_was_there_is_caught_up_once() -> None:
-    once = schedule({"at": NOON.isoformat()})
-    plan = planning.plan(once, now=NOON + timedelta(days=3), unended=0)
+@pytest.mark.parametrize("catch_up", list(CatchUp))
+def test_however_many_times_a_slow_look_finds_none_is_late(catch_up: CatchUp) -> None:
+    one = schedule(catch_up=catch_up, overlap=Overlap.ALLOW, catch_up_window_seconds=60)
+    before = (planning.Absence(NOON - 60 * MINUTE, NOON),)
+    plan = planning.plan(one, now=NOON + 60 * MINUTE, unended=0, absences=before)
+    assert [(found.outcome, found.reason) for found in plan.occurrences] == [(STARTED, None)] * 61
+
+
+def test_each_absence_has_a_newest_time() -> None:
+    one, now = schedule(catch_up=CatchUp.LAST, overlap=Overlap.ALLOW), NOON + 20 * MINUTE
+    absences = (*away(NOON, NOON + 4.5 * MINUTE), *away(NOON + 10 * MINUTE, NOON + 12.5 * MINUTE))
+    plan = planning.plan(one, now=now, unended=0, absences=absences)
+    found = [(planned.outcome, planned.number) for planned in plan.occurrences]
+    assert found[:7] == [(COALESCED, 4), *[(STARTED, 1)] * 6]
+    assert found[7:] == [(COALESCED, 2), *[(STARTED, 1)] * 9]
+    assert [one.is_caught_up for one in plan.occurrences].count(True) == 2
+
+
+def test_a_moment_that_passed_during_an_absence_is_caught_up_once() -> None:
+    once, now = schedule({"at": NOON.isoformat()}), NOON + timedelta(days=3)
+    plan = planning.plan(once, now=now, unended=0, absences=away(NOON, now))
     assert (outcomes(plan), plan.next_run) == ([STARTED], None)
+    assert plan.occurrences[0].reason == "caught up, 259200 s late"
+
+
+def test_limit_and_end_hold_for_runs_of_times_too() -> None:
+    now = NOON + timedelta(days=30)
+    limited = schedule({"every_seconds": 1, "wait": False}, max_iterations=100, iterations=40)
+    plan = planning.plan(limited, now=now, unended=0, absences=away(NOON, now))
+    assert [(found.outcome, found.iteration, found.number) for found in plan.occurrences] == [
+        (COALESCED, 41, 59),
+        (STARTED, 100, 1),
+    ]
+    assert plan.next_run is None
+    ending = schedule({"cron": "* * * * *"}, end_at=NOON + 90 * MINUTE, catch_up=CatchUp.NONE)
+    plan = planning.plan(ending, now=now, unended=0, absences=away(NOON, now))
+    assert ([(found.outcome, found.number) for found in plan.occurrences], plan.next_run) == ([(MISSED, 91)], None)
 
 
 def test_limit_and_end_are_kept() -> None:
@@ -152,3 +233,93 @@ def test_every_time_is_accounted_for_exactly_once_whenever_somebody_looks(seed: 
     grid = [NOON + timedelta(seconds=n * one.trigger.every_seconds) for n in range(len(seen))]
     assert [planned.due for planned in seen] == grid
     assert [planned.iteration for planned in seen] == list(range(1, len(seen) + 1))
+
+
+def expected(
+    one: Schedule, dues: list[datetime], *, now: datetime, unended: int, absences: list[planning.Absence]
+) -> list[OccurrenceOutcome]:
+    """Say the outcome of each time as the rule has it, one time after the other."""
+
+    def during(due: datetime) -> planning.Absence | None:
+        return next((absence for absence in absences if absence.start < due < absence.end), None)
+
+    def is_newest(due: datetime) -> bool:
+        return max(other for other in dues if during(other) == during(due)) == due
+
+    def is_late(due: datetime) -> bool:
+        is_recent = is_newest(due) and now - due <= timedelta(seconds=30)
+        return during(due) is not None and (not is_recent or runs_for_others(due))
+
+    def runs_for_others(due: datetime) -> bool:
+        return one.catch_up is CatchUp.LAST and any(during(other) == during(due) and other < due for other in dues)
+
+    found: list[OccurrenceOutcome] = []
+    is_catching_up, window = False, one.catch_up_window_seconds
+    for due in dues:
+        if is_late(due):
+            is_too_old = window is not None and now - due > timedelta(seconds=window)
+            if is_newest(due) and now - due <= timedelta(seconds=30):
+                is_too_old = False
+            if one.catch_up is CatchUp.NONE or is_too_old:
+                found.append(MISSED)
+            elif one.catch_up is CatchUp.LAST and not is_newest(due):
+                found.append(COALESCED)
+            else:
+                found.append(STARTED)
+                is_catching_up = True
+        elif one.catch_up is CatchUp.ALL and is_catching_up:
+            found.append(STARTED)
+        elif one.overlap is Overlap.SKIP and unended:
+            found.append(SKIPPED)
+        elif one.overlap is Overlap.CANCEL and any(other > due and not is_late(other) for other in dues):
+            found.append(COALESCED)
+        else:
+            found.append(STARTED)
+        unended += found[-1] is STARTED
+    return found
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    trigger=st.sampled_from(
+        [
+            {"every_seconds": 2, "wait": False},
+            {"every_seconds": 7.5, "wait": False},
+            {"every_seconds": 45, "wait": False},
+            {"cron": "* * * * *"},
+            {"cron": "*/7 12 * * *"},
+        ]
+    ),
+    catch_up=st.sampled_from(CatchUp),
+    overlap=st.sampled_from(Overlap),
+    window=st.sampled_from([None, 10.0, 60.0]),
+    limit=st.sampled_from([None, 5]),
+    unended=st.integers(0, 2),
+    lengths=st.lists(st.floats(0.5, 100), min_size=2, max_size=5),
+    passed=st.floats(0, 60),
+)
+def test_each_time_has_the_outcome_that_the_rule_gives_it(
+    trigger: dict[str, Any],
+    catch_up: CatchUp,
+    overlap: Overlap,
+    window: float | None,
+    limit: int | None,
+    unended: int,
+    lengths: list[float],
+    passed: float,
+) -> None:
+    """Whatever the policies, and however often nobody was there: stretches with and without a scheduler by turns."""
+    policies = {"catch_up": catch_up, "overlap": overlap, "catch_up_window_seconds": window}
+    one = schedule(trigger, max_iterations=limit, **policies)
+    moments = [NOON - timedelta(seconds=0.25)]
+    moments += [moments[0] + timedelta(seconds=sum(lengths[: n + 1])) for n in range(len(lengths))]
+    absences = [planning.Absence(*pair) for pair in zip(moments[::2], moments[1::2], strict=False)]
+    now = moments[-1] + timedelta(seconds=passed)
+    dues = [due for due in islice(planning.times(one, after=NOON - MINUTE), 500) if due <= now]
+    plan = planning.plan(one, now=now, unended=unended, absences=absences)
+    told = [planned.outcome for planned in plan.occurrences for _ in range(planned.number)]
+    assert told == expected(one, dues, now=now, unended=unended, absences=absences)
+    numbers = [n for planned in plan.occurrences for n in range(planned.iteration, planned.iteration + planned.number)]
+    assert numbers == list(range(1, len(dues) + 1))
+    assert all(planned.due == dues[planned.iteration - 1] for planned in plan.occurrences)
+    assert all(planned.number == 1 for planned in plan.occurrences if planned.outcome is STARTED)

@@ -115,7 +115,7 @@ class Machine:
                 self._end_child(claim)
 
     def _end_child(self, claim: Claim) -> None:
-        record = _patiently(lambda: self.store.runs.begin(claim.id, claim.attempt, notebook="x").execution)
+        record = _patiently(lambda: self.store.runs.begin(claim.id, claim.attempt).execution)
         _patiently(lambda: self.store.runs.save(claim.id, claim.attempt, {"output_value": record.input_value}))
         _patiently(lambda: self.store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_SUCCESS)))
 
@@ -127,7 +127,7 @@ class Machine:
 
     def run(self, flow: Program) -> None:
         """Run the flow to its end, as the attempt that holds the claim."""
-        assignment = self.store.runs.begin(self.claim.id, self.claim.attempt, notebook="x", replays=True)
+        assignment = self.store.runs.begin(self.claim.id, self.claim.attempt, replays=True)
         service = self._service(self.id)
         calls = FlowCalls(
             self.store,

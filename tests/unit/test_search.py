@@ -68,7 +68,7 @@ class Story:
     def run(self) -> None:
         for claim in self.store.queue.claim("w", free=1):
             runs, attempt = self.store.runs, claim.attempt
-            runs.begin(claim.id, attempt, notebook="x")
+            runs.begin(claim.id, attempt)
             runs.save(claim.id, attempt, {"message": self.text(), "name": self.text()})
             if self.random.random() < 0.5:
                 status = self.random.choice((Status.ENDED_SUCCESS, Status.ENDED_ERROR))

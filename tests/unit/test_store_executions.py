@@ -290,7 +290,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(t
     store = Store.open(f"sqlite:///{tmp_path / 'old.sqlite'}")
     store.workers.register("w", private=False)
     [claim] = store.queue.claim("w", free=1)
-    store.runs.begin(claim.id, claim.attempt, notebook="x")
+    store.runs.begin(claim.id, claim.attempt)
     store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
     assert store.executions.get("1").status is Status.ENDED_ERROR  # without retries
     store.close()
@@ -319,7 +319,7 @@ def test_error_flows_of_an_older_version_are_still_started(tmp_path: Path) -> No
     assert [due.execution.id for due in store.follow_ups.due_flows(reserved_for=None)] == ["2"]
     store.workers.register("w", private=False)
     [claim] = store.queue.claim("w", free=1)
-    store.runs.begin(claim.id, claim.attempt, notebook="x")
+    store.runs.begin(claim.id, claim.attempt)
     store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
     due = store.follow_ups.due_flows(reserved_for=None)
     assert [(one.execution.id, one.target) for one in due] == [

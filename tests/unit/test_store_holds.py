@@ -25,7 +25,7 @@ def run(store: Store, add: Add) -> Callable[..., str]:
     def run(**more: object) -> str:
         execution_id = add(**more)
         claims = {claim.id: claim for claim in store.queue.claim("w1", free=9)}
-        store.runs.begin(execution_id, claims[execution_id].attempt, notebook="x")
+        store.runs.begin(execution_id, claims[execution_id].attempt)
         return execution_id
 
     return run
@@ -171,11 +171,11 @@ def test_inputs_are_changed_before_the_beginning_only(store: Store, add: Add) ->
 def test_what_was_given_from_the_beginning_stays_for_the_first_run_only(store: Store, add: Add) -> None:
     execution_id = add(message="prepared", output_value={"a": 1}, retries=1)
     [claim] = store.queue.claim("w1", free=1)
-    begun = store.runs.begin(execution_id, claim.attempt, notebook="x").execution
+    begun = store.runs.begin(execution_id, claim.attempt).execution
     assert (begun.message, begun.output_value) == ("prepared", {"a": 1})
     store.runs.finish(execution_id, 1, FAILED)
     [claim] = store.queue.claim("w1", free=1)
-    begun = store.runs.begin(execution_id, claim.attempt, notebook="x").execution
+    begun = store.runs.begin(execution_id, claim.attempt).execution
     assert (begun.message, begun.output_value) == (None, {})
 
 
@@ -219,7 +219,7 @@ def test_an_end_that_is_still_to_be_followed_is_kept(store: Store, run: Add) -> 
 def test_what_a_private_worker_left_is_followed_by_another_one(store: Store, add: Add) -> None:
     failed = add(follow_ups=NOTIFY, reserved_for="private")
     [claim] = store.queue.claim("private", free=1, private=True)
-    store.runs.begin(claim.id, claim.attempt, notebook="x")
+    store.runs.begin(claim.id, claim.attempt)
     store.runs.finish(failed, 1, FAILED)
     assert [one.execution.id for one in store.follow_ups.due_flows(reserved_for="private")] == [failed]
     store.queue.release("private", lost=True)

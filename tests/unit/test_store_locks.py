@@ -20,7 +20,7 @@ def two(store: Store, add: Add) -> tuple[str, str]:
     ids = add(), add(retries=1)
     store.queue.claim("w1", free=2)
     for one in ids:
-        store.runs.begin(one, 1, notebook="n")
+        store.runs.begin(one, 1)
     return ids
 
 

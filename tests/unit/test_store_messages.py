@@ -38,7 +38,7 @@ def told(store: Store, message_id: str) -> list[str]:
 def begun(store: Store, add: Callable[..., str], **more: object) -> tuple[str, int]:
     execution_id = add(**more)
     [claim] = store.queue.claim("w", free=1)
-    store.runs.begin(execution_id, claim.attempt, notebook="n")
+    store.runs.begin(execution_id, claim.attempt)
     return execution_id, claim.attempt
 
 

@@ -33,7 +33,7 @@ def run(store: Store, add: Add) -> Callable[..., str]:
     def run(**more: object) -> str:
         execution_id = add(**more)
         [claim] = store.queue.claim("w1", free=1)
-        store.runs.begin(claim.id, claim.attempt, notebook="x")
+        store.runs.begin(claim.id, claim.attempt)
         assert claim.id == execution_id
         return execution_id
 

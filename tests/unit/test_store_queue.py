@@ -90,7 +90,7 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(store: Store, add: Calla
     second = claim_one(store, "w2")
     assert (first.attempt, second.attempt) == (1, 2)
     for report in (
-        lambda: store.runs.begin(execution_id, 1, notebook="x"),
+        lambda: store.runs.begin(execution_id, 1),
         lambda: store.runs.progress(execution_id, 1, Progress(done=1, total=1)),
         lambda: store.runs.finish(execution_id, 1, SUCCESS),
         lambda: store.runs.save(execution_id, 1, {"message": "late"}),
@@ -134,7 +134,7 @@ def test_a_worker_that_came_back_keeps_its_lease(store: Store, add: Callable[...
 def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., str]) -> None:
     begun, fresh = add(), add()
     store.queue.claim("w1", free=9)
-    store.runs.begin(begun, 1, notebook="executions/report/x.ipynb")
+    store.runs.begin(begun, 1)
     assert set(store.queue.release("w1", lost=True)) == {begun, fresh}
     lost = store.executions.get(begun)
     assert lost.status is Status.ENDED_ERROR
@@ -148,7 +148,7 @@ def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., s
 def test_what_was_to_be_cancelled_is_cancelled_when_its_worker_is_lost(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.runs.begin(execution_id, 1, notebook="x")
+    store.runs.begin(execution_id, 1)
     assert store.wishes.cancel(execution_id, user_name="ada", reason="cancelled by ada") is False
     assert store.wishes.of("w1") == (Wish(execution_id, "cancelled by ada"),)
     store.queue.release("w1", lost=True)

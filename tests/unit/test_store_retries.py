@@ -26,7 +26,7 @@ SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 def run(store: Store, worker_id: str = "w1") -> tuple[str, int]:
     """Claim the next execution and begin its run."""
     [claim] = store.queue.claim(worker_id, free=1)
-    store.runs.begin(claim.id, claim.attempt, notebook="executions/report/x.ipynb")
+    store.runs.begin(claim.id, claim.attempt)
     return claim.id, claim.attempt
 
 
@@ -130,7 +130,7 @@ def test_a_lost_worker_uses_up_a_retry_only_of_what_had_begun(store: Store, add:
 def test_a_private_workers_heir_gets_its_retries(store: Store, add: Add) -> None:
     execution_id = add(retries=1, reserved_for="w1")
     [claim] = store.queue.claim("w1", free=1, private=True)
-    store.runs.begin(execution_id, claim.attempt, notebook="x")
+    store.runs.begin(execution_id, claim.attempt)
     store.queue.release("w1", lost=True, heir="w2")
     assert store.queue.claim("w3", free=1) == ()
     assert [claim.id for claim in store.queue.claim("w2", free=1, private=True)] == [execution_id]

@@ -22,7 +22,7 @@ def two(store: Store, add: Add) -> tuple[str, str]:
     ids = add(durable=True), add()
     store.queue.claim("w1", free=2)
     for one in ids:
-        store.runs.begin(one, 1, notebook="n")
+        store.runs.begin(one, 1)
     store.locks.acquire("x", ids[1], 1)
     return ids
 

@@ -78,7 +78,7 @@ def test_a_flow_s_answer_is_the_last_one_of_its_last_attempt(store: Store, add: 
     with pytest.raises(errors.IllegalTransition):
         store.webhooks.respond(execution_id, claim.attempt, ANSWER)
     [again] = store.queue.claim("w", free=1)
-    store.runs.begin(execution_id, again.attempt, notebook="executions/report/x.ipynb")
+    store.runs.begin(execution_id, again.attempt)
     assert store.webhooks.response(execution_id) is None
     store.webhooks.respond(execution_id, again.attempt, ANSWER)
     store.runs.finish(execution_id, again.attempt, Outcome(status=Status.ENDED_SUCCESS))

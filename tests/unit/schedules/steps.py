@@ -16,8 +16,10 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Outcome, Store
+from tests.unit.conftest import Clock
 
 MINUTE = timedelta(minutes=1)
+TICK = timedelta(microseconds=1)
 GRID = {"every_seconds": 60, "wait": False}
 
 
@@ -39,7 +41,20 @@ def occurrences(api: Service, schedule: Schedule) -> list[Occurrence]:
 
 
 def told(api: Service, schedule: Schedule) -> list[str]:
-    return [f"{one.outcome} {one.iteration}" for one in occurrences(api, schedule)]
+    """Return the outcome and the number of each occurrence; `MISSED 1-5` is one for five times."""
+    found = []
+    for one in occurrences(api, schedule):
+        last = f"-{(one.iteration or 0) + one.count - 1}" if one.count > 1 else ""
+        found.append(f"{one.outcome} {one.iteration}{last}")
+    return found
+
+
+def away(store: Store, clock: Clock, passed: timedelta) -> None:
+    """Let time pass while no scheduler is alive; the last heartbeat came just before."""
+    clock.now -= TICK
+    store.workers.beat("w", has_scheduler=True)
+    clock.now += TICK + passed
+    store.workers.beat("w", has_scheduler=True, back_at=clock.now)
 
 
 def run(store: Store, *, fails: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudo_kernel import errors
+from cloudo_kernel import errors, planning
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import (
     Backfill,
@@ -23,7 +23,7 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
-from tests.unit.schedules.steps import GRID, MINUTE, executions, make, occurrences, run, told
+from tests.unit.schedules.steps import GRID, MINUTE, away, executions, make, occurrences, run, told
 
 
 def test_a_moment_starts_one_execution_with_what_the_flow_knows(api: Service, clock: Clock) -> None:
@@ -104,7 +104,32 @@ def test_what_was_read_ahead_and_changed_since_starts_as_it_is_now(api: Service,
     assert told(api, made["plain"]) == ["STARTED 1", "SKIPPED 2"], "the clock was set back and forward again"
 
 
-def test_a_month_of_seconds_is_accounted_for_in_bounded_steps(api: Service, clock: Clock) -> None:
+@pytest.mark.parametrize("catch_up", ["last", "none", "all"])
+def test_a_month_of_seconds_leaves_one_row_and_the_newest_time_starts(
+    api: Service, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, catch_up: str
+) -> None:
+    monkeypatch.setattr(planning, "MAX_CAUGHT_UP", 400)
+    monkeypatch.setattr(planning, "MOST_AT_ONCE", 150)
+    made = make(api, {"every_seconds": 1, "wait": False}, catch_up=catch_up)
+    away(store, clock, timedelta(days=30, milliseconds=500))
+    looks = 0
+    while api.run_due_schedules():
+        looks += 1
+    first, *others = occurrences(api, made)
+    assert (first.due, first.iteration, first.execution_id) == (made.start, 1, None)
+    assert first.until == made.start + timedelta(seconds=first.count - 1)
+    assert (others[0].due, others[-1].due) == (first.until + timedelta(seconds=1), made.start + timedelta(days=30))
+    assert api.schedule(made.id).iterations == 30 * 86_400 + 1
+    assert {one.outcome.value for one in others} == {"STARTED"}
+    if catch_up == "all":
+        assert (len(others), looks) == (400, 3)
+        assert first.reason == "more than 400 runs were missed, and the newest 400 are caught up"
+    else:
+        assert (len(others), looks) == (1, 1)
+        assert first.outcome == {"last": "COALESCED", "none": "MISSED"}[catch_up]
+
+
+def test_what_one_slow_look_finds_is_not_late_and_is_accounted_for_in_bounded_steps(api: Service, clock: Clock) -> None:
     made = make(api, {"every_seconds": 1, "wait": False})
     clock.now += timedelta(minutes=30)
     looks = 0
@@ -215,14 +240,14 @@ def test_backfill_goes_along_the_grid_from_before_its_start(api: Service, clock:
     assert [one.due for one in filled] == exact
 
 
-def test_backfill_replaces_what_was_missed(api: Service, clock: Clock) -> None:
+def test_backfill_replaces_what_was_missed(api: Service, store: Store, clock: Clock) -> None:
     made = make(api, {**GRID, "max_iterations": 3}, catch_up="none")
     start = clock.now
-    clock.now += 10 * MINUTE
+    away(store, clock, 10 * MINUTE)
     api.run_due_schedules()
-    assert told(api, made) == ["MISSED 1", "MISSED 2", "MISSED 3"]
+    assert told(api, made) == ["MISSED 1-3"]
     api.backfill_schedule(made.id, Backfill(start=start, end=start + 2 * MINUTE))
-    assert [one.outcome.value for one in occurrences(api, made)] == ["STARTED", "STARTED", "MISSED"]
+    assert told(api, made) == ["STARTED None", "STARTED None", "MISSED 3"]
 
 
 def test_a_preview_shows_zone_and_utc_and_what_is_odd(api: Service, store: Store) -> None:
@@ -295,7 +320,7 @@ def test_old_occurrences_and_finished_ones_are_forgotten(api: Service, store: St
     assert [one.id for one in api.schedules().items] == [grid.id]
     kept = occurrences(api, grid)
     assert kept[0] == filled, "what was decided just now is kept, however long ago it was due"
-    assert (kept[1].due, len(kept)) == (begin + MINUTE, 121)
+    assert [(one.due, one.count) for one in kept[1:]] == [(begin + MINUTE, 1), (begin + 2 * MINUTE, 119)]
     with pytest.raises(errors.ScheduleNotFound):
         api.schedule(once.id)
 
@@ -311,10 +336,15 @@ def test_deleting_one_leaves_its_executions(api: Service) -> None:
             verb(made.id)
 
 
-def test_health_tells_of_schedules_that_nobody_looks_after(api: Service, clock: Clock) -> None:
+def test_health_tells_of_schedules_that_nobody_looks_after(api: Service, store: Store, clock: Clock) -> None:
     made = make(api, GRID)
-    assert api.health().overdue_schedules == 0
-    clock.now += timedelta(seconds=11)
+    clock.now += timedelta(seconds=1)
+    assert api.health().overdue_schedules == 0, "the scheduler may be at it"
+    for _ in range(2):
+        store.workers.beat("w", has_scheduler=True)
+        clock.now += timedelta(seconds=1)
+    assert api.health().overdue_schedules == 1, "it lived, and has not started it"
+    store.queue.release("w", lost=False)
     assert api.health().overdue_schedules == 1
     api.pause_schedule(made.id)
     assert api.health().overdue_schedules == 0

@@ -1,0 +1,101 @@
+"""Bounds on texts that a caller sends, checked before a parser reads them; `docs/security.md` lists them.
+
+A small request must not keep the server busy: each bound is about 100 ms of CPU. Callers turn `OutOfBounds` into their
+own error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+#: JSON values that one request may bring, and one notebook may hold, outside of its texts.
+MAX_JSON_VALUES: Final = 100_000
+MAX_NOTEBOOK_VALUES: Final = 300_000
+#: Besides its texts, on average: numbers of thousands of digits take long to read.
+MAX_BYTES_PER_VALUE: Final = 20
+#: nbformat upgrades and checks a notebook of its format 3 cell by cell.
+MAX_OLD_NOTEBOOK_VALUES: Final = 15_000
+#: Python source: what the parser does depends on its words and signs, not on its length.
+MAX_SCRIPT_BYTES: Final = 512 * 1024
+MAX_SCRIPT_WORDS: Final = 20_000
+MAX_PARAMETERS_BYTES: Final = 64 * 1024
+MAX_PARAMETERS_WORDS: Final = 5_000
+#: Of one flow: `a = b = c = [1, 2]` makes a copy of its value for each name.
+MAX_INPUTS: Final = 200
+#: YAML in a script's `# cloudo:` comment.
+MAX_YAML_BYTES: Final = 16 * 1024
+MAX_YAML_DEPTH: Final = 30
+
+_WORD: Final = re.compile(r"\w+|[^\w\s]")
+
+
+class OutOfBounds(ValueError):
+    """A text that is larger or deeper than its parser may read; the message says what fits."""
+
+
+def check_json(content: str | bytes, limit: int = MAX_JSON_VALUES) -> None:
+    """Refuse JSON of more than `limit` values, or of much else than texts. Raises `OutOfBounds`."""
+    text = content if isinstance(content, str) else content.decode("latin-1")  # the signs that count are ASCII
+    most = MAX_BYTES_PER_VALUE * limit
+    if len(text) <= most and _signs(text) <= limit:
+        return
+    # The signs may stand in texts. A regular expression would take seconds for texts with many escapes.
+    plain = text.replace("\\\\", "").replace('\\"', "")
+    rest = "" if plain.count('"') > 4 * limit else "".join(plain.split('"')[::2])
+    if not rest or _signs(rest) > limit:
+        raise OutOfBounds(f"it holds more than {limit:,} values")
+    if len(rest) > most:
+        raise OutOfBounds(f"it has more than {most:,} bytes besides its texts")
+
+
+def check_python(text: str, *, max_bytes: int = MAX_SCRIPT_BYTES, max_words: int = MAX_SCRIPT_WORDS) -> None:
+    """Refuse Python source that takes long to parse. Raises `OutOfBounds`."""
+    # Characters first: most of a source is ASCII, and encoding a long text takes a while.
+    if len(text) > max_bytes or len(text.encode(errors="replace")) > max_bytes:
+        raise OutOfBounds(f"it has more than {max_bytes // 1024} KiB of Python source")
+    if len(text) > max_words and len(_WORD.findall(text)) > max_words:
+        raise OutOfBounds(f"it has more than {max_words:,} words and signs of Python source")
+
+
+def read_yaml(text: str) -> Any:
+    """Return what a small YAML text says. Raises `OutOfBounds`, and `ValueError` for what is no YAML."""
+    if len(text.encode(errors="replace")) > MAX_YAML_BYTES:
+        raise OutOfBounds(f"it has more than {MAX_YAML_BYTES // 1024} KiB")
+    import yaml  # few texts are YAML
+
+    try:
+        check_yaml(text)
+        return yaml.load(text, _yaml_loader())  # noqa: S506 -- it is a SafeLoader  # nosec B506
+    except yaml.YAMLError as error:
+        raise ValueError(getattr(error, "problem", None) or "a character that YAML does not take") from error
+    except (OverflowError, ValueError, RecursionError) as error:
+        if isinstance(error, OutOfBounds):
+            raise
+        raise ValueError(f"a value cannot be read: {error}") from error
+
+
+def check_yaml(text: str) -> None:
+    """Refuse aliases and deep nesting. Raises `OutOfBounds`, and `yaml.YAMLError` for what is no YAML.
+
+    A chain of aliases makes gigabytes of a few lines, and libyaml's loader crashes the process in a deep list.
+    """
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, _yaml_loader()):  # as they come: the first that is too deep ends it
+        if isinstance(event, yaml.AliasEvent):
+            raise OutOfBounds("it holds a YAML alias, which is not taken")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_YAML_DEPTH:
+            raise OutOfBounds(f"it is nested more than {MAX_YAML_DEPTH} deep")
+
+
+def _yaml_loader() -> Any:
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
+
+
+def _signs(text: str) -> int:
+    return text.count(",") + text.count("[") + text.count("{")

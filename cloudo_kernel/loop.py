@@ -1,0 +1,144 @@
+"""Background threads: each repeats one step until it is stopped, whatever the step raises."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from cloudo_kernel.errors import CloudoError
+
+_log = logging.getLogger(__name__)
+
+#: Delays after the first failure in a row and, doubled each time, at most. Far below a worker's lease.
+_FIRST_RETRY_SECONDS = 0.25
+_MAX_RETRY_SECONDS = 2.0
+
+
+class Failures:
+    """Logs when something that is repeated begins to fail and when it works again, and nothing in between."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._kinds: set[type[Exception]] = set()
+        self._is_logged = False
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last try failed."""
+        return bool(self._kinds)
+
+    def note(self, error: Exception) -> None:
+        """Log an error, unless one of its type was logged since the last success or the store has logged it."""
+        is_new = type(error) not in self._kinds
+        self._kinds.add(type(error))
+        if is_new and not getattr(error, "is_logged", False):
+            self._is_logged = True
+            is_unexpected = not isinstance(error, CloudoError)
+            _log.error("%s fails and is retried: %s", self._what, error or type(error), exc_info=is_unexpected)
+
+    def clear(self) -> None:
+        """Note a success."""
+        if self._kinds:
+            self._kinds = set()
+            if self._is_logged:
+                self._is_logged = False
+                _log.warning("%s works again.", self._what)
+
+
+def _no_rest(_step_seconds: float, _wait_seconds: float) -> float:
+    return 0.0
+
+
+class Loop:
+    """A thread that runs `step` and then waits for as many seconds as it returned, or until `wake`.
+
+    An error of the step is logged once, and the step is retried after a delay that doubles up to two seconds.
+    """
+
+    def __init__(
+        self, name: str, step: Callable[[], float], *, rest: Callable[[float, float], float] = _no_rest
+    ) -> None:
+        """Prepare the thread.
+
+        `rest` returns how many seconds after a step the next one starts at the earliest, however often `wake` is
+        called. Its arguments are the seconds that the step took and the seconds that the step returned.
+        """
+        self.name = name
+        #: Called on the thread itself when it ends without having been stopped.
+        self.on_death: Callable[[str], None] = lambda _name: None
+        self._step = step
+        self._rest = rest
+        self._failures = Failures(f"The loop {name}")
+        self._wake = threading.Event()
+        self._end_rest = threading.Event()
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"cloudo-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread. Raises `RuntimeError` when the system has no thread left."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """End the wait for the next step."""
+        self._wake.set()
+
+    def end_rest(self) -> None:
+        """End the rest after the current step, but not the wait."""
+        self._end_rest.set()
+
+    def stop(self) -> None:
+        """Let the current step end, and wait for the thread."""
+        self._is_stopping.set()
+        self._wake.set()
+        self._end_rest.set()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called; a long step looks at it."""
+        return self._is_stopping.is_set()
+
+    def pause(self, seconds: float) -> bool:
+        """Wait within a step; True when `stop` was called."""
+        return self._is_stopping.wait(seconds)
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last step raised."""
+        return self._failures.is_failing
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the thread ended without having been stopped."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self.is_stopping
+
+    def _run(self) -> None:
+        delay = _FIRST_RETRY_SECONDS
+        try:
+            while not self.is_stopping:
+                try:
+                    self._turn()
+                    delay = _FIRST_RETRY_SECONDS
+                except Exception as error:  # noqa: BLE001 -- a loop that ends takes the whole worker out of work
+                    self._failures.note(error)
+                    self._is_stopping.wait(delay)
+                    delay = min(2 * delay, _MAX_RETRY_SECONDS)
+        except BaseException:  # noqa: BLE001 -- it ends this thread, on which nothing could catch it
+            _log.critical("The loop %s has died.", self.name, exc_info=True)
+            self.on_death(self.name)
+
+    def _turn(self) -> None:
+        began = time.monotonic()
+        wait = self._step()
+        ended = time.monotonic()
+        self._failures.clear()
+        if wait > 0:
+            rest = self._rest(ended - began, wait)
+            self._wake.wait(wait)
+            if rest:
+                self._end_rest.wait(max(0.0, ended + rest - time.monotonic()))
+                self._end_rest.clear()
+        self._wake.clear()

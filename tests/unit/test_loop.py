@@ -1,0 +1,104 @@
+"""The loop of the background threads: it outlives what its step raises, and says so once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.loop import Loop
+from tests.server import until
+
+
+class Steps:
+    """A step that raises what a test sets, and counts."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.error: BaseException | None = None
+
+    def __call__(self) -> float:
+        self.number += 1
+        if self.error is not None:
+            raise self.error
+        return 60.0
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps()
+
+
+@pytest.fixture
+def start(steps: Steps) -> Iterator[Callable[[], Loop]]:
+    loops: list[Loop] = []
+
+    def start() -> Loop:
+        loops.append(Loop("tested", steps))
+        loops[-1].start()
+        return loops[-1]
+
+    yield start
+    for loop in loops:
+        loop.stop()
+
+
+def test_a_step_that_fails_is_retried_and_logged_once_until_it_works(
+    steps: Steps, start: Callable[[], Loop], caplog: pytest.LogCaptureFixture
+) -> None:
+    steps.error = RuntimeError("can't start new thread")
+    loop = start()
+    until(lambda: steps.number >= 3)
+    assert loop.is_failing
+    steps.error = None
+    until(lambda: not loop.is_failing)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
+    first, last = caplog.messages
+    assert first == "The loop tested fails and is retried: can't start new thread"
+    assert caplog.records[0].exc_info, "the unexpected comes with its traceback"
+    assert last == "The loop tested works again."
+    assert not loop.is_dead
+
+
+def test_what_the_store_has_logged_is_not_logged_again(
+    steps: Steps, start: Callable[[], Loop], caplog: pytest.LogCaptureFixture
+) -> None:
+    steps.error = Unavailable("The store cannot be used.")
+    steps.error.is_logged = True
+    loop = start()
+    until(lambda: steps.number >= 2)
+    assert loop.is_failing
+    steps.error = None
+    until(lambda: not loop.is_failing)
+    assert caplog.messages == []
+
+
+def test_waking_a_loop_ends_its_wait_but_not_its_retry_delay(steps: Steps, start: Callable[[], Loop]) -> None:
+    loop = start()
+    until(lambda: steps.number == 1)
+    loop.wake()
+    until(lambda: steps.number == 2)
+    steps.error = ValueError()
+    loop.wake()
+    until(lambda: loop.is_failing)
+    for _ in range(100_000):
+        loop.wake()
+    assert steps.number < 50
+
+
+def test_a_loop_that_dies_says_so_and_calls_for_help(
+    steps: Steps, start: Callable[[], Loop], caplog: pytest.LogCaptureFixture
+) -> None:
+    steps.error = SystemExit()
+    calls: list[str] = []
+    helped = threading.Event()
+    loop = Loop("tested", steps)
+    loop.on_death = lambda name: (calls.append(name), helped.set())[0]
+    loop.start()
+    assert helped.wait(20)
+    until(lambda: loop.is_dead)
+    assert calls == ["tested"]
+    assert "The loop tested has died." in caplog.messages
