@@ -71,7 +71,7 @@ def test_only_what_is_not_of_the_whole_store_is_looked_up_for_a_user() -> None:
 
 def test_a_saved_value_that_no_longer_fits_counts_as_not_saved(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as without_check:
-        without_check.setattr(settings, "check", lambda _name, _value, **_more: None)
+        without_check.setattr(settings, "checked", lambda _name, value, **_more: value)
         store.settings.save(settings.RETENTION, "as an older version took it", user_name="ada")
     assert store.settings.value(settings.RETENTION, user_name="ada") == 10080
 
