@@ -174,10 +174,10 @@ class Webhooks:
             return ids
         return set(connection.execute(select(_d.id).where(_d.id.in_(ids))).scalars())
 
-    def note(self, delivery: Delivery) -> None:
-        """Add a delivery that started nothing."""
+    def note(self, *given: Delivery) -> None:
+        """Add deliveries that started nothing."""
         with self._database.write() as connection:
-            connection.execute(_ADD_DELIVERY, dict(delivery))
+            connection.execute(_ADD_DELIVERY, [dict(delivery) for delivery in given])
 
     def note_reply(self, delivery_id: str, status_code: int) -> None:
         """Add what a call was answered."""

@@ -553,7 +553,7 @@ def test_a_users_own_setting_takes_the_place_of_everybodys(end: End) -> None:
     assert minutes_kept() == 20
     for name in ("client", "user.grace", "user.ada"):
         end.api.delete_setting(f"{name}.execution.retention_time.minutes")
-    assert end.api.flow("examples/greeting")
+    assert end.api.flow("examples/greeting").name == "examples/greeting"
     end.api.save_setting("user.ada.flow.library.fallback", False)
     with pytest.raises(errors.FlowNotFound):
         end.api.flow("examples/greeting")

@@ -236,7 +236,7 @@ def test_the_queue_of_what_came_meanwhile_does_not_grow_for_ever(api: Service, s
         api.run_due_schedules()
         claims = store.queue.claim("w", free=100, private=False)
         for claim in claims:
-            store.runs.begin(claim.id, claim.attempt, notebook="x")
+            store.runs.begin(claim.id, claim.attempt)
         for _ in range(2):
             clock.now += MINUTE
             api.run_due_schedules()
