@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from cloudo_kernel.models.base import JsonObject, Record
+from cloudo_kernel.models.base import JsonObject, Record, Request
 from cloudo_kernel.models.executions import ExecutionBrief
 from cloudo_kernel.models.fault import FieldError
 
@@ -29,10 +29,8 @@ class BulkAction(StrEnum):
     DELETE = "delete"
 
 
-class BulkRequest(BaseModel):
+class BulkRequest(Request):
     """A request to start many flows, or to do the same to many executions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: BulkAction
     #: Of executions, for every action but `start`.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import FailFast, Field
 
-from cloudo_kernel.models.base import JsonObject, Record, UtcTime
+from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 
 class Status(StrEnum):
@@ -131,10 +131,8 @@ class ExecutionBrief(Record):
 Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100), FailFast()]
 
 
-class StartExecution(BaseModel):
+class StartExecution(Request):
     """A request to start an execution: of a flow, or of source sent along."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
     flow_name: str | None = None
     #: Python source, or a notebook as JSON text.
@@ -151,10 +149,8 @@ class StartExecution(BaseModel):
     tags: Tags = ()
 
 
-class ExecutionFilter(BaseModel):
+class ExecutionFilter(Request):
     """Which executions a list holds; fields that are None do not restrict it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: tuple[Status, ...] | None = Field(default=None, max_length=20)
     flow_name: str | None = None

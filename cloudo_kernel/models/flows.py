@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from cloudo_kernel.models.base import JsonObject, Record, UtcTime
+from cloudo_kernel.models.base import JsonObject, Record, Strict, UtcTime
 from cloudo_kernel.models.executions import ExecutionBrief
 from cloudo_kernel.models.follow_ups import FollowUps
 
@@ -27,7 +27,7 @@ class EngineTier(StrEnum):
     COLD = "cold"
 
 
-class FlowMetadata(Record):
+class FlowMetadata(Strict, Record):
     """The notebook metadata key `cloudo`."""
 
     title: str | None = None
