@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictBool
 
 from cloudo_kernel.models.base import JsonObject, Record, UtcTime
 
@@ -108,6 +108,8 @@ class Execution(Record):
     #: Path of the executed notebook below the workspace, `/`-separated.
     notebook: str | None = None
     source_sha256: str
+    #: The kernelspec that it runs in.
+    kernel: str = "cloudo"
     tags: tuple[str, ...] = ()
     retention_minutes: int | None = None
     expires_at: UtcTime | None = None
@@ -146,6 +148,12 @@ class StartExecution(BaseModel):
     inputs: JsonObject = Field(default_factory=dict)
     #: Limits the run.
     timeout_seconds: float | None = Field(default=None, gt=0)
+    #: The kernelspec to run in; default: the flow's.
+    kernel: str | None = Field(default=None, min_length=1, max_length=200)
+    #: Limits each cell.
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    #: Hides the sources of the cells in the executed notebook, as papermill does; default: as the flow says.
+    report_mode: StrictBool | None = None
     scheduled_at: UtcTime | None = None
     delay_seconds: float | None = Field(default=None, ge=0)
     tags: Tags = ()

@@ -24,7 +24,7 @@ from cloudo_kernel.store.group_commit import GroupCommit, TurnTimeout
 from cloudo_kernel.store.kept_connections import ChangeCounter, Readers
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
-NEWEST_MIGRATION = "0017"
+NEWEST_MIGRATION = "0020"
 
 #: A writer waits so long for the others of its process, and then so long for other processes.
 LOCK_SECONDS = 10

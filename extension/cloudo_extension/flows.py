@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import PageQuery, Query, operation
-from cloudo_kernel.models import Flow, Page
+from cloudo_kernel.models import Flow, Kernel, Page
 
 
 class FlowQuery(Query):
@@ -84,4 +84,13 @@ class OneFlow(Handler):
         await self.finish_empty()
 
 
-routes = [(rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]
+class Kernels(Handler):
+    """`/kernel`."""
+
+    @operation("kernels", reply=Page[Kernel], query=(PageQuery,))
+    async def get(self) -> None:
+        """List the kernels that flows can run in, by name."""
+        await self.answer_page(self.api.kernels, "name")
+
+
+routes = [(rf"{API}/kernel", Kernels), (rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]
