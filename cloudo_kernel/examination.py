@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
@@ -190,6 +191,18 @@ def _workspace(workspace: Workspace) -> Look:
     yield from _room(workspace.root)
     if workspace.state.is_dir():
         connect(workspace.root).health()  # tells why the store cannot be used: damaged, or on a network file system
+        yield from _key(workspace)
+
+
+def _key(workspace: Workspace) -> Look:
+    if workspace.key_file.exists():
+        return
+    from cloudo_kernel.store import Store
+
+    with closing(Store.open(workspace.database_url, key_file=workspace.key_file)) as store:
+        if store.seals.is_key_lost:
+            message = f"The key file {workspace.key_file} is missing, and the store holds secrets sealed with it."
+            yield State.PROBLEM, message, "Put the file back from its backup."
 
 
 def _server(workspace: Workspace) -> Look:

@@ -50,6 +50,8 @@ class Planned(NamedTuple):
     is_queued: bool = False
     #: It is a part of catching up: no policy skips or cancels it, and it queues behind others that are.
     is_caught_up: bool = False
+    #: It is caught up because it was late, not because it came while others were caught up.
+    is_late: bool = False
     #: The last of a run of times.
     until: datetime | None = None
     number: int = 1
@@ -132,11 +134,18 @@ def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
 
 
 def plan(
-    schedule: Schedule, *, now: datetime, unended: int, caught_up: int = 0, absences: Sequence[Absence] = ()
+    schedule: Schedule,
+    *,
+    now: datetime,
+    unended: int,
+    caught_up: int = 0,
+    is_catching_up: bool = False,
+    absences: Sequence[Absence] = (),
 ) -> Plan:
     """Decide about all times that have come.
 
-    `unended` executions of the schedule have not ended, `caught_up` of them are a part of catching up.
+    `unended` executions of the schedule have not ended, `caught_up` of them are a part of catching up, and with
+    `is_catching_up` the times that come queue behind these if the schedule catches up with `all`.
     `absences` are in order, and do not overlap.
     """
     if not schedule.enabled:
@@ -144,7 +153,7 @@ def plan(
         has_more = passed.next_run is not None and fire_at(schedule, passed.next_run) <= now
         return passed if has_more else passed._replace(next_run=None)
     come, following = _come(schedule, now, absences)
-    planned = tuple(_decided(schedule, come, unended=unended, caught_up=caught_up))
+    planned = tuple(_decided(schedule, come, unended=unended, caught_up=caught_up, is_catching_up=is_catching_up))
     has_regular = any(one.outcome is _STARTED and not one.is_caught_up for one in planned)
     cancels = schedule.overlap is Overlap.CANCEL and unended > caught_up and has_regular
     return Plan(planned, following, cancels)
@@ -183,7 +192,9 @@ def _come(schedule: Schedule, now: datetime, absences: Sequence[Absence]) -> tup
             following = _following(schedule, one)
             come.append(_Come(due, number, due, 1, None))
         else:
-            one, following, found = _in_absence(schedule, one, absence, now, is_counted=absence is counted)
+            one, following, found = _in_absence(
+                schedule, one, absence, now, before=come[-1] if absence is counted else None
+            )
             come, counted = come + found, absence
         number += one.number
         if following is not None:
@@ -194,14 +205,14 @@ def _come(schedule: Schedule, now: datetime, absences: Sequence[Absence]) -> tup
 
 
 def _in_absence(
-    schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, is_counted: bool
+    schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, before: _Come | None
 ) -> tuple[_Times, datetime | None, list[_Come]]:
     """Decide about the first time that came during an absence and, where they share its outcome, those after it.
 
     Returns them, the time after them, and what comes of them: the newest one of the absence has a part of its own.
-    `is_counted`: a time of this absence came before, so that no more of them follow than are caught up.
+    `before` is what came of those before it in the same absence.
     """
-    outcome, reason, some = _late(schedule, first, absence, now, is_counted=is_counted)
+    outcome, reason, some = _late(schedule, first, absence, now, is_counted=before is not None)
     following = _following(schedule, some)
     next_moment = None if following is None else max(some.last_moment, fire_at(schedule, following))
     if next_moment is not None and next_moment < min(absence.end, now + _TICK):
@@ -212,11 +223,14 @@ def _in_absence(
         return some, following, [_Come(some.due, some.iteration, some.until, some.number, outcome, reason)]
     found = []
     if some.number > 1:
-        before = _newest(schedule, some.due - _TICK, some.until, skip=1)
-        assert before is not None  # there are two at least
-        found.append(_Come(some.due, some.iteration, before, some.number - 1, outcome, reason))
+        last_but_one = _newest(schedule, some.due - _TICK, some.until, skip=1)
+        assert last_but_one is not None  # there are two at least
+        found.append(_Come(some.due, some.iteration, last_but_one, some.number - 1, outcome, reason))
     number = some.iteration + some.number - 1
-    if age > GRACE:
+    # It runs for those before it: then `overlap` does not skip it.
+    has_others = some.number > 1 or (before is not None and before.late is _COALESCED)
+    stands_for_others = outcome is _COALESCED and has_others
+    if age > GRACE or stands_for_others:
         found.append(_Come(some.until, number, some.until, 1, _STARTED, _seconds_late(age)))
     else:
         found.append(_Come(some.until, number, some.until, 1, None))
@@ -226,7 +240,10 @@ def _in_absence(
 def _late(
     schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, is_counted: bool
 ) -> tuple[OccurrenceOutcome, str, _Times]:
-    """Return what becomes of a late time by `catch_up`, with those after it that share that."""
+    """Return what becomes of a late time by `catch_up`, with those after it that share that.
+
+    `is_counted`: no more of them are left than are caught up with `all`.
+    """
     window = schedule.catch_up_window_seconds
     if schedule.catch_up is CatchUp.NONE:
         span = f"{rfc3339(absence.start)} to {rfc3339(absence.end)}"
@@ -286,16 +303,20 @@ def _newest(schedule: Schedule, after: datetime, until: datetime, *, skip: int) 
     return spans.newest(schedule.trigger, zone, start=schedule.start, after=after, until=until, skip=skip)
 
 
-def _decided(schedule: Schedule, come: Sequence[_Come], *, unended: int, caught_up: int) -> Iterator[Planned]:
+def _decided(
+    schedule: Schedule, come: Sequence[_Come], *, unended: int, caught_up: int, is_catching_up: bool
+) -> Iterator[Planned]:
     """Apply `overlap` to the times that are not late; those that are have their outcome."""
     newest = max((number for number, one in enumerate(come) if one.late is None), default=-1)
     for number, one in enumerate(come):
         if one.late is _STARTED:
-            yield Planned(one.due, one.iteration, _STARTED, one.reason, is_queued=caught_up > 0, is_caught_up=True)
+            planned = Planned(one.due, one.iteration, _STARTED, one.reason, is_caught_up=True, is_late=True)
+            yield planned._replace(is_queued=caught_up > 0)
+            is_catching_up = True
         elif one.late is not None:
             yield Planned(one.due, one.iteration, one.late, one.reason, until=one.until, number=one.number)
             continue
-        elif schedule.catch_up is CatchUp.ALL and caught_up:
+        elif schedule.catch_up is CatchUp.ALL and is_catching_up:
             yield Planned(one.due, one.iteration, _STARTED, _BEHIND, is_queued=True, is_caught_up=True)
         elif schedule.overlap is Overlap.SKIP and unended:
             yield Planned(one.due, one.iteration, _SKIPPED, "overlap: an execution of this schedule had not ended")

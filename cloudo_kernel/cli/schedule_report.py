@@ -57,20 +57,28 @@ def row(one: Schedule) -> tuple[str, ...]:
         display.value(one.flow_name, limit=40),
         when(one),
         next_time(one),
-        "" if last is None else f"{_outcome(last)} {display.ago(last.due)}",
+        "" if last is None else f"{_outcome(last)} {display.ago(last.until or last.due)}",
         state(one),
     )
 
 
 def past(one: Occurrence) -> tuple[str, ...]:
-    """Return one of its times for a table: DUE, OUTCOME, LATE, EXECUTION, REASON."""
+    """Return one of its times, or a run of them, for a table: DUE, OUTCOME, LATE, EXECUTION, REASON."""
+    due = display.local_time(one.due)
+    if one.until is not None:
+        due += f" to {display.local_time(one.until)}"
     late = "" if one.lateness_seconds is None else f"{one.lateness_seconds:.3g} s"
     execution = display.short_id(one.execution_id or "")
-    return display.local_time(one.due), _outcome(one), late, execution, display.value(one.reason or "")
+    return due, _outcome(one), late, execution, display.value(one.reason or "")
 
 
 def _outcome(one: Occurrence) -> str:
-    return click.style(one.outcome.lower(), fg=_OUTCOMES.get(one.outcome))
+    number = f" ({one.count:,} times)" if one.count > 1 else ""
+    return click.style(one.outcome.lower(), fg=_OUTCOMES.get(one.outcome)) + number
+
+
+def _last(one: Occurrence) -> str:
+    return f"{_outcome(one)}, {display.local_time(one.until or one.due)} {one.reason or ''}"
 
 
 def _seconds(number: float) -> str:
@@ -90,7 +98,7 @@ def everything(one: Schedule) -> str:
         ("when", when(one)),
         ("state", state(one)),
         ("times", f"{one.iterations}{limit} so far"),
-        ("last", "" if last is None else f"{_outcome(last)}, {display.local_time(last.due)} {last.reason or ''}"),
+        ("last", "" if last is None else _last(last)),
         ("until", "" if one.end_at is None else display.local_time(one.end_at)),
         ("overlap", one.overlap.value),
         ("catch up", one.catch_up.value + (f", if at most {_seconds(window)} late" if window else "")),

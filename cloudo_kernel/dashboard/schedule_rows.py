@@ -94,10 +94,14 @@ def occurrence_row(
     occurrence: Occurrence, zone_name: str, statuses: Mapping[str, Status], *, now: datetime
 ) -> JsonObject:
     """Return one occurrence; `statuses` are those of the executions that are still kept."""
-    status = statuses.get(occurrence.execution_id or "")
-    return occurrence.model_dump(mode="json", include={"outcome", "execution_id", "iteration", "lateness_seconds"}) | {
+    status, zone = statuses.get(occurrence.execution_id or ""), triggers.shown_zone(zone_name)
+    text = times.spoken(occurrence.due, zone, now=now)
+    if occurrence.until is not None:
+        text += f" to {times.spoken(occurrence.until, zone, now=now)} ({occurrence.count:,} times)"
+    shown = {"until", "count", "outcome", "execution_id", "iteration", "lateness_seconds"}
+    return occurrence.model_dump(mode="json", include=shown) | {
         "due": rfc3339(occurrence.due),
-        "text": times.spoken(occurrence.due, triggers.shown_zone(zone_name), now=now),
+        "text": text,
         "reason": occurrence.reason and cut(occurrence.reason, NAME),
         "status": status,
         "kind": _kind(occurrence, status),

@@ -23,15 +23,23 @@ class Unavailable(CloudoError):
     #: Whether the store has logged it: callers that retry log nothing.
     is_logged = False
 
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        #: Why, in words that anyone may read: without paths and values.
+        self.reason = reason
+
 
 class SecretLost(CloudoError):
-    """A secret was sealed with another key than the one that is there."""
+    """A secret was sealed with another key than the one that is there, or the key is missing."""
 
     code = "secret_lost"
 
-    def __init__(self, key_file: object) -> None:
+    def __init__(self, key_file: object, *, is_missing: bool = False) -> None:
         super().__init__(
-            f"A secret of the store was sealed with another key than that in {key_file}. "
+            f"The key file {key_file} is missing, and the store holds secrets that were sealed with it. Put the file "
+            'back from its backup. Without one these secrets are lost: see "A lost key" in docs/operations.md.'
+            if is_missing
+            else f"A secret of the store was sealed with another key than that in {key_file}. "
             "Put the key file back that belongs to this store, or save the secret anew."
         )
 

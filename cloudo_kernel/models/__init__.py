@@ -5,7 +5,7 @@ All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339
 
 from __future__ import annotations
 
-from cloudo_kernel.models.base import JsonObject, Page, Record, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.base import JsonObject, Page, Record, Request, Strict, UtcTime, rfc3339, to_utc
 from cloudo_kernel.models.bulk import BulkAction, BulkError, BulkItem, BulkOutcome, BulkRequest
 from cloudo_kernel.models.executions import (
     ErrorDetail,
@@ -101,6 +101,7 @@ __all__ = [
     "PreviewTime",
     "Progress",
     "Record",
+    "Request",
     "RunOptions",
     "Schedule",
     "ScheduleOptions",
@@ -110,6 +111,7 @@ __all__ = [
     "SignatureScheme",
     "StartExecution",
     "Status",
+    "Strict",
     "Token",
     "Trigger",
     "User",

@@ -67,11 +67,16 @@ class OwnClient(Record):
 class Health(Record):
     """Whether the service can do its work."""
 
+    #: `ok`, `no worker`, or `unavailable`.
     status: str
+    #: Why executions cannot be started or run, null when they can.
+    reason: str | None = None
     version: str
     #: Workers with a live lease.
     workers: int
     running: int
     pending: int
-    #: Schedules that should have started something, and nobody was there to do it.
+    #: Schedules whose time has come while no worker was alive, or one lived and did not start it.
     overdue_schedules: int = 0
+    #: Background loops of this server whose last try failed, or which have died.
+    failing_loops: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ from cloudo_kernel.models import (
 from cloudo_kernel.permissions import EVERYTHING
 from cloudo_kernel.service.schedules import TRIES, ScheduleVerbs, changed_all_the_time
 from cloudo_kernel.service.starts import follow_ups_of
-from cloudo_kernel.store import Due, Firing, NewExecution, NewOccurrence
+from cloudo_kernel.store import CatchingUp, Due, Firing, NewExecution, NewOccurrence
 
 _log = logging.getLogger(__name__)
 
@@ -245,8 +245,16 @@ class DueVerbs(ScheduleVerbs):
         """Make of a plan what the store needs to carry it out."""
         schedule, broken = due.schedule, None
         may_wait = schedule.catch_up is CatchUp.ALL or schedule.overlap is Overlap.CANCEL
-        caught_up = self._store.occurrences.caught_up(schedule.id) if due.unended and may_wait else ()
-        plan = planning.plan(schedule, now=now, unended=len(due.unended), caught_up=len(caught_up), absences=absences)
+        catching_up = self._store.occurrences.catching_up(schedule.id) if due.unended and may_wait else CatchingUp()
+        caught_up, is_going_on = catching_up
+        plan = planning.plan(
+            schedule,
+            now=now,
+            unended=len(due.unended),
+            caught_up=len(caught_up),
+            is_catching_up=is_going_on,
+            absences=absences,
+        )
         line = _Line(self._last_unended(due), caught_up, schedule.overlap)
         occurrences: list[NewOccurrence] = []
         for planned in plan.occurrences:
@@ -302,6 +310,7 @@ class DueVerbs(ScheduleVerbs):
             execution=execution,
             after_ids=after_ids if execution is not None else (),
             is_caught_up=planned.is_caught_up and execution is not None,
+            is_late=planned.is_late and execution is not None,
             until=planned.until if planned.number > 1 else None,
             number=planned.number,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from cloudo_kernel.store.belonging import Belonging
@@ -19,10 +20,11 @@ from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.moves import Outcome
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
-from cloudo_kernel.store.occurrences import Firing, NewOccurrence, Occurrences
+from cloudo_kernel.store.occurrences import CatchingUp, Firing, NewOccurrence, Occurrences
 from cloudo_kernel.store.queue import Claim, Queue
 from cloudo_kernel.store.runs import Assignment, Runs
 from cloudo_kernel.store.schedules import Due, Hidden, Schedules
+from cloudo_kernel.store.sealed import has_sealed
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.tail import EventTail
@@ -31,12 +33,14 @@ from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.waking import Wake
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
 from cloudo_kernel.store.wishes import Wishes
-from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, WorkerRow, Workers
+from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, LEASE_SECONDS, WorkerRow, Workers
 
 __all__ = [
     "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
     "Assignment",
     "Call",
+    "CatchingUp",
     "Claim",
     "Due",
     "DueFollowUp",
@@ -62,7 +66,7 @@ class Store:
 
     def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
-        self.seals = Seals(key_file)
+        self.seals = Seals(key_file, has_sealed=partial(has_sealed, database))
         self.texts = TextIndex(database)
         self.executions = Executions(database, self.seals, self.texts)
         self.queue = Queue(database)
@@ -104,6 +108,11 @@ class Store:
     def now(self) -> datetime:
         """The time by the store's clock, in UTC."""
         return self._database.clock()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store cannot be used, as the last write told, in words that anyone may read; None: it can."""
+        return self._database.trouble
 
     def close(self) -> None:
         """Stop watching, close every connection."""

@@ -17,10 +17,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from cloudo_kernel.errors import Unavailable
-from cloudo_kernel.store.kept_connections import opened, tell
+from cloudo_kernel.store.guard import FileGuard, Unusable
+from cloudo_kernel.store.kept_connections import driver_of, opened, tell
 
 #: An interrupt in the middle of a statement takes the connection with it, and all that was not committed.
 _INTERRUPTED = "Another write that shared a commit with this one was interrupted. Try again."
+_UNDONE = "Another write that shared a commit with this one failed in a way that undid both. Try again."
 
 
 @dataclass
@@ -38,8 +40,11 @@ class _Group:
 class GroupCommit:
     """The write transactions of one process."""
 
-    def __init__(self, engine: Engine, *, timeout_seconds: float, on_commit: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, guard: FileGuard | None, *, timeout_seconds: float, on_commit: Callable[[], None]
+    ) -> None:
         self._engine = engine
+        self._guard = guard
         self._timeout_seconds = timeout_seconds
         self._on_commit = on_commit
         self._turns = Turns()
@@ -75,6 +80,8 @@ class GroupCommit:
         connection, self._kept = self._kept or opened(self._engine), None
         try:
             tell(connection, "BEGIN IMMEDIATE")
+            if self._guard is not None:
+                self._guard.check(driver_of(connection))
         except BaseException:
             connection.close()
             raise
@@ -102,8 +109,8 @@ class GroupCommit:
         try:
             tell(group.connection, "ROLLBACK TO member")
             tell(group.connection, "RELEASE member")
-        except DatabaseError as error:  # there is none: SQLite has rolled the whole transaction back
-            self._end(group, error)
+        except DatabaseError:  # there is none: SQLite has rolled the whole transaction back
+            self._end(group, Unavailable(_UNDONE))
         except SQLAlchemyError:
             self._end(group, Unavailable(_INTERRUPTED))
 
@@ -116,7 +123,9 @@ class GroupCommit:
     def _commit(self, group: _Group) -> None:
         try:
             tell(group.connection, "COMMIT")
-        except DatabaseError as error:
+            if self._guard is not None:
+                self._guard.check_files()
+        except (DatabaseError, Unusable) as error:
             self._end(group, error)
         except SQLAlchemyError:
             self._end(group, Unavailable(_INTERRUPTED))

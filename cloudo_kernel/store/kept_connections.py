@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 #: So many are kept for the next who read; where more read at once, theirs are closed.
 _MOST = 8
@@ -31,11 +31,17 @@ def tell(connection: Connection, statement: str) -> None:
 
     One of them is for a connection that was lost because somebody interrupted a statement.
     """
-    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
     try:
-        driver.execute(statement)
+        driver_of(connection).execute(statement)
+    except sqlite3.IntegrityError as error:  # a constraint that is checked when the transaction ends
+        raise IntegrityError(statement, None, error) from error
     except sqlite3.Error as error:
         raise OperationalError(statement, None, error) from error
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """Return the driver's own connection."""
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
 class Readers:

@@ -36,11 +36,14 @@ _is_followed = exists().where(
 )
 _is_unended = and_(_e.schedule_id == bindparam("of"), _e.status.not_in(ENDED))
 _LAST = select(_e.id).where(_is_unended, ~_is_followed).order_by(_e.id)
-_CAUGHT_UP = (
-    select(_e.id)
-    .join(occurrences, and_(_o.schedule_id == _e.schedule_id, _o.execution_id == _e.id))
-    .where(_is_unended, _o.is_caught_up)
-    .order_by(_o.due)
+_its_time = and_(_o.schedule_id == _e.schedule_id, _o.execution_id == _e.id)
+_CAUGHT_UP = select(_e.id, _o.is_late).join(occurrences, _its_time).where(_is_unended, _o.is_caught_up).order_by(_o.due)
+_STARTED_LAST = (
+    select(_e.started_at, _o.due)
+    .join(occurrences, _its_time)
+    .where(_e.schedule_id == bindparam("of"), _o.is_caught_up, _e.started_at.is_not(None))
+    .order_by(_o.due.desc())
+    .limit(2)
 )
 _ADVANCE = Many(
     update(schedules)
@@ -74,6 +77,7 @@ class NewOccurrence(NamedTuple):
     #: The executions that have to end before.
     after_ids: Sequence[str] = ()
     is_caught_up: bool = False
+    is_late: bool = False
     #: The last of a run of times, and how many there are.
     until: datetime | None = None
     number: int = 1
@@ -90,6 +94,15 @@ class NewOccurrence(NamedTuple):
             execution_id=self.execution and self.execution.id,
             iteration=self.iteration,
         )
+
+
+class CatchingUp(NamedTuple):
+    """The executions of a schedule that are a part of catching up and have not ended, in order."""
+
+    ids: Sequence[str] = ()
+    #: One of them was late, or those that started last had less delay each. Else the schedule runs longer than its
+    #: interval, and would never be done if all times that come were to queue.
+    is_going_on: bool = False
 
 
 class Firing(NamedTuple):
@@ -139,10 +152,15 @@ class Occurrences:
         with self._database.read() as connection:
             return tuple(connection.execute(_LAST, {"of": schedule_id}).scalars())
 
-    def caught_up(self, schedule_id: str) -> tuple[str, ...]:
-        """Return the executions of a schedule that are a part of catching up and have not ended, in order."""
+    def catching_up(self, schedule_id: str) -> CatchingUp:
+        """Return the executions of a schedule that are a part of catching up and have not ended."""
         with self._database.read() as connection:
-            return tuple(connection.execute(_CAUGHT_UP, {"of": schedule_id}).scalars())
+            found = connection.execute(_CAUGHT_UP, {"of": schedule_id}).all()
+            is_going_on = any(row.is_late for row in found)
+            if found and not is_going_on:
+                delays = [row.started_at - row.due for row in connection.execute(_STARTED_LAST, {"of": schedule_id})]
+                is_going_on = len(delays) < 2 or delays[0] < delays[1]
+        return CatchingUp(tuple(row.id for row in found), is_going_on)
 
     def fire(self, firings: Sequence[Firing], *, user_name: str) -> int:
         """Start what is due and move the schedules on, in one transaction; return how many schedules that were.
@@ -282,6 +300,7 @@ def _noted(schedule_id: str, new: NewOccurrence, now: datetime) -> dict[str, Any
         "until": new.until,
         "count": new.number,
         "is_caught_up": new.is_caught_up,
+        "is_late": new.is_late,
         "outcome": new.outcome,
         "reason": new.reason,
         "execution_id": new.execution and new.execution.id,

@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
 
 class Seals:
-    """Seals and opens secrets. The key file is made when it is first needed."""
+    """Seals and opens secrets. The key file is created when it is first needed, unless it was lost."""
 
-    def __init__(self, key_file: Path | None) -> None:
+    def __init__(self, key_file: Path | None, *, has_sealed: Callable[[], bool] = lambda: False) -> None:
+        """`has_sealed` tells whether the store holds anything that was sealed."""
         self._key_file = key_file
+        self._has_sealed = has_sealed
         self._making = threading.Lock()
 
     def seal(self, secret: bytes) -> str:
@@ -69,9 +72,18 @@ class Seals:
             raise Unavailable("This store has no key file to seal secrets with. Name one with CLOUDO_KEY_FILE.")
         try:
             with self._making:
+                if self.is_key_lost:
+                    raise SecretLost(self._key_file, is_missing=True)
                 return _read_or_make(self._key_file)
         except OSError as error:
             raise self._unusable(error) from error
+
+    @property
+    def is_key_lost(self) -> bool:
+        """Whether there is no key file although secrets were sealed."""
+        path = self._key_file
+        # Asked again after the look: another process may have created the key and sealed with it meanwhile.
+        return path is not None and not path.exists() and self._has_sealed() and not path.exists()
 
     def _unusable(self, error: Exception) -> Unavailable:
         return Unavailable(f"The key file {self._key_file} cannot be used: {error}")

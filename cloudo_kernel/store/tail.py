@@ -72,6 +72,7 @@ class EventTail:
                     self._untold = set(self._listeners)
         if self._untold:
             self._call_listeners()
+        self._database.probe()
         return _LOOK_SECONDS
 
     def _call_listeners(self) -> None:

@@ -127,7 +127,7 @@ class TextIndex:
                 has_more = self._update(index)
         except sqlite3.OperationalError as error:
             # Locked by another worker, which does the same; or SQLite was built without what it takes.
-            if "no such" in str(error):
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
                 _log.warning("Searches read all executions: SQLite lacks FTS5 with trigrams (%s)", error)
                 self._path = None
             return False

@@ -12,14 +12,18 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
 
+from cloudo_kernel import settings
 from cloudo_kernel.events import WORKER, WORKER_STARTED
 from cloudo_kernel.planning import Absence
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
+from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.tables import absences, schedules, workers
 
 #: How often a worker writes a heartbeat.
 HEARTBEAT_SECONDS = 2.0
+#: A worker whose heartbeat has stood still for this long is lost.
+LEASE_SECONDS = 15.0
 #: A heartbeat that is older than this was followed by one that did not come.
 _OVERDUE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
@@ -48,6 +52,10 @@ class WorkerRow:
     #: When the last two heartbeats came, by the wall clock.
     beat_at: datetime | None
     previous_beat_at: datetime | None
+
+    def holds_its_lease(self, now: datetime) -> bool:
+        """Whether its last heartbeat is as recent as its lease takes."""
+        return self.beat_at is not None and now - self.beat_at < timedelta(seconds=LEASE_SECONDS)
 
 
 class Workers:
@@ -93,11 +101,16 @@ class Workers:
         with self._database.read() as connection:
             return tuple(Absence(*row) for row in connection.execute(_ABSENCES, {"since": since}))
 
-    def forget_absences(self, *, before: datetime) -> None:
-        """Delete absences that ended before a moment, unless a time of a schedule came during one and is undecided."""
+    def delete_expired(self) -> None:
+        """Forget absences past the retention of executions, unless a time that came during one is undecided."""
         is_undecided = exists().where(schedules.c.next_run < _a.end)
+        with self._database.read() as connection:
+            before = self._database.clock() - timedelta(minutes=value_of(connection, settings.RETENTION))
+            is_old = and_(_a.end < before, ~is_undecided)
+            if connection.execute(select(_a.id).where(is_old).limit(1)).scalar() is None:
+                return
         with self._database.write() as connection:
-            connection.execute(delete(absences).where(_a.end < before, ~is_undecided))
+            connection.execute(delete(absences).where(is_old))
 
     def all(self) -> tuple[WorkerRow, ...]:
         """Return the registered workers."""

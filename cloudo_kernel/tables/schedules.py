@@ -68,6 +68,8 @@ occurrences = Table(
     Column("execution_id", Text),
     #: Its execution is a part of catching up: no policy skips or cancels it, and others of its kind queue behind it.
     Column("is_caught_up", Boolean, nullable=False, server_default=false()),
+    #: It is caught up because it was late, not because it came while others were caught up.
+    Column("is_late", Boolean, nullable=False, server_default=false()),
     Column("iteration", BigInteger),
     Column("lateness_seconds", Float),
     #: When that was decided; a time may be caught up, or run by hand, long after it was due.

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cloudo_extension.feed import EventFeed
 from cloudo_extension.gathering import Gathered
+from cloudo_extension.refusals import Refusals
 from cloudo_extension.rendering import Renderer
 from cloudo_extension.starts import Start, start_all
 from cloudo_extension.throttle import Throttle, network
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
 from cloudo_kernel.events import ACCESS_REFUSED, ADDRESS, PERMISSION_DENIED
+from cloudo_kernel.loop import Failures
 from cloudo_kernel.models import Health, Token, Trigger, Webhook
 from cloudo_kernel.permissions import Rights
 from cloudo_kernel.workspace import Workspace
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from cloudo_kernel.catalog import Catalog
     from cloudo_kernel.interactive import Sessions
     from cloudo_kernel.service import Service
-    from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
+    from cloudo_kernel.service.webhook_calls import Answered, Note, Received, WebhookCalls
     from cloudo_kernel.store import Inserted, Store
     from cloudo_kernel.webhook_call import WebhookCall
     from cloudo_kernel.worker import Worker
@@ -52,6 +54,7 @@ _DENIAL_SECONDS = 60.0
 _MOST_DENIALS = 1000
 _STRANGERS_A_MINUTE = 30
 _STOPPING = "The server is stopping. Try again when it is back."
+_OPENING = "The store is being opened. Try again in a moment."
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class _Parts:
     feed: EventFeed
     starts: Gathered[Start, Inserted]
     webhook_calls: WebhookCalls
-    received: Gathered[WebhookCall, Received]
+    received: Gathered[WebhookCall, Received | Answered]
     healths: Gathered[None, Health]
     sessions: Sessions
     unlisten: Callable[[], None]
@@ -88,8 +91,10 @@ class Engine:
         self.workspace = workspace
         self.renderer = Renderer()
         self.throttle = Throttle()
-        #: Of calls that are refused, so that nobody fills the store with them.
-        self.refusals = Throttle()
+        #: Of strangers that are refused, so that nobody fills the store with them.
+        self._strangers = Throttle()
+        #: Calls of webhooks that are refused.
+        self.refusals = Refusals(self._record_refusals)
         self._has_worker = has_worker
         self._prepare = prepare
         self._worker_options = worker_options
@@ -98,7 +103,8 @@ class Engine:
         self._parts: _Parts | None = None
         self._is_closed = False
         #: Why it could not be opened when that was tried last.
-        self._trouble: CloudoError | None = None
+        self._trouble: Exception | None = None
+        self.health_failures = Failures("The look at the health")
         #: Tries to open a store that could not be reached when the server started.
         self._later: asyncio.Task[None] | None = None
         #: Who was refused what → when that is worth recording again.
@@ -141,8 +147,8 @@ class Engine:
         if self._parts is None:
             return
         try:
-            self.refusals.check(f"stranger {route}", network(address, ipv4_bits=24), 1)
-            self.refusals.check("strangers", "", _STRANGERS_A_MINUTE)
+            self._strangers.check(route, network(address, ipv4_bits=24), 1)
+            self._strangers.check("", "", _STRANGERS_A_MINUTE)
         except TooManyCalls:
             return
         add = partial(self._parts.store.events.add, ACCESS_REFUSED, ADDRESS, address, user_name=None, **told)
@@ -173,9 +179,13 @@ class Engine:
         """Return what takes the calls of webhooks."""
         return (await self.open()).webhook_calls
 
-    async def receive(self, call: WebhookCall) -> Received:
+    async def receive(self, call: WebhookCall) -> Received | Answered:
         """Take the call of a webhook, in one commit with others that come now."""
         return await (await self.open()).received.add(call)
+
+    def _record_refusals(self, notes: Sequence[Note]) -> None:
+        if self._parts is not None:
+            self._spawn(self.call(self._parts.webhook_calls.note_all, notes))
 
     def _throttle(self, webhook: Webhook, caller: str) -> None:
         if webhook.rate_limit is not None:
@@ -196,12 +206,14 @@ class Engine:
     async def health(self) -> Health | None:
         """Return how the service does, None while nobody has used it: looking must not open it."""
         if self._is_closed:
-            raise Unavailable(_STOPPING)
+            raise Unavailable(_STOPPING, reason="the server is stopping")
         if self._parts is None and self._trouble is not None:
             raise self._trouble
+        if self._parts is None and self._opening.locked():
+            raise Unavailable(_OPENING, reason="the store is being opened")
         if self._parts is None:
             return None
-        return await self._parts.healths.add(None)
+        return _with_loops(await self._parts.healths.add(None), self._parts)
 
     async def is_needed(self) -> bool:
         """Return whether executions run here, or a schedule waits for its time."""
@@ -224,7 +236,7 @@ class Engine:
                 if self._parts is None:
                     try:
                         self._parts = await self._assemble()
-                    except CloudoError as error:
+                    except Exception as error:
                         self._trouble = error
                         raise
                     self._trouble = None
@@ -238,20 +250,26 @@ class Engine:
         """
         try:
             await self.open()
-        except CloudoError as error:
-            _log.warning("The store cannot be opened yet; it is tried again", extra={"reason": str(error)})
+        except Exception as error:  # noqa: BLE001 -- nobody else would try again
+            _log.warning("The store cannot be opened yet and is tried again: %s", error)
             self._later = asyncio.create_task(self._open_later())
 
     async def _open_later(self) -> None:
+        failures = Failures("The opening of the store")
         while self._parts is None and not self._is_closed:
             await asyncio.sleep(_REOPEN_SECONDS)
-            with contextlib.suppress(CloudoError):
+            try:
                 await self.open()
+            except Exception as error:  # noqa: BLE001 -- nobody else would try
+                failures.note(error)
+        failures.clear()
 
     def _prepare_in_peace(self) -> None:
         """Make what somebody may ask for, when nobody waits any more for what the opening was for."""
         if self._prepare is not None and not self._is_closed:
             self._threads.submit(self._prepare)
+        if self._parts is not None:
+            self._threads.submit(_look_for_key, self._parts.store)
         # What is there by now stays. The collector went through all of it now and then, for a fifth of a second.
         gc.freeze()
 
@@ -259,19 +277,22 @@ class Engine:
         """End the waits, stop the worker in good order, close the store."""
         if self._later is not None:
             self._later.cancel()
+        self.refusals.flush()
         async with self._opening:
             self._is_closed = True
             parts, self._parts = self._parts, None
-        if parts is not None:
-            await asyncio.gather(*self._spawned)
-            parts.feed.close()
-            parts.unlisten()
-            await self.call(parts.sessions.close)
+        async with contextlib.AsyncExitStack() as steps:  # in the opposite order, each whatever the others raise
+            steps.callback(self._threads.shutdown, wait=False)
+            steps.callback(self.renderer.close)
+            if parts is None:
+                return
+            steps.push_async_callback(self.call, parts.store.close)
             if parts.worker is not None:
-                await self.call(parts.worker.stop)
-            await self.call(parts.store.close)
-        self.renderer.close()
-        self._threads.shutdown(wait=False)
+                steps.push_async_callback(self.call, parts.worker.stop)
+            steps.push_async_callback(self.call, parts.sessions.close)
+            steps.callback(parts.unlisten)
+            steps.callback(parts.feed.close)
+            await asyncio.gather(*self._spawned, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for; if it fails, it is done another time."""
@@ -281,6 +302,8 @@ class Engine:
                 await work
             except CloudoError as error:
                 _log.warning("What nobody waits for has failed", extra={"reason": str(error)})
+            except Exception:  # noqa: BLE001 -- nobody waits for it
+                _log.exception("What nobody waits for has failed")
 
         task = asyncio.create_task(run())
         self._spawned.add(task)  # the event loop itself would forget it
@@ -318,6 +341,24 @@ class Engine:
             sessions=Sessions(store, self.workspace.state),
             unlisten=store.tail.add_listener(feed.wake),
         )
+
+
+def _look_for_key(store: Store) -> None:
+    if store.seals.is_key_lost:
+        _log.error("The key file is missing, and the store holds secrets that were sealed with it. Put the file back.")
+
+
+def _with_loops(health: Health, parts: _Parts) -> Health:
+    """Add what the loops of this server say; one that has died ends what this server is there for."""
+    loops = {parts.sessions.loop, parts.store.tail.loop, *(parts.worker.loops if parts.worker is not None else ())}
+    dead = sorted(loop.name for loop in loops if loop.is_dead)
+    failing = sorted(loop.name for loop in loops if loop.is_failing)
+    told: dict[str, Any] = {"failing_loops": tuple(dead + failing)}
+    if dead:
+        told |= {"status": "unavailable", "reason": f"the loop {dead[0]} has died: restart the server"}
+    elif "dispatcher" in failing and health.reason is None:
+        told |= {"status": "unavailable", "reason": "the loop dispatcher fails: nothing is started"}
+    return health.model_copy(update=told)
 
 
 def _build(workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> tuple[Store, Catalog, Worker | None]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict
-
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import PageQuery, Query, operation
-from cloudo_kernel.models import Flow, Kernel, Page
+from cloudo_kernel.models import Flow, Kernel, Page, Request
 
 
 class FlowQuery(Query):
@@ -18,20 +16,16 @@ class FlowQuery(Query):
     q: str | None = None
 
 
-class CreateFlow(BaseModel):
+class CreateFlow(Request):
     """The body of `POST /flow`: a name, and either a notebook's JSON text or the flow to copy."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str
     source: str | None = None
     copy_of: str | None = None
 
 
-class ChangeFlow(BaseModel):
+class ChangeFlow(Request):
     """The body of `PATCH /flow/<name>`: another source, another name, or both."""
-
-    model_config = ConfigDict(extra="forbid")
 
     source: str | None = None
     name: str | None = None

@@ -9,7 +9,6 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import Reply, operation
-from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.models import Health
 
 
@@ -30,13 +29,17 @@ class OneHealth(Handler):
         await self.finish(health.model_dump_json())
 
     async def _health(self) -> Health:
-        status = "ok"  # nobody has used Cloudo yet: it opens when somebody does
+        status, reason = "ok", None  # nobody has used Cloudo yet: it opens when somebody does
         try:
             found = await self.engine.health()
-        except CloudoError:
-            self.log.exception("The store does not answer")  # why is not for everyone's eyes
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the service is not well
+            self.engine.health_failures.note(error)  # all of it is not for everyone's eyes
             found, status = None, "unavailable"
-        return found or Health(status=status, version=version("cloudo"), workers=0, running=0, pending=0)
+            reason = getattr(error, "reason", None) or "the store cannot be used"
+        else:
+            self.engine.health_failures.clear()
+        nothing = {"version": version("cloudo"), "workers": 0, "running": 0, "pending": 0}
+        return found or Health(status=status, reason=reason, **nothing)
 
 
 routes = [(rf"{API}/health", OneHealth)]

@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from cloudo_kernel.catalog import Catalog
+from cloudo_kernel.heartbeat import Heartbeat
+from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import CreateSchedule, ExecutionFilter, Page, ScheduleTrigger
 from cloudo_kernel.scheduler import Scheduler
 from cloudo_kernel.service import Service
-from cloudo_kernel.store import Store
+from cloudo_kernel.store import HEARTBEAT_SECONDS, Store
 from cloudo_kernel.workspace import Workspace
 from tests.flows import write_flow
 from tests.server import until
@@ -53,8 +55,12 @@ def tick(root: str) -> None:
     """Watch the schedules of a workspace until the process is killed."""
     workspace = Workspace(Path(root))
     store = Store.open(workspace.database_url)
-    Scheduler(store, Service(store, Catalog(workspace), user_name="cloudo").run_due_schedules).start()
-    threading.Event().wait()
+    heartbeat = Heartbeat(store, new_id(), private=False)
+    heartbeat.register()
+    Scheduler(store, Service(store, Catalog(workspace), user_name="cloudo").run_due_schedules, heartbeat).start()
+    while True:
+        threading.Event().wait(HEARTBEAT_SECONDS)
+        heartbeat.beat()
 
 
 def run(folder: Path, *, tickers: int, occurrences: int, kills: int, per_second: float, seed: int) -> Found:

@@ -122,3 +122,16 @@ def test_each_mistake_is_told_at_once(end: End) -> None:
     with pytest.raises(errors.ResponseInvalid) as refused:
         end.api.answer_message(message.id, {"at": "soon", "top": "3", "is_new": 1})
     assert [one["field"] for one in refused.value.errors] == ["at", "top", "is_new"]
+
+
+def test_a_single_message_has_its_descriptions_rendered(end: End) -> None:
+    message = end.api.create_message(CreateMessage(subject="Read this", message="**Done**, <b>see</b>"))
+    body = end.api.message(message.id).body
+    assert body is not None
+    assert body["properties"]["message"]["description"] == "**Done**, <b>see</b>"
+    rendered = "<p><strong>Done</strong>, &lt;b&gt;see&lt;/b&gt;</p>\n"
+    assert body["properties"]["message"]["description_html"] == rendered
+    shown = Calls(end.api).answer("message", {"message_id": message.id})["result"]
+    assert shown["body"]["properties"]["message"]["description_html"] == rendered
+    again = end.api.create_message(CreateMessage(subject="Once more", body=body))
+    assert "description_html" not in str(again.body)

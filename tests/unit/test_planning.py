@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cloudo_kernel import planning
 from cloudo_kernel.models import CatchUp, OccurrenceOutcome, Overlap, Schedule, ScheduleTrigger
@@ -97,19 +100,20 @@ def test_what_came_during_an_absence_is_caught_up_whatever_the_overlap(
 def test_the_policies_differ_after_eight_seconds(
     catch_up: CatchUp, expected: list[tuple[OccurrenceOutcome, int, int]]
 ) -> None:
-    """The newest time is not late: `overlap` decides about it, unless it queues behind what is caught up."""
+    """The newest time is not late: `overlap` decides about it unless it runs for others, or queues behind them."""
     one, now = schedule({"every_seconds": 2, "wait": False}, catch_up=catch_up), NOON + timedelta(seconds=7)
     plan = planning.plan(one, now=now, unended=0, absences=away(NOON, now))
     assert [(found.outcome, found.iteration, found.number) for found in plan.occurrences] == expected
-    assert [found.is_caught_up for found in plan.occurrences] == [catch_up is CatchUp.ALL] * len(expected)
+    caught_up = {CatchUp.ALL: [True] * 4, CatchUp.LAST: [False, True], CatchUp.NONE: [False, False]}
+    assert [found.is_caught_up for found in plan.occurrences] == caught_up[catch_up]
     busy = planning.plan(one, now=now, unended=1, absences=away(NOON, now))
-    assert busy.occurrences[-1].outcome is (STARTED if catch_up is CatchUp.ALL else SKIPPED)
+    assert busy.occurrences[-1].outcome is (SKIPPED if catch_up is CatchUp.NONE else STARTED)
 
 
 def test_while_something_is_caught_up_with_all_the_times_that_come_queue_behind_it() -> None:
     for overlap in Overlap:
         one = schedule(catch_up=CatchUp.ALL, overlap=overlap)
-        plan = planning.plan(one, now=NOON, unended=3, caught_up=2)
+        plan = planning.plan(one, now=NOON, unended=3, caught_up=2, is_catching_up=True)
         [found] = plan.occurrences
         assert (found.outcome, found.is_queued, found.is_caught_up, plan.cancels) == (STARTED, True, True, False)
     newest = schedule(overlap=Overlap.CANCEL)
@@ -229,3 +233,94 @@ def test_every_time_is_accounted_for_exactly_once_whenever_somebody_looks(seed: 
     grid = [NOON + timedelta(seconds=n * one.trigger.every_seconds) for n in range(len(seen))]
     assert [planned.due for planned in seen] == grid
     assert [planned.iteration for planned in seen] == list(range(1, len(seen) + 1))
+
+
+def expected(
+    one: Schedule, dues: list[datetime], *, now: datetime, unended: int, absences: list[planning.Absence]
+) -> list[OccurrenceOutcome]:
+    """Say the outcome of each time as the rule has it, one time after the other."""
+
+    def during(due: datetime) -> planning.Absence | None:
+        return next((absence for absence in absences if absence.start < due < absence.end), None)
+
+    def is_newest(due: datetime) -> bool:
+        return max(other for other in dues if during(other) == during(due)) == due
+
+    def is_late(due: datetime) -> bool:
+        is_recent = is_newest(due) and now - due <= timedelta(seconds=30)
+        return during(due) is not None and (not is_recent or runs_for_others(due))
+
+    def is_too_old(due: datetime) -> bool:
+        return one.catch_up_window_seconds is not None and (now - due).total_seconds() > one.catch_up_window_seconds
+
+    def runs_for_others(due: datetime) -> bool:
+        others = [other for other in dues if during(other) == during(due) and other < due and not is_too_old(other)]
+        return one.catch_up is CatchUp.LAST and bool(others)
+
+    found: list[OccurrenceOutcome] = []
+    is_catching_up = False
+    for due in dues:
+        if is_late(due):
+            if one.catch_up is CatchUp.NONE or is_too_old(due):
+                found.append(MISSED)
+            elif one.catch_up is CatchUp.LAST and not is_newest(due):
+                found.append(COALESCED)
+            else:
+                found.append(STARTED)
+                is_catching_up = True
+        elif one.catch_up is CatchUp.ALL and is_catching_up:
+            found.append(STARTED)
+        elif one.overlap is Overlap.SKIP and unended:
+            found.append(SKIPPED)
+        elif one.overlap is Overlap.CANCEL and any(other > due and not is_late(other) for other in dues):
+            found.append(COALESCED)
+        else:
+            found.append(STARTED)
+        unended += found[-1] is STARTED
+    return found
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    trigger=st.sampled_from(
+        [
+            {"every_seconds": 2, "wait": False},
+            {"every_seconds": 7.5, "wait": False},
+            {"every_seconds": 45, "wait": False},
+            {"cron": "* * * * *"},
+            {"cron": "*/7 12 * * *"},
+        ]
+    ),
+    catch_up=st.sampled_from(CatchUp),
+    overlap=st.sampled_from(Overlap),
+    window=st.sampled_from([None, 10.0, 60.0]),
+    limit=st.sampled_from([None, 5]),
+    unended=st.integers(0, 2),
+    lengths=st.lists(st.floats(0.5, 100), min_size=2, max_size=5),
+    passed=st.floats(0, 60),
+)
+def test_each_time_has_the_outcome_that_the_rule_gives_it(
+    trigger: dict[str, Any],
+    catch_up: CatchUp,
+    overlap: Overlap,
+    window: float | None,
+    limit: int | None,
+    unended: int,
+    lengths: list[float],
+    passed: float,
+) -> None:
+    """Whatever the policies, and however often nobody was there: stretches with and without a scheduler by turns."""
+    policies = {"catch_up": catch_up, "overlap": overlap, "catch_up_window_seconds": window}
+    one = schedule(trigger, max_iterations=limit, **policies)
+    moments = [NOON - timedelta(seconds=0.25)]
+    moments += [moments[0] + timedelta(seconds=sum(lengths[: n + 1])) for n in range(len(lengths))]
+    absences = [planning.Absence(*pair) for pair in zip(moments[::2], moments[1::2], strict=False)]
+    now = moments[-1] + timedelta(seconds=passed)
+    dues = [due for due in islice(planning.times(one, after=NOON - MINUTE), 500) if due <= now]
+    plan = planning.plan(one, now=now, unended=unended, absences=absences)
+    told = [planned.outcome for planned in plan.occurrences for _ in range(planned.number)]
+    assert told == expected(one, dues, now=now, unended=unended, absences=absences)
+    numbers = [n for planned in plan.occurrences for n in range(planned.iteration, planned.iteration + planned.number)]
+    assert numbers == list(range(1, len(dues) + 1))
+    assert all(planned.due == dues[planned.iteration - 1] for planned in plan.occurrences)
+    assert all(planned.number == 1 for planned in plan.occurrences if planned.outcome is STARTED)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cloudo_kernel.cli.schedule_report import past
 from cloudo_kernel.dashboard.schedule_rows import occurrence_row, schedule_row
 from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule, ScheduleTrigger, Status
 
@@ -36,6 +37,17 @@ def test_each_time_has_its_mark(outcome: Any, lateness: Any, status: Any, kind: 
     occurrence = Occurrence(due=NOW, outcome=outcome, execution_id="e", lateness_seconds=lateness)
     row = occurrence_row(occurrence, "Europe/Vienna", {"e": status} if status else {}, now=NOW)
     assert (row["kind"], row["text"]) == (kind, "Mon 23 Nov 13:00")
+
+
+def test_a_run_of_missed_times_is_one_row_that_says_so() -> None:
+    until = NOW + timedelta(days=29)
+    occurrence = Occurrence(due=NOW, until=until, count=2_505_601, outcome=OccurrenceOutcome.MISSED, iteration=1)
+    row = occurrence_row(occurrence, "Europe/Vienna", {}, now=NOW)
+    assert row["text"] == "Mon 23 Nov 13:00 to Tue 22 Dec 13:00 (2,505,601 times)"
+    due, outcome, *_ = past(occurrence)
+    assert " to " in due
+    assert "missed" in outcome
+    assert "(2,505,601 times)" in outcome
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.database import Database
@@ -132,7 +133,7 @@ def test_a_member_that_fails_leaves_no_trace_and_hurts_nobody(writers: Writers) 
     )
     with pytest.raises(LookupError, match="mine"):
         bad.result(20)
-    with pytest.raises(Unavailable, match="UNIQUE"):
+    with pytest.raises(IntegrityError, match="UNIQUE"):
         twice.result(20)
     first.result(20)
     good.result(20)
@@ -171,7 +172,7 @@ def test_a_commit_that_fails_is_raised_in_every_member(writers: Writers) -> None
 
     futures = writers.group_of(lambda: writers.write("a"), lambda: writers.write("b", break_the_commit))
     for future in futures:
-        with pytest.raises(Unavailable, match="FOREIGN KEY"):
+        with pytest.raises(IntegrityError, match="FOREIGN KEY"):
             future.result(20)
     assert writers.committed() == set()
     assert writers.commits == 0
@@ -201,7 +202,7 @@ def test_a_member_that_undoes_the_whole_transaction_is_told_to_all_before_it(wri
         connection.exec_driver_sql("INSERT OR ROLLBACK INTO rows VALUES ('first', 0)")
 
     first, bad, last = writers.group_of(lambda: writers.write("bad", roll_back), lambda: writers.write("last"))
-    with pytest.raises(Unavailable, match="UNIQUE"):
+    with pytest.raises(IntegrityError, match="UNIQUE"):
         bad.result(20)
     with pytest.raises(Unavailable):
         first.result(20)

@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.database import Database
 
 
@@ -48,7 +48,7 @@ def fail(database: Database, statement: str) -> None:
 
 
 def test_a_read_that_fails_leaves_nothing_open(database: Database) -> None:
-    with pytest.raises(Unavailable, match="syntax error"):
+    with pytest.raises(OperationalError, match="syntax error"):
         fail(database, "SELECT nothing")
     with pytest.raises(LookupError):
         fail(database, "SELECT number FROM rows")

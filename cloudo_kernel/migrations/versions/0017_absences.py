@@ -28,4 +28,5 @@ def upgrade() -> None:
     op.add_column("occurrences", sa.Column("until", sa.BigInteger()))
     op.add_column("occurrences", sa.Column("count", sa.BigInteger(), nullable=False, server_default="1"))
     op.add_column("occurrences", sa.Column("is_caught_up", sa.Boolean(), nullable=False, server_default=sa.false()))
-    op.execute("UPDATE occurrences SET is_caught_up = true WHERE reason LIKE 'caught up, %'")
+    op.add_column("occurrences", sa.Column("is_late", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.execute("UPDATE occurrences SET is_caught_up = true, is_late = true WHERE reason LIKE 'caught up, %'")

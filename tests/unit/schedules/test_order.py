@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from cloudo_kernel import planning
 from cloudo_kernel.dashboard.schedule_rows import schedule_row, schedule_whole
-from cloudo_kernel.models import Backfill, Status
+from cloudo_kernel.models import Backfill, Overlap, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Outcome, Store
 from cloudo_kernel.tables import schedules
@@ -204,3 +204,78 @@ def in_zone(name: str, schedule_id: str, store: Store) -> None:
     """Let a schedule be in a zone, whether this machine knows it or not."""
     with store._database.write() as connection:
         connection.execute(update(schedules).where(schedules.c.id == schedule_id).values(timezone=name))
+
+
+def test_caught_up_runs_are_not_cancelled_and_those_that_come_meanwhile_queue_behind_them(
+    api: Service, store: Store, clock: Clock
+) -> None:
+    """With every policy, as long as it catches up; what had not ended before is left alone."""
+    made = {overlap: make(api, GRID, overlap=overlap, catch_up="all") for overlap in Overlap}
+    for one in made.values():
+        api.trigger_schedule(one.id)
+    away(store, clock, 2.5 * MINUTE)
+    api.run_due_schedules()
+    clock.now += MINUTE
+    api.run_due_schedules()
+    clock.now += MINUTE
+    api.run_due_schedules()
+    for overlap, one in made.items():
+        planned = ["STARTED 1", "STARTED None", "STARTED 2", "STARTED 3", "STARTED 4", "STARTED 5"]
+        assert told(api, one) == planned, overlap
+        assert {execution.status for execution in executions(api, one)} == {Status.PENDING}, "nothing is cancelled"
+    for _ in range(6):
+        run(store)
+    assert {one.status for overlap in made.values() for one in executions(api, overlap)} == {Status.ENDED_SUCCESS}
+
+
+def test_the_queue_of_what_came_meanwhile_does_not_grow_for_ever(api: Service, store: Store, clock: Clock) -> None:
+    """Each run takes two intervals: `skip` decides again when all that was late has ended."""
+    made = make(api, GRID, catch_up="all")
+    away(store, clock, 3.5 * MINUTE)
+    for _ in range(20):
+        api.run_due_schedules()
+        claims = store.queue.claim("w", free=100, private=False)
+        for claim in claims:
+            store.runs.begin(claim.id, claim.attempt)
+        for _ in range(2):
+            clock.now += MINUTE
+            api.run_due_schedules()
+        for claim in claims:
+            store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
+    outcomes = [one.outcome.value for one in occurrences(api, made)]
+    assert outcomes[:9] == ["STARTED"] * 9
+    assert outcomes[-6:].count("SKIPPED") >= 3
+    unended = [one for one in executions(api, made) if not one.is_ended]
+    assert len(unended) <= 3
+
+
+def test_a_run_of_missed_times_is_cut_by_what_was_backfilled(api: Service, store: Store, clock: Clock) -> None:
+    """Before it is noted, and after; its ends are times that were missed."""
+    made, begin = make(api, GRID, catch_up="none"), clock.now
+    away(store, clock, 9.9 * MINUTE)
+
+    def backfill(first: float, end: float) -> None:
+        span = Backfill(start=begin + first * MINUTE, end=begin + end * MINUTE)
+        api.backfill_schedule(made.id, span)
+
+    def missed() -> list[tuple[float, float, int, int | None]]:
+        return [
+            ((one.due - begin) / MINUTE, ((one.until or one.due) - begin) / MINUTE, one.count, one.iteration)
+            for one in occurrences(api, made)
+            if one.outcome == "MISSED"
+        ]
+
+    backfill(0, 0.5)
+    backfill(3, 4.5)
+    api.run_due_schedules()
+    assert missed() == [(1, 9, 7, 2)]
+    backfill(1, 2.5)
+    assert missed() == [(5, 9, 5, 6)]
+    backfill(8, 9.2)
+    assert missed() == [(5, 7, 3, 6)]
+    backfill(6, 6.5)
+    assert missed() == [(5, 7, 2, 6)]
+    backfill(0, 9.2)
+    assert missed() == []
+    assert len(executions(api, made)) == 10
+    assert api.schedule(made.id).iterations == 10

@@ -106,8 +106,10 @@ def test_what_was_read_ahead_and_changed_since_starts_as_it_is_now(api: Service,
 
 @pytest.mark.parametrize("catch_up", ["last", "none", "all"])
 def test_a_month_of_seconds_leaves_one_row_and_the_newest_time_starts(
-    api: Service, store: Store, clock: Clock, catch_up: str
+    api: Service, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, catch_up: str
 ) -> None:
+    monkeypatch.setattr(planning, "MAX_CAUGHT_UP", 400)
+    monkeypatch.setattr(planning, "MOST_AT_ONCE", 150)
     made = make(api, {"every_seconds": 1, "wait": False}, catch_up=catch_up)
     away(store, clock, timedelta(days=30, milliseconds=500))
     looks = 0
@@ -120,8 +122,8 @@ def test_a_month_of_seconds_leaves_one_row_and_the_newest_time_starts(
     assert api.schedule(made.id).iterations == 30 * 86_400 + 1
     assert {one.outcome.value for one in others} == {"STARTED"}
     if catch_up == "all":
-        assert (len(others), looks) == (planning.MAX_CAUGHT_UP, 21)
-        assert first.reason == "more than 10,000 runs were missed, and the newest 10,000 are caught up"
+        assert (len(others), looks) == (400, 3)
+        assert first.reason == "more than 400 runs were missed, and the newest 400 are caught up"
     else:
         assert (len(others), looks) == (1, 1)
         assert first.outcome == {"last": "COALESCED", "none": "MISSED"}[catch_up]

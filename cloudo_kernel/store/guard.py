@@ -1,0 +1,110 @@
+"""Whether the database that this process has open is still the one that everyone else finds, files and schema."""
+
+from __future__ import annotations
+
+import ctypes
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+#: The write-ahead log and its index belong to the database: without them, what was committed last is gone.
+_ENDINGS = ("", "-wal", "-shm")
+
+
+class Unusable(Exception):
+    """The store cannot be used: why, in words that anyone may read, and what to do."""
+
+    def __init__(self, reason: str, cure: str) -> None:
+        super().__init__(f"{reason}; {cure}")
+        self.reason = reason
+
+
+def newer_schema(version: str | None, newest: str) -> Unusable:
+    """Return the error for a store whose schema this version of Cloudo does not know."""
+    return Unusable(
+        "this store was made by a newer Cloudo",
+        f"its schema is {version} and this Cloudo knows {newest}: update with `pip install --upgrade cloudo`, "
+        "or restore a backup that the older Cloudo made",
+    )
+
+
+class FileGuard:
+    """Watches the files and the schema of one SQLite database, from `pin` on.
+
+    Measured: three `stat` take 2 µs, the number of the schema 1 µs, a commit 400 µs. So every commit is checked
+    before and after it: what is answered after the check is found by everyone who opens the database by its path.
+    """
+
+    def __init__(self, path: Path, *, newest: str) -> None:
+        """`newest` is the newest migration that this version of Cloudo knows."""
+        self._paths = tuple(path.with_name(path.name + ending) for ending in _ENDINGS)
+        self._newest = newest
+        self._ids: tuple[tuple[int, int], ...] = ()
+        self._schema = -1
+        #: Stays open: a process that closes its last connection removes the log, and another one would get a new file.
+        self._anchor: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+
+    def pin(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        """Remember the files and the schema as they are now. Raises errors of sqlite3, and `OSError`."""
+        self._anchor = connect()
+        self._schema = _schema(self._anchor)
+        self._ids = self._found()
+
+    def check_files(self) -> None:
+        """Raise `Unusable` unless the files are those that were pinned."""
+        if not self._ids:
+            return
+        try:
+            found = self._found()
+        except OSError:
+            found = ()
+        if found != self._ids:
+            self._leave_open()
+            cure = f"put back {self._paths[0]} and the files beside it, or restart the server and its workers"
+            raise Unusable("the database file was removed or replaced", cure)
+
+    def check(self, connection: sqlite3.Connection) -> None:
+        """Raise `Unusable` unless files and schema are known; in a write transaction nobody else changes the schema."""
+        self.check_files()
+        if not self._ids or (schema := _schema(connection)) == self._schema:
+            return
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        if row is None or row[0] != self._newest:
+            raise newer_schema(None if row is None else row[0], self._newest)
+        self._schema = schema
+
+    def blame(self) -> Unusable | None:
+        """Return what is wrong with files and schema, None for nothing; asked after an error of a statement."""
+        with self._lock:
+            if self._anchor is not None:
+                try:
+                    self.check(self._anchor)
+                except Unusable as found:
+                    return found
+                except sqlite3.Error:
+                    return None
+        return None
+
+    def close(self) -> None:
+        """Close the connection that was kept open; called when all others are closed."""
+        anchor, self._anchor, self._ids = self._anchor, None, ()
+        if anchor is not None:
+            anchor.close()
+
+    def _found(self) -> tuple[tuple[int, int], ...]:
+        return tuple((found.st_dev, found.st_ino) for found in map(Path.stat, self._paths))
+
+    def _leave_open(self) -> None:
+        """Keep the anchor open until the process ends.
+
+        SQLite removes the log by its path when the last connection is closed, and that may be another database's now.
+        """
+        anchor, self._anchor = self._anchor, None
+        if anchor is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(anchor))
+
+
+def _schema(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA schema_version").fetchone()[0])

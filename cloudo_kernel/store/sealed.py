@@ -1,0 +1,26 @@
+"""Which values of the store are sealed."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+
+from cloudo_kernel.store.database import Database
+from cloudo_kernel.tables import calls, executions, messages, schedules, settings, webhook_responses, webhooks
+
+#: Per table, the condition for a row with a sealed value; the small tables first.
+_CONDITIONS: tuple[ColumnElement[bool], ...] = (
+    settings.c.sealed.is_not(None),
+    webhooks.c.sealed_inputs.is_not(None),
+    and_(webhooks.c.kept_key.is_not(None), webhooks.c.signature.is_not(None)),
+    schedules.c.sealed_inputs.is_not(None),
+    webhook_responses.c.is_sealed,
+    and_(messages.c.protected.is_not(None), messages.c.protected.not_like("{%")),  # older versions did not seal it
+    calls.c.sealed.is_not(None),
+    or_(executions.c.sealed_inputs.is_not(None), executions.c.sealed_outputs.is_not(None)),
+)
+
+
+def has_sealed(database: Database) -> bool:
+    """Tell whether anything is sealed; it reads whole tables, and is asked only when there is no key."""
+    with database.read() as connection:
+        return any(connection.execute(select(exists().where(one))).scalar() for one in _CONDITIONS)
