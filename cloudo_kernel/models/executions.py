@@ -149,7 +149,7 @@ class StartExecution(Request):
     #: The kernelspec to run in; default: the flow's.
     kernel: str | None = Field(default=None, min_length=1, max_length=200)
     #: Limits each cell.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    cell_timeout_seconds: float | None = Field(default=None, gt=0)
     #: Hides the sources of the cells in the executed notebook, as papermill does; default: as the flow says.
     report_mode: bool | None = None
     scheduled_at: UtcTime | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field, StrictBool
+from pydantic import Field
 
 from cloudo_kernel.models.base import JsonObject, Record, Strict, UtcTime
 from cloudo_kernel.models.executions import ExecutionBrief
@@ -48,9 +48,9 @@ class FlowMetadata(Strict, Record):
     #: The kernelspec to run in; default: the notebook's own.
     kernel: str | None = Field(default=None, min_length=1, max_length=200)
     #: A cell that takes longer ends the run in error.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    cell_timeout_seconds: float | None = Field(default=None, gt=0)
     #: Hides the sources of the cells in the executed notebook, as papermill does.
-    report_mode: StrictBool = False
+    report_mode: bool = False
     #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
     memory_limit_mb: int | None = Field(default=None, ge=1)
     retention_minutes: int | None = Field(default=None, ge=0)
@@ -69,9 +69,9 @@ class RunOptions(Record):
     #: The kernelspec to run in; default: the notebook's own.
     kernel: str | None = Field(default=None, min_length=1, max_length=200)
     #: Limits each cell.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    cell_timeout_seconds: float | None = Field(default=None, gt=0)
     #: Hides the sources of the cells in the executed notebook, as papermill does.
-    report_mode: StrictBool | None = None
+    report_mode: bool | None = None
 
     def over(self, flow: FlowMetadata) -> RunOptions:
         """Return them with those of the flow where they leave something open; the kernel is only what was chosen."""

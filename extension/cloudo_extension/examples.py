@@ -22,6 +22,7 @@ from cloudo_kernel.models import (
     Flow,
     FlowSource,
     Health,
+    Kernel,
     LogLine,
     Message,
     MessageLevel,
@@ -67,6 +68,7 @@ _TOKEN = {
 }
 
 EXAMPLES: Final[tuple[BaseModel, ...]] = (
+    Kernel(name="cloudo", title="Cloudo", language="python"),
     ErrorReply(
         error=ErrorBody(code="flow_not_found", message="There is no flow 'examples/greting'.", field="flow_name")
     ),
