@@ -106,8 +106,12 @@ class Api(Protocol):
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
         """Block until the execution has ended, or `timeout` is over, and return its record as it is then."""
 
-    def cancel_execution(self, execution_id: str) -> Execution:
-        """End an execution and its children. Raises `ExecutionNotFound`, and `IllegalTransition` when it has ended."""
+    def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
+        """End an execution and its children.
+
+        With `tree` all executions below it end, also those whose parents have ended in success, and it may have ended
+        itself. Raises `ExecutionNotFound`, and `IllegalTransition` when there is nothing to end.
+        """
 
     def pause_execution(self, execution_id: str) -> Execution:
         """Pause an execution: at once if it waits for something, before its next cell if it runs.

@@ -13,18 +13,16 @@ from pathlib import Path
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from cloudo_kernel import lease
-from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
+from cloudo_kernel.errors import CloudoError, StaleAttempt
 from cloudo_kernel.executors.base import Executor
 from cloudo_kernel.executors.outcomes import SERVER_STOPPED, cancelled
 from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.heartbeat import Heartbeat
 from cloudo_kernel.loop import Failures, Loop
-from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Store
+from cloudo_kernel.store import HEARTBEAT_SECONDS, LEASE_SECONDS, Claim, Store
 
 _log = logging.getLogger(__name__)
 
-#: A heartbeat that has stood still so long, by the observer's monotonic clock, is that of a lost worker.
-LEASE_SECONDS = 15.0
 #: How often expired executions are looked for.
 _HOUSEKEEPING_SECONDS = 60.0
 #: How often the index of texts is brought up to date; while it is far behind, it gets no more than half of that time.
@@ -133,8 +131,8 @@ class Dispatcher:
             return
         try:
             self._store.queue.release(self._worker_id, lost=False)
-        except Unavailable as error:
-            if not error.is_logged:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the lease ends with this process
+            if not getattr(error, "is_logged", False):
                 _log.error("The lease could not be given back, and another worker will take it: %s", error)
         finally:
             if self._lease is not None:
@@ -158,7 +156,7 @@ class Dispatcher:
         try:
             self._store.queue.release(self._worker_id, lost=True)
             lease.forget(self._state, self._worker_id)
-        except CloudoError as error:
+        except Exception as error:  # noqa: BLE001 -- others see that the lock is gone
             _log.error("Another worker has to take the executions of this one: %s", error)
         self._executor.close(kill=True)
 
@@ -205,7 +203,7 @@ class Dispatcher:
             try:
                 self._executor.submit(claim)
             except Exception as error:  # noqa: BLE001 -- no descriptor, thread or memory: it must not stay claimed
-                self._unstarted.append((claim, f"it could not be started: {error or type(error).__name__}"))
+                self._unstarted.append((claim, f"it could not be started: {str(error) or type(error).__name__}"))
         if self._unstarted:
             reason = self._unstarted[-1][1]
             self._put_back()

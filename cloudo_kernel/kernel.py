@@ -15,7 +15,7 @@ import atexit
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -52,6 +52,9 @@ _IMPORTED_LATE = (
     "tornado.platform.asyncio",
 )
 
+#: Packages with a process that looks after shared memory and the like.
+_TRACKERS = ("multiprocessing", "loky.backend", "joblib.externals.loky.backend")
+
 
 def warm() -> None:
     """Import what a kernel imports when it starts and runs its first cell; called before processes are forked."""
@@ -75,6 +78,30 @@ class CloudoKernel(ipkernel.IPythonKernel):
         with without_modules():
             super().__init__(**kwargs)
         self._kernel_modules += self.files  # the list that its debugger has, too
+
+    def _process_children(self) -> list[Any]:
+        """Return the children that ipykernel ends before the kernel."""
+        return to_be_ended(super()._process_children())
+
+
+def to_be_ended(children: list[Any]) -> list[Any]:
+    """Return the processes that ipykernel has to end, and to wait for, before the kernel ends.
+
+    It waits 14 s for zombies and for the resource trackers of multiprocessing and loky, which ignore SIGTERM and end
+    with their parent. The kernel is killed before that, and its exit handlers do not run.
+    """
+    if not children:
+        return []
+    import psutil
+
+    trackers = [sys.modules.get(f"{name}.resource_tracker") for name in _TRACKERS]
+    pids = {module._resource_tracker._pid for module in trackers if module is not None}
+    ended = []
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            if child.pid not in pids and child.status() != psutil.STATUS_ZOMBIE:
+                ended.append(child)
+    return ended
 
 
 class CompletedModule(MetaPathFinder):

@@ -26,7 +26,7 @@ from jupyter_client.session import new_id
 from traitlets import DottedObjectName
 from zmq.eventloop.zmqstream import ZMQStream
 
-from cloudo_kernel.kernel import CloudoKernelApp, become_kernel, run_config, serve, without_modules
+from cloudo_kernel.kernel import CloudoKernelApp, become_kernel, run_config, serve, to_be_ended, without_modules
 from cloudo_kernel.light_output import LightPublisher, LightStream
 from cloudo_kernel.provisioning import inherited
 
@@ -91,8 +91,7 @@ class LightKernel(IPythonKernel):
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return []
-        children: list[Any] = super()._process_children()
-        return children
+        return to_be_ended(super()._process_children())
 
 
 class Configured(BaseIPythonApplication):

@@ -35,8 +35,8 @@ class Failures:
         self._kinds.add(type(error))
         if is_new and not getattr(error, "is_logged", False):
             self._is_logged = True
-            is_unexpected = not isinstance(error, CloudoError)
-            _log.error("%s fails and is retried: %s", self._what, error or type(error), exc_info=is_unexpected)
+            is_unexpected, text = not isinstance(error, CloudoError), str(error) or type(error).__name__
+            _log.error("%s fails and is retried: %s", self._what, text, exc_info=is_unexpected)
 
     def clear(self) -> None:
         """Note a success."""

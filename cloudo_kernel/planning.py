@@ -192,7 +192,9 @@ def _come(schedule: Schedule, now: datetime, absences: Sequence[Absence]) -> tup
             following = _following(schedule, one)
             come.append(_Come(due, number, due, 1, None))
         else:
-            one, following, found = _in_absence(schedule, one, absence, now, is_counted=absence is counted)
+            one, following, found = _in_absence(
+                schedule, one, absence, now, before=come[-1] if absence is counted else None
+            )
             come, counted = come + found, absence
         number += one.number
         if following is not None:
@@ -203,14 +205,14 @@ def _come(schedule: Schedule, now: datetime, absences: Sequence[Absence]) -> tup
 
 
 def _in_absence(
-    schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, is_counted: bool
+    schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, before: _Come | None
 ) -> tuple[_Times, datetime | None, list[_Come]]:
     """Decide about the first time that came during an absence and, where they share its outcome, those after it.
 
     Returns them, the time after them, and what comes of them: the newest one of the absence has a part of its own.
-    `is_counted`: a late time of this absence came before, so that no more follow than are caught up.
+    `before` is what came of those before it in the same absence.
     """
-    outcome, reason, some = _late(schedule, first, absence, now, is_counted=is_counted)
+    outcome, reason, some = _late(schedule, first, absence, now, is_counted=before is not None)
     following = _following(schedule, some)
     next_moment = None if following is None else max(some.last_moment, fire_at(schedule, following))
     if next_moment is not None and next_moment < min(absence.end, now + _TICK):
@@ -221,12 +223,13 @@ def _in_absence(
         return some, following, [_Come(some.due, some.iteration, some.until, some.number, outcome, reason)]
     found = []
     if some.number > 1:
-        before = _newest(schedule, some.due - _TICK, some.until, skip=1)
-        assert before is not None  # there are two at least
-        found.append(_Come(some.due, some.iteration, before, some.number - 1, outcome, reason))
+        last_but_one = _newest(schedule, some.due - _TICK, some.until, skip=1)
+        assert last_but_one is not None  # there are two at least
+        found.append(_Come(some.due, some.iteration, last_but_one, some.number - 1, outcome, reason))
     number = some.iteration + some.number - 1
-    # It runs for those before it, so that `overlap` does not skip it.
-    stands_for_others = outcome is _COALESCED and (some.number > 1 or is_counted)
+    # It runs for those before it: then `overlap` does not skip it.
+    has_others = some.number > 1 or (before is not None and before.late is _COALESCED)
+    stands_for_others = outcome is _COALESCED and has_others
     if age > GRACE or stands_for_others:
         found.append(_Come(some.until, number, some.until, 1, _STARTED, _seconds_late(age)))
     else:
@@ -237,7 +240,10 @@ def _in_absence(
 def _late(
     schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, is_counted: bool
 ) -> tuple[OccurrenceOutcome, str, _Times]:
-    """Return what becomes of a late time by `catch_up`, with those after it that share that."""
+    """Return what becomes of a late time by `catch_up`, with those after it that share that.
+
+    `is_counted`: no more of them are left than are caught up with `all`.
+    """
     window = schedule.catch_up_window_seconds
     if schedule.catch_up is CatchUp.NONE:
         span = f"{rfc3339(absence.start)} to {rfc3339(absence.end)}"

@@ -15,20 +15,28 @@ import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cloudo_kernel.errors import SignatureInvalid
 from cloudo_kernel.models import SignatureScheme, Webhook
+from cloudo_kernel.models.senders import Sender, header_of, sender_of
 from cloudo_kernel.models.webhooks import SECRET_PREFIX, secret_bytes
+
+if TYPE_CHECKING:
+    from cloudo_kernel.webhook_call import WebhookCall
 
 #: How far the time of a signature may be from ours.
 TOLERANCE = timedelta(minutes=5)
-_LONGEST_ID = 255
+_LONGEST_HEADER = 1020
 _KEY_BYTES = 32
 #: What can be guessed proves nothing; Standard Webhooks wants 24 bytes, and has 16 in its own examples.
 _SHORTEST_SECRET = 16
 
-#: One of several parts of a signature's header: `v1=5257a8…`, `sha256=…`, or the signature alone.
-_PART = re.compile(r"(?:(?P<name>[A-Za-z0-9_]{1,10})=)?(?P<value>[A-Za-z0-9+/=_-]+)")
+_PLACE = re.compile(r"\{(\w+)\}")
+#: Parts of a signature's header that hold its time.
+_TIMES = frozenset({"t", "ts"})
+#: A time with so many digits is in milliseconds.
+_MILLISECOND_DIGITS = 13
 
 
 def new_key(signature: str | None) -> str:
@@ -55,16 +63,23 @@ def is_key(shown: str, kept: str) -> bool:
     return hmac.compare_digest(found, wanted)
 
 
-def check_signature(webhook: Webhook, key: str, headers: Mapping[str, str], body: bytes, *, now: datetime) -> None:
+def check_signature(webhook: Webhook, key: str, call: WebhookCall, *, now: datetime) -> None:
     """Raise `SignatureInvalid` unless the call is signed with the webhook's key, and not long ago."""
     assert webhook.signature is not None
-    content, stamp, given = _signed(webhook, headers, body)
+    sender = _sender(webhook, key)
+    given = _header(call.headers, sender.header)
+    if sender.is_plain:
+        if not hmac.compare_digest(given.encode(), key.encode()):
+            raise SignatureInvalid(f"The header {sender.header} does not hold the secret of this webhook.")
+        return
+    parts = _parts(given, sender)
+    content, stamp = _signed(webhook, sender, call, parts)
     if stamp is not None:
         _check_age(stamp, now)
-    secret = secret_bytes(key, webhook.signature)
-    wanted = hmac.digest(secret, content, "sha256")
-    # No early end: how many there are is the sender's business, which of them fits is not.
-    if not sum(hmac.compare_digest(one, wanted) for one in given):
+    wanted = hmac.digest(secret_bytes(key, webhook.signature), content, "sha256")
+    # No early end: the number of signatures is the sender's business, the one that fits is not.
+    fits = [hmac.compare_digest(_bytes(value), wanted) for name, value in parts if _is_signature(name, sender)]
+    if not any(fits):
         raise SignatureInvalid("The signature does not fit this call and the secret of this webhook.")
 
 
@@ -78,53 +93,53 @@ def sign(key: str, message_id: str, body: bytes, *, now: datetime) -> dict[str, 
     return {"webhook-timestamp": stamp, "webhook-signature": f"v1,{base64.b64encode(signature).decode()}"}
 
 
-def delivery_id(webhook: Webhook, headers: Mapping[str, str]) -> str | None:
-    """Return what the sender of a signed call calls this delivery, None if it does not say."""
-    if webhook.signature is SignatureScheme.STANDARD_WEBHOOKS:
-        return _header(headers, "webhook-id")
-    found = headers.get("X-GitHub-Delivery") if webhook.signature is SignatureScheme.GITHUB else None
-    return found if found and len(found) <= _LONGEST_ID else None
+def _sender(webhook: Webhook, key: str) -> Sender:
+    """Return the preset of a webhook, or what the webhook says itself."""
+    assert webhook.signature is not None
+    if webhook.signature is not SignatureScheme.HMAC_SHA256:
+        return sender_of(webhook.signature, key)
+    return Sender(webhook.signature_header or "", webhook.signed_content, timestamp=webhook.timestamp_header)
 
 
-def _signed(webhook: Webhook, headers: Mapping[str, str], body: bytes) -> tuple[bytes, str | None, list[bytes]]:
-    """Return what was signed, when, and the signatures that were given."""
-    if webhook.signature is SignatureScheme.STANDARD_WEBHOOKS:
-        stamp = _header(headers, "webhook-timestamp")
-        content = f"{_header(headers, 'webhook-id')}.{stamp}.".encode() + body
-        parts = [one.partition(",") for one in _header(headers, "webhook-signature").split()]
-        return content, stamp, [_bytes(value) for version, _, value in parts if version == "v1"]
-    if webhook.signature is SignatureScheme.GITHUB:
-        value = _header(headers, "X-Hub-Signature-256")
-        return body, None, [_bytes(value.removeprefix("sha256="))] if value.startswith("sha256=") else []
-    return _signed_as_configured(webhook, headers, body)
+def _parts(value: str, sender: Sender) -> list[tuple[str | None, str]]:
+    """Return the parts of a signature's header, each with its name if it has one."""
+    pattern = re.compile(rf"(?:([A-Za-z0-9_]{{1,10}}){sender.assign})?([A-Za-z0-9+/=_-]+)")
+    found = [pattern.fullmatch(part.strip()) for part in value.split(sender.separator)]
+    return [(part[1], part[2]) for part in found if part]
 
 
-def _signed_as_configured(
-    webhook: Webhook, headers: Mapping[str, str], body: bytes
-) -> tuple[bytes, str | None, list[bytes]]:
-    found = [_PART.fullmatch(part.strip()) for part in _header(headers, webhook.signature_header or "").split(",")]
-    parts = [(part["name"], part["value"]) for part in found if part]
-    stamp = None
-    if "{timestamp}" in webhook.signed_content:
-        if webhook.timestamp_header is not None:
-            stamp = _header(headers, webhook.timestamp_header)
+def _is_signature(name: str | None, sender: Sender) -> bool:
+    return name == sender.part if sender.part else name not in _TIMES
+
+
+def _signed(
+    webhook: Webhook, sender: Sender, call: WebhookCall, parts: list[tuple[str | None, str]]
+) -> tuple[bytes, str | None]:
+    """Return what was signed, and when, if that is signed too."""
+    values = {"method": call.method, "url": webhook.public_url or call.url}
+    if "{timestamp}" in sender.content:
+        if sender.timestamp is not None:
+            values["timestamp"] = _header(call.headers, sender.timestamp)
         else:
-            stamp = next((value for name, value in parts if name == "t"), "")
-    before, after = webhook.signed_content.replace("{timestamp}", stamp or "").split("{body}")
-    return before.encode() + body + after.encode(), stamp, [_bytes(value) for name, value in parts if name != "t"]
+            values["timestamp"] = next((value for name, value in parts if name in _TIMES), "")
+    if "{id}" in sender.content:
+        values["id"] = _header(call.headers, "webhook-id")
+    before, after = (_PLACE.sub(lambda place: values[place[1]], text) for text in sender.content.split("{body}"))
+    return before.encode() + call.body + after.encode(), values.get("timestamp")
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
-    found = headers.get(name, "")
-    if not 0 < len(found) <= 4 * _LONGEST_ID or not found.isascii():
+    found = header_of(headers, name) or ""
+    if not 0 < len(found) <= _LONGEST_HEADER or not found.isascii():
         raise SignatureInvalid(f"A call of this webhook has to be signed: the header {name} is missing.")
     return found
 
 
 def _check_age(stamp: str, now: datetime) -> None:
-    if not (stamp.isdecimal() and len(stamp) <= 12):
+    if not (stamp.isdecimal() and len(stamp) <= _MILLISECOND_DIGITS):
         raise SignatureInvalid("The time of the signature takes seconds since 1970.")
-    if abs(now.timestamp() - int(stamp)) > TOLERANCE.total_seconds():
+    seconds = int(stamp) / 1000 if len(stamp) == _MILLISECOND_DIGITS else int(stamp)
+    if abs(now.timestamp() - seconds) > TOLERANCE.total_seconds():
         raise SignatureInvalid("The signature is of another time: more than 5 minutes from now.")
 
 

@@ -17,6 +17,7 @@ _SHARED = "client."
 _PERSONAL = "user."
 #: A hundred years: more than that, added to a date, leaves the calendar.
 _MOST_MINUTES = 52_560_000
+_MOST_EXECUTIONS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,17 @@ def _minutes(default: int) -> DocumentedSetting:
         f"a number of minutes from 0 to {_MOST_MINUTES:,}",
         lambda value: value is not None and 0 <= value <= _MOST_MINUTES,
         kind="number",
+    )
+
+
+def _whole(default: int) -> DocumentedSetting:
+    """Return a number of executions for the whole store."""
+    return DocumentedSetting(
+        default,
+        f"a whole number from 1 to {_MOST_EXECUTIONS:,}",
+        lambda value: value is not None and 1 <= value <= _MOST_EXECUTIONS,
+        kind="integer",
+        is_personal=False,
     )
 
 
@@ -95,6 +107,8 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     "client.flow.library.fallback": DocumentedSetting(
         True, "true or false", lambda value: value is not None, kind="boolean"
     ),
+    "client.execution.max_unended_per_root": _whole(10_000),
+    "client.webhook.max_unended": _whole(100),
     # Of the library's flow `Notify by email`; not its `client.smtp.password`, as everybody may know these.
     "client.smtp.host": _line("the name of a mail server, such as mail.example.com"),
     "client.smtp.port": DocumentedSetting(
@@ -117,6 +131,8 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
 
 MAX_RUNNING = "client.execution.max_running"
 MAX_DEPTH = "client.execution.max_depth"
+MAX_UNENDED_PER_ROOT = "client.execution.max_unended_per_root"
+MAX_UNENDED_PER_WEBHOOK = "client.webhook.max_unended"
 RETENTION = "client.execution.retention_time.minutes"
 LIBRARY_FALLBACK = "client.flow.library.fallback"
 TIMEZONE = "client.timezone"

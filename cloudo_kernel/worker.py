@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from cloudo_kernel.catalog import Catalog, library_folders
-from cloudo_kernel.dispatcher import LEASE_SECONDS, Dispatcher
+from cloudo_kernel.dispatcher import Dispatcher
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.executors.local import LocalExecutor
 from cloudo_kernel.executors.worker_slots import WorkerSlots
@@ -25,7 +25,7 @@ from cloudo_kernel.provisioning import PRELOAD, share
 from cloudo_kernel.scheduler import Scheduler
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
-from cloudo_kernel.store import Store
+from cloudo_kernel.store import LEASE_SECONDS, Store
 from cloudo_kernel.workspace import Workspace
 
 

@@ -77,6 +77,10 @@ def _outcome(one: Occurrence) -> str:
     return click.style(one.outcome.lower(), fg=_OUTCOMES.get(one.outcome)) + number
 
 
+def _last(one: Occurrence) -> str:
+    return f"{_outcome(one)}, {display.local_time(one.until or one.due)} {one.reason or ''}"
+
+
 def _seconds(number: float) -> str:
     return f"{number:g} s"
 
@@ -94,12 +98,7 @@ def everything(one: Schedule) -> str:
         ("when", when(one)),
         ("state", state(one)),
         ("times", f"{one.iterations}{limit} so far"),
-        (
-            "last",
-            ""
-            if last is None
-            else f"{_outcome(last)}, {display.local_time(last.until or last.due)} {last.reason or ''}",
-        ),
+        ("last", "" if last is None else _last(last)),
         ("until", "" if one.end_at is None else display.local_time(one.end_at)),
         ("overlap", one.overlap.value),
         ("catch up", one.catch_up.value + (f", if at most {_seconds(window)} late" if window else "")),

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import Delivery, Webhook
 
-_SCHEMES = ("standard-webhooks", "github", "hmac-sha256")
+#: As `SignatureScheme` has them, whose import would slow every command down.
+SCHEMES = (
+    *("standard-webhooks", "github", "gitlab", "stripe", "slack", "shopify"),
+    *("paddle", "hubspot", "square", "meta", "dropbox", "hmac-sha256"),
+)
 
 
 @click.command()
@@ -63,15 +67,23 @@ def webhook() -> None:
 @click.argument("name")
 @click.option("--flow", "flow_name", required=True, metavar="FLOW", help="What a call starts.")
 @click.option("--user", "user_name", metavar="NAME", help="For whom it runs, if you are an administrator.")
-@click.option("--signature", type=click.Choice(_SCHEMES), help="How calls are signed; without it they show the key.")
+@click.option("--signature", type=click.Choice(SCHEMES), help="The sender that signs its calls.  [default: a key]")
 @click.option("--signature-header", metavar="HEADER", help="Where the signature of hmac-sha256 is.")
-@click.option("--signed-content", metavar="TEXT", help="What it is over, such as '{timestamp}.{body}'.")
+@click.option("--signed-content", metavar="TEXT", help="What is signed, such as '{timestamp}.{body}'.")
 @click.option("--timestamp-header", metavar="HEADER", help="Where its time is, if not beside it.")
+@click.option("--public-url", metavar="URL", help="The address that the sender calls, if it signs that.")
+@click.option("--delivery-id", metavar="PLACE", help="The header or JSON path ($.id) that tells repeated deliveries.")
+@click.option("--challenge-parameter", metavar="NAME", help="The query parameter to echo to an unsigned GET.")
 @click.option("--key-header", metavar="HEADER", help="Where the key may be shown.  [default: X-Cloudo-Key]")
 @click.option("--key-from", type=click.File(), metavar="FILE", help="Take the key from a file; - is standard input.")
 @click.option("--no-key", is_flag=True, help="Let anybody call it.")
 @click.option("--method", "methods", multiple=True, type=click.Choice(("GET", "POST")), help="Take this one only.")
 @click.option("--network", "networks", multiple=True, metavar="CIDR", help="Take calls from here only.")
+@click.option("--origin", "origins", multiple=True, metavar="ORIGIN", help="Let pages of this origin call it.")
+@click.option(
+    "--sync-timeout", "sync_timeout_seconds", type=float, metavar="SECONDS", help="Wait this long for the end."
+)
+@click.option("--raw", is_flag=True, help="Give the flow the bytes of each body, too.")
 @json_option("the webhook, with its url and key,")
 @target_options
 @click.pass_obj
@@ -80,18 +92,26 @@ def create(
 ) -> None:
     """Make a webhook, and print its address and its key: this once.
 
-    A key is made up unless one comes with --key-from: a sender that made its own secret needs that.
+    A key is created unless one comes with --key-from. Senders that issue their own secret, such as Stripe or Slack,
+    need --key-from.
     """
     from pydantic import ValidationError
 
     from cloudo_kernel.models import CreateWebhook, malformed
+    from cloudo_kernel.models.senders import issues_key
     from cloudo_kernel.proofs import new_key
 
+    if key_from is None and issues_key(fields["signature"]):
+        raise click.UsageError(f"{fields['signature']} issues the secret itself. Give it with --key-from.")
     if no_key and (key_from or fields["signature"]):
         raise click.UsageError("--no-key goes neither with --key-from nor with --signature.")
     key = None if no_key else key_from.read().strip() if key_from else new_key(fields["signature"])
-    fields["allowed_methods"], fields["allowed_networks"] = fields.pop("methods"), fields.pop("networks")
-    given = {field: value for field, value in fields.items() if value} | ({"key": key} if key else {})
+    for option in ("methods", "networks", "origins"):
+        fields[f"allowed_{option}"] = fields.pop(option)
+    given = {
+        field: value for field, value in fields.items() if value is not None and value is not False and value != ()
+    }
+    given |= {"key": key} if key else {}
     try:
         request = CreateWebhook.model_validate({"name": name, **given})
     except ValidationError as error:

@@ -17,7 +17,7 @@ from cloudo_kernel.executors.runner_process import RunnerProcess
 from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.executors.standby import Standby
 from cloudo_kernel.executors.worker_slots import WorkerSlots
-from cloudo_kernel.loop import Loop
+from cloudo_kernel.loop import Failures, Loop
 from cloudo_kernel.models import EngineTier
 from cloudo_kernel.provisioning import Zygotes, is_kernel_forkable
 from cloudo_kernel.runner import GRACE_SECONDS
@@ -50,6 +50,7 @@ class LocalExecutor:
         self._sockets = Sockets()
         self._standby = Standby(zygotes, self._sockets)
         self._runs: dict[str, _Run] = {}
+        self._failures = Failures("The attendance of a run")
         self._on_end: OnEnd = lambda *, is_reported: None  # noqa: ARG005 -- replaced by `start`
         self._lock = threading.Lock()
 
@@ -117,8 +118,10 @@ class LocalExecutor:
             try:
                 exit_code = self._run(run)
             except Exception as error:  # noqa: BLE001 -- whatever it is, the run has to end
-                _log.exception("A run could not be attended", extra={"execution_id": run.host.claim.id})
+                self._failures.note(error)
                 run.host.note_obstacle(error)
+            else:
+                self._failures.clear()
             is_reported = run.host.finish(exit_code)
         except Exception:  # noqa: BLE001 -- whatever it is, its slot has to become free
             _log.exception("The end of a run cannot be reported", extra={"execution_id": run.host.claim.id})

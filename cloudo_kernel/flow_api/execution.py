@@ -125,9 +125,12 @@ class Execution:
             raise DependencyFailedError(f"{self._record.name} ({self.id}) ended in {self.status}{why}")
         return self
 
-    def cancel(self) -> Self:
-        """End the execution and its children. Raises `IllegalTransition` when it has ended."""
-        self._record = self._api.cancel_execution(self.id)
+    def cancel(self, *, tree: bool = False) -> Self:
+        """End the execution and its children, with `tree` everything below it, also when it has ended itself.
+
+        Raises `IllegalTransition` when there is nothing to end.
+        """
+        self._record = self._api.cancel_execution(self.id, tree=tree)
         return self
 
     def pause(self) -> Self:

@@ -39,6 +39,8 @@ class BulkRequest(Request):
     flow_names: Names | None = None
     #: For `start`, and for `retry` in place of the earlier ones: the same for each.
     inputs: JsonObject | None = None
+    #: For `cancel`: everything below them ends, too, also where they have ended themselves.
+    tree: bool = False
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -47,6 +49,8 @@ class BulkRequest(Request):
             raise ValueError(f"{self.action} takes {takes}, and no {other}")
         if self.inputs is not None and self.action not in (BulkAction.START, BulkAction.RETRY):
             raise ValueError(f"inputs do not go with {self.action}")
+        if self.tree and self.action is not BulkAction.CANCEL:
+            raise ValueError(f"tree does not go with {self.action}")
         return self
 
 

@@ -8,20 +8,28 @@ import ipaddress
 import re
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
 from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 #: What a call brings; a fixed input with one of these names would be lost.
-CALL_INPUTS = ("method", "path", "query", "headers", "json", "form", "text")
+CALL_INPUTS = ("method", "path", "query", "headers", "json", "form", "text", "body_base64")
 KEY_HEADER = "X-Cloudo-Key"
 #: No webhook takes more bytes.
 LARGEST_BODY = 64 * 1024 * 1024
 #: Of `standard-webhooks`, before the secret in Base64.
 SECRET_PREFIX = "whsec_"  # noqa: S105 -- what precedes a secret, not one
 
+#: How long a call waits for the end: GitHub and others hang up after 10 s.
+SYNC_SECONDS = 8.0
+
 _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
+#: `$.a.b[0]`, from the root of a JSON body, or of the fields of a form.
+_JSON_PATH = re.compile(r"\$(\.[A-Za-z0-9_-]+|\[\d{1,4}\]){1,20}")
+_ORIGIN = re.compile(r"\*|(https?://)?[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+_SIGNED = frozenset({"body", "timestamp", "method", "url"})
 #: Headers that senders and proxies fill with other things.
 _TAKEN = frozenset({"authorization", "cookie", "content-type", "content-length", "host"})
 
@@ -31,6 +39,15 @@ class SignatureScheme(StrEnum):
 
     STANDARD_WEBHOOKS = "standard-webhooks"
     GITHUB = "github"
+    GITLAB = "gitlab"
+    STRIPE = "stripe"
+    SLACK = "slack"
+    SHOPIFY = "shopify"
+    PADDLE = "paddle"
+    HUBSPOT = "hubspot"
+    SQUARE = "square"
+    META = "meta"
+    DROPBOX = "dropbox"
     #: HMAC with SHA-256, in a header that is named.
     HMAC_SHA256 = "hmac-sha256"
 
@@ -71,9 +88,34 @@ def _fixed(inputs: JsonObject) -> JsonObject:
 
 
 def _content(text: str) -> str:
-    if text.count("{body}") != 1 or text.count("{timestamp}") > 1 or len(text) > 100:
-        raise ValueError("takes text with {body} once and {timestamp} at most once, such as {timestamp}.{body}")
+    names = re.findall(r"\{(\w*)\}", text)
+    if names.count("body") != 1 or len(set(names)) != len(names) or not set(names) <= _SIGNED or len(text) > 100:
+        raise ValueError(
+            "takes text with {body} once, and {timestamp}, {method} and {url} at most once, such as {timestamp}.{body}"
+        )
     return text
+
+
+def _delivery_place(text: str) -> str:
+    places = text.split()
+    for place in places or [""]:
+        if not (_JSON_PATH.fullmatch(place) if place.startswith("$") else _HEADER.match(place)):
+            raise ValueError("takes the name of a header, or a path in the body such as $.event.id")
+    return " ".join(places)
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise ValueError("takes the address that the sender calls, such as https://hooks.example.com/cloudo/webhook/x")
+    return text
+
+
+def _origin(text: str) -> str:
+    origin = text.lower()
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("takes an origin such as https://shop.example.com, a host name, or * for all")
+    return origin
 
 
 def _key(key: str) -> str:
@@ -85,6 +127,10 @@ def _key(key: str) -> str:
 HeaderName = Annotated[str, AfterValidator(_header)]
 Network = Annotated[str, Field(max_length=100), AfterValidator(_network)]
 FixedInputs = Annotated[JsonObject, AfterValidator(_fixed)]
+DeliveryPlace = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_delivery_place)]
+PublicUrl = Annotated[str, Field(max_length=2000), AfterValidator(_address)]
+Origin = Annotated[str, Field(max_length=300), AfterValidator(_origin)]
+QueryName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 SignedContent = Annotated[str, AfterValidator(_content)]
 #: Not shorter than what can be guessed; no header takes much more than the longest.
 Key = Annotated[str, Field(min_length=12, max_length=500), AfterValidator(_key)]
@@ -111,6 +157,13 @@ class Webhook(Record):
     signature_header: str | None = None
     signed_content: str = "{body}"
     timestamp_header: str | None = None
+    #: The address that the sender calls, where its signature is over that and a proxy changes it.
+    public_url: str | None = None
+    #: Where the sender's id of a delivery is: a header, or a path in the body such as `$.event_id`; several, with a
+    #: space between them, make one id. A delivery that is repeated starts nothing. Presets know theirs.
+    delivery_id: str | None = None
+    #: The query parameter whose value an unsigned GET gets back, by which senders check an address. Starts nothing.
+    challenge_parameter: str | None = None
     #: Where the key is, without a signature.
     key_header: str = KEY_HEADER
     allowed_methods: tuple[CallMethod, ...] = (CallMethod.GET, CallMethod.POST)
@@ -119,8 +172,13 @@ class Webhook(Record):
     max_body_bytes: int = 1024 * 1024
     #: Calls a minute of one caller, None for any number.
     rate_limit: int | None = 600
+    #: Pages of these origins may call it, and senders of these names may announce their calls (CloudEvents).
+    allowed_origins: tuple[str, ...] = ()
+    #: Whether the flow always gets the bytes of the body, as `body_base64`.
+    raw: bool = False
     enabled: bool = True
-    sync_timeout_seconds: float = 30.0
+    #: Shorter for presets whose senders hang up earlier.
+    sync_timeout_seconds: float = SYNC_SECONDS
     #: What the flow gets besides the call.
     inputs: JsonObject = Field(default_factory=dict)
     reply: WebhookReply = WebhookReply.BRIEF
@@ -157,11 +215,16 @@ class ChangeWebhook(Request):
     signature_header: HeaderName | None = None
     signed_content: SignedContent | None = None
     timestamp_header: HeaderName | None = None
+    public_url: PublicUrl | None = None
+    delivery_id: DeliveryPlace | None = None
+    challenge_parameter: QueryName | None = None
     key_header: HeaderName | None = None
     allowed_methods: Methods | None = None
     allowed_networks: Annotated[tuple[Network, ...], Field(max_length=100)] | None = None
     max_body_bytes: BodyLimit | None = None
     rate_limit: RateLimit | None = None
+    allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=100)] | None = None
+    raw: bool | None = None
     enabled: bool | None = None
     sync_timeout_seconds: SyncTimeout | None = None
     inputs: FixedInputs | None = None
@@ -174,7 +237,12 @@ class ChangeWebhook(Request):
 
 
 #: What can be taken away; null for any other field is as if it was not given.
-_REMOVABLE = frozenset({"key", "signature", "signature_header", "timestamp_header", "rate_limit"})
+_REMOVABLE = frozenset(
+    {
+        *("key", "signature", "signature_header", "timestamp_header", "rate_limit"),
+        *("public_url", "delivery_id", "challenge_parameter"),
+    }
+)
 
 
 class CreateWebhook(ChangeWebhook):
@@ -194,7 +262,8 @@ class WebhookResponse(Request):
 
 def secret_bytes(key: str, scheme: SignatureScheme) -> bytes:
     """Return the key as its scheme signs with it. Raises `ValueError`."""
-    if scheme is not SignatureScheme.STANDARD_WEBHOOKS:
+    is_gitlabs_signing_token = scheme is SignatureScheme.GITLAB and key.startswith(SECRET_PREFIX)
+    if scheme is not SignatureScheme.STANDARD_WEBHOOKS and not is_gitlabs_signing_token:
         return key.encode()
     try:
         return base64.b64decode(key.removeprefix(SECRET_PREFIX), validate=True)

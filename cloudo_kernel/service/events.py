@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 
@@ -68,13 +68,15 @@ class EventVerbs(Base):
     def health(self) -> Health:
         """See `Api.health`."""
         self._ask("health")
-        state = self._catalog.workspace.state
+        now, state = self._store.now, self._catalog.workspace.state
         workers = [
-            worker for worker in self._store.workers.all() if not worker.private and not lease.is_dead(state, worker.id)
+            worker
+            for worker in self._store.workers.all()
+            if not worker.private and worker.holds_its_lease(now) and not lease.is_dead(state, worker.id)
         ]
-        # A scheduler that has lived through a whole heartbeat since a time came should have started it.
+        # A scheduler that has lived for a whole heartbeat since a time came should have started it.
         lived_since = [worker.previous_beat_at for worker in workers if worker.previous_beat_at is not None]
-        overdue_before = max(lived_since, default=self._store.now if not workers else datetime.min.replace(tzinfo=UTC))
+        overdue_before = max(lived_since, default=None if workers else now)
         counts = self._store.queue.counts()
         trouble = self._store.trouble
         return Health(
@@ -84,5 +86,5 @@ class EventVerbs(Base):
             workers=len(workers),
             running=counts.get(Status.RUNNING, 0),
             pending=counts.get(Status.PENDING, 0),
-            overdue_schedules=self._store.schedules.overdue(before=overdue_before),
+            overdue_schedules=0 if overdue_before is None else self._store.schedules.overdue(before=overdue_before),
         )

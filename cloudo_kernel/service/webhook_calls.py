@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 
 from pydantic import ValidationError
@@ -23,12 +25,16 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Delivery, Execution, StartExecution, Trigger, Webhook, WebhookResponse
+from cloudo_kernel.models.senders import SENDERS
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.store import KeptWebhook, NewExecution, Store
 from cloudo_kernel.webhook_call import WebhookCall
 
 #: The reason of such a delivery.
 _REPEATED = "a repetition of an earlier delivery"
+
+_CHALLENGED = "the sender's challenge was answered"
+_LONGEST_CHALLENGE = 1000
 
 #: The most that a flow may answer.
 _RESPONSE_BYTES = 16 * 1024 * 1024
@@ -60,6 +66,24 @@ class _Prepared:
     is_async: bool
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A call that only checks the address: it is answered, and starts nothing."""
+
+    response: WebhookResponse
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A call that started nothing, for the webhook's deliveries."""
+
+    call: WebhookCall
+    received_at: datetime
+    status_code: int
+    reason: CloudoError | str
+
+
 class _Known:
     """Webhooks and their secrets, each read once for all calls that came together."""
 
@@ -80,8 +104,8 @@ class WebhookCalls:
         """Return a webhook; who calls is not to know whether there is one."""
         return self._store.webhooks.find(name)
 
-    def receive_all(self, calls: Sequence[WebhookCall]) -> list[Received | Exception]:
-        """Start what the calls ask for, unless the same deliveries have before; return what became of each.
+    def receive_all(self, calls: Sequence[WebhookCall]) -> list[Received | Answered | Exception]:
+        """Start what the calls ask for, unless the same deliveries have before; return the outcome of each.
 
         Among that are `WebhookNotFound`, also for whoever may not know of the webhook, `SignatureInvalid`,
         `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`, `InputsInvalid`, and
@@ -90,17 +114,17 @@ class WebhookCalls:
         known = _Known(self._store)
         with self._catalog.at_one_moment():
             prepared = [self._prepared(call, known) for call in calls]
-        fitting = [one for one in prepared if not isinstance(one, Exception)]
+        fitting = [one for one in prepared if isinstance(one, _Prepared)]
         started = iter(self._store.webhooks.start_all([(one.new, one.delivery) for one in fitting]))
-        return [one if isinstance(one, Exception) else self._received(one, next(started)) for one in prepared]
+        return [self._received(one, next(started)) if isinstance(one, _Prepared) else one for one in prepared]
 
-    def _prepared(self, call: WebhookCall, known: _Known) -> _Prepared | Exception:
+    def _prepared(self, call: WebhookCall, known: _Known) -> _Prepared | Answered | Exception:
         try:
             return self._prepare(call, known)
         except Exception as error:  # noqa: BLE001 -- it is raised where the caller waits
             return error
 
-    def _prepare(self, call: WebhookCall, known: _Known) -> _Prepared:
+    def _prepare(self, call: WebhookCall, known: _Known) -> _Prepared | Answered:
         kept = known.find(call.webhook_name)
         key = self._shown_key(kept, call)
         if kept is None or not kept.webhook.enabled or not call.is_from(kept.webhook.allowed_networks):
@@ -108,19 +132,29 @@ class WebhookCalls:
         webhook = kept.webhook
         if call.is_too_large or len(call.body) > webhook.max_body_bytes:
             raise TooLarge(f"This webhook takes bodies of at most {webhook.max_body_bytes} bytes.")
-        sender_id = self._checked_delivery(kept, call, known)
+        if answer := _unsigned_answer(webhook, call):
+            self._throttle(webhook, call.source_ip)
+            return answer
+        self._check_signature(kept, call, known)
         if call.method not in webhook.allowed_methods:
             raise MethodNotAllowed(call.method, webhook.allowed_methods)
         self._throttle(webhook, call.source_ip)
-        is_async = call.wants_no_wait
+        if answer := _signed_answer(webhook, call):
+            return answer
+        return self._start(kept, call, key)
+
+    def _start(self, kept: KeptWebhook, call: WebhookCall, key: str | None) -> _Prepared:
+        webhook, is_async = kept.webhook, call.wants_no_wait
         hidden = self._store.seals.unseal_values(kept.sealed_inputs)
-        inputs = {**webhook.inputs, **hidden, **call.inputs(key_header=webhook.key_header, key=key)}
+        given = call.inputs(key_header=webhook.key_header, key=key, raw=webhook.raw)
+        inputs = {**webhook.inputs, **hidden, **given}
         acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
         request = StartExecution(flow_name=webhook.flow_name, inputs=inputs)
         try:
             new, _ = acting.prepare_start(request, webhook_name=webhook.name, hides=hidden.keys())
         except (FlowNotFound, FlowBroken, PermissionDenied) as error:  # no fault of the caller, nor their business
             raise Unavailable("This webhook cannot start its flow now. Try again later.") from error
+        sender_id = None if webhook.delivery_id is None else call.sender_id(webhook.delivery_id)
         more = {"status_code": 202 if is_async else None, "execution_id": new.id, "delivery_id": sender_id}
         return _Prepared(webhook, new, self._delivery(call, **more), is_async)
 
@@ -134,15 +168,16 @@ class WebhookCalls:
         self._store.webhooks.note(delivery)
         return Received(one.webhook, delivery, started, None, one.is_async)
 
-    def note_refusal(self, call: WebhookCall, error: CloudoError, status_code: int) -> None:
-        """Add a call that started nothing to the webhook's deliveries; of an unknown webhook there are none."""
-        kept = self._store.webhooks.find(call.webhook_name)
-        if kept is None:
-            return
-        reason = str(error.__cause__ if isinstance(error, Unavailable) and error.__cause__ else error)
-        if isinstance(error, WebhookNotFound):
-            reason = _why_hidden(kept.webhook, call)
-        self._store.webhooks.note(self._delivery(call, status_code=status_code, reason=reason[:500]))
+    def note_all(self, notes: Sequence[Note]) -> None:
+        """Add calls that started nothing to the deliveries of their webhooks, in one commit; skip unknown names."""
+        known = _Known(self._store)
+        deliveries = []
+        for note in notes:
+            if (kept := known.find(note.call.webhook_name)) is not None:
+                more = {"status_code": note.status_code, "reason": _told(note, kept.webhook)[:500]}
+                deliveries.append(self._delivery(note.call, received_at=note.received_at, **more))
+        if deliveries:
+            self._store.webhooks.note(*deliveries)
 
     def note_reply(self, received: Received, status_code: int) -> None:
         """Add what a call was answered to its delivery."""
@@ -171,17 +206,43 @@ class WebhookCalls:
             raise WebhookNotFound(call.webhook_name)
         return fitting[0]
 
-    def _checked_delivery(self, kept: KeptWebhook, call: WebhookCall, known: _Known) -> str | None:
-        """Return the sender's id of a call that is signed as it should be. Raises `SignatureInvalid`."""
-        if kept.webhook.signature is None or kept.kept_key is None:
-            return None
-        key = known.unseal(kept.kept_key).decode()
-        proofs.check_signature(kept.webhook, key, call.headers, call.body, now=self._store.now)
-        return proofs.delivery_id(kept.webhook, call.headers)
+    def _check_signature(self, kept: KeptWebhook, call: WebhookCall, known: _Known) -> None:
+        """Raise `SignatureInvalid` unless the call is signed as it should be, where it should."""
+        if kept.webhook.signature is not None and kept.kept_key is not None:
+            key = known.unseal(kept.kept_key).decode()
+            proofs.check_signature(kept.webhook, key, call, now=self._store.now)
 
     def _delivery(self, call: WebhookCall, **more: object) -> Delivery:
-        values = {"id": new_id(), "webhook_name": call.webhook_name, "received_at": self._store.now, **more}
-        return Delivery.model_validate({**values, "source_ip": call.source_ip})
+        values = {"id": new_id(), "webhook_name": call.webhook_name, "source_ip": call.source_ip}
+        return Delivery.model_validate({**values, "received_at": self._store.now, **more})
+
+
+def _unsigned_answer(webhook: Webhook, call: WebhookCall) -> Answered | None:
+    """Return the answer to a sender that checks the address before it signs anything."""
+    if call.method == "HEAD":
+        return Answered(WebhookResponse(content_type="text/plain"), "HEAD: a check of the address")
+    if (challenge := call.challenge(webhook)) is None:
+        return None
+    content = challenge[:_LONGEST_CHALLENGE].encode()
+    return Answered(WebhookResponse(content_type="text/plain; charset=utf-8", content=content), _CHALLENGED)
+
+
+def _signed_answer(webhook: Webhook, call: WebhookCall) -> Answered | None:
+    """Return the answer to a signed challenge, as Slack sends it."""
+    sender = None if webhook.signature is None else SENDERS.get(webhook.signature)
+    wanted = sender and sender.challenge_type
+    body = call.content.get("json") if wanted else None
+    if not isinstance(body, dict) or body.get("type") != wanted or not isinstance(body.get("challenge"), str):
+        return None
+    content = json.dumps({"challenge": body["challenge"][:_LONGEST_CHALLENGE]}).encode()
+    return Answered(WebhookResponse(content_type="application/json", content=content), _CHALLENGED)
+
+
+def _told(note: Note, webhook: Webhook) -> str:
+    error = note.reason
+    if isinstance(error, WebhookNotFound):
+        return _why_hidden(webhook, note.call)
+    return str(error.__cause__ if isinstance(error, Unavailable) and error.__cause__ else error)
 
 
 def _why_hidden(webhook: Webhook, call: WebhookCall) -> str:

@@ -21,6 +21,7 @@ from cloudo_kernel.models import (
     Trigger,
     Webhook,
 )
+from cloudo_kernel.models.senders import defaults_of
 from cloudo_kernel.models.webhooks import secret_bytes
 from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
@@ -38,6 +39,7 @@ class WebhookVerbs(StartVerbs):
         self._ask_flow("create_webhook", request.flow_name)
         now = self._store.now
         given = {name: value for name, value in request.given().items() if name != "key"}
+        given = {**defaults_of(request.signature), **given}
         given["user_name"] = self._rights.acting_for(request.user_name, user_name=self._user_name)
         webhook = Webhook(**given, has_key=request.key is not None, created_at=now, modified_at=now)
         webhook, sealed = self._with_fixed_inputs(webhook)
@@ -65,6 +67,8 @@ class WebhookVerbs(StartVerbs):
             raise MalformedRequest("Changing a webhook takes at least one field.")
         before = self._store.webhooks.get(name)
         fields = {field: value for field, value in given.items() if field != "key"}
+        if "signature" in given:
+            fields = {**_new_defaults(before.webhook, given["signature"]), **fields}
         # Whoever changes it answers for what it runs from then on.
         fields["user_name"] = self._rights.acting_for(
             request.user_name, user_name=self._user_name, before=before.webhook.user_name
@@ -163,6 +167,12 @@ class WebhookVerbs(StartVerbs):
         if key is None:
             return None
         return proofs.digest(key) if webhook.signature is None else self._store.seals.seal(key.encode())
+
+
+def _new_defaults(before: Webhook, signature: SignatureScheme | None) -> JsonObject:
+    """Return the fields that follow a new signature: those that were as the former one has them."""
+    former = defaults_of(before.signature)
+    return {field: value for field, value in defaults_of(signature).items() if getattr(before, field) == former[field]}
 
 
 def _check_signature(webhook: Webhook, key: str | None) -> None:

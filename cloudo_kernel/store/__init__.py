@@ -33,10 +33,11 @@ from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.waking import Wake
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
 from cloudo_kernel.store.wishes import Wishes
-from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, WorkerRow, Workers
+from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, LEASE_SECONDS, WorkerRow, Workers
 
 __all__ = [
     "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
     "Assignment",
     "Call",
     "CatchingUp",

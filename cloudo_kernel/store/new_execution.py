@@ -26,6 +26,8 @@ class NewExecution:
     folder: str
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
+    #: The execution at the top of its tree, which the store finds by its parent.
+    root_id: str | None = None
     scheduled_for: datetime | None = None
     retry_of: str | None = None
     schedule_id: str | None = None

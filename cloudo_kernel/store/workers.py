@@ -22,6 +22,8 @@ from cloudo_kernel.tables import absences, schedules, workers
 
 #: How often a worker writes a heartbeat.
 HEARTBEAT_SECONDS = 2.0
+#: A worker whose heartbeat has stood still for this long is lost.
+LEASE_SECONDS = 15.0
 #: A heartbeat that is older than this was followed by one that did not come.
 _OVERDUE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
@@ -50,6 +52,10 @@ class WorkerRow:
     #: When the last two heartbeats came, by the wall clock.
     beat_at: datetime | None
     previous_beat_at: datetime | None
+
+    def holds_its_lease(self, now: datetime) -> bool:
+        """Whether its last heartbeat is as recent as its lease takes."""
+        return self.beat_at is not None and now - self.beat_at < timedelta(seconds=LEASE_SECONDS)
 
 
 class Workers:

@@ -25,7 +25,7 @@ from cloudo_extension.statuses import reply_to, status_of
 from cloudo_kernel import events
 from cloudo_kernel.bounds import OutOfBounds, check_json
 from cloudo_kernel.canonical import from_text
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge, TooManyCalls
 from cloudo_kernel.models import Page, Trigger, malformed
 from cloudo_kernel.models.base import Record
 
@@ -318,9 +318,11 @@ class Handler(Caller):
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
             self.set_header("Allow", ", ".join(self._operations()))
+        if isinstance(error := _error_in(kwargs), TooManyCalls):
+            self.set_header("Retry-After", str(error.retry_after_seconds))
         if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection, and does not say so
             self.set_header("Connection", "close")
-        self.finish(reply_to(_error_in(kwargs), status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
+        self.finish(reply_to(error, status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
 
     def log_exception(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

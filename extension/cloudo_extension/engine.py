@@ -10,7 +10,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cloudo_extension.feed import EventFeed
 from cloudo_extension.gathering import Gathered
+from cloudo_extension.refusals import Refusals
 from cloudo_extension.rendering import Renderer
 from cloudo_extension.starts import Start, start_all
 from cloudo_extension.throttle import Throttle, network
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from cloudo_kernel.catalog import Catalog
     from cloudo_kernel.interactive import Sessions
     from cloudo_kernel.service import Service
-    from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
+    from cloudo_kernel.service.webhook_calls import Answered, Note, Received, WebhookCalls
     from cloudo_kernel.store import Inserted, Store
     from cloudo_kernel.webhook_call import WebhookCall
     from cloudo_kernel.worker import Worker
@@ -66,7 +67,7 @@ class _Parts:
     feed: EventFeed
     starts: Gathered[Start, Inserted]
     webhook_calls: WebhookCalls
-    received: Gathered[WebhookCall, Received]
+    received: Gathered[WebhookCall, Received | Answered]
     healths: Gathered[None, Health]
     sessions: Sessions
     unlisten: Callable[[], None]
@@ -90,8 +91,10 @@ class Engine:
         self.workspace = workspace
         self.renderer = Renderer()
         self.throttle = Throttle()
-        #: Of calls that are refused, so that nobody fills the store with them.
-        self.refusals = Throttle()
+        #: Of strangers that are refused, so that nobody fills the store with them.
+        self._strangers = Throttle()
+        #: Calls of webhooks that are refused.
+        self.refusals = Refusals(self._record_refusals)
         self._has_worker = has_worker
         self._prepare = prepare
         self._worker_options = worker_options
@@ -144,8 +147,8 @@ class Engine:
         if self._parts is None:
             return
         try:
-            self.refusals.check(f"stranger {route}", network(address, ipv4_bits=24), 1)
-            self.refusals.check("strangers", "", _STRANGERS_A_MINUTE)
+            self._strangers.check(route, network(address, ipv4_bits=24), 1)
+            self._strangers.check("", "", _STRANGERS_A_MINUTE)
         except TooManyCalls:
             return
         add = partial(self._parts.store.events.add, ACCESS_REFUSED, ADDRESS, address, user_name=None, **told)
@@ -176,9 +179,13 @@ class Engine:
         """Return what takes the calls of webhooks."""
         return (await self.open()).webhook_calls
 
-    async def receive(self, call: WebhookCall) -> Received:
+    async def receive(self, call: WebhookCall) -> Received | Answered:
         """Take the call of a webhook, in one commit with others that come now."""
         return await (await self.open()).received.add(call)
+
+    def _record_refusals(self, notes: Sequence[Note]) -> None:
+        if self._parts is not None:
+            self._spawn(self.call(self._parts.webhook_calls.note_all, notes))
 
     def _throttle(self, webhook: Webhook, caller: str) -> None:
         if webhook.rate_limit is not None:
@@ -270,6 +277,7 @@ class Engine:
         """End the waits, stop the worker in good order, close the store."""
         if self._later is not None:
             self._later.cancel()
+        self.refusals.flush()
         async with self._opening:
             self._is_closed = True
             parts, self._parts = self._parts, None

@@ -183,13 +183,21 @@ class Again(Request):
     inputs: JsonObject | None = None
 
 
+class CancelBody(Request):
+    """The body of `POST /execution/<id>/cancel`."""
+
+    #: Everything below it ends, too, also where it has ended itself.
+    tree: bool = False
+
+
 class Cancel(Handler):
     """`/execution/<id>/cancel`."""
 
-    @operation("cancel_execution", reply=Execution)
+    @operation("cancel_execution", reply=Execution, body=CancelBody, has_optional_body=True, example={"tree": True})
     async def post(self, execution_id: str) -> None:
-        """End the execution and its children."""
-        await self.answer(self.api.cancel_execution, execution_id)
+        """End the execution and its children, or its whole tree."""
+        wanted = self.parse(CancelBody, self.body(default={}))
+        await self.answer(self.api.cancel_execution, execution_id, tree=wanted.tree)
 
 
 class Pause(Handler):

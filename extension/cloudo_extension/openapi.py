@@ -44,6 +44,7 @@ _IF_MATCH: Final = (
     "What only passes, such as the next run of a schedule, is no change."
 )
 _IF_NONE_MATCH: Final = "The `ETag` of what the caller has: if it is still the same, nothing is sent."
+_ANY_JSON: Final[JsonObject] = {"application/json": {"schema": {}}}
 #: What can go wrong wherever a caller has to be known.
 _EVERYWHERE: Final = (errors.MalformedRequest, errors.PermissionDenied, errors.Unavailable)
 _WITH_BODY: Final = (errors.MalformedRequest, errors.BodyTooSlow, errors.TooLarge, errors.ContentTypeRefused)
@@ -173,8 +174,8 @@ class _Written:
     def _body(self) -> JsonObject:
         found = self._found
         if found.body is None:
-            form = {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}
-            return {"content": {"application/json": {"schema": {}}, "application/x-www-form-urlencoded": form}}
+            # One type alone: of several, generators make clients that ask whether the body is an instance of `Any`.
+            return {"description": "Any JSON; forms, text and bytes are accepted too.", "content": _ANY_JSON}
         content: JsonObject = {"schema": self._references[found.body, "validation"]}
         if found.example is not None:
             content["example"] = found.example

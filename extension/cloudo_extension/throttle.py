@@ -13,6 +13,8 @@ from cloudo_kernel.errors import TooManyCalls
 
 #: Callers that are remembered; the one that has been quiet for longest is forgotten first.
 _MOST = 10_000
+#: More than the name of a webhook has.
+_MOST_LETTERS = 120
 
 
 class Throttle:
@@ -27,6 +29,7 @@ class Throttle:
     def check(self, name: str, caller: str, per_minute: int) -> None:
         """Count a call. Raises `TooManyCalls` when its caller has made as many as it may."""
         now = self._clock()
+        name = name[:_MOST_LETTERS]  # an unknown name can be as long as an address
         with self._lock:
             left, since = self._buckets.pop((name, caller), (float(per_minute), now))
             left = min(float(per_minute), left + (now - since) * per_minute / 60)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import pydantic_core
@@ -51,8 +51,10 @@ _SMALL_BYTES = 64 * 1024
 #: So much is read at most, and thrown away where it is too much, so that the sender sees the answer; the same for all
 #: webhooks, as it must not tell whether there is one.
 _PATIENCE_BYTES = LARGEST_BODY + 8 * 1024 * 1024
-#: Calls of one webhook that are noted though nothing was started.
-_REFUSALS_A_MINUTE = 60
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+_CORS, _CLOUD_EVENTS = "Access-Control-Allow-Origin", "WebHook-Allowed-Origin"
+#: The headers with an origin, and those that allow it.
+_ORIGINS: Final = {"Origin": _CORS, "WebHook-Request-Origin": _CLOUD_EVENTS}
 _DELETED = "This delivery was answered before; its execution was deleted since then."
 
 
@@ -139,11 +141,16 @@ class Call(NoCall):
     _call: WebhookCall | None = None
     _is_too_large = False
 
+    def initialize(self) -> None:
+        """Prepare for a caller of no known origin; tornado calls it first."""
+        super().initialize()
+        self._origin_headers: dict[str, str] = {}
+
     # Coming in
 
     async def _admit(self) -> None:
         self._hide_key()
-        if self.request.method not in self._operations():
+        if self.request.method not in _METHODS:
             raise web.HTTPError(405)
         self._calls = await self._open()
         self._limit = await self._body_limit()
@@ -193,9 +200,56 @@ class Call(NoCall):
         """Start the webhook's flow, and wait for its end unless the caller does not want to."""
         await self._take(name)
 
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def head(self, name: str) -> None:
+        """Answer 200 to a sender that checks the address, such as Trello. Nothing is started."""
+        await self._take(name)
+
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def options(self, name: str) -> None:
+        """Say which origins may call: to browsers, and to senders of CloudEvents. Nothing is started."""
+        await self._allow_origin(name)
+        self.set_status(204)
+        self.set_header("Allow", ", ".join(_METHODS))
+        self.clear_header("Content-Type")
+        await web.RequestHandler.finish(self)
+
+    async def _allow_origin(self, name: str) -> None:
+        """Set the headers for callers from an allowed origin; all others see what an unknown name has.
+
+        See https://fetch.spec.whatwg.org/#http-cors-protocol, and for CloudEvents
+        https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection.
+        """
+        asked = {header: self.request.headers.get(header) for header in _ORIGINS}
+        kept = await self.engine.call(self._calls.find, name) if any(asked.values()) else None
+        if kept is None or not kept.webhook.enabled or not self._parsed(name).is_from(kept.webhook.allowed_networks):
+            return
+        allowed = kept.webhook.allowed_origins
+        for header, origin in asked.items():
+            if origin and ("*" in allowed or origin.lower() in allowed):
+                self._origin_headers |= {_ORIGINS[header]: origin, "Vary": "Origin"}
+        if self.request.method == "OPTIONS" and _CORS in self._origin_headers:
+            wanted = self.request.headers.get("Access-Control-Request-Headers", "Content-Type")
+            methods = ", ".join(kept.webhook.allowed_methods)
+            self._origin_headers |= {"Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": wanted}
+        if _CLOUD_EVENTS in self._origin_headers:
+            self._origin_headers["WebHook-Allowed-Rate"] = str(kept.webhook.rate_limit or "*")
+        self._set_origin_headers()
+
+    def _set_origin_headers(self) -> None:
+        for header, value in self._origin_headers.items():
+            self.set_header(header, value)
+
     async def _take(self, name: str) -> None:
+        if "Origin" in self.request.headers:
+            await self._allow_origin(name)
         self._call = self._parsed(name)
         received = await self.engine.receive(self._call)
+        from cloudo_kernel.service.webhook_calls import Answered  # imported already, with the engine
+
+        if isinstance(received, Answered):
+            self.engine.refusals.note(self._call, received.reason, self._send_as_said(received.response))
+            return
         if received.is_async:
             self._send(202, await self._begun(received))
             return
@@ -203,8 +257,9 @@ class Call(NoCall):
         self._later(self._calls.note_reply, received, status)
 
     def _parsed(self, name: str) -> WebhookCall:
+        query = self.request.query
         try:
-            query = [
+            fields = [
                 (field, value.decode()) for field, values in self.request.query_arguments.items() for value in values
             ]
         except UnicodeDecodeError as error:
@@ -213,9 +268,10 @@ class Call(NoCall):
             webhook_name=name,
             method=cast("str", self.request.method),
             path=self.request.path,
-            query=query,
+            query=fields,
             headers=self.request.headers,
             source_ip=self.request.remote_ip or "",
+            url=f"{self.request.protocol}://{self.request.host}{self.request.path}{query and '?'}{query}",
             body=b"" if self._is_too_large else b"".join(self._chunks),
             is_too_large=self._is_too_large,
         )
@@ -270,16 +326,26 @@ class Call(NoCall):
         """Write the error as JSON, and add it to the webhook's deliveries."""
         found = cast("tuple[object, BaseException | None, object]", kwargs.get("exc_info") or (None, None, None))
         error = found[1]
-        if isinstance(error, TooManyCalls):
-            self.set_header("Retry-After", str(error.retry_after_seconds))
+        self._set_origin_headers()
         if isinstance(error, MethodNotAllowed):
             self.set_header("Allow", ", ".join(error.allowed))
+        elif status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(_METHODS))
+        if isinstance(error, WebhookNotFound | SignatureInvalid):
+            status_code = self._status_of_failure(status_code)
         super().write_error(status_code, **kwargs)
         # After the answer: how long it took must not tell whether there is such a webhook.
         if isinstance(error, CloudoError) and self._call is not None:
-            with suppress(TooManyCalls):  # nobody fills the store with calls that are refused
-                self.engine.refusals.check(self._call.webhook_name, "", _REFUSALS_A_MINUTE)
-                self._later(self._calls.note_refusal, self._call, error, status_code)
+            self.engine.refusals.note(self._call, error, status_code)
+
+    def _status_of_failure(self, status_code: int) -> int:
+        """Count a failure. After too many of one caller at one name the status alone is another: 429."""
+        seconds = self.engine.refusals.count(self.path_args[0], self.request.remote_ip or "")
+        if seconds is not None:
+            status_code = HTTPStatus.TOO_MANY_REQUESTS
+            self.set_status(status_code)
+            self.set_header("Retry-After", str(seconds))
+        return status_code
 
     def _later(self, function: Callable[..., None], *args: object) -> None:
         """Call what nobody waits for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cloudo_kernel.cli.webhook import SCHEMES
+from cloudo_kernel.models import SignatureScheme
 from tests.acceptance.test_cli import Shell
 from tests.flows import write_script
 from tests.server import WITHOUT_LAB, RunningServer, start_server
@@ -60,6 +63,31 @@ def test_one_is_made_called_listed_replayed_and_deleted(shell: Shell, server: Ru
     assert shell.json("webhooks") == []
 
 
+def test_what_is_special_of_a_sender_is_said_in_options(shell: Shell, server: RunningServer, tmp_path: Path) -> None:
+    assert set(SCHEMES) == {scheme.value for scheme in SignatureScheme}
+    (tmp_path / "secret").write_text("the secret of square")
+    made = shell.json(
+        *("webhook", "create", "paid", "--flow", "on_push", "--signature", "square", "--raw", "--sync-timeout", "60"),
+        *("--key-from", str(tmp_path / "secret"), "--public-url", "https://hooks.example.com/paid"),
+        *("--origin", "https://shop.example.com", "--challenge-parameter", "echo"),
+    )
+    assert {name: made[name] for name in ("delivery_id", "public_url", "allowed_origins", "raw")} == {
+        "delivery_id": "$.event_id",
+        "public_url": "https://hooks.example.com/paid",
+        "allowed_origins": ["https://shop.example.com"],
+        "raw": True,
+    }
+    body = b'{"event_id": "e-1"}'
+    digest = hmac.digest(b"the secret of square", b"https://hooks.example.com/paid" + body, "sha256")
+    headers = {"x-square-hmacsha256-signature": base64.b64encode(digest).decode(), "Content-Type": "application/json"}
+    url = f"{server.url}cloudo/webhook/paid"
+    first, again = (httpx.post(url, content=body, headers=headers, timeout=60).json() for _ in range(2))
+    assert first["output_value"] == {"got": {"event_id": "e-1"}}
+    assert again["id"] == first["id"]
+    assert httpx.get(url, params={"echo": "a word"}).text == "a word"
+    shell.run("webhook", "delete", "paid")
+
+
 def test_a_key_comes_from_a_file_and_what_does_not_fit_is_named(
     shell: Shell, server: RunningServer, tmp_path: Path
 ) -> None:
@@ -75,6 +103,9 @@ def test_a_key_comes_from_a_file_and_what_does_not_fit_is_named(
         (("c", "--flow", "on_push", "--network", "here"), 2, "no network"),
         (("c", "--flow", "on_push", "--no-key", "--signature", "github"), 2, "--no-key"),
         (("c", "--flow", "on_push", "--signature", "hmac-sha256"), 1, "signature_header"),
+        (("c", "--flow", "on_push", "--signature", "stripe"), 2, "--key-from"),
+        (("c", "--flow", "on_push", "--origin", "https://a/b"), 2, "allowed_origins"),
+        (("c", "--flow", "on_push", "--delivery-id", "$.a b c["), 2, "delivery_id"),
     ):
         done = shell.run("webhook", "create", *words)
         assert (done.returncode, told in done.stderr) == (code, True), done

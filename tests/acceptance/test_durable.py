@@ -73,11 +73,11 @@ def ended(api: Service, execution_id: str) -> Execution:
     return api.wait(execution_id, timeout=timedelta(seconds=60))
 
 
-def until_let_go(store: Store, api: Service, execution_id: str) -> None:
+def until_let_go(api: Service, execution_id: str) -> None:
     """Wait until the execution waits and its kernel has ended."""
     until(lambda: api.execution(execution_id).status is Status.WAITING, what=lambda: api.execution(execution_id))
-    pid = api.execution(execution_id).output_value.get("pid")
-    until(lambda: not store.queue.running_of("") and (pid is None or not psutil.pid_exists(pid)))
+    pid = api.execution(execution_id).output_value["pid"]
+    until(lambda: not psutil.pid_exists(pid))
     assert api.execution(execution_id).status is Status.WAITING
 
 
@@ -87,10 +87,10 @@ def texts(api: Service, execution_id: str) -> list[str]:
 
 @pytest.mark.usefixtures("worker")
 def test_a_flow_that_waits_long_needs_no_process_and_goes_on_where_it_was(
-    api: Service, store: Store, workspace: Workspace, start: Start
+    api: Service, workspace: Workspace, start: Start
 ) -> None:
     parent = start(*PARENT)
-    until_let_go(store, api, parent)
+    until_let_go(api, parent)
     (workspace.root / "flows" / "go").touch()
     record = ended(api, parent)
     assert record.status is Status.ENDED_SUCCESS, record
@@ -306,9 +306,9 @@ def test_a_retry_begins_anew(api: Service, start: Start) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_cancel_reaches_one_that_was_let_go_and_its_children(api: Service, store: Store, start: Start) -> None:
+def test_a_cancel_reaches_one_that_was_let_go_and_its_children(api: Service, start: Start) -> None:
     parent = start(*PARENT)
-    until_let_go(store, api, parent)
+    until_let_go(api, parent)
     api.cancel_execution(parent)
     assert ended(api, parent).status is Status.ENDED_CANCELLED
     [child] = [one for one in api.executions().items if one.parent_id == parent]
@@ -316,11 +316,9 @@ def test_a_cancel_reaches_one_that_was_let_go_and_its_children(api: Service, sto
 
 
 @pytest.mark.usefixtures("worker")
-def test_one_that_was_let_go_can_be_paused_and_resumed(
-    api: Service, store: Store, workspace: Workspace, start: Start
-) -> None:
+def test_one_that_was_let_go_can_be_paused_and_resumed(api: Service, workspace: Workspace, start: Start) -> None:
     parent = start(*PARENT)
-    until_let_go(store, api, parent)
+    until_let_go(api, parent)
     api.pause_execution(parent)
     (workspace.root / "flows" / "go").touch()
     [child] = [one for one in api.executions().items if one.parent_id == parent]
@@ -331,7 +329,7 @@ def test_one_that_was_let_go_can_be_paused_and_resumed(
 
 
 @pytest.mark.usefixtures("worker")
-def test_an_answer_wakes_a_flow_that_was_let_go(api: Service, store: Store, start: Start) -> None:
+def test_an_answer_wakes_a_flow_that_was_let_go(api: Service, start: Start) -> None:
     asking = start(
         "import os, pathlib\n"
         "with pathlib.Path('runs').open('a') as runs: runs.write('x')\n"
@@ -339,7 +337,7 @@ def test_an_answer_wakes_a_flow_that_was_let_go(api: Service, store: Store, star
         "answer = system.message('Who?', request='Your name').wait().get('response')['response']\n"
         "this.success(answer)"
     )
-    until_let_go(store, api, asking)
+    until_let_go(api, asking)
     [message] = api.messages(unanswered=True).items
     api.answer_message(message.id, {"response": "Ada"})
     record = ended(api, asking)
@@ -348,20 +346,20 @@ def test_an_answer_wakes_a_flow_that_was_let_go(api: Service, store: Store, star
 
 
 @pytest.mark.usefixtures("worker")
-def test_an_expired_request_wakes_a_flow_that_was_let_go(api: Service, store: Store, start: Start) -> None:
+def test_an_expired_request_wakes_a_flow_that_was_let_go(api: Service, start: Start) -> None:
     asking = start(
         "from flow_api import MessageResponseTimeoutError\n"
         "this.set_output('pid', __import__('os').getpid())\n"
         "try: system.message('Who?', request='Your name', timeout_seconds=3).wait()\n"
         "except MessageResponseTimeoutError: this.success('nobody')"
     )
-    until_let_go(store, api, asking)
+    until_let_go(api, asking)
     record = ended(api, asking)
     assert (record.status, record.message) == (Status.ENDED_SUCCESS, "nobody"), record
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_moment_wakes_a_flow_that_was_let_go(api: Service, store: Store, start: Start) -> None:
+def test_a_moment_wakes_a_flow_that_was_let_go(api: Service, start: Start) -> None:
     sleeping = start(
         "import time\n"
         "this.set_output('pid', __import__('os').getpid())\n"
@@ -369,7 +367,7 @@ def test_a_moment_wakes_a_flow_that_was_let_go(api: Service, store: Store, start
         "this.sleep(3)\n"
         "this.set_output('woken', time.time())"
     )
-    until_let_go(store, api, sleeping)
+    until_let_go(api, sleeping)
     record = ended(api, sleeping)
     assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 2), record
     assert record.output_value["woken"] - record.output_value["begun"] >= 3

@@ -402,6 +402,38 @@ def test_what_other_processes_print_is_there_however_soon_their_cell_is_over(api
     assert [sorted(one.text for one in cell) for cell in cells] == [["from a child\n", "from a descriptor"]] * 30
 
 
+@pytest.mark.parametrize("engine", ["kernel", "cold"])
+def test_characters_of_other_processes_stay_whole(api: Client, tmp_path: Path, engine: str) -> None:
+    text = tmp_path / "euros"
+    text.write_text("x" + "€" * 100_000, encoding="utf-8")
+    source = f"import subprocess\nsubprocess.run(['cat', {str(text)!r}]);"
+    [shown] = outputs(api, run(api, source, metadata={"engine": engine}))
+    assert "".join(one.text for one in shown) == text.read_text(encoding="utf-8")
+
+
+def test_updates_of_a_line_are_joined_and_keep_their_place(api: Client) -> None:
+    source = (
+        "import sys\nfor number in range(20_000):\n    sys.stdout.write(f'\\r{number:06}')\n    sys.stdout.flush()\n"
+    )
+    source += "    if number == 10_000:\n        display('between')\nprint('\\nend')"
+    [shown] = outputs(api, run(api, source))
+    place = [one.output_type for one in shown].index("display_data")
+    before, after = ("".join(one.text for one in part) for part in (shown[:place], shown[place + 1 :]))
+    assert before.endswith("\r010000")
+    assert after.startswith("\r0")
+    assert after.endswith("\r019999\nend\n")
+    assert len(before + after) < 20_000  # of 140,000 that were written
+
+
+def test_what_was_put_off_is_there_before_a_fork_and_not_twice(api: Client) -> None:
+    source = (
+        "import os, sys\nfor word in ('first', 'second'):\n    sys.stdout.write(f'\\r{word}')\n    sys.stdout.flush()\n"
+    )
+    source += "if not (child := os.fork()):\n    print(' child', flush=True)\n    os._exit(0)\nos.waitpid(child, 0);"
+    [shown] = outputs(api, run(api, source))
+    assert "".join(one.text for one in shown).count("second") == 1
+
+
 def test_what_is_put_out_is_saved_while_the_cell_runs(api: Client, server: RunningServer) -> None:
     write_flow(server.workspace, "talking", "print('ear' + 'ly')\nimport time\ntime.sleep(600)")
     started = api.start_execution(StartExecution(flow_name="talking"))

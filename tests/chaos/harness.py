@@ -14,12 +14,11 @@ import httpx
 import psutil
 
 from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.dispatcher import LEASE_SECONDS
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_RUNNING
-from cloudo_kernel.store import Store
+from cloudo_kernel.store import LEASE_SECONDS, Store
 from cloudo_kernel.workspace import Workspace
 from tests.chaos import marks
 from tests.chaos.killer import Killer

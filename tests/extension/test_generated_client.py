@@ -46,6 +46,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         del sys.modules[name]
 
 
+def test_a_generated_client_calls_a_webhook(made: Any, server: RunningServer) -> None:
+    call = made("api.webhook.call_webhook")
+    with made("client").AuthenticatedClient(base_url=f"{server.url}cloudo", token=server.token) as client:
+        body = made("models").CreateWebhook(
+            name="generated", flow_name="quick", key="the-key-of-the-door", sync_timeout_seconds=60.0
+        )
+        made("api.webhook.create_webhook").sync(client=client, body=body)
+    with made("client").Client(base_url=f"{server.url}cloudo") as client:
+        for sent in ({"a": [1]}, [1, 2], "text", None):
+            reply = call.sync("generated", client=client, body=sent, x_cloudo_key="the-key-of-the-door")
+            assert reply.status == made("models").Status.ENDED_SUCCESS
+        assert call.sync("generated", client=client, x_cloudo_key="wrong").error.code == "webhook_not_found"
+
+
 def test_a_generated_client_starts_a_flow(made: Any, server: RunningServer) -> None:
     models = made("models")
     inputs = models.StartBodyInputs.from_dict({"n": 21})

@@ -20,6 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--lease-seconds", type=float, default=5.0)
+    parser.add_argument("--slots", type=int)
     parser.add_argument("--clock", type=Path, help="a file with the seconds by which the clock is wrong")
     given = parser.parse_args()
 
@@ -32,7 +33,7 @@ def main() -> None:
     timer.datetime = MovedClock  # the timer's library reads the machine's clock, which is moved for everyone
     workspace = Workspace(given.workspace)
     store = Store.open(workspace.database_url, clock=lambda: MovedClock.now(UTC))
-    worker = Worker(store, Catalog(workspace), lease_seconds=given.lease_seconds)
+    worker = Worker(store, Catalog(workspace), lease_seconds=given.lease_seconds, slots=given.slots)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     worker.start()
     print("Ctrl-C ends it", flush=True)

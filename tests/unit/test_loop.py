@@ -10,6 +10,7 @@ import pytest
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.loop import Loop
+from cloudo_kernel.store import Store
 from tests.server import until
 
 
@@ -102,3 +103,22 @@ def test_a_loop_that_dies_says_so_and_calls_for_help(
     until(lambda: loop.is_dead)
     assert calls == ["tested"]
     assert "The loop tested has died." in caplog.messages
+
+
+def test_a_listener_that_fails_is_called_again_and_does_not_keep_the_others_from_being_called(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[str] = []
+
+    def fail() -> None:
+        calls.append("failing")
+        raise RuntimeError("Event loop is closed")
+
+    remove = [store.tail.add_listener(fail), store.tail.add_listener(lambda: calls.append("healthy"))]
+    before = calls.count("healthy")
+    store.events.add("FlowChanged", "flow", "a", user_name="ada")
+    until(lambda: calls.count("healthy") > before and calls.count("failing") > 3)
+    remove[0]()
+    until(lambda: "A listener for events works again." in caplog.messages)
+    assert caplog.messages.count("A listener for events fails and is retried: Event loop is closed") == 1
+    remove[1]()

@@ -250,17 +250,18 @@ def expected(
         is_recent = is_newest(due) and now - due <= timedelta(seconds=30)
         return during(due) is not None and (not is_recent or runs_for_others(due))
 
+    def is_too_old(due: datetime) -> bool:
+        return one.catch_up_window_seconds is not None and (now - due).total_seconds() > one.catch_up_window_seconds
+
     def runs_for_others(due: datetime) -> bool:
-        return one.catch_up is CatchUp.LAST and any(during(other) == during(due) and other < due for other in dues)
+        others = [other for other in dues if during(other) == during(due) and other < due and not is_too_old(other)]
+        return one.catch_up is CatchUp.LAST and bool(others)
 
     found: list[OccurrenceOutcome] = []
-    is_catching_up, window = False, one.catch_up_window_seconds
+    is_catching_up = False
     for due in dues:
         if is_late(due):
-            is_too_old = window is not None and now - due > timedelta(seconds=window)
-            if is_newest(due) and now - due <= timedelta(seconds=30):
-                is_too_old = False
-            if one.catch_up is CatchUp.NONE or is_too_old:
+            if one.catch_up is CatchUp.NONE or is_too_old(due):
                 found.append(MISSED)
             elif one.catch_up is CatchUp.LAST and not is_newest(due):
                 found.append(COALESCED)

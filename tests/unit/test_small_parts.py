@@ -26,6 +26,7 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.ids import new_id
+from cloudo_kernel.light_output import without_overwritten
 from cloudo_kernel.models import LogLine, Status
 
 
@@ -191,3 +192,19 @@ def test_json_values_stay_what_they_are(value: object) -> None:
         return before == after
 
     assert same(value, to_json(value, name="x"))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\rbb\rcc", "a\rcc"),
+        ("\rlong one\rab", "\rlong one\rab"),
+        ("\r1\n\r2\r3\n", "\r1\n\r3\n"),
+        ("so far\r", "so far\r"),
+        ("\rdone\r", "\rdone\r"),
+        ("\r\x1b[32m1\x1b[0m\r\x1b[32m2\x1b[0m", "\r\x1b[32m2\x1b[0m"),
+        ("\r1\n\x1b[A\r2", "\r1\n\x1b[A\r2"),
+    ],
+)
+def test_only_updates_that_a_later_one_covers_are_left_out(text: str, shown: str) -> None:
+    assert without_overwritten(text) == shown

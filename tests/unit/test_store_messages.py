@@ -177,7 +177,7 @@ def test_what_only_tells_is_kept_as_long_as_its_level_says(
     message_id = ask(body=None, level=MessageLevel(level))
     clock.now += minutes * MINUTE - timedelta(seconds=1)
     store.messages.delete_expired()
-    assert store.messages.get(message_id)
+    assert store.messages.get(message_id).id == message_id
     clock.now += timedelta(seconds=1)
     store.messages.delete_expired()
     with pytest.raises(MessageNotFound):

@@ -1,0 +1,120 @@
+"""How known senders sign their calls: one table, by which `proofs` checks calls, and with defaults for webhooks.
+
+Each entry follows the public documentation of its sender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cloudo_kernel.models.webhooks import SECRET_PREFIX, SYNC_SECONDS, SignatureScheme
+
+
+@dataclass(frozen=True)
+class Sender:
+    """What the calls of one sender look like."""
+
+    #: The header with the signatures.
+    header: str
+    #: What is signed, made of `{body}`, `{timestamp}`, `{id}`, `{method}` and `{url}`.
+    content: str = "{body}"
+    #: The header with the time; without it the time is a part `t` or `ts` of the signatures' header.
+    timestamp: str | None = None
+    #: The name of a signature in the header, such as `v1` of `v1=5257a8…`; None for any name, or no name.
+    part: str | None = None
+    #: What is between the name and the signature, and between the parts of the header.
+    assign: str = "="
+    separator: str = ","
+    #: The header holds the key itself.
+    is_plain: bool = False
+    #: Where the sender's id of a delivery is; see `Webhook.delivery_id`.
+    delivery_id: str | None = None
+    #: The query parameter with the challenge that an unsigned GET wants back.
+    challenge_parameter: str | None = None
+    #: A JSON body of this `type` holds a `challenge` that is wanted back.
+    challenge_type: str | None = None
+    #: The sender makes the key itself; a key that was made up here would be useless.
+    issues_key: bool = True
+    #: How long the sender waits for an answer, less a second or two.
+    sync_timeout_seconds: float = SYNC_SECONDS
+
+
+_STANDARD: Final = Sender(
+    "webhook-signature",
+    "{id}.{timestamp}.{body}",
+    timestamp="webhook-timestamp",
+    part="v1",
+    assign=",",
+    separator=" ",
+    delivery_id="webhook-id",
+    issues_key=False,
+)
+
+#: All but `hmac-sha256`, which a webhook describes itself.
+SENDERS: Final[Mapping[SignatureScheme, Sender]] = {
+    SignatureScheme.STANDARD_WEBHOOKS: _STANDARD,
+    SignatureScheme.GITHUB: Sender(
+        "X-Hub-Signature-256", part="sha256", delivery_id="X-GitHub-Delivery", issues_key=False
+    ),
+    # https://docs.gitlab.com/user/project/integrations/webhooks/
+    SignatureScheme.GITLAB: Sender("X-Gitlab-Token", is_plain=True, delivery_id="Idempotency-Key", issues_key=False),
+    # https://docs.stripe.com/webhooks/signatures
+    SignatureScheme.STRIPE: Sender("Stripe-Signature", "{timestamp}.{body}", part="v1", delivery_id="$.id"),
+    # https://docs.slack.dev/authentication/verifying-requests-from-slack; it waits 3 s
+    SignatureScheme.SLACK: Sender(
+        "X-Slack-Signature",
+        "v0:{timestamp}:{body}",
+        timestamp="X-Slack-Request-Timestamp",
+        part="v0",
+        delivery_id="$.event_id",
+        challenge_type="url_verification",
+        sync_timeout_seconds=2.0,
+    ),
+    # https://shopify.dev/docs/apps/build/webhooks; it waits 5 s. One event has the same id in all its topics.
+    SignatureScheme.SHOPIFY: Sender(
+        "X-Shopify-Hmac-Sha256", delivery_id="X-Shopify-Topic X-Shopify-Event-Id", sync_timeout_seconds=4.0
+    ),
+    # https://developer.paddle.com/webhooks/signature-verification
+    SignatureScheme.PADDLE: Sender(
+        "Paddle-Signature", "{timestamp}:{body}", part="h1", separator=";", delivery_id="$.event_id"
+    ),
+    # https://developers.hubspot.com/docs/guides/apps/authentication/validating-requests; a body holds many events
+    SignatureScheme.HUBSPOT: Sender(
+        "X-HubSpot-Signature-v3", "{method}{url}{body}{timestamp}", timestamp="X-HubSpot-Request-Timestamp"
+    ),
+    # https://developer.squareup.com/docs/webhooks/step3validate
+    SignatureScheme.SQUARE: Sender("X-Square-HmacSha256-Signature", "{url}{body}", delivery_id="$.event_id"),
+    # https://developers.facebook.com/docs/graph-api/webhooks/getting-started
+    SignatureScheme.META: Sender("X-Hub-Signature-256", part="sha256", challenge_parameter="hub.challenge"),
+    # https://www.dropbox.com/developers/reference/webhooks
+    SignatureScheme.DROPBOX: Sender("X-Dropbox-Signature", challenge_parameter="challenge"),
+}
+
+
+def sender_of(scheme: SignatureScheme, key: str) -> Sender:
+    """Return the sender of a preset. GitLab signs as Standard Webhooks when it has a signing token as its key."""
+    if scheme is SignatureScheme.GITLAB and key.startswith(SECRET_PREFIX):
+        return _STANDARD
+    return SENDERS[scheme]
+
+
+def defaults_of(scheme: SignatureScheme | None) -> dict[str, Any]:
+    """Return the fields of a webhook that a preset fills in."""
+    sender = SENDERS.get(scheme, Sender("")) if scheme is not None else Sender("")
+    fields = ("delivery_id", "challenge_parameter", "sync_timeout_seconds")
+    return {field: getattr(sender, field) for field in fields}
+
+
+def issues_key(signature: str | None) -> bool:
+    """Tell whether the sender issues the key, so that one that was created here would be useless."""
+    return any(sender.issues_key for scheme, sender in SENDERS.items() if scheme == signature)
+
+
+def header_of(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a header of a call; those of Standard Webhooks are also known by the names `svix-*`."""
+    found = headers.get(name)
+    if found is None and name.lower().startswith("webhook-"):
+        found = headers.get(f"svix-{name[len('webhook-') :]}")
+    return found
