@@ -29,6 +29,7 @@ from cloudo_kernel.models import (
     Flow,
     Health,
     JsonObject,
+    Kernel,
     LogLine,
     Message,
     MessageState,
@@ -56,6 +57,9 @@ class Api(Protocol):
 
     def flow(self, name: str) -> Flow:
         """Return one flow. Raises `FlowNotFound`, `NameInvalid`."""
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        """List the kernels that flows can run in: `cloudo`, and the kernelspecs of the server's machine."""
 
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """Create a flow of the workspace from a notebook's JSON text, or as a copy of another flow.
@@ -106,8 +110,12 @@ class Api(Protocol):
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
         """Block until the execution has ended, or `timeout` is over, and return its record as it is then."""
 
-    def cancel_execution(self, execution_id: str) -> Execution:
-        """End an execution and its children. Raises `ExecutionNotFound`, and `IllegalTransition` when it has ended."""
+    def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
+        """End an execution and its children.
+
+        With `tree` all executions below it end, also those whose parents have ended in success, and it may have ended
+        itself. Raises `ExecutionNotFound`, and `IllegalTransition` when there is nothing to end.
+        """
 
     def pause_execution(self, execution_id: str) -> Execution:
         """Pause an execution: at once if it waits for something, before its next cell if it runs.

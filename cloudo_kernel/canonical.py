@@ -43,7 +43,7 @@ def canonical(kind: str, value: object) -> Any:
         return value
     try:
         return read(value)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise ValueError(FITS[kind]) from None
 
 
@@ -88,7 +88,7 @@ def _date(value: Any) -> str:
 
 
 def _time(value: Any) -> str:
-    found = time.fromisoformat(value)
+    found = time.fromisoformat(value.upper())  # RFC 3339 takes z for Z
     offset = found.utcoffset()
     if offset is not None and (offset.seconds % 60 or offset.microseconds):
         raise ValueError  # RFC 3339 writes offsets in minutes
@@ -96,7 +96,7 @@ def _time(value: Any) -> str:
 
 
 def _moment(value: Any) -> str:
-    moment = datetime.fromisoformat(value)
+    moment = datetime.fromisoformat(value.upper())
     offset = moment.utcoffset()
     if offset is not None and (offset.seconds % 60 or offset.microseconds):
         moment = moment.astimezone(UTC)

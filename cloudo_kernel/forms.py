@@ -281,6 +281,8 @@ def _element(key: object, given: object, number: int) -> JsonObject:
         raise FormInvalid(_shown(key), f"cannot be a key: that is printable text of 1 to {_LONGEST_KEY} characters")
     if not isinstance(given, Mapping):
         raise FormInvalid(key, "is an object that describes the element, such as {'element': 'string'}")
+    # The body of a message that was read has it; only what the server renders is safe.
+    given = {word: value for word, value in given.items() if word != "description_html"}
     _check_words(given, _OF_ELEMENT, f"{key}.")
     about = {word: value for word, value in given.items() if value is not None or word not in ("default", "example")}
     about["element"] = _kind(key, given)

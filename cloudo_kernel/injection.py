@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,16 +60,9 @@ def variables(inputs: Mapping[str, Any], kernel_name: str, language: str) -> dic
         translator = papermill_translators.find_translator(kernel_name, language)
     except PapermillException:
         return dict(inputs)  # papermill itself refuses them, and names the kernel
-    kind = translator.__name__
-    pattern = re.compile(_NAMES.get(kind, _LETTERS))
-    reserved = set(_RESERVED.get(kind, "").split())
-    is_caseless = kind == "PowershellTranslator"
     found = {}
     for name, value in inputs.items():
-        plain = name.lstrip("_") if kind == "RTranslator" else name
-        if not pattern.fullmatch(name) or (plain.lower() if is_caseless else plain) in reserved:
-            continue
-        if kind == "PythonTranslator" and not name.isidentifier():
+        if not _is_variable(name, translator.__name__):
             continue
         try:
             translator.translate(value)
@@ -79,3 +73,20 @@ def variables(inputs: Mapping[str, Any], kernel_name: str, language: str) -> dic
             ) from error
         found[name] = value
     return found
+
+
+def _is_variable(name: str, translator: str) -> bool:
+    plain = name
+    match translator:
+        case "PythonTranslator":
+            plain = unicodedata.normalize("NFKC", name)  # as Python itself reads it
+        case "RTranslator":
+            plain = name.lstrip("_")
+        case "PowershellTranslator":
+            plain = name.lower()
+    is_name = name.isidentifier() if translator == "PythonTranslator" else _pattern(translator).fullmatch(name)
+    return bool(is_name) and plain not in _RESERVED.get(translator, "").split()
+
+
+def _pattern(translator: str) -> re.Pattern[str]:
+    return re.compile(_NAMES.get(translator, _LETTERS))

@@ -8,32 +8,32 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 from cloudo_kernel import lease
 from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.ids import new_id
-from cloudo_kernel.models import (
-    Backfill,
-    BulkAction,
-    BulkOutcome,
-    BulkRequest,
-    Execution,
-    JsonObject,
-    Occurrence,
-    StartExecution,
-    Trigger,
-)
-from cloudo_kernel.permissions import ADMINISTRATION
+from cloudo_kernel.models import Action, Trigger
+from cloudo_kernel.permissions import ADMINISTRATION, OF_VERB
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.users import default_user_name
 from cloudo_kernel.workspace import Workspace
 
+T = TypeVar("T")
+
+#: Every verb that changes something, those of a running flow too: one that comes to queue is among them.
+_MAY_QUEUE = (
+    *(verb for verb, action in OF_VERB.items() if action not in (Action.READ, None)),
+    *("bulk_executions", "start_child", "clone_execution", "release_execution"),
+)
+
 
 class LocalService(Service):
     """The verbs on a workspace without a server.
 
-    The worker process is started with the first execution, and ends with this process.
+    The worker process is started when something is queued for it, and ends with this process.
     """
 
     def __init__(self, workspace: Workspace, *, trigger: Trigger, keep_running: bool = False) -> None:
@@ -50,46 +50,9 @@ class LocalService(Service):
             reserved_for=self._worker_id,
             rights=ADMINISTRATION,  # whose files they are
         )
+        self.watch(self)
         _release_the_dead(self._store, workspace)
         atexit.register(self.close)
-
-    def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
-        """See `Api.start_execution`."""
-        execution = super().start_execution(request, idempotency_key=idempotency_key)
-        self._start_worker()
-        return execution
-
-    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
-        """See `Api.retry_execution`."""
-        execution = super().retry_execution(execution_id, inputs)
-        self._start_worker()
-        return execution
-
-    def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
-        """See `Api.bulk_executions`."""
-        outcome = super().bulk_executions(request)
-        if request.action is BulkAction.START:  # a retry has its own verb
-            self._start_worker()
-        return outcome
-
-    def replay_delivery(self, name: str, delivery_id: str) -> Execution:
-        """See `Api.replay_delivery`."""
-        execution = super().replay_delivery(name, delivery_id)
-        self._start_worker()
-        return execution
-
-    def trigger_schedule(self, schedule_id: str) -> Execution:
-        """See `Api.trigger_schedule`."""
-        execution = super().trigger_schedule(schedule_id)
-        self._start_worker()
-        return execution
-
-    def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
-        """See `Api.backfill_schedule`."""
-        started = super().backfill_schedule(schedule_id, request)
-        if not request.dry_run:
-            self._start_worker()
-        return started
 
     def of_parent(self, parent_id: str) -> Service:
         """Return the verbs for an execution of this process: what it starts are its children."""
@@ -104,6 +67,11 @@ class LocalService(Service):
     def workspace(self) -> Workspace:
         """The workspace."""
         return self._catalog.workspace
+
+    def watch(self, service: Service) -> None:
+        """See to it that a worker runs what a verb of `service` has queued, whichever verb that is."""
+        for verb in _MAY_QUEUE:
+            setattr(service, verb, partial(self._then_run, getattr(service, verb)))
 
     def close(self) -> None:
         """Let the worker end, and close the store."""
@@ -125,6 +93,12 @@ class LocalService(Service):
             return is_done()
 
         super()._until(look, timeout)
+
+    def _then_run(self, verb: Callable[..., T], /, *given: Any, **named: Any) -> T:
+        done = verb(*given, **named)
+        if self._store.queue.has_any_for(self._worker_id):
+            self._start_worker()
+        return done
 
     def _start_worker(self) -> None:
         with self._starting:
@@ -159,40 +133,7 @@ class _OfParent(Service):
             parent_id=parent_id,
             reserved_for=local._reserved_for,
         )
-        self._local = local
-
-    def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
-        """See `Api.start_execution`."""
-        execution = super().start_execution(request, idempotency_key=idempotency_key)
-        self._local._start_worker()
-        return execution
-
-    def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
-        """See `Api.retry_execution`."""
-        execution = super().retry_execution(execution_id, inputs)
-        self._local._start_worker()
-        return execution
-
-    def trigger_schedule(self, schedule_id: str) -> Execution:
-        """See `Api.trigger_schedule`."""
-        execution = super().trigger_schedule(schedule_id)
-        self._local._start_worker()
-        return execution
-
-    def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
-        """See `Api.backfill_schedule`."""
-        started = super().backfill_schedule(schedule_id, request)
-        if not request.dry_run:
-            self._local._start_worker()
-        return started
-
-    def start_child(
-        self, request: StartExecution, *, is_held: bool = False, init: JsonObject | None = None
-    ) -> Execution:
-        """See `ChildVerbs.start_child`."""
-        execution = super().start_child(request, is_held=is_held, init=init)
-        self._local._start_worker()
-        return execution
+        local.watch(self)
 
 
 def _release_the_dead(store: Store, workspace: Workspace) -> None:

@@ -119,10 +119,11 @@ def log(target: Target, execution_id: str, *, follow: bool, as_json: bool) -> No
 
 @click.command()
 @click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--tree", is_flag=True, help="End everything below them, too, also where they have ended themselves.")
 @json_option("the records")
 @target_options
 @click.pass_obj
-def cancel(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
+def cancel(target: Target, execution_ids: Sequence[str], *, tree: bool, as_json: bool) -> int:
     """Cancel executions and their children.
 
     It waits until they have ended, and says how.
@@ -134,7 +135,7 @@ def cancel(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> in
     The exit code is 1 if one of them could not be cancelled.
     """
     api = target.connect()
-    asked, failed = done(api, "cancel", execution_ids)
+    asked, failed = done(api, "cancel", execution_ids, tree=tree)
     ended = [api.wait(str(item.id), timeout=timedelta(seconds=_CANCEL_SECONDS)) for item in asked]
     print_states(ended, as_json=as_json)
     for record in ended:

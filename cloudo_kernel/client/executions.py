@@ -65,9 +65,10 @@ class ExecutionVerbs(EventVerbs):
             if execution.is_ended or deadline.is_over:
                 return execution
 
-    def cancel_execution(self, execution_id: str) -> Execution:
+    def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
         """See `Api.cancel_execution`."""
-        return self._record(Execution, self._send("POST", _path(execution_id, "cancel")))
+        body = {"json": {"tree": True}} if tree else {}
+        return self._record(Execution, self._send("POST", _path(execution_id, "cancel"), **body))
 
     def pause_execution(self, execution_id: str) -> Execution:
         """See `Api.pause_execution`."""

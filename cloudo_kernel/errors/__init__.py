@@ -25,6 +25,7 @@
     ├── MethodNotAllowed               a method that a webhook does not take
     ├── ContentTypeRefused             a kind of body that a webhook does not take
     ├── TooManyCalls                   of a webhook, by one caller
+    │   └── TooManyUnended             as many executions of a tree, or of a webhook, as the setting allows
     ├── AddressRefused                 an address outside that may not be called
     ├── SettingInvalid                 a value that does not fit a documented setting
     ├── DependencyFailedError          a child did not succeed
@@ -50,6 +51,7 @@ from cloudo_kernel.errors.calls import (
     MethodNotAllowed,
     SignatureInvalid,
     TooManyCalls,
+    TooManyUnended,
 )
 from cloudo_kernel.errors.conflicts import (
     Conflict,
@@ -154,6 +156,7 @@ __all__ = [
     "TooDeep",
     "TooLarge",
     "TooManyCalls",
+    "TooManyUnended",
     "Unavailable",
     "WaitTimeout",
     "WebhookExists",

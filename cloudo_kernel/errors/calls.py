@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from cloudo_kernel.errors.base import CloudoError
 
+#: When an execution ends nobody knows: callers ask again after this.
+_RETRY_AFTER_SECONDS = 10
+
 
 class SignatureInvalid(CloudoError):
     """The call is not signed as the webhook wants it."""
@@ -37,6 +40,21 @@ class TooManyCalls(CloudoError):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"Too many calls. Try again in {retry_after_seconds} s.")
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyUnended(TooManyCalls):
+    """As many executions of one tree, or of one webhook, are on their way as the setting allows."""
+
+    code = "too_many_unended"
+
+    def __init__(self, setting: str, most: int) -> None:
+        which = "started by this webhook" if "webhook" in setting else "below the same root"
+        CloudoError.__init__(
+            self,
+            f"{most:,} executions {which} have not ended, which is the most. Does a flow start itself without end? "
+            f"If not, try again when some have ended, or raise the setting {setting}.",
+        )
+        self.retry_after_seconds = _RETRY_AFTER_SECONDS
 
 
 class AddressRefused(CloudoError):

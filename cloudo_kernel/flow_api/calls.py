@@ -61,7 +61,7 @@ class Calls(ScheduleCalls, Protocol):
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
         """See `Api.wait`; inside a run it gives the slot back meanwhile."""
 
-    def cancel_execution(self, execution_id: str) -> Execution:
+    def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
         """See `Api.cancel_execution`."""
 
     def pause_execution(self, execution_id: str) -> Execution:
@@ -205,9 +205,11 @@ class RunApi(RunScheduleCalls):
         ended = self.wait_for([execution_id], timeout=timeout)
         return ended[0] if ended else self.execution(execution_id)
 
-    def cancel_execution(self, execution_id: str) -> Execution:
+    def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
         """See `Api.cancel_execution`."""
-        return Execution.model_validate(self._channel.call("cancel_execution", execution_id=execution_id))
+        # Not always: a durable flow of an older version has recorded the call without it.
+        more = {"tree": True} if tree else {}
+        return Execution.model_validate(self._channel.call("cancel_execution", execution_id=execution_id, **more))
 
     def pause_execution(self, execution_id: str) -> Execution:
         """See `Api.pause_execution`."""

@@ -5,7 +5,7 @@ All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339
 
 from __future__ import annotations
 
-from cloudo_kernel.models.base import JsonObject, Page, Record, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.base import JsonObject, Page, Record, Request, Strict, UtcTime, rfc3339, to_utc
 from cloudo_kernel.models.bulk import BulkAction, BulkError, BulkItem, BulkOutcome, BulkRequest
 from cloudo_kernel.models.executions import (
     ErrorDetail,
@@ -20,7 +20,7 @@ from cloudo_kernel.models.executions import (
     Trigger,
 )
 from cloudo_kernel.models.fault import Fault, FieldError, malformed
-from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel
+from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel, RunOptions
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Occasion, OutgoingCall
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
 from cloudo_kernel.models.records import Event, File, Health, OwnClient, Setting, User
@@ -101,6 +101,8 @@ __all__ = [
     "PreviewTime",
     "Progress",
     "Record",
+    "Request",
+    "RunOptions",
     "Schedule",
     "ScheduleOptions",
     "SchedulePreview",
@@ -109,6 +111,7 @@ __all__ = [
     "SignatureScheme",
     "StartExecution",
     "Status",
+    "Strict",
     "Token",
     "Trigger",
     "User",

@@ -1,11 +1,27 @@
-"""What all records have in common: frozen, with times that are aware and in UTC, written as RFC 3339 with `Z`."""
+"""What all records have in common: frozen, with times that are aware and in UTC, written as RFC 3339 with `Z`.
+
+Requests are strict besides: see `Strict`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from cloudo_kernel.canonical import canonical
 
 
 def to_utc(moment: datetime) -> datetime:
@@ -25,6 +41,55 @@ def rfc3339(moment: datetime) -> str:
 TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
 UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, when_used="json"), TIME_SCHEMA]
 JsonObject = dict[str, Any]
+
+
+def _moment(value: object) -> Any:
+    return value if isinstance(value, datetime) else canonical("date-time", value)
+
+
+#: What reads the values of each kind of pydantic's core schemas.
+_READERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "bool": partial(canonical, "boolean"),
+    "int": partial(canonical, "integer"),
+    "float": partial(canonical, "number"),
+    "datetime": _moment,
+}
+
+
+#: Parts of a core schema that read nothing.
+_NO_SCHEMAS: Final = ("metadata", "default", "serialization")
+
+
+def _is_read(schema: dict[str, Any]) -> bool:
+    function = schema.get("function")
+    return isinstance(function, dict) and function.get("function") in _READERS.values()
+
+
+def _strict(schema: Any) -> Any:
+    """Return a core schema in which each number, boolean and time is read by `canonical` first."""
+    if isinstance(schema, list):
+        return [_strict(part) for part in schema]
+    if not isinstance(schema, dict) or _is_read(schema):
+        return schema
+    if schema.get("type") in _READERS:
+        return core_schema.no_info_before_validator_function(_READERS[schema["type"]], schema)
+    return {word: part if word in _NO_SCHEMAS else _strict(part) for word, part in schema.items()}
+
+
+class Strict(BaseModel):
+    """Base of all that callers send: pydantic itself takes "5" and true for numbers, 1 and "yes" for true."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of a model, made strict; pydantic calls it for each class."""
+        made: CoreSchema = _strict(handler(source))
+        return made
+
+
+class Request(Strict):
+    """Base of all requests: frozen; a field that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Record(BaseModel):

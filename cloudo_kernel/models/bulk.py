@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from cloudo_kernel.models.base import JsonObject, Record
+from cloudo_kernel.models.base import JsonObject, Record, Request
 from cloudo_kernel.models.executions import ExecutionBrief
 from cloudo_kernel.models.fault import FieldError
 
@@ -29,10 +29,8 @@ class BulkAction(StrEnum):
     DELETE = "delete"
 
 
-class BulkRequest(BaseModel):
+class BulkRequest(Request):
     """A request to start many flows, or to do the same to many executions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: BulkAction
     #: Of executions, for every action but `start`.
@@ -41,6 +39,8 @@ class BulkRequest(BaseModel):
     flow_names: Names | None = None
     #: For `start`, and for `retry` in place of the earlier ones: the same for each.
     inputs: JsonObject | None = None
+    #: For `cancel`: everything below them ends, too, also where they have ended themselves.
+    tree: bool = False
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -49,6 +49,8 @@ class BulkRequest(BaseModel):
             raise ValueError(f"{self.action} takes {takes}, and no {other}")
         if self.inputs is not None and self.action not in (BulkAction.START, BulkAction.RETRY):
             raise ValueError(f"inputs do not go with {self.action}")
+        if self.tree and self.action is not BulkAction.CANCEL:
+            raise ValueError(f"tree does not go with {self.action}")
         return self
 
 

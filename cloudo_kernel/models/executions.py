@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import FailFast, Field
 
-from cloudo_kernel.models.base import JsonObject, Record, UtcTime
+from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 
 class Status(StrEnum):
@@ -108,6 +108,8 @@ class Execution(Record):
     #: Path of the executed notebook below the workspace, `/`-separated.
     notebook: str | None = None
     source_sha256: str
+    #: The kernelspec that it runs in.
+    kernel: str = "cloudo"
     tags: tuple[str, ...] = ()
     retention_minutes: int | None = None
     expires_at: UtcTime | None = None
@@ -131,10 +133,8 @@ class ExecutionBrief(Record):
 Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100), FailFast()]
 
 
-class StartExecution(BaseModel):
+class StartExecution(Request):
     """A request to start an execution: of a flow, or of source sent along."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
     flow_name: str | None = None
     #: Python source, or a notebook as JSON text.
@@ -146,15 +146,19 @@ class StartExecution(BaseModel):
     inputs: JsonObject = Field(default_factory=dict)
     #: Limits the run.
     timeout_seconds: float | None = Field(default=None, gt=0)
+    #: The kernelspec to run in; default: the flow's.
+    kernel: str | None = Field(default=None, min_length=1, max_length=200)
+    #: Limits each cell.
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    #: Hides the sources of the cells in the executed notebook, as papermill does; default: as the flow says.
+    report_mode: bool | None = None
     scheduled_at: UtcTime | None = None
     delay_seconds: float | None = Field(default=None, ge=0)
     tags: Tags = ()
 
 
-class ExecutionFilter(BaseModel):
+class ExecutionFilter(Request):
     """Which executions a list holds; fields that are None do not restrict it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: tuple[Status, ...] | None = Field(default=None, max_length=20)
     flow_name: str | None = None

@@ -6,12 +6,14 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from cloudo_kernel.models.base import JsonObject
+from cloudo_kernel.models.base import JsonObject, Request
+from cloudo_kernel.models.fault import TAG
 
 _FITS = 'takes the name of a flow, {"flow": name, "inputs"?: {…}}, {"url": "https://…", "secret"?: setting}, or a list'
 _LONGEST_URL = 2000
+_FLOW, _CALL = f"{TAG}flow", f"{TAG}call"
 
 
 class Occasion(StrEnum):
@@ -37,20 +39,16 @@ def _url(url: str) -> str:
     return url
 
 
-class FollowingFlow(BaseModel):
+class FollowingFlow(Request):
     """A flow to be started."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     flow: str = Field(min_length=1, max_length=1000)
     #: Besides what it is told of the end; they win.
     inputs: JsonObject = Field(default_factory=dict)
 
 
-class OutgoingCall(BaseModel):
+class OutgoingCall(Request):
     """An address to be called."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: Annotated[str, AfterValidator(_url)]
     #: The name of the setting that holds the secret, `whsec_…`, with which the call is signed; None for no signature.
@@ -59,8 +57,8 @@ class OutgoingCall(BaseModel):
 
 def _kind(value: Any) -> str | None:
     if isinstance(value, dict):
-        return "call" if "url" in value else "flow" if "flow" in value else None
-    return "flow" if isinstance(value, FollowingFlow) else "call" if isinstance(value, OutgoingCall) else None
+        return _CALL if "url" in value else _FLOW if "flow" in value else None
+    return _FLOW if isinstance(value, FollowingFlow) else _CALL if isinstance(value, OutgoingCall) else None
 
 
 def _listed(value: Any) -> Any:
@@ -70,7 +68,7 @@ def _listed(value: Any) -> Any:
 
 
 FollowUp = Annotated[
-    Annotated[FollowingFlow, Tag("flow")] | Annotated[OutgoingCall, Tag("call")],
+    Annotated[FollowingFlow, Tag(_FLOW)] | Annotated[OutgoingCall, Tag(_CALL)],
     Discriminator(_kind, custom_error_type="follow_up", custom_error_message=_FITS),
 ]
 FollowUps = Annotated[tuple[FollowUp, ...], Field(max_length=10), BeforeValidator(_listed)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from cloudo_kernel.models.base import JsonObject, Record, UtcTime
+from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 
 class MessageState(StrEnum):
@@ -36,7 +36,7 @@ class Message(Record):
     #: UUIDv7: sorts by the time of creation.
     id: str
     subject: str
-    #: The form, None for a message that only tells something; see `forms`.
+    #: The form, None for a message that only tells something; a single record has rendered descriptions, too.
     body: JsonObject | None = None
     level: MessageLevel = MessageLevel.INFO
     #: The execution that made it.
@@ -56,10 +56,8 @@ class Message(Record):
         return self.state is MessageState.OPEN
 
 
-class CreateMessage(BaseModel):
+class CreateMessage(Request):
     """A request to make a message."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: str = Field(min_length=1, max_length=500)
     #: A form, see `forms`; `message` and `request` are short for simple ones.

@@ -9,9 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
@@ -20,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from cloudo_kernel.models.base import TIME_SCHEMA, JsonObject, Record, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.base import TIME_SCHEMA, JsonObject, Record, Request, UtcTime, rfc3339, to_utc
 from cloudo_kernel.models.follow_ups import FollowUps
 
 
@@ -30,14 +28,10 @@ def _utc_if_aware(moment: datetime) -> datetime:
 
 def _since_1970(value: Any) -> Any:
     """Read a number as seconds, whatever its size: pydantic takes the years from 2603 for milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return value
-    try:
-        return datetime.fromtimestamp(number, UTC)
+        return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
         raise ValueError(f"{value!s:.40} is not within the years 1 to 9999") from None
 
@@ -52,7 +46,8 @@ LocalOrUtcTime = Annotated[
     BeforeValidator(_since_1970),
     AfterValidator(_utc_if_aware),
     PlainSerializer(_written, when_used="json"),
-    TIME_SCHEMA,
+    WithJsonSchema({"anyOf": [TIME_SCHEMA.json_schema, {"type": "number"}]}, mode="validation"),
+    WithJsonSchema(TIME_SCHEMA.json_schema, mode="serialization"),
 ]
 
 
@@ -104,10 +99,8 @@ class OccurrenceOutcome(StrEnum):
     COALESCED = "COALESCED"
 
 
-class ScheduleTrigger(BaseModel):
+class ScheduleTrigger(Request):
     """When a schedule starts executions: exactly one of `at`, `delay_seconds`, `every_seconds`, `daily_at`, `cron`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: Once, at this moment.
     at: LocalOrUtcTime | None = None
@@ -221,10 +214,8 @@ class Schedule(Record):
     pause_reason: str | None = None
 
 
-class ScheduleOptions(BaseModel):
+class ScheduleOptions(Request):
     """What can be said of a schedule besides its flow and its time."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = Field(default=None, min_length=1, max_length=500)
     inputs: JsonObject = Field(default_factory=dict)
@@ -263,10 +254,8 @@ class ChangeSchedule(ScheduleOptions):
         return {name: getattr(self, name) for name in self.model_fields_set if name != "confirmed"}
 
 
-class PreviewSchedule(BaseModel):
+class PreviewSchedule(Request):
     """A request for the times at which a schedule would start something."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trigger: ScheduleTrigger
     timezone: str | None = Field(default=None, min_length=1, max_length=100)
@@ -298,10 +287,8 @@ class SchedulePreview(Record):
     needs_confirmation: bool = False
 
 
-class Backfill(BaseModel):
+class Backfill(Request):
     """A request to run past occurrences, in order: those from `start` on and before `end`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: LocalOrUtcTime
     end: LocalOrUtcTime

@@ -8,9 +8,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from cloudo_kernel.models.base import Record, UtcTime
+from cloudo_kernel.models.base import Record, Request, UtcTime
 
 #: A token that nobody should need for longer; more would leave the calendar.
 _LONGEST = timedelta(days=36_500)
@@ -78,10 +78,8 @@ class CreatedToken(Token):
     secret: str = Field(repr=False)
 
 
-class CreateToken(BaseModel):
+class CreateToken(Request):
     """A request for a token."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
     actions: tuple[Action, ...] = Field(min_length=1, max_length=len(Action))

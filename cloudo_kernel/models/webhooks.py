@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from cloudo_kernel.models.base import JsonObject, Record, UtcTime
+from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 #: What a call brings; a fixed input with one of these names would be lost.
 CALL_INPUTS = ("method", "path", "query", "headers", "json", "form", "text", "body_base64")
@@ -203,10 +203,8 @@ class Delivery(Record):
     reason: str | None = None
 
 
-class ChangeWebhook(BaseModel):
+class ChangeWebhook(Request):
     """A request to change a webhook; what is not given stays as it is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     flow_name: str | None = Field(default=None, min_length=1)
     #: For whom the flow runs: the writer, unless an administrator names somebody else.
@@ -254,10 +252,8 @@ class CreateWebhook(ChangeWebhook):
     flow_name: str = Field(min_length=1)
 
 
-class WebhookResponse(BaseModel):
+class WebhookResponse(Request):
     """What a flow answers to the call that started it, in place of the usual reply."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: int = Field(default=200, ge=200, le=599)
     content_type: str = Field(max_length=200, pattern=r"^[a-z]+/[A-Za-z0-9.+-]+(; ?[a-z-]+=[A-Za-z0-9_.+-]+)*$")

@@ -63,7 +63,7 @@ class BulkVerbs(ExecutionVerbs, StartVerbs):
     def _act(self, request: BulkRequest, execution_id: str) -> Execution | None:
         match request.action:
             case BulkAction.CANCEL:
-                return self.cancel_execution(execution_id)
+                return self.cancel_execution(execution_id, tree=request.tree)
             case BulkAction.PAUSE:
                 return self.pause_execution(execution_id)
             case BulkAction.RESUME:

@@ -74,10 +74,14 @@ class ExecutionVerbs(Base):
         self._until(lambda: self._store.executions.status(execution_id).is_ended, timeout)
         return self._store.executions.get(execution_id)
 
-    def cancel_execution(self, execution_id: str) -> Execution:
+    def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
         """See `Api.cancel_execution`."""
         self._ask_execution("cancel_execution", execution_id)
-        self._cancel(execution_id)
+        if tree:
+            reason = f"cancelled by {self._user_name}"
+            self._store.wishes.cancel_tree(execution_id, user_name=self._user_name, reason=reason)
+        else:
+            self._cancel(execution_id)
         return self._store.executions.get(execution_id)
 
     def pause_execution(self, execution_id: str) -> Execution:

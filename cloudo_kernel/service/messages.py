@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from cloudo_kernel import times
+from cloudo_kernel import markdown, times
 from cloudo_kernel.errors import FormInvalid, MalformedRequest, MessageClosed
 from cloudo_kernel.forms import Form, checked_body, shorthand
 from cloudo_kernel.ids import new_id
@@ -55,7 +55,10 @@ class MessageVerbs(Base):
     def message(self, message_id: str) -> Message:
         """See `Api.message`."""
         self._ask_message("message", message_id)
-        return self._store.messages.get(message_id)
+        message = self._store.messages.get(message_id)
+        if message.body is None:
+            return message
+        return message.model_copy(update={"body": markdown.with_html(message.body)})
 
     def answer_message(self, message_id: str, response: JsonObject) -> Message:
         """See `Api.answer_message`."""

@@ -15,6 +15,7 @@ from cloudo_kernel.models import ChangeWebhook, CreateWebhook, JsonObject, Setti
 from cloudo_kernel.redaction import PROTECTED
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.webhooks import WebhookVerbs
+from cloudo_kernel.settings import DOCUMENTED
 
 _PREFIX = "client.webhook."
 _FIELDS = {"flow_name", "user_name", "key"}
@@ -26,7 +27,7 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
 
     def save_setting(self, name: str, value: Any, *, secret: bool | None = None) -> Setting:
         """See `Api.save_setting`."""
-        if not name.startswith(_PREFIX):
+        if not _is_webhook(name):
             return super().save_setting(name, value, secret=secret)
         self._ask("save_setting")
         self._check_setting(name)
@@ -36,7 +37,7 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
 
     def create_setting(self, name: str, value: Any, *, secret: bool = False) -> Setting:
         """See `Api.create_setting`."""
-        if not name.startswith(_PREFIX):
+        if not _is_webhook(name):
             return super().create_setting(name, value, secret=secret)
         self._ask("create_setting")
         self._check_setting(name)
@@ -46,7 +47,7 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
 
     def delete_setting(self, name: str) -> None:
         """See `Api.delete_setting`."""
-        if not name.startswith(_PREFIX):
+        if not _is_webhook(name):
             super().delete_setting(name)
             return
         with self._store.journal.together():
@@ -58,7 +59,7 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
         """See `Api.change_webhook`."""
         with self._store.journal.together():
             changed = super().change_webhook(name, request)
-            if self._is_saved(_PREFIX + name):
+            if _is_webhook(_PREFIX + name) and self._is_saved(_PREFIX + name):
                 self._store.settings.save(_PREFIX + name, _shown(changed), user_name=self._user_name)
         return changed
 
@@ -66,8 +67,9 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
         """See `Api.delete_webhook`."""
         with self._store.journal.together():
             super().delete_webhook(name)
-            with suppress(SettingNotFound):
-                self._store.settings.delete(_PREFIX + name, user_name=self._user_name)
+            if _is_webhook(_PREFIX + name):
+                with suppress(SettingNotFound):
+                    self._store.settings.delete(_PREFIX + name, user_name=self._user_name)
 
     def _defined(self, name: str, value: Any) -> JsonObject:
         """Make the webhook, or change it, and return what the setting shows of it. Raises `SettingInvalid`."""
@@ -98,6 +100,11 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
             return self._store.settings.get(name).modified_at is not None
         except SettingNotFound:
             return False
+
+
+def _is_webhook(name: str) -> bool:
+    """Tell whether a setting defines a webhook; a few of these names the system itself reads."""
+    return name.startswith(_PREFIX) and name not in DOCUMENTED
 
 
 def _refuse_secret(name: str, *, secret: bool | None) -> None:

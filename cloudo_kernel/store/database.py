@@ -29,7 +29,7 @@ from cloudo_kernel.store.kept_connections import ChangeCounter, Readers
 _log = logging.getLogger(__name__)
 
 #: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
-NEWEST_MIGRATION = "0019"
+NEWEST_MIGRATION = "0021"
 
 #: Seconds after a write that failed in which others write, such as heartbeats, before one is made to see how it goes.
 _PROBE_SECONDS = 5.0

@@ -35,6 +35,7 @@ from cloudo_kernel.models import (
     ExecutionFilter,
     JsonObject,
     Page,
+    RunOptions,
     Status,
 )
 from cloudo_kernel.store.database import Database, Patterns
@@ -45,6 +46,7 @@ from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.text_index import TextIndex
+from cloudo_kernel.store.unended import refused
 from cloudo_kernel.tables import (
     executions,
     follow_ups,
@@ -121,9 +123,12 @@ class Executions:
         now = self._database.clock()
         firsts = [self._first_of(connection, new, key, now) if key else None for new, key in starts]
         fresh = [new for (new, _), first in zip(starts, firsts, strict=True) if first is None]
-        rows = insert_new(connection, fresh, self._add_source, now=now)
+        refusals = refused(connection, fresh)
+        rows = insert_new(connection, [new for new in fresh if new.id not in refusals], self._add_source, now=now)
         return [
-            Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
+            refusals[new.id]
+            if new.id in refusals
+            else Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
             if first is None
             else first
             if isinstance(first, Exception)
@@ -185,6 +190,15 @@ class Executions:
         with self._database.read() as connection:
             limit: float | None = connection.execute(query).scalar()
         return limit
+
+    def run_options(self, execution_id: str) -> RunOptions:
+        """Return the options of its run. Raises `ExecutionNotFound`."""
+        query = select(executions.c.run_options).where(executions.c.id == execution_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise ExecutionNotFound(execution_id)
+        return RunOptions.model_validate(row.run_options or {})
 
     def source(self, execution_id: str) -> str:
         """Return the source that the execution runs."""

@@ -26,6 +26,8 @@ class NewExecution:
     folder: str
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
+    #: The execution at the top of its tree, which the store finds by its parent.
+    root_id: str | None = None
     scheduled_for: datetime | None = None
     retry_of: str | None = None
     schedule_id: str | None = None
@@ -37,6 +39,8 @@ class NewExecution:
     retry_delay_seconds: float = 0
     engine: EngineTier = EngineTier.KERNEL
     memory_limit_mb: int | None = None
+    #: What is set of `models.RunOptions`.
+    run_options: JsonObject | None = None
     durable: bool = False
     retention_minutes: int | None = None
     reserved_for: str | None = None

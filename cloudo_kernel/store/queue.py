@@ -65,6 +65,11 @@ _TAKE = (
 )
 
 
+_RESERVED = (
+    select(_c.id).where(_c.status == Status.PENDING.value, ~_c.is_held, _c.reserved_for == bindparam("worker")).limit(1)
+)
+
+
 @dataclass(frozen=True)
 class Claim:
     """An execution that a worker may run now."""
@@ -84,6 +89,11 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def has_any_for(self, worker_id: str) -> bool:
+        """Tell whether something is pending that this private worker alone may run, now or later."""
+        with self._database.read() as connection:
+            return connection.execute(_RESERVED, {"worker": worker_id}).first() is not None
 
     def claim(self, worker_id: str, *, free: int, private: bool = False) -> tuple[Claim, ...]:
         """Take up to `free` executions, as far as the whole store and their flows have slots.

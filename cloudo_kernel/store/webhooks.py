@@ -21,6 +21,7 @@ from cloudo_kernel.store.many import Many
 from cloudo_kernel.store.new_execution import NewExecution
 from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import value_of
+from cloudo_kernel.store.unended import refused
 from cloudo_kernel.tables import deliveries, sources, webhook_responses, webhooks
 
 _w, _d, _r = webhooks.c, deliveries.c, webhook_responses.c
@@ -147,9 +148,16 @@ class Webhooks:
             return []
         claimed = self._claimed(connection, [delivery for _, delivery in starts])
         fresh = [new for new, delivery in starts if delivery.id in claimed]
-        insert_new(connection, fresh, self._add_source, now=self._database.clock())
+        refusals = refused(connection, fresh)
+        if refusals:  # their deliveries started nothing: the sender may try again
+            given_back = [delivery.id for new, delivery in starts if new.id in refusals]
+            connection.execute(delete(deliveries).where(_d.id.in_(given_back)))
+        started = [new for new in fresh if new.id not in refusals]
+        insert_new(connection, started, self._add_source, now=self._database.clock())
         return [
-            new.id
+            refusals[new.id]
+            if new.id in refusals
+            else new.id
             if delivery.id in claimed
             else str(
                 connection.execute(

@@ -19,7 +19,11 @@ from cloudo_kernel.store.changes import history
 from cloudo_kernel.store.database import Database
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.moves import stop, tell
+from cloudo_kernel.store.unended import unstopped_below
 from cloudo_kernel.tables import executions
+
+#: Executions that one transaction stops: others wait to write.
+_MOST_AT_ONCE = 100
 
 # Made once, as a run asks before each cell, and a worker after each commit.
 _c = executions.c
@@ -49,6 +53,29 @@ class Wishes:
             row = _row(connection, execution_id)
             _check(connection, row, Status.ENDED_CANCELLED)
             return stop(connection, row, reason=reason, now=self._database.clock(), user_name=user_name)
+
+    def cancel_tree(self, execution_id: str, *, user_name: str, reason: str) -> None:
+        """End an execution, if it has not ended, and everything below it, or ask the workers to.
+
+        In several transactions, so that others may write meanwhile. What starts in the meantime ends, too.
+        Raises `ExecutionNotFound`, and `IllegalTransition` when there is nothing to end.
+        """
+        with self._database.write() as connection:
+            root = _row(connection, execution_id)
+            has_ended = Status(root.status).is_ended
+            if has_ended and not unstopped_below(connection, root, most=1):
+                _check(connection, root, Status.ENDED_CANCELLED)
+            if not has_ended:
+                stop(connection, root, reason=reason, now=self._database.clock(), user_name=user_name)
+        is_done = False
+        while not is_done:
+            with self._database.write() as connection:
+                rows = unstopped_below(connection, root, most=_MOST_AT_ONCE)
+                for row in rows:
+                    # The end of one ends its children.
+                    if not Status(_row(connection, row.id).status).is_ended:
+                        stop(connection, row, reason=reason, now=self._database.clock(), user_name=user_name)
+                is_done = not rows
 
     def pause(self, execution_id: str, *, user_name: str) -> None:
         """Pause an execution; one that runs does so before its next cell, and asking again changes nothing."""

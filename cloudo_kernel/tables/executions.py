@@ -75,6 +75,8 @@ executions = Table(
     #: How its processes are started, and what its kernel may take of memory.
     Column("engine", Text, nullable=False, server_default="kernel"),
     Column("memory_limit_mb", Integer),
+    #: See `models.RunOptions`; nothing for most.
+    Column("run_options", JSON(none_as_null=True)),
     #: How many executions are above it: its parent, that one's parent, and so on.
     Column("depth", Integer, nullable=False, server_default="0"),
     #: Created, and not to be claimed before somebody lets it run.
@@ -103,6 +105,8 @@ executions = Table(
     Column("sealed_inputs", Text),
     Column("sealed_outputs", Text),
     Column("protected_outputs", JSON(none_as_null=True)),
+    #: The execution at the top of its tree; None for that one itself.
+    Column("root_id", Text),
     # The order of claims, and all that decides about one: 10,000 that cannot run yet are passed over in 3 ms.
     Index(
         "ix_executions_claims",
@@ -143,6 +147,16 @@ executions = Table(
         *("schedule_id", "status"),
         sqlite_where=text("schedule_id IS NOT NULL"),
         postgresql_where=text("schedule_id IS NOT NULL"),
+    ),
+    # Those of one tree, and of one webhook, that have not ended; most executions are in neither.
+    *(
+        Index(
+            f"ix_executions_unended_of_{name}",
+            column,
+            sqlite_where=text(f"{column} IS NOT NULL AND ended_at IS NULL"),
+            postgresql_where=text(f"{column} IS NOT NULL AND ended_at IS NULL"),
+        )
+        for column, name in (("root_id", "roots"), ("webhook_name", "webhooks"))
     ),
     # Few want theirs back, however many wait.
     Index(

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast, get_args
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
@@ -24,7 +24,8 @@ from cloudo_extension.operation import Operation, PageQuery, check_operations, o
 from cloudo_extension.statuses import reply_to, status_of
 from cloudo_kernel import events
 from cloudo_kernel.bounds import OutOfBounds, check_json
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge
+from cloudo_kernel.canonical import from_text
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge, TooManyCalls
 from cloudo_kernel.models import Page, Trigger, malformed
 from cloudo_kernel.models.base import Record
 
@@ -41,6 +42,8 @@ API = "cloudo/api/1"
 #: The longest that a body takes to come, unless a handler says otherwise.
 BODY_SECONDS = 300.0
 
+#: Of the query parameters that are not text.
+_KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
 #: Query parameters of Jupyter's own, accepted everywhere.
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
 #: How a caller may name the door it stands for; `flow` is for the worker alone.
@@ -180,7 +183,7 @@ class Handler(Caller):
             if texts and "tuple" in str(field.annotation):
                 found[name] = [part for text in texts for part in text.split(",") if part]
             elif texts:
-                found[name] = texts[0]
+                found[name] = from_query(field.annotation, texts[0])
         return self.parse(model, found)
 
     def page(self, model: type[PageQuery] = PageQuery) -> dict[str, Any]:
@@ -315,9 +318,11 @@ class Handler(Caller):
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
             self.set_header("Allow", ", ".join(self._operations()))
+        if isinstance(error := _error_in(kwargs), TooManyCalls):
+            self.set_header("Retry-After", str(error.retry_after_seconds))
         if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection, and does not say so
             self.set_header("Connection", "close")
-        self.finish(reply_to(_error_in(kwargs), status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
+        self.finish(reply_to(error, status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
 
     def log_exception(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -357,6 +362,15 @@ class NothingHere(Handler):
 
     def _check_form(self) -> None:
         raise web.HTTPError(404)
+
+
+def from_query(annotation: Any, text: str) -> Any:
+    """Return what a query parameter or a header says; one that does not fit is left to the model, which names it."""
+    kinds = [_KINDS[kind] for kind in (get_args(annotation) or (annotation,)) if kind in _KINDS]
+    try:
+        return from_text(kinds[0], text) if kinds else text
+    except ValueError:
+        return text
 
 
 def _error_in(kwargs: dict[str, Any]) -> BaseException | None:

@@ -7,7 +7,7 @@ import asyncio
 from pydantic import Field
 from tornado import web
 
-from cloudo_extension.base import API, Handler
+from cloudo_extension.base import API, Handler, from_query
 from cloudo_extension.feed import Subscription
 from cloudo_extension.operation import Query, Reply, operation
 from cloudo_kernel.api import PAGE_LIMIT
@@ -58,7 +58,7 @@ class Events(Handler):
         asked = self.asked(EventQuery)
         if "text/event-stream" in self.request.headers.get("Accept", ""):
             last = self.request.headers.get("Last-Event-ID")
-            after = asked.after if last is None else self.parse(LastEvent, {"Last-Event-ID": last}).id
+            after = asked.after if last is None else self.parse(LastEvent, {"Last-Event-ID": from_query(int, last)}).id
             await self.while_connected(self._stream(after, asked.subject_id))
         else:
             page = await self.while_connected(self._page(asked))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import PageQuery, Query, Reply, operation
 from cloudo_extension.starts import Start
 from cloudo_extension.waiting import until_ended
 from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.canonical import canonical
 from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied
 from cloudo_kernel.models import (
     BulkOutcome,
@@ -20,6 +21,7 @@ from cloudo_kernel.models import (
     JsonObject,
     LogLine,
     Page,
+    Request,
     StartExecution,
 )
 
@@ -32,18 +34,28 @@ _HEADERS: Final = {
 }
 
 
-class Wait(BaseModel):
+def _seconds(wait: object) -> float:
+    """Return how long to wait for the end; 0 for not at all."""
+    if isinstance(wait, bool):
+        return _WAIT_SECONDS if wait else 0
+    try:
+        seconds = float(canonical("number", wait))
+    except (ValueError, OverflowError):
+        seconds = -1
+    if seconds < 0:
+        raise ValueError(f"0 or more seconds, or true for {_WAIT_SECONDS:g} seconds")
+    return seconds
+
+
+class Wait(Request):
     """The part of the body of `POST /execution` that is not about the execution but about the reply."""
 
-    model_config = ConfigDict(frozen=True)
-
     #: True (60 seconds) or seconds: wait for the end; when it does not come in time, the reply is the record so far.
-    wait: StrictBool | Annotated[float, Field(ge=0, allow_inf_nan=False)] = False
-
-    @property
-    def seconds(self) -> float:
-        """How long to wait for the end; 0 for not at all."""
-        return float(self.wait) * (_WAIT_SECONDS if self.wait is True else 1)
+    wait: Annotated[
+        float,
+        BeforeValidator(_seconds),
+        WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0}]}),
+    ] = 0
 
 
 class StartBody(StartExecution, Wait):
@@ -97,9 +109,9 @@ class Executions(Handler):
         outcome = await self.engine.start(Start(self.api, request, key))
         started = outcome.execution
         self.set_header("Location", self.at("execution", started.id))
-        if wait.seconds:
-            started = await self.while_connected(until_ended(self.engine, self.api.started, started.id, wait.seconds))
-        if wait.seconds and not started.is_ended:
+        if wait.wait:
+            started = await self.while_connected(until_ended(self.engine, self.api.started, started.id, wait.wait))
+        if wait.wait and not started.is_ended:
             self.set_status(202)
         else:
             self.set_status(201 if outcome.is_new else 200)
@@ -165,21 +177,27 @@ class Children(Handler):
         await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page())
 
 
-class Again(BaseModel):
+class Again(Request):
     """The body of `POST /execution/<id>/retry`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     inputs: JsonObject | None = None
+
+
+class CancelBody(Request):
+    """The body of `POST /execution/<id>/cancel`."""
+
+    #: Everything below it ends, too, also where it has ended itself.
+    tree: bool = False
 
 
 class Cancel(Handler):
     """`/execution/<id>/cancel`."""
 
-    @operation("cancel_execution", reply=Execution)
+    @operation("cancel_execution", reply=Execution, body=CancelBody, has_optional_body=True, example={"tree": True})
     async def post(self, execution_id: str) -> None:
-        """End the execution and its children."""
-        await self.answer(self.api.cancel_execution, execution_id)
+        """End the execution and its children, or its whole tree."""
+        wanted = self.parse(CancelBody, self.body(default={}))
+        await self.answer(self.api.cancel_execution, execution_id, tree=wanted.tree)
 
 
 class Pause(Handler):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import PageQuery, Query, operation
-from cloudo_kernel.models import File, Page
+from cloudo_kernel.models import File, Page, Request
 from cloudo_kernel.workspace_files import decoded
 
 
@@ -28,10 +28,8 @@ class ContentQuery(Query):
     content: int = Field(default=1, ge=0, le=1)
 
 
-class Content(BaseModel):
+class Content(Request):
     """The body of `PUT /file/<path>`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     content: str
     encoding: Literal["text", "base64"] = "text"

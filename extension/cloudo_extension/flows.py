@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict
-
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import PageQuery, Query, operation
-from cloudo_kernel.models import Flow, Page
+from cloudo_kernel.models import Flow, Kernel, Page, Request
 
 
 class FlowQuery(Query):
@@ -18,20 +16,16 @@ class FlowQuery(Query):
     q: str | None = None
 
 
-class CreateFlow(BaseModel):
+class CreateFlow(Request):
     """The body of `POST /flow`: a name, and either a notebook's JSON text or the flow to copy."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str
     source: str | None = None
     copy_of: str | None = None
 
 
-class ChangeFlow(BaseModel):
+class ChangeFlow(Request):
     """The body of `PATCH /flow/<name>`: another source, another name, or both."""
-
-    model_config = ConfigDict(extra="forbid")
 
     source: str | None = None
     name: str | None = None
@@ -84,4 +78,13 @@ class OneFlow(Handler):
         await self.finish_empty()
 
 
-routes = [(rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]
+class Kernels(Handler):
+    """`/kernel`."""
+
+    @operation("kernels", reply=Page[Kernel], query=(PageQuery,))
+    async def get(self) -> None:
+        """List the kernels that flows can run in, by name."""
+        await self.answer_page(self.api.kernels, "name")
+
+
+routes = [(rf"{API}/kernel", Kernels), (rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import PageQuery, Query, operation
-from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
+from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page, Request
 
 
 class MessageQuery(Query):
@@ -20,10 +18,8 @@ class MessageQuery(Query):
     execution_id: str | None = None
 
 
-class Answer(BaseModel):
+class Answer(Request):
     """The body of `POST /message/<id>/response`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     response: JsonObject
 

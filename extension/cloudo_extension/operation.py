@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from cloudo_kernel import errors
 from cloudo_kernel.api import PAGE_LIMIT, Api
-from cloudo_kernel.models import JsonObject
+from cloudo_kernel.models import JsonObject, Request
 from cloudo_kernel.permissions import OF_VERB
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -26,10 +26,8 @@ _NAMES = re.compile(r"`(\w+)`")
 _MARK = "_cloudo_operation"
 
 
-class Query(BaseModel):
+class Query(Request):
     """Base of what a query may hold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PageQuery(Query):

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict
-
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import PageQuery, operation
 from cloudo_kernel.errors import SettingNotFound
-from cloudo_kernel.models import Page, Setting
+from cloudo_kernel.models import Page, Request, Setting
 
 
-class SettingValue(BaseModel):
+class SettingValue(Request):
     """The body of `PUT` and `PATCH` of `/setting/<name>`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     value: Any
     #: None: as it was.

@@ -42,6 +42,7 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
 
 #: So much of the beginning and of the end of a message is told.
 _ENDS: Final = (1200, 600)
+_ENDS_OF_ONE: Final = (300, 200)
 _FIELD_CHARACTERS: Final = 200
 
 #: Words for what the server refuses before any verb is reached.
@@ -88,8 +89,7 @@ def status_of(error: errors.CloudoError | type[errors.CloudoError]) -> HTTPStatu
 def reply_to(error: BaseException | None, status: int, *, log_id: str | None) -> ErrorReply:
     """Return the reply to `error`; `log_id` names an unexpected one in the server's log."""
     if isinstance(error, errors.CloudoError):
-        told = tuple(_field_error(one["field"], one["message"]) for one in error.errors)
-        field = told[0].field if told else None
+        told, field = _field_errors(error), error.field and error.field[:_FIELD_CHARACTERS]
         body = ErrorBody(code=error.code, message=_bounded(str(error)), field=field, errors=told or None)
     elif status in _REFUSALS:
         code, message = _REFUSALS[status]
@@ -103,10 +103,19 @@ def reply_to(error: BaseException | None, status: int, *, log_id: str | None) ->
     return ErrorReply(error=body)
 
 
-def _field_error(field: str | None, message: str) -> FieldError:
-    return FieldError(field=field and field[:_FIELD_CHARACTERS], message=_bounded(message))
+def _field_errors(error: errors.CloudoError) -> tuple[FieldError, ...]:
+    """Return the mistakes, as many as fit into the length of a message."""
+    told: list[FieldError] = []
+    left = sum(_ENDS)
+    for one in error.errors:
+        field = one["field"] and one["field"][:_FIELD_CHARACTERS]
+        told.append(FieldError(field=field, message=_bounded(one["message"], _ENDS_OF_ONE)))
+        left -= len(told[-1].message) + len(field or "")
+        if left < 0:
+            break
+    return tuple(told)
 
 
-def _bounded(message: str) -> str:
+def _bounded(message: str, ends: tuple[int, int] = _ENDS) -> str:
     """Return a message without the middle of what somebody made too long: it names what callers sent."""
-    return message if len(message) <= sum(_ENDS) else f"{message[: _ENDS[0]]} … {message[-_ENDS[1] :]}"
+    return message if len(message) <= sum(ends) else f"{message[: ends[0]]} … {message[-ends[1] :]}"

@@ -327,8 +327,6 @@ class Call(NoCall):
         found = cast("tuple[object, BaseException | None, object]", kwargs.get("exc_info") or (None, None, None))
         error = found[1]
         self._set_origin_headers()
-        if isinstance(error, TooManyCalls):
-            self.set_header("Retry-After", str(error.retry_after_seconds))
         if isinstance(error, MethodNotAllowed):
             self.set_header("Allow", ", ".join(error.allowed))
         elif status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -345,9 +345,12 @@ def test_without_a_server_the_kernel_answers_for_itself(alone: Path, how: str) -
         )
         return "".join(printed).strip()
 
+    first = _cloudo(alone, "run", "child", "--json")
     kernels, client = start_new_kernel(kernel_name="cloudo", cwd=str(alone), startup_timeout=60)
     try:
         mine = said("this.log('x')\nprint(this.id)")
+        # The first that asks for a worker is no start.
+        assert said(f"print(system.execution({first['id']!r}).clone({{'n': 2}}).run().outputs)") == "{'got': 2}"
         assert said("print(this.load('flow_name'), this.flow('child', n=3).outputs)") == "child {'got': 3}"
         assert said("print(this.load('status'))") == "RUNNING"
         if how == "killed":
@@ -355,12 +358,13 @@ def test_without_a_server_the_kernel_answers_for_itself(alone: Path, how: str) -
     finally:
         client.stop_channels()
         kernels.shutdown_kernel()
-    shown = subprocess.run(
-        [sys.executable, "-m", "cloudo_kernel", "show", mine, "--json"],
-        cwd=alone,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert json.loads(shown.stdout)["status"] == "ENDED_SUCCESS", shown
-    assert json.loads(shown.stdout)["log"][0]["text"] == "x"
+    shown = _cloudo(alone, "show", mine, "--json")
+    assert shown["status"] == "ENDED_SUCCESS"
+    assert shown["log"][0]["text"] == "x"
+
+
+def _cloudo(workspace: Path, *words: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "cloudo_kernel", *words]
+    done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    return dict(json.loads(done.stdout))

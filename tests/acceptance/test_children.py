@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import cloudo_kernel as cloudo
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import IllegalTransition, MalformedRequest
 from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import StartExecution, Status
-from cloudo_kernel.settings import MAX_DEPTH, MAX_RUNNING
+from cloudo_kernel.settings import MAX_DEPTH, MAX_RUNNING, MAX_UNENDED_PER_ROOT
 from tests.flows import write_flow, write_script
 from tests.server import until
 
@@ -431,3 +431,31 @@ def test_input_value_means_the_inputs_in_every_call_that_takes_them(system: Syst
         said
         == ["inputs and input_value mean the same: give one of them."] * 4 + ["input_value is a dict, not a int."] * 4
     )
+
+
+def test_a_tree_has_only_so_many_executions_that_have_not_ended_and_ends_as_a_whole(system: System, run: Run) -> None:
+    system.api.save_setting(MAX_UNENDED_PER_ROOT, 3)
+    try:
+        root = run(
+            """
+            this.script("this.flow('endless', wait=False)")  # ends, and leaves one below it
+            for number in range(3):
+                try:
+                    this.flow('endless', wait=False)
+                except flow_api.CloudoError as error:
+                    this.log(number, error)
+            """
+        )
+    finally:
+        system.api.delete_setting(MAX_UNENDED_PER_ROOT)
+    [line] = system.execution(root.id).record.log or ()
+    assert line.text.startswith("2 3 executions below the same root have not ended, which is the most.")
+    assert "client.execution.max_unended_per_root" in line.text
+    with pytest.raises(IllegalTransition):
+        system.api.cancel_execution(root.id)
+    system.execution(root.id).cancel(tree=True)
+    until(lambda: all(one.record.is_ended for one in system.executions()), seconds=30)
+    ends = [one.status for one in system.executions(flow_name="endless", limit=3)]
+    assert ends == [Status.ENDED_CANCELLED] * 3
+    with pytest.raises(IllegalTransition):
+        system.api.cancel_execution(root.id, tree=True)

@@ -15,6 +15,7 @@ import pytest
 from cloudo_kernel import errors
 from cloudo_kernel.api import Api
 from cloudo_kernel.models import (
+    BulkRequest,
     CreateSchedule,
     CreateWebhook,
     ExecutionFilter,
@@ -603,3 +604,14 @@ def test_a_script_runs_like_a_flow(end: End) -> None:
     assert execution.type is ExecutionType.SCRIPT
     assert execution.flow_name is None
     assert end.api.wait(execution.id, timeout=timedelta(seconds=60)).output_value == {"here": True}
+
+
+def test_cancelling_a_tree_ends_what_is_there_and_refuses_when_nothing_is(end: End) -> None:
+    execution = end.later(end.flow())
+    assert end.api.cancel_execution(execution.id, tree=True).status is Status.ENDED_CANCELLED
+    with pytest.raises(errors.IllegalTransition):
+        end.api.cancel_execution(execution.id, tree=True)
+    asked = {"action": "cancel", "ids": [execution.id], "tree": True}
+    [item] = end.api.bulk_executions(BulkRequest.model_validate(asked)).items
+    assert item.error is not None
+    assert item.error.code == "illegal_transition"

@@ -122,3 +122,34 @@ def test_each_mistake_is_told_at_once(end: End) -> None:
     with pytest.raises(errors.ResponseInvalid) as refused:
         end.api.answer_message(message.id, {"at": "soon", "top": "3", "is_new": 1})
     assert [one["field"] for one in refused.value.errors] == ["at", "top", "is_new"]
+
+
+def test_a_single_message_has_its_descriptions_rendered(end: End) -> None:
+    message = end.api.create_message(CreateMessage(subject="Read this", message="**Done**, <b>see</b>"))
+    body = end.api.message(message.id).body
+    assert body is not None
+    assert body["properties"]["message"]["description"] == "**Done**, <b>see</b>"
+    rendered = "<p><strong>Done</strong>, &lt;b&gt;see&lt;/b&gt;</p>\n"
+    assert body["properties"]["message"]["description_html"] == rendered
+    shown = Calls(end.api).answer("message", {"message_id": message.id})["result"]
+    assert shown["body"]["properties"]["message"]["description_html"] == rendered
+    again = end.api.create_message(CreateMessage(subject="Once more", body=body))
+    assert "description_html" not in str(again.body)
+
+
+def test_what_is_no_number_names_the_argument_of_the_call(end: End) -> None:
+    system, flow = System(end.api), end.flow("1")
+    calls: dict[str, list[Callable[[], object]]] = {
+        "limit": [lambda: system.executions(limit=True), lambda: system.executions(limit="many")],  # type: ignore[arg-type]  # as authors may
+        "every_seconds": [lambda: system.schedule(flow, every_seconds=True)],
+        "max_iterations": [lambda: system.schedule(flow, every_seconds=5, max_iterations=1.5)],  # type: ignore[arg-type]  # as authors may
+        "timeout": [lambda: system.message("When?", request="?").wait(timeout=True)],
+    }
+    for field, wrong in calls.items():
+        for call in wrong:
+            with pytest.raises(errors.MalformedRequest) as caught:
+                call()
+            assert caught.value.field == field
+    with pytest.raises(errors.MalformedRequest) as several:
+        system.schedule(flow, every_seconds=5, jitter_seconds="5", pause_on_error_count=True)
+    assert [one["field"] for one in several.value.errors] == ["jitter_seconds", "pause_on_error_count"]

@@ -107,7 +107,7 @@ def test_a_server_with_schedules_counts_as_active(start: StartServer) -> None:
     ("given", "status", "field", "what"),
     [
         ({"url": "http://10.0.0.1/"}, 422, "on_error", "'10.0.0.1' may not be called"),
-        ({"url": "https://a:b@example.com/"}, 400, "on_error.call.url", "without user name and password"),
+        ({"url": "https://a:b@example.com/"}, 400, "on_error.url", "without user name and password"),
         ([{"flow": "quick"}, {"uri": "x"}], 400, "on_error", "takes the name of a flow, "),
         ("no such flow", 404, "on_error", "There is no flow 'no such flow'"),
     ],

@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import checks
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.parameters import ParameterLocation
 
 from cloudo_extension.app import rest_routes
 from cloudo_extension.openapi import document
@@ -29,12 +30,16 @@ def schema(**config: Any) -> Any:
 AT_THE_LIMITS = schema(phases={"coverage": {"unexpected-methods": []}}, generation={"with-security-parameters": False})
 #: Requests that fit, at random.
 FITTING = schema(phases={"coverage": {"enabled": False}}, generation={"mode": "positive"})
+#: Requests that violate their schema, at random.
+VIOLATING = schema(phases={"coverage": {"enabled": False}}, generation={"mode": "negative"})
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
     checks.content_type_conformance,
     checks.response_schema_conformance,
     checks.response_headers_conformance,
+    #: No request that violates its schema is accepted.
+    checks.negative_data_rejection,
 ]
 #: Few for each: together they are some thousands. The same in each run of the tests.
 FEW = settings(
@@ -77,12 +82,35 @@ def rest(served: RunningServer) -> Iterator[httpx.Client]:
 
 def send(case: Any, server: RunningServer) -> None:
     """Send a request, and check the reply; what would only take long is left out."""
-    if isinstance(case.query, dict):
-        case.query.pop("timeout_seconds", None)
-    if isinstance(case.body, dict):
-        case.body.pop("wait", None)
+    for fields, name in ((case.query, "timeout_seconds"), (case.body, "wait")):
+        if isinstance(fields, dict) and is_long(fields.get(name)):
+            del fields[name]
+    # A query parameter that is empty counts as not given, whatever its schema says.
+    is_empty = any(value in ("", [""]) for value in (case.query or {}).values())
     headers = {"Authorization": f"token {server.token}"}
-    case.call_and_validate(base_url=f"{server.url}cloudo", headers=headers, checks=CHECKS, timeout=60)
+    asked = CHECKS[:-1] if is_empty else CHECKS
+    case.call_and_validate(base_url=f"{server.url}cloudo", headers=headers, checks=asked, timeout=60)
+
+
+def is_long(seconds: Any) -> bool:
+    try:
+        return float(seconds) > 0
+    except (TypeError, ValueError):
+        return False
+
+
+def name_what_is_there(case: Any, rest: httpx.Client) -> bool:
+    """Make what the request is about; tell whether it has a kind that can be made."""
+    kind = case.operation.path.removeprefix("/api/1").split("/")[1]
+    if kind not in KINDS:
+        return False
+    address, body, key = KINDS[kind]
+    fields = {name: value for name, value in body(f"x{uuid.uuid4().hex}").items() if value is not None}
+    made = rest.post(address, json=fields)
+    assert made.status_code == 201, made.text
+    parameter = next(iter(case.path_parameters))
+    case.path_parameters[parameter] = made.json()[key]
+    return True
 
 
 @AT_THE_LIMITS.parametrize()
@@ -94,12 +122,15 @@ def test_whatever_is_asked_for_the_reply_is_one_that_the_document_tells_of(case:
 @FITTING.include(path_regex="{").parametrize()
 @FEW
 def test_so_it_is_with_what_is_there(case: Any, served: RunningServer, rest: httpx.Client) -> None:
-    kind = case.operation.path.removeprefix("/api/1").split("/")[1]
-    if kind in KINDS:
-        address, body, key = KINDS[kind]
-        fields = {name: value for name, value in body(f"x{uuid.uuid4().hex}").items() if value is not None}
-        made = rest.post(address, json=fields)
-        assert made.status_code == 201, made.text
-        parameter = next(iter(case.path_parameters))
-        case.path_parameters[parameter] = made.json()[key]
+    name_what_is_there(case, rest)
+    send(case, served)
+
+
+@VIOLATING.parametrize()
+@FEW
+def test_nothing_that_violates_its_schema_is_accepted(case: Any, served: RunningServer, rest: httpx.Client) -> None:
+    """Of things that are there: that one is missing would hide that the rest is accepted."""
+    wrong = {location for location, info in case.meta.components.items() if info.mode.is_negative}
+    if case.path_parameters and name_what_is_there(case, rest) and wrong == {ParameterLocation.PATH}:
+        return
     send(case, served)

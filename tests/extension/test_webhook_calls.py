@@ -377,3 +377,25 @@ def test_behind_a_proxy_that_is_trusted_networks_are_those_of_the_callers(start:
         assert statuses == [202, 429, 202, 202, 429]
     with httpx.Client(base_url=f"{server.url}cloudo/webhook", trust_env=False) as nobody:
         assert nobody.post(f"/{name}").status_code == 404
+
+
+def test_a_webhook_has_only_so_many_executions_that_have_not_ended(
+    server: RunningServer, http: httpx.Client, caller: httpx.Client
+) -> None:
+    write_script(server.workspace, "waiting", "def handler(system, this):\n    this.sleep(600)\n")
+    assert http.put("/setting/client.webhook.max_unended", json={"value": 2}).status_code == 200
+    try:
+        name = make(http, "busy", flow_name="waiting")
+        started = [caller.post(f"/{name}?async") for _ in range(2)]
+        refused = caller.post(f"/{name}?async")
+        assert [reply.status_code for reply in (*started, refused)] == [202, 202, 429]
+        assert refused.headers["Retry-After"] == "10"
+        assert error_of(refused)["code"] == "too_many_unended"
+        for reply in started:
+            assert http.post(f"/execution/{reply.json()['id']}/cancel").status_code == 200
+        until(lambda: caller.post(f"/{name}?async").status_code == 202)
+    finally:
+        assert http.delete("/setting/client.webhook.max_unended").status_code == 204
+        for item in http.get("/execution", params={"flow_name": "waiting"}).json()["items"]:
+            http.post(f"/execution/{item['id']}/cancel")
+    assert http.put("/setting/client.webhook.max_unended", json={"value": 0}).status_code == 422
