@@ -29,6 +29,7 @@ from cloudo_kernel.models import (
     Flow,
     Health,
     JsonObject,
+    Kernel,
     LogLine,
     Message,
     MessageState,
@@ -56,6 +57,9 @@ class Api(Protocol):
 
     def flow(self, name: str) -> Flow:
         """Return one flow. Raises `FlowNotFound`, `NameInvalid`."""
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        """List the kernels that flows can run in: `cloudo`, and the kernelspecs of the server's machine."""
 
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """Create a flow of the workspace from a notebook's JSON text, or as a copy of another flow.

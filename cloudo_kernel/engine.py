@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import zmq
 from nbclient.client import timestamp
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
@@ -20,13 +21,13 @@ from cloudo_kernel.errors import ExecutionEnded
 from cloudo_kernel.redaction import PROTECTED
 
 if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
     from cloudo_kernel.channel import Channel
     from cloudo_kernel.run_kernel import RunKernel
 
 #: After a cell's reply its last outputs may take long to come, when they are large.
 _OUTPUT_TIMEOUT_SECONDS = 600
+#: From the interrupt of a cell that takes too long to the kill of its kernel.
+_GRACE_SECONDS = 5.0
 #: A kernel that says nothing is looked at this often.
 _ALIVE_MS = 100
 #: Its traceback begins so.
@@ -42,6 +43,8 @@ class Run(Protocol):
     kernel: RunKernel
     kernel_name: str
     language: str
+    cell_timeout_seconds: float | None
+    is_stopping: bool
 
     def start_kernel(self) -> None:
         """Have the kernel run in the flow's folder."""
@@ -54,6 +57,13 @@ class Run(Protocol):
 
     def save_late(self) -> None:
         """Save what was held back; called now and then."""
+
+
+class CellTooLong(Exception):
+    """A cell that took longer than its limit, and was interrupted."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The cell took longer than its limit of {seconds:g} s and was interrupted.")
 
 
 class CloudoEngine(Engine):
@@ -79,7 +89,7 @@ class CloudoEngine(Engine):
             # It may end while the notebook is checked and saved.
             self._run.kernel.ask_to_end()
             progress.notebook_complete()
-        return progress.nb
+        return progress.nb if progress.has_failed else _without_expected_errors(progress.nb)
 
     def nb_kernel_name(self, _notebook: NotebookNode, _name: str | None = None) -> str:
         """Return the kernel that the catalog chose for the flow."""
@@ -121,6 +131,8 @@ class _Progress(NotebookExecutionManager):
         self._done = 0
         #: Of the cell that runs, or ran last.
         self._first_line: str | None = None
+        #: A cell failed that was not expected to.
+        self.has_failed = False
 
     def notebook_start(self, **kwargs: Any) -> None:
         """Save the notebook as it is before its first cell."""
@@ -144,6 +156,11 @@ class _Progress(NotebookExecutionManager):
             while not self.run.channel.call("may_go_on"):  # the worker answers after a second at most
                 if not self.run.kernel.is_alive:
                     raise DeadKernelError("The kernel died.")
+
+    def cell_exception(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
+        """Note that the cell failed."""
+        super().cell_exception(cell, cell_index, **kwargs)
+        self.has_failed = True
 
     def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
         """Count the cell."""
@@ -207,7 +224,7 @@ class _Client(PapermillNotebookClient):
                     _show(error, cell)
                     self.nb_man.cell_exception(cell, cell_index=index, exception=error)
                 break
-            except DeadKernelError:
+            except (DeadKernelError, CellTooLong):
                 self.nb_man.cell_exception(cell, cell_index=index)
                 raise
             finally:
@@ -222,7 +239,9 @@ class _Client(PapermillNotebookClient):
         """
         reply: dict[str, Any] | None = None
         is_idle, end = False, math.inf
+        limit = _Limit(self.nb_man.run.cell_timeout_seconds, self._kernel)
         while reply is None or not is_idle:
+            limit.check()
             ready = dict(self._poller.poll(_ALIVE_MS))
             if self.kc.iopub_channel.socket in ready:
                 is_idle |= self._is_last(self.kc.iopub_channel.get_msg(), msg_id, cell)
@@ -239,7 +258,18 @@ class _Client(PapermillNotebookClient):
                 raise CellTimeoutError.error_from_timeout_and_cell(
                     "Timeout waiting for IOPub output", self.iopub_timeout, cell
                 )
+        limit.check_reply()
         return reply
+
+    async def _check_raise_for_error(
+        self, cell: NotebookNode, cell_index: int, exec_reply: dict[str, Any] | None
+    ) -> None:
+        """Raise an error, unless the cell is tagged `raises-exception` and does not end the run."""
+        content = exec_reply["content"] if exec_reply else {}
+        is_end = content.get("ename") == ExecutionEnded.__name__ or self.nb_man.run.is_stopping
+        if content.get("status") == "error" and is_end:
+            raise CellExecutionError.from_cell_and_msg(cell, content)
+        await super()._check_raise_for_error(cell, cell_index, exec_reply)
 
     def _is_last(self, message: dict[str, Any], asked: str, cell: NotebookNode) -> bool:
         """Take an output; tell whether it says that the cell is done."""
@@ -256,6 +286,41 @@ class _Client(PapermillNotebookClient):
 
     async def _async_poll_kernel_alive(self) -> None:
         """Leave it to the one who waits for the reply."""
+
+
+class _Limit:
+    """How long a cell may take. When that is over its kernel is interrupted, and killed if it does not heed that."""
+
+    def __init__(self, seconds: float | None, kernel: RunKernel) -> None:
+        self._seconds = seconds or math.inf
+        self._kernel = kernel
+        self._end = time.monotonic() + self._seconds
+        self._is_over = False
+
+    def check(self) -> None:
+        """Interrupt the kernel when it is time. Raises `CellTooLong` when that was in vain."""
+        if time.monotonic() < self._end:
+            return
+        if self._is_over:
+            self._kernel.kill()
+            raise CellTooLong(self._seconds)
+        self._is_over = True
+        self._end = time.monotonic() + _GRACE_SECONDS
+        self._kernel.interrupt()
+
+    def check_reply(self) -> None:
+        """Raise `CellTooLong` if the cell ended because of the interrupt, or in spite of it."""
+        if self._is_over:
+            raise CellTooLong(self._seconds)
+
+
+def _without_expected_errors(notebook: NotebookNode) -> NotebookNode:
+    """Return what papermill is to look at for errors, of a notebook that was run to its end.
+
+    It takes each error for a failure, also of a cell tagged `raises-exception`, after which nbclient goes on.
+    """
+    cells = [cell for cell in notebook.cells if "raises-exception" not in cell.metadata.get("tags", ())]
+    return NotebookNode({**notebook, "cells": cells})
 
 
 def _show(error: CellExecutionError, cell: NotebookNode) -> None:

@@ -19,6 +19,7 @@ TOKEN_PREFIX: Final = "cloudo_"  # noqa: S105 -- the part of it that is no secre
 OF_VERB: Final[dict[str, Action | None]] = {
     "flows": Action.READ,
     "flow": Action.READ,
+    "kernels": Action.READ,
     "create_flow": Action.FLOW_WRITE,
     "change_flow": Action.FLOW_WRITE,
     "delete_flow": Action.FLOW_WRITE,

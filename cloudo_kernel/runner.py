@@ -55,6 +55,8 @@ class Run:
         self.kernel = kernel
         #: Whether a cell may run now: whom to interrupt.
         self._has_kernel = False
+        #: Somebody asked for the end.
+        self.is_stopping = False
         signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
         assignment = channel.call("begin")
         #: A notebook's JSON text, or a script that defines a handler.
@@ -66,6 +68,8 @@ class Run:
         self.kernel_name: str = assignment["kernel"]
         self._folder: str = assignment["folder"]
         self._memory_limit_mb: int | None = assignment["memory_limit_mb"]
+        self.cell_timeout_seconds: float | None = assignment["cell_timeout_seconds"]
+        self._is_report: bool = assignment["report_mode"]
         self._path = Path(assignment["notebook"])
         self._saved_at = 0.0
         self._unsaved: NotebookNode | None = None
@@ -78,7 +82,7 @@ class Run:
         from papermill.engines import papermill_engines
 
         from cloudo_kernel.catalog import as_notebook, is_handler, language_of, notebook
-        from cloudo_kernel.engine import CloudoEngine
+        from cloudo_kernel.engine import CellTooLong, CloudoEngine
 
         if is_script := is_handler(self._source):
             self._source = as_notebook(self._source)
@@ -87,7 +91,7 @@ class Run:
         engine = CloudoEngine(self)
         papermill_engines.register("cloudo", engine)
         try:
-            executed = execute_notebook(
+            execute_notebook(
                 nbformat.reads(json.dumps(self._book.document), as_version=4),
                 None,
                 # A handler asks `this` for its inputs; as variables they could take the place of its own names.
@@ -96,6 +100,7 @@ class Run:
                 kernel_name=self.kernel_name,
                 # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
                 language=self.language,
+                report_mode=self._is_report,
                 progress_bar=False,
             )
         except PapermillExecutionError as error:
@@ -107,8 +112,12 @@ class Run:
             how = engine.how_kernel_ended(error)
             detail = _detail("KernelDied", how, engine.current_cell, self.kernel.last_words())
             self._found(Status.ENDED_ERROR, how, detail)
+        except CellTooLong as error:
+            self.save(engine.notebook, now=True)
+            detail = ErrorDetail(name="CellTimeout", value=str(error), cell=engine.current_cell)
+            self._found(Status.ENDED_ERROR, f"CellTimeout: {error}", detail)
         else:
-            self.save(executed, now=True)
+            self.save(engine.notebook, now=True)
             self._found(Status.ENDED_SUCCESS)
 
     def declines(self) -> bool:
@@ -198,6 +207,7 @@ class Run:
         """Handle SIGUSR1, on the main thread between two steps of whatever runs there."""
         if not self._has_kernel:
             raise Stopped
+        self.is_stopping = True
         self.kernel.interrupt()
         timer = threading.Timer(GRACE_SECONDS, self.kernel.kill)
         timer.daemon = True

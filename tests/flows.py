@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,15 @@ def write_flow(
     text = notebook(*sources, parameters=parameters, kernel=kernel, metadata=metadata)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def install_kernel(data: Path, name: str = "other") -> None:
+    """Install a kernel below a data folder of Jupyter: Jupyter's own for Python."""
+    folder = data / "kernels" / name
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": command, "display_name": "The other one", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
 
 
 def write_script(workspace: Path, name: str, text: str) -> Path:

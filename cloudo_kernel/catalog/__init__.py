@@ -6,7 +6,7 @@ Reads notebooks as JSON and parameters with `ast`, so that listing hundreds of f
 from cloudo_kernel.catalog.catalog import Catalog, Source
 from cloudo_kernel.catalog.handler import as_notebook, is_handler
 from cloudo_kernel.catalog.inputs import validate
-from cloudo_kernel.catalog.kernels import find_kernel, kernels, language_of
+from cloudo_kernel.catalog.kernels import CLOUDO, kernel_fault, kernels, language_of
 from cloudo_kernel.catalog.library import library_folders
 from cloudo_kernel.catalog.names import check_name, contained
 from cloudo_kernel.catalog.parameters import defaults, input_schema, required
@@ -14,6 +14,7 @@ from cloudo_kernel.catalog.script import script_text
 from cloudo_kernel.catalog.values import NotJson, json_value
 
 __all__ = [
+    "CLOUDO",
     "Catalog",
     "NotJson",
     "Source",
@@ -21,10 +22,10 @@ __all__ = [
     "check_name",
     "contained",
     "defaults",
-    "find_kernel",
     "input_schema",
     "is_handler",
     "json_value",
+    "kernel_fault",
     "kernels",
     "language_of",
     "library_folders",

@@ -10,12 +10,14 @@ import difflib
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from cloudo_kernel import errors, files
 from cloudo_kernel.catalog import description, handler, notebook
+from cloudo_kernel.catalog.kernels import CLOUDO, kernel_fault
 from cloudo_kernel.catalog.names import check_name, contained, is_below
 from cloudo_kernel.catalog.places import NOTEBOOK, SCRIPT, Place, Places
 from cloudo_kernel.models import Flow, FlowSource
@@ -71,10 +73,10 @@ class Catalog:
                 del self._parsed[path]
             for path in self._started.keys() - paths:
                 del self._started[path]
-        found = []
+        found, fault = [], cache(kernel_fault)
         for place in places.values():
             with contextlib.suppress(FileNotFoundError):  # deleted in this moment
-                found.append(self._read(place))
+                found.append(_with_kernel_fault(self._read(place), fault))
         wanted = (q or "").casefold()
         return tuple(
             flow
@@ -85,9 +87,13 @@ class Catalog:
     def flow(self, name: str) -> Flow:
         """Return one flow, broken or not. Raises `FlowNotFound`, `NameInvalid`."""
         try:
-            return self._read(self._found(name))
+            return _with_kernel_fault(self._read(self._found(name)), kernel_fault)
         except FileNotFoundError as error:
             raise self._not_found(name) from error
+
+    def native(self, kernel: str) -> str:
+        """Return the name of a kernel as records have it: the server's own Python is `cloudo`."""
+        return CLOUDO.name if kernel in self._native_kernels else kernel
 
     @contextlib.contextmanager
     def at_one_moment(self) -> Iterator[None]:
@@ -272,6 +278,12 @@ class Catalog:
         is_script = place.ending == SCRIPT if is_script is None else is_script
         flow = description.describe(place, text, is_script=is_script, native_kernels=self._native_kernels)
         return description.checked_calls(flow, self.workspace.allowed_private_networks)
+
+
+def _with_kernel_fault(flow: Flow, fault: Callable[[str], str | None]) -> Flow:
+    """Return the flow, as broken if its kernel is not installed now: that changes without its file."""
+    reason = flow.broken or (None if flow.kernel == CLOUDO.name else fault(flow.kernel))
+    return flow if reason == flow.broken else flow.model_copy(update={"broken": reason})
 
 
 def _sha256(text: str) -> str:

@@ -29,7 +29,7 @@ def describe(place: Place, text: str, *, is_script: bool, native_kernels: Collec
     A notebook of one of the `native_kernels`, or of none, runs in the kernel `cloudo`, as each script does.
     """
     try:
-        return _script(place, text) if is_script else _notebook(place, text, native_kernels)
+        return _script(place, text, native_kernels) if is_script else _notebook(place, text, native_kernels)
     except notebook.Unreadable as error:
         return broken(place, str(error))
 
@@ -59,16 +59,18 @@ def status(path: Path) -> os.stat_result:
         return path.lstat()
 
 
-def _script(place: Place, text: str) -> Flow:
+def _script(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
     script = handler.parse(text)
     metadata = _metadata(script.metadata)
+    if metadata.kernel is not None and metadata.kernel not in native_kernels:
+        raise notebook.Unreadable("its metadata 'cloudo.kernel' does not fit: a script runs in the kernel cloudo only")
     return _flow(place, kind="script", title=metadata.title or script.title, metadata=metadata)
 
 
 def _notebook(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
     book = notebook.parse(text)
     metadata = _metadata(book.metadata.get("cloudo", {}))
-    kernel = book.kernel_name
+    kernel = metadata.kernel or book.kernel_name
     if kernel is None or kernel in native_kernels:
         kernel = "cloudo"
     # The cell of another language cannot be read, so its flow takes any inputs.

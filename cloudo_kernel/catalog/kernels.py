@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from cloudo_kernel.models import Kernel
@@ -36,6 +35,13 @@ def find_kernel(name: str) -> Kernel | None:
     return Kernel(name=name, title=str(spec.display_name or name), language=str(spec.language))
 
 
+def kernel_fault(name: str) -> str | None:
+    """Say why a run in this kernel cannot start, None if it can."""
+    if find_kernel(name) is not None:
+        return None
+    return f"its kernel {name!r} is not installed on this machine; `cloudo kernels` lists those that are"
+
+
 def language_of(kernel: str, book: Notebook) -> str:
     """Return the language in which a notebook runs in a kernel, empty if neither says it.
 
@@ -49,7 +55,6 @@ def language_of(kernel: str, book: Notebook) -> str:
     return (installed.language if installed else "") or book.language or ""
 
 
-@cache
 def _manager() -> KernelSpecManager:
     from jupyter_client.kernelspec import KernelSpecManager  # only where a flow has another kernel
 

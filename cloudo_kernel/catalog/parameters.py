@@ -23,6 +23,11 @@ _MOST_PARSED = 128 * 1024
 _FOR_TOOLS = re.compile(r"(^|#)\s*(noqa|type:|pylint:|pragma:|fmt:).*")
 
 
+_TYPE_COMMENT = re.compile(r"type:\s*(?!ignore\b)([^#]+)(.*)", re.DOTALL)
+#: Words of a type; each of them may be its last one.
+_MAX_TYPE_WORDS = 6
+
+
 @dataclass(frozen=True)
 class _Parameter:
     annotation: ast.expr | None = None
@@ -100,13 +105,25 @@ class _Comments:
     def __init__(self, text: str) -> None:
         self._beside: dict[int, str] = {}
         self._alone: dict[int, str] = {}
+        #: What the comments `# type: …` say.
+        self._types: dict[int, ast.expr] = {}
         if "#" not in text:  # telling tokens apart takes longer than all the rest
             return
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
                 line, column = token.start
-                kind = self._beside if token.line[:column].strip() else self._alone
-                kind[line] = _FOR_TOOLS.sub("", token.string.lstrip("#:! ")).strip()
+                is_beside = bool(token.line[:column].strip())
+                kind = self._beside if is_beside else self._alone
+                text = token.string.lstrip("#:! ")
+                if is_beside and (typed := _type_comment(text)):
+                    self._types[line], text = typed
+                kind[line] = _FOR_TOOLS.sub("", text).strip()
+
+    def type_of(self, node: ast.stmt) -> ast.expr | None:
+        """Return the annotation that a comment `# type: …` beside the assignment of one name gives."""
+        if not isinstance(node, ast.Assign) or not all(isinstance(target, ast.Name) for target in node.targets):
+            return None
+        return self._types.get(node.end_lineno or node.lineno) or self._types.get(node.lineno)
 
     def of(self, node: ast.stmt) -> str:
         """Return the comment beside the statement, else the lines of comment directly above it."""
@@ -121,6 +138,26 @@ class _Comments:
         return " ".join(filter(None, above))
 
 
+def _type_comment(text: str) -> tuple[ast.expr, str] | None:
+    """Split `type: int how many` into the annotation and the description; None if it is no type comment.
+
+    papermill takes one word for the type; type checkers also take `type: Dict[str, int]  # how many`.
+    """
+    comment = _TYPE_COMMENT.fullmatch(text)
+    if comment is None:
+        return None
+    words = comment[1].split(" ")
+    for count in range(min(len(words), _MAX_TYPE_WORDS), 0, -1):
+        try:
+            annotation = ast.parse(" ".join(words[:count]).strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        if "x-annotation" not in annotated(annotation):
+            rest = " ".join(words[count:]) + comment[2]
+            return annotation, rest.lstrip("# ")
+    return None
+
+
 def _parameters(tree: ast.Module, comments: _Comments) -> dict[str, _Parameter]:
     """Collect what the cell assigns at its top level; the last assignment of a name wins."""
     found: dict[str, _Parameter] = {}
@@ -132,7 +169,7 @@ def _parameters(tree: ast.Module, comments: _Comments) -> dict[str, _Parameter]:
             old = found.get(name, _Parameter())
             if not name.startswith("_"):
                 found[name] = _Parameter(
-                    annotation=new.annotation or old.annotation,
+                    annotation=new.annotation or comments.type_of(node) or old.annotation,
                     default=new.default or old.default,
                     comment=comments.of(node) or old.comment,
                 )

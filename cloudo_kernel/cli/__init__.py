@@ -15,7 +15,7 @@ import click
 from cloudo_kernel.cli.backfill import backfill
 from cloudo_kernel.cli.doctor import doctor
 from cloudo_kernel.cli.execution import cancel, delete, executions, log, pause, resume, show
-from cloudo_kernel.cli.flow import flows
+from cloudo_kernel.cli.flow import flows, kernels
 from cloudo_kernel.cli.message import answer, messages
 from cloudo_kernel.cli.opening import open_page
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
@@ -58,7 +58,7 @@ def cloudo() -> None:
 
 
 _COMMANDS = (
-    *(up, flows, run, executions, show, open_page, log, cancel, pause, resume, retry, delete),
+    *(up, flows, kernels, run, executions, show, open_page, log, cancel, pause, resume, retry, delete),
     *(schedule, schedules, messages, answer, webhooks, webhook, settings, tokens, token, worker, doctor),
 )
 

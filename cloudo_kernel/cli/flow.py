@@ -1,4 +1,4 @@
-"""`cloudo flows`: what can be run."""
+"""`cloudo flows|kernels`: what can be run, and in which kernels."""
 
 from __future__ import annotations
 
@@ -40,6 +40,28 @@ def flows(target: Target, filter_text: str, *, as_json: bool) -> None:
         click.echo(f"No flow has {filter_text!r} in its name, title or tags. `cloudo flows` lists them all.")
     else:
         click.echo(_nothing(target))
+
+
+@click.command()
+@json_option("the kernels")
+@target_options
+@click.pass_obj
+def kernels(target: Target, *, as_json: bool) -> None:
+    """List the kernels that flows can run in.
+
+    These are `cloudo`, which has `this` and `system`, and the kernelspecs of the server's machine. A flow names its
+    kernel in its notebook, or below `cloudo` in the notebook's metadata; a start chooses another one.
+
+    \b
+    cloudo kernels
+    cloudo run examples/greeting -p name=Ada --kernel python3
+    """
+    found = target.connect().kernels()
+    if as_json:
+        display.print_json(found)
+    else:
+        rows = [(display.clean(one.name), display.value(one.title), display.value(one.language)) for one in found]
+        click.echo(display.table(("NAME", "TITLE", "LANGUAGE"), rows))
 
 
 def _row(flow: Flow) -> tuple[str, ...]:

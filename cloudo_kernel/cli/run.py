@@ -39,6 +39,9 @@ INTERRUPTED = 130
 @click.option("--follow", is_flag=True, help="Print the log and the cells as they come.")
 @click.option("--detach", is_flag=True, help="Print the execution's id and return at once.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit the run.")
+@click.option("--kernel", metavar="NAME", help="Run in this kernel; `cloudo kernels` lists them. Default: the flow's.")
+@click.option("--cell-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit each cell.")
+@click.option("--report", "is_report", is_flag=True, help="Hide the sources of the cells in the executed notebook.")
 @click.option("--name", help="Name the execution; default: the flow's name.")
 @click.option("--tag", "tags", multiple=True, help="Tag the execution; may be repeated.")
 @json_option("the execution's record")
@@ -53,6 +56,9 @@ def run(
     follow: bool,
     detach: bool,
     timeout: float | None,
+    kernel: str | None,
+    cell_timeout: float | None,
+    is_report: bool,
     name: str | None,
     tags: tuple[str, ...],
     as_json: bool,
@@ -75,7 +81,8 @@ def run(
     _check_stay(follow, detach)
     api = target.connect(keep_running=detach)
     given = given_inputs(api, flow_name, words, files)
-    request = _request(flow_name=flow_name, inputs=given, timeout_seconds=timeout, name=name, tags=tags)
+    options = {"kernel": kernel, "cell_timeout_seconds": cell_timeout, "report_mode": is_report or None}
+    request = _request(flow_name=flow_name, inputs=given, timeout_seconds=timeout, name=name, tags=tags, **options)
     if detach:
         _print_started(_start(api, request), as_json=as_json)
         return 0

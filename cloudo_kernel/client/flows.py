@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudo_kernel.client.base import Base, given, in_path
-from cloudo_kernel.models import Flow, Page
+from cloudo_kernel.models import Flow, Kernel, Page
 
 
 class FlowVerbs(Base):
@@ -16,6 +16,10 @@ class FlowVerbs(Base):
     def flow(self, name: str) -> Flow:
         """See `Api.flow`."""
         return self._get(Flow, f"flow/{in_path(name)}")
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        """See `Api.kernels`."""
+        return self._whole(Page[Kernel], "kernel")
 
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """See `Api.create_flow`."""

@@ -396,5 +396,7 @@ def _to_json(assignment: Assignment, notebook: str) -> dict[str, Any]:
         "kernel": assignment.kernel,
         "folder": assignment.folder,
         "memory_limit_mb": assignment.memory_limit_mb,
+        "cell_timeout_seconds": assignment.options.cell_timeout_seconds,
+        "report_mode": bool(assignment.options.report_mode),
         "notebook": notebook,
     }

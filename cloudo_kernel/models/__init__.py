@@ -20,7 +20,7 @@ from cloudo_kernel.models.executions import (
     Trigger,
 )
 from cloudo_kernel.models.fault import Fault, FieldError, malformed
-from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel
+from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel, RunOptions
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Occasion, OutgoingCall
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
 from cloudo_kernel.models.records import Event, File, Health, OwnClient, Setting, User
@@ -102,6 +102,7 @@ __all__ = [
     "Progress",
     "Record",
     "Request",
+    "RunOptions",
     "Schedule",
     "ScheduleOptions",
     "SchedulePreview",

@@ -108,6 +108,8 @@ class Execution(Record):
     #: Path of the executed notebook below the workspace, `/`-separated.
     notebook: str | None = None
     source_sha256: str
+    #: The kernelspec that it runs in.
+    kernel: str = "cloudo"
     tags: tuple[str, ...] = ()
     retention_minutes: int | None = None
     expires_at: UtcTime | None = None
@@ -144,6 +146,12 @@ class StartExecution(Request):
     inputs: JsonObject = Field(default_factory=dict)
     #: Limits the run.
     timeout_seconds: float | None = Field(default=None, gt=0)
+    #: The kernelspec to run in; default: the flow's.
+    kernel: str | None = Field(default=None, min_length=1, max_length=200)
+    #: Limits each cell.
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    #: Hides the sources of the cells in the executed notebook, as papermill does; default: as the flow says.
+    report_mode: bool | None = None
     scheduled_at: UtcTime | None = None
     delay_seconds: float | None = Field(default=None, ge=0)
     tags: Tags = ()

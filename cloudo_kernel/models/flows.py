@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from cloudo_kernel.models.base import JsonObject, Record, Strict, UtcTime
 from cloudo_kernel.models.executions import ExecutionBrief
@@ -45,6 +45,12 @@ class FlowMetadata(Strict, Record):
     #: Its calls are recorded: while it waits long it needs no process, and after a death it goes on where it was.
     durable: bool = False
     engine: EngineTier = EngineTier.KERNEL
+    #: The kernelspec to run in; default: the notebook's own.
+    kernel: str | None = Field(default=None, min_length=1, max_length=200)
+    #: A cell that takes longer ends the run in error.
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    #: Hides the sources of the cells in the executed notebook, as papermill does.
+    report_mode: StrictBool = False
     #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
     memory_limit_mb: int | None = Field(default=None, ge=1)
     retention_minutes: int | None = Field(default=None, ge=0)
@@ -55,6 +61,28 @@ class FlowMetadata(Strict, Record):
     on_success: FollowUps = ()
     on_error: FollowUps = ()
     on_recovery: FollowUps = ()
+
+
+class RunOptions(Record):
+    """How a run is made; a start chooses, and what it leaves open the flow's metadata say."""
+
+    #: The kernelspec to run in; default: the notebook's own.
+    kernel: str | None = Field(default=None, min_length=1, max_length=200)
+    #: Limits each cell.
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    #: Hides the sources of the cells in the executed notebook, as papermill does.
+    report_mode: StrictBool | None = None
+
+    def over(self, flow: FlowMetadata) -> RunOptions:
+        """Return them with those of the flow where they leave something open; the kernel is only what was chosen."""
+        limit = self.cell_timeout_seconds or flow.cell_timeout_seconds
+        is_report = flow.report_mode or None if self.report_mode is None else self.report_mode
+        return RunOptions(kernel=self.kernel, cell_timeout_seconds=limit, report_mode=is_report)
+
+    @property
+    def stored(self) -> JsonObject | None:
+        """The options that are set, None if there are none."""
+        return self.model_dump(exclude_none=True) or None
 
 
 class Kernel(Record):

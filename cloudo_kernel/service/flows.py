@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cloudo_kernel.catalog import kernels
 from cloudo_kernel.errors import FlowNotFound, MalformedRequest
 from cloudo_kernel.events import FLOW, FLOW_CHANGED, FLOW_CREATED, FLOW_DELETED
-from cloudo_kernel.models import Flow
+from cloudo_kernel.models import Flow, Kernel
 from cloudo_kernel.service.base import Base
 
 
@@ -32,6 +33,11 @@ class FlowVerbs(Base):
         if not self._is_offered(self._catalog.flow(name)):
             raise FlowNotFound(name)
         return self._catalog.snapshot(name).text
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        """See `Api.kernels`."""
+        self._ask("kernels")
+        return kernels()
 
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """See `Api.create_flow`."""

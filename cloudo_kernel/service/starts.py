@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cloudo_kernel import settings
-from cloudo_kernel.catalog import Source, defaults, script_text, validate
+from cloudo_kernel.catalog import CLOUDO, Source, defaults, kernel_fault, script_text, validate
 from cloudo_kernel.errors import (
     CloudoError,
     ExecutionNotEnded,
@@ -31,6 +31,7 @@ from cloudo_kernel.models import (
     FlowMetadata,
     JsonObject,
     Occasion,
+    RunOptions,
     Schedule,
     StartExecution,
     Trigger,
@@ -41,6 +42,8 @@ from cloudo_kernel.store import IdempotencyKey, NewExecution
 
 #: Nobody is there who could be told that an input is not known (any more).
 _LENIENT = (Trigger.FLOW, Trigger.SCHEDULE, Trigger.WEBHOOK)
+
+NO_OPTIONS = RunOptions()
 
 #: Why a start may be impossible that was possible before: its flow has changed.
 NO_LONGER = (FlowNotFound, FlowBroken, InputsInvalid)
@@ -97,6 +100,7 @@ class StartVerbs(Base):
             tags=request.tags,
             scheduled_for=self._scheduled_for(request),
             timeout_seconds=request.timeout_seconds or source.flow.metadata.timeout_seconds,
+            options=RunOptions.model_validate(request.model_dump(include=set(RunOptions.model_fields))),
             **more,
         )
         return new, self._idempotency(request, new, idempotency_key)
@@ -131,6 +135,7 @@ class StartVerbs(Base):
             hides=hidden.keys(),
             tags=past.tags,
             timeout_seconds=self._store.executions.time_limit(past.id),
+            options=self._store.executions.run_options(past.id),
             **more,
         )
 
@@ -174,6 +179,7 @@ class StartVerbs(Base):
         *,
         hides: Collection[str] = (),
         common: JsonObject | None = None,
+        options: RunOptions = NO_OPTIONS,
         **more: Any,
     ) -> NewExecution:
         """Return a new execution of the source, with what the flow's metadata and this caller say about it.
@@ -183,10 +189,10 @@ class StartVerbs(Base):
         """
         if self._depth and self._depth > (most := self._store.settings.value(settings.MAX_DEPTH)):
             raise TooDeep(more["name"], most)
-        common = self._common(source, kind) if common is None else common
+        common = self._common(source, kind, options) if common is None else common
         return NewExecution(id=new_id(), **{**common, **more, **self._protected(source.flow, hides, **more)})
 
-    def _common(self, source: Source, kind: ExecutionType) -> JsonObject:
+    def _common(self, source: Source, kind: ExecutionType, options: RunOptions = NO_OPTIONS) -> JsonObject:
         """Return the fields that all new executions of the source by this caller have in common."""
         flow, is_flow = source.flow, kind is ExecutionType.FLOW
         return {
@@ -196,7 +202,8 @@ class StartVerbs(Base):
             "user_name": self._user_name,
             "source_text": source.text,
             "source_sha256": source.sha256,
-            "kernel": flow.kernel,
+            "kernel": self._kernel(source, kind, options.kernel),
+            "run_options": options.over(flow.metadata).stored,
             "folder": str(source.folder),
             "parent_id": self._parent_id,
             "rank": -flow.metadata.priority,
@@ -212,6 +219,18 @@ class StartVerbs(Base):
             "protected_outputs": flow.metadata.protect_outputs or None,
             "follow_ups": follow_ups_of(flow.metadata),
         }
+
+    def _kernel(self, source: Source, kind: ExecutionType, chosen: str | None) -> str:
+        """Return the kernel to run in, the chosen one or its own. Raises `MalformedRequest`, `FlowBroken`."""
+        kernel = source.flow.kernel if chosen is None else self._catalog.native(chosen)
+        fault = kernel_fault(kernel)
+        if chosen is not None and source.kind == "script" and kernel != CLOUDO.name:
+            fault = "a script that defines a handler runs in the kernel cloudo only"
+        if fault is None or kind is ExecutionType.INTERACTIVE:  # by hand, its user has chosen the kernel
+            return kernel
+        if chosen is None and kind is ExecutionType.FLOW:
+            raise FlowBroken(source.flow.name, fault)
+        raise MalformedRequest(f"It cannot be started: {fault}.", field="kernel")
 
     def _protected(
         self, flow: Flow, hides: Collection[str], *, name: str, input_value: JsonObject, **more: Any

@@ -35,6 +35,7 @@ from cloudo_kernel.models import (
     ExecutionFilter,
     JsonObject,
     Page,
+    RunOptions,
     Status,
 )
 from cloudo_kernel.store.database import Database, Patterns
@@ -189,6 +190,15 @@ class Executions:
         with self._database.read() as connection:
             limit: float | None = connection.execute(query).scalar()
         return limit
+
+    def run_options(self, execution_id: str) -> RunOptions:
+        """Return the options of its run. Raises `ExecutionNotFound`."""
+        query = select(executions.c.run_options).where(executions.c.id == execution_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise ExecutionNotFound(execution_id)
+        return RunOptions.model_validate(row.run_options or {})
 
     def source(self, execution_id: str) -> str:
         """Return the source that the execution runs."""

@@ -39,6 +39,8 @@ class NewExecution:
     retry_delay_seconds: float = 0
     engine: EngineTier = EngineTier.KERNEL
     memory_limit_mb: int | None = None
+    #: What is set of `models.RunOptions`.
+    run_options: JsonObject | None = None
     durable: bool = False
     retention_minutes: int | None = None
     reserved_for: str | None = None

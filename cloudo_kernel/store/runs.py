@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.events import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
-from cloudo_kernel.models import Execution, JsonObject, Progress, Status
+from cloudo_kernel.models import Execution, JsonObject, Progress, RunOptions, Status
 from cloudo_kernel.store import dependencies
 from cloudo_kernel.store.attempts import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, check_live
 from cloudo_kernel.store.changes import change
@@ -39,6 +39,7 @@ class Assignment:
     kernel: str
     folder: str
     memory_limit_mb: int | None
+    options: RunOptions
     #: How many executions are above it.
     depth: int
     #: What the record masks, as it is.
@@ -78,7 +79,8 @@ class Runs:
         unseal = self._seals.unseal_values
         protected = Protected(unseal(row.sealed_inputs), unseal(row.sealed_outputs))
         outputs = tuple(row.protected_outputs or ())
-        more = (row.memory_limit_mb, row.depth, protected, outputs)
+        options = RunOptions.model_validate(row.run_options or {})
+        more = (row.memory_limit_mb, options, row.depth, protected, outputs)
         return Assignment(to_record(row), source, row.kernel, row.folder, *more)
 
     def progress(self, execution_id: str, attempt: int, progress: Progress, *, notebook: str | None = None) -> None:

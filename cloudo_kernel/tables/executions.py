@@ -75,6 +75,8 @@ executions = Table(
     #: How its processes are started, and what its kernel may take of memory.
     Column("engine", Text, nullable=False, server_default="kernel"),
     Column("memory_limit_mb", Integer),
+    #: See `models.RunOptions`; nothing for most.
+    Column("run_options", JSON(none_as_null=True)),
     #: How many executions are above it: its parent, that one's parent, and so on.
     Column("depth", Integer, nullable=False, server_default="0"),
     #: Created, and not to be claimed before somebody lets it run.

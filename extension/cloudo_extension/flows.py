@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from cloudo_extension.base import API, Handler
 from cloudo_extension.operation import PageQuery, Query, operation
-from cloudo_kernel.models import Flow, Page, Request
+from cloudo_kernel.models import Flow, Kernel, Page, Request
 
 
 class FlowQuery(Query):
@@ -78,4 +78,13 @@ class OneFlow(Handler):
         await self.finish_empty()
 
 
-routes = [(rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]
+class Kernels(Handler):
+    """`/kernel`."""
+
+    @operation("kernels", reply=Page[Kernel], query=(PageQuery,))
+    async def get(self) -> None:
+        """List the kernels that flows can run in, by name."""
+        await self.answer_page(self.api.kernels, "name")
+
+
+routes = [(rf"{API}/kernel", Kernels), (rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]

@@ -24,14 +24,28 @@ from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace import Workspace
-from tests.flows import write_flow
+from tests.flows import install_kernel, write_flow
 from tests.server import free_port, until
 
 pytestmark = pytest.mark.timeout(180)
 
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
 COMMANDS = (
-    *("up", "flows", "run", "executions", "show", "open", "log", "cancel", "pause", "resume", "retry", "delete"),
+    *(
+        "up",
+        "flows",
+        "kernels",
+        "run",
+        "executions",
+        "show",
+        "open",
+        "log",
+        "cancel",
+        "pause",
+        "resume",
+        "retry",
+        "delete",
+    ),
     *(
         "schedule",
         "schedules",
@@ -284,6 +298,23 @@ def test_flows_are_listed_with_inputs_and_what_is_broken(played: tuple[Shell, An
     assert "broken: " in torn
     assert [flow["name"] for flow in shell.json("flows", "every")] == ["reports/täglich"]
     assert "No flow has 'xyz'" in shell.run("flows", "xyz").stdout
+
+
+def test_a_kernel_is_listed_and_chosen(shell: Shell) -> None:
+    install_kernel(shell.home / "data")
+    write_flow(shell.workspace, "plain", "print(n)", parameters="n: int = 1")
+    assert ["other", "The other one", "python"] in [
+        re.split(r"\s{2,}", line) for line in shell.run("kernels").stdout.splitlines()
+    ]
+    assert {"name": "other", "title": "The other one", "language": "python"} in shell.json("kernels")
+    done = shell.run("run", "plain", "--kernel", "nothing")
+    assert done.returncode == 1
+    assert "its kernel 'nothing' is not installed on this machine; `cloudo kernels` lists" in done.stderr
+    ended = shell.json("run", "plain", "-p", "n=2", "--kernel", "other", "--report", "--cell-timeout", "30")
+    assert (ended["status"], ended["kernel"]) == ("ENDED_SUCCESS", "other")
+    cells = json.loads((shell.workspace / ended["notebook"]).read_text())["cells"]
+    assert cells[-1]["outputs"][0]["text"] == "2\n"
+    assert all(cell["metadata"]["jupyter"]["source_hidden"] for cell in cells)
 
 
 def test_a_reader_that_has_enough_is_no_error(played: tuple[Shell, Any]) -> None:

@@ -10,7 +10,33 @@ import httpx
 import pytest
 
 from tests.extension.conftest import client, error_of, later
+from tests.flows import install_kernel
 from tests.server import RunningServer, until
+
+
+def test_a_start_chooses_kernel_report_mode_and_limit_of_a_cell(http: httpx.Client, server: RunningServer) -> None:
+    install_kernel(server.runtime.parent / "data", "later")
+    listed = http.get("/kernel").json()
+    assert {"name": "later", "title": "The other one", "language": "python"} in listed["items"]
+    assert listed["next"] is None
+    first = http.get("/kernel?limit=1").json()
+    assert (len(first["items"]), first["next"]) == (1, first["items"][0]["name"])
+    start = {"script": "import time\ntime.sleep(99)", "cell_timeout_seconds": 1.5, "report_mode": True, "wait": 60}
+    ended = http.post("/execution", json={**start, "kernel": "later"}, timeout=70).json()
+    assert (ended["status"], ended["error"]["name"], ended["kernel"]) == ("ENDED_ERROR", "CellTimeout", "later")
+    page = http.get(f"/execution/{ended['id']}/notebook?format=html").text
+    assert "KeyboardInterrupt" in page
+    assert "In&nbsp;[" not in page
+    for fields, field in (
+        ({"kernel": "nothing"}, "kernel"),
+        ({"kernel": ""}, "kernel"),
+        ({"kernel": 1}, "kernel"),
+        ({"cell_timeout_seconds": 0}, "cell_timeout_seconds"),
+        ({"cell_timeout_seconds": True}, "cell_timeout_seconds"),
+        ({"report_mode": "yes"}, "report_mode"),
+    ):
+        reply = http.post("/execution", json={"script": "1", **fields})
+        assert (reply.status_code, error_of(reply)["field"]) == (400, field), (fields, reply.text)
 
 
 def test_a_start_answers_at_once_with_the_record_and_where_it_is(server: RunningServer, http: httpx.Client) -> None:

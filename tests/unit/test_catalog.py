@@ -179,7 +179,7 @@ def test_parameters_of_another_language_accept_any_inputs(flows: Path, catalog: 
     write(flows / "unknown.ipynb", notebook(cell, kernelspec={"name": "ir"}))
     write(flows / "python.ipynb", notebook(code("x = 3", "parameters"), kernelspec={"name": "p", "language": "python"}))
     assert catalog.flow("r").input_schema["additionalProperties"] is True
-    assert catalog.flow("unknown").broken is None
+    assert "its kernel 'ir' is not installed" in str(catalog.flow("unknown").broken)
     assert list(catalog.flow("python").input_schema["properties"]) == ["x"]
 
 

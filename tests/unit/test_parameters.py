@@ -43,6 +43,36 @@ def test_name_annotation_default_and_comment_become_a_property() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("type: int", {"type": "integer"}),
+        ("type:int how many", {"type": "integer", "description": "how many"}),
+        ("type: int  # how many", {"type": "integer", "description": "how many"}),
+        ("type: dict[str, int] | None by name", {"type": ["object", "null"], "description": "by name"}),
+        ("type: 'int'", {"type": "integer"}),
+        ("type: int noqa: E1", {"type": "integer"}),
+        ("type: ignore", {"type": "number"}),
+        ("type: ignore[assignment]", {"type": "number"}),
+        ("type: the kind of it", {"type": "number"}),
+        ("type: DataFrame", {"type": "number"}),
+        ("the type: int", {"type": "number", "description": "the type: int"}),
+    ],
+)
+def test_a_type_comment_is_an_annotation(comment: str, expected: dict[str, Any]) -> None:
+    found = properties(f"x = 3  # {comment}")["x"]
+    found.pop("additionalProperties", None)
+    assert found == expected | {"default": 3}
+
+
+def test_a_type_comment_belongs_to_the_assignment_of_one_name() -> None:
+    found = properties(
+        "x: str = 'a'  # type: int\n# type: str\ny = [\n    1,\n]  # type: list[int]\na, b = 1, 2  # type: str"
+    )
+    assert [found[name].get("type") for name in "xyab"] == ["string", "array", "number", "number"]
+    assert found["y"]["items"] == {"type": "integer"}
+
+
 def test_an_annotation_without_default_is_required() -> None:
     schema = input_schema("a = 1\nb: int\nc: str")
     assert required(schema) == ("b", "c")

@@ -75,7 +75,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 WITHOUT_ARGUMENTS = {
     "flows", "executions", "messages", "events", "schedules", "webhooks",
-    "settings", "files", "tokens", "user", "health",
+    "settings", "files", "tokens", "user", "health", "kernels",
 }  # fmt: skip
 
 
