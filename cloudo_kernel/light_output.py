@@ -30,6 +30,8 @@ _PIPE_BYTES = 65_536
 #: Updates of a line are sent at this interval, or before anything else is sent. With a message for each of them,
 #: `tqdm(range(3_000_000), mininterval=0)` took more than 100 s.
 _UPDATE_SECONDS = 0.05
+#: Up to so many updates in that time are sent as they were written.
+_FEW = 10
 #: Control sequences that do more than colour what follows.
 _MOVE = re.compile(r"\x1b\[[0-9;?]*[^0-9;?m]")
 
@@ -64,13 +66,13 @@ class LightStream(WholeStream):
 
     #: Whether a carriage return was written since the last message.
     _is_update = False
-    #: Whether a flush was put off since then.
-    _is_joined = False
+    #: How often a flush was put off since then.
+    _put_off = 0
     _sent_at = 0.0
 
     def write(self, string: str) -> int | None:
         """Write text."""
-        if "\r" in string:
+        if isinstance(string, str) and "\r" in string:
             self._is_update = True
         written: int | None = super().write(string)
         return written
@@ -79,7 +81,7 @@ class LightStream(WholeStream):
         """Send what was written, to the descriptor too; an update of a line a moment later, with those after it."""
         is_master = self._is_master_process()
         if self._is_update and is_master and time.monotonic() - self._sent_at < _UPDATE_SECONDS:
-            self._is_joined = True
+            self._put_off += 1
             self.pub_thread.put_off.add(self)
             return
         if self._should_watch and is_master:
@@ -97,7 +99,7 @@ class LightStream(WholeStream):
         super()._flush()
 
     def _flush_buffers(self) -> Iterator[tuple[dict[str, Any], str]]:
-        is_joined, self._is_joined, self._is_update = self._is_joined, False, False
+        is_joined, self._put_off, self._is_update = self._put_off > _FEW, 0, False
         for parent, text in super()._flush_buffers():
             yield parent, without_overwritten(text) if is_joined else text
 

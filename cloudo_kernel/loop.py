@@ -68,6 +68,7 @@ class Loop:
         self.name = name
         #: Called on the thread itself when it ends without having been stopped.
         self.on_death: Callable[[str], None] = lambda _name: None
+        self._has_died = False
         self._step = step
         self._rest = rest
         self._failures = Failures(f"The loop {name}")
@@ -112,8 +113,9 @@ class Loop:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the thread ended without having been stopped."""
-        return self._thread.ident is not None and not self._thread.is_alive() and not self.is_stopping
+        """Whether the thread ended, or is about to, without having been stopped."""
+        is_over = self._thread.ident is not None and not self._thread.is_alive()
+        return self._has_died or (is_over and not self.is_stopping)
 
     def _run(self) -> None:
         delay = _FIRST_RETRY_SECONDS
@@ -127,6 +129,7 @@ class Loop:
                     self._is_stopping.wait(delay)
                     delay = min(2 * delay, _MAX_RETRY_SECONDS)
         except BaseException:  # noqa: BLE001 -- it ends this thread, on which nothing could catch it
+            self._has_died = True
             _log.critical("The loop %s has died.", self.name, exc_info=True)
             self.on_death(self.name)
 

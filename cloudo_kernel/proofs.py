@@ -35,7 +35,7 @@ _SHORTEST_SECRET = 16
 _PLACE = re.compile(r"\{(\w+)\}")
 #: Parts of a signature's header that hold its time.
 _TIMES = frozenset({"t", "ts"})
-#: A time with so many digits is in milliseconds.
+#: A time with this many digits is in milliseconds.
 _MILLISECOND_DIGITS = 13
 
 

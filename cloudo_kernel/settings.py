@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cloudo_kernel.canonical import canonical
 from cloudo_kernel.errors import MalformedRequest, SettingInvalid
 
 _SHARED = "client."
@@ -27,12 +28,10 @@ class DocumentedSetting:
     #: In words, for the error message.
     fits: str
     accepts: Callable[[Any], bool]
+    #: Of its values other than null: see `canonical`.
+    kind: str = ""
     #: Whether a user can have another value than everybody else.
     is_personal: bool = True
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_zone(value: Any) -> bool:
@@ -48,7 +47,8 @@ def _minutes(default: int) -> DocumentedSetting:
     return DocumentedSetting(
         default,
         f"a number of minutes from 0 to {_MOST_MINUTES:,}",
-        lambda value: _is_number(value) and 0 <= value <= _MOST_MINUTES,
+        lambda value: value is not None and 0 <= value <= _MOST_MINUTES,
+        kind="number",
     )
 
 
@@ -57,7 +57,8 @@ def _whole(default: int) -> DocumentedSetting:
     return DocumentedSetting(
         default,
         f"a whole number from 1 to {_MOST_EXECUTIONS:,}",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_EXECUTIONS,
+        lambda value: value is not None and 1 <= value <= _MOST_EXECUTIONS,
+        kind="integer",
         is_personal=False,
     )
 
@@ -80,7 +81,8 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     "client.execution.max_running": DocumentedSetting(
         max(4, os.cpu_count() or 1),
         "a whole number from 1 to 100,000",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000,
+        lambda value: value is not None and 1 <= value <= 100_000,
+        kind="integer",
         is_personal=False,
     ),
     "client.message.success.retention_time.minutes": _minutes(720),
@@ -90,7 +92,8 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     "client.input.timeout.minutes": DocumentedSetting(
         10,
         f"a number of minutes up to {_MOST_MINUTES:,}; 0 or less for no limit",
-        lambda value: _is_number(value) and -_MOST_MINUTES <= value <= _MOST_MINUTES,
+        lambda value: value is not None and -_MOST_MINUTES <= value <= _MOST_MINUTES,
+        kind="number",
     ),
     "client.timezone": DocumentedSetting(
         None, "the IANA name of a time zone, such as Europe/Vienna, or null for the server's", _is_zone
@@ -98,17 +101,21 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     "client.execution.max_depth": DocumentedSetting(
         50,
         "a whole number, 0 or more",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+        lambda value: value is not None and value >= 0,
+        kind="integer",
+    ),
+    "client.flow.library.fallback": DocumentedSetting(
+        True, "true or false", lambda value: value is not None, kind="boolean"
     ),
     "client.execution.max_unended_per_root": _whole(10_000),
     "client.webhook.max_unended": _whole(100),
-    "client.flow.library.fallback": DocumentedSetting(True, "true or false", lambda value: isinstance(value, bool)),
     # Of the library's flow `Notify by email`; not its `client.smtp.password`, as everybody may know these.
     "client.smtp.host": _line("the name of a mail server, such as mail.example.com"),
     "client.smtp.port": DocumentedSetting(
         None,
         "a port from 1 to 65535, or null for the usual one",
-        lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536),
+        lambda value: value is None or 0 < value < 65536,
+        kind="integer",
     ),
     "client.smtp.security": DocumentedSetting(
         "starttls", "starttls, tls or none", lambda value: value in ("starttls", "tls", "none")
@@ -140,24 +147,32 @@ NOTIFICATION_DELAYS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0,
 NOTIFICATION_TIMEOUT_SECONDS = 15.0
 
 
-def check(name: str, value: Any, *, secret: bool = False) -> None:
-    """Raise `SettingInvalid` unless `value` fits; a setting that the system does not read takes anything."""
+def checked(name: str, value: Any, *, secret: bool = False) -> Any:
+    """Return `value` in canonical form; a setting that the system does not read takes anything.
+
+    Raises `SettingInvalid` for a value that does not fit.
+    """
     shared = _shared_name(name)
     documented = DOCUMENTED.get(shared)
     if documented is None:
-        return
+        return value
     if secret:
         raise SettingInvalid(name, "no secret: the system itself reads it, and everybody may know it")
     if shared != name and not documented.is_personal:
         raise SettingInvalid(name, f"no value: {shared!r} is of the whole store, and the same for every user")
-    if not documented.accepts(value):
+    try:
+        found = None if value is None else canonical(documented.kind, value)
+    except ValueError:
+        raise SettingInvalid(name, documented.fits) from None
+    if not documented.accepts(found):
         raise SettingInvalid(name, documented.fits)
+    return found
 
 
 def fits(name: str, value: Any) -> bool:
-    """Tell whether `check` lets a value pass."""
+    """Tell whether `checked` takes a value."""
     try:
-        check(name, value)
+        checked(name, value)
     except SettingInvalid:
         return False
     return True

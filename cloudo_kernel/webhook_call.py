@@ -103,7 +103,7 @@ class WebhookCall:
 
     @cached_property
     def content(self) -> JsonObject:
-        """Return the body as `json`, `form` or `text`, as `body_base64` if it is no text, nothing if there is none.
+        """Return the body as `json`, `form` or `text`, as `body_base64` if it is no text; nothing without a body.
 
         Raises `MalformedRequest`, `ContentTypeRefused` and `TooLarge`.
         """
@@ -214,7 +214,7 @@ def _kind_and_charset(header: str) -> tuple[str, str | None]:
 
 
 def _text(body: bytes, charset: str | None) -> str | None:
-    """Return the body as text, by default UTF-8. None where it is none, or where the charset is not known."""
+    """Return the body as text, by default UTF-8. None if it cannot be decoded, or the charset is unknown."""
     name = normalize_encoding(charset or "utf-8").lower()
     try:
         return body.decode(name) if name in _CHARSETS else None

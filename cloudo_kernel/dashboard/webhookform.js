@@ -9,12 +9,12 @@ import { Entry, Wrong, area, chosen, readObject, typed } from "./entry.js";
 import { webhookUrl } from "./place.js";
 
 const NUMERIC = { inputmode: "numeric" };
-const PROVES = [["key", "Shows a key"], ["github", "Signs as GitHub does"], ["standard-webhooks", "Signs as Standard Webhooks say"], ["hmac-sha256", "Signs with HMAC-SHA256, in a header"], ["none", "Not at all: anybody may call"]];
+const PROVES = [["key", "Shows a key"], ["github", "Signs as GitHub does"], ["standard-webhooks", "Signs as Standard Webhooks say"], ...["GitLab", "Stripe", "Slack", "Shopify", "Paddle", "HubSpot", "Square", "Meta", "Dropbox"].map((name) => [name.toLowerCase(), `Signs as ${name} does`]), ["hmac-sha256", "Signs with HMAC-SHA256, in a header"], ["none", "Not at all: anybody may call"]];
 const REPLIES = [["brief", "Status, message and outputs"], ["record", "The whole record"]];
 const METHODS = [["GET,POST", "GET and POST"], ["POST", "POST only"], ["GET", "GET only"]];
 const USUAL = {
   row: { name: "", flow_name: "", signature: null, has_key: true, key_header: "X-Cloudo-Key", allowed_methods: ["GET", "POST"] },
-  options: { signature_header: null, signed_content: "{body}", timestamp_header: null, allowed_networks: [], max_body_bytes: 1048576, rate_limit: 600, sync_timeout_seconds: 30, inputs: {}, reply: "brief" },
+  options: { signature_header: null, signed_content: "{body}", timestamp_header: null, allowed_networks: [], max_body_bytes: 1048576, rate_limit: 600, sync_timeout_seconds: 8, inputs: {}, reply: "brief" },
 };
 
 const provesBy = ({ signature, has_key }) => signature ?? (has_key ? "key" : "none");
@@ -24,7 +24,7 @@ const inShell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 export function callLine({ name, signature, has_key, key_header, allowed_methods }, { signature_header, signed_content }, key = null) {
   const url = webhookUrl(name);
   const shown = key === null ? '"$KEY"' : inShell(key);
-  if (signature === "standard-webhooks" || signed_content.includes("{timestamp}")) return null;
+  if (![null, "github", "hmac-sha256"].includes(signature) || /{(timestamp|method|url)}/.test(signed_content)) return null;
   const proof = has_key && !signature ? ` \\\n  -H ${key === null ? `"${key_header}: $KEY"` : inShell(`${key_header}: ${key}`)}` : "";
   if (signature) {
     const header = signature === "github" ? "X-Hub-Signature-256: sha256=" : `${signature_header}: `;

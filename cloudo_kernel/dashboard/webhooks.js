@@ -22,7 +22,7 @@ export const PROOFS = {
   github: "GitHub signature",
   "hmac-sha256": "HMAC-SHA256 signature",
 };
-export const proofOf = ({ signature, has_key }) => (signature ? PROOFS[signature] : has_key ? "Key" : "None: anybody may call");
+export const proofOf = ({ signature, has_key }) => (signature ? PROOFS[signature] ?? `Signature of ${signature}` : has_key ? "Key" : "None: anybody may call");
 
 /** Icon and word of whether a webhook takes calls. */
 export const switchPill = ({ enabled }) =>

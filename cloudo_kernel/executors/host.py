@@ -19,13 +19,7 @@ from cloudo_kernel.executors.secrets import RunSecrets, secrets_of
 from cloudo_kernel.executors.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.loop import Failures
-from cloudo_kernel.models import (
-    ErrorDetail,
-    LogLine,
-    Progress,
-    Status,
-    Trigger,
-)
+from cloudo_kernel.models import ErrorDetail, LogLine, Progress, Status, Trigger
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
 from cloudo_kernel.workspace import executed_notebook

@@ -11,7 +11,7 @@ from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRe
 from cloudo_kernel.flow_api import show
 from cloudo_kernel.flow_api.calls import Calls, child_calls, has_children
 from cloudo_kernel.flow_api.moments import to_limit
-from cloudo_kernel.flow_api.outputs import Outputs
+from cloudo_kernel.flow_api.outputs import CallInputs, Outputs
 from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
 from cloudo_kernel.flow_api.values import given_inputs, to_json
 
@@ -158,8 +158,15 @@ class Execution:
 
     def _pick(self, fields: tuple[str, ...]) -> Any:
         self._check_known(fields)
-        values = tuple(self.outputs if field == "output_value" else getattr(self._record, field) for field in fields)
+        values = tuple(self._value(field) for field in fields)
         return values[0] if len(fields) == 1 else values
+
+    def _value(self, field: str) -> Any:
+        if field == "output_value":
+            return self.outputs
+        if field == "input_value" and self._record.webhook_name is not None:
+            return CallInputs(self._record.input_value)
+        return getattr(self._record, field)
 
     def _check_known(self, fields: tuple[str, ...]) -> None:
         known = models.Execution.model_fields

@@ -1,4 +1,4 @@
-"""The outputs of an execution as flow authors read them."""
+"""The outputs of an execution, and the inputs of a webhook's call, as flow authors read them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from cloudo_kernel.models import Execution
 
 _LOG = "logging"
+_JSON = "json"
 
 
 class Outputs(dict[str, Any]):
@@ -27,3 +28,23 @@ class Outputs(dict[str, Any]):
     def get(self, key: str, default: Any = None) -> Any:
         """Return an output, or the log for `logging`."""
         return self[key] if key in self or key == _LOG else default
+
+
+class CallInputs(dict[str, Any]):
+    """A dict of what a webhook's call brought, in which a form, or nothing, can be read as `json`, too.
+
+    Scripts written for the original look there, whatever the call brought. Of a repeated field the first value counts.
+    """
+
+    def __missing__(self, key: str) -> Any:
+        if key != _JSON:
+            raise KeyError(key)
+        form: dict[str, Any] | None = dict.get(self, "form")
+        if form is None:
+            return None
+        return {name: value[0] if isinstance(value, list) else value for name, value in form.items()}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return an input, or for `json` the form."""
+        found = self[key] if key in self or key == _JSON else default
+        return default if found is None and key not in self else found

@@ -199,6 +199,10 @@ class This(Execution):
         content, usual = encoded_body(body)
         self._api.webhook_response(content, status=status, content_type=usual if content_type is None else content_type)
 
+    def webhook_html_response(self, html: str, status: int = 200) -> None:
+        """Answer the webhook's call with a page: `webhook_response` with the content type of HTML."""
+        self.webhook_response(html, status, "text/html; charset=utf-8")
+
     def success(self, message: str | None = None) -> NoReturn:
         """End the execution here, in success."""
         self.end(Status.ENDED_SUCCESS, message)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from cloudo_kernel import settings, triggers
 from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.canonical import canonical
 from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import (
     ExecutionNotFound,
@@ -157,9 +158,13 @@ class Base:
 
 def page_limit(limit: int) -> int:
     """Return the limit of a page. Raises `MalformedRequest`."""
-    if not 1 <= limit <= PAGE_LIMIT:
+    try:
+        size = int(canonical("integer", limit))
+    except ValueError:
+        size = 0
+    if not 1 <= size <= PAGE_LIMIT:
         raise MalformedRequest(f"limit is a number from 1 to {PAGE_LIMIT}.", field="limit")
-    return limit
+    return size
 
 
 def id_cursor(cursor: str | None) -> str | None:

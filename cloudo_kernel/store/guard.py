@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class FileGuard:
 
     def __init__(self, path: Path, *, newest: str) -> None:
         """`newest` is the newest migration that this version of Cloudo knows."""
-        self._paths = tuple(path.with_name(path.name + ending) for ending in _ENDINGS)
+        self._paths = tuple(f"{path}{ending}" for ending in _ENDINGS)
         self._newest = newest
         self._ids: tuple[tuple[int, int], ...] = ()
         self._schema = -1
@@ -94,7 +95,7 @@ class FileGuard:
             anchor.close()
 
     def _found(self) -> tuple[tuple[int, int], ...]:
-        return tuple((found.st_dev, found.st_ino) for found in map(Path.stat, self._paths))
+        return tuple((found.st_dev, found.st_ino) for found in map(os.stat, self._paths))
 
     def _leave_open(self) -> None:
         """Keep the anchor open until the process ends.

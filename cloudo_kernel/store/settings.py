@@ -76,7 +76,7 @@ class Settings:
 
         With `secret` None it is a secret if it was one. What is shown in place of a secret leaves it as it was.
         """
-        documented.check(name, value, secret=bool(secret))
+        value = documented.checked(name, value, secret=bool(secret))
         now = self._database.clock()
         with self._database.write() as connection:
             before = _row(connection, name)

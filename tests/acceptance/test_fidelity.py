@@ -1,10 +1,15 @@
-"""A forked run puts out what papermill does with a kernel of its own: the same cells both ways, output by output."""
+"""A run puts out what papermill does with a kernel of its own: the same cells both ways, output by output.
+
+`fidelity_cells.txt` has the cells, and at its head a table of what each of them shows that no other does. The Python
+ones run in a forked kernel; the others in kernels of other makers, and in one that speaks TCP only.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,75 +20,56 @@ import pytest
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
+from tests.acceptance.test_other_kernels import write_spec
 from tests.flows import notebook
-from tests.server import WITHOUT_LAB, Servers
+from tests.server import WITHOUT_LAB, RunningServer, Servers
 
 MINUTE = timedelta(minutes=1)
+SUITE = Path(__file__).with_name("fidelity_cells.txt").read_text(encoding="utf-8")
+#: How many cells there have to be.
+CELLS = 150
 
-#: Every way in which a cell puts something out, on things that are the same each time.
-CELLS = (
-    "import sys\nprint('a')\nprint('b', file=sys.stderr)\nprint('c', end='')\nsys.stdout.write('d\\n');",
-    "6 * 7",
-    "_, In[1][:10], len(Out)",
-    "from IPython.display import *\ndisplay(HTML('<b>x</b>'), Markdown('*y*'), Latex('$z$'), JSON({'a': 1}))",
-    "display(Javascript('1'), metadata={'a': 1})\ndisplay({'text/plain': 'raw', 'text/html': '<p>'}, raw=True)",
-    "h = display('first', display_id='one')\nother = display('x', display_id=True)\nother.update('y')",
-    "update_display('second', display_id='one')",
-    "print('gone')\nclear_output()\nprint('stays')",
-    "print('gone')\nclear_output(wait=True)\nprint('stays')",
-    "class Both:\n    def _repr_mimebundle_(self, include=None, exclude=None):\n"
-    "        return {'text/plain': 'plain', 'text/html': '<i>rich</i>'}\nBoth()",
-    "import asyncio\nasync def five():\n    await asyncio.sleep(0.01)\n    return 5\n"
-    "await asyncio.gather(five(), five())",
-    "task = asyncio.create_task(five())",
-    "await task",
-    "import threading, time\nthread = threading.Thread(target=print, args=['from a thread'])\nthread.start()\n"
-    "thread.join()",
-    "def later():\n    time.sleep(0.3)\n    print('late')\nthreading.Thread(target=later).start()",
-    "time.sleep(0.6)\nprint('after it')",
-    "import os, subprocess\nsubprocess.run(['echo', 'from a child'])\nos.system('echo from a shell')\n"
-    "os.write(1, b'from a descriptor\\n')\ntime.sleep(0.2)",  # else it is sometimes lost with papermill
-    "!echo from the magic",
-    "%%bash\necho out",
-    "lines = !echo kept\nlines",
-    "%%capture kept\nprint('kept too')",
-    "kept.stdout",
-    "import warnings, logging\nlogging.warning('warned')\nwarnings.warn('also')",
-    "import ipywidgets\nslider = ipywidgets.IntSlider(value=3)\nslider",
-    "out = ipywidgets.Output()\ndisplay(out)\nwith out:\n    print('within')\nslider.value = 7",
-    "import matplotlib.pyplot as plt\nplt.rcParams['svg.hashsalt'] = 'one'\nplt.plot([1, 3, 2])\nplt.show()",
-    "import pandas\npandas.DataFrame({'n': [1, 2], 'word': ['x', 'y']})",
-    "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    print('interrupted')",
-    "try:\n    input('who? ')\nexcept Exception as error:\n    print(type(error).__name__)",
-    "?len",
-    "%precision 2\n3.14159",
-    "from IPython.core.magic import register_line_magic\n@register_line_magic\ndef shout(line):\n"
-    "    return line.upper()\n%shout hello",
-    "import inspect\ndef source():\n    return 1\nprint(inspect.getsource(source))",
-    "get_ipython().run_cell('1 / 0');",
-    "get_ipython().set_next_input('next')\n%history -n 1-2",
-    "__name__, sys.stdout.isatty(), type(sys.displayhook).__name__, type(get_ipython()).__name__",
-    "import pickle\nclass Mine: ...\ntype(pickle.loads(pickle.dumps(Mine()))).__name__",
-    "%reset -f",
-    "'os' in globals(), 'slider' in globals()",
-    "print('é 漢字 🎉 \\x1b[31mred\\x1b[0m')\nprint('x' * 100_000)",
-    "class Wrong(Exception): ...\ndef fail():\n    raise Wrong('at last')\nfail()",
-)
+
+@dataclass(frozen=True)
+class Cell:
+    kernel: str
+    shows: str
+    source: str
+
+
+def cells() -> list[Cell]:
+    """Return the cells of the suite."""
+    parts = re.split(r"^# %% \[(\w+)\] (.*)\n", SUITE, flags=re.MULTILINE)[1:]
+    return [Cell(*parts[at : at + 2], parts[at + 2].strip("\n")) for at in range(0, len(parts), 3)]
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("specs")
+    write_spec(folder, "bash", "-m", "bash_kernel", language="bash")
+    write_spec(folder, "tcp", "-m", "tests.tcp_kernel")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, specs: Path) -> Iterator[RunningServer]:
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
-        client = servers.start(config={"Cloudo": {"preload": ["pandas", "matplotlib.pyplot"]}}).client()
-        yield client
-        client.close()
+        preload = {"Cloudo": {"preload": ["pandas", "matplotlib.pyplot"]}}
+        yield servers.start(config=preload, environment={"JUPYTER_PATH": str(specs)})
 
 
-def told(book: nbformat.NotebookNode) -> list[tuple[str, Any, Any]]:
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    client = server.client()
+    yield client
+    client.close()
+
+
+def told(book: nbformat.NotebookNode, folder: Path) -> list[tuple[str, Any, Any]]:
     """Return source, number and outputs of each code cell, without what is new each time."""
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     text = json.dumps([(cell.source, cell.execution_count, joined(cell.outputs)) for cell in code])
-    text = re.sub(r"\b[0-9a-f]{32}\b|ipykernel_\d+/\d+", "…", text)
+    text = re.sub(r"\b[0-9a-f]{32}\b|ipykernel_\d+/\d+", "…", text.replace(str(folder), "…"))
     return [tuple(cell) for cell in json.loads(re.sub(r"(?<=<dc:date>)[^<]*|0x[0-9a-f]+", "…", text))]
 
 
@@ -99,32 +85,54 @@ def joined(outputs: list[Any]) -> list[Any]:
 
 
 def widgets(book: nbformat.NotebookNode) -> list[str]:
-    [saved] = book.metadata.widgets.values()
-    return sorted(state["model_name"] for state in saved["state"].values())
+    """Return the models of all widgets whose state was saved."""
+    return sorted(
+        state["model_name"] for saved in book.metadata.get("widgets", {}).values() for state in saved["state"].values()
+    )
 
 
-def by_papermill(source: Path) -> nbformat.NotebookNode:
-    executed = source.with_name("executed.ipynb")
-    with pytest.raises(papermill.PapermillExecutionError):
-        papermill.execute_notebook(source, executed, kernel_name="python3", progress_bar=False, execution_timeout=30)
-    return nbformat.read(executed, as_version=4)
+def by_papermill(text: str, folder: Path, kernel: str) -> tuple[str | None, nbformat.NotebookNode]:
+    """Execute a notebook in `folder` with stock papermill; return the error that it raises, and what came out."""
+    source, executed = folder / "source.ipynb", folder / "executed.ipynb"
+    source.write_text(text, encoding="utf-8")
+    options = {"kernel_name": kernel, "progress_bar": False, "execution_timeout": 60, "cwd": str(folder)}
+    raised = None
+    try:
+        papermill.execute_notebook(source, executed, **options)
+    except papermill.PapermillExecutionError as error:
+        raised = error.evalue
+    return raised, nbformat.read(executed, as_version=4)
 
 
 def by_cloudo(api: Client, text: str) -> tuple[Execution, nbformat.NotebookNode]:
-    ended = api.wait(api.start_execution(StartExecution(script=text)).id, timeout=MINUTE)
+    ended = api.wait(api.start_execution(StartExecution(script=text)).id, timeout=2 * MINUTE)
     return ended, nbformat.reads(api.execution_notebook(ended.id), as_version=4)
 
 
-def test_a_run_puts_out_what_papermill_does(api: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_of_the_cells_is_that_of_the_suite() -> None:
+    rows = re.findall(r"^# \| (\d+) \| (\w+) \| (.*) \|$", SUITE, re.MULTILINE)
+    assert rows == [(str(number), cell.kernel, cell.shows) for number, cell in enumerate(cells(), 1)]
+    assert len({cell.shows for cell in cells()}) == len(set(cells())) == len(cells()) >= CELLS
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("kernel", ["python", "bash", "xpython", "tcp"])
+def test_a_run_puts_out_what_papermill_does(
+    api: Client, server: RunningServer, specs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str
+) -> None:
     monkeypatch.delenv("PYTEST_CURRENT_TEST")  # by which ipykernel leaves descriptors alone
-    text = notebook(*CELLS, kernel="python3")
-    (tmp_path / "source.ipynb").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(specs))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.chdir(tmp_path)
+    name = "python3" if kernel == "python" else kernel
+    text = notebook(*[cell.source for cell in cells() if cell.kernel == kernel], kernel=name)
     execution, ours = by_cloudo(api, text)
-    theirs = by_papermill(tmp_path / "source.ipynb")
-    assert execution.status is Status.ENDED_ERROR
-    assert execution.error is not None
-    assert (execution.error.name, execution.error.value) == ("Wrong", "at last")
-    for our_cell, their_cell in zip(told(ours), told(theirs), strict=True):
+    raised, theirs = by_papermill(text, tmp_path, name)
+    assert execution.status is (Status.ENDED_SUCCESS if raised is None else Status.ENDED_ERROR)
+    assert (execution.error and execution.error.value) == raised
+    assert not execution.log, "it started warm"
+    for our_cell, their_cell in zip(told(ours, server.workspace), told(theirs, tmp_path), strict=True):
         assert our_cell == their_cell
     assert ours.metadata.language_info == theirs.metadata.language_info
     assert widgets(ours) == widgets(theirs)

@@ -29,12 +29,12 @@ PATIENCE_SECONDS = 60
 LONG = 88
 
 
-def write_spec(folder: Path, name: str, *command: str) -> None:
+def write_spec(folder: Path, name: str, *command: str, language: str = "python") -> None:
     """Write a kernelspec below a folder of `JUPYTER_PATH`."""
     spec = folder / "kernels" / name / "kernel.json"
     spec.parent.mkdir(parents=True)
     argv = [sys.executable, *command, "-f", "{connection_file}"]
-    spec.write_text(json.dumps({"argv": argv, "display_name": name, "language": "python"}))
+    spec.write_text(json.dumps({"argv": argv, "display_name": name, "language": language}))
 
 
 def long_folder(parent: Path) -> Path:

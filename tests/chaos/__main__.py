@@ -20,6 +20,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--server", action="store_true", help="a server too, through which everything is started")
     parser.add_argument("--real", action="store_true", help="notebooks that compute, log and have children")
+    parser.add_argument("--faults", action="store_true", help="faults of the machine, too: locks, moved files, ...")
+    parser.add_argument("--lock", type=float, default=25.0, help="seconds for which the database is locked, at most")
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between two kills, at most")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))

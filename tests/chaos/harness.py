@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,10 +23,14 @@ from cloudo_kernel.store import LEASE_SECONDS, Store
 from cloudo_kernel.workspace import Workspace
 from tests.chaos import marks
 from tests.chaos.killer import Killer
+from tests.chaos.machine import MAX_LOCK_SECONDS, Machine
+from tests.chaos.promises import Promises
 from tests.chaos.reckoning import Reckoning, reckon
 from tests.server import WITHOUT_LAB, RunningServer, free_port, start_server
 from tests.workers import VARIABLE, end_worker, start_worker
 
+#: Of each door; then only executions are started.
+_MAX_PROMISES = 300
 UNENDED = tuple(status for status in Status if not status.is_ended)
 
 
@@ -43,6 +48,10 @@ class Plan:
     at_once: int = 4
     #: The pause between two kills is random, so long at most.
     pause: float = 2.0
+    #: Whether the machine has faults, too, between the kills.
+    faults: bool = False
+    #: How long another process locks the database, at most.
+    lock: float = MAX_LOCK_SECONDS
 
 
 @dataclass
@@ -68,6 +77,8 @@ class Chaos:
         self._api.save_setting(MAX_RUNNING, self.plan.at_once)
         self._flows = marks.write_flows(self._workspace.root)["real" if self.plan.real else "light"]
         self._killer = Killer(self._workspace.root, self._chance)
+        self.machine = Machine(self._workspace.state, self._chance, lock_seconds=self.plan.lock)
+        self.promises = Promises()
         self._workers: list[subprocess.Popen[bytes]] = []
         self._server: RunningServer | None = None
         self._port = free_port()
@@ -92,10 +103,14 @@ class Chaos:
             if self._server is not None:
                 self._server.process.kill()
                 self._server.process.wait()
-        try:
-            return reckon(self, self._store, self._killer, self._workspace.root)
-        finally:
-            self._store.close()
+        self._store.close()
+        database = self._workspace.state / "cloudo.sqlite"
+        with closing(Store.open(self._workspace.database_url)) as store:  # as after a restart
+            found = reckon(self, store, self._killer, self._workspace.root)
+        found.faults += self.promises.broken(database)
+        found.promises = sum(map(len, self.promises.kept.values()))
+        found.machine = self.machine.faults
+        return found
 
     def _start_what_is_missing(self) -> None:
         self._workers = [worker for worker in self._workers if worker.poll() is None]
@@ -116,6 +131,8 @@ class Chaos:
         end = time.monotonic() + self.plan.seconds
         while self._killer.kills.total() < self.plan.kills and time.monotonic() < end:
             self._is_over.wait(self._chance.uniform(0.05, self.plan.pause))
+            if self.plan.faults:
+                self.machine.break_for_a_while([psutil.Process(worker.pid) for worker in self._workers])
             roots = {"worker": [psutil.Process(worker.pid) for worker in self._workers]}
             if self._server is not None:
                 roots["server"] = [psutil.Process(self._server.process.pid)]
@@ -131,9 +148,26 @@ class Chaos:
 
     def _load(self) -> None:
         while not self._is_over.wait(0.1):
-            waiting = len(self._unended())
+            self._ask_for_more()
+            try:
+                waiting = len(self._unended())
+            except CloudoError:
+                continue
             for _ in range(3 * self.plan.at_once - waiting):
                 self._start(self._chance.choice(self._flows))
+
+    def _ask_for_more(self) -> None:
+        """Have every other door promise something, a few hundred times at most."""
+        if len(self.promises.kept["schedule"]) >= _MAX_PROMISES:
+            return
+        if self._server is None:
+            self.promises.ask(self._api)
+            return
+        client = self._server.client()
+        try:
+            self.promises.ask(client)
+        finally:
+            client.close()
 
     def _start(self, flow_name: str) -> None:
         """Start one over REST where there is a server that answers, else at the store."""

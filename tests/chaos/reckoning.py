@@ -38,12 +38,17 @@ class Reckoning:
     begun_again: int = 0
     requeued: int = 0
     leftovers: int = 0
+    #: How many records besides executions the doors have promised.
+    promises: int = 0
+    machine: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
     def table(self) -> str:
         """Return the figures as a table."""
         rows = [
             ("kills", ", ".join(f"{part} {number}" for part, number in sorted(self.kills.items()))),
+            ("faults of the machine", ", ".join(f"{what} {number}" for what, number in sorted(self.machine.items()))),
+            ("other records promised", str(self.promises)),
             ("executions accepted", str(self.accepted)),
             ("how they ended", ", ".join(f"{how} {number}" for how, number in sorted(self.ends.items()))),
             ("put back into the queue", str(self.requeued)),

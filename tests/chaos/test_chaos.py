@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,19 @@ def test_killing_processes_at_random_loses_and_doubles_nothing() -> None:
         found = Chaos(Path(folder), Plan(kills=10, seconds=25, seed=seed)).run()
     assert found.faults == [], f"seed {seed}\n{found.table()}"
     assert found.kills.total() > 3
+    assert found.accepted > 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one process cannot limit another")
+@pytest.mark.timeout(240)
+def test_what_was_answered_is_found_again_whatever_goes_wrong_with_the_machine() -> None:
+    seed = random.randrange(10**6)
+    with tempfile.TemporaryDirectory(prefix="chaos") as folder:
+        plan = Plan(kills=4, seconds=40, seed=seed, pause=1.0, server=True, workers=1, faults=True, lock=3.0)
+        found = Chaos(Path(folder), plan).run()
+    assert found.faults == [], f"seed {seed}\n{found.table()}"
+    assert found.machine.total() > 2
+    assert found.promises > 10
     assert found.accepted > 3
 
 

@@ -135,3 +135,21 @@ def test_a_single_message_has_its_descriptions_rendered(end: End) -> None:
     assert shown["body"]["properties"]["message"]["description_html"] == rendered
     again = end.api.create_message(CreateMessage(subject="Once more", body=body))
     assert "description_html" not in str(again.body)
+
+
+def test_what_is_no_number_names_the_argument_of_the_call(end: End) -> None:
+    system, flow = System(end.api), end.flow("1")
+    calls: dict[str, list[Callable[[], object]]] = {
+        "limit": [lambda: system.executions(limit=True), lambda: system.executions(limit="many")],  # type: ignore[arg-type]  # as authors may
+        "every_seconds": [lambda: system.schedule(flow, every_seconds=True)],
+        "max_iterations": [lambda: system.schedule(flow, every_seconds=5, max_iterations=1.5)],  # type: ignore[arg-type]  # as authors may
+        "timeout": [lambda: system.message("When?", request="?").wait(timeout=True)],
+    }
+    for field, wrong in calls.items():
+        for call in wrong:
+            with pytest.raises(errors.MalformedRequest) as caught:
+                call()
+            assert caught.value.field == field
+    with pytest.raises(errors.MalformedRequest) as several:
+        system.schedule(flow, every_seconds=5, jitter_seconds="5", pause_on_error_count=True)
+    assert [one["field"] for one in several.value.errors] == ["jitter_seconds", "pause_on_error_count"]

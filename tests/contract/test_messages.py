@@ -210,6 +210,8 @@ def test_a_text_like_an_id_opens_and_never_makes_a_message(end: End) -> None:
         ({"subject": None}, "subject"),
         ({"level": "loud"}, "level"),
         ({"timeout_seconds": -1}, "timeout_seconds"),
+        ({"timeout_seconds": True}, "timeout_seconds"),
+        ({"timeout_seconds": "5"}, "timeout_seconds"),
         ({"timeout_seconds": float("inf")}, "timeout_seconds"),
         ({"body": {"properties": {"a": object()}}}, "body['properties']['a']"),
         ({"body": "text"}, "body"),

@@ -36,7 +36,7 @@ from cloudo_kernel.store import Store
 )
 def test_a_documented_setting_takes_only_what_fits(name: str, value: object) -> None:
     with pytest.raises(SettingInvalid, match=f"'{name}' takes"):
-        settings.check(name, value)
+        settings.checked(name, value)
     assert not settings.fits(name, value)
 
 
@@ -44,12 +44,19 @@ def test_a_documented_setting_takes_only_what_fits(name: str, value: object) -> 
     "name", ["team.name", "client.other", "user.ada", "user..execution", "user.execution.retention_time.minutes"]
 )
 def test_any_other_setting_takes_anything(name: str) -> None:
-    settings.check(name, "anything")
+    assert settings.checked(name, "anything") == "anything"
 
 
 def test_defaults_of_settings_fit_themselves() -> None:
     for name, documented in settings.DOCUMENTED.items():
-        settings.check(name, documented.default)
+        assert settings.checked(name, documented.default) == documented.default
+
+
+def test_a_documented_setting_is_kept_in_canonical_form() -> None:
+    for name in (settings.MAX_RUNNING, settings.MAX_DEPTH, "client.smtp.port", "user.ada.execution.max_depth"):
+        found = settings.checked(name, 5.0)
+        assert (found, type(found)) == (5, int)
+    assert settings.checked("client.smtp.port", None) is None
 
 
 def test_only_what_is_not_of_the_whole_store_is_looked_up_for_a_user() -> None:
@@ -64,7 +71,7 @@ def test_only_what_is_not_of_the_whole_store_is_looked_up_for_a_user() -> None:
 
 def test_a_saved_value_that_no_longer_fits_counts_as_not_saved(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as without_check:
-        without_check.setattr(settings, "check", lambda _name, _value, **_more: None)
+        without_check.setattr(settings, "checked", lambda _name, value, **_more: value)
         store.settings.save(settings.RETENTION, "as an older version took it", user_name="ada")
     assert store.settings.value(settings.RETENTION, user_name="ada") == 10080
 

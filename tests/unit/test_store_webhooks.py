@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from tornado.httputil import HTTPHeaders
 
-from cloudo_kernel import errors
+from cloudo_kernel import errors, proofs
+from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Delivery, ExecutionFilter, Status, Webhook, WebhookResponse
+from cloudo_kernel.service.webhook_calls import WebhookCalls
 from cloudo_kernel.settings import RETENTION
 from cloudo_kernel.store import NewExecution, Outcome, Store
+from cloudo_kernel.webhook_call import WebhookCall
+from cloudo_kernel.workspace import Workspace
 from tests.unit.conftest import Clock
 
 ANSWER = WebhookResponse(status=201, content_type="text/plain", content=b"\x00yes")
@@ -27,6 +33,34 @@ def deliver(store: Store, new: NewExecution, sender_id: str | None = None) -> st
     delivery = Delivery.model_validate({**values, "execution_id": new.id, "delivery_id": sender_id})
     [outcome] = store.webhooks.start_all([(new, delivery)])
     return outcome
+
+
+def test_an_unknown_name_costs_the_same_comparisons_as_a_wrong_key(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"flow_name": "report", "user_name": "ada", "created_at": store.now, "modified_at": store.now}
+    kept = proofs.digest("the-key-of-the-door")
+    for name, more in {"keyed": {}, "off": {"enabled": False}, "far": {"allowed_networks": ("192.0.2.0/24",)}}.items():
+        hook = Webhook.model_validate({"name": name, "has_key": True, **made, **more})
+        store.webhooks.insert(hook, kept, user_name="ada")
+    compared: list[tuple[str, int]] = []
+
+    def is_key(shown: str, wanted: str, real: Callable[[str, str], bool] = proofs.is_key) -> bool:
+        compared.append((shown, len(wanted)))
+        return real(shown, wanted)
+
+    monkeypatch.setattr(proofs, "is_key", is_key)
+    calls = WebhookCalls(store, Catalog(Workspace(tmp_path)), throttle=lambda _webhook, _caller: None)
+    headers = HTTPHeaders({"X-Cloudo-Key": "a", "Authorization": "Bearer b", "Content-Type": "application/json"})
+    outcomes, asked = set(), {}
+    for name in ("keyed", "off", "far", "no-such-one"):
+        about = {"method": "POST", "path": "/", "source_ip": "127.0.0.1", "query": [("key", "c")], "headers": headers}
+        [error] = calls.receive_all([WebhookCall(webhook_name=name, body=b'{"key": "d"}', **about)])  # type: ignore[arg-type]  # a dict of mixed values
+        outcomes.add((type(error), str(error).replace(name, "")))
+        asked[name], compared[:] = list(compared), []
+    assert outcomes == {(errors.WebhookNotFound, "There is no webhook ''.")}
+    assert len(asked["keyed"]) == 4
+    assert all(found == asked["keyed"] for found in asked.values())
 
 
 def test_a_group_has_each_delivery_once(store: Store, new: Callable[..., NewExecution]) -> None:

@@ -64,6 +64,11 @@ def fields() -> Iterator[tuple[type[BaseModel], str, set[str]]]:
                 yield model, name, kinds(schema)
 
 
+def _id(part: Any) -> str:
+    """Return the same name in each process of a run in parallel: a set has no order."""
+    return " or ".join(sorted(part)) if isinstance(part, set) else getattr(part, "__name__", part)
+
+
 FIELDS = list(fields())
 
 
@@ -72,11 +77,6 @@ def test_every_model_is_a_record_that_is_sent_or_strict() -> None:
         *(Record, Strict, ErrorBody, ErrorReply, Document)
     } - {Record, Strict}
     assert len(FIELDS) > 40
-
-
-def _id(part: Any) -> str:
-    """Return the same text in every process, as pytest-xdist compares them."""
-    return ",".join(sorted(part)) if isinstance(part, set) else getattr(part, "__name__", str(part))
 
 
 @pytest.mark.parametrize(("model", "name", "takes"), FIELDS, ids=_id)
