@@ -21,6 +21,7 @@ from cloudo_kernel.models import (
     ExecutionFilter,
     ExecutionType,
     FlowSource,
+    Kernel,
     StartExecution,
     Status,
     Trigger,
@@ -33,6 +34,10 @@ NOW = timedelta(0)
 
 
 # Flows
+
+
+def test_kernels_are_listed(end: End) -> None:
+    assert Kernel(name="cloudo", title="Cloudo", language="python") in end.api.kernels()
 
 
 def test_flows_are_listed_with_what_they_take(end: End) -> None:
