@@ -209,8 +209,8 @@ def _in_absence(
 ) -> tuple[_Times, datetime | None, list[_Come]]:
     """Decide about the first time that came during an absence and, where they share its outcome, those after it.
 
-    Returns them, the time after them, and what comes of them: the newest one of the absence has a part of its own.
-    `before` is what came of those before it in the same absence.
+    Returns them, the time after them, and their outcomes. The newest one of the absence has its own.
+    `before` is the last outcome before it in the same absence.
     """
     outcome, reason, some = _late(schedule, first, absence, now, is_counted=before is not None)
     following = _following(schedule, some)
@@ -240,7 +240,7 @@ def _in_absence(
 def _late(
     schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, is_counted: bool
 ) -> tuple[OccurrenceOutcome, str, _Times]:
-    """Return what becomes of a late time by `catch_up`, with those after it that share that.
+    """Return the outcome of a late time by `catch_up`, and the times after it that share it.
 
     `is_counted`: no more of them are left than are caught up with `all`.
     """

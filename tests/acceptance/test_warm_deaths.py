@@ -155,7 +155,8 @@ def _is_zygote(process: psutil.Process) -> bool:
     return "cloudo_kernel.provisioning" in process.cmdline()
 
 
-def test_killed_processes_leave_no_folders_of_sockets(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_killed_processes_leave_no_folders_of_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:
+    tmp_path = tmp_path_factory.mktemp("short")  # else there is no room for sockets
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
         config, environment = {"Cloudo": {"preload": []}}, {"TMPDIR": str(tmp_path)}
         server = servers.start(config=config, environment=environment)

@@ -1,4 +1,4 @@
-"""What becomes of the times of a schedule: overlap, catch-up, windows, limits, jitter."""
+"""The outcomes of the times of a schedule: overlap, catch-up, windows, limits, jitter."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ def test_each_time_has_the_outcome_that_the_rule_gives_it(
     lengths: list[float],
     passed: float,
 ) -> None:
-    """Whatever the policies, and however often nobody was there: stretches with and without a scheduler by turns."""
+    """Under all policies, with stretches with and without a scheduler by turns."""
     policies = {"catch_up": catch_up, "overlap": overlap, "catch_up_window_seconds": window}
     one = schedule(trigger, max_iterations=limit, **policies)
     moments = [NOON - timedelta(seconds=0.25)]

@@ -65,7 +65,7 @@ def test_a_stopped_one_was_there_until_its_scheduler_stopped(store: Store, clock
     assert absences(store) == [Absence(stopped, clock.now)]
 
 
-def test_nobody_is_absent_while_one_of_several_lives(store: Store, clock: Clock) -> None:
+def test_there_is_no_absence_while_one_of_several_workers_lives(store: Store, clock: Clock) -> None:
     first, second = worker(store, "first"), worker(store, "second")
     worker(store, "private", private=True)
     clock.now += SECOND
@@ -103,7 +103,7 @@ def test_a_process_that_stood_still_was_absent_and_says_so_before_the_next_look(
     assert len(absences(store)) == 1
 
 
-def test_one_of_two_that_stood_still_was_missed_by_nobody(store: Store, clock: Clock) -> None:
+def test_one_of_two_workers_that_stood_still_makes_no_absence(store: Store, clock: Clock) -> None:
     still, other = worker(store, "still"), worker(store, "other")
     for _ in range(5):
         clock.now += 2 * SECOND
