@@ -20,9 +20,8 @@ from cloudo_kernel.injection import variables
 def test_a_cell_of_python_is_valid_whatever_the_inputs_are_called(inputs: dict[str, int]) -> None:
     chosen = variables(inputs, "cloudo", "python")
     compile(papermill_translators.find_translator("cloudo", "python").codify(chosen), "cell", "exec")
-    for name in inputs.keys() - chosen.keys():
-        with pytest.raises(SyntaxError):
-            compile(f"{unicodedata.normalize('NFKC', name)} = 1\nX = lambda {name}: 0", "cell", "exec")
+    for name in filter(str.isidentifier, inputs.keys() - chosen.keys()):
+        assert unicodedata.normalize("NFKC", name) in (*keyword.kwlist, "__debug__")
 
 
 @pytest.mark.parametrize(
