@@ -191,12 +191,14 @@ def test_what_is_out_of_range_is_refused(field: str, value: object) -> None:
     assert refused.value.field == f"trigger.{field}"
 
 
-@pytest.mark.parametrize("seconds", [253_370_764_800, "253370764800", 253_370_764_800.0])
+@pytest.mark.parametrize("seconds", [253_370_764_800, 253_370_764_800.0])
 def test_seconds_since_1970_are_seconds_in_the_farthest_years_too(seconds: object) -> None:
     assert trigger(at=seconds).at == datetime(9999, 1, 1, tzinfo=UTC)
     assert trigger(every_seconds=1, start=2**31).start == utc("2038-01-19T03:14:08")
     with pytest.raises(ValidationError, match="not within the years 1 to 9999"):
         trigger(at=1e12)
+    with pytest.raises(ValidationError, match="a date and time such as"):
+        trigger(at="253370764800")
 
 
 @pytest.mark.parametrize("text", ["٠٨:٣٠", "0٨:30", "08:30\n", "24:00"])
