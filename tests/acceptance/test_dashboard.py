@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.dashboard import page_source
 from cloudo_kernel.models import CreateMessage, ExecutionFilter, StartExecution, Status, Trigger
 from tests.acceptance.page import BOOT, RUN, Open, button, check, ready, row
-from tests.flows import write_flow
+from tests.flows import write_flow, write_script
+from tests.original_scripts import asking
 from tests.server import RunningServer, start_server, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -390,6 +392,25 @@ def test_a_flow_that_asks_is_answered_in_place(show: Open, api: Client, server: 
         "kinds": ["a", 3], "day": "2026-11-23", "key": "•••",
         "file": {"name": "a.txt", "content": "eA==", "type": "text/plain"}, "go": True, "stop": False,
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("no_messages")
+def test_a_script_of_the_original_s_kind_is_answered_with_its_own_defaults(
+    show: Open, api: Client, server: RunningServer
+) -> None:
+    write_script(server.workspace, "later", asking("later"))
+    started = api.start_execution(StartExecution(flow_name="later", inputs={"flow_name": "reports/quick"}))
+    page = show("flows")
+    asked = message(page, "later")
+    asked.locator("summary").press("Enter", timeout=RUN)
+    expect(asked.get_by_label("Flow", exact=True)).to_have_value("reports/quick")
+    expect(asked.get_by_label("After")).to_have_value("1")
+    button(asked, "Begin").click()
+    expect(page.get_by_label("Messages")).to_be_hidden()
+    [waiting] = api.executions(ExecutionFilter(parent_id=started.id)).items
+    assert api.wait(waiting.id, timeout=timedelta(minutes=1)).message == "started reports/quick"
+    [run] = api.executions(ExecutionFilter(parent_id=waiting.id)).items
+    assert run.name == "later reports/quick"
 
 
 @pytest.mark.usefixtures("no_messages")
