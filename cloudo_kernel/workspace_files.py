@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import errno
+import fnmatch
 import os
+import re
 import stat
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
 
@@ -20,10 +22,13 @@ from cloudo_kernel.models import File
 LIMIT_BYTES = 16 * 1024 * 1024
 #: The most files that one list holds.
 LIST_LIMIT = 10_000
+#: The most files and folders that are looked at for it.
+VISIT_LIMIT = 100_000
 #: With more parts a pattern takes all of Python's stack, and with more `**` hours.
 _MOST_PARTS = 40
 _MOST_DEEP = 3
 _OWN = ".cloudo"
+_WILDCARD = re.compile(r"[*?[]")
 #: Control characters, and halves of surrogate pairs, which no UTF-8 has.
 _UNPRINTABLE = {"Cc", "Cs"}
 _MISSING = {errno.ENOENT, errno.ENOTDIR}
@@ -87,16 +92,14 @@ class WorkspaceFiles:
         with _explained(folder, field="dir"):
             if not here.is_dir():
                 raise NoSuchFile(folder)
-        found: list[File] = []
-        with _explained(glob, field="glob"):
-            try:
-                for path in here.glob(glob):
-                    found += self._listed(path)
-                    if len(found) > LIST_LIMIT:
-                        raise TooLarge(f"More than {LIST_LIMIT:,} files fit {glob!r} in {folder!r}.", field="glob")
-            except (ValueError, NotImplementedError) as error:
-                raise MalformedRequest(f"The pattern {glob!r} cannot be read: {error}.", field="glob") from error
-        return tuple(sorted(found, key=lambda file: file.path))
+        if any("**" in part and part != "**" for part in parts):
+            raise MalformedRequest(f"In the pattern {glob!r} ** is a part of its own, as in **/*.csv.", field="glob")
+        found: dict[str, File] = {}
+        for path in _matching(here, [part for part in parts if part not in ("", ".")]):
+            found |= {file.path: file for file in self._listed(path)}
+            if len(found) > LIST_LIMIT:
+                raise TooLarge(f"More than {LIST_LIMIT:,} files fit {glob!r} in {folder!r}.", field="glob")
+        return tuple(found[path] for path in sorted(found))
 
     def located(self, path: str, *, field: str = "path") -> Path:
         """Return where a path leads, links resolved. Raises `PathInvalid`."""
@@ -122,6 +125,45 @@ class WorkspaceFiles:
             return
         if stat.S_ISREG(found.st_mode):
             yield _record(below, found)
+
+
+def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Yield the paths below a folder that fit the parts of a pattern, as `Path.glob` does, some of them twice.
+
+    That one has no limit: `**/x` visits the whole workspace, however few files fit. Raises `TooLarge`.
+    """
+    visited, waiting = 0, [(str(folder), tuple(parts))] if parts else []
+    while waiting:
+        here, (part, *rest) = waiting.pop()
+        if part == "**" and rest:
+            waiting.append((here, tuple(rest)))
+        for entry, is_folder in _entries(here, part):
+            visited += 1
+            if visited > VISIT_LIMIT:
+                message = f"The pattern looks at more than {VISIT_LIMIT:,} files. Name a folder with `dir`."
+                raise TooLarge(message, field="glob")
+            if not rest and part != "**":
+                yield Path(entry)
+            elif is_folder:
+                waiting.append((entry, (part, *rest) if part == "**" else tuple(rest)))
+
+
+def _entries(folder: str, part: str) -> Iterator[tuple[str, bool]]:
+    """Yield what is in a folder and fits a part of a pattern, and whether it is a folder to look into.
+
+    `**` looks into no links. A folder that cannot be read has nothing.
+    """
+    if part != "**" and not _WILDCARD.search(part):
+        path = Path(folder, part)
+        if os.path.lexists(path):
+            yield str(path), path.is_dir()
+        return
+    fits = re.compile(fnmatch.translate("*" if part == "**" else part)).match
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if fits(entry.name):
+                is_link_to_folder = part != "**" and entry.is_symlink() and Path(entry.path).is_dir()
+                yield entry.path, is_link_to_folder or entry.is_dir(follow_symlinks=False)
 
 
 def encoded(content: bytes) -> tuple[str, str]:

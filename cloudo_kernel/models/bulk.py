@@ -14,7 +14,9 @@ from cloudo_kernel.models.fault import FieldError
 #: The most that one request is about.
 BULK_LIMIT: Final = 500
 
-Names = Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(min_length=1, max_length=BULK_LIMIT)]
+Names = Annotated[
+    tuple[Annotated[str, Field(max_length=1000)], ...], Field(min_length=1, max_length=BULK_LIMIT, fail_fast=True)
+]
 
 
 class BulkAction(StrEnum):

@@ -111,6 +111,29 @@ def test_files_are_listed_by_pattern(files: WorkspaceFiles, root: Path) -> None:
         files.list(glob="**b")
 
 
+@pytest.mark.parametrize(
+    "glob",
+    ["*", "**", "**/*", "*/*", "b*/**/c", "**/b/**/*", "**/**/c", "b/c", "b/*/d", "./b/c", "link/*", "?", "[ab]/c"],
+)
+def test_patterns_mean_what_they_do_to_python(files: WorkspaceFiles, root: Path, glob: str) -> None:
+    for path in ("a", "b/a", "b/c", "b/b/c", "b/b/d", "bb/x/y/c", "bb/.hidden/c"):
+        files.write(path, b"x")
+    (root / "link").symlink_to(root / "b")
+    found = {path.relative_to(root).as_posix() for path in root.glob(glob) if path.is_file()}
+    assert {file.path for file in files.list(glob=glob)} == {path for path in found if not path.startswith(".cloudo/")}
+
+
+def test_a_pattern_looks_at_a_limited_number_of_files(
+    files: WorkspaceFiles, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_files, "VISIT_LIMIT", 20)
+    for number in range(30):
+        files.write(f"many/{number}", b"")
+    with pytest.raises(TooLarge, match="more than 20 files"):
+        files.list(glob="**/x")
+    assert files.list("many", "7")[0].path == "many/7"
+
+
 def test_too_much_at_once_is_refused(files: WorkspaceFiles, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace_files, "LIMIT_BYTES", 10)
     monkeypatch.setattr(workspace_files, "LIST_LIMIT", 2)
