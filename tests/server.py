@@ -168,8 +168,8 @@ def _answers(server: RunningServer) -> bool:
         with urllib.request.urlopen(f"{server.api}/health", timeout=5) as reply:
             return bool(reply.status == 200)
     except urllib.error.HTTPError as error:
-        error.close()
-        return False
+        with error:  # a store that cannot be used is an answer, too
+            return json.load(error)["reason"] != "the store is being opened"
     except OSError:
         return False
 

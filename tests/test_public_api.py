@@ -94,6 +94,7 @@ MEMBERS = {
         "step",
         "success",
         "wait_for",
+        "webhook_html_response",
         "webhook_response",
     },
     flow_api.Setting: {"acquire", "delete", "exists", "get", "load", "name", "release", "save", "set"},

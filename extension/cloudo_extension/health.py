@@ -28,6 +28,9 @@ class OneHealth(Handler):
         self.set_status(200 if health.status == "ok" else 503)
         await self.finish(health.model_dump_json())
 
+    def _log(self) -> None:
+        """Log no request: probes come every few seconds, and what fails is logged once, with its reason."""
+
     async def _health(self) -> Health:
         status, reason = "ok", None  # nobody has used Cloudo yet: it opens when somebody does
         try:

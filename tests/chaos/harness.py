@@ -203,8 +203,14 @@ class Chaos:
             if now != left:
                 left, since = now, time.monotonic()
             elif time.monotonic() - since > 2 * LEASE_SECONDS:
-                self.stuck = sorted(left)
+                self.stuck = [self._told(execution_id) for execution_id in sorted(left)]
                 return
+
+    def _told(self, execution_id: str) -> str:
+        one = self._api.execution(execution_id)
+        return (
+            f"{one.id} ({one.status}, attempt {one.attempt}, started {one.started_at}, {one.message}, {one.progress})"
+        )
 
     def _stop(self) -> None:
         if self._server is not None:
