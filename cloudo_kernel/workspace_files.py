@@ -95,10 +95,11 @@ class WorkspaceFiles:
         if any("**" in part and part != "**" for part in parts):
             raise MalformedRequest(f"In the pattern {glob!r} ** is a part of its own, as in **/*.csv.", field="glob")
         found: dict[str, File] = {}
-        for path in _matching(here, [part for part in parts if part not in ("", ".")]):
-            found |= {file.path: file for file in self._listed(path)}
-            if len(found) > LIST_LIMIT:
-                raise TooLarge(f"More than {LIST_LIMIT:,} files fit {glob!r} in {folder!r}.", field="glob")
+        with _explained(glob, field="glob"):
+            for path in _matching(here, [part for part in parts if part not in ("", ".")]):
+                found |= {file.path: file for file in self._listed(path)}
+                if len(found) > LIST_LIMIT:
+                    raise TooLarge(f"More than {LIST_LIMIT:,} files fit {glob!r} in {folder!r}.", field="glob")
         return tuple(found[path] for path in sorted(found))
 
     def located(self, path: str, *, field: str = "path") -> Path:
@@ -155,7 +156,8 @@ def _entries(folder: str, part: str) -> Iterator[tuple[str, bool]]:
     """
     if part != "**" and not _WILDCARD.search(part):
         path = Path(folder, part)
-        if os.path.lexists(path):
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            path.lstat()
             yield str(path), path.is_dir()
         return
     fits = re.compile(fnmatch.translate("*" if part == "**" else part)).match

@@ -32,8 +32,8 @@ _FIRST_PROGRESS_SECONDS = 0.25
 #: A paused runner is answered after so long, and asks again; one whose kernel may have died, after so long.
 _PAUSE_SECONDS = 1.0
 _HUNG_UP_SECONDS = 0.1
-#: The interrupt of a run that is to end takes no longer to reach its kernel.
-_INTERRUPT_SECONDS = 0.5
+#: The interrupt of a run that is to end takes no longer to reach its kernel, on a busy machine too.
+_INTERRUPT_SECONDS = 2.0
 #: Of runs that die before they have begun.
 _START_ATTEMPTS = 5
 #: Tries to record an end that fail for another reason than the store's state; then recovery ends the run.

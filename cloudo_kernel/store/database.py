@@ -228,7 +228,7 @@ class Database:
                 raise
             raise self._noted(kind, found) from error
         except TurnTimeout as error:
-            raise self._noted(kind, Unusable("the database is locked", _LOCKED_CURE)) from error
+            raise self._noted(kind, Unusable(_LOCKED, _LOCKED_CURE)) from error
         except Unusable as error:
             raise self._noted(kind, error) from error
         if self._troubles:
@@ -338,12 +338,13 @@ def _refuse_remote(database: Path) -> None:
         )
 
 
+_LOCKED = "the database is locked"
 _LOCKED_CURE = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
 _SYSTEM_CURE = "the log of the system may say more"
 #: What keeps a database from being used, by the driver's code: why, None for the driver's own words, and what to do.
 _CAUSES: dict[int, tuple[str | None, str]] = {
-    sqlite3.SQLITE_BUSY: (None, _LOCKED_CURE),
-    sqlite3.SQLITE_LOCKED: (None, _LOCKED_CURE),
+    sqlite3.SQLITE_BUSY: (_LOCKED, _LOCKED_CURE),
+    sqlite3.SQLITE_LOCKED: (_LOCKED, _LOCKED_CURE),
     sqlite3.SQLITE_READONLY: (None, "give this user the right to write to the file and its folder"),
     sqlite3.SQLITE_CANTOPEN: (None, "does its folder exist, and may this user write to it?"),
     sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),

@@ -162,7 +162,7 @@ def test_a_locked_database_refuses_starts_and_loses_no_run(
         assert "locked" in refused.json()["error"]["message"]
         assert "end that process, or wait" in refused.json()["error"]["message"]
         assert LEASE_SECONDS < time.monotonic() - begin < 3 * LOCK_SECONDS
-        assert health(server) == (503, "database is locked")
+        assert health(server) == (503, "the database is locked")
         assert {api.execution(one).status for one in runs} == {Status.RUNNING}
         blocker.execute("ROLLBACK")
     done, ended = (api.wait(one, timeout=MINUTE) for one in runs)
