@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cloudo_kernel.errors import MalformedRequest, raise_all
-from cloudo_kernel.models.base import Record
 
 #: What pydantic puts before the words of our own checks.
 _PREFIXES = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}
@@ -17,8 +16,8 @@ _PREFIXES = {"value_error": "Value error, ", "assertion_error": "Assertion faile
 TAG: Final = "|"
 
 
-class FieldError(Record):
-    """One mistake of a caller."""
+class FieldError(BaseModel):
+    """One mistake of a caller. No `Record`: replies leave out a field that is None."""
 
     #: The input, parameter or setting that is at fault, where there is one.
     field: str | None = None

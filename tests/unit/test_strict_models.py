@@ -23,6 +23,7 @@ from cloudo_kernel.models import (
     CreateSchedule,
     CreateToken,
     Fault,
+    FieldError,
     FlowMetadata,
     PreviewSchedule,
     Record,
@@ -74,7 +75,7 @@ FIELDS = list(fields())
 
 def test_every_model_is_a_record_that_is_sent_or_strict() -> None:
     assert {kind for kind in under(BaseModel) if not issubclass(kind, Record | Strict)} == {
-        *(Record, Strict, ErrorBody, ErrorReply, Document)
+        *(Record, Strict, ErrorBody, ErrorReply, FieldError, Document)
     } - {Record, Strict}
     assert len(FIELDS) > 40
 
