@@ -206,11 +206,11 @@ class Engine:
     async def health(self) -> Health | None:
         """Return how the service does, None while nobody has used it: looking must not open it."""
         if self._is_closed:
-            raise Unavailable(_STOPPING, reason="the server is stopping")
+            raise _passing(_STOPPING, reason="the server is stopping")
         if self._parts is None and self._trouble is not None:
             raise self._trouble
         if self._parts is None and self._opening.locked():
-            raise Unavailable(_OPENING, reason="the store is being opened")
+            raise _passing(_OPENING, reason="the store is being opened")
         if self._parts is None:
             return None
         return _with_loops(await self._parts.healths.add(None), self._parts)
@@ -346,6 +346,13 @@ class Engine:
 def _look_for_key(store: Store) -> None:
     if store.seals.is_key_lost:
         _log.error("The key file is missing, and the store holds secrets that were sealed with it. Put the file back.")
+
+
+def _passing(message: str, *, reason: str) -> Unavailable:
+    """Return the error for a moment in which a server cannot answer, as every server has them: no line for the log."""
+    error = Unavailable(message, reason=reason)
+    error.is_logged = True
+    return error
 
 
 def _with_loops(health: Health, parts: _Parts) -> Health:

@@ -244,3 +244,8 @@ def test_a_server_on_which_nobody_uses_cloudo_leaves_no_trace(start: StartServer
         assert list(tmp_path.iterdir()) == []
         assert http.get("/user/me", headers=me).json() == {"name": "grace"}
         assert http.get("/user/me", headers=me).json() == {"name": "grace"}  # under Jupyter's token, at every request
+
+
+def test_a_server_that_opens_its_store_logs_no_failure(server: RunningServer) -> None:
+    """Its health was asked for all the while, until it was there."""
+    assert "The look at the health" not in server.log.read_text()
