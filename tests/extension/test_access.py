@@ -246,6 +246,11 @@ def test_a_server_on_which_nobody_uses_cloudo_leaves_no_trace(start: StartServer
         assert http.get("/user/me", headers=me).json() == {"name": "grace"}  # under Jupyter's token, at every request
 
 
-def test_a_server_that_opens_its_store_logs_no_failure(server: RunningServer) -> None:
-    """Its health was asked for all the while, until it was there."""
-    assert "The look at the health" not in server.log.read_text()
+def test_a_server_that_opens_its_store_logs_no_failure(
+    server: RunningServer, start: StartServer, http: httpx.Client
+) -> None:
+    """Its health is asked for all the while, until it is there."""
+    assert http.post("/execution", json={"flow_name": "quick"}).status_code == 201
+    second = start(server.workspace)  # it opens the store at once, as that was used before
+    assert "503 GET" not in second.log.read_text()
+    assert "The look at the health" not in second.log.read_text()
