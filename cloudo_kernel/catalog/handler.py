@@ -81,7 +81,7 @@ def _parsed(text: str) -> _Parsed:
 
 @lru_cache(maxsize=4)
 def _examined(text: str) -> _Parsed | str:
-    """Return what the script says, or why it is none: a request asks several times."""
+    """Return the parsed script, or why it is invalid. Cached: a request asks several times."""
     try:
         tree = _tree(text)
         last = _handler(tree)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloudo_kernel.errors.base import CloudoError
 
-#: When an execution ends nobody knows: callers ask again after this.
+#: Seconds after which a caller may try again; the end of an execution cannot be foreseen.
 _RETRY_AFTER_SECONDS = 10
 
 
