@@ -220,9 +220,10 @@ class RunKernel:
         self.client.allow_stdin = False
         # ipykernel's word that its outputs reach us from now on: before it they would be lost.
         self._message(self.client.iopub_channel)
-        control = self.client.control_channel
-        control.send(self.client.session.msg("kernel_info_request"))
-        self.language_info = self._message(control)["content"]["language_info"]
+        # An answer from each: a socket that could not connect at first may be a tenth of a second behind the others.
+        for channel in (self.client.control_channel, self.client.shell_channel):
+            channel.send(self.client.session.msg("kernel_info_request"))
+            self.language_info = self._message(channel)["content"]["language_info"]
         self._is_connected = True
 
     def _reply_to(self, asked: str) -> dict[str, Any]:

@@ -18,6 +18,23 @@ from tests.flows import notebook
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 from tests.workers import is_alive
 
+#: A module to preload. zmq retries a connection after 0.1 to 0.2 s, each socket by itself. With these delays the
+#: kernel's control socket and its outputs are connected before the shell socket is, as happens on a busy machine.
+SLOW_TO_CONNECT = """
+import time
+from ipykernel.kernelapp import IPKernelApp
+from jupyter_client import BlockingKernelClient
+
+def late(call, seconds):
+    def delayed(self, *args, **options):
+        time.sleep(seconds)
+        return call(self, *args, **options)
+    return delayed
+
+IPKernelApp.init_sockets = late(IPKernelApp.init_sockets, 0.145)
+BlockingKernelClient.connect_control = late(BlockingKernelClient.connect_control, 0.2)
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Iterator[RunningServer]:
@@ -77,9 +94,9 @@ def kill(processes: list[psutil.Process]) -> None:
         process.kill()
 
 
-def check(api: Client, execution_id: str) -> None:
+def check(api: Client, execution_id: str, *, seconds: float = 60) -> None:
     """Check that it ran once, warm, and succeeded."""
-    record: Execution = api.wait(execution_id, timeout=timedelta(minutes=1))
+    record: Execution = api.wait(execution_id, timeout=timedelta(seconds=seconds))
     assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 1), record.error
     assert record.output_value == {"names": ["cloudo-kernel", "cloudo-run"]}
 
@@ -212,3 +229,15 @@ def first_child_of_a_cold_runner(server: RunningServer, but_of: set[int]) -> psu
 
     until(is_there)
     return found[0]
+
+
+def test_a_socket_that_is_slow_to_connect_is_waited_for(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tmp_path / "slow_to_connect.py").write_text(SLOW_TO_CONNECT)
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        server = servers.start(
+            config={"Cloudo": {"preload": ["slow_to_connect"]}}, environment={"PYTHONPATH": str(tmp_path)}
+        )
+        with server.client() as api:
+            check(api, start(api), seconds=30)
