@@ -92,8 +92,7 @@ class Events(Handler):
             while not news.is_closed:
                 news.catch_up()
                 page = await self._read(after, subject_id, PAGE_LIMIT)
-                while page.items:
-                    await self._write("".join(map(_frame, page.items)))
+                while page.items and await self._tell(news, "".join(map(_frame, page.items))):
                     page = await self._read(int(page.next or 0), subject_id, PAGE_LIMIT)
                 after = await self._follow(news, int(page.next or 0))
         await web.RequestHandler.finish(self)  # APIHandler's calls all it sends JSON
@@ -111,11 +110,17 @@ class Events(Handler):
                     return after
                 text = _frame(event) if event.id > after else ""
                 after = max(after, event.id)
-            if not await self.is_still_known():  # the caller's token was revoked, or has expired
-                news.close()
+            if not await self._tell(news, text):
                 return after
-            if text:
-                await self._write(text)
+
+    async def _tell(self, news: Subscription, text: str) -> bool:
+        """Send events; False, and the stream ends, when the caller's token was revoked or has expired."""
+        if not await self.is_still_known():
+            news.close()
+            return False
+        if text:
+            await self._write(text)
+        return True
 
     async def _read(self, after: int | None, subject_id: str | None, limit: int) -> Page[Event]:
         return await self.engine.call(self.api.events, after=after, limit=limit, subject_id=subject_id)
