@@ -706,7 +706,8 @@ def test_no_script_runs_that_was_smuggled_into_the_page(show: Open, wrong: list[
         }
         return fetch("/no-such");
     }""")
-    until(lambda: len([one for one in wrong if "Content Security Policy" in one]) == 4)
+    # `evaluate` has the browser's messages delivered.
+    until(lambda: page.evaluate("true") and len([one for one in wrong if "Content Security Policy" in one]) == 4)
     assert page.evaluate("smuggled") == []
     # Each refusal is told in the console, and so is what is not there; nothing else may have gone wrong.
     assert not [one for one in wrong if not re.search("Content Security Policy|404", one)]

@@ -114,4 +114,4 @@ def test_an_address_that_is_none_leads_to_the_dashboard(context: BrowserContext,
     page.get_by_role("link", name="Open the dashboard").click()
     ready(page)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Flows")
-    until(lambda: page.url.endswith("/cloudo/"))
+    until(lambda: page.evaluate("location.pathname").endswith("/cloudo/"))
