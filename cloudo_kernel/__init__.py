@@ -14,9 +14,9 @@ def connect(where: str | None = None, *, token: str | None = None, **options: An
     """Connect to Cloudo and return the way to its flows and executions.
 
     `where` is a server's URL or a workspace's folder; without it, the running server is found, else the workspace.
-    See `cloudo_kernel.connection.connect` for how, and for the options.
+    See `cloudo_kernel.discovery.connect` for how, and for the options.
     """
-    from cloudo_kernel.connection import connect as connect_api
+    from cloudo_kernel.discovery import connect as connect_api
     from cloudo_kernel.flow_api import System
 
     return System(connect_api(where, token=token, **options))
@@ -27,7 +27,7 @@ def load_ipython_extension(shell: Any) -> None:
 
     IPython calls it for `%load_ext cloudo_kernel`.
     """
-    from cloudo_kernel.magics import CloudoMagics
+    from cloudo_kernel.cli.magics import CloudoMagics
 
     CloudoMagics(shell).register()
 

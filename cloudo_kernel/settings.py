@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cloudo_kernel.canonical import canonical
 from cloudo_kernel.errors import MalformedRequest, SettingInvalid
+from cloudo_kernel.models.canonical import canonical
 
 _SHARED = "client."
 _PERSONAL = "user."
@@ -35,7 +35,7 @@ class DocumentedSetting:
 
 
 def _is_zone(value: Any) -> bool:
-    from cloudo_kernel.triggers import zone  # here: the command line's help needs no records
+    from cloudo_kernel.scheduling.triggers import zone  # here: the command line's help needs no records
 
     try:
         return value is None or (isinstance(value, str) and bool(zone(value)))

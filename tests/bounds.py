@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
-from cloudo_kernel import bounds
+from cloudo_kernel.security import bounds
 
 #: A flow without a parameters cell, one with a number `n`, a webhook that anyone may call, an input request.
 ANY_FLOW: Final = "any"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 
 
 @pytest.fixture

@@ -32,13 +32,16 @@ import pytest
 from pydantic import BaseModel
 from tornado.web import RequestHandler
 
-import cloudo_extension
+import cloudo_extension.rest
 import cloudo_kernel
-from cloudo_kernel import errors, events, flow_api, models, settings, times, triggers
-from cloudo_kernel.catalog import Catalog
+from cloudo_kernel import errors, flow_api, models, settings
 from cloudo_kernel.cli import cloudo
 from cloudo_kernel.models import StartExecution, Status
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.models import event_types as events
+from cloudo_kernel.scheduling import humanize as times
+from cloudo_kernel.scheduling import triggers
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow, write_script
 from tests.server import WITHOUT_LAB, RunningServer, start_server
 
@@ -322,9 +325,10 @@ def test_rest_has_the_routes_of_the_extension() -> None:
 
 
 def routes() -> Iterator[tuple[str, type[RequestHandler]]]:
-    for module in pkgutil.iter_modules(cloudo_extension.__path__):
-        if module.name not in ("base", "webhook_calls"):  # what is not there, and what is not below REST's root
-            for pattern, handler in getattr(resolve(f"cloudo_extension.{module.name}"), "routes", ()):
+    yield "/openapi.json", resolve("cloudo_extension.http.openapi.OpenApi")
+    for module in pkgutil.iter_modules(cloudo_extension.rest.__path__):
+        if module.name not in ("webhook_endpoint",):  # what is not there, and what is not below REST's root
+            for pattern, handler in getattr(resolve(f"cloudo_extension.rest.{module.name}"), "routes", ()):
                 yield re.sub(r"\([^)]+\)", "<>", pattern.removeprefix("cloudo/api/1")), handler
 
 
@@ -334,7 +338,7 @@ def methods(handler: type[RequestHandler]) -> list[str]:
 
 
 def test_rest_has_the_codes_of_all_errors() -> None:
-    statuses = resolve("cloudo_extension.statuses")
+    statuses = resolve("cloudo_extension.http.errors")
     said = {(code, int(row[0])) for row in rows("docs/rest.md", "status") for code in re.findall(r"`(\w+)`", row[1])}
     never_sent = {
         "error",

@@ -95,7 +95,8 @@ def _is_sure() -> bool:
 
 def _said(schedule: Schedule, coming: Sequence[Occurrence]) -> str:
     """Return how many times there are, and the first of them in the zone of the schedule."""
-    from cloudo_kernel import times, triggers
+    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import triggers
 
     if not coming:
         return "For each of its times there, if there are any, something was started already."

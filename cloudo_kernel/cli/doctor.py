@@ -11,8 +11,8 @@ from cloudo_kernel.cli import display
 from cloudo_kernel.cli.target import Target, json_option, target_options
 
 if TYPE_CHECKING:
-    from cloudo_kernel.examination import Finding
-    from cloudo_kernel.workspace import Workspace
+    from cloudo_kernel.cli.diagnostics import Finding
+    from cloudo_kernel.workspace.layout import Workspace
 
 _COLOURS = {"well": "green", "warning": "yellow", "problem": "red"}
 _INDENT = 21
@@ -36,7 +36,7 @@ def doctor(target: Target, *, as_json: bool) -> int:
 
     The exit code is 1 if there is a problem; warnings alone leave it 0.
     """
-    from cloudo_kernel.examination import examine
+    from cloudo_kernel.cli.diagnostics import examine
 
     if target.url is not None:
         raise click.UsageError("The doctor looks at this machine, not at a server elsewhere. Leave --url out.")
@@ -55,7 +55,7 @@ def doctor(target: Target, *, as_json: bool) -> int:
 
 def _workspace(target: Target) -> Workspace | None:
     from cloudo_kernel.errors import WorkspaceNotFound
-    from cloudo_kernel.workspace import Workspace
+    from cloudo_kernel.workspace.layout import Workspace
 
     if target.workspace is not None:
         return Workspace(target.workspace.expanduser().resolve())

@@ -86,7 +86,7 @@ def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bo
     more), or if the answer does not fit.
     """
     from cloudo_kernel.cli import questions
-    from cloudo_kernel.forms import Form
+    from cloudo_kernel.forms.form import Form
 
     api = target.connect()
     message = api.message(_find(api, message_id))

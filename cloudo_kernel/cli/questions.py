@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from cloudo_kernel.answers import TEXTS, defined
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.values import input_value
 from cloudo_kernel.errors import ResponseInvalid
-from cloudo_kernel.forms import Element, Form, preview_request
+from cloudo_kernel.forms.elements import TEXTS, defined
+from cloudo_kernel.forms.form import Element, Form, preview_request
 from cloudo_kernel.models import JsonObject
 
 #: What cannot be said in `Element.checked`'s words, because it is written otherwise in a terminal.

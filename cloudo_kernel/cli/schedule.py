@@ -315,7 +315,7 @@ def delete(target: Target, schedule_ids: Sequence[str]) -> int:
 
 def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a request that the options of `_options` say."""
-    from cloudo_kernel import times
+    from cloudo_kernel.scheduling import humanize as times
 
     words: Sequence[str] = given["words"]
     files: Sequence[IO[str]] = given["files"]
@@ -340,7 +340,7 @@ def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _following(name: str, lines: Sequence[str]) -> Any:
-    from cloudo_kernel import following
+    from cloudo_kernel.models import follow_up_notation as following
 
     try:
         return following.read(lines)

@@ -23,7 +23,7 @@ def named(one: Schedule) -> str:
 
 def when(one: Schedule) -> str:
     """Return when it is due, in words, with its zone where that matters."""
-    from cloudo_kernel import times
+    from cloudo_kernel.scheduling import humanize as times
 
     said = times.describe(one.trigger, one.timezone)
     is_local = one.trigger.at or one.trigger.daily_at or one.trigger.cron
@@ -32,7 +32,8 @@ def when(one: Schedule) -> str:
 
 def next_time(one: Schedule) -> str:
     """Return the next time by this machine's clock."""
-    from cloudo_kernel import times, triggers
+    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import triggers
 
     if one.next_run is None:
         return ""
@@ -41,7 +42,7 @@ def next_time(one: Schedule) -> str:
 
 def state(one: Schedule) -> str:
     """Return how it stands, and why."""
-    from cloudo_kernel import times
+    from cloudo_kernel.scheduling import humanize as times
 
     word = times.standing(one, now=datetime.now(UTC))
     why = one.broken if word == "broken" else one.pause_reason if word == "paused" else None
@@ -87,8 +88,10 @@ def _seconds(number: float) -> str:
 
 def everything(one: Schedule) -> str:
     """Return the whole record, with the next ten times in its zone."""
-    from cloudo_kernel import following, times, triggers
     from cloudo_kernel.models import Occasion
+    from cloudo_kernel.models import follow_up_notation as following
+    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import triggers
 
     limit = f" of {one.max_iterations}" if one.max_iterations else ""
     last, window = one.last_occurrence, one.catch_up_window_seconds

@@ -153,7 +153,7 @@ def _all(api: Api) -> Iterator[Setting]:
 
 
 def _events(api: Api, name: str) -> Iterator[Event]:
-    from cloudo_kernel.events import SETTING, SETTING_DELETED, SETTING_SAVED
+    from cloudo_kernel.models.event_types import SETTING, SETTING_DELETED, SETTING_SAVED
 
     changes = (SETTING_SAVED, SETTING_DELETED)
     position = 0

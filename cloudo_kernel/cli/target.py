@@ -11,9 +11,9 @@ import click
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
-    from cloudo_kernel.connection import FoundServer
+    from cloudo_kernel.discovery import FoundServer
     from cloudo_kernel.models import Execution
-    from cloudo_kernel.workspace import Workspace
+    from cloudo_kernel.workspace.layout import Workspace
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -27,8 +27,8 @@ class Target:
     token: str | None = None
 
     def connect(self, *, keep_running: bool = False) -> Api:
-        """Return the `Api` of the server or the workspace; see `cloudo_kernel.connection.connect`."""
-        from cloudo_kernel.connection import connect
+        """Return the `Api` of the server or the workspace; see `cloudo_kernel.discovery.connect`."""
+        from cloudo_kernel.discovery import connect
         from cloudo_kernel.models import Trigger
 
         if self.url is not None and self.workspace is not None:
@@ -37,14 +37,14 @@ class Target:
 
     def server(self) -> FoundServer | None:
         """Return the server that `connect` asks; None without one."""
-        from cloudo_kernel.connection import find_server
+        from cloudo_kernel.discovery import find_server
 
         return find_server(self.url or self.workspace, token=self.token)
 
     def folder(self) -> Workspace:
         """Return the workspace. Raises `WorkspaceNotFound`."""
         from cloudo_kernel.errors import WorkspaceNotFound
-        from cloudo_kernel.workspace import Workspace
+        from cloudo_kernel.workspace.layout import Workspace
 
         if self.workspace is None:
             return Workspace.find()

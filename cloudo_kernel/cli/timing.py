@@ -58,8 +58,8 @@ def is_given(words: dict[str, Any]) -> bool:
 
 def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
     """Return the trigger that the options of `timing_options` say. Raises `click.UsageError`."""
-    from cloudo_kernel import times
     from cloudo_kernel.models import ScheduleTrigger
+    from cloudo_kernel.scheduling import humanize as times
 
     kinds = [name for name in KINDS if words[name] is not None]
     if len(kinds) != 1:
@@ -107,15 +107,16 @@ def is_meant(preview: SchedulePreview, trigger: ScheduleTrigger, *, yes: bool) -
 
 def coming(preview: SchedulePreview, trigger: ScheduleTrigger) -> str:
     """Return the next times in words: `next: Tue 24 Nov 08:30 … (Europe/Vienna)`."""
-    from cloudo_kernel import times
+    from cloudo_kernel.scheduling import humanize as times
 
     return times.coming([time.utc for time in preview.times], trigger, preview.timezone, now=datetime.now(UTC))
 
 
 def moment_of(api: Api, text: str, timezone: str | None) -> datetime:
     """Return a moment as a person writes it; a date and time without offset stays local, for the service to judge."""
-    from cloudo_kernel import times, triggers
     from cloudo_kernel.models import PreviewSchedule, ScheduleTrigger
+    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import triggers
 
     try:
         return datetime.fromisoformat(text.strip())

@@ -73,7 +73,7 @@ def create(
     from pydantic import ValidationError
 
     from cloudo_kernel.models import CreateToken, Fault
-    from cloudo_kernel.times import seconds
+    from cloudo_kernel.scheduling.humanize import seconds
 
     lifetime = None if expires is None else seconds(expires, field="--expires")
     given = {"name": name, "actions": actions, "flows": flows or None, "expires_in_seconds": lifetime}

@@ -13,7 +13,7 @@ from cloudo_kernel.cli.target import Target
 from cloudo_kernel.cli.values import jupyter_flags
 
 if TYPE_CHECKING:
-    from cloudo_kernel.workspace import Workspace
+    from cloudo_kernel.workspace.layout import Workspace
 
 
 @click.command(
@@ -42,7 +42,7 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
     next start. A second Ctrl-C does not wait for that.
     """
     from cloudo_kernel.cli import pages, server
-    from cloudo_kernel.connection import server_of
+    from cloudo_kernel.discovery import server_of
 
     flags, rest = jupyter_flags(words, server.SWITCHES)
     if len(rest) > 1:
@@ -64,7 +64,7 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
 def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
     """Return the workspace, having made its folders."""
     from cloudo_kernel.errors import Unavailable, WorkspaceNotFound
-    from cloudo_kernel.workspace import Workspace
+    from cloudo_kernel.workspace.layout import Workspace
 
     named = Path(rest[0]) if rest else target.workspace
     if named is not None:

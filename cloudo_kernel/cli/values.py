@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudo_kernel.bounds import OutOfBounds, check_yaml
+from cloudo_kernel.security.bounds import OutOfBounds, check_yaml
 
 if TYPE_CHECKING:
     from yaml import SafeLoader

@@ -99,7 +99,7 @@ def create(
 
     from cloudo_kernel.models import CreateWebhook, malformed
     from cloudo_kernel.models.senders import issues_key
-    from cloudo_kernel.proofs import new_key
+    from cloudo_kernel.webhooks.signatures import new_key
 
     if key_from is None and issues_key(fields["signature"]):
         raise click.UsageError(f"{fields['signature']} issues the secret itself. Give it with --key-from.")

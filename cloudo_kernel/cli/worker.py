@@ -39,8 +39,8 @@ def worker(target: Target, *, slots: int | None, preload: str | None, linger: fl
     if target.url is not None:
         raise click.UsageError("A worker needs the workspace, not a server. Give --workspace instead of --url.")
     workspace = target.folder()
-    from cloudo_kernel.provisioning import PRELOAD
-    from cloudo_kernel.worker import run
+    from cloudo_kernel.processes.zygotes import PRELOAD
+    from cloudo_kernel.worker.worker import run
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."

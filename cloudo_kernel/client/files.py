@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloudo_kernel.client.base import Base, in_path, json_body
 from cloudo_kernel.models import File, Page
-from cloudo_kernel.workspace_files import encoded
+from cloudo_kernel.workspace.files import encoded
 
 
 class FileVerbs(Base):

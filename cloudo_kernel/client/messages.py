@@ -9,8 +9,8 @@ from functools import partial
 from cloudo_kernel.client.base import Deadline, json_body, part
 from cloudo_kernel.client.events import EventVerbs
 from cloudo_kernel.errors import FormInvalid, InputsInvalid, ResponseInvalid
-from cloudo_kernel.events import MESSAGE_ANSWERED, MESSAGE_DELETED, MESSAGE_EXPIRED, MESSAGE_WITHDRAWN
 from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
+from cloudo_kernel.models.event_types import MESSAGE_ANSWERED, MESSAGE_DELETED, MESSAGE_EXPIRED, MESSAGE_WITHDRAWN
 
 _ENDS = (MESSAGE_ANSWERED, MESSAGE_EXPIRED, MESSAGE_WITHDRAWN, MESSAGE_DELETED)
 #: The server's clock decides that a request has expired; where this one is ahead, it asks again after so long.

@@ -8,25 +8,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cloudo_kernel.api import PAGE_LIMIT, Api
-from cloudo_kernel.dashboard import (
-    message_calls,
-    page_source,
-    rows,
-    schedule_calls,
-    token_calls,
-    webhook_calls,
-)
+from cloudo_kernel.dashboard import message_calls, page_source, rows, schedule_calls, token_calls, webhook_calls
 from cloudo_kernel.dashboard.attempts import tried
 from cloudo_kernel.errors import CloudoError, MalformedRequest, WorkspaceNotFound
-from cloudo_kernel.models import (
-    Execution,
-    ExecutionFilter,
-    JsonObject,
-    StartExecution,
-    Status,
-    rfc3339,
-)
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.models import Execution, ExecutionFilter, JsonObject, StartExecution, Status, rfc3339
+from cloudo_kernel.workspace.layout import Workspace
 
 _log = logging.getLogger(__name__)
 

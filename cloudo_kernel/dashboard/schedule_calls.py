@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from cloudo_kernel import following, forms
 from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows, schedule_rows
 from cloudo_kernel.dashboard.attempts import parsed, tried
 from cloudo_kernel.errors import FlowExists, MalformedRequest
+from cloudo_kernel.forms import form as forms
 from cloudo_kernel.models import (
     Backfill,
     ChangeSchedule,
@@ -25,6 +25,7 @@ from cloudo_kernel.models import (
     Schedule,
     Status,
 )
+from cloudo_kernel.models import follow_up_notation as following
 
 #: The verbs; see `calls.VERBS`.
 VERBS: Final = frozenset(

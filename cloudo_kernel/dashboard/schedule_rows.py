@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from cloudo_kernel import following, times, triggers
 from cloudo_kernel.dashboard.rows import NAME, cut, value_rows
 from cloudo_kernel.models import (
     JsonObject,
@@ -19,6 +18,9 @@ from cloudo_kernel.models import (
     Status,
     rfc3339,
 )
+from cloudo_kernel.models import follow_up_notation as following
+from cloudo_kernel.scheduling import humanize as times
+from cloudo_kernel.scheduling import triggers
 
 #: An occurrence that started later than this counts as late.
 LATE_SECONDS: Final = 5.0

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from cloudo_kernel import events
 from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows
 from cloudo_kernel.dashboard.schedule_rows import schedule_row
 from cloudo_kernel.errors import ExecutionNotFound, ScheduleNotFound
 from cloudo_kernel.models import Event, Execution, ExecutionFilter, JsonObject
+from cloudo_kernel.models import event_types as events
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from cloudo_kernel.dashboard import rows, webhook_rows
 from cloudo_kernel.dashboard.attempts import parsed, tried
 from cloudo_kernel.errors import ExecutionNotFound
 from cloudo_kernel.models import ChangeWebhook, CreateWebhook, Delivery, Execution, JsonObject
-from cloudo_kernel.proofs import new_key
+from cloudo_kernel.webhooks.signatures import new_key
 
 #: The verbs; see `calls.VERBS`.
 VERBS: Final = frozenset(

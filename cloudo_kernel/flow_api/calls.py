@@ -12,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.caller import Caller
 from cloudo_kernel.flow_api.schedule_calls import RunScheduleCalls, ScheduleCalls
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     CreateMessage,
     Execution,
@@ -29,7 +28,8 @@ from cloudo_kernel.models import (
     User,
     malformed,
 )
-from cloudo_kernel.workspace_files import encoded
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.workspace.files import encoded
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -353,7 +353,7 @@ class LazyApi:
     @cached_property
     def connected(self) -> Api:
         """Connect, at the first time."""
-        from cloudo_kernel.connection import connect
+        from cloudo_kernel.discovery import connect
 
         return connect()
 

@@ -8,7 +8,7 @@ from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError
 from cloudo_kernel.flow_api.calls import Calls
 from cloudo_kernel.flow_api.fields import picked
-from cloudo_kernel.workspace_files import decoded
+from cloudo_kernel.workspace.files import decoded
 
 
 class File:

@@ -43,14 +43,14 @@ class Schedule:
     @property
     def when(self) -> str:
         """When it is due, in words: `daily at 08:30`."""
-        from cloudo_kernel import times
+        from cloudo_kernel.scheduling import humanize as times
 
         return times.describe(self._record.trigger, self._record.timezone)
 
     @property
     def summary(self) -> str:
         """The next times in its zone, as people say them: `next: Tue 24 Nov 08:30, … (Europe/Vienna)`."""
-        from cloudo_kernel import times
+        from cloudo_kernel.scheduling import humanize as times
 
         record, now = self._record, datetime.now(UTC)
         state = times.standing(record, now=now)

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from cloudo_kernel.canonical import canonical
+from cloudo_kernel.models.canonical import canonical
 
 
 def to_utc(moment: datetime) -> datetime:

@@ -12,10 +12,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from cloudo_kernel import settings, triggers
+from cloudo_kernel import settings
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.canonical import canonical
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import (
     ExecutionNotFound,
     MalformedRequest,
@@ -26,10 +24,13 @@ from cloudo_kernel.errors import (
     WebhookNotFound,
 )
 from cloudo_kernel.models import Flow, FlowSource, Trigger
+from cloudo_kernel.models.canonical import canonical
 from cloudo_kernel.models.versions import ANY_VERSION, version_of
-from cloudo_kernel.permissions import EVERYTHING, Rights
-from cloudo_kernel.redaction import Redaction
+from cloudo_kernel.scheduling import triggers
+from cloudo_kernel.security.permissions import EVERYTHING, Rights
+from cloudo_kernel.security.redaction import Redaction
 from cloudo_kernel.store import Store
+from cloudo_kernel.workspace.catalog import Catalog
 
 T = TypeVar("T")
 

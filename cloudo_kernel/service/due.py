@@ -13,11 +13,7 @@ from functools import cache
 from itertools import islice, takewhile
 from typing import Self
 
-from cloudo_kernel import planning, triggers
-from cloudo_kernel.catalog import Source
 from cloudo_kernel.errors import CloudoError, MalformedRequest, Unavailable
-from cloudo_kernel.events import SCHEDULE_BACKFILLED, SCHEDULE_TRIGGERED
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     Backfill,
     CatchUp,
@@ -31,10 +27,14 @@ from cloudo_kernel.models import (
     Trigger,
     rfc3339,
 )
-from cloudo_kernel.permissions import EVERYTHING
+from cloudo_kernel.models.event_types import SCHEDULE_BACKFILLED, SCHEDULE_TRIGGERED
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.scheduling import planning, triggers
+from cloudo_kernel.security.permissions import EVERYTHING
 from cloudo_kernel.service.schedules import TRIES, ScheduleVerbs, changed_all_the_time
 from cloudo_kernel.service.starts import follow_ups_of
 from cloudo_kernel.store import CatchingUp, Due, Firing, NewExecution, NewOccurrence
+from cloudo_kernel.workspace.catalog import Source
 
 _log = logging.getLogger(__name__)
 

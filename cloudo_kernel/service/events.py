@@ -8,9 +8,9 @@ from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 
-from cloudo_kernel import lease
 from cloudo_kernel.errors import PermissionDenied
 from cloudo_kernel.models import Event, Health, OwnClient, Page, Status, User
+from cloudo_kernel.processes import liveness as lease
 from cloudo_kernel.service.base import Base, page_limit
 
 #: Reading it takes a millisecond.

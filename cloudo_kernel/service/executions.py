@@ -14,7 +14,7 @@ from cloudo_kernel.errors import (
 )
 from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, Page
 from cloudo_kernel.service.base import Base, id_cursor, not_a_cursor, page_limit
-from cloudo_kernel.workspace import executed_notebook
+from cloudo_kernel.workspace.layout import executed_notebook
 
 #: No database takes texts of any length to look for.
 _LONGEST_QUERY = 1_000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from cloudo_kernel.catalog.names import is_below
-from cloudo_kernel.events import FILE, FILE_DELETED, FILE_SAVED
 from cloudo_kernel.models import Action, File
+from cloudo_kernel.models.event_types import FILE, FILE_DELETED, FILE_SAVED
 from cloudo_kernel.service.base import Base
-from cloudo_kernel.workspace_files import WorkspaceFiles
+from cloudo_kernel.workspace.catalog.names import is_below
+from cloudo_kernel.workspace.files import WorkspaceFiles
 
 
 class FileVerbs(Base):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cloudo_kernel.catalog import kernels
 from cloudo_kernel.errors import FlowNotFound, MalformedRequest
-from cloudo_kernel.events import FLOW, FLOW_CHANGED, FLOW_CREATED, FLOW_DELETED
 from cloudo_kernel.models import Flow, Kernel
+from cloudo_kernel.models.event_types import FLOW, FLOW_CHANGED, FLOW_CREATED, FLOW_DELETED
 from cloudo_kernel.service.base import Base
+from cloudo_kernel.workspace.catalog import kernels
 
 
 class FlowVerbs(Base):

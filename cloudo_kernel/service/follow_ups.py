@@ -10,20 +10,13 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit
 
-from cloudo_kernel import outgoing, proofs
 from cloudo_kernel.errors import AddressRefused, CloudoError, SecretLost, SettingNotFound, Unavailable
-from cloudo_kernel.models import (
-    Execution,
-    FollowingFlow,
-    Occasion,
-    OutgoingCall,
-    StartExecution,
-    Trigger,
-    rfc3339,
-)
-from cloudo_kernel.outgoing import CallFailed
+from cloudo_kernel.models import Execution, FollowingFlow, Occasion, OutgoingCall, StartExecution, Trigger, rfc3339
+from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.security.outbound_http import CallFailed
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.store import DueFollowUp
+from cloudo_kernel.webhooks import signatures as proofs
 
 _log = logging.getLogger(__name__)
 

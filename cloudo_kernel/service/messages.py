@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from cloudo_kernel import markdown, times
 from cloudo_kernel.errors import FormInvalid, MalformedRequest, MessageClosed
-from cloudo_kernel.forms import Form, checked_body, shorthand
-from cloudo_kernel.ids import new_id
+from cloudo_kernel.forms import markdown
+from cloudo_kernel.forms.form import Form, checked_body, shorthand
 from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.scheduling import humanize as times
 from cloudo_kernel.service.base import Base, id_cursor, page_limit
 from cloudo_kernel.store import NewMessage, why_closed
 

@@ -7,17 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from cloudo_kernel import outgoing, planning, times, triggers
-from cloudo_kernel.errors import (
-    CloudoError,
-    Conflict,
-    InputsInvalid,
-    MalformedRequest,
-    NotConfirmed,
-    Unavailable,
-)
-from cloudo_kernel.events import SCHEDULE_CHANGED, SCHEDULE_PAUSED, SCHEDULE_RESUMED
-from cloudo_kernel.ids import new_id
+from cloudo_kernel.errors import CloudoError, Conflict, InputsInvalid, MalformedRequest, NotConfirmed, Unavailable
 from cloudo_kernel.models import (
     ChangeSchedule,
     CreateSchedule,
@@ -37,7 +27,12 @@ from cloudo_kernel.models import (
     Trigger,
     rfc3339,
 )
-from cloudo_kernel.redaction import PROTECTED
+from cloudo_kernel.models.event_types import SCHEDULE_CHANGED, SCHEDULE_PAUSED, SCHEDULE_RESUMED
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.scheduling import humanize as times
+from cloudo_kernel.scheduling import planning, triggers
+from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import Due, Firing, Hidden, NewOccurrence

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cloudo_kernel import settings
-from cloudo_kernel.catalog import CLOUDO, Source, defaults, kernel_fault, script_text, validate
 from cloudo_kernel.errors import (
     CloudoError,
     ExecutionNotEnded,
@@ -22,7 +21,6 @@ from cloudo_kernel.errors import (
     TooDeep,
     WorkedOnByHand,
 )
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     Action,
     Execution,
@@ -36,9 +34,11 @@ from cloudo_kernel.models import (
     StartExecution,
     Trigger,
 )
-from cloudo_kernel.redaction import PROTECTED
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
+from cloudo_kernel.workspace.catalog import CLOUDO, Source, defaults, kernel_fault, script_text, validate
 
 #: Nobody is there who could be told that an input is not known (any more).
 _LENIENT = (Trigger.FLOW, Trigger.SCHEDULE, Trigger.WEBHOOK)

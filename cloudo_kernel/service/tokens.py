@@ -6,9 +6,9 @@ import secrets
 from datetime import datetime, timedelta
 
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import CreatedToken, CreateToken, Token
-from cloudo_kernel.permissions import OF_FLOWS, TOKEN_PREFIX
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.security.permissions import OF_FLOWS, TOKEN_PREFIX
 from cloudo_kernel.service.base import Base
 
 _RANDOM_BYTES = 32

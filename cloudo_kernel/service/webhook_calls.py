@@ -10,8 +10,6 @@ from functools import cache, partial
 
 from pydantic import ValidationError
 
-from cloudo_kernel import proofs
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import (
     CloudoError,
     FlowBroken,
@@ -23,12 +21,14 @@ from cloudo_kernel.errors import (
     Unavailable,
     WebhookNotFound,
 )
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import Delivery, Execution, StartExecution, Trigger, Webhook, WebhookResponse
+from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.models.senders import SENDERS
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.store import KeptWebhook, NewExecution, Store
-from cloudo_kernel.webhook_call import WebhookCall
+from cloudo_kernel.webhooks import signatures as proofs
+from cloudo_kernel.webhooks.request import WebhookCall
+from cloudo_kernel.workspace.catalog import Catalog
 
 #: The reason of such a delivery.
 _REPEATED = "a repetition of an earlier delivery"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from cloudo_kernel.errors import SettingInvalid, SettingNotFound, WebhookExists, WebhookNotFound
 from cloudo_kernel.models import ChangeWebhook, CreateWebhook, JsonObject, Setting, Webhook
-from cloudo_kernel.redaction import PROTECTED
+from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.webhooks import WebhookVerbs
 from cloudo_kernel.settings import DOCUMENTED

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from cloudo_kernel import proofs
 from cloudo_kernel.errors import Conflict, ExecutionNotFound, MalformedRequest
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     ChangeWebhook,
     CreateWebhook,
@@ -21,11 +19,13 @@ from cloudo_kernel.models import (
     Trigger,
     Webhook,
 )
+from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.models.senders import defaults_of
 from cloudo_kernel.models.webhooks import secret_bytes
 from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import KeptWebhook
+from cloudo_kernel.webhooks import signatures as proofs
 
 #: The shortest secret that a signature may be made with, in bytes.
 _LEAST_SECRET = 12

@@ -7,32 +7,32 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from cloudo_kernel.store.belonging import Belonging
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.security.encryption import Seals
 from cloudo_kernel.store.events import Events
-from cloudo_kernel.store.executions import Executions
-from cloudo_kernel.store.follow_ups import Due as DueFollowUp
-from cloudo_kernel.store.follow_ups import FollowUps
-from cloudo_kernel.store.holds import Holds
-from cloudo_kernel.store.journal import Call, Journal
+from cloudo_kernel.store.executions.belonging import Belonging
+from cloudo_kernel.store.executions.holds import Holds
+from cloudo_kernel.store.executions.journal import Call, Journal
+from cloudo_kernel.store.executions.log import Log
+from cloudo_kernel.store.executions.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
+from cloudo_kernel.store.executions.queue import Claim, Queue
+from cloudo_kernel.store.executions.records import Executions
+from cloudo_kernel.store.executions.reports import Assignment, Runs
+from cloudo_kernel.store.executions.text_index import TextIndex
+from cloudo_kernel.store.executions.transitions import Outcome
+from cloudo_kernel.store.executions.wakeups import Wake
+from cloudo_kernel.store.executions.wishes import Wishes
 from cloudo_kernel.store.locks import Locks
-from cloudo_kernel.store.log import Log
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
-from cloudo_kernel.store.moves import Outcome
-from cloudo_kernel.store.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
-from cloudo_kernel.store.occurrences import CatchingUp, Firing, NewOccurrence, Occurrences
-from cloudo_kernel.store.queue import Claim, Queue
-from cloudo_kernel.store.runs import Assignment, Runs
-from cloudo_kernel.store.schedules import Due, Hidden, Schedules
+from cloudo_kernel.store.schedules.follow_ups import Due as DueFollowUp
+from cloudo_kernel.store.schedules.follow_ups import FollowUps
+from cloudo_kernel.store.schedules.occurrences import CatchingUp, Firing, NewOccurrence, Occurrences
+from cloudo_kernel.store.schedules.records import Due, Hidden, Schedules
 from cloudo_kernel.store.sealed import has_sealed
-from cloudo_kernel.store.seals import Seals
 from cloudo_kernel.store.settings import Settings
+from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tail import EventTail
-from cloudo_kernel.store.text_index import TextIndex
 from cloudo_kernel.store.tokens import Tokens
-from cloudo_kernel.store.waking import Wake
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
-from cloudo_kernel.store.wishes import Wishes
 from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, LEASE_SECONDS, WorkerRow, Workers
 
 __all__ = [

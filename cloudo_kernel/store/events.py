@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select
 
 from cloudo_kernel.models import Event, JsonObject
-from cloudo_kernel.store.database import Database
-from cloudo_kernel.store.many import Many
-from cloudo_kernel.tables import events
+from cloudo_kernel.store.sql.bulk_statement import Many
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import events
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
 _INSERT = Many(insert(events))

@@ -10,12 +10,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from cloudo_kernel.events import SETTING, SETTING_LOCKED, SETTING_UNLOCKED
-from cloudo_kernel.store.attempts import check_live
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.models.event_types import SETTING, SETTING_LOCKED, SETTING_UNLOCKED
 from cloudo_kernel.store.events import event_row, record_all
-from cloudo_kernel.store.waking import rouse
-from cloudo_kernel.tables import lock_waiters, locks
+from cloudo_kernel.store.executions.attempts import check_live
+from cloudo_kernel.store.executions.wakeups import rouse
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import lock_waiters, locks
 
 # Made once, as every end of an execution asks.
 _HELD = select(locks.c.name).where(locks.c.execution_id == bindparam("holder"))

@@ -29,7 +29,9 @@ from sqlalchemy import (
 
 from cloudo_kernel import settings
 from cloudo_kernel.errors import MessageClosed, MessageNotFound, StaleAttempt
-from cloudo_kernel.events import (
+from cloudo_kernel.forms.form import Form
+from cloudo_kernel.models import JsonObject, Message, MessageLevel, MessageState, Page, rfc3339
+from cloudo_kernel.models.event_types import (
     MESSAGE,
     MESSAGE_ANSWERED,
     MESSAGE_CREATED,
@@ -37,16 +39,14 @@ from cloudo_kernel.events import (
     MESSAGE_EXPIRED,
     MESSAGE_WITHDRAWN,
 )
-from cloudo_kernel.forms import Form
-from cloudo_kernel.models import JsonObject, Message, MessageLevel, MessageState, Page, rfc3339
-from cloudo_kernel.redaction import PROTECTED
-from cloudo_kernel.store.database import Database, Patterns
+from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.store.events import event_row, record, record_all
-from cloudo_kernel.store.executions import ENDED, LIST_VALUE_BYTES
-from cloudo_kernel.store.seals import Seals
+from cloudo_kernel.store.executions.records import ENDED, LIST_VALUE_BYTES
+from cloudo_kernel.store.executions.wakeups import wake
 from cloudo_kernel.store.settings import value_of
-from cloudo_kernel.store.waking import wake
-from cloudo_kernel.tables import executions, messages
+from cloudo_kernel.store.sql.database import Database, Patterns
+from cloudo_kernel.store.tables import executions, messages
 
 #: Longer times than a century are as good as for ever, and would leave the calendar.
 _LONGEST = timedelta(days=36_500)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 
-from cloudo_kernel.store.database import Database
-from cloudo_kernel.tables import calls, executions, messages, schedules, settings, webhook_responses, webhooks
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import calls, executions, messages, schedules, settings, webhook_responses, webhooks
 
 #: Per table, the condition for a row with a sealed value; the small tables first.
 _CONDITIONS: tuple[ColumnElement[bool], ...] = (

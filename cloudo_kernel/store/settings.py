@@ -9,13 +9,13 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from cloudo_kernel import settings as documented
 from cloudo_kernel.errors import SettingExists, SettingInvalid, SettingNotFound
-from cloudo_kernel.events import SETTING, SETTING_DELETED, SETTING_SAVED
 from cloudo_kernel.models import JsonObject, Setting
-from cloudo_kernel.redaction import PROTECTED
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.models.event_types import SETTING, SETTING_DELETED, SETTING_SAVED
+from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.seals import Seals
-from cloudo_kernel.tables import events, locks, settings
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import events, locks, settings
 
 # Made once, as every start and every claim asks: making a statement takes SQLAlchemy longer than running it.
 _VALUES = select(settings.c.name, settings.c.value).where(

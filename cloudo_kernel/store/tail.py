@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cloudo_kernel.loop import Failures, Loop
+from cloudo_kernel.processes.loop import Failures, Loop
 
 if TYPE_CHECKING:
-    from cloudo_kernel.store.database import Database
     from cloudo_kernel.store.events import Events
+    from cloudo_kernel.store.sql.database import Database
 
 #: How often the store is asked whether another process wrote. Own commits wake the tail at once.
 _LOOK_SECONDS = 0.05

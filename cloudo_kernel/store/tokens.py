@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 
 from cloudo_kernel.errors import TokenNotFound
-from cloudo_kernel.events import TOKEN, TOKEN_CREATED, TOKEN_REVOKED
 from cloudo_kernel.models import Token
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.models.event_types import TOKEN, TOKEN_CREATED, TOKEN_REVOKED
 from cloudo_kernel.store.events import event_row, record, record_all
-from cloudo_kernel.tables import tokens
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import tokens
 
 _c = tokens.c
 _SHOWN = [column for column in _c if column.name in Token.model_fields]

@@ -9,20 +9,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from cloudo_kernel import events, settings
+from cloudo_kernel import settings
 from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, WebhookNotFound
 from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse
-from cloudo_kernel.store.attempts import LEASED
-from cloudo_kernel.store.changes import change
-from cloudo_kernel.store.database import Database, Patterns
+from cloudo_kernel.models import event_types as events
+from cloudo_kernel.security.encryption import Seals
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions import insert_new
-from cloudo_kernel.store.many import Many
-from cloudo_kernel.store.new_execution import NewExecution
-from cloudo_kernel.store.seals import Seals
+from cloudo_kernel.store.executions.attempts import LEASED
+from cloudo_kernel.store.executions.changes import change
+from cloudo_kernel.store.executions.new_execution import NewExecution
+from cloudo_kernel.store.executions.records import insert_new
+from cloudo_kernel.store.executions.unended import refused
 from cloudo_kernel.store.settings import value_of
-from cloudo_kernel.store.unended import refused
-from cloudo_kernel.tables import deliveries, sources, webhook_responses, webhooks
+from cloudo_kernel.store.sql.bulk_statement import Many
+from cloudo_kernel.store.sql.database import Database, Patterns
+from cloudo_kernel.store.tables import deliveries, sources, webhook_responses, webhooks
 
 _w, _d, _r = webhooks.c, deliveries.c, webhook_responses.c
 

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
 
 from cloudo_kernel import settings
-from cloudo_kernel.events import WORKER, WORKER_STARTED
-from cloudo_kernel.planning import Absence
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.models.event_types import WORKER, WORKER_STARTED
+from cloudo_kernel.scheduling.planning import Absence
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.settings import value_of
-from cloudo_kernel.tables import absences, schedules, workers
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import absences, schedules, workers
 
 #: How often a worker writes a heartbeat.
 HEARTBEAT_SECONDS = 2.0

@@ -6,7 +6,7 @@ import json
 import sys
 
 from cloudo_extension.app import rest_routes
-from cloudo_extension.openapi import document
+from cloudo_extension.http.openapi import document
 
 if __name__ == "__main__":
     json.dump(document(rest_routes(), base_url="/"), sys.stdout, indent=1, ensure_ascii=False)

@@ -14,35 +14,35 @@ from jupyter_server.serverapp import ServerApp
 from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Integer, List, Unicode, default
 
-from cloudo_extension import (
-    api_tokens,
-    base,
+from cloudo_extension.backend.backend import Engine
+from cloudo_extension.http import handler as base
+from cloudo_extension.http import openapi
+from cloudo_extension.http.session_tokens import SessionTokens, TokenIdentity
+from cloudo_extension.pages import explorer
+from cloudo_extension.pages import not_found as missing
+from cloudo_extension.pages.dashboard import dashboard_handlers
+from cloudo_extension.rest import (
     events,
     executions,
-    explorer,
     files,
     flows,
     health,
     interactive,
     messages,
-    missing,
     notebooks,
-    openapi,
     schedules,
     settings,
     users,
-    webhook_calls,
     webhooks,
 )
-from cloudo_extension.dashboard import dashboard_handlers
-from cloudo_extension.engine import Engine
-from cloudo_extension.tokens import SessionTokens, TokenIdentity
-from cloudo_kernel import outgoing
+from cloudo_extension.rest import tokens as api_tokens
+from cloudo_extension.rest import webhook_endpoint as webhook_calls
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.provisioning import PRELOAD, share
+from cloudo_kernel.processes.zygotes import PRELOAD, share
+from cloudo_kernel.security import outbound_http as outgoing
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
-from cloudo_kernel.users import default_user_name
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
+from cloudo_kernel.workspace.users import default_user_name
 
 #: What programs call many times a second.
 _BUSY = (executions.Executions, webhook_calls.Call)

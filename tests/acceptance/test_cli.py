@@ -19,11 +19,11 @@ import psutil
 import pytest
 
 from cloudo_extension.app import Cloudo
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import install_kernel, write_flow
 from tests.server import free_port, until
 

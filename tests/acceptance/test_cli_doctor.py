@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel.examination import State
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.cli.diagnostics import State
+from cloudo_kernel.workspace.layout import Workspace
 from tests.acceptance.test_cli import Shell, Up, opened_by
 from tests.flows import write_flow
 from tests.server import free_port

@@ -12,11 +12,11 @@ from typing import Any
 import pexpect
 import pytest
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import CreateMessage, MessageState
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.acceptance.test_cli import Shell
 
 pytestmark = pytest.mark.timeout(120)

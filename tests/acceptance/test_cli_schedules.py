@@ -13,12 +13,12 @@ from typing import Any
 import pexpect
 import pytest
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.worker import Worker
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.worker import Worker
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.acceptance.test_cli import Shell
 from tests.flows import write_flow
 from tests.server import until

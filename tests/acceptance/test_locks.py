@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.worker import Worker
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.worker import Worker
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.server import until
 

@@ -13,7 +13,7 @@ import pytest
 
 import cloudo_kernel as cloudo
 from cloudo_kernel.models import Status
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 
 CHECKOUT = Path(__file__).parents[2]
 NOTEBOOKS = CHECKOUT / "notebooks"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.models import Execution, ExecutionFilter, StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog, library_folders
+from cloudo_kernel.workspace.layout import Workspace
 from tests.certificate import certificate
 from tests.flows import write_flow
 from tests.mailbox import Mailbox, mailbox

@@ -18,7 +18,7 @@ from cloudo_kernel.errors import FlowBroken, MalformedRequest, NotebookNotFound
 from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import Execution as Record
 from cloudo_kernel.models import StartExecution, Status
-from cloudo_kernel.workspace import executed_notebook
+from cloudo_kernel.workspace.layout import executed_notebook
 from tests.flows import install_kernel, notebook, write_flow
 from tests.server import until
 from tests.workers import is_alive

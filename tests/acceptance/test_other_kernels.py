@@ -14,11 +14,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from cloudo_kernel import channel
 from cloudo_kernel.client import Client
-from cloudo_kernel.executors import sockets
 from cloudo_kernel.models import Execution, StartExecution, Status
-from cloudo_kernel.run_kernel import RunKernel
+from cloudo_kernel.processes import channel
+from cloudo_kernel.runner.kernel_connection import RunKernel
+from cloudo_kernel.worker import socket_dirs as sockets
 from tests.flows import notebook
 from tests.server import WITHOUT_LAB, Servers
 

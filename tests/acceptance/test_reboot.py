@@ -12,7 +12,7 @@ import pytest
 
 from cloudo_kernel.models import Execution, MessageState, StartExecution, Status
 from cloudo_kernel.service import Service
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.server import until
 from tests.workers import end_worker, processes, start_worker

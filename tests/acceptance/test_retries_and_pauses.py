@@ -12,12 +12,12 @@ from typing import Any
 import psutil
 import pytest
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.worker import Worker
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.worker import Worker
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.server import until
 
@@ -159,8 +159,8 @@ def paused(
 
     Nobody looks after it now and then: what happens to it has to be told.
     """
-    monkeypatch.setattr("cloudo_kernel.executors.host._PAUSE_SECONDS", 3600.0)
-    monkeypatch.setattr("cloudo_kernel.executors.waits._LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr("cloudo_kernel.worker.run_supervisor._PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr("cloudo_kernel.worker.waits._LOOK_SECONDS", 3600.0)
 
     def paused() -> dict[str, Any]:
         first = "import os\nthis.set_output('kernel', os.getpid())\nthis.set_output('runner', os.getppid())"

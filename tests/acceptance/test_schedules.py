@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from cloudo_kernel.api import Api
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import (
     CatchUp,
     CreateSchedule,
@@ -28,7 +27,8 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 

@@ -20,10 +20,10 @@ from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.executors.runner_process import RunnerProcess
-from cloudo_kernel.executors.sockets import Sockets
 from cloudo_kernel.models import Execution, StartExecution, Status
-from cloudo_kernel.provisioning import Zygotes, share
+from cloudo_kernel.processes.zygotes import Zygotes, share
+from cloudo_kernel.worker.runner_process import RunnerProcess
+from cloudo_kernel.worker.socket_dirs import Sockets
 from tests.flows import notebook, write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -348,7 +348,7 @@ def sockets() -> Iterator[Sockets]:
 def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(
     monkeypatch: pytest.MonkeyPatch, sockets: Sockets
 ) -> None:
-    monkeypatch.setattr("cloudo_kernel.provisioning.warm._FORKS", 1)
+    monkeypatch.setattr("cloudo_kernel.processes.zygotes._FORKS", 1)
     zygotes = Zygotes(())
     try:
         first = zygotes.get(wait_seconds=30)

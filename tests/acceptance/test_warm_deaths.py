@@ -13,7 +13,7 @@ import pytest
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
-from cloudo_kernel.provisioning import Zygotes
+from cloudo_kernel.processes.zygotes import Zygotes
 from tests.flows import notebook
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 from tests.workers import is_alive
@@ -154,7 +154,7 @@ def test_a_file_in_the_folder_of_the_server_is_no_change_of_its_environment(serv
 
 
 def test_who_waits_for_a_zygote_that_dies_meanwhile_gets_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloudo_kernel.provisioning.warm._DISAPPOINTED_SECONDS", 0.0)
+    monkeypatch.setattr("cloudo_kernel.processes.zygotes._DISAPPOINTED_SECONDS", 0.0)
     zygotes = Zygotes(())
     try:
         assert zygotes.get() is None  # it warms up
@@ -169,7 +169,7 @@ def test_who_waits_for_a_zygote_that_dies_meanwhile_gets_the_next_one(monkeypatc
 
 
 def _is_zygote(process: psutil.Process) -> bool:
-    return "cloudo_kernel.provisioning" in process.cmdline()
+    return "cloudo_kernel.processes" in process.cmdline()
 
 
 def test_killed_processes_leave_no_folders_of_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -17,7 +17,7 @@ from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.server import run_processes, until
 

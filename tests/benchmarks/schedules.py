@@ -19,11 +19,11 @@ from pathlib import Path
 
 import psutil
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import CreateSchedule, ScheduleTrigger
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.chaos.tickers import all_of, ticker
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, start_server, until

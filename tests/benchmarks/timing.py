@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
-from cloudo_kernel.provisioning import PRELOAD
+from cloudo_kernel.processes.zygotes import PRELOAD
 from tests.server import RunningServer, start_server
 
 BIN = Path(sys.executable).parent

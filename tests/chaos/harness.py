@@ -14,13 +14,13 @@ from pathlib import Path
 import httpx
 import psutil
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import LEASE_SECONDS, Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.chaos import marks
 from tests.chaos.killer import Killer
 from tests.chaos.machine import MAX_LOCK_SECONDS, Machine

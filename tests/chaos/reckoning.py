@@ -10,7 +10,7 @@ from typing import Protocol
 
 from cloudo_kernel.models import Event, Execution, ExecutionFilter, Status
 from cloudo_kernel.store import Store
-from cloudo_kernel.store.moves import PARENT_ENDED
+from cloudo_kernel.store.executions.transitions import PARENT_ENDED
 from tests.chaos import marks
 from tests.chaos.killer import Killer
 from tests.chaos.marks import Mark

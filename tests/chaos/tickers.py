@@ -22,14 +22,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar
 
-from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.heartbeat import Heartbeat
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import CreateSchedule, ExecutionFilter, Page, ScheduleTrigger
-from cloudo_kernel.scheduler import Scheduler
+from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import HEARTBEAT_SECONDS, Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.heartbeat import Heartbeat
+from cloudo_kernel.worker.scheduler import Scheduler
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.server import until
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from cloudo_kernel.api import Api
-from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.models import Execution, StartExecution, Trigger
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.worker import Worker
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.worker import Worker
+from cloudo_kernel.workspace.catalog import Catalog, library_folders
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, start_server
 

@@ -11,7 +11,7 @@ from cloudo_kernel import errors
 from cloudo_kernel.cli.questions import answers_of
 from cloudo_kernel.dashboard.calls import Calls
 from cloudo_kernel.flow_api import System
-from cloudo_kernel.forms import Form
+from cloudo_kernel.forms.form import Form
 from cloudo_kernel.models import (
     BulkAction,
     BulkRequest,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel import dispatcher
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import ExecutionFilter, StartExecution
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.store.text_index import TextIndex
-from cloudo_kernel.worker import Worker
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.store.executions.text_index import TextIndex
+from cloudo_kernel.worker import dispatcher
+from cloudo_kernel.worker.worker import Worker
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.server import until
 
 

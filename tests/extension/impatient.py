@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudo_extension import base
+from cloudo_extension.http import handler as base
 
 
 def _load_jupyter_server_extension(_server: Any) -> None:

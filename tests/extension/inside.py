@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_server.auth import Authorizer, IdentityProvider, User
 
-from cloudo_extension import events
+from cloudo_extension.rest import events
 
 
 def _load_jupyter_server_extension(server: Any) -> None:

@@ -99,8 +99,8 @@ def test_a_token_that_is_known_at_once_is_checked_like_any_other_caller(server: 
         assert reply.headers["Content-Security-Policy"].endswith("default-src 'none'")
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         metrics = http.get(f"{server.url}metrics").text
-    assert 'handler="cloudo_extension.users.Me",method="GET",status_code="200"' in metrics
-    assert 'handler="cloudo_extension.users.Me",method="GET",status_code="403"' in metrics
+    assert 'handler="cloudo_extension.rest.users.Me",method="GET",status_code="200"' in metrics
+    assert 'handler="cloudo_extension.rest.users.Me",method="GET",status_code="403"' in metrics
 
 
 def test_a_token_is_not_answered_with_a_login(server: RunningServer) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cloudo_kernel import bounds
+from cloudo_kernel.security import bounds
 from tests.bounds import ANY_FLOW, BOUNDED, WEBHOOK, Bounded
 from tests.extension.conftest import StartServer, client, error_of
 from tests.flows import write_flow, write_script

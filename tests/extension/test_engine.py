@@ -7,9 +7,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from cloudo_extension.engine import Engine
+from cloudo_extension.backend.backend import Engine
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 
 
 def in_an_engine(folder: Path, scenario: Callable[[Engine, Store], Awaitable[None]]) -> None:

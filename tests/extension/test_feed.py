@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_extension import feed as feeds
-from cloudo_extension.feed import EventFeed
-from cloudo_extension.tokens import LIFETIME_SECONDS, SessionTokens
+from cloudo_extension.backend import event_feed as feeds
+from cloudo_extension.backend.event_feed import EventFeed
+from cloudo_extension.http.session_tokens import LIFETIME_SECONDS, SessionTokens
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models import Event
 from cloudo_kernel.store import Store

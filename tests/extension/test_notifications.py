@@ -16,14 +16,7 @@ from typing import Any
 import pytest
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import (
-    CreateSchedule,
-    Event,
-    Execution,
-    ScheduleTrigger,
-    StartExecution,
-    Status,
-)
+from cloudo_kernel.models import CreateSchedule, Event, Execution, ScheduleTrigger, StartExecution, Status
 from tests.extension.conftest import StartServer
 from tests.flows import write_flow
 from tests.receiver import Received, Receiver, receiving

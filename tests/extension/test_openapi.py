@@ -13,16 +13,16 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
-from cloudo_extension import engine
 from cloudo_extension.app import rest_routes
-from cloudo_extension.base import Handler
-from cloudo_extension.engine import Engine
-from cloudo_extension.examples import EXAMPLES
-from cloudo_extension.openapi import document
-from cloudo_extension.operation import METHODS, operations_of
+from cloudo_extension.backend import backend as engine
+from cloudo_extension.backend.backend import Engine
+from cloudo_extension.http.examples import EXAMPLES
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.openapi import document
+from cloudo_extension.http.operation import METHODS, operations_of
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
 from cloudo_kernel.models import Action
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests.server import RunningServer
 
 SNAPSHOT = Path(__file__).parents[2] / "docs" / "openapi.json"

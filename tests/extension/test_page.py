@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudo_extension.notebook_page import page
-from cloudo_extension.rendering import Renderer
+from cloudo_extension.pages.notebook_html import page
+from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_kernel.errors import Unavailable
 from tests.server import until
 from tests.workers import is_alive
@@ -248,7 +248,7 @@ def test_a_renderer_that_was_killed_is_started_again(renderer: Renderer) -> None
 
 def test_a_page_that_takes_too_long_is_given_up(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     render(renderer)
-    monkeypatch.setattr("cloudo_extension.rendering._PART_SECONDS", 0.2)
+    monkeypatch.setattr("cloudo_extension.pages.notebook_renderer._PART_SECONDS", 0.2)
     os.kill(pid_of(renderer), signal.SIGSTOP)
     with pytest.raises(Unavailable):
         render(renderer, "x" * 10_000_000)

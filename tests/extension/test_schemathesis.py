@@ -15,7 +15,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 
 from cloudo_extension.app import rest_routes
-from cloudo_extension.openapi import document
+from cloudo_extension.http.openapi import document
 from tests.extension.conftest import StartServer, client
 from tests.flows import write_flow
 from tests.server import RunningServer

@@ -9,7 +9,7 @@ import pytest
 from cloudo_kernel.models import StartExecution
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests import workers
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers

@@ -14,7 +14,7 @@ from cloudo_kernel.models import Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests.faults.conftest import begun, events, start
 from tests.server import until
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from cloudo_kernel.models import Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests.faults.conftest import begun, start
 from tests.server import until
 

@@ -14,7 +14,7 @@ import pytest
 from cloudo_kernel.errors import SecretLost
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests.server import RunningServer, until
 
 

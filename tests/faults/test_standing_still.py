@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel import lease
 from cloudo_kernel.models import StartExecution, Status
+from cloudo_kernel.processes import liveness as lease
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests.faults.conftest import begun, events, start
 from tests.server import RunningServer, run_processes, until
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.models import Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.store.database import LOCK_SECONDS
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.store.sql.database import LOCK_SECONDS
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests import workers
 from tests.faults.conftest import LEASE_SECONDS, begun, events, start, write_flows
 from tests.flows import write_flow

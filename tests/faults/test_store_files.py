@@ -15,7 +15,7 @@ import pytest
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 from tests.faults.conftest import write_flows
 from tests.server import RunningServer, until
 

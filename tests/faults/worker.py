@@ -9,10 +9,10 @@ from pathlib import Path
 
 import apscheduler.schedulers.base as timer
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.store import Store
-from cloudo_kernel.worker import Worker
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.worker import Worker
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 
 
 def main() -> None:

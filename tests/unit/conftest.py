@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import ExecutionType, Trigger
+from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import NewExecution, Store
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudo_kernel.canonical import FITS, canonical, from_text
+from cloudo_kernel.models.canonical import FITS, canonical, from_text
 
 ZONES = st.none() | st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 #: What is written of each kind, in all the ways that Python reads.

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cloudo_kernel.catalog import Catalog, library_folders
 from cloudo_kernel.errors import FlowBroken, FlowNotFound, NameInvalid
 from cloudo_kernel.models import FlowSource
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog, library_folders
+from cloudo_kernel.workspace.layout import Workspace
 
 
 def code(source: str, *tags: str) -> dict[str, Any]:
@@ -400,7 +400,9 @@ def test_500_flows_are_listed_the_same_twice(flows: Path, catalog: Catalog) -> N
 
 
 def test_listing_loads_no_slow_module() -> None:
-    script = "import sys, cloudo_kernel.catalog as c; print(*{'nbformat', 'jsonschema', 'papermill'} & {*sys.modules})"
+    script = (
+        "import sys, cloudo_kernel.workspace.catalog; print(*{'nbformat', 'jsonschema', 'papermill'} & {*sys.modules})"
+    )
     assert run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "\n"
 
 

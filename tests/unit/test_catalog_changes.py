@@ -9,16 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.errors import (
-    CloudoError,
-    FlowExists,
-    FlowNotFound,
-    MalformedRequest,
-    NameInvalid,
-    PermissionDenied,
-)
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.errors import CloudoError, FlowExists, FlowNotFound, MalformedRequest, NameInvalid, PermissionDenied
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 
 
 def titled(title: str) -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel.catalog import Catalog, as_notebook, is_handler
 from cloudo_kernel.errors import FlowBroken, FlowExists, MalformedRequest
 from cloudo_kernel.models import FlowSource
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog, as_notebook, is_handler
+from cloudo_kernel.workspace.layout import Workspace
 
 HANDLER = "def handler(system, this):\n    return this.success('done')\n"
 NOTEBOOK = json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})

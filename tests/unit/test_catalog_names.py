@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cloudo_kernel.catalog import check_name, contained
 from cloudo_kernel.errors import NameInvalid
+from cloudo_kernel.workspace.catalog import check_name, contained
 
 
 @pytest.fixture(scope="module")

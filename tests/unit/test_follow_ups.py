@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import AddressRefused, FlowNotFound, PermissionDenied, TooDeep, Unavailable
 from cloudo_kernel.models import (
     Action,
@@ -26,12 +25,13 @@ from cloudo_kernel.models import (
     Status,
     Trigger,
 )
-from cloudo_kernel.notifier import Notifier
-from cloudo_kernel.permissions import Rights
+from cloudo_kernel.security.permissions import Rights
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_DEPTH, MAX_RUNNING
 from cloudo_kernel.store import DueFollowUp, Outcome, Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.notifier import Notifier
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.server import until
 from tests.unit.conftest import Clock

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from cloudo_kernel import following
 from cloudo_kernel.models import FollowUps
+from cloudo_kernel.models import follow_up_notation as following
 
 CASES = {
     "": None,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from papermill.translators import papermill_translators
 
 from cloudo_kernel.errors import InputsInvalid
-from cloudo_kernel.injection import variables
+from cloudo_kernel.runner.injection import variables
 
 
 @given(st.dictionaries(st.sampled_from([*keyword.kwlist, *keyword.softkwlist, "__debug__"]) | st.text(), st.integers()))

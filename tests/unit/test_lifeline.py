@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel.lifeline import Lifeline, tied
+from cloudo_kernel.processes.lifeline import Lifeline, tied
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only processes of ours are tied")
 

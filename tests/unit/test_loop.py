@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cloudo_kernel.errors import Unavailable
-from cloudo_kernel.loop import Loop
+from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.store import Store
 from tests.server import until
 

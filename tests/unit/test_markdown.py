@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudo_kernel.forms import checked_body
-from cloudo_kernel.markdown import MAX_CHARACTERS, rendered, with_html
+from cloudo_kernel.forms.form import checked_body
+from cloudo_kernel.forms.markdown import MAX_CHARACTERS, rendered, with_html
 
 #: What a page may get of a text: these tags, with no other attributes.
 HARMLESS = re.compile(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cloudo_kernel import outgoing
 from cloudo_kernel.errors import AddressRefused, MalformedRequest
-from cloudo_kernel.outgoing import CallFailed
+from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.security.outbound_http import CallFailed
 from tests.certificate import certificate
 from tests.receiver import Receiver, receiving
 from tests.server import free_port

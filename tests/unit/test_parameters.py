@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudo_kernel.catalog import defaults, input_schema, required
+from cloudo_kernel.workspace.catalog import defaults, input_schema, required
 
 json_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 literals = st.recursive(

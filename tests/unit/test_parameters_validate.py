@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudo_kernel.catalog import input_schema, validate
 from cloudo_kernel.errors import MAX_ERRORS, InputsInvalid
+from cloudo_kernel.workspace.catalog import input_schema, validate
 
 ANY = input_schema(None)
 MANY = input_schema("""

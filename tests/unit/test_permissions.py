@@ -11,7 +11,6 @@ import pytest
 from pydantic import ValidationError
 
 from cloudo_kernel.api import Api
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import (
     CloudoError,
     ExecutionNotFound,
@@ -23,7 +22,6 @@ from cloudo_kernel.errors import (
     TokenNotFound,
     WebhookNotFound,
 )
-from cloudo_kernel.ids import new_id
 from cloudo_kernel.models import (
     Action,
     Backfill,
@@ -40,10 +38,12 @@ from cloudo_kernel.models import (
     StartExecution,
     Token,
 )
-from cloudo_kernel.permissions import EVERYTHING, OF_FLOWS, OF_VERB, Rights
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.security.permissions import EVERYTHING, OF_FLOWS, OF_VERB, Rights
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
 

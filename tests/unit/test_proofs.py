@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from cloudo_kernel import proofs
 from cloudo_kernel.errors import SignatureInvalid
 from cloudo_kernel.models import SignatureScheme, Webhook
 from cloudo_kernel.models.senders import SENDERS, defaults_of
-from cloudo_kernel.webhook_call import WebhookCall
+from cloudo_kernel.webhooks import signatures as proofs
+from cloudo_kernel.webhooks.request import WebhookCall
 
 MADE = datetime(2026, 11, 23, tzinfo=UTC)
 

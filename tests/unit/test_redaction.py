@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from cloudo_kernel.redaction import PROTECTED, Redaction, without_secrets
+from cloudo_kernel.security.redaction import PROTECTED, Redaction, without_secrets
 
 HARD = "p\"ä\\s\n<&>'s w%rd"
 

@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import event
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.errors import CloudoError, Unavailable
-from cloudo_kernel.executors.flow_calls import FlowCalls
-from cloudo_kernel.executors.secrets import RunSecrets
-from cloudo_kernel.executors.waits import Waits
 from cloudo_kernel.models import StartExecution, Status, Trigger
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Claim, Outcome, Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.flow_requests import FlowCalls
+from cloudo_kernel.worker.run_secrets import RunSecrets
+from cloudo_kernel.worker.waits import Waits
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 
 Ask = Callable[..., Any]

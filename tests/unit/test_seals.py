@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel import errors, forms
+from cloudo_kernel import errors
+from cloudo_kernel.forms import form as forms
 from cloudo_kernel.models import MessageLevel
+from cloudo_kernel.security.encryption import Seals
 from cloudo_kernel.store import NewMessage, Store
-from cloudo_kernel.store.seals import Seals
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.layout import Workspace
 
 
 def test_a_secret_comes_back_and_only_with_its_key(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cloudo_kernel.models import ExecutionFilter, Status
-from cloudo_kernel.store import NewExecution, Outcome, Store, lists, search, text_index
-from cloudo_kernel.store.text_index import TextIndex
+from cloudo_kernel.store import NewExecution, Outcome, Store
+from cloudo_kernel.store.executions import lists, search, text_index
+from cloudo_kernel.store.executions.text_index import TextIndex
 
 Add = Callable[..., str]
 

@@ -8,7 +8,7 @@ import pytest
 
 from cloudo_kernel import settings
 from cloudo_kernel.errors import SettingInvalid
-from cloudo_kernel.redaction import PROTECTED
+from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.store import Store
 
 

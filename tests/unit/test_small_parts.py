@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudo_kernel import channel, lease, lifecycle
 from cloudo_kernel.errors import (
     CloudoError,
     FlowNotFound,
@@ -25,9 +24,11 @@ from cloudo_kernel.errors import (
     from_code,
 )
 from cloudo_kernel.flow_api.values import to_json
-from cloudo_kernel.ids import new_id
-from cloudo_kernel.light_output import without_overwritten
-from cloudo_kernel.models import LogLine, Status
+from cloudo_kernel.kernel.fast_output import without_overwritten
+from cloudo_kernel.models import LogLine, Status, lifecycle
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.processes import channel
+from cloudo_kernel.processes import liveness as lease
 
 
 def test_ids_are_uuid7_and_increase() -> None:
@@ -58,7 +59,7 @@ def test_a_living_workers_lease_is_not_dead_and_an_ended_ones_is(tmp_path: Path)
     assert not lease.is_dead(tmp_path, "w1")
     mine.close()
     hold = (
-        "import pathlib, sys; from cloudo_kernel import lease; "
+        "import pathlib, sys; from cloudo_kernel.processes import liveness as lease; "
         f"held = lease.Lease(pathlib.Path({str(tmp_path)!r}), 'w2'); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudo_kernel import spans, triggers
 from cloudo_kernel.models import ScheduleTrigger
+from cloudo_kernel.scheduling import spans, triggers
 
 #: Of these, Lord Howe moves by half an hour, Apia skipped 30 December 2011, Beirut changes at midnight.
 ZONES = ("UTC", "Europe/Vienna", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Beirut", "America/New_York")

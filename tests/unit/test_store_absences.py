@@ -9,13 +9,13 @@ from typing import ClassVar
 
 import pytest
 
-from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.heartbeat import Heartbeat
 from cloudo_kernel.models import CreateSchedule, ScheduleTrigger
-from cloudo_kernel.planning import Absence
+from cloudo_kernel.scheduling.planning import Absence
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.worker.heartbeat import Heartbeat
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
 

@@ -12,9 +12,10 @@ from sqlalchemy import select
 
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.models import ExecutionFilter, FollowingFlow, LogLine, Status
-from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store, lists
-from cloudo_kernel.store.database import NEWEST_MIGRATION, Database
-from cloudo_kernel.tables import idempotency_keys
+from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store
+from cloudo_kernel.store.executions import lists
+from cloudo_kernel.store.sql.database import NEWEST_MIGRATION, Database
+from cloudo_kernel.store.tables import idempotency_keys
 from tests.unit.conftest import Clock
 
 
@@ -262,7 +263,7 @@ def test_the_migrations_make_exactly_the_tables(tmp_path: Path, store: Store) ->
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from cloudo_kernel.tables import metadata
+    from cloudo_kernel.store.tables import metadata
 
     with store._database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -276,7 +277,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(t
 
     old = Database(f"sqlite:///{tmp_path / 'old.sqlite'}")
     config = Config()
-    config.set_main_option("script_location", "cloudo_kernel:migrations")
+    config.set_main_option("script_location", "cloudo_kernel.store:migrations")
     with old.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
@@ -302,7 +303,7 @@ def test_error_flows_of_an_older_version_are_still_started(tmp_path: Path) -> No
 
     old = Database(f"sqlite:///{tmp_path / 'old.sqlite'}")
     config = Config()
-    config.set_main_option("script_location", "cloudo_kernel:migrations")
+    config.set_main_option("script_location", "cloudo_kernel.store:migrations")
     with old.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0009")

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from cloudo_kernel.errors import Unavailable
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.sql.database import Database
 from tests.server import until
 
 
@@ -282,7 +282,7 @@ def test_what_was_told_survives_a_kill(tmp_path: Path) -> None:
 
 _CHILD = """
 import os, sys, threading
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.sql.database import Database
 
 path, told, round_number = sys.argv[1:]
 database = Database(f"sqlite:///{path}")

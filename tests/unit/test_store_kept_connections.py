@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from cloudo_kernel.store.database import Database
+from cloudo_kernel.store.sql.database import Database
 
 
 @pytest.fixture

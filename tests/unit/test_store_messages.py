@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from cloudo_kernel.errors import MessageClosed, MessageNotFound, StaleAttempt
-from cloudo_kernel.forms import checked_body
-from cloudo_kernel.ids import new_id
+from cloudo_kernel.forms.form import checked_body
 from cloudo_kernel.models import MessageLevel, MessageState, Status
+from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.settings import INPUT_TIMEOUT
 from cloudo_kernel.store import NewMessage, Outcome, Store
 from tests.unit.conftest import Clock

@@ -9,7 +9,7 @@ import pytest
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
 from cloudo_kernel.models import ErrorDetail, Status
 from cloudo_kernel.store import Outcome, Store
-from cloudo_kernel.store.wishes import Wish
+from cloudo_kernel.store.executions.wishes import Wish
 
 Add = Callable[..., str]
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)

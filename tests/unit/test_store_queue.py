@@ -14,7 +14,7 @@ from cloudo_kernel.errors import IllegalTransition, StaleAttempt
 from cloudo_kernel.models import ErrorDetail, LogLine, Progress, Status
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Claim, Outcome, Store
-from cloudo_kernel.store.wishes import Wish
+from cloudo_kernel.store.executions.wishes import Wish
 from tests.unit.conftest import Clock
 
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from cloudo_kernel import errors, proofs
-from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.ids import new_id
+from cloudo_kernel import errors
 from cloudo_kernel.models import Delivery, ExecutionFilter, Status, Webhook, WebhookResponse
+from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.service.webhook_calls import WebhookCalls
 from cloudo_kernel.settings import RETENTION
 from cloudo_kernel.store import NewExecution, Outcome, Store
-from cloudo_kernel.webhook_call import WebhookCall
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.webhooks import signatures as proofs
+from cloudo_kernel.webhooks.request import WebhookCall
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.unit.conftest import Clock
 
 ANSWER = WebhookResponse(status=201, content_type="text/plain", content=b"\x00yes")

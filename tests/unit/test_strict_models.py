@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 
 import cloudo_extension
 import cloudo_kernel.models
-from cloudo_extension.executions import Wait
-from cloudo_extension.openapi import Document
-from cloudo_extension.statuses import ErrorBody, ErrorReply
+from cloudo_extension.http.errors import ErrorBody, ErrorReply
+from cloudo_extension.http.openapi import Document
+from cloudo_extension.rest.executions import Wait
 from cloudo_kernel.models import (
     ChangeWebhook,
     CreateSchedule,

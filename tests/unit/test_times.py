@@ -9,8 +9,8 @@ import pytest
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import ScheduleTrigger
-from cloudo_kernel.times import describe, moment, notes, seconds, spoken
-from cloudo_kernel.triggers import zone
+from cloudo_kernel.scheduling.humanize import describe, moment, notes, seconds, spoken
+from cloudo_kernel.scheduling.triggers import zone
 
 VIENNA = zone("Europe/Vienna")
 #: A Monday, 17:00 in Vienna.

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cloudo_kernel import times
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models import Schedule, ScheduleTrigger
+from cloudo_kernel.scheduling import humanize as times
 
 NOW = datetime(2026, 11, 23, 16, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import ScheduleTrigger
-from cloudo_kernel.triggers import LATEST, checked, due_times, jitter, next_due, resolve, zone
+from cloudo_kernel.scheduling.triggers import LATEST, checked, due_times, jitter, next_due, resolve, zone
 
 VIENNA = zone("Europe/Vienna")
 START = datetime(2026, 11, 23, 16, 0, 0, 123_456, tzinfo=UTC)
@@ -81,14 +81,14 @@ def test_what_is_no_zone_is_refused_with_the_nearest_names(name: str, hint: str)
     ("tz", "name"), [("Asia/Kolkata", "Asia/Kolkata"), (":Europe/Vienna", "Europe/Vienna"), ("Etc/UTC", "UTC")]
 )
 def test_the_zone_of_this_machine_is_that_of_its_environment(tz: str, name: str) -> None:
-    code = "from cloudo_kernel.triggers import local_zone_name; print(local_zone_name())"
+    code = "from cloudo_kernel.scheduling.triggers import local_zone_name; print(local_zone_name())"
     assert run_elsewhere(code, TZ=tz) == name
 
 
 def test_the_machine_s_zone_locale_and_database_do_not_matter() -> None:
     code = """if True:
         from datetime import *
-        from cloudo_kernel import times, triggers
+        from cloudo_kernel.scheduling import humanize as times, triggers
         from cloudo_kernel.models.schedules import ScheduleTrigger
         import locale, os, zoneinfo
         now, vienna = datetime(2027, 3, 27, 12, tzinfo=UTC), triggers.zone("Europe/Vienna")

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import ScheduleTrigger
-from cloudo_kernel.triggers import checked, due_times, resolve
+from cloudo_kernel.scheduling.triggers import checked, due_times, resolve
 
 Segment = tuple[datetime, datetime, timedelta]
 

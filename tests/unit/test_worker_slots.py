@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cloudo_kernel.executors.waits import Waits
-from cloudo_kernel.executors.worker_slots import WorkerSlots
 from cloudo_kernel.models import Status
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.worker.slots import WorkerSlots
+from cloudo_kernel.worker.waits import Waits
 
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 

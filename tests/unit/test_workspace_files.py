@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel import workspace_files
 from cloudo_kernel.errors import CloudoError, MalformedRequest, NoSuchFile, PathInvalid, TooLarge
-from cloudo_kernel.workspace_files import WorkspaceFiles, decoded, encoded
+from cloudo_kernel.workspace import files as workspace_files
+from cloudo_kernel.workspace.files import WorkspaceFiles, decoded, encoded
 
 
 @pytest.fixture

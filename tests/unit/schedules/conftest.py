@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel.catalog import Catalog
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
 

@@ -8,19 +8,14 @@ from typing import Any
 
 import pytest
 
-from cloudo_kernel import errors, planning
-from cloudo_kernel.catalog import Catalog
-from cloudo_kernel.models import (
-    Backfill,
-    ChangeSchedule,
-    PreviewSchedule,
-    ScheduleTrigger,
-    Trigger,
-)
+from cloudo_kernel import errors
+from cloudo_kernel.models import Backfill, ChangeSchedule, PreviewSchedule, ScheduleTrigger, Trigger
+from cloudo_kernel.scheduling import planning
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import RETENTION, TIMEZONE
 from cloudo_kernel.store import Store
-from cloudo_kernel.workspace import Workspace
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
 from tests.unit.schedules.steps import GRID, MINUTE, away, executions, make, occurrences, run, told

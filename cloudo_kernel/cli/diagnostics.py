@@ -1,0 +1,285 @@
+"""Looks for what is wrong with this installation and a workspace, and names the cure; `cloudo doctor` prints it.
+
+It mends nothing, and makes no workspace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, entry_points, requires, version
+from pathlib import Path
+from typing import Final
+
+from cloudo_kernel.discovery import connect, running_servers, server_of
+from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.models import Record
+from cloudo_kernel.workspace.layout import Workspace
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]  # stands for "not here"
+
+_KERNEL: Final = "cloudo"
+_PROVISIONER: Final = "cloudo-provisioner"
+_EXTENSION: Final = "cloudo_extension"
+_ANEW: Final = f"{sys.executable} -m pip install --force-reinstall --no-deps cloudo"
+#: The path of a socket has 107 bytes at most, of which `executors.sockets` needs so many.
+_LONGEST_TEMPORARY: Final = 65
+_FEWEST_FILES: Final = 1024
+_GIGABYTE: Final = 1e9
+_SCARCE, _FULL = 0.5 * _GIGABYTE, 0.02 * _GIGABYTE
+_MOST_FLOWS: Final = 5
+_PROBE: Final = 'def handler(system, this):\n    this.success("ran")\n'
+_PROBE_SECONDS: Final = 120
+
+
+class State(StrEnum):
+    """How a part is."""
+
+    WELL = "well"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+class Finding(Record):
+    """What was found out about one part."""
+
+    part: str
+    state: State
+    message: str
+    #: What to do, mostly a command.
+    cure: str | None = None
+
+
+def examine(workspace: Workspace | None) -> Iterator[Finding]:
+    """Look at one part after the other; without a workspace only at the installation."""
+    for part, look in _INSTALLATION:
+        yield from _looked(part, look)
+    if workspace is None:
+        message, cure = f"There is none at or above {Path.cwd()}.", "cloudo up FOLDER"
+        yield Finding(part="workspace", state=State.WARNING, message=message, cure=cure)
+    else:
+        found = list(_looked("workspace", lambda: _workspace(workspace)))
+        yield from found
+        if all(finding.state is not State.PROBLEM for finding in found):
+            yield from _looked("server", lambda: _server(workspace))
+            yield from _looked("flows", lambda: _flows(workspace))
+    yield from _looked("run", _run)
+
+
+#: What a look gives: how it is, in words, and the cure.
+Look = Iterator[tuple[State, str, str | None]]
+
+
+def _looked(part: str, look: Callable[[], Look]) -> Iterator[Finding]:
+    try:
+        for state, message, cure in look():
+            yield Finding(part=part, state=state, message=message, cure=cure)
+    except CloudoError as error:
+        yield Finding(part=part, state=State.PROBLEM, message=str(error))
+    except Exception as error:  # noqa: BLE001 -- a look that fails is itself what was found
+        yield Finding(part=part, state=State.PROBLEM, message=f"{type(error).__name__}: {error}")
+
+
+def _python() -> Look:
+    found = f"Python {'.'.join(map(str, sys.version_info[:3]))} on {sys.platform}, {sys.prefix}"
+    if sys.platform != "linux":
+        yield (
+            State.WARNING,
+            f"{found}: each run takes seconds to start; Linux would fork it.",
+            None,
+        )
+    else:
+        yield State.WELL, f"{found}.", None
+
+
+def _packages() -> Look:
+    from packaging.requirements import Requirement
+
+    needed = [Requirement(text) for text in requires("cloudo") or ()]
+    wrong = False
+    for requirement in needed:
+        is_for_samples = requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
+        if is_for_samples and not (requirement.marker and requirement.marker.evaluate({"extra": "examples"})):
+            continue
+        if fault := _fault(requirement.name, str(requirement.specifier), requirement.specifier.contains):
+            wrong = True
+            why = f"{fault}; the sample flows need it." if is_for_samples else f"{fault}."
+            cure = f"{sys.executable} -m pip install '{requirement.name}{requirement.specifier}'"
+            yield State.WARNING if is_for_samples else State.PROBLEM, why, cure
+    if not wrong:
+        yield State.WELL, f"Cloudo {version('cloudo')} and the {len(needed)} packages that it names.", None
+
+
+def _fault(name: str, wanted: str, fits: Callable[[str], bool]) -> str | None:
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return f"{name} is not installed"
+    return None if fits(found) else f"{name} is {found}, and has to be {wanted}"
+
+
+def _kernel() -> Look:
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        spec = KernelSpecManager().get_kernel_spec(_KERNEL)
+    except NoSuchKernel:
+        yield State.PROBLEM, f"Jupyter finds no kernel `{_KERNEL}`, in which flows have `this` and `system`.", _ANEW
+        return
+    if spec.metadata.get("kernel_provisioner", {}).get("provisioner_name") != _PROVISIONER:
+        message = f"{spec.resource_dir} is another kernel with Cloudo's name, and hides it."
+        yield State.PROBLEM, message, f"jupyter kernelspec remove {_KERNEL}"
+    elif not any(point.name == _PROVISIONER for point in entry_points(group="jupyter_client.kernel_provisioners")):
+        yield State.PROBLEM, f"Jupyter does not know what starts the kernel `{_KERNEL}` ({_PROVISIONER}).", _ANEW
+    else:
+        yield State.WELL, f"`{_KERNEL}`, {spec.resource_dir}.", None
+
+
+def _extension() -> Look:
+    from jupyter_core.paths import jupyter_config_path
+    from jupyter_server.extension.config import ExtensionConfigManager
+
+    if ExtensionConfigManager(read_config_path=jupyter_config_path()).enabled(_EXTENSION):
+        yield State.WELL, "Every Jupyter server of this installation has Cloudo.", None
+    else:
+        message = f"Jupyter's configuration switches {_EXTENSION} off: only the servers of `cloudo up` have Cloudo."
+        yield State.WARNING, message, f"jupyter server extension enable {_EXTENSION}"
+
+
+def _system() -> Look:
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > _LONGEST_TEMPORARY:
+        message = f"The temporary folder {folder} has too long a path for the sockets of kernels."
+        yield State.PROBLEM, message, "TMPDIR=/tmp, in the environment"
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource is not None else _FEWEST_FILES
+    if 0 <= files < _FEWEST_FILES:
+        yield State.WARNING, f"A process may open {files} files at once, which many runs exceed.", "ulimit -n 4096"
+    yield from _room(Path(folder))
+
+
+def _room(folder: Path) -> Look:
+    free = shutil.disk_usage(folder).free
+    words = f"{free / _GIGABYTE:.1f} GB are left in {folder}."
+    if free < _SCARCE:
+        yield State.PROBLEM if free < _FULL else State.WARNING, words, "Free some space on that disk."
+    else:
+        yield State.WELL, words, None
+
+
+def _workspace(workspace: Workspace) -> Look:
+    if not workspace.root.is_dir():
+        yield State.PROBLEM, f"There is no folder {workspace.root}.", f"cloudo up {workspace.root}"
+        return
+    places = (workspace.root, workspace.flows, workspace.executions, workspace.state)
+    for place in [place for place in places if place.exists() and not os.access(place, os.W_OK | os.X_OK)]:
+        yield State.PROBLEM, f"You may not write to {place}.", "Take another folder, or the right to write there."
+    for place, mode in ((workspace.state, 0o700), (workspace.key_file, 0o600)):
+        if place.exists() and place.stat().st_mode & 0o077:
+            message = f"Other users may look into {place}, where secrets are."
+            yield State.WARNING, message, f"chmod {mode:o} {place}"
+    yield from _room(workspace.root)
+    if workspace.state.is_dir():
+        connect(workspace.root).health()  # tells why the store cannot be used: damaged, or on a network file system
+        yield from _key(workspace)
+
+
+def _key(workspace: Workspace) -> Look:
+    if workspace.key_file.exists():
+        return
+    from cloudo_kernel.store import Store
+
+    with closing(Store.open(workspace.database_url, key_file=workspace.key_file)) as store:
+        if store.seals.is_key_lost:
+            message = f"The key file {workspace.key_file} is missing, and the store holds secrets sealed with it."
+            yield State.PROBLEM, message, "Put the file back from its backup."
+
+
+def _server(workspace: Workspace) -> Look:
+    if (server := server_of(workspace)) is None:
+        yield from _no_server(workspace)
+        return
+    health = connect(workspace.root).health()
+    if health.version != version("cloudo"):
+        message = f"{server['url']} runs Cloudo {health.version}, and {version('cloudo')} is installed."
+        yield State.WARNING, message, "Stop it, and start it again."
+    if health.workers == 0:
+        yield State.PROBLEM, f"{server['url']} has no worker: what is started stays pending.", "cloudo worker"
+    else:
+        words = f"{server['url']}, workers: {health.workers}, running: {health.running}, pending: {health.pending}."
+        yield State.WELL, words, None
+    if health.overdue_schedules:
+        yield State.WARNING, f"Schedules that are overdue: {health.overdue_schedules}.", "cloudo schedules"
+
+
+def _no_server(workspace: Workspace) -> Look:
+    """Tell of servers that hold the place without Cloudo; that there is none is nothing bad."""
+    others = [one["url"] for one in running_servers() if Path(one["root_dir"]).resolve() == workspace.root]
+    if others:
+        message = f"{others[0]} is a Jupyter server of this folder, and has no Cloudo (yet) or does not answer."
+        yield State.WARNING, message, "Stop it, and start it again, or start: cloudo up"
+    else:
+        yield State.WELL, f"None runs for {workspace.root}; `cloudo up {workspace.root}` starts one.", None
+        if workspace.state.is_dir() and (late := connect(workspace.root).health().overdue_schedules):
+            yield State.WARNING, f"Schedules that are overdue: {late}.", f"cloudo up {workspace.root}"
+
+
+def _flows(workspace: Workspace) -> Look:
+    if not workspace.state.is_dir():
+        yield State.WELL, f"None yet: nobody has used {workspace.root}.", None
+        return
+    flows = connect(workspace.root).flows()
+    broken = [flow for flow in flows if flow.broken]
+    for flow in broken[:_MOST_FLOWS]:
+        yield State.WARNING, f"{flow.name} is broken: {flow.broken}", None
+    if len(broken) > _MOST_FLOWS:
+        yield State.WARNING, f"and {len(broken) - _MOST_FLOWS} more are broken.", "cloudo flows"
+    yield State.WELL, f"{len(flows) - len(broken)} can be run.", None
+
+
+def _run() -> Look:
+    """Run a flow in a workspace of its own, as somebody would from a shell."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDO_", "JPY_"))}
+    with tempfile.TemporaryDirectory(prefix="cloudo-doctor-") as folder:
+        workspace = Workspace(Path(folder).resolve())
+        workspace.create()
+        (workspace.flows / "probe.py").write_text(_PROBE)
+        command = [sys.executable, "-m", "cloudo_kernel", "--workspace", folder, "run", "probe", "--json"]
+        began = time.monotonic()
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=_PROBE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            yield State.PROBLEM, f"A flow that does nothing has not ended within {_PROBE_SECONDS} s.", None
+            return
+        seconds = time.monotonic() - began
+        if done.returncode == 0 and json.loads(done.stdout)["message"] == "ran":
+            yield State.WELL, f"A flow ran in a kernel; the command took {seconds:.1f} s.", None
+        else:
+            yield State.PROBLEM, f"A flow that does nothing did not run.\n{done.stderr.strip()}", None
+
+
+_INSTALLATION: Final[tuple[tuple[str, Callable[[], Look]], ...]] = (
+    ("python", _python),
+    ("packages", _packages),
+    ("kernel", _kernel),
+    ("extension", _extension),
+    ("system", _system),
+)

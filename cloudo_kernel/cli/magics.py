@@ -1,0 +1,189 @@
+"""The magics of `%load_ext cloudo_kernel`: flows in a cell as in a shell. What they do is `system`'s business."""
+
+from __future__ import annotations
+
+import html
+import shlex
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from IPython.core.error import UsageError
+
+from cloudo_kernel.cli import display
+from cloudo_kernel.cli.values import input_value, inputs_of
+from cloudo_kernel.errors import ResourceNotFoundError
+from cloudo_kernel.flow_api import Execution, Schedule, System
+from cloudo_kernel.models import FlowSource
+from cloudo_kernel.scheduling import humanize as times
+from cloudo_kernel.scheduling import triggers
+
+#: The words of `%schedule` that are about the schedule; all others are inputs of the flow.
+_WHEN = ("at", "in", "every", "daily", "cron", "start")
+_RULES = ("timezone", "wait", "max_iterations", "overlap", "confirmed")
+#: Begins a part of a cell, as in Jupytext's percent format; this one is the parameters cell.
+_PART = "# %%"
+_PARAMETERS = "parameters"
+
+
+class Table:
+    """Rows as the result of a cell."""
+
+    def __init__(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self._heads = heads
+        self._rows = rows
+
+    def __repr__(self) -> str:
+        return click.unstyle(display.table(self._heads, self._rows))
+
+    def _repr_html_(self) -> str:
+        def line(kind: str, cells: Sequence[str]) -> str:
+            return "".join(f"<{kind} style='text-align:left'>{html.escape(cell)}</{kind}>" for cell in cells)
+
+        body = "".join(f"<tr>{line('td', row)}</tr>" for row in self._rows)
+        return f"<table><thead><tr>{line('th', self._heads)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class CloudoMagics:
+    """The magics of one shell."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._connected: System | None = None
+
+    def register(self) -> None:
+        """Make them known."""
+        self._shell.register_magic_function(self.flow, magic_kind="line_cell", magic_name="flow")
+        magics: tuple[Callable[[str], Any], ...] = (self.flows, self.executions, self.schedule)
+        for magic in magics:
+            self._shell.register_magic_function(magic, magic_kind="line", magic_name=magic.__name__)
+
+    @property
+    def _system(self) -> System:
+        """The kernel's own `system`, which knows the running flow; elsewhere a connection."""
+        own = self._shell.builtin_trap.auto_builtins.get("system")
+        if isinstance(own, System):
+            return own
+        if self._connected is None:
+            from cloudo_kernel import connect
+
+            self._connected = connect()
+        return self._connected
+
+    def flow(self, line: str, cell: str | None = None) -> Execution | None:
+        """Run a flow and wait for its success: `%flow NAME key=value …`.
+
+        With a cell, `%%flow NAME` saves the cell as that flow of the workspace. A line `# %% parameters` begins the
+        part with its inputs, the next line `# %%` the next cell.
+        """
+        name, words = _split(line, "%flow NAME key=value")
+        if cell is None:
+            flow = self._system.flow(name)
+            return flow.run(_inputs(words, flow.get("input_schema")))
+        if words:
+            raise UsageError(f"%%flow takes a name alone, not {' '.join(words)}. Quote a name with spaces.")
+        self._save(name, _notebook(cell))
+        return None
+
+    def flows(self, line: str) -> Table:
+        """List the flows, or those with a text in name, title or tags: `%flows sales`."""
+        rows = [(flow.name, flow.get("title"), flow.get("source").value) for flow in self._system.flows(line.strip())]
+        return Table(("NAME", "TITLE", "SOURCE"), rows)
+
+    def executions(self, line: str) -> Table:
+        """List the newest executions, or those of one flow: `%executions reports/daily`."""
+        flow = shlex.split(line)
+        found = self._system.executions(limit=20, **({"flow_name": flow[0]} if flow else {}))
+        rows = []
+        for one in found:
+            record = one.record
+            status, told = record.status.removeprefix("ENDED_").lower(), display.value(record.message or "", limit=100)
+            rows.append((display.short_id(one.id), record.name, status, display.ago(record.created_at), told))
+        return Table(("ID", "NAME", "STATUS", "CREATED", "MESSAGE"), rows)
+
+    def schedule(self, line: str) -> Schedule:
+        """Make a schedule: `%schedule NAME daily=08:30 timezone=Europe/Vienna key=value …`.
+
+        Its time is one of `at`, `in`, `every`, `daily` and `cron`; `timezone`, `start`, `wait`, `max_iterations`,
+        `overlap` and `confirmed` say more. All other words are inputs of the flow.
+        """
+        name, words = _split(line, "%schedule NAME daily=08:30 key=value")
+        given: dict[str, str] = {}
+        inputs = []
+        for word in words:
+            key, _, text = word.partition("=")
+            if key in _WHEN or key in _RULES:
+                given[key] = text
+            else:
+                inputs.append(word)
+        flow = self._system.flow(name)
+        rules = {key: input_value(given[key], {}) for key in _RULES if key in given}
+        when = self._when(given)
+        return self._system.schedule(flow, inputs=_inputs(inputs, flow.get("input_schema")), **when, **rules)
+
+    def _when(self, given: dict[str, str]) -> dict[str, Any]:
+        """Return the time that is said, in the words of `system.schedule`."""
+        readers: dict[str, tuple[str, Callable[[str], Any]]] = {
+            "at": ("at", lambda text: self._moment(text, given.get("timezone"))),
+            "start": ("start", lambda text: self._moment(text, given.get("timezone"))),
+            "in": ("delay_seconds", lambda text: times.seconds(text, field="in")),
+            "every": ("every_seconds", lambda text: times.seconds(text, field="every")),
+            "daily": ("daily_at", str),
+            "cron": ("cron", str),
+        }
+        return {readers[key][0]: readers[key][1](given[key]) for key in _WHEN if key in given}
+
+    def _moment(self, text: str, timezone: str | None) -> datetime | str:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            zone = triggers.zone(timezone or self._system.preview(delay_seconds=0).timezone)
+            return times.moment(text, zone, now=datetime.now(zone))
+        return text
+
+    def _save(self, name: str, source: str) -> None:
+        """Save a flow of the workspace, over one that is there."""
+        api = self._system.api
+        if not hasattr(api, "create_flow"):
+            raise UsageError("A running flow cannot save flows: %%flow is for notebooks by hand.")
+        try:
+            is_there = api.flow(name).source is FlowSource.WORKSPACE
+        except ResourceNotFoundError:
+            is_there = False
+        saved = api.change_flow(name, source=source) if is_there else api.create_flow(name, source=source)
+        print(f"Saved as the flow {saved.name!r}.")  # noqa: T201 -- it is the output of the cell
+
+
+def _split(line: str, usage: str) -> tuple[str, list[str]]:
+    try:
+        name, *words = shlex.split(line)
+    except ValueError as error:  # no word at all, or a quote that is not closed
+        raise UsageError(f"Usage: {usage}") from error
+    return name, words
+
+
+def _inputs(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return inputs_of(words, schema)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _notebook(cell: str) -> str:
+    """Return a notebook's JSON text of a cell; its parts become cells."""
+    import nbformat
+
+    parts: list[tuple[str, list[str]]] = [("", [])]
+    for line in cell.splitlines():
+        if line.startswith(_PART):
+            parts.append((line.removeprefix(_PART).strip(), []))
+        else:
+            parts[-1][1].append(line)
+    made = nbformat.v4.new_notebook()
+    made.metadata["kernelspec"] = {"name": "cloudo", "display_name": "Cloudo", "language": "python"}
+    for title, lines in parts:
+        if source := "\n".join(lines).strip("\n"):
+            tags = {"tags": [_PARAMETERS]} if title == _PARAMETERS else {}
+            made.cells.append(nbformat.v4.new_code_cell(source, metadata=tags))
+    return str(nbformat.writes(made))

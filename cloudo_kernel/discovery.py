@@ -1,0 +1,136 @@
+"""Finds Cloudo: a running server, else the workspace's store with a worker of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from cloudo_kernel.api import Api
+from cloudo_kernel.errors import MalformedRequest, WorkspaceNotFound
+from cloudo_kernel.models import Trigger
+from cloudo_kernel.workspace.layout import Workspace
+
+
+class FoundServer(NamedTuple):
+    """The server that `connect` asks."""
+
+    url: str
+    token: str | None
+    #: Whether it is known to run on this machine: requests to it never go through a proxy.
+    is_local: bool
+
+
+def connect(
+    where: str | Path | None = None,
+    *,
+    token: str | None = None,
+    trigger: Trigger = Trigger.CELL,
+    keep_running: bool = False,
+) -> Api:
+    """Return an `Api`.
+
+    `where` is a server's URL or a workspace's folder. Without it: `CLOUDO_URL`; the server that started this kernel;
+    a running server with the workspace as its root; else the workspace's store. There, what is started here, and its
+    children, is run by a worker process of one's own, which ends with this process, unless `keep_running`, which lets
+    it finish what was started.
+    """
+    if server := find_server(where, token=token):
+        from cloudo_kernel.client import Client  # here: httpx takes 0.2 s to import
+
+        return Client(server.url, token=server.token, trigger=trigger, is_local=server.is_local)
+    if token is not None:
+        raise MalformedRequest("A token is for a server; there is none here.", field="token")
+    from cloudo_kernel.service.local import LocalService  # here: SQLAlchemy takes 0.3 s to import
+
+    return LocalService(_workspace(where), trigger=trigger, keep_running=keep_running)
+
+
+def find_server(where: str | Path | None = None, *, token: str | None = None) -> FoundServer | None:
+    """Return the server that `connect` asks; None where it takes the store itself."""
+    if where is not None and urlsplit(str(where)).scheme in {"http", "https"}:
+        return _address(str(where), token)
+    if where is None:
+        if url := os.environ.get("CLOUDO_URL"):
+            return _address(url, token)
+        if server := _parent_server():
+            return FoundServer(server["url"], token or server["token"], is_local=True)
+    if server := server_of(_workspace(where)):
+        return FoundServer(server["url"], token or server["token"], is_local=True)
+    return None
+
+
+def running_servers() -> list[dict[str, Any]]:
+    """Return what the Jupyter servers of this user say of themselves, those that still run."""
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    found = []
+    for path in sorted(Path(jupyter_runtime_dir()).glob("jpserver-*.json")):
+        try:
+            server = json.loads(path.read_text())
+            os.kill(server["pid"], 0)
+            server["root_dir"], server["url"], server["token"]
+        except (OSError, ValueError, KeyError):
+            continue
+        found.append(server)
+    return found
+
+
+def server_of(workspace: Workspace) -> dict[str, Any] | None:
+    """Return what a running server with Cloudo and with this workspace as its root says of itself."""
+    for server in running_servers():
+        if Path(server["root_dir"]).resolve() == workspace.root and _has_cloudo(server):
+            return server
+    return None
+
+
+def _address(url: str, token: str | None) -> FoundServer:
+    """Return the server at `url`, which may be the dashboard's address as it stands in the browser, token and all."""
+    parts = urlsplit(url)
+    [*_, written] = parse_qs(parts.query).get("token", [None])
+    base = parts._replace(path=parts.path.partition("/cloudo")[0], query="", fragment="").geturl()
+    has_proxies = any(name.lower().endswith("_proxy") for name in os.environ)
+    is_local = has_proxies and parts.netloc in {urlsplit(server["url"]).netloc for server in running_servers()}
+    return FoundServer(base, token or written or _token_at_hand(), is_local)
+
+
+def _token_at_hand() -> str | None:
+    """Return the token from `CLOUDO_TOKEN`, or from the file that a dashboard's server made for it."""
+    if path := os.environ.get("CLOUDO_TOKEN_FILE"):
+        return Path(path).read_text().strip()
+    return os.environ.get("CLOUDO_TOKEN")
+
+
+def _parent_server() -> dict[str, Any] | None:
+    """Return the server that started this kernel."""
+    parent = os.environ.get("JPY_PARENT_PID")
+    servers = [server for server in running_servers() if str(server["pid"]) == parent]
+    return servers[0] if servers and _has_cloudo(servers[0]) else None
+
+
+def _has_cloudo(server: dict[str, Any]) -> bool:
+    """Tell whether the server has the extension; one without a worker (503) has it too."""
+    import urllib.error
+    import urllib.request
+
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not reach this machine
+    try:
+        with direct.open(f"{server['url']}cloudo/api/1/health", timeout=5) as reply:
+            return bool(json.loads(reply.read())["version"])
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code == HTTPStatus.SERVICE_UNAVAILABLE
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _workspace(where: str | Path | None) -> Workspace:
+    if where is None:
+        return Workspace.find()
+    root = Path(where).expanduser().resolve()
+    if not root.is_dir():
+        raise WorkspaceNotFound(str(root))
+    return Workspace(root)

@@ -1,0 +1,1 @@
+"""Forms: their elements, and what is answered to them."""

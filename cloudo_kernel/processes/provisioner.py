@@ -1,0 +1,131 @@
+"""The kernel provisioner: a kernel in a process group that dies with whoever started it, forked warm where it can be.
+
+jupyter_client finds it by its name, in a kernelspec's metadata (`kernel_provisioner`) or as a run's default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import shutil
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.provisioning import LocalProvisioner
+
+from cloudo_kernel.processes.child import Child
+from cloudo_kernel.processes.lifeline import Lifeline, tied
+from cloudo_kernel.processes.zygote import fingerprint
+from cloudo_kernel.processes.zygotes import shared
+
+#: Its name as an entry point of `jupyter_client.kernel_provisioners`.
+NAME = "cloudo-provisioner"
+
+_KERNEL = ["-m", "cloudo_kernel.kernel"]
+#: What is read when a module is imported, or when a process starts: a warm kernel could not heed it any more.
+_READ_AT_IMPORT = re.compile(r"(PYTHON|LD_|LC_|MALLOC_|MPL|CUDA_|\w+_NUM_THREADS$)|(LANG|LANGUAGE|TZ)$")
+_POPEN_ONLY = {"pass_fds", "preexec_fn", "stdin", "stdout", "stderr"}
+#: How long a kernel that is opened by hand waits for a zygote that is warming up; a cold one takes about as long.
+_WAIT_SECONDS = 10.0
+
+
+class CloudoProvisioner(LocalProvisioner):
+    """Starts a kernel like Jupyter does, in its own process group, tied to this process."""
+
+    _lifeline: Lifeline | None = None
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Start the process; called by the kernel manager after `pre_launch`."""
+        lifeline = Lifeline()
+        try:
+            child = await asyncio.to_thread(self._fork, cmd, lifeline, **kwargs)
+            if child is None:
+                _check_program(cmd[0], kwargs["env"])
+                kwargs["pass_fds"] = (*kwargs.get("pass_fds", ()), lifeline.descriptor)
+                await super().launch_kernel(tied(cmd, lifeline.descriptor), **kwargs)
+            else:
+                self.process = child
+                self.pid = self.pgid = child.pid  # it leads a session of its own
+        except BaseException:
+            lifeline.cut()
+            raise
+        lifeline.hand_over()
+        self._lifeline = lifeline
+        return self.connection_info
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Let go of what the ended kernel left behind; called by the kernel manager after shutdown."""
+        if self._lifeline is not None:
+            self._lifeline.cut()
+            self._lifeline = None
+        await super().cleanup(restart=restart)
+
+    def _fork(self, cmd: list[str], lifeline: Lifeline, **kwargs: Any) -> Child | None:
+        """Fork the kernel `cloudo` from this process's zygote; None when it has to be started cold."""
+        if cmd[:3] != [sys.executable, *_KERNEL] or kwargs.keys() & _POPEN_ONLY:
+            return None
+        zygotes = shared()
+        zygote = None if zygotes is None else zygotes.get(wait_seconds=_WAIT_SECONDS)
+        if zygote is None:
+            return None
+        changes = _changes(zygote.variables, {**kwargs["env"], "JPY_PARENT_PID": str(os.getpid())})
+        if any(_READ_AT_IMPORT.match(name) for name in changes):
+            return None
+        try:
+            return zygote.fork(
+                "cloudo_kernel.kernel.app:serve_forked",
+                {"arguments": cmd[3:]},
+                {"lifeline": lifeline.descriptor},
+                environment=changes,
+                folder=kwargs.get("cwd"),
+            )
+        except OSError:
+            return None
+
+
+def _check_program(name: str, environment: dict[str, str]) -> None:
+    """Raise `FileNotFoundError` where Jupyter would: what ties the kernel is there, and starts it too late for that."""
+    if shutil.which(Path(name).expanduser(), path=environment.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+def _changes(before: dict[str, str], environment: dict[str, str]) -> dict[str, str | None]:
+    """Return what sets an environment apart from the one before, None for a name that it does not have."""
+    changed: dict[str, str | None] = {name: value for name, value in environment.items() if before.get(name) != value}
+    return changed | dict.fromkeys(before.keys() - environment.keys())
+
+
+def is_kernel_forkable() -> bool:
+    """Return whether the kernelspec `cloudo` is as shipped; else a start has to be a cold one.
+
+    Each run asks. Jupyter reads all folders and the file anew each time; here that is done when a file has changed.
+    """
+    global _answered  # noqa: PLW0603 -- what was found out is for the next one who asks
+    specs = _kernelspecs()
+    files = fingerprint(f"{folder}/cloudo/kernel.json" for folder in specs.kernel_dirs)
+    if _answered is None or _answered[0] != files:
+        _answered = (files, _is_as_shipped(specs))
+    return _answered[1]
+
+
+@cache
+def _kernelspecs() -> KernelSpecManager:
+    return KernelSpecManager()
+
+
+#: The files that were there, with their times, and what was found in them.
+_answered: tuple[dict[str, int], bool] | None = None
+
+
+def _is_as_shipped(specs: KernelSpecManager) -> bool:
+    try:
+        spec = specs.get_kernel_spec("cloudo")
+    except NoSuchKernel:
+        return False  # the cold start says what is missing
+    return not spec.env and spec.argv[1:3] == _KERNEL

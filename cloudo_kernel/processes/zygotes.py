@@ -1,0 +1,328 @@
+"""The owner's side of zygotes: asks one to fork, hears how children ended, and replaces it when that is due."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from cloudo_kernel.processes.child import Child
+from cloudo_kernel.processes.inherited import NEUTRAL_FOLDER
+from cloudo_kernel.processes.lifeline import Lifeline
+from cloudo_kernel.processes.zygote import MESSAGE_BYTES, fingerprint
+
+_log = logging.getLogger(__name__)
+
+#: Modules whose function `warm` imports what their `call`s need, before what is preloaded or after it; the last ones'
+#: return the files with which they have to be made anew when these change.
+_ENTRIES = ("cloudo_kernel.runner.run", "cloudo_kernel.kernel.app")
+_LAST_ENTRIES = ("cloudo_kernel.kernel.fast_kernel", "cloudo_kernel.runner.prewarm")
+#: What flows import most, and what takes longest.
+PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
+#: For how long a zygote is used: what it has open or imported must not grow old with the server.
+_AGE_SECONDS = 12 * 3600.0
+_FORKS = 10_000
+#: One that dies while it warms up is tried again after this time; meanwhile starts are cold.
+_DISAPPOINTED_SECONDS = 30.0
+_REPLY_SECONDS = 30.0
+#: From the end of a zygote's socket to that of its process.
+_DEATH_SECONDS = 1.0
+_IS_POSSIBLE = sys.platform == "linux"
+
+
+class Zygote:
+    """One zygote process, as its owner sees it."""
+
+    def __init__(self, preload: Sequence[str], *, on_change: Callable[[], None]) -> None:
+        """Start it. `on_change` is called, on a thread of its own, when it is ready and when it has died."""
+        self._seen = fingerprint(sys.path)
+        #: Where it imports from, and what files it has read, once that is known.
+        self._sources: list[str] | None = None
+        self.is_dead = False
+        #: Whether it ever was ready.
+        self.was_ready = False
+        self._on_change = on_change
+        self._ready = threading.Event()
+        self._born = time.monotonic()
+        #: Its environment variables: what has changed since, its children have to be told.
+        self.variables = dict(os.environ)
+        self._forks = 0
+        self._number = 0
+        self._turn = threading.Lock()
+        self._children: dict[int, Child] = {}
+        self._early: dict[int, int] = {}
+        self._replies: dict[int, dict[str, Any]] = {}
+        self._replied = threading.Condition()
+        given = json.dumps({"entries": _ENTRIES, "last_entries": _LAST_ENTRIES, "preload": preload, "left_out": {}})
+        with ExitStack() as on_failure:
+            self._lifeline = Lifeline()
+            on_failure.callback(self._lifeline.cut)
+            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            on_failure.enter_context(self._socket)
+            with theirs:
+                inherited = (theirs.fileno(), self._lifeline.descriptor)
+                words = map(str, inherited)
+                self._process = subprocess.Popen(
+                    # Python's frozen modules would hide from the debugger of kernels, which says so on the terminal.
+                    [sys.executable, "-Xfrozen_modules=off", "-m", "cloudo_kernel.processes", *words, given],
+                    pass_fds=inherited,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    cwd=NEUTRAL_FOLDER,
+                )
+            on_failure.pop_all()
+        self._lifeline.hand_over()
+        threading.Thread(target=self._listen, name="cloudo-zygote", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it forks what it is asked for."""
+        return self.was_ready and not self.is_dead
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a package was installed, upgraded or removed, or IPython configured, since it was started."""
+        # The folder in which its owner was started is on the owner's path alone, and changes with each file there.
+        sources = self._sources or self._seen.keys() | sys.path
+        today = fingerprint(sources)
+        return any(self._seen.get(source) != today.get(source) for source in sources)
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether it has done its time."""
+        return self._forks >= _FORKS or time.monotonic() - self._born >= _AGE_SECONDS
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Wait until it is ready; False when it died, or is still warming up after that time."""
+        return self._ready.wait(seconds) and not self.is_dead
+
+    def fork(
+        self,
+        call: str,
+        arguments: Mapping[str, Any],
+        descriptors: Mapping[str, int],
+        *,
+        environment: Mapping[str, str | None] | None = None,
+        folder: str | None = None,
+    ) -> Child:
+        """Fork a child that calls `module:function` with the arguments and, by name, the descriptors.
+
+        The descriptor `lifeline` ties it to this process and `stderr` becomes its standard error.
+        Raises `OSError` when the zygote cannot, or is gone, and `TimeoutError`, which is one, when it says nothing.
+        """
+        with self._turn:
+            self._number += 1
+            self._forks += 1
+            request = {
+                "number": self._number,
+                "call": call,
+                "arguments": arguments,
+                "descriptors": list(descriptors),
+                "environment": environment or {},
+                "folder": folder,
+            }
+            message = json.dumps(request).encode()
+            if len(message) > MESSAGE_BYTES:
+                raise OSError(f"a request of {len(message)} bytes is more than a zygote takes")
+            try:
+                socket.send_fds(self._socket, [message], list(descriptors.values()))
+            except OSError:
+                with self._replied:  # the next one who asks must find it dead
+                    self._replied.wait_for(lambda: self.is_dead, _DEATH_SECONDS)
+                raise
+            return self._child(self._number)
+
+    def drain(self) -> None:
+        """Have it end when its last child has ended."""
+        try:
+            self._socket.send(json.dumps({"drain": True}).encode())
+        except OSError:
+            return  # it is dead
+
+    def close(self) -> None:
+        """End it, and whatever it forked that still runs."""
+        self._lifeline.cut()
+        self._process.wait()
+
+    def _child(self, number: int) -> Child:
+        with self._replied:
+            is_there = self._replied.wait_for(lambda: number in self._replies or self.is_dead, _REPLY_SECONDS)
+            reply = self._replies.pop(number, None)
+            if reply is None:
+                raise OSError("the zygote died") if is_there else TimeoutError("the zygote does not answer")
+            if "error" in reply:
+                raise OSError(reply["error"])
+            child = Child(reply["pid"])
+            if child.pid in self._early:
+                child.note_end(self._early.pop(child.pid))
+            elif self.is_dead:
+                child.note_end(-signal.SIGKILL)
+            else:
+                self._children[child.pid] = child
+            return child
+
+    def _listen(self) -> None:
+        while message := self._receive():
+            if "ready" in message:
+                for module, reason in message["left_out"].items():
+                    _log.info("A module is not preloaded", extra={"preload": module, "reason": reason})
+                self._seen |= message["files"]
+                self._sources = message["path"] + message["all_files"]
+                self.was_ready = True
+                self._ready.set()
+                self._on_change()
+                continue
+            with self._replied:
+                if "number" in message:
+                    self._replies[message["number"]] = message
+                    self._replied.notify_all()
+                elif message["ended"] in self._children:
+                    self._children.pop(message["ended"]).note_end(message["code"])
+                else:
+                    self._early[message["ended"]] = message["code"]
+        self._note_death()
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._socket.recv(MESSAGE_BYTES) or b"{}"))
+        except OSError:
+            return {}
+
+    def _note_death(self) -> None:
+        self._process.wait()
+        with self._replied:
+            self.is_dead = True
+            children, self._children = self._children, {}
+            self._replied.notify_all()
+        for child in children.values():  # their lifelines went with it
+            child.note_end(-signal.SIGKILL)
+        self._lifeline.cut()
+        self._socket.close()
+        self._ready.set()
+        self._on_change()
+
+
+class Zygotes:
+    """The zygote in charge, and those that it follows."""
+
+    def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
+        self._preload = tuple(preload)
+        self._current: Zygote | None = None
+        self._successor: Zygote | None = None
+        self._draining: list[Zygote] = []
+        self._disappointed_until = 0.0
+        self._lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self._is_closed = False
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, on another thread, whenever a zygote became ready or died."""
+        self._listeners.append(listener)
+
+    def get(self, *, wait_seconds: float = 0.0) -> Zygote | None:
+        """Return a zygote that is ready and of today's environment, None when a start has to be a cold one.
+
+        The first call starts one. When it dies while somebody waits for it, its follower is waited for.
+        """
+        if not _IS_POSSIBLE:
+            return None
+        end = time.monotonic() + wait_seconds
+        while True:
+            with self._lock:
+                if self._is_closed:
+                    return None
+                self._look_after()
+                zygote = self._current
+            if zygote is None:
+                return None
+            if zygote.wait_ready(max(0.0, end - time.monotonic())):
+                return zygote
+            if not zygote.is_dead or time.monotonic() >= end:
+                return None
+
+    def close(self) -> None:
+        """End every zygote, and whatever they forked that still runs."""
+        with self._lock:
+            self._is_closed = True
+            zygotes = [self._current, self._successor, *self._draining]
+        for zygote in zygotes:
+            if zygote is not None:
+                zygote.close()
+
+    def _look_after(self) -> None:
+        self._draining = [zygote for zygote in self._draining if not zygote.is_dead]
+        zygote, successor = self._current, self._successor
+        if successor is not None and (successor.is_ready or successor.is_dead):
+            self._successor = None
+            if successor.is_ready:
+                if zygote is not None:
+                    self._retire(zygote)
+                self._current = successor
+        self._bury_the_dead()
+        zygote = self._current
+        if zygote is not None and zygote.is_outdated:
+            self._retire(zygote)
+            zygote = self._current = None
+        if zygote is None:
+            if time.monotonic() >= self._disappointed_until:
+                self._current = Zygote(self._preload, on_change=self._note_change)
+        elif zygote.is_worn and self._successor is None:
+            self._successor = Zygote(self._preload, on_change=self._note_change)
+
+    def _retire(self, zygote: Zygote) -> None:
+        if zygote.is_dead:
+            return
+        zygote.drain()
+        self._draining.append(zygote)
+
+    def _bury_the_dead(self) -> None:
+        zygote = self._current
+        if zygote is None or not zygote.is_dead:
+            return
+        self._current = None
+        if not zygote.was_ready:
+            self._disappointed_until = time.monotonic() + _DISAPPOINTED_SECONDS
+            _log.warning("The zygote died while it warmed up; starts are cold for a while.")
+
+    def _note_change(self) -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._bury_the_dead()
+        for listener in self._listeners:
+            listener()
+
+
+_shared: Zygotes | None = None
+
+
+def share(preload: Sequence[str] = PRELOAD) -> Zygotes:
+    """Let kernels that Jupyter starts in this process be forked, as well as runs; return what both use.
+
+    The first call says what is preloaded. A process that never calls it, such as one that runs a single notebook,
+    starts its kernels cold: a zygote would not pay.
+    """
+    global _shared  # noqa: PLW0603 -- one per process: Jupyter makes the provisioners, without a word from us
+    if _shared is None:
+        _shared = Zygotes(preload)
+        atexit.register(_shared.close)
+    return _shared
+
+
+def shared() -> Zygotes | None:
+    """Return the zygotes that this process shares."""
+    return _shared

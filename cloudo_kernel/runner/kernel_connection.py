@@ -1,0 +1,270 @@
+"""The kernel of one run, as its runner sees it: started, connected to, interrupted, and ended."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_client.session import new_id
+from nbclient.exceptions import DeadKernelError
+
+from cloudo_kernel.processes import fork as forking
+from cloudo_kernel.processes.channel import DESCRIPTOR_VARIABLE
+from cloudo_kernel.processes.child import OwnChild, StderrTail
+from cloudo_kernel.processes.lifeline import Lifeline
+from cloudo_kernel.processes.provisioner import NAME as PROVISIONER
+
+#: The programs that are known to bind `ipc://{ip}-{port}`. Others, such as xeus's kernels, write another path or know
+#: TCP only.
+_SPEAK_IPC = frozenset({"cloudo_kernel.kernel", "ipykernel", "ipykernel_launcher"})
+#: The path of a Unix socket, without the zero at its end (`sun_path`; macOS and the BSDs have 4 bytes less).
+_SOCKET_BYTES = 107 if sys.platform == "linux" else 103
+_START_TIMEOUT_SECONDS = 60.0
+#: From the request to shut down to the kill: so long may what the notebook registered for its exit take.
+_SHUTDOWN_SECONDS = 5.0
+#: How often a starting kernel that says nothing is looked at.
+_LOOK_SECONDS = 0.5
+#: jupyter_client's patience for the first output after the first reply: until then, outputs may be lost.
+_SUBSCRIBED_SECONDS = 0.2
+#: Seconds to wait for the last words of a kernel that has died: what it started may still hold its stderr.
+_LAST_WORDS_SECONDS = 0.5
+
+
+#: Made before the fork.
+_prepared: BlockingKernelClient | None = None
+
+
+class RunKernel:
+    """One kernel, reached over sockets in a folder that only this user can open.
+
+    `client` is jupyter_client's, for nbclient to use once the kernel is connected. Nothing here needs an event loop.
+    """
+
+    client: BlockingKernelClient
+
+    def __init__(self, descriptor: int, sockets: Path) -> None:
+        """Keep the descriptor of the channel to the worker, which is for the kernel alone.
+
+        `sockets` is a folder that is this runner's alone.
+        """
+        self._descriptor = descriptor
+        self._sockets = sockets
+        #: Jupyter's, of a kernel that was started cold.
+        self._manager: KernelManager | None = None
+        self._process: Any = None
+        self._lifeline: Lifeline | None = None
+        self._stderr = StderrTail()
+        #: Process group of the kernel, while it runs.
+        self.group: int | None = None
+        self.language_info: dict[str, Any] = {}
+        #: Whether it can be told to end, and has been.
+        self._is_connected = self._is_ending = False
+
+    def fork(self) -> None:
+        """Fork the kernel `cloudo` from this process, which must be as a zygote forked it."""
+        # As a connection file has it; the process that is forked knows it without one.
+        connection: dict[str, Any] = {"transport": "ipc", "ip": f"{self._sockets}/kernel", "key": os.urandom(16).hex()}
+        connection |= {f"{name}_port": number for number, name in enumerate(("shell", "iopub", "stdin", "control"), 1)}
+        lifeline = Lifeline()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        pid = forking.fork(
+            "cloudo_kernel.kernel.fast_kernel:serve_run",
+            {"connection": connection, "channel": self._descriptor},
+            lifelines=(lifeline.descriptor,),
+            keep=(self._descriptor,),
+            streams={0: nowhere, 1: nowhere, 2: self._stderr.descriptor},
+        )
+        os.close(nowhere)
+        self._stderr.begin()
+        lifeline.hand_over()
+        os.close(self._descriptor)  # only the kernel keeps its end of the channel
+        self.group = pid  # it leads a session of its own
+        self._process, self._lifeline = OwnChild(pid), lifeline
+        assert _prepared is not None, "it is made before the fork"
+        self.client = _prepared
+        self.client.session.session, self.client.session.pid = new_id(), os.getpid()
+        self.client.load_connection_info(connection)
+        self._connect()
+        # Everything is connected: the names of the sockets are needed no more.
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def start(self, kernel_name: str, folder: str) -> None:
+        """Have the kernel run in `folder`: start it there, or have the one go there that was forked."""
+        if self.group is None:
+            self._start_cold(kernel_name, folder)
+            return
+        if not self.is_alive:
+            raise DeadKernelError("The kernel died.")
+        request = self.client.session.msg("enter_request", {"folder": folder})
+        self.client.shell_channel.send(request)
+        reply = self._reply_to(request["header"]["msg_id"])
+        if reply["status"] != "ok":
+            raise FileNotFoundError(f"The flow's folder cannot be entered: {reply['evalue']}")
+
+    def execute_silently(self, code: str) -> None:
+        """Execute code between two cells. Raises `RuntimeError` where that fails, and does not show the code."""
+        reply = self._reply_to(self.client.execute(code, silent=True, store_history=False))
+        if reply["status"] != "ok":
+            raise RuntimeError(f"The kernel did not take the protected inputs: {reply.get('ename', reply['status'])}.")
+
+    def limit_memory(self, megabytes: int) -> None:
+        """Let its process take so much beyond what it has; more is a MemoryError there. Linux only, else ignored."""
+        if sys.platform != "linux" or self.group is None:
+            return
+        import resource  # which only Unix has
+
+        lines = Path(f"/proc/{self.group}/status").read_text().splitlines()
+        [has] = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")]
+        limit = has + megabytes * 2**20
+        resource.prlimit(self.group, resource.RLIMIT_DATA, (limit, limit))
+
+    def interrupt(self) -> None:
+        """Interrupt the kernel and what it started."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill the kernel and what it started."""
+        self._signal(signal.SIGKILL)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self.group is not None and self.exit_code is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How its process ended, negative for a signal; None while it runs."""
+        code: int | None = None if self._process is None else self._process.poll()
+        return code
+
+    def last_words(self) -> list[str]:
+        """Return the last lines that the kernel wrote to its standard error; called when it has died."""
+        return self._stderr.lines(wait_seconds=_LAST_WORDS_SECONDS)
+
+    def ask_to_end(self) -> None:
+        """Ask the kernel to end; it may take its time while its runner does something else."""
+        if self._is_connected and not self._is_ending and self.is_alive:
+            self._is_ending = True
+            self.client.shutdown()
+
+    def close(self) -> None:
+        """End the kernel, with a kill if it does not end when it is asked to."""
+        self.ask_to_end()
+        if self.group is not None:
+            self._await_end()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def _start_cold(self, kernel_name: str, folder: str) -> None:
+        # Whatever its kernelspec says, it dies with this process.
+        KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
+        # Else the manager's file is in the system's folder, where it stays when this process is killed.
+        self._manager = KernelManager(kernel_name=kernel_name, connection_file=str(self._sockets / "manager.json"))
+        is_known = any(word in _SPEAK_IPC for word in self._manager.kernel_spec.argv)
+        if is_known and hasattr(socket, "AF_UNIX") and has_room(self._sockets):
+            self._manager.transport = "ipc"
+            self._manager.ip = f"{self._sockets}/kernel"
+        self._manager.start_kernel(
+            cwd=folder,
+            env={**os.environ, DESCRIPTOR_VARIABLE: str(self._descriptor)},
+            pass_fds=(self._descriptor,),
+            # What the notebook prints comes as messages; this is the echo, which nobody reads.
+            stdout=subprocess.DEVNULL,
+            stderr=self._stderr.descriptor,
+            extra_arguments=["--HistoryManager.hist_file=:memory:"] if is_known else [],
+        )
+        self._stderr.begin()
+        provisioner = self._manager.provisioner
+        self._process, self.group = provisioner.process, provisioner.pgid
+        os.close(self._descriptor)  # only the kernel keeps its end of the channel
+        self._connect_cold(self._manager.client())
+
+    def _connect_cold(self, client: BlockingKernelClient) -> None:
+        self.client = client
+        client.context.rcvhwm = 0  # else outputs are lost that come faster than they are taken
+        client.start_channels(stdin=False, hb=False)
+        client.allow_stdin = False
+        end = time.monotonic() + _START_TIMEOUT_SECONDS
+        while not self._is_connected:
+            client.kernel_info()
+            self._await_answer(end)
+
+    def _await_answer(self, end: float) -> None:
+        """Wait a second for the first reply, and note it if outputs arrive as well. Raises `DeadKernelError`."""
+        again = time.monotonic() + 1
+        while time.monotonic() < again:
+            with suppress(queue.Empty):
+                reply = self.client.shell_channel.get_msg(timeout=_LOOK_SECONDS)
+                if reply["msg_type"] == "kernel_info_reply":
+                    self.client.iopub_channel.get_msg(timeout=_SUBSCRIBED_SECONDS)
+                    self.language_info = dict(reply["content"]["language_info"])
+                    self._is_connected = True
+                    return
+            if not self.is_alive:
+                raise DeadKernelError("The kernel died.")
+        if time.monotonic() > end:
+            raise DeadKernelError(f"The kernel did not answer within {_START_TIMEOUT_SECONDS:.0f} seconds.")
+
+    def _connect(self) -> None:
+        """Connect to a kernel of ours, without the fixed wait that jupyter_client has for others."""
+        self.client.start_channels(stdin=False, hb=False)
+        self.client.allow_stdin = False
+        # ipykernel's word that its outputs reach us from now on: before it they would be lost.
+        self._message(self.client.iopub_channel)
+        # An answer from each: a socket that could not connect at first may be a tenth of a second behind the others.
+        for channel in (self.client.control_channel, self.client.shell_channel):
+            channel.send(self.client.session.msg("kernel_info_request"))
+            self.language_info = self._message(channel)["content"]["language_info"]
+        self._is_connected = True
+
+    def _reply_to(self, asked: str) -> dict[str, Any]:
+        while True:
+            reply = self._message(self.client.shell_channel)
+            if reply["parent_header"].get("msg_id") == asked:
+                return dict(reply["content"])
+
+    def _message(self, channel: Any) -> dict[str, Any]:
+        end = time.monotonic() + _START_TIMEOUT_SECONDS
+        while True:
+            try:
+                return dict(channel.get_msg(timeout=_LOOK_SECONDS))
+            except queue.Empty:
+                if not self.is_alive or time.monotonic() > end:
+                    raise DeadKernelError("The kernel died.") from None
+
+    def _await_end(self) -> None:
+        if self._is_ending:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SHUTDOWN_SECONDS)
+        self.kill()  # and what it started: with a kernel that died, nobody is left whom its lifeline would signal
+        if self._lifeline is not None:
+            self._lifeline.cut()
+        if self._manager is not None:
+            self._manager.cleanup_resources()
+
+    def _signal(self, number: int) -> None:
+        if self.group is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.group, number)
+
+
+def has_room(folder: Path) -> bool:
+    """Return whether the sockets of a kernel fit into `folder`: their paths must not be long."""
+    return len(os.fsencode(folder / "kernel-5")) <= _SOCKET_BYTES
+
+
+def warm() -> None:
+    """Make what connects to the kernel; called before processes are forked."""
+    global _prepared  # noqa: PLW0603 -- one per process, as a process has one kernel
+    _prepared = BlockingKernelClient()
+    _prepared.session  # noqa: B018 -- made when it is asked for

@@ -1,0 +1,287 @@
+"""Runs one execution's notebook with papermill, in a process of its own.
+
+It is forked warm from a zygote (`standby`, before there is anything to run), or started cold as
+`python -m cloudo_kernel.runner RUNNER_FD KERNEL_FD LIFELINE_FD FOLDER`. It is told nothing but three descriptors,
+its channel to the worker, the kernel's channel, and its lifeline, and a folder for sockets.
+SIGUSR1 asks it to stop: it interrupts its kernel, and kills it after a grace time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudo_kernel.models import ErrorDetail, Status
+from cloudo_kernel.processes import lifeline
+from cloudo_kernel.processes.channel import Channel
+from cloudo_kernel.security.redaction import Redaction, without_secrets
+from cloudo_kernel.workspace import atomic_write as files
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from cloudo_kernel.runner.kernel_connection import RunKernel
+
+#: From the interrupt of a kernel to its kill.
+GRACE_SECONDS = 5.0
+#: The executed notebook is saved at most so often, besides the start and the end.
+_SAVE_SECONDS = 1.0
+
+#: What to do about errors of the libraries, by their names.
+_CURES = {
+    "NoSuchKernel": ". `jupyter kernelspec list` shows the kernels of this machine: "
+    "choose one of them in the notebook, or install the one that is missing."
+}
+
+_TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class Stopped(BaseException):
+    """Somebody asked for the end before there was a kernel to interrupt."""
+
+
+class Run:
+    """One run of one notebook."""
+
+    def __init__(self, channel: Channel, kernel: RunKernel) -> None:
+        """Ask the worker what to run; it answers when there is something."""
+        self.channel = channel
+        self.kernel = kernel
+        #: Whether a cell may run now: whom to interrupt.
+        self._has_kernel = False
+        #: Somebody asked for the end.
+        self.is_stopping = False
+        signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
+        assignment = channel.call("begin")
+        #: A notebook's JSON text, or a script that defines a handler.
+        self._source: str = assignment["source"]
+        #: As everybody may see them, and by themselves those that are not shown as they are.
+        self._inputs: dict[str, Any] = assignment["inputs"]
+        self._hidden_inputs: dict[str, Any] = assignment["hidden_inputs"]
+        self._redaction = Redaction()
+        self.kernel_name: str = assignment["kernel"]
+        self._folder: str = assignment["folder"]
+        self._memory_limit_mb: int | None = assignment["memory_limit_mb"]
+        self.cell_timeout_seconds: float | None = assignment["cell_timeout_seconds"]
+        self._is_report: bool = assignment["report_mode"]
+        self._path = Path(assignment["notebook"])
+        self._saved_at = 0.0
+        self._unsaved: NotebookNode | None = None
+
+    def execute(self) -> None:
+        """Run the notebook and tell the worker how it ended."""
+        import nbformat
+        from nbclient.exceptions import DeadKernelError
+        from papermill import PapermillExecutionError, execute_notebook
+        from papermill.engines import papermill_engines
+
+        from cloudo_kernel.runner.papermill_engine import CellTooLong, CloudoEngine
+        from cloudo_kernel.workspace.catalog import as_notebook, is_handler, language_of, notebook
+
+        if is_script := is_handler(self._source):
+            self._source = as_notebook(self._source)
+        self._book = notebook.parse(self._source)
+        self.language = language_of(self.kernel_name, self._book)
+        engine = CloudoEngine(self)
+        papermill_engines.register("cloudo", engine)
+        try:
+            execute_notebook(
+                nbformat.reads(json.dumps(self._book.document), as_version=4),
+                None,
+                # A handler asks `this` for its inputs; as variables they could take the place of its own names.
+                parameters={} if is_script else self._injectable(self._inputs),
+                engine_name="cloudo",
+                kernel_name=self.kernel_name,
+                # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
+                language=self.language,
+                report_mode=self._is_report,
+                progress_bar=False,
+            )
+        except PapermillExecutionError as error:
+            # papermill marks the failing cell with two markdown cells before it
+            self.save(engine.notebook, now=True)
+            self._failed(error.ename, error.evalue, error.cell_index + 2, error.traceback)
+        except DeadKernelError as error:
+            self.save(engine.notebook, now=True)
+            how = engine.how_kernel_ended(error)
+            detail = _detail("KernelDied", how, engine.current_cell, self.kernel.last_words())
+            self._found(Status.ENDED_ERROR, how, detail)
+        except CellTooLong as error:
+            self.save(engine.notebook, now=True)
+            detail = ErrorDetail(name="CellTimeout", value=str(error), cell=engine.current_cell)
+            self._found(Status.ENDED_ERROR, f"CellTimeout: {error}", detail)
+        else:
+            self.save(engine.notebook, now=True)
+            self._found(Status.ENDED_SUCCESS)
+
+    def declines(self) -> bool:
+        """Tell the worker to start this run cold if the flow would notice what this process has imported already."""
+        from cloudo_kernel.processes import preloaded
+        from cloudo_kernel.workspace.catalog import is_handler, notebook
+
+        sources: list[str] = []
+        if preloaded.is_suspicious(self._source):
+            is_script = is_handler(self._source)
+            cells = [] if is_script else notebook.parse(self._source).cells
+            code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+            sources = [self._source] if is_script else code
+        reason = preloaded.reason_against(sources, self._folder)
+        if reason is not None:
+            self.channel.call("decline", reason=reason)
+        return reason is not None
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the worker that the run could not be made at all."""
+        name = type(error).__name__
+        self._failed(name, f"{error}{_CURES.get(name, '')}", None, [])
+
+    def start_kernel(self) -> None:
+        """Have the kernel run in the flow's folder."""
+        self.kernel.start(self.kernel_name, self._folder)
+        self.channel.tell("kernel_started", group=self.kernel.group)
+        if self._memory_limit_mb is not None:
+            self.kernel.limit_memory(self._memory_limit_mb)
+        self._has_kernel = True
+
+    def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
+        """Save the executed notebook as a whole file; without `now`, at most once a second."""
+        self._unsaved = notebook
+        if now or time.monotonic() - self._saved_at >= _SAVE_SECONDS:
+            self._write(notebook)
+
+    def save_late(self) -> None:
+        """Save what was held back because it came so soon; called now and then."""
+        if self._unsaved is not None and time.monotonic() - self._saved_at >= _SAVE_SECONDS:
+            self._write(self._unsaved)
+
+    def _write(self, notebook: NotebookNode) -> None:
+        shown = without_secrets(notebook, self._learnt())
+        text = json.dumps(shown, indent=1, ensure_ascii=False) + "\n"
+        # Before the first cell there is nothing in it that the store does not have.
+        files.write_over(self._path, text, is_synced=self._saved_at > 0)
+        self._saved_at = time.monotonic()
+        self._unsaved = None
+
+    def _learnt(self) -> Redaction:
+        """Return the secrets: the worker tells the kernel one after it has noted it, so what is there now is known."""
+        self._redaction.add_texts(self.channel.call("secrets", known=len(self._redaction.texts())))
+        return self._redaction
+
+    def _failed(self, name: str, value: str, cell: int | None, traceback: list[str]) -> None:
+        """Tell the worker of an error. It masks secrets too, but would not know half of one that was cut here."""
+        value = self._learnt().mask(value)
+        self._found(Status.ENDED_ERROR, f"{name}: {_first_line(value)}", _detail(name, value, cell, traceback))
+
+    def _found(self, status: Status, message: str | None = None, error: ErrorDetail | None = None) -> None:
+        detail = None if error is None else error.model_dump(mode="json")
+        self.channel.call("found", status=status, message=message, error=detail)
+
+    def assign_hidden(self) -> None:
+        """Give the kernel the inputs that the notebook must not show; called after the cell with the others."""
+        from papermill.translators import papermill_translators
+
+        if hidden := self._injectable(self._hidden_inputs):
+            translator = papermill_translators.find_translator(self.kernel_name, self.language)
+            self.kernel.execute_silently(translator.codify(hidden))
+
+    def _injectable(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Return the inputs that become variables: the declared ones, or, without a parameters cell, all that can."""
+        from cloudo_kernel.runner.injection import variables
+        from cloudo_kernel.workspace.catalog import input_schema
+
+        try:
+            schema = input_schema(self._book.parameters if self.language == "python" else None)
+        except SyntaxError:  # of another language, and started in a kernel that is not its own
+            schema = input_schema(None)
+        is_open, declared = schema["additionalProperties"], schema["properties"]
+        chosen = {name: value for name, value in inputs.items() if is_open or name in declared}
+        return variables(chosen, self.kernel_name, self.language)
+
+    def _stop(self) -> None:
+        """Handle SIGUSR1, on the main thread between two steps of whatever runs there."""
+        if not self._has_kernel:
+            raise Stopped
+        self.is_stopping = True
+        self.kernel.interrupt()
+        timer = threading.Timer(GRACE_SECONDS, self.kernel.kill)
+        timer.daemon = True
+        timer.start()
+
+
+def _detail(name: str, value: str, cell: int | None, traceback: list[str]) -> ErrorDetail:
+    lines = [line for block in traceback for line in _TERMINAL_COLOURS.sub("", block).split("\n")]
+    return ErrorDetail(name=name, value=value[:20_000], cell=cell, traceback=tuple(lines[-2_000:]))
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0][:500]
+
+
+def warm() -> None:
+    """Import what a run takes; called before processes are forked."""
+    import nbformat
+    from nbformat import v4
+
+    import cloudo_kernel.runner.injection
+    import cloudo_kernel.runner.papermill_engine
+    import cloudo_kernel.workspace.catalog  # noqa: F401 -- what a run imports, with the two above
+    from cloudo_kernel.runner import kernel_connection as run_kernel
+
+    run_kernel.warm()
+    # The first check of a notebook compiles the checker.
+    nbformat.validate(v4.new_notebook(cells=[v4.new_code_cell("pass")]))
+
+
+def standby(channel: int, kernel_channel: int, folder: str) -> None:
+    """Have a kernel ready, and then run what the worker wants run; called in a process that a zygote forked."""
+    from cloudo_kernel.processes import fork as forking
+    from cloudo_kernel.runner.kernel_connection import RunKernel
+
+    kernel = RunKernel(kernel_channel, Path(folder))
+    forking.name_process("cloudo-standby")
+    try:
+        kernel.fork()
+        worker = Channel(channel)
+        _run(worker, kernel, is_warm=True)
+    finally:
+        kernel.close()
+    # All is done and told: the worker need not wait until this process is taken apart.
+    worker.close()
+
+
+def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: int, folder: Path) -> None:
+    """Run what the worker at the other end of the channel wants run."""
+    lifeline.hold(lifeline_descriptor)
+    os.set_inheritable(kernel_descriptor, False)
+    # jsonschema imports it for a check of addresses that notebooks do not have; it takes 1 s of the 2.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
+    from cloudo_kernel.runner.kernel_connection import RunKernel
+
+    kernel = RunKernel(kernel_descriptor, folder)
+    try:
+        _run(Channel(runner_descriptor), kernel)
+    finally:
+        kernel.close()
+
+
+def _run(channel: Channel, kernel: RunKernel, *, is_warm: bool = False) -> None:
+    from cloudo_kernel.processes import fork as forking
+
+    try:
+        run = Run(channel, kernel)
+        if is_warm:
+            forking.name_process("cloudo-run")
+        try:
+            if not (is_warm and run.declines()):
+                run.execute()
+        except Exception as error:  # noqa: BLE001 -- whatever it is belongs into the execution's record
+            run.fail(error)
+    except Stopped:
+        kernel.kill()

@@ -1,0 +1,1 @@
+"""When schedules run. Pure functions: no clock, no database."""

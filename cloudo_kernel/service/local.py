@@ -1,0 +1,144 @@
+"""A `Service` of this process, whose executions a worker process of its own runs."""
+
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from cloudo_kernel.models import Action, Trigger
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.processes import liveness as lease
+from cloudo_kernel.security.permissions import ADMINISTRATION, OF_VERB
+from cloudo_kernel.service import Service
+from cloudo_kernel.store import Store
+from cloudo_kernel.workspace.catalog import Catalog, library_folders
+from cloudo_kernel.workspace.layout import Workspace
+from cloudo_kernel.workspace.users import default_user_name
+
+T = TypeVar("T")
+
+#: Every verb that changes something, those of a running flow too: one that comes to queue is among them.
+_MAY_QUEUE = (
+    *(verb for verb, action in OF_VERB.items() if action not in (Action.READ, None)),
+    *("bulk_executions", "start_child", "clone_execution", "release_execution"),
+)
+
+
+class LocalService(Service):
+    """The verbs on a workspace without a server.
+
+    The worker process is started when something is queued for it, and ends with this process.
+    """
+
+    def __init__(self, workspace: Workspace, *, trigger: Trigger, keep_running: bool = False) -> None:
+        workspace.create()
+        self._worker_id = new_id()
+        self._keep_running = keep_running
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
+        super().__init__(
+            Store.open(workspace.database_url, key_file=workspace.key_file),
+            Catalog(workspace, library=library_folders()),
+            user_name=default_user_name(),
+            trigger=trigger,
+            reserved_for=self._worker_id,
+            rights=ADMINISTRATION,  # whose files they are
+        )
+        self.watch(self)
+        _release_the_dead(self._store, workspace)
+        atexit.register(self.close)
+
+    def of_parent(self, parent_id: str) -> Service:
+        """Return the verbs for an execution of this process: what it starts are its children."""
+        return _OfParent(self, parent_id)
+
+    @property
+    def store(self) -> Store:
+        """The workspace's store."""
+        return self._store
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace."""
+        return self._catalog.workspace
+
+    def watch(self, service: Service) -> None:
+        """See to it that a worker runs what a verb of `service` has queued, whichever verb that is."""
+        for verb in _MAY_QUEUE:
+            setattr(service, verb, partial(self._then_run, getattr(service, verb)))
+
+    def close(self) -> None:
+        """Let the worker end, and close the store."""
+        atexit.unregister(self.close)
+        with self._starting:
+            worker, self._worker = self._worker, None
+        if worker is not None and worker.stdin is not None:
+            worker.stdin.close()  # its sign that nobody will start anything more
+            if not self._keep_running:
+                worker.wait()
+        self._store.close()
+
+    def _until(self, is_done: Callable[[], bool], timeout: timedelta | None) -> None:
+        """Wait as every service does, and see to it that there is a worker to wait for."""
+
+        def look() -> bool:
+            if self._worker is not None and self._worker.poll() is not None:
+                self._start_worker()
+            return is_done()
+
+        super()._until(look, timeout)
+
+    def _then_run(self, verb: Callable[..., T], /, *given: Any, **named: Any) -> T:
+        done = verb(*given, **named)
+        if self._store.queue.has_any_for(self._worker_id):
+            self._start_worker()
+        return done
+
+    def _start_worker(self) -> None:
+        with self._starting:
+            if self._worker is not None:
+                if self._worker.poll() is None:
+                    return
+                assert self._worker.stdin is not None
+                self._worker.stdin.close()
+            workspace = self._catalog.workspace
+            command = [sys.executable, "-m", "cloudo_kernel.worker", "--private", self._worker_id]
+            if self._keep_running:
+                command.append("--finish")
+            with (workspace.state / "worker.log").open("ab") as log:
+                self._worker = subprocess.Popen(
+                    [*command, str(workspace.root)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,  # whoever reads this process's output must not wait for the worker's end
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+
+class _OfParent(Service):
+    """The verbs of a `LocalService` whose starts are children."""
+
+    def __init__(self, local: LocalService, parent_id: str) -> None:
+        super().__init__(
+            local._store,
+            local._catalog,
+            user_name=local._user_name,
+            trigger=Trigger.FLOW,
+            parent_id=parent_id,
+            reserved_for=local._reserved_for,
+        )
+        local.watch(self)
+
+
+def _release_the_dead(store: Store, workspace: Workspace) -> None:
+    """End what the dead of this machine held: there may be no worker that would notice."""
+    for worker in store.workers.all():
+        if lease.is_dead(workspace.state, worker.id):
+            store.queue.release(worker.id, lost=True, heartbeat=worker.heartbeat)
+            lease.forget(workspace.state, worker.id)

@@ -1,0 +1,1 @@
+"""The tables of executions: queue, reports, control, log and search."""

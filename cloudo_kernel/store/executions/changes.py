@@ -1,0 +1,62 @@
+"""Changes of the row of an attempt that lives, inside a transaction that others open.
+
+The statements are made once: making one takes SQLAlchemy several times as long as running it, and a run needs many.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ClauseElement, Connection, Update, bindparam, or_, select, update
+
+from cloudo_kernel.errors import IllegalTransition, StaleAttempt
+from cloudo_kernel.models import JsonObject, Status
+from cloudo_kernel.models.event_types import PASSING
+from cloudo_kernel.store.executions.attempts import ATTEMPT, EXECUTION_ID
+from cloudo_kernel.store.tables import events, executions
+
+_c = executions.c
+_CURRENT = select(_c.attempt, _c.status).where(_c.id == bindparam(EXECUTION_ID))
+_HISTORY = (
+    select(events.c.type)
+    .where(events.c.subject_id == bindparam(EXECUTION_ID), *(events.c.type != kind for kind in PASSING))
+    .order_by(events.c.id)
+    .limit(20)
+)
+
+
+@cache
+def changing(expected: tuple[Status, ...]) -> Update:
+    """Return what changes the row of an attempt in one of these states; its columns are those of the given values."""
+    is_expected = or_(*(_c.status == status.value for status in expected))
+    return update(executions).where(_c.id == bindparam(EXECUTION_ID), _c.attempt == bindparam(ATTEMPT), is_expected)
+
+
+@cache
+def _changing_and_returning(expected: tuple[Status, ...]) -> Update:
+    return changing(expected).returning(executions)
+
+
+def change(
+    connection: Connection, execution_id: str, attempt: int, values: JsonObject, expected: tuple[Status, ...]
+) -> Any:
+    """Update the row of a live attempt and return it. Raises `StaleAttempt`, `IllegalTransition`."""
+    worked_out = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
+    given = {name: value for name, value in values.items() if name not in worked_out}
+    statement = _changing_and_returning(expected)
+    if worked_out:
+        statement = statement.values(**worked_out)
+    row = connection.execute(statement, {EXECUTION_ID: execution_id, ATTEMPT: attempt, **given}).one_or_none()
+    if row is not None:
+        return row
+    current = connection.execute(_CURRENT, {EXECUTION_ID: execution_id}).one_or_none()
+    if current is None or current.attempt != attempt or Status(current.status).is_ended:
+        raise StaleAttempt(execution_id, attempt)
+    wanted = values.get("status", current.status)
+    raise IllegalTransition(execution_id, current.status, wanted, history(connection, execution_id))
+
+
+def history(connection: Connection, execution_id: str) -> list[str]:
+    """Return the types of the execution's first events."""
+    return list(connection.execute(_HISTORY, {EXECUTION_ID: execution_id}).scalars())

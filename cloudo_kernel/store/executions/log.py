@@ -1,0 +1,78 @@
+"""The logs of executions, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from cloudo_kernel.models import LogLine, Page
+from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_LOGGED
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.executions.attempts import check_live
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import log_lines
+
+#: How many lines a single record carries.
+RECORD_LINES = 1000
+
+# Made once, as each look at an execution asks: making a statement takes SQLAlchemy several times as long as running it.
+_INSERT = insert(log_lines)
+_OF = log_lines.c.execution_id == bindparam("of")
+_LAST = select(log_lines).where(_OF).order_by(log_lines.c.number.desc()).limit(RECORD_LINES)
+_NEWEST_NUMBER = select(func.coalesce(func.max(log_lines.c.number), 0)).where(_OF)
+
+
+def last_lines(connection: Connection, execution_id: str) -> tuple[LogLine, ...]:
+    """Return the last 1,000 lines, oldest first."""
+    rows = connection.execute(_LAST, {"of": execution_id}).all()
+    return tuple(LogLine.model_validate(dict(row._mapping)) for row in reversed(rows))
+
+
+def append(connection: Connection, execution_id: str, lines: Sequence[LogLine], *, now: datetime) -> None:
+    """Append lines in their order, in the transaction that tells what they are about."""
+    first = connection.execute(_NEWEST_NUMBER, {"of": execution_id}).scalar_one() + 1
+    connection.execute(
+        _INSERT,
+        [
+            {"execution_id": execution_id, "number": number, **line.model_dump()}
+            for number, line in enumerate(lines, start=first)
+        ],
+    )
+    record(connection, EXECUTION_LOGGED, EXECUTION, execution_id, time=now, lines=len(lines))
+
+
+class Log:
+    """Reads and appends log lines."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, execution_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
+        """Append lines in their order. Raises `StaleAttempt`: a run that was given up does not write any more."""
+        with self._database.write() as connection:
+            check_live(connection, execution_id, attempt)
+            append(connection, execution_id, lines, now=self._database.clock())
+
+    def mask(self, execution_id: str, masked: Callable[[str], str]) -> None:
+        """Mask what an execution has logged before it was known to be a secret."""
+        c = log_lines.c
+        with self._database.write() as connection:
+            for row in connection.execute(select(c.number, c.text).where(c.execution_id == execution_id)).all():
+                if (text := masked(row.text)) != row.text:
+                    is_it = (c.execution_id == execution_id, c.number == row.number)
+                    connection.execute(update(log_lines).where(*is_it).values(text=text))
+
+    def page(self, execution_id: str, *, limit: int, after: int) -> Page[LogLine]:
+        """Return at most `limit` lines with a number above `after`; the cursor is the number of the last one."""
+        query = (
+            select(log_lines)
+            .where(log_lines.c.execution_id == execution_id, log_lines.c.number > after)
+            .order_by(log_lines.c.number)
+            .limit(limit + 1)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        items = tuple(LogLine.model_validate(dict(row._mapping)) for row in rows[:limit])
+        return Page[LogLine](items=items, next=str(rows[limit - 1].number) if len(rows) > limit else None)

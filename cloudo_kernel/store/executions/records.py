@@ -1,0 +1,375 @@
+"""The executions as records: inserting, reading, listing, deleting. Their moves from state to state are in `moves`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache, partial
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Result,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+)
+
+from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
+from cloudo_kernel.models import Execution, ExecutionBrief, ExecutionFilter, JsonObject, Page, RunOptions, Status
+from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED, EXECUTION_STARTED
+from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.store.events import event_row, record, record_all
+from cloudo_kernel.store.executions.lists import newest
+from cloudo_kernel.store.executions.log import last_lines
+from cloudo_kernel.store.executions.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
+from cloudo_kernel.store.executions.text_index import TextIndex
+from cloudo_kernel.store.executions.unended import refused
+from cloudo_kernel.store.sql.bulk_statement import Many
+from cloudo_kernel.store.sql.database import Database, Patterns
+from cloudo_kernel.store.tables import (
+    executions,
+    follow_ups,
+    idempotency_keys,
+    log_lines,
+    schedules,
+    sources,
+    webhook_responses,
+)
+
+#: Values above this size are left out of lists.
+LIST_VALUE_BYTES = 4096
+#: How long an idempotency key is kept.
+IDEMPOTENCY_PERIOD = timedelta(hours=24)
+
+#: How far an execution is that has not begun; the same object for all, which is written as JSON once for many rows.
+_NO_PROGRESS: JsonObject = {"done": 0, "total": 0}
+
+ENDED = [status.value for status in Status if status.is_ended]
+
+# Made once, as every start or run needs them: making a statement takes SQLAlchemy several times as long as running it.
+_IS_IT = executions.c.id == bindparam("of")
+_ONE = select(executions).where(_IS_IT)
+_STATUS = select(executions.c.status).where(_IS_IT)
+_SEALED = select(executions.c.sealed_inputs, executions.c.sealed_outputs).where(_IS_IT)
+_INSERT = insert(executions)
+_INSERT_MANY = Many(_INSERT)
+_ADD_KEY = insert(idempotency_keys)
+_NEWEST_OF_FLOW = (
+    select(executions.c.id, executions.c.status, executions.c.created_at, executions.c.ended_at)
+    .where(executions.c.flow_name == bindparam("flow"))
+    .order_by(executions.c.id.desc())
+    .limit(bindparam("each"))
+)
+
+
+def to_record(row: Row[Any], **more: Any) -> Execution:
+    """Turn a row of `executions` into a record."""
+    return Execution.model_validate({**row._mapping, **more})
+
+
+class Executions:
+    """Reads and writes executions."""
+
+    def __init__(self, database: Database, seals: Seals, texts: TextIndex) -> None:
+        self._database = database
+        self._seals = seals
+        self._texts = texts
+        self._add_source = database.insert()(sources).on_conflict_do_nothing()
+
+    def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
+        """Add a `PENDING` execution; with a known idempotency key return the first call's instead."""
+        [outcome] = self.insert_all([(new, idempotency)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome.execution
+
+    def insert_all(self, starts: Sequence[Start]) -> list[Inserted | Exception]:
+        """Add `PENDING` executions in one transaction, and return what became of each.
+
+        Raises `Unavailable` when there is none that could be added.
+        """
+        try:
+            with self._database.write() as connection:
+                return self._insert_all(connection, starts)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 -- a value that the database does not take is its own start's fault
+            if len(starts) == 1:
+                return [error]
+            return [outcome for start in starts for outcome in self.insert_all([start])]
+
+    def _insert_all(self, connection: Connection, starts: Sequence[Start]) -> list[Inserted | Exception]:
+        now = self._database.clock()
+        firsts = [self._first_of(connection, new, key, now) if key else None for new, key in starts]
+        fresh = [new for (new, _), first in zip(starts, firsts, strict=True) if first is None]
+        refusals = refused(connection, fresh)
+        rows = insert_new(connection, [new for new in fresh if new.id not in refusals], self._add_source, now=now)
+        return [
+            refusals[new.id]
+            if new.id in refusals
+            else Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
+            if first is None
+            else first
+            if isinstance(first, Exception)
+            else Inserted(_get(connection, first), is_new=False)
+            for (new, _), first in zip(starts, firsts, strict=True)
+        ]
+
+    def first_of(self, user_name: str, key: str) -> tuple[str, str] | None:
+        """Return the execution that a user has started with an idempotency key, and the digest of that request."""
+        kept = idempotency_keys.c
+        is_mine = and_(kept.user_name == user_name, kept.key == key)
+        is_kept = kept.created_at >= self._database.clock() - IDEMPOTENCY_PERIOD
+        with self._database.read() as connection:
+            row = connection.execute(select(kept.execution_id, kept.body_sha256).where(is_mine, is_kept)).one_or_none()
+        return None if row is None else (row.execution_id, row.body_sha256)
+
+    def open(self, new: NewExecution, *, worker_id: str) -> Execution:
+        """Add an execution that is at work already, in its first attempt: a notebook worked on by hand."""
+        now = self._database.clock()
+        made = {"status": Status.RUNNING, "attempt": 1, "started_at": now, "worker_id": worker_id}
+        row = _row(new, now) | made
+        told: JsonObject = {"status": Status.RUNNING, "attempt": 1, "worker_id": worker_id}
+        started = event_row(EXECUTION_STARTED, EXECUTION, new.id, time=now, user_name=new.user_name, **told)
+        with self._database.write() as connection:
+            connection.execute(self._add_source, {"sha256": new.source_sha256, "text": new.source_text})
+            connection.execute(_INSERT, row)
+            record_all(connection, [_created(new, now), started])
+        return Execution.model_validate(row | {"log": ()})
+
+    def get(self, execution_id: str) -> Execution:
+        """Return the whole record, in which what is protected is masked. Raises `ExecutionNotFound`."""
+        with self._database.read() as connection:
+            return _get(connection, execution_id)
+
+    def protected(self, execution_id: str) -> Protected:
+        """Return what the record masks, for the flow itself and those who start it again."""
+        with self._database.read() as connection:
+            row = connection.execute(_SEALED, {"of": execution_id}).one_or_none()
+        if row is None:
+            raise ExecutionNotFound(execution_id)
+        return Protected(self._seals.unseal_values(row.sealed_inputs), self._seals.unseal_values(row.sealed_outputs))
+
+    def revealed(self, execution_id: str) -> Execution:
+        """Return the whole record with what is protected, for the flow itself. Raises `ExecutionNotFound`."""
+        execution, protected = self.get(execution_id), self.protected(execution_id)
+        return protected.revealed(execution)
+
+    def status(self, execution_id: str) -> Status:
+        """Return the state alone. Raises `ExecutionNotFound`."""
+        with self._database.read() as connection:
+            status = connection.execute(_STATUS, {"of": execution_id}).scalar()
+        if status is None:
+            raise ExecutionNotFound(execution_id)
+        return Status(status)
+
+    def time_limit(self, execution_id: str) -> float | None:
+        """Return how many seconds a run of the execution may take, None for any time."""
+        query = select(executions.c.timeout_seconds).where(executions.c.id == execution_id)
+        with self._database.read() as connection:
+            limit: float | None = connection.execute(query).scalar()
+        return limit
+
+    def run_options(self, execution_id: str) -> RunOptions:
+        """Return the options of its run. Raises `ExecutionNotFound`."""
+        query = select(executions.c.run_options).where(executions.c.id == execution_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise ExecutionNotFound(execution_id)
+        return RunOptions.model_validate(row.run_options or {})
+
+    def source(self, execution_id: str) -> str:
+        """Return the source that the execution runs."""
+        query = select(sources.c.text).join(executions).where(executions.c.id == execution_id)
+        with self._database.read() as connection:
+            source = connection.execute(query).scalar()
+        if source is None:
+            raise ExecutionNotFound(execution_id)
+        return str(source)
+
+    def text(self, source_sha256: str) -> str:
+        """Return a source by its digest; who asks holds something that needs it."""
+        with self._database.read() as connection:
+            return str(connection.execute(select(sources.c.text).where(sources.c.sha256 == source_sha256)).scalar_one())
+
+    def page(
+        self, where: ExecutionFilter, *, limit: int, before: str | None, flows: Patterns = None
+    ) -> Page[Execution]:
+        """Return executions, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
+        fits = None if flows is None else partial(self._database.fits, patterns=flows)
+        with self._database.read() as connection:
+            found = newest(connection, where, fits=fits, before=before, limit=limit + 1, texts=self._texts)
+            query = brief().where(executions.c.id.in_(found[:limit])).order_by(executions.c.id.desc())
+            items = brief_records(connection.execute(query))
+        return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
+
+    def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
+        """Return the newest few executions of each flow, newest first."""
+        found: dict[str, tuple[ExecutionBrief, ...]] = {}
+        with self._database.read() as connection:
+            for name in flow_names:  # a window over all of them would read each execution that there ever was
+                rows = connection.execute(_NEWEST_OF_FLOW, {"flow": name, "each": each}).all()
+                if rows:
+                    found[name] = tuple(ExecutionBrief.model_validate(dict(row._mapping)) for row in rows)
+        return found
+
+    def unended_children(self, execution_id: str) -> tuple[str, ...]:
+        """Return the ids of the children that have not ended."""
+        query = select(executions.c.id).where(executions.c.parent_id == execution_id, executions.c.status.not_in(ENDED))
+        with self._database.read() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def delete(self, execution_id: str, *, user_name: str | None) -> None:
+        """Delete an ended execution and its log. Raises `ExecutionNotFound`, `ExecutionNotEnded`."""
+        with self._database.write() as connection:
+            row = connection.execute(
+                select(executions.c.status, executions.c.name, executions.c.source_sha256).where(
+                    executions.c.id == execution_id
+                )
+            ).one_or_none()
+            if row is None:
+                raise ExecutionNotFound(execution_id)
+            if row.status not in ENDED:
+                raise ExecutionNotEnded(execution_id, row.status)
+            connection.execute(delete(log_lines).where(log_lines.c.execution_id == execution_id))
+            connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
+            connection.execute(delete(follow_ups).where(follow_ups.c.execution_id == execution_id))
+            connection.execute(delete(executions).where(executions.c.id == execution_id))
+            forget_source(connection, row.source_sha256)
+            about: JsonObject = {"time": self._database.clock(), "user_name": user_name, "name": row.name}
+            record(connection, EXECUTION_DELETED, EXECUTION, execution_id, **about)
+
+    def expired(self, *, limit: int = 100) -> tuple[Execution, ...]:
+        """Return ended executions whose retention is over, oldest first."""
+        query = (
+            brief()
+            .where(
+                executions.c.expires_at <= self._database.clock(),
+                executions.c.status.in_(ENDED),
+                ~exists().where(follow_ups.c.execution_id == executions.c.id),  # else its end is still to be followed
+            )
+            .order_by(executions.c.expires_at)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return brief_records(connection.execute(query))
+
+    def forget_idempotency_keys(self) -> None:
+        """Delete the keys that are older than 24 hours."""
+        before = self._database.clock() - IDEMPOTENCY_PERIOD
+        with self._database.write() as connection:
+            connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < before))
+
+    def _first_of(
+        self, connection: Connection, new: NewExecution, idempotency: IdempotencyKey, now: datetime
+    ) -> str | IdempotencyConflict | None:
+        """Claim the key for `new`, or return the id of the execution that has it, or why it may not be used."""
+        table = idempotency_keys
+        is_mine = and_(table.c.user_name == new.user_name, table.c.key == idempotency.key)
+        row = connection.execute(select(table).where(is_mine)).one_or_none()
+        if row is not None and row.created_at >= now - IDEMPOTENCY_PERIOD:
+            if row.body_sha256 != idempotency.body_sha256:
+                return IdempotencyConflict(idempotency.key)
+            return str(row.execution_id)
+        if row is not None:
+            connection.execute(delete(table).where(is_mine))
+        claim = {**vars(idempotency), "user_name": new.user_name, "execution_id": new.id, "created_at": now}
+        connection.execute(_ADD_KEY, claim)
+        return None
+
+
+def insert_new(
+    connection: Connection, new: Sequence[NewExecution], add_source: Insert, *, now: datetime
+) -> dict[str, JsonObject]:
+    """Add executions with their sources and events; return their rows by id."""
+    rows = {one.id: _row(one, now) for one in new}
+    if rows:
+        texts = {one.source_sha256: one.source_text for one in new}
+        connection.execute(add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
+        # SQLAlchemy takes its time for each value, and most are none.
+        values = tuple(rows.values())
+        used = tuple(name for name in values[0] if any(row[name] is not None for row in values))
+        _INSERT_MANY.run(connection, values, used)
+        record_all(connection, [_created(one, now) for one in new])
+    return rows
+
+
+def forget_source(connection: Connection, sha256: str | None) -> None:
+    """Delete a source that neither an execution nor a schedule needs any more."""
+    is_used = or_(
+        exists().where(executions.c.source_sha256 == sha256), exists().where(schedules.c.source_sha256 == sha256)
+    )
+    connection.execute(delete(sources).where(sources.c.sha256 == sha256, ~is_used))
+
+
+def _row(new: NewExecution, now: datetime) -> dict[str, Any]:
+    row = {**vars(new), "status": Status.PENDING, "created_at": now, "progress": _NO_PROGRESS}
+    del row["source_text"]
+    return row
+
+
+def _created(new: NewExecution, now: datetime) -> JsonObject:
+    return event_row(
+        EXECUTION_CREATED,
+        EXECUTION,
+        new.id,
+        time=now,
+        user_name=new.user_name,
+        name=new.name,
+        flow_name=new.flow_name,
+        trigger=new.trigger,
+        parent_id=new.parent_id,
+        schedule_id=new.schedule_id,
+    )
+
+
+def _get(connection: Connection, execution_id: str) -> Execution:
+    row = connection.execute(_ONE, {"of": execution_id}).one_or_none()
+    if row is None:
+        raise ExecutionNotFound(execution_id)
+    return to_record(row, log=last_lines(connection, execution_id))
+
+
+@cache
+def brief() -> Select[Any]:
+    """Select executions as lists have them: what the record shows, without values that are too large for a list."""
+    values = ("input_value", "output_value")
+    columns: list[Any] = [
+        column for column in executions.c if column.name in Execution.model_fields and column.name not in values
+    ]
+    for name in values:
+        size = func.length(cast(executions.c[name], Text))
+        columns.append(size.label(f"{name}_size"))
+        small = case((size <= LIST_VALUE_BYTES, executions.c[name]), else_=null())
+        columns.append(small.label(name))
+    return select(*columns)
+
+
+def brief_records(rows: Result[Any]) -> tuple[Execution, ...]:
+    """Turn the rows of `brief` into records."""
+    names = tuple(rows.keys())  # asked once: each row would put them together anew
+    return tuple(brief_record(dict(zip(names, row, strict=True))) for row in rows.all())
+
+
+def brief_record(values: dict[str, Any]) -> Execution:
+    """Turn a row of `brief`, as a dictionary that is used up, into a record."""
+    for name in ("input_value", "output_value"):
+        if values[f"{name}_size"] > LIST_VALUE_BYTES:
+            values[name] = {"left_out": f"{values[f'{name}_size']} bytes; read the execution itself"}
+    if values["error"] is not None:
+        values["error"] = {**values["error"], "traceback": ()}
+    return Execution.model_validate(values)

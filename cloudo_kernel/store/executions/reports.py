@@ -1,0 +1,195 @@
+"""What a run reports about itself to the store, from its beginning to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, case, delete, select, update
+
+from cloudo_kernel.errors import StaleAttempt
+from cloudo_kernel.models import Execution, JsonObject, Progress, RunOptions, Status
+from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
+from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.executions import dependencies
+from cloudo_kernel.store.executions.attempts import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, check_live
+from cloudo_kernel.store.executions.changes import change
+from cloudo_kernel.store.executions.new_execution import Protected
+from cloudo_kernel.store.executions.records import to_record
+from cloudo_kernel.store.executions.slots import Slots
+from cloudo_kernel.store.executions.transitions import Outcome, end_run, let_go, requeue, tell
+from cloudo_kernel.store.executions.wakeups import Wake, await_, forget
+from cloudo_kernel.store.locks import is_turn
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import executions, sources, webhook_responses
+
+# Made once, as a run reports all the time. The columns are those of the values that it is given.
+_TOUCH = update(executions).where(*IS_LIVE)
+_HAS_FAILED = select(executions.c.failures).where(executions.c.id == bindparam("of"))
+_SOURCE = select(sources.c.text).where(sources.c.sha256 == bindparam("digest"))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """All that is needed to run a claimed execution."""
+
+    execution: Execution
+    source: str
+    kernel: str
+    folder: str
+    memory_limit_mb: int | None
+    options: RunOptions
+    #: How many executions are above it.
+    depth: int
+    #: What the record masks, as it is.
+    protected: Protected
+    #: The keys of outputs that are to be protected.
+    protected_outputs: tuple[str, ...]
+
+
+class Runs:
+    """Takes the reports of runs. Each names its attempt, and raises `StaleAttempt` when that is not the current one."""
+
+    def __init__(self, database: Database, seals: Seals) -> None:
+        self._database = database
+        self._seals = seals
+
+    def begin(self, execution_id: str, attempt: int, *, replays: bool = False) -> Assignment:
+        """Note that the run really starts now, forget what an earlier one left, and return what it needs.
+
+        With `replays` its outputs are kept: it does not put them out again.
+        """
+        now = self._database.clock()
+        fresh: JsonObject = {"progress": Progress().model_dump(), "error": None}
+        with self._database.write() as connection:
+            # What a parent gave the first one is no trace of an earlier one.
+            if not replays and connection.execute(_HAS_FAILED, {"of": execution_id}).scalar():
+                fresh |= {"output_value": {}, "sealed_outputs": None, "message": None}
+                connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
+            row = change(
+                connection,
+                execution_id,
+                attempt,
+                {"started_at": now, **fresh},
+                (Status.RUNNING,),
+            )
+            source = connection.execute(_SOURCE, {"digest": row.source_sha256}).scalar_one()
+            record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, started=True)
+        unseal = self._seals.unseal_values
+        protected = Protected(unseal(row.sealed_inputs), unseal(row.sealed_outputs))
+        outputs = tuple(row.protected_outputs or ())
+        options = RunOptions.model_validate(row.run_options or {})
+        more = (row.memory_limit_mb, options, row.depth, protected, outputs)
+        return Assignment(to_record(row), source, row.kernel, row.folder, *more)
+
+    def progress(self, execution_id: str, attempt: int, progress: Progress, *, notebook: str | None = None) -> None:
+        """Record how far the run is, and the path of its notebook once that is written."""
+        now, values = self._database.clock(), progress.model_dump()
+        written = {} if notebook is None else {"notebook": notebook}
+        with self._database.write() as connection:
+            _touch(connection, execution_id, attempt, {"progress": values, **written})
+            record(connection, EXECUTION_PROGRESSED, EXECUTION, execution_id, time=now, **values)
+
+    def save(self, execution_id: str, attempt: int, fields: JsonObject) -> None:
+        """Change fields that a running flow may change: `name`, `message`, `output_value` with `hidden_outputs`.
+
+        These are what of the outputs is not as it is shown.
+        """
+        now = self._database.clock()
+        values = {name: value for name, value in fields.items() if name != "hidden_outputs"}
+        if "output_value" in fields:
+            values["sealed_outputs"] = self._seals.seal_values(fields.get("hidden_outputs", {}))
+        fields = {name: value for name, value in values.items() if name != "sealed_outputs"}
+        with self._database.write() as connection:
+            _touch(connection, execution_id, attempt, values)
+            record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, fields=sorted(fields))
+
+    def wait(
+        self, execution_id: str, attempt: int, *, message: str, on: Sequence[str] = (), wake: Wake | None = None
+    ) -> None:
+        """Give the slot back while the run waits; if a pause was wanted, it begins here.
+
+        `on` are executions without whose end it cannot go on. Raises `DependencyCycle` if one waits for this one.
+        `wake` is for a durable one, which need not stay in its processes.
+        """
+        now, c = self._database.clock(), executions.c
+        status = case((c.wants_pause, Status.PAUSED.value), else_=Status.WAITING.value)
+        values = {"status": status, "message": message, "wants_slot": False, "wants_pause": False}
+        with self._database.write() as connection:
+            # Waiting already: the store was out of reach in the middle of the wait, which begins again.
+            row = change(connection, execution_id, attempt, values, (Status.RUNNING, Status.WAITING))
+            dependencies.add(connection, execution_id, on)
+            if wake is not None:
+                if wake.lock is not None and is_turn(connection, wake.lock, execution_id):
+                    wake = Wake()  # it need not wait
+                await_(connection, execution_id, wake)
+            tell(connection, execution_id, Status(row.status), now=now, message=message)
+
+    def depend(self, execution_id: str, attempt: int, on: Sequence[str]) -> None:
+        """Note for whose end one waits that has no slot to give back; for nobody's: it goes on.
+
+        Raises `DependencyCycle` if one of them waits for this one.
+        """
+        with self._database.write() as connection:
+            check_live(connection, execution_id, attempt)
+            dependencies.add(connection, execution_id, on)
+
+    def let_go(self, execution_id: str, attempt: int) -> bool:
+        """Take a durable one that still waits from its worker; False: it does not, and stays."""
+        with self._database.write() as connection:
+            return let_go(connection, execution_id, attempt)
+
+    def pause(self, execution_id: str, attempt: int) -> bool:
+        """Give the slot back between two cells, as somebody asked for; False: nobody wants that any more."""
+        now, c = self._database.clock(), executions.c
+        is_wanted = (c.id == execution_id, c.attempt == attempt, c.status == Status.RUNNING, c.wants_pause)
+        values = {"status": Status.PAUSED, "wants_pause": False}
+        with self._database.write() as connection:
+            is_paused = connection.execute(update(executions).where(*is_wanted).values(**values)).rowcount > 0
+            if is_paused:
+                tell(connection, execution_id, Status.PAUSED, now=now)
+        return is_paused
+
+    def take_slot(self, execution_id: str, attempt: int, *, keeps_message: bool = False) -> bool:
+        """Run again after a wait or a pause, ahead of new work; False: there is no slot now, or it is paused."""
+        now, c = self._database.clock(), executions.c
+        with self._database.write() as connection:
+            query = select(c.status, c.flow_name, c.max_running, c.durable).where(
+                c.id == execution_id, c.attempt == attempt
+            )
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise StaleAttempt(execution_id, attempt)
+            if row.status == Status.PAUSED:
+                return False
+            has_slot = Slots(connection).has_room_again(row.flow_name, row.max_running)
+            values: JsonObject = {"wants_slot": not has_slot}
+            if has_slot:
+                values["status"] = Status.RUNNING
+                if not keeps_message:
+                    values["message"] = None
+            change(connection, execution_id, attempt, values, (Status.WAITING,))
+            if has_slot:
+                dependencies.forget(connection, execution_id)
+                if row.durable:
+                    forget(connection, execution_id)
+                tell(connection, execution_id, Status.RUNNING, now=now, kind=EXECUTION_RESUMED)
+        return has_slot
+
+    def finish(self, execution_id: str, attempt: int, outcome: Outcome) -> None:
+        """End the run; the execution ends with it, or is tried again."""
+        with self._database.write() as connection:
+            end_run(connection, execution_id, attempt, outcome, now=self._database.clock())
+
+    def requeue(self, execution_id: str, attempt: int, *, reason: str) -> None:
+        """Put an execution whose run could not begin back into the queue; that uses up no retry."""
+        with self._database.write() as connection:
+            requeue(connection, execution_id, attempt, now=self._database.clock(), reason=reason)
+
+
+def _touch(connection: Connection, execution_id: str, attempt: int, values: JsonObject) -> None:
+    """Change the row of a live attempt where nothing else depends on it. Raises what `change` does."""
+    given = {EXECUTION_ID: execution_id, ATTEMPT: attempt, **values}
+    if not connection.execute(_TOUCH, given).rowcount:
+        change(connection, execution_id, attempt, values, LEASED)

@@ -1,0 +1,315 @@
+"""An index of the texts of executions, by which a search finds what few of them have: a file beside an SQLite database.
+
+It follows the events, so that a start and a run pay nothing for it: each change of a text leaves one. What has changed
+since the last `update` is looked at besides, and what the index finds is judged by the rows themselves: it may know too
+much, but never too little. Whoever deletes the file loses nothing; it is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from cloudo_kernel.models.event_types import EXECUTION, PASSING
+from cloudo_kernel.store.executions.text_entry import (
+    MARKED,
+    MOST_GRAMS,
+    TEXTS,
+    UNSURE,
+    Marks,
+    Row,
+    body,
+    entries_of,
+    entry,
+    expression_of,
+    folded,
+    grams_of,
+    ids_in,
+    moment_of,
+)
+from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.tables import events, executions
+
+_log = logging.getLogger(__name__)
+
+#: With fewer executions than these no search takes long, and there is no index.
+_LEAST: Final = 5_000
+#: So many executions, or events, are taken over at a time.
+_AT_ONCE: Final = 1_000
+#: An index that is farther behind, by events, is of no use to a search.
+_MOST_BEHIND: Final = 20_000
+#: Of what is kept; an index of another form is made anew.
+_FORM: Final = 1
+
+_TABLES: Final = (
+    # `trigram` folds more letters than the database's own LIKE does; texts come folded as that does it.
+    "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='trigram case_sensitive 1', detail='none', columnsize=0)",
+    # The grams that there are, but for those of ids: which of them a text of one or two characters is part of.
+    "CREATE TABLE grams (gram TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE state (form INTEGER, event_id INTEGER, mark TEXT, built_to TEXT)",
+)
+_GRAMS: Final = "SELECT gram FROM grams WHERE gram LIKE ? ESCAPE '/' LIMIT ?"
+_FOUND: Final = "SELECT rowid, text FROM texts WHERE texts MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
+
+_c, _e = executions.c, events.c
+_ROWS: Final = select(*TEXTS, *MARKED)
+_IS_TOLD = (_e.subject_type == EXECUTION, _e.type.not_in(PASSING))
+
+
+@dataclass(frozen=True)
+class _State:
+    """How far an index is."""
+
+    #: The newest event that it knows of, and what is known of that: an older copy of the database has another one.
+    event_id: int
+    mark: str
+    #: While it is made: up to where; None when that is done.
+    built_to: str | None
+
+
+class Candidates:
+    """The executions that may have a text, newest first, as the index knows them."""
+
+    def __init__(
+        self, index: sqlite3.Connection, text: str, expression: str, below: int, changed: Sequence[str]
+    ) -> None:
+        self._index = index
+        # Where SQLite takes letters for others, the rows have to say whether they have it.
+        self._text = "" if UNSURE.search(text) else text
+        self._expression = expression
+        self._below = below
+        #: Executions that have changed since the index was last brought up to date, and may have it too.
+        self.changed = changed
+
+    def next(self, number: int) -> tuple[list[str], bool]:
+        """Return the ids of the next `number` entries or so, and whether these were the last."""
+        found = self._index.execute(_FOUND, (self._expression, self._below, number)).fetchall()
+        if found:
+            self._below = found[-1][0]
+        return [one for _, text in found if self._text in text for one in ids_in(text)], len(found) < number
+
+
+class TextIndex:
+    """One store's index; it is there for SQLite only, and once there are many executions."""
+
+    def __init__(self, database: Database, *, least: int = _LEAST) -> None:
+        self._database = database
+        self._least = least
+        self._path = database.sibling("search.sqlite")
+        #: The newest event when there was last nothing more to take over.
+        self._seen = -1
+        self._grams: set[str] = set()
+
+    # Keeping it
+
+    def update(self) -> bool:
+        """Take over a part of what has changed since the last time; return whether there is more.
+
+        A worker calls it every few seconds.
+        """
+        if self._path is None:
+            return False
+        with self._database.read() as connection:
+            newest = _newest_event(connection)
+            if newest == self._seen or not (self._path.exists() or self._is_worth_it(connection)):
+                return False
+        try:
+            with closing(_open(self._path, create=True)) as index:
+                has_more = self._update(index)
+        except sqlite3.OperationalError as error:
+            # Locked by another worker, which does the same; or SQLite was built without what it takes.
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+                _log.warning("Searches read all executions: SQLite lacks FTS5 with trigrams (%s)", error)
+                self._path = None
+            return False
+        except sqlite3.DatabaseError:
+            _log.warning("The index of texts is damaged; it is made anew", extra={"path": str(self._path)})
+            for ending in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+            return True
+        if not has_more:
+            self._seen = newest
+        return has_more
+
+    def _is_worth_it(self, connection: Connection) -> bool:
+        return connection.execute(select(_c.id).offset(self._least).limit(1)).scalar() is not None
+
+    def _update(self, index: sqlite3.Connection) -> bool:
+        index.execute("BEGIN IMMEDIATE")  # before the look at the executions: two workers take turns
+        with self._database.read() as connection:
+            state = _state(index)
+            if state is None or not _is_of(state, connection):
+                self._grams.clear()
+                state = _begin(index, connection)
+            if state.built_to is None:
+                has_more, state = self._follow(index, connection, state)
+            else:
+                has_more, state = self._build(index, connection, state.built_to, state)
+        index.execute("UPDATE state SET event_id = ?, mark = ?, built_to = ?", tuple(vars(state).values()))
+        index.execute("COMMIT")
+        return has_more
+
+    def _build(
+        self, index: sqlite3.Connection, connection: Connection, after: str, state: _State
+    ) -> tuple[bool, _State]:
+        """Take over executions from the oldest on."""
+        query = _ROWS.where(_c.id > after).order_by(_c.id).limit(_AT_ONCE)
+        rows = connection.execute(query).all()
+        entries = entries_of(rows)
+        if len(rows) == _AT_ONCE and entries:  # of the last moment there may be more
+            moment, _ = entries.popitem()
+            if not entries:
+                entries = _entries(connection, {moment})
+        self._put(index, entries)
+        if len(rows) < _AT_ONCE:
+            return True, _State(state.event_id, state.mark, None)
+        last = max(str(one[0]) for entry in entries.values() for one in entry) if entries else rows[-1].id
+        return True, _State(state.event_id, state.mark, last)
+
+    def _follow(self, index: sqlite3.Connection, connection: Connection, state: _State) -> tuple[bool, _State]:
+        """Take over what has changed since the newest event that the index knows of."""
+        query = select(_e.id, _e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).order_by(_e.id).limit(_AT_ONCE)
+        told = connection.execute(query).all()
+        if not told:
+            return False, state
+        moments = {moment for row in told if (moment := moment_of(row.subject_id)) is not None}
+        known = {
+            moment: text
+            for moment in moments
+            for (text,) in index.execute("SELECT text FROM texts WHERE rowid = ?", (moment,))
+        }
+        entries = _entries(connection, moments)
+        fresh = {moment: rows for moment, rows in entries.items() if rows and known.get(moment) != entry(rows)}
+        gone = [(moment,) for moment in known if not entries[moment] or moment in fresh]
+        index.executemany("DELETE FROM texts WHERE rowid = ?", gone)
+        self._put(index, fresh)
+        return len(told) == _AT_ONCE, _State(told[-1].id, _mark(connection, told[-1].id), None)
+
+    def _put(self, index: sqlite3.Connection, entries: dict[int, list[Row]]) -> None:
+        if not self._grams:
+            self._grams = {gram for (gram,) in index.execute("SELECT gram FROM grams")}
+        found = {gram for rows in entries.values() for gram in grams_of(body(rows))} - self._grams
+        index.executemany("INSERT OR IGNORE INTO grams VALUES (?)", [(gram,) for gram in found])
+        self._grams |= found
+        texts = [(moment, entry(rows)) for moment, rows in entries.items()]
+        index.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", texts)
+
+    # Asking it
+
+    @contextmanager
+    def candidates(
+        self, connection: Connection, q: str, *, before: str | None, marks: Marks
+    ) -> Iterator[Candidates | None]:
+        """Give the executions before this id that may have `q` in a text; None where the index does not help.
+
+        `marks` are what `marks_of` makes of the other filters.
+        It is asked before anything is read by `connection`, so that it does not know what came after that.
+        """
+        index = self._usable()
+        if index is None:
+            yield None
+            return
+        with closing(index):
+            yield self._candidates(index, connection, q, before, marks)
+
+    def _usable(self) -> sqlite3.Connection | None:
+        try:
+            return _open(self._path, create=False) if self._path is not None else None
+        except sqlite3.Error:
+            return None  # there is none, mostly
+
+    def _candidates(
+        self,
+        index: sqlite3.Connection,
+        connection: Connection,
+        q: str,
+        before: str | None,
+        marks: Marks,
+    ) -> Candidates | None:
+        try:
+            index.execute("BEGIN")
+            state = _state(index)
+            expression = expression_of(q, marks, grams_with=partial(_grams_with, index))
+        except sqlite3.Error:
+            _log.warning("The index of texts cannot be read", exc_info=True)
+            return None
+        if state is None or state.built_to is not None or expression is None or not _is_of(state, connection):
+            return None
+        if _newest_event(connection) - state.event_id > _MOST_BEHIND:
+            return None
+        query = select(_e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).distinct()
+        below = (moment_of(before) if before is not None else None) or (1 << 62)
+        return Candidates(index, folded(q), expression, below + 1, connection.execute(query).scalars().all())
+
+
+def _open(path: Path, *, create: bool) -> sqlite3.Connection:
+    # A worker that finds it locked leaves it to the other one.
+    address = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    index = sqlite3.connect(address, uri=True, isolation_level=None, timeout=0 if create else 1)
+    try:
+        if create:
+            index.execute("PRAGMA journal_mode=WAL")
+        index.execute("PRAGMA synchronous=NORMAL")  # what a power failure takes comes again
+    except BaseException:
+        index.close()
+        raise
+    return index
+
+
+def _state(index: sqlite3.Connection) -> _State | None:
+    """Return how far the index is, None for one that has to be made."""
+    if not index.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchall():
+        return None
+    for form, *rest in index.execute("SELECT form, event_id, mark, built_to FROM state"):
+        if form == _FORM:
+            return _State(*rest)
+    return None
+
+
+def _begin(index: sqlite3.Connection, connection: Connection) -> _State:
+    for table in ("texts", "grams", "state"):
+        index.execute(f"DROP TABLE IF EXISTS {table}")
+    for statement in _TABLES:
+        index.execute(statement)
+    query = select(_e.id).where(*_IS_TOLD).order_by(_e.id.desc()).limit(1)
+    event_id = connection.execute(query).scalar() or 0
+    index.execute("INSERT INTO state (form) VALUES (?)", (_FORM,))
+    return _State(event_id, _mark(connection, event_id), "")
+
+
+def _grams_with(index: sqlite3.Connection, pattern: str) -> list[str]:
+    return [gram for (gram,) in index.execute(_GRAMS, (pattern, MOST_GRAMS + 1))]
+
+
+def _entries(connection: Connection, moments: Collection[int]) -> dict[int, list[Row]]:
+    """Return the texts of all executions that are in these entries; none for an entry that has no more of them."""
+    # A millisecond and what follows, whatever the version of the id. A statement for each takes thirty times as long.
+    begins = {f"{moment:015x}"[:12] for moment in moments}
+    begin = (
+        func.json_each(json.dumps([f"{one[:8]}-{one[8:]}-" for one in sorted(begins)])).table_valued("value").c.value
+    )
+    found = entries_of(connection.execute(_ROWS.where(_c.id > begin.concat("0"), _c.id < begin.concat("g"))))
+    return {moment: found.get(moment, []) for moment in moments}
+
+
+def _newest_event(connection: Connection) -> int:
+    return connection.execute(select(_e.id).order_by(_e.id.desc()).limit(1)).scalar() or 0
+
+
+def _mark(connection: Connection, event_id: int) -> str:
+    row = connection.execute(select(_e.time, _e.subject_id).where(_e.id == event_id)).one_or_none()
+    return "" if row is None else f"{row.time.isoformat()} {row.subject_id}"
+
+
+def _is_of(state: _State, connection: Connection) -> bool:
+    """Tell whether it is the index of this database, and not of a later one of which this is an older copy."""
+    return _mark(connection, state.event_id) == state.mark

@@ -1,0 +1,1 @@
+"""The tables of schedules: records, occurrences and follow-ups."""

@@ -1,0 +1,43 @@
+"""What the end of an execution means to its schedule, in the transaction that ends it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from cloudo_kernel.models import Schedule, Status
+from cloudo_kernel.models import event_types as events
+from cloudo_kernel.scheduling import planning
+from cloudo_kernel.store.events import record
+from cloudo_kernel.store.tables import schedules
+
+_s = schedules.c
+_OF = select(schedules).where(_s.id == bindparam("of"))
+
+
+def run_ended(connection: Connection, schedule_id: str, execution_id: str, status: Status, *, now: datetime) -> None:
+    """Count the failure, and let an interval that counts from the end begin."""
+    row = connection.execute(_OF, {"of": schedule_id}).one_or_none()
+    if row is None:  # deleted meanwhile
+        return
+    values: dict[str, Any] = {}
+    errors = 0 if status is Status.ENDED_SUCCESS else row.error_count + (status is Status.ENDED_ERROR)
+    if errors != row.error_count:
+        values["error_count"] = errors
+    if row.awaited_id == execution_id:
+        schedule = Schedule.model_validate(dict(row._mapping))
+        due = planning.after_end(schedule, now) if row.enabled else None
+        fire_at = None if due is None else planning.fire_at(schedule, due)
+        values |= {"next_run": due, "fire_at": fire_at, "awaited_id": None}
+    most = row.pause_on_error_count
+    if most is not None and errors >= most and row.enabled:
+        reason = f"{errors} execution{'s' * (errors != 1)} in a row ended in error"
+        values |= {"enabled": False, "pause_reason": reason}
+        if row.fire_at is None or row.fire_at > now:  # else it has come, and the scheduler notes what becomes of it
+            values |= {"next_run": None, "fire_at": None}
+        about = {"time": now, "name": row.name, "flow_name": row.flow_name, "reason": reason}
+        record(connection, events.SCHEDULE_PAUSED, events.SCHEDULE, schedule_id, **about)
+    # In any case the schedule has changed: who has seen this execution run must not wait for its end any more.
+    connection.execute(update(schedules).where(_s.id == schedule_id).values(**values, revision=_s.revision + 1))

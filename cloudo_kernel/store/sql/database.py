@@ -1,0 +1,366 @@
+"""One database: connections, transactions, migration. Which tables it holds is the other modules' business."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, inspect, or_, text, true
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.store.sql.connections import ChangeCounter, Readers
+from cloudo_kernel.store.sql.file_guard import FileGuard, Unusable, newer_schema
+from cloudo_kernel.store.sql.group_commit import GroupCommit, TurnTimeout
+
+_log = logging.getLogger(__name__)
+
+#: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
+NEWEST_MIGRATION = "0021"
+
+#: Seconds after a write that failed in which others write, such as heartbeats, before one is made to see how it goes.
+_PROBE_SECONDS = 5.0
+
+#: A writer waits so long for the others of its process, and then so long for other processes.
+LOCK_SECONDS = 10
+
+#: What names have to fit, one of them; None for any name.
+Patterns = Sequence[str] | None
+
+#: Remote file systems, on which SQLite's locks and write-ahead log cannot be relied on.
+_REMOTE_FILE_SYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "fuse.sshfs",
+}
+
+
+class Database:
+    """Connections to one store, and its transactions.
+
+    A write transaction takes SQLite's write lock at its beginning, so that what it read stays true until it commits.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.clock = clock
+        self._url = make_url(url)
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        if self._is_sqlite and self._url.database:
+            _refuse_remote(Path(self._url.database))
+        path = self._url.database if self._is_sqlite else None
+        self._guard = FileGuard(Path(path).absolute(), newest=NEWEST_MIGRATION) if path else None
+        self.engine = _engine(str(url), self._guard, is_sqlite=self._is_sqlite)
+        self._readers = Readers(self.engine)
+        self._counter = ChangeCounter(self.engine)
+        #: Called after each commit of writes.
+        self.on_commit: Callable[[], None] = lambda: None
+        #: The connection of the `together` that this thread is in.
+        self._joint = threading.local()
+        # Threads of one process queue in it, too: SQLite's own waiting sleeps, and is not fair.
+        self._group_commit = GroupCommit(
+            self.engine,
+            self._guard,
+            timeout_seconds=LOCK_SECONDS,
+            on_commit=lambda: self.on_commit(),  # noqa: PLW0108 -- it is set later
+        )
+        self._is_migrated = False
+        #: Why the last `read` and the last `write` failed, in words that anyone may read.
+        self._troubles: dict[str, str] = {}
+        self._failed_at = 0.0
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the store."""
+        if (joint := self._joined) is not None:
+            yield joint
+            return
+        reading = self._readers.transaction() if self._is_sqlite else self.engine.begin()
+        with self._explained("read"), reading as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that may write; it is safe on disk when the block is left.
+
+        It must not be nested, except within `together`.
+        """
+        if (joint := self._joined) is not None:
+            with _savepoint(joint):
+                yield joint
+            return
+        with self._explained("write"):
+            if self._is_sqlite:
+                with self._group_commit.transaction() as connection:
+                    yield connection
+            else:
+                with self.engine.begin() as connection:
+                    yield connection
+                self.on_commit()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that this thread reads and writes in the block."""
+        if self._joined is not None:  # a part of what is made one already
+            with self.write():
+                yield
+            return
+        with self.write() as connection:
+            self._joint.connection = connection
+            try:
+                yield
+            finally:
+                del self._joint.connection
+
+    @property
+    def _joined(self) -> Connection | None:
+        return getattr(self._joint, "connection", None)
+
+    def insert(self) -> Callable[..., sqlite.Insert | postgresql.Insert]:
+        """Return the dialect's `insert`, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+        return sqlite.insert if self._is_sqlite else postgresql.insert
+
+    def fits(self, column: ColumnElement[Any], patterns: Patterns) -> ColumnElement[bool]:
+        """Return the condition that a text fits a pattern, as `fnmatch.fnmatchcase` judges; they hold no `[`."""
+        if patterns is None:
+            return true()
+        if self._is_sqlite:
+            return or_(*(column.op("GLOB", is_comparison=True)(pattern) for pattern in patterns))
+        letters = {"*": ".*", "?": "."}
+        texts = ("".join(letters.get(letter) or re.escape(letter) for letter in pattern) for pattern in patterns)
+        return or_(*(column.regexp_match(f"^{text}$") for text in texts))
+
+    def changes(self) -> int | None:
+        """Return a number that changes when anyone commits, None where there is none; for one thread only."""
+        if not self._is_sqlite:
+            return None
+        with self._explained("read"):
+            return self._counter.read()
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest version; quick when they are. Raises `Unavailable` for a newer version."""
+        version = self._version()
+        if version != NEWEST_MIGRATION:
+            self._upgrade(version)
+        if self._guard is not None:
+            with self._explained("read"):
+                self._guard.pin(self._raw_connection)
+        self._is_migrated = True
+
+    def _upgrade(self, version: str | None) -> None:
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", "cloudo_kernel.store:migrations")
+        try:
+            with self.write() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except CommandError as error:  # a revision that is not among ours
+            raise self._unavailable(newer_schema(version, NEWEST_MIGRATION)) from error
+
+    def _raw_connection(self) -> sqlite3.Connection:
+        connection = self.engine.raw_connection()
+        driver = cast("sqlite3.Connection", connection.driver_connection)
+        connection.detach()
+        return driver
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store cannot be used, as the last write told, or else the last read; None while it can be used."""
+        return self._troubles.get("write") or self._troubles.get("read")
+
+    def probe(self) -> None:
+        """Write what changes nothing if a write failed and none came after it. Raises `Unavailable`."""
+        if "write" in self._troubles and time.monotonic() > self._failed_at + _PROBE_SECONDS:
+            with self.write() as connection:
+                connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+    def sibling(self, name: str) -> Path | None:
+        """Return where a file beside the database is, None for a database that is no file."""
+        path = self._url.database if self._is_sqlite else None
+        return Path(path).with_name(name) if path else None
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._counter.close()
+        self._readers.close()
+        self._group_commit.close()
+        self.engine.dispose()
+        if self._guard is not None:
+            self._guard.close()
+
+    def _version(self) -> str | None:
+        with self.read() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return version
+
+    @contextmanager
+    def _explained(self, kind: str) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            found = _cause(error) or (self._guard.blame() if self._guard is not None else None)
+            if found is None:  # a violated constraint or a mistake of ours: waiting does not help
+                raise
+            raise self._noted(kind, found) from error
+        except TurnTimeout as error:
+            raise self._noted(kind, Unusable(_LOCKED, _LOCKED_CURE)) from error
+        except Unusable as error:
+            raise self._noted(kind, error) from error
+        if self._troubles:
+            self._note_success(kind)
+
+    def _note_success(self, kind: str) -> None:
+        was_in_trouble = self._troubles.pop(kind, None) is not None
+        if was_in_trouble and not self._troubles:
+            _log.warning("The store can be used again.")
+
+    def _noted(self, kind: str, found: Unusable) -> Unavailable:
+        """Return the error; log the first one, however many callers try until the store can be used again."""
+        error = self._unavailable(found)
+        if self._is_migrated:
+            if not self._troubles:
+                _log.error("%s", error)
+            self._troubles[kind], self._failed_at = found.reason, time.monotonic()
+            error.is_logged = True
+        return error
+
+    def _unavailable(self, found: Unusable) -> Unavailable:
+        return Unavailable(
+            f"The store {self._url.render_as_string(hide_password=True)} cannot be used: {found}.", reason=found.reason
+        )
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what the block did if it raises, and nothing else of the transaction."""
+    run = connection.exec_driver_sql
+    run("SAVEPOINT inner_write")
+    try:
+        yield
+    except BaseException:
+        with suppress(SQLAlchemyError):  # an interrupt in the middle of a statement has taken the connection with it
+            run("ROLLBACK TO SAVEPOINT inner_write")
+            run("RELEASE SAVEPOINT inner_write")
+        raise
+    run("RELEASE SAVEPOINT inner_write")
+
+
+def _from_json(text: str) -> Any:
+    """Read JSON as `json` does, which takes several times as long: a list of 500 executions holds 2,000 values."""
+    try:
+        return from_json(text)
+    except ValueError:  # what it does not take: halves of characters, a depth of more than 200
+        return json.loads(text)
+
+
+def _to_json(value: Any) -> str:
+    """Write JSON as `json` does, which takes two to seven times as long."""
+    try:
+        return to_json(value).decode()
+    except ValueError:  # what it does not take: halves of characters, a depth of more than 200
+        return json.dumps(value)
+
+
+def _engine(url: str, guard: FileGuard | None, *, is_sqlite: bool) -> Engine:
+    # What is written stays out of the texts of errors, which go into logs.
+    more: dict[str, Any] = {
+        "hide_parameters": True,
+        "json_deserializer": _from_json,
+        "json_serializer": _to_json,
+    }
+    if not is_sqlite:
+        return create_engine(url, pool_pre_ping=True, **more)
+    to_driver = {"timeout": LOCK_SECONDS, "check_same_thread": False}
+
+    def connect() -> sqlite3.Connection:
+        if guard is not None:
+            guard.check_files()  # SQLite would make a new file in the place of a removed one
+        words, named = engine.dialect.create_connect_args(make_url(url))
+        driver: sqlite3.Connection = sqlite3.connect(words[0], **{**named, **to_driver})
+        return driver
+
+    engine = create_engine(url, creator=connect, max_overflow=-1, **more)
+
+    # Of the pool: with a listener of its own, an engine asks at each step who listens, and a read takes a third longer.
+    @event.listens_for(engine.pool, "connect")
+    def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        dbapi_connection.isolation_level = None  # transactions begin where we say so, not where the driver thinks
+        cursor = dbapi_connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine
+
+
+def _refuse_remote(database: Path) -> None:
+    """Raise `Unavailable` when the file would lie on a network file system (as far as Linux tells)."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return
+    here = str(database.parent.resolve())
+    best, kind = "", ""
+    for line in mounts.read_text(errors="replace").splitlines():
+        _, point, file_system, *_ = line.split(" ")
+        point = point.encode().decode("unicode_escape")
+        if (here == point or here.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, kind = point, file_system
+    if kind in _REMOTE_FILE_SYSTEMS:
+        raise Unavailable(
+            f"{database} lies on a network file system ({kind}), on which SQLite loses data. "
+            "Put the workspace on a local disk, or set CLOUDO_DATABASE_URL to a PostgreSQL database."
+        )
+
+
+_LOCKED = "the database is locked"
+_LOCKED_CURE = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
+_SYSTEM_CURE = "the log of the system may say more"
+#: What keeps a database from being used, by the driver's code: why, None for the driver's own words, and what to do.
+_CAUSES: dict[int, tuple[str | None, str]] = {
+    sqlite3.SQLITE_BUSY: (_LOCKED, _LOCKED_CURE),
+    sqlite3.SQLITE_LOCKED: (_LOCKED, _LOCKED_CURE),
+    sqlite3.SQLITE_READONLY: (None, "give this user the right to write to the file and its folder"),
+    sqlite3.SQLITE_CANTOPEN: (None, "does its folder exist, and may this user write to it?"),
+    sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),
+    sqlite3.SQLITE_CORRUPT: ("the database file is damaged", "restore it from a backup"),
+    sqlite3.SQLITE_NOTADB: (None, "move it away"),
+    sqlite3.SQLITE_IOERR: (None, _SYSTEM_CURE),
+    sqlite3.SQLITE_NOMEM: (None, _SYSTEM_CURE),
+    sqlite3.SQLITE_PROTOCOL: (None, _SYSTEM_CURE),
+    sqlite3.SQLITE_INTERRUPT: (None, _SYSTEM_CURE),
+}
+
+
+def _cause(error: DatabaseError) -> Unusable | None:
+    """Return what outside of Cloudo keeps the database from being used; None for any other error."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is None:  # another driver's, which tells them apart by their classes
+        return Unusable(str(error.orig), _SYSTEM_CURE) if isinstance(error, OperationalError) else None
+    reason, cure = _CAUSES.get(code & 0xFF, (None, None))
+    return None if cure is None else Unusable(reason or str(error.orig), cure)

@@ -1,0 +1,45 @@
+"""The tables of the store. A change here goes with a migration in `migrations/versions`."""
+
+from __future__ import annotations
+
+from cloudo_kernel.store.tables.base import UtcMicroseconds, metadata
+from cloudo_kernel.store.tables.executions import (
+    calls,
+    dependencies,
+    executions,
+    follow_ups,
+    idempotency_keys,
+    log_lines,
+    sources,
+    waits,
+    workers,
+)
+from cloudo_kernel.store.tables.records import events, lock_waiters, locks, messages, settings, tokens
+from cloudo_kernel.store.tables.schedules import absences, occurrences, schedules
+from cloudo_kernel.store.tables.webhooks import deliveries, webhook_responses, webhooks
+
+__all__ = [
+    "UtcMicroseconds",
+    "absences",
+    "calls",
+    "deliveries",
+    "dependencies",
+    "events",
+    "executions",
+    "follow_ups",
+    "idempotency_keys",
+    "lock_waiters",
+    "locks",
+    "log_lines",
+    "messages",
+    "metadata",
+    "occurrences",
+    "schedules",
+    "settings",
+    "sources",
+    "tokens",
+    "waits",
+    "webhook_responses",
+    "webhooks",
+    "workers",
+]

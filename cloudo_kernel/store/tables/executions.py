@@ -1,0 +1,243 @@
+"""The tables of executions, what they ran, said and wait for, and of who runs them."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false, text
+
+from cloudo_kernel.store.tables.base import UtcMicroseconds, metadata
+
+#: Each source that an execution ran, once.
+sources = Table(
+    "sources",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started_at", UtcMicroseconds, nullable=False),
+    #: Counts up while the worker lives; observers watch it with their own monotonic clocks.
+    Column("heartbeat", BigInteger, nullable=False, server_default="0"),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    #: A private worker runs only what was reserved for it, and has no scheduler.
+    Column("private", Boolean, nullable=False),
+    #: When the last two heartbeats came, by the wall clock.
+    Column("beat_at", UtcMicroseconds),
+    Column("previous_beat_at", UtcMicroseconds),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("flow_name", Text),
+    Column("status", Text, nullable=False),
+    Column("message", Text),
+    Column("input_value", JSON, nullable=False),
+    Column("output_value", JSON, nullable=False),
+    Column("parent_id", Text),
+    Column("retry_of", Text),
+    Column("schedule_id", Text),
+    Column("webhook_name", Text),
+    Column("trigger", Text, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("scheduled_for", UtcMicroseconds),
+    Column("started_at", UtcMicroseconds),
+    Column("ended_at", UtcMicroseconds),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("progress", JSON, nullable=False),
+    Column("error", JSON),
+    Column("notebook", Text),
+    Column("source_sha256", Text, ForeignKey("sources.sha256"), nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("retention_minutes", Integer),
+    Column("expires_at", UtcMicroseconds),
+    # From here on: what the record does not show.
+    #: The kernel that runs it, and the folder in which it runs.
+    Column("kernel", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("timeout_seconds", Float),
+    #: Lower ones are claimed first: the priority of the flow, negated, as an index has one direction.
+    Column("rank", Integer, nullable=False, server_default="0"),
+    #: So many executions of its flow may run at once; None for any number.
+    Column("max_running", Integer),
+    #: How many of its runs may fail before it does, how many have, and how long the first retry waits.
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("retry_delay_seconds", Float, nullable=False, server_default="0"),
+    #: How its processes are started, and what its kernel may take of memory.
+    Column("engine", Text, nullable=False, server_default="kernel"),
+    Column("memory_limit_mb", Integer),
+    #: See `models.RunOptions`; nothing for most.
+    Column("run_options", JSON(none_as_null=True)),
+    #: How many executions are above it: its parent, that one's parent, and so on.
+    Column("depth", Integer, nullable=False, server_default="0"),
+    #: Created, and not to be claimed before somebody lets it run.
+    Column("is_held", Boolean, nullable=False, server_default=false()),
+    #: What is to follow its end, by occasion; nothing for most.
+    Column("follow_ups", JSON(none_as_null=True)),
+    #: The worker that holds the lease.
+    Column("worker_id", Text),
+    #: The private worker that alone may claim it, while that one lives.
+    Column("reserved_for", Text),
+    #: Why it is to be stopped, once somebody asked for that.
+    Column("stop_reason", Text),
+    #: A waiting one that has what it waited for and wants its slot back.
+    Column("wants_slot", Boolean, nullable=False, server_default=false()),
+    #: Whether its calls are recorded, so that it can be replayed.
+    Column("durable", Boolean, nullable=False, server_default=false()),
+    #: What a durable one waits for: so many of its `waits`, or this moment.
+    Column("wake_after", Integer),
+    Column("wake_at", UtcMicroseconds),
+    #: How often a durable one has died since it made a new call, and how many calls it had made then.
+    Column("deaths", Integer, nullable=False, server_default="0"),
+    Column("died_at_call", Integer, nullable=False, server_default="0"),
+    #: A running one that is to pause before its next cell.
+    Column("wants_pause", Boolean, nullable=False, server_default=false()),
+    #: The inputs and outputs that the record masks, as they are, and the keys of outputs that it is to mask.
+    Column("sealed_inputs", Text),
+    Column("sealed_outputs", Text),
+    Column("protected_outputs", JSON(none_as_null=True)),
+    #: The execution at the top of its tree; None for that one itself.
+    Column("root_id", Text),
+    # The order of claims, and all that decides about one: 10,000 that cannot run yet are passed over in 3 ms.
+    Index(
+        "ix_executions_claims",
+        *("status", "rank", "created_at", "id"),
+        *("flow_name", "max_running", "scheduled_for", "reserved_for", "is_held"),
+    ),
+    # Lists go through executions by their ids, backwards; with these none of their filters has to sort or to search.
+    Index(None, "flow_name", "id"),
+    Index(None, "parent_id", "id"),
+    Index(None, "user_name", "id"),
+    Index(None, "created_at"),
+    Index(
+        "ix_executions_ended",
+        *("status", "id"),
+        sqlite_where=text("ended_at IS NOT NULL"),
+        postgresql_where=text("ended_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_executions_of_schedules",
+        *("schedule_id", "id"),
+        sqlite_where=text("schedule_id IS NOT NULL"),
+        postgresql_where=text("schedule_id IS NOT NULL"),
+    ),
+    Index(None, "source_sha256"),
+    Index(None, "expires_at"),
+    Index(None, "wake_at"),
+    # Few are scheduled; each look at the queue asks for the next of them.
+    Index(
+        None,
+        "scheduled_for",
+        sqlite_where=text("scheduled_for IS NOT NULL"),
+        postgresql_where=text("scheduled_for IS NOT NULL"),
+    ),
+    Index(None, "worker_id"),
+    # Those of one schedule that have not ended; most executions have none.
+    Index(
+        None,
+        *("schedule_id", "status"),
+        sqlite_where=text("schedule_id IS NOT NULL"),
+        postgresql_where=text("schedule_id IS NOT NULL"),
+    ),
+    # Those of one tree, and of one webhook, that have not ended; most executions are in neither.
+    *(
+        Index(
+            f"ix_executions_unended_of_{name}",
+            column,
+            sqlite_where=text(f"{column} IS NOT NULL AND ended_at IS NULL"),
+            postgresql_where=text(f"{column} IS NOT NULL AND ended_at IS NULL"),
+        )
+        for column, name in (("root_id", "roots"), ("webhook_name", "webhooks"))
+    ),
+    # Few want theirs back, however many wait.
+    Index(
+        "ix_executions_wants_slot",
+        "wants_slot",
+        sqlite_where=text("wants_slot = 1"),
+        postgresql_where=text("wants_slot"),
+    ),
+)
+
+#: What a durable execution said and asked, call by call.
+calls = Table(
+    "calls",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("verb", Text, nullable=False),
+    Column("arguments", JSON, nullable=False),
+    #: False: it was begun, as waits and steps are, and there is no result yet.
+    Column("is_done", Boolean, nullable=False),
+    Column("result", JSON),
+    Column("error", JSON),
+    #: Arguments, result and error as one: what a flow says and asks is its own, and may be secret.
+    Column("sealed", Text),
+)
+
+#: What durable executions wait for: the end of another execution, and the like.
+waits = Table(
+    "waits",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("subject_id", Text, primary_key=True),
+    Index(None, "subject_id"),
+)
+
+#: Who waits for whose end: a waiting execution to go on, a held one to run.
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("on_id", Text, primary_key=True),
+    Index(None, "on_id"),
+)
+
+#: What is still to be done because an execution has ended; a row goes when it is done, or given up.
+follow_ups = Table(
+    "follow_ups",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("execution_id", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    #: The flow to start, or the address to call.
+    Column("target", JSON, nullable=False),
+    Column("is_call", Boolean, nullable=False),
+    Column("due_at", UtcMicroseconds, nullable=False),
+    #: How often a call was begun.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    #: The worker that is at it, and the private worker that alone may be.
+    Column("worker_id", Text),
+    Column("reserved_for", Text),
+    Index(None, "due_at"),
+    Index(None, "execution_id"),
+)
+
+log_lines = Table(
+    "log_lines",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("time", UtcMicroseconds, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_name", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body_sha256", Text, nullable=False),
+    Column("execution_id", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Index(None, "created_at"),
+)

@@ -1,0 +1,1 @@
+"""Webhook requests: what they carry, and their signatures."""

@@ -1,0 +1,151 @@
+"""How the call of a webhook proves where it comes from: by a key that it shows, or by a signature over its body.
+
+Calls of ours are signed here, too.
+
+Pure; every comparison takes the same time whatever is compared.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cloudo_kernel.errors import SignatureInvalid
+from cloudo_kernel.models import SignatureScheme, Webhook
+from cloudo_kernel.models.senders import Sender, header_of, sender_of
+from cloudo_kernel.models.webhooks import SECRET_PREFIX, secret_bytes
+
+if TYPE_CHECKING:
+    from cloudo_kernel.webhooks.request import WebhookCall
+
+#: How far the time of a signature may be from ours.
+TOLERANCE = timedelta(minutes=5)
+_LONGEST_HEADER = 1020
+_KEY_BYTES = 32
+#: What can be guessed proves nothing; Standard Webhooks wants 24 bytes, and has 16 in its own examples.
+_SHORTEST_SECRET = 16
+
+_PLACE = re.compile(r"\{(\w+)\}")
+#: Parts of a signature's header that hold its time.
+_TIMES = frozenset({"t", "ts"})
+#: A time with this many digits is in milliseconds.
+_MILLISECOND_DIGITS = 13
+
+
+def new_key(signature: str | None) -> str:
+    """Make up a key, in the form that its signature wants; None is for a key that callers show."""
+    if signature == SignatureScheme.STANDARD_WEBHOOKS:
+        return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+    return secrets.token_urlsafe(_KEY_BYTES)
+
+
+def digest(key: str) -> str:
+    """Return what is kept of a key that callers show."""
+    salt = secrets.token_bytes(16)
+    return f"sha256${salt.hex()}${hashlib.sha256(salt + key.encode()).hexdigest()}"
+
+
+#: Of a key that nobody has: an unknown webhook does the same work as one whose key was not shown.
+NOBODY = digest(secrets.token_urlsafe())
+
+
+def is_key(shown: str, kept: str) -> bool:
+    """Tell whether a key is the one that `digest` was made of."""
+    _, salt, wanted = kept.split("$")
+    found = hashlib.sha256(bytes.fromhex(salt) + shown.encode(errors="replace")).hexdigest()
+    return hmac.compare_digest(found, wanted)
+
+
+def check_signature(webhook: Webhook, key: str, call: WebhookCall, *, now: datetime) -> None:
+    """Raise `SignatureInvalid` unless the call is signed with the webhook's key, and not long ago."""
+    assert webhook.signature is not None
+    sender = _sender(webhook, key)
+    given = _header(call.headers, sender.header)
+    if sender.is_plain:
+        if not hmac.compare_digest(given.encode(), key.encode()):
+            raise SignatureInvalid(f"The header {sender.header} does not hold the secret of this webhook.")
+        return
+    parts = _parts(given, sender)
+    content, stamp = _signed(webhook, sender, call, parts)
+    if stamp is not None:
+        _check_age(stamp, now)
+    wanted = hmac.digest(secret_bytes(key, webhook.signature), content, "sha256")
+    # No early end: the number of signatures is the sender's business, the one that fits is not.
+    fits = [hmac.compare_digest(_bytes(value), wanted) for name, value in parts if _is_signature(name, sender)]
+    if not any(fits):
+        raise SignatureInvalid("The signature does not fit this call and the secret of this webhook.")
+
+
+def sign(key: str, message_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
+    """Return the headers that sign a call of ours as Standard Webhooks has it. Raises `ValueError` for no such key."""
+    stamp = str(int(now.timestamp()))
+    secret = secret_bytes(key, SignatureScheme.STANDARD_WEBHOOKS)
+    if len(secret) < _SHORTEST_SECRET:
+        raise ValueError(f"takes a secret of at least {_SHORTEST_SECRET} bytes")
+    signature = hmac.digest(secret, f"{message_id}.{stamp}.".encode() + body, "sha256")
+    return {"webhook-timestamp": stamp, "webhook-signature": f"v1,{base64.b64encode(signature).decode()}"}
+
+
+def _sender(webhook: Webhook, key: str) -> Sender:
+    """Return the preset of a webhook, or what the webhook says itself."""
+    assert webhook.signature is not None
+    if webhook.signature is not SignatureScheme.HMAC_SHA256:
+        return sender_of(webhook.signature, key)
+    return Sender(webhook.signature_header or "", webhook.signed_content, timestamp=webhook.timestamp_header)
+
+
+def _parts(value: str, sender: Sender) -> list[tuple[str | None, str]]:
+    """Return the parts of a signature's header, each with its name if it has one."""
+    pattern = re.compile(rf"(?:([A-Za-z0-9_]{{1,10}}){sender.assign})?([A-Za-z0-9+/=_-]+)")
+    found = [pattern.fullmatch(part.strip()) for part in value.split(sender.separator)]
+    return [(part[1], part[2]) for part in found if part]
+
+
+def _is_signature(name: str | None, sender: Sender) -> bool:
+    return name == sender.part if sender.part else name not in _TIMES
+
+
+def _signed(
+    webhook: Webhook, sender: Sender, call: WebhookCall, parts: list[tuple[str | None, str]]
+) -> tuple[bytes, str | None]:
+    """Return what was signed, and when, if that is signed too."""
+    values = {"method": call.method, "url": webhook.public_url or call.url}
+    if "{timestamp}" in sender.content:
+        if sender.timestamp is not None:
+            values["timestamp"] = _header(call.headers, sender.timestamp)
+        else:
+            values["timestamp"] = next((value for name, value in parts if name in _TIMES), "")
+    if "{id}" in sender.content:
+        values["id"] = _header(call.headers, "webhook-id")
+    before, after = (_PLACE.sub(lambda place: values[place[1]], text) for text in sender.content.split("{body}"))
+    return before.encode() + call.body + after.encode(), values.get("timestamp")
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    found = header_of(headers, name) or ""
+    if not 0 < len(found) <= _LONGEST_HEADER or not found.isascii():
+        raise SignatureInvalid(f"A call of this webhook has to be signed: the header {name} is missing.")
+    return found
+
+
+def _check_age(stamp: str, now: datetime) -> None:
+    if not (stamp.isdecimal() and len(stamp) <= _MILLISECOND_DIGITS):
+        raise SignatureInvalid("The time of the signature takes seconds since 1970.")
+    seconds = int(stamp) / 1000 if len(stamp) == _MILLISECOND_DIGITS else int(stamp)
+    if abs(now.timestamp() - seconds) > TOLERANCE.total_seconds():
+        raise SignatureInvalid("The signature is of another time: more than 5 minutes from now.")
+
+
+def _bytes(value: str) -> bytes:
+    """Return a signature in hexadecimal or Base64; what is neither fits nothing."""
+    try:
+        return bytes.fromhex(value) if len(value) == 2 * hashlib.sha256().digest_size else base64.b64decode(value)
+    except (ValueError, binascii.Error):
+        return b""

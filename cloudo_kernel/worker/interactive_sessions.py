@@ -1,0 +1,320 @@
+"""Notebooks that are worked on by hand: the end of their kernels' calls in the process that answers for them.
+
+That is the server, or without one the kernel itself. What carries the calls is somebody else's business.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cloudo_kernel.errors import CloudoError, NameInvalid, StaleAttempt, Unavailable, WaitTimeout
+from cloudo_kernel.models import EngineTier, Execution, Status
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.processes import liveness as lease
+from cloudo_kernel.processes.channel import Frames, answer
+from cloudo_kernel.processes.loop import Failures, Loop
+from cloudo_kernel.service import Service
+from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Outcome, Store
+from cloudo_kernel.worker.flow_requests import FlowCalls
+from cloudo_kernel.worker.run_secrets import RunSecrets
+from cloudo_kernel.worker.waits import RETRY_SECONDS, Waits
+from cloudo_kernel.workspace.catalog import check_name
+
+_log = logging.getLogger(__name__)
+
+#: The end of an execution is tried so often when the store cannot be used; after that its lease decides.
+_END_TRIES = 60
+#: Verbs that write nothing, besides those that `FlowCalls` knows as reads.
+_WAITS = frozenset({"wait_for", "wait_message", "sleep_until", "step_begin", "step_done", "step_failed"})
+
+
+class Sessions:
+    """All kernels that this process answers for, and the one lease on their executions."""
+
+    def __init__(self, store: Store, state: Path) -> None:
+        self._store = store
+        self._state = state
+        self._holder_id = new_id()
+        self._lease: lease.Lease | None = None
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[Session, Frames]] = {}
+        self.loop = Loop("sessions", self._live)
+        self.loop.on_death = self._give_up
+
+    def open(
+        self, key: str, frames: Frames, service_of: Callable[[str], Service], flow_name: Callable[[], str | None]
+    ) -> Session:
+        """Answer a kernel on a thread of its own until the other end of `frames` is closed.
+
+        A kernel is known by its `key`: one that comes again has been restarted, which ends its former session.
+        `service_of` returns the verbs of the parent with an id, `flow_name` the flow that the notebook is now.
+        """
+        session = Session(self._store, self._hold, service_of, flow_name)
+        with self._lock:
+            former, self._open[key] = self._open.get(key), (session, frames)
+        if former is not None:
+            former[1].close()
+            former[0].end()
+
+        def serve() -> None:
+            try:
+                answer(frames, session.answer, flush=session.flush)
+            except (ValueError, KeyError, TypeError):  # a frame that is no call: whoever sent it is no kernel
+                _log.warning("A notebook worked on by hand sent what cannot be read", exc_info=True)
+            finally:
+                frames.close()
+                session.end()
+                with self._lock:
+                    if self._open.get(key) == (session, frames):
+                        del self._open[key]
+
+        threading.Thread(target=serve, name="cloudo-by-hand", daemon=True).start()
+        return session
+
+    def close(self) -> None:
+        """End all executions, and give the lease back."""
+        with self._lock:
+            sessions = list(self._open.values())
+        for session, _ in sessions:
+            session.end()
+        self.loop.stop()
+        if self._lease is not None:
+            with suppress(CloudoError):  # another process will see that the lease is gone
+                self._store.queue.release(self._holder_id, lost=False)
+            self._lease.close()
+
+    def _hold(self) -> str:
+        """Take the lease if this process has none yet, and return its id."""
+        with self._lock:
+            if self._lease is None:
+                taken = lease.Lease(self._state, self._holder_id)
+                try:
+                    # Private: it claims nothing, and nobody counts it as one who would.
+                    self._store.workers.register(self._holder_id, private=True)
+                    self.loop.start()
+                except BaseException:
+                    taken.close()
+                    raise
+                self._lease = taken
+        return self._holder_id
+
+    def _live(self) -> float:
+        if not self._store.workers.beat(self._holder_id):
+            self._hold_again()
+        return HEARTBEAT_SECONDS
+
+    def _give_up(self, _name: str) -> None:
+        if self._lease is not None:
+            self._lease.let_go()  # workers see it, and end what is held here
+
+    def _hold_again(self) -> None:
+        """Register again: this process stood still for so long that others ended what it held."""
+        if self._lease is not None:
+            self._lease.close()
+        self._lease = lease.Lease(self._state, self._holder_id)
+        self._store.workers.register(self._holder_id, private=True)
+
+
+class Session:
+    """What one kernel has: an execution, once it has written something, and another one when that has ended."""
+
+    def __init__(
+        self,
+        store: Store,
+        hold: Callable[[], str],
+        service_of: Callable[[str], Service],
+        flow_name: Callable[[], str | None],
+    ) -> None:
+        self._store = store
+        self._hold = hold
+        self._service_of = service_of
+        self._flow_name = flow_name
+        self._is_over = False
+        self._calls = self._next_calls()
+        self._ending = threading.Lock()
+
+    def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
+        """Answer the kernel."""
+        if self._is_over:
+            raise Unavailable("This kernel is answered elsewhere, or was ended.")
+        self._calls.waits.is_interrupted.clear()
+        try:
+            return self._calls.answer(verb, arguments, is_main=is_main)
+        except StaleAttempt:  # somebody cancelled it, or the lease was lost: what comes now belongs to a new one
+            if not self._renew():
+                raise
+            return self._calls.answer(verb, arguments, is_main=is_main)
+        finally:
+            if self._calls.declared is not None:
+                self._calls = self._next_calls()
+
+    def flush(self) -> None:
+        """Write the log lines that have come."""
+        try:
+            self._calls.flush_log()
+        except StaleAttempt:
+            if self._renew():
+                self._calls.flush_log()
+
+    def interrupt(self) -> None:
+        """End a wait: the cell that waits was interrupted, and its kernel calls on."""
+        self._calls.waits.is_interrupted.set()
+        self._calls.waits.wake()
+
+    def stop(self) -> None:
+        """Let nothing more come of this kernel."""
+        self._is_over = True
+        self._calls.waits.end()
+
+    def end(self) -> None:
+        """End the execution in success: the kernel is gone, and so is what it did."""
+        self.stop()
+        failures = Failures("The record of the end of a notebook worked on by hand")
+        with self._ending:
+            for _ in range(_END_TRIES):
+                try:
+                    self._calls.end()
+                except StaleAttempt:
+                    return
+                except CloudoError as error:
+                    failures.note(error)
+                    threading.Event().wait(RETRY_SECONDS)
+                else:
+                    failures.clear()
+                    return
+
+    def _renew(self) -> bool:
+        """Take a new execution in the place of one that others ended; its unwritten log lines go there."""
+        if self._is_over or not self._calls.is_open:
+            return False
+        lines = self._calls.unwritten_lines()
+        self._calls = self._next_calls()
+        self._calls.take_lines(lines)
+        return True
+
+    def _next_calls(self) -> InteractiveCalls:
+        claim = Claim(new_id(), 1, None, "cloudo", EngineTier.KERNEL, durable=False)
+        waits = InteractiveWaits(self._store, claim)
+        return InteractiveCalls(self._store, self._service_of(claim.id), claim, waits, self._hold, self._flow_name)
+
+
+class InteractiveWaits(Waits):
+    """Waits that an interrupt of the waiting cell ends, too."""
+
+    def __init__(self, store: Store, claim: Claim) -> None:
+        super().__init__(store, claim)
+        self.is_interrupted = threading.Event()
+
+    def until(self, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
+        """See `Waits.until`."""
+
+        def look() -> bool:
+            if self.is_interrupted.is_set():
+                raise WaitTimeout("The cell that waited was interrupted.")
+            return is_done()
+
+        return super().until(look, seconds=seconds)
+
+
+class InteractiveCalls(FlowCalls):
+    """The calls of one notebook that is worked on by hand. Its execution is made at the first that writes."""
+
+    def __init__(
+        self,
+        store: Store,
+        service: Service,
+        claim: Claim,
+        waits: InteractiveWaits,
+        hold: Callable[[], str],
+        flow_name: Callable[[], str | None],
+    ) -> None:
+        # What the notebook shows is its user's own business; what it reports is masked as a run's is.
+        secrets = RunSecrets(store, claim, service.redaction)
+        super().__init__(store, service, claim, waits, secrets, output={}, linger_seconds=math.inf, let_go=lambda: None)
+        self.waits = waits
+        self.is_open = False
+        self._hold = hold
+        self._flow_name = flow_name
+        self._reads["this"] = self._this
+
+    def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
+        """See `FlowCalls.answer`."""
+        if not self.is_open and verb not in self._reads and verb not in _WAITS:
+            self.open()
+        return super().answer(verb, arguments, is_main=is_main)
+
+    def open(self) -> None:
+        """Make the execution."""
+        new = self._service.prepare_by_hand(self._claim.id, self._flow_name())
+        self._store.executions.open(new, worker_id=self._hold())
+        self._secrets.protect_outputs(new.protected_outputs or ())
+        self.is_open = True
+
+    def end(self) -> None:
+        """End the execution, if there is one, in success."""
+        if self.is_open:
+            with suppress(CloudoError):
+                self.flush_log()
+            self._store.runs.finish(self._claim.id, self._claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
+
+    def unwritten_lines(self) -> list[Any]:
+        """Return the log lines that have come and are not in the store."""
+        return list(self._lines)
+
+    def take_lines(self, lines: list[Any]) -> None:
+        """Take over log lines of an execution that others ended."""
+        if lines:
+            self.open()
+            self._lines += lines
+
+    def _this(self) -> dict[str, Any]:
+        """Return the record, or what it would be if there were one."""
+        if self.is_open:
+            return dict(self._secrets.this().model_dump(mode="json"))
+        new = self._service.prepare_by_hand(self._claim.id, self._flow_name())
+        made = {"status": Status.RUNNING, "attempt": 1, "created_at": self._store.now, "log": ()}
+        return dict(Execution.model_validate({**vars(new), **made}).model_dump(mode="json"))
+
+    def _end(self, *, status: str, message: str | None) -> None:
+        super()._end(status=status, message=message)
+        outcome = self._secrets.outcome(Outcome(status=Status(status), message=message))
+        self._store.runs.finish(self._claim.id, self._claim.attempt, outcome)
+
+    def _without_slot(
+        self,
+        message: str,
+        is_done: Callable[[], bool],
+        *,
+        seconds: float = math.inf,
+        on: Sequence[str] = (),
+        **_more: Any,
+    ) -> bool:
+        """Wait; there is no slot to give back. Raises `DependencyCycle` where nobody could go on."""
+        del message
+        if not (on and self.is_open):
+            return self._waits.until(is_done, seconds=seconds)
+        self._store.runs.depend(self._claim.id, self._claim.attempt, on)
+        try:
+            return self._waits.until(is_done, seconds=seconds)
+        finally:
+            with suppress(CloudoError):  # its end forgets it, too
+                self._store.runs.depend(self._claim.id, self._claim.attempt, ())
+
+
+def flow_name_of(notebook: Path, flows: Path) -> str | None:
+    """Return the name of the flow that a notebook is, None if it is none."""
+    try:
+        below = Path(os.path.realpath(notebook)).relative_to(os.path.realpath(flows))
+        if below.suffix != ".ipynb":
+            return None
+        return check_name(unicodedata.normalize("NFC", below.with_suffix("").as_posix()))
+    except (ValueError, NameInvalid):
+        return None

@@ -1,0 +1,230 @@
+"""Runs executions as processes of this machine: a runner for each, in a session of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing.connection import Connection
+
+from cloudo_kernel.models import EngineTier
+from cloudo_kernel.processes import channel
+from cloudo_kernel.processes.loop import Failures, Loop
+from cloudo_kernel.processes.provisioner import is_kernel_forkable
+from cloudo_kernel.processes.zygotes import Zygotes
+from cloudo_kernel.runner.run import GRACE_SECONDS
+from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.worker.executor import OnEnd
+from cloudo_kernel.worker.outcomes import timed_out
+from cloudo_kernel.worker.run_supervisor import RunHost
+from cloudo_kernel.worker.runner_pool import Standby
+from cloudo_kernel.worker.runner_process import RunnerProcess
+from cloudo_kernel.worker.slots import WorkerSlots
+from cloudo_kernel.worker.socket_dirs import Sockets
+from cloudo_kernel.workspace.catalog import Catalog
+
+_log = logging.getLogger(__name__)
+
+#: So many warm runners may die under a run that has not begun before it is given to a cold one.
+_WARM_ATTEMPTS = 3
+
+
+class LocalExecutor:
+    """An `Executor` of processes."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        zygotes: Zygotes,
+        slots: WorkerSlots,
+        *,
+        reserved_for: str | None,
+        linger_seconds: float,
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._slots = slots
+        self._reserved_for = reserved_for
+        self._linger_seconds = linger_seconds
+        self._sockets = Sockets()
+        self._standby = Standby(zygotes, self._sockets)
+        self._runs: dict[str, _Run] = {}
+        self._failures = Failures("The attendance of a run")
+        self._on_end: OnEnd = lambda *, is_reported: None  # noqa: ARG005 -- replaced by `start`
+        self._lock = threading.Lock()
+
+    def start(self, on_end: OnEnd) -> None:
+        """See `Executor.start`."""
+        self._on_end = on_end
+        if self._sockets.has_room:
+            self._standby.start()
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """See `Executor.loops`."""
+        return (self._standby.loop,)
+
+    def submit(self, claim: Claim) -> None:
+        """See `Executor.submit`."""
+        host = RunHost(
+            self._store,
+            self._catalog,
+            claim,
+            self._slots,
+            reserved_for=self._reserved_for,
+            linger_seconds=self._linger_seconds,
+        )
+        run = _Run(host)
+        with self._lock:
+            self._runs[claim.id] = run
+        try:
+            threading.Thread(target=self._attend, args=(run,), name=f"cloudo-run-{claim.id}", daemon=True).start()
+        except BaseException:
+            self._forget(run)
+            raise
+
+    def stop(self, execution_id: str, outcome: Outcome) -> None:
+        """See `Executor.stop`."""
+        with self._lock:
+            run = self._runs.get(execution_id)
+        if run is not None:
+            run.stop(outcome)
+
+    def running(self) -> tuple[str, ...]:
+        """See `Executor.running`."""
+        with self._lock:
+            return tuple(self._runs)
+
+    def close(self, *, kill: bool = False) -> None:
+        """See `Executor.close`."""
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            if kill:
+                run.kill()
+        for run in runs:
+            run.is_over.wait()
+
+    def end(self) -> None:
+        """See `Executor.end`."""
+        self.close()
+        self._standby.close()
+        self._sockets.close()
+
+    def _attend(self, run: _Run) -> None:
+        exit_code, is_reported = 1, False
+        try:
+            try:
+                exit_code = self._run(run)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the run has to end
+                self._failures.note(error)
+                run.host.note_obstacle(error)
+            else:
+                self._failures.clear()
+            is_reported = run.host.finish(exit_code)
+        except Exception:  # noqa: BLE001 -- whatever it is, its slot has to become free
+            _log.exception("The end of a run cannot be reported", extra={"execution_id": run.host.claim.id})
+        finally:
+            self._forget(run)
+            self._on_end(is_reported=is_reported)
+
+    def _forget(self, run: _Run) -> None:
+        with self._lock:
+            if self._runs.get(run.host.claim.id) is run:
+                del self._runs[run.host.claim.id]
+        run.is_over.set()
+
+    def _run(self, run: _Run) -> int:
+        """Run it in a warm runner, or in another one when that died before a cell had begun, or in a cold one."""
+        claim = run.host.claim
+        is_wanted = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo"
+        is_warm = is_wanted and is_kernel_forkable() and self._sockets.has_room
+        for _ in range(_WARM_ATTEMPTS if is_warm else 0):
+            runner = self._standby.take()
+            exit_code = run.attend(runner)
+            if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
+                return exit_code
+            run.host.begin_anew()
+            if run.host.is_declined:
+                break
+            _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
+        return run.attend(RunnerProcess.cold(self._sockets))
+
+
+class _Run:
+    """One run and its runner."""
+
+    def __init__(self, host: RunHost) -> None:
+        self.host = host
+        host.end_processes = self.kill
+        self.is_over = threading.Event()
+        self._runner: RunnerProcess | None = None
+        #: Nothing that it does counts any more.
+        self.is_killed = False
+        self._timers: list[threading.Timer] = []
+        self._lock = threading.Lock()
+
+    def attend(self, runner: RunnerProcess) -> int:
+        """Answer the runner and its kernel until both have gone, and return the runner's exit code."""
+        with self._lock:
+            self._runner = runner
+            if self.is_killed:
+                runner.kill()
+            elif self.host.is_decided:
+                runner.ask_to_stop()
+        kernel = threading.Thread(
+            target=self._attend_kernel, args=(runner.kernel_end,), name="cloudo-run-kernel", daemon=True
+        )
+        try:
+            kernel.start()
+            limit = self.host.claim.timeout_seconds
+            if limit is not None:
+                self._later(limit, lambda: self.stop(timed_out(timedelta(seconds=limit))))
+            channel.answer(runner.runner_end, self.host.runner_verb, flush=self.host.flush_progress)
+            # One that has told all, and has let go, is killed below; nobody waits for its last milliseconds.
+            return 0 if self.host.has_found and runner.zygote is not None else runner.wait()
+        finally:
+            self._let_go(runner, kernel)
+
+    def _let_go(self, runner: RunnerProcess, kernel: threading.Thread) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        runner.cut()
+        self.host.end_kernel_group()
+        if kernel.ident is not None:
+            kernel.join(timeout=1)  # a process that the notebook left outside may hold the channel open
+        self.host.complaints = runner.complaints()
+        with self._lock:
+            self._runner = None
+        runner.close()
+
+    def _attend_kernel(self, end: Connection) -> None:
+        try:
+            channel.answer(end, self.host.kernel_verb, flush=self.host.flush_log)
+        finally:
+            self.host.note_hang_up()
+
+    def stop(self, outcome: Outcome) -> None:
+        """Have the runner interrupt its kernel; after the grace time kill both."""
+        if not self.host.impose(outcome):
+            return
+        with self._lock:
+            if self._runner is not None:
+                self._runner.ask_to_stop()
+        # The runner kills its kernel after the grace time; this is for a runner that cannot.
+        self._later(GRACE_SECONDS + 2, self.kill)
+
+    def kill(self) -> None:
+        """Kill the runner, and its kernel with it."""
+        with self._lock:
+            self.is_killed = True
+            if self._runner is not None:
+                self._runner.kill()
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), action)
+        timer.daemon = True
+        timer.start()
+        self._timers.append(timer)

@@ -1,0 +1,107 @@
+"""Calls the addresses that are to be told of ends, on threads of its own: a slow receiver holds up nothing else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from cloudo_kernel.processes.loop import Loop
+from cloudo_kernel.settings import NOTIFICATION_DELAYS, NOTIFICATION_TIMEOUT_SECONDS
+from cloudo_kernel.store import DueFollowUp, Store
+
+_log = logging.getLogger(__name__)
+
+#: So many addresses are called at once.
+_MOST_AT_ONCE = 8
+#: A moved clock, or a call that another process has given back, is found out so soon.
+_LOOK_SECONDS = 5.0
+#: A call that could not even be noted is made again so much later.
+_AFTER_SECONDS = 60.0
+#: Every commit wakes it: hundreds a second must not have it look all the time.
+_REST_SECONDS = 0.1
+#: A worker that stops waits so long for calls that are on their way; what is cut off is made again.
+_STOP_SECONDS = 3.0
+
+
+class MakeCall(Protocol):
+    """What calls an address, and notes how that went."""
+
+    def __call__(self, due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
+        """Take what is due, a time limit, and in how many seconds it comes again if it fails, None for never."""
+
+
+class Notifier:
+    """One worker's calls. Any number of workers may have one: the store gives each call to one of them."""
+
+    def __init__(
+        self,
+        store: Store,
+        make_call: MakeCall,
+        *,
+        worker_id: str,
+        reserved_for: str | None,
+        delays: Sequence[float] = NOTIFICATION_DELAYS,
+        timeout_seconds: float = NOTIFICATION_TIMEOUT_SECONDS,
+    ) -> None:
+        """`delays` are how long to wait after the first failure, the second, and so on; then it is the end."""
+        self._store = store
+        self._make_call = make_call
+        self._worker_id = worker_id
+        self._reserved_for = reserved_for
+        self._delays = tuple(delays)
+        self._timeout_seconds = timeout_seconds
+        self.loop = Loop("notifier", self._look, rest=lambda _step_seconds, _wait_seconds: _REST_SECONDS)
+        self._remove_listener: Callable[[], None] = lambda: None
+        self._calls: set[threading.Thread] = set()
+        #: Those of which it could not even be noted how they went.
+        self._lost: list[str] = []
+
+    def start(self) -> None:
+        """Begin to look for calls."""
+        self._remove_listener = self._store.tail.add_listener(self.loop.wake)
+        self.loop.start()
+
+    def stop(self) -> None:
+        """Begin no more calls; those that do not end soon are made again by whoever comes next."""
+        self.loop.stop()
+        self._remove_listener()
+        end = time.monotonic() + _STOP_SECONDS
+        for call in tuple(self._calls):
+            call.join(max(0.0, end - time.monotonic()))
+
+    def _look(self) -> float:
+        """Begin what is due, as far as there is room, and return in how many seconds to look again."""
+        self._calls = {call for call in self._calls if call.is_alive()}
+        if lost := tuple(self._lost):
+            self._store.follow_ups.put_back(lost, self._worker_id, delay_seconds=_AFTER_SECONDS)
+            del self._lost[: len(lost)]
+        room = _MOST_AT_ONCE - len(self._calls)
+        due_at = self._store.follow_ups.next_call(reserved_for=self._reserved_for)
+        if due_at is None or not room:  # the end of a call wakes it
+            return _LOOK_SECONDS
+        left = (due_at - self._store.now) / timedelta(seconds=1)
+        if left > 0:
+            return min(_LOOK_SECONDS, left)
+        for due in self._store.follow_ups.claim_calls(self._worker_id, most=room, reserved_for=self._reserved_for):
+            call = threading.Thread(target=self._call, args=[due], name="cloudo-call", daemon=True)
+            try:
+                call.start()
+            except RuntimeError:  # no thread left: the next look puts it back
+                self._lost.append(due.id)
+                raise
+            self._calls.add(call)
+        return _REST_SECONDS
+
+    def _call(self, due: DueFollowUp) -> None:
+        delay = self._delays[due.attempts - 1] if due.attempts <= len(self._delays) else None
+        try:
+            self._make_call(due, timeout_seconds=self._timeout_seconds, delay_seconds=delay)
+        except Exception:  # noqa: BLE001 -- whatever it is, the others have to go on
+            _log.exception("A call could not be made, or noted", extra={"execution_id": due.execution.id})
+            self._lost.append(due.id)
+        finally:
+            self.loop.wake()

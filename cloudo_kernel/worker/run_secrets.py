@@ -1,0 +1,127 @@
+"""The secrets of one run, in its worker: learnt from what the run is told, masked in what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cloudo_kernel.forms.form import Form
+from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, LogLine, Progress
+from cloudo_kernel.security.redaction import PROTECTED, Redaction
+from cloudo_kernel.store import Assignment, Claim, Outcome, Store
+from cloudo_kernel.workspace.catalog import Catalog, defaults
+from cloudo_kernel.workspace.layout import executed_notebook
+
+#: So many characters of a line are kept, as a record has a thousand of them,
+LONGEST_LINE = 100_000
+#: and of a status message, which lists have whole.
+LONGEST_MESSAGE = 4_000
+
+
+class RunSecrets:
+    """What nobody but the run itself may see."""
+
+    def __init__(
+        self, store: Store, claim: Claim, redaction: Redaction, *, protected_outputs: Collection[str] = ()
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self.redaction = redaction
+        self._protected_outputs = protected_outputs
+
+    def protect_outputs(self, keys: Collection[str]) -> None:
+        """Note the keys of outputs that are to be protected, where they were not known before."""
+        self._protected_outputs = keys
+
+    def this(self) -> Execution:
+        """Return the record of the run with what others do not see."""
+        record = self.seen(self._store.executions.get(self._claim.id))
+        # It is there before the first cell; its path is stored with the first progress.
+        written = executed_notebook(self._claim.flow_name, self._claim.id)
+        return record if record.notebook else record.model_copy(update={"notebook": written})
+
+    def seen(self, execution: Execution) -> Execution:
+        """Return the record of an execution: of itself and its own children a run sees everything."""
+        if self._claim.id not in (execution.id, execution.parent_id):
+            return execution
+        if PROTECTED not in f"{execution.input_value}{execution.output_value}":
+            return execution
+        protected = self._store.executions.protected(execution.id)
+        if execution.id != self._claim.id:  # its own were learnt when it began, and when it put them out
+            self.redaction.learn([protected.inputs, protected.outputs])
+        return protected.revealed(execution)
+
+    def note(self, verb: str, arguments: Mapping[str, Any], result: Any) -> None:
+        """Learn the secrets that a call told the run, or that it told others, now or in an earlier attempt."""
+        told = None
+        if verb == "save_setting" and result["secret"]:
+            told = arguments["value"]
+        elif verb == "start_child":
+            told = _hidden(arguments["request"].get("inputs") or {}, result["input_value"])
+        elif verb == "create_schedule":
+            told = _hidden(arguments["request"].get("inputs") or {}, result["inputs"])
+        if told is not None:
+            self._learn_late(told)
+        elif verb == "setting" and result["secret"]:
+            self.redaction.learn(result["value"])
+        elif verb == "settings":
+            self.redaction.learn([setting["value"] for setting in result if setting["secret"]])
+        elif verb in ("message", "wait_message") and result["response"] and result["body"]:
+            protected = Form(result["body"]).protected
+            self.redaction.learn([value for key, value in result["response"].items() if key in protected])
+
+    def split_outputs(self, output: Mapping[str, Any]) -> JsonObject:
+        """Return outputs as the store takes them: as everybody may see them, and what is hidden.
+
+        The log may have a secret already that is put out now.
+        """
+        self._learn_late([value for key, value in output.items() if key in self._protected_outputs])
+        shown, hidden = self.redaction.split(output, self._protected_outputs)
+        return {"output_value": shown, "hidden_outputs": hidden}
+
+    def _learn_late(self, secret: Any) -> None:
+        """Learn what the run knew before, so that it may be in its log."""
+        if self.redaction.learn(secret):
+            self._store.log.mask(self._claim.id, self.redaction.mask)
+
+    def line(self, line: LogLine) -> LogLine:
+        """Return a line of the log without secrets."""
+        text = self.redaction.mask(line.text)
+        return line if text == line.text else line.model_copy(update={"text": text})
+
+    def progress(self, progress: Progress) -> Progress:
+        """Return progress without secrets: a cell may begin with one."""
+        return progress.model_copy(update={"cell": progress.cell and self.redaction.mask(progress.cell)})
+
+    def outcome(self, outcome: Outcome) -> Outcome:
+        """Return how the run ended without secrets."""
+        mask, error = self.redaction.mask, outcome.error
+        if error is not None:
+            traceback = tuple(mask("\n".join(error.traceback)).split("\n")) if error.traceback else ()
+            error = ErrorDetail(name=mask(error.name), value=mask(error.value), cell=error.cell, traceback=traceback)
+        message = outcome.message and shortened(mask(outcome.message), LONGEST_MESSAGE)
+        return replace(outcome, message=message, error=error)
+
+
+def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Claim) -> RunSecrets:
+    """Return the secrets that a run has from its beginning.
+
+    A default is none: it stands in the flow.
+    """
+    redaction, hidden = Redaction(), assignment.protected
+    if hidden.inputs:
+        usual = defaults(catalog.script(assignment.source).flow.input_schema)
+        redaction.learn([value for name, value in hidden.inputs.items() if name not in usual or usual[name] != value])
+    redaction.learn(hidden.outputs)
+    return RunSecrets(store, claim, redaction, protected_outputs=assignment.protected_outputs)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text as far as it is kept, which says so; to be called when its secrets are masked, not before."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} characters more)"
+
+
+def _hidden(given: Mapping[str, Any], shown: Mapping[str, Any]) -> list[Any]:
+    """Return what others show as hidden of values that they were given."""
+    return [value for name, value in given.items() if shown.get(name) == PROTECTED]

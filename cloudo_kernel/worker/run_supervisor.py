@@ -1,0 +1,396 @@
+"""The worker's end of one run: answers what its runner and its kernel ask, and reports to the store."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from cloudo_kernel.errors import CloudoError, StaleAttempt, Unavailable
+from cloudo_kernel.models import ErrorDetail, LogLine, Progress, Status, Trigger
+from cloudo_kernel.processes.loop import Failures
+from cloudo_kernel.service import Service
+from cloudo_kernel.store import Assignment, Claim, Outcome, Store
+from cloudo_kernel.worker.flow_requests import FlowCalls
+from cloudo_kernel.worker.run_secrets import RunSecrets, secrets_of
+from cloudo_kernel.worker.slots import WorkerSlots
+from cloudo_kernel.worker.waits import RETRY_SECONDS, Waits
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import executed_notebook
+
+_log = logging.getLogger(__name__)
+
+#: Progress is written at most so often, and not sooner than so long after the claim: most runs are over by then.
+_PROGRESS_SECONDS = 0.1
+_FIRST_PROGRESS_SECONDS = 0.25
+#: A paused runner is answered after so long, and asks again; one whose kernel may have died, after so long.
+_PAUSE_SECONDS = 1.0
+_HUNG_UP_SECONDS = 0.1
+#: The interrupt of a run that is to end takes no longer to reach its kernel, on a busy machine too.
+_INTERRUPT_SECONDS = 2.0
+#: Of runs that die before they have begun.
+_START_ATTEMPTS = 5
+#: Tries to record an end that fail for another reason than the store's state; then recovery ends the run.
+_MAX_END_TRIES = 4
+
+
+class RunHost:
+    """One run, as its worker sees it.
+
+    `runner_verb` and `kernel_verb` are called on one thread each; `finish` once, when both have gone.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        claim: Claim,
+        slots: WorkerSlots,
+        *,
+        reserved_for: str | None,
+        linger_seconds: float,
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._slots = slots
+        self._reserved_for = reserved_for
+        self._linger_seconds = linger_seconds
+        self.claim = claim
+        self._notebook = executed_notebook(claim.flow_name, claim.id)
+        self._is_notebook_written = False
+        #: Ends the processes of the run; who starts them says how.
+        self.end_processes: Callable[[], None] = lambda: None
+        #: It waits without processes from now on: there is nothing to report.
+        self._is_let_go = False
+        self._waits = Waits(store, claim, slots)
+        #: What the flow says and asks, once it runs.
+        self._calls: FlowCalls | None = None
+        self._secrets: RunSecrets | None = None
+        self._progress = Progress()
+        self._is_progress_new = False
+        self._progress_due = time.monotonic() + _FIRST_PROGRESS_SECONDS
+        #: A cell of the notebook may have had effects from then on.
+        self._has_cell_begun = False
+        #: Its end of the channel is closed: most probably it died.
+        self._has_kernel_hung_up = False
+        #: What the runner found.
+        self._found: Outcome | None = None
+        #: What somebody outside wants the end to be.
+        self._imposed: Outcome | None = None
+        #: Why this worker could not start it.
+        self._obstacle: str | None = None
+        #: The end of what the runner wrote to its standard error.
+        self.complaints = ""
+        #: Whether the flow would notice that its process was forked from a warm one.
+        self.is_declined = False
+        #: Process group of the kernel, once it runs.
+        self._kernel_group: int | None = None
+        #: Its runner has ended.
+        self._has_gone = threading.Event()
+        #: This worker goes, and cannot wait for a store that cannot be used.
+        self._is_leaving = threading.Event()
+
+    # What the runner asks
+
+    def runner_verb(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
+        """Answer the runner."""
+        del is_main  # it may ask from wherever it likes
+        answers: dict[str, Callable[..., Any]] = {
+            "begin": self._begin,
+            "progress": self._note_progress,
+            "kernel_started": self._note_kernel,
+            "at_cell": self._enter_cell,
+            "pause": self._pause,
+            "may_go_on": self._may_go_on,
+            "found": self._note_found,
+            "decline": self._note_decline,
+            "secrets": self._told_secrets,
+        }
+        return self._waits.patiently(lambda: answers[verb](**arguments))
+
+    def _begin(self) -> dict[str, Any]:
+        assignment = self._store.runs.begin(self.claim.id, self.claim.attempt, replays=self.claim.durable)
+        self._secrets = secrets = secrets_of(assignment, self._store, self._catalog, self.claim)
+        service = Service(
+            self._store,
+            self._catalog,
+            user_name=assignment.execution.user_name,
+            trigger=Trigger.FLOW,
+            parent_id=self.claim.id,
+            reserved_for=self._reserved_for,
+            depth=assignment.depth + 1,
+            redaction=secrets.redaction,
+        )
+        self._calls = FlowCalls(
+            self._store,
+            service,
+            self.claim,
+            self._waits,
+            secrets,
+            output=assignment.protected.revealed(assignment.execution).output_value,
+            linger_seconds=self._linger_seconds,
+            let_go=self._let_go,
+        )
+        path = self._catalog.workspace.root / self._notebook
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _to_json(assignment, str(path))
+
+    def _note_decline(self, *, reason: str) -> None:
+        """Note that the run has to be started cold, and say so in its log."""
+        line = LogLine(
+            time=self._store.now, level="info", text=f"Started cold, because of the preloaded modules: {reason}."
+        )
+        self._store.log.append(self.claim.id, self.claim.attempt, [line])
+        self.is_declined = True
+
+    def _note_progress(self, **progress: Any) -> None:
+        self._is_notebook_written = True  # the runner saves it before it tells of any progress
+        self._progress = Progress(**progress)
+        if self._secrets is not None:
+            self._progress = self._secrets.progress(self._progress)
+        self._is_progress_new = True
+        if time.monotonic() >= self._progress_due:
+            with suppress(CloudoError):  # it is tried again when the runner is silent
+                self.flush_progress()
+
+    def flush_progress(self) -> None:
+        """Write the progress that was held back because it came so soon."""
+        if self._is_progress_new:
+            self._progress_due = time.monotonic() + _PROGRESS_SECONDS
+            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress, notebook=self._written)
+            self._is_progress_new = False
+
+    @property
+    def _written(self) -> str | None:
+        """Return the path of the executed notebook below the workspace, None before it is written."""
+        return self._notebook if self._is_notebook_written else None
+
+    def _told_secrets(self, *, known: int) -> list[str]:
+        """Return the secrets that the runner does not know yet, for what it writes into the notebook."""
+        return [] if self._secrets is None else self._secrets.redaction.texts(after=known)
+
+    def _note_kernel(self, *, group: int) -> None:
+        self._kernel_group = group
+
+    def _enter_cell(self, **progress: Any) -> bool:
+        """Note that a cell is about to run, and tell whether the run is to pause before it."""
+        self._has_cell_begun = True
+        self._note_progress(**progress)
+        return self._store.wishes.is_pause_wanted(self.claim.id)
+
+    def _pause(self) -> bool:
+        self.flush_progress()  # it stands at this cell for a while
+        return self._store.runs.pause(self.claim.id, self.claim.attempt)
+
+    def _may_go_on(self) -> bool:
+        """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed.
+
+        A runner whose kernel has hung up is answered at once, and sees for itself whether it died.
+        """
+        may_go_on, knew = False, self._has_kernel_hung_up
+
+        def has_news() -> bool:
+            nonlocal may_go_on
+            may_go_on = self._waits.has_slot_again(keeps_message=True)
+            return may_go_on or self._has_kernel_hung_up != knew
+
+        self._waits.until(has_news, seconds=_HUNG_UP_SECONDS if knew else _PAUSE_SECONDS)
+        return may_go_on
+
+    def note_hang_up(self) -> None:
+        """Note that the kernel, and whatever else had it, has closed its end of the channel."""
+        self._has_kernel_hung_up = True
+        self._waits.wake()
+
+    def _note_found(self, *, status: str, message: str | None = None, error: dict[str, Any] | None = None) -> None:
+        detail = None if error is None else ErrorDetail.model_validate(error)
+        self._found = Outcome(status=Status(status), message=message, error=detail)
+
+    def kernel_verb(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
+        """Answer the flow; `is_main` tells whether its main thread asks."""
+        assert self._calls is not None, "no cell runs before `begin`"
+        try:
+            return self._calls.answer(verb, arguments, is_main=is_main)
+        except StaleAttempt:
+            # Before the flow takes this for a failure of what it asked for, and acts on that, its interrupt is to come.
+            if self._imposed is not None:
+                self._has_gone.wait(_INTERRUPT_SECONDS)
+            raise
+
+    # What becomes of it
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the run got as far as having its assignment."""
+        return self._calls is not None
+
+    @property
+    def has_found(self) -> bool:
+        """Whether the runner has told how the run ended."""
+        return self._found is not None
+
+    @property
+    def can_begin_anew(self) -> bool:
+        """Whether its processes died before any cell had begun, so that others may take their place."""
+        has_died = self._found is None or (self._found.error is not None and self._found.error.name == "KernelDied")
+        return has_died and not self._has_cell_begun and self._imposed is None
+
+    def begin_anew(self) -> None:
+        """Forget the processes that died; called before others take their place."""
+        self._found, self._calls, self._kernel_group = None, None, None
+        self._has_gone.clear()
+        self._progress, self._is_progress_new = Progress(), False
+        self._has_kernel_hung_up = False
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether its end was decided from outside."""
+        return self._imposed is not None
+
+    def impose(self, outcome: Outcome) -> bool:
+        """Decide from outside how the run ends; False when that was decided before."""
+        if outcome.is_interrupted:
+            self._is_leaving.set()
+        if self._imposed is not None:
+            return False
+        self._imposed = outcome
+        self._waits.end()
+        return True
+
+    def _let_go(self) -> None:
+        self._is_let_go = True
+        self.end_processes()
+        self._kill_kernel_group()  # at once: the flow must not take the end of its call for an error, and act on it
+
+    def note_obstacle(self, error: Exception) -> None:
+        """Note that there were no means to start it, and pause: it is put back and must not come at once."""
+        self._obstacle = str(error) or type(error).__name__
+        self._is_leaving.wait(RETRY_SECONDS)
+
+    def end_kernel_group(self) -> None:
+        """Kill what is left of the kernel's group; called when the runner, whose part that is, has gone.
+
+        Where both were killed at once, nobody is left whom the kernel's lifeline would signal.
+        """
+        self._has_gone.set()
+        self._kill_kernel_group()
+
+    def _kill_kernel_group(self) -> None:
+        if self._kernel_group is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._kernel_group, signal.SIGKILL)
+
+    def flush_log(self) -> None:
+        """Write the log lines that have come."""
+        if self._calls is not None:
+            self._calls.flush_log()
+
+    def finish(self, exit_code: int) -> bool:
+        """Report the end of the run, until the store has it; called when its processes have gone.
+
+        False: the store does not have it, and recovery has to end the run. An unavailable store is waited for until the
+        worker stops. Any other error is recorded as the end of the run in place of the end that caused it.
+        """
+        self._waits.end()
+        self._slots.forget(self.claim)
+        if self._is_let_go:
+            return True
+        failures = Failures(f"The record of the end of {self.claim.id}")
+        ended: tuple[Outcome, str | None] | None = None
+        tries_left = _MAX_END_TRIES
+        while tries_left:
+            try:
+                ended = ended or (self._outcome(exit_code), self._reason_to_requeue())
+                self._report(*ended)
+            except StaleAttempt:
+                _log.warning("A run was fenced", extra={"execution_id": self.claim.id, "attempt": self.claim.attempt})
+                return True
+            except Unavailable as error:
+                failures.note(error)
+            except Exception as error:  # noqa: BLE001 -- its slot has to become free
+                failures.note(error)
+                ended, tries_left = (_unrecorded(error), None), tries_left - 1
+                self._calls = None  # log lines that were not written may be the cause
+            else:
+                failures.clear()
+                return True
+            if self._is_leaving.wait(RETRY_SECONDS):
+                break
+        return False
+
+    def _report(self, outcome: Outcome, reason_to_requeue: str | None) -> None:
+        self.flush_log()
+        if reason_to_requeue is None:
+            self._store.runs.finish(self.claim.id, self.claim.attempt, outcome)
+        else:
+            self._store.runs.requeue(self.claim.id, self.claim.attempt, reason=reason_to_requeue)
+
+    def _reason_to_requeue(self) -> str | None:
+        """Say why a run of which no cell had begun is to be started again, None when it is not."""
+        if self._has_cell_begun or self._found is not None:
+            return None
+        if self._imposed is not None:
+            return self._imposed.reason if self._imposed.is_interrupted else None
+        if self._obstacle is not None:
+            return f"it could not be started: {self._obstacle}"
+        return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
+
+    def _outcome(self, exit_code: int) -> Outcome:
+        outcome = self._imposed or self._differing() or self._declared_unless_failed() or self._found
+        if outcome is None and self._obstacle is not None:
+            outcome = _failed("WorkerFailed", f"The worker could not go on with this run: {self._obstacle}")
+        if outcome is None:
+            how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+            value = f"The process that ran the notebook ended with {how}."
+            error = ErrorDetail(name="KernelDied", value=value, traceback=tuple(self.complaints.splitlines()))
+            outcome = Outcome(status=Status.ENDED_ERROR, message=value, error=error)
+        outcome = replace(outcome, progress=self._progress if self.has_begun else None, notebook=self._written)
+        return outcome if self._secrets is None else self._secrets.outcome(outcome)
+
+    def _differing(self) -> Outcome | None:
+        """A replay that made other calls has failed, whatever the flow made of the error."""
+        if self._calls is not None and self._found is not None and self._found.error is None:
+            self._calls.note_last_cell()
+        obstacle = None if self._calls is None else self._calls.obstacle
+        if obstacle is None:
+            return None
+        found = self._found.error if self._found is not None else None
+        error = found or ErrorDetail(name=type(obstacle).__name__, value=str(obstacle))
+        return Outcome(status=Status.ENDED_ERROR, message=f"{error.name}: {error.value}", error=error)
+
+    def _declared_unless_failed(self) -> Outcome | None:
+        """What the flow declared counts only when it also stopped there, not when the kernel died after it."""
+        declared = None if self._calls is None else self._calls.declared
+        if declared is not None and self._found is not None and self._found.error is None:
+            return declared
+        return None
+
+
+def _unrecorded(error: Exception) -> Outcome:
+    kind = type(error).__name__
+    return _failed("ReportFailed", f"The end of this run could not be recorded ({kind}). The worker's log says why.")
+
+
+def _failed(name: str, value: str) -> Outcome:
+    return Outcome(status=Status.ENDED_ERROR, message=value, error=ErrorDetail(name=name, value=value))
+
+
+def _to_json(assignment: Assignment, notebook: str) -> dict[str, Any]:
+    return {
+        "execution_id": assignment.execution.id,
+        "inputs": assignment.execution.input_value,
+        "hidden_inputs": assignment.protected.inputs,
+        "source": assignment.source,
+        "kernel": assignment.kernel,
+        "folder": assignment.folder,
+        "memory_limit_mb": assignment.memory_limit_mb,
+        "cell_timeout_seconds": assignment.options.cell_timeout_seconds,
+        "report_mode": bool(assignment.options.report_mode),
+        "notebook": notebook,
+    }

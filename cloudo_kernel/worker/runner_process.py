@@ -1,0 +1,128 @@
+"""A runner's process as its worker sees it: its channels, its lifeline, and how it is ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from cloudo_kernel.processes import channel
+from cloudo_kernel.processes.child import Child
+from cloudo_kernel.processes.lifeline import Lifeline
+from cloudo_kernel.processes.zygotes import Zygote
+from cloudo_kernel.worker.socket_dirs import Sockets
+
+#: So much of what a runner wrote to its standard error is kept for the case that it dies without a report.
+_COMPLAINTS_BYTES = 4_000
+
+Process = subprocess.Popen[bytes] | Child
+
+
+class RunnerProcess:
+    """A runner that asks for its assignment, or will; it is used for one run."""
+
+    def __init__(
+        self, start: Callable[[Mapping[str, int]], Process], folder: Path, *, zygote: Zygote | None = None
+    ) -> None:
+        """Start it; `start` is given its descriptors by name. `folder` is for its sockets. Raises `OSError`."""
+        #: Who forked it; None for a cold one.
+        self.zygote = zygote
+        self._folder = folder
+        with ExitStack() as on_failure, ExitStack() as handed_over:
+            on_failure.callback(shutil.rmtree, folder, ignore_errors=True)
+            self._lifeline = Lifeline()
+            on_failure.callback(self._lifeline.cut)
+            self._complaints = on_failure.enter_context(tempfile.TemporaryFile())
+            self.runner_end, runner = channel.pair()
+            on_failure.enter_context(self.runner_end)
+            handed_over.callback(os.close, runner)
+            self.kernel_end, kernel = channel.pair()
+            on_failure.enter_context(self.kernel_end)
+            handed_over.callback(os.close, kernel)
+            self._process = start(
+                {
+                    "channel": runner,
+                    "kernel_channel": kernel,
+                    "lifeline": self._lifeline.descriptor,
+                    "stderr": self._complaints.fileno(),
+                }
+            )
+            self._lifeline.hand_over()
+            on_failure.pop_all()
+
+    @classmethod
+    def cold(cls, sockets: Sockets) -> RunnerProcess:
+        """Start a runner as a program of its own. Raises `OSError`."""
+        folder = sockets.folder()
+
+        def start(descriptors: Mapping[str, int]) -> Process:
+            inherited = [descriptors[name] for name in ("channel", "kernel_channel", "lifeline")]
+            return subprocess.Popen(
+                # The folder in which the server was started may have a `json.py`.
+                [sys.executable, "-P", "-m", "cloudo_kernel.runner", *map(str, inherited), str(folder)],
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                stderr=descriptors["stderr"],
+            )
+
+        return cls(start, folder)
+
+    @classmethod
+    def warm(cls, zygote: Zygote, sockets: Sockets) -> RunnerProcess:
+        """Have a runner forked, whose kernel is the kernel `cloudo`. Raises `OSError`."""
+        folder = sockets.folder()
+
+        def start(descriptors: Mapping[str, int]) -> Process:
+            return zygote.fork("cloudo_kernel.runner.run:standby", {"folder": str(folder)}, descriptors)
+
+        return cls(start, folder, zygote=zygote)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it and its kernel live; asked while it stands by, when a kernel has nothing to say."""
+        return self.is_alive and not self.kernel_end.poll(0)
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code."""
+        return self._process.wait()
+
+    def ask_to_stop(self) -> None:
+        """Have it interrupt its kernel."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """Kill its group; its end of the kernel's lifeline goes with it, and so does the kernel."""
+        if self.is_alive:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def complaints(self) -> str:
+        """Return the end of what it wrote to its standard error."""
+        size = os.fstat(self._complaints.fileno()).st_size
+        text = os.pread(self._complaints.fileno(), _COMPLAINTS_BYTES, max(0, size - _COMPLAINTS_BYTES))
+        return text.decode(errors="replace").strip()
+
+    def cut(self) -> None:
+        """Let go: whatever the run left in the runner's group ends here."""
+        self._lifeline.cut()
+
+    def close(self) -> None:
+        """Let go, and close everything."""
+        self.cut()
+        channel.hang_up(self.runner_end)
+        channel.hang_up(self.kernel_end)
+        self._complaints.close()
+        shutil.rmtree(self._folder, ignore_errors=True)  # it is gone unless the runner was killed

@@ -1,0 +1,205 @@
+"""A worker: everything that it takes to run what is in the queue. `python -m cloudo_kernel.worker WORKSPACE`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import FrameType
+
+from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.processes.zygotes import PRELOAD, share
+from cloudo_kernel.service import Service
+from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
+from cloudo_kernel.store import LEASE_SECONDS, Store
+from cloudo_kernel.worker.dispatcher import Dispatcher
+from cloudo_kernel.worker.heartbeat import Heartbeat
+from cloudo_kernel.worker.local_executor import LocalExecutor
+from cloudo_kernel.worker.notifier import Notifier
+from cloudo_kernel.worker.scheduler import Scheduler
+from cloudo_kernel.worker.slots import WorkerSlots
+from cloudo_kernel.workspace.catalog import Catalog, library_folders
+from cloudo_kernel.workspace.layout import Workspace
+
+
+class Worker:
+    """Runs executions of a store until it is stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        *,
+        slots: int | None = None,
+        private_id: str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+        linger_seconds: float = LINGER_SECONDS,
+        notification_delays: Sequence[float] = NOTIFICATION_DELAYS,
+    ) -> None:
+        """Put the parts together; nothing runs before `start`.
+
+        `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
+        reserved for that id. `lease_seconds` is how long it lets other workers stand still, `linger_seconds` how long
+        a durable execution may wait here before it gives its processes back, `notification_delays` how long an address
+        that did not answer is left in peace, time after time.
+        """
+        service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
+        worker_id = private_id or new_id()
+        self._heartbeat = Heartbeat(store, worker_id, private=private_id is not None)
+        own_slots = WorkerSlots(store, worker_id, slots)
+        self._executor = LocalExecutor(
+            store, catalog, share(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
+        )
+        self._dispatcher = Dispatcher(
+            store,
+            self._executor,
+            worker_id=worker_id,
+            heartbeat=self._heartbeat,
+            state=catalog.workspace.state,
+            slots=own_slots,
+            private=private_id is not None,
+            lease_seconds=lease_seconds,
+            housekeeping=service.delete_expired,
+            follow_up=service.start_following_flows,
+        )
+        self._notifier = Notifier(
+            store,
+            service.make_call,
+            worker_id=worker_id,
+            reserved_for=private_id,
+            delays=notification_delays,
+        )
+        # A private worker runs what its process asked for, and no schedule of others.
+        is_shared = private_id is None
+        self._scheduler = Scheduler(store, service.run_due_schedules, self._heartbeat) if is_shared else None
+        schedulers = () if self._scheduler is None else (self._scheduler.loop,)
+        #: All background threads of this worker, and the event tail's, which wakes them.
+        self.loops = (
+            *self._dispatcher.loops,
+            *schedulers,
+            self._notifier.loop,
+            *self._executor.loops,
+            store.tail.loop,
+        )
+        #: Called after the worker has given up because one of its loops has died.
+        self.on_death: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Begin to run executions; returns at once."""
+        for loop in self.loops:
+            loop.on_death = self._give_up
+        try:
+            self._dispatcher.start()
+            self._notifier.start()
+            if self._scheduler is not None:
+                self._scheduler.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End what runs, as a server that is stopped in good order does; takes a few seconds at most."""
+        with ExitStack() as steps:  # in the opposite order; each one is done whatever the others raise
+            steps.callback(self._dispatcher.stop)
+            steps.callback(self._notifier.stop)
+            if self._scheduler is not None:
+                steps.callback(self._scheduler.stop)
+
+    def _give_up(self, _loop: str) -> None:
+        try:
+            self._dispatcher.give_up()
+        finally:
+            self.on_death()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs here."""
+        return self._dispatcher.is_idle
+
+
+def run(
+    workspace: Workspace,
+    *,
+    slots: int | None = None,
+    preload: Sequence[str] = PRELOAD,
+    linger_seconds: float = LINGER_SECONDS,
+    on_ready: Callable[[], None],
+) -> bool:
+    """Run a worker until SIGINT or SIGTERM, or until one of its loops dies; tell whether they all lived.
+
+    `on_ready` is called when it has begun.
+    """
+    share(preload)
+    store, worker = _open(workspace, slots=slots, linger_seconds=linger_seconds)
+    stop = threading.Event()
+
+    def on_signal(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    worker.on_death = stop.set
+    worker.start()
+    on_ready()
+    stop.wait()
+    is_whole = not any(loop.is_dead for loop in worker.loops)
+    worker.stop()
+    store.close()
+    return is_whole
+
+
+def run_private(workspace: Workspace, worker_id: str, *, finish: bool) -> None:
+    """Run what is reserved for `worker_id` until standard input is closed, and with `finish` until that has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    share(())  # it often runs one execution only: to import pandas before it would be in vain
+    store, worker = _open(workspace, private_id=worker_id)
+    worker.on_death = lambda: os._exit(1)  # the process that started it starts another one
+    worker.start()
+    sys.stdin.buffer.read()
+    if finish:
+        _until_done(store, worker, worker_id)
+    worker.stop()
+    store.close()
+
+
+def _until_done(store: Store, worker: Worker, worker_id: str) -> None:
+    woken = threading.Event()
+    remove = store.tail.add_listener(woken.set)
+    is_done = False
+    while not is_done:
+        with suppress(Unavailable):  # a store that cannot be used now is asked again
+            is_done = worker.is_idle and not store.queue.has_reserved(worker_id)
+        woken.wait(0 if is_done else 1.0)
+        woken.clear()
+    remove()
+
+
+def _open(
+    workspace: Workspace,
+    *,
+    slots: int | None = None,
+    private_id: str | None = None,
+    linger_seconds: float = LINGER_SECONDS,
+) -> tuple[Store, Worker]:
+    workspace.create()
+    store = Store.open(workspace.database_url, key_file=workspace.key_file)
+    catalog = Catalog(workspace, library=library_folders())
+    return store, Worker(store, catalog, slots=slots, private_id=private_id, linger_seconds=linger_seconds)
+
+
+def main() -> None:
+    """Run what `connect` starts; people use `cloudo worker`."""
+    parser = argparse.ArgumentParser(prog="python -m cloudo_kernel.worker", description=__doc__)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("--private", required=True, metavar="ID", help="run only what is reserved for this id")
+    parser.add_argument("--finish", action="store_true", help="finish it when standard input is closed")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    run_private(Workspace(given.workspace), given.private, finish=given.finish)

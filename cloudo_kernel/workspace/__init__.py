@@ -1,0 +1,1 @@
+"""The workspace on disk: its layout, files, users and flows."""

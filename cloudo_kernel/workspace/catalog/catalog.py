@@ -1,0 +1,326 @@
+"""Finds flows, in the workspace first and then in the library, and changes those of the workspace.
+
+Who may do what, and what a change means to schedules and executions, is the service's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cloudo_kernel import errors
+from cloudo_kernel.models import Flow, FlowSource
+from cloudo_kernel.workspace import atomic_write as files
+from cloudo_kernel.workspace.catalog import description, handler, notebook
+from cloudo_kernel.workspace.catalog.kernels import CLOUDO, kernel_fault
+from cloudo_kernel.workspace.catalog.names import check_name, contained, is_below
+from cloudo_kernel.workspace.catalog.places import NOTEBOOK, SCRIPT, Place, Places
+from cloudo_kernel.workspace.layout import Workspace
+
+
+@dataclass(frozen=True)
+class Source:
+    """A flow's source as it was at one moment: what an execution keeps and runs."""
+
+    #: Exactly what the file held.
+    text: str
+    #: Of the text in UTF-8, as hexadecimal digits.
+    sha256: str
+    kind: str
+    flow: Flow
+    #: Where the file lives, absolute: the working folder of its runs.
+    folder: Path
+
+
+class Catalog:
+    """All flows. May be used from several threads at once."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        library: Sequence[Path] = (),
+        python_kernels: Sequence[str] = ("python3",),
+    ) -> None:
+        self.workspace = workspace
+        self._places = Places(workspace.flows, library)
+        self._native_kernels = {"cloudo", *python_kernels}
+        self._lock = threading.Lock()
+        #: Parsed flows by path, with what tells whether the file has changed since.
+        self._parsed: dict[Path, tuple[tuple[int, int, int], Flow]] = {}
+        #: Flows by path as they were started last, with the digest of their text.
+        self._started: dict[Path, tuple[str, Flow]] = {}
+        self._changes = threading.Lock()
+        #: What a thread has read in the `at_one_moment` that it is in.
+        self._moment = threading.local()
+
+    def flows(self, q: str | None = None) -> tuple[Flow, ...]:
+        """List the flows by name; `q` must be part of name, title or a tag, in whatever case.
+
+        What cannot be read is listed with the reason in `broken`. Hidden folders and links to folders are
+        not looked into.
+        """
+        places = self._places.all()
+        with self._lock:
+            paths = {place.path for place in places.values()}
+            for path in self._parsed.keys() - paths:
+                del self._parsed[path]
+            for path in self._started.keys() - paths:
+                del self._started[path]
+        found, fault = [], cache(kernel_fault)
+        for place in places.values():
+            with contextlib.suppress(FileNotFoundError):  # deleted in this moment
+                found.append(_with_kernel_fault(self._read(place), fault))
+        wanted = (q or "").casefold()
+        return tuple(
+            flow
+            for flow in sorted(found, key=lambda flow: (flow.name.casefold(), flow.name))
+            if any(wanted in text.casefold() for text in (flow.name, flow.title, *flow.tags))
+        )
+
+    def flow(self, name: str) -> Flow:
+        """Return one flow, broken or not. Raises `FlowNotFound`, `NameInvalid`."""
+        try:
+            return _with_kernel_fault(self._read(self._found(name)), kernel_fault)
+        except FileNotFoundError as error:
+            raise self._not_found(name) from error
+
+    def native(self, kernel: str) -> str:
+        """Return the name of a kernel as records have it: the server's own Python is `cloudo`."""
+        return CLOUDO.name if kernel in self._native_kernels else kernel
+
+    @contextlib.contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Take one snapshot of each flow for all that this thread starts in the block, because it came together."""
+        self._moment.sources = {}
+        try:
+            yield
+        finally:
+            del self._moment.sources
+
+    def snapshot(self, name: str) -> Source:
+        """Return the source of a flow as it is now. Raises `FlowNotFound`, `NameInvalid`, `FlowBroken`.
+
+        The file is read each time, as its time and size do not tell of every change; it is parsed when its text is new.
+        """
+        kept: dict[str, Source] | None = getattr(self._moment, "sources", None)
+        if kept is None:
+            return self._snapshot(name)
+        if name not in kept:
+            kept[name] = self._snapshot(name)
+        return kept[name]
+
+    def _snapshot(self, name: str) -> Source:
+        place = self._found(name)
+        try:
+            text = notebook.read(place.root, place.path)
+            digest = _sha256(text)
+            with self._lock:
+                known = self._started.get(place.path)
+            flow = known[1] if known and known[0] == digest else self._described(place, text)
+        except notebook.Unreadable as error:
+            raise errors.FlowBroken(place.name, str(error)) from error
+        except FileNotFoundError as error:
+            raise self._not_found(name) from error
+        if flow.broken:
+            raise errors.FlowBroken(place.name, flow.broken)
+        with self._lock:
+            self._started[place.path] = (digest, flow)
+        return Source(text=text, sha256=digest, kind=flow.kind, flow=flow, folder=place.path.parent)
+
+    def script(self, text: str) -> Source:
+        """Return source that came with a request, Python or a notebook's JSON text, as if it were a flow's.
+
+        Raises `MalformedRequest`.
+        """
+        is_handler = handler.is_handler(text)
+        if not is_handler and not text.lstrip().startswith("{"):
+            text = notebook.of_python(text)
+        root = self.workspace.root
+        place = Place("script", FlowSource.WORKSPACE, root, root)
+        flow = self._described(place, text, is_script=is_handler)
+        if flow.broken:
+            raise errors.MalformedRequest(f"The script cannot be run: {flow.broken}.", field="script")
+        return Source(text=text, sha256=_sha256(text), kind=flow.kind, flow=flow, folder=root)
+
+    def pinned(self, name: str, text: str) -> Source:
+        """Return the source that a flow had when a schedule pinned it. Raises `FlowBroken`."""
+        place = self._places.find(name) or Place(name, FlowSource.WORKSPACE, self._places.own, self._places.own / name)
+        flow = self._described(place, text, is_script=handler.is_handler(text))
+        if flow.broken:
+            raise errors.FlowBroken(name, flow.broken)
+        folder = place.path.parent if place.path.parent.is_dir() else self.workspace.root
+        return Source(text=text, sha256=_sha256(text), kind=flow.kind, flow=flow, folder=folder)
+
+    def create(self, name: str, text: str) -> Flow:
+        """Make a flow of the workspace from a notebook's JSON text, or from a script that defines `handler`.
+
+        One of the library may have its name. Raises `NameInvalid`, `FlowExists`, `MalformedRequest`.
+        """
+        with self._changing(name):
+            ending = SCRIPT if handler.is_handler(text) else NOTEBOOK
+            path = self._free(name, ending)
+            _check(text, ending)
+            files.write_new(path, text)
+        return self.flow(name)
+
+    def replace(self, name: str, text: str) -> Flow:
+        """Give a flow of the workspace another source; a notebook stays one, and so does a script.
+
+        Raises `FlowNotFound`, `PermissionDenied` (a flow of the library), `MalformedRequest`.
+        """
+        with self._changing(name):
+            place = self._own(name)
+            if not is_below(place.root, place.path):
+                raise errors.PermissionDenied(f"The flow {name!r} is a link that leaves the folder of the flows.")
+            _check(text, place.ending)
+            files.write_over(Path(os.path.realpath(place.path)), text)
+        return self.flow(name)
+
+    def rename(self, name: str, new_name: str) -> Flow:
+        """Move a flow of the workspace to another name.
+
+        Raises `FlowNotFound`, `PermissionDenied` (a flow of the library), `NameInvalid`, `FlowExists`.
+        """
+        with self._changing(name, new_name):
+            place = self._own(name)
+            if check_name(new_name) != place.name:
+                files.move(place.path, self._free(new_name, place.ending))
+                _remove_empty(place)
+        return self.flow(new_name)
+
+    def delete(self, name: str) -> None:
+        """Delete a flow of the workspace, and the folders that are empty then.
+
+        Raises `FlowNotFound`, `PermissionDenied` (a flow of the library).
+        """
+        with self._changing(name):
+            place = self._own(name)
+            place.path.unlink()
+            _remove_empty(place)
+
+    def _found(self, name: str) -> Place:
+        place = self._places.find(name)
+        if place is None:
+            raise self._not_found(name)
+        return place
+
+    def _not_found(self, name: str) -> errors.FlowNotFound:
+        names = [place.name for place in self._places.all().values() if place.winner is None]
+        spellings = {known.rpartition("/")[2].casefold(): known for known in names}
+        spellings |= {known.casefold(): known for known in names}
+        close = difflib.get_close_matches(name.casefold(), spellings, n=3)
+        return errors.FlowNotFound(name, similar=list(dict.fromkeys(spellings[key] for key in close)))
+
+    def _own(self, name: str) -> Place:
+        place = self._found(name)
+        if place.source == FlowSource.LIBRARY:
+            raise errors.PermissionDenied(
+                f"The flow {name!r} belongs to the library and cannot be changed. Copy it into the workspace first."
+            )
+        return place
+
+    def _free(self, name: str, ending: str) -> Path:
+        """Return where a new flow of the workspace goes."""
+        place = self._places.find(name)
+        if place and place.source == FlowSource.WORKSPACE:
+            raise errors.FlowExists(name)
+        path = contained(self._places.own, name, ending)
+        if blocking := next((folder for folder in path.parents if folder.is_file()), None):
+            raise errors.NameInvalid(name, f"{blocking.name!r} is a file and not a folder")
+        return path
+
+    @contextlib.contextmanager
+    def _changing(self, name: str, new_name: str | None = None) -> Iterator[None]:
+        """Let one change be made at a time, and say what the operating system refused."""
+        try:
+            with self._changes:
+                yield
+        except FileExistsError as error:
+            raise errors.FlowExists(new_name or name) from error
+        except FileNotFoundError as error:
+            raise self._not_found(name) from error
+        except PermissionError as error:
+            raise errors.PermissionDenied(
+                f"The flow {name!r} cannot be written: the file system does not permit it."
+            ) from error
+        except OSError as error:
+            if error.errno in files.NAME_REFUSED:
+                raise errors.NameInvalid(new_name or name, str(error.strerror).lower()) from error
+            raise errors.Unavailable(f"The flow {name!r} cannot be written: {error.strerror}.") from error
+
+    def _read(self, place: Place) -> Flow:
+        """Return the flow in the file, from memory while the file is as it was. Raises `FileNotFoundError`."""
+        status = description.status(place.path)
+        if place.winner is not None:
+            return description.broken(place, f"{place.winner.name!r} beside it has the same name and wins; rename it")
+        signature = (status.st_mtime_ns, status.st_size, status.st_ino)
+        with self._lock:
+            known = self._parsed.get(place.path)
+        if known and known[0] == signature:
+            return known[1]
+        try:
+            text = notebook.read(place.root, place.path)
+        except notebook.Unreadable as error:  # not kept: permissions and links change without a trace
+            return description.broken(place, str(error))
+        flow = self._described(place, text)
+        with self._lock:
+            self._parsed[place.path] = (signature, flow)
+        return flow
+
+    def _described(self, place: Place, text: str, *, is_script: bool | None = None) -> Flow:
+        is_script = place.ending == SCRIPT if is_script is None else is_script
+        flow = description.describe(place, text, is_script=is_script, native_kernels=self._native_kernels)
+        return description.checked_calls(flow, self.workspace.allowed_private_networks)
+
+
+def _with_kernel_fault(flow: Flow, fault: Callable[[str], str | None]) -> Flow:
+    """Return the flow, as broken if its kernel is not installed now: that changes without its file."""
+    reason = flow.broken or (None if flow.kernel == CLOUDO.name else fault(flow.kernel))
+    return flow if reason == flow.broken else flow.model_copy(update={"broken": reason})
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check(text: str, ending: str) -> None:
+    """Refuse a source that cannot become, or stay, a flow with this ending. Raises `MalformedRequest`."""
+    try:
+        if ending == SCRIPT:
+            handler.parse(text)
+        else:
+            notebook.check(text)
+    except notebook.Unreadable as error:
+        reason = str(error)
+        if ending == SCRIPT:
+            raise errors.MalformedRequest(f"The source is no script of a flow: {reason}.", field="source") from error
+        if not text.lstrip().startswith("{") and (fault := _script_fault(text)):
+            reason += f"; and as a script, {fault}"
+        raise errors.MalformedRequest(f"The source is no notebook: {reason}.", field="source") from error
+
+
+def _script_fault(text: str) -> str | None:
+    try:
+        handler.parse(text)
+    except notebook.Unreadable as error:
+        return str(error)
+    return None
+
+
+def _remove_empty(place: Place) -> None:
+    """Remove the folders above a file that has gone, as far as they are empty and below the root."""
+    for folder in place.path.parents:
+        try:
+            if folder == place.root:
+                break
+            folder.rmdir()
+        except OSError:
+            break

@@ -1,0 +1,186 @@
+"""Scripts that define `handler(system, this)`: what the catalog needs to know of them. They are parsed, never run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cloudo_kernel.security import bounds
+from cloudo_kernel.workspace.catalog.notebook import Unreadable, of_python
+
+_METADATA = re.compile(r"#[ \t]*cloudo:")
+#: Words that make a function, a class or a comprehension.
+_SCOPE = re.compile(r"\b(?:def|class|lambda|for)\b")
+_MOST_SCOPES = 2_000
+_COMMENT = re.compile(r"#( *)(.*)")
+_MARK = "\ufeff"  # what some editors write at the beginning of a file
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A script that defines `handler`."""
+
+    #: The first line of its docstring.
+    title: str | None
+    #: What stands below `# cloudo:` at its top, not checked.
+    metadata: Any
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """What the syntax tree of a script tells; the tree itself takes much memory."""
+
+    title: str | None
+    #: The lines before the first statement, without those of the docstring.
+    head: tuple[str, ...]
+    is_async: bool
+
+
+def parse(text: str) -> Handler:
+    """Read a script. Raises `Unreadable` if it cannot be run or defines no handler."""
+    parsed = _parsed(text)
+    return Handler(title=parsed.title, metadata=_metadata(parsed.head))
+
+
+def is_handler(text: str) -> bool:
+    """Tell whether the text is a script that defines `handler`; what its metadata say is not looked at.
+
+    One that is too large to be parsed counts as one: `parse` says so then.
+    """
+    if "handler" not in text or (text[:100].lstrip().startswith("{") and text[-100:].rstrip().endswith("}")):
+        return False  # a notebook's JSON text: parsed as Python it takes long, and may even be valid
+    try:
+        bounds.check_python(text)
+    except bounds.OutOfBounds:
+        return True
+    return not isinstance(_examined(text), str)
+
+
+def as_notebook(text: str) -> str:
+    """Return the JSON text of the notebook that a script runs as: its source, and a cell that calls its handler."""
+    return of_python(
+        _normal(text), "await handler(system, this)" if _parsed(text).is_async else "handler(system, this)"
+    )
+
+
+def _parsed(text: str) -> _Parsed:
+    """Return what the script says. Raises `Unreadable` if it cannot be run or defines no handler."""
+    try:
+        bounds.check_python(text)
+    except bounds.OutOfBounds as error:
+        raise Unreadable(str(error)) from None
+    found = _examined(text)
+    if isinstance(found, str):
+        raise Unreadable(found)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _examined(text: str) -> _Parsed | str:
+    """Return the parsed script, or why it is invalid. Cached: a request asks several times."""
+    try:
+        tree = _tree(text)
+        last = _handler(tree)
+    except Unreadable as error:
+        return str(error)
+    docstring = ast.get_docstring(tree) or ""
+    return _Parsed(
+        title=docstring.strip().split("\n", 1)[0].strip() or None,
+        head=tuple(_head(_normal(text), tree)),
+        is_async=isinstance(last, ast.AsyncFunctionDef),
+    )
+
+
+def _normal(text: str) -> str:
+    return text.removeprefix(_MARK).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _tree(text: str) -> ast.Module:
+    try:
+        tree = ast.parse(_normal(text))
+        # Some errors, such as a `return` outside of a function, are found no earlier. Where the compiler would take
+        # seconds, because it compares all functions with each other, they show when the script runs.
+        if len(_SCOPE.findall(text)) <= _MOST_SCOPES:
+            compile(tree, "script", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError as error:
+        raise Unreadable(f"it has a syntax error in line {error.lineno}: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError):
+        raise Unreadable("it cannot be parsed: it holds NUL or half a character, or is nested too deeply") from None
+    return tree
+
+
+def _handler(tree: ast.Module) -> ast.stmt:
+    """Return the last statement that defines `handler`. Raises `Unreadable`."""
+    found = list(_bindings(tree.body))
+    if not found:
+        raise Unreadable("it defines no handler(system, this)")
+    if isinstance(found[-1], ast.FunctionDef | ast.AsyncFunctionDef) and not _takes_two(found[-1].args):
+        raise Unreadable("its handler does not take two arguments: handler(system, this)")
+    return found[-1]
+
+
+def _bindings(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that bind the name `handler` when the script is loaded."""
+    for node in body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                is_it = name == "handler"
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                is_it = any((alias.asname or alias.name) == "handler" for alias in aliases)
+            case ast.Assign(targets=targets):
+                is_it = any(isinstance(target, ast.Name) and target.id == "handler" for target in targets)
+            case ast.AnnAssign(target=ast.Name(id="handler"), value=ast.expr()):
+                is_it = True
+            case ast.If() | ast.Try() | ast.With():
+                is_it = False
+                for part in ("body", "orelse", "finalbody"):
+                    yield from _bindings(getattr(node, part, ()))
+            case _:
+                is_it = False
+        if is_it:
+            yield node
+
+
+def _takes_two(arguments: ast.arguments) -> bool:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    needed = len(positional) - len(arguments.defaults)
+    named = [default for default in arguments.kw_defaults if default is None]
+    return needed <= 2 and (len(positional) >= 2 or arguments.vararg is not None) and not named
+
+
+def _head(text: str, tree: ast.Module) -> list[str]:
+    """Return the lines before the first statement, without those of the docstring."""
+    lines = text.split("\n")
+    statements = tree.body
+    docstring = range(0)
+    if ast.get_docstring(tree, clean=False) is not None:
+        docstring = range(statements[0].lineno - 1, statements[0].end_lineno or 0)
+        statements = statements[1:]
+    end = statements[0].lineno - 1 if statements else len(lines)
+    return [line for number, line in enumerate(lines[:end]) if number not in docstring]
+
+
+def _metadata(head: Sequence[str]) -> Any:
+    """Return what the YAML in the comment `# cloudo:` and the deeper ones below it says."""
+    start = next((number for number, line in enumerate(head) if _METADATA.match(line)), None)
+    if start is None:
+        return {}
+    block: list[str] = []
+    depth = 0
+    for line in head[start:]:
+        comment = _COMMENT.fullmatch(line.rstrip())
+        if comment is None or (block and comment[2] and len(comment[1]) <= depth):
+            break
+        depth = depth if block else len(comment[1])
+        block.append(comment[1][depth:] + comment[2])
+    try:
+        written = bounds.read_yaml("\n".join(block))
+    except ValueError as error:
+        raise Unreadable(f"its metadata '# cloudo:' cannot be read as YAML: {error}") from None
+    if not isinstance(written, dict) or "cloudo" not in written:
+        raise Unreadable("its metadata '# cloudo:' cannot be read as YAML: a space has to follow the colon")
+    return written["cloudo"] or {}

@@ -1,0 +1,239 @@
+"""From the cell tagged `parameters` to the JSON Schema of a flow's inputs. The cell is parsed, never run."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cloudo_kernel.models import JsonObject
+from cloudo_kernel.security import bounds
+from cloudo_kernel.workspace.catalog.annotations import annotated, nullable
+from cloudo_kernel.workspace.catalog.values import json_value
+
+#: Lines that IPython takes and Python does not: `%magic`, `!command`, `files = !ls`.
+_MAGIC = re.compile(r"(\s*)([%!]|[\w.]+\s*=\s*[%!])")
+_MOST_MAGICS = 100
+#: Characters that the parser reads in all: it reads the cell once more for each of these lines.
+_MOST_PARSED = 128 * 1024
+#: What tools read in a comment is no description.
+_FOR_TOOLS = re.compile(r"(^|#)\s*(noqa|type:|pylint:|pragma:|fmt:).*")
+
+
+_TYPE_COMMENT = re.compile(r"type:\s*(?!ignore\b)([^#]+)(.*)", re.DOTALL)
+#: Words of a type; each of them may be its last one.
+_MAX_TYPE_WORDS = 6
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    annotation: ast.expr | None = None
+    #: An expression, or a statement where the value is not that of one expression: unpacked, or added to.
+    default: ast.expr | ast.stmt | None = None
+    comment: str = ""
+
+
+def input_schema(cell_source: str | None) -> JsonObject:
+    """Return the JSON Schema (draft 7) of the inputs; without a parameters cell (None) any are accepted.
+
+    Each property may have `type`, `enum`, `items`, `anyOf`, `format`, `default`, `description`, and always has
+    `x-order` (its place in the cell, from 0). `x-default` is the source text of a default that is not a JSON
+    value, `x-annotation` that of an annotation that is not understood. Raises `SyntaxError`, whose text says
+    what is wrong and in which line.
+    """
+    if cell_source is None:
+        return {"type": "object", "properties": {}, "additionalProperties": True}
+    try:
+        bounds.check_python(cell_source, max_bytes=bounds.MAX_PARAMETERS_BYTES, max_words=bounds.MAX_PARAMETERS_WORDS)
+        magics = min(_MOST_MAGICS, _MOST_PARSED // (len(cell_source) + 1))
+        text, tree = _parsed(cell_source.replace("\r\n", "\n").replace("\r", "\n").split("\n"), magics)
+        found = _parameters(tree, _Comments(text))
+        if len(found) > bounds.MAX_INPUTS:
+            raise SyntaxError(f"the parameters cell has more than {bounds.MAX_INPUTS} inputs")
+        properties = {
+            name: _property(parameter, text) | {"x-order": order}
+            for order, (name, parameter) in enumerate(found.items())
+        }
+    except bounds.OutOfBounds as error:
+        raise SyntaxError(f"the parameters cell is too large: {error}") from None
+    except (RecursionError, MemoryError):
+        raise SyntaxError("the parameters cell is nested too deeply to be read") from None
+    needed = [name for name, parameter in found.items() if parameter.default is None]
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": needed} if needed else {}),
+        "additionalProperties": False,
+    }
+
+
+def defaults(schema: JsonObject) -> JsonObject:
+    """Return the values that inputs have when they are not given, as far as they are JSON values."""
+    properties = schema.get("properties", {})
+    return {name: declared["default"] for name, declared in properties.items() if "default" in declared}
+
+
+def required(schema: JsonObject) -> tuple[str, ...]:
+    """Return the names of the inputs that have to be given, in the order of the cell."""
+    return tuple(schema.get("required", ()))
+
+
+def _parsed(lines: list[str], magics_left: int) -> tuple[str, ast.Module]:
+    """Parse the cell without the lines that only IPython understands, where they are in the way.
+
+    They are not taken out beforehand, because inside a text or a bracket such a line is Python.
+    """
+    text = "\n".join(lines)
+    try:
+        return text, ast.parse(text)
+    except SyntaxError as error:
+        number = error.lineno or 0
+        magic = _MAGIC.match("".join(lines[number - 1 : number]))
+        if not magic or not magics_left:
+            raise SyntaxError(f"the parameters cell has a syntax error in line {number}: {error.msg}") from error
+    except ValueError as error:  # NUL (a SyntaxError from Python 3.12 on)
+        raise SyntaxError(f"the parameters cell cannot be parsed: {error}") from error
+    return _parsed([*lines[: number - 1], f"{magic[1]}pass", *lines[number:]], magics_left - 1)
+
+
+class _Comments:
+    """The comments of a cell, by line."""
+
+    def __init__(self, text: str) -> None:
+        self._beside: dict[int, str] = {}
+        self._alone: dict[int, str] = {}
+        #: What the comments `# type: …` say.
+        self._types: dict[int, ast.expr] = {}
+        if "#" not in text:  # telling tokens apart takes longer than all the rest
+            return
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                line, column = token.start
+                is_beside = bool(token.line[:column].strip())
+                kind = self._beside if is_beside else self._alone
+                text = token.string.lstrip("#:! ")
+                if is_beside and (typed := _type_comment(text)):
+                    self._types[line], text = typed
+                kind[line] = _FOR_TOOLS.sub("", text).strip()
+
+    def type_of(self, node: ast.stmt) -> ast.expr | None:
+        """Return the annotation that a comment `# type: …` beside the assignment of one name gives."""
+        if not isinstance(node, ast.Assign) or not all(isinstance(target, ast.Name) for target in node.targets):
+            return None
+        return self._types.get(node.end_lineno or node.lineno) or self._types.get(node.lineno)
+
+    def of(self, node: ast.stmt) -> str:
+        """Return the comment beside the statement, else the lines of comment directly above it."""
+        for line in (node.end_lineno or node.lineno, node.lineno):
+            if beside := self._beside.get(line):
+                return beside
+        above: list[str] = []
+        line = node.lineno - 1
+        while line in self._alone:
+            above.insert(0, self._alone[line])
+            line -= 1
+        return " ".join(filter(None, above))
+
+
+def _type_comment(text: str) -> tuple[ast.expr, str] | None:
+    """Split `type: int how many` into the annotation and the description; None if it is no type comment.
+
+    papermill takes one word for the type; type checkers also take `type: Dict[str, int]  # how many`.
+    """
+    comment = _TYPE_COMMENT.fullmatch(text)
+    if comment is None:
+        return None
+    words = comment[1].split(" ")
+    for count in range(min(len(words), _MAX_TYPE_WORDS), 0, -1):
+        try:
+            annotation = ast.parse(" ".join(words[:count]).strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        if "x-annotation" not in annotated(annotation):
+            rest = " ".join(words[count:]) + comment[2]
+            return annotation, rest.lstrip("# ")
+    return None
+
+
+def _parameters(tree: ast.Module, comments: _Comments) -> dict[str, _Parameter]:
+    """Collect what the cell assigns at its top level; the last assignment of a name wins."""
+    found: dict[str, _Parameter] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Delete):
+            for target in node.targets:
+                found.pop(ast.unparse(target), None)
+        for name, new in _assigned(node):
+            old = found.get(name, _Parameter())
+            if not name.startswith("_"):
+                found[name] = _Parameter(
+                    annotation=new.annotation or comments.type_of(node) or old.annotation,
+                    default=new.default or old.default,
+                    comment=comments.of(node) or old.comment,
+                )
+    return found
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[str, _Parameter]]:
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            yield name, _Parameter(node.annotation, node.value)
+        case ast.Assign():
+            for target in node.targets:
+                yield from _unpacked(target, node.value)
+        case ast.AugAssign(target=ast.Name(id=name)):
+            yield name, _Parameter(default=node)
+
+
+def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, _Parameter]]:
+    match target, value:
+        case ast.Name(id=name), _:
+            yield name, _Parameter(default=value)
+        case (
+            (ast.Tuple(elts=names) | ast.List(elts=names)),
+            (ast.Tuple(elts=values) | ast.List(elts=values)),
+        ) if len(names) == len(values) and not any(isinstance(part, ast.Starred) for part in (*names, *values)):
+            for name_, value_ in zip(names, values, strict=True):
+                yield from _unpacked(name_, value_)
+        case ((ast.Tuple() | ast.List()), _):
+            for part in ast.walk(target):
+                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                    yield part.id, _Parameter(default=ast.Expr(value))
+
+
+def _property(parameter: _Parameter, text: str) -> JsonObject:
+    default = parameter.default
+    schema = annotated(parameter.annotation) if parameter.annotation else {}
+    if parameter.comment:
+        schema["description"] = parameter.comment
+    if default is None:
+        return schema
+    if not parameter.annotation:
+        schema |= _inferred(default)
+    try:
+        value = json_value(ast.literal_eval(default))
+    except (ValueError, TypeError, SyntaxError):
+        return schema | {"x-default": ast.get_source_segment(text, default) or ast.unparse(default)}
+    # `x: int = None` is common and was once the documented way (PEP 484 before 2018).
+    return (nullable(schema) if value is None else schema) | {"default": value}
+
+
+def _inferred(default: ast.AST) -> JsonObject:
+    """Return what a default without annotation says about the type; a number accepts any number."""
+    kind = ""
+    match default:
+        case ast.Constant(value=bool()):
+            kind = "boolean"
+        case ast.Constant(value=int() | float()):
+            kind = "number"
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant(value=int() | float())):
+            kind = "number"
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            kind = "string"
+        case ast.List() | ast.Tuple() | ast.Set():
+            kind = "array"
+        case ast.Dict():
+            kind = "object"
+    return {"type": kind} if kind else {}

@@ -1,0 +1,103 @@
+"""Where the files of flows are: below the flows folder of the workspace first, then below those of the library."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudo_kernel.errors import NameInvalid
+from cloudo_kernel.models import FlowSource
+from cloudo_kernel.workspace.catalog.names import check_name
+
+NOTEBOOK = ".ipynb"
+SCRIPT = ".py"
+#: The endings of flows; of two files that differ in nothing else, the first one wins.
+_ENDINGS = (NOTEBOOK, SCRIPT)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file that is, or claims to be, a flow."""
+
+    #: Below the root without the ending; with it for one that another file keeps from being a flow.
+    name: str
+    source: FlowSource
+    #: The folder that the name counts from, links resolved.
+    root: Path
+    path: Path
+    #: The file beside it that has the name.
+    winner: Path | None = None
+
+    @property
+    def ending(self) -> str:
+        """What the file name ends with."""
+        return SCRIPT if self.path.name.endswith(SCRIPT) else NOTEBOOK
+
+
+class Places:
+    """The folders of flows, in the order in which a name is looked for."""
+
+    def __init__(self, own: Path, library: Sequence[Path]) -> None:
+        folders = [(FlowSource.WORKSPACE, own), *((FlowSource.LIBRARY, folder) for folder in library)]
+        self._roots = [(source, Path(os.path.realpath(folder))) for source, folder in folders]
+
+    @property
+    def own(self) -> Path:
+        """The folder of the workspace's flows, links resolved."""
+        return self._roots[0][1]
+
+    def all(self) -> dict[str, Place]:
+        """Walk through all folders; the first file of a name wins.
+
+        A script beside a notebook of its name is there under its file name.
+        """
+        found: dict[str, Place] = {}
+        for source, root in self._roots:
+            for folder, below, names in os.walk(root):
+                below[:] = sorted(name for name in below if name[0] != "." and name != "__pycache__")
+                files = [name for name in names if _is_flow(name)]
+                for file in sorted(files, key=lambda name: (not name.endswith(NOTEBOOK), name)):
+                    place = _place(source, root, Path(folder, file))
+                    winner = found.setdefault(place.name, place)
+                    if winner.path.parent == place.path.parent and winner.path.suffix != place.path.suffix:
+                        name = f"{place.name}{place.ending}"
+                        found.setdefault(name, Place(name, source, root, place.path, winner.path))
+        return found
+
+    def find(self, name: str) -> Place | None:
+        """Return the file of a flow's name. Raises `NameInvalid`."""
+        normal = check_name(name)
+        below, _, last = normal.rpartition("/")
+        for source, root in self._roots:
+            # Texts, not paths: of these, making one takes as long as looking whether the file is there.
+            top = str(root)
+            # A link among the folders is resolved: one name per file, and no way out of the root later.
+            folder = os.path.realpath(f"{top}/{below}")
+            if folder != top and not Path(folder).is_relative_to(root):
+                raise NameInvalid(name, "its link leaves the folder of the flows")
+            for ending in _ENDINGS:
+                path = f"{folder}/{last}{ending}"
+                if _is_flow(f"{last}{ending}") and os.path.lexists(path):
+                    return _place(source, root, Path(path))
+            # Some systems write file names decomposed (NFD).
+            if not normal.isascii() and (place := self.all().get(normal)) and place.source == source:
+                return place
+        return None
+
+
+def printable(name: str) -> str:
+    """Return a file name as text that JSON can carry: undecodable bytes become `�`."""
+    return unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace"))
+
+
+def _is_flow(file: str) -> bool:
+    """Tell whether a file may be a flow by its name; a Python module that is there for others begins with `_`."""
+    return file.endswith(_ENDINGS) and not file.startswith((".", "_") if file.endswith(SCRIPT) else ".")
+
+
+def _place(source: FlowSource, root: Path, path: Path) -> Place:
+    ending = SCRIPT if path.name.endswith(SCRIPT) else NOTEBOOK
+    return Place(printable(path.relative_to(root).as_posix()).removesuffix(ending), source, root, path)

@@ -1,0 +1,74 @@
+"""Where a workspace keeps its things. Finds and names folders; creates them only when asked to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloudo_kernel.errors import WorkspaceNotFound
+from cloudo_kernel.security import outbound_http as outgoing
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with `flows/`, `executions/` and the hidden `.cloudo/`."""
+
+    root: Path
+    #: What of this machine and of private networks its flows' and schedules' notifications may call.
+    allowed_private_networks: tuple[outgoing.Network, ...] = field(default_factory=outgoing.networks_of_environment)
+
+    @property
+    def flows(self) -> Path:
+        """Return the folder of the workspace's own flows."""
+        return self.root / "flows"
+
+    @property
+    def executions(self) -> Path:
+        """Return the folder of the executed notebooks."""
+        return self.root / "executions"
+
+    @property
+    def state(self) -> Path:
+        """Return the folder of the database and of what the workers keep."""
+        return self.root / ".cloudo"
+
+    @property
+    def database_url(self) -> str:
+        """Return where the store is: `CLOUDO_DATABASE_URL`, else SQLite below the workspace."""
+        return os.environ.get("CLOUDO_DATABASE_URL") or f"sqlite:///{self.state / 'cloudo.sqlite'}"
+
+    @property
+    def key_file(self) -> Path:
+        """Return the file that seals secrets: `CLOUDO_KEY_FILE`, else one below the workspace.
+
+        Several workspaces with one store, as several servers have, need the same.
+        """
+        return Path(os.environ.get("CLOUDO_KEY_FILE") or self.state / "key")
+
+    def create(self) -> None:
+        """Make the folders; `.cloudo/` is for the owner's eyes only."""
+        self.flows.mkdir(parents=True, exist_ok=True)
+        self.state.mkdir(mode=0o700, exist_ok=True)
+        ignore = self.state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Workspace:
+        """Return `CLOUDO_WORKSPACE`, else the nearest folder upwards of `start` that holds `.cloudo/`.
+
+        Raises `WorkspaceNotFound`.
+        """
+        if start is None and (named := os.environ.get("CLOUDO_WORKSPACE")):
+            return cls(Path(named).expanduser().resolve())
+        here = (start or Path.cwd()).resolve()
+        for folder in (here, *here.parents):
+            if (folder / ".cloudo").is_dir():
+                return cls(folder)
+        raise WorkspaceNotFound(str(here))
+
+
+def executed_notebook(flow_name: str | None, execution_id: str) -> str:
+    """Return the path of an executed notebook below the workspace; scripts have no flow."""
+    return f"executions/{flow_name or '_script'}/{execution_id}.ipynb"

@@ -1,0 +1,385 @@
+"""The part of Cloudo that lives in one server process: store, catalog, worker, event feed, thread pool.
+
+It imports them when it opens: SQLAlchemy alone takes 0.6 s, by which every start of a Jupyter server would be slower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from cloudo_extension.backend.batched_starts import Start, start_all
+from cloudo_extension.backend.batching import Gathered
+from cloudo_extension.backend.event_feed import EventFeed
+from cloudo_extension.backend.rate_limit import Throttle, network
+from cloudo_extension.backend.refusals import Refusals
+from cloudo_extension.pages.notebook_renderer import Renderer
+from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
+from cloudo_kernel.models import Health, Token, Trigger, Webhook
+from cloudo_kernel.models.event_types import ACCESS_REFUSED, ADDRESS, PERMISSION_DENIED
+from cloudo_kernel.processes.loop import Failures
+from cloudo_kernel.security.permissions import Rights
+from cloudo_kernel.workspace.layout import Workspace
+
+if TYPE_CHECKING:
+    from cloudo_kernel.service import Service
+    from cloudo_kernel.service.webhook_calls import Answered, Note, Received, WebhookCalls
+    from cloudo_kernel.store import Inserted, Store
+    from cloudo_kernel.webhooks.request import WebhookCall
+    from cloudo_kernel.worker.interactive_sessions import Sessions
+    from cloudo_kernel.worker.worker import Worker
+    from cloudo_kernel.workspace.catalog import Catalog
+
+_log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Threads for calls of the store and the catalog; more would only queue for the same disk.
+_THREADS = 8
+#: So often it is tried to open a store that could not be reached when the server started.
+_REOPEN_SECONDS = 2.0
+#: How long after the opening that is made which somebody may ask for.
+PREPARE_SECONDS = 5.0
+_DENIAL_SECONDS = 60.0
+_MOST_DENIALS = 1000
+_STRANGERS_A_MINUTE = 30
+_STOPPING = "The server is stopping. Try again when it is back."
+_OPENING = "The store is being opened. Try again in a moment."
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What exists once the engine is open."""
+
+    store: Store
+    catalog: Catalog
+    worker: Worker | None
+    feed: EventFeed
+    starts: Gathered[Start, Inserted]
+    webhook_calls: WebhookCalls
+    received: Gathered[WebhookCall, Received | Answered]
+    healths: Gathered[None, Health]
+    sessions: Sessions
+    unlisten: Callable[[], None]
+
+
+class Engine:
+    """Opens on first use, because a server in whose folder nobody uses Cloudo must leave no trace there.
+
+    All coroutines run on the server's event loop; what blocks runs on the engine's own threads.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        has_worker: bool,
+        prepare: Callable[[], object] | None = None,
+        **worker_options: Any,
+    ) -> None:
+        """`prepare` is called once on a thread, a while after the opening; `worker_options` are those of `Worker`."""
+        self.workspace = workspace
+        self.renderer = Renderer()
+        self.throttle = Throttle()
+        #: Of strangers that are refused, so that nobody fills the store with them.
+        self._strangers = Throttle()
+        #: Calls of webhooks that are refused.
+        self.refusals = Refusals(self._record_refusals)
+        self._has_worker = has_worker
+        self._prepare = prepare
+        self._worker_options = worker_options
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloudo")
+        self._opening = asyncio.Lock()
+        self._parts: _Parts | None = None
+        self._is_closed = False
+        #: Why it could not be opened when that was tried last.
+        self._trouble: Exception | None = None
+        self.health_failures = Failures("The look at the health")
+        #: Tries to open a store that could not be reached when the server started.
+        self._later: asyncio.Task[None] | None = None
+        #: Who was refused what → when that is worth recording again.
+        self._denials: dict[tuple[str, str], float] = {}
+        self._spawned: set[asyncio.Task[None]] = set()
+
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a short blocking call on one of the engine's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
+
+    async def token(self, secret: str) -> Token | None:
+        """Return the API token with this secret, None unless it is valid. Raises `Unavailable`.
+
+        What was found a moment ago is not looked up again: a thread for it would cost as much as a start.
+        """
+        if self._parts is None and not self.workspace.state.is_dir():
+            return None  # a stranger must not open what nobody has used
+        tokens = (await self.open()).store.tokens
+        found = tokens.known(secret) or await self.call(tokens.find, secret)
+        if found is not None and tokens.is_use_worth_noting(found):
+            self._spawn(self.call(tokens.note_use, found.id))
+        return found
+
+    def note_denial(self, subject_type: str, subject_id: str, *, route: str, **told: Any) -> None:
+        """Record that a known caller was refused; a program that tries again and again is noted once a minute."""
+        now, key = time.monotonic(), (subject_id, route)
+        if self._parts is None or now < self._denials.get(key, 0.0):
+            return
+        if len(self._denials) >= _MOST_DENIALS:
+            self._denials.clear()
+        self._denials[key] = now + _DENIAL_SECONDS
+        add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **told)
+        self._spawn(self.call(add))
+
+    def note_stranger(self, address: str, *, route: str, **told: Any) -> None:
+        """Record that somebody unknown was refused: once a minute of each network at each route, and never many.
+
+        Nobody fills the store in this way; the server's log has all of them.
+        """
+        if self._parts is None:
+            return
+        try:
+            self._strangers.check(route, network(address, ipv4_bits=24), 1)
+            self._strangers.check("", "", _STRANGERS_A_MINUTE)
+        except TooManyCalls:
+            return
+        add = partial(self._parts.store.events.add, ACCESS_REFUSED, ADDRESS, address, user_name=None, **told)
+        self._spawn(self.call(add))
+
+    async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
+        """Return the verbs for one request, opening the engine at the first. Raises `Unavailable`."""
+        parts = await self.open()
+        from cloudo_kernel.service import Service
+
+        return Service(parts.store, parts.catalog, user_name=user_name, trigger=trigger, rights=rights)
+
+    def service_of_parent(self, user_name: str, parent_id: str) -> Service:
+        """Return the verbs of a notebook that is worked on by hand: what it starts are children of `parent_id`."""
+        from cloudo_kernel.service import Service
+
+        if self._parts is None:
+            raise Unavailable(_STOPPING)
+        parts = self._parts
+        return Service(parts.store, parts.catalog, user_name=user_name, trigger=Trigger.FLOW, parent_id=parent_id)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether somebody has used Cloudo in this workspace."""
+        return self._parts is not None or self.workspace.state.is_dir()
+
+    async def webhook_calls(self) -> WebhookCalls:
+        """Return what takes the calls of webhooks."""
+        return (await self.open()).webhook_calls
+
+    async def receive(self, call: WebhookCall) -> Received | Answered:
+        """Take the call of a webhook, in one commit with others that come now."""
+        return await (await self.open()).received.add(call)
+
+    def _record_refusals(self, notes: Sequence[Note]) -> None:
+        if self._parts is not None:
+            self._spawn(self.call(self._parts.webhook_calls.note_all, notes))
+
+    def _throttle(self, webhook: Webhook, caller: str) -> None:
+        if webhook.rate_limit is not None:
+            self.throttle.check(webhook.name, network(caller), webhook.rate_limit)
+
+    async def sessions(self) -> Sessions:
+        """Return the notebooks that are worked on by hand."""
+        return (await self.open()).sessions
+
+    async def feed(self) -> EventFeed:
+        """Return the process's event feed."""
+        return (await self.open()).feed
+
+    async def start(self, start: Start) -> Inserted:
+        """Start an execution, in one commit with others that are started now."""
+        return await (await self.open()).starts.add(start)
+
+    async def health(self) -> Health | None:
+        """Return how the service does, None while nobody has used it: looking must not open it."""
+        if self._is_closed:
+            raise _passing(_STOPPING, reason="the server is stopping")
+        if self._parts is None and self._trouble is not None:
+            raise self._trouble
+        if self._parts is None and self._opening.locked():
+            raise _passing(_OPENING, reason="the store is being opened")
+        if self._parts is None:
+            return None
+        return _with_loops(await self._parts.healths.add(None), self._parts)
+
+    async def is_needed(self) -> bool:
+        """Return whether executions run here, or a schedule waits for its time."""
+        parts = self._parts
+        if parts is None:
+            return False
+        return self.is_busy or await self.call(parts.store.schedules.next_look) is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether executions run in this server."""
+        return self._parts is not None and self._parts.worker is not None and not self._parts.worker.is_idle
+
+    async def open(self) -> _Parts:
+        """Make the workspace's folders, open the store and start the worker, once. Raises `Unavailable`."""
+        if self._parts is None:
+            async with self._opening:
+                if self._is_closed:
+                    raise Unavailable(_STOPPING)
+                if self._parts is None:
+                    try:
+                        self._parts = await self._assemble()
+                    except Exception as error:
+                        self._trouble = error
+                        raise
+                    self._trouble = None
+                    asyncio.get_running_loop().call_later(PREPARE_SECONDS, self._prepare_in_peace)
+        return self._parts
+
+    async def go_on(self) -> None:
+        """Open a store that was used before, whether somebody comes or not: its schedules have their times.
+
+        One that cannot be reached yet is tried until it can.
+        """
+        try:
+            await self.open()
+        except Exception as error:  # noqa: BLE001 -- nobody else would try again
+            _log.warning("The store cannot be opened yet and is tried again: %s", error)
+            self._later = asyncio.create_task(self._open_later())
+
+    async def _open_later(self) -> None:
+        failures = Failures("The opening of the store")
+        while self._parts is None and not self._is_closed:
+            await asyncio.sleep(_REOPEN_SECONDS)
+            try:
+                await self.open()
+            except Exception as error:  # noqa: BLE001 -- nobody else would try
+                failures.note(error)
+        failures.clear()
+
+    def _prepare_in_peace(self) -> None:
+        """Make what somebody may ask for, when nobody waits any more for what the opening was for."""
+        if self._prepare is not None and not self._is_closed:
+            self._threads.submit(self._prepare)
+        if self._parts is not None:
+            self._threads.submit(_look_for_key, self._parts.store)
+        # What is there by now stays. The collector went through all of it now and then, for a fifth of a second.
+        gc.freeze()
+
+    async def close(self) -> None:
+        """End the waits, stop the worker in good order, close the store."""
+        if self._later is not None:
+            self._later.cancel()
+        self.refusals.flush()
+        async with self._opening:
+            self._is_closed = True
+            parts, self._parts = self._parts, None
+        async with contextlib.AsyncExitStack() as steps:  # in the opposite order, each whatever the others raise
+            steps.callback(self._threads.shutdown, wait=False)
+            steps.callback(self.renderer.close)
+            if parts is None:
+                return
+            steps.push_async_callback(self.call, parts.store.close)
+            if parts.worker is not None:
+                steps.push_async_callback(self.call, parts.worker.stop)
+            steps.push_async_callback(self.call, parts.sessions.close)
+            steps.callback(parts.unlisten)
+            steps.callback(parts.feed.close)
+            await asyncio.gather(*self._spawned, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for; if it fails, it is done another time."""
+
+        async def run() -> None:
+            try:
+                await work
+            except CloudoError as error:
+                _log.warning("What nobody waits for has failed", extra={"reason": str(error)})
+            except Exception:  # noqa: BLE001 -- nobody waits for it
+                _log.exception("What nobody waits for has failed")
+
+        task = asyncio.create_task(run())
+        self._spawned.add(task)  # the event loop itself would forget it
+        task.add_done_callback(self._spawned.discard)
+
+    async def _assemble(self) -> _Parts:
+        build = partial(_build, self.workspace, has_worker=self._has_worker, **self._worker_options)
+        store, catalog, worker = await self.call(build)
+
+        from cloudo_kernel.service import Service
+        from cloudo_kernel.service.webhook_calls import WebhookCalls
+        from cloudo_kernel.worker.interactive_sessions import Sessions
+
+        try:
+            oldest = await self.call(store.events.newest_id)
+            if worker is not None:
+                await self.call(worker.start)
+        except BaseException:
+            await self.call(store.close)
+            raise
+        read = partial(store.events.after, limit=PAGE_LIMIT)
+        feed = EventFeed(read, newest=lambda: max(oldest, store.tail.newest))
+        calls = WebhookCalls(store, catalog, throttle=self._throttle)
+        health = Service(store, catalog, user_name="").health
+        return _Parts(
+            store,
+            catalog,
+            worker,
+            feed,
+            starts=Gathered(self.call, partial(start_all, store, catalog)),
+            webhook_calls=calls,
+            received=Gathered(self.call, calls.receive_all),
+            # Everybody may ask, as often as they like: those who ask together are told the same.
+            healths=Gathered(self.call, lambda asking: [health()] * len(asking)),
+            sessions=Sessions(store, self.workspace.state),
+            unlisten=store.tail.add_listener(feed.wake),
+        )
+
+
+def _look_for_key(store: Store) -> None:
+    if store.seals.is_key_lost:
+        _log.error("The key file is missing, and the store holds secrets that were sealed with it. Put the file back.")
+
+
+def _passing(message: str, *, reason: str) -> Unavailable:
+    """Return the error for a moment in which a server cannot answer, as every server has them: no line for the log."""
+    error = Unavailable(message, reason=reason)
+    error.is_logged = True
+    return error
+
+
+def _with_loops(health: Health, parts: _Parts) -> Health:
+    """Add what the loops of this server say; one that has died ends what this server is there for."""
+    loops = {parts.sessions.loop, parts.store.tail.loop, *(parts.worker.loops if parts.worker is not None else ())}
+    dead = sorted(loop.name for loop in loops if loop.is_dead)
+    failing = sorted(loop.name for loop in loops if loop.is_failing)
+    told: dict[str, Any] = {"failing_loops": tuple(dead + failing)}
+    if dead:
+        told |= {"status": "unavailable", "reason": f"the loop {dead[0]} has died: restart the server"}
+    elif "dispatcher" in failing and health.reason is None:
+        told |= {"status": "unavailable", "reason": "the loop dispatcher fails: nothing is started"}
+    return health.model_copy(update=told)
+
+
+def _build(workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> tuple[Store, Catalog, Worker | None]:
+    from cloudo_kernel.store import Store
+    from cloudo_kernel.worker.worker import Worker
+    from cloudo_kernel.workspace.catalog import Catalog, library_folders
+
+    try:
+        workspace.create()
+    except OSError as error:
+        raise Unavailable(
+            f"The workspace {workspace.root} cannot be written to ({error.strerror}). "
+            "Give this user the right to, or set c.Cloudo.workspace to another folder."
+        ) from error
+    store = Store.open(workspace.database_url, key_file=workspace.key_file)
+    catalog = Catalog(workspace, library=library_folders())
+    return store, catalog, Worker(store, catalog, **worker_options) if has_worker else None

@@ -1,0 +1,1 @@
+"""HTTP: handlers, authentication, the OpenAPI document, and errors."""

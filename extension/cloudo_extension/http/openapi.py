@@ -1,0 +1,239 @@
+"""The OpenAPI document: what the routes say of themselves, and the records that they read and write.
+
+Nothing is listed here: a route that serves is in it, as it serves.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from cloudo_extension.http.errors import ErrorReply, status_of
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import Operation, Reply, operation, operations_of
+from cloudo_extension.http.schemas import Mode, parameters_of, schemas_of
+from cloudo_kernel import errors
+from cloudo_kernel.models import JsonObject
+from cloudo_kernel.models.versions import EDITED
+
+Route = tuple[str, type[Any]]
+
+#: Where REST's root is; paths in the document begin there.
+_ROOT: Final = "cloudo"
+_ABOUT: Final = """\
+Every Jupyter notebook is a flow, every run a durable execution.
+JSON comes in and goes out; times are RFC 3339 in UTC.
+A request that has the cookie of a login in place of a token, and changes something, also needs the header X-XSRFToken.
+"""
+_TOKEN: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The server's token, or an API token of Cloudo. The roles named at an operation are what an API "
+    "token must allow; with `*` it may do everything.",
+}
+_IF_MATCH: Final = (
+    "The `ETag` of what the caller read: if somebody has changed it since, nothing is done. "
+    "What only passes, such as the next run of a schedule, is no change."
+)
+_IF_NONE_MATCH: Final = "The `ETag` of what the caller has: if it is still the same, nothing is sent."
+_ANY_JSON: Final[JsonObject] = {"application/json": {"schema": {}}}
+#: What can go wrong wherever a caller has to be known.
+_EVERYWHERE: Final = (errors.MalformedRequest, errors.PermissionDenied, errors.Unavailable)
+_WITH_BODY: Final = (errors.MalformedRequest, errors.BodyTooSlow, errors.TooLarge, errors.ContentTypeRefused)
+
+
+class Document(BaseModel):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str
+    info: JsonObject
+    paths: JsonObject
+
+
+def document(routes: Iterable[Route], *, base_url: str) -> JsonObject:
+    """Return the document of the routes of a server at `base_url`."""
+    served = [
+        (_path(pattern, handler, operation), method, handler, operation)
+        for pattern, handler in routes
+        for method, operation in operations_of(handler).items()
+    ]
+    references, schemas = schemas_of(_models([operation for *_, operation in served]))
+    paths: dict[str, JsonObject] = {}
+    for path, method, handler, found in served:
+        paths.setdefault(path, {})[method.lower()] = _Written(path, method, handler, found, references).whole()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Cloudo", "version": version("cloudo"), "description": _ABOUT},
+        "servers": [{"url": f"{base_url}{_ROOT}"}],
+        "security": [{"token": []}],
+        "tags": [{"name": tag} for tag in sorted({_tag(path) for path in paths})],
+        "paths": dict(sorted(paths.items())),
+        "components": {"schemas": schemas, "securitySchemes": {"token": _TOKEN}},
+    }
+
+
+def _models(operations: Sequence[Operation]) -> Iterable[tuple[type[BaseModel], Mode]]:
+    yield ErrorReply, "serialization"
+    for found in operations:
+        if found.body is not None:
+            yield found.body, "validation"
+        for reply in found.replies.values():
+            if reply.content is not None:
+                yield reply.content, "serialization"
+
+
+def _path(pattern: str, handler: type[Any], found: Operation) -> str:
+    """Return the path of a route, below the root: its groups are called as the parameters of the method."""
+    [method] = [name for name, other in operations_of(handler).items() if other is found]
+    names = iter([*inspect.signature(getattr(handler, method.lower())).parameters][1:])
+    return re.sub(r"\([^()]*\)", lambda _group: f"{{{next(names)}}}", pattern.removeprefix(_ROOT))
+
+
+def _tag(path: str) -> str:
+    parts = path.removeprefix(API.removeprefix(_ROOT)).strip("/").split("/")
+    return parts[0]
+
+
+class _Written:
+    """One operation as the document has it."""
+
+    def __init__(
+        self,
+        path: str,
+        method: str,
+        handler: type[Handler],
+        found: Operation,
+        references: dict[tuple[Any, Mode], JsonObject],
+    ) -> None:
+        self._path = path
+        self._found = found
+        self._method = getattr(handler, method.lower())
+        self._is_public = handler.is_public
+        self._references = references
+
+    def whole(self) -> JsonObject:
+        """Return all that is said of it."""
+        found = self._found
+        summary, _, more = inspect.cleandoc(self._method.__doc__ or "").partition("\n")
+        told = (more.strip(), found.description or "", self._permission())
+        whole: JsonObject = {
+            "operationId": found.id,
+            "tags": [_tag(self._path)],
+            "summary": summary.removesuffix(".").replace("`", ""),  # plain text, where a description is Markdown
+            "description": "\n\n".join(text for text in told if text),
+            "parameters": self._parameters(),
+            "responses": {str(status): reply for status, reply in sorted(self._responses().items())},
+        }
+        if self._is_public:
+            whole["security"] = []
+        elif found.permission:
+            whole["security"] = [{"token": [found.permission]}]
+            whole["x-permission"] = found.permission
+        if found.body is not None or found.has_any_body:
+            whole["requestBody"] = self._body()
+        return whole
+
+    def _permission(self) -> str:
+        if self._is_public:
+            return "For everyone, without a token."
+        action = self._found.permission
+        return f"An API token must allow `{action}`." if action else "Every known caller may."
+
+    def _parameters(self) -> list[JsonObject]:
+        names = re.findall(r"{(\w+)}", self._path)
+        parameters: list[JsonObject] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+            for name in names
+        ]
+        for model in self._found.query:
+            parameters += parameters_of(model)
+        for name, text in self._headers().items():
+            parameters.append({"name": name, "in": "header", "description": text, "schema": {"type": "string"}})
+        return parameters
+
+    def _headers(self) -> dict[str, str]:
+        more = {"If-Match": _IF_MATCH} if self._found.is_conditional else {}
+        return {**self._found.headers, **more, **({"If-None-Match": _IF_NONE_MATCH} if self._is_tagged else {})}
+
+    @property
+    def _is_tagged(self) -> bool:
+        """Whether it reads one thing that people edit."""
+        content = self._found.replies[200].content if 200 in self._found.replies else None
+        return self._method.__name__ == "get" and content in EDITED
+
+    def _body(self) -> JsonObject:
+        found = self._found
+        if found.body is None:
+            # One type alone: of several, generators make clients that ask whether the body is an instance of `Any`.
+            return {"description": "Any JSON; forms, text and bytes are accepted too.", "content": _ANY_JSON}
+        content: JsonObject = {"schema": self._references[found.body, "validation"]}
+        if found.example is not None:
+            content["example"] = found.example
+        return {"required": not found.has_optional_body, "content": {"application/json": content}}
+
+    def _responses(self) -> dict[int, JsonObject]:
+        responses = {status: self._success(status, reply) for status, reply in self._found.replies.items()}
+        if self._is_tagged:
+            responses[304] = {"description": "It is as `If-None-Match` says."}
+        for status, kinds in self._failures().items():
+            told = " ".join(f"`{kind.code}`: {inspect.getdoc(kind)}" for kind in kinds)
+            schema = self._references[ErrorReply, "serialization"]
+            responses[status] = {"description": told, "content": {"application/json": {"schema": schema}}}
+        return responses
+
+    def _success(self, status: int, reply: Reply) -> JsonObject:
+        response: JsonObject = {"description": reply.text or HTTPStatus(status).phrase}
+        content: JsonObject = {media: {"schema": {}} for media in reply.media}
+        if reply.content is not None:
+            content = {"application/json": {"schema": self._references[reply.content, "serialization"]}, **content}
+        if content:
+            response["content"] = content
+        headers = {"Location": "Where it is, from the root of the server."} if status == HTTPStatus.CREATED else {}
+        if reply.content in EDITED:
+            headers["ETag"] = "Its version, for `If-Match` and `If-None-Match`."
+        if headers:
+            response["headers"] = {
+                name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+            }
+        return response
+
+    def _failures(self) -> dict[int, list[type[errors.CloudoError]]]:
+        kinds = set(self._found.errors)
+        if not self._is_public:
+            kinds |= set(_EVERYWHERE)
+        if self._found.body is not None:
+            kinds |= set(_WITH_BODY)
+        by_status: dict[int, list[type[errors.CloudoError]]] = {}
+        for kind in sorted(kinds, key=lambda kind: kind.code):
+            by_status.setdefault(int(status_of(kind)), []).append(kind)
+        return by_status
+
+
+class OpenApi(Handler):
+    """`/openapi.json`."""
+
+    @operation(id="openapi", reply=Document)
+    async def get(self) -> None:
+        """Return this document."""
+        await self.finish(await self.engine.call(document_json, self.base_url))
+
+
+@cache
+def document_json(base_url: str) -> str:
+    """Return the document as text; making it takes a while, once."""
+    from cloudo_extension.app import rest_routes  # it imports all modules with routes, and this is one
+
+    return json.dumps(document(rest_routes(), base_url=base_url), ensure_ascii=False)
+
+
+routes = [(rf"{API}/openapi.json", OpenApi)]

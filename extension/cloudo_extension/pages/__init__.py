@@ -1,0 +1,1 @@
+"""Pages for people: the dashboard, executed notebooks, and the API explorer."""

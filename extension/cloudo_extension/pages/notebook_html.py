@@ -1,0 +1,231 @@
+"""Makes a page to look at from a notebook: complete in itself, loading nothing, running nothing.
+
+nbconvert renders it, some cells at a time, so that the first ones are seen while the others are rendered.
+nh3 leaves of the HTML only what is harmless (nbconvert's sanitiser takes 17 s for a large cell).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import nbformat
+import nh3
+from nbconvert import HTMLExporter
+from nbconvert.exporters import TemplateExporter
+from nbconvert.filters import Highlight2HTML
+from pygments import formatters  # type: ignore[import-untyped]  # comes without types
+
+#: Characters of one source or output, and of all of them. More makes browsers stumble.
+_TEXT_LIMIT = 200_000
+_TEXTS_LIMIT = 5_000_000
+_IMAGE_LIMIT = 20_000_000
+#: Outputs of one cell.
+_OUTPUTS_LIMIT = 500
+
+#: Cells of the first part of a page, which fill a screen, and of each further one.
+_FIRST_CELLS = 20
+_CELLS = 100
+
+_NOTE = "output shortened, open the notebook to see it all"
+#: Kinds of output that a script in the page draws.
+_SCRIPTED = re.compile(
+    r"application/(javascript|vnd\.(bokehjs|holoviews|jupyter\.widget-view|plotly|vega|vegalite))", re.IGNORECASE
+)
+_SCRIPT = re.compile("<script", re.IGNORECASE)
+_PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
+_TAGS = nh3.ALLOWED_TAGS | {"main", "section"}
+_ATTRIBUTES = {
+    **{tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()},
+    "*": {"class", "dir", "lang", "style", "title"},
+    "img": {"alt", "height", "src", "width"},
+}
+_PROPERTIES = {
+    "background-color", "border", "border-collapse", "color", "display", "font-family", "font-size", "font-style",
+    "font-weight", "height", "margin", "max-height", "max-width", "min-width", "opacity", "overflow", "padding",
+    "text-align", "text-decoration", "vertical-align", "white-space", "width",
+}  # fmt: skip
+
+
+def page(notebook: str, *, lab_url: str = "") -> str:
+    """Return the page as a whole; see `parts`."""
+    return "".join(parts(notebook, lab_url=lab_url))
+
+
+def parts(notebook: str, *, lab_url: str = "") -> Iterator[str]:
+    """Yield an HTML document for a notebook's JSON text, in parts that are whole elements.
+
+    A notebook, or a cell, that cannot be read gives a note that says so. `lab_url` opens the notebook in JupyterLab.
+    """
+    yield (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Executed notebook</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<style>{_style()}</style></head><body><main>\n"
+    )
+    try:
+        document = json.loads(notebook)
+        cells, whole = document["cells"], {**document, "cells": []}
+        nbformat.from_dict(whole).metadata.items()
+        if not isinstance(cells, list):
+            raise TypeError("its cells are no list")
+    except Exception as error:  # noqa: BLE001 -- whatever a hostile notebook makes json and nbformat raise
+        yield f"<p class='note'>This notebook cannot be shown: {escape(str(error))}</p>"
+    else:
+        shortener = _Shortener(lab_url)
+        for start, stop in _slices(len(cells)):
+            yield _rendered(whole, cells[start:stop], shortener)
+    yield "\n</main></body></html>\n"
+
+
+def _slices(count: int) -> Iterator[tuple[int, int]]:
+    """Yield where the parts of a page begin and end."""
+    start, stop = 0, _FIRST_CELLS
+    while start < count:
+        yield start, stop
+        start, stop = stop, stop + _CELLS
+
+
+def _rendered(whole: dict[str, Any], cells: list[Any], shortener: _Shortener) -> str:
+    """Return the HTML of some cells; if one of them cannot be rendered, a note stands in its place."""
+    try:
+        shown = [shortener.shown(cell) for cell in cells]
+        body, _ = _exporter().from_notebook_node(nbformat.from_dict({**whole, "cells": shown}))
+        return _harmless(body)
+    except Exception as error:  # noqa: BLE001 -- whatever a hostile cell makes nbconvert raise, the reader is told
+        if len(cells) > 1:
+            return "".join(_rendered(whole, [cell], shortener) for cell in cells)
+        return f"<p class='note'>This cell cannot be shown: {escape(str(error))}</p>"
+
+
+def _harmless(html: str) -> str:
+    return nh3.clean(
+        html,
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        attribute_filter=_only_inline_images,
+        url_schemes={"http", "https", "mailto", "data"},
+        filter_style_properties=_PROPERTIES,
+    )
+
+
+def _only_inline_images(tag: str, attribute: str, value: str) -> str | None:
+    """Drop what would load something, and `data:` where it would be a page."""
+    is_inline = value.lstrip().lower().startswith("data:")
+    if attribute == "src":
+        return value if tag == "img" and is_inline else None
+    if attribute == "style" and "url(" in value.lower():
+        return None
+    return None if attribute == "href" and is_inline else value
+
+
+class _Shortener:
+    """Cuts cells to as much as a browser can bear, of one notebook after another part of it."""
+
+    def __init__(self, lab_url: str) -> None:
+        self._lab_url = lab_url
+        self._left = _TEXTS_LIMIT
+
+    def shown(self, cell: dict[str, Any]) -> dict[str, Any]:
+        """Return the cell as the page shows it."""
+        hidden = cell.get("metadata", {}).get("jupyter", {}).get("source_hidden") is True
+        shown = {**cell, "source": "" if hidden else self._cut(cell["source"])}
+        if hidden:  # the word of nbconvert's templates for it
+            shown["metadata"] = {**cell["metadata"], "transient": {"remove_source": True}}
+        if "outputs" in cell:
+            shown["outputs"] = self._outputs(cell["outputs"])
+        return shown
+
+    def _outputs(self, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        shown = [self._output(output) for output in outputs[:_OUTPUTS_LIMIT]]
+        if any(_needs_scripts(output.get("data", {})) for output in outputs[:_OUTPUTS_LIMIT]):
+            shown.append({"output_type": "display_data", "metadata": {}, "data": {"text/html": self._note()}})
+        if len(outputs) > _OUTPUTS_LIMIT:
+            shown.append({"output_type": "stream", "name": "stdout", "text": f"… {_NOTE}"})
+        return shown
+
+    def _output(self, output: dict[str, Any]) -> dict[str, Any]:
+        shown = dict(output)
+        if "text" in output:
+            shown["text"] = self._cut(output["text"])
+        if "traceback" in output:
+            shown["traceback"] = [self._cut(line) for line in output["traceback"]]
+        if "data" in output:
+            data, is_scripted = output["data"], _needs_scripts(output["data"])
+            kept = {
+                kind: value if kind.startswith("image/") else self._cut(value)
+                for kind, value in (_static(data) if is_scripted else data).items()
+                if isinstance(value, str | list) and len(_joined(value)) <= _IMAGE_LIMIT
+            }
+            shown["data"] = kept or {"text/plain": "" if is_scripted else f"… {_NOTE}"}
+        return shown
+
+    def _cut(self, text: Any) -> str:
+        whole = _joined(text)
+        shown = whole[: min(_TEXT_LIMIT, self._left)]
+        self._left -= len(shown)
+        return shown if len(shown) == len(whole) else f"{shown}\n… {_NOTE}"
+
+    def _note(self) -> str:
+        open_it = "Open the notebook in JupyterLab"
+        link = f"<a href='{escape(self._lab_url)}'>{open_it}</a>" if self._lab_url else open_it
+        return f"<p class='note'>This output needs scripts, which do not run on this page. {link} to see all of it.</p>"
+
+
+def _needs_scripts(data: dict[str, Any]) -> bool:
+    """Tell whether scripts draw an output, such as those of altair, bokeh, plotly and widgets."""
+    return any(map(_SCRIPTED.match, data)) or bool(_SCRIPT.search(_joined(data.get("text/html", ""))))
+
+
+def _static(data: dict[str, Any]) -> dict[str, Any]:
+    """Return of an output what is there without scripts: its picture, else its text."""
+    if picture := {kind: data[kind] for kind in _PICTURES if kind in data}:
+        return picture
+    html = _joined(data.get("text/html", ""))
+    text = nh3.clean(html, tags=set(), clean_content_tags={"script", "style"})
+    kept = ("text/html", "text/markdown", "text/plain") if text.strip() else ("text/markdown", "text/plain")
+    return {kind: data[kind] for kind in kept if kind in data}
+
+
+def _joined(text: Any) -> str:
+    return "".join(text) if isinstance(text, list) else str(text)
+
+
+class _Exporter(HTMLExporter):
+    """nbconvert's own, without what is done again here, or is of no use: two thirds of its time."""
+
+    def from_notebook_node(
+        self, nb: nbformat.NotebookNode, resources: dict[str, Any] | None = None, **more: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Convert a notebook. nbconvert's own parses the HTML twice more, to sanitise it and to describe images."""
+        language = nb.metadata.get("language_info", {})
+        lexer = language.get("pygments_lexer", language.get("name"))
+        self.register_filter("highlight_code", Highlight2HTML(pygments_lexer=lexer, parent=self))
+        self.register_filter("clean_html", lambda html: html)
+        found: tuple[str, dict[str, Any]] = TemplateExporter.from_notebook_node(self, nb, resources, **more)
+        return found
+
+    def _validate_preprocessor(self, *_given: Any) -> None:
+        """Leave it: nbconvert validates the notebook again after each of twelve steps."""
+
+
+@cache
+def _exporter() -> _Exporter:
+    exporter = _Exporter(template_name="basic", exclude_anchor_links=True)
+    exporter.log = logging.getLogger(__name__)  # else it warns on standard error of each image without a description
+    exporter.log.setLevel(logging.ERROR)
+    return exporter
+
+
+@cache
+def _style() -> str:
+    schemes = ("default", "github-dark")
+    light, dark = (formatters.HtmlFormatter(style=name).get_style_defs(".highlight") for name in schemes)
+    own = files("cloudo_extension.pages").joinpath("notebook_html.css").read_text(encoding="utf-8")
+    return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n{own}"

@@ -1,0 +1,137 @@
+"""REST for the history: pages of events, a long poll, and a stream."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic import Field
+from tornado import web
+
+from cloudo_extension.backend.event_feed import Subscription
+from cloudo_extension.http.handler import API, Handler, from_query
+from cloudo_extension.http.operation import Query, Reply, operation
+from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.models import Event, Page
+
+#: A longer poll would be cut by the proxies that people put in front.
+_POLL_SECONDS = 60
+#: A comment at least this often keeps proxies from closing a stream on which nothing happens.
+HEARTBEAT_SECONDS = 15
+#: Events are numbered by the database: a 64 bit number.
+_NEWEST = 2**63 - 1
+
+
+class EventQuery(Query):
+    """Which events are wanted, and for how long they are waited for."""
+
+    #: Those with a higher id; without it, those from now on.
+    after: int | None = Field(default=None, ge=0, le=_NEWEST)
+    #: The most items that the page holds.
+    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT)
+    #: How long to wait where there is none.
+    timeout_seconds: float = Field(default=0, ge=0, le=_POLL_SECONDS, allow_inf_nan=False)
+    #: Those about one thing, such as an execution.
+    subject_id: str | None = None
+
+
+class LastEvent(Query):
+    """Where a stream is taken up again."""
+
+    id: int = Field(alias="Last-Event-ID", ge=0, le=_NEWEST)
+
+
+class Events(Handler):
+    """`/event`."""
+
+    @operation(
+        "events",
+        query=(EventQuery,),
+        headers={
+            "Last-Event-ID": "Of a stream: the last event that was seen; it goes on with the next one.",
+        },
+        replies={
+            200: Reply(Page[Event], "A page, or a stream where that was asked for.", media=("text/event-stream",))
+        },
+    )
+    async def get(self) -> None:
+        """Return events above `after`, oldest first: as a stream, or as one page."""
+        asked = self.asked(EventQuery)
+        if "text/event-stream" in self.request.headers.get("Accept", ""):
+            last = self.request.headers.get("Last-Event-ID")
+            after = asked.after if last is None else self.parse(LastEvent, {"Last-Event-ID": from_query(int, last)}).id
+            await self.while_connected(self._stream(after, asked.subject_id))
+        else:
+            page = await self.while_connected(self._page(asked))
+            await self.answer(lambda: page)
+
+    async def _page(self, asked: EventQuery) -> Page[Event]:
+        """Return what is there, else what comes in time; `next` is the `after` of the next call."""
+        feed = await self.engine.feed()
+        with feed.subscribe(asked.subject_id) as news:
+            page = await self._read(asked.after, asked.subject_id, asked.limit)
+            if page.items or not asked.timeout_seconds:
+                return page
+            try:
+                async with asyncio.timeout(asked.timeout_seconds):
+                    event = await news.next()
+                    while event is not None and event.id <= int(page.next or 0):
+                        event = await news.next()
+            except TimeoutError:
+                return page
+            return page if event is None else Page[Event](items=(event,), next=str(event.id))
+
+    async def _stream(self, after: int | None, subject_id: str | None) -> None:
+        """Send events as they come, until the client goes or the server stops."""
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-cache, no-transform")
+        self.set_header("X-Accel-Buffering", "no")  # nginx would keep events back to fill its buffer
+        feed = await self.engine.feed()
+        with feed.subscribe(subject_id) as news:
+            await self._read(after, subject_id, 1)  # who may not is refused here, before the reply has begun
+            await self._write(": the events of Cloudo\n\n")
+            while not news.is_closed:
+                news.catch_up()
+                page = await self._read(after, subject_id, PAGE_LIMIT)
+                while page.items and await self._tell(news, "".join(map(_frame, page.items))):
+                    page = await self._read(int(page.next or 0), subject_id, PAGE_LIMIT)
+                after = await self._follow(news, int(page.next or 0))
+        await web.RequestHandler.finish(self)  # APIHandler's calls all it sends JSON
+
+    async def _follow(self, news: Subscription, after: int) -> int:
+        """Send new events until some were missed, or there are no more for this caller; return the last one's id."""
+        while True:
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    event = await news.next()
+            except TimeoutError:
+                text = ": still here\n\n"
+            else:
+                if event is None:
+                    return after
+                text = _frame(event) if event.id > after else ""
+                after = max(after, event.id)
+            if not await self._tell(news, text):
+                return after
+
+    async def _tell(self, news: Subscription, text: str) -> bool:
+        """Send events; False, and the stream ends, when the caller's token was revoked or has expired."""
+        if not await self.is_still_known():
+            news.close()
+            return False
+        if text:
+            await self._write(text)
+        return True
+
+    async def _read(self, after: int | None, subject_id: str | None, limit: int) -> Page[Event]:
+        return await self.engine.call(self.api.events, after=after, limit=limit, subject_id=subject_id)
+
+    async def _write(self, text: str) -> None:
+        self.write(text)
+        await self.flush()
+
+
+def _frame(event: Event) -> str:
+    return f"id: {event.id}\ndata: {event.model_dump_json()}\n\n"
+
+
+routes = [(rf"{API}/event", Events)]

@@ -1,0 +1,260 @@
+"""REST for executions: start, list, look at, cancel, pause, resume, retry, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from cloudo_extension.backend.batched_starts import Start
+from cloudo_extension.backend.waiting import until_ended
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import PageQuery, Query, Reply, operation
+from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied
+from cloudo_kernel.models import (
+    BulkOutcome,
+    BulkRequest,
+    Execution,
+    ExecutionFilter,
+    JsonObject,
+    LogLine,
+    Page,
+    Request,
+    StartExecution,
+)
+from cloudo_kernel.models.canonical import canonical
+
+#: How long `"wait": true` waits. A longer wait of a reader would be cut by the proxies that people put in front.
+_WAIT_SECONDS = 60.0
+_HEADERS: Final = {
+    "Idempotency-Key": "Makes a repetition harmless: for 24 hours, and per user, the same key with the same body gets "
+    "the first call's execution, and with another body 409. 1 to 255 characters.",
+    "X-Cloudo-Trigger": "Which door the caller stands for: `api`, `ui`, `cell` or `cli`. The record keeps it.",
+}
+
+
+def _seconds(wait: object) -> float:
+    """Return how long to wait for the end; 0 for not at all."""
+    if isinstance(wait, bool):
+        return _WAIT_SECONDS if wait else 0
+    try:
+        seconds = float(canonical("number", wait))
+    except (ValueError, OverflowError):
+        seconds = -1
+    if seconds < 0:
+        raise ValueError(f"0 or more seconds, or true for {_WAIT_SECONDS:g} seconds")
+    return seconds
+
+
+class Wait(Request):
+    """The part of the body of `POST /execution` that is not about the execution but about the reply."""
+
+    #: True (60 seconds) or seconds: wait for the end; when it does not come in time, the reply is the record so far.
+    wait: Annotated[
+        float,
+        BeforeValidator(_seconds),
+        WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0}]}),
+    ] = 0
+
+
+class StartBody(StartExecution, Wait):
+    """The body of `POST /execution`."""
+
+    #: Means the same as `inputs`: give one of both.
+    input_value: JsonObject | None = None
+
+
+class WaitQuery(Query):
+    """How long a reader waits for the end."""
+
+    #: Seconds: wait so long for the end; when it does not come in time, the reply is the record so far.
+    wait: float = Field(default=0, ge=0, le=_WAIT_SECONDS, allow_inf_nan=False)
+
+
+class LogQuery(PageQuery):
+    """Which page of a log is wanted."""
+
+    #: The most lines that the page holds.
+    limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT)
+
+
+class Executions(Handler):
+    """`/execution`."""
+
+    @operation("executions", reply=Page[Execution], query=(ExecutionFilter, PageQuery))
+    async def get(self) -> None:
+        """List executions, newest first."""
+        await self.answer(self.api.executions, self.asked(ExecutionFilter), **self.page())
+
+    @operation(
+        "start_execution",
+        headers=_HEADERS,
+        body=StartBody,
+        example={"flow_name": "examples/greeting", "inputs": {"name": "Ada"}, "wait": True},
+        replies={
+            201: Reply(Execution, "It is safe on disk; where its end was waited for, it has ended."),
+            200: Reply(Execution, "The first call's execution: nothing new was started."),
+            202: Reply(Execution, "It has not ended in the time that was waited."),
+        },
+    )
+    async def post(self) -> None:
+        """Start an execution, and wait for its end when asked to."""
+        wanted = _with_inputs(self.body())
+        wait = self.parse(Wait, {"wait": wanted.pop("wait", False)})
+        request = self.parse(StartExecution, wanted)
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not 1 <= len(key) <= 255:
+            raise MalformedRequest("The header Idempotency-Key takes 1 to 255 characters.")
+        outcome = await self.engine.start(Start(self.api, request, key))
+        started = outcome.execution
+        self.set_header("Location", self.at("execution", started.id))
+        if wait.wait:
+            started = await self.while_connected(until_ended(self.engine, self.api.started, started.id, wait.wait))
+        if wait.wait and not started.is_ended:
+            self.set_status(202)
+        else:
+            self.set_status(201 if outcome.is_new else 200)
+        await self.finish(started.model_dump_json())
+
+
+class ManyExecutions(Handler):
+    """`/execution/bulk`."""
+
+    @operation(
+        "bulk_executions",
+        reply=BulkOutcome,
+        body=BulkRequest,
+        example={"action": "start", "flow_names": ["examples/greeting"], "inputs": {"name": "Ada"}},
+    )
+    async def post(self) -> None:
+        """Do the same to many executions, or start many flows."""
+        outcome = await self.engine.call(self.api.bulk_executions, self.sent(BulkRequest))
+        refused = [item.error for item in outcome.items if item.error and item.error.code == PermissionDenied.code]
+        if refused:  # the reply is a success all the same
+            self.note_denial(refused[0].message)
+        await self.answer(lambda: outcome)
+
+
+class OneExecution(Handler):
+    """`/execution/<id>`."""
+
+    @operation("execution", reply=Execution, query=(WaitQuery,))
+    async def get(self, execution_id: str) -> None:
+        """Return the whole record, at once or when the execution has ended."""
+        if seconds := self.asked(WaitQuery).wait:
+            wait = until_ended(self.engine, self.api.execution, execution_id, seconds)
+            execution = await self.while_connected(wait)
+            await self.finish(execution.model_dump_json())
+        else:
+            await self.answer(self.api.execution, execution_id)
+
+    @operation("delete_execution", status=204)
+    async def delete(self, execution_id: str) -> None:
+        """Delete an ended execution."""
+        await self.engine.call(self.api.delete_execution, execution_id)
+        await self.finish_empty()
+
+
+class Log(Handler):
+    """`/execution/<id>/log`."""
+
+    @operation("execution_log", reply=Page[LogLine], query=(LogQuery,))
+    async def get(self, execution_id: str) -> None:
+        """Page through the log from its first line."""
+        await self.answer(self.api.execution_log, execution_id, **self.page(LogQuery))
+
+
+class Children(Handler):
+    """`/execution/<id>/children`."""
+
+    @operation(
+        "executions", id="execution_children", reply=Page[Execution], query=(PageQuery,), raises=(ExecutionNotFound,)
+    )
+    async def get(self, execution_id: str) -> None:
+        """List the executions that this one started, newest first."""
+        await self.engine.call(self.api.execution, execution_id)  # raises if there is none
+        await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page())
+
+
+class Again(Request):
+    """The body of `POST /execution/<id>/retry`."""
+
+    inputs: JsonObject | None = None
+
+
+class CancelBody(Request):
+    """The body of `POST /execution/<id>/cancel`."""
+
+    #: Everything below it ends, too, also where it has ended itself.
+    tree: bool = False
+
+
+class Cancel(Handler):
+    """`/execution/<id>/cancel`."""
+
+    @operation("cancel_execution", reply=Execution, body=CancelBody, has_optional_body=True, example={"tree": True})
+    async def post(self, execution_id: str) -> None:
+        """End the execution and its children, or its whole tree."""
+        wanted = self.parse(CancelBody, self.body(default={}))
+        await self.answer(self.api.cancel_execution, execution_id, tree=wanted.tree)
+
+
+class Pause(Handler):
+    """`/execution/<id>/pause`."""
+
+    @operation("pause_execution", reply=Execution)
+    async def post(self, execution_id: str) -> None:
+        """Pause the execution, at once or before its next cell."""
+        await self.answer(self.api.pause_execution, execution_id)
+
+
+class Resume(Handler):
+    """`/execution/<id>/resume`."""
+
+    @operation("resume_execution", reply=Execution)
+    async def post(self, execution_id: str) -> None:
+        """Let the execution go on."""
+        await self.answer(self.api.resume_execution, execution_id)
+
+
+class Retry(Handler):
+    """`/execution/<id>/retry`."""
+
+    @operation(
+        "retry_execution",
+        reply=Execution,
+        status=201,
+        body=Again,
+        has_optional_body=True,
+        example={"inputs": {"name": "Grace"}},
+    )
+    async def post(self, execution_id: str) -> None:
+        """Start the ended execution anew, with its own inputs or others."""
+        again = self.parse(Again, _with_inputs(self.body(default={})))
+        started = await self.engine.call(self.api.retry_execution, execution_id, again.inputs)
+        self.set_header("Location", self.at("execution", started.id))
+        self.set_status(201)
+        await self.answer(lambda: started)
+
+
+def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with `input_value`, which means the same, as `inputs`. Raises `MalformedRequest`."""
+    if "input_value" not in wanted:
+        return wanted
+    if "inputs" in wanted:
+        raise MalformedRequest("inputs and input_value mean the same: send one of them.", field="input_value")
+    return {"inputs" if name == "input_value" else name: value for name, value in wanted.items()}
+
+
+routes = [
+    (rf"{API}/execution", Executions),
+    (rf"{API}/execution/bulk", ManyExecutions),
+    (rf"{API}/execution/([^/]+)", OneExecution),
+    (rf"{API}/execution/([^/]+)/log", Log),
+    (rf"{API}/execution/([^/]+)/children", Children),
+    (rf"{API}/execution/([^/]+)/cancel", Cancel),
+    (rf"{API}/execution/([^/]+)/pause", Pause),
+    (rf"{API}/execution/([^/]+)/resume", Resume),
+    (rf"{API}/execution/([^/]+)/retry", Retry),
+]

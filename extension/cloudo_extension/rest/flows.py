@@ -1,0 +1,90 @@
+"""REST for flows."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_kernel.models import Flow, Kernel, Page, Request
+
+
+class FlowQuery(Query):
+    """Which flows are wanted."""
+
+    #: Part of name, title or a tag.
+    q: str | None = None
+
+
+class CreateFlow(Request):
+    """The body of `POST /flow`: a name, and either a notebook's JSON text or the flow to copy."""
+
+    name: str
+    source: str | None = None
+    copy_of: str | None = None
+
+
+class ChangeFlow(Request):
+    """The body of `PATCH /flow/<name>`: another source, another name, or both."""
+
+    source: str | None = None
+    name: str | None = None
+
+
+class Flows(Handler):
+    """`/flow`."""
+
+    @operation("flows", reply=Page[Flow], query=(FlowQuery, PageQuery))
+    async def get(self) -> None:
+        """List the flows by name."""
+        q = self.asked(FlowQuery).q
+        await self.answer_page(lambda: self.api.flows(q=q), "name", order=lambda name: (name.casefold(), name))
+
+    @operation(
+        "create_flow",
+        reply=Flow,
+        status=201,
+        body=CreateFlow,
+        example={"name": "hello", "copy_of": "examples/greeting"},
+    )
+    async def post(self) -> None:
+        """Create a flow of the workspace."""
+        wanted = self.sent(CreateFlow)
+        self.set_status(201)
+        self.set_header("Location", self.at("flow", quote(wanted.name)))
+        await self.answer(self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of)
+
+
+class OneFlow(Handler):
+    """`/flow/<name>`; the name's `/` may be raw or `%2F`."""
+
+    @operation("flow", reply=Flow)
+    async def get(self, name: str) -> None:
+        """Return one flow."""
+        await self.answer(self.api.flow, name)
+
+    @operation("change_flow", reply=Flow, is_conditional=True, body=ChangeFlow, example={"name": "people/hello"})
+    async def patch(self, name: str) -> None:
+        """Replace the flow's source, or move it."""
+        wanted = self.sent(ChangeFlow)
+        await self.answer(
+            self.unless_changed(self.api.flow, self.api.change_flow), name, source=wanted.source, new_name=wanted.name
+        )
+
+    @operation("delete_flow", status=204, is_conditional=True)
+    async def delete(self, name: str) -> None:
+        """Delete a flow of the workspace."""
+        await self.engine.call(self.unless_changed(self.api.flow, self.api.delete_flow), name)
+        await self.finish_empty()
+
+
+class Kernels(Handler):
+    """`/kernel`."""
+
+    @operation("kernels", reply=Page[Kernel], query=(PageQuery,))
+    async def get(self) -> None:
+        """List the kernels that flows can run in, by name."""
+        await self.answer_page(self.api.kernels, "name")
+
+
+routes = [(rf"{API}/kernel", Kernels), (rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]

@@ -1,0 +1,48 @@
+"""REST for those who watch the server: load balancers, container runtimes."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import ClassVar
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import Reply, operation
+from cloudo_kernel.models import Health
+
+
+class OneHealth(Handler):
+    """`/health`, for everyone."""
+
+    is_public: ClassVar[bool] = True
+
+    @operation(
+        "health",
+        replies={200: Reply(Health), 503: Reply(Health, "Nothing can be started, or nothing is there to run it.")},
+    )
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def get(self) -> None:
+        """Tell whether executions can be started and run; 503 when they cannot."""
+        health = await self._health()
+        self.set_status(200 if health.status == "ok" else 503)
+        await self.finish(health.model_dump_json())
+
+    def _log(self) -> None:
+        """Log no request: probes come every few seconds, and what fails is logged once, with its reason."""
+
+    async def _health(self) -> Health:
+        status, reason = "ok", None  # nobody has used Cloudo yet: it opens when somebody does
+        try:
+            found = await self.engine.health()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the service is not well
+            self.engine.health_failures.note(error)  # all of it is not for everyone's eyes
+            found, status = None, "unavailable"
+            reason = getattr(error, "reason", None) or "the store cannot be used"
+        else:
+            self.engine.health_failures.clear()
+        nothing = {"version": version("cloudo"), "workers": 0, "running": 0, "pending": 0}
+        return found or Health(status=status, reason=reason, **nothing)
+
+
+routes = [(rf"{API}/health", OneHealth)]

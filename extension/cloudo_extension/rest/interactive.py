@@ -1,0 +1,193 @@
+"""The WebSocket over which a notebook that is worked on by hand has `this`: while it is open, its kernel lives."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tornado import web
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import Query, Reply, operation
+from cloudo_kernel.errors import MalformedRequest, PermissionDenied
+from cloudo_kernel.processes.channel import FRAME_LIMIT_BYTES
+
+if TYPE_CHECKING:
+    from cloudo_kernel.service import Service
+    from cloudo_kernel.worker.interactive_sessions import Session
+
+#: A kernel that sends faster than it can be answered is read no further until there is room.
+_MOST_WAITING = 1000
+_ROOM_SECONDS = 0.01
+#: Proxies close connections on which nothing happens.
+_PING_SECONDS = 30
+#: The longest wait of a session's thread for the server's event loop.
+_LOOP_SECONDS = 10
+
+
+class KernelQuery(Query):
+    """Whose notebook it is."""
+
+    #: The kernel, by the server's own id.
+    kernel_id: str
+
+
+class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's own handler, twice below ours
+    """`/interactive`."""
+
+    _frames: Frames | None = None
+    _by_hand: Session | None = None
+
+    @operation(id="interactive", query=(KernelQuery,), replies={101: Reply(text="The WebSocket is open.")})
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """Open the WebSocket; what is said there changes things, so a cookie alone is not enough."""
+        if not self.token_authenticated:
+            self.check_xsrf_cookie()
+            if "X-XSRFToken" not in self.request.headers:  # a page's referrer is enough for Jupyter, not for us
+                raise web.HTTPError(403)
+        if not self.rights.are_all:  # flows started there are not limited, and nor is what `system` does
+            raise PermissionDenied(f"A notebook by hand takes the right to everything. {self.rights}")
+        self._kernel_id = self.asked(KernelQuery).kernel_id
+        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+            raise MalformedRequest("This address takes WebSockets only.")
+        await super().get(*args, **kwargs)
+
+    def check_origin(self, origin: str = "") -> bool:
+        """Judge a page of another origin as Jupyter does; tornado's own handler would leave its configuration out."""
+        return bool(Handler.check_origin(self, origin))
+
+    @property
+    def action(self) -> str:
+        """What the authorizer is asked for."""
+        return "write"
+
+    async def open(self, *_path: str) -> None:
+        """Answer the kernel on a thread of its own."""
+        loop = asyncio.get_running_loop()
+        self._frames = Frames(self, loop)
+        sessions = await self.engine.sessions()
+        kernel_id = self._kernel_id
+
+        def flow_name() -> str | None:
+            return asyncio.run_coroutine_threadsafe(self._flow_name(kernel_id), loop).result(_LOOP_SECONDS)
+
+        # Another user's kernel of the same id is another one.
+        key = f"{self.user_name}/{kernel_id}"
+        self._by_hand = await self.engine.call(sessions.open, key, self._frames, self._service, flow_name)
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Hand a frame to the session's thread; text is for those that cannot wait for their turn."""
+        if self._frames is None or self._by_hand is None:
+            return
+        if not await self.is_still_known():  # the token was revoked, or has expired
+            self.close()
+            return
+        if isinstance(message, str):
+            self._by_hand.interrupt()
+            return
+        while self._frames.number >= _MOST_WAITING:
+            await asyncio.sleep(_ROOM_SECONDS)
+        self._frames.put(message)
+
+    def on_close(self) -> None:
+        """End the session: its kernel is gone."""
+        if self._by_hand is not None:
+            self._by_hand.stop()
+        if self._frames is not None:
+            self._frames.close()
+
+    @property
+    def max_message_size(self) -> int:
+        """The largest frame that is read: what a kernel sends at most, or the connection would end with it."""
+        return FRAME_LIMIT_BYTES
+
+    @property
+    def ping_interval(self) -> float | None:
+        """How often something happens on the connection."""
+        return _PING_SECONDS
+
+    @property
+    def ping_timeout(self) -> float | None:
+        """Never: a kernel that computes for minutes in C does not answer, and lives."""
+        return 0
+
+    def _service(self, parent_id: str) -> Service:
+        return self.engine.service_of_parent(self.user_name, parent_id)
+
+    async def _flow_name(self, kernel_id: str) -> str | None:
+        """Return the flow that the notebook of a kernel is now, by the server's own list of sessions."""
+        from cloudo_kernel.worker.interactive_sessions import flow_name_of
+
+        try:
+            session = await self.session_manager.get_session(kernel_id=kernel_id)
+        except web.HTTPError:
+            return None
+        if session["type"] != "notebook":
+            return None
+        return flow_name_of(Path(self.app.serverapp.root_dir, session["path"]), self.engine.workspace.flows)
+
+
+class Frames:
+    """The connection as the session's thread sees it."""
+
+    def __init__(self, handler: WebSocketHandler, loop: asyncio.AbstractEventLoop) -> None:
+        self._handler = handler
+        self._loop = loop
+        self._come: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._next: list[bytes | None] = []
+        self._is_closed = False
+
+    @property
+    def number(self) -> int:
+        """How many frames wait for their turn."""
+        return self._come.qsize()
+
+    def put(self, frame: bytes) -> None:
+        """Add a frame that has come."""
+        self._come.put(frame)
+
+    def close(self) -> None:
+        """Let the thread see the end, and the kernel too."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._come.put(None)
+            with suppress(RuntimeError):  # the server has stopped
+                self._loop.call_soon_threadsafe(self._handler.close)
+
+    def poll(self, timeout: float, /) -> bool:
+        """See `channel.Frames.poll`."""
+        if not self._next:
+            try:
+                self._next.append(self._come.get(timeout=timeout))
+            except queue.Empty:
+                return False
+        return True
+
+    def recv_bytes(self) -> bytes:
+        """See `channel.Frames.recv_bytes`."""
+        frame = self._next.pop() if self._next else self._come.get()
+        if frame is None:
+            raise EOFError
+        return frame
+
+    def send_bytes(self, buf: bytes, /) -> None:
+        """See `channel.Frames.send_bytes`."""
+        if self._is_closed:
+            raise OSError("The connection is closed.")
+        try:
+            self._loop.call_soon_threadsafe(self._send, buf)
+        except RuntimeError as error:
+            raise OSError("The server has stopped.") from error
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._handler.write_message(frame, binary=True)
+        except WebSocketClosedError:
+            self._is_closed = True
+
+
+routes = [(rf"{API}/interactive", Interactive)]

@@ -1,0 +1,83 @@
+"""REST for messages: list, look at, answer, make, delete."""
+
+from __future__ import annotations
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page, Request
+
+
+class MessageQuery(Query):
+    """Which messages are wanted."""
+
+    #: Those only that wait for an answer.
+    unanswered: bool = False
+    #: Those in one of these states only.
+    state: tuple[MessageState, ...] = ()
+    #: Those that one execution made.
+    execution_id: str | None = None
+
+
+class Answer(Request):
+    """The body of `POST /message/<id>/response`."""
+
+    response: JsonObject
+
+
+class Messages(Handler):
+    """`/message`."""
+
+    @operation("messages", reply=Page[Message], query=(MessageQuery, PageQuery))
+    async def get(self) -> None:
+        """List messages, newest first."""
+        asked = self.asked(MessageQuery)
+        about = {"unanswered": asked.unanswered, "states": asked.state, "execution_id": asked.execution_id}
+        await self.answer(self.api.messages, **about, **self.page())
+
+    @operation(
+        "create_message",
+        reply=Message,
+        status=201,
+        body=CreateMessage,
+        example={
+            "subject": "How many?",
+            "body": {"properties": {"top": {"element": "integer", "minimum": 1}}, "required": ["top"]},
+        },
+    )
+    async def post(self) -> None:
+        """Make a message that belongs to no execution."""
+        made = await self.engine.call(self.api.create_message, self.sent(CreateMessage))
+        self.set_header("Location", self.at("message", made.id))
+        self.set_status(201)
+        await self.answer(lambda: made)
+
+
+class OneMessage(Handler):
+    """`/message/<id>`."""
+
+    @operation("message", reply=Message)
+    async def get(self, message_id: str) -> None:
+        """Return one message with its form."""
+        await self.answer(self.api.message, message_id)
+
+    @operation("delete_message", status=204)
+    async def delete(self, message_id: str) -> None:
+        """Delete the message."""
+        await self.engine.call(self.api.delete_message, message_id)
+        await self.finish_empty()
+
+
+class Response(Handler):
+    """`/message/<id>/response`."""
+
+    @operation("answer_message", reply=Message, body=Answer, example={"response": {"top": 3}})
+    async def post(self, message_id: str) -> None:
+        """Answer the input request."""
+        await self.answer(self.api.answer_message, message_id, self.sent(Answer).response)
+
+
+routes = [
+    (rf"{API}/message", Messages),
+    (rf"{API}/message/([^/]+)", OneMessage),
+    (rf"{API}/message/([^/]+)/response", Response),
+]

@@ -1,0 +1,109 @@
+"""REST for what an execution ran and what came of it: its source and its executed notebook."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from tornado import web
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import Query, Reply, operation
+from cloudo_kernel.workspace.catalog import is_handler
+
+#: A notebook holds whatever its flow printed: nothing in it may run, be loaded, or act as the user.
+_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+_NOTEBOOK = "application/x-ipynb+json"
+_SCRIPT = "text/x-python; charset=utf-8"
+_PIECE_BYTES = 1 << 20
+#: A client that takes no part of a page in this time is given up.
+_CLIENT_SECONDS = 60.0
+
+
+class _Document(Handler):
+    """Sends a document that is not JSON of ours."""
+
+    async def send(self, content: bytes, media_type: str, *, file_name: str | None = None) -> None:
+        """Send a document piece by piece, at the pace of the client; with a file name, as a download."""
+        self.describe(media_type)
+        self.set_header("Content-Length", str(len(content)))
+        if file_name is not None:
+            self.set_attachment_header(file_name)
+        for start in range(0, len(content), _PIECE_BYTES):
+            self.write(content[start : start + _PIECE_BYTES])
+            await self.flush()
+        await web.RequestHandler.finish(self)  # APIHandler's calls all it sends JSON
+
+    def describe(self, media_type: str) -> None:
+        """Say what the document is, and that nothing in it may run."""
+        self.set_header("Content-Type", media_type)
+        self.set_header("Content-Security-Policy", _POLICY)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
+
+
+class FormatQuery(Query):
+    """How the notebook is wanted."""
+
+    #: `html` is a page on which nothing runs and nothing is loaded.
+    format: Literal["ipynb", "html"] = "ipynb"
+
+
+class Notebook(_Document):
+    """`/execution/<id>/notebook`."""
+
+    @operation("execution_notebook", query=(FormatQuery,), replies={200: Reply(media=(_NOTEBOOK, "text/html"))})
+    async def get(self, execution_id: str) -> None:
+        """Return the executed notebook, as notebook JSON or as a page to look at."""
+        wanted = self.asked(FormatQuery).format
+        text = await self.engine.call(self.api.execution_notebook, execution_id)
+        if wanted == "html":
+            path = (await self.engine.call(self.api.execution, execution_id)).notebook
+            await self.while_connected(self._send_page(text, "" if path is None else self._lab_url(path)))
+        else:
+            await self.send(text.encode(), _NOTEBOOK, file_name=f"{execution_id}.ipynb")
+
+    async def _send_page(self, text: str, lab_url: str) -> None:
+        """Send the page while it is rendered, at the pace of the client; one that takes nothing is given up."""
+        async with aclosing(self.engine.renderer.render(text, lab_url=lab_url)) as parts:
+            async for part in parts:
+                if not self._headers_written:
+                    self.describe("text/html; charset=utf-8")
+                self.write(part)
+                try:
+                    await asyncio.wait_for(self.flush(), _CLIENT_SECONDS)
+                except TimeoutError:
+                    self.request.connection.close()
+        await web.RequestHandler.finish(self)
+
+    def _lab_url(self, path: str) -> str:
+        """Return the address that opens a file of the workspace in JupyterLab, empty if there is none.
+
+        The dashboard fetches the page for a frame, which no other page may be opened from. It has a link of its own.
+        """
+        file, root = self.engine.workspace.root / path, Path(self.serverapp.root_dir).resolve()
+        if self.request.headers.get("Sec-Fetch-Dest", "document") != "document" or not file.is_relative_to(root):
+            return ""
+        return f"{self.base_url}lab/tree/{quote(file.relative_to(root).as_posix())}"
+
+
+class Source(_Document):
+    """`/execution/<id>/source`."""
+
+    @operation("execution_source", replies={200: Reply(media=(_NOTEBOOK, "text/x-python"))})
+    async def get(self, execution_id: str) -> None:
+        """Return exactly the source that was run: a notebook's JSON text, or a script that defines a handler."""
+
+        def read() -> tuple[str, bool]:
+            text = self.api.execution_source(execution_id)
+            return text, is_handler(text)
+
+        text, is_script = await self.engine.call(read)
+        kind, ending = (_SCRIPT, "py") if is_script else (_NOTEBOOK, "ipynb")
+        await self.send(text.encode(), kind, file_name=f"{execution_id}-source.{ending}")
+
+
+routes = [(rf"{API}/execution/([^/]+)/notebook", Notebook), (rf"{API}/execution/([^/]+)/source", Source)]

@@ -1,0 +1,149 @@
+"""REST for schedules: make, list, preview, change, pause, resume, run, delete."""
+
+from __future__ import annotations
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_kernel.models import (
+    Backfill,
+    ChangeSchedule,
+    CreateSchedule,
+    Execution,
+    Occurrence,
+    Page,
+    PreviewSchedule,
+    Schedule,
+    SchedulePreview,
+)
+
+_DAILY = {"trigger": {"daily_at": "08:30"}, "timezone": "Europe/Vienna"}
+
+
+class ScheduleQuery(Query):
+    """Which schedules are wanted."""
+
+    flow_name: str | None = None
+    #: Part of the name, or of the flow's.
+    q: str | None = None
+
+
+class Schedules(Handler):
+    """`/schedule`."""
+
+    @operation("schedules", reply=Page[Schedule], query=(ScheduleQuery, PageQuery))
+    async def get(self) -> None:
+        """List schedules, newest first."""
+        await self.answer(self.api.schedules, **self.asked(ScheduleQuery).model_dump(), **self.page())
+
+    @operation(
+        "create_schedule",
+        reply=Schedule,
+        status=201,
+        body=CreateSchedule,
+        example={"flow_name": "examples/greeting", "inputs": {"name": "Ada"}, **_DAILY},
+    )
+    async def post(self) -> None:
+        """Make a schedule."""
+        made = await self.engine.call(self.api.create_schedule, self.sent(CreateSchedule))
+        self.set_header("Location", self.at("schedule", made.id))
+        self.set_status(201)
+        await self.answer(lambda: made)
+
+
+class Preview(Handler):
+    """`/schedule/preview`."""
+
+    @operation("preview_schedule", reply=SchedulePreview, body=PreviewSchedule, example=_DAILY)
+    async def post(self) -> None:
+        """Tell when a trigger would start something; nothing is saved."""
+        await self.answer(self.api.preview_schedule, self.sent(PreviewSchedule))
+
+
+class OneSchedule(Handler):
+    """`/schedule/<id>`."""
+
+    @operation("schedule", reply=Schedule)
+    async def get(self, schedule_id: str) -> None:
+        """Return one schedule with its next ten times."""
+        await self.answer(self.api.schedule, schedule_id)
+
+    @operation(
+        "change_schedule", reply=Schedule, is_conditional=True, body=ChangeSchedule, example={"overlap": "queue"}
+    )
+    async def patch(self, schedule_id: str) -> None:
+        """Change the schedule in place."""
+        await self.answer(
+            self.unless_changed(self.api.schedule, self.api.change_schedule), schedule_id, self.sent(ChangeSchedule)
+        )
+
+    @operation("delete_schedule", status=204, is_conditional=True)
+    async def delete(self, schedule_id: str) -> None:
+        """Delete the schedule; its executions stay."""
+        await self.engine.call(self.unless_changed(self.api.schedule, self.api.delete_schedule), schedule_id)
+        await self.finish_empty()
+
+
+class Pause(Handler):
+    """`/schedule/<id>/pause`."""
+
+    @operation("pause_schedule", reply=Schedule)
+    async def post(self, schedule_id: str) -> None:
+        """Let the schedule start nothing until it is resumed."""
+        await self.answer(self.api.pause_schedule, schedule_id)
+
+
+class Resume(Handler):
+    """`/schedule/<id>/resume`."""
+
+    @operation("resume_schedule", reply=Schedule)
+    async def post(self, schedule_id: str) -> None:
+        """Let the schedule go on with its next time."""
+        await self.answer(self.api.resume_schedule, schedule_id)
+
+
+class TriggerNow(Handler):
+    """`/schedule/<id>/trigger`."""
+
+    @operation("trigger_schedule", reply=Execution, status=201)
+    async def post(self, schedule_id: str) -> None:
+        """Start an execution of the schedule now."""
+        started = await self.engine.call(self.api.trigger_schedule, schedule_id)
+        self.set_header("Location", self.at("execution", started.id))
+        self.set_status(201)
+        await self.answer(lambda: started)
+
+
+class RunPast(Handler):
+    """`/schedule/<id>/backfill`."""
+
+    @operation(
+        "backfill_schedule",
+        reply=Page[Occurrence],
+        body=Backfill,
+        example={"start": "2026-11-01T00:00:00", "end": "2026-11-03T00:00:00"},
+    )
+    async def post(self, schedule_id: str) -> None:
+        """Run past times, in order."""
+        wanted = self.sent(Backfill)
+        await self.answer(lambda: Page[Occurrence](items=self.api.backfill_schedule(schedule_id, wanted)))
+
+
+class Occurrences(Handler):
+    """`/schedule/<id>/occurrence`."""
+
+    @operation("occurrences", reply=Page[Occurrence], query=(PageQuery,))
+    async def get(self, schedule_id: str) -> None:
+        """List what became of the schedule's times, newest first."""
+        await self.answer(self.api.occurrences, schedule_id, **self.page())
+
+
+routes = [
+    (rf"{API}/schedule", Schedules),
+    (rf"{API}/schedule/preview", Preview),
+    (rf"{API}/schedule/([^/]+)", OneSchedule),
+    (rf"{API}/schedule/([^/]+)/pause", Pause),
+    (rf"{API}/schedule/([^/]+)/resume", Resume),
+    (rf"{API}/schedule/([^/]+)/trigger", TriggerNow),
+    (rf"{API}/schedule/([^/]+)/backfill", RunPast),
+    (rf"{API}/schedule/([^/]+)/occurrence", Occurrences),
+]

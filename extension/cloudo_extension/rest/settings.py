@@ -1,0 +1,88 @@
+"""REST for settings."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import PageQuery, operation
+from cloudo_kernel.errors import SettingNotFound
+from cloudo_kernel.models import Page, Request, Setting
+
+
+class SettingValue(Request):
+    """The body of `PUT` and `PATCH` of `/setting/<name>`."""
+
+    value: Any
+    #: None: as it was.
+    secret: bool | None = None
+
+
+class NewSetting(SettingValue):
+    """The body of `POST /setting`."""
+
+    name: str
+
+
+class Settings(Handler):
+    """`/setting`."""
+
+    @operation("settings", reply=Page[Setting], query=(PageQuery,))
+    async def get(self) -> None:
+        """List the settings that were saved."""
+        await self.answer_page(self.api.settings, "name")
+
+    @operation(
+        "create_setting",
+        reply=Setting,
+        status=201,
+        body=NewSetting,
+        example={"name": "team.regions", "value": ["north", "south"]},
+    )
+    async def post(self) -> None:
+        """Save a setting that is not there yet."""
+        new = self.sent(NewSetting)
+        created = await self.engine.call(self.api.create_setting, new.name, new.value, secret=bool(new.secret))
+        self.set_header("Location", self.at("setting", quote(created.name)))
+        self.set_status(201)
+        await self.answer(lambda: created)
+
+
+class OneSetting(Handler):
+    """`/setting/<name>`."""
+
+    @operation("setting", reply=Setting)
+    async def get(self, name: str) -> None:
+        """Return the setting, or its documented default."""
+        await self.answer(self.api.setting, name)
+
+    @operation("save_setting", reply=Setting, is_conditional=True, body=SettingValue, example={"value": ["north"]})
+    async def put(self, name: str) -> None:
+        """Save a value."""
+        given, save = self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
+        await self.answer(save, name, given.value, secret=given.secret)
+
+    @operation(
+        "save_setting",
+        id="change_setting",
+        reply=Setting,
+        body=SettingValue,
+        example={"value": ["north"]},
+        raises=(SettingNotFound,),
+        is_conditional=True,
+    )
+    async def patch(self, name: str) -> None:
+        """Save another value of a setting that is there, or has a documented default."""
+        given, save = self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
+        await self.engine.call(self.api.setting, name)  # raises if there is none
+        await self.answer(save, name, given.value, secret=given.secret)
+
+    @operation("delete_setting", status=204, is_conditional=True)
+    async def delete(self, name: str) -> None:
+        """Forget the setting."""
+        await self.engine.call(self.unless_changed(self.api.setting, self.api.delete_setting), name)
+        await self.finish_empty()
+
+
+routes = [(rf"{API}/setting", Settings), (rf"{API}/setting/(.+)", OneSetting)]

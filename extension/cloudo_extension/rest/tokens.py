@@ -1,0 +1,56 @@
+"""REST for API tokens; `tokens` has those that the dashboard's kernels get."""
+
+from __future__ import annotations
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
+
+
+class TokenQuery(Query):
+    """Which tokens are wanted."""
+
+    #: Whose, if an administrator asks; `*` for everybody's.
+    user_name: str | None = None
+
+
+class Tokens(Handler):
+    """`/token`."""
+
+    @operation("tokens", reply=Page[Token], query=(TokenQuery, PageQuery))
+    async def get(self) -> None:
+        """List one's own tokens."""
+        wanted = self.asked(TokenQuery)
+        await self.answer_page(lambda: self.api.tokens(user_name=wanted.user_name), "id", is_newest_first=True)
+
+    @operation(
+        "create_token",
+        reply=CreatedToken,
+        status=201,
+        body=CreateToken,
+        example={
+            "name": "ci",
+            "actions": ["execution:start", "read"],
+            "flows": ["etl/*"],
+            "expires_in_seconds": 2592000,
+        },
+    )
+    async def post(self) -> None:
+        """Make a token; this reply alone has its secret."""
+        made = await self.engine.call(self.api.create_token, self.sent(CreateToken))
+        self.set_header("Cache-Control", "no-store")
+        self.set_status(201)
+        await self.answer(lambda: made)
+
+
+class OneToken(Handler):
+    """`/token/<id>`."""
+
+    @operation("revoke_token", status=204)
+    async def delete(self, token_id: str) -> None:
+        """Revoke the token."""
+        await self.engine.call(self.api.revoke_token, token_id)
+        await self.finish_empty()
+
+
+routes = [(rf"{API}/token", Tokens), (rf"{API}/token/([^/]+)", OneToken)]

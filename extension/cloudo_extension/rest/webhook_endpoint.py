@@ -1,0 +1,382 @@
+"""The calls of webhooks, `cloudo/webhook/<name>`: the one address that is for everybody.
+
+No login, no cookie and no XSRF check: a cookie changes nothing here, and none is sent. What a caller gets to see is
+sandboxed, as a flow may have written it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+import pydantic_core
+from jupyter_server.auth.decorator import allow_unauthenticated
+from tornado import web
+
+from cloudo_extension.backend.waiting import until_ended
+from cloudo_extension.http import request_body as framing
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import Reply, operation
+from cloudo_kernel.errors import (
+    BodyTooSlow,
+    CloudoError,
+    ContentTypeRefused,
+    ExecutionNotFound,
+    FlowBroken,
+    InputsInvalid,
+    MalformedRequest,
+    MethodNotAllowed,
+    PermissionDenied,
+    SignatureInvalid,
+    TooLarge,
+    TooManyCalls,
+    Unavailable,
+    WebhookNotFound,
+)
+from cloudo_kernel.models import Execution, JsonObject, Record, Status, WebhookReply, WebhookResponse
+from cloudo_kernel.models.webhooks import KEY_HEADER, LARGEST_BODY, Webhook
+from cloudo_kernel.security.redaction import PROTECTED
+from cloudo_kernel.webhooks.request import WebhookCall
+
+if TYPE_CHECKING:
+    from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
+    from cloudo_kernel.store import NewExecution
+
+#: For a webhook that is not known, as for one of which nothing else was said.
+_USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
+#: Bodies up to here are kept without a look at the webhook, which takes as long as all the rest.
+_SMALL_BYTES = 64 * 1024
+#: So much is read at most, and thrown away where it is too much, so that the sender sees the answer; the same for all
+#: webhooks, as it must not tell whether there is one.
+_PATIENCE_BYTES = LARGEST_BODY + 8 * 1024 * 1024
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+_CORS, _CLOUD_EVENTS = "Access-Control-Allow-Origin", "WebHook-Allowed-Origin"
+#: The headers with an origin, and those that allow it.
+_ORIGINS: Final = {"Origin": _CORS, "WebHook-Request-Origin": _CLOUD_EVENTS}
+_DELETED = "This delivery was answered before; its execution was deleted since then."
+
+
+class CallReply(Record):
+    """What a call gets, unless its flow or its webhook says something else."""
+
+    id: str
+    name: str | None = None
+    status: Status | None = None
+    message: str | None = None
+    output_value: JsonObject | None = None
+
+
+#: Of both methods. What a flow answers in place of that, with a status of its own, nobody can know.
+_DOCUMENTED: Final[dict[str, Any]] = {
+    "headers": {KEY_HEADER: "The webhook's key, where it has one and the call is not signed."},
+    "replies": {
+        200: Reply(CallReply, "The flow has ended, however it did; or what it answers in place of that.", ("*/*",)),
+        202: Reply(CallReply, "It has not: the caller did not wait, or the time is over."),
+    },
+    "raises": (
+        BodyTooSlow,
+        ContentTypeRefused,
+        FlowBroken,
+        InputsInvalid,
+        MalformedRequest,
+        MethodNotAllowed,
+        PermissionDenied,
+        SignatureInvalid,
+        TooLarge,
+        TooManyCalls,
+        Unavailable,
+        WebhookNotFound,
+    ),
+}
+
+
+@web.stream_request_body
+class NoCall(Handler):
+    """Below `cloudo/webhook` what is no webhook's address, such as one with a slash at its end: 404, for everyone."""
+
+    is_public: ClassVar[bool] = True
+    body_seconds = 60.0
+
+    def initialize(self) -> None:
+        """Prepare for a caller who is nobody; tornado calls it first."""
+        super().initialize()
+        self.current_user = None
+
+    @property
+    def content_security_policy(self) -> str:
+        """Nothing that a flow answers runs or loads anything, whatever it is."""
+        return "sandbox; default-src 'none'"
+
+    def make_default_headers(self) -> None:
+        """Send the same headers with every reply, whatever the server is configured to send."""
+        self.set_header("Content-Security-Policy", self.content_security_policy)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cache-Control", "no-store")
+
+    def check_xsrf_cookie(self) -> None:
+        """Check nothing: no cookie is looked at."""
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Take calls from any page: what they may, they may without one."""
+        del origin_to_satisfy_tornado
+        return True
+
+    async def _admit(self) -> None:
+        self._hide_key()
+        raise WebhookNotFound(self.request.path.partition("/webhook")[2].removeprefix("/"))
+
+    def _hide_key(self) -> None:
+        """Keep the key out of Jupyter's log, which hides it by its name, but not where the caller writes `%6bey`."""
+        if "key" in self.request.query_arguments:
+            self.request.uri = f"{self.request.path}?key=[secret]"
+
+
+@web.stream_request_body
+class Call(NoCall):
+    """`cloudo/webhook/<name>`, for everyone."""
+
+    _call: WebhookCall | None = None
+    _is_too_large = False
+
+    def initialize(self) -> None:
+        """Prepare for a caller of no known origin; tornado calls it first."""
+        super().initialize()
+        self._origin_headers: dict[str, str] = {}
+
+    # Coming in
+
+    async def _admit(self) -> None:
+        self._hide_key()
+        if self.request.method not in _METHODS:
+            raise web.HTTPError(405)
+        self._calls = await self._open()
+        self._limit = await self._body_limit()
+        self.request.connection.set_max_body_size(_PATIENCE_BYTES)
+
+    async def _body_limit(self) -> int:
+        """Return how much of a body is kept; of a small one all is, and whether it is too much is seen later."""
+        announced = framing.announced_bytes(self.request.headers)
+        if announced is not None and announced <= _SMALL_BYTES:
+            return _SMALL_BYTES
+        kept = await self.engine.call(self._calls.find, self.path_args[0])
+        return int(_USUAL_LIMIT if kept is None else kept.webhook.max_body_bytes)
+
+    async def _open(self) -> WebhookCalls:
+        """Return what takes calls. Where nobody has used Cloudo yet, there are no webhooks, and no trace is left."""
+        if not self.engine.is_used:
+            raise WebhookNotFound(self.path_args[0])
+        return await self.engine.webhook_calls()
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body, unless it is too much; tornado calls it."""
+        self._size += len(chunk)
+        if self._refusal is not None:
+            return
+        if self._size > self._limit:
+            self._is_too_large = True
+            self._chunks.clear()
+        else:
+            self._chunks.append(chunk)
+
+    def flaw(self) -> Exception:
+        """Return what to answer to a body that is no HTTP, or of which more comes than any webhook takes.
+
+        What this one takes must not make a difference: who calls is not known yet.
+        """
+        return web.HTTPError(413, framing.TOO_LARGE) if self._size > LARGEST_BODY else super().flaw()
+
+    @operation(id="call_webhook_by_get", **_DOCUMENTED)
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def get(self, name: str) -> None:
+        """Start the webhook's flow, and wait for its end unless the caller does not want to."""
+        await self._take(name)
+
+    @operation(id="call_webhook", has_any_body=True, **_DOCUMENTED)
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def post(self, name: str) -> None:
+        """Start the webhook's flow, and wait for its end unless the caller does not want to."""
+        await self._take(name)
+
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def head(self, name: str) -> None:
+        """Answer 200 to a sender that checks the address, such as Trello. Nothing is started."""
+        await self._take(name)
+
+    @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
+    async def options(self, name: str) -> None:
+        """Say which origins may call: to browsers, and to senders of CloudEvents. Nothing is started."""
+        await self._allow_origin(name)
+        self.set_status(204)
+        self.set_header("Allow", ", ".join(_METHODS))
+        self.clear_header("Content-Type")
+        await web.RequestHandler.finish(self)
+
+    async def _allow_origin(self, name: str) -> None:
+        """Set the headers for callers from an allowed origin; all others see what an unknown name has.
+
+        See https://fetch.spec.whatwg.org/#http-cors-protocol, and for CloudEvents
+        https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection.
+        """
+        asked = {header: self.request.headers.get(header) for header in _ORIGINS}
+        kept = await self.engine.call(self._calls.find, name) if any(asked.values()) else None
+        if kept is None or not kept.webhook.enabled or not self._parsed(name).is_from(kept.webhook.allowed_networks):
+            return
+        allowed = kept.webhook.allowed_origins
+        for header, origin in asked.items():
+            if origin and ("*" in allowed or origin.lower() in allowed):
+                self._origin_headers |= {_ORIGINS[header]: origin, "Vary": "Origin"}
+        if self.request.method == "OPTIONS" and _CORS in self._origin_headers:
+            wanted = self.request.headers.get("Access-Control-Request-Headers", "Content-Type")
+            methods = ", ".join(kept.webhook.allowed_methods)
+            self._origin_headers |= {"Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": wanted}
+        if _CLOUD_EVENTS in self._origin_headers:
+            self._origin_headers["WebHook-Allowed-Rate"] = str(kept.webhook.rate_limit or "*")
+        self._set_origin_headers()
+
+    def _set_origin_headers(self) -> None:
+        for header, value in self._origin_headers.items():
+            self.set_header(header, value)
+
+    async def _take(self, name: str) -> None:
+        if "Origin" in self.request.headers:
+            await self._allow_origin(name)
+        self._call = self._parsed(name)
+        received = await self.engine.receive(self._call)
+        from cloudo_kernel.service.webhook_calls import Answered  # imported already, with the engine
+
+        if isinstance(received, Answered):
+            self.engine.refusals.note(self._call, received.reason, self._send_as_said(received.response))
+            return
+        if received.is_async:
+            self._send(202, await self._begun(received))
+            return
+        status = await self.while_connected(self._answer(received))
+        self._later(self._calls.note_reply, received, status)
+
+    def _parsed(self, name: str) -> WebhookCall:
+        query = self.request.query
+        try:
+            fields = [
+                (field, value.decode()) for field, values in self.request.query_arguments.items() for value in values
+            ]
+        except UnicodeDecodeError as error:
+            raise MalformedRequest("The query is not UTF-8.") from error
+        return WebhookCall(
+            webhook_name=name,
+            method=cast("str", self.request.method),
+            path=self.request.path,
+            query=fields,
+            headers=self.request.headers,
+            source_ip=self.request.remote_ip or "",
+            url=f"{self.request.protocol}://{self.request.host}{self.request.path}{query and '?'}{query}",
+            body=b"" if self._is_too_large else b"".join(self._chunks),
+            is_too_large=self._is_too_large,
+        )
+
+    # Answering
+
+    async def _answer(self, received: Received) -> int:
+        """Send what became of the execution, as far as that is known in time; return the status."""
+        seconds = received.webhook.sync_timeout_seconds
+        try:
+            execution = await until_ended(self.engine, self._calls.execution, received.execution_id, seconds)
+        except ExecutionNotFound:
+            return self._send(200, {"id": received.execution_id, "message": _DELETED})
+        if not execution.is_ended:
+            return self._send(202, _brief(execution, execution.status))
+        response = await self.engine.call(self._calls.response, execution.id)
+        if response is not None:
+            return self._send_as_said(response)
+        if received.webhook.reply is WebhookReply.RECORD:
+            return self._send(200, _without_traceback(execution))
+        return self._send(200, _brief(execution, execution.status))
+
+    async def _begun(self, received: Received) -> JsonObject:
+        """Return what is known at once of what was started, now or by an earlier delivery."""
+        if received.new is not None:
+            return _brief(received.new, Status.PENDING)
+        try:
+            execution = await self.engine.call(self._calls.execution, received.execution_id)
+            return _brief(execution, execution.status)
+        except ExecutionNotFound:
+            return {"id": received.execution_id, "message": _DELETED}
+
+    def _send(self, status: int, content: JsonObject) -> int:
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        web.RequestHandler.finish(self, pydantic_core.to_json(content))
+        return status
+
+    def _send_as_said(self, response: WebhookResponse) -> int:
+        self.set_status(response.status)
+        if response.status == 204:
+            self.clear_header("Content-Type")
+            web.RequestHandler.finish(self)
+        else:
+            self.set_header("Content-Type", response.content_type)
+            web.RequestHandler.finish(self, response.content)
+        return response.status
+
+    # Failing
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        """Write the error as JSON, and add it to the webhook's deliveries."""
+        found = cast("tuple[object, BaseException | None, object]", kwargs.get("exc_info") or (None, None, None))
+        error = found[1]
+        self._set_origin_headers()
+        if isinstance(error, MethodNotAllowed):
+            self.set_header("Allow", ", ".join(error.allowed))
+        elif status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(_METHODS))
+        if isinstance(error, WebhookNotFound | SignatureInvalid):
+            status_code = self._status_of_failure(status_code)
+        super().write_error(status_code, **kwargs)
+        # After the answer: how long it took must not tell whether there is such a webhook.
+        if isinstance(error, CloudoError) and self._call is not None:
+            self.engine.refusals.note(self._call, error, status_code)
+
+    def _status_of_failure(self, status_code: int) -> int:
+        """Count a failure. After too many of one caller at one name the status alone is another: 429."""
+        seconds = self.engine.refusals.count(self.path_args[0], self.request.remote_ip or "")
+        if seconds is not None:
+            status_code = HTTPStatus.TOO_MANY_REQUESTS
+            self.set_status(status_code)
+            self.set_header("Retry-After", str(seconds))
+        return status_code
+
+    def _later(self, function: Callable[..., None], *args: object) -> None:
+        """Call what nobody waits for."""
+        task = asyncio.create_task(self._quietly(function, *args))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    async def _quietly(self, function: Callable[..., None], *args: object) -> None:
+        try:
+            await self.engine.call(function, *args)
+        except (CloudoError, RuntimeError):  # the store is away, or the server is stopping
+            self.log.exception("What became of the call of a webhook cannot be stored.")
+
+
+def _brief(execution: Execution | NewExecution, status: Status) -> JsonObject:
+    """Return what a caller is told, without what is protected."""
+    return {
+        "id": execution.id,
+        "name": execution.name,
+        "status": status,
+        "message": execution.message,
+        "output_value": {name: value for name, value in execution.output_value.items() if value != PROTECTED},
+    }
+
+
+def _without_traceback(execution: Execution) -> JsonObject:
+    error = execution.error and execution.error.model_copy(update={"traceback": ()})
+    return execution.model_copy(update={"error": error}).model_dump(mode="json")
+
+
+#: The event loop itself would forget them.
+_tasks: set[asyncio.Task[None]] = set()
+
+routes = [(r"cloudo/webhook/([^/]+)", Call), (r"cloudo/webhook", NoCall), (r"cloudo/webhook/.*", NoCall)]

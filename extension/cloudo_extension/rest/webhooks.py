@@ -1,0 +1,87 @@
+"""REST for webhooks: make, list, change, delete, see what became of their calls. The calls are in `webhook_calls`."""
+
+from __future__ import annotations
+
+from cloudo_extension.http.handler import API, Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_kernel.models import ChangeWebhook, CreateWebhook, Delivery, Execution, Page, Webhook
+
+
+class WebhookQuery(Query):
+    """Which webhooks are wanted."""
+
+    flow_name: str | None = None
+
+
+class Webhooks(Handler):
+    """`/webhook`."""
+
+    @operation("webhooks", reply=Page[Webhook], query=(WebhookQuery, PageQuery))
+    async def get(self) -> None:
+        """List webhooks by name."""
+        await self.answer(self.api.webhooks, flow_name=self.asked(WebhookQuery).flow_name, **self.page())
+
+    @operation(
+        "create_webhook",
+        reply=Webhook,
+        status=201,
+        body=CreateWebhook,
+        example={"name": "deploy", "flow_name": "examples/greeting", "inputs": {"name": "Ada"}},
+    )
+    async def post(self) -> None:
+        """Make a webhook."""
+        made = await self.engine.call(self.api.create_webhook, self.sent(CreateWebhook))
+        self.set_header("Location", self.at("webhook", made.name))
+        self.set_status(201)
+        await self.answer(lambda: made)
+
+
+class OneWebhook(Handler):
+    """`/webhook/<name>`."""
+
+    @operation("webhook", reply=Webhook)
+    async def get(self, name: str) -> None:
+        """Return one webhook."""
+        await self.answer(self.api.webhook, name)
+
+    @operation("change_webhook", reply=Webhook, is_conditional=True, body=ChangeWebhook, example={"rate_limit": 60})
+    async def patch(self, name: str) -> None:
+        """Change the webhook in place."""
+        await self.answer(
+            self.unless_changed(self.api.webhook, self.api.change_webhook), name, self.sent(ChangeWebhook)
+        )
+
+    @operation("delete_webhook", status=204, is_conditional=True)
+    async def delete(self, name: str) -> None:
+        """Delete the webhook; its executions stay."""
+        await self.engine.call(self.unless_changed(self.api.webhook, self.api.delete_webhook), name)
+        await self.finish_empty()
+
+
+class Deliveries(Handler):
+    """`/webhook/<name>/delivery`."""
+
+    @operation("deliveries", reply=Page[Delivery], query=(PageQuery,))
+    async def get(self, name: str) -> None:
+        """List the calls of the webhook, newest first."""
+        await self.answer(self.api.deliveries, name, **self.page())
+
+
+class Replay(Handler):
+    """`/webhook/<name>/delivery/<id>/replay`."""
+
+    @operation("replay_delivery", reply=Execution, status=201)
+    async def post(self, name: str, delivery_id: str) -> None:
+        """Start again what the delivery started."""
+        started = await self.engine.call(self.api.replay_delivery, name, delivery_id)
+        self.set_header("Location", self.at("execution", started.id))
+        self.set_status(201)
+        await self.answer(lambda: started)
+
+
+routes = [
+    (rf"{API}/webhook", Webhooks),
+    (rf"{API}/webhook/([^/]+)", OneWebhook),
+    (rf"{API}/webhook/([^/]+)/delivery", Deliveries),
+    (rf"{API}/webhook/([^/]+)/delivery/([^/]+)/replay", Replay),
+]
