@@ -66,9 +66,9 @@ class CloudoMagics:
         if isinstance(own, System):
             return own
         if self._connected is None:
-            from cloudo_kernel import connect
+            from cloudo_kernel.discovery import connect
 
-            self._connected = connect()
+            self._connected = System(connect())
         return self._connected
 
     def flow(self, line: str, cell: str | None = None) -> Execution | None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
+from cloudo_kernel.models.executions import Status
 
 #: What a call brings; a fixed input with one of these names would be lost.
 CALL_INPUTS = ("method", "path", "query", "headers", "json", "form", "text", "body_base64")
@@ -269,3 +270,13 @@ def secret_bytes(key: str, scheme: SignatureScheme) -> bytes:
         return base64.b64decode(key.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error as error:
         raise ValueError(f"takes {SECRET_PREFIX} and the secret in Base64, for the signature {scheme}") from error
+
+
+class CallReply(Record):
+    """What a call gets, unless its flow or its webhook says something else."""
+
+    id: str
+    name: str | None = None
+    status: Status | None = None
+    message: str | None = None
+    output_value: JsonObject | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 
-from cloudo_extension.app import rest_routes
 from cloudo_extension.http.openapi import document
+from cloudo_extension.rest import routes
 
 if __name__ == "__main__":
-    json.dump(document(rest_routes(), base_url="/"), sys.stdout, indent=1, ensure_ascii=False)
+    json.dump(document(routes, base_url="/"), sys.stdout, indent=1, ensure_ascii=False)
     sys.stdout.write("\n")

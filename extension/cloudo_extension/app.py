@@ -15,28 +15,12 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Integer, List, Unicode, default
 
 from cloudo_extension.backend.backend import Engine
-from cloudo_extension.http import handler as base
 from cloudo_extension.http import openapi
 from cloudo_extension.http.session_tokens import SessionTokens, TokenIdentity
-from cloudo_extension.pages import explorer
-from cloudo_extension.pages import not_found as missing
+from cloudo_extension.pages import explorer, not_found
 from cloudo_extension.pages.dashboard import dashboard_handlers
-from cloudo_extension.rest import (
-    events,
-    executions,
-    files,
-    flows,
-    health,
-    interactive,
-    messages,
-    notebooks,
-    schedules,
-    settings,
-    users,
-    webhooks,
-)
-from cloudo_extension.rest import tokens as api_tokens
-from cloudo_extension.rest import webhook_endpoint as webhook_calls
+from cloudo_extension.pages.notebook_renderer import Renderer
+from cloudo_extension.rest import BUSIEST, routes
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.processes.zygotes import PRELOAD, share
 from cloudo_kernel.security import outbound_http as outgoing
@@ -44,17 +28,8 @@ from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.workspace.layout import Workspace
 from cloudo_kernel.workspace.users import default_user_name
 
-#: What programs call many times a second.
-_BUSY = (executions.Executions, webhook_calls.Call)
 #: Users whose identity is kept.
 _MOST_IDENTITIES = 256
-
-
-def rest_routes() -> tuple[openapi.Route, ...]:
-    """Return the routes of REST, the most general last; the OpenAPI document is made from them."""
-    records = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files, api_tokens)
-    modules = (*records, webhook_calls, interactive, users, health, openapi, base)
-    return tuple(route for module in modules for route in module.routes)
 
 
 class Cloudo(ExtensionApp):
@@ -153,10 +128,12 @@ class Cloudo(ExtensionApp):
         allowed = outgoing.networks(self.allowed_private_networks)
         workspace = Workspace(Path(self.workspace).expanduser().resolve(), allowed_private_networks=allowed)
         share(self.preload)  # nothing starts before the first kernel or execution
+        self.renderer = Renderer()
+        self.settings |= {"cloudo_routes": routes, "cloudo_renderer": self.renderer}
         self.engine = Engine(
             workspace,
             has_worker=self.embedded_worker,
-            prepare=partial(openapi.document_json, self.serverapp.base_url),
+            prepare=partial(openapi.document_json, routes, self.serverapp.base_url),
             slots=self.slots,
             linger_seconds=self.linger_seconds,
             notification_delays=self.notification_delays,
@@ -165,11 +142,11 @@ class Cloudo(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Add the routes, the most general last."""
         # tornado tries one after another: those come first that programs call many times a second.
-        self.handlers.extend(sorted(rest_routes(), key=lambda route: route[1] not in _BUSY))
+        self.handlers.extend(sorted(routes, key=lambda route: route[1] not in BUSIEST))
         self.handlers.extend(explorer.pages)
         workspace = self.engine.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
-        self.handlers.extend(missing.pages)
+        self.handlers.extend(not_found.pages)
 
     def mint_token(self, user_name: str) -> str:
         """Return a new short-lived token for a program that acts as a user whom the server knows by this name."""
@@ -217,7 +194,10 @@ class Cloudo(ExtensionApp):
     async def stop_extension(self) -> None:
         """End the waits and the runs in good order."""
         self._activity.stop()
-        await self.engine.close()
+        try:
+            await self.engine.close()
+        finally:
+            self.renderer.close()
 
     def current_activity(self) -> dict[str, Any] | None:
         """Return what keeps this server from being shut down as idle; Jupyter asks."""

@@ -13,13 +13,13 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
-from cloudo_extension.app import rest_routes
 from cloudo_extension.backend import backend as engine
 from cloudo_extension.backend.backend import Engine
 from cloudo_extension.http.examples import EXAMPLES
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.openapi import document
 from cloudo_extension.http.operation import METHODS, operations_of
+from cloudo_extension.rest import routes
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
 from cloudo_kernel.models import Action
 from cloudo_kernel.workspace.layout import Workspace
@@ -30,7 +30,7 @@ SNAPSHOT = Path(__file__).parents[2] / "docs" / "openapi.json"
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    return document(rest_routes(), base_url="/")
+    return document(routes, base_url="/")
 
 
 def test_the_document_is_openapi_3_1(made: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ def test_each_method_that_serves_is_in_the_document_and_no_other(made: dict[str,
     ]
     served = [
         (method, operations_of(handler)[method].id)
-        for _, handler in rest_routes()
+        for _, handler in routes
         for method in METHODS
         if getattr(handler, method.lower()) is not getattr(Handler, method.lower())
     ]
@@ -106,7 +106,7 @@ def test_an_operation_has_the_errors_and_the_permission_of_its_verb(made: dict[s
 def test_each_body_has_an_example_that_is_taken() -> None:
     bodies = [
         operation
-        for _, handler in rest_routes()
+        for _, handler in routes
         for operation in operations_of(handler).values()
         if operation.body is not None
     ]
@@ -118,7 +118,7 @@ def test_each_body_has_an_example_that_is_taken() -> None:
 
 def test_each_record_that_is_sent_has_an_example(made: dict[str, Any]) -> None:
     def sent() -> set[type[BaseModel]]:
-        operations = [operation for _, handler in rest_routes() for operation in operations_of(handler).values()]
+        operations = [operation for _, handler in routes for operation in operations_of(handler).values()]
         return {reply.content for operation in operations for reply in operation.replies.values() if reply.content}
 
     schemas = made["components"]["schemas"]

@@ -14,15 +14,15 @@ from schemathesis import checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 
-from cloudo_extension.app import rest_routes
 from cloudo_extension.http.openapi import document
+from cloudo_extension.rest import routes
 from tests.extension.conftest import StartServer, client
 from tests.flows import write_flow
 from tests.server import RunningServer
 
 
 def schema(**config: Any) -> Any:
-    whole = document(rest_routes(), base_url="/")
+    whole = document(routes, base_url="/")
     return schemathesis.openapi.from_dict(whole, config=SchemathesisConfig.from_dict(config))
 
 

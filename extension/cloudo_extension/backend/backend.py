@@ -21,7 +21,6 @@ from cloudo_extension.backend.batching import Gathered
 from cloudo_extension.backend.event_feed import EventFeed
 from cloudo_extension.backend.rate_limit import Throttle, network
 from cloudo_extension.backend.refusals import Refusals
-from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
 from cloudo_kernel.models import Health, Token, Trigger, Webhook
@@ -89,7 +88,6 @@ class Engine:
     ) -> None:
         """`prepare` is called once on a thread, a while after the opening; `worker_options` are those of `Worker`."""
         self.workspace = workspace
-        self.renderer = Renderer()
         self.throttle = Throttle()
         #: Of strangers that are refused, so that nobody fills the store with them.
         self._strangers = Throttle()
@@ -283,7 +281,6 @@ class Engine:
             parts, self._parts = self._parts, None
         async with contextlib.AsyncExitStack() as steps:  # in the opposite order, each whatever the others raise
             steps.callback(self._threads.shutdown, wait=False)
-            steps.callback(self.renderer.close)
             if parts is None:
                 return
             steps.push_async_callback(self.call, parts.store.close)

@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jupyter_core.utils import ensure_async
 from jupyter_server import CallContext
@@ -27,12 +27,36 @@ from cloudo_kernel.security.permissions import EVERYTHING, TOKEN_PREFIX, Rights
 if TYPE_CHECKING:
     from prometheus_client import Histogram
 
-    from cloudo_extension.app import Cloudo
     from cloudo_extension.backend.backend import Engine
+    from cloudo_extension.http.session_tokens import SessionTokens
 
 #: Names of the server that are remembered; there is one for each port that somebody makes up.
 _MOST_HOSTS = 100
 _READS = frozenset({"GET", "HEAD"})
+
+
+class Extension(Protocol):
+    """The extension, as handlers see it: `cloudo_extension.app.Cloudo`."""
+
+    engine: Engine
+    session_tokens: SessionTokens
+    serverapp: Any
+    user_name: str
+    max_body_bytes: int
+    local_hosts: set[str]
+    default_headers: dict[type[Any], dict[str, str]]
+
+    def identity_of(self, user_name: str) -> TokenIdentity:
+        """Return the identity provider that stands for a user who showed a token."""
+
+    def name_of(self, user_name: str) -> str:
+        """Return what Cloudo calls a user whom the server calls `user_name`."""
+
+    def is_servers_token(self, token: str) -> bool:
+        """Tell whether this is the token of the server itself."""
+
+    def is_administrator(self, name: str) -> bool:
+        """Tell whether this user may say for whom something runs."""
 
 
 class Caller(APIHandler):
@@ -48,9 +72,9 @@ class Caller(APIHandler):
         self.rights = EVERYTHING
 
     @property
-    def app(self) -> Cloudo:
+    def app(self) -> Extension:
         """The extension."""
-        return cast("Cloudo", self.settings["cloudo"])
+        return cast("Extension", self.settings["cloudo"])
 
     @property
     def engine(self) -> Engine:

@@ -8,7 +8,6 @@ from typing import Final
 from pydantic import BaseModel
 
 from cloudo_extension.http.errors import ErrorBody, ErrorReply
-from cloudo_extension.rest.webhook_endpoint import CallReply
 from cloudo_kernel.models import (
     BulkError,
     BulkItem,
@@ -41,6 +40,7 @@ from cloudo_kernel.models import (
     User,
     Webhook,
 )
+from cloudo_kernel.models.webhooks import CallReply
 
 _THEN = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
 _LATER = _THEN + timedelta(seconds=1)

@@ -225,15 +225,13 @@ class OpenApi(Handler):
     @operation(id="openapi", reply=Document)
     async def get(self) -> None:
         """Return this document."""
-        await self.finish(await self.engine.call(document_json, self.base_url))
+        await self.finish(await self.engine.call(document_json, self.settings["cloudo_routes"], self.base_url))
 
 
 @cache
-def document_json(base_url: str) -> str:
+def document_json(routes: tuple[Route, ...], base_url: str) -> str:
     """Return the document as text; making it takes a while, once."""
-    from cloudo_extension.app import rest_routes  # it imports all modules with routes, and this is one
-
-    return json.dumps(document(rest_routes(), base_url=base_url), ensure_ascii=False)
+    return json.dumps(document(routes, base_url=base_url), ensure_ascii=False)
 
 
 routes = [(rf"{API}/openapi.json", OpenApi)]

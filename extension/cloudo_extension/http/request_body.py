@@ -13,18 +13,15 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from tornado import gen
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError
 
 from cloudo_kernel.errors import BodyTooSlow, MalformedRequest
-
-if TYPE_CHECKING:
-    from cloudo_extension.http.handler import Handler
 
 #: As `HTTP1Connection` writes it.
 _BARE: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -34,6 +31,27 @@ _PATIENCE_SECONDS: Final = 5.0
 #: A longer number is one that no body has, and one of thousands Python refuses to read.
 _DIGITS: Final = 18
 TOO_LARGE: Final = "The body is larger than this server reads."
+
+
+class Handler(Protocol):
+    """What is needed of the handler of a request; `cloudo_extension.http.handler.Handler` has it."""
+
+    request: HTTPServerRequest
+    body_timer: asyncio.TimerHandle | None
+    _finished: bool
+
+    @property
+    def body_seconds(self) -> float:
+        """The longest that a body takes to come."""
+
+    def flaw(self) -> Exception:
+        """Return what to answer to a body that is no HTTP."""
+
+    def log_exception(self, *found: Any) -> None:
+        """Log an error; as tornado calls it."""
+
+    def send_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer an error."""
 
 
 def announces_body(headers: HTTPHeaders) -> bool:

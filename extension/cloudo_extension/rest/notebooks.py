@@ -12,6 +12,7 @@ from tornado import web
 
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import Query, Reply, operation
+from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_kernel.workspace.catalog import is_handler
 
 #: A notebook holds whatever its flow printed: nothing in it may run, be loaded, or act as the user.
@@ -68,7 +69,8 @@ class Notebook(_Document):
 
     async def _send_page(self, text: str, lab_url: str) -> None:
         """Send the page while it is rendered, at the pace of the client; one that takes nothing is given up."""
-        async with aclosing(self.engine.renderer.render(text, lab_url=lab_url)) as parts:
+        renderer: Renderer = self.settings["cloudo_renderer"]
+        async with aclosing(renderer.render(text, lab_url=lab_url)) as parts:
             async for part in parts:
                 if not self._headers_written:
                     self.describe("text/html; charset=utf-8")

@@ -35,8 +35,8 @@ from cloudo_kernel.errors import (
     Unavailable,
     WebhookNotFound,
 )
-from cloudo_kernel.models import Execution, JsonObject, Record, Status, WebhookReply, WebhookResponse
-from cloudo_kernel.models.webhooks import KEY_HEADER, LARGEST_BODY, Webhook
+from cloudo_kernel.models import Execution, JsonObject, Status, WebhookReply, WebhookResponse
+from cloudo_kernel.models.webhooks import KEY_HEADER, LARGEST_BODY, CallReply, Webhook
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.webhooks.request import WebhookCall
 
@@ -56,16 +56,6 @@ _CORS, _CLOUD_EVENTS = "Access-Control-Allow-Origin", "WebHook-Allowed-Origin"
 #: The headers with an origin, and those that allow it.
 _ORIGINS: Final = {"Origin": _CORS, "WebHook-Request-Origin": _CLOUD_EVENTS}
 _DELETED = "This delivery was answered before; its execution was deleted since then."
-
-
-class CallReply(Record):
-    """What a call gets, unless its flow or its webhook says something else."""
-
-    id: str
-    name: str | None = None
-    status: Status | None = None
-    message: str | None = None
-    output_value: JsonObject | None = None
 
 
 #: Of both methods. What a flow answers in place of that, with a status of its own, nobody can know.

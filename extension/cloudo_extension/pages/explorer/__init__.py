@@ -57,7 +57,7 @@ class Explorer(_Page):
         _ = self.xsrf_token  # sets the cookie without which the page could change nothing
         self.set_header("Content-Type", "text/html; charset=utf-8")
         # Made while the browser reads the scripts, so that it is there when they ask for it.
-        asyncio.get_running_loop().run_in_executor(None, document_json, self.base_url)
+        asyncio.get_running_loop().run_in_executor(None, document_json, self.settings["cloudo_routes"], self.base_url)
         self.finish((_FOLDER / "explorer.html").read_bytes())
 
 
