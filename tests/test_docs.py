@@ -36,10 +36,8 @@ import cloudo_extension.rest
 import cloudo_kernel
 from cloudo_kernel import errors, flow_api, models, settings
 from cloudo_kernel.cli import cloudo
-from cloudo_kernel.models import StartExecution, Status
-from cloudo_kernel.models import event_types as events
-from cloudo_kernel.scheduling import humanize as times
-from cloudo_kernel.scheduling import triggers
+from cloudo_kernel.models import StartExecution, Status, event_types
+from cloudo_kernel.scheduling import humanize, triggers
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow, write_script
@@ -244,7 +242,7 @@ def anchors(text: str) -> set[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_modules_files_and_names_exist(name: str) -> None:
     modules = {module.name for module in pkgutil.iter_modules(cloudo_kernel.__path__)}
-    words = {value for key, value in vars(events).items() if key.isupper() and isinstance(value, str)}
+    words = {value for key, value in vars(event_types).items() if key.isupper() and isinstance(value, str)}
     for span in spans(name):
         head = re.split(r"[./]", span)[0]
         if re.fullmatch(r"(cloudo_kernel|extension|notebooks|tests|docs|binder|requirements)/[\w./-]*", span) or (
@@ -425,7 +423,7 @@ def test_schedules_say_when_triggers_are_due() -> None:
     def due(**trigger: str) -> str:
         moment = triggers.next_due(models.ScheduleTrigger.model_validate(trigger), vienna, start=now, after=now)
         assert moment is not None
-        return times.spoken(moment, vienna, now=now)
+        return humanize.spoken(moment, vienna, now=now)
 
     for said, _ in rows("docs/schedules.md", "trigger"):
         triggers.checked(models.ScheduleTrigger.model_validate_json(said.strip("`")), vienna)
@@ -433,10 +431,10 @@ def test_schedules_say_when_triggers_are_due() -> None:
         expressions = re.findall(r"`([^`]+)`", said + means * said.startswith("`@"))
         assert {due(cron=expression) for expression in expressions} == {moment}, said
     for said, seconds in rows("docs/schedules.md", "duration"):
-        assert {times.seconds(text) for text in re.findall(r"`([^`]+)`", said)} == {float(seconds)}
+        assert {humanize.seconds(text) for text in re.findall(r"`([^`]+)`", said)} == {float(seconds)}
     for said, moment in rows("docs/schedules.md", "moment"):
-        read = {times.moment(text, vienna, now=now) for text in re.findall(r"`([^`]+)`", said)}
-        assert {times.spoken(found, vienna, now=now) for found in read} == {moment}
+        read = {humanize.moment(text, vienna, now=now) for text in re.findall(r"`([^`]+)`", said)}
+        assert {humanize.spoken(found, vienna, now=now) for found in read} == {moment}
 
 
 def test_readme_has_all_samples_with_their_inputs(tmp_path: Path) -> None:

@@ -83,8 +83,10 @@ def _tell(schedule: Schedule, started: Sequence[Occurrence], *, as_json: bool) -
     if as_json:
         display.print_json(started)
         return
-    times = "1 time runs" if len(started) == 1 else f"{len(started)} times run, one after another"
-    click.echo(f"{times}. `cloudo schedules history {display.short_id(schedule.id)}` tells what becomes of them.")
+    runs = "1 run was" if len(started) == 1 else f"{len(started)} runs were"
+    click.echo(
+        f"{runs} created, to run one after another. `cloudo schedules history {display.short_id(schedule.id)}` tells what becomes of them."
+    )
 
 
 def _is_sure() -> bool:
@@ -95,13 +97,12 @@ def _is_sure() -> bool:
 
 def _said(schedule: Schedule, coming: Sequence[Occurrence]) -> str:
     """Return how many times there are, and the first of them in the zone of the schedule."""
-    from cloudo_kernel.scheduling import humanize as times
-    from cloudo_kernel.scheduling import triggers
+    from cloudo_kernel.scheduling import humanize, triggers
 
     if not coming:
         return "For each of its times there, if there are any, something was started already."
     zone, now = triggers.zone(schedule.timezone), datetime.now(UTC)
-    said = [times.spoken(one.due, zone, now=now) for one in coming]
+    said = [humanize.spoken(one.due, zone, now=now) for one in coming]
     if len(said) > _SHOWN:
         said = [*said[: _SHOWN - 2], f"… {len(said) - _SHOWN + 1} more …", said[-1]]
     number = "1 time" if len(coming) == 1 else f"{len(coming)} times"

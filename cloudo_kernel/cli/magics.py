@@ -16,8 +16,7 @@ from cloudo_kernel.cli.values import input_value, inputs_of
 from cloudo_kernel.errors import ResourceNotFoundError
 from cloudo_kernel.flow_api import Execution, Schedule, System
 from cloudo_kernel.models import FlowSource
-from cloudo_kernel.scheduling import humanize as times
-from cloudo_kernel.scheduling import triggers
+from cloudo_kernel.scheduling import humanize, triggers
 
 #: The words of `%schedule` that are about the schedule; all others are inputs of the flow.
 _WHEN = ("at", "in", "every", "daily", "cron", "start")
@@ -127,8 +126,8 @@ class CloudoMagics:
         readers: dict[str, tuple[str, Callable[[str], Any]]] = {
             "at": ("at", lambda text: self._moment(text, given.get("timezone"))),
             "start": ("start", lambda text: self._moment(text, given.get("timezone"))),
-            "in": ("delay_seconds", lambda text: times.seconds(text, field="in")),
-            "every": ("every_seconds", lambda text: times.seconds(text, field="every")),
+            "in": ("delay_seconds", lambda text: humanize.seconds(text, field="in")),
+            "every": ("every_seconds", lambda text: humanize.seconds(text, field="every")),
             "daily": ("daily_at", str),
             "cron": ("cron", str),
         }
@@ -139,7 +138,7 @@ class CloudoMagics:
             datetime.fromisoformat(text)
         except ValueError:
             zone = triggers.zone(timezone or self._system.preview(delay_seconds=0).timezone)
-            return times.moment(text, zone, now=datetime.now(zone))
+            return humanize.moment(text, zone, now=datetime.now(zone))
         return text
 
     def _save(self, name: str, source: str) -> None:

@@ -315,7 +315,7 @@ def delete(target: Target, schedule_ids: Sequence[str]) -> int:
 
 def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a request that the options of `_options` say."""
-    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import humanize
 
     words: Sequence[str] = given["words"]
     files: Sequence[IO[str]] = given["files"]
@@ -323,8 +323,8 @@ def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
     fields = {name: given[name] for name in names if given[name] is not None}
     readers: dict[str, tuple[str, Callable[[str], Any]]] = {
         "until": ("end_at", lambda text: moment_of(api, text, given["timezone"])),
-        "catch_up_window": ("catch_up_window_seconds", times.seconds),
-        "jitter": ("jitter_seconds", times.seconds),
+        "catch_up_window": ("catch_up_window_seconds", humanize.seconds),
+        "jitter": ("jitter_seconds", humanize.seconds),
     }
     for name, (field, read) in readers.items():
         if given[name] is not None:
@@ -340,10 +340,10 @@ def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _following(name: str, lines: Sequence[str]) -> Any:
-    from cloudo_kernel.models import follow_up_notation as following
+    from cloudo_kernel.models import follow_up_notation
 
     try:
-        return following.read(lines)
+        return follow_up_notation.read(lines)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=f"--{name.replace('_', '-')}") from error
 

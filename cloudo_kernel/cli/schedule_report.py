@@ -23,28 +23,27 @@ def named(one: Schedule) -> str:
 
 def when(one: Schedule) -> str:
     """Return when it is due, in words, with its zone where that matters."""
-    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import humanize
 
-    said = times.describe(one.trigger, one.timezone)
+    said = humanize.describe(one.trigger, one.timezone)
     is_local = one.trigger.at or one.trigger.daily_at or one.trigger.cron
     return f"{said} ({one.timezone})" if is_local else said
 
 
 def next_time(one: Schedule) -> str:
     """Return the next time by this machine's clock."""
-    from cloudo_kernel.scheduling import humanize as times
-    from cloudo_kernel.scheduling import triggers
+    from cloudo_kernel.scheduling import humanize, triggers
 
     if one.next_run is None:
         return ""
-    return times.spoken(one.next_run, triggers.zone(triggers.local_zone_name()), now=datetime.now(UTC))
+    return humanize.spoken(one.next_run, triggers.zone(triggers.local_zone_name()), now=datetime.now(UTC))
 
 
 def state(one: Schedule) -> str:
     """Return how it stands, and why."""
-    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import humanize
 
-    word = times.standing(one, now=datetime.now(UTC))
+    word = humanize.standing(one, now=datetime.now(UTC))
     why = one.broken if word == "broken" else one.pause_reason if word == "paused" else None
     return click.style(word, fg=_COLOURS.get(word)) + ("" if why is None else f": {display.value(why)}")
 
@@ -88,10 +87,8 @@ def _seconds(number: float) -> str:
 
 def everything(one: Schedule) -> str:
     """Return the whole record, with the next ten times in its zone."""
-    from cloudo_kernel.models import Occasion
-    from cloudo_kernel.models import follow_up_notation as following
-    from cloudo_kernel.scheduling import humanize as times
-    from cloudo_kernel.scheduling import triggers
+    from cloudo_kernel.models import Occasion, follow_up_notation
+    from cloudo_kernel.scheduling import humanize, triggers
 
     limit = f" of {one.max_iterations}" if one.max_iterations else ""
     last, window = one.last_occurrence, one.catch_up_window_seconds
@@ -109,7 +106,7 @@ def everything(one: Schedule) -> str:
         ("pause", f"after {one.pause_on_error_count} failures in a row" if one.pause_on_error_count else ""),
         ("runs", "the flow as it was when it was pinned" if one.pin_source else ""),
         *(
-            (name.replace("_", " "), display.clean(following.spoken(then)))
+            (name.replace("_", " "), display.clean(follow_up_notation.spoken(then)))
             for name in Occasion
             if (then := getattr(one, name)) is not None
         ),
@@ -124,5 +121,5 @@ def everything(one: Schedule) -> str:
         ]
     if one.next_runs:
         zone, now = triggers.shown_zone(one.timezone), datetime.now(UTC)
-        parts += [f"Next ({one.timezone}):", *(f"  {times.spoken(time, zone, now=now)}" for time in one.next_runs)]
+        parts += [f"Next ({one.timezone}):", *(f"  {humanize.spoken(time, zone, now=now)}" for time in one.next_runs)]
     return "\n".join(parts)

@@ -59,7 +59,7 @@ def is_given(words: dict[str, Any]) -> bool:
 def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
     """Return the trigger that the options of `timing_options` say. Raises `click.UsageError`."""
     from cloudo_kernel.models import ScheduleTrigger
-    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import humanize
 
     kinds = [name for name in KINDS if words[name] is not None]
     if len(kinds) != 1:
@@ -67,9 +67,9 @@ def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
         raise click.UsageError(f"Say when: give one of {', '.join(KINDS.values())}{both}.")
     readers: dict[str, tuple[str, Callable[[str], Any]]] = {
         "at": ("at", lambda text: moment_of(api, text, words["timezone"])),
-        "delay": ("delay_seconds", times.seconds),
-        "every": ("every_seconds", times.seconds),
-        "daily": ("daily_at", times.time_of_day),
+        "delay": ("delay_seconds", humanize.seconds),
+        "every": ("every_seconds", humanize.seconds),
+        "daily": ("daily_at", humanize.time_of_day),
         "cron": ("cron", str),
         "start": ("start", lambda text: moment_of(api, text, words["timezone"])),
     }
@@ -107,16 +107,15 @@ def is_meant(preview: SchedulePreview, trigger: ScheduleTrigger, *, yes: bool) -
 
 def coming(preview: SchedulePreview, trigger: ScheduleTrigger) -> str:
     """Return the next times in words: `next: Tue 24 Nov 08:30 … (Europe/Vienna)`."""
-    from cloudo_kernel.scheduling import humanize as times
+    from cloudo_kernel.scheduling import humanize
 
-    return times.coming([time.utc for time in preview.times], trigger, preview.timezone, now=datetime.now(UTC))
+    return humanize.coming([time.utc for time in preview.times], trigger, preview.timezone, now=datetime.now(UTC))
 
 
 def moment_of(api: Api, text: str, timezone: str | None) -> datetime:
     """Return a moment as a person writes it; a date and time without offset stays local, for the service to judge."""
     from cloudo_kernel.models import PreviewSchedule, ScheduleTrigger
-    from cloudo_kernel.scheduling import humanize as times
-    from cloudo_kernel.scheduling import triggers
+    from cloudo_kernel.scheduling import humanize, triggers
 
     try:
         return datetime.fromisoformat(text.strip())
@@ -124,7 +123,7 @@ def moment_of(api: Api, text: str, timezone: str | None) -> datetime:
         if timezone is None:
             request = PreviewSchedule(trigger=ScheduleTrigger(delay_seconds=0))
             timezone = api.preview_schedule(request).timezone
-        return times.moment(text, triggers.zone(timezone), now=datetime.now(UTC))
+        return humanize.moment(text, triggers.zone(timezone), now=datetime.now(UTC))
 
 
 def read_option(name: str, text: str, read: Callable[[str], Any]) -> Any:

@@ -12,7 +12,7 @@ from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows, schedule_rows
 from cloudo_kernel.dashboard.attempts import parsed, tried
 from cloudo_kernel.errors import FlowExists, MalformedRequest
-from cloudo_kernel.forms import form as forms
+from cloudo_kernel.forms import form
 from cloudo_kernel.models import (
     Backfill,
     ChangeSchedule,
@@ -24,8 +24,8 @@ from cloudo_kernel.models import (
     PreviewSchedule,
     Schedule,
     Status,
+    follow_up_notation,
 )
-from cloudo_kernel.models import follow_up_notation as following
 
 #: The verbs; see `calls.VERBS`.
 VERBS: Final = frozenset(
@@ -90,7 +90,7 @@ class ScheduleCalls:
 
     def preview_answers(self, *, about: JsonObject, answers: JsonObject) -> JsonObject | None:
         """Return the same for the answers in the form of an input request; null while none of them is a time."""
-        request = forms.preview_request(about, answers)
+        request = form.preview_request(about, answers)
         return None if request is None else self.preview_schedule(request=request)
 
     def change_schedule(self, *, schedule_id: str, request: JsonObject) -> JsonObject:
@@ -156,7 +156,7 @@ class ScheduleCalls:
 
 def _following(name: str, text: str) -> Any:
     try:
-        return following.read_text(text)
+        return follow_up_notation.read_text(text)
     except ValueError as error:
         raise MalformedRequest(str(error), field=name) from error
 

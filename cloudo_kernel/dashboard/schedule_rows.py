@@ -16,11 +16,10 @@ from cloudo_kernel.models import (
     SchedulePreview,
     ScheduleTrigger,
     Status,
+    follow_up_notation,
     rfc3339,
 )
-from cloudo_kernel.models import follow_up_notation as following
-from cloudo_kernel.scheduling import humanize as times
-from cloudo_kernel.scheduling import triggers
+from cloudo_kernel.scheduling import humanize, triggers
 
 #: An occurrence that started later than this counts as late.
 LATE_SECONDS: Final = 5.0
@@ -54,9 +53,9 @@ def schedule_row(schedule: Schedule, *, now: datetime) -> JsonObject:
     )
     return row | {
         "name": cut(schedule.name, NAME),
-        "when": cut(times.describe(schedule.trigger, schedule.timezone), NAME),
+        "when": cut(humanize.describe(schedule.trigger, schedule.timezone), NAME),
         "next_text": schedule.next_run and _spoken(schedule.next_run, schedule, now),
-        "state": _STATES[times.standing(schedule, now=now)],
+        "state": _STATES[humanize.standing(schedule, now=now)],
         "reason": _reason(schedule),
     }
 
@@ -74,7 +73,10 @@ def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
         "options": schedule.model_dump(mode="json", include=_OPTIONS),
         "inputs": value_rows(schedule.inputs),
         "follows": {
-            name.value: {"said": None if then is None else following.spoken(then), "written": following.written(then)}
+            name.value: {
+                "said": None if then is None else follow_up_notation.spoken(then),
+                "written": follow_up_notation.written(then),
+            }
             for name in Occasion
             for then in [getattr(schedule, name)]
         },
@@ -97,9 +99,9 @@ def occurrence_row(
 ) -> JsonObject:
     """Return one occurrence; `statuses` are those of the executions that are still kept."""
     status, zone = statuses.get(occurrence.execution_id or ""), triggers.shown_zone(zone_name)
-    text = times.spoken(occurrence.due, zone, now=now)
+    text = humanize.spoken(occurrence.due, zone, now=now)
     if occurrence.until is not None:
-        text += f" to {times.spoken(occurrence.until, zone, now=now)} ({occurrence.count:,} times)"
+        text += f" to {humanize.spoken(occurrence.until, zone, now=now)} ({occurrence.count:,} times)"
     shown = {"until", "count", "outcome", "execution_id", "iteration", "lateness_seconds"}
     return occurrence.model_dump(mode="json", include=shown) | {
         "due": rfc3339(occurrence.due),
@@ -114,14 +116,14 @@ def backfill_row(occurrences: Sequence[Occurrence], zone_name: str, *, now: date
     """Return what the page says of past times that are run, or would be."""
     zone = triggers.shown_zone(zone_name)
     return {
-        "times": [times.spoken(one.due, zone, now=now) for one in occurrences],
+        "times": [humanize.spoken(one.due, zone, now=now) for one in occurrences],
         "ids": [one.execution_id for one in occurrences],
     }
 
 
 def preview_row(preview: SchedulePreview, trigger: ScheduleTrigger, *, now: datetime) -> JsonObject:
     """Return what a form says of the times that it would make."""
-    said = times.coming([time.utc for time in preview.times], trigger, preview.timezone, now=now)
+    said = humanize.coming([time.utc for time in preview.times], trigger, preview.timezone, now=now)
     if not preview.times:
         said = f"{preview.description}: there is no time left."
     elif not trigger.counts_from_end:
@@ -130,7 +132,7 @@ def preview_row(preview: SchedulePreview, trigger: ScheduleTrigger, *, now: date
 
 
 def _spoken(moment: datetime, schedule: Schedule, now: datetime) -> str:
-    return times.spoken(moment, triggers.shown_zone(schedule.timezone), now=now)
+    return humanize.spoken(moment, triggers.shown_zone(schedule.timezone), now=now)
 
 
 def _reason(schedule: Schedule) -> str | None:

@@ -15,8 +15,7 @@ from cloudo_kernel.api import PAGE_LIMIT, Api
 from cloudo_kernel.dashboard import rows
 from cloudo_kernel.dashboard.schedule_rows import schedule_row
 from cloudo_kernel.errors import ExecutionNotFound, ScheduleNotFound
-from cloudo_kernel.models import Event, Execution, ExecutionFilter, JsonObject
-from cloudo_kernel.models import event_types as events
+from cloudo_kernel.models import Event, Execution, ExecutionFilter, JsonObject, event_types
 
 _log = logging.getLogger(__name__)
 
@@ -97,26 +96,28 @@ class Watcher:
 
     def _message(self, news: Iterable[Event]) -> JsonObject:
         news = list(news)
-        told = _types_by_subject(news, events.EXECUTION)
-        schedules = _types_by_subject(news, events.SCHEDULE)
+        told = _types_by_subject(news, event_types.EXECUTION)
+        schedules = _types_by_subject(news, event_types.SCHEDULE)
         # Library flows make several paused, and let them run when all could be made: that is when they are told of.
-        created = [one for one, types in schedules.items() if events.SCHEDULE_CREATED in types or one in self._paused]
-        deleted = [one for one, types in told.items() if events.EXECUTION_DELETED in types]
-        moved = {one for one, types in told.items() if types - {events.EXECUTION_LOGGED}} - {*deleted}
-        passing = {events.EXECUTION_LOGGED, events.EXECUTION_PROGRESSED}
+        created = [
+            one for one, types in schedules.items() if event_types.SCHEDULE_CREATED in types or one in self._paused
+        ]
+        deleted = [one for one, types in told.items() if event_types.EXECUTION_DELETED in types]
+        moved = {one for one, types in told.items() if types - {event_types.EXECUTION_LOGGED}} - {*deleted}
+        passing = {event_types.EXECUTION_LOGGED, event_types.EXECUTION_PROGRESSED}
         return {
             "push": "news",
             "rows": [rows.execution_row(execution) for execution in self._fetch(moved)],
             "deleted": deleted,
-            "logged": [one for one, types in told.items() if events.EXECUTION_LOGGED in types],
+            "logged": [one for one, types in told.items() if event_types.EXECUTION_LOGGED in types],
             "changed": [one for one in moved if told[one] - passing],
-            "flows": any(event.subject_type == events.FLOW for event in news),
-            "messages": any(event.subject_type == events.MESSAGE for event in news),
+            "flows": any(event.subject_type == event_types.FLOW for event in news),
+            "messages": any(event.subject_type == event_types.MESSAGE for event in news),
             "schedules": list(schedules)[:PAGE_LIMIT],
             "scheduled": self._fetch_scheduled(created[:_SINGLE]),
-            "webhooks": list(_types_by_subject(news, events.WEBHOOK))[:PAGE_LIMIT],
-            "tokens": any(event.subject_type == events.TOKEN for event in news),
-            "workers": any(event.subject_type == events.WORKER for event in news),
+            "webhooks": list(_types_by_subject(news, event_types.WEBHOOK))[:PAGE_LIMIT],
+            "tokens": any(event.subject_type == event_types.TOKEN for event in news),
+            "workers": any(event.subject_type == event_types.WORKER for event in news),
         }
 
     def _fetch(self, ids: set[str]) -> list[Execution]:

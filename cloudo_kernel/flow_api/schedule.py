@@ -43,23 +43,23 @@ class Schedule:
     @property
     def when(self) -> str:
         """When it is due, in words: `daily at 08:30`."""
-        from cloudo_kernel.scheduling import humanize as times
+        from cloudo_kernel.scheduling import humanize
 
-        return times.describe(self._record.trigger, self._record.timezone)
+        return humanize.describe(self._record.trigger, self._record.timezone)
 
     @property
     def summary(self) -> str:
         """The next times in its zone, as people say them: `next: Tue 24 Nov 08:30, … (Europe/Vienna)`."""
-        from cloudo_kernel.scheduling import humanize as times
+        from cloudo_kernel.scheduling import humanize
 
         record, now = self._record, datetime.now(UTC)
-        state = times.standing(record, now=now)
+        state = humanize.standing(record, now=now)
         if state == "broken":
             return f"broken: {record.broken}"
         if state != "active":
             return state if record.pause_reason is None else f"{state}: {record.pause_reason}"
         coming = record.next_runs or tuple(filter(None, [record.next_run]))  # lists leave the others out
-        said = times.coming(coming, record.trigger, record.timezone, now=now)
+        said = humanize.coming(coming, record.trigger, record.timezone, now=now)
         return said if self._is_watched else f"{said}, if a server or a worker runs by then"
 
     def get(self, *fields: str) -> Any:

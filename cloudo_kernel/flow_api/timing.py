@@ -58,8 +58,8 @@ def _plain(name: str, value: Any) -> Any:
         return value.total_seconds()
     if name == "daily_at" and value is not None:
         from cloudo_kernel.scheduling import (
-            humanize as times,  # here: a kernel that schedules nothing need not know of zones
+            humanize,  # here: a kernel that schedules nothing need not know of zones
         )
 
-        return times.time_of_day(value if isinstance(value, str) else str(to_json(value, name=name)))
+        return humanize.time_of_day(value if isinstance(value, str) else str(to_json(value, name=name)))
     return to_json(value, name=name)

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Final
 
 from cloudo_kernel.errors import MAX_ERRORS, FormInvalid, MalformedRequest, ResponseInvalid, raise_all
-from cloudo_kernel.forms import elements as answers
+from cloudo_kernel.forms import elements
 from cloudo_kernel.models import JsonObject
 
 #: The most that a form may take as JSON, and the most elements that it may have.
@@ -87,7 +87,7 @@ class Element:
     @property
     def fitting(self) -> str:
         """What it takes, in words."""
-        return answers.fitting(self.kind, self.about)
+        return elements.fitting(self.kind, self.about)
 
     def checked(self, given: object, placed: Callable[[str], str] | None = None) -> Any:
         """Return the answer as the flow gets it. Raises `ResponseInvalid`, naming the element.
@@ -95,7 +95,7 @@ class Element:
         `placed` gives a moment without an offset that of a time zone.
         """
         try:
-            value = answers.checked(self.kind, self.about, given)
+            value = elements.checked(self.kind, self.about, given)
             return placed(value) if placed is not None and self.kind == "datetime" else value
         except ValueError as error:
             raise ResponseInvalid(self.key, str(error)) from None
@@ -161,7 +161,7 @@ class Form:
                     answer[key] = element.checked(element.about["default"], placed)
                 elif key in required:
                     faults.append(ResponseInvalid(key, f"is required: give it {element.fitting}"))
-                elif key in there and element.kind in answers.TEXTS:
+                elif key in there and element.kind in elements.TEXTS:
                     answer[key] = ""
             except ResponseInvalid as fault:
                 faults.append(fault)
@@ -290,13 +290,13 @@ def _element(key: object, given: object, number: int) -> JsonObject:
     about["label"] = _text(key, about, "label", key)
     about["description"] = _text(key, about, "description", "")
     try:
-        about["order"] = answers.defined("number", about.get("order", number))
+        about["order"] = elements.defined("number", about.get("order", number))
     except ValueError as error:
         raise FormInvalid(f"{key}.order", f"is {error}, not {_shown(about['order'])}") from None
     if about["element"] in ("select", "multiselect"):
         about["enum"] = _choices(key, about)
     try:
-        about |= answers.bounds(about["element"], about)
+        about |= elements.bounds(about["element"], about)
     except ValueError as error:
         raise FormInvalid(f"{key}.{error.args[1]}", str(error.args[0])) from None
     _fill_default(key, about)
@@ -308,7 +308,7 @@ def _element(key: object, given: object, number: int) -> JsonObject:
 def _defined(about: JsonObject, value: Any) -> Any:
     """Return a default or an example in canonical form; of a choice, it is that of its `type`. Raises `ValueError`."""
     of = about["element"] if about["element"] not in ("select", "multiselect") else str(_type_of_choices(about))
-    return [answers.defined(of, one) for one in value] if isinstance(value, list) else answers.defined(of, value)
+    return [elements.defined(of, one) for one in value] if isinstance(value, list) else elements.defined(of, value)
 
 
 def _type_of_choices(about: Mapping[str, Any]) -> object:
@@ -372,7 +372,7 @@ def _fill_default(key: str, about: JsonObject) -> None:
     with suppress(ValueError):  # what does not fit is told with its bounds
         about["default"] = _defined(about, about["default"])
     try:
-        about["default"] = answers.checked(about["element"], about, about["default"])
+        about["default"] = elements.checked(about["element"], about, about["default"])
     except ValueError as error:
         raise FormInvalid(f"{key}.default", str(error)) from None
 

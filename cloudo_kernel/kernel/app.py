@@ -28,10 +28,9 @@ from traitlets.config import Config
 
 from cloudo_kernel import flow_api
 from cloudo_kernel.errors import ExecutionEnded
-from cloudo_kernel.kernel import interactive_api as by_hand
+from cloudo_kernel.kernel import interactive_api
 from cloudo_kernel.kernel.fast_output import WholeStream
-from cloudo_kernel.processes import fork as forking
-from cloudo_kernel.processes import inherited
+from cloudo_kernel.processes import fork, inherited
 from cloudo_kernel.processes.channel import DESCRIPTOR_VARIABLE, Channel
 
 #: What ipykernel and IPython import only when a kernel starts, or runs its first cell.
@@ -154,7 +153,7 @@ def serve_forked(arguments: Sequence[str]) -> None:
 
 def become_kernel(arguments: Sequence[str]) -> None:
     """Look like a kernel, in a process that was forked for it."""
-    forking.name_process("cloudo-kernel")
+    fork.name_process("cloudo-kernel")
     inherited.begin(arguments)
 
 
@@ -189,8 +188,8 @@ def bind(shell: Any, channel: int | None) -> None:
     sys.meta_path.append(CompletedModule())
     names = shell.builtin_trap.auto_builtins
     if channel is None:
-        api: flow_api.RunApi = by_hand.HandApi(by_hand.kernel_id())
-        own: dict[str, Any] = {"this": by_hand.HandThis(api)}
+        api: flow_api.RunApi = interactive_api.HandApi(interactive_api.kernel_id())
+        own: dict[str, Any] = {"this": interactive_api.HandThis(api)}
     else:
         api = flow_api.RunApi(Channel(channel))
         own = {"this": flow_api.This(api)}
@@ -232,4 +231,4 @@ def main() -> None:
         serve(_application(), sys.argv[1:])
     else:
         serve(_application(config=run_config()), sys.argv[1:], int(descriptor))
-    forking.end(0)
+    fork.end(0)

@@ -17,8 +17,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-from cloudo_kernel.processes import fork as forking
-from cloudo_kernel.processes import lifeline, preloaded
+from cloudo_kernel.processes import fork, lifeline, preloaded
 from cloudo_kernel.processes.lifeline import Lifeline
 
 #: The largest request; an environment of more than that makes a start a cold one.
@@ -87,7 +86,7 @@ class Zygote:
         stderr, owners = given.pop("stderr", None), given.pop("lifeline")
         ours = Lifeline()
         try:
-            pid = forking.fork(
+            pid = fork.fork(
                 "cloudo_kernel.processes.zygote:become",
                 {
                     "call": request["call"],
@@ -152,7 +151,7 @@ def warm_up(entries: list[str], preload: list[str], left_out: dict[str, str]) ->
             left_out[module] = "it is not installed"
         except Exception as error:  # noqa: BLE001 -- a broken package is its own kernels' matter, not every run's
             left_out[module] = f"{type(error).__name__}: {error}"
-        obstacle = forking.obstacle()
+        obstacle = fork.obstacle()
         if obstacle is not None:
             _start_anew(left_out | {module: obstacle})
 
@@ -170,8 +169,8 @@ def _start_anew(left_out: dict[str, str]) -> None:
 def main() -> None:
     """Warm up, tell the owner, and serve it."""
     descriptor, lifeline_descriptor, given = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
-    forking.name_process("cloudo-zygote")
-    forking.gather()
+    fork.name_process("cloudo-zygote")
+    fork.gather()
     lifeline.hold(lifeline_descriptor)
     os.set_inheritable(descriptor, False)
     if not sys.flags.safe_path:
@@ -186,7 +185,7 @@ def main() -> None:
     files = [file for entry in given["last_entries"] for file in import_module(entry).warm()]
     preloaded.note_loaded()
     assert threading.active_count() == 1, threading.enumerate()
-    forking.freeze()
+    fork.freeze()
     ready = {"ready": True, "left_out": given["left_out"], "path": sys.path, "files": fingerprint(files)}
     control.send(json.dumps(ready | {"all_files": files}).encode())
     zygote = Zygote(control)

@@ -19,7 +19,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from jupyter_client.session import new_id
 from nbclient.exceptions import DeadKernelError
 
-from cloudo_kernel.processes import fork as forking
+from cloudo_kernel.processes import fork
 from cloudo_kernel.processes.channel import DESCRIPTOR_VARIABLE
 from cloudo_kernel.processes.child import OwnChild, StderrTail
 from cloudo_kernel.processes.lifeline import Lifeline
@@ -78,7 +78,7 @@ class RunKernel:
         connection |= {f"{name}_port": number for number, name in enumerate(("shell", "iopub", "stdin", "control"), 1)}
         lifeline = Lifeline()
         nowhere = os.open(os.devnull, os.O_RDWR)
-        pid = forking.fork(
+        pid = fork.fork(
             "cloudo_kernel.kernel.fast_kernel:serve_run",
             {"connection": connection, "channel": self._descriptor},
             lifelines=(lifeline.descriptor,),

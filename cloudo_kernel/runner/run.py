@@ -22,7 +22,7 @@ from cloudo_kernel.models import ErrorDetail, Status
 from cloudo_kernel.processes import lifeline
 from cloudo_kernel.processes.channel import Channel
 from cloudo_kernel.security.redaction import Redaction, without_secrets
-from cloudo_kernel.workspace import atomic_write as files
+from cloudo_kernel.workspace import atomic_write
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -165,7 +165,7 @@ class Run:
         shown = without_secrets(notebook, self._learnt())
         text = json.dumps(shown, indent=1, ensure_ascii=False) + "\n"
         # Before the first cell there is nothing in it that the store does not have.
-        files.write_over(self._path, text, is_synced=self._saved_at > 0)
+        atomic_write.write_over(self._path, text, is_synced=self._saved_at > 0)
         self._saved_at = time.monotonic()
         self._unsaved = None
 
@@ -232,20 +232,20 @@ def warm() -> None:
     import cloudo_kernel.runner.injection
     import cloudo_kernel.runner.papermill_engine
     import cloudo_kernel.workspace.catalog  # noqa: F401 -- what a run imports, with the two above
-    from cloudo_kernel.runner import kernel_connection as run_kernel
+    from cloudo_kernel.runner import kernel_connection
 
-    run_kernel.warm()
+    kernel_connection.warm()
     # The first check of a notebook compiles the checker.
     nbformat.validate(v4.new_notebook(cells=[v4.new_code_cell("pass")]))
 
 
 def standby(channel: int, kernel_channel: int, folder: str) -> None:
     """Have a kernel ready, and then run what the worker wants run; called in a process that a zygote forked."""
-    from cloudo_kernel.processes import fork as forking
+    from cloudo_kernel.processes import fork
     from cloudo_kernel.runner.kernel_connection import RunKernel
 
     kernel = RunKernel(kernel_channel, Path(folder))
-    forking.name_process("cloudo-standby")
+    fork.name_process("cloudo-standby")
     try:
         kernel.fork()
         worker = Channel(channel)
@@ -272,12 +272,12 @@ def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: in
 
 
 def _run(channel: Channel, kernel: RunKernel, *, is_warm: bool = False) -> None:
-    from cloudo_kernel.processes import fork as forking
+    from cloudo_kernel.processes import fork
 
     try:
         run = Run(channel, kernel)
         if is_warm:
-            forking.name_process("cloudo-run")
+            fork.name_process("cloudo-run")
         try:
             if not (is_warm and run.declines()):
                 run.execute()

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from cloudo_kernel.errors import PermissionDenied
 from cloudo_kernel.models import Event, Health, OwnClient, Page, Status, User
-from cloudo_kernel.processes import liveness as lease
+from cloudo_kernel.processes import liveness
 from cloudo_kernel.service.base import Base, page_limit
 
 #: Reading it takes a millisecond.
@@ -72,7 +72,7 @@ class EventVerbs(Base):
         workers = [
             worker
             for worker in self._store.workers.all()
-            if not worker.private and worker.holds_its_lease(now) and not lease.is_dead(state, worker.id)
+            if not worker.private and worker.holds_its_lease(now) and not liveness.is_dead(state, worker.id)
         ]
         # A scheduler that has lived for a whole heartbeat since a time came should have started it.
         lived_since = [worker.previous_beat_at for worker in workers if worker.previous_beat_at is not None]

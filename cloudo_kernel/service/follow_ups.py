@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from cloudo_kernel.errors import AddressRefused, CloudoError, SecretLost, SettingNotFound, Unavailable
 from cloudo_kernel.models import Execution, FollowingFlow, Occasion, OutgoingCall, StartExecution, Trigger, rfc3339
-from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.security import outbound_http
 from cloudo_kernel.security.outbound_http import CallFailed
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.store import DueFollowUp
-from cloudo_kernel.webhooks import signatures as proofs
+from cloudo_kernel.webhooks import signatures
 
 _log = logging.getLogger(__name__)
 
@@ -76,12 +76,12 @@ class FollowUpVerbs(StartVerbs):
         if target.secret is not None:
             headers |= self._signature(target.secret, message_id, body)
         allowed = self._catalog.workspace.allowed_private_networks
-        return outgoing.post(target.url, body, headers, allowed=allowed, timeout_seconds=timeout_seconds)
+        return outbound_http.post(target.url, body, headers, allowed=allowed, timeout_seconds=timeout_seconds)
 
     def _signature(self, setting: str, message_id: str, body: bytes) -> dict[str, str]:
         try:
             secret = self._store.settings.get(setting, reveal=True).value
-            return proofs.sign(secret if isinstance(secret, str) else "", message_id, body, now=self._store.now)
+            return signatures.sign(secret if isinstance(secret, str) else "", message_id, body, now=self._store.now)
         except (SettingNotFound, SecretLost, ValueError) as error:
             raise CallFailed(f"the setting {setting!r} does not hold a secret such as whsec_…: {error}") from error
 

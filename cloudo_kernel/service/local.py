@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from cloudo_kernel.models import Action, Trigger
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.processes import liveness as lease
+from cloudo_kernel.processes import liveness
 from cloudo_kernel.security.permissions import ADMINISTRATION, OF_VERB
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
@@ -139,6 +139,6 @@ class _OfParent(Service):
 def _release_the_dead(store: Store, workspace: Workspace) -> None:
     """End what the dead of this machine held: there may be no worker that would notice."""
     for worker in store.workers.all():
-        if lease.is_dead(workspace.state, worker.id):
+        if liveness.is_dead(workspace.state, worker.id):
             store.queue.release(worker.id, lost=True, heartbeat=worker.heartbeat)
-            lease.forget(workspace.state, worker.id)
+            liveness.forget(workspace.state, worker.id)

@@ -29,9 +29,8 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.models.event_types import SCHEDULE_CHANGED, SCHEDULE_PAUSED, SCHEDULE_RESUMED
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.scheduling import humanize as times
-from cloudo_kernel.scheduling import planning, triggers
-from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.scheduling import humanize, planning, triggers
+from cloudo_kernel.security import outbound_http
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
@@ -154,12 +153,14 @@ class ScheduleVerbs(StartVerbs):
         shown = islice(planning.times(schedule, after=after), _SHOWN)
         return SchedulePreview(
             timezone=schedule.timezone,
-            description=times.describe(schedule.trigger, schedule.timezone),
+            description=humanize.describe(schedule.trigger, schedule.timezone),
             times=tuple(
-                PreviewTime(utc=time, local=time.astimezone(zone).isoformat(), text=times.spoken(time, zone, now=now))
+                PreviewTime(
+                    utc=time, local=time.astimezone(zone).isoformat(), text=humanize.spoken(time, zone, now=now)
+                )
                 for time in shown
             ),
-            notes=times.notes(request.trigger, zone, now=now),
+            notes=humanize.notes(request.trigger, zone, now=now),
             needs_confirmation=_needs_confirmation(request.trigger, zone, now),
         )
 
@@ -269,7 +270,7 @@ class ScheduleVerbs(StartVerbs):
         zone, now = triggers.zone(named) if named else self._zone(), self._store.now
         triggers.checked(trigger, zone)
         if not confirmed and _needs_confirmation(trigger, zone, now):
-            raise NotConfirmed(times.notes(trigger, zone, now=now))
+            raise NotConfirmed(humanize.notes(trigger, zone, now=now))
         start = now
         if trigger.at is not None:
             start = max(now, triggers.resolve(trigger.at, zone))
@@ -293,7 +294,7 @@ class ScheduleVerbs(StartVerbs):
                     self._rights.check_flow(following.flow)
                     self._check_open(self._flow_source(following.flow).flow, following.inputs)
                 elif isinstance(following, OutgoingCall):
-                    outgoing.check(following.url, self._catalog.workspace.allowed_private_networks)
+                    outbound_http.check(following.url, self._catalog.workspace.allowed_private_networks)
             except CloudoError as error:
                 error.field = occasion.value
                 raise

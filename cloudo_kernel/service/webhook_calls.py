@@ -26,7 +26,7 @@ from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.models.senders import SENDERS
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.store import KeptWebhook, NewExecution, Store
-from cloudo_kernel.webhooks import signatures as proofs
+from cloudo_kernel.webhooks import signatures
 from cloudo_kernel.webhooks.request import WebhookCall
 from cloudo_kernel.workspace.catalog import Catalog
 
@@ -201,10 +201,10 @@ class WebhookCalls:
         """
         if kept is not None and (kept.webhook.signature is not None or kept.kept_key is None):
             return None
-        header, wanted = "X-Cloudo-Key", proofs.NOBODY
+        header, wanted = "X-Cloudo-Key", signatures.NOBODY
         if kept is not None and kept.kept_key is not None:
             header, wanted = kept.webhook.key_header, kept.kept_key
-        fitting = [key for key in call.shown_keys(header) if proofs.is_key(key, wanted)]
+        fitting = [key for key in call.shown_keys(header) if signatures.is_key(key, wanted)]
         if not fitting:
             raise WebhookNotFound(call.webhook_name)
         return fitting[0]
@@ -213,7 +213,7 @@ class WebhookCalls:
         """Raise `SignatureInvalid` unless the call is signed as it should be, where it should."""
         if kept.webhook.signature is not None and kept.kept_key is not None:
             key = known.unseal(kept.kept_key).decode()
-            proofs.check_signature(kept.webhook, key, call, now=self._store.now)
+            signatures.check_signature(kept.webhook, key, call, now=self._store.now)
 
     def _delivery(self, call: WebhookCall, **more: object) -> Delivery:
         values = {"id": new_id(), "webhook_name": call.webhook_name, "source_ip": call.source_ip}

@@ -25,7 +25,7 @@ from cloudo_kernel.models.webhooks import secret_bytes
 from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import KeptWebhook
-from cloudo_kernel.webhooks import signatures as proofs
+from cloudo_kernel.webhooks import signatures
 
 #: The shortest secret that a signature may be made with, in bytes.
 _LEAST_SECRET = 12
@@ -166,7 +166,7 @@ class WebhookVerbs(StartVerbs):
         _check_signature(webhook, key)
         if key is None:
             return None
-        return proofs.digest(key) if webhook.signature is None else self._store.seals.seal(key.encode())
+        return signatures.digest(key) if webhook.signature is None else self._store.seals.seal(key.encode())
 
 
 def _new_defaults(before: Webhook, signature: SignatureScheme | None) -> JsonObject:

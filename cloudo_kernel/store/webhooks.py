@@ -11,8 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from cloudo_kernel import settings
 from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, WebhookNotFound
-from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse
-from cloudo_kernel.models import event_types as events
+from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse, event_types
 from cloudo_kernel.security.encryption import Seals
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.attempts import LEASED
@@ -69,7 +68,7 @@ class Webhooks:
                 raise WebhookExists(webhook.name)
             about = {"time": webhook.created_at, "user_name": user_name, "flow_name": webhook.flow_name}
             about |= _for_whom(webhook.user_name, user_name)
-            record(connection, events.WEBHOOK_CREATED, events.WEBHOOK, webhook.name, **about)
+            record(connection, event_types.WEBHOOK_CREATED, event_types.WEBHOOK, webhook.name, **about)
 
     def find(self, name: str) -> KeptWebhook | None:
         """Return a webhook with what is kept of its key, None if there is none."""
@@ -107,7 +106,7 @@ class Webhooks:
             fields = sorted({"key" if field == "kept_key" else field for field in values} - {"sealed_inputs"})
             about = {"time": now, "user_name": user_name, "fields": fields}
             about |= _for_whom(values.get("user_name", user_name), user_name)
-            record(connection, events.WEBHOOK_CHANGED, events.WEBHOOK, name, **about)
+            record(connection, event_types.WEBHOOK_CHANGED, event_types.WEBHOOK, name, **about)
 
     def rename_flow(self, old: str, new: str) -> None:
         """Let the webhooks of a flow follow it to its new name."""
@@ -121,7 +120,7 @@ class Webhooks:
                 raise WebhookNotFound(name)
             connection.execute(delete(deliveries).where(_d.webhook_name == name))
             now = self._database.clock()
-            record(connection, events.WEBHOOK_DELETED, events.WEBHOOK, name, time=now, user_name=user_name)
+            record(connection, event_types.WEBHOOK_DELETED, event_types.WEBHOOK, name, time=now, user_name=user_name)
 
     # Deliveries
 

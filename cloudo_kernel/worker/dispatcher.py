@@ -13,7 +13,7 @@ from pathlib import Path
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from cloudo_kernel.errors import CloudoError, StaleAttempt
-from cloudo_kernel.processes import liveness as lease
+from cloudo_kernel.processes import liveness
 from cloudo_kernel.processes.loop import Failures, Loop
 from cloudo_kernel.store import HEARTBEAT_SECONDS, LEASE_SECONDS, Claim, Store
 from cloudo_kernel.worker.executor import Executor
@@ -66,7 +66,7 @@ class Dispatcher:
         #: Starts what is to follow ends; called after each change of the store.
         self._follow_up = follow_up
         self._lease_seconds = lease_seconds
-        self._lease: lease.Lease | None = None
+        self._lease: liveness.Lease | None = None
         self._loop = Loop("dispatcher", self._dispatch, rest=_rest)
         # Not the timer's: that one follows the wall clock, and stands still when it is set back.
         self._heart = Loop("heartbeat", self._live)
@@ -85,7 +85,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Register, and begin to claim."""
-        self._lease = lease.Lease(self._state, self._worker_id)
+        self._lease = liveness.Lease(self._state, self._worker_id)
         # A private worker may follow another one of its id that died.
         self._store.queue.release(self._worker_id, lost=True, heir=self._worker_id)
         # Before it counts itself: a scheduler that has just died does not hide the absence since then.
@@ -155,7 +155,7 @@ class Dispatcher:
             self._lease.let_go()
         try:
             self._store.queue.release(self._worker_id, lost=True)
-            lease.forget(self._state, self._worker_id)
+            liveness.forget(self._state, self._worker_id)
         except Exception as error:  # noqa: BLE001 -- others see that the lock is gone
             _log.error("Another worker has to take the executions of this one: %s", error)
         self._executor.close(kill=True)
@@ -243,7 +243,7 @@ class Dispatcher:
         self._executor.close(kill=True)
         if self._lease is not None:
             self._lease.close()
-        self._lease = lease.Lease(self._state, self._worker_id)
+        self._lease = liveness.Lease(self._state, self._worker_id)
         self._heartbeat.register()
         self._loop.wake()
 
@@ -258,9 +258,9 @@ class Dispatcher:
                 continue
             heartbeat, still = self._stillness.get(worker.id, (worker.heartbeat, 0.0))
             still = still + passed if heartbeat == worker.heartbeat else 0.0
-            if still >= self._lease_seconds or lease.is_dead(self._state, worker.id):
+            if still >= self._lease_seconds or liveness.is_dead(self._state, worker.id):
                 released = self._store.queue.release(worker.id, lost=True, heartbeat=worker.heartbeat)
-                lease.forget(self._state, worker.id)
+                liveness.forget(self._state, worker.id)
                 _log.warning("A worker was lost", extra={"worker_id": worker.id, "executions": released})
             else:
                 seen[worker.id] = (worker.heartbeat, still)

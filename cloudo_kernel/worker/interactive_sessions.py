@@ -18,7 +18,7 @@ from typing import Any
 from cloudo_kernel.errors import CloudoError, NameInvalid, StaleAttempt, Unavailable, WaitTimeout
 from cloudo_kernel.models import EngineTier, Execution, Status
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.processes import liveness as lease
+from cloudo_kernel.processes import liveness
 from cloudo_kernel.processes.channel import Frames, answer
 from cloudo_kernel.processes.loop import Failures, Loop
 from cloudo_kernel.service import Service
@@ -43,7 +43,7 @@ class Sessions:
         self._store = store
         self._state = state
         self._holder_id = new_id()
-        self._lease: lease.Lease | None = None
+        self._lease: liveness.Lease | None = None
         self._lock = threading.Lock()
         self._open: dict[str, tuple[Session, Frames]] = {}
         self.loop = Loop("sessions", self._live)
@@ -95,7 +95,7 @@ class Sessions:
         """Take the lease if this process has none yet, and return its id."""
         with self._lock:
             if self._lease is None:
-                taken = lease.Lease(self._state, self._holder_id)
+                taken = liveness.Lease(self._state, self._holder_id)
                 try:
                     # Private: it claims nothing, and nobody counts it as one who would.
                     self._store.workers.register(self._holder_id, private=True)
@@ -119,7 +119,7 @@ class Sessions:
         """Register again: this process stood still for so long that others ended what it held."""
         if self._lease is not None:
             self._lease.close()
-        self._lease = lease.Lease(self._state, self._holder_id)
+        self._lease = liveness.Lease(self._state, self._holder_id)
         self._store.workers.register(self._holder_id, private=True)
 
 

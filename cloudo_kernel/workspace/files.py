@@ -16,7 +16,7 @@ from pathlib import Path, PureWindowsPath
 
 from cloudo_kernel.errors import MalformedRequest, NoSuchFile, PathInvalid, PermissionDenied, TooLarge, Unavailable
 from cloudo_kernel.models import File
-from cloudo_kernel.workspace import atomic_write as files
+from cloudo_kernel.workspace import atomic_write
 
 #: The largest file that is read or written at once: it is one JSON text on its way.
 LIMIT_BYTES = 16 * 1024 * 1024
@@ -67,7 +67,7 @@ class WorkspaceFiles:
             if located.exists():
                 _check_kind(path, located.stat())
             located.parent.mkdir(parents=True, exist_ok=True)
-            files.write_over(located, content)
+            atomic_write.write_over(located, content)
             return _record(path, located.stat())
 
     def delete(self, path: str) -> None:
@@ -234,6 +234,6 @@ def _explained(path: str, *, field: str = "path") -> Iterator[None]:
             raise PermissionDenied(f"{path!r}: {error.strerror}.", field=field) from error
         if error.errno == errno.EEXIST:  # where a folder was to be made
             raise PathInvalid(path, "a part of it is a file", field=field) from error
-        if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO, *files.NAME_REFUSED):
+        if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO, *atomic_write.NAME_REFUSED):
             raise PathInvalid(path, str(error.strerror).lower(), field=field) from error
         raise Unavailable(f"{path!r} cannot be read or written now: {error.strerror}.") from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudo_kernel.errors import WorkspaceNotFound
-from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.security import outbound_http
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class Workspace:
 
     root: Path
     #: What of this machine and of private networks its flows' and schedules' notifications may call.
-    allowed_private_networks: tuple[outgoing.Network, ...] = field(default_factory=outgoing.networks_of_environment)
+    allowed_private_networks: tuple[outbound_http.Network, ...] = field(
+        default_factory=outbound_http.networks_of_environment
+    )
 
     @property
     def flows(self) -> Path:

@@ -23,7 +23,7 @@ from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.processes.zygotes import PRELOAD, share
-from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.security import outbound_http
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.workspace.layout import Workspace
 from cloudo_kernel.workspace.users import default_user_name
@@ -108,7 +108,7 @@ class Cloudo(ExtensionApp):
 
     @default("allowed_private_networks")  # type: ignore[untyped-decorator]  # traitlets
     def _default_allowed_private_networks(self) -> list[str]:
-        return [str(network) for network in outgoing.networks_of_environment()]
+        return [str(network) for network in outbound_http.networks_of_environment()]
 
     @default("user_name")  # type: ignore[untyped-decorator]  # traitlets
     def _default_user_name(self) -> str:
@@ -125,7 +125,7 @@ class Cloudo(ExtensionApp):
         self.identity_of = lru_cache(maxsize=_MOST_IDENTITIES)(partial(TokenIdentity, parent=self))
         self._is_needed = False
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
-        allowed = outgoing.networks(self.allowed_private_networks)
+        allowed = outbound_http.networks(self.allowed_private_networks)
         workspace = Workspace(Path(self.workspace).expanduser().resolve(), allowed_private_networks=allowed)
         share(self.preload)  # nothing starts before the first kernel or execution
         self.renderer = Renderer()

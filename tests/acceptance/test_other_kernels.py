@@ -18,7 +18,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.processes import channel
 from cloudo_kernel.runner.kernel_connection import RunKernel
-from cloudo_kernel.worker import socket_dirs as sockets
+from cloudo_kernel.worker import socket_dirs
 from tests.flows import notebook
 from tests.server import WITHOUT_LAB, Servers
 
@@ -95,8 +95,8 @@ def test_sockets_are_where_they_fit_and_nobody_else_can_enter(tmp_path: Path, mo
     short = tmp_path.parents[-2]  # such as /tmp
     monkeypatch.setattr(tempfile, "tempdir", str(long_folder(tmp_path)))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
-    monkeypatch.setattr(sockets, "_SHORT", (str(tmp_path / "missing"), str(short)))
-    made = sockets.Sockets()
+    monkeypatch.setattr(socket_dirs, "_SHORT", (str(tmp_path / "missing"), str(short)))
+    made = socket_dirs.Sockets()
     try:
         folder = made.folder()
         assert made.has_room
@@ -109,8 +109,8 @@ def test_sockets_are_where_they_fit_and_nobody_else_can_enter(tmp_path: Path, mo
 def test_where_sockets_fit_nowhere_kernels_have_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(long_folder(tmp_path)))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
-    monkeypatch.setattr(sockets, "_SHORT", ())
-    made = sockets.Sockets()
+    monkeypatch.setattr(socket_dirs, "_SHORT", ())
+    made = socket_dirs.Sockets()
     end, descriptor = channel.pair()
     kernel = RunKernel(descriptor, made.folder())
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_extension.backend import event_feed as feeds
+from cloudo_extension.backend import event_feed
 from cloudo_extension.backend.event_feed import EventFeed
 from cloudo_extension.http.session_tokens import LIFETIME_SECONDS, SessionTokens
 from cloudo_kernel.errors import Unavailable
@@ -84,7 +84,7 @@ def test_nothing_is_read_while_nobody_listens_and_who_comes_then_hears_what_is_n
 
 
 def test_a_reader_that_is_too_slow_is_told_to_read_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "_BACKLOG", 3)
+    monkeypatch.setattr(event_feed, "_BACKLOG", 3)
 
     async def scenario(history: History, feed: EventFeed) -> None:
         with feed.subscribe() as slow, feed.subscribe("last") as quick:

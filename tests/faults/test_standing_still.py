@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloudo_kernel.models import StartExecution, Status
-from cloudo_kernel.processes import liveness as lease
+from cloudo_kernel.processes import liveness
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.layout import Workspace
@@ -58,7 +58,7 @@ def test_a_worker_that_stood_still_is_fenced_kills_what_it_ran_and_works_again(
     sleeper.send_signal(signal.SIGCONT)
     until(lambda: sleeper.pid in heartbeats(store))
     until(lambda: not run_processes(workspace.root))
-    assert not lease.is_dead(workspace.state, sleepers_id)
+    assert not liveness.is_dead(workspace.state, sleepers_id)
     assert (workspace.state / "workers" / f"{sleepers_id}.lock").exists()
     other.send_signal(signal.SIGTERM)
     assert other.wait(timeout=30) == 0

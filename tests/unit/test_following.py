@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from cloudo_kernel.models import FollowUps
-from cloudo_kernel.models import follow_up_notation as following
+from cloudo_kernel.models import FollowUps, follow_up_notation
 
 CASES = {
     "": None,
@@ -21,16 +20,16 @@ CASES = {
 
 @pytest.mark.parametrize("text", CASES)
 def test_what_is_written_is_read_told_and_written_again(text: str) -> None:
-    read = TypeAdapter(FollowUps | None).validate_python(following.read_text(text))
+    read = TypeAdapter(FollowUps | None).validate_python(follow_up_notation.read_text(text))
     if CASES[text] is None:
         assert read is None
     else:
-        assert following.spoken(read) == (CASES[text] or "nothing")
-    again = following.written(read)
-    assert TypeAdapter(FollowUps | None).validate_python(following.read_text(again)) == read
+        assert follow_up_notation.spoken(read) == (CASES[text] or "nothing")
+    again = follow_up_notation.written(read)
+    assert TypeAdapter(FollowUps | None).validate_python(follow_up_notation.read_text(again)) == read
 
 
 def test_what_looks_like_json_and_is_none_is_refused() -> None:
-    assert following.read(["null"]) is None
+    assert follow_up_notation.read(["null"]) is None
     with pytest.raises(ValueError, match=r"'\{flow: a\}' is no JSON"):
-        following.read_text("{flow: a}")
+        follow_up_notation.read_text("{flow: a}")

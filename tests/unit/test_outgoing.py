@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from cloudo_kernel.errors import AddressRefused, MalformedRequest
-from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.security import outbound_http
 from cloudo_kernel.security.outbound_http import CallFailed
 from tests.certificate import certificate
 from tests.receiver import Receiver, receiving
 from tests.server import free_port
 
-HERE = outgoing.networks(["127.0.0.0/8", "::1"])
+HERE = outbound_http.networks(["127.0.0.0/8", "::1"])
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def post(url: str, allowed: Any = HERE, timeout_seconds: float = 10) -> int:
-    return outgoing.post(url, b"{}", {"X-Word": "hello"}, allowed=allowed, timeout_seconds=timeout_seconds)
+    return outbound_http.post(url, b"{}", {"X-Word": "hello"}, allowed=allowed, timeout_seconds=timeout_seconds)
 
 
 @pytest.mark.parametrize(
@@ -44,20 +44,20 @@ def post(url: str, allowed: Any = HERE, timeout_seconds: float = 10) -> int:
 )
 def test_addresses_that_are_not_of_the_public_internet_are_refused(host: str) -> None:
     with pytest.raises(AddressRefused, match="allowed_private_networks"):
-        outgoing.check(f"http://{host}/", ())
+        outbound_http.check(f"http://{host}/", ())
     with pytest.raises(AddressRefused):
         post(f"http://{host}:1/", allowed=())
 
 
 @pytest.mark.parametrize("host", ["93.184.215.14", "[2606:4700:4700::1111]", "[::ffff:8.8.8.8]", "example.com"])
 def test_public_addresses_and_names_pass_the_door(host: str) -> None:
-    outgoing.check(f"https://{host}/hook", ())
+    outbound_http.check(f"https://{host}/hook", ())
 
 
 @pytest.mark.parametrize("url", ["http://localhost:{}/", "http://LOCALHOST:{}/"])
 def test_a_name_that_stands_for_this_machine_is_refused_at_the_call(receiver: Receiver, url: str) -> None:
     url = url.format(receiver.url.rsplit(":", 1)[1].strip("/"))
-    outgoing.check(url, ())
+    outbound_http.check(url, ())
     with pytest.raises(AddressRefused, match=r"\(.*127\.0\.0\.1.*\) may not be called"):
         post(url, allowed=())
     assert receiver.received == []
@@ -71,10 +71,10 @@ def test_private_networks_are_called_where_they_are_allowed(receiver: Receiver) 
     assert receiver.received[0].headers["x-word"] == "hello"
     assert receiver.received[0].headers["host"] == receiver.url.removeprefix("http://").strip("/")
     mapped = ipaddress.ip_address("::ffff:10.1.2.3")
-    assert outgoing.is_allowed(mapped, outgoing.networks(["10.0.0.0/8"]))
-    assert not outgoing.is_allowed(mapped, HERE)
+    assert outbound_http.is_allowed(mapped, outbound_http.networks(["10.0.0.0/8"]))
+    assert not outbound_http.is_allowed(mapped, HERE)
     with pytest.raises(MalformedRequest, match=r"such as 10\.0\.0\.0/8"):
-        outgoing.networks(["here"])
+        outbound_http.networks(["here"])
 
 
 def test_a_name_is_resolved_once_and_what_was_checked_is_called(
@@ -148,13 +148,13 @@ def test_tls_is_checked_against_the_name_that_was_given(tmp_path: Path, monkeypa
     file, context = certificate(tmp_path)
     with receiving(tls=context) as receiver:
         by_name = receiver.url.replace("127.0.0.1", "localhost")
-        outgoing._tls.cache_clear()
+        outbound_http._tls.cache_clear()
         with pytest.raises(CallFailed, match=r"(?i)certificate.verify.failed"):
             post(by_name)
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
-        outgoing._tls.cache_clear()
+        outbound_http._tls.cache_clear()
         assert post(by_name) == 204
         with pytest.raises(CallFailed, match="IP address mismatch"):
             post(receiver.url)
-        outgoing._tls.cache_clear()
+        outbound_http._tls.cache_clear()
     assert len(receiver.received) == 1

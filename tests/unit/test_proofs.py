@@ -15,7 +15,7 @@ from tornado.httputil import HTTPHeaders
 from cloudo_kernel.errors import SignatureInvalid
 from cloudo_kernel.models import SignatureScheme, Webhook
 from cloudo_kernel.models.senders import SENDERS, defaults_of
-from cloudo_kernel.webhooks import signatures as proofs
+from cloudo_kernel.webhooks import signatures
 from cloudo_kernel.webhooks.request import WebhookCall
 
 MADE = datetime(2026, 11, 23, tzinfo=UTC)
@@ -65,7 +65,7 @@ def called(headers: dict[str, str], body: bytes, **more: Any) -> WebhookCall:
 
 
 def check(hook: Webhook, key: str, headers: dict[str, str], body: bytes, now: datetime = MADE, **more: Any) -> None:
-    proofs.check_signature(hook, key, called(headers, body, **more), now=now)
+    signatures.check_signature(hook, key, called(headers, body, **more), now=now)
 
 
 def preset(scheme: SignatureScheme, **more: Any) -> Webhook:
@@ -245,9 +245,9 @@ def test_an_id_of_a_delivery_is_a_text_or_a_number_at_its_place(place: str, foun
 
 
 def test_what_is_kept_of_a_key_tells_nothing_and_fits_only_it() -> None:
-    kept = proofs.digest("the-key-of-the-door")
+    kept = signatures.digest("the-key-of-the-door")
     assert "the-key" not in kept
-    assert proofs.digest("the-key-of-the-door") != kept
-    assert proofs.is_key("the-key-of-the-door", kept)
-    assert not proofs.is_key("the-key-of-the-doo", kept)
-    assert not proofs.is_key("\ud800", kept)
+    assert signatures.digest("the-key-of-the-door") != kept
+    assert signatures.is_key("the-key-of-the-door", kept)
+    assert not signatures.is_key("the-key-of-the-doo", kept)
+    assert not signatures.is_key("\ud800", kept)

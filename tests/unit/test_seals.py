@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloudo_kernel import errors
-from cloudo_kernel.forms import form as forms
+from cloudo_kernel.forms import form
 from cloudo_kernel.models import MessageLevel
 from cloudo_kernel.security.encryption import Seals
 from cloudo_kernel.store import NewMessage, Store
@@ -47,7 +47,7 @@ def test_a_password_in_an_answer_is_not_in_the_database(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.create()
     store = Store.open(workspace.database_url)
-    body = forms.checked_body({"properties": {"password": {"element": "password"}}})
+    body = form.checked_body({"properties": {"password": {"element": "password"}}})
     new = {"body": body, "level": MessageLevel.INFO, "execution_id": None, "user_name": "ada"}
     store.messages.insert(NewMessage(id="m", subject="?", **new))  # type: ignore[arg-type]  # mixed values
     store.messages.answer("m", {"password": "open sesame"}, protected=["password"], user_name="ada")

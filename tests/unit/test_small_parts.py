@@ -27,8 +27,7 @@ from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.kernel.fast_output import without_overwritten
 from cloudo_kernel.models import LogLine, Status, lifecycle
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.processes import channel
-from cloudo_kernel.processes import liveness as lease
+from cloudo_kernel.processes import channel, liveness
 
 
 def test_ids_are_uuid7_and_increase() -> None:
@@ -55,8 +54,8 @@ def test_a_living_workers_lease_is_not_dead_and_an_ended_ones_is(tmp_path: Path)
     import subprocess
     import sys
 
-    mine = lease.Lease(tmp_path, "w1")
-    assert not lease.is_dead(tmp_path, "w1")
+    mine = liveness.Lease(tmp_path, "w1")
+    assert not liveness.is_dead(tmp_path, "w1")
     mine.close()
     hold = (
         "import pathlib, sys; from cloudo_kernel.processes import liveness as lease; "
@@ -65,11 +64,11 @@ def test_a_living_workers_lease_is_not_dead_and_an_ended_ones_is(tmp_path: Path)
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        assert not lease.is_dead(tmp_path, "w2")
+        assert not liveness.is_dead(tmp_path, "w2")
         other.kill()
         other.wait()
-    assert lease.is_dead(tmp_path, "w2")
-    assert not lease.is_dead(tmp_path, "of-another-machine")
+    assert liveness.is_dead(tmp_path, "w2")
+    assert not liveness.is_dead(tmp_path, "of-another-machine")
 
 
 def test_errors_come_over_a_channel_as_themselves() -> None:

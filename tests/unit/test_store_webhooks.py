@@ -15,7 +15,7 @@ from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.service.webhook_calls import WebhookCalls
 from cloudo_kernel.settings import RETENTION
 from cloudo_kernel.store import NewExecution, Outcome, Store
-from cloudo_kernel.webhooks import signatures as proofs
+from cloudo_kernel.webhooks import signatures
 from cloudo_kernel.webhooks.request import WebhookCall
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
@@ -40,17 +40,17 @@ def test_an_unknown_name_costs_the_same_comparisons_as_a_wrong_key(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = {"flow_name": "report", "user_name": "ada", "created_at": store.now, "modified_at": store.now}
-    kept = proofs.digest("the-key-of-the-door")
+    kept = signatures.digest("the-key-of-the-door")
     for name, more in {"keyed": {}, "off": {"enabled": False}, "far": {"allowed_networks": ("192.0.2.0/24",)}}.items():
         hook = Webhook.model_validate({"name": name, "has_key": True, **made, **more})
         store.webhooks.insert(hook, kept, user_name="ada")
     compared: list[tuple[str, int]] = []
 
-    def is_key(shown: str, wanted: str, real: Callable[[str, str], bool] = proofs.is_key) -> bool:
+    def is_key(shown: str, wanted: str, real: Callable[[str, str], bool] = signatures.is_key) -> bool:
         compared.append((shown, len(wanted)))
         return real(shown, wanted)
 
-    monkeypatch.setattr(proofs, "is_key", is_key)
+    monkeypatch.setattr(signatures, "is_key", is_key)
     calls = WebhookCalls(store, Catalog(Workspace(tmp_path)), throttle=lambda _webhook, _caller: None)
     headers = HTTPHeaders({"X-Cloudo-Key": "a", "Authorization": "Bearer b", "Content-Type": "application/json"})
     outcomes, asked = set(), {}

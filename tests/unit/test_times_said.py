@@ -9,14 +9,14 @@ import pytest
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models import Schedule, ScheduleTrigger
-from cloudo_kernel.scheduling import humanize as times
+from cloudo_kernel.scheduling import humanize
 
 NOW = datetime(2026, 11, 23, 16, tzinfo=UTC)
 
 
 def said(number: int, **trigger: Any) -> str:
     moments = [NOW + timedelta(days=day) for day in range(number)]
-    return times.coming(moments, ScheduleTrigger(**trigger), "Europe/Vienna", now=NOW)
+    return humanize.coming(moments, ScheduleTrigger(**trigger), "Europe/Vienna", now=NOW)
 
 
 def test_the_next_times_are_said_in_the_zone_of_the_schedule() -> None:
@@ -49,16 +49,16 @@ def test_a_word_says_how_a_schedule_stands(fields: dict[str, Any], word: str) ->
     schedule = Schedule.model_validate(
         {"id": "1", "name": "a", "flow_name": "a", "user_name": "ada", **plain, **fields}
     )
-    assert times.standing(schedule, now=NOW) == word
+    assert humanize.standing(schedule, now=NOW) == word
 
 
 def test_a_time_of_day_is_read_as_people_write_it() -> None:
-    read = {text: times.time_of_day(text) for text in ("8:30", "08:30", " 23:59 ", "08:30:00", "8:30:15")}
+    read = {text: humanize.time_of_day(text) for text in ("8:30", "08:30", " 23:59 ", "08:30:00", "8:30:15")}
     assert list(read.values()) == ["08:30", "08:30", "23:59", "08:30", "08:30:15"]
 
 
 @pytest.mark.parametrize("text", ["", "8", "24:00", "08:60", "8.30", "08:30+01:00", "٠٨:٣٠", "noon"])
 def test_what_is_no_time_of_day_is_refused_with_what_fits(text: str) -> None:
     with pytest.raises(MalformedRequest, match=r"Write hours and minutes from 00:00 to 23:59") as caught:
-        times.time_of_day(text, field="trigger.daily_at")
+        humanize.time_of_day(text, field="trigger.daily_at")
     assert caught.value.field == "trigger.daily_at"

@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from cloudo_kernel.models import Schedule, Status
-from cloudo_kernel.models import event_types as events
+from cloudo_kernel.models import Schedule, Status, event_types
 from cloudo_kernel.scheduling import planning
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.tables import schedules
@@ -38,6 +37,6 @@ def run_ended(connection: Connection, schedule_id: str, execution_id: str, statu
         if row.fire_at is None or row.fire_at > now:  # else it has come, and the scheduler notes what becomes of it
             values |= {"next_run": None, "fire_at": None}
         about = {"time": now, "name": row.name, "flow_name": row.flow_name, "reason": reason}
-        record(connection, events.SCHEDULE_PAUSED, events.SCHEDULE, schedule_id, **about)
+        record(connection, event_types.SCHEDULE_PAUSED, event_types.SCHEDULE, schedule_id, **about)
     # In any case the schedule has changed: who has seen this execution run must not wait for its end any more.
     connection.execute(update(schedules).where(_s.id == schedule_id).values(**values, revision=_s.revision + 1))

@@ -14,8 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, insert, select, update
 
-from cloudo_kernel.models import Execution, FollowUp, JsonObject, LogLine, Occasion, Status, rfc3339
-from cloudo_kernel.models import event_types as events
+from cloudo_kernel.models import Execution, FollowUp, JsonObject, LogLine, Occasion, Status, event_types, rfc3339
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.log import append
@@ -126,7 +125,7 @@ class FollowUps:
         """
         now = self._database.clock()
         told: JsonObject = {"id": due.id, "occasion": due.occasion, "to": place, "attempt": due.attempts}
-        kind = events.NOTIFICATION_SENT if reason is None else events.NOTIFICATION_FAILED
+        kind = event_types.NOTIFICATION_SENT if reason is None else event_types.NOTIFICATION_FAILED
         with self._database.write() as connection:
             if reason is not None and delay_seconds is not None:
                 again = now + timedelta(seconds=delay_seconds)
@@ -141,7 +140,7 @@ class FollowUps:
             if reason is not None and delay_seconds is None:
                 text = f"{place} ({due.occasion}) could not be called: {reason}"
                 _complain(connection, due, text, now=now)
-            record(connection, kind, events.EXECUTION, due.execution.id, time=now, **told)
+            record(connection, kind, event_types.EXECUTION, due.execution.id, time=now, **told)
 
 
 def note_end(connection: Connection, row: Row[Any], status: Status, *, now: datetime) -> None:

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, exists, literal_column, select, update
 
-from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule
-from cloudo_kernel.models import event_types as events
+from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule, event_types
 from cloudo_kernel.scheduling.spans import Run, without
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import dependencies
@@ -215,7 +214,7 @@ class Occurrences:
             connection.execute(delete(occurrences).where(is_replaced, _o.execution_id.is_(None)))
             self._write(connection, [(schedule.id, one) for one in new], now)
             told = {"name": schedule.name, "flow_name": schedule.flow_name, "started": len(new)}
-            record(connection, event, events.SCHEDULE, schedule.id, time=now, user_name=user_name, **told)
+            record(connection, event, event_types.SCHEDULE, schedule.id, time=now, user_name=user_name, **told)
         return True
 
     def _write(self, connection: Connection, new: Sequence[tuple[str, NewOccurrence]], now: datetime) -> None:
@@ -331,12 +330,12 @@ def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, An
     found: dict[tuple[str, str | None], int] = {}
     for new in firing.occurrences:
         if new.execution is None:
-            kind = (events.OF_OUTCOME[new.outcome], new.reason)
+            kind = (event_types.OF_OUTCOME[new.outcome], new.reason)
             found[kind] = found.get(kind, 0) + new.number
     return [
         event_row(
             event,
-            events.SCHEDULE,
+            event_types.SCHEDULE,
             schedule.id,
             time=now,
             user_name=user_name,

@@ -28,8 +28,7 @@ from sqlalchemy import (
 
 from cloudo_kernel import settings
 from cloudo_kernel.errors import ScheduleNotFound
-from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleTrigger
-from cloudo_kernel.models import event_types as events
+from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleTrigger, event_types
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.records import ENDED, forget_source
 from cloudo_kernel.store.settings import value_of
@@ -111,7 +110,7 @@ class Schedules:
         with self._database.write() as connection:
             self._keep_source(connection, hidden)
             _INSERT.run(connection, [_columns(schedule, hidden)])
-            self._tell(connection, events.SCHEDULE_CREATED, schedule, user_name=schedule.user_name)
+            self._tell(connection, event_types.SCHEDULE_CREATED, schedule, user_name=schedule.user_name)
 
     def get(self, schedule_id: str) -> Schedule:
         """Return a schedule with its last occurrence. Raises `ScheduleNotFound`."""
@@ -182,7 +181,7 @@ class Schedules:
             forget_source(connection, row.source_sha256)
             now = self._database.clock()
             about = {"time": now, "user_name": user_name, "name": row.name}
-            record(connection, events.SCHEDULE_DELETED, events.SCHEDULE, schedule_id, **about)
+            record(connection, event_types.SCHEDULE_DELETED, event_types.SCHEDULE, schedule_id, **about)
 
     def next_runs(self, flow_names: Sequence[str]) -> dict[str, datetime]:
         """Return when each flow is to be started next, if it is."""
@@ -270,7 +269,7 @@ class Schedules:
     def _tell(self, connection: Connection, event: str, schedule: Schedule, *, user_name: str, **told: Any) -> None:
         about = {"time": self._database.clock(), "user_name": user_name}
         shown = {"name": schedule.name, "flow_name": schedule.flow_name, **told}
-        record(connection, event, events.SCHEDULE, schedule.id, **about, **shown)
+        record(connection, event, event_types.SCHEDULE, schedule.id, **about, **shown)
 
 
 def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cloudo_kernel import errors
 from cloudo_kernel.models import Flow, FlowSource
-from cloudo_kernel.workspace import atomic_write as files
+from cloudo_kernel.workspace import atomic_write
 from cloudo_kernel.workspace.catalog import description, handler, notebook
 from cloudo_kernel.workspace.catalog.kernels import CLOUDO, kernel_fault
 from cloudo_kernel.workspace.catalog.names import check_name, contained, is_below
@@ -168,7 +168,7 @@ class Catalog:
             ending = SCRIPT if handler.is_handler(text) else NOTEBOOK
             path = self._free(name, ending)
             _check(text, ending)
-            files.write_new(path, text)
+            atomic_write.write_new(path, text)
         return self.flow(name)
 
     def replace(self, name: str, text: str) -> Flow:
@@ -181,7 +181,7 @@ class Catalog:
             if not is_below(place.root, place.path):
                 raise errors.PermissionDenied(f"The flow {name!r} is a link that leaves the folder of the flows.")
             _check(text, place.ending)
-            files.write_over(Path(os.path.realpath(place.path)), text)
+            atomic_write.write_over(Path(os.path.realpath(place.path)), text)
         return self.flow(name)
 
     def rename(self, name: str, new_name: str) -> Flow:
@@ -192,7 +192,7 @@ class Catalog:
         with self._changing(name, new_name):
             place = self._own(name)
             if check_name(new_name) != place.name:
-                files.move(place.path, self._free(new_name, place.ending))
+                atomic_write.move(place.path, self._free(new_name, place.ending))
                 _remove_empty(place)
         return self.flow(new_name)
 
@@ -252,7 +252,7 @@ class Catalog:
                 f"The flow {name!r} cannot be written: the file system does not permit it."
             ) from error
         except OSError as error:
-            if error.errno in files.NAME_REFUSED:
+            if error.errno in atomic_write.NAME_REFUSED:
                 raise errors.NameInvalid(new_name or name, str(error.strerror).lower()) from error
             raise errors.Unavailable(f"The flow {name!r} cannot be written: {error.strerror}.") from error
 

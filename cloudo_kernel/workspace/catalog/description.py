@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from cloudo_kernel.errors import AddressRefused
 from cloudo_kernel.models import Fault, Flow, FlowMetadata, FlowSource, JsonObject, Occasion, OutgoingCall
-from cloudo_kernel.security import outbound_http as outgoing
+from cloudo_kernel.security import outbound_http
 from cloudo_kernel.workspace.catalog import handler, notebook
 from cloudo_kernel.workspace.catalog.kernels import language_of
 from cloudo_kernel.workspace.catalog.names import name_fault
@@ -39,13 +39,13 @@ def broken(place: Place, reason: str) -> Flow:
     return _flow(place, broken=reason)
 
 
-def checked_calls(flow: Flow, allowed: Sequence[outgoing.Network]) -> Flow:
+def checked_calls(flow: Flow, allowed: Sequence[outbound_http.Network]) -> Flow:
     """Return the flow, as broken if it names an address for notifications that may not be called."""
     following = (one for occasion in Occasion for one in getattr(flow.metadata, occasion))
     try:
         for one in following:
             if isinstance(one, OutgoingCall):
-                outgoing.check(one.url, allowed)
+                outbound_http.check(one.url, allowed)
     except AddressRefused as error:
         return flow.model_copy(update={"broken": flow.broken or f"its metadata do not fit: {error}"})
     return flow

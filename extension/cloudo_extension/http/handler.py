@@ -17,14 +17,13 @@ from pydantic import BaseModel, ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from cloudo_extension.http import request_body as framing
+from cloudo_extension.http import request_body
 from cloudo_extension.http.authentication import Caller
 from cloudo_extension.http.errors import reply_to, status_of
 from cloudo_extension.http.etags import etag_of, versions_in
 from cloudo_extension.http.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge, TooManyCalls
-from cloudo_kernel.models import Page, Trigger, malformed
-from cloudo_kernel.models import event_types as events
+from cloudo_kernel.models import Page, Trigger, event_types, malformed
 from cloudo_kernel.models.base import Record
 from cloudo_kernel.models.canonical import from_text
 from cloudo_kernel.security.bounds import OutOfBounds, check_json
@@ -91,12 +90,12 @@ class Handler(Caller):
 
     async def prepare(self) -> None:
         """Decide whether the request may come in; tornado calls it before it reads the body."""
-        framing.watch(self)
+        request_body.watch(self)
         try:
             await self._admit()
         except (web.HTTPError, CloudoError) as refusal:
             self._refuse(refusal)
-        framing.limit(self)
+        request_body.limit(self)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, unless it is not wanted; tornado calls it."""
@@ -122,7 +121,7 @@ class Handler(Caller):
 
     def flaw(self) -> Exception:
         """Return what to answer to a body that is no HTTP: what the request is refused for already, or just that."""
-        return self._refusal or framing.flaw(self.request.headers)
+        return self._refusal or request_body.flaw(self.request.headers)
 
     @property
     def body_seconds(self) -> float:
@@ -151,9 +150,9 @@ class Handler(Caller):
                 takes = ", ".join(sorted(known)) or "none"
                 raise MalformedRequest(f"Unknown query parameter {name!r}; known here: {takes}.", field=name)
         headers = self.request.headers
-        if (framing.announced_bytes(headers) or 0) > self.app.max_body_bytes:
+        if (request_body.announced_bytes(headers) or 0) > self.app.max_body_bytes:
             raise web.HTTPError(413)
-        if framing.announces_body(headers):
+        if request_body.announces_body(headers):
             if headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise web.HTTPError(415, "A compressed body is not accepted. Send it without Content-Encoding.")
             if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
@@ -293,7 +292,7 @@ class Handler(Caller):
     def on_connection_close(self) -> None:
         """End the wait of a client that has gone; tornado calls it."""
         super().on_connection_close()
-        framing.leave(self)
+        request_body.leave(self)
         self._is_deserted = True
         if self._waiting is not None:
             self._waiting.cancel()
@@ -301,7 +300,7 @@ class Handler(Caller):
     def on_finish(self) -> None:
         """Leave the connection to the next request; tornado calls it."""
         super().on_finish()
-        framing.leave(self)
+        request_body.leave(self)
 
     # Failing
 
@@ -351,7 +350,7 @@ class Handler(Caller):
     def note_denial(self, reason: str) -> None:
         """Keep in the history that somebody who is known was refused."""
         token, route = self.rights.token, type(self).__name__
-        subject = (events.TOKEN, token.id) if token else (events.USER, self.user_name)
+        subject = (event_types.TOKEN, token.id) if token else (event_types.USER, self.user_name)
         told = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
         told |= {"token": token.prefix} if token else {}
         self.engine.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **told)

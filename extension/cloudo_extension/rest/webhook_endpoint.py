@@ -16,7 +16,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
 from cloudo_extension.backend.waiting import until_ended
-from cloudo_extension.http import request_body as framing
+from cloudo_extension.http import request_body
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import Reply, operation
 from cloudo_kernel.errors import (
@@ -148,7 +148,7 @@ class Call(NoCall):
 
     async def _body_limit(self) -> int:
         """Return how much of a body is kept; of a small one all is, and whether it is too much is seen later."""
-        announced = framing.announced_bytes(self.request.headers)
+        announced = request_body.announced_bytes(self.request.headers)
         if announced is not None and announced <= _SMALL_BYTES:
             return _SMALL_BYTES
         kept = await self.engine.call(self._calls.find, self.path_args[0])
@@ -176,7 +176,7 @@ class Call(NoCall):
 
         What this one takes must not make a difference: who calls is not known yet.
         """
-        return web.HTTPError(413, framing.TOO_LARGE) if self._size > LARGEST_BODY else super().flaw()
+        return web.HTTPError(413, request_body.TOO_LARGE) if self._size > LARGEST_BODY else super().flaw()
 
     @operation(id="call_webhook_by_get", **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
