@@ -52,7 +52,7 @@ _IMPORTED_LATE = (
 _TRACKERS = ("multiprocessing", "loky.backend", "joblib.externals.loky.backend")
 
 
-def warm() -> None:
+def preload() -> None:
     """Import what a kernel imports when it starts and runs its first cell; called before processes are forked."""
     for module in _IMPORTED_LATE:
         import_module(module)
@@ -188,8 +188,8 @@ def bind(shell: Any, channel: int | None) -> None:
     sys.meta_path.append(CompletedModule())
     names = shell.builtin_trap.auto_builtins
     if channel is None:
-        api: flow_api.RunApi = interactive_api.HandApi(interactive_api.kernel_id())
-        own: dict[str, Any] = {"this": interactive_api.HandThis(api)}
+        api: flow_api.RunApi = interactive_api.InteractiveApi(interactive_api.kernel_id())
+        own: dict[str, Any] = {"this": interactive_api.InteractiveThis(api)}
     else:
         api = flow_api.RunApi(Channel(channel))
         own = {"this": flow_api.This(api)}

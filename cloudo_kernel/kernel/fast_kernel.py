@@ -27,13 +27,13 @@ from traitlets import DottedObjectName
 from zmq.eventloop.zmqstream import ZMQStream
 
 from cloudo_kernel.kernel.app import CloudoKernelApp, become_kernel, run_config, serve, to_be_ended, without_modules
-from cloudo_kernel.kernel.fast_output import LightPublisher, LightStream
+from cloudo_kernel.kernel.fast_output import FastPublisher, FastStream
 from cloudo_kernel.processes import inherited
 
 #: Of the machine and of the environment, beside the user's own.
 _CONFIG_FOLDERS = (*ENV_CONFIG_DIRS, *SYSTEM_CONFIG_DIRS)
 #: Made before the fork.
-_prepared: LightKernelApp | None = None
+_prepared: FastKernelApp | None = None
 
 
 class NoDebugger(Debugger):
@@ -53,7 +53,7 @@ class NoThread:
         return False
 
 
-class LightKernel(IPythonKernel):
+class FastKernel(IPythonKernel):
     """The kernel itself: all requests are read by the main thread."""
 
     #: ipykernel's wait for messages of another channel to be ahead of the reply; nbclient waits for them by itself.
@@ -108,10 +108,10 @@ class Configured(BaseIPythonApplication):
             self.is_configured = True
 
 
-class LightKernelApp(CloudoKernelApp, Configured):
+class FastKernelApp(CloudoKernelApp, Configured):
     """The kernel's application."""
 
-    outstream_class = DottedObjectName(f"{LightStream.__module__}.{LightStream.__name__}").tag(config=True)
+    outstream_class = DottedObjectName(f"{FastStream.__module__}.{FastStream.__name__}").tag(config=True)
 
     #: Whether there are files that each kernel is to run first.
     has_startup_files = True
@@ -161,13 +161,13 @@ class LightKernelApp(CloudoKernelApp, Configured):
         socket.linger = 1000
         socket.xpub_nodrop = True  # else outputs are lost that come faster than the runner takes them
         self.iopub_port: int = self._bind_socket(socket, self.iopub_port)
-        self.iopub_thread = LightPublisher(socket, session=self.session)
+        self.iopub_thread = FastPublisher(socket, session=self.session)
         self.iopub_thread.start()
         self.iopub_socket = self.iopub_thread.background_socket
 
     def init_kernel(self) -> None:
         """Make the kernel."""
-        self.kernel = kernel = LightKernel.instance(
+        self.kernel = kernel = FastKernel.instance(
             parent=self,
             session=self.session,
             shell_stream=ZMQStream(self.shell_socket),
@@ -182,7 +182,7 @@ class LightKernelApp(CloudoKernelApp, Configured):
         self.displayhook.get_execution_count = lambda: kernel.execution_count
 
 
-def warm() -> list[str]:
+def preload() -> list[str]:
     """Make the application and its shell, which is most of what a kernel makes; called before processes are forked.
 
     Returns the files of the configuration, those that are not there too: with another one they have to be made anew.
@@ -191,7 +191,7 @@ def warm() -> list[str]:
     # Which virtual environment there is, each kernel sees for itself.
     environment = os.environ.pop("VIRTUAL_ENV", None)
     try:
-        app = LightKernelApp(config=run_config())
+        app = FastKernelApp(config=run_config())
         Configured.initialize(app, ["-f", ""])
         shell = ZMQInteractiveShell.instance(parent=app, profile_dir=app.profile_dir, compiler_class=XCachingCompiler)
         IPKernelApp.init_pdb(app)

@@ -56,12 +56,12 @@ class WholeStream(OutStream):
             self.write(text)
 
 
-class LightStream(WholeStream):
+class FastStream(WholeStream):
     """A stream that wakes the thread that sends only when there is something to send.
 
     What other processes have written to the descriptor belongs to that: without it the end of their cell came first
     in one of six runs, and the output was lost.
-    Updates of a line that are flushed one by one are joined; `LightPublisher` keeps their place among other messages.
+    Updates of a line that are flushed one by one are joined; `FastPublisher` keeps their place among other messages.
     """
 
     #: Whether a carriage return was written since the last message.
@@ -143,7 +143,7 @@ def _last_updates(line: str) -> str:
     return "\r".join([first, *reversed(kept)])
 
 
-class LightPublisher(IOPubThread):
+class FastPublisher(IOPubThread):
     """ipykernel's, with a queue in place of an event loop, and a socket for forked children once there are any.
 
     Whoever puts out goes on meanwhile: a short cell's messages are sent together, when it waits for the next one.
@@ -161,7 +161,7 @@ class LightPublisher(IOPubThread):
         #: What the thread has to call; None ends it.
         self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         #: Streams with updates that wait to be sent.
-        self.put_off: set[LightStream] = set()
+        self.put_off: set[FastStream] = set()
         #: When what is to be called, in the order of time; a number keeps two at the same time apart.
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()

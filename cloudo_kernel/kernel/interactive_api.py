@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from cloudo_kernel.service.local import LocalService
 
 
-class HandApi(RunApi):
+class InteractiveApi(RunApi):
     """The calls of a notebook that is worked on by hand, and besides them every verb of `Api`."""
 
     def __init__(self, kernel_id: str) -> None:
         self._lazy = LazyApi()
-        super().__init__(HandChannel(self._lazy, kernel_id))
+        super().__init__(InteractiveChannel(self._lazy, kernel_id))
 
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
         """See `Api.wait`: there is no slot to give back."""
@@ -39,7 +39,7 @@ class HandApi(RunApi):
         return getattr(self._lazy, verb)
 
 
-class HandThis(This):
+class InteractiveThis(This):
     """The notebook that is worked on by hand, as an execution."""
 
     def load(self, *fields: str) -> Any:
@@ -56,7 +56,7 @@ class HandThis(This):
             raise ExecutionEnded(f"{ended}\nA run would end here; what you do next is a new execution.") from None
 
 
-class HandChannel:
+class InteractiveChannel:
     """Connects at the first call, and again when the connection was lost."""
 
     def __init__(self, api: LazyApi, kernel_id: str) -> None:

@@ -22,7 +22,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from cloudo_kernel.processes.child import Child
 from cloudo_kernel.processes.lifeline import Lifeline, tied
 from cloudo_kernel.processes.zygote import fingerprint
-from cloudo_kernel.processes.zygotes import shared
+from cloudo_kernel.processes.zygotes import existing_zygotes
 
 #: Its name as an entry point of `jupyter_client.kernel_provisioners`.
 NAME = "cloudo-provisioner"
@@ -70,7 +70,7 @@ class CloudoProvisioner(LocalProvisioner):
         """Fork the kernel `cloudo` from this process's zygote; None when it has to be started cold."""
         if cmd[:3] != [sys.executable, *_KERNEL] or kwargs.keys() & _POPEN_ONLY:
             return None
-        zygotes = shared()
+        zygotes = existing_zygotes()
         zygote = None if zygotes is None else zygotes.get(wait_seconds=_WAIT_SECONDS)
         if zygote is None:
             return None

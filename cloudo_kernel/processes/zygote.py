@@ -1,6 +1,6 @@
 """The zygote: a process that has everything imported and forks whoever is asked for, in milliseconds.
 
-`python -m cloudo_kernel.processes SOCKET LIFELINE JSON`. `warm` holds the other end of the socket.
+`python -m cloudo_kernel.processes SOCKET LIFELINE JSON`. `processes.zygotes` holds the other end of the socket.
 It has one thread and no event loop, so that forking it is safe. It ends with its owner, and its children with it.
 """
 
@@ -134,11 +134,11 @@ def become(call: str, arguments: dict[str, Any], environment: dict[str, str | No
 
 
 def warm_up(entries: list[str], preload: list[str], left_out: dict[str, str]) -> None:
-    """Call each entry's own `warm`, then import what users want there, except what proved to be in the way."""
+    """Call each entry's own `preload`, then import what users want there, except what proved to be in the way."""
     # jsonschema imports it for a check of addresses that notebooks do not have; it takes a second.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
     for entry in entries:
-        import_module(entry).warm()
+        import_module(entry).preload()
     # What matplotlib shall draw with is read when it is imported; a kernel of its own would say the same then.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     for module in preload:
@@ -182,7 +182,7 @@ def main() -> None:
     warm_up(given["entries"], given["preload"], given["left_out"])
     if backend is None:
         os.environ.pop("MPLBACKEND")
-    files = [file for entry in given["last_entries"] for file in import_module(entry).warm()]
+    files = [file for entry in given["last_entries"] for file in import_module(entry).preload()]
     preloaded.note_loaded()
     assert threading.active_count() == 1, threading.enumerate()
     fork.freeze()

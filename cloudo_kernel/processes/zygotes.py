@@ -23,8 +23,8 @@ from cloudo_kernel.processes.zygote import MESSAGE_BYTES, fingerprint
 
 _log = logging.getLogger(__name__)
 
-#: Modules whose function `warm` imports what their `call`s need, before what is preloaded or after it; the last ones'
-#: return the files with which they have to be made anew when these change.
+#: Modules whose `preload` imports what their functions need: before the modules of `c.Cloudo.preload`, or after them. The
+#: last ones return the files they have read: a change of one makes a zygote outdated.
 _ENTRIES = ("cloudo_kernel.runner.run", "cloudo_kernel.kernel.app")
 _LAST_ENTRIES = ("cloudo_kernel.kernel.fast_kernel", "cloudo_kernel.runner.prewarm")
 #: What flows import most, and what takes longest.
@@ -273,7 +273,7 @@ class Zygotes:
                 if zygote is not None:
                     self._retire(zygote)
                 self._current = successor
-        self._bury_the_dead()
+        self._reap_dead()
         zygote = self._current
         if zygote is not None and zygote.is_outdated:
             self._retire(zygote)
@@ -290,7 +290,7 @@ class Zygotes:
         zygote.drain()
         self._draining.append(zygote)
 
-    def _bury_the_dead(self) -> None:
+    def _reap_dead(self) -> None:
         zygote = self._current
         if zygote is None or not zygote.is_dead:
             return
@@ -302,7 +302,7 @@ class Zygotes:
     def _note_change(self) -> None:
         with self._lock:
             if not self._is_closed:
-                self._bury_the_dead()
+                self._reap_dead()
         for listener in self._listeners:
             listener()
 
@@ -310,7 +310,7 @@ class Zygotes:
 _shared: Zygotes | None = None
 
 
-def share(preload: Sequence[str] = PRELOAD) -> Zygotes:
+def shared_zygotes(preload: Sequence[str] = PRELOAD) -> Zygotes:
     """Let kernels that Jupyter starts in this process be forked, as well as runs; return what both use.
 
     The first call says what is preloaded. A process that never calls it, such as one that runs a single notebook,
@@ -323,6 +323,6 @@ def share(preload: Sequence[str] = PRELOAD) -> Zygotes:
     return _shared
 
 
-def shared() -> Zygotes | None:
+def existing_zygotes() -> Zygotes | None:
     """Return the zygotes that this process shares."""
     return _shared

@@ -45,7 +45,7 @@ _LAST_WORDS_SECONDS = 0.5
 _prepared: BlockingKernelClient | None = None
 
 
-class RunKernel:
+class KernelConnection:
     """One kernel, reached over sockets in a folder that only this user can open.
 
     `client` is jupyter_client's, for nbclient to use once the kernel is connected. Nothing here needs an event loop.
@@ -263,7 +263,7 @@ def has_room(folder: Path) -> bool:
     return len(os.fsencode(folder / "kernel-5")) <= _SOCKET_BYTES
 
 
-def warm() -> None:
+def preload() -> None:
     """Make what connects to the kernel; called before processes are forked."""
     global _prepared  # noqa: PLW0603 -- one per process, as a process has one kernel
     _prepared = BlockingKernelClient()

@@ -22,7 +22,7 @@ from cloudo_kernel.workspace.catalog.notebook import INJECTED
 
 if TYPE_CHECKING:
     from cloudo_kernel.processes.channel import Channel
-    from cloudo_kernel.runner.kernel_connection import RunKernel
+    from cloudo_kernel.runner.kernel_connection import KernelConnection
 
 #: After a cell's reply its last outputs may take long to come, when they are large.
 _OUTPUT_TIMEOUT_SECONDS = 600
@@ -40,7 +40,7 @@ class Run(Protocol):
     """What the engine needs of the run that it is for; the runner has it."""
 
     channel: Channel
-    kernel: RunKernel
+    kernel: KernelConnection
     kernel_name: str
     language: str
     cell_timeout_seconds: float | None
@@ -188,7 +188,7 @@ class _Progress(NotebookExecutionManager):
 class _Client(PapermillNotebookClient):
     """nbclient with a kernel that is there already, ending early without an error when the flow says so."""
 
-    def __init__(self, progress: _Progress, kernel: RunKernel, kernel_name: str) -> None:
+    def __init__(self, progress: _Progress, kernel: KernelConnection, kernel_name: str) -> None:
         super().__init__(
             progress,
             kernel_name=kernel_name,
@@ -291,7 +291,7 @@ class _Client(PapermillNotebookClient):
 class _Limit:
     """How long a cell may take. When that is over its kernel is interrupted, and killed if it does not heed that."""
 
-    def __init__(self, seconds: float | None, kernel: RunKernel) -> None:
+    def __init__(self, seconds: float | None, kernel: KernelConnection) -> None:
         self._seconds = seconds or math.inf
         self._kernel = kernel
         self._end = time.monotonic() + self._seconds

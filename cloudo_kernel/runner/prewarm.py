@@ -23,7 +23,7 @@ _OUTPUTS = {
 }
 
 
-class _Rehearsal(Engine):
+class _PrewarmEngine(Engine):
     """Has a reply for each cell, without a kernel."""
 
     @classmethod
@@ -41,9 +41,9 @@ class _Rehearsal(Engine):
             nb_man.cell_complete(cell)
 
 
-def warm() -> list[str]:
+def preload() -> list[str]:
     """Rehearse; called last, as what is imported later may make it void. Depends on no file."""
-    papermill_engines.register(_NAME, _Rehearsal)
+    papermill_engines.register(_NAME, _PrewarmEngine)
     for _ in range(3):
         parameters = v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]})
         book = v4.new_notebook(cells=[parameters, v4.new_code_cell("print(x)")])

@@ -27,7 +27,7 @@ from cloudo_kernel.workspace import atomic_write
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from cloudo_kernel.runner.kernel_connection import RunKernel
+    from cloudo_kernel.runner.kernel_connection import KernelConnection
 
 #: From the interrupt of a kernel to its kill.
 GRACE_SECONDS = 5.0
@@ -50,7 +50,7 @@ class Stopped(BaseException):
 class Run:
     """One run of one notebook."""
 
-    def __init__(self, channel: Channel, kernel: RunKernel) -> None:
+    def __init__(self, channel: Channel, kernel: KernelConnection) -> None:
         """Ask the worker what to run; it answers when there is something."""
         self.channel = channel
         self.kernel = kernel
@@ -224,7 +224,7 @@ def _first_line(text: str) -> str:
     return text.strip().split("\n", 1)[0][:500]
 
 
-def warm() -> None:
+def preload() -> None:
     """Import what a run takes; called before processes are forked."""
     import nbformat
     from nbformat import v4
@@ -234,7 +234,7 @@ def warm() -> None:
     import cloudo_kernel.workspace.catalog  # noqa: F401 -- what a run imports, with the two above
     from cloudo_kernel.runner import kernel_connection
 
-    kernel_connection.warm()
+    kernel_connection.preload()
     # The first check of a notebook compiles the checker.
     nbformat.validate(v4.new_notebook(cells=[v4.new_code_cell("pass")]))
 
@@ -242,9 +242,9 @@ def warm() -> None:
 def standby(channel: int, kernel_channel: int, folder: str) -> None:
     """Have a kernel ready, and then run what the worker wants run; called in a process that a zygote forked."""
     from cloudo_kernel.processes import fork
-    from cloudo_kernel.runner.kernel_connection import RunKernel
+    from cloudo_kernel.runner.kernel_connection import KernelConnection
 
-    kernel = RunKernel(kernel_channel, Path(folder))
+    kernel = KernelConnection(kernel_channel, Path(folder))
     fork.name_process("cloudo-standby")
     try:
         kernel.fork()
@@ -262,16 +262,16 @@ def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: in
     os.set_inheritable(kernel_descriptor, False)
     # jsonschema imports it for a check of addresses that notebooks do not have; it takes 1 s of the 2.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
-    from cloudo_kernel.runner.kernel_connection import RunKernel
+    from cloudo_kernel.runner.kernel_connection import KernelConnection
 
-    kernel = RunKernel(kernel_descriptor, folder)
+    kernel = KernelConnection(kernel_descriptor, folder)
     try:
         _run(Channel(runner_descriptor), kernel)
     finally:
         kernel.close()
 
 
-def _run(channel: Channel, kernel: RunKernel, *, is_warm: bool = False) -> None:
+def _run(channel: Channel, kernel: KernelConnection, *, is_warm: bool = False) -> None:
     from cloudo_kernel.processes import fork
 
     try:

@@ -15,7 +15,7 @@ from types import FrameType
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.processes.zygotes import PRELOAD, share
+from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.store import LEASE_SECONDS, Store
@@ -55,7 +55,7 @@ class Worker:
         self._heartbeat = Heartbeat(store, worker_id, private=private_id is not None)
         own_slots = WorkerSlots(store, worker_id, slots)
         self._executor = LocalExecutor(
-            store, catalog, share(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
+            store, catalog, shared_zygotes(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
         )
         self._dispatcher = Dispatcher(
             store,
@@ -136,7 +136,7 @@ def run(
 
     `on_ready` is called when it has begun.
     """
-    share(preload)
+    shared_zygotes(preload)
     store, worker = _open(workspace, slots=slots, linger_seconds=linger_seconds)
     stop = threading.Event()
 
@@ -158,7 +158,7 @@ def run(
 def run_private(workspace: Workspace, worker_id: str, *, finish: bool) -> None:
     """Run what is reserved for `worker_id` until standard input is closed, and with `finish` until that has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    share(())  # it often runs one execution only: to import pandas before it would be in vain
+    shared_zygotes(())  # it often runs one execution only: to import pandas before it would be in vain
     store, worker = _open(workspace, private_id=worker_id)
     worker.on_death = lambda: os._exit(1)  # the process that started it starts another one
     worker.start()

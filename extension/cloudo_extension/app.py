@@ -22,7 +22,7 @@ from cloudo_extension.pages.dashboard import dashboard_handlers
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.processes.zygotes import PRELOAD, share
+from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.security import outbound_http
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.workspace.layout import Workspace
@@ -127,7 +127,7 @@ class Cloudo(ExtensionApp):
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
         allowed = outbound_http.networks(self.allowed_private_networks)
         workspace = Workspace(Path(self.workspace).expanduser().resolve(), allowed_private_networks=allowed)
-        share(self.preload)  # nothing starts before the first kernel or execution
+        shared_zygotes(self.preload)  # nothing starts before the first kernel or execution
         self.renderer = Renderer()
         self.settings |= {"cloudo_routes": routes, "cloudo_renderer": self.renderer}
         self.engine = Engine(

@@ -17,7 +17,7 @@ import pytest
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.processes import channel
-from cloudo_kernel.runner.kernel_connection import RunKernel
+from cloudo_kernel.runner.kernel_connection import KernelConnection
 from cloudo_kernel.worker import socket_dirs
 from tests.flows import notebook
 from tests.server import WITHOUT_LAB, Servers
@@ -112,7 +112,7 @@ def test_where_sockets_fit_nowhere_kernels_have_tcp(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(socket_dirs, "_SHORT", ())
     made = socket_dirs.Sockets()
     end, descriptor = channel.pair()
-    kernel = RunKernel(descriptor, made.folder())
+    kernel = KernelConnection(descriptor, made.folder())
     try:
         assert not made.has_room
         kernel.start("python3", str(tmp_path))

@@ -21,7 +21,7 @@ from jupyter_client.manager import start_new_kernel
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
-from cloudo_kernel.processes.zygotes import Zygotes, share
+from cloudo_kernel.processes.zygotes import Zygotes, shared_zygotes
 from cloudo_kernel.worker.runner_process import RunnerProcess
 from cloudo_kernel.worker.socket_dirs import Sockets
 from tests.flows import notebook, write_flow
@@ -446,7 +446,7 @@ def test_what_is_put_out_is_saved_while_the_cell_runs(api: Client, server: Runni
 def test_a_kernel_knows_what_changed_in_the_environment_since_its_zygote_was_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    zygotes = share(())
+    zygotes = shared_zygotes(())
     assert zygotes.get(wait_seconds=60) is not None
     monkeypatch.setenv("CLOUDO_TEST_LATER", "later")
     kernels, client = start_new_kernel(kernel_name="cloudo", cwd=str(tmp_path), startup_timeout=60)
