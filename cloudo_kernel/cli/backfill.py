@@ -84,9 +84,8 @@ def _tell(schedule: Schedule, started: Sequence[Occurrence], *, as_json: bool) -
         display.print_json(started)
         return
     runs = "1 run was" if len(started) == 1 else f"{len(started)} runs were"
-    click.echo(
-        f"{runs} created, to run one after another. `cloudo schedules history {display.short_id(schedule.id)}` tells what becomes of them."
-    )
+    follow = f"Follow them with `cloudo schedules history {display.short_id(schedule.id)}`."
+    click.echo(f"{runs} created, to run one after another. {follow}")
 
 
 def _is_sure() -> bool:

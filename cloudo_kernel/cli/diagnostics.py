@@ -51,7 +51,7 @@ class State(StrEnum):
     PROBLEM = "problem"
 
 
-class Finding(Record):
+class Check(Record):
     """What was found out about one part."""
 
     part: str
@@ -61,13 +61,13 @@ class Finding(Record):
     cure: str | None = None
 
 
-def examine(workspace: Workspace | None) -> Iterator[Finding]:
+def examine(workspace: Workspace | None) -> Iterator[Check]:
     """Look at one part after the other; without a workspace only at the installation."""
     for part, look in _INSTALLATION:
         yield from _looked(part, look)
     if workspace is None:
         message, cure = f"There is none at or above {Path.cwd()}.", "cloudo up FOLDER"
-        yield Finding(part="workspace", state=State.WARNING, message=message, cure=cure)
+        yield Check(part="workspace", state=State.WARNING, message=message, cure=cure)
     else:
         found = list(_looked("workspace", lambda: _workspace(workspace)))
         yield from found
@@ -81,14 +81,14 @@ def examine(workspace: Workspace | None) -> Iterator[Finding]:
 Look = Iterator[tuple[State, str, str | None]]
 
 
-def _looked(part: str, look: Callable[[], Look]) -> Iterator[Finding]:
+def _looked(part: str, look: Callable[[], Look]) -> Iterator[Check]:
     try:
         for state, message, cure in look():
-            yield Finding(part=part, state=state, message=message, cure=cure)
+            yield Check(part=part, state=state, message=message, cure=cure)
     except CloudoError as error:
-        yield Finding(part=part, state=State.PROBLEM, message=str(error))
+        yield Check(part=part, state=State.PROBLEM, message=str(error))
     except Exception as error:  # noqa: BLE001 -- a look that fails is itself what was found
-        yield Finding(part=part, state=State.PROBLEM, message=f"{type(error).__name__}: {error}")
+        yield Check(part=part, state=State.PROBLEM, message=f"{type(error).__name__}: {error}")
 
 
 def _python() -> Look:

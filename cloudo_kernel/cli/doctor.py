@@ -11,7 +11,7 @@ from cloudo_kernel.cli import display
 from cloudo_kernel.cli.target import Target, json_option, target_options
 
 if TYPE_CHECKING:
-    from cloudo_kernel.cli.diagnostics import Finding
+    from cloudo_kernel.cli.diagnostics import Check
     from cloudo_kernel.workspace.layout import Workspace
 
 _COLOURS = {"well": "green", "warning": "yellow", "problem": "red"}
@@ -65,7 +65,7 @@ def _workspace(target: Target) -> Workspace | None:
         return None
 
 
-def _told(finding: Finding) -> str:
+def _told(finding: Check) -> str:
     state = click.style(f"{finding.state.value:<8}", fg=_COLOURS[finding.state.value])
     lines = display.clean(finding.message).splitlines()
     if finding.cure is not None:

@@ -23,8 +23,8 @@ from cloudo_kernel.processes.zygote import MESSAGE_BYTES, fingerprint
 
 _log = logging.getLogger(__name__)
 
-#: Modules whose `preload` imports what their functions need: before the modules of `c.Cloudo.preload`, or after them. The
-#: last ones return the files they have read: a change of one makes a zygote outdated.
+#: Modules whose `preload` imports what their functions need, before the modules of `c.Cloudo.preload` or after them.
+#: The last ones return the files they have read: a change of one makes a zygote outdated.
 _ENTRIES = ("cloudo_kernel.runner.run", "cloudo_kernel.kernel.app")
 _LAST_ENTRIES = ("cloudo_kernel.kernel.fast_kernel", "cloudo_kernel.runner.prewarm")
 #: What flows import most, and what takes longest.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
 
-class Seals:
+class Encryption:
     """Seals and opens secrets. The key file is created when it is first needed, unless it was lost."""
 
     def __init__(self, key_file: Path | None, *, has_sealed: Callable[[], bool] = lambda: False) -> None:

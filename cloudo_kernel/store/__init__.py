@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions.belonging import Belonging
 from cloudo_kernel.store.executions.holds import Holds
@@ -30,7 +30,7 @@ from cloudo_kernel.store.schedules.records import Due, Hidden, Schedules
 from cloudo_kernel.store.sealed import has_sealed
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.sql.database import Database
-from cloudo_kernel.store.tail import EventTail
+from cloudo_kernel.store.tail import EventListener
 from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
 from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, LEASE_SECONDS, WorkerRow, Workers
@@ -66,7 +66,7 @@ class Store:
 
     def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
-        self.seals = Seals(key_file, has_sealed=partial(has_sealed, database))
+        self.seals = Encryption(key_file, has_sealed=partial(has_sealed, database))
         self.texts = TextIndex(database)
         self.executions = Executions(database, self.seals, self.texts)
         self.queue = Queue(database)
@@ -86,7 +86,7 @@ class Store:
         self.locks = Locks(database)
         self.tokens = Tokens(database)
         self.workers = Workers(database)
-        self.tail = EventTail(database, self.events)
+        self.tail = EventListener(database, self.events)
 
     @classmethod
     def open(

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select
 
 from cloudo_kernel.models import Event, JsonObject
-from cloudo_kernel.store.sql.bulk_statement import Many
+from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import events
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
-_INSERT = Many(insert(events))
+_INSERT = BulkStatement(insert(events))
 _AFTER = select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
 _NEWEST_ID = select(func.coalesce(func.max(events.c.id), 0))
 

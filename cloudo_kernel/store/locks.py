@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from cloudo_kernel.models.event_types import SETTING, SETTING_LOCKED, SETTING_UNLOCKED
 from cloudo_kernel.store.events import event_row, record_all
 from cloudo_kernel.store.executions.attempts import check_live
-from cloudo_kernel.store.executions.wakeups import rouse
+from cloudo_kernel.store.executions.wakeups import wake_lock_waiter
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import lock_waiters, locks
 
@@ -114,7 +114,7 @@ def _call_next(connection: Connection, names: Iterable[str], now: datetime) -> N
     for name in dict.fromkeys(names):
         first = _first(connection, name)
         if first is not None and _holder(connection, name) is None:
-            rouse(connection, first, now=now)
+            wake_lock_waiter(connection, first, now=now)
 
 
 def _tell(connection: Connection, event_type: str, names: Sequence[str], execution_id: str, now: datetime) -> None:

@@ -39,7 +39,7 @@ from cloudo_kernel.models.event_types import (
     MESSAGE_EXPIRED,
     MESSAGE_WITHDRAWN,
 )
-from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions.records import ENDED, LIST_VALUE_BYTES
@@ -69,7 +69,7 @@ class NewMessage:
 class Messages:
     """Reads and writes messages."""
 
-    def __init__(self, database: Database, seals: Seals) -> None:
+    def __init__(self, database: Database, seals: Encryption) -> None:
         self._database = database
         self._seals = seals
 
@@ -259,11 +259,11 @@ def _span(seconds: float) -> timedelta:
     return timedelta(seconds=min(seconds, _LONGEST.total_seconds()))
 
 
-def _sealed(secret: Mapping[str, Any], seals: Seals) -> str:
+def _sealed(secret: Mapping[str, Any], seals: Encryption) -> str:
     return seals.seal(json.dumps(secret).encode())
 
 
-def _unsealed(kept: str, seals: Seals) -> JsonObject:
+def _unsealed(kept: str, seals: Encryption) -> JsonObject:
     if kept.startswith("{"):  # of a version that did not seal it
         return dict(json.loads(kept))
     return dict(json.loads(seals.unseal(kept)))

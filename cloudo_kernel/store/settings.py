@@ -11,7 +11,7 @@ from cloudo_kernel import settings as documented
 from cloudo_kernel.errors import SettingExists, SettingInvalid, SettingNotFound
 from cloudo_kernel.models import JsonObject, Setting
 from cloudo_kernel.models.event_types import SETTING, SETTING_DELETED, SETTING_SAVED
-from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.sql.database import Database
@@ -40,7 +40,7 @@ def value_of(connection: Connection, name: str, *, user_name: str | None = None)
 class Settings:
     """Reads and writes settings. Each change is an event with the value before and after it, unless it is a secret."""
 
-    def __init__(self, database: Database, seals: Seals) -> None:
+    def __init__(self, database: Database, seals: Encryption) -> None:
         self._database = database
         self._seals = seals
 

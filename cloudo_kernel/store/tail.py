@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.05
 
 
-class EventTail:
+class EventListener:
     """Watches for new events on a thread of its own, from the first listener to the last."""
 
     def __init__(self, database: Database, events: Events) -> None:

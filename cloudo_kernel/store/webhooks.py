@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from cloudo_kernel import settings
 from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, WebhookNotFound
 from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse, event_types
-from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.attempts import LEASED
 from cloudo_kernel.store.executions.changes import change
@@ -20,7 +20,7 @@ from cloudo_kernel.store.executions.new_execution import NewExecution
 from cloudo_kernel.store.executions.records import insert_new
 from cloudo_kernel.store.executions.unended import refused
 from cloudo_kernel.store.settings import value_of
-from cloudo_kernel.store.sql.bulk_statement import Many
+from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns
 from cloudo_kernel.store.tables import deliveries, sources, webhook_responses, webhooks
 
@@ -50,11 +50,11 @@ class KeptWebhook:
 class Webhooks:
     """Reads and writes webhooks and deliveries."""
 
-    def __init__(self, database: Database, seals: Seals) -> None:
+    def __init__(self, database: Database, seals: Encryption) -> None:
         self._database = database
         self._seals = seals
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
-        self._claim = Many(database.insert()(deliveries).on_conflict_do_nothing())
+        self._claim = BulkStatement(database.insert()(deliveries).on_conflict_do_nothing())
 
     def insert(
         self, webhook: Webhook, kept_key: str | None, *, user_name: str, sealed_inputs: str | None = None

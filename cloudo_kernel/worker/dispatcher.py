@@ -62,7 +62,7 @@ class Dispatcher:
         self._state = state
         self._slots = slots
         self._private = private
-        self._housekeeping = housekeeping
+        self._clean_up = housekeeping
         #: Starts what is to follow ends; called after each change of the store.
         self._follow_up = follow_up
         self._lease_seconds = lease_seconds
@@ -87,13 +87,13 @@ class Dispatcher:
         """Register, and begin to claim."""
         self._lease = liveness.Lease(self._state, self._worker_id)
         # A private worker may follow another one of its id that died.
-        self._store.queue.release(self._worker_id, lost=True, heir=self._worker_id)
+        self._store.queue.release(self._worker_id, lost=True, successor=self._worker_id)
         # Before it counts itself: a scheduler that has just died does not hide the absence since then.
-        self._look_after_others()
+        self._reap_lost_workers()
         self._heartbeat.register()
         self._remove_listener = self._store.tail.add_listener(self._loop.wake)
         self._timer.add_job(
-            self._keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
+            self._housekeeping, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
         )
         if not self._private:  # such a worker is there for a moment
             self._timer.add_job(
@@ -169,7 +169,7 @@ class Dispatcher:
         if self._has_given_up.is_set():
             return _LOOK_SECONDS
         failed: Exception | None = None
-        for part in (self._fulfil_wishes, self._follow_up, self._release_strays, self._claim):
+        for part in (self._apply_stop_requests, self._follow_up, self._release_strays, self._claim):
             try:
                 part()
             except CloudoError:
@@ -216,7 +216,7 @@ class Dispatcher:
                 self._store.runs.requeue(claim.id, claim.attempt, reason=reason)
             self._unstarted.pop()
 
-    def _fulfil_wishes(self) -> None:
+    def _apply_stop_requests(self) -> None:
         for wish in self._store.wishes.of(self._worker_id):
             self._executor.stop(wish.id, cancelled(wish.stop_reason))
 
@@ -231,7 +231,7 @@ class Dispatcher:
         if not self._has_given_up.is_set():
             self._beat()
             # Only who could write just now may take it amiss that others did not.
-            self._look_after_others()
+            self._reap_lost_workers()
         return HEARTBEAT_SECONDS
 
     def _beat(self) -> None:
@@ -247,7 +247,7 @@ class Dispatcher:
         self._heartbeat.register()
         self._loop.wake()
 
-    def _look_after_others(self) -> None:
+    def _reap_lost_workers(self) -> None:
         now = time.monotonic()
         # An observer that stood still itself must not count that time against the others.
         passed = min(now - self._looked_at, 2 * HEARTBEAT_SECONDS)
@@ -266,9 +266,9 @@ class Dispatcher:
                 seen[worker.id] = (worker.heartbeat, still)
         self._stillness = seen
 
-    def _keep_house(self) -> None:
+    def _housekeeping(self) -> None:
         try:
-            self._housekeeping()
+            self._clean_up()
         except Exception as error:  # noqa: BLE001 -- it comes again
             self._housekeeping_failures.note(error)
         else:

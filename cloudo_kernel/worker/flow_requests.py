@@ -55,7 +55,7 @@ _LONGEST_SECONDS = 100 * 365 * 86_400.0
 _LOG_BATCH = 1000
 
 
-class FlowCalls:
+class FlowRequests:
     """The calls of one run. `answer` is called on one thread, `flush_log` also when the run is over."""
 
     def __init__(
@@ -68,7 +68,7 @@ class FlowCalls:
         *,
         output: Mapping[str, Any],
         linger_seconds: float,
-        let_go: Callable[[], None],
+        detach: Callable[[], None],
     ) -> None:
         """`service` is that of the run: it acts for its user, and what it starts are its children.
 
@@ -82,7 +82,7 @@ class FlowCalls:
         self._secrets = secrets
         self._output = dict(output)
         self._linger_seconds = linger_seconds
-        self._let_go = let_go
+        self._detach = detach
         self._replay = Replay(store, claim) if claim.durable else None
         self._lines: list[LogLine] = []
         self._flushing = threading.Lock()
@@ -170,7 +170,7 @@ class FlowCalls:
             if len(self._lines) >= _LOG_BATCH:
                 self.flush_log()
             return None
-        return self._waits.patiently(lambda: self._answer(verb, arguments))
+        return self._waits.retry_while_unavailable(lambda: self._answer(verb, arguments))
 
     def flush_log(self) -> None:
         """Write the log lines that have come."""
@@ -375,8 +375,8 @@ class FlowCalls:
         if may_leave and self._linger_seconds < seconds:
             if self._waits.until(is_done, seconds=self._linger_seconds):
                 return True
-            if self._store.runs.let_go(self._claim.id, self._claim.attempt):
-                self._let_go()
+            if self._store.runs.detach(self._claim.id, self._claim.attempt):
+                self._detach()
                 raise StaleAttempt(self._claim.id, self._claim.attempt)
         return self._waits.until(is_done, seconds=end - time.monotonic())
 

@@ -23,7 +23,7 @@ from cloudo_kernel.processes.channel import Frames, answer
 from cloudo_kernel.processes.loop import Failures, Loop
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Outcome, Store
-from cloudo_kernel.worker.flow_requests import FlowCalls
+from cloudo_kernel.worker.flow_requests import FlowRequests
 from cloudo_kernel.worker.run_secrets import RunSecrets
 from cloudo_kernel.worker.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.workspace.catalog import check_name
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 #: The end of an execution is tried so often when the store cannot be used; after that its lease decides.
 _END_TRIES = 60
-#: Verbs that write nothing, besides those that `FlowCalls` knows as reads.
+#: Verbs that write nothing, besides those that `FlowRequests` knows as reads.
 _WAITS = frozenset({"wait_for", "wait_message", "sleep_until", "step_begin", "step_done", "step_failed"})
 
 
@@ -224,7 +224,7 @@ class InteractiveWaits(Waits):
         return super().until(look, seconds=seconds)
 
 
-class InteractiveCalls(FlowCalls):
+class InteractiveCalls(FlowRequests):
     """The calls of one notebook that is worked on by hand. Its execution is made at the first that writes."""
 
     def __init__(
@@ -238,7 +238,7 @@ class InteractiveCalls(FlowCalls):
     ) -> None:
         # What the notebook shows is its user's own business; what it reports is masked as a run's is.
         secrets = RunSecrets(store, claim, service.redaction)
-        super().__init__(store, service, claim, waits, secrets, output={}, linger_seconds=math.inf, let_go=lambda: None)
+        super().__init__(store, service, claim, waits, secrets, output={}, linger_seconds=math.inf, detach=lambda: None)
         self.waits = waits
         self.is_open = False
         self._hold = hold
@@ -246,7 +246,7 @@ class InteractiveCalls(FlowCalls):
         self._reads["this"] = self._this
 
     def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
-        """See `FlowCalls.answer`."""
+        """See `FlowRequests.answer`."""
         if not self.is_open and verb not in self._reads and verb not in _WAITS:
             self.open()
         return super().answer(verb, arguments, is_main=is_main)

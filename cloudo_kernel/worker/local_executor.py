@@ -17,11 +17,11 @@ from cloudo_kernel.runner.run import GRACE_SECONDS
 from cloudo_kernel.store import Claim, Outcome, Store
 from cloudo_kernel.worker.executor import OnEnd
 from cloudo_kernel.worker.outcomes import timed_out
-from cloudo_kernel.worker.run_supervisor import RunHost
-from cloudo_kernel.worker.runner_pool import Standby
+from cloudo_kernel.worker.run_supervisor import RunSupervisor
+from cloudo_kernel.worker.runner_pool import RunnerPool
 from cloudo_kernel.worker.runner_process import RunnerProcess
 from cloudo_kernel.worker.slots import WorkerSlots
-from cloudo_kernel.worker.socket_dirs import Sockets
+from cloudo_kernel.worker.socket_dirs import SocketDirs
 from cloudo_kernel.workspace.catalog import Catalog
 
 _log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class LocalExecutor:
         self._slots = slots
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
-        self._sockets = Sockets()
-        self._standby = Standby(zygotes, self._sockets)
+        self._sockets = SocketDirs()
+        self._standby = RunnerPool(zygotes, self._sockets)
         self._runs: dict[str, _Run] = {}
         self._failures = Failures("The attendance of a run")
         self._on_end: OnEnd = lambda *, is_reported: None  # noqa: ARG005 -- replaced by `start`
@@ -68,7 +68,7 @@ class LocalExecutor:
 
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
-        host = RunHost(
+        host = RunSupervisor(
             self._store,
             self._catalog,
             claim,
@@ -156,7 +156,7 @@ class LocalExecutor:
 class _Run:
     """One run and its runner."""
 
-    def __init__(self, host: RunHost) -> None:
+    def __init__(self, host: RunSupervisor) -> None:
         self.host = host
         host.end_processes = self.kill
         self.is_over = threading.Event()
@@ -186,9 +186,9 @@ class _Run:
             # One that has told all, and has let go, is killed below; nobody waits for its last milliseconds.
             return 0 if self.host.has_found and runner.zygote is not None else runner.wait()
         finally:
-            self._let_go(runner, kernel)
+            self._detach(runner, kernel)
 
-    def _let_go(self, runner: RunnerProcess, kernel: threading.Thread) -> None:
+    def _detach(self, runner: RunnerProcess, kernel: threading.Thread) -> None:
         for timer in self._timers:
             timer.cancel()
         runner.cut()
@@ -208,7 +208,7 @@ class _Run:
 
     def stop(self, outcome: Outcome) -> None:
         """Have the runner interrupt its kernel; after the grace time kill both."""
-        if not self.host.impose(outcome):
+        if not self.host.set_outcome(outcome):
             return
         with self._lock:
             if self._runner is not None:

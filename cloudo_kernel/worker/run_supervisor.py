@@ -17,7 +17,7 @@ from cloudo_kernel.models import ErrorDetail, LogLine, Progress, Status, Trigger
 from cloudo_kernel.processes.loop import Failures
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
-from cloudo_kernel.worker.flow_requests import FlowCalls
+from cloudo_kernel.worker.flow_requests import FlowRequests
 from cloudo_kernel.worker.run_secrets import RunSecrets, secrets_of
 from cloudo_kernel.worker.slots import WorkerSlots
 from cloudo_kernel.worker.waits import RETRY_SECONDS, Waits
@@ -40,7 +40,7 @@ _START_ATTEMPTS = 5
 _MAX_END_TRIES = 4
 
 
-class RunHost:
+class RunSupervisor:
     """One run, as its worker sees it.
 
     `runner_verb` and `kernel_verb` are called on one thread each; `finish` once, when both have gone.
@@ -67,10 +67,10 @@ class RunHost:
         #: Ends the processes of the run; who starts them says how.
         self.end_processes: Callable[[], None] = lambda: None
         #: It waits without processes from now on: there is nothing to report.
-        self._is_let_go = False
+        self._is_detached = False
         self._waits = Waits(store, claim, slots)
         #: What the flow says and asks, once it runs.
-        self._calls: FlowCalls | None = None
+        self._calls: FlowRequests | None = None
         self._secrets: RunSecrets | None = None
         self._progress = Progress()
         self._is_progress_new = False
@@ -82,7 +82,7 @@ class RunHost:
         #: What the runner found.
         self._found: Outcome | None = None
         #: What somebody outside wants the end to be.
-        self._imposed: Outcome | None = None
+        self._given_outcome: Outcome | None = None
         #: Why this worker could not start it.
         self._obstacle: str | None = None
         #: The end of what the runner wrote to its standard error.
@@ -112,7 +112,7 @@ class RunHost:
             "decline": self._note_decline,
             "secrets": self._told_secrets,
         }
-        return self._waits.patiently(lambda: answers[verb](**arguments))
+        return self._waits.retry_while_unavailable(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
         assignment = self._store.runs.begin(self.claim.id, self.claim.attempt, replays=self.claim.durable)
@@ -127,7 +127,7 @@ class RunHost:
             depth=assignment.depth + 1,
             redaction=secrets.redaction,
         )
-        self._calls = FlowCalls(
+        self._calls = FlowRequests(
             self._store,
             service,
             self.claim,
@@ -135,7 +135,7 @@ class RunHost:
             secrets,
             output=assignment.protected.revealed(assignment.execution).output_value,
             linger_seconds=self._linger_seconds,
-            let_go=self._let_go,
+            detach=self._detach,
         )
         path = self._catalog.workspace.root / self._notebook
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +219,7 @@ class RunHost:
             return self._calls.answer(verb, arguments, is_main=is_main)
         except StaleAttempt:
             # Before the flow takes this for a failure of what it asked for, and acts on that, its interrupt is to come.
-            if self._imposed is not None:
+            if self._given_outcome is not None:
                 self._has_gone.wait(_INTERRUPT_SECONDS)
             raise
 
@@ -239,7 +239,7 @@ class RunHost:
     def can_begin_anew(self) -> bool:
         """Whether its processes died before any cell had begun, so that others may take their place."""
         has_died = self._found is None or (self._found.error is not None and self._found.error.name == "KernelDied")
-        return has_died and not self._has_cell_begun and self._imposed is None
+        return has_died and not self._has_cell_begun and self._given_outcome is None
 
     def begin_anew(self) -> None:
         """Forget the processes that died; called before others take their place."""
@@ -251,20 +251,20 @@ class RunHost:
     @property
     def is_decided(self) -> bool:
         """Whether its end was decided from outside."""
-        return self._imposed is not None
+        return self._given_outcome is not None
 
-    def impose(self, outcome: Outcome) -> bool:
+    def set_outcome(self, outcome: Outcome) -> bool:
         """Decide from outside how the run ends; False when that was decided before."""
         if outcome.is_interrupted:
             self._is_leaving.set()
-        if self._imposed is not None:
+        if self._given_outcome is not None:
             return False
-        self._imposed = outcome
+        self._given_outcome = outcome
         self._waits.end()
         return True
 
-    def _let_go(self) -> None:
-        self._is_let_go = True
+    def _detach(self) -> None:
+        self._is_detached = True
         self.end_processes()
         self._kill_kernel_group()  # at once: the flow must not take the end of its call for an error, and act on it
 
@@ -299,7 +299,7 @@ class RunHost:
         """
         self._waits.end()
         self._slots.forget(self.claim)
-        if self._is_let_go:
+        if self._is_detached:
             return True
         failures = Failures(f"The record of the end of {self.claim.id}")
         ended: tuple[Outcome, str | None] | None = None
@@ -335,14 +335,14 @@ class RunHost:
         """Say why a run of which no cell had begun is to be started again, None when it is not."""
         if self._has_cell_begun or self._found is not None:
             return None
-        if self._imposed is not None:
-            return self._imposed.reason if self._imposed.is_interrupted else None
+        if self._given_outcome is not None:
+            return self._given_outcome.reason if self._given_outcome.is_interrupted else None
         if self._obstacle is not None:
             return f"it could not be started: {self._obstacle}"
         return "its process died before it had begun" if self.claim.attempt < _START_ATTEMPTS else None
 
     def _outcome(self, exit_code: int) -> Outcome:
-        outcome = self._imposed or self._differing() or self._declared_unless_failed() or self._found
+        outcome = self._given_outcome or self._differing() or self._declared_unless_failed() or self._found
         if outcome is None and self._obstacle is not None:
             outcome = _failed("WorkerFailed", f"The worker could not go on with this run: {self._obstacle}")
         if outcome is None:

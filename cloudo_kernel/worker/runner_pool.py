@@ -8,7 +8,7 @@ import threading
 from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.processes.zygotes import Zygote, Zygotes
 from cloudo_kernel.worker.runner_process import RunnerProcess
-from cloudo_kernel.worker.socket_dirs import Sockets
+from cloudo_kernel.worker.socket_dirs import SocketDirs
 
 _log = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ _ATTEMPTS = 3
 _LOOK_SECONDS = 5.0
 
 
-class Standby:
+class RunnerPool:
     """A few runners, kept ready on a thread of its own."""
 
-    def __init__(self, zygotes: Zygotes, sockets: Sockets) -> None:
+    def __init__(self, zygotes: Zygotes, sockets: SocketDirs) -> None:
         self._zygotes = zygotes
         self._sockets = sockets
         self._ready: list[RunnerProcess] = []

@@ -16,7 +16,7 @@ from cloudo_kernel.processes import channel
 from cloudo_kernel.processes.child import Child
 from cloudo_kernel.processes.lifeline import Lifeline
 from cloudo_kernel.processes.zygotes import Zygote
-from cloudo_kernel.worker.socket_dirs import Sockets
+from cloudo_kernel.worker.socket_dirs import SocketDirs
 
 #: So much of what a runner wrote to its standard error is kept for the case that it dies without a report.
 _COMPLAINTS_BYTES = 4_000
@@ -57,7 +57,7 @@ class RunnerProcess:
             on_failure.pop_all()
 
     @classmethod
-    def cold(cls, sockets: Sockets) -> RunnerProcess:
+    def cold(cls, sockets: SocketDirs) -> RunnerProcess:
         """Start a runner as a program of its own. Raises `OSError`."""
         folder = sockets.folder()
 
@@ -75,7 +75,7 @@ class RunnerProcess:
         return cls(start, folder)
 
     @classmethod
-    def warm(cls, zygote: Zygote, sockets: Sockets) -> RunnerProcess:
+    def warm(cls, zygote: Zygote, sockets: SocketDirs) -> RunnerProcess:
         """Have a runner forked, whose kernel is the kernel `cloudo`. Raises `OSError`."""
         folder = sockets.folder()
 

@@ -28,11 +28,11 @@ _LONGEST = f"{_PREFIX}12345678/1234567890"
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- `mkdtemp` makes a folder that only this user can enter
 
 
-class Sockets:
+class SocketDirs:
     """The folder of one living worker, which only this user can enter."""
 
     def __init__(self) -> None:
-        _remove_forsaken()
+        _remove_stale()
         self._numbers = itertools.count(1)
         self._make()
 
@@ -95,7 +95,7 @@ def _lock(folder: Path) -> int | None:
     return descriptor
 
 
-def _remove_forsaken() -> None:
+def _remove_stale() -> None:
     """Remove the folders of this user whose workers have died."""
     if fcntl is None:
         return

@@ -50,7 +50,7 @@ class Waits:
             for woken in self._woken:
                 woken.set()
 
-    def patiently(self, call: Callable[[], Any]) -> Any:
+    def retry_while_unavailable(self, call: Callable[[], Any]) -> Any:
         """Call again while the store cannot be used, so that a lock or a full disk does not fail a run at once."""
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:

@@ -80,7 +80,7 @@ def ended(api: Service, execution_id: str) -> Execution:
     return record
 
 
-def let_go(workspace: Workspace) -> None:
+def detach(workspace: Workspace) -> None:
     (workspace.flows / "go").touch()
 
 
@@ -91,7 +91,7 @@ def test_who_waits_longest_for_a_lock_gets_it_first(
     for number in range(6):
         waiting.append(start("takes", number=number))
         until_waiting(api, waiting[-1])
-    let_go(workspace)
+    detach(workspace)
     for one in (holder, *waiting):
         ended(api, one)
     assert api.setting("team.order").value == list(range(6))
@@ -106,7 +106,7 @@ def test_one_in_line_that_is_cancelled_blocks_nobody(
     until_waiting(api, second)
     api.cancel_execution(first)
     until(lambda: api.execution(first).is_ended)
-    let_go(workspace)
+    detach(workspace)
     ended(api, holder)
     ended(api, second)
     assert api.setting("team.order").value == [2]
@@ -121,7 +121,7 @@ def test_a_durable_flow_needs_no_process_to_stand_in_line(
     until_waiting(api, second)
     until(lambda: not psutil.pid_exists(api.execution(first).output_value["pid"]))
     assert api.execution(first).status is Status.WAITING
-    let_go(workspace)
+    detach(workspace)
     for one in (holder, first, second):
         ended(api, one)
     assert api.setting("team.order").value == [1, 2]

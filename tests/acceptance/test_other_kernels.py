@@ -96,7 +96,7 @@ def test_sockets_are_where_they_fit_and_nobody_else_can_enter(tmp_path: Path, mo
     monkeypatch.setattr(tempfile, "tempdir", str(long_folder(tmp_path)))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
     monkeypatch.setattr(socket_dirs, "_SHORT", (str(tmp_path / "missing"), str(short)))
-    made = socket_dirs.Sockets()
+    made = socket_dirs.SocketDirs()
     try:
         folder = made.folder()
         assert made.has_room
@@ -110,7 +110,7 @@ def test_where_sockets_fit_nowhere_kernels_have_tcp(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(tempfile, "tempdir", str(long_folder(tmp_path)))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
     monkeypatch.setattr(socket_dirs, "_SHORT", ())
-    made = socket_dirs.Sockets()
+    made = socket_dirs.SocketDirs()
     end, descriptor = channel.pair()
     kernel = KernelConnection(descriptor, made.folder())
     try:

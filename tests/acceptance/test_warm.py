@@ -23,7 +23,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.processes.zygotes import Zygotes, shared_zygotes
 from cloudo_kernel.worker.runner_process import RunnerProcess
-from cloudo_kernel.worker.socket_dirs import Sockets
+from cloudo_kernel.worker.socket_dirs import SocketDirs
 from tests.flows import notebook, write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -184,9 +184,9 @@ class Notebook:
         if self._http.is_closed:
             return
         self._http.delete(f"api/kernels/{self.id}")
-        self.let_go()
+        self.detach()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         self.client.stop_channels()
         self._http.close()
 
@@ -329,7 +329,7 @@ def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
     started = api.start_execution(StartExecution(script="import subprocess, time\nsubprocess.run(['sleep', '99'])"))
     until(lambda: api.execution(started.id).progress.total, seconds=60)
     opened = Notebook(server)
-    opened.let_go()
+    opened.detach()
     api.close()
     family = psutil.Process(server.process.pid).children(recursive=True)
     assert {"cloudo-zygote", "cloudo-run", "cloudo-standby", "cloudo-kernel"} <= {one.name() for one in family}
@@ -339,14 +339,14 @@ def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
 
 
 @pytest.fixture
-def sockets() -> Iterator[Sockets]:
-    sockets = Sockets()
+def sockets() -> Iterator[SocketDirs]:
+    sockets = SocketDirs()
     yield sockets
     sockets.close()
 
 
 def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(
-    monkeypatch: pytest.MonkeyPatch, sockets: Sockets
+    monkeypatch: pytest.MonkeyPatch, sockets: SocketDirs
 ) -> None:
     monkeypatch.setattr("cloudo_kernel.processes.zygotes._FORKS", 1)
     zygotes = Zygotes(())
@@ -364,7 +364,7 @@ def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(
         zygotes.close()
 
 
-def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to(sockets: Sockets) -> None:
+def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to(sockets: SocketDirs) -> None:
     zygotes = Zygotes(())
     try:
         zygote = zygotes.get(wait_seconds=30)

@@ -16,7 +16,7 @@ from cloudo_kernel.errors import CloudoError, Unavailable
 from cloudo_kernel.models import StartExecution, Status, Trigger
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Claim, Outcome, Store
-from cloudo_kernel.worker.flow_requests import FlowCalls
+from cloudo_kernel.worker.flow_requests import FlowRequests
 from cloudo_kernel.worker.run_secrets import RunSecrets
 from cloudo_kernel.worker.waits import Waits
 from cloudo_kernel.workspace.catalog import Catalog
@@ -129,7 +129,7 @@ class Machine:
         """Run the flow to its end, as the attempt that holds the claim."""
         assignment = self.store.runs.begin(self.claim.id, self.claim.attempt, replays=True)
         service = self._service(self.id)
-        calls = FlowCalls(
+        calls = FlowRequests(
             self.store,
             service,
             self.claim,
@@ -137,7 +137,7 @@ class Machine:
             RunSecrets(self.store, self.claim, service.redaction),
             output=assignment.execution.output_value,
             linger_seconds=60,
-            let_go=lambda: None,
+            detach=lambda: None,
         )
         flow(lambda verb, **arguments: calls.answer(verb, arguments, is_main=True))
         calls.flush_log()

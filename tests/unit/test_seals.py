@@ -11,36 +11,36 @@ import pytest
 from cloudo_kernel import errors
 from cloudo_kernel.forms import form
 from cloudo_kernel.models import MessageLevel
-from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store import NewMessage, Store
 from cloudo_kernel.workspace.layout import Workspace
 
 
 def test_a_secret_comes_back_and_only_with_its_key(tmp_path: Path) -> None:
-    seals = Seals(tmp_path / "key")
+    seals = Encryption(tmp_path / "key")
     assert not (tmp_path / "key").exists()
     sealed = seals.seal(b"secret")
     assert "secret" not in sealed
-    assert Seals(tmp_path / "key").unseal(sealed) == b"secret"
+    assert Encryption(tmp_path / "key").unseal(sealed) == b"secret"
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
     with pytest.raises(errors.SecretLost, match="another key"):
-        Seals(tmp_path / "other").unseal(sealed)
+        Encryption(tmp_path / "other").unseal(sealed)
 
 
 def test_all_who_need_the_key_at_once_get_the_same(tmp_path: Path) -> None:
-    everybody = [Seals(tmp_path / "key") for _ in range(16)]
+    everybody = [Encryption(tmp_path / "key") for _ in range(16)]
     with ThreadPoolExecutor(16) as threads:
         sealed = list(threads.map(lambda seals: seals.seal(b"x"), everybody))
-    assert {Seals(tmp_path / "key").unseal(one) for one in sealed} == {b"x"}
+    assert {Encryption(tmp_path / "key").unseal(one) for one in sealed} == {b"x"}
 
 
 def test_a_key_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("nonsense")
     with pytest.raises(errors.Unavailable, match="key file"):
-        Seals(tmp_path / "key").seal(b"x")
+        Encryption(tmp_path / "key").seal(b"x")
     with pytest.raises(errors.Unavailable, match="CLOUDO_KEY_FILE"):
-        Seals(None).seal(b"x")
+        Encryption(None).seal(b"x")
 
 
 def test_a_password_in_an_answer_is_not_in_the_database(tmp_path: Path) -> None:

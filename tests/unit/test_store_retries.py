@@ -131,7 +131,7 @@ def test_a_private_workers_heir_gets_its_retries(store: Store, add: Add) -> None
     execution_id = add(retries=1, reserved_for="w1")
     [claim] = store.queue.claim("w1", free=1, private=True)
     store.runs.begin(execution_id, claim.attempt)
-    store.queue.release("w1", lost=True, heir="w2")
+    store.queue.release("w1", lost=True, successor="w2")
     assert store.queue.claim("w3", free=1) == ()
     assert [claim.id for claim in store.queue.claim("w2", free=1, private=True)] == [execution_id]
 

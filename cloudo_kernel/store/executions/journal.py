@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from cloudo_kernel.models import JsonObject
-from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.executions.attempts import check_live
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import calls
@@ -40,7 +40,7 @@ class Call:
 class Journal:
     """Reads and writes calls. A call of another attempt than the current one raises `StaleAttempt`."""
 
-    def __init__(self, database: Database, seals: Seals) -> None:
+    def __init__(self, database: Database, seals: Encryption) -> None:
         self._database = database
         self._seals = seals
 

@@ -159,7 +159,7 @@ class Queue:
             check_live(connection, execution_id, attempt)
 
     def release(
-        self, worker_id: str, *, lost: bool, heir: str | None = None, heartbeat: int | None = None
+        self, worker_id: str, *, lost: bool, successor: str | None = None, heartbeat: int | None = None
     ) -> tuple[str, ...]:
         """Take a worker's registration and leases away, and return the executions that this touched.
 
@@ -180,9 +180,11 @@ class Queue:
             if removed:
                 record(connection, WORKER_LOST if lost else WORKER_STOPPED, WORKER, worker_id, time=now)
             connection.execute(
-                update(executions).where(c.reserved_for == worker_id, c.status.in_(_UNENDED)).values(reserved_for=heir)
+                update(executions)
+                .where(c.reserved_for == worker_id, c.status.in_(_UNENDED))
+                .values(reserved_for=successor)
             )
-            release_claims(connection, worker_id, heir=heir)
+            release_claims(connection, worker_id, successor=successor)
             return _release_held(connection, worker_id, now)
 
     def release_strays(self, worker_id: str, running: Collection[str]) -> tuple[str, ...]:

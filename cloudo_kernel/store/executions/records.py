@@ -30,14 +30,14 @@ from sqlalchemy import (
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.models import Execution, ExecutionBrief, ExecutionFilter, JsonObject, Page, RunOptions, Status
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED, EXECUTION_STARTED
-from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions.lists import newest
 from cloudo_kernel.store.executions.log import last_lines
 from cloudo_kernel.store.executions.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
 from cloudo_kernel.store.executions.text_index import TextIndex
 from cloudo_kernel.store.executions.unended import refused
-from cloudo_kernel.store.sql.bulk_statement import Many
+from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns
 from cloudo_kernel.store.tables import (
     executions,
@@ -65,7 +65,7 @@ _ONE = select(executions).where(_IS_IT)
 _STATUS = select(executions.c.status).where(_IS_IT)
 _SEALED = select(executions.c.sealed_inputs, executions.c.sealed_outputs).where(_IS_IT)
 _INSERT = insert(executions)
-_INSERT_MANY = Many(_INSERT)
+_INSERT_MANY = BulkStatement(_INSERT)
 _ADD_KEY = insert(idempotency_keys)
 _NEWEST_OF_FLOW = (
     select(executions.c.id, executions.c.status, executions.c.created_at, executions.c.ended_at)
@@ -83,7 +83,7 @@ def to_record(row: Row[Any], **more: Any) -> Execution:
 class Executions:
     """Reads and writes executions."""
 
-    def __init__(self, database: Database, seals: Seals, texts: TextIndex) -> None:
+    def __init__(self, database: Database, seals: Encryption, texts: TextIndex) -> None:
         self._database = database
         self._seals = seals
         self._texts = texts

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.models import Execution, JsonObject, Progress, RunOptions, Status
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
-from cloudo_kernel.security.encryption import Seals
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import dependencies
 from cloudo_kernel.store.executions.attempts import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, check_live
@@ -18,8 +18,8 @@ from cloudo_kernel.store.executions.changes import change
 from cloudo_kernel.store.executions.new_execution import Protected
 from cloudo_kernel.store.executions.records import to_record
 from cloudo_kernel.store.executions.slots import Slots
-from cloudo_kernel.store.executions.transitions import Outcome, end_run, let_go, requeue, tell
-from cloudo_kernel.store.executions.wakeups import Wake, await_, forget
+from cloudo_kernel.store.executions.transitions import Outcome, detach, end_run, requeue, tell
+from cloudo_kernel.store.executions.wakeups import Wake, forget, register_wait
 from cloudo_kernel.store.locks import is_turn
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import executions, sources, webhook_responses
@@ -51,7 +51,7 @@ class Assignment:
 class Runs:
     """Takes the reports of runs. Each names its attempt, and raises `StaleAttempt` when that is not the current one."""
 
-    def __init__(self, database: Database, seals: Seals) -> None:
+    def __init__(self, database: Database, seals: Encryption) -> None:
         self._database = database
         self._seals = seals
 
@@ -123,7 +123,7 @@ class Runs:
             if wake is not None:
                 if wake.lock is not None and is_turn(connection, wake.lock, execution_id):
                     wake = Wake()  # it need not wait
-                await_(connection, execution_id, wake)
+                register_wait(connection, execution_id, wake)
             tell(connection, execution_id, Status(row.status), now=now, message=message)
 
     def depend(self, execution_id: str, attempt: int, on: Sequence[str]) -> None:
@@ -135,10 +135,10 @@ class Runs:
             check_live(connection, execution_id, attempt)
             dependencies.add(connection, execution_id, on)
 
-    def let_go(self, execution_id: str, attempt: int) -> bool:
+    def detach(self, execution_id: str, attempt: int) -> bool:
         """Take a durable one that still waits from its worker; False: it does not, and stays."""
         with self._database.write() as connection:
-            return let_go(connection, execution_id, attempt)
+            return detach(connection, execution_id, attempt)
 
     def pause(self, execution_id: str, attempt: int) -> bool:
         """Give the slot back between two cells, as somebody asked for; False: nobody wants that any more."""

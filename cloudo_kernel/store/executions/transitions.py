@@ -313,13 +313,13 @@ def _survive(connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcom
         connection.execute(update(executions).where(c.id == row.id).values(**values))
         text = f"Attempt {row.attempt} was cut off ({outcome.reason}); a replay goes on from there"
         append(connection, row.id, [LogLine(time=now, level="warning", text=text)], now=now)
-    if not let_go(connection, row.id, row.attempt):
+    if not detach(connection, row.id, row.attempt):
         forget(connection, row.id)
         requeue(connection, row.id, row.attempt, now=now, reason=outcome.reason)
     return True
 
 
-def let_go(connection: Connection, execution_id: str, attempt: int) -> bool:
+def detach(connection: Connection, execution_id: str, attempt: int) -> bool:
     """Have a durable execution wait without a worker; False: it does not wait, need not any more, or is to end."""
     c = executions.c
     is_waiting = or_(c.wake_after > 0, and_(c.wake_after.is_(None), c.wake_at.is_not(None)))

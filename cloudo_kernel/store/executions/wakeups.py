@@ -36,7 +36,7 @@ _ANY_OVERDUE = _OVERDUE.limit(1)
 _NEXT = select(_c.wake_at).where(_c.wake_at.is_not(None), *_FORSAKEN).order_by(_c.wake_at).limit(1)
 
 
-def await_(connection: Connection, execution_id: str, wake: Wake) -> None:
+def register_wait(connection: Connection, execution_id: str, wake: Wake) -> None:
     """Note what wakes the execution, executions and messages; those that are over by now count at once."""
     forget(connection, execution_id)
     unended = select(executions.c.id).where(executions.c.id.in_(wake.subjects), executions.c.status.not_in(ENDED))
@@ -77,7 +77,7 @@ def wake(connection: Connection, subject_id: str, *, now: datetime) -> None:
     _requeue(connection, connection.execute(done).scalars().all(), now=now)
 
 
-def rouse(connection: Connection, execution_id: str, *, now: datetime) -> None:
+def wake_lock_waiter(connection: Connection, execution_id: str, *, now: datetime) -> None:
     """Wake an execution whose turn it is at a lock, if it waits without a worker; with one it looks for itself."""
     c = executions.c
     is_it = (c.id == execution_id, c.wake_after.is_not(None))

@@ -168,10 +168,10 @@ def note_end(connection: Connection, row: Row[Any], status: Status, *, now: date
         connection.execute(insert(follow_ups), new)
 
 
-def release_claims(connection: Connection, worker_id: str, *, heir: str | None) -> None:
+def release_claims(connection: Connection, worker_id: str, *, successor: str | None) -> None:
     """Give what a worker was at, and what was reserved for it, to others."""
     connection.execute(update(follow_ups).where(_f.worker_id == worker_id).values(worker_id=None))
-    connection.execute(update(follow_ups).where(_f.reserved_for == worker_id).values(reserved_for=heir))
+    connection.execute(update(follow_ups).where(_f.reserved_for == worker_id).values(reserved_for=successor))
 
 
 def _had_failed(connection: Connection, row: Row[Any]) -> bool:

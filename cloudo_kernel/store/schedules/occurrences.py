@@ -18,7 +18,7 @@ from cloudo_kernel.store.executions.new_execution import NewExecution
 from cloudo_kernel.store.executions.records import ENDED, insert_new
 from cloudo_kernel.store.executions.transitions import stop
 from cloudo_kernel.store.schedules.records import Due
-from cloudo_kernel.store.sql.bulk_statement import Many
+from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import dependencies as followers
 from cloudo_kernel.store.tables import executions, occurrences, schedules, sources
@@ -44,7 +44,7 @@ _STARTED_LAST = (
     .order_by(_o.due.desc())
     .limit(2)
 )
-_ADVANCE = Many(
+_ADVANCE = BulkStatement(
     update(schedules)
     .where(_s.id == bindparam("of"), _s.revision == bindparam("known"))
     .values(
@@ -130,7 +130,7 @@ class Occurrences:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
-        self._note = Many(database.insert()(occurrences).on_conflict_do_nothing())
+        self._note = BulkStatement(database.insert()(occurrences).on_conflict_do_nothing())
 
     def page(self, schedule_id: str, *, limit: int, before: datetime | None) -> tuple[Occurrence, ...]:
         """Return the occurrences of a schedule before a moment, newest first."""

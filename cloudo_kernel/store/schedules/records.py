@@ -32,14 +32,14 @@ from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleT
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.records import ENDED, forget_source
 from cloudo_kernel.store.settings import value_of
-from cloudo_kernel.store.sql.bulk_statement import Many
+from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns
 from cloudo_kernel.store.tables import executions, occurrences, schedules, sources
 
 _s, _o, _e = schedules.c, occurrences.c, executions.c
 
 # Made once: making a statement takes SQLAlchemy several times as long as running it.
-_INSERT = Many(insert(schedules))
+_INSERT = BulkStatement(insert(schedules))
 _COLUMNS = tuple(schedules.c.keys())
 _SHOWN = tuple(name for name in Schedule.model_fields if name in schedules.c)
 _NEXT_LOOK = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 Row = Mapping[str, Any]
 
 
-class Many:
+class BulkStatement:
     """An insert or update that is run once for each of many rows."""
 
     def __init__(self, statement: Insert | Update) -> None:

@@ -47,7 +47,7 @@ class GroupCommit:
         self._guard = guard
         self._timeout_seconds = timeout_seconds
         self._on_commit = on_commit
-        self._turns = Turns()
+        self._turns = FairLock()
         self._group: _Group | None = None
         #: Of the last group, for the next.
         self._kept: Connection | None = None
@@ -156,7 +156,7 @@ class TurnTimeout(Exception):
     """A thread's turn did not come in time."""
 
 
-class Turns:
+class FairLock:
     """A lock that threads get in the order in which they came; a `threading.Lock` goes to whoever is quickest."""
 
     def __init__(self) -> None:
