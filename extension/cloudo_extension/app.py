@@ -14,7 +14,7 @@ from jupyter_server.serverapp import ServerApp
 from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Integer, List, Unicode, default
 
-from cloudo_extension.backend.backend import Engine
+from cloudo_extension.backend.backend import Backend
 from cloudo_extension.http import openapi
 from cloudo_extension.http.session_tokens import SessionTokens, TokenIdentity
 from cloudo_extension.pages import explorer, not_found
@@ -130,7 +130,7 @@ class Cloudo(ExtensionApp):
         shared_zygotes(self.preload)  # nothing starts before the first kernel or execution
         self.renderer = Renderer()
         self.settings |= {"cloudo_routes": routes, "cloudo_renderer": self.renderer}
-        self.engine = Engine(
+        self.backend = Backend(
             workspace,
             has_worker=self.embedded_worker,
             prepare=partial(openapi.document_json, routes, self.serverapp.base_url),
@@ -144,7 +144,7 @@ class Cloudo(ExtensionApp):
         # tornado tries one after another: those come first that programs call many times a second.
         self.handlers.extend(sorted(routes, key=lambda route: route[1] not in BUSIEST))
         self.handlers.extend(explorer.pages)
-        workspace = self.engine.workspace.root
+        workspace = self.backend.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
         self.handlers.extend(not_found.pages)
 
@@ -180,12 +180,12 @@ class Cloudo(ExtensionApp):
         """Go on where the last server stopped; a workspace that was never used stays untouched."""
         if self.activity_seconds:
             self._activity.start()
-        if self.engine.workspace.state.is_dir():
-            await self.engine.go_on()
+        if self.backend.workspace.state.is_dir():
+            await self.backend.go_on()
 
     async def _note_activity(self) -> None:
         try:
-            self._is_needed = await self.engine.is_needed()
+            self._is_needed = await self.backend.is_needed()
         except CloudoError:
             self.log.exception("Whether there is something to do cannot be told")
         if self._is_needed:
@@ -195,10 +195,10 @@ class Cloudo(ExtensionApp):
         """End the waits and the runs in good order."""
         self._activity.stop()
         try:
-            await self.engine.close()
+            await self.backend.close()
         finally:
             self.renderer.close()
 
     def current_activity(self) -> dict[str, Any] | None:
         """Return what keeps this server from being shut down as idle; Jupyter asks."""
-        return {"cloudo": "executions or schedules"} if self._is_needed or self.engine.is_busy else None
+        return {"cloudo": "executions or schedules"} if self._is_needed or self.backend.is_busy else None

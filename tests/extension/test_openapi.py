@@ -13,8 +13,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
-from cloudo_extension.backend import backend as engine
-from cloudo_extension.backend.backend import Engine
+from cloudo_extension.backend import backend
+from cloudo_extension.backend.backend import Backend
 from cloudo_extension.http.examples import EXAMPLES
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.openapi import document
@@ -38,11 +38,11 @@ def test_the_document_is_openapi_3_1(made: dict[str, Any]) -> None:
 
 
 def test_the_document_is_made_before_somebody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "PREPARE_SECONDS", 0.0)
+    monkeypatch.setattr(backend, "PREPARE_SECONDS", 0.0)
     made = threading.Event()
 
     async def use() -> None:
-        used = Engine(Workspace(tmp_path), has_worker=False, prepare=made.set)
+        used = Backend(Workspace(tmp_path), has_worker=False, prepare=made.set)
         await used.open()
         assert await asyncio.to_thread(made.wait, 10)
         await used.close()

@@ -17,9 +17,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cloudo_extension.backend.batched_starts import Start, start_all
-from cloudo_extension.backend.batching import Gathered
+from cloudo_extension.backend.batching import Batcher
 from cloudo_extension.backend.event_feed import EventFeed
-from cloudo_extension.backend.rate_limit import Throttle, network
+from cloudo_extension.backend.rate_limit import RateLimiter, network
 from cloudo_extension.backend.refusals import Refusals
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
@@ -58,24 +58,24 @@ _OPENING = "The store is being opened. Try again in a moment."
 
 @dataclass(frozen=True)
 class _Parts:
-    """What exists once the engine is open."""
+    """What exists once the backend is open."""
 
     store: Store
     catalog: Catalog
     worker: Worker | None
     feed: EventFeed
-    starts: Gathered[Start, Inserted]
+    starts: Batcher[Start, Inserted]
     webhook_calls: WebhookCalls
-    received: Gathered[WebhookCall, Received | Answered]
-    healths: Gathered[None, Health]
+    received: Batcher[WebhookCall, Received | Answered]
+    healths: Batcher[None, Health]
     sessions: Sessions
     unlisten: Callable[[], None]
 
 
-class Engine:
+class Backend:
     """Opens on first use, because a server in whose folder nobody uses Cloudo must leave no trace there.
 
-    All coroutines run on the server's event loop; what blocks runs on the engine's own threads.
+    All coroutines run on the server's event loop; what blocks runs on the backend's own threads.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Engine:
     ) -> None:
         """`prepare` is called once on a thread, a while after the opening; `worker_options` are those of `Worker`."""
         self.workspace = workspace
-        self.throttle = Throttle()
+        self.throttle = RateLimiter()
         #: Of strangers that are refused, so that nobody fills the store with them.
-        self._strangers = Throttle()
+        self._strangers = RateLimiter()
         #: Calls of webhooks that are refused.
         self.refusals = Refusals(self._record_refusals)
         self._has_worker = has_worker
@@ -110,7 +110,7 @@ class Engine:
         self._spawned: set[asyncio.Task[None]] = set()
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a short blocking call on one of the engine's threads."""
+        """Run a short blocking call on one of the backend's threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
 
     async def token(self, secret: str) -> Token | None:
@@ -153,7 +153,7 @@ class Engine:
         self._spawn(self.call(add))
 
     async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
-        """Return the verbs for one request, opening the engine at the first. Raises `Unavailable`."""
+        """Return the verbs for one request, opening the backend at the first. Raises `Unavailable`."""
         parts = await self.open()
         from cloudo_kernel.service import Service
 
@@ -330,11 +330,11 @@ class Engine:
             catalog,
             worker,
             feed,
-            starts=Gathered(self.call, partial(start_all, store, catalog)),
+            starts=Batcher(self.call, partial(start_all, store, catalog)),
             webhook_calls=calls,
-            received=Gathered(self.call, calls.receive_all),
+            received=Batcher(self.call, calls.receive_all),
             # Everybody may ask, as often as they like: those who ask together are told the same.
-            healths=Gathered(self.call, lambda asking: [health()] * len(asking)),
+            healths=Batcher(self.call, lambda asking: [health()] * len(asking)),
             sessions=Sessions(store, self.workspace.state),
             unlisten=store.tail.add_listener(feed.wake),
         )

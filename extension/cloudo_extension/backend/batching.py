@@ -18,7 +18,7 @@ _QUIET_ROUNDS = 10
 _MOST = 100
 
 
-class Gathered(Generic[Item, Outcome]):
+class Batcher(Generic[Item, Outcome]):
     """Gathers items for one function. Lives on the server's event loop."""
 
     def __init__(

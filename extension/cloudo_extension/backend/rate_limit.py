@@ -17,7 +17,7 @@ _MOST = 10_000
 _MOST_LETTERS = 120
 
 
-class Throttle:
+class RateLimiter:
     """Counts the calls of this process by webhook and caller. May be used from several threads."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cloudo_extension.backend.rate_limit import Throttle, network
+from cloudo_extension.backend.rate_limit import RateLimiter, network
 from cloudo_kernel.errors import CloudoError, TooManyCalls
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Refusals:
     def __init__(self, record: Callable[[Sequence[Note]], None]) -> None:
         """`record` is called with each batch."""
         self._record = record
-        self._failures = Throttle()
-        self._noted = Throttle()
+        self._failures = RateLimiter()
+        self._noted = RateLimiter()
         self._notes: list[Note] = []
         self._timer: asyncio.TimerHandle | None = None
 

@@ -10,21 +10,23 @@ from cloudo_kernel.models import Execution
 from cloudo_kernel.models.event_types import EXECUTION_DELETED, EXECUTION_ENDED
 
 if TYPE_CHECKING:
-    from cloudo_extension.backend.backend import Engine
+    from cloudo_extension.backend.backend import Backend
 
 
-async def until_ended(engine: Engine, read: Callable[[str], Execution], execution_id: str, seconds: float) -> Execution:
+async def until_ended(
+    backend: Backend, read: Callable[[str], Execution], execution_id: str, seconds: float
+) -> Execution:
     """Return what `read` gives of an execution once it has ended or the time is over."""
-    feed = await engine.feed()
+    feed = await backend.feed()
     with feed.subscribe(execution_id) as news:
         try:
             async with asyncio.timeout(seconds):
-                execution = await engine.call(read, execution_id)
+                execution = await backend.call(read, execution_id)
                 while not execution.is_ended and not news.is_closed:
                     event = await news.next()
                     if event is None or event.type in (EXECUTION_ENDED, EXECUTION_DELETED):
                         news.catch_up()
-                        execution = await engine.call(read, execution_id)
+                        execution = await backend.call(read, execution_id)
                 return execution
         except TimeoutError:
-            return await engine.call(read, execution_id)
+            return await backend.call(read, execution_id)

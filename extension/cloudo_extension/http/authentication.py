@@ -27,7 +27,7 @@ from cloudo_kernel.security.permissions import EVERYTHING, TOKEN_PREFIX, Rights
 if TYPE_CHECKING:
     from prometheus_client import Histogram
 
-    from cloudo_extension.backend.backend import Engine
+    from cloudo_extension.backend.backend import Backend
     from cloudo_extension.http.session_tokens import SessionTokens
 
 #: Names of the server that are remembered; there is one for each port that somebody makes up.
@@ -38,7 +38,7 @@ _READS = frozenset({"GET", "HEAD"})
 class Extension(Protocol):
     """The extension, as handlers see it: `cloudo_extension.app.Cloudo`."""
 
-    engine: Engine
+    backend: Backend
     session_tokens: SessionTokens
     serverapp: Any
     user_name: str
@@ -59,7 +59,7 @@ class Extension(Protocol):
         """Tell whether this user may say for whom something runs."""
 
 
-class Caller(APIHandler):
+class AuthenticatedHandler(APIHandler):
     """Knows who is calling. What is asked, and answered, is for the handlers that derive from it."""
 
     auth_resource = "cloudo"
@@ -77,9 +77,9 @@ class Caller(APIHandler):
         return cast("Extension", self.settings["cloudo"])
 
     @property
-    def engine(self) -> Engine:
+    def backend(self) -> Backend:
         """The part of Cloudo that lives in this process."""
-        return self.app.engine
+        return self.app.backend
 
     @property
     def user_name(self) -> str:
@@ -116,7 +116,7 @@ class Caller(APIHandler):
         if scheme.lower() not in ("token", "bearer"):
             return
         secret = token.strip()
-        if secret.startswith(TOKEN_PREFIX) and (found := await self.engine.token(secret)):
+        if secret.startswith(TOKEN_PREFIX) and (found := await self.backend.token(secret)):
             self._secret, self.rights = secret, Rights.of(found)
             self._identity = self.app.identity_of(found.user_name)
         elif name := self.app.session_tokens.user_of(secret):
@@ -165,7 +165,7 @@ class Caller(APIHandler):
 
     async def is_still_known(self) -> bool:
         """Tell whether the caller's API token is still valid, for replies that go on for long."""
-        return self._secret is None or await self.engine.token(self._secret) is not None
+        return self._secret is None or await self.backend.token(self._secret) is not None
 
     async def authorize(self) -> None:
         """Refuse strangers, and whom the server does not let do this. Raises `HTTPError`, `PermissionDenied`."""

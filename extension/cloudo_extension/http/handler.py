@@ -18,7 +18,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from cloudo_extension.http import request_body
-from cloudo_extension.http.authentication import Caller
+from cloudo_extension.http.authentication import AuthenticatedHandler
 from cloudo_extension.http.errors import reply_to, status_of
 from cloudo_extension.http.etags import etag_of, versions_in
 from cloudo_extension.http.operation import Operation, PageQuery, check_operations, operations_of
@@ -50,7 +50,7 @@ _DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, T
 
 
 @web.stream_request_body
-class Handler(Caller):
+class Handler(AuthenticatedHandler):
     """One noun of REST. Every method is for known users only, unless `is_public`."""
 
     is_public: ClassVar[bool] = False
@@ -137,7 +137,7 @@ class Handler(Caller):
         self._check_form()
         if not self.is_public:
             rights = self.rights.of_administrator() if self.app.is_administrator(self.user_name) else self.rights
-            self.api = await self.engine.service(self.user_name, self._trigger(), rights)
+            self.api = await self.backend.service(self.user_name, self._trigger(), rights)
 
     def _check_form(self) -> None:
         """Refuse what can be refused without the body: method, query, kind and size of the body."""
@@ -228,7 +228,7 @@ class Handler(Caller):
             text = record.model_dump_json()
             return text, etag_of(record, text)
 
-        text, etag = await self.engine.call(as_json)
+        text, etag = await self.backend.call(as_json)
         if etag is not None:
             self.set_header("ETag", etag)
             if self.request.method == "GET" and self.check_etag_header():
@@ -345,7 +345,7 @@ class Handler(Caller):
             self.note_denial(error.log_message or "This takes more than a cookie.")
             return
         told = {"method": self.request.method, "path": self.request.path[:500]}
-        self.engine.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **told)
+        self.backend.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **told)
 
     def note_denial(self, reason: str) -> None:
         """Keep in the history that somebody who is known was refused."""
@@ -353,7 +353,7 @@ class Handler(Caller):
         subject = (event_types.TOKEN, token.id) if token else (event_types.USER, self.user_name)
         told = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
         told |= {"token": token.prefix} if token else {}
-        self.engine.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **told)
+        self.backend.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **told)
 
 
 class NothingHere(Handler):

@@ -225,7 +225,7 @@ class OpenApi(Handler):
     @operation(id="openapi", reply=Document)
     async def get(self) -> None:
         """Return this document."""
-        await self.finish(await self.engine.call(document_json, self.settings["cloudo_routes"], self.base_url))
+        await self.finish(await self.backend.call(document_json, self.settings["cloudo_routes"], self.base_url))
 
 
 @cache

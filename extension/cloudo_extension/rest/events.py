@@ -66,7 +66,7 @@ class Events(Handler):
 
     async def _page(self, asked: EventQuery) -> Page[Event]:
         """Return what is there, else what comes in time; `next` is the `after` of the next call."""
-        feed = await self.engine.feed()
+        feed = await self.backend.feed()
         with feed.subscribe(asked.subject_id) as news:
             page = await self._read(asked.after, asked.subject_id, asked.limit)
             if page.items or not asked.timeout_seconds:
@@ -85,7 +85,7 @@ class Events(Handler):
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache, no-transform")
         self.set_header("X-Accel-Buffering", "no")  # nginx would keep events back to fill its buffer
-        feed = await self.engine.feed()
+        feed = await self.backend.feed()
         with feed.subscribe(subject_id) as news:
             await self._read(after, subject_id, 1)  # who may not is refused here, before the reply has begun
             await self._write(": the events of Cloudo\n\n")
@@ -123,7 +123,7 @@ class Events(Handler):
         return True
 
     async def _read(self, after: int | None, subject_id: str | None, limit: int) -> Page[Event]:
-        return await self.engine.call(self.api.events, after=after, limit=limit, subject_id=subject_id)
+        return await self.backend.call(self.api.events, after=after, limit=limit, subject_id=subject_id)
 
     async def _write(self, text: str) -> None:
         self.write(text)

@@ -106,11 +106,11 @@ class Executions(Handler):
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= 255:
             raise MalformedRequest("The header Idempotency-Key takes 1 to 255 characters.")
-        outcome = await self.engine.start(Start(self.api, request, key))
+        outcome = await self.backend.start(Start(self.api, request, key))
         started = outcome.execution
         self.set_header("Location", self.at("execution", started.id))
         if wait.wait:
-            started = await self.while_connected(until_ended(self.engine, self.api.started, started.id, wait.wait))
+            started = await self.while_connected(until_ended(self.backend, self.api.started, started.id, wait.wait))
         if wait.wait and not started.is_ended:
             self.set_status(202)
         else:
@@ -129,7 +129,7 @@ class ManyExecutions(Handler):
     )
     async def post(self) -> None:
         """Do the same to many executions, or start many flows."""
-        outcome = await self.engine.call(self.api.bulk_executions, self.sent(BulkRequest))
+        outcome = await self.backend.call(self.api.bulk_executions, self.sent(BulkRequest))
         refused = [item.error for item in outcome.items if item.error and item.error.code == PermissionDenied.code]
         if refused:  # the reply is a success all the same
             self.note_denial(refused[0].message)
@@ -143,7 +143,7 @@ class OneExecution(Handler):
     async def get(self, execution_id: str) -> None:
         """Return the whole record, at once or when the execution has ended."""
         if seconds := self.asked(WaitQuery).wait:
-            wait = until_ended(self.engine, self.api.execution, execution_id, seconds)
+            wait = until_ended(self.backend, self.api.execution, execution_id, seconds)
             execution = await self.while_connected(wait)
             await self.finish(execution.model_dump_json())
         else:
@@ -152,7 +152,7 @@ class OneExecution(Handler):
     @operation("delete_execution", status=204)
     async def delete(self, execution_id: str) -> None:
         """Delete an ended execution."""
-        await self.engine.call(self.api.delete_execution, execution_id)
+        await self.backend.call(self.api.delete_execution, execution_id)
         await self.finish_empty()
 
 
@@ -173,7 +173,7 @@ class Children(Handler):
     )
     async def get(self, execution_id: str) -> None:
         """List the executions that this one started, newest first."""
-        await self.engine.call(self.api.execution, execution_id)  # raises if there is none
+        await self.backend.call(self.api.execution, execution_id)  # raises if there is none
         await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page())
 
 
@@ -232,7 +232,7 @@ class Retry(Handler):
     async def post(self, execution_id: str) -> None:
         """Start the ended execution anew, with its own inputs or others."""
         again = self.parse(Again, _with_inputs(self.body(default={})))
-        started = await self.engine.call(self.api.retry_execution, execution_id, again.inputs)
+        started = await self.backend.call(self.api.retry_execution, execution_id, again.inputs)
         self.set_header("Location", self.at("execution", started.id))
         self.set_status(201)
         await self.answer(lambda: started)

@@ -70,7 +70,7 @@ class OneFile(Handler):
     @operation("delete_file", status=204, is_conditional=True)
     async def delete(self, path: str) -> None:
         """Delete the file."""
-        await self.engine.call(self.unless_changed(self._look, self.api.delete_file), path)
+        await self.backend.call(self.unless_changed(self._look, self.api.delete_file), path)
         await self.finish_empty()
 
     def _look(self, path: str) -> File:

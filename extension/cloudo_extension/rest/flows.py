@@ -74,7 +74,7 @@ class OneFlow(Handler):
     @operation("delete_flow", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
         """Delete a flow of the workspace."""
-        await self.engine.call(self.unless_changed(self.api.flow, self.api.delete_flow), name)
+        await self.backend.call(self.unless_changed(self.api.flow, self.api.delete_flow), name)
         await self.finish_empty()
 
 

@@ -34,13 +34,13 @@ class OneHealth(Handler):
     async def _health(self) -> Health:
         status, reason = "ok", None  # nobody has used Cloudo yet: it opens when somebody does
         try:
-            found = await self.engine.health()
+            found = await self.backend.health()
         except Exception as error:  # noqa: BLE001 -- whatever it is, the service is not well
-            self.engine.health_failures.note(error)  # all of it is not for everyone's eyes
+            self.backend.health_failures.note(error)  # all of it is not for everyone's eyes
             found, status = None, "unavailable"
             reason = getattr(error, "reason", None) or "the store cannot be used"
         else:
-            self.engine.health_failures.clear()
+            self.backend.health_failures.clear()
         nothing = {"version": version("cloudo"), "workers": 0, "running": 0, "pending": 0}
         return found or Health(status=status, reason=reason, **nothing)
 

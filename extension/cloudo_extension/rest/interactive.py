@@ -69,7 +69,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
         """Answer the kernel on a thread of its own."""
         loop = asyncio.get_running_loop()
         self._frames = Frames(self, loop)
-        sessions = await self.engine.sessions()
+        sessions = await self.backend.sessions()
         kernel_id = self._kernel_id
 
         def flow_name() -> str | None:
@@ -77,7 +77,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
 
         # Another user's kernel of the same id is another one.
         key = f"{self.user_name}/{kernel_id}"
-        self._by_hand = await self.engine.call(sessions.open, key, self._frames, self._service, flow_name)
+        self._by_hand = await self.backend.call(sessions.open, key, self._frames, self._service, flow_name)
 
     async def on_message(self, message: str | bytes) -> None:
         """Hand a frame to the session's thread; text is for those that cannot wait for their turn."""
@@ -116,7 +116,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
         return 0
 
     def _service(self, parent_id: str) -> Service:
-        return self.engine.service_of_parent(self.user_name, parent_id)
+        return self.backend.service_of_parent(self.user_name, parent_id)
 
     async def _flow_name(self, kernel_id: str) -> str | None:
         """Return the flow that the notebook of a kernel is now, by the server's own list of sessions."""
@@ -128,7 +128,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
             return None
         if session["type"] != "notebook":
             return None
-        return flow_name_of(Path(self.app.serverapp.root_dir, session["path"]), self.engine.workspace.flows)
+        return flow_name_of(Path(self.app.serverapp.root_dir, session["path"]), self.backend.workspace.flows)
 
 
 class Frames:

@@ -46,7 +46,7 @@ class Messages(Handler):
     )
     async def post(self) -> None:
         """Make a message that belongs to no execution."""
-        made = await self.engine.call(self.api.create_message, self.sent(CreateMessage))
+        made = await self.backend.call(self.api.create_message, self.sent(CreateMessage))
         self.set_header("Location", self.at("message", made.id))
         self.set_status(201)
         await self.answer(lambda: made)
@@ -63,7 +63,7 @@ class OneMessage(Handler):
     @operation("delete_message", status=204)
     async def delete(self, message_id: str) -> None:
         """Delete the message."""
-        await self.engine.call(self.api.delete_message, message_id)
+        await self.backend.call(self.api.delete_message, message_id)
         await self.finish_empty()
 
 

@@ -60,9 +60,9 @@ class Notebook(_Document):
     async def get(self, execution_id: str) -> None:
         """Return the executed notebook, as notebook JSON or as a page to look at."""
         wanted = self.asked(FormatQuery).format
-        text = await self.engine.call(self.api.execution_notebook, execution_id)
+        text = await self.backend.call(self.api.execution_notebook, execution_id)
         if wanted == "html":
-            path = (await self.engine.call(self.api.execution, execution_id)).notebook
+            path = (await self.backend.call(self.api.execution, execution_id)).notebook
             await self.while_connected(self._send_page(text, "" if path is None else self._lab_url(path)))
         else:
             await self.send(text.encode(), _NOTEBOOK, file_name=f"{execution_id}.ipynb")
@@ -86,7 +86,7 @@ class Notebook(_Document):
 
         The dashboard fetches the page for a frame, which no other page may be opened from. It has a link of its own.
         """
-        file, root = self.engine.workspace.root / path, Path(self.serverapp.root_dir).resolve()
+        file, root = self.backend.workspace.root / path, Path(self.serverapp.root_dir).resolve()
         if self.request.headers.get("Sec-Fetch-Dest", "document") != "document" or not file.is_relative_to(root):
             return ""
         return f"{self.base_url}lab/tree/{quote(file.relative_to(root).as_posix())}"
@@ -103,7 +103,7 @@ class Source(_Document):
             text = self.api.execution_source(execution_id)
             return text, is_handler(text)
 
-        text, is_script = await self.engine.call(read)
+        text, is_script = await self.backend.call(read)
         kind, ending = (_SCRIPT, "py") if is_script else (_NOTEBOOK, "ipynb")
         await self.send(text.encode(), kind, file_name=f"{execution_id}-source.{ending}")
 

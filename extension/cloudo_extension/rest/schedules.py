@@ -44,7 +44,7 @@ class Schedules(Handler):
     )
     async def post(self) -> None:
         """Make a schedule."""
-        made = await self.engine.call(self.api.create_schedule, self.sent(CreateSchedule))
+        made = await self.backend.call(self.api.create_schedule, self.sent(CreateSchedule))
         self.set_header("Location", self.at("schedule", made.id))
         self.set_status(201)
         await self.answer(lambda: made)
@@ -79,7 +79,7 @@ class OneSchedule(Handler):
     @operation("delete_schedule", status=204, is_conditional=True)
     async def delete(self, schedule_id: str) -> None:
         """Delete the schedule; its executions stay."""
-        await self.engine.call(self.unless_changed(self.api.schedule, self.api.delete_schedule), schedule_id)
+        await self.backend.call(self.unless_changed(self.api.schedule, self.api.delete_schedule), schedule_id)
         await self.finish_empty()
 
 
@@ -107,7 +107,7 @@ class TriggerNow(Handler):
     @operation("trigger_schedule", reply=Execution, status=201)
     async def post(self, schedule_id: str) -> None:
         """Start an execution of the schedule now."""
-        started = await self.engine.call(self.api.trigger_schedule, schedule_id)
+        started = await self.backend.call(self.api.trigger_schedule, schedule_id)
         self.set_header("Location", self.at("execution", started.id))
         self.set_status(201)
         await self.answer(lambda: started)

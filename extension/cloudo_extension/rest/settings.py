@@ -43,7 +43,7 @@ class Settings(Handler):
     async def post(self) -> None:
         """Save a setting that is not there yet."""
         new = self.sent(NewSetting)
-        created = await self.engine.call(self.api.create_setting, new.name, new.value, secret=bool(new.secret))
+        created = await self.backend.call(self.api.create_setting, new.name, new.value, secret=bool(new.secret))
         self.set_header("Location", self.at("setting", quote(created.name)))
         self.set_status(201)
         await self.answer(lambda: created)
@@ -75,13 +75,13 @@ class OneSetting(Handler):
     async def patch(self, name: str) -> None:
         """Save another value of a setting that is there, or has a documented default."""
         given, save = self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
-        await self.engine.call(self.api.setting, name)  # raises if there is none
+        await self.backend.call(self.api.setting, name)  # raises if there is none
         await self.answer(save, name, given.value, secret=given.secret)
 
     @operation("delete_setting", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
         """Forget the setting."""
-        await self.engine.call(self.unless_changed(self.api.setting, self.api.delete_setting), name)
+        await self.backend.call(self.unless_changed(self.api.setting, self.api.delete_setting), name)
         await self.finish_empty()
 
 

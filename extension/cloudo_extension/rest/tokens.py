@@ -37,7 +37,7 @@ class Tokens(Handler):
     )
     async def post(self) -> None:
         """Make a token; this reply alone has its secret."""
-        made = await self.engine.call(self.api.create_token, self.sent(CreateToken))
+        made = await self.backend.call(self.api.create_token, self.sent(CreateToken))
         self.set_header("Cache-Control", "no-store")
         self.set_status(201)
         await self.answer(lambda: made)
@@ -49,7 +49,7 @@ class OneToken(Handler):
     @operation("revoke_token", status=204)
     async def delete(self, token_id: str) -> None:
         """Revoke the token."""
-        await self.engine.call(self.api.revoke_token, token_id)
+        await self.backend.call(self.api.revoke_token, token_id)
         await self.finish_empty()
 
 

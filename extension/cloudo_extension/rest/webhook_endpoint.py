@@ -151,14 +151,14 @@ class Call(NoCall):
         announced = request_body.announced_bytes(self.request.headers)
         if announced is not None and announced <= _SMALL_BYTES:
             return _SMALL_BYTES
-        kept = await self.engine.call(self._calls.find, self.path_args[0])
+        kept = await self.backend.call(self._calls.find, self.path_args[0])
         return int(_USUAL_LIMIT if kept is None else kept.webhook.max_body_bytes)
 
     async def _open(self) -> WebhookCalls:
         """Return what takes calls. Where nobody has used Cloudo yet, there are no webhooks, and no trace is left."""
-        if not self.engine.is_used:
+        if not self.backend.is_used:
             raise WebhookNotFound(self.path_args[0])
-        return await self.engine.webhook_calls()
+        return await self.backend.webhook_calls()
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, unless it is too much; tornado calls it."""
@@ -211,7 +211,7 @@ class Call(NoCall):
         https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection.
         """
         asked = {header: self.request.headers.get(header) for header in _ORIGINS}
-        kept = await self.engine.call(self._calls.find, name) if any(asked.values()) else None
+        kept = await self.backend.call(self._calls.find, name) if any(asked.values()) else None
         if kept is None or not kept.webhook.enabled or not self._parsed(name).is_from(kept.webhook.allowed_networks):
             return
         allowed = kept.webhook.allowed_origins
@@ -234,11 +234,11 @@ class Call(NoCall):
         if "Origin" in self.request.headers:
             await self._allow_origin(name)
         self._call = self._parsed(name)
-        received = await self.engine.receive(self._call)
-        from cloudo_kernel.service.webhook_calls import Answered  # imported already, with the engine
+        received = await self.backend.receive(self._call)
+        from cloudo_kernel.service.webhook_calls import Answered  # imported already, with the backend
 
         if isinstance(received, Answered):
-            self.engine.refusals.note(self._call, received.reason, self._send_as_said(received.response))
+            self.backend.refusals.note(self._call, received.reason, self._send_as_said(received.response))
             return
         if received.is_async:
             self._send(202, await self._begun(received))
@@ -272,12 +272,12 @@ class Call(NoCall):
         """Send what became of the execution, as far as that is known in time; return the status."""
         seconds = received.webhook.sync_timeout_seconds
         try:
-            execution = await until_ended(self.engine, self._calls.execution, received.execution_id, seconds)
+            execution = await until_ended(self.backend, self._calls.execution, received.execution_id, seconds)
         except ExecutionNotFound:
             return self._send(200, {"id": received.execution_id, "message": _DELETED})
         if not execution.is_ended:
             return self._send(202, _brief(execution, execution.status))
-        response = await self.engine.call(self._calls.response, execution.id)
+        response = await self.backend.call(self._calls.response, execution.id)
         if response is not None:
             return self._send_as_said(response)
         if received.webhook.reply is WebhookReply.RECORD:
@@ -289,7 +289,7 @@ class Call(NoCall):
         if received.new is not None:
             return _brief(received.new, Status.PENDING)
         try:
-            execution = await self.engine.call(self._calls.execution, received.execution_id)
+            execution = await self.backend.call(self._calls.execution, received.execution_id)
             return _brief(execution, execution.status)
         except ExecutionNotFound:
             return {"id": received.execution_id, "message": _DELETED}
@@ -326,11 +326,11 @@ class Call(NoCall):
         super().write_error(status_code, **kwargs)
         # After the answer: how long it took must not tell whether there is such a webhook.
         if isinstance(error, CloudoError) and self._call is not None:
-            self.engine.refusals.note(self._call, error, status_code)
+            self.backend.refusals.note(self._call, error, status_code)
 
     def _status_of_failure(self, status_code: int) -> int:
         """Count a failure. After too many of one caller at one name the status alone is another: 429."""
-        seconds = self.engine.refusals.count(self.path_args[0], self.request.remote_ip or "")
+        seconds = self.backend.refusals.count(self.path_args[0], self.request.remote_ip or "")
         if seconds is not None:
             status_code = HTTPStatus.TOO_MANY_REQUESTS
             self.set_status(status_code)
@@ -345,7 +345,7 @@ class Call(NoCall):
 
     async def _quietly(self, function: Callable[..., None], *args: object) -> None:
         try:
-            await self.engine.call(function, *args)
+            await self.backend.call(function, *args)
         except (CloudoError, RuntimeError):  # the store is away, or the server is stopping
             self.log.exception("What became of the call of a webhook cannot be stored.")
 

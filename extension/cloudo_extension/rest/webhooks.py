@@ -30,7 +30,7 @@ class Webhooks(Handler):
     )
     async def post(self) -> None:
         """Make a webhook."""
-        made = await self.engine.call(self.api.create_webhook, self.sent(CreateWebhook))
+        made = await self.backend.call(self.api.create_webhook, self.sent(CreateWebhook))
         self.set_header("Location", self.at("webhook", made.name))
         self.set_status(201)
         await self.answer(lambda: made)
@@ -54,7 +54,7 @@ class OneWebhook(Handler):
     @operation("delete_webhook", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
         """Delete the webhook; its executions stay."""
-        await self.engine.call(self.unless_changed(self.api.webhook, self.api.delete_webhook), name)
+        await self.backend.call(self.unless_changed(self.api.webhook, self.api.delete_webhook), name)
         await self.finish_empty()
 
 
@@ -73,7 +73,7 @@ class Replay(Handler):
     @operation("replay_delivery", reply=Execution, status=201)
     async def post(self, name: str, delivery_id: str) -> None:
         """Start again what the delivery started."""
-        started = await self.engine.call(self.api.replay_delivery, name, delivery_id)
+        started = await self.backend.call(self.api.replay_delivery, name, delivery_id)
         self.set_header("Location", self.at("execution", started.id))
         self.set_status(201)
         await self.answer(lambda: started)

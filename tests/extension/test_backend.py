@@ -1,4 +1,4 @@
-"""The engine of a server, in this process: its end, and its loops."""
+"""The backend of a server, in this process: its end, and its loops."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from cloudo_extension.backend.backend import Engine
+from cloudo_extension.backend.backend import Backend
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.layout import Workspace
 
 
-def in_an_engine(folder: Path, scenario: Callable[[Engine, Store], Awaitable[None]]) -> None:
-    """Run a scenario with an open engine that has a worker, and close the engine."""
+def with_backend(folder: Path, scenario: Callable[[Backend, Store], Awaitable[None]]) -> None:
+    """Run a scenario with an open backend that has a worker, and close the backend."""
 
     async def run() -> None:
-        engine = Engine(Workspace(folder), has_worker=True)
+        backend = Backend(Workspace(folder), has_worker=True)
         async with asyncio.timeout(60):
-            store = (await engine.open()).store
+            store = (await backend.open()).store
             try:
-                await scenario(engine, store)
+                await scenario(backend, store)
             finally:
-                await engine.close()
+                await backend.close()
 
     asyncio.run(run())
 
@@ -31,11 +31,11 @@ def test_an_engine_that_closes_ends_worker_and_store_whatever_failed_before(tmp_
     async def fail() -> None:
         raise RuntimeError("can't start new thread")
 
-    async def scenario(engine: Engine, _store: Store) -> None:
+    async def scenario(backend: Backend, _store: Store) -> None:
         assert [worker.private for worker in _store.workers.all()] == [False]
-        engine._spawn(fail())
+        backend._spawn(fail())
 
-    in_an_engine(tmp_path, scenario)
+    with_backend(tmp_path, scenario)
     store = Store.open(Workspace(tmp_path).database_url)
     assert store.workers.all() == ()
     store.close()
@@ -44,13 +44,13 @@ def test_an_engine_that_closes_ends_worker_and_store_whatever_failed_before(tmp_
 
 
 def test_a_loop_that_dies_is_told_by_the_health_and_its_worker_gives_up_its_lease(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, store: Store) -> None:
-        health = await engine.health()
+    async def scenario(backend: Backend, store: Store) -> None:
+        health = await backend.health()
         assert health is not None
         assert (health.status, health.reason, health.failing_loops) == ("ok", None, ())
         store.tail.add_listener(sys.exit)
         store.events.add("FlowChanged", "flow", "a", user_name="ada")
-        while (health := await engine.health()) is not None and health.status == "ok":
+        while (health := await backend.health()) is not None and health.status == "ok":
             await asyncio.sleep(0.02)
         assert health is not None
         assert (health.status, health.failing_loops) == ("unavailable", ("event-tail",))
@@ -58,4 +58,4 @@ def test_a_loop_that_dies_is_told_by_the_health_and_its_worker_gives_up_its_leas
         while store.workers.all():
             await asyncio.sleep(0.02)
 
-    in_an_engine(tmp_path, scenario)
+    with_backend(tmp_path, scenario)
