@@ -16,8 +16,8 @@ from cloudo_kernel.models.canonical import canonical
 _SHARED = "client."
 _PERSONAL = "user."
 #: A hundred years: more than that, added to a date, leaves the calendar.
-_MOST_MINUTES = 52_560_000
-_MOST_EXECUTIONS = 1_000_000
+_MAX_MINUTES = 52_560_000
+_MAX_EXECUTIONS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def _is_zone(value: Any) -> bool:
 def _minutes(default: int) -> DocumentedSetting:
     return DocumentedSetting(
         default,
-        f"a number of minutes from 0 to {_MOST_MINUTES:,}",
-        lambda value: value is not None and 0 <= value <= _MOST_MINUTES,
+        f"a number of minutes from 0 to {_MAX_MINUTES:,}",
+        lambda value: value is not None and 0 <= value <= _MAX_MINUTES,
         kind="number",
     )
 
@@ -56,8 +56,8 @@ def _whole(default: int) -> DocumentedSetting:
     """Return a number of executions for the whole store."""
     return DocumentedSetting(
         default,
-        f"a whole number from 1 to {_MOST_EXECUTIONS:,}",
-        lambda value: value is not None and 1 <= value <= _MOST_EXECUTIONS,
+        f"a whole number from 1 to {_MAX_EXECUTIONS:,}",
+        lambda value: value is not None and 1 <= value <= _MAX_EXECUTIONS,
         kind="integer",
         is_personal=False,
     )
@@ -91,8 +91,8 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     "client.message.error.retention_time.minutes": _minutes(10080),
     "client.input.timeout.minutes": DocumentedSetting(
         10,
-        f"a number of minutes up to {_MOST_MINUTES:,}; 0 or less for no limit",
-        lambda value: value is not None and -_MOST_MINUTES <= value <= _MOST_MINUTES,
+        f"a number of minutes up to {_MAX_MINUTES:,}; 0 or less for no limit",
+        lambda value: value is not None and -_MAX_MINUTES <= value <= _MAX_MINUTES,
         kind="number",
     ),
     "client.timezone": DocumentedSetting(

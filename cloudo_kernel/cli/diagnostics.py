@@ -34,11 +34,11 @@ _PROVISIONER: Final = "cloudo-provisioner"
 _EXTENSION: Final = "cloudo_extension"
 _ANEW: Final = f"{sys.executable} -m pip install --force-reinstall --no-deps cloudo"
 #: The path of a socket has 107 bytes at most, of which `executors.sockets` needs so many.
-_LONGEST_TEMPORARY: Final = 65
-_FEWEST_FILES: Final = 1024
+_MAX_TEMPORARY: Final = 65
+_MIN_FILES: Final = 1024
 _GIGABYTE: Final = 1e9
 _SCARCE, _FULL = 0.5 * _GIGABYTE, 0.02 * _GIGABYTE
-_MOST_FLOWS: Final = 5
+_MAX_FLOWS: Final = 5
 _PROBE: Final = 'def handler(system, this):\n    this.success("ran")\n'
 _PROBE_SECONDS: Final = 120
 
@@ -159,11 +159,11 @@ def _extension() -> Look:
 
 def _system() -> Look:
     folder = tempfile.gettempdir()
-    if len(os.fsencode(folder)) > _LONGEST_TEMPORARY:
+    if len(os.fsencode(folder)) > _MAX_TEMPORARY:
         message = f"The temporary folder {folder} has too long a path for the sockets of kernels."
         yield State.PROBLEM, message, "TMPDIR=/tmp, in the environment"
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource is not None else _FEWEST_FILES
-    if 0 <= files < _FEWEST_FILES:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource is not None else _MIN_FILES
+    if 0 <= files < _MIN_FILES:
         yield State.WARNING, f"A process may open {files} files at once, which many runs exceed.", "ulimit -n 4096"
     yield from _room(Path(folder))
 
@@ -240,10 +240,10 @@ def _flows(workspace: Workspace) -> Look:
         return
     flows = connect(workspace.root).flows()
     broken = [flow for flow in flows if flow.broken]
-    for flow in broken[:_MOST_FLOWS]:
+    for flow in broken[:_MAX_FLOWS]:
         yield State.WARNING, f"{flow.name} is broken: {flow.broken}", None
-    if len(broken) > _MOST_FLOWS:
-        yield State.WARNING, f"and {len(broken) - _MOST_FLOWS} more are broken.", "cloudo flows"
+    if len(broken) > _MAX_FLOWS:
+        yield State.WARNING, f"and {len(broken) - _MAX_FLOWS} more are broken.", "cloudo flows"
     yield State.WELL, f"{len(flows) - len(broken)} can be run.", None
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from cloudo_kernel.errors import CloudoError
 
 #: Fewer digits than this fit too many to be meant.
-_FEWEST_DIGITS = 4
+_MIN_DIGITS = 4
 
 
 def find_id(text: str, listed: Callable[[], Iterable[tuple[str, str]]], missing: Callable[[str], CloudoError]) -> str:
@@ -23,8 +23,8 @@ def find_id(text: str, listed: Callable[[], Iterable[tuple[str, str]]], missing:
     wanted = text.lower()
     if len(wanted) == 36:
         return wanted
-    if len(wanted) < _FEWEST_DIGITS:
-        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_FEWEST_DIGITS} of its digits.")
+    if len(wanted) < _MIN_DIGITS:
+        raise MalformedRequest(f"{text!r} is too short for an id. Give at least {_MIN_DIGITS} of its digits.")
     found = [(one, words) for one, words in listed() if one.startswith(wanted) or one.endswith(wanted)]
     if not found:
         raise missing(text)

@@ -11,7 +11,7 @@ from cloudo_kernel.errors import MalformedRequest
 #: The end of the year 9999, which is as far as datetime goes.
 _LAST = 253_402_300_799.0
 #: A century is as good as no limit, and does not leave the calendar.
-_LONGEST_SECONDS = 100 * 365 * 86_400.0
+_MAX_SECONDS = 100 * 365 * 86_400.0
 
 
 def to_seconds(value: Any, *, field: str = "seconds") -> float:
@@ -31,7 +31,7 @@ def to_limit(value: Any, *, field: str = "timeout_seconds") -> timedelta | None:
     """Return how long a wait may take, None for as long as it takes. Raises `MalformedRequest`."""
     if value is None:
         return None
-    return timedelta(seconds=min(max(0.0, to_seconds(value, field=field)), _LONGEST_SECONDS))
+    return timedelta(seconds=min(max(0.0, to_seconds(value, field=field)), _MAX_SECONDS))
 
 
 def to_epoch(when: Any, *, field: str = "when") -> float:

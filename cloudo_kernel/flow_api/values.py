@@ -12,7 +12,7 @@ from typing import Any
 from cloudo_kernel.errors import MalformedRequest
 
 #: Python refuses to print integers of more than 4,300 digits; 14,000 bits are 4,215.
-_MOST_BITS = 14_000
+_MAX_BITS = 14_000
 #: What is nested deeper is most likely a list that holds itself, and nothing that reads JSON could take it.
 _DEEPEST = 100
 #: pandas' two kinds of nothing, besides NaN.
@@ -59,7 +59,7 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
         raise MalformedRequest(
             f"{name[:200]}… is nested more than {_DEEPEST} deep; does it hold itself?", field=name[:200]
         )
-    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise MalformedRequest(f"{name} is a number of more than 4,000 digits; write it as text.", field=name)
     if value is None or type(value).__name__ in _MISSING:
         return None

@@ -20,10 +20,10 @@ from cloudo_kernel.models import JsonObject
 
 #: The most that a form may take as JSON, and the most elements that it may have.
 FORM_LIMIT_BYTES: Final = 256 * 1024
-_MOST_ELEMENTS: Final = 200
-_LONGEST_KEY: Final = 100
+_MAX_ELEMENTS: Final = 200
+_MAX_KEY: Final = 100
 #: Of the body itself and of each element, known or not.
-_MOST_WORDS: Final = 50
+_MAX_WORDS: Final = 50
 
 #: Element → the JSON type of its answer; `markdown` is shown and not asked.
 ELEMENTS: Final = {
@@ -227,8 +227,8 @@ def checked_body(body: object) -> JsonObject:
     given = body.get("properties")
     if not isinstance(given, Mapping) or not given:
         raise FormInvalid("properties", "is an object with the elements of the form, at least one")
-    if len(given) > _MOST_ELEMENTS:
-        raise FormInvalid("properties", f"has at most {_MOST_ELEMENTS} elements, not {len(given)}")
+    if len(given) > _MAX_ELEMENTS:
+        raise FormInvalid("properties", f"has at most {_MAX_ELEMENTS} elements, not {len(given)}")
     made = [(key, _element(key, about, number)) for number, (key, about) in enumerate(given.items())]
     elements = dict(sorted(made, key=lambda one: one[1]["order"]))
     for key, about in elements.items():
@@ -265,20 +265,20 @@ def _check_size(body: Mapping[Any, object]) -> None:
 
 
 def _check_words(given: Mapping[Any, object], known: Sequence[str], place: str) -> None:
-    if len(given) > _MOST_WORDS:
-        raise FormInvalid(place.rstrip(".") or "body", f"says at most {_MOST_WORDS} things, not {len(given)}")
+    if len(given) > _MAX_WORDS:
+        raise FormInvalid(place.rstrip(".") or "body", f"says at most {_MAX_WORDS} things, not {len(given)}")
     for word in given:
         if (
             word not in known
-            and len(str(word)) <= _LONGEST_KEY
+            and len(str(word)) <= _MAX_KEY
             and (meant := difflib.get_close_matches(str(word), known, n=1, cutoff=0.8))
         ):
             raise FormInvalid(f"{place}{word}", f"means nothing here. Did you mean {meant[0]!r}?")
 
 
 def _element(key: object, given: object, number: int) -> JsonObject:
-    if not isinstance(key, str) or not key or len(key) > _LONGEST_KEY or not key.isprintable():
-        raise FormInvalid(_shown(key), f"cannot be a key: that is printable text of 1 to {_LONGEST_KEY} characters")
+    if not isinstance(key, str) or not key or len(key) > _MAX_KEY or not key.isprintable():
+        raise FormInvalid(_shown(key), f"cannot be a key: that is printable text of 1 to {_MAX_KEY} characters")
     if not isinstance(given, Mapping):
         raise FormInvalid(key, "is an object that describes the element, such as {'element': 'string'}")
     # The body of a message that was read has it; only what the server renders is safe.

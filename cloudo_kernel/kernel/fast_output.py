@@ -21,7 +21,7 @@ from ipykernel.iostream import BackgroundSocket, IOPubThread, OutStream
 
 _log = logging.getLogger(__name__)
 #: Outputs that wait; who puts out more than the runner can take waits for it.
-_MOST_CALLS = 10_000
+_MAX_CALLS = 10_000
 _WAIT_SECONDS = 0.01
 #: For the last outputs, when the kernel ends.
 _STOP_SECONDS = 30.0
@@ -31,7 +31,7 @@ _PIPE_BYTES = 65_536
 #: `tqdm(range(3_000_000), mininterval=0)` took more than 100 s.
 _UPDATE_SECONDS = 0.05
 #: Up to so many updates in that time are sent as they were written.
-_FEW = 10
+_MAX_SEPARATE_UPDATES = 10
 #: Control sequences that do more than colour what follows.
 _MOVE = re.compile(r"\x1b\[[0-9;?]*[^0-9;?m]")
 
@@ -99,7 +99,7 @@ class FastStream(WholeStream):
         super()._flush()
 
     def _flush_buffers(self) -> Iterator[tuple[dict[str, Any], str]]:
-        is_joined, self._put_off, self._is_update = self._put_off > _FEW, 0, False
+        is_joined, self._put_off, self._is_update = self._put_off > _MAX_SEPARATE_UPDATES, 0, False
         for parent, text in super()._flush_buffers():
             yield parent, without_overwritten(text) if is_joined else text
 
@@ -173,7 +173,7 @@ class FastPublisher(IOPubThread):
         if not self.thread.is_alive():
             call()
             return
-        while self._calls.qsize() > _MOST_CALLS and threading.current_thread() is not self.thread:
+        while self._calls.qsize() > _MAX_CALLS and threading.current_thread() is not self.thread:
             time.sleep(_WAIT_SECONDS)
         self._calls.put(call)
 

@@ -12,7 +12,7 @@ from cloudo_kernel.models.base import JsonObject, Request
 from cloudo_kernel.models.fault import TAG
 
 _FITS = 'takes the name of a flow, {"flow": name, "inputs"?: {…}}, {"url": "https://…", "secret"?: setting}, or a list'
-_LONGEST_URL = 2000
+_MAX_URL = 2000
 _FLOW, _CALL = f"{TAG}flow", f"{TAG}call"
 
 
@@ -27,8 +27,8 @@ class Occasion(StrEnum):
 
 def _url(url: str) -> str:
     """Return a URL as it was given. Raises `ValueError` unless it is one that can be called."""
-    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "<>\\^`{|}'):
-        raise ValueError(f"takes a URL of at most {_LONGEST_URL:,} ASCII signs; others are written as %… or xn--…")
+    if len(url) > _MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "<>\\^`{|}'):
+        raise ValueError(f"takes a URL of at most {_MAX_URL:,} ASCII signs; others are written as %… or xn--…")
     parts = urlsplit(url)  # raises ValueError for brackets that hold no address
     if parts.scheme not in {"http", "https"}:
         raise ValueError("takes a URL that begins with https:// or http://")

@@ -13,8 +13,8 @@ from pydantic import AfterValidator, Field
 from cloudo_kernel.models.base import Record, Request, UtcTime
 
 #: A token that nobody should need for longer; more would leave the calendar.
-_LONGEST = timedelta(days=36_500)
-_MOST_PATTERNS = 50
+_MAX_LIFETIME = timedelta(days=36_500)
+_MAX_PATTERNS = 50
 _STRANGE = re.compile(r"[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -83,7 +83,7 @@ class CreateToken(Request):
 
     name: str = Field(min_length=1, max_length=200)
     actions: tuple[Action, ...] = Field(min_length=1, max_length=len(Action))
-    flows: tuple[FlowPattern, ...] | None = Field(default=None, min_length=1, max_length=_MOST_PATTERNS)
+    flows: tuple[FlowPattern, ...] | None = Field(default=None, min_length=1, max_length=_MAX_PATTERNS)
     #: Give one of these, or neither for a token that does not expire.
     expires_at: UtcTime | None = None
-    expires_in_seconds: float | None = Field(default=None, gt=0, le=_LONGEST.total_seconds(), allow_inf_nan=False)
+    expires_in_seconds: float | None = Field(default=None, gt=0, le=_MAX_LIFETIME.total_seconds(), allow_inf_nan=False)

@@ -19,7 +19,7 @@ from cloudo_kernel.models.executions import Status
 CALL_INPUTS = ("method", "path", "query", "headers", "json", "form", "text", "body_base64")
 KEY_HEADER = "X-Cloudo-Key"
 #: No webhook takes more bytes.
-LARGEST_BODY = 64 * 1024 * 1024
+MAX_BODY = 64 * 1024 * 1024
 #: Of `standard-webhooks`, before the secret in Base64.
 SECRET_PREFIX = "whsec_"  # noqa: S105 -- what precedes a secret, not one
 
@@ -137,7 +137,7 @@ SignedContent = Annotated[str, AfterValidator(_content)]
 Key = Annotated[str, Field(min_length=12, max_length=500), AfterValidator(_key)]
 WebhookName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")]
 Methods = Annotated[tuple[CallMethod, ...], Field(min_length=1, max_length=2)]
-BodyLimit = Annotated[int, Field(ge=0, le=LARGEST_BODY)]
+BodyLimit = Annotated[int, Field(ge=0, le=MAX_BODY)]
 #: Calls a minute of one caller.
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 UserName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]

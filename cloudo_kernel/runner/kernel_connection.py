@@ -34,7 +34,7 @@ _START_TIMEOUT_SECONDS = 60.0
 #: From the request to shut down to the kill: so long may what the notebook registered for its exit take.
 _SHUTDOWN_SECONDS = 5.0
 #: How often a starting kernel that says nothing is looked at.
-_LOOK_SECONDS = 0.5
+_POLL_INTERVAL_SECONDS = 0.5
 #: jupyter_client's patience for the first output after the first reply: until then, outputs may be lost.
 _SUBSCRIBED_SECONDS = 0.2
 #: Seconds to wait for the last words of a kernel that has died: what it started may still hold its stderr.
@@ -204,7 +204,7 @@ class KernelConnection:
         again = time.monotonic() + 1
         while time.monotonic() < again:
             with suppress(queue.Empty):
-                reply = self.client.shell_channel.get_msg(timeout=_LOOK_SECONDS)
+                reply = self.client.shell_channel.get_msg(timeout=_POLL_INTERVAL_SECONDS)
                 if reply["msg_type"] == "kernel_info_reply":
                     self.client.iopub_channel.get_msg(timeout=_SUBSCRIBED_SECONDS)
                     self.language_info = dict(reply["content"]["language_info"])
@@ -237,7 +237,7 @@ class KernelConnection:
         end = time.monotonic() + _START_TIMEOUT_SECONDS
         while True:
             try:
-                return dict(channel.get_msg(timeout=_LOOK_SECONDS))
+                return dict(channel.get_msg(timeout=_POLL_INTERVAL_SECONDS))
             except queue.Empty:
                 if not self.is_alive or time.monotonic() > end:
                     raise DeadKernelError("The kernel died.") from None

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.canonical import canonical
 from cloudo_kernel.models.schedules import Schedule, ScheduleTrigger
-from cloudo_kernel.scheduling.triggers import LONGEST_SECONDS, offsets, resolve, shown_zone, wall
+from cloudo_kernel.scheduling.triggers import MAX_SECONDS, offsets, resolve, shown_zone, wall
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -155,7 +155,7 @@ def seconds(text: str, *, field: str = "seconds") -> float:
             raise _no_duration(text, field)
         total, smallest = total + Decimal(found[1]) * length, length
         rest = rest[found.end() :].lstrip()
-    if total > LONGEST_SECONDS:
+    if total > MAX_SECONDS:
         raise MalformedRequest(f"{text[:60]!r} is too long: at most 1000 years.", field=field)
     return float(total)
 

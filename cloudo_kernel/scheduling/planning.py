@@ -18,7 +18,7 @@ from cloudo_kernel.scheduling import spans, triggers
 #: The newest time that came during an absence is late when it is older than this.
 GRACE = timedelta(seconds=30)
 #: One look plans up to this many rows of one schedule; the next look takes the next ones.
-MOST_AT_ONCE = 500
+MAX_AT_ONCE = 500
 #: With `all`, up to this many times of one absence are caught up, the newest ones.
 MAX_CAUGHT_UP = 10_000
 
@@ -165,7 +165,7 @@ def passed_over(schedule: Schedule, *, now: datetime, reason: str) -> Plan:
     passed: list[Planned] = []
     due: datetime | None = schedule.next_run
     number = schedule.iterations + 1
-    while due is not None and len(passed) < MOST_AT_ONCE:
+    while due is not None and len(passed) < MAX_AT_ONCE:
         moment = fire_at(schedule, due)
         if moment > now and not schedule.trigger.counts_from_end:
             break
@@ -183,7 +183,7 @@ def _come(schedule: Schedule, now: datetime, absences: Sequence[Absence]) -> tup
     due: datetime | None = schedule.next_run
     moment, number, come = fire_at(schedule, schedule.next_run), schedule.iterations + 1, list[_Come]()
     counted: Absence | None = None
-    while due is not None and len(come) < MOST_AT_ONCE:
+    while due is not None and len(come) < MAX_AT_ONCE:
         if moment > now and not schedule.trigger.counts_from_end:
             break
         one = _Times(due, due, 1, number, moment, moment)

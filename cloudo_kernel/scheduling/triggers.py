@@ -29,8 +29,8 @@ EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
 LATEST = datetime(9999, 12, 29, tzinfo=UTC)
 _LOCAL_RANGE = (EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None))
 #: What an interval or a delay may be.
-SHORTEST_SECONDS = 0.001
-LONGEST_SECONDS = 1_000 * 365.25 * 86_400
+MIN_SECONDS = 0.001
+MAX_SECONDS = 1_000 * 365.25 * 86_400
 _TICK = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
@@ -164,10 +164,10 @@ def checked(trigger: ScheduleTrigger, zone: ZoneInfo) -> None:
     for name in ("at", "start"):
         if getattr(trigger, name) is not None:
             resolve(getattr(trigger, name), zone, field=f"trigger.{name}")
-    for name, least in (("every_seconds", SHORTEST_SECONDS), ("delay_seconds", 0)):
+    for name, least in (("every_seconds", MIN_SECONDS), ("delay_seconds", 0)):
         seconds = getattr(trigger, name)
-        if seconds is not None and not least <= seconds <= LONGEST_SECONDS:
-            fits = f"from {least} to {LONGEST_SECONDS:.0f} seconds (1000 years)"
+        if seconds is not None and not least <= seconds <= MAX_SECONDS:
+            fits = f"from {least} to {MAX_SECONDS:.0f} seconds (1000 years)"
             raise MalformedRequest(f"{name} takes {fits}, not {seconds:g}.", field=f"trigger.{name}")
     # Days of the week and leap years come round within the 50 years that cronsim looks ahead.
     if trigger.cron is not None and next(_cron_times(trigger.cron, datetime(2000, 1, 1)), None) is None:  # noqa: DTZ001 local

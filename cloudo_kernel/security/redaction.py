@@ -12,11 +12,11 @@ from urllib.parse import quote, quote_plus
 #: What is shown in place of a protected value.
 PROTECTED: Final = "•••"
 #: Shorter texts would be found all over the place, and are not looked for.
-_SHORTEST = 4
+_MIN_LENGTH = 4
 #: Lines of a longer text count from here on, as they are shown one by one.
-_SHORTEST_LINE = 8
+_MIN_LINE = 8
 #: Of one value; what has more is no password.
-_MOST_TEXTS = 2_000
+_MAX_TEXTS = 2_000
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -37,7 +37,7 @@ class Redaction:
     def learn(self, value: Any) -> bool:
         """Count a JSON value, and each part of it, as secret; tell whether anything of it was new."""
         known = len(self._texts)
-        for _, text in zip(range(_MOST_TEXTS), _texts_of(value), strict=False):
+        for _, text in zip(range(_MAX_TEXTS), _texts_of(value), strict=False):
             self._texts.setdefault(text)
         return known < len(self._texts)
 
@@ -108,16 +108,16 @@ def _texts_of(value: Any) -> Iterator[str]:
     """Yield what is looked for: the texts and numbers of a value, and the lines of texts."""
     match value:
         case str():
-            if len(value.strip()) >= _SHORTEST:
+            if len(value.strip()) >= _MIN_LENGTH:
                 yield value
                 yield value.strip()
             lines = [line.strip() for line in value.splitlines()]
             if len(lines) > 1:
-                yield from (line for line in lines if len(line) >= _SHORTEST_LINE)
+                yield from (line for line in lines if len(line) >= _MIN_LINE)
         case bool() | None:
             return
         case int() | float():
-            if len(repr(value)) >= _SHORTEST:
+            if len(repr(value)) >= _MIN_LENGTH:
                 yield repr(value)
         case Mapping():
             for part in value.values():

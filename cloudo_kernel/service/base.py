@@ -37,7 +37,7 @@ T = TypeVar("T")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 #: A wait looks at the store at least this often, should the event tail miss something.
-_LOOK_SECONDS = 5.0
+_POLL_INTERVAL_SECONDS = 5.0
 
 
 class Base:
@@ -148,7 +148,7 @@ class Base:
         try:
             end = None if timeout is None else time.monotonic() + timeout.total_seconds()
             while not is_done():
-                left = _LOOK_SECONDS if end is None else min(_LOOK_SECONDS, end - time.monotonic())
+                left = _POLL_INTERVAL_SECONDS if end is None else min(_POLL_INTERVAL_SECONDS, end - time.monotonic())
                 if left <= 0:
                     return
                 woken.wait(left)

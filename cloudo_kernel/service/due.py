@@ -40,12 +40,12 @@ _log = logging.getLogger(__name__)
 
 #: So many schedules are looked at in one transaction, or as few as have so many times: it takes some hundredths of a
 #: second, in which nobody else can write.
-_MOST_AT_ONCE = 500
+_MAX_AT_ONCE = 500
 #: So many past times are run at once.
-_MOST_BACKFILLED = 1000
+_MAX_BACKFILLED = 1000
 _INSTANT = timedelta(microseconds=1)
 #: After so long a schedule that could not be thought about is looked at again.
-_REST = timedelta(minutes=1)
+_RETRY_INTERVAL = timedelta(minutes=1)
 #: Why an occurrence of a dry run has no execution.
 _WOULD = "a dry run: nothing was started"
 
@@ -102,7 +102,7 @@ class DueVerbs(ScheduleVerbs):
 
     def run_due_schedules(self) -> int:
         """Start what is due; the scheduler of every worker calls it. Returns how many schedules it has moved on."""
-        due = self._store.schedules.due(most=_MOST_AT_ONCE)
+        due = self._store.schedules.due(most=_MAX_AT_ONCE)
         if not due:
             return 0
         with _collector_at_rest():
@@ -117,7 +117,7 @@ class DueVerbs(ScheduleVerbs):
             acting, like = like_of(user_name)
             firings.append(acting._firing_or_rest(one, now, like, absences))
             number += len(firings[-1].occurrences)
-            if number >= _MOST_AT_ONCE:  # the next look takes the others
+            if number >= _MAX_AT_ONCE:  # the next look takes the others
                 break
         return self._store.occurrences.fire(firings, user_name=self._user_name)
 
@@ -212,10 +212,10 @@ class DueVerbs(ScheduleVerbs):
             dues = triggers.grid_times(trigger.every_seconds, start=schedule.start, after=start - _INSTANT)
         else:
             dues = triggers.due_times(trigger, zone, start=start, after=start - _INSTANT)
-        times = list(islice(takewhile(lambda due: due < end, dues), _MOST_BACKFILLED + 1))
-        if len(times) > _MOST_BACKFILLED:
+        times = list(islice(takewhile(lambda due: due < end, dues), _MAX_BACKFILLED + 1))
+        if len(times) > _MAX_BACKFILLED:
             raise MalformedRequest(
-                f"These are more than {_MOST_BACKFILLED:,} times, and so many are run at once. Choose less.",
+                f"These are more than {_MAX_BACKFILLED:,} times, and so many are run at once. Choose less.",
                 field="end",
             )
         done = self._store.occurrences.started_between(schedule.id, start, end)
@@ -236,7 +236,7 @@ class DueVerbs(ScheduleVerbs):
                 due,
                 (),
                 next_run=due.schedule.next_run,
-                fire_at=now + _REST,
+                fire_at=now + _RETRY_INTERVAL,
                 broken=str(error),
                 awaited_id=due.awaited_id,
             )

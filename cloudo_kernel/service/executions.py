@@ -17,9 +17,9 @@ from cloudo_kernel.service.base import Base, id_cursor, not_a_cursor, page_limit
 from cloudo_kernel.workspace.layout import executed_notebook
 
 #: No database takes texts of any length to look for.
-_LONGEST_QUERY = 1_000
+_MAX_QUERY = 1_000
 #: A number of a line with so many is one that no log has, and one of thousands Python refuses to read.
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 
 
 class ExecutionVerbs(Base):
@@ -31,8 +31,8 @@ class ExecutionVerbs(Base):
         """See `Api.executions`."""
         self._ask("executions")
         wanted, flows = where or ExecutionFilter(), self._rights.flows
-        if wanted.q is not None and len(wanted.q) > _LONGEST_QUERY:
-            raise MalformedRequest(f"q has at most {_LONGEST_QUERY:,} characters.", field="q")
+        if wanted.q is not None and len(wanted.q) > _MAX_QUERY:
+            raise MalformedRequest(f"q has at most {_MAX_QUERY:,} characters.", field="q")
         return self._store.executions.page(wanted, flows=flows, limit=page_limit(limit), before=id_cursor(cursor))
 
     def execution(self, execution_id: str) -> Execution:
@@ -47,7 +47,7 @@ class ExecutionVerbs(Base):
     def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
         """See `Api.execution_log`."""
         self._ask_execution("execution_log", execution_id)
-        if cursor is not None and not (cursor.isdecimal() and len(cursor) < _MOST_DIGITS):
+        if cursor is not None and not (cursor.isdecimal() and len(cursor) < _MAX_DIGITS):
             raise not_a_cursor()
         self._store.executions.status(execution_id)  # raises if there is none
         return self._store.log.page(execution_id, limit=page_limit(limit), after=int(cursor or 0))

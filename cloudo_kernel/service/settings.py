@@ -11,11 +11,11 @@ from cloudo_kernel.service.base import Base
 
 #: A setting of such a name defines a webhook.
 _WEBHOOK = "client.webhook."
-_LONGEST_NAME = 200
+_MAX_NAME = 200
 #: The most that one setting takes, as JSON.
 _LIMIT_BYTES = 1024 * 1024
 #: To SQLite a column of JSON is one of numbers: it keeps a larger one by itself as a rounded one.
-_LARGEST_NUMBER = 2**63 - 1
+_MAX_NUMBER = 2**63 - 1
 
 
 class SettingVerbs(Base):
@@ -61,8 +61,8 @@ class SettingVerbs(Base):
 
 def check_name(name: str) -> None:
     """Raise `SettingInvalid` for a name that no setting, and no lock, can have."""
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise SettingInvalid(name, f"a printable name of 1 to {_LONGEST_NAME} characters")
+    if not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise SettingInvalid(name, f"a printable name of 1 to {_MAX_NAME} characters")
 
 
 def _check(name: str, value: Any) -> None:
@@ -74,5 +74,5 @@ def _check(name: str, value: Any) -> None:
         raise MalformedRequest(f"The value is not JSON: {error}.", field="value") from error
     if size > _LIMIT_BYTES:
         raise SettingInvalid(name, f"at most {_LIMIT_BYTES / 1e6:.0f} MB as JSON; this value has {size / 1e6:.1f} MB")
-    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
-        raise SettingInvalid(name, f"whole numbers up to {_LARGEST_NUMBER:,}; larger ones can be saved as text")
+    if isinstance(value, int) and abs(value) > _MAX_NUMBER:
+        raise SettingInvalid(name, f"whole numbers up to {_MAX_NUMBER:,}; larger ones can be saved as text")

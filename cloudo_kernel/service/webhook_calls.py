@@ -37,7 +37,7 @@ _REPEATED = "a repetition of an earlier delivery"
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _STAND_IN = Webhook(name="", flow_name="", user_name="", created_at=_MOMENT, modified_at=_MOMENT).model_dump_json()
 _CHALLENGED = "the sender's challenge was answered"
-_LONGEST_CHALLENGE = 1000
+_MAX_CHALLENGE = 1000
 
 #: The most that a flow may answer.
 _RESPONSE_BYTES = 16 * 1024 * 1024
@@ -234,7 +234,7 @@ def _unsigned_answer(webhook: Webhook, call: WebhookCall) -> Answered | None:
         return Answered(WebhookResponse(content_type="text/plain"), "HEAD: a check of the address")
     if (challenge := call.challenge(webhook)) is None:
         return None
-    content = challenge[:_LONGEST_CHALLENGE].encode()
+    content = challenge[:_MAX_CHALLENGE].encode()
     return Answered(WebhookResponse(content_type="text/plain; charset=utf-8", content=content), _CHALLENGED)
 
 
@@ -245,7 +245,7 @@ def _signed_answer(webhook: Webhook, call: WebhookCall) -> Answered | None:
     body = call.content.get("json") if wanted else None
     if not isinstance(body, dict) or body.get("type") != wanted or not isinstance(body.get("challenge"), str):
         return None
-    content = json.dumps({"challenge": body["challenge"][:_LONGEST_CHALLENGE]}).encode()
+    content = json.dumps({"challenge": body["challenge"][:_MAX_CHALLENGE]}).encode()
     return Answered(WebhookResponse(content_type="application/json", content=content), _CHALLENGED)
 
 

@@ -28,7 +28,7 @@ from cloudo_kernel.store import KeptWebhook
 from cloudo_kernel.webhooks import signatures
 
 #: The shortest secret that a signature may be made with, in bytes.
-_LEAST_SECRET = 12
+_MIN_SECRET = 12
 
 
 class WebhookVerbs(StartVerbs):
@@ -198,5 +198,5 @@ def _check_signature(webhook: Webhook, key: str | None) -> None:
         secret = secret_bytes(key, scheme)
     except ValueError as error:
         raise MalformedRequest(f"key {error}.", field="key") from error
-    if len(secret) < _LEAST_SECRET:
-        raise MalformedRequest(f"key takes a secret of at least {_LEAST_SECRET} bytes.", field="key")
+    if len(secret) < _MIN_SECRET:
+        raise MalformedRequest(f"key takes a secret of at least {_MIN_SECRET} bytes.", field="key")

@@ -49,7 +49,7 @@ from cloudo_kernel.store.sql.database import Database, Patterns
 from cloudo_kernel.store.tables import executions, messages
 
 #: Longer times than a century are as good as for ever, and would leave the calendar.
-_LONGEST = timedelta(days=36_500)
+_MAX_LIFETIME = timedelta(days=36_500)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +256,7 @@ def _retention(connection: Connection, level: str, user_name: str) -> timedelta:
 
 
 def _span(seconds: float) -> timedelta:
-    return timedelta(seconds=min(seconds, _LONGEST.total_seconds()))
+    return timedelta(seconds=min(seconds, _MAX_LIFETIME.total_seconds()))
 
 
 def _sealed(secret: Mapping[str, Any], seals: Encryption) -> str:

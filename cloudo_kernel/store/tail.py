@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cloudo_kernel.store.sql.database import Database
 
 #: How often the store is asked whether another process wrote. Own commits wake the tail at once.
-_LOOK_SECONDS = 0.05
+_POLL_INTERVAL_SECONDS = 0.05
 
 
 class EventListener:
@@ -73,7 +73,7 @@ class EventListener:
         if self._untold:
             self._call_listeners()
         self._database.probe()
-        return _LOOK_SECONDS
+        return _POLL_INTERVAL_SECONDS
 
     def _call_listeners(self) -> None:
         with self._lock:

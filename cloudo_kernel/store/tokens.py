@@ -27,7 +27,7 @@ _FIND = select(*_SHOWN).where(_c.sha256 == bindparam("digest"))
 
 #: A token is looked for in the database again after so long: another process may have revoked it.
 _KNOWN_SECONDS = 1.0
-_MOST_KNOWN = 1000
+_MAX_KNOWN = 1000
 #: How exactly it is known when a token was used last.
 _USE = timedelta(minutes=1)
 #: For so long people see that a token has expired.
@@ -76,7 +76,7 @@ class Tokens:
         token = None if row is None else _record(row)
         if token is None or not self._is_valid(token):
             return None
-        if len(self._known) >= _MOST_KNOWN:
+        if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         self._known[digest] = token, time.monotonic() + _KNOWN_SECONDS
         if revision != self._revision:  # what was just read may be what was just revoked
@@ -88,7 +88,7 @@ class Tokens:
         now = time.monotonic()
         if now < self._noted.get(token.id, 0.0):
             return False
-        if len(self._noted) >= _MOST_KNOWN:
+        if len(self._noted) >= _MAX_KNOWN:
             self._noted.clear()
         self._noted[token.id] = now + _USE.total_seconds()
         return token.last_used_at is None or token.last_used_at <= self._database.clock() - _USE

@@ -34,7 +34,7 @@ _FIRST = select(_d.execution_id).where(_d.webhook_name == bindparam("called"), _
 _RESPONSE = select(webhook_responses).where(_r.execution_id == bindparam("of"))
 
 #: A sender may repeat a delivery for so long, however short the retention of executions is.
-_LEAST_RETENTION = timedelta(hours=24)
+_MIN_RETENTION = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Webhooks:
         """Forget deliveries past the retention of executions."""
         with self._database.read() as connection:
             minutes = value_of(connection, settings.RETENTION)
-        before = self._database.clock() - max(timedelta(minutes=minutes), _LEAST_RETENTION)
+        before = self._database.clock() - max(timedelta(minutes=minutes), _MIN_RETENTION)
         old = select(_d.id).where(_d.received_at < before).order_by(_d.received_at).limit(limit)
         while True:
             with self._database.read() as connection:

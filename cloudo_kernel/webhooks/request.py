@@ -24,9 +24,9 @@ from cloudo_kernel.security.bounds import OutOfBounds, check_json
 #: In the query and in a JSON payload.
 _KEY = "key"
 _FORM = "application/x-www-form-urlencoded"
-_MOST_FIELDS = 10_000
+_MAX_FIELDS = 10_000
 #: Longer ids of deliveries are kept as a digest.
-_LONGEST_ID = 255
+_MAX_ID = 255
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]{0,100}?\sencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
 #: Python remembers each name of a codec that it was asked for: callers cannot make up more than these.
@@ -79,7 +79,7 @@ class WebhookCall:
         if not all(found):
             return None
         text = " ".join(str(one) for one in found)
-        return text if len(text) <= _LONGEST_ID else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        return text if len(text) <= _MAX_ID else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     def _at(self, place: str) -> str | None:
         if not place.startswith("$"):
@@ -128,12 +128,12 @@ class WebhookCall:
     def _form(self, text: str, charset: str) -> JsonObject:
         try:
             pairs = parse_qsl(
-                text, keep_blank_values=True, encoding=charset, errors="strict", max_num_fields=_MOST_FIELDS
+                text, keep_blank_values=True, encoding=charset, errors="strict", max_num_fields=_MAX_FIELDS
             )
         except UnicodeDecodeError:
             return {"body_base64": self._base64}
         except ValueError as error:
-            raise MalformedRequest(f"The body is a form of more than {_MOST_FIELDS:,} fields.") from error
+            raise MalformedRequest(f"The body is a form of more than {_MAX_FIELDS:,} fields.") from error
         return {"form": _grouped(pairs)}
 
     @property

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 #: How far the time of a signature may be from ours.
 TOLERANCE = timedelta(minutes=5)
-_LONGEST_HEADER = 1020
+_MAX_HEADER = 1020
 _KEY_BYTES = 32
 #: What can be guessed proves nothing; Standard Webhooks wants 24 bytes, and has 16 in its own examples.
-_SHORTEST_SECRET = 16
+_MIN_SECRET = 16
 
 _PLACE = re.compile(r"\{(\w+)\}")
 #: Parts of a signature's header that hold its time.
@@ -87,8 +87,8 @@ def sign(key: str, message_id: str, body: bytes, *, now: datetime) -> dict[str, 
     """Return the headers that sign a call of ours as Standard Webhooks has it. Raises `ValueError` for no such key."""
     stamp = str(int(now.timestamp()))
     secret = secret_bytes(key, SignatureScheme.STANDARD_WEBHOOKS)
-    if len(secret) < _SHORTEST_SECRET:
-        raise ValueError(f"takes a secret of at least {_SHORTEST_SECRET} bytes")
+    if len(secret) < _MIN_SECRET:
+        raise ValueError(f"takes a secret of at least {_MIN_SECRET} bytes")
     signature = hmac.digest(secret, f"{message_id}.{stamp}.".encode() + body, "sha256")
     return {"webhook-timestamp": stamp, "webhook-signature": f"v1,{base64.b64encode(signature).decode()}"}
 
@@ -130,7 +130,7 @@ def _signed(
 
 def _header(headers: Mapping[str, str], name: str) -> str:
     found = header_of(headers, name) or ""
-    if not 0 < len(found) <= _LONGEST_HEADER or not found.isascii():
+    if not 0 < len(found) <= _MAX_HEADER or not found.isascii():
         raise SignatureInvalid(f"A call of this webhook has to be signed: the header {name} is missing.")
     return found
 

@@ -28,11 +28,11 @@ _HOUSEKEEPING_SECONDS = 60.0
 #: How often the index of texts is brought up to date; while it is far behind, it gets no more than half of that time.
 _TEXTS_SECONDS = 5.0
 #: The queue is looked at this often, should the event tail miss something.
-_LOOK_SECONDS = 5.0
+_POLL_INTERVAL_SECONDS = 5.0
 #: After a look it rests for this many times as long as the look took, for so many seconds at least and at most.
-_REST = 9
-_LEAST_REST_SECONDS = 0.005
-_MOST_REST_SECONDS = 0.1
+_BACKOFF_FACTOR = 9
+_MIN_BACKOFF_SECONDS = 0.005
+_MAX_BACKOFF_SECONDS = 0.1
 
 
 class Dispatcher:
@@ -167,7 +167,7 @@ class Dispatcher:
 
     def _dispatch(self) -> float:
         if self._has_given_up.is_set():
-            return _LOOK_SECONDS
+            return _POLL_INTERVAL_SECONDS
         failed: Exception | None = None
         for part in (self._apply_stop_requests, self._follow_up, self._release_strays, self._claim):
             try:
@@ -223,9 +223,9 @@ class Dispatcher:
     def _seconds_to_next(self) -> float:
         due = self._store.queue.next_due()
         if due is None:
-            return _LOOK_SECONDS
+            return _POLL_INTERVAL_SECONDS
         # Never 0: what is due and was not claimed waits for a slot.
-        return min(_LOOK_SECONDS, max(_LEAST_REST_SECONDS, (due - self._store.now) / timedelta(seconds=1)))
+        return min(_POLL_INTERVAL_SECONDS, max(_MIN_BACKOFF_SECONDS, (due - self._store.now) / timedelta(seconds=1)))
 
     def _live(self) -> float:
         if not self._has_given_up.is_set():
@@ -290,4 +290,4 @@ class Dispatcher:
 
 def _rest(step_seconds: float, _wait_seconds: float) -> float:
     """Return the rest after a look: every commit wakes the loop, and hundreds a second must not keep it busy."""
-    return min(_MOST_REST_SECONDS, max(_LEAST_REST_SECONDS, _REST * step_seconds))
+    return min(_MAX_BACKOFF_SECONDS, max(_MIN_BACKOFF_SECONDS, _BACKOFF_FACTOR * step_seconds))

@@ -43,14 +43,14 @@ from cloudo_kernel.service.settings import check_name
 from cloudo_kernel.service.webhook_calls import checked_response
 from cloudo_kernel.store import Claim, Outcome, Store, Wake
 from cloudo_kernel.worker.replay import Replay
-from cloudo_kernel.worker.run_secrets import LONGEST_LINE, LONGEST_MESSAGE, RunSecrets, shortened
+from cloudo_kernel.worker.run_secrets import MAX_LINE, MAX_MESSAGE, RunSecrets, shortened
 from cloudo_kernel.worker.waits import Waits
 from cloudo_kernel.workspace.files import decoded
 
 #: The most that one execution may put out, as JSON.
 OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
 #: Whoever waits longer is woken after a century, within the calendar, and waits again.
-_LONGEST_SECONDS = 100 * 365 * 86_400.0
+_MAX_SECONDS = 100 * 365 * 86_400.0
 #: Log lines are written when so many have come, when none came for a moment, and before anything else is done.
 _LOG_BATCH = 1000
 
@@ -164,8 +164,8 @@ class FlowRequests:
             if self._replay is not None and self._replay.skips_log_line():
                 return None
             line = self._secrets.line(LogLine(time=self._store.now, **arguments))
-            if len(line.text) > LONGEST_LINE:
-                line = line.model_copy(update={"text": shortened(line.text, LONGEST_LINE)})
+            if len(line.text) > MAX_LINE:
+                line = line.model_copy(update={"text": shortened(line.text, MAX_LINE)})
             self._lines.append(line)
             if len(self._lines) >= _LOG_BATCH:
                 self.flush_log()
@@ -232,7 +232,7 @@ class FlowRequests:
         fields = checked_fields(fields)
         fields |= {name: self._secrets.redaction.mask_value(fields[name]) for name in fields.keys() - {"output_value"}}
         if fields.get("message"):
-            fields["message"] = shortened(fields["message"], LONGEST_MESSAGE)
+            fields["message"] = shortened(fields["message"], MAX_MESSAGE)
         if "output_value" in fields:
             self._output = self._checked_output(fields["output_value"])
             fields |= self._secrets.split_outputs(self._output)
@@ -357,7 +357,7 @@ class FlowRequests:
         """
         wake = None
         if self._replay is not None:
-            longest = timedelta(seconds=min(seconds, _LONGEST_SECONDS))
+            longest = timedelta(seconds=min(seconds, _MAX_SECONDS))
             at = None if seconds == math.inf else self._store.now + longest
             wake = Wake(subjects, number, at, lock)
         message = self._secrets.redaction.mask(message)

@@ -16,13 +16,13 @@ from cloudo_kernel.store import DueFollowUp, Store
 _log = logging.getLogger(__name__)
 
 #: So many addresses are called at once.
-_MOST_AT_ONCE = 8
+_MAX_AT_ONCE = 8
 #: A moved clock, or a call that another process has given back, is found out so soon.
-_LOOK_SECONDS = 5.0
+_POLL_INTERVAL_SECONDS = 5.0
 #: A call that could not even be noted is made again so much later.
 _AFTER_SECONDS = 60.0
 #: Every commit wakes it: hundreds a second must not have it look all the time.
-_REST_SECONDS = 0.1
+_BACKOFF_SECONDS = 0.1
 #: A worker that stops waits so long for calls that are on their way; what is cut off is made again.
 _STOP_SECONDS = 3.0
 
@@ -54,7 +54,7 @@ class Notifier:
         self._reserved_for = reserved_for
         self._delays = tuple(delays)
         self._timeout_seconds = timeout_seconds
-        self.loop = Loop("notifier", self._look, rest=lambda _step_seconds, _wait_seconds: _REST_SECONDS)
+        self.loop = Loop("notifier", self._look, rest=lambda _step_seconds, _wait_seconds: _BACKOFF_SECONDS)
         self._remove_listener: Callable[[], None] = lambda: None
         self._calls: set[threading.Thread] = set()
         #: Those of which it could not even be noted how they went.
@@ -79,13 +79,13 @@ class Notifier:
         if lost := tuple(self._lost):
             self._store.follow_ups.put_back(lost, self._worker_id, delay_seconds=_AFTER_SECONDS)
             del self._lost[: len(lost)]
-        room = _MOST_AT_ONCE - len(self._calls)
+        room = _MAX_AT_ONCE - len(self._calls)
         due_at = self._store.follow_ups.next_call(reserved_for=self._reserved_for)
         if due_at is None or not room:  # the end of a call wakes it
-            return _LOOK_SECONDS
+            return _POLL_INTERVAL_SECONDS
         left = (due_at - self._store.now) / timedelta(seconds=1)
         if left > 0:
-            return min(_LOOK_SECONDS, left)
+            return min(_POLL_INTERVAL_SECONDS, left)
         for due in self._store.follow_ups.claim_calls(self._worker_id, most=room, reserved_for=self._reserved_for):
             call = threading.Thread(target=self._call, args=[due], name="cloudo-call", daemon=True)
             try:
@@ -94,7 +94,7 @@ class Notifier:
                 self._lost.append(due.id)
                 raise
             self._calls.add(call)
-        return _REST_SECONDS
+        return _BACKOFF_SECONDS
 
     def _call(self, due: DueFollowUp) -> None:
         delay = self._delays[due.attempts - 1] if due.attempts <= len(self._delays) else None

@@ -14,9 +14,9 @@ from cloudo_kernel.workspace.catalog import Catalog, defaults
 from cloudo_kernel.workspace.layout import executed_notebook
 
 #: So many characters of a line are kept, as a record has a thousand of them,
-LONGEST_LINE = 100_000
+MAX_LINE = 100_000
 #: and of a status message, which lists have whole.
-LONGEST_MESSAGE = 4_000
+MAX_MESSAGE = 4_000
 
 
 class RunSecrets:
@@ -100,7 +100,7 @@ class RunSecrets:
         if error is not None:
             traceback = tuple(mask("\n".join(error.traceback)).split("\n")) if error.traceback else ()
             error = ErrorDetail(name=mask(error.name), value=mask(error.value), cell=error.cell, traceback=traceback)
-        message = outcome.message and shortened(mask(outcome.message), LONGEST_MESSAGE)
+        message = outcome.message and shortened(mask(outcome.message), MAX_MESSAGE)
         return replace(outcome, message=message, error=error)
 
 

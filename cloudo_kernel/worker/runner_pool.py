@@ -19,7 +19,7 @@ _WAIT_SECONDS = 15.0
 #: So many zygotes may die under one start before it is a cold one.
 _ATTEMPTS = 3
 #: How often it is looked whether the environment has changed since.
-_LOOK_SECONDS = 5.0
+_POLL_INTERVAL_SECONDS = 5.0
 
 
 class RunnerPool:
@@ -75,7 +75,7 @@ class RunnerPool:
             runner = RunnerProcess.warm(zygote, self._sockets)
             with self._lock:
                 self._ready.append(runner)
-        return _LOOK_SECONDS
+        return _POLL_INTERVAL_SECONDS
 
     def _drop(self, zygote: Zygote | None) -> None:
         """Close those that died, or are not of this zygote."""

@@ -10,11 +10,11 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.worker.heartbeat import Heartbeat
 
 #: A moved clock, a suspended machine, or a change by another process that was not noticed is found out so soon.
-_LOOK_SECONDS = 5.0
+_POLL_INTERVAL_SECONDS = 5.0
 #: After a look it rests for this many times as long as the look took, for so many seconds at least and at most.
-_REST = 3
-_LEAST_REST_SECONDS = 0.005
-_MOST_REST_SECONDS = 0.02
+_BACKOFF_FACTOR = 3
+_MIN_BACKOFF_SECONDS = 0.005
+_MAX_BACKOFF_SECONDS = 0.02
 
 
 class Scheduler:
@@ -51,8 +51,8 @@ class Scheduler:
     def _seconds_to_next(self) -> float:
         due = self._store.schedules.next_look()
         if due is None:
-            return _LOOK_SECONDS
-        return min(_LOOK_SECONDS, max(0.0, (due - self._store.now) / timedelta(seconds=1)))
+            return _POLL_INTERVAL_SECONDS
+        return min(_POLL_INTERVAL_SECONDS, max(0.0, (due - self._store.now) / timedelta(seconds=1)))
 
 
 def _rest(step_seconds: float, wait_seconds: float) -> float:
@@ -61,4 +61,4 @@ def _rest(step_seconds: float, wait_seconds: float) -> float:
     Every commit wakes the loop, as it may have changed a schedule: hundreds a second must not keep it busy.
     And if something is due that it could not start, another worker is at it and needs the store.
     """
-    return min(wait_seconds, _MOST_REST_SECONDS, max(_LEAST_REST_SECONDS, _REST * step_seconds))
+    return min(wait_seconds, _MAX_BACKOFF_SECONDS, max(_MIN_BACKOFF_SECONDS, _BACKOFF_FACTOR * step_seconds))

@@ -7,7 +7,7 @@ import threading
 from cloudo_kernel.store import Claim, Store
 
 #: So many are claimed at once by a worker without a limit of its own.
-_MANY = 1_000_000
+_UNLIMITED = 1_000_000
 
 
 class WorkerSlots:
@@ -28,7 +28,7 @@ class WorkerSlots:
     def claim(self, *, private: bool) -> tuple[Claim, ...]:
         """Take what is pending for the slots that are free; see `Queue.claim`."""
         if self._most is None:
-            return self._store.queue.claim(self._worker_id, free=_MANY, private=private)
+            return self._store.queue.claim(self._worker_id, free=_UNLIMITED, private=private)
         with self._lock:
             free = self._most - len(self._wanting) - self._store.queue.running_of(self._worker_id)
             return self._store.queue.claim(self._worker_id, free=free, private=private) if free > 0 else ()

@@ -23,9 +23,9 @@ except ImportError:  # Windows has no such sockets
 #: Short, as the path of a socket must be (107 bytes).
 _PREFIX = "cloudo-run-"
 #: What `mkdtemp` and the numbers of the runners add.
-_LONGEST = f"{_PREFIX}12345678/1234567890"
+_LONGEST_NAME = f"{_PREFIX}12345678/1234567890"
 #: Where the folders are when the folder for temporary files has a long path, in this order.
-_SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- `mkdtemp` makes a folder that only this user can enter
+_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- `mkdtemp` makes a folder that only this user can enter
 
 
 class SocketDirs:
@@ -74,12 +74,12 @@ class SocketDirs:
 def _base() -> str:
     """Return the folder for temporary files, or a shorter one where sockets would not fit into that."""
     usual = tempfile.gettempdir()
-    others = [os.environ.get("XDG_RUNTIME_DIR", ""), *_SHORT]
+    others = [os.environ.get("XDG_RUNTIME_DIR", ""), *_SHORT_FOLDERS]
     return next((base for base in [usual, *others] if _is_fit(base)), usual)
 
 
 def _is_fit(base: str) -> bool:
-    return has_room(Path(base, _LONGEST)) and Path(base).is_absolute() and os.access(base, os.W_OK | os.X_OK)
+    return has_room(Path(base, _LONGEST_NAME)) and Path(base).is_absolute() and os.access(base, os.W_OK | os.X_OK)
 
 
 def _lock(folder: Path) -> int | None:

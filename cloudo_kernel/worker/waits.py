@@ -19,11 +19,11 @@ RETRY_SECONDS = 1.0
 #: and for so long before the flow is told. The end of a run is reported however long it takes.
 _PATIENCE_SECONDS = 120.0
 #: The store is looked at this often, should the event tail miss something.
-_LOOK_SECONDS = 0.5
+_POLL_INTERVAL_SECONDS = 0.5
 #: After a look it rests so that all who wait together use one processor at most, but not longer than this;
-_MOST_REST_SECONDS = 1.0
+_MAX_BACKOFF_SECONDS = 1.0
 #: and where nothing happens, it looks again after so many times as long.
-_LOOK = 10
+_POLL_INTERVAL_FACTOR = 10
 
 
 class Waits:
@@ -74,14 +74,16 @@ class Waits:
                     if is_done():
                         return True
                 # Every commit wakes all who wait: hundreds of them must not look at the store all the time.
-                rest = min(_MOST_REST_SECONDS, (time.monotonic() - began) * self._store.tail.listeners)
+                rest = min(_MAX_BACKOFF_SECONDS, (time.monotonic() - began) * self._store.tail.listeners)
                 if self._is_over.is_set():
                     raise StaleAttempt(self._claim.id, self._claim.attempt)
                 left = end - time.monotonic()
                 if left <= 0:
                     return False
                 self._is_over.wait(min(rest, left))
-                woken.wait(min(max(_LOOK_SECONDS, _LOOK * rest), max(0.0, end - time.monotonic())))
+                woken.wait(
+                    min(max(_POLL_INTERVAL_SECONDS, _POLL_INTERVAL_FACTOR * rest), max(0.0, end - time.monotonic()))
+                )
                 woken.clear()
         finally:
             remove()

@@ -25,8 +25,8 @@ LIST_LIMIT = 10_000
 #: The most files and folders that are looked at for it.
 VISIT_LIMIT = 100_000
 #: With more parts a pattern takes all of Python's stack, and with more `**` hours.
-_MOST_PARTS = 40
-_MOST_DEEP = 3
+_MAX_PARTS = 40
+_MAX_DEEP = 3
 _OWN = ".cloudo"
 _WILDCARD = re.compile(r"[*?[]")
 #: Control characters, and halves of surrogate pairs, which no UTF-8 has.
@@ -86,8 +86,8 @@ class WorkspaceFiles:
         if fault := next(_faults(glob), None):
             raise PathInvalid(glob, fault, field="glob")
         parts = glob.split("/")
-        if len(parts) > _MOST_PARTS or parts.count("**") > _MOST_DEEP:
-            fits = f"at most {_MOST_PARTS} parts, and {_MOST_DEEP} of them **"
+        if len(parts) > _MAX_PARTS or parts.count("**") > _MAX_DEEP:
+            fits = f"at most {_MAX_PARTS} parts, and {_MAX_DEEP} of them **"
             raise MalformedRequest(f"A pattern of files has {fits}.", field="glob")
         with _explained(folder, field="dir"):
             if not here.is_dir():

@@ -29,7 +29,7 @@ from cloudo_kernel.workspace.layout import Workspace
 from cloudo_kernel.workspace.users import default_user_name
 
 #: Users whose identity is kept.
-_MOST_IDENTITIES = 256
+_MAX_IDENTITIES = 256
 
 
 class Cloudo(ExtensionApp):
@@ -122,7 +122,7 @@ class Cloudo(ExtensionApp):
         #: Handler → the headers that all its replies have.
         self.default_headers: dict[type[Any], dict[str, str]] = {}
         # Kept, as making an object of traitlets takes longer than a start.
-        self.identity_of = lru_cache(maxsize=_MOST_IDENTITIES)(partial(TokenIdentity, parent=self))
+        self.identity_of = lru_cache(maxsize=_MAX_IDENTITIES)(partial(TokenIdentity, parent=self))
         self._is_needed = False
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
         allowed = outbound_http.networks(self.allowed_private_networks)

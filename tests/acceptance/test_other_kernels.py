@@ -95,7 +95,7 @@ def test_sockets_are_where_they_fit_and_nobody_else_can_enter(tmp_path: Path, mo
     short = tmp_path.parents[-2]  # such as /tmp
     monkeypatch.setattr(tempfile, "tempdir", str(long_folder(tmp_path)))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
-    monkeypatch.setattr(socket_dirs, "_SHORT", (str(tmp_path / "missing"), str(short)))
+    monkeypatch.setattr(socket_dirs, "_SHORT_FOLDERS", (str(tmp_path / "missing"), str(short)))
     made = socket_dirs.SocketDirs()
     try:
         folder = made.folder()
@@ -109,7 +109,7 @@ def test_sockets_are_where_they_fit_and_nobody_else_can_enter(tmp_path: Path, mo
 def test_where_sockets_fit_nowhere_kernels_have_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(long_folder(tmp_path)))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
-    monkeypatch.setattr(socket_dirs, "_SHORT", ())
+    monkeypatch.setattr(socket_dirs, "_SHORT_FOLDERS", ())
     made = socket_dirs.SocketDirs()
     end, descriptor = channel.pair()
     kernel = KernelConnection(descriptor, made.folder())

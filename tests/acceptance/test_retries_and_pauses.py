@@ -160,7 +160,7 @@ def paused(
     Nobody looks after it now and then: what happens to it has to be told.
     """
     monkeypatch.setattr("cloudo_kernel.worker.run_supervisor._PAUSE_SECONDS", 3600.0)
-    monkeypatch.setattr("cloudo_kernel.worker.waits._LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr("cloudo_kernel.worker.waits._POLL_INTERVAL_SECONDS", 3600.0)
 
     def paused() -> dict[str, Any]:
         first = "import os\nthis.set_output('kernel', os.getpid())\nthis.set_output('runner', os.getppid())"

@@ -36,7 +36,7 @@ def indexed(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Return the store with an index from its first execution on, that is made and asked in small steps."""
     monkeypatch.setattr(text_index, "_AT_ONCE", 9)
     monkeypatch.setattr(search, "_FIRST_STEP", 1)
-    monkeypatch.setattr(search, "_LONGEST_STEP", 5)
+    monkeypatch.setattr(search, "_MAX_STEP", 5)
     store.texts = TextIndex(store._database, least=0)
     store.executions._texts = store.texts
     return store
@@ -145,7 +145,7 @@ def paged(store: Store, where: ExecutionFilter, limit: int, flows: tuple[str, ..
 def test_a_search_finds_what_the_plain_definition_says(
     indexed: Store, add: Add, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "_MOST_NAMES", 3 * seed)
+    monkeypatch.setattr(lists, "_MAX_NAMES", 3 * seed)
     story, hits = Story(indexed, add, seed), 0
     for step in range(150):
         story.go_on()

@@ -161,7 +161,7 @@ def test_each_filter_finds_what_fits_whichever_way_it_is_searched(
                 return numbers
 
     for few in (0, 5_000):  # as if there were many, and few
-        monkeypatch.setattr(lists, "_FEW", few)
+        monkeypatch.setattr(lists, "_MAX_SORTED", few)
         assert found() == [*range(11, -1, -1)]
         assert found(since=since) == [11, 10, 9, 8, 7, 6]
         assert found(since=since, flow_name="a") == [10, 8, 6]

@@ -16,9 +16,9 @@ from cloudo_kernel.store.tables.base import microseconds
 
 _c = executions.c
 #: Up to here, sorting what came since a moment is quicker than going through all that there is.
-_FEW: Final = 5_000
+_MAX_SORTED: Final = 5_000
 #: Flows are listed one by one up to so many; more of them have most of what is newest.
-_MOST_NAMES: Final = 100
+_MAX_NAMES: Final = 100
 
 Fits = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
@@ -48,8 +48,8 @@ def newest(
             )  # not by the index of the names, which would have to sort
     order: ColumnElement[Any] = _c.id
     if where.since is not None:
-        recent = select(_c.id).where(_c.created_at >= where.since).limit(_FEW + 1).subquery()
-        if connection.execute(select(func.count()).select_from(recent)).scalar_one() <= _FEW:
+        recent = select(_c.id).where(_c.created_at >= where.since).limit(_MAX_SORTED + 1).subquery()
+        if connection.execute(select(func.count()).select_from(recent)).scalar_one() <= _MAX_SORTED:
             conditions.append(_c.created_at >= where.since)
             order = _c.id.op("||")("")  # not by the ids, but by the index of the times
         else:
@@ -72,9 +72,9 @@ def _flow_names(connection: Connection, fits: Fits) -> list[str] | None:
     names = select(func.min(_c.flow_name).label("name")).cte("names", recursive=True)
     following = select(func.min(_c.flow_name)).where(_c.flow_name > names.c.name).scalar_subquery()
     names = names.union_all(select(following).where(names.c.name.is_not(None)))
-    query = select(names.c.name).where(names.c.name.is_not(None), fits(names.c.name)).limit(_MOST_NAMES + 1)
+    query = select(names.c.name).where(names.c.name.is_not(None), fits(names.c.name)).limit(_MAX_NAMES + 1)
     found = list(connection.execute(query).scalars())
-    return found if len(found) <= _MOST_NAMES else None
+    return found if len(found) <= _MAX_NAMES else None
 
 
 def _alternatives(statuses: Sequence[Status] | None, names: Sequence[str] | None) -> list[list[ColumnElement[bool]]]:

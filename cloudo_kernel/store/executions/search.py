@@ -20,7 +20,7 @@ from cloudo_kernel.store.tables import executions
 
 _c = executions.c
 _FIRST_STEP: Final = 250
-_LONGEST_STEP: Final = 2_000
+_MAX_STEP: Final = 2_000
 
 
 def newest_rows(
@@ -93,7 +93,7 @@ class Search:
                 return scan.found
             if lookup.go(4 * step) or len(lookup.found) >= self.limit:
                 return lookup.found
-            step = min(2 * step, _LONGEST_STEP)
+            step = min(2 * step, _MAX_STEP)
 
 
 @dataclass

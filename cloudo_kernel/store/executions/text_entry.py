@@ -13,7 +13,7 @@ from cloudo_kernel.models import ExecutionFilter, Status
 from cloudo_kernel.store.tables import executions
 
 #: A search by one or two characters that are part of more grams has most executions to look at anyway.
-MOST_GRAMS: Final = 500
+MAX_GRAMS: Final = 500
 #: So many grams of a text are looked up, and so many beside marks that few have: more take longer than they spare.
 _PARTS: Final = 6
 _PARTS_BESIDE_MARKS: Final = 2
@@ -105,7 +105,7 @@ def grams_of(text: str) -> set[str]:
 def expression_of(q: str, marks: Marks, *, grams_with: Callable[[str], Sequence[str]]) -> str | None:
     """Return what FTS5 is asked for a text, None where it does not help.
 
-    `grams_with` returns the grams that a pattern of LIKE fits; it need not return more than `MOST_GRAMS` and one.
+    `grams_with` returns the grams that a pattern of LIKE fits; it need not return more than `MAX_GRAMS` and one.
     """
     text = folded(q)
     marked = [
@@ -123,7 +123,7 @@ def expression_of(q: str, marks: Marks, *, grams_with: Callable[[str], Sequence[
         return None  # nearly every id has it
     pattern = "".join(f"/{letter}" if letter in "/%_" else letter for letter in text)
     grams = grams_with(f"%{pattern}%")
-    if len(grams) > MOST_GRAMS:
+    if len(grams) > MAX_GRAMS:
         return None
     one_of_them = " OR ".join(map(_quoted, grams)) or _quoted(_BESIDE * 3)  # no gram: nothing
     return " AND ".join((*marked, f"({one_of_them})"))

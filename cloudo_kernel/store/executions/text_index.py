@@ -22,7 +22,7 @@ from sqlalchemy import Connection, func, select
 from cloudo_kernel.models.event_types import EXECUTION, PASSING
 from cloudo_kernel.store.executions.text_entry import (
     MARKED,
-    MOST_GRAMS,
+    MAX_GRAMS,
     TEXTS,
     UNSURE,
     Marks,
@@ -46,7 +46,7 @@ _LEAST: Final = 5_000
 #: So many executions, or events, are taken over at a time.
 _AT_ONCE: Final = 1_000
 #: An index that is farther behind, by events, is of no use to a search.
-_MOST_BEHIND: Final = 20_000
+_MAX_BEHIND: Final = 20_000
 #: Of what is kept; an index of another form is made anew.
 _FORM: Final = 1
 
@@ -244,7 +244,7 @@ class TextIndex:
             return None
         if state is None or state.built_to is not None or expression is None or not _is_of(state, connection):
             return None
-        if _newest_event(connection) - state.event_id > _MOST_BEHIND:
+        if _newest_event(connection) - state.event_id > _MAX_BEHIND:
             return None
         query = select(_e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).distinct()
         below = (moment_of(before) if before is not None else None) or (1 << 62)
@@ -287,7 +287,7 @@ def _begin(index: sqlite3.Connection, connection: Connection) -> _State:
 
 
 def _grams_with(index: sqlite3.Connection, pattern: str) -> list[str]:
-    return [gram for (gram,) in index.execute(_GRAMS, (pattern, MOST_GRAMS + 1))]
+    return [gram for (gram,) in index.execute(_GRAMS, (pattern, MAX_GRAMS + 1))]
 
 
 def _entries(connection: Connection, moments: Collection[int]) -> dict[int, list[Row]]:

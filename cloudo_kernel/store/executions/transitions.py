@@ -39,12 +39,12 @@ from cloudo_kernel.store.tables import calls, events, executions, lock_waiters, 
 from cloudo_kernel.store.tables import dependencies as dependency_rows
 
 #: The longest wait before a retry.
-_LONGEST_DELAY_SECONDS = 86_400.0
+_MAX_DELAY_SECONDS = 86_400.0
 PARENT_ENDED = "its parent ended"
 #: The errors of runs that were cut off.
 _DEATHS = ("KernelDied", "WorkerLost", "Timeout")
 #: A durable execution that dies so often without a new call in between does not try again.
-_MOST_DEATHS = 5
+_MAX_DEATHS = 5
 
 
 # Made once, as every run ends: making a statement takes SQLAlchemy several times as long as running it.
@@ -113,7 +113,7 @@ def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Ou
     if not has_failed or row.stop_reason is not None or row.failures >= row.retries:
         _end_all(connection, row, attempt, outcome, now=now)
         return
-    seconds = min(row.retry_delay_seconds * 2**row.failures, _LONGEST_DELAY_SECONDS)
+    seconds = min(row.retry_delay_seconds * 2**row.failures, _MAX_DELAY_SECONDS)
     _retry(connection, execution_id, attempt, outcome, seconds=seconds, now=now, is_durable=row.durable)
 
 
@@ -307,7 +307,7 @@ def _survive(connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcom
             connection.execute(select(func.max(calls.c.position)).where(calls.c.execution_id == row.id)).scalar() or 0
         )
         deaths = row.deaths + 1 if made <= row.died_at_call else 1
-        if deaths >= _MOST_DEATHS:
+        if deaths >= _MAX_DEATHS:
             return False
         values = {"deaths": deaths, "died_at_call": made}
         connection.execute(update(executions).where(c.id == row.id).values(**values))

@@ -22,7 +22,7 @@ from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import executions
 
 #: Executions that one transaction stops: others wait to write.
-_MOST_AT_ONCE = 100
+_MAX_AT_ONCE = 100
 
 # Made once, as a run asks before each cell, and a worker after each commit.
 _c = executions.c
@@ -69,7 +69,7 @@ class Wishes:
         is_done = False
         while not is_done:
             with self._database.write() as connection:
-                rows = unstopped_below(connection, root, most=_MOST_AT_ONCE)
+                rows = unstopped_below(connection, root, most=_MAX_AT_ONCE)
                 for row in rows:
                     # The end of one ends its children.
                     if not Status(_row(connection, row.id).status).is_ended:

@@ -26,14 +26,14 @@ from cloudo_kernel.store.tables import executions, follow_ups, sources
 _f, _e = follow_ups.c, executions.c
 
 #: Those that were not followed yet are looked at so many at a time.
-_MOST_AT_ONCE = 100
+_MAX_AT_ONCE = 100
 
 _IS_OPEN_CALL = and_(_f.is_call, _f.worker_id.is_(None))
 #: For everybody, or for a private worker.
 _IS_FOR = {True: _f.reserved_for.is_(None), False: _f.reserved_for == bindparam("worker")}
 # Made once, as every commit makes workers ask: making a statement takes SQLAlchemy longer than running it.
 _FLOWS = {
-    is_for_all: select(_f.id).where(~_f.is_call, is_mine).order_by(_f.due_at).limit(_MOST_AT_ONCE)
+    is_for_all: select(_f.id).where(~_f.is_call, is_mine).order_by(_f.due_at).limit(_MAX_AT_ONCE)
     for is_for_all, is_mine in _IS_FOR.items()
 }
 _NEXT_CALL = {

@@ -42,7 +42,7 @@ _s, _o, _e = schedules.c, occurrences.c, executions.c
 _INSERT = BulkStatement(insert(schedules))
 _COLUMNS = tuple(schedules.c.keys())
 _SHOWN = tuple(name for name in Schedule.model_fields if name in schedules.c)
-_NEXT_LOOK = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)
+_NEXT_DUE = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)
 _DUE = select(_s.id, _s.revision).where(_s.fire_at <= bindparam("now")).order_by(_s.fire_at).limit(bindparam("most"))
 _COMING = (
     select(_s.id)
@@ -59,7 +59,7 @@ _UNENDED = (
 
 #: Schedules are read so long before they are due, so many at most, and so many at a time.
 _AHEAD = timedelta(seconds=10)
-_MOST_AHEAD = 10_000
+_MAX_AHEAD = 10_000
 _AHEAD_AT_ONCE = 100
 #: They are looked for again when so much more time is to be read.
 _AHEAD_STEP = timedelta(seconds=1)
@@ -193,7 +193,7 @@ class Schedules:
     def next_look(self) -> datetime | None:
         """Return when the next schedule is due, jitter included."""
         with self._database.read() as connection:
-            moment: datetime | None = connection.execute(_NEXT_LOOK).scalar()
+            moment: datetime | None = connection.execute(_NEXT_DUE).scalar()
         return moment
 
     def overdue(self, *, before: datetime) -> int:
@@ -235,7 +235,7 @@ class Schedules:
         if until - after < _AHEAD_STEP:
             return False
         self._ahead = {one: due for one, due in self._ahead.items() if due.fire_at and due.fire_at > now - _STALE}
-        most = _MOST_AHEAD - len(self._ahead)
+        most = _MAX_AHEAD - len(self._ahead)
         with self._database.read() as connection:
             self._to_read = list(connection.execute(_COMING, {"after": after, "until": until, "most": most}).scalars())
         self._ahead_until = until

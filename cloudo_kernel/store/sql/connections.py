@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 #: So many are kept for the next who read; where more read at once, theirs are closed.
-_MOST = 8
+_MAX_IDLE = 8
 
 
 def opened(engine: Engine) -> Connection:
@@ -66,7 +66,7 @@ class Readers:
         except BaseException:
             connection.close()
             raise
-        if self._is_closed or len(self._idle) >= _MOST:
+        if self._is_closed or len(self._idle) >= _MAX_IDLE:
             connection.close()
         else:
             self._idle.append(connection)

@@ -11,7 +11,7 @@ from cloudo_kernel.workspace.catalog.values import json_value
 #: fastjsonschema writes a nested loop for each level, and Python takes at most 20 of them.
 _DEEPEST = 8
 #: Each value of an input is tried with each of them.
-_MOST_ALTERNATIVES = 20
+_MAX_ALTERNATIVES = 20
 _NULL: JsonObject = {"type": "null"}
 _ARRAYS = {"list", "List", "tuple", "Tuple", "set", "Set", "frozenset", "FrozenSet", "Sequence", "Iterable"}
 _OBJECTS = {"dict", "Dict", "Mapping", "MutableMapping"}
@@ -115,7 +115,7 @@ def _union(nodes: Sequence[ast.expr], depth: int) -> JsonObject | None:
     for node in nodes:
         schema = _schema(node, depth + 1)
         branches += schema.get("anyOf", [schema])
-    if len(branches) > _MOST_ALTERNATIVES or not all(
+    if len(branches) > _MAX_ALTERNATIVES or not all(
         map(_types, branches)
     ):  # one of them allows anything, so the union does
         return None

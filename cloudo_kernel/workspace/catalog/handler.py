@@ -15,7 +15,7 @@ from cloudo_kernel.workspace.catalog.notebook import Unreadable, of_python
 _METADATA = re.compile(r"#[ \t]*cloudo:")
 #: Words that make a function, a class or a comprehension.
 _SCOPE = re.compile(r"\b(?:def|class|lambda|for)\b")
-_MOST_SCOPES = 2_000
+_MAX_SCOPES = 2_000
 _COMMENT = re.compile(r"#( *)(.*)")
 _MARK = "\ufeff"  # what some editors write at the beginning of a file
 
@@ -104,7 +104,7 @@ def _tree(text: str) -> ast.Module:
         tree = ast.parse(_normal(text))
         # Some errors, such as a `return` outside of a function, are found no earlier. Where the compiler would take
         # seconds, because it compares all functions with each other, they show when the script runs.
-        if len(_SCOPE.findall(text)) <= _MOST_SCOPES:
+        if len(_SCOPE.findall(text)) <= _MAX_SCOPES:
             compile(tree, "script", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except SyntaxError as error:
         raise Unreadable(f"it has a syntax error in line {error.lineno}: {error.msg}") from None

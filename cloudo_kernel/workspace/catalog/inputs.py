@@ -18,7 +18,7 @@ from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.workspace.catalog.parameters import required
 from cloudo_kernel.workspace.catalog.values import NotJson, json_value
 
-_LONGEST_SIMILAR = 100
+_MAX_SIMILAR = 100
 _RULES = ("type", "enum", "anyOf", "items", "minItems", "maxItems", "additionalProperties", "format")
 _KINDS = {
     "integer": "an integer",
@@ -144,7 +144,7 @@ def _typed(schema: JsonObject, value: Any) -> Any:
 
 def _unknown(name: str, known: list[str]) -> str:
     # difflib takes long for long texts.
-    similar = difflib.get_close_matches(name, known, n=1) if len(name) <= _LONGEST_SIMILAR else []
+    similar = difflib.get_close_matches(name, known, n=1) if len(name) <= _MAX_SIMILAR else []
     hint = f" Did you mean {similar[0]!r}?" if similar else ""
     takes = f" It takes: {', '.join(known)}." if known else " It takes none."
     return f"The flow takes no input {_quoted(name)}.{hint}{takes}"

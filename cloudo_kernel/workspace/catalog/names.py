@@ -11,10 +11,10 @@ from pathlib import Path
 
 from cloudo_kernel.errors import NameInvalid
 
-_LONGEST_NAME = 200
-_LONGEST_SEGMENT = 120
+_MAX_NAME = 200
+_MAX_SEGMENT = 120
 #: File systems allow 255 bytes; the ending and the names of executed notebooks need some.
-_LONGEST_SEGMENT_BYTES = 240
+_MAX_SEGMENT_BYTES = 240
 #: Devices on Windows, whatever ending follows (learn.microsoft.com: Naming Files, Paths, and Namespaces).
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 #: Unpaired surrogates are what undecodable file names become; bidirectional controls make a name look like another.
@@ -24,8 +24,8 @@ _BIDIRECTIONAL = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
 
 def check_name(name: str) -> str:
     """Return the name in Unicode's form NFC. Raises `NameInvalid`."""
-    if len(name) > 10 * _LONGEST_NAME:  # neither read nor shown
-        raise NameInvalid(f"{name[:_LONGEST_NAME]}…", f"it has more than {_LONGEST_NAME} characters")
+    if len(name) > 10 * _MAX_NAME:  # neither read nor shown
+        raise NameInvalid(f"{name[:_MAX_NAME]}…", f"it has more than {_MAX_NAME} characters")
     normal = unicodedata.normalize("NFC", name)
     if fault := name_fault(normal):
         raise NameInvalid(name, fault)
@@ -41,8 +41,8 @@ def name_fault(name: str) -> str | None:
 def _faults(name: str) -> Iterator[str]:
     if not name:
         yield "it is empty"
-    if len(name) > _LONGEST_NAME:
-        yield f"it has more than {_LONGEST_NAME} characters"
+    if len(name) > _MAX_NAME:
+        yield f"it has more than {_MAX_NAME} characters"
     if any(unicodedata.category(letter) in _INVISIBLE or letter in _BIDIRECTIONAL for letter in name):
         yield "it holds a control character"
     if "\\" in name:
@@ -65,8 +65,8 @@ def _segment_faults(segment: str) -> Iterator[str]:
         yield f"{segment!r} starts with a dot, which hides files"
     if segment.endswith((" ", ".")):
         yield f"{segment!r} ends in a space or a dot"
-    if len(segment) > _LONGEST_SEGMENT or len(segment.encode()) > _LONGEST_SEGMENT_BYTES:
-        yield f"a part of it is longer than {_LONGEST_SEGMENT} characters or {_LONGEST_SEGMENT_BYTES} bytes"
+    if len(segment) > _MAX_SEGMENT or len(segment.encode()) > _MAX_SEGMENT_BYTES:
+        yield f"a part of it is longer than {_MAX_SEGMENT} characters or {_MAX_SEGMENT_BYTES} bytes"
     if _RESERVED.match(segment):
         yield f"Windows reserves the name {segment!r}"
 

@@ -18,9 +18,9 @@ from cloudo_kernel.models import JsonObject
 from cloudo_kernel.security import bounds
 from cloudo_kernel.workspace.catalog.names import is_below
 
-_MOST_BYTES = 50 * 1024 * 1024
+_MAX_BYTES = 50 * 1024 * 1024
 #: Characters of Markdown in which the first heading is looked for.
-_MOST_TEXT = 100_000
+_MAX_TEXT = 100_000
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF_CHARACTER = "it holds half a character (an unpaired surrogate)"
 _KINDS = ("code", "markdown", "raw")
@@ -70,7 +70,7 @@ class Notebook:
     @cached_property
     def heading(self) -> str | None:
         """Return the first heading `# …` of its text."""
-        left = _MOST_TEXT
+        left = _MAX_TEXT
         for cell in self.cells:
             fenced = False
             text = (_source(cell) or "")[:left] if cell["cell_type"] == "markdown" else ""
@@ -148,8 +148,8 @@ def of_python(*sources: str) -> str:
 
 
 def _check_size(size: int) -> None:
-    if size > _MOST_BYTES:
-        raise Unreadable(f"it is larger than {_MOST_BYTES // 1024**2} MB; clear its outputs")
+    if size > _MAX_BYTES:
+        raise Unreadable(f"it is larger than {_MAX_BYTES // 1024**2} MB; clear its outputs")
 
 
 def _upgraded(document: Any, text: str) -> Any:

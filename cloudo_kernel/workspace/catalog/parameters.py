@@ -16,9 +16,9 @@ from cloudo_kernel.workspace.catalog.values import json_value
 
 #: Lines that IPython takes and Python does not: `%magic`, `!command`, `files = !ls`.
 _MAGIC = re.compile(r"(\s*)([%!]|[\w.]+\s*=\s*[%!])")
-_MOST_MAGICS = 100
+_MAX_MAGICS = 100
 #: Characters that the parser reads in all: it reads the cell once more for each of these lines.
-_MOST_PARSED = 128 * 1024
+_MAX_PARSED = 128 * 1024
 #: What tools read in a comment is no description.
 _FOR_TOOLS = re.compile(r"(^|#)\s*(noqa|type:|pylint:|pragma:|fmt:).*")
 
@@ -48,7 +48,7 @@ def input_schema(cell_source: str | None) -> JsonObject:
         return {"type": "object", "properties": {}, "additionalProperties": True}
     try:
         bounds.check_python(cell_source, max_bytes=bounds.MAX_PARAMETERS_BYTES, max_words=bounds.MAX_PARAMETERS_WORDS)
-        magics = min(_MOST_MAGICS, _MOST_PARSED // (len(cell_source) + 1))
+        magics = min(_MAX_MAGICS, _MAX_PARSED // (len(cell_source) + 1))
         text, tree = _parsed(cell_source.replace("\r\n", "\n").replace("\r", "\n").split("\n"), magics)
         found = _parameters(tree, _Comments(text))
         if len(found) > bounds.MAX_INPUTS:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 #: Python refuses to print integers of more than 4,300 digits; 14,000 bits are 4,215.
-_MOST_BITS = 14_000
+_MAX_BITS = 14_000
 #: json and every reader of it recurse; Python's own limit is 1,000 calls.
 _DEEPEST = 100
 
@@ -90,7 +90,7 @@ def _text(value: str, path: str) -> str:
 
 def _number(value: float, path: str) -> float:
     if isinstance(value, int):
-        if value.bit_length() > _MOST_BITS:
+        if value.bit_length() > _MAX_BITS:
             raise NotJson(path, "the number has more than 4,000 digits")
         return int(value)
     if not math.isfinite(value):

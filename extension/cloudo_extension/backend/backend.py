@@ -50,7 +50,7 @@ _REOPEN_SECONDS = 2.0
 #: How long after the opening that is made which somebody may ask for.
 PREPARE_SECONDS = 5.0
 _DENIAL_SECONDS = 60.0
-_MOST_DENIALS = 1000
+_MAX_DENIALS = 1000
 _STRANGERS_A_MINUTE = 30
 _STOPPING = "The server is stopping. Try again when it is back."
 _OPENING = "The store is being opened. Try again in a moment."
@@ -131,7 +131,7 @@ class Backend:
         now, key = time.monotonic(), (subject_id, route)
         if self._parts is None or now < self._denials.get(key, 0.0):
             return
-        if len(self._denials) >= _MOST_DENIALS:
+        if len(self._denials) >= _MAX_DENIALS:
             self._denials.clear()
         self._denials[key] = now + _DENIAL_SECONDS
         add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **told)

@@ -15,7 +15,7 @@ Outcome = TypeVar("Outcome")
 #: A request takes several rounds of the event loop from its connection to here.
 _QUIET_ROUNDS = 10
 #: When so many wait, it waits for no more.
-_MOST = 100
+_MAX_BATCH = 100
 
 
 class Batcher(Generic[Item, Outcome]):
@@ -64,7 +64,7 @@ class Batcher(Generic[Item, Outcome]):
         take the interpreter's lock from each other at every statement (measured: half as many starts a second).
         """
         seen = quiet_rounds = 0
-        while quiet_rounds < _QUIET_ROUNDS and seen < _MOST:
+        while quiet_rounds < _QUIET_ROUNDS and seen < _MAX_BATCH:
             quiet_rounds = quiet_rounds + 1 if len(self._waiting) == seen else 0
             seen = len(self._waiting)
             await asyncio.sleep(0)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from cloudo_kernel.errors import TooManyCalls
 
 #: Callers that are remembered; the one that has been quiet for longest is forgotten first.
-_MOST = 10_000
+_MAX_CALLERS = 10_000
 #: More than the name of a webhook has.
-_MOST_LETTERS = 120
+_MAX_LETTERS = 120
 
 
 class RateLimiter:
@@ -29,13 +29,13 @@ class RateLimiter:
     def check(self, name: str, caller: str, per_minute: int) -> None:
         """Count a call. Raises `TooManyCalls` when its caller has made as many as it may."""
         now = self._clock()
-        name = name[:_MOST_LETTERS]  # an unknown name can be as long as an address
+        name = name[:_MAX_LETTERS]  # an unknown name can be as long as an address
         with self._lock:
             left, since = self._buckets.pop((name, caller), (float(per_minute), now))
             left = min(float(per_minute), left + (now - since) * per_minute / 60)
             is_allowed = left >= 1
             self._buckets[name, caller] = (left - is_allowed, now)
-            if len(self._buckets) > _MOST:
+            if len(self._buckets) > _MAX_CALLERS:
                 self._buckets.popitem(last=False)
         if not is_allowed:
             raise TooManyCalls(math.ceil((1 - left) * 60 / per_minute))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cloudo_extension.http.session_tokens import SessionTokens
 
 #: Names of the server that are remembered; there is one for each port that somebody makes up.
-_MOST_HOSTS = 100
+_MAX_HOSTS = 100
 _READS = frozenset({"GET", "HEAD"})
 
 
@@ -159,7 +159,7 @@ class AuthenticatedHandler(APIHandler):
         if host in hosts:
             return True
         is_allowed = bool(super().check_host())
-        if is_allowed and len(hosts) < _MOST_HOSTS:
+        if is_allowed and len(hosts) < _MAX_HOSTS:
             hosts.add(host)
         return is_allowed
 

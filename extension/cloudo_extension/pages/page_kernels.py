@@ -26,7 +26,7 @@ from voila.tornado.execution_request_handler import ExecutionRequestHandler
 _FIRST_SECONDS: Final = 60.0
 #: How long a page may be out of touch: a reload, a network that changes.
 _AWAY_SECONDS: Final = 20.0
-_LOOK_SECONDS: Final = 2.0
+_POLL_INTERVAL_SECONDS: Final = 2.0
 
 
 class PageKernels:
@@ -71,7 +71,7 @@ class PageKernels:
         seen_at, patience = time.monotonic(), _FIRST_SECONDS
         try:
             while time.monotonic() - seen_at < patience:
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_INTERVAL_SECONDS)
                 try:
                     is_used = self._kernels.kernel_model(kernel_id)["connections"] > 0
                 except HTTPError:  # it has ended

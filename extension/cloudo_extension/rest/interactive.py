@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cloudo_kernel.worker.interactive_sessions import Session
 
 #: A kernel that sends faster than it can be answered is read no further until there is room.
-_MOST_WAITING = 1000
+_MAX_WAITING = 1000
 _ROOM_SECONDS = 0.01
 #: Proxies close connections on which nothing happens.
 _PING_SECONDS = 30
@@ -89,7 +89,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
         if isinstance(message, str):
             self._by_hand.interrupt()
             return
-        while self._frames.number >= _MOST_WAITING:
+        while self._frames.number >= _MAX_WAITING:
             await asyncio.sleep(_ROOM_SECONDS)
         self._frames.put(message)
 

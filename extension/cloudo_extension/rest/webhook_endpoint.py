@@ -36,7 +36,7 @@ from cloudo_kernel.errors import (
     WebhookNotFound,
 )
 from cloudo_kernel.models import Execution, JsonObject, Status, WebhookReply, WebhookResponse
-from cloudo_kernel.models.webhooks import KEY_HEADER, LARGEST_BODY, CallReply, Webhook
+from cloudo_kernel.models.webhooks import KEY_HEADER, MAX_BODY, CallReply, Webhook
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.webhooks.request import WebhookCall
 
@@ -50,7 +50,7 @@ _USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
 _SMALL_BYTES = 64 * 1024
 #: So much is read at most, and thrown away where it is too much, so that the sender sees the answer; the same for all
 #: webhooks, as it must not tell whether there is one.
-_PATIENCE_BYTES = LARGEST_BODY + 8 * 1024 * 1024
+_PATIENCE_BYTES = MAX_BODY + 8 * 1024 * 1024
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 _CORS, _CLOUD_EVENTS = "Access-Control-Allow-Origin", "WebHook-Allowed-Origin"
 #: The headers with an origin, and those that allow it.
@@ -176,7 +176,7 @@ class Call(NoCall):
 
         What this one takes must not make a difference: who calls is not known yet.
         """
-        return web.HTTPError(413, request_body.TOO_LARGE) if self._size > LARGEST_BODY else super().flaw()
+        return web.HTTPError(413, request_body.TOO_LARGE) if self._size > MAX_BODY else super().flaw()
 
     @operation(id="call_webhook_by_get", **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
