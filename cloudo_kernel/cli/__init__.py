@@ -49,7 +49,7 @@ def cloudo() -> None:
     cloudo executions                            what was run
     cloudo schedule examples/greeting --in 10m   run it later, or again and again
     cloudo messages                              what flows tell and ask
-    cloudo doctor                                what is wrong, and the cure
+    cloudo doctor                                what is wrong, and what to do
 
     The commands talk to the server that `cloudo up` runs for this workspace. Without one they read the workspace
     themselves, and run what they start. The workspace is --workspace or CLOUDO_WORKSPACE, else the nearest folder

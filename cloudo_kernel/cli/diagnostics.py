@@ -1,4 +1,4 @@
-"""Looks for what is wrong with this installation and a workspace, and names the cure; `cloudo doctor` prints it.
+"""Looks for what is wrong with this installation and a workspace, and says what to do; `cloudo doctor` prints it.
 
 It mends nothing, and makes no workspace.
 """
@@ -58,7 +58,7 @@ class Check(Record):
     state: State
     message: str
     #: What to do, mostly a command.
-    cure: str | None = None
+    hint: str | None = None
 
 
 def examine(workspace: Workspace | None) -> Iterator[Check]:
@@ -66,25 +66,25 @@ def examine(workspace: Workspace | None) -> Iterator[Check]:
     for part, look in _INSTALLATION:
         yield from _looked(part, look)
     if workspace is None:
-        message, cure = f"There is none at or above {Path.cwd()}.", "cloudo up FOLDER"
-        yield Check(part="workspace", state=State.WARNING, message=message, cure=cure)
+        message, hint = f"There is none at or above {Path.cwd()}.", "cloudo up FOLDER"
+        yield Check(part="workspace", state=State.WARNING, message=message, hint=hint)
     else:
         found = list(_looked("workspace", lambda: _workspace(workspace)))
         yield from found
-        if all(finding.state is not State.PROBLEM for finding in found):
+        if all(check.state is not State.PROBLEM for check in found):
             yield from _looked("server", lambda: _server(workspace))
             yield from _looked("flows", lambda: _flows(workspace))
     yield from _looked("run", _run)
 
 
-#: What a look gives: how it is, in words, and the cure.
+#: What a look gives: how it is, in words, and a hint.
 Look = Iterator[tuple[State, str, str | None]]
 
 
 def _looked(part: str, look: Callable[[], Look]) -> Iterator[Check]:
     try:
-        for state, message, cure in look():
-            yield Check(part=part, state=state, message=message, cure=cure)
+        for state, message, hint in look():
+            yield Check(part=part, state=state, message=message, hint=hint)
     except CloudoError as error:
         yield Check(part=part, state=State.PROBLEM, message=str(error))
     except Exception as error:  # noqa: BLE001 -- a look that fails is itself what was found
@@ -115,8 +115,8 @@ def _packages() -> Look:
         if fault := _fault(requirement.name, str(requirement.specifier), requirement.specifier.contains):
             wrong = True
             why = f"{fault}; the sample flows need it." if is_for_samples else f"{fault}."
-            cure = f"{sys.executable} -m pip install '{requirement.name}{requirement.specifier}'"
-            yield State.WARNING if is_for_samples else State.PROBLEM, why, cure
+            hint = f"{sys.executable} -m pip install '{requirement.name}{requirement.specifier}'"
+            yield State.WARNING if is_for_samples else State.PROBLEM, why, hint
     if not wrong:
         yield State.WELL, f"Cloudo {version('cloudo')} and the {len(needed)} packages that it names.", None
 

@@ -1,4 +1,4 @@
-"""`cloudo doctor`: what is wrong with this installation and workspace, with the cure."""
+"""`cloudo doctor`: what is wrong with this installation and workspace, with what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def doctor(target: Target, *, as_json: bool) -> int:
     """Look for what is wrong with this installation and workspace.
 
     Python and packages, the kernel, the server's extension, temporary folder and disk, the workspace with its server
-    and its flows; at the end a small flow is run in a folder of its own. Of what is not well the cure is named;
+    and its flows; at the end a small flow is run in a folder of its own. Each problem comes with a hint;
     nothing is changed.
 
     \b
@@ -41,11 +41,11 @@ def doctor(target: Target, *, as_json: bool) -> int:
     if target.url is not None:
         raise click.UsageError("The doctor looks at this machine, not at a server elsewhere. Leave --url out.")
     found = []
-    for finding in examine(_workspace(target)):
-        found.append(finding)
+    for check in examine(_workspace(target)):
+        found.append(check)
         if not as_json:
-            click.echo(_told(finding))
-    counted = Counter(finding.state.value for finding in found)
+            click.echo(_told(check))
+    counted = Counter(check.state.value for check in found)
     if as_json:
         display.print_json(found)
     else:
@@ -65,12 +65,12 @@ def _workspace(target: Target) -> Workspace | None:
         return None
 
 
-def _told(finding: Check) -> str:
-    state = click.style(f"{finding.state.value:<8}", fg=_COLOURS[finding.state.value])
-    lines = display.clean(finding.message).splitlines()
-    if finding.cure is not None:
-        lines.append(f"cure: {display.clean(finding.cure)}")
-    return f"{state}  {finding.part:<9}  " + f"\n{'':{_INDENT}}".join(lines)
+def _told(check: Check) -> str:
+    state = click.style(f"{check.state.value:<8}", fg=_COLOURS[check.state.value])
+    lines = display.clean(check.message).splitlines()
+    if check.hint is not None:
+        lines.append(f"hint: {display.clean(check.hint)}")
+    return f"{state}  {check.part:<9}  " + f"\n{'':{_INDENT}}".join(lines)
 
 
 def _summary(counted: Counter[str]) -> str:

@@ -35,7 +35,7 @@ GRACE_SECONDS = 5.0
 _SAVE_SECONDS = 1.0
 
 #: What to do about errors of the libraries, by their names.
-_CURES = {
+_HINTS = {
     "NoSuchKernel": ". `jupyter kernelspec list` shows the kernels of this machine: "
     "choose one of them in the notebook, or install the one that is missing."
 }
@@ -140,7 +140,7 @@ class Run:
     def fail(self, error: BaseException) -> None:
         """Tell the worker that the run could not be made at all."""
         name = type(error).__name__
-        self._failed(name, f"{error}{_CURES.get(name, '')}", None, [])
+        self._failed(name, f"{error}{_HINTS.get(name, '')}", None, [])
 
     def start_kernel(self) -> None:
         """Have the kernel run in the flow's folder."""

@@ -60,13 +60,13 @@ def test_what_is_wrong_is_named_with_its_cure_and_ends_with_1(shell: Shell) -> N
     done = shell.run("doctor", "--json")
     assert (done.returncode, done.stderr) == (1, "")
     found = {(one["part"], one["state"]): one for one in json.loads(done.stdout) if one["state"] != State.WELL}
-    cures = {
+    hints = {
         ("kernel", State.PROBLEM): "jupyter kernelspec remove cloudo",
         ("extension", State.WARNING): "jupyter server extension enable cloudo_extension",
         ("system", State.PROBLEM): "TMPDIR=/tmp, in the environment",
         ("workspace", State.WARNING): f"chmod 700 {state}",
     }
-    assert {place: found[place]["cure"] for place in cures} == cures
+    assert {place: found[place]["hint"] for place in hints} == hints
     assert "torn is broken" in found["flows", State.WARNING]["message"]
 
 
@@ -82,7 +82,7 @@ def test_a_package_that_is_missing_or_too_old_is_named(shell: Shell, tmp_path: P
         "papermill is 2.3.0, and has to be >=2.6.",
         "no-such-package is not installed.",
     ]
-    assert found[0]["cure"] == f"{sys.executable} -m pip install 'papermill>=2.6'"
+    assert found[0]["hint"] == f"{sys.executable} -m pip install 'papermill>=2.6'"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -102,7 +102,7 @@ def test_where_there_is_no_workspace_the_rest_is_looked_at(shell: Shell) -> None
     shutil.rmtree(shell.workspace)
     gone = shell.run("doctor", "--workspace", str(shell.workspace), cwd="/")
     assert gone.returncode == 1
-    assert f"cure: cloudo up {shell.workspace}" in gone.stdout
+    assert f"hint: cloudo up {shell.workspace}" in gone.stdout
     assert not shell.workspace.exists()
 
 

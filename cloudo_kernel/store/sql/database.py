@@ -228,7 +228,7 @@ class Database:
                 raise
             raise self._noted(kind, found) from error
         except TurnTimeout as error:
-            raise self._noted(kind, Unusable(_LOCKED, _LOCKED_CURE)) from error
+            raise self._noted(kind, Unusable(_LOCKED, _LOCKED_HINT)) from error
         except Unusable as error:
             raise self._noted(kind, error) from error
         if self._troubles:
@@ -339,21 +339,21 @@ def _refuse_remote(database: Path) -> None:
 
 
 _LOCKED = "the database is locked"
-_LOCKED_CURE = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
-_SYSTEM_CURE = "the log of the system may say more"
+_LOCKED_HINT = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
+_SYSTEM_HINT = "the log of the system may say more"
 #: What keeps a database from being used, by the driver's code: why, None for the driver's own words, and what to do.
 _CAUSES: dict[int, tuple[str | None, str]] = {
-    sqlite3.SQLITE_BUSY: (_LOCKED, _LOCKED_CURE),
-    sqlite3.SQLITE_LOCKED: (_LOCKED, _LOCKED_CURE),
+    sqlite3.SQLITE_BUSY: (_LOCKED, _LOCKED_HINT),
+    sqlite3.SQLITE_LOCKED: (_LOCKED, _LOCKED_HINT),
     sqlite3.SQLITE_READONLY: (None, "give this user the right to write to the file and its folder"),
     sqlite3.SQLITE_CANTOPEN: (None, "does its folder exist, and may this user write to it?"),
     sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),
     sqlite3.SQLITE_CORRUPT: ("the database file is damaged", "restore it from a backup"),
     sqlite3.SQLITE_NOTADB: (None, "move it away"),
-    sqlite3.SQLITE_IOERR: (None, _SYSTEM_CURE),
-    sqlite3.SQLITE_NOMEM: (None, _SYSTEM_CURE),
-    sqlite3.SQLITE_PROTOCOL: (None, _SYSTEM_CURE),
-    sqlite3.SQLITE_INTERRUPT: (None, _SYSTEM_CURE),
+    sqlite3.SQLITE_IOERR: (None, _SYSTEM_HINT),
+    sqlite3.SQLITE_NOMEM: (None, _SYSTEM_HINT),
+    sqlite3.SQLITE_PROTOCOL: (None, _SYSTEM_HINT),
+    sqlite3.SQLITE_INTERRUPT: (None, _SYSTEM_HINT),
 }
 
 
@@ -361,6 +361,6 @@ def _cause(error: DatabaseError) -> Unusable | None:
     """Return what outside of Cloudo keeps the database from being used; None for any other error."""
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is None:  # another driver's, which tells them apart by their classes
-        return Unusable(str(error.orig), _SYSTEM_CURE) if isinstance(error, OperationalError) else None
-    reason, cure = _CAUSES.get(code & 0xFF, (None, None))
-    return None if cure is None else Unusable(reason or str(error.orig), cure)
+        return Unusable(str(error.orig), _SYSTEM_HINT) if isinstance(error, OperationalError) else None
+    reason, hint = _CAUSES.get(code & 0xFF, (None, None))
+    return None if hint is None else Unusable(reason or str(error.orig), hint)

@@ -16,8 +16,8 @@ _ENDINGS = ("", "-wal", "-shm")
 class Unusable(Exception):
     """The store cannot be used: why, in words that anyone may read, and what to do."""
 
-    def __init__(self, reason: str, cure: str) -> None:
-        super().__init__(f"{reason}; {cure}")
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(f"{reason}; {hint}")
         self.reason = reason
 
 
@@ -63,8 +63,8 @@ class FileGuard:
             found = ()
         if found != self._ids:
             self._leave_open()
-            cure = f"put back {self._paths[0]} and the files beside it, or restart the server and its workers"
-            raise Unusable("the database file was removed or replaced", cure)
+            hint = f"put back {self._paths[0]} and the files beside it, or restart the server and its workers"
+            raise Unusable("the database file was removed or replaced", hint)
 
     def check(self, connection: sqlite3.Connection) -> None:
         """Raise `Unusable` unless files and schema are known; in a write transaction nobody else changes the schema."""
