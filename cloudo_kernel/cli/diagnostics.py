@@ -200,7 +200,7 @@ def _key(workspace: Workspace) -> Look:
     from cloudo_kernel.store import Store
 
     with closing(Store.open(workspace.database_url, key_file=workspace.key_file)) as store:
-        if store.seals.is_key_lost:
+        if store.encryption.is_key_lost:
             message = f"The key file {workspace.key_file} is missing, and the store holds secrets sealed with it."
             yield State.PROBLEM, message, "Put the file back from its backup."
 

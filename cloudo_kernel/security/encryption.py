@@ -32,11 +32,11 @@ class Encryption:
         self._has_sealed = has_sealed
         self._making = threading.Lock()
 
-    def seal(self, secret: bytes) -> str:
+    def encrypt(self, secret: bytes) -> str:
         """Return the secret as it may be kept. Raises `Unavailable` when there is no key to seal it with."""
         return self._fernet.encrypt(secret).decode()
 
-    def unseal(self, sealed: str) -> bytes:
+    def decrypt(self, sealed: str) -> bytes:
         """Return the secret that was sealed. Raises `SecretLost` when it was sealed with another key."""
         from cryptography.fernet import InvalidToken
 
@@ -47,11 +47,11 @@ class Encryption:
 
     def seal_values(self, values: JsonObject) -> str | None:
         """Return named JSON values as they may be kept, None for none."""
-        return self.seal(json.dumps(values).encode()) if values else None
+        return self.encrypt(json.dumps(values).encode()) if values else None
 
     def unseal_values(self, sealed: str | None) -> JsonObject:
         """Return the named values that were sealed."""
-        return {} if sealed is None else dict(json.loads(self.unseal(sealed)))
+        return {} if sealed is None else dict(json.loads(self.decrypt(sealed)))
 
     def digest(self, text: str) -> str:
         """Return what tells a text from others and, without the key, gives nothing away of it."""

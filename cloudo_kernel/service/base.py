@@ -86,19 +86,19 @@ class Base:
     def _ask_execution(self, verb: str, execution_id: str) -> None:
         """Raise `PermissionDenied`, or `ExecutionNotFound`, unless the caller may use this verb on the execution."""
         self._rights.check_verb(verb)
-        if self._rights.flows is not None and not self._rights.fits(self._store.belonging.of_execution(execution_id)):
+        if self._rights.flows is not None and not self._rights.fits(self._store.owners.of_execution(execution_id)):
             raise ExecutionNotFound(execution_id)
 
     def _ask_schedule(self, verb: str, schedule_id: str) -> None:
         """Raise `PermissionDenied`, or `ScheduleNotFound`, unless the caller may use this verb on the schedule."""
         self._rights.check_verb(verb)
-        if self._rights.flows is not None and not self._rights.fits(self._store.belonging.of_schedule(schedule_id)):
+        if self._rights.flows is not None and not self._rights.fits(self._store.owners.of_schedule(schedule_id)):
             raise ScheduleNotFound(schedule_id)
 
     def _ask_message(self, verb: str, message_id: str) -> None:
         """Raise `PermissionDenied`, or `MessageNotFound`, unless the caller may use this verb on the message."""
         self._rights.check_verb(verb)
-        if self._rights.flows is not None and not self._rights.fits(self._store.belonging.of_message(message_id)):
+        if self._rights.flows is not None and not self._rights.fits(self._store.owners.of_message(message_id)):
             raise MessageNotFound(message_id)
 
     def _ask_webhook(self, verb: str, name: str) -> None:

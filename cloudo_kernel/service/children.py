@@ -43,7 +43,7 @@ class ChildVerbs(StartVerbs):
 
     def release_execution(self, execution_id: str, after: Sequence[str] = ()) -> Execution:
         """Let a held execution run, at once or when others have ended in success; another one stays as it is."""
-        self._store.holds.release(execution_id, after=after)
+        self._store.control.release(execution_id, after=after)
         return self._store.executions.get(execution_id)
 
     def save_execution(self, execution_id: str, fields: JsonObject) -> Execution:
@@ -52,7 +52,7 @@ class ChildVerbs(StartVerbs):
         if self._parent_id is None or self._store.executions.get(execution_id).parent_id != self._parent_id:
             raise PermissionDenied("A flow changes the fields of itself and of its children only.")
         checked |= self._masked(execution_id, checked)
-        self._store.holds.save(execution_id, checked, user_name=self._user_name)
+        self._store.control.save(execution_id, checked, user_name=self._user_name)
         return self._store.executions.get(execution_id)
 
     def _masked(self, execution_id: str, fields: JsonObject) -> JsonObject:
@@ -64,10 +64,10 @@ class ChildVerbs(StartVerbs):
         if "input_value" in fields:
             inputs = self._validated(flow, fields["input_value"], self._trigger)
             shown, hidden = self._split_inputs(flow, inputs)
-            masked |= {"input_value": shown, "sealed_inputs": self._store.seals.seal_values(hidden)}
+            masked |= {"input_value": shown, "sealed_inputs": self._store.encryption.seal_values(hidden)}
         if "output_value" in fields:
             shown, hidden = self.redaction.split(fields["output_value"], flow.metadata.protect_outputs)
-            masked |= {"output_value": shown, "sealed_outputs": self._store.seals.seal_values(hidden)}
+            masked |= {"output_value": shown, "sealed_outputs": self._store.encryption.seal_values(hidden)}
         return masked
 
     def revealed_setting(self, name: str) -> Setting:

@@ -342,7 +342,7 @@ class DueVerbs(ScheduleVerbs):
         told = _told(schedule, time, iteration)
         if its.told is not None:
             told = {name: value for name, value in told.items() if name in its.told}
-        hidden = self._store.seals.unseal_values(due.sealed_inputs) if due.sealed_inputs else {}
+        hidden = self._store.encryption.unseal_values(due.sealed_inputs) if due.sealed_inputs else {}
         inputs = {**told, **schedule.inputs, **hidden}
         if not its.takes_anything:
             inputs = self._validated(its.source.flow, inputs, Trigger.SCHEDULE, hidden)

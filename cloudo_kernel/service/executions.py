@@ -79,7 +79,7 @@ class ExecutionVerbs(Base):
         self._ask_execution("cancel_execution", execution_id)
         if tree:
             reason = f"cancelled by {self._user_name}"
-            self._store.wishes.cancel_tree(execution_id, user_name=self._user_name, reason=reason)
+            self._store.control.cancel_tree(execution_id, user_name=self._user_name, reason=reason)
         else:
             self._cancel(execution_id)
         return self._store.executions.get(execution_id)
@@ -87,13 +87,13 @@ class ExecutionVerbs(Base):
     def pause_execution(self, execution_id: str) -> Execution:
         """See `Api.pause_execution`."""
         self._ask_execution("pause_execution", execution_id)
-        self._store.wishes.pause(execution_id, user_name=self._user_name)
+        self._store.control.pause(execution_id, user_name=self._user_name)
         return self._store.executions.get(execution_id)
 
     def resume_execution(self, execution_id: str) -> Execution:
         """See `Api.resume_execution`."""
         self._ask_execution("resume_execution", execution_id)
-        self._store.wishes.resume(execution_id, user_name=self._user_name)
+        self._store.control.resume(execution_id, user_name=self._user_name)
         return self._store.executions.get(execution_id)
 
     def delete_execution(self, execution_id: str) -> None:
@@ -119,7 +119,7 @@ class ExecutionVerbs(Base):
 
     def _cancel(self, execution_id: str) -> None:
         """End an execution, and its children, of whatever flow they are."""
-        self._store.wishes.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
+        self._store.control.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
         for child in self._store.executions.unended_children(execution_id):
             with contextlib.suppress(IllegalTransition):  # it has ended by now
                 self._cancel(child)

@@ -72,7 +72,7 @@ class ScheduleVerbs(StartVerbs):
         if next(planning.times(schedule, after=after), None) is None:
             raise MalformedRequest("The schedule would end before its first time.", field="end_at")
         schedule = _planned(schedule, after=after)
-        sealed = self._store.seals.seal_values(hidden)
+        sealed = self._store.encryption.seal_values(hidden)
         self._store.schedules.insert(schedule, replace(self._hidden(schedule), sealed_inputs=sealed))
         return _with_next_runs(schedule)
 
@@ -254,10 +254,10 @@ class ScheduleVerbs(StartVerbs):
         if "inputs" not in request.given():
             return schedule, due.sealed_inputs
         flow = self._flow_source(schedule.flow_name).flow
-        before = self._store.seals.unseal_values(due.sealed_inputs)
+        before = self._store.encryption.unseal_values(due.sealed_inputs)
         inputs = self._validated(flow, restored(request.inputs or {}, before), self._trigger, before)
         shown, hidden = self._split_inputs(flow, inputs, hides=before.keys())
-        return schedule.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
+        return schedule.model_copy(update={"inputs": shown}), self._store.encryption.seal_values(hidden)
 
     def _timing(self, trigger: ScheduleTrigger, timezone: str | None, *, confirmed: bool) -> JsonObject:
         """Return the fields of a schedule that its trigger decides: in the record they stand on their own.

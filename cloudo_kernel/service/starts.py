@@ -72,7 +72,7 @@ class StartVerbs(Base):
             raise error
         execution_id, digest = first
         body = request.model_dump_json()
-        if digest not in (_digest(body), self._store.seals.digest(body)):
+        if digest not in (_digest(body), self._store.encryption.digest(body)):
             raise IdempotencyConflict(idempotency_key) from error
         return self._store.executions.get(execution_id)
 
@@ -241,14 +241,14 @@ class StartVerbs(Base):
             return {"name": name, "input_value": input_value}  # as of nearly all
         inputs = self._split_inputs(flow, input_value, hides)
         outputs = self.redaction.split(more.get("output_value", {}), metadata.protect_outputs)
-        seal = self._store.seals.seal_values
+        encrypt = self._store.encryption.seal_values
         return {
             "name": self.redaction.mask(name),
             **{field: self.redaction.mask_value(more[field]) for field in more.keys() & {"tags", "message"}},
             "input_value": inputs[0],
-            "sealed_inputs": seal(inputs[1]),
+            "sealed_inputs": encrypt(inputs[1]),
             "output_value": outputs[0],
-            "sealed_outputs": seal(outputs[1]),
+            "sealed_outputs": encrypt(outputs[1]),
         }
 
     def _split_inputs(
@@ -271,7 +271,7 @@ class StartVerbs(Base):
         body = request.model_dump_json()
         # The plain digest of a short secret gives it away to whoever tries them all.
         is_open = new.sealed_inputs is None
-        digest = _digest(body) if is_open else self._store.seals.digest(body)
+        digest = _digest(body) if is_open else self._store.encryption.digest(body)
         return IdempotencyKey(idempotency_key, digest)
 
     def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger, hides: Collection[str] = ()) -> JsonObject:

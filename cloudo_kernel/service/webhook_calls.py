@@ -92,7 +92,7 @@ class _Known:
 
     def __init__(self, store: Store) -> None:
         self.find = cache(partial(_found, store))
-        self.unseal = cache(store.seals.unseal)
+        self.decrypt = cache(store.encryption.decrypt)
 
 
 class WebhookCalls:
@@ -148,7 +148,7 @@ class WebhookCalls:
 
     def _start(self, kept: KeptWebhook, call: WebhookCall, key: str | None) -> _Prepared:
         webhook, is_async = kept.webhook, call.wants_no_wait
-        hidden = self._store.seals.unseal_values(kept.sealed_inputs)
+        hidden = self._store.encryption.unseal_values(kept.sealed_inputs)
         given = call.inputs(key_header=webhook.key_header, key=key, raw=webhook.raw)
         inputs = {**webhook.inputs, **hidden, **given}
         acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
@@ -212,7 +212,7 @@ class WebhookCalls:
     def _check_signature(self, kept: KeptWebhook, call: WebhookCall, known: _Known) -> None:
         """Raise `SignatureInvalid` unless the call is signed as it should be, where it should."""
         if kept.webhook.signature is not None and kept.kept_key is not None:
-            key = known.unseal(kept.kept_key).decode()
+            key = known.decrypt(kept.kept_key).decode()
             signatures.check_signature(kept.webhook, key, call, now=self._store.now)
 
     def _delivery(self, call: WebhookCall, **more: object) -> Delivery:

@@ -130,11 +130,11 @@ class WebhookVerbs(StartVerbs):
 
         Raises an error unless the flow is there and takes them.
         """
-        hidden = {} if before is None else self._store.seals.unseal_values(before.sealed_inputs)
+        hidden = {} if before is None else self._store.encryption.unseal_values(before.sealed_inputs)
         given = webhook.model_copy(update={"inputs": restored(webhook.inputs, hidden)})
         flow, inputs = self._check_flow(given, hidden)
         shown, hidden = self._split_inputs(flow, inputs, hides=hidden.keys())
-        return webhook.model_copy(update={"inputs": shown}), self._store.seals.seal_values(hidden)
+        return webhook.model_copy(update={"inputs": shown}), self._store.encryption.seal_values(hidden)
 
     def _check_flow(self, webhook: Webhook, hides: Collection[str]) -> tuple[Flow, JsonObject]:
         """Return the flow, and the fixed inputs in canonical form.
@@ -159,14 +159,14 @@ class WebhookVerbs(StartVerbs):
         if not was_signed:
             _check_signature(changed, None)
             return before.kept_key
-        return self._kept(changed, self._store.seals.unseal(before.kept_key).decode())
+        return self._kept(changed, self._store.encryption.decrypt(before.kept_key).decode())
 
     def _kept(self, webhook: Webhook, key: str | None) -> str | None:
         """Return what is kept of a key: a digest, or where it signs, the key sealed. Raises `MalformedRequest`."""
         _check_signature(webhook, key)
         if key is None:
             return None
-        return signatures.digest(key) if webhook.signature is None else self._store.seals.seal(key.encode())
+        return signatures.digest(key) if webhook.signature is None else self._store.encryption.encrypt(key.encode())
 
 
 def _new_defaults(before: Webhook, signature: SignatureScheme | None) -> JsonObject:

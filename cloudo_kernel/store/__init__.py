@@ -9,20 +9,19 @@ from pathlib import Path
 
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import Events
-from cloudo_kernel.store.executions.belonging import Belonging
-from cloudo_kernel.store.executions.holds import Holds
+from cloudo_kernel.store.executions.control import Control
 from cloudo_kernel.store.executions.journal import Call, Journal
 from cloudo_kernel.store.executions.log import Log
 from cloudo_kernel.store.executions.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
 from cloudo_kernel.store.executions.queue import Claim, Queue
 from cloudo_kernel.store.executions.records import Executions
-from cloudo_kernel.store.executions.reports import Assignment, Runs
+from cloudo_kernel.store.executions.reports import Assignment, Reports
 from cloudo_kernel.store.executions.text_index import TextIndex
 from cloudo_kernel.store.executions.transitions import Outcome
 from cloudo_kernel.store.executions.wakeups import Wake
-from cloudo_kernel.store.executions.wishes import Wishes
 from cloudo_kernel.store.locks import Locks
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
+from cloudo_kernel.store.owners import Owners
 from cloudo_kernel.store.schedules.follow_ups import Due as DueFollowUp
 from cloudo_kernel.store.schedules.follow_ups import FollowUps
 from cloudo_kernel.store.schedules.occurrences import CatchingUp, Firing, NewOccurrence, Occurrences
@@ -66,23 +65,22 @@ class Store:
 
     def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
-        self.seals = Encryption(key_file, has_sealed=partial(has_sealed, database))
+        self.encryption = Encryption(key_file, has_sealed=partial(has_sealed, database))
         self.texts = TextIndex(database)
-        self.executions = Executions(database, self.seals, self.texts)
+        self.executions = Executions(database, self.encryption, self.texts)
         self.queue = Queue(database)
-        self.runs = Runs(database, self.seals)
-        self.wishes = Wishes(database)
-        self.holds = Holds(database)
+        self.reports = Reports(database, self.encryption)
+        self.control = Control(database)
         self.follow_ups = FollowUps(database)
-        self.belonging = Belonging(database)
+        self.owners = Owners(database)
         self.log = Log(database)
-        self.journal = Journal(database, self.seals)
-        self.messages = Messages(database, self.seals)
+        self.journal = Journal(database, self.encryption)
+        self.messages = Messages(database, self.encryption)
         self.schedules = Schedules(database)
         self.occurrences = Occurrences(database)
-        self.webhooks = Webhooks(database, self.seals)
+        self.webhooks = Webhooks(database, self.encryption)
         self.events = Events(database)
-        self.settings = Settings(database, self.seals)
+        self.settings = Settings(database, self.encryption)
         self.locks = Locks(database)
         self.tokens = Tokens(database)
         self.workers = Workers(database)

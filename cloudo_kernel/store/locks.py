@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from cloudo_kernel.models.event_types import SETTING, SETTING_LOCKED, SETTING_UNLOCKED
 from cloudo_kernel.store.events import event_row, record_all
-from cloudo_kernel.store.executions.attempts import check_live
+from cloudo_kernel.store.executions.fencing import check_live
 from cloudo_kernel.store.executions.wakeups import wake_lock_waiter
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import lock_waiters, locks

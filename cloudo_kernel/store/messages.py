@@ -69,9 +69,9 @@ class NewMessage:
 class Messages:
     """Reads and writes messages."""
 
-    def __init__(self, database: Database, seals: Encryption) -> None:
+    def __init__(self, database: Database, encryption: Encryption) -> None:
         self._database = database
-        self._seals = seals
+        self._encryption = encryption
 
     def insert(self, new: NewMessage) -> Message:
         """Add a message. Raises `StaleAttempt` when the execution that makes it has ended meanwhile."""
@@ -98,7 +98,7 @@ class Messages:
         message = _record(row, self._database.clock())
         if row.protected is None:
             return message
-        protected = _unsealed(row.protected, self._seals)
+        protected = _decrypted(row.protected, self._encryption)
         return message.model_copy(update={"response": {**(message.response or {}), **protected}})
 
     def is_open(self, message_id: str) -> bool:
@@ -143,7 +143,7 @@ class Messages:
         values: dict[str, Any] = {
             "state": MessageState.ANSWERED,
             "response": {**response, **dict.fromkeys(secret, PROTECTED)},
-            "protected": _sealed(secret, self._seals) if secret else None,
+            "protected": _sealed(secret, self._encryption) if secret else None,
             "answered_by": user_name,
             "answered_at": now,
         }
@@ -259,14 +259,14 @@ def _span(seconds: float) -> timedelta:
     return timedelta(seconds=min(seconds, _MAX_LIFETIME.total_seconds()))
 
 
-def _sealed(secret: Mapping[str, Any], seals: Encryption) -> str:
-    return seals.seal(json.dumps(secret).encode())
+def _sealed(secret: Mapping[str, Any], encryption: Encryption) -> str:
+    return encryption.encrypt(json.dumps(secret).encode())
 
 
-def _unsealed(kept: str, seals: Encryption) -> JsonObject:
+def _decrypted(kept: str, encryption: Encryption) -> JsonObject:
     if kept.startswith("{"):  # of a version that did not seal it
         return dict(json.loads(kept))
-    return dict(json.loads(seals.unseal(kept)))
+    return dict(json.loads(encryption.decrypt(kept)))
 
 
 def _is_open(now: datetime) -> ColumnElement[bool]:

@@ -40,9 +40,9 @@ def value_of(connection: Connection, name: str, *, user_name: str | None = None)
 class Settings:
     """Reads and writes settings. Each change is an event with the value before and after it, unless it is a secret."""
 
-    def __init__(self, database: Database, seals: Encryption) -> None:
+    def __init__(self, database: Database, encryption: Encryption) -> None:
         self._database = database
-        self._seals = seals
+        self._encryption = encryption
 
     def all(self, *, reveal: bool = False) -> tuple[Setting, ...]:
         """Return what was saved or is locked, by name; secrets with their values only for a flow that runs."""
@@ -98,7 +98,7 @@ class Settings:
         """Return the columns with a value: as it is, or sealed; what is shown in place of a secret leaves it."""
         was_secret = before is not None and before.secret
         if not (is_secret or was_secret) or value != PROTECTED:
-            sealed = self._seals.seal(json.dumps(value).encode()) if is_secret else None
+            sealed = self._encryption.encrypt(json.dumps(value).encode()) if is_secret else None
             return {"value": None if is_secret else value, "secret": is_secret, "sealed": sealed}
         if not (is_secret and was_secret):
             raise SettingInvalid(name, f"the value itself; {PROTECTED} is only shown in its place")
@@ -120,7 +120,7 @@ class Settings:
             return Setting(name=name, value=documented.default(name), locked_by=holder)
         value = row.value
         if row.secret:
-            value = json.loads(self._seals.unseal(row.sealed)) if reveal else PROTECTED
+            value = json.loads(self._encryption.decrypt(row.sealed)) if reveal else PROTECTED
         return Setting.model_validate({**row._mapping, "value": value, "locked_by": holder})
 
 

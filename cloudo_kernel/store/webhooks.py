@@ -14,8 +14,7 @@ from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, W
 from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse, event_types
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions.attempts import LEASED
-from cloudo_kernel.store.executions.changes import change
+from cloudo_kernel.store.executions.fencing import LEASED, change
 from cloudo_kernel.store.executions.new_execution import NewExecution
 from cloudo_kernel.store.executions.records import insert_new
 from cloudo_kernel.store.executions.unended import refused
@@ -50,9 +49,9 @@ class KeptWebhook:
 class Webhooks:
     """Reads and writes webhooks and deliveries."""
 
-    def __init__(self, database: Database, seals: Encryption) -> None:
+    def __init__(self, database: Database, encryption: Encryption) -> None:
         self._database = database
-        self._seals = seals
+        self._encryption = encryption
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
         self._claim = BulkStatement(database.insert()(deliveries).on_conflict_do_nothing())
 
@@ -222,7 +221,7 @@ class Webhooks:
 
     def respond(self, execution_id: str, attempt: int, response: WebhookResponse, *, is_secret: bool = False) -> None:
         """Keep what a running flow answers to the call that started it; a later answer takes its place."""
-        content = self._seals.seal(response.content).encode() if is_secret else response.content
+        content = self._encryption.encrypt(response.content).encode() if is_secret else response.content
         row = {"execution_id": execution_id, **dict(response), "content": content, "is_sealed": is_secret}
         upsert = self._database.insert()(webhook_responses).values(row)
         with self._database.write() as connection:
@@ -235,7 +234,7 @@ class Webhooks:
             row = connection.execute(_RESPONSE, {"of": execution_id}).one_or_none()
         if row is None:
             return None
-        content = self._seals.unseal(row.content.decode()) if row.is_sealed else row.content
+        content = self._encryption.decrypt(row.content.decode()) if row.is_sealed else row.content
         return WebhookResponse(status=row.status, content_type=row.content_type, content=content)
 
 

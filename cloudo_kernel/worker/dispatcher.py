@@ -213,11 +213,11 @@ class Dispatcher:
         while self._unstarted:
             claim, reason = self._unstarted[-1]
             with suppress(StaleAttempt):
-                self._store.runs.requeue(claim.id, claim.attempt, reason=reason)
+                self._store.reports.requeue(claim.id, claim.attempt, reason=reason)
             self._unstarted.pop()
 
     def _apply_stop_requests(self) -> None:
-        for wish in self._store.wishes.of(self._worker_id):
+        for wish in self._store.control.of(self._worker_id):
             self._executor.stop(wish.id, cancelled(wish.stop_reason))
 
     def _seconds_to_next(self) -> float:

@@ -236,12 +236,12 @@ class FlowRequests:
         if "output_value" in fields:
             self._output = self._checked_output(fields["output_value"])
             fields |= self._secrets.split_outputs(self._output)
-        self._store.runs.save(self._claim.id, self._claim.attempt, fields)
+        self._store.reports.save(self._claim.id, self._claim.attempt, fields)
 
     def _set_output(self, *, key: str, value: Any, append: bool) -> None:
         changed = {**self._output, key: appended(self._output.get(key), value) if append else value}
         self._checked_output(changed)
-        self._store.runs.save(self._claim.id, self._claim.attempt, self._secrets.split_outputs(changed))
+        self._store.reports.save(self._claim.id, self._claim.attempt, self._secrets.split_outputs(changed))
         self._output = changed
 
     def _checked_output(self, output: Any) -> dict[str, Any]:
@@ -361,7 +361,7 @@ class FlowRequests:
             at = None if seconds == math.inf else self._store.now + longest
             wake = Wake(subjects, number, at, lock)
         message = self._secrets.redaction.mask(message)
-        self._store.runs.wait(self._claim.id, self._claim.attempt, message=message, on=on, wake=wake)
+        self._store.reports.wait(self._claim.id, self._claim.attempt, message=message, on=on, wake=wake)
         try:
             is_met = self._wait_or_leave(is_done, seconds, may_leave=wake is not None)
         except ResourceNotFoundError:  # deleted meanwhile: the flow may go on without it
@@ -375,7 +375,7 @@ class FlowRequests:
         if may_leave and self._linger_seconds < seconds:
             if self._waits.until(is_done, seconds=self._linger_seconds):
                 return True
-            if self._store.runs.detach(self._claim.id, self._claim.attempt):
+            if self._store.reports.detach(self._claim.id, self._claim.attempt):
                 self._detach()
                 raise StaleAttempt(self._claim.id, self._claim.attempt)
         return self._waits.until(is_done, seconds=end - time.monotonic())

@@ -263,7 +263,7 @@ class InteractiveCalls(FlowRequests):
         if self.is_open:
             with suppress(CloudoError):
                 self.flush_log()
-            self._store.runs.finish(self._claim.id, self._claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
+            self._store.reports.finish(self._claim.id, self._claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
 
     def unwritten_lines(self) -> list[Any]:
         """Return the log lines that have come and are not in the store."""
@@ -286,7 +286,7 @@ class InteractiveCalls(FlowRequests):
     def _end(self, *, status: str, message: str | None) -> None:
         super()._end(status=status, message=message)
         outcome = self._secrets.outcome(Outcome(status=Status(status), message=message))
-        self._store.runs.finish(self._claim.id, self._claim.attempt, outcome)
+        self._store.reports.finish(self._claim.id, self._claim.attempt, outcome)
 
     def _without_slot(
         self,
@@ -301,12 +301,12 @@ class InteractiveCalls(FlowRequests):
         del message
         if not (on and self.is_open):
             return self._waits.until(is_done, seconds=seconds)
-        self._store.runs.depend(self._claim.id, self._claim.attempt, on)
+        self._store.reports.depend(self._claim.id, self._claim.attempt, on)
         try:
             return self._waits.until(is_done, seconds=seconds)
         finally:
             with suppress(CloudoError):  # its end forgets it, too
-                self._store.runs.depend(self._claim.id, self._claim.attempt, ())
+                self._store.reports.depend(self._claim.id, self._claim.attempt, ())
 
 
 def flow_name_of(notebook: Path, flows: Path) -> str | None:

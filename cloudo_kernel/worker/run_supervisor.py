@@ -115,7 +115,7 @@ class RunSupervisor:
         return self._waits.retry_while_unavailable(lambda: answers[verb](**arguments))
 
     def _begin(self) -> dict[str, Any]:
-        assignment = self._store.runs.begin(self.claim.id, self.claim.attempt, replays=self.claim.durable)
+        assignment = self._store.reports.begin(self.claim.id, self.claim.attempt, replays=self.claim.durable)
         self._secrets = secrets = secrets_of(assignment, self._store, self._catalog, self.claim)
         service = Service(
             self._store,
@@ -163,7 +163,7 @@ class RunSupervisor:
         """Write the progress that was held back because it came so soon."""
         if self._is_progress_new:
             self._progress_due = time.monotonic() + _PROGRESS_SECONDS
-            self._store.runs.progress(self.claim.id, self.claim.attempt, self._progress, notebook=self._written)
+            self._store.reports.progress(self.claim.id, self.claim.attempt, self._progress, notebook=self._written)
             self._is_progress_new = False
 
     @property
@@ -182,11 +182,11 @@ class RunSupervisor:
         """Note that a cell is about to run, and tell whether the run is to pause before it."""
         self._has_cell_begun = True
         self._note_progress(**progress)
-        return self._store.wishes.is_pause_wanted(self.claim.id)
+        return self._store.control.is_pause_wanted(self.claim.id)
 
     def _pause(self) -> bool:
         self.flush_progress()  # it stands at this cell for a while
-        return self._store.runs.pause(self.claim.id, self.claim.attempt)
+        return self._store.reports.pause(self.claim.id, self.claim.attempt)
 
     def _may_go_on(self) -> bool:
         """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed.
@@ -327,9 +327,9 @@ class RunSupervisor:
     def _report(self, outcome: Outcome, reason_to_requeue: str | None) -> None:
         self.flush_log()
         if reason_to_requeue is None:
-            self._store.runs.finish(self.claim.id, self.claim.attempt, outcome)
+            self._store.reports.finish(self.claim.id, self.claim.attempt, outcome)
         else:
-            self._store.runs.requeue(self.claim.id, self.claim.attempt, reason=reason_to_requeue)
+            self._store.reports.requeue(self.claim.id, self.claim.attempt, reason=reason_to_requeue)
 
     def _reason_to_requeue(self) -> str | None:
         """Say why a run of which no cell had begun is to be started again, None when it is not."""

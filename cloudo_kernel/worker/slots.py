@@ -34,15 +34,15 @@ class WorkerSlots:
             return self._store.queue.claim(self._worker_id, free=free, private=private) if free > 0 else ()
 
     def take_again(self, claim: Claim, *, keeps_message: bool) -> bool:
-        """Take a slot after a wait or a pause; False: there is none now. See `Runs.take_slot`."""
+        """Take a slot after a wait or a pause; False: there is none now. See `Reports.take_slot`."""
         if self._most is None:
-            return self._store.runs.take_slot(claim.id, claim.attempt, keeps_message=keeps_message)
+            return self._store.reports.take_slot(claim.id, claim.attempt, keeps_message=keeps_message)
         with self._lock:
             if self._store.queue.running_of(self._worker_id) >= self._most:
                 self._wanting.add(claim.id)
                 return False
             self._wanting.discard(claim.id)
-            return self._store.runs.take_slot(claim.id, claim.attempt, keeps_message=keeps_message)
+            return self._store.reports.take_slot(claim.id, claim.attempt, keeps_message=keeps_message)
 
     def forget(self, claim: Claim) -> None:
         """Note that one does not want to run again for now: it is paused, or has ended."""

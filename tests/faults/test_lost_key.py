@@ -56,4 +56,4 @@ def test_doctor_finds_a_lost_key(workspace: Workspace, api: Service) -> None:
     assert done.returncode == 1
     assert "is missing, and the store holds secrets sealed with it" in done.stdout
     with closing(Store.open(workspace.database_url)) as store, pytest.raises(SecretLost, match="is missing"):
-        store.seals.seal(b"x")
+        store.encryption.encrypt(b"x")

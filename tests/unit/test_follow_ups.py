@@ -58,8 +58,8 @@ def fail(store: Store, execution: Execution) -> None:
 
 def finish(store: Store, execution: Execution, outcome: Outcome) -> None:
     store.queue.claim("w", free=99)  # others too
-    store.runs.begin(execution.id, 1)
-    store.runs.finish(execution.id, 1, outcome)
+    store.reports.begin(execution.id, 1)
+    store.reports.finish(execution.id, 1, outcome)
 
 
 def started(api: Service, flow_name: str) -> list[Execution]:
@@ -76,8 +76,8 @@ def test_of_several_workers_one_starts_it(workspace: Workspace, store: Store, ap
     write_flow(workspace.root, "notify", "1", parameters="execution_id: str\nmessage: str = ''")
     failed = [api.start_execution(StartExecution(flow_name="fragile", name=f"run {number}")) for number in range(5)]
     for claim in store.queue.claim("w", free=9):
-        store.runs.begin(claim.id, claim.attempt)
-        store.runs.finish(claim.id, claim.attempt, FAILED)
+        store.reports.begin(claim.id, claim.attempt)
+        store.reports.finish(claim.id, claim.attempt, FAILED)
     services = [Service(store, Catalog(workspace), user_name="cloudo") for _ in range(4)]
     threads = [threading.Thread(target=service.start_following_flows) for service in services]
     for thread in threads:
@@ -118,7 +118,7 @@ def test_one_whose_children_fail_comes_to_an_end(workspace: Workspace, store: St
         if not followers:
             break
         depth += 2
-        store.wishes.cancel(followers[0].id, user_name="ada", reason="")
+        store.control.cancel(followers[0].id, user_name="ada", reason="")
         flow = Service(store, Catalog(workspace), user_name="ada", parent_id=followers[0].id, depth=depth)
         try:
             execution = flow.start_child(StartExecution(flow_name="child"))

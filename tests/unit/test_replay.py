@@ -115,9 +115,9 @@ class Machine:
                 self._end_child(claim)
 
     def _end_child(self, claim: Claim) -> None:
-        record = _patiently(lambda: self.store.runs.begin(claim.id, claim.attempt).execution)
-        _patiently(lambda: self.store.runs.save(claim.id, claim.attempt, {"output_value": record.input_value}))
-        _patiently(lambda: self.store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_SUCCESS)))
+        record = _patiently(lambda: self.store.reports.begin(claim.id, claim.attempt).execution)
+        _patiently(lambda: self.store.reports.save(claim.id, claim.attempt, {"output_value": record.input_value}))
+        _patiently(lambda: self.store.reports.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_SUCCESS)))
 
     def _run_children(self) -> None:
         while not self._is_over.wait(0.005):
@@ -127,7 +127,7 @@ class Machine:
 
     def run(self, flow: Program) -> None:
         """Run the flow to its end, as the attempt that holds the claim."""
-        assignment = self.store.runs.begin(self.claim.id, self.claim.attempt, replays=True)
+        assignment = self.store.reports.begin(self.claim.id, self.claim.attempt, replays=True)
         service = self._service(self.id)
         calls = FlowRequests(
             self.store,
@@ -141,7 +141,7 @@ class Machine:
         )
         flow(lambda verb, **arguments: calls.answer(verb, arguments, is_main=True))
         calls.flush_log()
-        self.store.runs.finish(self.claim.id, self.claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
+        self.store.reports.finish(self.claim.id, self.claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
 
     def lose(self) -> None:
         """Have the worker be found dead, and another one claim the flow."""

@@ -68,7 +68,7 @@ class Story:
 
     def run(self) -> None:
         for claim in self.store.queue.claim("w", free=1):
-            runs, attempt = self.store.runs, claim.attempt
+            runs, attempt = self.store.reports, claim.attempt
             runs.begin(claim.id, attempt)
             runs.save(claim.id, attempt, {"message": self.text(), "name": self.text()})
             if self.random.random() < 0.5:
@@ -79,7 +79,7 @@ class Story:
 
     def rename(self) -> None:
         if self.ids:
-            self.store.holds.save(self.random.choice(self.ids), {"name": self.text()}, user_name="ada")
+            self.store.control.save(self.random.choice(self.ids), {"name": self.text()}, user_name="ada")
 
     def delete(self) -> None:
         ended = [one for one in self.ids if self.store.executions.status(one).is_ended]
@@ -186,7 +186,7 @@ def test_what_few_have_is_found_without_reading_the_others(
 def test_what_was_deleted_leaves_the_index(indexed: Store, add: Add, tmp_path: Path) -> None:
     execution_id = add(message="a needle")
     [claim] = indexed.queue.claim("w", free=1)
-    indexed.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
+    indexed.reports.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
     while indexed.texts.update():
         pass
     assert rows(tmp_path) == 1

@@ -148,7 +148,7 @@ def test_each_filter_finds_what_fits_whichever_way_it_is_searched(
         flow, user = ("a", "b")[number % 2], ("ada", "eve", "bob")[number % 3]
         ids.append(store.executions.insert(new(flow_name=flow, user_name=user)).id)
         if number % 4 == 0:
-            store.wishes.cancel(ids[-1], user_name="ada", reason="not wanted")
+            store.control.cancel(ids[-1], user_name="ada", reason="not wanted")
         clock.now += timedelta(minutes=1)
     since = clock.now - timedelta(minutes=6)
 
@@ -202,7 +202,7 @@ def test_only_ended_executions_can_be_deleted_and_take_their_log_along(
     store.workers.register("w", private=False)
     store.queue.claim("w", free=1)
     store.log.append(execution_id, 1, [LogLine(time=store.now, text="hello")])
-    store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
+    store.reports.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
     store.executions.delete(execution_id, user_name="ada")
     with pytest.raises(ExecutionNotFound):
         store.executions.get(execution_id)
@@ -291,8 +291,8 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(t
     store = Store.open(f"sqlite:///{tmp_path / 'old.sqlite'}")
     store.workers.register("w", private=False)
     [claim] = store.queue.claim("w", free=1)
-    store.runs.begin(claim.id, claim.attempt)
-    store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
+    store.reports.begin(claim.id, claim.attempt)
+    store.reports.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
     assert store.executions.get("1").status is Status.ENDED_ERROR  # without retries
     store.close()
 
@@ -320,8 +320,8 @@ def test_error_flows_of_an_older_version_are_still_started(tmp_path: Path) -> No
     assert [due.execution.id for due in store.follow_ups.due_flows(reserved_for=None)] == ["2"]
     store.workers.register("w", private=False)
     [claim] = store.queue.claim("w", free=1)
-    store.runs.begin(claim.id, claim.attempt)
-    store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
+    store.reports.begin(claim.id, claim.attempt)
+    store.reports.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
     due = store.follow_ups.due_flows(reserved_for=None)
     assert [(one.execution.id, one.target) for one in due] == [
         ("2", FollowingFlow(flow="notify")),

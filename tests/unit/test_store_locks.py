@@ -20,7 +20,7 @@ def two(store: Store, add: Add) -> tuple[str, str]:
     ids = add(), add(retries=1)
     store.queue.claim("w1", free=2)
     for one in ids:
-        store.runs.begin(one, 1)
+        store.reports.begin(one, 1)
     return ids
 
 
@@ -50,7 +50,7 @@ def test_who_came_first_is_next(store: Store, two: tuple[str, str], add: Add) ->
     assert store.locks.acquire("x", other, 1) is None
     store.locks.leave("x", third, 1)
     assert store.locks.acquire("x", other, 1)
-    store.runs.finish(other, 1, Outcome(status=Status.ENDED_ERROR))
+    store.reports.finish(other, 1, Outcome(status=Status.ENDED_ERROR))
     assert store.locks.acquire("x", one, 1)
 
 
@@ -62,7 +62,7 @@ def test_one_that_ends_in_line_or_is_tried_again_loses_its_place(store: Store, t
     assert store.locks.acquire("x", one, 1)
     assert store.locks.acquire("x", retried, 1) is None
     assert store.locks.acquire("x", third, 1) is None
-    store.runs.finish(retried, 1, Outcome(status=Status.ENDED_ERROR))
+    store.reports.finish(retried, 1, Outcome(status=Status.ENDED_ERROR))
     assert store.executions.status(retried) is Status.PENDING
     store.locks.release("x", one, 1)
     assert store.locks.acquire("x", third, 1)
@@ -92,8 +92,8 @@ def test_who_holds_a_lock_is_seen(store: Store, two: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     "end",
     [
-        lambda store, one: store.runs.finish(one, 1, Outcome(status=Status.ENDED_SUCCESS)),
-        lambda store, one: store.runs.finish(one, 1, Outcome(status=Status.ENDED_ERROR)),
+        lambda store, one: store.reports.finish(one, 1, Outcome(status=Status.ENDED_SUCCESS)),
+        lambda store, one: store.reports.finish(one, 1, Outcome(status=Status.ENDED_ERROR)),
         lambda store, _: store.queue.release("w1", lost=True),
         lambda store, _: store.queue.release("w1", lost=False),
     ],

@@ -38,7 +38,7 @@ def told(store: Store, message_id: str) -> list[str]:
 def begun(store: Store, add: Callable[..., str], **more: object) -> tuple[str, int]:
     execution_id = add(**more)
     [claim] = store.queue.claim("w", free=1)
-    store.runs.begin(execution_id, claim.attempt)
+    store.reports.begin(execution_id, claim.attempt)
     return execution_id, claim.attempt
 
 
@@ -136,7 +136,7 @@ def test_an_execution_that_ends_badly_withdraws_what_it_asked(
     asked, answered = ask(execution_id=execution_id), ask(execution_id=execution_id)
     other, told_only = ask(), ask(execution_id=execution_id, body=None)
     answer(store, answered, name="Ada")
-    store.runs.finish(execution_id, attempt, Outcome(status=status))
+    store.reports.finish(execution_id, attempt, Outcome(status=status))
     assert store.messages.get(asked).state is MessageState.WITHDRAWN
     assert told(store, asked) == ["MessageCreated", "MessageWithdrawn"]
     assert store.messages.get(answered).state is MessageState.ANSWERED
@@ -150,7 +150,7 @@ def test_a_request_outlives_the_success_of_who_asked(store: Store, ask: Ask, add
     """The original's forms in two steps: one execution asks, a second one waits."""
     execution_id, attempt = begun(store, add)
     asked = ask(execution_id=execution_id)
-    store.runs.finish(execution_id, attempt, Outcome(status=Status.ENDED_SUCCESS))
+    store.reports.finish(execution_id, attempt, Outcome(status=Status.ENDED_SUCCESS))
     answer(store, asked, name="Ada")
     assert store.messages.get(asked).response == {"name": "Ada"}
 
@@ -158,14 +158,14 @@ def test_a_request_outlives_the_success_of_who_asked(store: Store, ask: Ask, add
 def test_an_attempt_that_failed_withdraws_what_it_asked(store: Store, ask: Ask, add: Callable[..., str]) -> None:
     execution_id, attempt = begun(store, add, retries=1)
     asked = ask(execution_id=execution_id)
-    store.runs.finish(execution_id, attempt, Outcome(status=Status.ENDED_ERROR))
+    store.reports.finish(execution_id, attempt, Outcome(status=Status.ENDED_ERROR))
     assert store.executions.status(execution_id) is Status.PENDING
     assert store.messages.get(asked).state is MessageState.WITHDRAWN
 
 
 def test_an_execution_that_has_ended_asks_nothing_more(store: Store, ask: Ask, add: Callable[..., str]) -> None:
     execution_id, attempt = begun(store, add)
-    store.runs.finish(execution_id, attempt, Outcome(status=Status.ENDED_SUCCESS))
+    store.reports.finish(execution_id, attempt, Outcome(status=Status.ENDED_SUCCESS))
     with pytest.raises(StaleAttempt):
         ask(execution_id=execution_id)
 
@@ -195,7 +195,7 @@ def test_a_request_is_kept_while_somebody_may_need_it(
     clock.now += timedelta(days=2)
     store.messages.delete_expired()
     assert store.messages.get(asked).response == {"name": "Ada"}  # its execution has not read it yet
-    store.runs.finish(execution_id, attempt, Outcome(status=Status.ENDED_SUCCESS))
+    store.reports.finish(execution_id, attempt, Outcome(status=Status.ENDED_SUCCESS))
     store.messages.delete_expired()
     with pytest.raises(MessageNotFound):
         store.messages.get(asked)

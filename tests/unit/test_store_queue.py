@@ -14,7 +14,7 @@ from cloudo_kernel.errors import IllegalTransition, StaleAttempt
 from cloudo_kernel.models import ErrorDetail, LogLine, Progress, Status
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Claim, Outcome, Store
-from cloudo_kernel.store.executions.wishes import Wish
+from cloudo_kernel.store.executions.control import StopRequest
 from tests.unit.conftest import Clock
 
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
@@ -29,7 +29,7 @@ def test_claims_are_in_the_order_of_creation_and_keep_to_the_slots(store: Store,
     ids = [add() for _ in range(4)]
     assert [claim.id for claim in store.queue.claim("w1", free=9)] == ids[:2]
     assert store.queue.claim("w2", free=9) == ()
-    store.runs.finish(ids[0], 1, SUCCESS)
+    store.reports.finish(ids[0], 1, SUCCESS)
     assert [claim.id for claim in store.queue.claim("w2", free=9)] == [ids[2]]
 
 
@@ -74,12 +74,12 @@ def test_a_reservation_ends_with_its_worker(store: Store, add: Callable[..., str
 def test_a_waiting_run_gives_its_slot_back_and_comes_before_new_work(store: Store, add: Callable[..., str]) -> None:
     ids = [add() for _ in range(4)]
     store.queue.claim("w1", free=9)
-    store.runs.wait(ids[0], 1, message="waiting for a child")
+    store.reports.wait(ids[0], 1, message="waiting for a child")
     assert claim_one(store).id == ids[2]
-    assert store.runs.take_slot(ids[0], 1) is False  # both slots are taken
-    store.runs.finish(ids[1], 1, SUCCESS)
+    assert store.reports.take_slot(ids[0], 1) is False  # both slots are taken
+    store.reports.finish(ids[1], 1, SUCCESS)
     assert store.queue.claim("w1", free=9) == ()  # the free slot is kept for it
-    assert store.runs.take_slot(ids[0], 1) is True
+    assert store.reports.take_slot(ids[0], 1) is True
     assert store.executions.get(ids[0]).status is Status.RUNNING
 
 
@@ -90,10 +90,10 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(store: Store, add: Calla
     second = claim_one(store, "w2")
     assert (first.attempt, second.attempt) == (1, 2)
     for report in (
-        lambda: store.runs.begin(execution_id, 1),
-        lambda: store.runs.progress(execution_id, 1, Progress(done=1, total=1)),
-        lambda: store.runs.finish(execution_id, 1, SUCCESS),
-        lambda: store.runs.save(execution_id, 1, {"message": "late"}),
+        lambda: store.reports.begin(execution_id, 1),
+        lambda: store.reports.progress(execution_id, 1, Progress(done=1, total=1)),
+        lambda: store.reports.finish(execution_id, 1, SUCCESS),
+        lambda: store.reports.save(execution_id, 1, {"message": "late"}),
         lambda: store.queue.check_current(execution_id, 1),
         lambda: store.log.append(execution_id, 1, [LogLine(time=store.now, text="late")]),
     ):
@@ -106,10 +106,10 @@ def test_a_report_of_an_earlier_attempt_changes_nothing(store: Store, add: Calla
 def test_a_report_about_a_deleted_execution_is_stale(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.runs.finish(execution_id, 1, SUCCESS)
+    store.reports.finish(execution_id, 1, SUCCESS)
     store.executions.delete(execution_id, user_name="ada")
     with pytest.raises(StaleAttempt):
-        store.runs.finish(execution_id, 1, SUCCESS)
+        store.reports.finish(execution_id, 1, SUCCESS)
 
 
 def test_a_worker_without_a_lease_gets_no_claims(store: Store, add: Callable[..., str]) -> None:
@@ -134,7 +134,7 @@ def test_a_worker_that_came_back_keeps_its_lease(store: Store, add: Callable[...
 def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., str]) -> None:
     begun, fresh = add(), add()
     store.queue.claim("w1", free=9)
-    store.runs.begin(begun, 1)
+    store.reports.begin(begun, 1)
     assert set(store.queue.release("w1", lost=True)) == {begun, fresh}
     lost = store.executions.get(begun)
     assert lost.status is Status.ENDED_ERROR
@@ -148,9 +148,9 @@ def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., s
 def test_what_was_to_be_cancelled_is_cancelled_when_its_worker_is_lost(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.runs.begin(execution_id, 1)
-    assert store.wishes.cancel(execution_id, user_name="ada", reason="cancelled by ada") is False
-    assert store.wishes.of("w1") == (Wish(execution_id, "cancelled by ada"),)
+    store.reports.begin(execution_id, 1)
+    assert store.control.cancel(execution_id, user_name="ada", reason="cancelled by ada") is False
+    assert store.control.of("w1") == (StopRequest(execution_id, "cancelled by ada"),)
     store.queue.release("w1", lost=True)
     record = store.executions.get(execution_id)
     assert (record.status, record.message) == (Status.ENDED_CANCELLED, "cancelled by ada")
@@ -159,9 +159,9 @@ def test_what_was_to_be_cancelled_is_cancelled_when_its_worker_is_lost(store: St
 def test_cancelling_what_has_ended_tells_its_story(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.runs.finish(execution_id, 1, SUCCESS)
+    store.reports.finish(execution_id, 1, SUCCESS)
     with pytest.raises(IllegalTransition) as caught:
-        store.wishes.cancel(execution_id, user_name="ada", reason="no more")
+        store.control.cancel(execution_id, user_name="ada", reason="no more")
     for part in (
         execution_id,
         "ENDED_SUCCESS",
@@ -173,7 +173,7 @@ def test_cancelling_what_has_ended_tells_its_story(store: Store, add: Callable[.
 
 def test_a_pending_one_is_cancelled_at_once(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
-    assert store.wishes.cancel(execution_id, user_name="ada", reason="no more") is True
+    assert store.control.cancel(execution_id, user_name="ada", reason="no more") is True
     assert store.queue.claim("w1", free=1) == ()
     assert store.executions.get(execution_id).ended_at is not None
 
@@ -181,10 +181,10 @@ def test_a_pending_one_is_cancelled_at_once(store: Store, add: Callable[..., str
 def test_progress_events_pass_and_the_end_stays(store: Store, add: Callable[..., str]) -> None:
     execution_id = add()
     claim_one(store)
-    store.runs.progress(execution_id, 1, Progress(done=1, total=3, cell="x = 1"))
+    store.reports.progress(execution_id, 1, Progress(done=1, total=3, cell="x = 1"))
     assert "ExecutionProgressed" in [event.type for event in store.events.after(0, limit=99, subject_id=execution_id)]
     error = ErrorDetail(name="ValueError", value="no", cell=2, traceback=("a", "b"))
-    store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_ERROR, message="ValueError: no", error=error))
+    store.reports.finish(execution_id, 1, Outcome(status=Status.ENDED_ERROR, message="ValueError: no", error=error))
     history = store.events.after(0, limit=99, subject_id=execution_id)
     assert [event.type for event in history] == ["ExecutionCreated", "ExecutionStarted", "ExecutionEnded"]
     assert history[-1].data == {"status": "ENDED_ERROR", "message": "ValueError: no", "error": "ValueError"}
@@ -197,7 +197,7 @@ def test_the_retention_counts_from_the_end(store: Store, clock: Clock, add: Call
     kept, default = add(retention_minutes=5), add()
     store.queue.claim("w1", free=9)
     for execution_id in (kept, default):
-        store.runs.finish(execution_id, 1, SUCCESS)
+        store.reports.finish(execution_id, 1, SUCCESS)
     clock.now += timedelta(minutes=5)
     assert [execution.id for execution in store.executions.expired()] == [kept]
     clock.now += timedelta(days=7)
@@ -216,7 +216,7 @@ def test_a_full_flow_is_not_overshot_and_blocks_nobody(store: Store, add: Callab
     other = [add(flow_name="wide"), add(flow_name=None), add(flow_name="wide")]
     assert [claim.id for claim in store.queue.claim("w1", free=4)] == [*mine[:2], *other[:2]]
     assert [claim.id for claim in store.queue.claim("w1", free=9)] == [other[2]]
-    store.runs.finish(mine[0], 1, SUCCESS)
+    store.reports.finish(mine[0], 1, SUCCESS)
     assert [claim.id for claim in store.queue.claim("w1", free=9)] == [mine[2]]
 
 
@@ -237,14 +237,14 @@ def test_one_that_wants_its_slot_back_keeps_to_the_limit_of_its_flow(store: Stor
     first, second = add(flow_name="narrow", max_running=1), add(flow_name="narrow", max_running=1)
     add(flow_name="narrow", max_running=1)
     assert claim_one(store).id == first
-    store.runs.wait(first, 1, message="waiting for a child")
+    store.reports.wait(first, 1, message="waiting for a child")
     assert claim_one(store).id == second
-    assert store.runs.take_slot(first, 1) is False  # there is a slot, but its flow is full
+    assert store.reports.take_slot(first, 1) is False  # there is a slot, but its flow is full
     wide = add(flow_name="wide")
     assert [claim.id for claim in store.queue.claim("w1", free=9)] == [wide]  # which keeps no slot from others
-    store.runs.finish(second, 1, SUCCESS)
+    store.reports.finish(second, 1, SUCCESS)
     assert store.queue.claim("w1", free=9) == ()  # ahead of new work of its flow
-    assert store.runs.take_slot(first, 1) is True
+    assert store.reports.take_slot(first, 1) is True
 
 
 def test_a_claim_reads_its_order_from_the_index(store: Store, add: Callable[..., str]) -> None:

@@ -26,13 +26,13 @@ SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 def run(store: Store, worker_id: str = "w1") -> tuple[str, int]:
     """Claim the next execution and begin its run."""
     [claim] = store.queue.claim(worker_id, free=1)
-    store.runs.begin(claim.id, claim.attempt)
+    store.reports.begin(claim.id, claim.attempt)
     return claim.id, claim.attempt
 
 
 def fail(store: Store, outcome: Outcome = BOOM) -> Execution:
     execution_id, attempt = run(store)
-    store.runs.finish(execution_id, attempt, outcome)
+    store.reports.finish(execution_id, attempt, outcome)
     return store.executions.get(execution_id)
 
 
@@ -53,7 +53,7 @@ def test_a_failed_run_is_tried_again_and_shows_what_failed_meanwhile(store: Stor
     clock.now += timedelta(seconds=10)
     again, attempt = run(store)
     assert (again, attempt) == (execution_id, 2)
-    store.runs.finish(execution_id, 2, SUCCESS)
+    store.reports.finish(execution_id, 2, SUCCESS)
     record = store.executions.get(execution_id)
     assert (record.status, record.error, record.message) == (Status.ENDED_SUCCESS, None, None)
 
@@ -72,11 +72,11 @@ def test_retries_come_to_an_end(store: Store, clock: Clock, add: Add) -> None:
 def test_a_new_attempt_begins_without_the_outputs_of_the_last(store: Store, add: Add) -> None:
     execution_id = add(retries=1)
     _, attempt = run(store)
-    store.runs.save(execution_id, attempt, {"output_value": {"a": 1}})
-    store.runs.finish(execution_id, attempt, BOOM)
+    store.reports.save(execution_id, attempt, {"output_value": {"a": 1}})
+    store.reports.finish(execution_id, attempt, BOOM)
     assert store.executions.get(execution_id).output_value == {"a": 1}
     with pytest.raises(StaleAttempt):
-        store.runs.finish(execution_id, attempt - 1, SUCCESS)
+        store.reports.finish(execution_id, attempt - 1, SUCCESS)
     run(store)
     record = store.executions.get(execution_id)
     assert (record.output_value, record.message, record.error, record.progress.done) == ({}, None, None, 0)
@@ -91,8 +91,8 @@ def test_without_retries_left_nothing_is_tried_again(store: Store, add: Add) -> 
 def test_what_somebody_wants_cancelled_is_not_tried_again(store: Store, add: Add, outcome: Outcome) -> None:
     execution_id = add(retries=5)
     _, attempt = run(store)
-    store.wishes.cancel(execution_id, user_name="ada", reason="no more")
-    store.runs.finish(execution_id, attempt, outcome)
+    store.control.cancel(execution_id, user_name="ada", reason="no more")
+    store.reports.finish(execution_id, attempt, outcome)
     assert store.executions.get(execution_id).status is outcome.status
 
 
@@ -130,7 +130,7 @@ def test_a_lost_worker_uses_up_a_retry_only_of_what_had_begun(store: Store, add:
 def test_a_private_workers_heir_gets_its_retries(store: Store, add: Add) -> None:
     execution_id = add(retries=1, reserved_for="w1")
     [claim] = store.queue.claim("w1", free=1, private=True)
-    store.runs.begin(execution_id, claim.attempt)
+    store.reports.begin(execution_id, claim.attempt)
     store.queue.release("w1", lost=True, successor="w2")
     assert store.queue.claim("w3", free=1) == ()
     assert [claim.id for claim in store.queue.claim("w2", free=1, private=True)] == [execution_id]
@@ -144,11 +144,11 @@ def test_a_parent_that_fails_ends_its_children(store: Store, add: Add, retries: 
     run(store)
     pending, other = add(parent_id=parent), add()
     grandchild = add(parent_id=pending)
-    store.runs.finish(parent, attempt, BOOM)
+    store.reports.finish(parent, attempt, BOOM)
     for child in (pending, grandchild):
         record = store.executions.get(child)
         assert (record.status, record.message) == (Status.ENDED_CANCELLED, "its parent ended")
-    assert [(wish.id, wish.stop_reason) for wish in store.wishes.of("w1")] == [(running, "its parent ended")]
+    assert [(wish.id, wish.stop_reason) for wish in store.control.of("w1")] == [(running, "its parent ended")]
     assert store.executions.get(other).status is Status.PENDING
 
 
@@ -156,5 +156,5 @@ def test_children_of_a_parent_that_succeeded_go_on(store: Store, add: Add) -> No
     parent = add()
     _, attempt = run(store)
     child = add(parent_id=parent)
-    store.runs.finish(parent, attempt, SUCCESS)
+    store.reports.finish(parent, attempt, SUCCESS)
     assert store.executions.get(child).status is Status.PENDING

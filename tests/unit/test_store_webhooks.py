@@ -109,14 +109,14 @@ def test_a_flow_s_answer_is_the_last_one_of_its_last_attempt(store: Store, add: 
     store.webhooks.respond(execution_id, claim.attempt, ANSWER.model_copy(update={"status": 200}))
     store.webhooks.respond(execution_id, claim.attempt, ANSWER)
     assert store.webhooks.response(execution_id) == ANSWER
-    store.runs.finish(execution_id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
+    store.reports.finish(execution_id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
     with pytest.raises(errors.IllegalTransition):
         store.webhooks.respond(execution_id, claim.attempt, ANSWER)
     [again] = store.queue.claim("w", free=1)
-    store.runs.begin(execution_id, again.attempt)
+    store.reports.begin(execution_id, again.attempt)
     assert store.webhooks.response(execution_id) is None
     store.webhooks.respond(execution_id, again.attempt, ANSWER)
-    store.runs.finish(execution_id, again.attempt, Outcome(status=Status.ENDED_SUCCESS))
+    store.reports.finish(execution_id, again.attempt, Outcome(status=Status.ENDED_SUCCESS))
     assert store.webhooks.response(execution_id) == ANSWER
     store.executions.delete(execution_id, user_name="ada")
     assert store.webhooks.response(execution_id) is None

@@ -27,7 +27,7 @@ def claim_one(slots: WorkerSlots) -> Claim:
 
 
 def wait(store: Store, claim: Claim) -> None:
-    store.runs.wait(claim.id, claim.attempt, message="waiting for a child")
+    store.reports.wait(claim.id, claim.attempt, message="waiting for a child")
 
 
 def test_what_runs_again_keeps_to_the_limit_and_comes_first(
@@ -40,7 +40,7 @@ def test_what_runs_again_keeps_to_the_limit_and_comes_first(
     assert (first.id, second.id) == (parent, child)
     waits = Waits(store, first, slots)
     assert not waits.has_slot_again()
-    store.runs.finish(child, 1, SUCCESS)
+    store.reports.finish(child, 1, SUCCESS)
     assert slots.claim(private=False) == ()  # the only slot is kept for the parent
     assert [claim.id for claim in store.queue.claim("w2", free=1)] == [other]  # which takes none of another worker
     assert waits.has_slot_again()
@@ -56,14 +56,14 @@ def test_a_slot_is_kept_for_nobody_who_is_paused_or_has_ended(
     running = claim_one(slots)
     waits = Waits(store, parent, slots)
     assert not waits.has_slot_again()
-    store.wishes.pause(first, user_name="ada")
+    store.control.pause(first, user_name="ada")
     assert not waits.has_slot_again()
-    store.runs.finish(second, 1, SUCCESS)
+    store.reports.finish(second, 1, SUCCESS)
     assert (running.id, claim_one(slots).id) == (second, third)
-    store.wishes.resume(first, user_name="ada")
+    store.control.resume(first, user_name="ada")
     assert not waits.has_slot_again()
-    store.runs.finish(third, 1, SUCCESS)
-    store.runs.finish(first, 1, SUCCESS)
+    store.reports.finish(third, 1, SUCCESS)
+    store.reports.finish(first, 1, SUCCESS)
     slots.forget(parent)
     fourth = add()
     assert claim_one(slots).id == fourth

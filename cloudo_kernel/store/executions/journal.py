@@ -15,7 +15,7 @@ from sqlalchemy import Row, insert, select, update
 
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.security.encryption import Encryption
-from cloudo_kernel.store.executions.attempts import check_live
+from cloudo_kernel.store.executions.fencing import check_live
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import calls
 
@@ -40,9 +40,9 @@ class Call:
 class Journal:
     """Reads and writes calls. A call of another attempt than the current one raises `StaleAttempt`."""
 
-    def __init__(self, database: Database, seals: Encryption) -> None:
+    def __init__(self, database: Database, encryption: Encryption) -> None:
         self._database = database
-        self._seals = seals
+        self._encryption = encryption
 
     def calls(self, execution_id: str) -> tuple[Call, ...]:
         """Return the calls of an execution in their order."""
@@ -74,10 +74,10 @@ class Journal:
 
     def _sealed(self, call: Call) -> str:
         said = {"arguments": call.arguments, "result": call.result, "error": call.error}
-        return self._seals.seal(json.dumps(said).encode())
+        return self._encryption.encrypt(json.dumps(said).encode())
 
     def _opened(self, row: Row[Any]) -> Call:
         said = {"arguments": row.arguments, "result": row.result, "error": row.error}
         if row.sealed is not None:  # else of a version that did not seal it
-            said = json.loads(self._seals.unseal(row.sealed))
+            said = json.loads(self._encryption.decrypt(row.sealed))
         return Call(position=row.position, verb=row.verb, is_done=row.is_done, **said)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from cloudo_kernel.models import LogLine, Page
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_LOGGED
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions.attempts import check_live
+from cloudo_kernel.store.executions.fencing import check_live
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import log_lines
 

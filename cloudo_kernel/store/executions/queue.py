@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, func, or_, sele
 from cloudo_kernel.models import EngineTier, ErrorDetail, ExecutionType, Status
 from cloudo_kernel.models.event_types import WORKER, WORKER_LOST, WORKER_STOPPED
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions.attempts import LEASED, check_live
+from cloudo_kernel.store.executions.fencing import LEASED, check_live
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.slots import Slots
 from cloudo_kernel.store.executions.transitions import Outcome, end, end_run, requeue, tell

@@ -83,9 +83,9 @@ def to_record(row: Row[Any], **more: Any) -> Execution:
 class Executions:
     """Reads and writes executions."""
 
-    def __init__(self, database: Database, seals: Encryption, texts: TextIndex) -> None:
+    def __init__(self, database: Database, encryption: Encryption, texts: TextIndex) -> None:
         self._database = database
-        self._seals = seals
+        self._encryption = encryption
         self._texts = texts
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
@@ -161,7 +161,9 @@ class Executions:
             row = connection.execute(_SEALED, {"of": execution_id}).one_or_none()
         if row is None:
             raise ExecutionNotFound(execution_id)
-        return Protected(self._seals.unseal_values(row.sealed_inputs), self._seals.unseal_values(row.sealed_outputs))
+        return Protected(
+            self._encryption.unseal_values(row.sealed_inputs), self._encryption.unseal_values(row.sealed_outputs)
+        )
 
     def revealed(self, execution_id: str) -> Execution:
         """Return the whole record with what is protected, for the flow itself. Raises `ExecutionNotFound`."""

@@ -13,8 +13,7 @@ from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CHANGED, EXECU
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import dependencies
-from cloudo_kernel.store.executions.attempts import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, check_live
-from cloudo_kernel.store.executions.changes import change
+from cloudo_kernel.store.executions.fencing import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, change, check_live
 from cloudo_kernel.store.executions.new_execution import Protected
 from cloudo_kernel.store.executions.records import to_record
 from cloudo_kernel.store.executions.slots import Slots
@@ -48,12 +47,12 @@ class Assignment:
     protected_outputs: tuple[str, ...]
 
 
-class Runs:
+class Reports:
     """Takes the reports of runs. Each names its attempt, and raises `StaleAttempt` when that is not the current one."""
 
-    def __init__(self, database: Database, seals: Encryption) -> None:
+    def __init__(self, database: Database, encryption: Encryption) -> None:
         self._database = database
-        self._seals = seals
+        self._encryption = encryption
 
     def begin(self, execution_id: str, attempt: int, *, replays: bool = False) -> Assignment:
         """Note that the run really starts now, forget what an earlier one left, and return what it needs.
@@ -76,8 +75,8 @@ class Runs:
             )
             source = connection.execute(_SOURCE, {"digest": row.source_sha256}).scalar_one()
             record(connection, EXECUTION_CHANGED, EXECUTION, execution_id, time=now, started=True)
-        unseal = self._seals.unseal_values
-        protected = Protected(unseal(row.sealed_inputs), unseal(row.sealed_outputs))
+        decrypt = self._encryption.unseal_values
+        protected = Protected(decrypt(row.sealed_inputs), decrypt(row.sealed_outputs))
         outputs = tuple(row.protected_outputs or ())
         options = RunOptions.model_validate(row.run_options or {})
         more = (row.memory_limit_mb, options, row.depth, protected, outputs)
@@ -99,7 +98,7 @@ class Runs:
         now = self._database.clock()
         values = {name: value for name, value in fields.items() if name != "hidden_outputs"}
         if "output_value" in fields:
-            values["sealed_outputs"] = self._seals.seal_values(fields.get("hidden_outputs", {}))
+            values["sealed_outputs"] = self._encryption.seal_values(fields.get("hidden_outputs", {}))
         fields = {name: value for name, value in values.items() if name != "sealed_outputs"}
         with self._database.write() as connection:
             _touch(connection, execution_id, attempt, values)

@@ -25,8 +25,7 @@ from cloudo_kernel.models.event_types import (
 )
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import dependencies
-from cloudo_kernel.store.executions.attempts import ATTEMPT, EXECUTION_ID, LEASED
-from cloudo_kernel.store.executions.changes import change, changing
+from cloudo_kernel.store.executions.fencing import ATTEMPT, EXECUTION_ID, LEASED, change, changing
 from cloudo_kernel.store.executions.log import append
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.wakeups import forget, forget_all, wake

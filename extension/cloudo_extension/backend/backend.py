@@ -341,7 +341,7 @@ class Backend:
 
 
 def _look_for_key(store: Store) -> None:
-    if store.seals.is_key_lost:
+    if store.encryption.is_key_lost:
         _log.error("The key file is missing, and the store holds secrets that were sealed with it. Put the file back.")
 
 

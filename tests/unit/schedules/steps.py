@@ -61,7 +61,7 @@ def run(store: Store, *, fails: bool = False) -> None:
     """Let everything that can be claimed run and end."""
     status = Status.ENDED_ERROR if fails else Status.ENDED_SUCCESS
     for claim in store.queue.claim("w", free=100, private=False):
-        store.runs.finish(claim.id, claim.attempt, Outcome(status=status))
+        store.reports.finish(claim.id, claim.attempt, Outcome(status=status))
 
 
 def one_by_one(store: Store) -> int:
@@ -69,6 +69,6 @@ def one_by_one(store: Store) -> int:
     number = 0
     while claims := store.queue.claim("w", free=100, private=False):
         assert len(claims) == 1
-        store.runs.finish(claims[0].id, claims[0].attempt, Outcome(status=Status.ENDED_SUCCESS))
+        store.reports.finish(claims[0].id, claims[0].attempt, Outcome(status=Status.ENDED_SUCCESS))
         number += 1
     return number

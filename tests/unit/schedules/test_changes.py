@@ -92,7 +92,7 @@ def test_a_change_of_something_else_leaves_the_next_time(api: Service, store: St
 def test_times_that_came_before_a_change_are_missed_with_the_reason(
     api: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch, trigger: dict[str, Any], change: Any, what: str
 ) -> None:
-    monkeypatch.setattr(planning, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(planning, "MAX_AT_ONCE", 2)
     made = make(api, trigger)
     number = 1 if trigger.get("delay_seconds") == 0 or trigger == {"every_seconds": 60} else 5
     clock.now += 4 * MINUTE

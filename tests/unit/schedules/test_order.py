@@ -32,7 +32,7 @@ def test_overlap_skips_queues_and_cancels(api: Service, store: Store, clock: Clo
     assert [one in claimed for one in queued] == [True, False, False], "one after another"
     assert all(one.id in claimed for one in executions(api, made["allow"]))
     attempt = api.execution(queued[0]).attempt
-    store.runs.finish(queued[0], attempt, Outcome(status=Status.ENDED_ERROR))
+    store.reports.finish(queued[0], attempt, Outcome(status=Status.ENDED_ERROR))
     assert queued[1] in {claim.id for claim in store.queue.claim("w", free=100, private=False)}, "whatever its end"
 
 
@@ -83,7 +83,7 @@ def test_downtime_is_caught_up_in_order_one_after_another(api: Service, store: S
     ids = [one.id for one in executions(api, made)]
     for execution_id in ids:
         assert [claim.id for claim in store.queue.claim("w", free=100, private=False)] == [execution_id]
-        store.runs.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
+        store.reports.finish(execution_id, 1, Outcome(status=Status.ENDED_SUCCESS))
 
 
 def test_what_is_queued_comes_after_all_that_runs(api: Service, store: Store, clock: Clock) -> None:
@@ -98,18 +98,18 @@ def test_what_is_queued_comes_after_all_that_runs(api: Service, store: Store, cl
     api.run_due_schedules()
     claims = {claim.id: claim.attempt for claim in store.queue.claim("w", free=100, private=False)}
     assert claims.keys() == {first, out_of_turn}
-    store.runs.finish(out_of_turn, claims[out_of_turn], Outcome(status=Status.ENDED_SUCCESS))
+    store.reports.finish(out_of_turn, claims[out_of_turn], Outcome(status=Status.ENDED_SUCCESS))
     assert store.queue.claim("w", free=100, private=False) == ()
-    store.runs.finish(first, claims[first], Outcome(status=Status.ENDED_SUCCESS))
+    store.reports.finish(first, claims[first], Outcome(status=Status.ENDED_SUCCESS))
     assert [claim.id for claim in store.queue.claim("w", free=1, private=False)] == [queued]
-    store.runs.finish(queued, 1, Outcome(status=Status.ENDED_SUCCESS))
+    store.reports.finish(queued, 1, Outcome(status=Status.ENDED_SUCCESS))
     assert one_by_one(store) == 1
 
 
 def test_more_than_is_caught_up_at_once_still_runs_one_after_another(
     api: Service, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(planning, "MAX_AT_ONCE", 3)
     make(api, GRID, catch_up="all")
     away(store, clock, 7 * MINUTE)
     while api.run_due_schedules():
@@ -236,12 +236,12 @@ def test_the_queue_of_what_came_meanwhile_does_not_grow_for_ever(api: Service, s
         api.run_due_schedules()
         claims = store.queue.claim("w", free=100, private=False)
         for claim in claims:
-            store.runs.begin(claim.id, claim.attempt)
+            store.reports.begin(claim.id, claim.attempt)
         for _ in range(2):
             clock.now += MINUTE
             api.run_due_schedules()
         for claim in claims:
-            store.runs.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
+            store.reports.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
     outcomes = [one.outcome.value for one in occurrences(api, made)]
     assert outcomes[:9] == ["STARTED"] * 9
     assert outcomes[-6:].count("SKIPPED") >= 3

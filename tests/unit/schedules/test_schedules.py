@@ -104,7 +104,7 @@ def test_a_month_of_seconds_leaves_one_row_and_the_newest_time_starts(
     api: Service, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, catch_up: str
 ) -> None:
     monkeypatch.setattr(planning, "MAX_CAUGHT_UP", 400)
-    monkeypatch.setattr(planning, "MOST_AT_ONCE", 150)
+    monkeypatch.setattr(planning, "MAX_AT_ONCE", 150)
     made = make(api, {"every_seconds": 1, "wait": False}, catch_up=catch_up)
     away(store, clock, timedelta(days=30, milliseconds=500))
     looks = 0

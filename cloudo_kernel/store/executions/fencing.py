@@ -1,22 +1,34 @@
-"""Changes of the row of an attempt that lives, inside a transaction that others open.
+"""Whether a report is about the current attempt of an execution, and changes of the row of one.
 
-The statements are made once: making one takes SQLAlchemy several times as long as running it, and a run needs many.
+Each report of a run, and each call of a flow, asks. The statements are made once: making one takes SQLAlchemy several
+times as long as running it, and a run needs many.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ClauseElement, Connection, Update, bindparam, or_, select, update
 
 from cloudo_kernel.errors import IllegalTransition, StaleAttempt
 from cloudo_kernel.models import JsonObject, Status
 from cloudo_kernel.models.event_types import PASSING
-from cloudo_kernel.store.executions.attempts import ATTEMPT, EXECUTION_ID
 from cloudo_kernel.store.tables import events, executions
 
+#: The states in which an execution may have a worker, and processes.
+LEASED: Final = (Status.RUNNING, Status.WAITING, Status.PAUSED)
+
 _c = executions.c
+#: The parameters of `IS_LIVE`.
+EXECUTION_ID: Final = "of_execution"
+ATTEMPT: Final = "of_attempt"
+IS_LIVE: Final = (
+    _c.id == bindparam(EXECUTION_ID),
+    _c.attempt == bindparam(ATTEMPT),
+    or_(*(_c.status == status.value for status in LEASED)),
+)
+_LIVE = select(_c.id).where(*IS_LIVE)
 _CURRENT = select(_c.attempt, _c.status).where(_c.id == bindparam(EXECUTION_ID))
 _HISTORY = (
     select(events.c.type)
@@ -24,6 +36,12 @@ _HISTORY = (
     .order_by(events.c.id)
     .limit(20)
 )
+
+
+def check_live(connection: Connection, execution_id: str, attempt: int) -> None:
+    """Raise `StaleAttempt` unless the attempt is the current one and has not ended."""
+    if connection.execute(_LIVE, {EXECUTION_ID: execution_id, ATTEMPT: attempt}).scalar() is None:
+        raise StaleAttempt(execution_id, attempt)
 
 
 @cache

@@ -1,26 +1,35 @@
-"""What people want of executions that are on their way: cancel, pause, resume.
+"""Control of executions from outside: release, change, cancel, pause, resume.
 
-Where a process is at work the wish is noted, for the worker that holds it to notice.
+An execution that has a process is not stopped here: the request is stored, and the worker that runs it applies it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition, WorkedOnByHand
-from cloudo_kernel.models import ExecutionType, Status, lifecycle
-from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_PAUSE_REQUESTED, EXECUTION_RESUMED
+from cloudo_kernel.errors import Conflict, ExecutionNotFound, IllegalTransition, WorkedOnByHand
+from cloudo_kernel.models import ExecutionType, JsonObject, Status, lifecycle
+from cloudo_kernel.models.event_types import (
+    EXECUTION,
+    EXECUTION_CHANGED,
+    EXECUTION_PAUSE_REQUESTED,
+    EXECUTION_RESUMED,
+)
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions.attempts import LEASED
-from cloudo_kernel.store.executions.changes import history
-from cloudo_kernel.store.executions.transitions import stop, tell
+from cloudo_kernel.store.executions import dependencies
+from cloudo_kernel.store.executions.fencing import LEASED, history
+from cloudo_kernel.store.executions.records import ENDED
+from cloudo_kernel.store.executions.transitions import fail_dependent, release, stop, tell
 from cloudo_kernel.store.executions.unended import unstopped_below
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import executions
 
+#: Fields that are read at the start, and have no effect later.
+_BEFORE_START = ("input_value", "output_value")
 #: Executions that one transaction stops: others wait to write.
 _MAX_AT_ONCE = 100
 
@@ -33,18 +42,65 @@ _OF = select(_c.id, _c.stop_reason).where(
 
 
 @dataclass(frozen=True)
-class Wish:
-    """That an execution which has a worker is to end, and why."""
+class StopRequest:
+    """A request to end an execution that has a worker, with the reason."""
 
     id: str
     stop_reason: str
 
 
-class Wishes:
-    """Takes the wishes of people, and shows them to workers."""
+class Control:
+    """Changes executions from outside, and shows the requests to their workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def release(self, execution_id: str, *, after: Sequence[str] = ()) -> None:
+        """Let a held execution run, at once or when these have ended in success; another one is left as it is.
+
+        If one of these ends otherwise, or has, so does it, in error. Raises `ExecutionNotFound`, `DependencyCycle`.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            is_held = connection.execute(select(_c.is_held).where(_c.id == execution_id)).scalar()
+            if is_held is None:
+                raise ExecutionNotFound(execution_id)
+            if not is_held:
+                return
+            waits_for = []
+            for other in after:
+                status = connection.execute(select(_c.status).where(_c.id == other)).scalar()
+                if status is None:
+                    raise ExecutionNotFound(other)
+                if status not in ENDED:
+                    waits_for.append(other)
+                elif status != Status.ENDED_SUCCESS:
+                    fail_dependent(connection, execution_id, on_id=other, now=now)
+                    return
+            dependencies.add(connection, execution_id, waits_for)
+            if not waits_for:
+                release(connection, execution_id, now=now)
+
+    def save(self, execution_id: str, fields: JsonObject, *, user_name: str) -> None:
+        """Change fields of an execution from outside of it; inputs and outputs only before it has begun."""
+        now = self._database.clock()
+        with self._database.write() as connection:
+            row = connection.execute(select(_c.status, _c.attempt).where(_c.id == execution_id)).one_or_none()
+            if row is None:
+                raise ExecutionNotFound(execution_id)
+            late = [field for field in _BEFORE_START if field in fields]
+            if late and (row.attempt > 0 or row.status in ENDED):
+                raise Conflict(f"The execution {execution_id} has begun; its {late[0]} is its own now.", field=late[0])
+            connection.execute(update(executions).where(_c.id == execution_id).values(**fields))
+            record(
+                connection,
+                EXECUTION_CHANGED,
+                EXECUTION,
+                execution_id,
+                time=now,
+                user_name=user_name,
+                fields=sorted(field for field in fields if not field.startswith("sealed_")),
+            )
 
     def cancel(self, execution_id: str, *, user_name: str, reason: str) -> bool:
         """End an execution that holds no process, or ask its worker to; True when it has ended with this call."""
@@ -115,10 +171,10 @@ class Wishes:
         with self._database.read() as connection:
             return bool(connection.execute(_WANTS_PAUSE, {"of": execution_id}).scalar())
 
-    def of(self, worker_id: str) -> tuple[Wish, ...]:
+    def of(self, worker_id: str) -> tuple[StopRequest, ...]:
         """Return which of the worker's executions are to end."""
         with self._database.read() as connection:
-            return tuple(Wish(row.id, row.stop_reason) for row in connection.execute(_OF, {"worker": worker_id}))
+            return tuple(StopRequest(row.id, row.stop_reason) for row in connection.execute(_OF, {"worker": worker_id}))
 
 
 def _row(connection: Connection, execution_id: str) -> Any:

@@ -17,30 +17,30 @@ from cloudo_kernel.workspace.layout import Workspace
 
 
 def test_a_secret_comes_back_and_only_with_its_key(tmp_path: Path) -> None:
-    seals = Encryption(tmp_path / "key")
+    encryption = Encryption(tmp_path / "key")
     assert not (tmp_path / "key").exists()
-    sealed = seals.seal(b"secret")
+    sealed = encryption.encrypt(b"secret")
     assert "secret" not in sealed
-    assert Encryption(tmp_path / "key").unseal(sealed) == b"secret"
+    assert Encryption(tmp_path / "key").decrypt(sealed) == b"secret"
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
     with pytest.raises(errors.SecretLost, match="another key"):
-        Encryption(tmp_path / "other").unseal(sealed)
+        Encryption(tmp_path / "other").decrypt(sealed)
 
 
 def test_all_who_need_the_key_at_once_get_the_same(tmp_path: Path) -> None:
     everybody = [Encryption(tmp_path / "key") for _ in range(16)]
     with ThreadPoolExecutor(16) as threads:
-        sealed = list(threads.map(lambda seals: seals.seal(b"x"), everybody))
-    assert {Encryption(tmp_path / "key").unseal(one) for one in sealed} == {b"x"}
+        sealed = list(threads.map(lambda encryption: encryption.encrypt(b"x"), everybody))
+    assert {Encryption(tmp_path / "key").decrypt(one) for one in sealed} == {b"x"}
 
 
 def test_a_key_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("nonsense")
     with pytest.raises(errors.Unavailable, match="key file"):
-        Encryption(tmp_path / "key").seal(b"x")
+        Encryption(tmp_path / "key").encrypt(b"x")
     with pytest.raises(errors.Unavailable, match="CLOUDO_KEY_FILE"):
-        Encryption(None).seal(b"x")
+        Encryption(None).encrypt(b"x")
 
 
 def test_a_password_in_an_answer_is_not_in_the_database(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import executions, messages, schedules
 
 
-class Belonging:
+class Owners:
     """Looks the names of flows up; None is for what belongs to none, such as a script."""
 
     def __init__(self, database: Database) -> None:
