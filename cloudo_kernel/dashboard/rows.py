@@ -80,7 +80,7 @@ def log_row(line: LogLine) -> JsonObject:
 def trouble(error: Exception) -> JsonObject:
     """Return what the page says of an error; one that is not Cloudo's own is named by its type."""
     if isinstance(error, CloudoError):
-        return error.told | {"message": cut(str(error))}
+        return error.payload | {"message": cut(str(error))}
     return {"code": "error", "message": cut(f"{type(error).__name__}: {error}"), "field": None}
 
 

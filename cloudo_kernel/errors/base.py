@@ -25,11 +25,11 @@ class CloudoError(Exception):
     @property
     def errors(self) -> list[dict[str, Any]]:
         """Each mistake with its `field` and `message`; empty for an error that names no field."""
-        told = self.several or (((self.field, str(self)),) if self.field is not None else ())
-        return [{"field": field, "message": message} for field, message in told]
+        found = self.several or (((self.field, str(self)),) if self.field is not None else ())
+        return [{"field": field, "message": message} for field, message in found]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """The error as JSON, from which `from_code` rebuilds it."""
         return {
             "code": self.code,
@@ -60,7 +60,7 @@ def raise_all(found: Iterable[CloudoError]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        told = errors[:MAX_ERRORS]
+        kept = errors[:MAX_ERRORS]
         more = " There are more." if len(errors) > MAX_ERRORS else ""
-        message = " ".join(map(str, told)) + more
-        raise rebuilt(type(errors[0]), message, errors[0].field, [error.told for error in told])
+        message = " ".join(map(str, kept)) + more
+        raise rebuilt(type(errors[0]), message, errors[0].field, [error.payload for error in kept])

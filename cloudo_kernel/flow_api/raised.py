@@ -16,7 +16,7 @@ from cloudo_kernel.models import JsonObject
 def record_of(error: Exception) -> JsonObject:
     """Return an error as JSON: its type, its text, and its arguments as far as they are JSON."""
     if isinstance(error, CloudoError):
-        return error.told
+        return error.payload
     kind = type(error)
     arguments = [_plain(argument) for argument in _arguments(error)]
     return {"module": kind.__module__, "name": kind.__qualname__, "text": str(error), "arguments": arguments}

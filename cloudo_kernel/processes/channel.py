@@ -156,7 +156,7 @@ def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> No
         try:
             reply["result"] = verbs(message["verb"], message["arguments"], is_main=message["is_main"])
         except CloudoError as error:
-            reply["error"] = error.told
+            reply["error"] = error.payload
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is to know
             _log.exception("A call of a run failed unexpectedly.")
             reply["error"] = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}

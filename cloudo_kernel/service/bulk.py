@@ -80,4 +80,4 @@ def _brief(execution: Execution) -> ExecutionBrief:
 
 
 def _told(error: CloudoError) -> BulkError:
-    return BulkError.model_validate(error.told)
+    return BulkError.model_validate(error.payload)

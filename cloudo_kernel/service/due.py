@@ -51,7 +51,7 @@ _WOULD = "a dry run: nothing was started"
 
 
 @dataclass(frozen=True)
-class _Like:
+class _Template:
     """What the executions of one flow have in common that one user's schedules start."""
 
     source: Source
@@ -59,12 +59,12 @@ class _Like:
     #: One of them, for the others to be made like it; None if each has to be looked at, as for secrets.
     pattern: NewExecution | None
     #: The names of the inputs that they take of what they are told; None for all.
-    told: frozenset[str] | None
+    declared_inputs: frozenset[str] | None
     takes_anything: bool
 
 
 #: Of a flow by its name and, if it is pinned, the digest of its source.
-_LikeOf = Callable[[str, str | None], _Like]
+_TemplateOf = Callable[[str, str | None], _Template]
 
 
 class _Line:
@@ -109,39 +109,39 @@ class DueVerbs(ScheduleVerbs):
             return self._run(due)
 
     def _run(self, due: Sequence[Due]) -> int:
-        now, like_of, firings, number = self._store.now, self._likes(), [], 0
+        now, templates_for, firings, number = self._store.now, self._templates(), [], 0
         oldest = min(one.schedule.next_run or now for one in due)
         absences = self._store.workers.absences(since=oldest)
         for one in due:
             user_name = one.schedule.user_name
-            acting, like = like_of(user_name)
-            firings.append(acting._firing_or_rest(one, now, like, absences))
+            acting, template_of = templates_for(user_name)
+            firings.append(acting._firing_or_rest(one, now, template_of, absences))
             number += len(firings[-1].occurrences)
             if number >= _MAX_AT_ONCE:  # the next look takes the others
                 break
         return self._store.occurrences.fire(firings, user_name=self._user_name)
 
-    def _likes(self) -> Callable[[str], tuple[Self, _LikeOf]]:
+    def _templates(self) -> Callable[[str], tuple[Self, _TemplateOf]]:
         """Return for users who makes what their schedules start, and what it is like; each flow is read once."""
 
         @cache
-        def found(user_name: str) -> tuple[Self, _LikeOf]:
+        def found(user_name: str) -> tuple[Self, _TemplateOf]:
             acting = self._acting(user_name)
 
             @cache
-            def read(flow_name: str, source_sha256: str | None) -> _Like | CloudoError:
+            def read(flow_name: str, source_sha256: str | None) -> _Template | CloudoError:
                 try:
-                    return acting._like(flow_name, source_sha256)
+                    return acting._build_template(flow_name, source_sha256)
                 except CloudoError as error:
                     return error
 
-            def like(flow_name: str, source_sha256: str | None) -> _Like:
+            def template_of(flow_name: str, source_sha256: str | None) -> _Template:
                 result = read(flow_name, source_sha256)
                 if isinstance(result, CloudoError):
                     raise result.with_traceback(None)
                 return result
 
-            return acting, like
+            return acting, template_of
 
         return found
 
@@ -155,7 +155,7 @@ class DueVerbs(ScheduleVerbs):
             taken = self._store.occurrences.started_between(schedule_id, time, time + timedelta(seconds=1))
             while (time := _off_plan(due.schedule, time)) in taken:
                 time += _INSTANT  # somebody had the same idea in the same microsecond
-            new = acting._execution(due, time, due.schedule.iterations or 1, acting._like)
+            new = acting._execution(due, time, due.schedule.iterations or 1, acting._build_template)
             return [NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution=new)]
 
         [started] = self._start(schedule_id, made, event=SCHEDULE_TRIGGERED)
@@ -173,7 +173,7 @@ class DueVerbs(ScheduleVerbs):
         def made(due: Due) -> list[NewOccurrence]:
             acting, new, after_ids = self._acting(due.schedule.user_name), [], tuple[str, ...]()
             for number, time in enumerate(self._past_times(due.schedule, request), 1):
-                execution = acting._execution(due, time, number, acting._like, is_held=bool(after_ids))
+                execution = acting._execution(due, time, number, acting._build_template, is_held=bool(after_ids))
                 one = NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason)
                 new.append(one._replace(execution=execution, after_ids=after_ids))
                 after_ids = (execution.id,)
@@ -221,13 +221,15 @@ class DueVerbs(ScheduleVerbs):
         done = self._store.occurrences.started_between(schedule.id, start, end)
         return [time for time in times if time not in done]
 
-    def _firing_or_rest(self, due: Due, now: datetime, like: _LikeOf, absences: Sequence[planning.Absence]) -> Firing:
+    def _firing_or_rest(
+        self, due: Due, now: datetime, template_of: _TemplateOf, absences: Sequence[planning.Absence]
+    ) -> Firing:
         """Return what `_firing` does; a schedule that cannot be thought about must not keep the others from starting.
 
         Such as one in a zone that this machine does not know. It rests, its time is not lost.
         """
         try:
-            return self._firing(due, now, like, absences)
+            return self._firing(due, now, template_of, absences)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, the other schedules have to go on
@@ -241,7 +243,9 @@ class DueVerbs(ScheduleVerbs):
                 awaited_id=due.awaited_id,
             )
 
-    def _firing(self, due: Due, now: datetime, like: _LikeOf, absences: Sequence[planning.Absence] = ()) -> Firing:
+    def _firing(
+        self, due: Due, now: datetime, template_of: _TemplateOf, absences: Sequence[planning.Absence] = ()
+    ) -> Firing:
         """Make of a plan what the store needs to carry it out."""
         schedule, broken = due.schedule, None
         may_wait = schedule.catch_up is CatchUp.ALL or schedule.overlap is Overlap.CANCEL
@@ -258,7 +262,7 @@ class DueVerbs(ScheduleVerbs):
         line = _Line(self._last_unended(due), caught_up, schedule.overlap)
         occurrences: list[NewOccurrence] = []
         for planned in plan.occurrences:
-            new = self._occurrence(due, planned, like, line.before(planned))
+            new = self._occurrence(due, planned, template_of, line.before(planned))
             if planned.outcome is OccurrenceOutcome.STARTED and new.execution is None:
                 broken = new.reason
             line.add(new)
@@ -290,13 +294,13 @@ class DueVerbs(ScheduleVerbs):
         return due.unended[-1:]
 
     def _occurrence(
-        self, due: Due, planned: planning.Planned, like: _LikeOf, after_ids: Sequence[str]
+        self, due: Due, planned: planning.Planned, template_of: _TemplateOf, after_ids: Sequence[str]
     ) -> NewOccurrence:
         """Return an occurrence with its execution; one that is queued comes after `after_ids`."""
         outcome, reason, execution = planned.outcome, planned.reason, None
         if outcome is OccurrenceOutcome.STARTED:
             try:
-                execution = self._execution(due, planned.due, planned.iteration, like, is_held=bool(after_ids))
+                execution = self._execution(due, planned.due, planned.iteration, template_of, is_held=bool(after_ids))
             except Unavailable:
                 raise
             except CloudoError as error:
@@ -315,7 +319,7 @@ class DueVerbs(ScheduleVerbs):
             number=planned.number,
         )
 
-    def _like(self, flow_name: str, source_sha256: str | None) -> _Like:
+    def _build_template(self, flow_name: str, source_sha256: str | None) -> _Template:
         """Return what the executions of a flow are like: as it is now, or as it was when it was pinned."""
         if source_sha256 is None:
             source = self._flow_source(flow_name)
@@ -325,29 +329,29 @@ class DueVerbs(ScheduleVerbs):
         metadata, names = source.flow.metadata, schema["properties"]
         common["timeout_seconds"] = metadata.timeout_seconds
         has_secrets = metadata.protect_inputs or metadata.protect_outputs or self.redaction.knows_any
-        return _Like(
+        return _Template(
             source,
             common,
             pattern=None if has_secrets or self._depth else NewExecution(id="", name="", input_value={}, **common),
-            told=None if schema["additionalProperties"] else frozenset(names),
+            declared_inputs=None if schema["additionalProperties"] else frozenset(names),
             takes_anything=schema["additionalProperties"] and not names,
         )
 
     def _execution(
-        self, due: Due, time: datetime, iteration: int, like: _LikeOf, *, is_held: bool = False
+        self, due: Due, time: datetime, iteration: int, template_of: _TemplateOf, *, is_held: bool = False
     ) -> NewExecution:
         """Return the execution of one occurrence. Raises what starting the flow by hand raises."""
         schedule = due.schedule
-        its = like(schedule.flow_name, due.source_sha256)
-        told = _told(schedule, time, iteration)
-        if its.told is not None:
-            told = {name: value for name, value in told.items() if name in its.told}
+        template = template_of(schedule.flow_name, due.source_sha256)
+        given = _occurrence_inputs(schedule, time, iteration)
+        if template.declared_inputs is not None:
+            given = {name: value for name, value in given.items() if name in template.declared_inputs}
         hidden = self._store.encryption.unseal_values(due.sealed_inputs) if due.sealed_inputs else {}
-        inputs = {**told, **schedule.inputs, **hidden}
-        if not its.takes_anything:
-            inputs = self._validated(its.source.flow, inputs, Trigger.SCHEDULE, hidden)
+        inputs = {**given, **schedule.inputs, **hidden}
+        if not template.takes_anything:
+            inputs = self._validated(template.source.flow, inputs, Trigger.SCHEDULE, hidden)
         is_once = schedule.trigger.is_once
-        its_own: JsonObject = {
+        fields: JsonObject = {
             "name": f"scheduled {schedule.flow_name}" if is_once else f"{schedule.flow_name} iteration #{iteration}",
             "input_value": inputs,
             "schedule_id": schedule.id,
@@ -355,10 +359,10 @@ class DueVerbs(ScheduleVerbs):
             "is_held": is_held,
         }
         if not schedule.on_success is schedule.on_error is schedule.on_recovery is None:
-            its_own["follow_ups"] = follow_ups_of(its.source.flow.metadata, schedule)
-        if its.pattern is not None and not hidden:
-            return its.pattern.like(id=new_id(), **its_own)
-        return self._new(its.source, ExecutionType.FLOW, common=its.common, hides=hidden.keys(), **its_own)
+            fields["follow_ups"] = follow_ups_of(template.source.flow.metadata, schedule)
+        if template.pattern is not None and not hidden:
+            return template.pattern.copy(id=new_id(), **fields)
+        return self._new(template.source, ExecutionType.FLOW, common=template.common, hides=hidden.keys(), **fields)
 
 
 def _off_plan(schedule: Schedule, time: datetime) -> datetime:
@@ -383,7 +387,7 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-def _told(schedule: Schedule, time: datetime, iteration: int) -> JsonObject:
+def _occurrence_inputs(schedule: Schedule, time: datetime, iteration: int) -> JsonObject:
     """Return what an execution is told of its place in the schedule."""
     return {
         "start": schedule.start.timestamp(),

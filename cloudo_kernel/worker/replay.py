@@ -139,7 +139,7 @@ def _outcome(call: Call, perform: Callable[[JsonObject], Any]) -> Call:
     except (StaleAttempt, Unavailable):
         raise  # it was not performed
     except CloudoError as error:
-        return replace(call, is_done=True, error=error.told)
+        return replace(call, is_done=True, error=error.payload)
     except Exception as error:  # noqa: BLE001 -- a mistake of ours: a replay comes to it, too
         _log.exception("A call of a run failed unexpectedly.")
         unexpected = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}

@@ -282,7 +282,7 @@ def _closed_up(
     for execution, after_ids in started:
         after = tuple(dict.fromkeys(one for after_id in after_ids for one in left_out.get(after_id, (after_id,))))
         if execution.id in fresh:
-            yield execution.like(is_held=bool(after)), after
+            yield execution.copy(is_held=bool(after)), after
         else:
             left_out[execution.id] = after
 
