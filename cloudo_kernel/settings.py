@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudo_kernel.errors import MalformedRequest, SettingInvalid
-from cloudo_kernel.models.canonical import canonical
 
 _SHARED = "client."
 _PERSONAL = "user."
@@ -161,6 +160,8 @@ def checked(name: str, value: Any, *, secret: bool = False) -> Any:
     if shared != name and not documented.is_personal:
         raise SettingInvalid(name, f"no value: {shared!r} is of the whole store, and the same for every user")
     try:
+        from cloudo_kernel.models.canonical import canonical  # `cloudo --help` imports this module, and no models
+
         found = None if value is None else canonical(documented.kind, value)
     except ValueError:
         raise SettingInvalid(name, documented.fits) from None

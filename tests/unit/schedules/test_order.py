@@ -48,7 +48,7 @@ def test_nothing_waits_for_an_end_that_came_while_it_was_thought_about(
         clock.now += timedelta(seconds=1)
         api.trigger_schedule(made.id)
     [due] = store.schedules.due(most=10)
-    firing = api._firing(due, clock.now, api._like)
+    firing = api._firing(due, clock.now, api._build_template)
     run(store)
     assert store.occurrences.fire([firing], user_name="cloudo") == 0
     assert api.run_due_schedules() == 1
@@ -141,7 +141,7 @@ def test_nothing_starts_beside_what_was_started_out_of_turn_while_it_was_thought
 ) -> None:
     made = make(api, GRID)
     [due] = store.schedules.due(most=10)
-    firing = api._firing(due, clock.now, api._like)
+    firing = api._firing(due, clock.now, api._build_template)
     api.trigger_schedule(made.id)
     assert store.occurrences.fire([firing], user_name="cloudo") == 0
     api.run_due_schedules()
