@@ -7,7 +7,7 @@ WORKSPACE ?= workspace
 # Tests mostly wait for processes that start: one more at once than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: up test lint lock clean
+.PHONY: up test unit lint lock clean
 
 up: $(VENV)/.installed-up
 	@mkdir -p $(WORKSPACE)/flows
@@ -16,6 +16,9 @@ up: $(VENV)/.installed-up
 
 test: lint
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+unit: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/unit -n $(JOBS) --maxprocesses 4 $(ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -33,7 +33,7 @@ _KERNEL: Final = "cloudo"
 _PROVISIONER: Final = "cloudo-provisioner"
 _EXTENSION: Final = "cloudo_extension"
 _ANEW: Final = f"{sys.executable} -m pip install --force-reinstall --no-deps cloudo"
-#: The path of a socket has 107 bytes at most, of which `executors.sockets` needs so many.
+#: Bytes. The path of a socket has up to 107; `worker.socket_dirs` needs the other 42.
 _MAX_TEMPORARY: Final = 65
 _MIN_FILES: Final = 1024
 _GIGABYTE: Final = 1e9

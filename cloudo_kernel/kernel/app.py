@@ -1,6 +1,6 @@
 """The kernel `cloudo`: ipykernel with `this` and `system` bound. `python -m cloudo_kernel.kernel -f FILE`.
 
-In a run it finds its end of a channel to the worker; opened by hand there is none, and `by_hand` connects.
+In a run it finds its end of a channel to the worker; opened by hand there is none, and `interactive_api` connects.
 """
 
 from __future__ import annotations

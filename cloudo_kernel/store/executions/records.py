@@ -1,4 +1,4 @@
-"""The executions as records: inserting, reading, listing, deleting. Their moves from state to state are in `moves`."""
+"""The executions as records: inserting, reading, listing, deleting. Their changes of state are in `transitions`."""
 
 from __future__ import annotations
 

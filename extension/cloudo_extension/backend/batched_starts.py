@@ -1,4 +1,4 @@
-"""Starts of executions as a group: one call of a thread and one commit serve all of them, see `gathering`."""
+"""Starts of executions as a group: one call of a thread and one commit serve all of them, see `batching`."""
 
 from __future__ import annotations
 

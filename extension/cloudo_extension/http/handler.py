@@ -70,7 +70,7 @@ class Handler(AuthenticatedHandler):
         self._size = 0
         self._log_id: str | None = None
         self._refusal: Exception | None = None
-        #: Ends the wait for a body, for `framing`.
+        #: Ends the wait for a body, for `request_body`.
         self.body_timer: asyncio.TimerHandle | None = None
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
