@@ -1,4 +1,4 @@
-"""How known senders sign their calls: one table, by which `webhooks.signatures` checks calls, and with defaults for webhooks.
+"""How known senders sign their calls: the table behind `webhooks.signatures`, with defaults for webhooks.
 
 Each entry follows the public documentation of its sender.
 """
