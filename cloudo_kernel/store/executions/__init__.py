@@ -1,1 +1,1 @@
-"""The tables of executions: queue, reports, control, log and search."""
+"""Store executions: queue, reports, control, log and search."""

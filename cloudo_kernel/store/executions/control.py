@@ -1,6 +1,6 @@
-"""Control of executions from outside: release, change, cancel, pause, resume.
+"""Control executions from outside: release, change, cancel, pause, resume.
 
-An execution that has a process is not stopped here: the request is stored, and the worker that runs it applies it.
+This module does not stop processes. It stores a stop request, and the worker that runs the execution applies it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from cloudo_kernel.store.executions.unended import unstopped_below
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import executions
 
-#: Fields that are read at the start, and have no effect later.
+#: Fields that an execution reads when it starts; later changes would have no effect.
 _BEFORE_START = ("input_value", "output_value")
-#: Executions that one transaction stops: others wait to write.
+#: Maximum number of executions stopped in one transaction, because other writers wait for it.
 _MAX_AT_ONCE = 100
 
-# Made once, as a run asks before each cell, and a worker after each commit.
+# Built once: a run queries before each cell, and a worker after each commit.
 _c = executions.c
 _WANTS_PAUSE = select(_c.wants_pause).where(_c.id == bindparam("of"))
 _OF = select(_c.id, _c.stop_reason).where(
@@ -50,15 +50,16 @@ class StopRequest:
 
 
 class Control:
-    """Changes executions from outside, and shows the requests to their workers."""
+    """Change executions from outside, and pass requests to their workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def release(self, execution_id: str, *, after: Sequence[str] = ()) -> None:
-        """Let a held execution run, at once or when these have ended in success; another one is left as it is.
+        """Release a held execution, at once or after all executions in `after` succeed; do nothing if it is not held.
 
-        If one of these ends otherwise, or has, so does it, in error. Raises `ExecutionNotFound`, `DependencyCycle`.
+        If one of them ends or has ended without success, the held execution ends in error.
+        Raises `ExecutionNotFound`, `DependencyCycle`.
         """
         now = self._database.clock()
         with self._database.write() as connection:
@@ -82,7 +83,10 @@ class Control:
                 release(connection, execution_id, now=now)
 
     def save(self, execution_id: str, fields: JsonObject, *, user_name: str) -> None:
-        """Change fields of an execution from outside of it; inputs and outputs only before it has begun."""
+        """Change fields of an execution from outside.
+
+        Raises `ExecutionNotFound`. Raises `Conflict` for inputs or outputs once the execution has begun or ended.
+        """
         now = self._database.clock()
         with self._database.write() as connection:
             row = connection.execute(select(_c.status, _c.attempt).where(_c.id == execution_id)).one_or_none()
@@ -103,17 +107,17 @@ class Control:
             )
 
     def cancel(self, execution_id: str, *, user_name: str, reason: str) -> bool:
-        """End an execution that holds no process, or ask its worker to; True when it has ended with this call."""
+        """End an execution without processes, or ask its worker to end it; return True if this call ended it."""
         with self._database.write() as connection:
             row = _row(connection, execution_id)
             _check(connection, row, Status.ENDED_CANCELLED)
             return stop(connection, row, reason=reason, now=self._database.clock(), user_name=user_name)
 
     def cancel_tree(self, execution_id: str, *, user_name: str, reason: str) -> None:
-        """End an execution, if it has not ended, and everything below it, or ask the workers to.
+        """End an execution and all its descendants, or ask their workers to.
 
-        In several transactions, so that others may write meanwhile. What starts in the meantime ends, too.
-        Raises `ExecutionNotFound`, and `IllegalTransition` when there is nothing to end.
+        Uses several transactions so that other writers get their turn. Descendants created meanwhile are ended too.
+        Raises `ExecutionNotFound`, and `IllegalTransition` if the execution has ended and no descendant can be stopped.
         """
         with self._database.write() as connection:
             root = _row(connection, execution_id)
@@ -127,13 +131,16 @@ class Control:
             with self._database.write() as connection:
                 rows = unstopped_below(connection, root, most=_MAX_AT_ONCE)
                 for row in rows:
-                    # The end of one ends its children.
+                    # Ending an earlier row may have ended this one, its child.
                     if not Status(_row(connection, row.id).status).is_ended:
                         stop(connection, row, reason=reason, now=self._database.clock(), user_name=user_name)
                 is_done = not rows
 
     def pause(self, execution_id: str, *, user_name: str) -> None:
-        """Pause an execution; one that runs does so before its next cell, and asking again changes nothing."""
+        """Pause an execution, or ask a running one to pause before its next cell.
+
+        A repeated request has no effect. Raises `ExecutionNotFound`, `WorkedOnByHand`, `IllegalTransition`.
+        """
         now = self._database.clock()
         with self._database.write() as connection:
             row = _row(connection, execution_id)
@@ -149,9 +156,10 @@ class Control:
                 record(connection, EXECUTION_PAUSE_REQUESTED, EXECUTION, execution_id, time=now, user_name=user_name)
 
     def resume(self, execution_id: str, *, user_name: str) -> None:
-        """Let a paused execution go on, or take the wish to pause one back.
+        """Resume a paused execution, or withdraw a pause request.
 
-        One that has processes is `WAITING` then, and takes its slot from there, ahead of new work.
+        A paused execution that has a worker becomes `WAITING`, and takes its slot back ahead of new work.
+        Raises `ExecutionNotFound`, `IllegalTransition`.
         """
         now = self._database.clock()
         with self._database.write() as connection:
@@ -167,12 +175,12 @@ class Control:
             tell(connection, execution_id, status, now=now, kind=EXECUTION_RESUMED, user_name=user_name)
 
     def is_pause_wanted(self, execution_id: str) -> bool:
-        """Return whether a running execution is to pause before its next cell."""
+        """Return whether an execution should pause before its next cell."""
         with self._database.read() as connection:
             return bool(connection.execute(_WANTS_PAUSE, {"of": execution_id}).scalar())
 
     def of(self, worker_id: str) -> tuple[StopRequest, ...]:
-        """Return which of the worker's executions are to end."""
+        """Return the stop requests for the worker's executions."""
         with self._database.read() as connection:
             return tuple(StopRequest(row.id, row.stop_reason) for row in connection.execute(_OF, {"worker": worker_id}))
 

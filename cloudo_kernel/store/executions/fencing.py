@@ -1,7 +1,7 @@
-"""Whether a report is about the current attempt of an execution, and changes of the row of one.
+"""Check that a report belongs to the current attempt of an execution, and update the execution's row.
 
-Each report of a run, and each call of a flow, asks. The statements are made once: making one takes SQLAlchemy several
-times as long as running it, and a run needs many.
+Each report of a run and each call of a flow does this. The statements are built once: a run needs many, and SQLAlchemy
+takes several times as long to build one as to run it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cloudo_kernel.models import JsonObject, Status
 from cloudo_kernel.models.event_types import PASSING
 from cloudo_kernel.store.tables import events, executions
 
-#: The states in which an execution may have a worker, and processes.
+#: The states in which an execution may have a worker and processes.
 LEASED: Final = (Status.RUNNING, Status.WAITING, Status.PAUSED)
 
 _c = executions.c
@@ -46,7 +46,10 @@ def check_live(connection: Connection, execution_id: str, attempt: int) -> None:
 
 @cache
 def changing(expected: tuple[Status, ...]) -> Update:
-    """Return what changes the row of an attempt in one of these states; its columns are those of the given values."""
+    """Return the statement that updates the row of an attempt in one of the `expected` states.
+
+    The parameters given at execution decide which columns it sets.
+    """
     is_expected = or_(*(_c.status == status.value for status in expected))
     return update(executions).where(_c.id == bindparam(EXECUTION_ID), _c.attempt == bindparam(ATTEMPT), is_expected)
 
@@ -59,7 +62,10 @@ def _changing_and_returning(expected: tuple[Status, ...]) -> Update:
 def change(
     connection: Connection, execution_id: str, attempt: int, values: JsonObject, expected: tuple[Status, ...]
 ) -> Any:
-    """Update the row of a live attempt and return it. Raises `StaleAttempt`, `IllegalTransition`."""
+    """Update the row of a live attempt in one of the `expected` states, and return it.
+
+    Raises `StaleAttempt`, `IllegalTransition`.
+    """
     worked_out = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
     given = {name: value for name, value in values.items() if name not in worked_out}
     statement = _changing_and_returning(expected)
@@ -76,5 +82,5 @@ def change(
 
 
 def history(connection: Connection, execution_id: str) -> list[str]:
-    """Return the types of the execution's first events."""
+    """Return the types of the execution's first 20 events, without progress and log events."""
     return list(connection.execute(_HISTORY, {EXECUTION_ID: execution_id}).scalars())

@@ -1,6 +1,6 @@
-"""The journal of durable executions: each call of a flow with its result, so that a replay does not repeat it.
+"""Journal the calls of durable executions with their results, so that a replay does not repeat them.
 
-What is said and asked is sealed: it may be a password, or what was made of one.
+Arguments, results and errors are sealed, because they may contain a password or be derived from one.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from cloudo_kernel.store.executions.fencing import check_live
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import calls
 
-# Made once: every call of a durable flow asks, and adds one.
+# Built once, because every call of a durable flow adds a row.
 _INSERT = insert(calls)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a flow; several log lines in a row are one."""
+    """One call of a flow; consecutive log lines count as one call."""
 
     position: int
     verb: str
     arguments: JsonObject
-    #: False: a wait or a step that was begun.
+    #: False for a wait or a step that has begun and not finished.
     is_done: bool = True
     result: Any = None
-    #: `code`, `message` and `field` of the error that it raised.
+    #: `code`, `message` and `field` of the error that the call raised.
     error: JsonObject | None = None
 
 
 class Journal:
-    """Reads and writes calls. A call of another attempt than the current one raises `StaleAttempt`."""
+    """Read and write calls. Writes raise `StaleAttempt` unless they come from the current attempt."""
 
     def __init__(self, database: Database, encryption: Encryption) -> None:
         self._database = database
         self._encryption = encryption
 
     def calls(self, execution_id: str) -> tuple[Call, ...]:
-        """Return the calls of an execution in their order."""
+        """Return the calls of an execution, in order."""
         query = select(calls).where(calls.c.execution_id == execution_id).order_by(calls.c.position)
         with self._database.read() as connection:
             found = connection.execute(query)
@@ -53,19 +53,19 @@ class Journal:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make one transaction of a call's effects and its record."""
+        """Run the block in one transaction, so that a call's effects and its record commit together."""
         with self._database.together():
             yield
 
     def add(self, execution_id: str, attempt: int, call: Call) -> None:
-        """Record a call that was made, or begun."""
+        """Record a call that has finished or begun."""
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
             row = {"execution_id": execution_id, "position": call.position, "verb": call.verb}
             connection.execute(_INSERT, {**row, "arguments": {}, "is_done": call.is_done, "sealed": self._sealed(call)})
 
     def finish(self, execution_id: str, attempt: int, call: Call) -> None:
-        """Record the result of a call that was begun."""
+        """Record the result of a call that was added when it began."""
         values = {"is_done": True, "arguments": {}, "sealed": self._sealed(call)}
         mine = (calls.c.execution_id == execution_id, calls.c.position == call.position)
         with self._database.write() as connection:
@@ -78,6 +78,6 @@ class Journal:
 
     def _opened(self, row: Row[Any]) -> Call:
         said = {"arguments": row.arguments, "result": row.result, "error": row.error}
-        if row.sealed is not None:  # else of a version that did not seal it
+        if row.sealed is not None:  # None: written by a version that did not seal calls
             said = json.loads(self._encryption.decrypt(row.sealed))
         return Call(position=row.position, verb=row.verb, is_done=row.is_done, **said)

@@ -1,4 +1,4 @@
-"""Which executions a list holds: the newest ids that fit, found by an index whatever the filter is."""
+"""Find the newest executions that match a filter; every filter uses an index."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from cloudo_kernel.store.tables import executions
 from cloudo_kernel.store.tables.base import microseconds
 
 _c = executions.c
-#: Up to here, sorting what came since a moment is quicker than going through all that there is.
+#: Up to this many recent executions, sorting them is faster than scanning all executions by id.
 _MAX_SORTED: Final = 5_000
-#: Flows are listed one by one up to so many; more of them have most of what is newest.
+#: Maximum number of flows to query one by one. More flows than this own most of the newest executions.
 _MAX_NAMES: Final = 100
 
 Fits = Callable[[ColumnElement[Any]], ColumnElement[bool]]
@@ -32,9 +32,9 @@ def newest(
     limit: int,
     texts: TextIndex,
 ) -> list[str]:
-    """Return the ids of executions that fit, newest first, from before the one of that id on.
+    """Return the ids of up to `limit` matching executions, newest first, with ids below `before`.
 
-    `fits` makes the condition that the name of a flow fits, None for all flows.
+    `fits` builds the condition on the flow name; None allows all flows.
     """
     conditions = _conditions(where)
     if before is not None:
@@ -43,17 +43,16 @@ def newest(
     if fits is not None:
         names = None if where.flow_name is not None else _flow_names(connection, fits)
         if names is None:
-            conditions.append(
-                fits(_c.flow_name.op("||")(""))
-            )  # not by the index of the names, which would have to sort
+            # `||` keeps the query off the name index, which would require a sort.
+            conditions.append(fits(_c.flow_name.op("||")("")))
     order: ColumnElement[Any] = _c.id
     if where.since is not None:
         recent = select(_c.id).where(_c.created_at >= where.since).limit(_MAX_SORTED + 1).subquery()
         if connection.execute(select(func.count()).select_from(recent)).scalar_one() <= _MAX_SORTED:
             conditions.append(_c.created_at >= where.since)
-            order = _c.id.op("||")("")  # not by the ids, but by the index of the times
+            order = _c.id.op("||")("")  # use the index on `created_at` instead of the one on ids
         else:
-            # A sum is in no index: the newest ids are gone through, most of which fit.
+            # No index covers a sum, so this scans the newest ids; most of them match.
             conditions.append(type_coerce(_c.created_at, BigInteger) + 0 >= microseconds(where.since))
     alternatives = _alternatives(where.status, names)
     if not where.q:
@@ -65,9 +64,9 @@ def newest(
 
 
 def _flow_names(connection: Connection, fits: Fits) -> list[str] | None:
-    """Return the names of flows that fit and have executions; None if these are many.
+    """Return the names of matching flows that have executions; None if there are more than `_MAX_NAMES`.
 
-    Each name leads to the next one by the index, however many executions it has.
+    Reads one index entry per name, however many executions the flow has.
     """
     names = select(func.min(_c.flow_name).label("name")).cte("names", recursive=True)
     following = select(func.min(_c.flow_name)).where(_c.flow_name > names.c.name).scalar_subquery()
@@ -78,7 +77,7 @@ def _flow_names(connection: Connection, fits: Fits) -> list[str] | None:
 
 
 def _alternatives(statuses: Sequence[Status] | None, names: Sequence[str] | None) -> list[list[ColumnElement[bool]]]:
-    """Return conditions of which one has to hold, each with an index that has its ids in their order."""
+    """Return alternative conditions. At least one must hold; each has an index with its ids in order."""
     flows = [[]] if names is None else [[_c.flow_name == name] for name in names]
     return [[*_of(status), *flow] for status in statuses or (None,) for flow in flows]
 
@@ -86,11 +85,11 @@ def _alternatives(statuses: Sequence[Status] | None, names: Sequence[str] | None
 def _of(status: Status | None) -> list[ColumnElement[bool]]:
     if status is None:
         return []
-    # The index of those that have ended is for queries that say so.
+    # The partial index on ended executions needs the condition `ended_at IS NOT NULL`.
     return [_c.status == status.value, *([_c.ended_at.is_not(None)] if status.is_ended else [])]
 
 
 def _conditions(where: ExecutionFilter) -> list[ColumnElement[bool]]:
-    """Return what is asked for, but status, time and text."""
+    """Return the conditions of the filter, except status, time and text."""
     named = {name: getattr(where, name) for name in ("flow_name", "parent_id", "schedule_id", "user_name")}
     return [_c[name] == wanted for name, wanted in named.items() if wanted is not None]

@@ -1,4 +1,4 @@
-"""The logs of executions, line by line."""
+"""Store the log lines of executions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cloudo_kernel.store.executions.fencing import check_live
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import log_lines
 
-#: How many lines a single record carries.
+#: Maximum number of log lines in a single record.
 RECORD_LINES = 1000
 
-# Made once, as each look at an execution asks: making a statement takes SQLAlchemy several times as long as running it.
+# Built once, because every read of an execution uses them: building takes SQLAlchemy several times as long as running.
 _INSERT = insert(log_lines)
 _OF = log_lines.c.execution_id == bindparam("of")
 _LAST = select(log_lines).where(_OF).order_by(log_lines.c.number.desc()).limit(RECORD_LINES)
@@ -31,7 +31,7 @@ def last_lines(connection: Connection, execution_id: str) -> tuple[LogLine, ...]
 
 
 def append(connection: Connection, execution_id: str, lines: Sequence[LogLine], *, now: datetime) -> None:
-    """Append lines in their order, in the transaction that tells what they are about."""
+    """Append lines in order, in the caller's transaction."""
     first = connection.execute(_NEWEST_NUMBER, {"of": execution_id}).scalar_one() + 1
     connection.execute(
         _INSERT,
@@ -44,19 +44,19 @@ def append(connection: Connection, execution_id: str, lines: Sequence[LogLine], 
 
 
 class Log:
-    """Reads and appends log lines."""
+    """Read and append log lines."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def append(self, execution_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
-        """Append lines in their order. Raises `StaleAttempt`: a run that was given up does not write any more."""
+        """Append lines in order. Raises `StaleAttempt` if the attempt is not the current one or has ended."""
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
             append(connection, execution_id, lines, now=self._database.clock())
 
     def mask(self, execution_id: str, masked: Callable[[str], str]) -> None:
-        """Mask what an execution has logged before it was known to be a secret."""
+        """Rewrite the stored lines with `masked`: an execution may log a value before it is known as a secret."""
         c = log_lines.c
         with self._database.write() as connection:
             for row in connection.execute(select(c.number, c.text).where(c.execution_id == execution_id)).all():
@@ -65,7 +65,7 @@ class Log:
                     connection.execute(update(log_lines).where(*is_it).values(text=text))
 
     def page(self, execution_id: str, *, limit: int, after: int) -> Page[LogLine]:
-        """Return at most `limit` lines with a number above `after`; the cursor is the number of the last one."""
+        """Return up to `limit` lines with a number above `after`; the cursor is the number of the last one."""
         query = (
             select(log_lines)
             .where(log_lines.c.execution_id == execution_id, log_lines.c.number > after)

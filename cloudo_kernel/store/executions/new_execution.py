@@ -1,4 +1,4 @@
-"""What is known of an execution before it is in the store, and what of it nobody may see."""
+"""Describe an execution before it is stored, and the values that its record masks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloudo_kernel.models import EngineTier, Execution, ExecutionType, JsonObjec
 
 @dataclass(kw_only=True)
 class NewExecution:
-    """What the service knows of an execution before it exists. Not frozen: that takes three times as long to make."""
+    """An execution to create. Not frozen, because a frozen dataclass takes three times as long to create."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class NewExecution:
     folder: str
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
-    #: The execution at the top of its tree, which the store finds by its parent.
+    #: The execution at the top of its tree; the store derives it from the parent.
     root_id: str | None = None
     scheduled_for: datetime | None = None
     retry_of: str | None = None
@@ -39,27 +39,27 @@ class NewExecution:
     retry_delay_seconds: float = 0
     engine: EngineTier = EngineTier.KERNEL
     memory_limit_mb: int | None = None
-    #: What is set of `models.RunOptions`.
+    #: The `models.RunOptions` that are set.
     run_options: JsonObject | None = None
     durable: bool = False
     retention_minutes: int | None = None
     reserved_for: str | None = None
-    #: How many executions are above it.
+    #: The number of its ancestors.
     depth: int = 0
-    #: It waits for somebody to let it run.
+    #: Whether it waits to be released.
     is_held: bool = False
-    #: What is to follow its end, by occasion.
+    #: The follow-ups, by occasion.
     follow_ups: JsonObject | None = None
     message: str | None = None
     output_value: JsonObject = field(default_factory=dict)
-    #: What of the inputs and outputs is not as it is shown.
+    #: The sealed values of masked inputs and outputs.
     sealed_inputs: str | None = field(default=None, repr=False)
     sealed_outputs: str | None = field(default=None, repr=False)
-    #: The keys of outputs that are to be protected.
+    #: The keys of outputs to protect.
     protected_outputs: tuple[str, ...] | None = None
 
     def copy(self, **more: Any) -> NewExecution:
-        """Return a copy with some fields changed. The constructor takes five times as long."""
+        """Return a copy with some fields changed; this is five times as fast as the constructor."""
         other = object.__new__(NewExecution)
         other.__dict__.update(self.__dict__, **more)
         return other
@@ -67,34 +67,34 @@ class NewExecution:
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """A caller's promise that two requests with it are one."""
+    """An idempotency key, which marks repeated requests of a caller as one request."""
 
     key: str
     body_sha256: str
 
 
-#: An execution to be added, and its caller's promise if there is one.
+#: An execution to add, and the idempotency key of its caller, if any.
 Start = tuple[NewExecution, IdempotencyKey | None]
 
 
 @dataclass(frozen=True)
 class Inserted:
-    """The execution that a start leads to."""
+    """The execution that a start returns."""
 
     execution: Execution
-    #: False: an earlier start with the same idempotency key had made it.
+    #: False if an earlier start with the same idempotency key created it.
     is_new: bool
 
 
 @dataclass(frozen=True)
 class Protected:
-    """The inputs and outputs of an execution that its record masks, as they are."""
+    """The unmasked values of the inputs and outputs that an execution's record masks."""
 
     inputs: JsonObject = field(repr=False)
     outputs: JsonObject = field(repr=False)
 
     def revealed(self, execution: Execution) -> Execution:
-        """Return the record with them."""
+        """Return the record with the unmasked values."""
         update = {
             "input_value": {**execution.input_value, **self.inputs},
             "output_value": {**execution.output_value, **self.outputs},

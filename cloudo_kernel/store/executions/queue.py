@@ -1,4 +1,4 @@
-"""The store as queue: who may run now, and which worker holds what."""
+"""Queue executions: hand out pending ones to workers, and take them back from lost workers."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from cloudo_kernel.store.tables import executions, follow_ups, workers
 
 _UNENDED = (Status.PENDING, *LEASED)
 
-# Made once, as each look at the queue asks, and each commit leads to a look.
+# Built once, because each check of the queue uses them, and each commit leads to a check.
 _REGISTERED = select(workers.c.id).where(workers.c.id == bindparam("worker"))
 _NEXT_SCHEDULED = (
     select(executions.c.scheduled_for)
-    # Not the bare state, along whose index SQLite would look at the whole queue; that of the times leads to the first.
+    # `concat` keeps SQLite from scanning the queue by the state index; the index on `scheduled_for` finds the first.
     .where(executions.c.status.concat("") == Status.PENDING.value, ~executions.c.is_held)
     .where(executions.c.scheduled_for > bindparam("now"))
     .order_by(executions.c.scheduled_for)
     .limit(1)
 )
-# The states by name: "none that is an end" would go through all executions that there ever were.
+# List the states by name: excluding the ended ones would scan every execution in the store.
 _COUNTS = (
     select(executions.c.status, func.count().label("number"))
     .where(executions.c.status.in_([status.value for status in _UNENDED]))
     .group_by(executions.c.status)
 )
 _c = executions.c
-#: What may begin now, of those that are reserved for nobody, or for a private worker.
+#: Executions that may begin now: unreserved ones (False), or those reserved for a private worker (True).
 _IS_DUE = {
     is_private: and_(
         _c.status == Status.PENDING.value,
@@ -85,22 +85,22 @@ class Claim:
 
 
 class Queue:
-    """Hands out what is pending, and takes it back from workers that are gone."""
+    """Hand out pending executions, and take them back from lost workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def has_any_for(self, worker_id: str) -> bool:
-        """Tell whether something is pending that this private worker alone may run, now or later."""
+        """Return whether any pending execution is reserved for this private worker, due now or later."""
         with self._database.read() as connection:
             return connection.execute(_RESERVED, {"worker": worker_id}).first() is not None
 
     def claim(self, worker_id: str, *, free: int, private: bool = False) -> tuple[Claim, ...]:
-        """Take up to `free` executions, as far as the whole store and their flows have slots.
+        """Claim up to `free` executions, within the slots of the store and of each flow.
 
-        Higher priorities come first, then the oldest. What cannot run because its flow is full stays, and blocks
-        nobody behind it. A private worker takes only what is reserved for it, any other only what is reserved for
-        nobody. A worker that has lost its lease gets nothing: nobody would notice if it died.
+        Higher priorities come first, then older executions. Executions of a full flow stay in the queue, and do not
+        block those behind them. A private worker claims only executions reserved for it, others only unreserved ones.
+        A worker that has lost its lease gets nothing, because its death would go unnoticed.
         """
         now = self._database.clock()
         about = {"now": now, "worker": worker_id}
@@ -116,7 +116,7 @@ class Queue:
             limit = min(free, slots.free_for_new_work)
             while limit > 0:
                 found = connection.execute(query, {**about, "most": limit}).all()
-                # From the second time on the first one fits always; others unless their flow is full by those before.
+                # From round two on, the first row always fits; later ones fit unless earlier ones fill their flow.
                 ids = [row.id for row in found if slots.take(row.flow_name, row.max_running)]
                 claims += [_take(connection, one, worker_id, now) for one in ids]
                 if len(found) < limit or len(ids) == limit:
@@ -126,30 +126,30 @@ class Queue:
         return tuple(claim for claim in claims if claim is not None)
 
     def next_due(self) -> datetime | None:
-        """Return the earliest future moment at which a pending execution may run, or a waiting one is to be woken."""
+        """Return the earliest time at which a scheduled execution may run, or a waiting one must be woken."""
         with self._database.read() as connection:
             scheduled = connection.execute(_NEXT_SCHEDULED, {"now": self._database.clock()}).scalar()
             moments = (scheduled, next_wake(connection))
         return min((moment for moment in moments if moment is not None), default=None)
 
     def running_of(self, worker_id: str) -> int:
-        """Return how many slots the worker's executions hold; those that wait or are paused hold none."""
+        """Return the number of slots that the worker's executions hold; waiting and paused ones hold none."""
         c = executions.c
         query = select(func.count()).where(c.worker_id == worker_id, c.status == Status.RUNNING)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
     def has_reserved(self, worker_id: str) -> bool:
-        """Return whether anything that is reserved for the worker has not ended, or not been followed yet."""
+        """Return whether an execution reserved for the worker has not ended, or a follow-up reserved for it is due."""
         c, f = executions.c, follow_ups.c
         unended = select(c.id).where(c.reserved_for == worker_id, c.status.not_in(ENDED)).limit(1)
-        # A call that has failed once is left to whoever comes next: it may take days.
+        # Leave retries of failed calls, which are due later, to other workers: they may take days.
         unfollowed = select(f.id).where(f.reserved_for == worker_id, f.due_at <= self._database.clock()).limit(1)
         with self._database.read() as connection:
             return any(connection.execute(query).scalar() is not None for query in (unended, unfollowed))
 
     def counts(self) -> dict[str, int]:
-        """Return how many executions there are in each state that is not an end."""
+        """Return the number of executions in each state that is not an end; states without any are left out."""
         with self._database.read() as connection:
             return {row.status: row.number for row in connection.execute(_COUNTS)}
 
@@ -161,13 +161,13 @@ class Queue:
     def release(
         self, worker_id: str, *, lost: bool, successor: str | None = None, heartbeat: int | None = None
     ) -> tuple[str, ...]:
-        """Take a worker's registration and leases away, and return the executions that this touched.
+        """Remove a worker and its leases, and return the ids of the executions it held.
 
-        Given a `heartbeat`, only if it still stands there: the worker may have come back since somebody looked.
+        With `heartbeat`, do so only if that is still the worker's heartbeat: it may have recovered since it was read.
 
-        A run that had not really begun is `PENDING` again; one that had ends: `WorkerLost`, which is a new attempt
-        where a retry is left, or cancelled where somebody had asked for that. What was reserved for the worker is
-        then for its heir, or else for anybody.
+        A run with a stop request is cancelled. A run that had not begun is requeued. Any other run fails with
+        `WorkerLost`, and is retried or replayed where possible. An interactive execution ends in success.
+        Executions and follow-ups reserved for the worker are then reserved for `successor`, or unreserved without one.
         """
         now, c = self._database.clock(), executions.c
         with self._database.write() as connection:
@@ -188,16 +188,16 @@ class Queue:
             return _release_held(connection, worker_id, now)
 
     def release_strays(self, worker_id: str, running: Collection[str]) -> tuple[str, ...]:
-        """Release what is held for a living worker but does not run there, and return it.
+        """Release executions that a living worker holds but does not run, and return their ids.
 
-        That is left when a claim or the report of an end failed in a way that does not tell whether it was kept.
+        They remain when a claim or the report of an end failed without telling whether it was committed.
         """
         with self._database.write() as connection:
             return _release_held(connection, worker_id, self._database.clock(), but=running)
 
 
 def _may_give(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
-    """Tell whether there is anything to hand out, or to be woken; most looks find nothing, and need not write."""
+    """Return whether there is anything to claim or wake; most checks find nothing, which saves a write transaction."""
     if is_any_overdue(connection, now=about["now"]):
         return True
     if free <= 0 or (slots := Slots(connection)).free_for_new_work <= 0:
@@ -210,7 +210,7 @@ def _may_give(connection: Connection, about: dict[str, Any], free: int, *, is_pr
 
 
 def _take(connection: Connection, execution_id: str, worker_id: str, now: datetime) -> Claim | None:
-    """Move it to `RUNNING`, and return its claim; None: another worker was quicker."""
+    """Move the execution to `RUNNING` and return its claim, or None if another worker was faster."""
     row = connection.execute(_TAKE, {"of": execution_id, "worker": worker_id}).one_or_none()
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""The executions as records: inserting, reading, listing, deleting. Their changes of state are in `transitions`."""
+"""Insert, read, list and delete executions. `transitions` changes their state."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ from cloudo_kernel.store.tables import (
 
 #: Values above this size are left out of lists.
 LIST_VALUE_BYTES = 4096
-#: How long an idempotency key is kept.
+#: How long an idempotency key is valid.
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
-#: How far an execution is that has not begun; the same object for all, which is written as JSON once for many rows.
+#: Progress of an execution that has not begun. All share one object, so that it is serialized once for many rows.
 _NO_PROGRESS: JsonObject = {"done": 0, "total": 0}
 
 ENDED = [status.value for status in Status if status.is_ended]
 
-# Made once, as every start or run needs them: making a statement takes SQLAlchemy several times as long as running it.
+# Built once, because every start or run uses them: building takes SQLAlchemy several times as long as running.
 _IS_IT = executions.c.id == bindparam("of")
 _ONE = select(executions).where(_IS_IT)
 _STATUS = select(executions.c.status).where(_IS_IT)
@@ -76,12 +76,12 @@ _NEWEST_OF_FLOW = (
 
 
 def to_record(row: Row[Any], **more: Any) -> Execution:
-    """Turn a row of `executions` into a record."""
+    """Build a record from a row of `executions`."""
     return Execution.model_validate({**row._mapping, **more})
 
 
 class Executions:
-    """Reads and writes executions."""
+    """Read and write executions."""
 
     def __init__(self, database: Database, encryption: Encryption, texts: TextIndex) -> None:
         self._database = database
@@ -90,23 +90,26 @@ class Executions:
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
     def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
-        """Add a `PENDING` execution; with a known idempotency key return the first call's instead."""
+        """Add a `PENDING` execution, or return the existing one if the idempotency key is known.
+
+        Raises `IdempotencyConflict`, `TooManyUnended`.
+        """
         [outcome] = self.insert_all([(new, idempotency)])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome.execution
 
     def insert_all(self, starts: Sequence[Start]) -> list[Inserted | Exception]:
-        """Add `PENDING` executions in one transaction, and return what became of each.
+        """Add `PENDING` executions in one transaction, and return the result or the error of each.
 
-        Raises `Unavailable` when there is none that could be added.
+        If the transaction fails, each execution is added in its own. Raises `Unavailable` if the store cannot be used.
         """
         try:
             with self._database.write() as connection:
                 return self._insert_all(connection, starts)
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 -- a value that the database does not take is its own start's fault
+        except Exception as error:  # noqa: BLE001 -- a value that the database rejects must fail its own start only
             if len(starts) == 1:
                 return [error]
             return [outcome for start in starts for outcome in self.insert_all([start])]
@@ -129,7 +132,7 @@ class Executions:
         ]
 
     def first_of(self, user_name: str, key: str) -> tuple[str, str] | None:
-        """Return the execution that a user has started with an idempotency key, and the digest of that request."""
+        """Return the execution id that belongs to a user's idempotency key, and the digest of the first request."""
         kept = idempotency_keys.c
         is_mine = and_(kept.user_name == user_name, kept.key == key)
         is_kept = kept.created_at >= self._database.clock() - IDEMPOTENCY_PERIOD
@@ -138,7 +141,7 @@ class Executions:
         return None if row is None else (row.execution_id, row.body_sha256)
 
     def open(self, new: NewExecution, *, worker_id: str) -> Execution:
-        """Add an execution that is at work already, in its first attempt: a notebook worked on by hand."""
+        """Add an interactive execution, which is already running its first attempt."""
         now = self._database.clock()
         made = {"status": Status.RUNNING, "attempt": 1, "started_at": now, "worker_id": worker_id}
         row = _row(new, now) | made
@@ -151,12 +154,12 @@ class Executions:
         return Execution.model_validate(row | {"log": ()})
 
     def get(self, execution_id: str) -> Execution:
-        """Return the whole record, in which what is protected is masked. Raises `ExecutionNotFound`."""
+        """Return the whole record, with protected values masked. Raises `ExecutionNotFound`."""
         with self._database.read() as connection:
             return _get(connection, execution_id)
 
     def protected(self, execution_id: str) -> Protected:
-        """Return what the record masks, for the flow itself and those who start it again."""
+        """Return the values that the record masks, for the flow itself and for retries. Raises `ExecutionNotFound`."""
         with self._database.read() as connection:
             row = connection.execute(_SEALED, {"of": execution_id}).one_or_none()
         if row is None:
@@ -166,12 +169,12 @@ class Executions:
         )
 
     def revealed(self, execution_id: str) -> Execution:
-        """Return the whole record with what is protected, for the flow itself. Raises `ExecutionNotFound`."""
+        """Return the whole record with protected values unmasked, for the flow itself. Raises `ExecutionNotFound`."""
         execution, protected = self.get(execution_id), self.protected(execution_id)
         return protected.revealed(execution)
 
     def status(self, execution_id: str) -> Status:
-        """Return the state alone. Raises `ExecutionNotFound`."""
+        """Return the status only. Raises `ExecutionNotFound`."""
         with self._database.read() as connection:
             status = connection.execute(_STATUS, {"of": execution_id}).scalar()
         if status is None:
@@ -179,14 +182,14 @@ class Executions:
         return Status(status)
 
     def time_limit(self, execution_id: str) -> float | None:
-        """Return how many seconds a run of the execution may take, None for any time."""
+        """Return the time limit for a run of the execution in seconds, or None if there is no limit."""
         query = select(executions.c.timeout_seconds).where(executions.c.id == execution_id)
         with self._database.read() as connection:
             limit: float | None = connection.execute(query).scalar()
         return limit
 
     def run_options(self, execution_id: str) -> RunOptions:
-        """Return the options of its run. Raises `ExecutionNotFound`."""
+        """Return the run options of the execution. Raises `ExecutionNotFound`."""
         query = select(executions.c.run_options).where(executions.c.id == execution_id)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
@@ -195,7 +198,7 @@ class Executions:
         return RunOptions.model_validate(row.run_options or {})
 
     def source(self, execution_id: str) -> str:
-        """Return the source that the execution runs."""
+        """Return the source that the execution runs. Raises `ExecutionNotFound`."""
         query = select(sources.c.text).join(executions).where(executions.c.id == execution_id)
         with self._database.read() as connection:
             source = connection.execute(query).scalar()
@@ -204,14 +207,14 @@ class Executions:
         return str(source)
 
     def text(self, source_sha256: str) -> str:
-        """Return a source by its digest; who asks holds something that needs it."""
+        """Return a source by its digest; the caller holds an object that still uses it, such as a schedule."""
         with self._database.read() as connection:
             return str(connection.execute(select(sources.c.text).where(sources.c.sha256 == source_sha256)).scalar_one())
 
     def page(
         self, where: ExecutionFilter, *, limit: int, before: str | None, flows: Patterns = None
     ) -> Page[Execution]:
-        """Return executions, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
+        """Return executions of flows that match the patterns, newest first; the cursor is the id of the last one."""
         fits = None if flows is None else partial(self._database.fits, patterns=flows)
         with self._database.read() as connection:
             found = newest(connection, where, fits=fits, before=before, limit=limit + 1, texts=self._texts)
@@ -220,10 +223,10 @@ class Executions:
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
 
     def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
-        """Return the newest few executions of each flow, newest first."""
+        """Return up to `each` executions of each flow, newest first; flows without any are left out."""
         found: dict[str, tuple[ExecutionBrief, ...]] = {}
         with self._database.read() as connection:
-            for name in flow_names:  # a window over all of them would read each execution that there ever was
+            for name in flow_names:  # a window over all flows would read every execution
                 rows = connection.execute(_NEWEST_OF_FLOW, {"flow": name, "each": each}).all()
                 if rows:
                     found[name] = tuple(ExecutionBrief.model_validate(dict(row._mapping)) for row in rows)
@@ -256,13 +259,13 @@ class Executions:
             record(connection, EXECUTION_DELETED, EXECUTION, execution_id, **about)
 
     def expired(self, *, limit: int = 100) -> tuple[Execution, ...]:
-        """Return ended executions whose retention is over, oldest first."""
+        """Return up to `limit` ended executions past their retention, earliest expiry first."""
         query = (
             brief()
             .where(
                 executions.c.expires_at <= self._database.clock(),
                 executions.c.status.in_(ENDED),
-                ~exists().where(follow_ups.c.execution_id == executions.c.id),  # else its end is still to be followed
+                ~exists().where(follow_ups.c.execution_id == executions.c.id),  # keep it while follow-ups are open
             )
             .order_by(executions.c.expires_at)
             .limit(limit)
@@ -271,7 +274,7 @@ class Executions:
             return brief_records(connection.execute(query))
 
     def forget_idempotency_keys(self) -> None:
-        """Delete the keys that are older than 24 hours."""
+        """Delete idempotency keys older than 24 hours."""
         before = self._database.clock() - IDEMPOTENCY_PERIOD
         with self._database.write() as connection:
             connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < before))
@@ -279,7 +282,7 @@ class Executions:
     def _first_of(
         self, connection: Connection, new: NewExecution, idempotency: IdempotencyKey, now: datetime
     ) -> str | IdempotencyConflict | None:
-        """Claim the key for `new`, or return the id of the execution that has it, or why it may not be used."""
+        """Claim the key for `new` and return None; if it is taken, return its execution's id or a conflict."""
         table = idempotency_keys
         is_mine = and_(table.c.user_name == new.user_name, table.c.key == idempotency.key)
         row = connection.execute(select(table).where(is_mine)).one_or_none()
@@ -302,7 +305,7 @@ def insert_new(
     if rows:
         texts = {one.source_sha256: one.source_text for one in new}
         connection.execute(add_source, [{"sha256": sha256, "text": text} for sha256, text in texts.items()])
-        # SQLAlchemy takes its time for each value, and most are none.
+        # Leave out columns without values: SQLAlchemy spends time on each value, and most columns have no values.
         values = tuple(rows.values())
         used = tuple(name for name in values[0] if any(row[name] is not None for row in values))
         _INSERT_MANY.run(connection, values, used)
@@ -311,7 +314,7 @@ def insert_new(
 
 
 def forget_source(connection: Connection, sha256: str | None) -> None:
-    """Delete a source that neither an execution nor a schedule needs any more."""
+    """Delete a source unless an execution or a schedule still uses it."""
     is_used = or_(
         exists().where(executions.c.source_sha256 == sha256), exists().where(schedules.c.source_sha256 == sha256)
     )
@@ -348,7 +351,7 @@ def _get(connection: Connection, execution_id: str) -> Execution:
 
 @cache
 def brief() -> Select[Any]:
-    """Select executions as lists have them: what the record shows, without values that are too large for a list."""
+    """Return the query for list records: all fields of the record, with values above `LIST_VALUE_BYTES` left out."""
     values = ("input_value", "output_value")
     columns: list[Any] = [
         column for column in executions.c if column.name in Execution.model_fields and column.name not in values
@@ -362,13 +365,13 @@ def brief() -> Select[Any]:
 
 
 def brief_records(rows: Result[Any]) -> tuple[Execution, ...]:
-    """Turn the rows of `brief` into records."""
-    names = tuple(rows.keys())  # asked once: each row would put them together anew
+    """Build records from the rows of `brief`."""
+    names = tuple(rows.keys())  # read once: each row would build the names again
     return tuple(brief_record(dict(zip(names, row, strict=True))) for row in rows.all())
 
 
 def brief_record(values: dict[str, Any]) -> Execution:
-    """Turn a row of `brief`, as a dictionary that is used up, into a record."""
+    """Build a record from a row of `brief`, given as a dictionary that this modifies."""
     for name in ("input_value", "output_value"):
         if values[f"{name}_size"] > LIST_VALUE_BYTES:
             values[name] = {"left_out": f"{values[f'{name}_size']} bytes; read the execution itself"}

@@ -1,4 +1,4 @@
-"""What a run reports about itself to the store, from its beginning to its end."""
+"""Store the reports of runs, from their beginning to their end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cloudo_kernel.store.locks import is_turn
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import executions, sources, webhook_responses
 
-# Made once, as a run reports all the time. The columns are those of the values that it is given.
+# Built once, because runs report often. `_TOUCH` sets the columns of the parameters given at execution.
 _TOUCH = update(executions).where(*IS_LIVE)
 _HAS_FAILED = select(executions.c.failures).where(executions.c.id == bindparam("of"))
 _SOURCE = select(sources.c.text).where(sources.c.sha256 == bindparam("digest"))
@@ -31,7 +31,7 @@ _SOURCE = select(sources.c.text).where(sources.c.sha256 == bindparam("digest"))
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that is needed to run a claimed execution."""
+    """Everything needed to run a claimed execution."""
 
     execution: Execution
     source: str
@@ -39,30 +39,33 @@ class Assignment:
     folder: str
     memory_limit_mb: int | None
     options: RunOptions
-    #: How many executions are above it.
+    #: The number of its ancestors.
     depth: int
-    #: What the record masks, as it is.
+    #: The unmasked values of what the record masks.
     protected: Protected
-    #: The keys of outputs that are to be protected.
+    #: The keys of outputs to protect.
     protected_outputs: tuple[str, ...]
 
 
 class Reports:
-    """Takes the reports of runs. Each names its attempt, and raises `StaleAttempt` when that is not the current one."""
+    """Take the reports of runs. Each report names its attempt.
+
+    A report of another attempt than the current one raises `StaleAttempt`; `detach` and `pause` return False instead.
+    """
 
     def __init__(self, database: Database, encryption: Encryption) -> None:
         self._database = database
         self._encryption = encryption
 
     def begin(self, execution_id: str, attempt: int, *, replays: bool = False) -> Assignment:
-        """Note that the run really starts now, forget what an earlier one left, and return what it needs.
+        """Record that the run starts now, clear what an earlier run left, and return what the run needs.
 
-        With `replays` its outputs are kept: it does not put them out again.
+        `replays` keeps the outputs, because a replay does not set them again.
         """
         now = self._database.clock()
         fresh: JsonObject = {"progress": Progress().model_dump(), "error": None}
         with self._database.write() as connection:
-            # What a parent gave the first one is no trace of an earlier one.
+            # Until a run has failed, outputs come from the parent, not from an earlier run.
             if not replays and connection.execute(_HAS_FAILED, {"of": execution_id}).scalar():
                 fresh |= {"output_value": {}, "sealed_outputs": None, "message": None}
                 connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
@@ -83,7 +86,7 @@ class Reports:
         return Assignment(to_record(row), source, row.kernel, row.folder, *more)
 
     def progress(self, execution_id: str, attempt: int, progress: Progress, *, notebook: str | None = None) -> None:
-        """Record how far the run is, and the path of its notebook once that is written."""
+        """Record the progress of the run, and the path of its notebook once it is written."""
         now, values = self._database.clock(), progress.model_dump()
         written = {} if notebook is None else {"notebook": notebook}
         with self._database.write() as connection:
@@ -93,7 +96,7 @@ class Reports:
     def save(self, execution_id: str, attempt: int, fields: JsonObject) -> None:
         """Change fields that a running flow may change: `name`, `message`, `output_value` with `hidden_outputs`.
 
-        These are what of the outputs is not as it is shown.
+        `hidden_outputs` are the unmasked values of outputs that `output_value` masks.
         """
         now = self._database.clock()
         values = {name: value for name, value in fields.items() if name != "hidden_outputs"}
@@ -107,40 +110,40 @@ class Reports:
     def wait(
         self, execution_id: str, attempt: int, *, message: str, on: Sequence[str] = (), wake: Wake | None = None
     ) -> None:
-        """Give the slot back while the run waits; if a pause was wanted, it begins here.
+        """Release the slot while the run waits; a requested pause begins here.
 
-        `on` are executions without whose end it cannot go on. Raises `DependencyCycle` if one waits for this one.
-        `wake` is for a durable one, which need not stay in its processes.
+        `on` are executions that must end before the run can continue. Raises `DependencyCycle` if one of them depends
+        on this one. `wake` is for durable executions, which can wait without processes.
         """
         now, c = self._database.clock(), executions.c
         status = case((c.wants_pause, Status.PAUSED.value), else_=Status.WAITING.value)
         values = {"status": status, "message": message, "wants_slot": False, "wants_pause": False}
         with self._database.write() as connection:
-            # Waiting already: the store was out of reach in the middle of the wait, which begins again.
+            # The run may be waiting already: after a store outage during the wait, it starts the wait again.
             row = change(connection, execution_id, attempt, values, (Status.RUNNING, Status.WAITING))
             dependencies.add(connection, execution_id, on)
             if wake is not None:
                 if wake.lock is not None and is_turn(connection, wake.lock, execution_id):
-                    wake = Wake()  # it need not wait
+                    wake = Wake()  # its turn has come already
                 register_wait(connection, execution_id, wake)
             tell(connection, execution_id, Status(row.status), now=now, message=message)
 
     def depend(self, execution_id: str, attempt: int, on: Sequence[str]) -> None:
-        """Note for whose end one waits that has no slot to give back; for nobody's: it goes on.
+        """Set the executions that a run without a slot waits for; an empty `on` clears them.
 
-        Raises `DependencyCycle` if one of them waits for this one.
+        Raises `DependencyCycle` if one of them depends on this one.
         """
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
             dependencies.add(connection, execution_id, on)
 
     def detach(self, execution_id: str, attempt: int) -> bool:
-        """Take a durable one that still waits from its worker; False: it does not, and stays."""
+        """Detach a waiting durable execution from its worker; return False if it keeps the worker."""
         with self._database.write() as connection:
             return detach(connection, execution_id, attempt)
 
     def pause(self, execution_id: str, attempt: int) -> bool:
-        """Give the slot back between two cells, as somebody asked for; False: nobody wants that any more."""
+        """Pause between two cells and release the slot; return False if no pause is requested any more."""
         now, c = self._database.clock(), executions.c
         is_wanted = (c.id == execution_id, c.attempt == attempt, c.status == Status.RUNNING, c.wants_pause)
         values = {"status": Status.PAUSED, "wants_pause": False}
@@ -151,7 +154,7 @@ class Reports:
         return is_paused
 
     def take_slot(self, execution_id: str, attempt: int, *, keeps_message: bool = False) -> bool:
-        """Run again after a wait or a pause, ahead of new work; False: there is no slot now, or it is paused."""
+        """Continue after a wait or a pause, ahead of new work; return False if no slot is free or it is paused."""
         now, c = self._database.clock(), executions.c
         with self._database.write() as connection:
             query = select(c.status, c.flow_name, c.max_running, c.durable).where(
@@ -177,18 +180,18 @@ class Reports:
         return has_slot
 
     def finish(self, execution_id: str, attempt: int, outcome: Outcome) -> None:
-        """End the run; the execution ends with it, or is tried again."""
+        """End the run, and with it the execution unless it is retried or replayed."""
         with self._database.write() as connection:
             end_run(connection, execution_id, attempt, outcome, now=self._database.clock())
 
     def requeue(self, execution_id: str, attempt: int, *, reason: str) -> None:
-        """Put an execution whose run could not begin back into the queue; that uses up no retry."""
+        """Requeue an execution whose run could not begin, without using up a retry."""
         with self._database.write() as connection:
             requeue(connection, execution_id, attempt, now=self._database.clock(), reason=reason)
 
 
 def _touch(connection: Connection, execution_id: str, attempt: int, values: JsonObject) -> None:
-    """Change the row of a live attempt where nothing else depends on it. Raises what `change` does."""
+    """Update the row of a live attempt without reading it back. Raises the errors of `change`."""
     given = {EXECUTION_ID: execution_id, ATTEMPT: attempt, **values}
     if not connection.execute(_TOUCH, given).rowcount:
         change(connection, execution_id, attempt, values, LEASED)

@@ -1,8 +1,8 @@
-"""Searches executions for a part of their texts, however few have it.
+"""Search executions for a part of their texts, whether it is frequent or rare.
 
-What many have is soon found among the newest, and what few have by the index of texts. Nobody knows beforehand which it
-is, so both ways are gone by turns, in steps that grow, until one is at its end: at worst that takes some times as long
-as the better of the two.
+Scanning the newest executions finds a frequent text fast; the index of texts finds a rare one fast. It is unknown
+beforehand which is faster, so a search alternates between both in growing steps until one completes. In the worst case
+that takes a few times as long as the faster of the two.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def newest_rows(
     order: ColumnElement[Any],
     limit: int,
 ) -> list[Row[Any]]:
-    """Return the newest executions that fit the conditions and one of the alternatives, one query for each of these.
+    """Return the newest executions that match all conditions and one of the alternatives.
 
-    An index has the ids of each in their order; for all of them at once they would have to be sorted.
+    Runs one query per alternative: each has an index with its ids in order, while one query for all would have to sort.
     """
     rows: list[Row[Any]] = []
     for alternative in alternatives:
@@ -48,26 +48,26 @@ def newest_rows(
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched for: executions that fit, newest first, with `q` in one of their texts."""
+    """A search for matching executions with `q` in one of their texts, newest first."""
 
     q: str
     conditions: Sequence[ColumnElement[bool]]
-    #: One of them has to hold, too.
+    #: At least one of them must hold, too.
     alternatives: Sequence[Sequence[ColumnElement[bool]]]
-    #: What sorts them by their ids.
+    #: The expression that sorts executions by id.
     order: ColumnElement[Any]
-    #: They come before this one.
+    #: Only executions with an id below this one match.
     before: str | None
     limit: int
 
     @property
     def has_it(self) -> ColumnElement[bool]:
-        """The condition that a text has it; large and small letters are the same, with SQLite those of ASCII."""
+        """The condition that a text contains `q`, ignoring case (on SQLite, of ASCII letters only)."""
         searched = (_c.name, _c.flow_name, _c.message, _c.id)
         return or_(*(column.icontains(self.q, autoescape=True) for column in searched))
 
     def run(self, connection: Connection, texts: TextIndex, marks: Marks) -> list[str]:
-        """Return the ids of the newest; `marks` are what the index knows of the conditions."""
+        """Return the ids of the newest matches; `marks` is the part of the filter that the index covers."""
         with texts.candidates(connection, self.q, before=self.before, marks=marks) as candidates:
             if candidates is not None:
                 return self._race(_Scan(self, connection), _Lookup(self, connection, candidates))
@@ -82,13 +82,13 @@ class Search:
         *,
         limit: int,
     ) -> list[Row[Any]]:
-        """Return the newest executions that fit, and these conditions."""
+        """Return the newest executions that match these conditions and one of the alternatives."""
         return newest_rows(connection, columns, conditions, self.alternatives, order=self.order, limit=limit)
 
     def _race(self, scan: _Scan, lookup: _Lookup) -> list[str]:
         step = _FIRST_STEP
         while True:
-            # What the index knows is worth more than any execution: that way gets the longer steps.
+            # A candidate from the index is more likely to match than any execution, so the lookup gets longer steps.
             if scan.go(step) or len(scan.found) >= self.limit:
                 return scan.found
             if lookup.go(4 * step) or len(lookup.found) >= self.limit:
@@ -98,7 +98,7 @@ class Search:
 
 @dataclass
 class _Scan:
-    """All executions that fit, newest first, looked at one by one."""
+    """Check all executions that match the other conditions one by one, newest first."""
 
     search: Search
     connection: Connection
@@ -106,7 +106,7 @@ class _Scan:
     _last: str | None = None
 
     def go(self, number: int) -> bool:
-        """Look at the next `number`; return whether these were the last."""
+        """Check the next `number`; return whether these were the last."""
         search, conditions = self.search, [*self.search.conditions]
         if self._last is not None:
             conditions.append(_c.id < self._last)
@@ -119,7 +119,7 @@ class _Scan:
 
 
 class _Lookup:
-    """What the index knows, newest first; and besides what has changed since it was brought up to date."""
+    """Check the candidates of the index, newest first, and executions that changed since its last update."""
 
     def __init__(self, search: Search, connection: Connection, candidates: Candidates) -> None:
         self.found: list[str] = []
@@ -130,7 +130,7 @@ class _Lookup:
         self._changed: set[str] | None = None
 
     def go(self, number: int) -> bool:
-        """Look at the next `number`; return whether these were the last."""
+        """Check the next `number`; return whether these were the last."""
         if self._changed is None:
             self._changed = self._of(self._candidates.changed)
         ids, is_last = self._candidates.next(number)

@@ -1,4 +1,4 @@
-"""Who holds a slot and who wants one back: how much room there is in the whole store, and in each flow."""
+"""Count the slots that are held or wanted back, and the free ones in the store and in each flow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cloudo_kernel.store.tables import executions
 _c = executions.c
 _count = select(_c.flow_name, _c.max_running, _c.status, func.count().label("number"))
 _groups = (_c.flow_name, _c.max_running, _c.status)
-# Two selects, each along an index of its own: ten thousand that wait and want nothing yet must not be looked at.
+# Two selects, each with its own index, so that 10,000 waiting executions that want no slot yet are not read.
 _HOLD_OR_WANT = union_all(
     _count.where(_c.status == Status.RUNNING.value, _c.type != ExecutionType.INTERACTIVE.value).group_by(*_groups),
     _count.where(_c.wants_slot, _c.status == Status.WAITING.value).group_by(*_groups),
@@ -22,7 +22,7 @@ _HOLD_OR_WANT = union_all(
 
 
 class Slots:
-    """The slots as one write transaction sees them. A script belongs to no flow, and None stands for its name."""
+    """The slots as one transaction sees them. Scripts belong to no flow, and count under the name None."""
 
     def __init__(self, connection: Connection) -> None:
         rows = connection.execute(_HOLD_OR_WANT).all()
@@ -31,7 +31,7 @@ class Slots:
         for row in rows:
             if row.status == Status.RUNNING:
                 self._running[row.flow_name] += row.number
-        #: Running, or about to run again: ahead of new work, as far as their own flow lets them.
+        #: Running, or wanting a slot back within the limit of their flow; these come before new work.
         self._ahead = self._running.copy()
         for row in rows:
             if row.status == Status.WAITING:
@@ -40,16 +40,16 @@ class Slots:
 
     @property
     def free_for_new_work(self) -> int:
-        """How many more may be claimed, besides those that come before new work."""
+        """The number of new executions that may be claimed, after those that come before new work."""
         return self._most - self._ahead.total()
 
     def has_room_again(self, flow_name: str | None, max_running: int | None) -> bool:
-        """Tell whether one that wants its slot back can have it now."""
+        """Return whether an execution that wants its slot back can have it now."""
         is_flow_full = max_running is not None and self._running[flow_name] >= max_running
         return self._running.total() < self._most and not is_flow_full
 
     def take(self, flow_name: str | None, max_running: int | None) -> bool:
-        """Count new work of the flow in; False: the flow is full."""
+        """Take a slot for new work of the flow; return False if the flow is full."""
         if max_running is not None and self._ahead[flow_name] >= max_running:
             return False
         self._ahead[flow_name] += 1

@@ -1,8 +1,8 @@
-"""An index of the texts of executions, by which a search finds what few of them have: a file beside an SQLite database.
+"""Index the texts of executions, so that searches find rare texts fast: a file beside an SQLite database.
 
-It follows the events, so that a start and a run pay nothing for it: each change of a text leaves one. What has changed
-since the last `update` is looked at besides, and what the index finds is judged by the rows themselves: it may know too
-much, but never too little. Whoever deletes the file loses nothing; it is made anew.
+The index follows the events, because each change of a text records one; starts and runs pay nothing for it. A search
+also checks executions that changed since the last `update`, and compares each candidate with its row: the index may
+return too much, but never too little. Deleting the file loses nothing; it is rebuilt.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ from cloudo_kernel.store.tables import events, executions
 
 _log = logging.getLogger(__name__)
 
-#: With fewer executions than these no search takes long, and there is no index.
+#: Up to this number of executions every search is fast, and no index is built.
 _LEAST: Final = 5_000
-#: So many executions, or events, are taken over at a time.
+#: Number of executions or events read at a time.
 _AT_ONCE: Final = 1_000
-#: An index that is farther behind, by events, is of no use to a search.
+#: Maximum number of events by which the index may lag; searches ignore it beyond that.
 _MAX_BEHIND: Final = 20_000
-#: Of what is kept; an index of another form is made anew.
+#: Version of the index format; an index of another version is rebuilt.
 _FORM: Final = 1
 
 _TABLES: Final = (
-    # `trigram` folds more letters than the database's own LIKE does; texts come folded as that does it.
+    # `trigram` would fold more letters than the database's LIKE, so texts are folded beforehand, as LIKE folds them.
     "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='trigram case_sensitive 1', detail='none', columnsize=0)",
-    # The grams that there are, but for those of ids: which of them a text of one or two characters is part of.
+    # All grams except those of ids: a search by one or two characters looks up the grams that contain them.
     "CREATE TABLE grams (gram TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE state (form INTEGER, event_id INTEGER, mark TEXT, built_to TEXT)",
 )
@@ -67,31 +67,31 @@ _IS_TOLD = (_e.subject_type == EXECUTION, _e.type.not_in(PASSING))
 
 @dataclass(frozen=True)
 class _State:
-    """How far an index is."""
+    """The progress of an index."""
 
-    #: The newest event that it knows of, and what is known of that: an older copy of the database has another one.
+    #: The newest event that the index covers, with its time and subject: they differ in an older copy of the database.
     event_id: int
     mark: str
-    #: While it is made: up to where; None when that is done.
+    #: The last execution id covered while the index is being built; None once it is complete.
     built_to: str | None
 
 
 class Candidates:
-    """The executions that may have a text, newest first, as the index knows them."""
+    """The executions that may contain a text, newest first, according to the index."""
 
     def __init__(
         self, index: sqlite3.Connection, text: str, expression: str, below: int, changed: Sequence[str]
     ) -> None:
         self._index = index
-        # Where SQLite takes letters for others, the rows have to say whether they have it.
+        # SQLite confuses some characters with others; if the text has one, only the rows can decide.
         self._text = "" if UNSURE.search(text) else text
         self._expression = expression
         self._below = below
-        #: Executions that have changed since the index was last brought up to date, and may have it too.
+        #: Executions that changed since the last update of the index, and may contain the text too.
         self.changed = changed
 
     def next(self, number: int) -> tuple[list[str], bool]:
-        """Return the ids of the next `number` entries or so, and whether these were the last."""
+        """Return the ids in up to `number` further entries, and whether these were the last."""
         found = self._index.execute(_FOUND, (self._expression, self._below, number)).fetchall()
         if found:
             self._below = found[-1][0]
@@ -99,22 +99,22 @@ class Candidates:
 
 
 class TextIndex:
-    """One store's index; it is there for SQLite only, and once there are many executions."""
+    """The index of one store. It exists only for SQLite, and only once there are many executions."""
 
     def __init__(self, database: Database, *, least: int = _LEAST) -> None:
         self._database = database
         self._least = least
         self._path = database.sibling("search.sqlite")
-        #: The newest event when there was last nothing more to take over.
+        #: The newest event at the last `update` that left nothing to process.
         self._seen = -1
         self._grams: set[str] = set()
 
-    # Keeping it
+    # Updating the index
 
     def update(self) -> bool:
-        """Take over a part of what has changed since the last time; return whether there is more.
+        """Process the next part of the changes since the last call; return whether there are more.
 
-        A worker calls it every few seconds.
+        A worker calls this every few seconds.
         """
         if self._path is None:
             return False
@@ -126,7 +126,7 @@ class TextIndex:
             with closing(_open(self._path, create=True)) as index:
                 has_more = self._update(index)
         except sqlite3.OperationalError as error:
-            # Locked by another worker, which does the same; or SQLite was built without what it takes.
+            # Either another worker has locked the index to update it, or SQLite was built without FTS5 or its trigrams.
             if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
                 _log.warning("Searches read all executions: SQLite lacks FTS5 with trigrams (%s)", error)
                 self._path = None
@@ -144,7 +144,7 @@ class TextIndex:
         return connection.execute(select(_c.id).offset(self._least).limit(1)).scalar() is not None
 
     def _update(self, index: sqlite3.Connection) -> bool:
-        index.execute("BEGIN IMMEDIATE")  # before the look at the executions: two workers take turns
+        index.execute("BEGIN IMMEDIATE")  # lock before reading executions, so that workers take turns
         with self._database.read() as connection:
             state = _state(index)
             if state is None or not _is_of(state, connection):
@@ -161,11 +161,11 @@ class TextIndex:
     def _build(
         self, index: sqlite3.Connection, connection: Connection, after: str, state: _State
     ) -> tuple[bool, _State]:
-        """Take over executions from the oldest on."""
+        """Add executions after the id `after`, oldest first."""
         query = _ROWS.where(_c.id > after).order_by(_c.id).limit(_AT_ONCE)
         rows = connection.execute(query).all()
         entries = entries_of(rows)
-        if len(rows) == _AT_ONCE and entries:  # of the last moment there may be more
+        if len(rows) == _AT_ONCE and entries:  # the last moment may have more executions
             moment, _ = entries.popitem()
             if not entries:
                 entries = _entries(connection, {moment})
@@ -176,7 +176,7 @@ class TextIndex:
         return True, _State(state.event_id, state.mark, last)
 
     def _follow(self, index: sqlite3.Connection, connection: Connection, state: _State) -> tuple[bool, _State]:
-        """Take over what has changed since the newest event that the index knows of."""
+        """Process the events after the newest one that the index covers."""
         query = select(_e.id, _e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).order_by(_e.id).limit(_AT_ONCE)
         told = connection.execute(query).all()
         if not told:
@@ -203,16 +203,16 @@ class TextIndex:
         texts = [(moment, entry(rows)) for moment, rows in entries.items()]
         index.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", texts)
 
-    # Asking it
+    # Querying the index
 
     @contextmanager
     def candidates(
         self, connection: Connection, q: str, *, before: str | None, marks: Marks
     ) -> Iterator[Candidates | None]:
-        """Give the executions before this id that may have `q` in a text; None where the index does not help.
+        """Yield the executions with ids below `before` that may contain `q`, or None if the index does not help.
 
-        `marks` are what `marks_of` makes of the other filters.
-        It is asked before anything is read by `connection`, so that it does not know what came after that.
+        `marks` is the result of `marks_of` for the other filters. Call this before `connection` reads anything: an
+        index with events that `connection` cannot see yet is not used.
         """
         index = self._usable()
         if index is None:
@@ -225,7 +225,7 @@ class TextIndex:
         try:
             return _open(self._path, create=False) if self._path is not None else None
         except sqlite3.Error:
-            return None  # there is none, mostly
+            return None  # usually the file does not exist
 
     def _candidates(
         self,
@@ -252,13 +252,13 @@ class TextIndex:
 
 
 def _open(path: Path, *, create: bool) -> sqlite3.Connection:
-    # A worker that finds it locked leaves it to the other one.
+    # An update does not wait for the lock: the worker that holds it updates the index.
     address = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
     index = sqlite3.connect(address, uri=True, isolation_level=None, timeout=0 if create else 1)
     try:
         if create:
             index.execute("PRAGMA journal_mode=WAL")
-        index.execute("PRAGMA synchronous=NORMAL")  # what a power failure takes comes again
+        index.execute("PRAGMA synchronous=NORMAL")  # changes lost in a power failure are processed again
     except BaseException:
         index.close()
         raise
@@ -266,7 +266,7 @@ def _open(path: Path, *, create: bool) -> sqlite3.Connection:
 
 
 def _state(index: sqlite3.Connection) -> _State | None:
-    """Return how far the index is, None for one that has to be made."""
+    """Return the progress of the index, None if it has to be built."""
     if not index.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchall():
         return None
     for form, *rest in index.execute("SELECT form, event_id, mark, built_to FROM state"):
@@ -291,8 +291,8 @@ def _grams_with(index: sqlite3.Connection, pattern: str) -> list[str]:
 
 
 def _entries(connection: Connection, moments: Collection[int]) -> dict[int, list[Row]]:
-    """Return the texts of all executions that are in these entries; none for an entry that has no more of them."""
-    # A millisecond and what follows, whatever the version of the id. A statement for each takes thirty times as long.
+    """Return the rows of all executions in these entries; an empty list if all executions of an entry were deleted."""
+    # One range of ids per millisecond, for any UUID version. One statement per range takes thirty times as long.
     begins = {f"{moment:015x}"[:12] for moment in moments}
     begin = (
         func.json_each(json.dumps([f"{one[:8]}-{one[8:]}-" for one in sorted(begins)])).table_valued("value").c.value
@@ -311,5 +311,5 @@ def _mark(connection: Connection, event_id: int) -> str:
 
 
 def _is_of(state: _State, connection: Connection) -> bool:
-    """Tell whether it is the index of this database, and not of a later one of which this is an older copy."""
+    """Return whether the index belongs to this database; False if the database was replaced by an older copy."""
     return _mark(connection, state.event_id) == state.mark

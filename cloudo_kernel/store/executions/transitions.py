@@ -1,7 +1,7 @@
-"""The moves of one execution from state to state, each with its event, inside a transaction that others open.
+"""Move executions from state to state, recording an event for each move, inside the caller's transaction.
 
-Whoever reports about a run names its `attempt`; a report of another attempt than the current one raises
-`StaleAttempt` and changes nothing.
+Reports about a run name its `attempt`; a report of another attempt than the current one raises `StaleAttempt` and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.tables import calls, events, executions, lock_waiters, locks, waits
 from cloudo_kernel.store.tables import dependencies as dependency_rows
 
-#: The longest wait before a retry.
+#: Maximum delay before a retry.
 _MAX_DELAY_SECONDS = 86_400.0
 PARENT_ENDED = "its parent ended"
-#: The errors of runs that were cut off.
+#: The error names of runs that were cut off.
 _DEATHS = ("KernelDied", "WorkerLost", "Timeout")
-#: A durable execution that dies so often without a new call in between does not try again.
+#: A durable execution that dies this many times without a new call in between is not replayed again.
 _MAX_DEATHS = 5
 
 
-# Made once, as every run ends: making a statement takes SQLAlchemy several times as long as running it.
+# Built once, because every run ends: building takes SQLAlchemy several times as long as running.
 _c = executions.c
 _UNSTOPPED = (_c.stop_reason.is_(None), *(_c.status != status for status in ENDED))
 _children = executions.alias()
 _ch, _d = _children.c, dependency_rows.c
-#: What decides about what an end leads to, with whether there is anybody whom it concerns: hardly ever.
+#: Everything that decides what an end leads to. The `has_…` columns are usually false, which saves later queries.
 _ENDING = select(
     *(_c.id, _c.attempt, _c.status, _c.flow_name, _c.schedule_id, _c.created_at, _c.user_name, _c.reserved_for),
     *(_c.retention_minutes, _c.durable, _c.follow_ups, _c.stop_reason, _c.failures, _c.retries),
@@ -72,7 +72,7 @@ _FORGET_PASSING = delete(events).where(
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a run ended."""
+    """The outcome of a run."""
 
     status: Status
     message: str | None = None
@@ -80,29 +80,29 @@ class Outcome:
     progress: Progress | None = None
     #: Path of the executed notebook; None if the run did not write it.
     notebook: str | None = None
-    #: The server was stopped under it: no failure of its own, but tried again as one where a retry is left.
+    #: The server was stopped during the run. The run did not fail, but is retried like a failure if a retry is left.
     is_interrupted: bool = False
 
     @property
     def is_death(self) -> bool:
-        """Whether it was cut off, by no word of its own: what a durable execution survives."""
+        """Whether the run was cut off instead of ending itself; a durable execution survives that."""
         return self.is_interrupted or (self.error is not None and self.error.name in _DEATHS)
 
     @property
     def reason(self) -> str:
-        """Why it ended, on one line."""
+        """Why the run ended, on one line."""
         if self.error is None:
             return self.message or self.status
         return f"{self.error.name}: {self.error.value}".strip().split("\n", 1)[0][:500]
 
 
 def requeue(connection: Connection, execution_id: str, attempt: int, *, now: datetime, **told: Any) -> None:
-    """Give a run up: the execution is pending again, or paused if that was wanted. `told` goes into the event."""
+    """Give up a run: the execution becomes pending, or paused if that was requested. `told` goes into the event."""
     _give_up(connection, execution_id, attempt, {}, now=now, **told)
 
 
 def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> None:
-    """End a run, and with it the execution, unless the run failed and has a retry left."""
+    """End a run, and with it the execution unless it is retried or replayed. Raises `StaleAttempt`."""
     row = connection.execute(_ENDING, {EXECUTION_ID: execution_id}).one_or_none()
     if row is None or row.attempt != attempt or row.status not in LEASED:
         raise StaleAttempt(execution_id, attempt)
@@ -125,12 +125,12 @@ def end(
     now: datetime,
     user_name: str | None = None,
 ) -> None:
-    """End the execution; if not in success, its children and its input requests too.
+    """End the execution and, unless it succeeded, its children and input requests too.
 
-    What was to run after it is released, or ends too.
+    Held executions that depend on it are released, or end in error. Raises `StaleAttempt`.
     """
     row = connection.execute(_ENDING, {EXECUTION_ID: execution_id}).one_or_none()
-    if row is None:  # ended by others, and deleted since
+    if row is None:  # ended elsewhere, and deleted since
         raise StaleAttempt(execution_id, attempt)
     _end_all(connection, row, attempt, outcome, now=now, user_name=user_name)
 
@@ -144,20 +144,20 @@ def _end_all(
     now: datetime,
     user_name: str | None = None,
 ) -> None:
-    """End the execution of the row, and what cannot run after that."""
+    """End the execution of the row, and release or end the held executions that depend on it."""
     _end(connection, row, attempt, outcome, now=now, user_name=user_name)
-    # With PostgreSQL its schedule may have queued another one behind it since the row was read.
+    # With PostgreSQL, its schedule may have added a dependent since the row was read.
     is_followed = row.has_dependencies or (row.schedule_id is not None and connection.dialect.name != "sqlite")
     ended = [(row.id, outcome.status is Status.ENDED_SUCCESS)] if is_followed else []
-    while ended:  # a long row of dependents must not become as many calls in each other
+    while ended:  # not recursive, because a chain of dependents can be long
         on_id, is_success = ended.pop()
         for dependent in dependencies.end(connection, on_id):
             held = connection.execute(
                 select(_c.is_held, _c.attempt, _c.schedule_id).where(_c.id == dependent)
             ).one_or_none()
-            if held is None or not held.is_held:  # a run that waits looks for itself
+            if held is None or not held.is_held:  # a waiting run checks for itself
                 continue
-            # Of a schedule each occurrence stands for itself: it only waits until the one before is out of the way.
+            # Occurrences of a schedule are independent: each waits for the end of the one before, whatever its outcome.
             if not is_success and held.schedule_id is None:
                 following = connection.execute(_ENDING, {EXECUTION_ID: dependent}).one()
                 _end(connection, following, held.attempt, _after_failure(on_id), now=now)
@@ -206,7 +206,7 @@ def _end(
     told = {"user_name": user_name, "message": outcome.message, "error": error}
     tell(connection, row.id, outcome.status, now=now, **told)
     is_success = outcome.status is Status.ENDED_SUCCESS
-    # What it started and asked outlives a success: another execution may wait for it.
+    # Its children and input requests outlive a success: another execution may wait for them.
     if not is_success:
         withdraw(connection, row.id, now=now)
     if row.has_children:
@@ -214,13 +214,13 @@ def _end(
 
 
 def release(connection: Connection, execution_id: str, *, now: datetime) -> None:
-    """Let a held execution be claimed."""
+    """Release a held execution, so that workers can claim it."""
     connection.execute(update(executions).where(executions.c.id == execution_id).values(is_held=False))
     record(connection, EXECUTION_RELEASED, EXECUTION, execution_id, time=now)
 
 
 def fail_dependent(connection: Connection, execution_id: str, *, on_id: str, now: datetime) -> None:
-    """End a held execution because one that it was to follow did not end in success."""
+    """End a held execution in error because `on_id`, on which it depends, did not end in success."""
     c = executions.c
     attempt = connection.execute(select(c.attempt).where(c.id == execution_id)).scalar_one()
     end(connection, execution_id, attempt, _after_failure(on_id), now=now)
@@ -229,8 +229,8 @@ def fail_dependent(connection: Connection, execution_id: str, *, on_id: str, now
 def stop(
     connection: Connection, execution: Row[*tuple[Any, ...]], *, reason: str, now: datetime, user_name: str | None
 ) -> bool:
-    """End an execution that has no process, or ask its worker to; return whether it has ended."""
-    # Of one worked on by hand the kernel is its user's: only the record ends.
+    """End an execution, or ask its worker to if it has processes; return whether it has ended."""
+    # The kernel of an interactive execution belongs to its user: only the record ends.
     if execution.worker_id is None or execution.type == ExecutionType.INTERACTIVE:
         outcome = Outcome(status=Status.ENDED_CANCELLED, message=reason)
         end(connection, execution.id, execution.attempt, outcome, now=now, user_name=user_name)
@@ -258,7 +258,7 @@ def tell(
     user_name: str | None = None,
     **more: Any,
 ) -> None:
-    """Record the move to `status`, as an event of `kind` or of the one that belongs to the state."""
+    """Record the move to `status` as an event of type `kind`, by default the type that belongs to the state."""
     record(
         connection,
         kind or OF_STATUS[status],
@@ -283,7 +283,7 @@ def _retry(
 ) -> None:
     due = now + timedelta(seconds=seconds)
     values = {"failures": executions.c.failures + 1, "scheduled_for": due, **_found(outcome)}
-    if is_durable:  # what it did counts no more
+    if is_durable:  # the next attempt starts from the beginning
         forget_all(connection, execution_id)
         values |= {"output_value": {}, "sealed_outputs": None}
     error = outcome.error.name if outcome.error else None
@@ -299,7 +299,7 @@ def _retry(
 
 
 def _survive(connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcome, *, now: datetime) -> bool:
-    """Have a durable execution go on by a replay; False: it has died too often without getting anywhere."""
+    """Continue a durable execution by a replay; return False after `_MAX_DEATHS` deaths without a new call."""
     c = executions.c
     if not outcome.is_interrupted:
         made = (
@@ -319,11 +319,14 @@ def _survive(connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcom
 
 
 def detach(connection: Connection, execution_id: str, attempt: int) -> bool:
-    """Have a durable execution wait without a worker; False: it does not wait, need not any more, or is to end."""
+    """Let a durable execution wait without a worker.
+
+    Return False if it is not waiting, its wait is over, or it has a stop request.
+    """
     c = executions.c
     is_waiting = or_(c.wake_after > 0, and_(c.wake_after.is_(None), c.wake_at.is_not(None)))
     values = {"worker_id": None, "wants_slot": False}
-    # Whose end is wished for keeps its worker: nobody else would fulfil that.
+    # An execution with a stop request keeps its worker, because only that worker applies the request.
     mine = (c.id == execution_id, c.attempt == attempt, c.status == Status.WAITING.value, c.stop_reason.is_(None))
     return connection.execute(update(executions).where(*mine, is_waiting).values(**values)).rowcount > 0
 
@@ -347,7 +350,7 @@ def _give_up(
 
 
 def _found(outcome: Outcome) -> JsonObject:
-    """Return what the record keeps of a run's end; without a message of its own the last one stays."""
+    """Return the column values that record the end of a run; without a new message the last one stays."""
     values: JsonObject = {"error": outcome.error.model_dump(mode="json") if outcome.error else None}
     if outcome.message is not None:
         values["message"] = outcome.message
@@ -365,9 +368,9 @@ def _after_failure(on_id: str) -> Outcome:
 
 
 def _stop_children(connection: Connection, execution_id: str, *, now: datetime, only_held: bool = False) -> None:
-    """End what the run started: nobody waits for it any more, and another attempt starts its own.
+    """Stop the children of a run: it no longer waits for them, and another attempt starts its own.
 
-    After a success only what nobody let run: nobody will. What is to run after others goes on.
+    `only_held`, after a success, stops only held children without dependencies, because nothing will release them.
     """
     query = _HELD_CHILDREN if only_held else _CHILDREN
     for child in connection.execute(query, {"parent": execution_id}).all():

@@ -1,4 +1,4 @@
-"""Executions of one tree, or of one webhook, that have not ended: how many there may be, and which they are."""
+"""Limit and find the executions of one tree, or of one webhook, that have not ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cloudo_kernel.store.executions.new_execution import NewExecution
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.tables import executions
 
-# Made once, as every child and every call of a webhook asks. Each counts along an index of those that have not ended.
+# Built once, because every child and every webhook call uses them. Each count uses a partial index of unended rows.
 _c = executions.c
 _IS_UNENDED = _c.ended_at.is_(None)
 _ROOT = select(func.coalesce(_c.root_id, _c.id)).where(_c.id == bindparam("parent"))
@@ -33,7 +33,7 @@ _OF_OTHER = select(executions).where(_c.id.in_(select(_below.c.id)), *_UNSTOPPED
 
 
 def refused(connection: Connection, new: Sequence[NewExecution]) -> dict[str, TooManyUnended]:
-    """Note the root of each child, and return why some executions cannot be added, by their ids."""
+    """Set the root of each child, and return an error by id for each execution above a limit."""
     refusals: dict[str, TooManyUnended] = {}
     numbers: Counter[tuple[str, str]] = Counter()
     limits: dict[str, int] = {}
@@ -55,6 +55,6 @@ def refused(connection: Connection, new: Sequence[NewExecution]) -> dict[str, To
 
 
 def unstopped_below(connection: Connection, row: Any, *, most: int) -> Sequence[Any]:
-    """Return the rows of executions below this one, at any depth, that have not ended and are not to be stopped."""
+    """Return up to `most` rows of descendants that have not ended and have no stop request."""
     query = _OF_ROOT if row.parent_id is None else _OF_OTHER
     return connection.execute(query, {"of": row.id, "most": most}).all()

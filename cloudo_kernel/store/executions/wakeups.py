@@ -1,4 +1,4 @@
-"""What durable executions wait for, and who wakes them. An execution that waits without a worker costs rows only."""
+"""Store what durable executions wait for, and wake them. Waiting without a worker costs only database rows."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from cloudo_kernel.store.tables import calls, executions, messages, waits
 
 @dataclass(frozen=True)
 class Wake:
-    """What wakes a durable execution: the end of `number` of the subjects, its turn at a lock, or a moment."""
+    """The conditions that wake a durable execution: the end of `number` subjects, its turn at a lock, or a time."""
 
     subjects: Sequence[str] = ()
     number: int = 0
     at: datetime | None = None
-    #: The name of a lock for which it stands in line; `number` is 1 then.
+    #: The name of the lock that it is in line for; `number` is then 1.
     lock: str | None = None
 
 
-# Made once: every end of an execution asks.
+# Built once, because the end of an execution uses it.
 _WAITERS = select(waits.c.execution_id).where(waits.c.subject_id == bindparam("subject"))
 _c = executions.c
-# Not the bare state, along whose index SQLite would look at all who wait; that of the moments leads to the few.
+# `concat` keeps SQLite from scanning all waiting executions by the state index; the one on `wake_at` finds the few.
 _FORSAKEN = (_c.status.concat("") == Status.WAITING.value, func.coalesce(_c.worker_id, "") == "")
 _OVERDUE = select(_c.id).where(_c.wake_at <= bindparam("now"), *_FORSAKEN)
 _ANY_OVERDUE = _OVERDUE.limit(1)
@@ -37,7 +37,7 @@ _NEXT = select(_c.wake_at).where(_c.wake_at.is_not(None), *_FORSAKEN).order_by(_
 
 
 def register_wait(connection: Connection, execution_id: str, wake: Wake) -> None:
-    """Note what wakes the execution, executions and messages; those that are over by now count at once."""
+    """Store what wakes the execution. Subjects (executions and messages) that are over already count at once."""
     forget(connection, execution_id)
     unended = select(executions.c.id).where(executions.c.id.in_(wake.subjects), executions.c.status.not_in(ENDED))
     unanswered = select(messages.c.id).where(messages.c.id.in_(wake.subjects), messages.c.state == MessageState.OPEN)
@@ -51,20 +51,23 @@ def register_wait(connection: Connection, execution_id: str, wake: Wake) -> None
 
 
 def forget(connection: Connection, execution_id: str) -> None:
-    """Forget what the execution waited for."""
+    """Delete what the execution waits for."""
     connection.execute(delete(waits).where(waits.c.execution_id == execution_id))
     values = {"wake_after": None, "wake_at": None}
     connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
 
 
 def forget_all(connection: Connection, execution_id: str) -> None:
-    """Forget the calls of an execution, too: it has ended, or begins anew."""
+    """Delete what the execution waits for and its calls, because it has ended or starts again from the beginning."""
     forget(connection, execution_id)
     connection.execute(delete(calls).where(calls.c.execution_id == execution_id))
 
 
 def wake(connection: Connection, subject_id: str, *, now: datetime) -> None:
-    """Tell those who wait for the subject that it is over; who has no worker is pending then, if that was the last."""
+    """Decrement the wait count of everything waiting on the subject.
+
+    Requeue waiters that have no worker once it reaches zero.
+    """
     c = executions.c
     waiters = connection.execute(_WAITERS, {"subject": subject_id}).scalars().all()
     if not waiters:
@@ -78,7 +81,10 @@ def wake(connection: Connection, subject_id: str, *, now: datetime) -> None:
 
 
 def wake_lock_waiter(connection: Connection, execution_id: str, *, now: datetime) -> None:
-    """Wake an execution whose turn it is at a lock, if it waits without a worker; with one it looks for itself."""
+    """Note that an execution's turn at a lock has come, and requeue it if it waits without a worker.
+
+    An execution with a worker checks the lock itself.
+    """
     c = executions.c
     is_it = (c.id == execution_id, c.wake_after.is_not(None))
     if connection.execute(update(executions).where(*is_it).values(wake_after=0)).rowcount:
@@ -87,17 +93,17 @@ def wake_lock_waiter(connection: Connection, execution_id: str, *, now: datetime
 
 
 def wake_overdue(connection: Connection, *, now: datetime) -> None:
-    """Make those pending whose moment has come."""
+    """Requeue executions without a worker whose wake time has come."""
     _requeue(connection, connection.execute(_OVERDUE, {"now": now}).scalars().all(), now=now)
 
 
 def is_any_overdue(connection: Connection, *, now: datetime) -> bool:
-    """Tell whether the moment of anybody has come."""
+    """Return whether the wake time of an execution without a worker has come."""
     return connection.execute(_ANY_OVERDUE, {"now": now}).first() is not None
 
 
 def next_wake(connection: Connection) -> datetime | None:
-    """Return the earliest moment at which one without a worker is to be woken."""
+    """Return the earliest wake time of executions without a worker, or None."""
     moment: datetime | None = connection.execute(_NEXT).scalar()
     return moment
 
