@@ -1,4 +1,4 @@
-"""`python -m cloudo_extension`: print the OpenAPI document, as a server at the root of its host has it."""
+"""`python -m cloudo_extension`: print the OpenAPI document of a server at the root of its host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server extension: its configuration, its routes, its beginning and end."""
+"""The Jupyter server extension: configuration, routes, start and stop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.workspace.layout import Workspace
 from cloudo_kernel.workspace.users import default_user_name
 
-#: Users whose identity is kept.
+#: Maximum number of cached identities.
 _MAX_IDENTITIES = 256
 
 
@@ -115,13 +115,13 @@ class Cloudo(ExtensionApp):
         return default_user_name()
 
     def initialize_settings(self) -> None:
-        """Make what the handlers need; nothing on disk yet."""
+        """Create the objects that the handlers need. Writes nothing to disk."""
         self.session_tokens = SessionTokens()
-        #: Names, with their ports, by which the server may be called.
+        #: Host names, with port, that `check_host` has accepted.
         self.local_hosts: set[str] = set()
-        #: Handler → the headers that all its replies have.
+        #: Default reply headers by handler class.
         self.default_headers: dict[type[Any], dict[str, str]] = {}
-        # Kept, as making an object of traitlets takes longer than a start.
+        # Cached: creating a traitlets object takes longer than starting an execution.
         self.identity_of = lru_cache(maxsize=_MAX_IDENTITIES)(partial(TokenIdentity, parent=self))
         self._is_needed = False
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
@@ -140,8 +140,8 @@ class Cloudo(ExtensionApp):
         )
 
     def initialize_handlers(self) -> None:
-        """Add the routes, the most general last."""
-        # tornado tries one after another: those come first that programs call many times a second.
+        """Add the routes, most general last."""
+        # tornado tries routes in order, so those that programs call many times a second come first.
         self.handlers.extend(sorted(routes, key=lambda route: route[1] not in BUSIEST))
         self.handlers.extend(explorer.pages)
         workspace = self.backend.workspace.root
@@ -149,19 +149,19 @@ class Cloudo(ExtensionApp):
         self.handlers.extend(not_found.pages)
 
     def mint_token(self, user_name: str) -> str:
-        """Return a new short-lived token for a program that acts as a user whom the server knows by this name."""
+        """Return a new short-lived token for a program that acts as the user whom the server calls `user_name`."""
         return self.session_tokens.mint(self.name_of(user_name))
 
     def name_of(self, user_name: str) -> str:
-        """Return what Cloudo calls a user whom the server's identity provider calls `user_name`.
+        """Return Cloudo's name for the user whom the server's identity provider calls `user_name`.
 
-        Jupyter's own token and password name each caller anew, hence `c.Cloudo.user_name`;
-        any other identity provider is taken at its word.
+        Jupyter's own token and password give each caller a new name, so `c.Cloudo.user_name` is used instead.
+        Names from any other identity provider are used unchanged.
         """
         return str(self.user_name) if self._is_for_one else user_name
 
     def is_servers_token(self, token: str) -> bool:
-        """Tell whether this is the token of the server itself, where that is Jupyter's own and names nobody."""
+        """Return whether `token` is the server's own. Always False unless the identity provider is Jupyter's own."""
         if not self._is_for_one:
             return False
         wanted = self.serverapp.identity_provider.token
@@ -169,15 +169,15 @@ class Cloudo(ExtensionApp):
 
     @property
     def _is_for_one(self) -> bool:
-        """Whether the server has but one user, because its identity provider is Jupyter's own."""
+        """Whether the server has a single user, because its identity provider is Jupyter's own."""
         return type(self.serverapp.identity_provider) in (IdentityProvider, PasswordIdentityProvider)
 
     def is_administrator(self, name: str) -> bool:
-        """Tell whether the user whom Cloudo calls so may say for whom something runs."""
+        """Return whether the user `name` is an administrator, who may act for other users."""
         return name in self.administrators or (self._is_for_one and name == self.user_name)
 
     async def _start_jupyter_server_extension(self, _serverapp: ServerApp) -> None:
-        """Go on where the last server stopped; a workspace that was never used stays untouched."""
+        """Resume the work of the last server. A workspace that was never used stays untouched."""
         if self.activity_seconds:
             self._activity.start()
         if self.backend.workspace.state.is_dir():
@@ -192,7 +192,7 @@ class Cloudo(ExtensionApp):
             self.serverapp.web_app.settings["last_activity_times"]["cloudo"] = datetime.now(UTC)
 
     async def stop_extension(self) -> None:
-        """End the waits and the runs in good order."""
+        """Close the backend, which ends waits and runs, then the renderer."""
         self._activity.stop()
         try:
             await self.backend.close()
@@ -200,5 +200,5 @@ class Cloudo(ExtensionApp):
             self.renderer.close()
 
     def current_activity(self) -> dict[str, Any] | None:
-        """Return what keeps this server from being shut down as idle; Jupyter asks."""
+        """Return the reason not to shut this server down as idle, or None. Jupyter calls it."""
         return {"cloudo": "executions or schedules"} if self._is_needed or self.backend.is_busy else None

@@ -1,1 +1,1 @@
-"""What REST and pages ask: the service behind a pool of threads, and the event feed."""
+"""The backend of REST and pages: the service behind a thread pool, and the event feed."""

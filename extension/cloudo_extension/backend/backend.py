@@ -1,6 +1,6 @@
 """The part of Cloudo that lives in one server process: store, catalog, worker, event feed, thread pool.
 
-It imports them when it opens: SQLAlchemy alone takes 0.6 s, by which every start of a Jupyter server would be slower.
+It imports them when it opens. SQLAlchemy alone takes 0.6 s, which would delay every start of a Jupyter server.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Threads for calls of the store and the catalog; more would only queue for the same disk.
+#: Threads for store and catalog calls. More would only queue for the same disk.
 _THREADS = 8
-#: So often it is tried to open a store that could not be reached when the server started.
+#: Delay between attempts to open a store that was unreachable when the server started.
 _REOPEN_SECONDS = 2.0
-#: How long after the opening that is made which somebody may ask for.
+#: Delay between opening the backend and calling `prepare`.
 PREPARE_SECONDS = 5.0
 _DENIAL_SECONDS = 60.0
 _MAX_DENIALS = 1000
@@ -58,7 +58,7 @@ _OPENING = "The store is being opened. Try again in a moment."
 
 @dataclass(frozen=True)
 class _Parts:
-    """What exists once the backend is open."""
+    """The parts of an open backend."""
 
     store: Store
     catalog: Catalog
@@ -73,9 +73,9 @@ class _Parts:
 
 
 class Backend:
-    """Opens on first use, because a server in whose folder nobody uses Cloudo must leave no trace there.
+    """Opens on first use, so that a server leaves no trace in a folder where Cloudo is not used.
 
-    All coroutines run on the server's event loop; what blocks runs on the backend's own threads.
+    All coroutines run on the server's event loop; blocking calls run on the backend's own threads.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class Backend:
         prepare: Callable[[], object] | None = None,
         **worker_options: Any,
     ) -> None:
-        """`prepare` is called once on a thread, a while after the opening; `worker_options` are those of `Worker`."""
+        """Call `prepare` once on a thread, `PREPARE_SECONDS` after opening; pass `worker_options` to `Worker`."""
         self.workspace = workspace
         self.throttle = RateLimiter()
-        #: Of strangers that are refused, so that nobody fills the store with them.
+        #: Limits the recorded refusals of strangers, who could otherwise fill the store.
         self._strangers = RateLimiter()
-        #: Calls of webhooks that are refused.
+        #: Refused webhook calls.
         self.refusals = Refusals(self._record_refusals)
         self._has_worker = has_worker
         self._prepare = prepare
@@ -100,12 +100,12 @@ class Backend:
         self._opening = asyncio.Lock()
         self._parts: _Parts | None = None
         self._is_closed = False
-        #: Why it could not be opened when that was tried last.
+        #: The error of the last attempt to open the backend, if it failed.
         self._trouble: Exception | None = None
         self.health_failures = Failures("The look at the health")
-        #: Tries to open a store that could not be reached when the server started.
+        #: Retries opening a store that was unreachable when the server started.
         self._later: asyncio.Task[None] | None = None
-        #: Who was refused what → when that is worth recording again.
+        #: (subject id, route) → time from which a refusal is recorded again.
         self._denials: dict[tuple[str, str], float] = {}
         self._spawned: set[asyncio.Task[None]] = set()
 
@@ -114,12 +114,12 @@ class Backend:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
 
     async def token(self, secret: str) -> Token | None:
-        """Return the API token with this secret, None unless it is valid. Raises `Unavailable`.
+        """Return the API token with this secret, or None if it is invalid. Raises `Unavailable`.
 
-        What was found a moment ago is not looked up again: a thread for it would cost as much as a start.
+        A token found recently is not looked up again: the thread call would cost as much as starting an execution.
         """
         if self._parts is None and not self.workspace.state.is_dir():
-            return None  # a stranger must not open what nobody has used
+            return None  # a stranger must not open an unused workspace
         tokens = (await self.open()).store.tokens
         found = tokens.known(secret) or await self.call(tokens.find, secret)
         if found is not None and tokens.is_use_worth_noting(found):
@@ -127,7 +127,7 @@ class Backend:
         return found
 
     def note_denial(self, subject_type: str, subject_id: str, *, route: str, **told: Any) -> None:
-        """Record that a known caller was refused; a program that tries again and again is noted once a minute."""
+        """Record that a known caller was refused, once a minute per subject and route."""
         now, key = time.monotonic(), (subject_id, route)
         if self._parts is None or now < self._denials.get(key, 0.0):
             return
@@ -138,9 +138,10 @@ class Backend:
         self._spawn(self.call(add))
 
     def note_stranger(self, address: str, *, route: str, **told: Any) -> None:
-        """Record that somebody unknown was refused: once a minute of each network at each route, and never many.
+        """Record that an unknown caller was refused, once a minute per network and route.
 
-        Nobody fills the store in this way; the server's log has all of them.
+        Up to `_STRANGERS_A_MINUTE` are recorded in all, so that strangers cannot fill the store. The server's log has
+        every refusal.
         """
         if self._parts is None:
             return
@@ -153,14 +154,14 @@ class Backend:
         self._spawn(self.call(add))
 
     async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
-        """Return the verbs for one request, opening the backend at the first. Raises `Unavailable`."""
+        """Return the service for one request. Opens the backend on the first. Raises `Unavailable`."""
         parts = await self.open()
         from cloudo_kernel.service import Service
 
         return Service(parts.store, parts.catalog, user_name=user_name, trigger=trigger, rights=rights)
 
     def service_of_parent(self, user_name: str, parent_id: str) -> Service:
-        """Return the verbs of a notebook that is worked on by hand: what it starts are children of `parent_id`."""
+        """Return the service for an interactive notebook. Executions it starts are children of `parent_id`."""
         from cloudo_kernel.service import Service
 
         if self._parts is None:
@@ -170,15 +171,15 @@ class Backend:
 
     @property
     def is_used(self) -> bool:
-        """Whether somebody has used Cloudo in this workspace."""
+        """Whether Cloudo has been used in this workspace."""
         return self._parts is not None or self.workspace.state.is_dir()
 
     async def webhook_calls(self) -> WebhookCalls:
-        """Return what takes the calls of webhooks."""
+        """Return the receiver of webhook calls."""
         return (await self.open()).webhook_calls
 
     async def receive(self, call: WebhookCall) -> Received | Answered:
-        """Take the call of a webhook, in one commit with others that come now."""
+        """Receive a webhook call, in one commit with concurrent calls."""
         return await (await self.open()).received.add(call)
 
     def _record_refusals(self, notes: Sequence[Note]) -> None:
@@ -190,7 +191,7 @@ class Backend:
             self.throttle.check(webhook.name, network(caller), webhook.rate_limit)
 
     async def sessions(self) -> Sessions:
-        """Return the notebooks that are worked on by hand."""
+        """Return the sessions of interactive notebooks."""
         return (await self.open()).sessions
 
     async def feed(self) -> EventFeed:
@@ -198,11 +199,11 @@ class Backend:
         return (await self.open()).feed
 
     async def start(self, start: Start) -> Inserted:
-        """Start an execution, in one commit with others that are started now."""
+        """Start an execution, in one commit with concurrent starts."""
         return await (await self.open()).starts.add(start)
 
     async def health(self) -> Health | None:
-        """Return how the service does, None while nobody has used it: looking must not open it."""
+        """Return the service's health, or None while Cloudo is unused. Never opens the backend."""
         if self._is_closed:
             raise _passing(_STOPPING, reason="the server is stopping")
         if self._parts is None and self._trouble is not None:
@@ -214,7 +215,7 @@ class Backend:
         return _with_loops(await self._parts.healths.add(None), self._parts)
 
     async def is_needed(self) -> bool:
-        """Return whether executions run here, or a schedule waits for its time."""
+        """Return whether executions run here or a schedule is waiting for its next occurrence."""
         parts = self._parts
         if parts is None:
             return False
@@ -226,7 +227,7 @@ class Backend:
         return self._parts is not None and self._parts.worker is not None and not self._parts.worker.is_idle
 
     async def open(self) -> _Parts:
-        """Make the workspace's folders, open the store and start the worker, once. Raises `Unavailable`."""
+        """Create the workspace's folders, open the store and start the worker, once. Raises `Unavailable`."""
         if self._parts is None:
             async with self._opening:
                 if self._is_closed:
@@ -242,13 +243,13 @@ class Backend:
         return self._parts
 
     async def go_on(self) -> None:
-        """Open a store that was used before, whether somebody comes or not: its schedules have their times.
+        """Open a previously used store without waiting for a request, so that its schedules run.
 
-        One that cannot be reached yet is tried until it can.
+        Retries an unreachable store in the background until it opens.
         """
         try:
             await self.open()
-        except Exception as error:  # noqa: BLE001 -- nobody else would try again
+        except Exception as error:  # noqa: BLE001 -- nothing else would retry
             _log.warning("The store cannot be opened yet and is tried again: %s", error)
             self._later = asyncio.create_task(self._open_later())
 
@@ -258,28 +259,28 @@ class Backend:
             await asyncio.sleep(_REOPEN_SECONDS)
             try:
                 await self.open()
-            except Exception as error:  # noqa: BLE001 -- nobody else would try
+            except Exception as error:  # noqa: BLE001 -- nothing else would retry
                 failures.note(error)
         failures.clear()
 
     def _prepare_in_peace(self) -> None:
-        """Make what somebody may ask for, when nobody waits any more for what the opening was for."""
+        """Call `prepare` and check for the key, when the request that opened the backend is likely answered."""
         if self._prepare is not None and not self._is_closed:
             self._threads.submit(self._prepare)
         if self._parts is not None:
             self._threads.submit(_look_for_key, self._parts.store)
-        # What is there by now stays. The collector went through all of it now and then, for a fifth of a second.
+        # Objects that exist by now are long-lived. Now and then, collecting them took a fifth of a second.
         gc.freeze()
 
     async def close(self) -> None:
-        """End the waits, stop the worker in good order, close the store."""
+        """End the waits, stop the worker, and close the store, in this order."""
         if self._later is not None:
             self._later.cancel()
         self.refusals.flush()
         async with self._opening:
             self._is_closed = True
             parts, self._parts = self._parts, None
-        async with contextlib.AsyncExitStack() as steps:  # in the opposite order, each whatever the others raise
+        async with contextlib.AsyncExitStack() as steps:  # run in reverse order, each even if others raise
             steps.callback(self._threads.shutdown, wait=False)
             if parts is None:
                 return
@@ -292,18 +293,18 @@ class Backend:
             await asyncio.gather(*self._spawned, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that nobody waits for; if it fails, it is done another time."""
+        """Run `work` in the background. Logs a failure and does not retry."""
 
         async def run() -> None:
             try:
                 await work
             except CloudoError as error:
                 _log.warning("What nobody waits for has failed", extra={"reason": str(error)})
-            except Exception:  # noqa: BLE001 -- nobody waits for it
+            except Exception:  # noqa: BLE001 -- a background task has no caller
                 _log.exception("What nobody waits for has failed")
 
         task = asyncio.create_task(run())
-        self._spawned.add(task)  # the event loop itself would forget it
+        self._spawned.add(task)  # the event loop keeps only a weak reference
         task.add_done_callback(self._spawned.discard)
 
     async def _assemble(self) -> _Parts:
@@ -333,7 +334,7 @@ class Backend:
             starts=Batcher(self.call, partial(start_all, store, catalog)),
             webhook_calls=calls,
             received=Batcher(self.call, calls.receive_all),
-            # Everybody may ask, as often as they like: those who ask together are told the same.
+            # Health is public and has no rate limit, so concurrent requests share one check.
             healths=Batcher(self.call, lambda asking: [health()] * len(asking)),
             sessions=Sessions(store, self.workspace.state),
             unlisten=store.tail.add_listener(feed.wake),
@@ -346,14 +347,14 @@ def _look_for_key(store: Store) -> None:
 
 
 def _passing(message: str, *, reason: str) -> Unavailable:
-    """Return the error for a moment in which a server cannot answer, as every server has them: no line for the log."""
+    """Return an error for a short phase of every server in which it cannot answer. It is not logged."""
     error = Unavailable(message, reason=reason)
     error.is_logged = True
     return error
 
 
 def _with_loops(health: Health, parts: _Parts) -> Health:
-    """Add what the loops of this server say; one that has died ends what this server is there for."""
+    """Add the state of this server's loops. A dead loop or a failing dispatcher makes it unavailable."""
     loops = {parts.sessions.loop, parts.store.tail.loop, *(parts.worker.loops if parts.worker is not None else ())}
     dead = sorted(loop.name for loop in loops if loop.is_dead)
     failing = sorted(loop.name for loop in loops if loop.is_failing)

@@ -1,4 +1,4 @@
-"""Starts of executions as a group: one call of a thread and one commit serve all of them, see `batching`."""
+"""Starts executions in batches: one thread call and one commit serve all of them, see `batching`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Start:
 
 
 def start_all(store: Store, catalog: Catalog, starts: Sequence[Start]) -> list[Inserted | Exception]:
-    """Start each; one that may not be started does not keep the others from it. Raises `Unavailable` for all."""
+    """Start each, and return its outcome or its error. Raises `Unavailable` for all."""
     with catalog.at_one_moment():
         prepared = [_prepared(start) for start in starts]
     fitting = [one for one in prepared if isinstance(one, tuple)]
@@ -42,5 +42,5 @@ def _prepared(start: Start) -> tuple[NewExecution, IdempotencyKey | None] | Inse
             return service.prepare_start(request, idempotency_key=key)
         except NO_LONGER as error:
             return Inserted(service.first_start(request, key, error), is_new=False)
-    except Exception as error:  # noqa: BLE001 -- it is raised where the caller waits
+    except Exception as error:  # noqa: BLE001 -- raised in the waiting caller
         return error

@@ -1,6 +1,6 @@
-"""Things to do, gathered: those that come while others are being done are done together next.
+"""Batches work: items that arrive while one batch is processed form the next batch.
 
-One call of a thread and one commit serve all of a group; a call for each would cost as much as the thing itself.
+One thread call and one commit serve a whole batch; a call for each item would cost as much as the item itself.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
-#: A request takes several rounds of the event loop from its connection to here.
+#: Event loop rounds without a new item that complete a batch. A request takes several from its connection to here.
 _QUIET_ROUNDS = 10
-#: When so many wait, it waits for no more.
+#: Number of waiting items at which a batch is processed at once.
 _MAX_BATCH = 100
 
 
 class Batcher(Generic[Item, Outcome]):
-    """Gathers items for one function. Lives on the server's event loop."""
+    """Batches items for one function. Lives on the server's event loop."""
 
     def __init__(
         self,
         call: Callable[..., Awaitable[list[Outcome | Exception]]],
         act: Callable[[Sequence[Item]], list[Outcome | Exception]],
     ) -> None:
-        """`act` is called by `call`, on a thread; it returns what becomes of each item, or raises for all."""
+        """Run `act` on a thread with `call`. It returns the outcome of each item, or raises for all."""
         self._call = call
         self._act = act
         self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Outcome:
-        """Return what becomes of the item. Raises what that is."""
+        """Add an item and return its outcome. Raises the item's error."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._task is None or self._task.done():
@@ -47,7 +47,7 @@ class Batcher(Generic[Item, Outcome]):
             outcomes: Sequence[Outcome | Exception]
             try:
                 outcomes = await self._call(self._act, [item for item, _ in group])
-            except Exception as error:  # noqa: BLE001 -- each of those who wait is told
+            except Exception as error:  # noqa: BLE001 -- raised in every waiting caller
                 outcomes = [error] * len(group)
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 if future.done():  # the caller was cancelled
@@ -58,9 +58,9 @@ class Batcher(Generic[Item, Outcome]):
                     future.set_result(outcome)
 
     async def _gather(self) -> None:
-        """Let the event loop go round until no further item comes of it.
+        """Let the event loop run until no new item arrives.
 
-        Few large groups are written faster than many small ones: while a thread writes, it and the event loop
+        Few large batches are written faster than many small ones: while a thread writes, it and the event loop
         take the interpreter's lock from each other at every statement (measured: half as many starts a second).
         """
         seen = quiet_rounds = 0

@@ -1,7 +1,7 @@
-"""The event feed: reads every new event once per process and hands it to the coroutines that wait for it.
+"""The event feed: reads every new event once per process and passes it to the coroutines waiting for it.
 
-It reads on the event tail's thread: another thread for each commit would cost more than the reading.
-While nobody waits it reads nothing.
+It reads on the event tail's thread, because another thread for each commit would cost more than the read.
+Without readers it reads nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from types import TracebackType
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Event
 
-#: Events that a slow reader may lag behind before it has to read them from the store again.
+#: Maximum number of queued events per reader. A slower reader has to read from the store again.
 _BACKLOG = 1000
 
-#: Called with an event id; returns the next events, oldest first, at most `PAGE_LIMIT`.
+#: Called with an event id; returns up to `PAGE_LIMIT` next events, oldest first.
 Read = Callable[[int], Sequence[Event]]
 
 
 class Subscription:
-    """The events of one subject (or of all) from now on; a context manager, for one coroutine."""
+    """The events of one subject, or of all, from now on. A context manager for one coroutine."""
 
     def __init__(self, feed: EventFeed, subject_id: str | None) -> None:
         self._feed = feed
@@ -31,7 +31,7 @@ class Subscription:
         self._news = asyncio.Event()
         #: Whether events were dropped because their reader was too slow; `catch_up` clears it.
         self.has_missed = False
-        #: Whether the feed ended: the server is stopping.
+        #: Whether the feed has ended because the server is stopping.
         self.is_closed = False
 
     def put(self, event: Event) -> None:
@@ -43,17 +43,17 @@ class Subscription:
         self._news.set()
 
     def close(self) -> None:
-        """Wake the reader for the last time; called by the feed."""
+        """End the subscription and wake the reader; called by the feed."""
         self.is_closed = True
         self._news.set()
 
     def catch_up(self) -> None:
-        """Forget what is queued; called by a reader that reads the store next."""
+        """Discard queued events; called by a reader that reads the store next."""
         self._events.clear()
         self.has_missed = False
 
     async def next(self) -> Event | None:
-        """Wait for the next event; None when some were missed, or the feed ended."""
+        """Wait for the next event. Returns None if some were missed or the feed ended."""
         while not self._events:
             if self.is_closed:
                 return None
@@ -74,7 +74,7 @@ class Subscription:
 
 
 class EventFeed:
-    """One reader for all who wait. Lives on the server's event loop, except for `wake`."""
+    """Reads events once for all subscriptions. Lives on the server's event loop, except for `wake`."""
 
     def __init__(self, read: Read, *, newest: Callable[[], int]) -> None:
         """`newest` returns the id of the newest event that this process has noticed."""
@@ -90,7 +90,7 @@ class EventFeed:
         return Subscription(self, subject_id)
 
     def wake(self) -> None:
-        """Read new events; the event tail calls it, on its own thread. Raises what the store does."""
+        """Read and deliver new events. The event tail calls it on its own thread. Raises the store's errors."""
         is_behind = bool(self._readers)
         while is_behind:
             events = self._read(self._position)
@@ -100,14 +100,14 @@ class EventFeed:
             is_behind = len(events) == PAGE_LIMIT
 
     def close(self) -> None:
-        """End, and wake everyone who waits."""
+        """End the feed and wake all readers."""
         self._is_closed = True
         for reader in [reader for readers in self._readers.values() for reader in readers]:
             reader.close()
 
     def add(self, reader: Subscription) -> None:
         """Hand events to `reader` from now on."""
-        if not self._readers:  # nothing was read while nobody listened
+        if not self._readers:  # nothing is read without readers
             self._position = max(self._position, self._newest())
         self._readers.setdefault(reader.subject_id, set()).add(reader)
         if self._is_closed:

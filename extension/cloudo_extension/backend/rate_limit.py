@@ -1,4 +1,4 @@
-"""How often a caller may call: a bucket for each, which fills evenly and from which each call takes one."""
+"""Rate limits per caller: a token bucket each, which refills evenly and from which each call takes one token."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from collections.abc import Callable
 
 from cloudo_kernel.errors import TooManyCalls
 
-#: Callers that are remembered; the one that has been quiet for longest is forgotten first.
+#: Maximum number of buckets. The least recently used one is dropped first.
 _MAX_CALLERS = 10_000
-#: More than the name of a webhook has.
+#: More than a webhook's name may have.
 _MAX_LETTERS = 120
 
 
 class RateLimiter:
-    """Counts the calls of this process by webhook and caller. May be used from several threads."""
+    """Limits the calls of this process by webhook and caller. Thread-safe."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        #: Who calls what → what is in the bucket, and when that was so.
+        #: (name, caller) → (tokens left, time of that count).
         self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
 
     def check(self, name: str, caller: str, per_minute: int) -> None:
-        """Count a call. Raises `TooManyCalls` when its caller has made as many as it may."""
+        """Count a call. Raises `TooManyCalls` if the caller exceeds `per_minute`."""
         now = self._clock()
-        name = name[:_MAX_LETTERS]  # an unknown name can be as long as an address
+        name = name[:_MAX_LETTERS]  # an unknown name can be as long as a URL
         with self._lock:
             left, since = self._buckets.pop((name, caller), (float(per_minute), now))
             left = min(float(per_minute), left + (now - since) * per_minute / 60)
@@ -42,13 +42,13 @@ class RateLimiter:
 
 
 def network(address: str, *, ipv4_bits: int = 32) -> str:
-    """Return the network of an address that one caller may have to themselves, the address itself if it is none.
+    """Return the network of an address that one caller may own, or `address` itself if it is not an IP address.
 
-    Whoever has one address of IPv6 has at least 2 to the power of 64.
+    Anyone who owns an IPv6 address owns at least 2**64 of them.
     """
     try:
         found = ipaddress.ip_address(address)
-    except ValueError:  # a Unix socket has none
+    except ValueError:  # a Unix socket has no IP address
         return address
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:

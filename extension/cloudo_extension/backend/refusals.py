@@ -1,6 +1,6 @@
-"""Refused calls of webhooks: counted by caller and name, and recorded in batches.
+"""Refused webhook calls, counted by caller and name, and recorded in batches.
 
-A wrong key costs no commit of its own, and whether there is a webhook of the name makes no difference to its caller.
+A wrong key costs no commit of its own, and callers cannot tell whether a webhook of the name exists.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from cloudo_kernel.service.webhook_calls import Note
     from cloudo_kernel.webhooks.request import WebhookCall
 
-#: Failures a minute of one caller at one name; the next ones get 429.
+#: Failures a minute of one caller at one name. Further ones get 429.
 _MAX_FAILURES = 20
-#: Calls of one webhook that are recorded though they started nothing.
+#: Maximum recorded calls of one webhook a minute that started nothing.
 _MAX_NOTES_A_MINUTE = 60
 _MAX_NOTES = 1000
 _BATCH_SECONDS = 0.5
@@ -38,7 +38,7 @@ class Refusals:
         self._timer: asyncio.TimerHandle | None = None
 
     def count(self, name: str, address: str) -> int | None:
-        """Count a failure. Return the seconds to wait where its caller has had too many, else None."""
+        """Count a failure. Return the seconds to wait if its caller has too many, else None."""
         try:
             self._failures.check(name, network(address), _MAX_FAILURES)
         except TooManyCalls as error:
@@ -46,7 +46,7 @@ class Refusals:
         return None
 
     def note(self, call: WebhookCall, reason: CloudoError | str, status_code: int) -> None:
-        """Record a call that started nothing, soon; of many calls of one webhook only some."""
+        """Queue a call that started nothing for recording. Drops calls beyond the limits."""
         from cloudo_kernel.service.webhook_calls import Note
 
         if len(self._notes) >= _MAX_NOTES:
@@ -61,7 +61,7 @@ class Refusals:
             self._timer = asyncio.get_running_loop().call_later(_BATCH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Record what is waiting."""
+        """Record the queued calls."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

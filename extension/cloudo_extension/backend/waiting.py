@@ -1,4 +1,4 @@
-"""Waiting for the end of an execution, on the event loop: no thread waits, the event feed wakes."""
+"""Waits for the end of an execution on the event loop. The event feed wakes it, so no thread is blocked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def until_ended(
     backend: Backend, read: Callable[[str], Execution], execution_id: str, seconds: float
 ) -> Execution:
-    """Return what `read` gives of an execution once it has ended or the time is over."""
+    """Return `read(execution_id)` once the execution has ended, `seconds` have passed or the server stops."""
     feed = await backend.feed()
     with feed.subscribe(execution_id) as news:
         try:

@@ -1,6 +1,6 @@
-"""Who sends a request, by a token or by what Jupyter knows, and what every reply says.
+"""Authentication of requests, by token or by Jupyter, and the headers of every reply.
 
-Jupyter's own way costs more than a start of an execution. Where a token is shown, what is for browsers is left out.
+Jupyter's own authentication costs more than starting an execution. Requests with a token skip the steps for browsers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cloudo_extension.backend.backend import Backend
     from cloudo_extension.http.session_tokens import SessionTokens
 
-#: Names of the server that are remembered; there is one for each port that somebody makes up.
+#: Maximum number of remembered host names. A caller can make up a new one with every port.
 _MAX_HOSTS = 100
 _READS = frozenset({"GET", "HEAD"})
 
@@ -47,28 +47,28 @@ class Extension(Protocol):
     default_headers: dict[type[Any], dict[str, str]]
 
     def identity_of(self, user_name: str) -> TokenIdentity:
-        """Return the identity provider that stands for a user who showed a token."""
+        """Return the identity provider for a user authenticated by a token."""
 
     def name_of(self, user_name: str) -> str:
-        """Return what Cloudo calls a user whom the server calls `user_name`."""
+        """Return Cloudo's name for the user whom the server calls `user_name`."""
 
     def is_servers_token(self, token: str) -> bool:
-        """Tell whether this is the token of the server itself."""
+        """Return whether `token` is the server's own."""
 
     def is_administrator(self, name: str) -> bool:
-        """Tell whether this user may say for whom something runs."""
+        """Return whether the user `name` is an administrator, who may act for other users."""
 
 
 class AuthenticatedHandler(APIHandler):
-    """Knows who is calling. What is asked, and answered, is for the handlers that derive from it."""
+    """Authenticates the caller. Subclasses read and answer the request."""
 
     auth_resource = "cloudo"
 
     def initialize(self) -> None:
-        """Know nothing yet; tornado calls it first."""
+        """Start without an identity; tornado calls it first."""
         self._identity: TokenIdentity | None = None
         self._secret: str | None = None
-        #: What the caller may; all, unless an API token limits it.
+        #: The caller's rights: everything, unless an API token limits them.
         self.rights = EVERYTHING
 
     @property
@@ -83,19 +83,19 @@ class AuthenticatedHandler(APIHandler):
 
     @property
     def user_name(self) -> str:
-        """Who is calling."""
+        """Cloudo's name for the caller."""
         name = str(self.current_user.username)
         return name if self._identity else self.app.name_of(name)
 
     @property
     def identity_provider(self) -> IdentityProvider:
-        """The server's, or the one that stands for a token."""
+        """The token's identity provider, or else the server's."""
         return self._identity or super().identity_provider
 
-    # Who it is
+    # Identity
 
     async def identify(self) -> None:
-        """Find out who is calling, and refuse what somebody else's page may have sent. Raises `HTTPError`."""
+        """Identify the caller, and refuse cross-site requests. Raises `HTTPError`, `PermissionDenied`."""
         await self._read_authorization()
         if self._identity is not None and self.request.method != "OPTIONS":
             self._enter(self._identity)
@@ -107,7 +107,7 @@ class AuthenticatedHandler(APIHandler):
     async def _read_authorization(self) -> None:
         """Accept `Authorization: X` like `token X`, and tokens of our own like the server's.
 
-        One that is not valid says nothing: whoever sends it is a stranger, unless the server knows them otherwise.
+        An invalid token is ignored: its sender is a stranger unless Jupyter identifies them in another way.
         """
         scheme, _, token = self.request.headers.get("Authorization", "").strip().partition(" ")
         if scheme and not token:
@@ -126,13 +126,13 @@ class AuthenticatedHandler(APIHandler):
 
     @property
     def _shows_nothing_else(self) -> bool:
-        """Whether there is neither a cookie nor a token in the address, of which Jupyter would know what to make."""
+        """Whether the request has neither a cookie nor a token in its query, which Jupyter would evaluate."""
         return "Cookie" not in self.request.headers and "token" not in self.request.query_arguments
 
     def _enter(self, identity: TokenIdentity) -> None:
-        """Do what Jupyter's `prepare` does for whoever shows a token, which takes it a third of a start.
+        """Replace Jupyter's `prepare`, which takes a third of a start, for callers with a token.
 
-        A token is never sent by accident: neither origin nor XSRF is looked at, nor a cookie.
+        A token is never sent by accident, so origin, XSRF and cookies are not checked.
         """
         CallContext.set(CallContext.JUPYTER_HANDLER, self)
         self.current_user = self._jupyter_current_user = identity.get_user(self)
@@ -141,10 +141,9 @@ class AuthenticatedHandler(APIHandler):
         self.set_cors_headers()
 
     async def _refuse_host(self) -> None:
-        """Refuse a name that is not the server's, and say so to callers that prove who they are otherwise.
+        """Refuse a host name that is not the server's, and tell authenticated callers why.
 
-        Jupyter refuses before it looks who is calling, and a stranger learns nothing more here. Raises `HTTPError`,
-        `PermissionDenied`.
+        Jupyter refuses before it authenticates. Strangers learn no more here. Raises `HTTPError`, `PermissionDenied`.
         """
         user = await ensure_async(self.identity_provider.get_user(self))
         if user is None:
@@ -154,7 +153,7 @@ class AuthenticatedHandler(APIHandler):
         raise _host_refused(self.request.host)
 
     def check_host(self) -> bool:
-        """Tell whether the server may be called by this name, as Jupyter does; a name that may be is remembered."""
+        """Return whether Jupyter allows the request's host name. Remembers allowed names."""
         hosts, host = self.app.local_hosts, self.request.host
         if host in hosts:
             return True
@@ -164,11 +163,11 @@ class AuthenticatedHandler(APIHandler):
         return is_allowed
 
     async def is_still_known(self) -> bool:
-        """Tell whether the caller's API token is still valid, for replies that go on for long."""
+        """Return whether the caller's API token is still valid. For long replies."""
         return self._secret is None or await self.backend.token(self._secret) is not None
 
     async def authorize(self) -> None:
-        """Refuse strangers, and whom the server does not let do this. Raises `HTTPError`, `PermissionDenied`."""
+        """Refuse strangers and callers without permission. Raises `HTTPError`, `PermissionDenied`."""
         if self.current_user is None:
             raise web.HTTPError(403)
         what = (self.action, self.auth_resource)
@@ -177,13 +176,13 @@ class AuthenticatedHandler(APIHandler):
 
     @property
     def action(self) -> str:
-        """What the authorizer is asked for."""
+        """The action to authorize."""
         return "read" if self.request.method in _READS else "write"
 
-    # What every reply says
+    # Every reply
 
     def clear(self) -> None:
-        """Begin a reply; tornado calls it, and would write the date out for each, which all of a second have."""
+        """Reset the reply; tornado calls it. The date is formatted once a second, not for each reply as in tornado."""
         self._headers = HTTPHeaders()
         self._headers["Content-Type"] = "text/html; charset=UTF-8"
         self._headers["Date"] = _date(int(time.time()))
@@ -192,7 +191,7 @@ class AuthenticatedHandler(APIHandler):
         self.set_status(200)
 
     def set_default_headers(self) -> None:
-        """Set the headers that every reply has; tornado calls it. Jupyter makes them anew for each."""
+        """Set the headers of every reply; tornado calls it. Cached, because Jupyter computes them for each reply."""
         kept = self.app.default_headers.get(type(self))
         if kept is None:
             before = dict(self._headers)
@@ -204,22 +203,22 @@ class AuthenticatedHandler(APIHandler):
             self._headers.update(kept)
 
     def make_default_headers(self) -> None:
-        """Set the headers that every reply of this kind of handler has; called for the first one."""
+        """Set the default headers of this handler class; called for its first reply only."""
         super().set_default_headers()
 
     def set_secure_cookie(self, *_: Any, **__: Any) -> None:
-        """Hand out no login: a program shows its token each time, and signing a cookie took 7 % of a start.
+        """Set no login cookie: programs send their token each time, and signing a cookie took 7 % of a start.
 
-        Jupyter's identity provider asks for one whenever a request comes with a token and without a cookie.
+        Jupyter's identity provider sets one whenever a request has a token and no cookie.
         """
 
     def compute_etag(self) -> None:
-        """Send no ETag: hashing every reply costs more than the few that would not have changed."""
+        """Send no ETag: hashing every reply costs more than resending the few unchanged ones."""
 
     def _log(self) -> None:
-        """Log the request; tornado calls it at the end, and has it here for handlers that log otherwise.
+        """Log the request; tornado calls this hook at the end.
 
-        Jupyter logs successes for those who debug, but writes their lines for everybody: a tenth of a start.
+        Jupyter logs successes at debug level, but formats their lines even if they go nowhere: a tenth of a start.
         """
         write = self.settings.get("log_function")
         is_jupyters = isinstance(write, partial) and write.func is log_request
@@ -246,13 +245,13 @@ def _date(second: int) -> str:
 
 @cache
 def _durations(module: str, handler: str, method: str, status: int) -> Histogram:
-    """Return what Jupyter's `prometheus_log_method` looks up for each request anew."""
+    """Return the histogram that Jupyter's `prometheus_log_method` looks up again for each request."""
     labels = {"method": method, "handler": f"{module}.{handler}", "status_code": status}
     return cast("Histogram", HTTP_REQUEST_DURATION_SECONDS.labels(**labels))
 
 
 def _shows_debugging(log: logging.Logger) -> bool:
-    """Tell whether lines for those who debug go anywhere; Jupyter's loggers take them, and their handlers do not."""
+    """Return whether debug lines are emitted. Jupyter's loggers accept them, but its handlers drop them."""
     if not log.isEnabledFor(logging.DEBUG):
         return False
     at: logging.Logger | None = log

@@ -1,4 +1,4 @@
-"""Which HTTP status belongs to which error. The only place that knows both."""
+"""The HTTP status of each error. The only module that knows both."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ OF_ERROR: dict[type[errors.CloudoError], HTTPStatus] = {
     errors.SecretLost: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-#: So much of the beginning and of the end of a message is told.
+#: Characters kept from the start and the end of a long message.
 _ENDS: Final = (1200, 600)
 _ENDS_OF_ONE: Final = (300, 200)
 _FIELD_CHARACTERS: Final = 200
 
-#: Words for what the server refuses before any verb is reached.
+#: Code and message of requests refused before a verb is called, by HTTP status.
 _REFUSALS: dict[int, tuple[str, str]] = {
     400: ("malformed", "The request cannot be read."),
     403: (
@@ -104,7 +104,7 @@ def reply_to(error: BaseException | None, status: int, *, log_id: str | None) ->
 
 
 def _field_errors(error: errors.CloudoError) -> tuple[FieldError, ...]:
-    """Return the mistakes, as many as fit into the length of a message."""
+    """Return the field errors, up to about the length of a message."""
     told: list[FieldError] = []
     left = sum(_ENDS)
     for one in error.errors:
@@ -117,5 +117,5 @@ def _field_errors(error: errors.CloudoError) -> tuple[FieldError, ...]:
 
 
 def _bounded(message: str, ends: tuple[int, int] = _ENDS) -> str:
-    """Return a message without the middle of what somebody made too long: it names what callers sent."""
+    """Return a message without its middle if it is too long, because it quotes what callers sent."""
     return message if len(message) <= sum(ends) else f"{message[: ends[0]]} … {message[-ends[1] :]}"

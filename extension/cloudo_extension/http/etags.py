@@ -1,8 +1,7 @@
-"""Requests that depend on what the caller saw last: `ETag`, `If-Match`, `If-None-Match` (RFC 9110, section 13).
+"""Conditional requests: `ETag`, `If-Match`, `If-None-Match` (RFC 9110, section 13).
 
-An entity tag has two parts, `"<version>.<representation>"`: an edit is refused when the first has changed, so that the
-next run of a schedule, say, does not come between reading and writing it; and only when the second is the same too,
-a reply need not be sent again.
+An entity tag has two parts, `"<version>.<representation>"`. An edit is refused only if the version has changed, so that
+the next run of a schedule, for example, does not make it fail. A reply is omitted only if both parts are unchanged.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ _TAGS = re.compile(rf"\s*{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*\s*")
 
 
 def etag_of(record: BaseModel, text: str) -> str | None:
-    """Return the entity tag of a record that is sent as `text`, None for what nobody edits."""
+    """Return the entity tag of a record that is sent as `text`, or None if it cannot be edited."""
     version = version_of(record)
     return None if version is None else f'"{version}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
 def versions_in(header: str | None) -> frozenset[str] | None:
-    """Return the versions that `If-Match` names; None where it is not sent. Raises `MalformedRequest`.
+    """Return the versions that `If-Match` names, or None if it was not sent. Raises `MalformedRequest`.
 
-    A tag that a proxy has made weak, because it compressed the reply, is as good: only its version is looked at.
+    Weak tags are accepted, because only the version is compared: proxies that compress a reply weaken its tag.
     """
     if header is None:
         return None

@@ -1,6 +1,6 @@
-"""The base of all handlers: who may come in, what is read of a request, how records and errors go out.
+"""The base of all handlers: admits requests, reads them, and sends records and errors.
 
-Each method of a handler says by `@operation` what it takes and answers, and calls one verb of `Api`.
+Each method of a handler declares with `@operation` what it accepts and returns, and calls one verb of `Api`.
 """
 
 from __future__ import annotations
@@ -35,50 +35,50 @@ Model = TypeVar("Model", bound=BaseModel)
 Item = TypeVar("Item", bound=Record)
 T = TypeVar("T")
 
-#: Below the server's base url; every route of REST begins with it.
+#: Prefix of all REST routes, below the server's base URL.
 API = "cloudo/api/1"
 
-#: The longest that a body takes to come, unless a handler says otherwise.
+#: Default timeout for receiving a body.
 BODY_SECONDS = 300.0
 
-#: Of the query parameters that are not text.
+#: Types of query parameters that are not text.
 _KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
-#: Query parameters of Jupyter's own, accepted everywhere.
+#: Jupyter's own query parameters, accepted everywhere.
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
-#: How a caller may name the door it stands for; `flow` is for the worker alone.
+#: Triggers that a caller may name. `flow` is reserved for the worker.
 _DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, Trigger.CLI)}
 
 
 @web.stream_request_body
 class Handler(AuthenticatedHandler):
-    """One noun of REST. Every method is for known users only, unless `is_public`."""
+    """One noun of REST. Every method requires a known user unless `is_public`."""
 
     is_public: ClassVar[bool] = False
 
-    #: The verbs, as the caller; set before a method is called.
+    #: The caller's service; set before a method is called.
     api: Service
 
     def __init_subclass__(cls) -> None:
-        """Take no method that does not say what it is."""
+        """Reject HTTP methods without `@operation`."""
         super().__init_subclass__()
         check_operations(cls)
 
     def initialize(self) -> None:
-        """Prepare for a body that comes in pieces; tornado calls it first."""
+        """Prepare for a streamed body; tornado calls it first."""
         super().initialize()
         self._chunks: list[bytes] = []
         self._size = 0
         self._log_id: str | None = None
         self._refusal: Exception | None = None
-        #: Ends the wait for a body, for `request_body`.
+        #: The body's timeout, set by `request_body`.
         self.body_timer: asyncio.TimerHandle | None = None
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
 
-    # Coming in
+    # Receiving
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        """Return text as it was before it was encoded for an address; tornado calls it, for the path first of all."""
+        """Decode percent-decoded bytes as text; tornado calls it, for the path first."""
         text = ""
         try:
             text = super().decode_argument(value, name)
@@ -89,7 +89,7 @@ class Handler(AuthenticatedHandler):
         return text
 
     async def prepare(self) -> None:
-        """Decide whether the request may come in; tornado calls it before it reads the body."""
+        """Admit or refuse the request; tornado calls it before it reads the body."""
         request_body.watch(self)
         try:
             await self._admit()
@@ -98,7 +98,7 @@ class Handler(AuthenticatedHandler):
         request_body.limit(self)
 
     def data_received(self, chunk: bytes) -> None:
-        """Keep a piece of the body, unless it is not wanted; tornado calls it."""
+        """Keep a chunk of the body unless the request is refused; tornado calls it."""
         self._size += len(chunk)
         if self._size > self.app.max_body_bytes:
             self._refuse(web.HTTPError(413))
@@ -106,10 +106,10 @@ class Handler(AuthenticatedHandler):
             self._chunks.append(chunk)
 
     def _refuse(self, refusal: Exception) -> None:
-        """Raise `refusal` in place of the method, which tornado calls once it has read the body to its end.
+        """Raise `refusal` in place of the method, which tornado calls after it has read the whole body.
 
-        An answer before that would be lost to the client: closing a connection on which it still sends resets it.
-        `ServerApp.max_body_size` limits how much is read and thrown away.
+        The client would lose an earlier reply: closing a connection while it still sends resets the connection.
+        `ServerApp.max_body_size` limits how much is read and discarded.
         """
 
         async def refuse(*_path: str) -> None:
@@ -120,12 +120,12 @@ class Handler(AuthenticatedHandler):
         setattr(self, cast("str", self.request.method).lower(), refuse)
 
     def flaw(self) -> Exception:
-        """Return what to answer to a body that is no HTTP: what the request is refused for already, or just that."""
+        """Return the error for a body that is not valid HTTP, or the request's earlier refusal."""
         return self._refusal or request_body.flaw(self.request.headers)
 
     @property
     def body_seconds(self) -> float:
-        """The longest that a body takes to come: whoever sends slower keeps a connection for nothing."""
+        """Timeout for receiving a body, because slower senders hold a connection for nothing."""
         return BODY_SECONDS
 
     async def _admit(self) -> None:
@@ -140,7 +140,7 @@ class Handler(AuthenticatedHandler):
             self.api = await self.backend.service(self.user_name, self._trigger(), rights)
 
     def _check_form(self) -> None:
-        """Refuse what can be refused without the body: method, query, kind and size of the body."""
+        """Check what is known before the body: method, query, media type and announced size."""
         operation = self._operations().get(cast("str", self.request.method))
         if operation is None:
             raise web.HTTPError(405)
@@ -172,9 +172,9 @@ class Handler(AuthenticatedHandler):
     # Reading
 
     def asked(self, model: type[Model]) -> Model:
-        """Return what the query holds of `model`; a parameter that is given empty counts as not given.
+        """Return the query as a `model`. An empty parameter counts as missing.
 
-        A list takes its parameter several times, or values with commas between them. Raises `MalformedRequest`.
+        A list parameter can be repeated or hold comma-separated values. Raises `MalformedRequest`.
         """
         found: dict[str, Any] = {}
         for name, field in model.model_fields.items():
@@ -186,11 +186,11 @@ class Handler(AuthenticatedHandler):
         return self.parse(model, found)
 
     def page(self, model: type[PageQuery] = PageQuery) -> dict[str, Any]:
-        """Return `limit` and `cursor` as the verbs take them."""
+        """Return the query's `limit` and `cursor` as arguments for a verb."""
         return self.asked(model).model_dump()
 
     def body(self, *, default: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the body, which must be a JSON object; `default` is for none. Raises `MalformedRequest`."""
+        """Return the body, a JSON object, or `default` if it is empty. Raises `MalformedRequest`, `TooLarge`."""
         if default is not None and not self._chunks:
             return default
         content = b"".join(self._chunks)
@@ -207,12 +207,12 @@ class Handler(AuthenticatedHandler):
         return found
 
     def sent(self, model: type[Model]) -> Model:
-        """Return the body as the record that the operation takes. Raises `MalformedRequest`."""
+        """Return the body as the operation's record. Raises `MalformedRequest`."""
         assert model is self._operations()[cast("str", self.request.method)].body, "not what the document says"
         return self.parse(model, self.body())
 
     def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
-        """Return `content` as a record. Raises `MalformedRequest` naming each field that is invalid."""
+        """Return `content` as a record. Raises `MalformedRequest` naming each invalid field."""
         try:
             return model.model_validate(content)
         except ValidationError as error:
@@ -223,7 +223,7 @@ class Handler(AuthenticatedHandler):
     async def answer(self, verb: Callable[..., BaseModel], /, *args: Any, **kwargs: Any) -> None:
         """Call a verb and send the record it returns."""
 
-        def as_json() -> tuple[str, str | None]:  # off the event loop too: a page takes a while to write out
+        def as_json() -> tuple[str, str | None]:  # also off the event loop: serializing a page is slow
             record = verb(*args, **kwargs)
             text = record.model_dump_json()
             return text, etag_of(record, text)
@@ -245,7 +245,7 @@ class Handler(AuthenticatedHandler):
         order: Callable[[str], Any] = str,
         is_newest_first: bool = False,
     ) -> None:
-        """Send the page that the query asks for of a list in the order of its items' `key`, which is the cursor."""
+        """Send the page that the query asks for. `items` is sorted by `key`, which is also the cursor."""
         wanted = self.asked(PageQuery)
 
         def page() -> Page[Item]:
@@ -261,7 +261,7 @@ class Handler(AuthenticatedHandler):
         await self.answer(page)
 
     def unless_changed(self, look: Callable[..., BaseModel], verb: Callable[..., T]) -> Callable[..., T]:
-        """Return a verb that raises `Outdated` where `look` finds something else than the caller says by `If-Match`."""
+        """Wrap `verb` so that it raises `Outdated` if the record that `look` returns does not match `If-Match`."""
         versions = versions_in(self.request.headers.get("If-Match"))
         return verb if versions is None else partial(self.api.unless_changed, versions, look, verb)
 
@@ -272,11 +272,11 @@ class Handler(AuthenticatedHandler):
         await web.RequestHandler.finish(self)
 
     def at(self, *path: str) -> str:
-        """Return the address of something below REST's root, from the server's root."""
+        """Return the path of a resource, from the server's root."""
         return "/".join((f"{self.base_url}{API}", *path))
 
     async def while_connected(self, waiting: Coroutine[Any, Any, T]) -> T:
-        """Await something long; it is cancelled when the client goes away."""
+        """Await `waiting`, and cancel it when the client disconnects. Raises `HTTPError`."""
         task = asyncio.create_task(waiting)
         self._waiting = task
         try:
@@ -290,7 +290,7 @@ class Handler(AuthenticatedHandler):
         return outcome
 
     def on_connection_close(self) -> None:
-        """End the wait of a client that has gone; tornado calls it."""
+        """Cancel the wait of a disconnected client; tornado calls it."""
         super().on_connection_close()
         request_body.leave(self)
         self._is_deserted = True
@@ -298,15 +298,15 @@ class Handler(AuthenticatedHandler):
             self._waiting.cancel()
 
     def on_finish(self) -> None:
-        """Leave the connection to the next request; tornado calls it."""
+        """Release the connection for the next request; tornado calls it."""
         super().on_finish()
         request_body.leave(self)
 
-    # Failing
+    # Errors
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Answer an error with the status that belongs to it; tornado calls it with 500 for all but its own."""
-        if self._is_deserted:  # nobody is left to be told; what was sent may already be half an answer
+        """Send an error with its own status; tornado calls it with 500 for all errors but its own."""
+        if self._is_deserted:  # the client is gone, and half a reply may already be sent
             self.set_status(499, "Client closed request")
             self.finish()
             return
@@ -319,14 +319,14 @@ class Handler(AuthenticatedHandler):
             self.set_header("Allow", ", ".join(self._operations()))
         if isinstance(error := _error_in(kwargs), TooManyCalls):
             self.set_header("Retry-After", str(error.retry_after_seconds))
-        if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection, and does not say so
+        if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection without announcing it
             self.set_header("Connection", "close")
         self.finish(reply_to(error, status_code, log_id=self._log_id).model_dump_json(exclude_none=True))
 
     def log_exception(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Log what was not meant to happen, with an id that the caller is told too."""
+        """Log an unexpected error with an id that the reply contains, and record refusals."""
         if isinstance(error, PermissionDenied):
             self.note_denial(str(error))
         elif isinstance(error, web.HTTPError) and error.status_code == 403:
@@ -340,7 +340,7 @@ class Handler(AuthenticatedHandler):
         )  # fmt: skip
 
     def _note_refusal(self, error: web.HTTPError) -> None:
-        """Keep in the history that somebody was refused whom nobody knows, or who brought nothing but a cookie."""
+        """Record the refusal of an unknown caller, or of one with only a cookie."""
         if getattr(self, "_jupyter_current_user", None) is not None:
             self.note_denial(error.log_message or "This takes more than a cookie.")
             return
@@ -348,7 +348,7 @@ class Handler(AuthenticatedHandler):
         self.backend.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **told)
 
     def note_denial(self, reason: str) -> None:
-        """Keep in the history that somebody who is known was refused."""
+        """Record that a known caller was refused."""
         token, route = self.rights.token, type(self).__name__
         subject = (event_types.TOKEN, token.id) if token else (event_types.USER, self.user_name)
         told = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
@@ -357,14 +357,14 @@ class Handler(AuthenticatedHandler):
 
 
 class NothingHere(Handler):
-    """Every address below REST's root that is no route: 404, but not to strangers."""
+    """Answers 404 at unknown addresses below REST's root, but 403 to strangers."""
 
     def _check_form(self) -> None:
         raise web.HTTPError(404)
 
 
 def from_query(annotation: Any, text: str) -> Any:
-    """Return what a query parameter or a header says; one that does not fit is left to the model, which names it."""
+    """Convert a query parameter or header. Returns invalid text unchanged, so that the model names it in its error."""
     kinds = [_KINDS[kind] for kind in (get_args(annotation) or (annotation,)) if kind in _KINDS]
     try:
         return from_text(kinds[0], text) if kinds else text

@@ -1,6 +1,6 @@
-"""The OpenAPI document: what the routes say of themselves, and the records that they read and write.
+"""The OpenAPI document, built from the operations of the routes and the records that they read and write.
 
-Nothing is listed here: a route that serves is in it, as it serves.
+Nothing is listed here by hand: every served route is in the document.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cloudo_kernel.models.versions import EDITED
 
 Route = tuple[str, type[Any]]
 
-#: Where REST's root is; paths in the document begin there.
+#: REST's root. Paths in the document are relative to it.
 _ROOT: Final = "cloudo"
 _ABOUT: Final = """\
 Every Jupyter notebook is a flow, every run a durable execution.
@@ -45,7 +45,7 @@ _IF_MATCH: Final = (
 )
 _IF_NONE_MATCH: Final = "The `ETag` of what the caller has: if it is still the same, nothing is sent."
 _ANY_JSON: Final[JsonObject] = {"application/json": {"schema": {}}}
-#: What can go wrong wherever a caller has to be known.
+#: Errors of every operation that requires a known caller.
 _EVERYWHERE: Final = (errors.MalformedRequest, errors.PermissionDenied, errors.Unavailable)
 _WITH_BODY: Final = (errors.MalformedRequest, errors.BodyTooSlow, errors.TooLarge, errors.ContentTypeRefused)
 
@@ -93,7 +93,7 @@ def _models(operations: Sequence[Operation]) -> Iterable[tuple[type[BaseModel], 
 
 
 def _path(pattern: str, handler: type[Any], found: Operation) -> str:
-    """Return the path of a route, below the root: its groups are called as the parameters of the method."""
+    """Return the path of a route, below the root. Its groups are named after the method's parameters."""
     [method] = [name for name, other in operations_of(handler).items() if other is found]
     names = iter([*inspect.signature(getattr(handler, method.lower())).parameters][1:])
     return re.sub(r"\([^()]*\)", lambda _group: f"{{{next(names)}}}", pattern.removeprefix(_ROOT))
@@ -105,7 +105,7 @@ def _tag(path: str) -> str:
 
 
 class _Written:
-    """One operation as the document has it."""
+    """One operation in the document."""
 
     def __init__(
         self,
@@ -122,14 +122,14 @@ class _Written:
         self._references = references
 
     def whole(self) -> JsonObject:
-        """Return all that is said of it."""
+        """Return the Operation Object."""
         found = self._found
         summary, _, more = inspect.cleandoc(self._method.__doc__ or "").partition("\n")
         told = (more.strip(), found.description or "", self._permission())
         whole: JsonObject = {
             "operationId": found.id,
             "tags": [_tag(self._path)],
-            "summary": summary.removesuffix(".").replace("`", ""),  # plain text, where a description is Markdown
+            "summary": summary.removesuffix(".").replace("`", ""),  # plain text; a description is Markdown
             "description": "\n\n".join(text for text in told if text),
             "parameters": self._parameters(),
             "responses": {str(status): reply for status, reply in sorted(self._responses().items())},
@@ -167,14 +167,14 @@ class _Written:
 
     @property
     def _is_tagged(self) -> bool:
-        """Whether it reads one thing that people edit."""
+        """Whether the operation reads a single editable record."""
         content = self._found.replies[200].content if 200 in self._found.replies else None
         return self._method.__name__ == "get" and content in EDITED
 
     def _body(self) -> JsonObject:
         found = self._found
         if found.body is None:
-            # One type alone: of several, generators make clients that ask whether the body is an instance of `Any`.
+            # A single media type: with several, generated clients test whether the body is an instance of `Any`.
             return {"description": "Any JSON; forms, text and bytes are accepted too.", "content": _ANY_JSON}
         content: JsonObject = {"schema": self._references[found.body, "validation"]}
         if found.example is not None:
@@ -230,7 +230,7 @@ class OpenApi(Handler):
 
 @cache
 def document_json(routes: tuple[Route, ...], base_url: str) -> str:
-    """Return the document as text; making it takes a while, once."""
+    """Return the document as text. Building it is slow, so it is cached."""
     return json.dumps(document(routes, base_url=base_url), ensure_ascii=False)
 
 

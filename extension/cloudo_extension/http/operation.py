@@ -1,6 +1,6 @@
-"""What one method of a handler takes and answers, said once: it is served by this, and `openapi` documents it by this.
+"""Declares once what a handler's method accepts and returns. Handlers serve by it, and `openapi` documents by it.
 
-A method without an operation is no method of REST: the class of its handler cannot be made.
+Every HTTP method needs an operation: otherwise its handler class cannot be created.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class PageQuery(Query):
 
 @dataclass(frozen=True)
 class Reply:
-    """One way in which an operation succeeds."""
+    """A successful reply of an operation."""
 
     #: The record that is sent.
     content: type[BaseModel] | None = None
-    #: What it means, where the summary does not say it.
+    #: The meaning of the reply, if the summary does not say it.
     text: str | None = None
-    #: Media types of what is sent that is no record; with neither of both, nothing is sent.
+    #: Media types of content other than a record. Without either, the reply has no body.
     media: tuple[str, ...] = ()
 
 
@@ -56,43 +56,43 @@ class Operation:
     """One method of one address."""
 
     id: str
-    #: The verb of `Api` that it calls: whoever may use that may use this.
+    #: The verb of `Api` that it calls. Both need the same permission.
     verb: str | None = None
     query: tuple[type[BaseModel], ...] = ()
-    #: Headers with a meaning here, and what they mean.
+    #: Request headers that it reads, and their meanings.
     headers: Mapping[str, str] = field(default_factory=dict)
     body: type[BaseModel] | None = None
-    #: Whether the body can be left out.
+    #: Whether the body is optional.
     has_optional_body: bool = False
-    #: Whether it takes a body of any kind, which is none of ours to describe.
+    #: Whether it accepts a body of any kind, which no schema describes.
     has_any_body: bool = False
-    #: A body that is taken.
+    #: An example of a valid body.
     example: JsonObject | None = None
-    #: Whether it is refused where its object was changed since the caller saw it, if the caller says so.
+    #: Whether `If-Match` makes it fail if its object has changed since the caller read it.
     is_conditional: bool = False
     replies: Mapping[int, Reply] = field(default_factory=dict)
-    #: What can go wrong besides what the verb raises.
+    #: Errors besides those of the verb.
     raises: tuple[type[errors.CloudoError], ...] = ()
 
     @cached_property
     def query_names(self) -> frozenset[str]:
-        """The query parameters that are taken; any other is an error."""
+        """The accepted query parameters. Any other is an error."""
         return frozenset(name for model in self.query for name in model.model_fields)
 
     @property
     def errors(self) -> frozenset[type[errors.CloudoError]]:
-        """What can go wrong, beyond what can go wrong everywhere."""
+        """The errors of this operation, beyond those of every operation."""
         found = frozenset(self.raises) | (errors_of(self.verb) if self.verb else frozenset())
         return found | {errors.Outdated} if self.is_conditional else found
 
     @property
     def description(self) -> str | None:
-        """What `Api` says of the verb."""
+        """The verb's docstring in `Api`."""
         return None if self.verb is None else inspect.getdoc(getattr(Api, self.verb))
 
     @property
     def permission(self) -> str | None:
-        """The action that a token must allow; None for every known caller."""
+        """The action that a token must allow, or None if every known caller may call."""
         action = None if self.verb is None else OF_VERB[self.verb]
         return None if action is None else action.value
 
@@ -106,7 +106,7 @@ def operation(
     id: str | None = None,  # noqa: A002 -- OpenAPI's word is operationId
     **more: Any,
 ) -> Callable[[Method], Method]:
-    """Say what the method below is; `reply` with `status` is short for the only one of `replies`."""
+    """Declare the operation of a method. `reply` and `status` are short for a single entry of `replies`."""
     name = id or verb
     assert name is not None
     made = Operation(name, verb, replies=replies or {status: Reply(reply)}, **more)
@@ -119,20 +119,20 @@ def operation(
 
 
 def operations_of(handler: type[Any]) -> dict[str, Operation]:
-    """Return what the handler serves, by method."""
+    """Return the handler's operations by HTTP method."""
     found = ((name, getattr(getattr(handler, name.lower()), _MARK, None)) for name in METHODS)
     return {name: operation for name, operation in found if operation is not None}
 
 
 def check_operations(handler: type[Any]) -> None:
-    """Raise `TypeError` if the handler has a method of HTTP that does not say what it is."""
+    """Raise `TypeError` if the handler has an HTTP method without an operation."""
     for name in METHODS:
         if name.lower() in vars(handler) and name not in operations_of(handler):
             raise TypeError(f"{handler.__qualname__}.{name.lower()} needs @operation(...) above it.")
 
 
 def errors_of(verb: str) -> frozenset[type[errors.CloudoError]]:
-    """Return the errors that the docstring of a verb says it raises, those of other verbs that it names among them."""
+    """Return the errors that a verb's docstring says it raises, including those of other verbs that it names."""
     _, _, told = (inspect.getdoc(getattr(Api, verb)) or "").partition("Raises")
     found: set[type[errors.CloudoError]] = set()
     for name in _NAMES.findall(told):

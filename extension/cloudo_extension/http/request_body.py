@@ -1,7 +1,7 @@
-"""Bodies that are no HTTP, or do not come: lengths that are no numbers, chunks that are none, slow senders.
+"""Replies to malformed or missing bodies: lengths that are not numbers, invalid chunks, slow senders.
 
-tornado notices while it reads them, when the handler is there already, and writes a bare 400 without asking it, or
-closes the connection without a word.
+tornado notices them while it reads the body, after it has created the handler. Without asking the handler it writes a
+bare 400, or closes the connection without a reply.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from tornado.web import HTTPError
 
 from cloudo_kernel.errors import BodyTooSlow, MalformedRequest
 
-#: As `HTTP1Connection` writes it.
+#: The reply that `HTTP1Connection` writes.
 _BARE: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-#: Who has said nothing for so long has sent all that it meant to send; and no one is listened to for longer than that.
+#: Silence after which a sender counts as finished, and the maximum time to read from it.
 _SILENCE: Final = timedelta(milliseconds=20)
 _PATIENCE_SECONDS: Final = 5.0
-#: A longer number is one that no body has, and one of thousands Python refuses to read.
+#: Maximum digits of a length. No body is longer, and Python refuses to parse thousands of digits.
 _DIGITS: Final = 18
 TOO_LARGE: Final = "The body is larger than this server reads."
 
 
 class Handler(Protocol):
-    """What is needed of the handler of a request; `cloudo_extension.http.handler.Handler` has it."""
+    """The handler of a request, as needed here; `cloudo_extension.http.handler.Handler` implements it."""
 
     request: HTTPServerRequest
     body_timer: asyncio.TimerHandle | None
@@ -42,25 +42,25 @@ class Handler(Protocol):
 
     @property
     def body_seconds(self) -> float:
-        """The longest that a body takes to come."""
+        """Timeout for receiving a body."""
 
     def flaw(self) -> Exception:
-        """Return what to answer to a body that is no HTTP."""
+        """Return the error for a body that is not valid HTTP."""
 
     def log_exception(self, *found: Any) -> None:
-        """Log an error; as tornado calls it."""
+        """Log an error; takes tornado's arguments."""
 
     def send_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer an error."""
+        """Send an error reply."""
 
 
 def announces_body(headers: HTTPHeaders) -> bool:
-    """Tell whether something comes after the headers that has to be read."""
+    """Return whether the headers announce a body."""
     return headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
 
 
 def announced_bytes(headers: HTTPHeaders) -> float | None:
-    """Return how long the body is to be, None where that is not said, or not as a number."""
+    """Return the announced length of the body, or None if it is not given as a number."""
     length = headers.get("Content-Length", "0")
     if "Transfer-Encoding" in headers or not length.isdecimal():
         return None
@@ -84,13 +84,13 @@ def watch(handler: Handler) -> None:
 
 
 def limit(handler: Handler) -> None:
-    """Wait for the body no longer than the handler says, from now on."""
+    """Start the handler's timeout for the body."""
     if announces_body(handler.request.headers) and not handler._finished:
         handler.body_timer = asyncio.get_running_loop().call_later(handler.body_seconds, _give_up, handler)
 
 
 def leave(handler: Handler) -> None:
-    """Let tornado write again what it likes; nothing where it does so already."""
+    """Undo `limit` and `watch`. Can be called more than once."""
     if handler.body_timer is not None:
         handler.body_timer.cancel()
     connection = handler.request.connection
@@ -99,7 +99,7 @@ def leave(handler: Handler) -> None:
 
 
 def flaw(headers: HTTPHeaders) -> Exception:
-    """Return what is wrong with a body that tornado does not read, as far as its headers tell."""
+    """Return the error for a body that tornado does not read, judged by its headers."""
     if announced_bytes(headers) is not None:
         return HTTPError(413, TOO_LARGE)
     return MalformedRequest("The body is no HTTP: its length is no number, or one of its chunks is none.")
@@ -118,16 +118,16 @@ def _give_up(handler: Handler) -> None:
 
 
 def _send(handler: Handler, error: Exception) -> None:
-    """Answer before the body has been read to its end."""
+    """Send an error reply before the whole body has been read."""
     handler.log_exception(type(error), error, None)
     connection: Any = handler.request.connection
-    connection._disconnect_on_finish = True  # where the body ends nobody knows; tornado tells the caller
+    connection._disconnect_on_finish = True  # the end of the body is unknown; tornado sends `Connection: close`
     status = error.status_code if isinstance(error, HTTPError) else HTTPStatus.BAD_REQUEST
     handler.send_error(status, exc_info=(type(error), error, None))
 
 
 async def _read_away(stream: IOStream) -> None:
-    """Read what is on its way: an answer would be lost to a caller whose connection is closed before that."""
+    """Read and discard what is on its way. Closing the connection earlier would lose the reply."""
     end = time.monotonic() + _PATIENCE_SECONDS
     with suppress(TimeoutError, StreamClosedError):
         while time.monotonic() < end:

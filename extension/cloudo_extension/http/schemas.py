@@ -1,4 +1,4 @@
-"""The schemas of records in the OpenAPI document, with the comments of their fields and an example of each."""
+"""The schemas of records in the OpenAPI document, with the comments of their fields and an example each."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Mode = Literal["validation", "serialization"]
 
 _REF: Final = "#/components/schemas/{model}"
 _WHOLE_CLASS: Final = re.MULTILINE | re.DOTALL
-#: `#:` lines, then the field that they are about.
+#: `#:` lines, then the field that they describe.
 _COMMENTED = re.compile(r"((?:^ +#: .*\n)+)^ +(\w+):", re.MULTILINE)
 
 
 class _Described(GenerateJsonSchema):
-    """Puts the comments of fields into the schema, and leaves titles out that only repeat a name."""
+    """Adds the comments of fields to the schema, and removes titles that only repeat a name."""
 
     def model_schema(self, schema: Any) -> JsonSchemaValue:
         found = super().model_schema(schema)
@@ -37,7 +37,7 @@ class _Described(GenerateJsonSchema):
 
 
 def schemas_of(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[dict[tuple[Any, Mode], JsonObject], JsonObject]:
-    """Return a reference for each model as it is read or written, and the schemas themselves by name."""
+    """Return a reference for each model and mode, and the schemas by name."""
     wanted = sorted(set(models), key=lambda pair: (pair[0].__name__, pair[1]))
     references, made = models_json_schema(wanted, ref_template=_REF, schema_generator=_Described)
     schemas = made["$defs"]
@@ -48,7 +48,7 @@ def schemas_of(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[dict[tup
 
 
 def example_of(model: type[Any]) -> JsonObject | None:
-    """Return a record as it is sent; a page has one item."""
+    """Return an example of `model` as JSON, or None. A page has one item."""
     parts = getattr(model, "__pydantic_generic_metadata__", {"origin": None})
     if parts["origin"] is Page:
         item = example_of(parts["args"][0])
@@ -58,7 +58,7 @@ def example_of(model: type[Any]) -> JsonObject | None:
 
 
 def parameters_of(model: type[BaseModel]) -> list[JsonObject]:
-    """Return the query parameters that a model is read from."""
+    """Return a model's fields as query parameters."""
     made = model.model_json_schema(ref_template=_REF, schema_generator=_Described)
     definitions = made.get("$defs", {})
     found = []
@@ -75,7 +75,7 @@ def parameters_of(model: type[BaseModel]) -> list[JsonObject]:
 
 
 def _inline(schema: Any, definitions: JsonObject) -> Any:
-    """Return a schema with what it refers to in its place."""
+    """Return a schema with its references replaced by their definitions."""
     if isinstance(schema, list):
         return [_inline(part, definitions) for part in schema]
     if not isinstance(schema, dict):
@@ -87,10 +87,10 @@ def _inline(schema: Any, definitions: JsonObject) -> Any:
 
 @cache
 def comments_of(model: type[BaseModel]) -> dict[str, str]:
-    """Return what the comments of a model's source say of its fields."""
+    """Return the comments of a model's fields, read from its source."""
     found: dict[str, str] = {}
     for kind in reversed(model.__mro__):
-        # The parsers of `inspect` take most of the time in which the whole document is made.
+        # The parsers of `inspect` would take most of the time of building the document.
         written = re.search(rf"^class {kind.__name__}\b.*?(?=^\S|\Z)", _source(kind.__module__), _WHOLE_CLASS)
         for lines, name in _COMMENTED.findall(written[0] if written else ""):
             found[name] = " ".join(line.strip().removeprefix("#: ") for line in lines.splitlines())

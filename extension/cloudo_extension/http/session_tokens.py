@@ -1,6 +1,6 @@
-"""Short-lived tokens for the dashboard's kernels, kept in this process only, and the identity that tokens stand for.
+"""Short-lived tokens for the dashboard's kernels, kept in this process only, and the identity of callers with a token.
 
-API tokens, which people make, are in the store; `api_tokens` is their REST.
+API tokens, which users create, are in the store; `rest.tokens` is their REST.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 
 from jupyter_server.auth.identity import IdentityProvider, User
 
-#: How long a token opens `cloudo/`: a working day; a dashboard that stays open longer is loaded again.
+#: Lifetime of a token for `cloudo/`: a working day. A dashboard that stays open longer has to be reloaded.
 LIFETIME_SECONDS = 12 * 3600
 
 
 class SessionTokens:
-    """Mints tokens and knows whose they are. A restart of the server forgets all of them."""
+    """Creates tokens and finds their users. A restart of the server invalidates all of them."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: Digest of the token → its user and the moment at which it ends.
+        #: Digest of the token → (user name, time at which it expires).
         self._sessions: dict[bytes, tuple[str, float]] = {}
 
     def mint(self, user_name: str) -> str:
@@ -35,9 +35,9 @@ class SessionTokens:
         return token
 
     def user_of(self, token: str) -> str | None:
-        """Return whom the token acts as, None for a token that was not minted here or has expired.
+        """Return the user of a token, or None if it was not created here or has expired.
 
-        Digests are compared, each in constant time, so that the time it takes tells nothing about a token.
+        Digests are compared, each in constant time, so that timing reveals nothing about a token.
         """
         wanted, found = _digest(token), None
         for digest, (user_name, ends_at) in self._sessions.items():
@@ -47,14 +47,14 @@ class SessionTokens:
 
 
 class TokenIdentity(IdentityProvider):
-    """Stands in for the server's identity provider in a request that carries a token."""
+    """Replaces the server's identity provider in a request with a token."""
 
     def __init__(self, user_name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._user = User(username=user_name)
 
     def get_user(self, handler: Any) -> User:
-        """Return the token's user; a token, unlike a cookie, is never sent by accident, so no XSRF check."""
+        """Return the token's user. Unlike a cookie, a token is never sent by accident, so XSRF is not checked."""
         handler._token_authenticated = True
         return self._user
 

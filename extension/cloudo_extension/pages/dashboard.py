@@ -1,6 +1,6 @@
 """The dashboard's page at `cloudo/`: the shipped notebook, rendered by Voila, in any workspace.
 
-The shell of the page leaves at once; the kernel starts while the browser paints it. `page_kernels` ends the kernel
+The shell of the page is sent at once; the kernel starts while the browser paints it. `page_kernels` ends the kernel
 when no page uses it any more.
 """
 
@@ -32,18 +32,18 @@ from cloudo_extension.pages.page_kernels import PageKernels
 from cloudo_kernel.dashboard.page_source import style
 
 TEMPLATE: Final = "cloudo"
-#: JupyterLab's extensions that the page needs; each more costs requests and time before the first row.
+#: JupyterLab extensions that the page needs. Each further one costs requests and delays the first row.
 _EXTENSIONS: Final = {
     "anywidget",
     "@jupyter-widgets/jupyterlab-manager",
     "@voila-dashboards/widgets-manager8",
 }
-#: MathJax would come from another machine, and nothing here is written in TeX. Voila loads it all the same, and waits
-#: for these names.
+#: MathJax would be loaded from another host, and nothing here uses TeX. Voila loads it anyway, and waits for these
+#: names.
 _NO_MATHJAX: Final = "MathJax={Hub:{Config(){},Configured(){},Queue(){},Register:{StartupHook(){}}}}"
 _FAILED: Final = "cloudoFailed('The dashboard could not start: the log of the server tells why.')"
-#: Nothing is fetched from elsewhere, whatever a library tries, and of what stands in the page itself only scripts with
-#: the number of this one reply run. Modules of widgets are blobs; schemas are compiled.
+#: Libraries cannot fetch anything from other hosts, and inline scripts need the nonce of this reply. Widget modules
+#: are blobs; compiling schemas needs `unsafe-eval`.
 _POLICY: Final = "; ".join(
     (
         "default-src 'self'",
@@ -65,9 +65,9 @@ _HOST: Final = re.compile(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", re.ASCII)
 def dashboard_handlers(
     server_app: ServerApp, *, workspace: Path, mint_token: Callable[[str], str]
 ) -> list[tuple[Any, ...]]:
-    """Return the routes of the dashboard, below the server's base url.
+    """Return the routes of the dashboard, below the server's base URL.
 
-    `workspace` is where the kernels work. `mint_token(user_name)` returns a short-lived token that acts as the user.
+    `workspace` is the kernels' working directory. `mint_token(user_name)` returns a short-lived token for the user.
     """
     # The user's own configuration of Voila is for their notebooks, not for this page.
     voila = VoilaConfiguration(
@@ -89,45 +89,45 @@ def dashboard_handlers(
         (r"cloudo/no-mathjax\.js", NoMathJaxHandler),
         (r"cloudo/(flows|executions|schedules|messages|webhooks|tokens|)", DashboardHandler, options),
         (r"cloudo/((?:executions|schedules|messages)/[0-9a-fA-F-]{36})", DashboardHandler, options),
-        # Calls of webhooks go to cloudo/webhook/<name>, in the singular.
+        # Webhook calls go to cloudo/webhook/<name>, in the singular.
         (r"cloudo/(webhooks/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})", DashboardHandler, options),
         (r"voila/execution/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", CellsHandler, {}),
     ]
 
 
 class DashboardHandler(JupyterHandler):
-    """Sends the page; which view it opens with, its script reads from the path."""
+    """Sends the page. Its script reads from the path which view to open."""
 
     def initialize(self, voila: VoilaConfiguration, kernels: PageKernels) -> None:
-        """Take what the routes give; tornado calls it first."""
+        """Store the route's options; tornado calls it first."""
         self._voila = voila
         self._kernels = kernels
         self._kernel_id: str | None = None
 
     @cached_property
     def nonce(self) -> str:
-        """What marks the scripts of this one reply as ours."""
+        """The nonce that allows the inline scripts of this reply."""
         return secrets.token_urlsafe(16)
 
     @property
     def content_security_policy(self) -> str:
-        """What the page may load."""
-        # To some browsers a WebSocket of the same host is not of the same origin.
+        """The page's content security policy."""
+        # Some browsers do not count a WebSocket to the same host as the same origin.
         host = self.request.host if _HOST.fullmatch(self.request.host) else ""
         return _POLICY.format(nonce=self.nonce, lines=f" ws://{host} wss://{host}" if host else "")
 
     def set_default_headers(self) -> None:
-        """Tell no other site where this page is; Jupyter's own pages need to be told."""
+        """Send the referrer to no other site. Jupyter's own pages need it."""
         super().set_default_headers()
         self.set_header("Referrer-Policy", "same-origin")
 
     @web.authenticated
     @authorized("execute", resource="kernels")  # type: ignore[untyped-decorator]  # jupyter_server's are untyped
     async def get(self, path: str = "") -> None:
-        """Send the shell, start a kernel, send where it is."""
+        """Send the shell, start a kernel, and send its id."""
         self.set_header("Cache-Control", "no-store")
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        _ = self.xsrf_token  # sets the cookie without which the beacon of the closing page is refused (voila#1458)
+        _ = self.xsrf_token  # sets the cookie that the closing page's beacon needs (voila#1458)
         renderer = self._renderer()
         await renderer.initialize()
         list_name, _, one = path.partition("/")
@@ -145,7 +145,7 @@ class DashboardHandler(JupyterHandler):
             self.write(f"<script nonce='{self.nonce}'>{_FAILED}</script>")
 
     async def start_kernel(self, kernel_name: str, notebook: nbformat.NotebookNode) -> str:
-        """Flush what was rendered so far, start the page's kernel, and keep the notebook for `CellsHandler`."""
+        """Flush the rendered parts, start the page's kernel, and keep the notebook for `CellsHandler`."""
         await self.flush()
         self._kernel_id = await self._kernels.start(kernel_name, user_name=self.current_user.username)
         ExecutionRequestHandler._execution_data[self._kernel_id] = {
@@ -187,42 +187,42 @@ class DashboardHandler(JupyterHandler):
 
 
 class NoMathJaxHandler(JupyterHandler):
-    """Sends what stands in for MathJax."""
+    """Sends the stub for MathJax."""
 
     @web.authenticated
     def get(self) -> None:
-        """Send the same few names to everyone."""
+        """Send the stub."""
         self.set_header("Content-Type", "text/javascript; charset=utf-8")
         self.set_header("Cache-Control", "max-age=86400")
         self.write(_NO_MATHJAX)
 
 
 class _Renderer(NotebookRenderer):
-    """Renders the shipped notebook, wherever it lies, and lets the handler start the kernel."""
+    """Renders the installed notebook, and lets the handler start the kernel."""
 
     def __init__(self, *, page: DashboardHandler, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._page = page
 
     async def load_notebook(self, _path: str) -> nbformat.NotebookNode:
-        """Read the notebook from where it was installed; Voila reads from below the server's root only."""
+        """Read the installed notebook. Voila reads only below the server's root."""
         return await self.fix_notebook(nbformat.read(notebook_path(), as_version=4))
 
     async def _jinja_kernel_start(self, nb: nbformat.NotebookNode, kernel_id: Any, kernel_future: Any) -> str:  # noqa: ARG002
         return await self._page.start_kernel(nb.metadata.kernelspec.name, nb)
 
     async def _cleanup_resources(self) -> None:
-        """Nothing to clean: `CellsHandler` talks to the kernel, not the renderer."""
+        """Do nothing: `CellsHandler` talks to the kernel, not the renderer."""
 
 
 class CellsHandler(ExecutionRequestHandler):
-    """Runs the notebook's cells once the page has its kernel's line open; Voila's script connects to it."""
+    """Runs the notebook's cells once the page is connected to its kernel; Voila's script connects to it."""
 
     _executor = None
 
 
 def notebook_path() -> Path:
-    """Return the checkout's dashboard notebook, else the installed one."""
+    """Return the checkout's dashboard notebook, else the installed one. Raises `HTTPError`."""
     checkout = _checkout()
     places = [checkout / "notebooks"] if checkout else []
     for scheme in (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")):
@@ -236,13 +236,13 @@ def notebook_path() -> Path:
 
 
 def _template_paths() -> list[str]:
-    """Return where Voila looks for the page's template: the checkout first, then Jupyter's data folders."""
+    """Return the folders of the page's template: the checkout first, then Jupyter's data folders."""
     checkout = _checkout()
     own = [str(checkout / "extension" / "voila-template")] if checkout else []
     return own + list(collect_template_paths(["voila", "nbconvert"], TEMPLATE))
 
 
 def _checkout() -> Path | None:
-    """Return the checkout that this runs from, None when it was installed."""
+    """Return the checkout that this code runs from, or None if it is installed."""
     folder = Path(cloudo_kernel.__file__).parents[1]
     return folder if (folder / "pyproject.toml").is_file() else None

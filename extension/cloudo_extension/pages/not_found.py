@@ -1,4 +1,4 @@
-"""What is shown at an address below `cloudo/` that is none: where one is, and the way back."""
+"""The 404 page for unknown addresses below `cloudo/`, with a link to the dashboard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tornado import escape, web
 
 from cloudo_kernel.dashboard.page_source import style
 
-#: Light or dark as the dashboard's page is (`page.js`), without the rest of that script.
+#: Selects the light or dark theme as the dashboard's `page.js` does, without the rest of that script.
 _THEME: Final = (
     "let theme = null; try { theme = localStorage.getItem('cloudo-theme') } catch {} "
     "document.documentElement.dataset.theme = "
@@ -30,21 +30,21 @@ _PAGE: Final = """<!doctype html>
 
 
 class NoPageHandler(JupyterHandler):
-    """Answers for every address below `cloudo/` that nobody else answers for, but those of REST and of webhooks."""
+    """Answers unknown addresses below `cloudo/`, except those of REST and webhooks."""
 
     @cached_property
     def nonce(self) -> str:
-        """What marks the script of this one reply as ours."""
+        """The nonce that allows the script of this reply."""
         return secrets.token_urlsafe(16)
 
     @property
     def content_security_policy(self) -> str:
-        """What the page may load: its own style and script."""
+        """The page's content security policy: it allows its own style and script."""
         return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{self.nonce}'; frame-ancestors 'self'"
 
     @web.authenticated
     def get(self) -> None:
-        """Say so, and lead back."""
+        """Send the 404 page."""
         self.set_status(404)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         root = escape.xhtml_escape(f"{self.base_url}cloudo/")

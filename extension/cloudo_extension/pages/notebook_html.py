@@ -1,7 +1,7 @@
-"""Makes a page to look at from a notebook: complete in itself, loading nothing, running nothing.
+"""Renders a notebook as a self-contained page that loads and runs nothing.
 
-nbconvert renders it, some cells at a time, so that the first ones are seen while the others are rendered.
-nh3 leaves of the HTML only what is harmless (nbconvert's sanitiser takes 17 s for a large cell).
+nbconvert renders a few cells at a time, so that the first ones are visible while the others are rendered.
+nh3 keeps only harmless HTML (nbconvert's sanitiser takes 17 s for a large cell).
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from nbconvert.exporters import TemplateExporter
 from nbconvert.filters import Highlight2HTML
 from pygments import formatters  # type: ignore[import-untyped]  # comes without types
 
-#: Characters of one source or output, and of all of them. More makes browsers stumble.
+#: Maximum characters of one source or output, and of all of them. More slows browsers down.
 _TEXT_LIMIT = 200_000
 _TEXTS_LIMIT = 5_000_000
 _IMAGE_LIMIT = 20_000_000
-#: Outputs of one cell.
+#: Maximum outputs of one cell.
 _OUTPUTS_LIMIT = 500
 
-#: Cells of the first part of a page, which fill a screen, and of each further one.
+#: Cells in the first part of a page, which fill a screen, and in each further part.
 _FIRST_CELLS = 20
 _CELLS = 100
 
 _NOTE = "output shortened, open the notebook to see it all"
-#: Kinds of output that a script in the page draws.
+#: Media types of outputs that a script draws.
 _SCRIPTED = re.compile(
     r"application/(javascript|vnd\.(bokehjs|holoviews|jupyter\.widget-view|plotly|vega|vegalite))", re.IGNORECASE
 )
@@ -54,14 +54,14 @@ _PROPERTIES = {
 
 
 def page(notebook: str, *, lab_url: str = "") -> str:
-    """Return the page as a whole; see `parts`."""
+    """Return the whole page; see `parts`."""
     return "".join(parts(notebook, lab_url=lab_url))
 
 
 def parts(notebook: str, *, lab_url: str = "") -> Iterator[str]:
     """Yield an HTML document for a notebook's JSON text, in parts that are whole elements.
 
-    A notebook, or a cell, that cannot be read gives a note that says so. `lab_url` opens the notebook in JupyterLab.
+    A note replaces a notebook or cell that cannot be read. `lab_url` opens the notebook in JupyterLab.
     """
     yield (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Executed notebook</title>'
@@ -75,7 +75,7 @@ def parts(notebook: str, *, lab_url: str = "") -> Iterator[str]:
         nbformat.from_dict(whole).metadata.items()
         if not isinstance(cells, list):
             raise TypeError("its cells are no list")
-    except Exception as error:  # noqa: BLE001 -- whatever a hostile notebook makes json and nbformat raise
+    except Exception as error:  # noqa: BLE001 -- a hostile notebook can make json and nbformat raise anything
         yield f"<p class='note'>This notebook cannot be shown: {escape(str(error))}</p>"
     else:
         shortener = _Shortener(lab_url)
@@ -85,7 +85,7 @@ def parts(notebook: str, *, lab_url: str = "") -> Iterator[str]:
 
 
 def _slices(count: int) -> Iterator[tuple[int, int]]:
-    """Yield where the parts of a page begin and end."""
+    """Yield the first cell of each part of a page, and the one after its last."""
     start, stop = 0, _FIRST_CELLS
     while start < count:
         yield start, stop
@@ -93,12 +93,12 @@ def _slices(count: int) -> Iterator[tuple[int, int]]:
 
 
 def _rendered(whole: dict[str, Any], cells: list[Any], shortener: _Shortener) -> str:
-    """Return the HTML of some cells; if one of them cannot be rendered, a note stands in its place."""
+    """Return the HTML of some cells. A note replaces each cell that cannot be rendered."""
     try:
         shown = [shortener.shown(cell) for cell in cells]
         body, _ = _exporter().from_notebook_node(nbformat.from_dict({**whole, "cells": shown}))
         return _harmless(body)
-    except Exception as error:  # noqa: BLE001 -- whatever a hostile cell makes nbconvert raise, the reader is told
+    except Exception as error:  # noqa: BLE001 -- a hostile cell can make nbconvert raise anything; the page shows it
         if len(cells) > 1:
             return "".join(_rendered(whole, [cell], shortener) for cell in cells)
         return f"<p class='note'>This cell cannot be shown: {escape(str(error))}</p>"
@@ -116,7 +116,7 @@ def _harmless(html: str) -> str:
 
 
 def _only_inline_images(tag: str, attribute: str, value: str) -> str | None:
-    """Drop what would load something, and `data:` where it would be a page."""
+    """Drop attributes that would load something, and links to `data:` pages."""
     is_inline = value.lstrip().lower().startswith("data:")
     if attribute == "src":
         return value if tag == "img" and is_inline else None
@@ -126,7 +126,7 @@ def _only_inline_images(tag: str, attribute: str, value: str) -> str | None:
 
 
 class _Shortener:
-    """Cuts cells to as much as a browser can bear, of one notebook after another part of it."""
+    """Shortens the cells of one notebook to a size that browsers can handle, counted across its parts."""
 
     def __init__(self, lab_url: str) -> None:
         self._lab_url = lab_url
@@ -136,7 +136,7 @@ class _Shortener:
         """Return the cell as the page shows it."""
         hidden = cell.get("metadata", {}).get("jupyter", {}).get("source_hidden") is True
         shown = {**cell, "source": "" if hidden else self._cut(cell["source"])}
-        if hidden:  # the word of nbconvert's templates for it
+        if hidden:  # nbconvert's templates look for this
             shown["metadata"] = {**cell["metadata"], "transient": {"remove_source": True}}
         if "outputs" in cell:
             shown["outputs"] = self._outputs(cell["outputs"])
@@ -179,12 +179,12 @@ class _Shortener:
 
 
 def _needs_scripts(data: dict[str, Any]) -> bool:
-    """Tell whether scripts draw an output, such as those of altair, bokeh, plotly and widgets."""
+    """Return whether scripts draw an output, such as those of altair, bokeh, plotly and widgets."""
     return any(map(_SCRIPTED.match, data)) or bool(_SCRIPT.search(_joined(data.get("text/html", ""))))
 
 
 def _static(data: dict[str, Any]) -> dict[str, Any]:
-    """Return of an output what is there without scripts: its picture, else its text."""
+    """Return the parts of an output that need no scripts: its picture, else its text."""
     if picture := {kind: data[kind] for kind in _PICTURES if kind in data}:
         return picture
     html = _joined(data.get("text/html", ""))
@@ -198,12 +198,12 @@ def _joined(text: Any) -> str:
 
 
 class _Exporter(HTMLExporter):
-    """nbconvert's own, without what is done again here, or is of no use: two thirds of its time."""
+    """nbconvert's exporter without its redundant and useless steps, which take two thirds of its time."""
 
     def from_notebook_node(
         self, nb: nbformat.NotebookNode, resources: dict[str, Any] | None = None, **more: Any
     ) -> tuple[str, dict[str, Any]]:
-        """Convert a notebook. nbconvert's own parses the HTML twice more, to sanitise it and to describe images."""
+        """Convert a notebook. nbconvert itself parses the HTML twice more, to sanitise it and to describe images."""
         language = nb.metadata.get("language_info", {})
         lexer = language.get("pygments_lexer", language.get("name"))
         self.register_filter("highlight_code", Highlight2HTML(pygments_lexer=lexer, parent=self))
@@ -212,13 +212,13 @@ class _Exporter(HTMLExporter):
         return found
 
     def _validate_preprocessor(self, *_given: Any) -> None:
-        """Leave it: nbconvert validates the notebook again after each of twelve steps."""
+        """Skip validation, which nbconvert repeats after each of twelve steps."""
 
 
 @cache
 def _exporter() -> _Exporter:
     exporter = _Exporter(template_name="basic", exclude_anchor_links=True)
-    exporter.log = logging.getLogger(__name__)  # else it warns on standard error of each image without a description
+    exporter.log = logging.getLogger(__name__)  # otherwise it warns on stderr about each image without a description
     exporter.log.setLevel(logging.ERROR)
     return exporter
 

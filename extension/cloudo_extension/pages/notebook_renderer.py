@@ -1,8 +1,8 @@
-"""Renders notebooks in processes of their own, so that a large or hostile one cannot slow or stop the server.
+"""Renders notebooks in separate processes, so that a large or hostile one cannot slow or stop the server.
 
 One process has everything imported. It forks a child for each page, which writes the page into a socket as fast as its
-reader takes it. Run as a module this file is that process: it is started at the first page, ends when nobody asked it
-for a while, and with the server.
+reader takes it. Run as a module, this file is that process: it starts with the first page, and ends when it is idle for
+a while or the server ends.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from typing import NoReturn
 
 from cloudo_kernel.errors import Unavailable
 
-#: Pages that are rendered at once; others wait, up to the seconds that a part of a page may take.
+#: Pages that are rendered at once. Others wait up to `_PART_SECONDS`, the timeout for a part of a page.
 _MAX_PAGES = 4
 _PART_SECONDS = 60.0
-#: A page is read in this time, however large it is and however slow its reader.
+#: Maximum time to read a page, regardless of its size and the speed of its reader.
 _PAGE_SECONDS = 600.0
 _CPU_SECONDS = 300
 _IDLE_SECONDS = 300.0
 _PIECE_BYTES = 1 << 16
 
-#: A page that ends otherwise was cut off.
+#: The end of a complete page. Any other page was cut off.
 _END = b"</html>\n"
 _REST_MISSING = (
     "<p class='note'>The rest of this notebook could not be made into a page. Open it in JupyterLab.</p>"
@@ -41,7 +41,7 @@ _REST_MISSING = (
 
 
 class Renderer:
-    """Turns notebooks into pages."""
+    """Renders notebooks as pages."""
 
     def __init__(self) -> None:
         self._seats = asyncio.Semaphore(_MAX_PAGES)
@@ -53,7 +53,7 @@ class Renderer:
     async def render(self, notebook: str, *, lab_url: str = "") -> AsyncGenerator[bytes, None]:
         """Yield a page for a notebook's JSON text, part by part as the caller takes them.
 
-        Raises `Unavailable` if nothing of it can be rendered within a minute. If that happens later, a note ends the
+        Raises `Unavailable` if nothing can be rendered within a minute. If rendering fails later, a note ends the
         page.
         """
         try:
@@ -74,11 +74,11 @@ class Renderer:
 
     async def _parts(self, message: bytes) -> AsyncGenerator[bytes, None]:
         end, deadline = b"", asyncio.get_running_loop().time() + _PAGE_SECONDS
-        for _ in range(2):  # the process may end of idleness just now
+        for _ in range(2):  # retry if the idle process ends just now
             ours = await asyncio.to_thread(self._child)
             reader, writer = await asyncio.open_connection(sock=ours)
             try:
-                with contextlib.suppress(OSError):  # it died, which shows when it is read
+                with contextlib.suppress(OSError):  # it died; the read below notices
                     writer.write(message)
                     writer.write_eof()
                 while part := await _next(reader, deadline):
@@ -98,7 +98,7 @@ class Renderer:
             yield _REST_MISSING.encode()
 
     def _child(self) -> socket.socket:
-        """Have a child forked, and return the socket to it."""
+        """Let the process fork a child, and return the socket to the child."""
         ours, theirs = socket.socketpair()
         with self._lock, theirs:
             for _ in range(2):
@@ -110,13 +110,13 @@ class Renderer:
         raise Unavailable("The process that makes notebooks into pages cannot be started.")
 
     def _running(self) -> socket.socket:
-        """Return the socket to the process, a new one if it has ended."""
+        """Return the socket to the process. Starts a new process if it has ended."""
         if self._process is not None and self._process.poll() is not None:
             self._end()
         if self._socket is None:
             self._socket, theirs = socket.socketpair()
             with theirs:
-                # -P: the server's folder holds the user's files, none of which may stand in for a module.
+                # -P: the server's folder holds the user's files, which must not shadow modules.
                 command = [sys.executable, "-P", "-m", "cloudo_extension.pages.notebook_renderer"]
                 self._process = subprocess.Popen(command, stdin=theirs.fileno())
         return self._socket
@@ -132,7 +132,7 @@ class Renderer:
 
 
 async def _next(reader: asyncio.StreamReader, deadline: float) -> bytes:
-    """Return what is there of the page, nothing at its end. Raises `TimeoutError` if it does not come."""
+    """Return the available bytes of the page, empty at its end. Raises `TimeoutError` if none arrive in time."""
     left = deadline - asyncio.get_running_loop().time()
     with contextlib.suppress(ConnectionError):
         return await asyncio.wait_for(reader.read(_PIECE_BYTES), min(left, _PART_SECONDS))
@@ -140,11 +140,11 @@ async def _next(reader: asyncio.StreamReader, deadline: float) -> bytes:
 
 
 def main() -> None:
-    """Fork a child for each socket that comes on standard input, until it ends or nothing comes."""
+    """Fork a child for each socket received on standard input, until that closes or is idle."""
     from cloudo_extension.pages.notebook_html import page
 
     page('{"cells": [{"cell_type": "code", "source": "1", "outputs": [], "metadata": {}}], "metadata": {}}')
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children leave nothing to wait for
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need not be reaped
     with socket.socket(fileno=os.dup(0)) as server:
         while select.select([server], [], [], _IDLE_SECONDS)[0]:
             word, descriptors, _flags, _address = socket.recv_fds(server, 1, 1)
@@ -158,10 +158,10 @@ def main() -> None:
 
 
 def _serve(descriptor: int) -> NoReturn:
-    """Write the page for the notebook that comes from the socket into it, and end."""
+    """Read a notebook from the socket, write its page to the socket, and exit."""
     from cloudo_extension.pages.notebook_html import parts
 
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the server is gone when nobody has its end any more
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # an open copy would hide the end of the main process from the server
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
     try:
@@ -174,9 +174,9 @@ def _serve(descriptor: int) -> NoReturn:
 
 
 def _end_with(descriptor: int) -> None:
-    """End this process when the reader has gone, whatever it is doing."""
+    """Exit this process when the reader disconnects, whatever it is doing."""
     poll = select.poll()
-    poll.register(descriptor, 0)  # a hang-up is told all the same
+    poll.register(descriptor, 0)  # poll always reports a hang-up
     poll.poll()
     os._exit(1)
 

@@ -1,7 +1,7 @@
-"""The kernels of dashboard pages: one per page, gone when its page is.
+"""The kernels of dashboard pages: one per page, which ends with its page.
 
-The beacon that a closing page sends is quick but not certain (a browser that crashes sends none), so each kernel is
-also watched: without a connection for a while it ends.
+A closing page sends a beacon, which is quick but unreliable (a browser that crashes sends none). Each kernel is
+therefore also watched, and ends after a while without a connection.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from jupyter_server.serverapp import WILDCARD_IPS, ServerApp
 from tornado.web import HTTPError
 from voila.tornado.execution_request_handler import ExecutionRequestHandler
 
-#: How long a page may take to connect to its kernel: a cold browser on a busy machine.
+#: Timeout for a page to connect to its kernel: enough for a cold browser on a busy machine.
 _FIRST_SECONDS: Final = 60.0
-#: How long a page may be out of touch: a reload, a network that changes.
+#: Timeout for a page to reconnect, such as after a reload or a change of network.
 _AWAY_SECONDS: Final = 20.0
 _POLL_INTERVAL_SECONDS: Final = 2.0
 
@@ -40,7 +40,7 @@ class PageKernels:
         self._folder: Path | None = None
 
     async def start(self, kernel_name: str, *, user_name: str) -> str:
-        """Start a kernel in the workspace that knows this server and acts there as the user; return its id."""
+        """Start a kernel in the workspace that calls this server as the user. Return the kernel's id."""
         token_file = self._write_token(user_name)
         env = {**os.environ, "CLOUDO_URL": self._url(), "CLOUDO_TOKEN_FILE": str(token_file)}
         try:
@@ -51,7 +51,7 @@ class PageKernels:
         except BaseException:
             token_file.unlink(missing_ok=True)
             raise
-        # A kernel that was restarted after a crash is an empty one: of no use to its page.
+        # A kernel restarted after a crash is empty and of no use to its page.
         watch = self._watches[kernel_id] = asyncio.create_task(self._watch(kernel_id, token_file))
         self._kernels.add_restart_callback(kernel_id, watch.cancel, "restart")
         return kernel_id
@@ -67,7 +67,7 @@ class PageKernels:
         return self._server.kernel_manager
 
     async def _watch(self, kernel_id: str, token_file: Path) -> None:
-        """Wait until the kernel has ended or no page has been connected for too long; then clear up."""
+        """Wait until the kernel has ended or no page has been connected for too long; then clean up."""
         seen_at, patience = time.monotonic(), _FIRST_SECONDS
         try:
             while time.monotonic() - seen_at < patience:
@@ -84,7 +84,7 @@ class PageKernels:
             await self.end(kernel_id)
 
     def _write_token(self, user_name: str) -> Path:
-        """Keep the token in a file of the user's own: an environment is seen by every child of the kernel."""
+        """Write the token to a file of the user's own. The kernel's children would inherit a variable."""
         if self._folder is None:
             runtime = Path(jupyter_runtime_dir())
             runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ class PageKernels:
         return Path(path)
 
     def _url(self) -> str:
-        """Return where a process on this machine reaches the server."""
+        """Return the server's URL for processes on this machine."""
         server = self._server
         if server.sock:
             return str(server.connection_url)

@@ -21,7 +21,7 @@ from cloudo_extension.rest import (
 )
 
 _RECORDS = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files, tokens)
-#: Every route, the most general last. The OpenAPI document is made from them.
+#: Every route, most general last. The OpenAPI document is built from them.
 routes: Final[tuple[openapi.Route, ...]] = tuple(
     route
     for module in (*_RECORDS, webhook_endpoint, interactive, users, health, openapi, handler)

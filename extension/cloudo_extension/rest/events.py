@@ -13,11 +13,11 @@ from cloudo_extension.http.operation import Query, Reply, operation
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Event, Page
 
-#: A longer poll would be cut by the proxies that people put in front.
+#: Maximum duration of a long poll. Proxies in front of the server would cut a longer one.
 _POLL_SECONDS = 60
-#: A comment at least this often keeps proxies from closing a stream on which nothing happens.
+#: Interval of comments in an idle stream, which keep proxies from closing it.
 HEARTBEAT_SECONDS = 15
-#: Events are numbered by the database: a 64 bit number.
+#: The largest event id, a 64-bit number of the database.
 _NEWEST = 2**63 - 1
 
 
@@ -65,7 +65,7 @@ class Events(Handler):
             await self.answer(lambda: page)
 
     async def _page(self, asked: EventQuery) -> Page[Event]:
-        """Return what is there, else what comes in time; `next` is the `after` of the next call."""
+        """Return existing events, else the next one that arrives in time. `next` is the `after` of the next call."""
         feed = await self.backend.feed()
         with feed.subscribe(asked.subject_id) as news:
             page = await self._read(asked.after, asked.subject_id, asked.limit)
@@ -81,13 +81,13 @@ class Events(Handler):
             return page if event is None else Page[Event](items=(event,), next=str(event.id))
 
     async def _stream(self, after: int | None, subject_id: str | None) -> None:
-        """Send events as they come, until the client goes or the server stops."""
+        """Send events as they arrive, until the client disconnects or the server stops."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache, no-transform")
-        self.set_header("X-Accel-Buffering", "no")  # nginx would keep events back to fill its buffer
+        self.set_header("X-Accel-Buffering", "no")  # otherwise nginx delays events to fill its buffer
         feed = await self.backend.feed()
         with feed.subscribe(subject_id) as news:
-            await self._read(after, subject_id, 1)  # who may not is refused here, before the reply has begun
+            await self._read(after, subject_id, 1)  # refuses callers without permission before the reply begins
             await self._write(": the events of Cloudo\n\n")
             while not news.is_closed:
                 news.catch_up()
@@ -95,10 +95,10 @@ class Events(Handler):
                 while page.items and await self._tell(news, "".join(map(_frame, page.items))):
                     page = await self._read(int(page.next or 0), subject_id, PAGE_LIMIT)
                 after = await self._follow(news, int(page.next or 0))
-        await web.RequestHandler.finish(self)  # APIHandler's calls all it sends JSON
+        await web.RequestHandler.finish(self)  # APIHandler's sets the content type to JSON
 
     async def _follow(self, news: Subscription, after: int) -> int:
-        """Send new events until some were missed, or there are no more for this caller; return the last one's id."""
+        """Send new events until some were missed or the stream ends for this caller. Return the last one's id."""
         while True:
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
@@ -114,7 +114,7 @@ class Events(Handler):
                 return after
 
     async def _tell(self, news: Subscription, text: str) -> bool:
-        """Send events; False, and the stream ends, when the caller's token was revoked or has expired."""
+        """Send events. If the caller's token was revoked or has expired, end the stream and return False."""
         if not await self.is_still_known():
             news.close()
             return False

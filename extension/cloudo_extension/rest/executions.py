@@ -1,4 +1,4 @@
-"""REST for executions: start, list, look at, cancel, pause, resume, retry, delete."""
+"""REST for executions: start, list, read, cancel, pause, resume, retry, delete."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.models.canonical import canonical
 
-#: How long `"wait": true` waits. A longer wait of a reader would be cut by the proxies that people put in front.
+#: The wait of `"wait": true`, and a reader's longest. Proxies in front of the server would cut a longer one.
 _WAIT_SECONDS = 60.0
 _HEADERS: Final = {
     "Idempotency-Key": "Makes a repetition harmless: for 24 hours, and per user, the same key with the same body gets "
@@ -35,7 +35,7 @@ _HEADERS: Final = {
 
 
 def _seconds(wait: object) -> float:
-    """Return how long to wait for the end; 0 for not at all."""
+    """Return the seconds to wait for the end, 0 for no wait. Raises `ValueError`."""
     if isinstance(wait, bool):
         return _WAIT_SECONDS if wait else 0
     try:
@@ -131,7 +131,7 @@ class ManyExecutions(Handler):
         """Do the same to many executions, or start many flows."""
         outcome = await self.backend.call(self.api.bulk_executions, self.sent(BulkRequest))
         refused = [item.error for item in outcome.items if item.error and item.error.code == PermissionDenied.code]
-        if refused:  # the reply is a success all the same
+        if refused:  # the reply is still a success
             self.note_denial(refused[0].message)
         await self.answer(lambda: outcome)
 
@@ -173,7 +173,7 @@ class Children(Handler):
     )
     async def get(self, execution_id: str) -> None:
         """List the executions that this one started, newest first."""
-        await self.backend.call(self.api.execution, execution_id)  # raises if there is none
+        await self.backend.call(self.api.execution, execution_id)  # raises if it does not exist
         await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page())
 
 
@@ -239,7 +239,7 @@ class Retry(Handler):
 
 
 def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with `input_value`, which means the same, as `inputs`. Raises `MalformedRequest`."""
+    """Return the body with `input_value` renamed to its synonym `inputs`. Raises `MalformedRequest`."""
     if "input_value" not in wanted:
         return wanted
     if "inputs" in wanted:

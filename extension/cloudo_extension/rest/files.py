@@ -38,7 +38,7 @@ class Content(Request):
 class Files(Handler):
     """`/file`."""
 
-    #: Who may not have Jupyter's own files may not have them here either.
+    #: Needs the same permission as Jupyter's own file API.
     auth_resource = "contents"
 
     @operation("files", reply=Page[File], query=(FileQuery, PageQuery))

@@ -1,4 +1,4 @@
-"""REST for those who watch the server: load balancers, container runtimes."""
+"""REST for health probes, such as those of load balancers and container runtimes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class OneHealth(Handler):
         await self.finish(health.model_dump_json())
 
     def _log(self) -> None:
-        """Log no request: probes come every few seconds, and what fails is logged once, with its reason."""
+        """Log no request: probes come every few seconds, and a failure is logged once, with its reason."""
 
     async def _health(self) -> Health:
-        status, reason = "ok", None  # nobody has used Cloudo yet: it opens when somebody does
+        status, reason = "ok", None  # unused: Cloudo opens on first use
         try:
             found = await self.backend.health()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the service is not well
-            self.backend.health_failures.note(error)  # all of it is not for everyone's eyes
+        except Exception as error:  # noqa: BLE001 -- any error means that the service is unavailable
+            self.backend.health_failures.note(error)  # its details are not public
             found, status = None, "unavailable"
             reason = getattr(error, "reason", None) or "the store cannot be used"
         else:

@@ -1,4 +1,4 @@
-"""The WebSocket over which a notebook that is worked on by hand has `this`: while it is open, its kernel lives."""
+"""The WebSocket that provides `this` to an interactive notebook. While it is open, the kernel counts as alive."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from cloudo_kernel.service import Service
     from cloudo_kernel.worker.interactive_sessions import Session
 
-#: A kernel that sends faster than it can be answered is read no further until there is room.
+#: Maximum number of waiting frames. Reading from the kernel pauses until there is room.
 _MAX_WAITING = 1000
 _ROOM_SECONDS = 0.01
-#: Proxies close connections on which nothing happens.
+#: Pings keep proxies from closing an idle connection.
 _PING_SECONDS = 30
-#: The longest wait of a session's thread for the server's event loop.
+#: Timeout of a session's thread for the server's event loop.
 _LOOP_SECONDS = 10
 
 
@@ -36,7 +36,7 @@ class KernelQuery(Query):
     kernel_id: str
 
 
-class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's own handler, twice below ours
+class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both bases derive from tornado's own handler
     """`/interactive`."""
 
     _frames: Frames | None = None
@@ -47,9 +47,9 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
         """Open the WebSocket; what is said there changes things, so a cookie alone is not enough."""
         if not self.token_authenticated:
             self.check_xsrf_cookie()
-            if "X-XSRFToken" not in self.request.headers:  # a page's referrer is enough for Jupyter, not for us
+            if "X-XSRFToken" not in self.request.headers:  # Jupyter accepts a page's referrer instead; this does not
                 raise web.HTTPError(403)
-        if not self.rights.are_all:  # flows started there are not limited, and nor is what `system` does
+        if not self.rights.are_all:  # neither flows started there nor calls of `system` are limited
             raise PermissionDenied(f"A notebook by hand takes the right to everything. {self.rights}")
         self._kernel_id = self.asked(KernelQuery).kernel_id
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
@@ -57,16 +57,16 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
         await super().get(*args, **kwargs)
 
     def check_origin(self, origin: str = "") -> bool:
-        """Judge a page of another origin as Jupyter does; tornado's own handler would leave its configuration out."""
+        """Check the origin of a page as Jupyter does. tornado's own check would ignore Jupyter's configuration."""
         return bool(Handler.check_origin(self, origin))
 
     @property
     def action(self) -> str:
-        """What the authorizer is asked for."""
+        """The action to authorize."""
         return "write"
 
     async def open(self, *_path: str) -> None:
-        """Answer the kernel on a thread of its own."""
+        """Open a session, which answers the kernel on its own thread."""
         loop = asyncio.get_running_loop()
         self._frames = Frames(self, loop)
         sessions = await self.backend.sessions()
@@ -75,12 +75,12 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
         def flow_name() -> str | None:
             return asyncio.run_coroutine_threadsafe(self._flow_name(kernel_id), loop).result(_LOOP_SECONDS)
 
-        # Another user's kernel of the same id is another one.
+        # The same kernel id of another user is another kernel.
         key = f"{self.user_name}/{kernel_id}"
         self._by_hand = await self.backend.call(sessions.open, key, self._frames, self._service, flow_name)
 
     async def on_message(self, message: str | bytes) -> None:
-        """Hand a frame to the session's thread; text is for those that cannot wait for their turn."""
+        """Pass a frame to the session's thread. A text message interrupts the session instead of waiting its turn."""
         if self._frames is None or self._by_hand is None:
             return
         if not await self.is_still_known():  # the token was revoked, or has expired
@@ -102,24 +102,24 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # tornado's
 
     @property
     def max_message_size(self) -> int:
-        """The largest frame that is read: what a kernel sends at most, or the connection would end with it."""
+        """Maximum frame size: the largest that a kernel sends, because a larger one closes the connection."""
         return FRAME_LIMIT_BYTES
 
     @property
     def ping_interval(self) -> float | None:
-        """How often something happens on the connection."""
+        """Seconds between pings."""
         return _PING_SECONDS
 
     @property
     def ping_timeout(self) -> float | None:
-        """Never: a kernel that computes for minutes in C does not answer, and lives."""
+        """No timeout, because a kernel that computes for minutes in C does not answer, but lives."""
         return 0
 
     def _service(self, parent_id: str) -> Service:
         return self.backend.service_of_parent(self.user_name, parent_id)
 
     async def _flow_name(self, kernel_id: str) -> str | None:
-        """Return the flow that the notebook of a kernel is now, by the server's own list of sessions."""
+        """Return the flow name of a kernel's notebook, or None, from the server's own list of sessions."""
         from cloudo_kernel.worker.interactive_sessions import flow_name_of
 
         try:
@@ -143,15 +143,15 @@ class Frames:
 
     @property
     def number(self) -> int:
-        """How many frames wait for their turn."""
+        """The number of waiting frames."""
         return self._come.qsize()
 
     def put(self, frame: bytes) -> None:
-        """Add a frame that has come."""
+        """Add a received frame."""
         self._come.put(frame)
 
     def close(self) -> None:
-        """Let the thread see the end, and the kernel too."""
+        """Tell the thread and the kernel that the connection has ended."""
         if not self._is_closed:
             self._is_closed = True
             self._come.put(None)

@@ -1,4 +1,4 @@
-"""REST for messages: list, look at, answer, make, delete."""
+"""REST for messages: list, read, answer, create, delete."""
 
 from __future__ import annotations
 

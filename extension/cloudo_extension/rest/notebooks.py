@@ -1,4 +1,4 @@
-"""REST for what an execution ran and what came of it: its source and its executed notebook."""
+"""REST for the source and the executed notebook of an execution."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from cloudo_extension.http.operation import Query, Reply, operation
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_kernel.workspace.catalog import is_handler
 
-#: A notebook holds whatever its flow printed: nothing in it may run, be loaded, or act as the user.
+#: A notebook holds whatever its flow printed, so nothing in it may run, load anything, or act as the user.
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 _NOTEBOOK = "application/x-ipynb+json"
 _SCRIPT = "text/x-python; charset=utf-8"
 _PIECE_BYTES = 1 << 20
-#: A client that takes no part of a page in this time is given up.
+#: Timeout after which a client that reads nothing is disconnected.
 _CLIENT_SECONDS = 60.0
 
 
 class _Document(Handler):
-    """Sends a document that is not JSON of ours."""
+    """Sends a document other than a record."""
 
     async def send(self, content: bytes, media_type: str, *, file_name: str | None = None) -> None:
-        """Send a document piece by piece, at the pace of the client; with a file name, as a download."""
+        """Send a document in pieces, at the client's pace. `file_name` makes it a download."""
         self.describe(media_type)
         self.set_header("Content-Length", str(len(content)))
         if file_name is not None:
@@ -36,10 +36,10 @@ class _Document(Handler):
         for start in range(0, len(content), _PIECE_BYTES):
             self.write(content[start : start + _PIECE_BYTES])
             await self.flush()
-        await web.RequestHandler.finish(self)  # APIHandler's calls all it sends JSON
+        await web.RequestHandler.finish(self)  # APIHandler's sets the content type to JSON
 
     def describe(self, media_type: str) -> None:
-        """Say what the document is, and that nothing in it may run."""
+        """Set the media type, and headers that keep the document from running anything."""
         self.set_header("Content-Type", media_type)
         self.set_header("Content-Security-Policy", _POLICY)
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -68,7 +68,7 @@ class Notebook(_Document):
             await self.send(text.encode(), _NOTEBOOK, file_name=f"{execution_id}.ipynb")
 
     async def _send_page(self, text: str, lab_url: str) -> None:
-        """Send the page while it is rendered, at the pace of the client; one that takes nothing is given up."""
+        """Send the page while it is rendered, at the client's pace. Disconnects a client that reads nothing."""
         renderer: Renderer = self.settings["cloudo_renderer"]
         async with aclosing(renderer.render(text, lab_url=lab_url)) as parts:
             async for part in parts:
@@ -82,9 +82,9 @@ class Notebook(_Document):
         await web.RequestHandler.finish(self)
 
     def _lab_url(self, path: str) -> str:
-        """Return the address that opens a file of the workspace in JupyterLab, empty if there is none.
+        """Return the address that opens a file of the workspace in JupyterLab, or an empty string.
 
-        The dashboard fetches the page for a frame, which no other page may be opened from. It has a link of its own.
+        It is empty for the dashboard, which shows the page in a frame that cannot open pages, and has its own link.
         """
         file, root = self.backend.workspace.root / path, Path(self.serverapp.root_dir).resolve()
         if self.request.headers.get("Sec-Fetch-Dest", "document") != "document" or not file.is_relative_to(root):

@@ -1,4 +1,4 @@
-"""REST for schedules: make, list, preview, change, pause, resume, run, delete."""
+"""REST for schedules: create, list, preview, change, pause, resume, run, delete."""
 
 from __future__ import annotations
 

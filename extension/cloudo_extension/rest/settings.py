@@ -75,7 +75,7 @@ class OneSetting(Handler):
     async def patch(self, name: str) -> None:
         """Save another value of a setting that is there, or has a documented default."""
         given, save = self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
-        await self.backend.call(self.api.setting, name)  # raises if there is none
+        await self.backend.call(self.api.setting, name)  # raises if it does not exist
         await self.answer(save, name, given.value, secret=given.secret)
 
     @operation("delete_setting", status=204, is_conditional=True)

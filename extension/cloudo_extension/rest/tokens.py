@@ -1,4 +1,4 @@
-"""REST for API tokens; `tokens` has those that the dashboard's kernels get."""
+"""REST for API tokens; `http.session_tokens` has those of the dashboard's kernels."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The calls of webhooks, `cloudo/webhook/<name>`: the one address that is for everybody.
+"""The endpoint for webhook calls, `cloudo/webhook/<name>`, which is open to everyone.
 
-No login, no cookie and no XSRF check: a cookie changes nothing here, and none is sent. What a caller gets to see is
-sandboxed, as a flow may have written it.
+It needs no login, cookie or XSRF check: cookies have no effect here, and none is set. Replies are sandboxed, because a
+flow may have written them.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ if TYPE_CHECKING:
     from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
     from cloudo_kernel.store import NewExecution
 
-#: For a webhook that is not known, as for one of which nothing else was said.
+#: The limit for an unknown webhook, the same as the default of known ones.
 _USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
-#: Bodies up to here are kept without a look at the webhook, which takes as long as all the rest.
+#: Bodies up to this size are kept without looking up the webhook, which takes as long as all the rest.
 _SMALL_BYTES = 64 * 1024
-#: So much is read at most, and thrown away where it is too much, so that the sender sees the answer; the same for all
-#: webhooks, as it must not tell whether there is one.
+#: Maximum size that is read. Too much is discarded, so that the sender sees the reply. It is the same for all names,
+#: so that it does not reveal whether a webhook exists.
 _PATIENCE_BYTES = MAX_BODY + 8 * 1024 * 1024
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 _CORS, _CLOUD_EVENTS = "Access-Control-Allow-Origin", "WebHook-Allowed-Origin"
-#: The headers with an origin, and those that allow it.
+#: Request headers with an origin, and the reply headers that allow it.
 _ORIGINS: Final = {"Origin": _CORS, "WebHook-Request-Origin": _CLOUD_EVENTS}
 _DELETED = "This delivery was answered before; its execution was deleted since then."
 
 
-#: Of both methods. What a flow answers in place of that, with a status of its own, nobody can know.
+#: For both methods. A flow's own reply, with its own status, is unknown in advance.
 _DOCUMENTED: Final[dict[str, Any]] = {
     "headers": {KEY_HEADER: "The webhook's key, where it has one and the call is not signed."},
     "replies": {
@@ -84,33 +84,33 @@ _DOCUMENTED: Final[dict[str, Any]] = {
 
 @web.stream_request_body
 class NoCall(Handler):
-    """Below `cloudo/webhook` what is no webhook's address, such as one with a slash at its end: 404, for everyone."""
+    """Answers 404 to everyone at other addresses below `cloudo/webhook`, such as one with a trailing slash."""
 
     is_public: ClassVar[bool] = True
     body_seconds = 60.0
 
     def initialize(self) -> None:
-        """Prepare for a caller who is nobody; tornado calls it first."""
+        """Prepare for an anonymous caller; tornado calls it first."""
         super().initialize()
         self.current_user = None
 
     @property
     def content_security_policy(self) -> str:
-        """Nothing that a flow answers runs or loads anything, whatever it is."""
+        """A policy that keeps a flow's reply from running or loading anything."""
         return "sandbox; default-src 'none'"
 
     def make_default_headers(self) -> None:
-        """Send the same headers with every reply, whatever the server is configured to send."""
+        """Set the same headers on every reply, regardless of the server's configuration."""
         self.set_header("Content-Security-Policy", self.content_security_policy)
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cache-Control", "no-store")
 
     def check_xsrf_cookie(self) -> None:
-        """Check nothing: no cookie is looked at."""
+        """Check nothing, because cookies are ignored."""
 
     def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
-        """Take calls from any page: what they may, they may without one."""
+        """Accept calls from any page, because a page can do no more than any other caller."""
         del origin_to_satisfy_tornado
         return True
 
@@ -119,7 +119,7 @@ class NoCall(Handler):
         raise WebhookNotFound(self.request.path.partition("/webhook")[2].removeprefix("/"))
 
     def _hide_key(self) -> None:
-        """Keep the key out of Jupyter's log, which hides it by its name, but not where the caller writes `%6bey`."""
+        """Keep the key out of Jupyter's log, which hides `key` but not the equivalent `%6bey`."""
         if "key" in self.request.query_arguments:
             self.request.uri = f"{self.request.path}?key=[secret]"
 
@@ -132,11 +132,11 @@ class Call(NoCall):
     _is_too_large = False
 
     def initialize(self) -> None:
-        """Prepare for a caller of no known origin; tornado calls it first."""
+        """Prepare for a caller of unknown origin; tornado calls it first."""
         super().initialize()
         self._origin_headers: dict[str, str] = {}
 
-    # Coming in
+    # Receiving
 
     async def _admit(self) -> None:
         self._hide_key()
@@ -147,7 +147,7 @@ class Call(NoCall):
         self.request.connection.set_max_body_size(_PATIENCE_BYTES)
 
     async def _body_limit(self) -> int:
-        """Return how much of a body is kept; of a small one all is, and whether it is too much is seen later."""
+        """Return how much of a body to keep. A small one is kept whole, and its size is checked later."""
         announced = request_body.announced_bytes(self.request.headers)
         if announced is not None and announced <= _SMALL_BYTES:
             return _SMALL_BYTES
@@ -155,13 +155,13 @@ class Call(NoCall):
         return int(_USUAL_LIMIT if kept is None else kept.webhook.max_body_bytes)
 
     async def _open(self) -> WebhookCalls:
-        """Return what takes calls. Where nobody has used Cloudo yet, there are no webhooks, and no trace is left."""
+        """Return the receiver of calls. Raises `WebhookNotFound` and leaves no trace if Cloudo is unused."""
         if not self.backend.is_used:
             raise WebhookNotFound(self.path_args[0])
         return await self.backend.webhook_calls()
 
     def data_received(self, chunk: bytes) -> None:
-        """Keep a piece of the body, unless it is too much; tornado calls it."""
+        """Keep a chunk of the body unless it is too large; tornado calls it."""
         self._size += len(chunk)
         if self._refusal is not None:
             return
@@ -172,9 +172,9 @@ class Call(NoCall):
             self._chunks.append(chunk)
 
     def flaw(self) -> Exception:
-        """Return what to answer to a body that is no HTTP, or of which more comes than any webhook takes.
+        """Return the error for a body that is not valid HTTP, or is larger than any webhook accepts.
 
-        What this one takes must not make a difference: who calls is not known yet.
+        The limit of this webhook must make no difference, because the caller is not authenticated yet.
         """
         return web.HTTPError(413, request_body.TOO_LARGE) if self._size > MAX_BODY else super().flaw()
 
@@ -192,12 +192,12 @@ class Call(NoCall):
 
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def head(self, name: str) -> None:
-        """Answer 200 to a sender that checks the address, such as Trello. Nothing is started."""
+        """Answer 200 to a sender that checks the address, such as Trello. Starts nothing."""
         await self._take(name)
 
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def options(self, name: str) -> None:
-        """Say which origins may call: to browsers, and to senders of CloudEvents. Nothing is started."""
+        """Tell browsers and senders of CloudEvents which origins may call. Starts nothing."""
         await self._allow_origin(name)
         self.set_status(204)
         self.set_header("Allow", ", ".join(_METHODS))
@@ -205,7 +205,7 @@ class Call(NoCall):
         await web.RequestHandler.finish(self)
 
     async def _allow_origin(self, name: str) -> None:
-        """Set the headers for callers from an allowed origin; all others see what an unknown name has.
+        """Set the headers for callers from an allowed origin. Others get the same headers as for an unknown name.
 
         See https://fetch.spec.whatwg.org/#http-cors-protocol, and for CloudEvents
         https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection.
@@ -269,7 +269,7 @@ class Call(NoCall):
     # Answering
 
     async def _answer(self, received: Received) -> int:
-        """Send what became of the execution, as far as that is known in time; return the status."""
+        """Send the outcome of the execution, or its state if it does not end in time. Return the HTTP status."""
         seconds = received.webhook.sync_timeout_seconds
         try:
             execution = await until_ended(self.backend, self._calls.execution, received.execution_id, seconds)
@@ -285,7 +285,7 @@ class Call(NoCall):
         return self._send(200, _brief(execution, execution.status))
 
     async def _begun(self, received: Received) -> JsonObject:
-        """Return what is known at once of what was started, now or by an earlier delivery."""
+        """Return the current state of the execution that this call, or an earlier delivery, started."""
         if received.new is not None:
             return _brief(received.new, Status.PENDING)
         try:
@@ -310,7 +310,7 @@ class Call(NoCall):
             web.RequestHandler.finish(self, response.content)
         return response.status
 
-    # Failing
+    # Errors
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
         """Write the error as JSON, and add it to the webhook's deliveries."""
@@ -324,12 +324,12 @@ class Call(NoCall):
         if isinstance(error, WebhookNotFound | SignatureInvalid):
             status_code = self._status_of_failure(status_code)
         super().write_error(status_code, **kwargs)
-        # After the answer: how long it took must not tell whether there is such a webhook.
+        # After the reply, so that its duration does not reveal whether the webhook exists.
         if isinstance(error, CloudoError) and self._call is not None:
             self.backend.refusals.note(self._call, error, status_code)
 
     def _status_of_failure(self, status_code: int) -> int:
-        """Count a failure. After too many of one caller at one name the status alone is another: 429."""
+        """Count a failure. After too many of one caller at one name, only the status changes, to 429."""
         seconds = self.backend.refusals.count(self.path_args[0], self.request.remote_ip or "")
         if seconds is not None:
             status_code = HTTPStatus.TOO_MANY_REQUESTS
@@ -338,7 +338,7 @@ class Call(NoCall):
         return status_code
 
     def _later(self, function: Callable[..., None], *args: object) -> None:
-        """Call what nobody waits for."""
+        """Call `function` in the background."""
         task = asyncio.create_task(self._quietly(function, *args))
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
@@ -346,12 +346,12 @@ class Call(NoCall):
     async def _quietly(self, function: Callable[..., None], *args: object) -> None:
         try:
             await self.backend.call(function, *args)
-        except (CloudoError, RuntimeError):  # the store is away, or the server is stopping
+        except (CloudoError, RuntimeError):  # the store is unreachable, or the server is stopping
             self.log.exception("What became of the call of a webhook cannot be stored.")
 
 
 def _brief(execution: Execution | NewExecution, status: Status) -> JsonObject:
-    """Return what a caller is told, without what is protected."""
+    """Return the fields of an execution for a caller, without protected outputs."""
     return {
         "id": execution.id,
         "name": execution.name,
@@ -366,7 +366,7 @@ def _without_traceback(execution: Execution) -> JsonObject:
     return execution.model_copy(update={"error": error}).model_dump(mode="json")
 
 
-#: The event loop itself would forget them.
+#: The event loop keeps only weak references.
 _tasks: set[asyncio.Task[None]] = set()
 
 routes = [(r"cloudo/webhook/([^/]+)", Call), (r"cloudo/webhook", NoCall), (r"cloudo/webhook/.*", NoCall)]

@@ -1,4 +1,4 @@
-"""REST for webhooks: make, list, change, delete, see what became of their calls. The calls are in `webhook_calls`."""
+"""REST for webhooks: create, list, change, delete, list and replay deliveries. `webhook_endpoint` takes the calls."""
 
 from __future__ import annotations
 

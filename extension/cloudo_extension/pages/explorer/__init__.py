@@ -1,6 +1,6 @@
-"""The explorer, `cloudo/explorer`: a page that shows the OpenAPI document and tries its operations.
+"""The explorer, `cloudo/explorer`: a page that shows the OpenAPI document and calls its operations.
 
-Swagger UI is kept here as it was released (`swagger-ui/`), so that the page works without any network.
+`swagger-ui/` holds an unmodified release of Swagger UI, so that the page works offline.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tornado import web
 from cloudo_extension.http.openapi import document_json
 
 _FOLDER: Final = Path(__file__).parent
-#: Scripts and styles are files of ours; the styles of single elements, which Swagger UI sets, are none of them.
+#: Scripts and styles are our own files, except for the inline styles that Swagger UI sets on elements.
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -33,15 +33,15 @@ _ASSETS: Final = r"((?:swagger-ui/swagger-ui-bundle|explorer)\.js|(?:swagger-ui/
 
 
 class _Page(JupyterHandler):
-    """What page and assets have in common: who may see them, and what they may do."""
+    """The headers that the page and its assets share."""
 
     @property
     def content_security_policy(self) -> str:
-        """What the page may load."""
+        """The page's content security policy."""
         return _POLICY
 
     def set_default_headers(self) -> None:
-        """Leave the address, in which a token may be, to this server alone."""
+        """Send the referrer to this server only, because the address may contain a token."""
         super().set_default_headers()
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Cache-Control", "no-cache")
@@ -53,16 +53,16 @@ class Explorer(_Page):
     @web.authenticated
     @authorized("read", resource="cloudo")  # type: ignore[untyped-decorator]  # jupyter_server's are untyped
     async def get(self) -> None:
-        """Send the page, which finds all else from where it is."""
-        _ = self.xsrf_token  # sets the cookie without which the page could change nothing
+        """Send the page. It refers to everything else by relative addresses."""
+        _ = self.xsrf_token  # sets the cookie that the page's write requests need
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        # Made while the browser reads the scripts, so that it is there when they ask for it.
+        # Build the document while the browser loads the scripts, so that it is ready when they request it.
         asyncio.get_running_loop().run_in_executor(None, document_json, self.settings["cloudo_routes"], self.base_url)
         self.finish((_FOLDER / "explorer.html").read_bytes())
 
 
 class Asset(_Page, web.StaticFileHandler):
-    """What the page loads."""
+    """The files that the page loads."""
 
     @web.authenticated
     @authorized("read", resource="cloudo")  # type: ignore[untyped-decorator]  # jupyter_server's are untyped
@@ -71,7 +71,7 @@ class Asset(_Page, web.StaticFileHandler):
         await web.StaticFileHandler.get(self, path, include_body=include_body)
 
     def set_extra_headers(self, path: str) -> None:
-        """Say what the file is, whatever the machine's own table of endings says; tornado calls it."""
+        """Set the media type, regardless of the machine's MIME table; tornado calls it."""
         kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
         self.set_header("Content-Type", f"{kinds[path.rpartition('.')[2]]}; charset=utf-8")
 
