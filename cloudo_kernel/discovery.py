@@ -1,4 +1,4 @@
-"""Finds Cloudo: a running server, else the workspace's store with a worker of one's own."""
+"""Finds Cloudo: a running server, else the workspace's store with a private worker."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cloudo_kernel.workspace.layout import Workspace
 
 
 class FoundServer(NamedTuple):
-    """The server that `connect` asks."""
+    """The server that `connect` uses."""
 
     url: str
     token: str | None
-    #: Whether it is known to run on this machine: requests to it never go through a proxy.
+    #: Whether it is known to run on this machine. If so, requests to it bypass proxies.
     is_local: bool
 
 
@@ -33,24 +33,25 @@ def connect(
 ) -> Api:
     """Return an `Api`.
 
-    `where` is a server's URL or a workspace's folder. Without it: `CLOUDO_URL`; the server that started this kernel;
-    a running server with the workspace as its root; else the workspace's store. There, what is started here, and its
-    children, is run by a worker process of one's own, which ends with this process, unless `keep_running`, which lets
-    it finish what was started.
+    `where` is a server's URL or a workspace's folder. Without it, the first of these is used: `CLOUDO_URL`, the server
+    that started this kernel, a running server with the workspace as its root, the workspace's store.
+
+    With the store, a private worker process runs the executions started here and their children. It ends with this
+    process, or with `keep_running` once it has finished them.
     """
     if server := find_server(where, token=token):
-        from cloudo_kernel.client import Client  # here: httpx takes 0.2 s to import
+        from cloudo_kernel.client import Client  # imported late: httpx takes 0.2 s
 
         return Client(server.url, token=server.token, trigger=trigger, is_local=server.is_local)
     if token is not None:
         raise MalformedRequest("A token is for a server; there is none here.", field="token")
-    from cloudo_kernel.service.local import LocalService  # here: SQLAlchemy takes 0.3 s to import
+    from cloudo_kernel.service.local import LocalService  # imported late: SQLAlchemy takes 0.3 s
 
     return LocalService(_workspace(where), trigger=trigger, keep_running=keep_running)
 
 
 def find_server(where: str | Path | None = None, *, token: str | None = None) -> FoundServer | None:
-    """Return the server that `connect` asks; None where it takes the store itself."""
+    """Return the server that `connect` uses, None if it uses the store itself."""
     if where is not None and urlsplit(str(where)).scheme in {"http", "https"}:
         return _address(str(where), token)
     if where is None:
@@ -64,7 +65,7 @@ def find_server(where: str | Path | None = None, *, token: str | None = None) ->
 
 
 def running_servers() -> list[dict[str, Any]]:
-    """Return what the Jupyter servers of this user say of themselves, those that still run."""
+    """Return the contents of the `jpserver-*.json` files of this user's running Jupyter servers."""
     from jupyter_core.paths import jupyter_runtime_dir
 
     found = []
@@ -80,7 +81,7 @@ def running_servers() -> list[dict[str, Any]]:
 
 
 def server_of(workspace: Workspace) -> dict[str, Any] | None:
-    """Return what a running server with Cloudo and with this workspace as its root says of itself."""
+    """Return the running server that has Cloudo and has this workspace as its root, or None."""
     for server in running_servers():
         if Path(server["root_dir"]).resolve() == workspace.root and _has_cloudo(server):
             return server
@@ -88,7 +89,7 @@ def server_of(workspace: Workspace) -> dict[str, Any] | None:
 
 
 def _address(url: str, token: str | None) -> FoundServer:
-    """Return the server at `url`, which may be the dashboard's address as it stands in the browser, token and all."""
+    """Return the server at `url`, which may be the dashboard's URL from the browser, including the token."""
     parts = urlsplit(url)
     [*_, written] = parse_qs(parts.query).get("token", [None])
     base = parts._replace(path=parts.path.partition("/cloudo")[0], query="", fragment="").geturl()
@@ -98,7 +99,7 @@ def _address(url: str, token: str | None) -> FoundServer:
 
 
 def _token_at_hand() -> str | None:
-    """Return the token from `CLOUDO_TOKEN`, or from the file that a dashboard's server made for it."""
+    """Return the token in `CLOUDO_TOKEN_FILE`, which a server creates for a dashboard's kernel, or `CLOUDO_TOKEN`."""
     if path := os.environ.get("CLOUDO_TOKEN_FILE"):
         return Path(path).read_text().strip()
     return os.environ.get("CLOUDO_TOKEN")
@@ -112,7 +113,7 @@ def _parent_server() -> dict[str, Any] | None:
 
 
 def _has_cloudo(server: dict[str, Any]) -> bool:
-    """Tell whether the server has the extension; one without a worker (503) has it too."""
+    """Tell whether the server has the extension. One without a worker answers 503 and has it, too."""
     import urllib.error
     import urllib.request
 

@@ -1,6 +1,6 @@
-"""The settings that the system itself reads: their defaults and what fits them.
+"""The settings that Cloudo itself reads: their defaults and valid values.
 
-`user.<name>.…` takes the place of `client.…` for that user, except where a setting is of the whole store.
+`user.<name>.…` overrides `client.…` for that user, except for settings of the whole store.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from cloudo_kernel.errors import MalformedRequest, SettingInvalid
 
 _SHARED = "client."
 _PERSONAL = "user."
-#: A hundred years: more than that, added to a date, leaves the calendar.
+#: A hundred years. More, added to a date, would leave the calendar.
 _MAX_MINUTES = 52_560_000
 _MAX_EXECUTIONS = 1_000_000
 
 
 @dataclass(frozen=True)
 class DocumentedSetting:
-    """A setting that the system reads."""
+    """A setting that Cloudo reads."""
 
     default: Any
-    #: In words, for the error message.
+    #: The valid values in words, for the error message.
     fits: str
     accepts: Callable[[Any], bool]
-    #: Of its values other than null: see `canonical`.
+    #: The kind of its values other than null; see `canonical`.
     kind: str = ""
-    #: Whether a user can have another value than everybody else.
+    #: Whether a user can have a value of their own.
     is_personal: bool = True
 
 
 def _is_zone(value: Any) -> bool:
-    from cloudo_kernel.scheduling.triggers import zone  # here: the command line's help needs no records
+    from cloudo_kernel.scheduling.triggers import zone  # imported late: `cloudo --help` needs no records
 
     try:
         return value is None or (isinstance(value, str) and bool(zone(value)))
@@ -52,7 +52,7 @@ def _minutes(default: int) -> DocumentedSetting:
 
 
 def _whole(default: int) -> DocumentedSetting:
-    """Return a number of executions for the whole store."""
+    """Return a setting for a number of executions in the whole store."""
     return DocumentedSetting(
         default,
         f"a whole number from 1 to {_MAX_EXECUTIONS:,}",
@@ -108,7 +108,7 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     ),
     "client.execution.max_unended_per_root": _whole(10_000),
     "client.webhook.max_unended": _whole(100),
-    # Of the library's flow `Notify by email`; not its `client.smtp.password`, as everybody may know these.
+    # For the library's flow `Notify by email`, without its secret `client.smtp.password`: anyone may read these.
     "client.smtp.host": _line("the name of a mail server, such as mail.example.com"),
     "client.smtp.port": DocumentedSetting(
         None,
@@ -136,20 +136,20 @@ RETENTION = "client.execution.retention_time.minutes"
 LIBRARY_FALLBACK = "client.flow.library.fallback"
 TIMEZONE = "client.timezone"
 INPUT_TIMEOUT = "client.input.timeout.minutes"
-#: By the message's level.
+#: Formatted with the message's level.
 MESSAGE_RETENTION = "client.message.{}.retention_time.minutes"
 
-#: So long a durable execution that waits keeps its processes, unless a worker is told otherwise.
+#: Default seconds for which a waiting durable execution keeps its processes.
 LINGER_SECONDS = 60.0
-#: After each failure the next call of an address waits so long: Standard Webhooks' own schedule, four days in all.
+#: Delays in seconds between delivery attempts: the schedule of Standard Webhooks, 76 hours in all.
 NOTIFICATION_DELAYS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 NOTIFICATION_TIMEOUT_SECONDS = 15.0
 
 
 def checked(name: str, value: Any, *, secret: bool = False) -> Any:
-    """Return `value` in canonical form; a setting that the system does not read takes anything.
+    """Return `value` in canonical form. A setting that Cloudo does not read accepts any value.
 
-    Raises `SettingInvalid` for a value that does not fit.
+    Raises `SettingInvalid` for an invalid value.
     """
     shared = _shared_name(name)
     documented = DOCUMENTED.get(shared)
@@ -171,7 +171,7 @@ def checked(name: str, value: Any, *, secret: bool = False) -> Any:
 
 
 def fits(name: str, value: Any) -> bool:
-    """Tell whether `checked` takes a value."""
+    """Tell whether `checked` accepts a value."""
     try:
         checked(name, value)
     except SettingInvalid:
@@ -180,13 +180,13 @@ def fits(name: str, value: Any) -> bool:
 
 
 def default(name: str) -> Any:
-    """Return the documented default, None for a setting that the system does not read."""
+    """Return the documented default, None for a setting that Cloudo does not read."""
     documented = DOCUMENTED.get(name)
     return None if documented is None else documented.default
 
 
 def names_for(name: str, user_name: str | None) -> tuple[str, ...]:
-    """Return the names under which a setting is looked up for a user, the first that is there wins."""
+    """Return the names to look up for a setting of a user. The first that exists wins."""
     documented = DOCUMENTED.get(name)
     if user_name is None or documented is None or not documented.is_personal:
         return (name,)
@@ -194,9 +194,9 @@ def names_for(name: str, user_name: str | None) -> tuple[str, ...]:
 
 
 def _shared_name(name: str) -> str:
-    """Return the documented setting in whose place this one can be, else the name itself.
+    """Return the documented setting that this one overrides, else the name itself.
 
-    The end decides, because the name of a user may hold dots: `user.ada@example.com.input.timeout.minutes`.
+    The ending decides, because a user name may contain dots: `user.ada@example.com.input.timeout.minutes`.
     """
     if name.startswith(_PERSONAL):
         for shared in DOCUMENTED:

@@ -1,1 +1,1 @@
-"""Forms: their elements, and what is answered to them."""
+"""Forms: their elements and their answers."""

@@ -1,4 +1,4 @@
-"""The answers to the elements of a form: what fits each kind, in code and in words. Pure."""
+"""Checks answers to the elements of a form, and describes in words what each kind accepts. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from cloudo_kernel.models.canonical import FITS, canonical, from_text
 
-#: The largest file that an answer may bring, before it is encoded.
+#: Maximum size of a file in an answer, before it is encoded.
 FILE_LIMIT_BYTES: Final = 5 * 1024 * 1024
-#: The longest text.
+#: Maximum length of a text.
 TEXT_LIMIT: Final = 1_000_000
 
 _MOMENTS: Final[dict[str, Callable[[str], Any]]] = {
@@ -21,7 +21,7 @@ _MOMENTS: Final[dict[str, Callable[[str], Any]]] = {
     "time": time.fromisoformat,
     "datetime": datetime.fromisoformat,
 }
-#: Element → the kind of its canonical form; the answers to the other elements have none.
+#: Element → the kind of its canonical form. Answers to other elements have none.
 _CANONICAL: Final = {
     "number": "number",
     "integer": "integer",
@@ -35,7 +35,7 @@ TEXTS: Final = ("string", "text", "password")
 
 
 def checked(kind: str, about: Mapping[str, Any], given: object) -> Any:
-    """Return `given` as the answer to an element of this kind. Raises `ValueError` with what it takes."""
+    """Return `given` as a checked answer to an element of this kind. Raises `ValueError`, which says what fits."""
     fault = ValueError(f"takes {fitting(kind, about)}, not {_shown(kind, given)}")
     if kind == "multiselect":
         return _choices(about, given, fault)
@@ -55,7 +55,7 @@ def checked(kind: str, about: Mapping[str, Any], given: object) -> Any:
 
 
 def defined(kind: str, value: object) -> Any:
-    """Return what the body of a form says of an element, such as its default, in canonical form.
+    """Return a value that a form gives for an element, such as its default, in canonical form.
 
     Scripts write numbers as text, and moments as seconds since 1970. Raises `ValueError`.
     """
@@ -71,7 +71,7 @@ def defined(kind: str, value: object) -> Any:
 
 
 def fitting(kind: str, about: Mapping[str, Any]) -> str:
-    """Say what fits, such as "a number from 1 to 10"."""
+    """Return the accepted answers in words, such as "a number from 1 to 10"."""
     if kind in ("select", "multiselect"):
         choices = ", ".join(json.dumps(choice, ensure_ascii=False) for choice in about["enum"][:20])
         bounds = _range(about).removeprefix(" from").removeprefix(" of")
@@ -86,9 +86,9 @@ def fitting(kind: str, about: Mapping[str, Any]) -> str:
 
 
 def bounds(kind: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `minimum` and `maximum` in canonical form, as far as the element has them.
+    """Return `minimum` and `maximum` in canonical form, if the element has them.
 
-    Raises `ValueError(what, word)` when one cannot be compared with an answer.
+    Raises `ValueError(message, word)` if one of them is invalid; `word` names it.
     """
     if kind in ("markdown", "submit", "toggle", "select"):
         return {}
@@ -110,7 +110,7 @@ def bounds(kind: str, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _size(given: Any) -> Any:
-    """Return what `minimum` and `maximum` are about: the length of a text or list, else the value."""
+    """Return the number that `minimum` and `maximum` limit: the length of a text or list, else the value."""
     return len(given) if isinstance(given, str | list) else given
 
 
@@ -126,7 +126,7 @@ def _is_moment_within(kind: str, about: Mapping[str, Any], given: str) -> bool:
     limits = {word: parse(about[word]) for word in ("minimum", "maximum") if about.get(word) is not None}
     try:
         return _is_within(limits, parse(given))
-    except TypeError:  # one of them has an offset from UTC, the other has none: both are taken as wall clocks
+    except TypeError:  # only one of them has a UTC offset: compare both as local times
         plain = {word: bound.replace(tzinfo=None) for word, bound in limits.items()}
         return _is_within(plain, parse(given).replace(tzinfo=None))
 
@@ -145,12 +145,12 @@ def _choices(about: Mapping[str, Any], given: object, fault: ValueError) -> list
 
 
 def _choices_of(choices: Sequence[Any], given: Sequence[object], fault: ValueError) -> list[Any]:
-    """Return the choices that are given: an answer may have as many as a form, which is thousands."""
-    # In Python 1 == True == 1.0; in JSON only the numbers are the same.
+    """Return the given choices, found in a dictionary: form and answer may each have thousands."""
+    # In Python 1 == True == 1.0; in JSON only the numbers are equal.
     known = {(isinstance(choice, bool), choice): choice for choice in reversed(choices)}
     try:
         return [known[isinstance(one, bool), one] for one in given]
-    except (KeyError, TypeError):  # no choice, or nothing that could be one
+    except (KeyError, TypeError):  # not a choice, or not hashable
         raise fault from None
 
 
@@ -161,7 +161,7 @@ def _file(about: Mapping[str, Any], given: object, fault: ValueError) -> dict[st
     name = parts["name"]
     if not all(isinstance(part, str) for part in parts.values()) or not name or "/" in name or "\\" in name:
         raise fault
-    # Before it is decoded: four characters of Base64 are three bytes.
+    # Checked before decoding: four characters of Base64 are three bytes.
     if len(parts["content"]) > 4 * _file_limit(about) / 3 + 4:
         raise fault
     try:
@@ -185,7 +185,7 @@ def _range(about: Mapping[str, Any]) -> str:
 
 
 def _shown(kind: str, given: object) -> str:
-    """Return a value for an error message; what is secret or long is told by its type."""
+    """Return a value for an error message. Passwords and files show only their type, and long values are cut."""
     if kind in ("password", "file"):
         return f"this {type(given).__name__}"
     try:

@@ -1,7 +1,7 @@
-"""Forms: what the body of an input request may be, and whether an answer fits it. Pure: it asks nobody itself.
+"""Forms: checks the body of an input request, and the answers to it. Pure.
 
-A body is an object whose `properties` are the form's elements by key, and whose `required` names those that have to
-be answered. It is checked once, when the message is made, and kept with everything filled in that it left out.
+In a body, `properties` holds the form's elements by key, and `required` lists the keys that must be answered. A body
+is checked once, when its message is created, and stored with all omitted properties filled in.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from cloudo_kernel.errors import MAX_ERRORS, FormInvalid, MalformedRequest, Resp
 from cloudo_kernel.forms import elements
 from cloudo_kernel.models import JsonObject
 
-#: The most that a form may take as JSON, and the most elements that it may have.
+#: Maximum size of a form as JSON, and maximum number of its elements.
 FORM_LIMIT_BYTES: Final = 256 * 1024
 _MAX_ELEMENTS: Final = 200
 _MAX_KEY: Final = 100
-#: Of the body itself and of each element, known or not.
+#: Maximum number of properties of a body and of each element, known or not.
 _MAX_WORDS: Final = 50
 
-#: Element → the JSON type of its answer; `markdown` is shown and not asked.
+#: Element → the JSON type of its answer. `markdown` is only shown.
 ELEMENTS: Final = {
     "string": "string",
     "text": "string",
@@ -42,17 +42,17 @@ ELEMENTS: Final = {
     "markdown": None,
     "submit": "boolean",
 }
-#: What an element is when a body does not say it.
+#: The element for a type or format, if a body does not name the element.
 _OF_TYPE: Final = {"string": "string", "number": "number", "integer": "integer", "boolean": "toggle"}
 _OF_FORMAT: Final = {"date": "date", "time": "time", "date-time": "datetime", "password": "password"}
 
-#: What a body and its elements may say; anything else is kept and means nothing, unless it looks like a mistake.
+#: Known properties of a body and of its elements. Others are kept and ignored, unless they look like a typo.
 _OF_BODY: Final = ("type", "properties", "required")
 _OF_ELEMENT: Final = (
     *("label", "description", "element", "type", "format", "enum"),
     *("minimum", "maximum", "default", "example", "order", "required", "preview"),
 )
-#: What a preview may be of, besides `timezone`: of the first row one, the first that is answered.
+#: The words of a trigger that a preview can use. Of `_TIMES`, only the first that is answered counts.
 _TIMES: Final = ("at", "delay_seconds", "every_seconds", "daily_at", "cron")
 _WITH_TIMES: Final = ("timezone", "wait", "start", "max_iterations")
 
@@ -66,12 +66,12 @@ class Element:
 
     @property
     def kind(self) -> str:
-        """Its word: one of `ELEMENTS`."""
+        """Its kind, one of `ELEMENTS`."""
         return str(self.about["element"])
 
     @property
     def label(self) -> str:
-        """What people see of its key."""
+        """The text that people see instead of its key."""
         return str(self.about["label"])
 
     @property
@@ -81,30 +81,30 @@ class Element:
 
     @property
     def is_asked(self) -> bool:
-        """Whether people give it a value."""
+        """Whether people enter a value for it."""
         return self.kind not in ("markdown", "submit")
 
     @property
     def fitting(self) -> str:
-        """What it takes, in words."""
+        """The accepted answers in words."""
         return elements.fitting(self.kind, self.about)
 
     def checked(self, given: object, placed: Callable[[str], str] | None = None) -> Any:
-        """Return the answer as the flow gets it. Raises `ResponseInvalid`, naming the element.
+        """Return the answer as the flow gets it. Raises `ResponseInvalid`, which names the element.
 
-        `placed` gives a moment without an offset that of a time zone.
+        `placed` adds the offset of a time zone to a moment without one.
         """
         try:
             value = elements.checked(self.kind, self.about, given)
             return placed(value) if placed is not None and self.kind == "datetime" else value
         except ValueError as error:
             raise ResponseInvalid(self.key, str(error)) from None
-        except MalformedRequest as error:  # it is not within the years that have such an offset
+        except MalformedRequest as error:  # out of range with its offset
             raise ResponseInvalid(self.key, f"takes {self.fitting}: {error}".removesuffix(".")) from None
 
 
 class Form:
-    """A body that was checked: see `checked_body`."""
+    """A form, given a body that `checked_body` has returned."""
 
     def __init__(self, body: JsonObject) -> None:
         self._required: Sequence[str] = body["required"]
@@ -112,40 +112,40 @@ class Form:
 
     @property
     def fields(self) -> Iterator[Element]:
-        """The elements that people give a value."""
+        """The elements that people enter values for."""
         return (element for element in self.elements if element.is_asked)
 
     @property
     def buttons(self) -> tuple[Element, ...]:
-        """The elements that send the form; where there are none, every sending will do."""
+        """The elements that send the form. A form without buttons is sent without one."""
         return tuple(element for element in self.elements if element.is_button)
 
     @property
     def asks(self) -> bool:
-        """Whether it takes an answer; a form of text alone does not."""
+        """Whether it takes an answer. A form with only text does not."""
         return any(element.kind != "markdown" for element in self.elements)
 
     @property
     def protected(self) -> frozenset[str]:
-        """The keys whose answers are for the flow alone."""
+        """The keys whose answers only the flow may see."""
         return frozenset(element.key for element in self.elements if element.kind == "password")
 
     def required(self, button: str | None) -> Sequence[str]:
-        """Return the keys that have to be answered when `button` sends the form; it may have its own."""
+        """Return the keys required when `button` sends the form. A button may have a list of its own."""
         pressed = next((element.about for element in self.buttons if element.key == button), {})
         own: Sequence[str] | None = pressed.get("required")
         return self._required if own is None else own
 
     def answer(self, given: object, *, placed: Callable[[str], str] | None = None) -> JsonObject:
-        """Return the whole answer in canonical form: what was given, defaults, a boolean for each button.
+        """Return the complete answer in canonical form: given values, defaults, and a boolean for each button.
 
-        `placed` gives a moment without an offset that of a time zone. Raises `ResponseInvalid`, which tells each
-        element at fault.
+        `placed` adds the offset of a time zone to a moment without one. Raises `ResponseInvalid`, which names each
+        invalid element.
         """
         if not isinstance(given, Mapping):
             raise ResponseInvalid(None, "is an object of keys and values")
         faults = list(islice(self._unknown(given), MAX_ERRORS + 1))
-        # A null, or an empty text, is no answer: it leaves out what has a default, too.
+        # Null or empty text means no answer, even for an element with a default.
         there = {key: value for key, value in given.items() if value is not None}
         pressed = self._pressed(there)
         required = self.required(pressed)
@@ -176,7 +176,7 @@ class Form:
                 yield ResponseInvalid(str(key), f"is nothing that the form asks for; it asks for {known}")
 
     def _pressed(self, given: Mapping[str, object]) -> str | None:
-        """Return the button that was pressed; where there is only one, it was."""
+        """Return the key of the pressed button. A single button always counts as pressed."""
         buttons = self.buttons
         pressed = [button.key for button in buttons if button.checked(given.get(button.key, False))]
         if len(pressed) == 1 or not buttons:
@@ -188,7 +188,7 @@ class Form:
 
 
 def shorthand(*, message: str | None, request: str | None) -> JsonObject | None:
-    """Return the form for a text with OK, for one question, or for both; None for neither."""
+    """Return the form for a text with an OK button, for one question, or for both. None for neither."""
     if message is None and request is None:
         return None
     properties: JsonObject = {}
@@ -201,9 +201,9 @@ def shorthand(*, message: str | None, request: str | None) -> JsonObject | None:
 
 
 def preview_request(about: Mapping[str, str], given: Mapping[str, object]) -> JsonObject | None:
-    """Return what to ask for the times that a schedule with these answers would have; None while none is answered.
+    """Return the request to preview a schedule with these answers, or None while no time is answered.
 
-    `about` is the `preview` of an element: the words of a trigger, and the keys of the form that answer them.
+    `about` is the `preview` of an element. It maps words of a trigger to the keys of the form that answer them.
     """
     said = {word: given[key] for word, key in about.items() if given.get(key) not in (None, "")}
     zone = {"timezone": said.pop("timezone")} if "timezone" in said else {}
@@ -214,7 +214,7 @@ def preview_request(about: Mapping[str, str], given: Mapping[str, object]) -> Js
 
 
 def checked_body(body: object) -> JsonObject:
-    """Return the form with its elements in their order, each with key, element, type, label and order.
+    """Return the body with its elements in order, each with element, type, label and order filled in.
 
     Raises `FormInvalid`, which names the place in the body.
     """
@@ -281,7 +281,7 @@ def _element(key: object, given: object, number: int) -> JsonObject:
         raise FormInvalid(_shown(key), f"cannot be a key: that is printable text of 1 to {_MAX_KEY} characters")
     if not isinstance(given, Mapping):
         raise FormInvalid(key, "is an object that describes the element, such as {'element': 'string'}")
-    # The body of a message that was read has it; only what the server renders is safe.
+    # The server adds it when a message is read. Only HTML that the server renders is safe.
     given = {word: value for word, value in given.items() if word != "description_html"}
     _check_words(given, _OF_ELEMENT, f"{key}.")
     about = {word: value for word, value in given.items() if value is not None or word not in ("default", "example")}
@@ -300,13 +300,13 @@ def _element(key: object, given: object, number: int) -> JsonObject:
     except ValueError as error:
         raise FormInvalid(f"{key}.{error.args[1]}", str(error.args[0])) from None
     _fill_default(key, about)
-    with suppress(ValueError):  # an example is shown, and need not be an answer
+    with suppress(ValueError):  # an example is only shown and need not be a valid answer
         about |= {"example": _defined(about, about["example"])} if "example" in about else {}
     return about
 
 
 def _defined(about: JsonObject, value: Any) -> Any:
-    """Return a default or an example in canonical form; of a choice, it is that of its `type`. Raises `ValueError`."""
+    """Return a default or an example in canonical form. For choices, their `type` decides. Raises `ValueError`."""
     of = about["element"] if about["element"] not in ("select", "multiselect") else str(_type_of_choices(about))
     return [elements.defined(of, one) for one in value] if isinstance(value, list) else elements.defined(of, value)
 
@@ -331,7 +331,7 @@ def _kind(key: str, given: Mapping[str, Any]) -> str:
 
 
 def _type(key: str, about: JsonObject) -> str | None:
-    """Return the JSON type that belongs to the element; another one that a body names is a mistake."""
+    """Return the JSON type of the element. Raises `FormInvalid` if the body names a conflicting one."""
     wanted, given = ELEMENTS[about["element"]], about.get("type")
     if wanted is None or given is None or given == wanted:
         return wanted or given
@@ -363,13 +363,13 @@ def _choices(key: str, about: Mapping[str, Any]) -> list[Any]:
 
 
 def _fill_default(key: str, about: JsonObject) -> None:
-    """Check the default as an answer."""
+    """Check the default as an answer, and store its canonical form."""
     if "default" not in about or about["element"] in ("markdown", "submit"):
         about.pop("default", None)
         return
     if about["element"] in ("password", "file"):
         raise FormInvalid(f"{key}.default", f"cannot be given: a {about['element']} has none")
-    with suppress(ValueError):  # what does not fit is told with its bounds
+    with suppress(ValueError):  # `checked` reports an invalid default, with its bounds
         about["default"] = _defined(about, about["default"])
     try:
         about["default"] = elements.checked(about["element"], about, about["default"])
@@ -378,7 +378,7 @@ def _fill_default(key: str, about: JsonObject) -> None:
 
 
 def _required(given: object, elements: Mapping[str, JsonObject], place: str) -> list[str]:
-    """Return the required keys; a button is sent by pressing it, required or not."""
+    """Return the required keys without buttons, which are answered by pressing them. Raises `FormInvalid`."""
     if not isinstance(given, list | tuple):
         raise FormInvalid(place, f"is a list of keys, not {_shown(given)}")
     for key in given:

@@ -1,4 +1,4 @@
-"""Markdown that a flow wrote, as HTML that is safe in a page: rendered and sanitised on the server."""
+"""Renders a flow's Markdown on the server as sanitised HTML, which is safe in a page."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from markdown_it import MarkdownIt
 
-#: Of all texts of one message. The worst text takes 9 µs a character: `[` times 10,000 takes 87 ms.
+#: Maximum for all texts of one message. The worst text takes 9 µs a character: `[` times 10,000 takes 87 ms.
 MAX_CHARACTERS: Final = 10_000
-#: How deep lists and quotes are read; deeper ones stay text.
+#: Maximum nesting of lists and quotes. Deeper ones stay text.
 _MAX_NESTING: Final = 20
 _SCHEMES: Final = ("http", "https", "mailto")
 _TAGS: Final = frozenset(
@@ -26,9 +26,9 @@ _ATTRIBUTES: Final = {"a": {"href", "title"}, "ol": {"start"}}
 
 
 def with_html(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a form whose elements have their descriptions as `description_html`, too.
+    """Return the form with each description rendered as `description_html`.
 
-    Texts beyond `MAX_CHARACTERS` are preformatted, and not read as Markdown.
+    Texts beyond `MAX_CHARACTERS` are shown preformatted, not parsed as Markdown.
     """
     left, shown = MAX_CHARACTERS, {}
     for key, about in body["properties"].items():
@@ -44,7 +44,7 @@ def rendered(text: str) -> str:
     """Return Markdown as sanitised HTML: CommonMark with tables and ~~strikethrough~~, without HTML and images."""
     import nh3
 
-    html = _reader().render(text.replace("){ext}", ")"))  # the original's mark of a link that leaves the page
+    html = _reader().render(text.replace("){ext}", ")"))  # the original's mark of an external link
     return nh3.clean(
         html,
         tags=set(_TAGS),
@@ -57,7 +57,7 @@ def rendered(text: str) -> str:
 
 @cache
 def _reader() -> MarkdownIt:
-    from markdown_it import MarkdownIt  # here: it takes 50 ms, and few processes show messages
+    from markdown_it import MarkdownIt  # imported late: it takes 50 ms, and few processes show messages
 
     reader = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": _MAX_NESTING})
     reader.enable(["table", "strikethrough"]).disable(["image", "html_block", "html_inline"])
@@ -66,5 +66,5 @@ def _reader() -> MarkdownIt:
 
 
 def _is_link(url: str) -> bool:
-    """Tell whether a link leads out: a relative one would be an address of the Jupyter server."""
+    """Tell whether a link is absolute. A relative one would point to the Jupyter server."""
     return url.lower().startswith(tuple(f"{scheme}:" for scheme in _SCHEMES))

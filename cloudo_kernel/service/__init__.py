@@ -1,4 +1,4 @@
-"""`Service`: the rules, in process. Every door ends here; it checks, then has the store and the catalog act."""
+"""`Service`, the in-process implementation of `Api`. It checks each request, then calls the store and the catalog."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ class Service(
     FileVerbs,
     TokenVerbs,
 ):
-    """`Api` over a store and a catalog, for one caller. Cheap to make: one per request."""
+    """Implement `Api` over a store and a catalog for one caller. Cheap to create: use one per request."""

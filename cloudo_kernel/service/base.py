@@ -1,4 +1,4 @@
-"""What every part of the service has: the store, the catalog, who is calling, and what they may."""
+"""The base class of every part of the service: the store, the catalog, the caller and the caller's rights."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ T = TypeVar("T")
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-#: A wait looks at the store at least this often, should the event tail miss something.
+#: Poll interval of a wait, in case the event tail misses an event.
 _POLL_INTERVAL_SECONDS = 5.0
 
 
 class Base:
-    """Over a store and a catalog, for one caller."""
+    """Hold the store, the catalog and the caller for all verbs."""
 
     def __init__(
         self,
@@ -60,19 +60,19 @@ class Base:
         self._catalog = catalog
         self._user_name = user_name
         self._trigger = trigger
-        #: The execution whose children are started here.
+        #: The parent of the executions started here.
         self._parent_id = parent_id
-        #: The private worker that is to run what is started here.
+        #: The private worker that runs the executions started here.
         self._reserved_for = reserved_for
-        #: How many executions are above what is started here.
+        #: The number of ancestors of the executions started here.
         self._depth = depth
-        #: Each verb of `Api` asks them, once; what runs in the name of the caller then is the flow's business.
+        #: Each verb of `Api` checks them once. They do not limit the flow that then runs in the caller's name.
         self._rights = rights
-        #: The secrets of the run that calls: what it starts, asks and saves does not show them.
+        #: The secrets of the calling run. They are masked in everything that it starts, asks or saves.
         self.redaction = redaction or Redaction()
 
-    # What belongs to a flow with which the caller has nothing to do is as if it were not there. Flows themselves are
-    # refused by name: people choose the names, and know them.
+    # If the rights do not cover a flow, its executions, schedules, messages and webhooks raise a "not found" error.
+    # The flow itself raises `PermissionDenied`: people choose the names of flows, so a name is no secret.
 
     def _ask(self, verb: str) -> None:
         """Raise `PermissionDenied` unless the caller may use this verb of `Api`."""
@@ -116,10 +116,10 @@ class Base:
         *more: Any,
         **named: Any,
     ) -> T:
-        """Call a verb about `name` if what `look` finds there has one of these versions. Raises `Outdated`.
+        """Call `verb(name, …)` if the record that `look(name)` returns has one of these versions. Raises `Outdated`.
 
-        Looking and changing are one transaction: nobody comes in between. Flows are files, and so it goes for those
-        who change them here, in any server of the store; an editor that saves one in this moment is not kept from it.
+        The check and the change share one transaction, so no other change gets in between. Flows are files: this
+        covers changes made through any server of the store, but not an editor that saves the file at the same moment.
         """
         with self._store.journal.together():
             try:
@@ -134,7 +134,7 @@ class Base:
         return flow.source is FlowSource.WORKSPACE or bool(self._setting(settings.LIBRARY_FALLBACK))
 
     def _setting(self, name: str) -> Any:
-        """Return the value of a documented setting, as it is for the caller."""
+        """Return the caller's value of a documented setting."""
         return self._store.settings.value(name, user_name=self._user_name)
 
     def _zone(self) -> ZoneInfo:
@@ -142,7 +142,7 @@ class Base:
         return triggers.zone(self._setting(settings.TIMEZONE) or triggers.local_zone_name())
 
     def _until(self, is_done: Callable[[], bool], timeout: timedelta | None) -> None:
-        """Block until `is_done` or the timeout is over; it is asked again whenever events were committed."""
+        """Block until `is_done()` is true or the timeout expires. Check again whenever events are committed."""
         woken = threading.Event()
         remove = self._store.tail.add_listener(woken.set)
         try:
@@ -158,7 +158,7 @@ class Base:
 
 
 def page_limit(limit: int) -> int:
-    """Return the limit of a page. Raises `MalformedRequest`."""
+    """Return the page size for `limit`. Raises `MalformedRequest` unless it is from 1 to `PAGE_LIMIT`."""
     try:
         size = int(canonical("integer", limit))
     except ValueError:
@@ -169,12 +169,12 @@ def page_limit(limit: int) -> int:
 
 
 def id_cursor(cursor: str | None) -> str | None:
-    """Return the cursor of a list of which it is the id of the last one. Raises `MalformedRequest`."""
+    """Return a cursor that is the id of the last item of a page. Raises `MalformedRequest` if it is not an id."""
     if cursor is not None and not _ID.fullmatch(cursor):
         raise not_a_cursor()
     return cursor
 
 
 def not_a_cursor() -> MalformedRequest:
-    """Return the error for a cursor that no page gave."""
+    """Return the error for an invalid cursor."""
     return MalformedRequest("cursor is what an earlier page gave as next.", field="cursor")

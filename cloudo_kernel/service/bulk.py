@@ -1,4 +1,4 @@
-"""The verb about many executions at once: each as if it were alone, and none keeps the others from it."""
+"""Bulk actions on executions. Items fail independently."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cloudo_kernel.service.starts import StartVerbs
 
 
 class BulkVerbs(ExecutionVerbs, StartVerbs):
-    """Many executions: started, stopped, started anew, deleted."""
+    """Start, cancel, pause, resume, retry or delete many executions."""
 
     def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
         """See `Api.bulk_executions`."""
@@ -30,7 +30,7 @@ class BulkVerbs(ExecutionVerbs, StartVerbs):
         return BulkOutcome(items=tuple(self._done(request, execution_id) for execution_id in request.ids or ()))
 
     def _start_all(self, request: BulkRequest) -> tuple[BulkItem, ...]:
-        """Start flows in one commit."""
+        """Start the flows of the request in one commit."""
         names = request.flow_names or ()
         prepared: list[Any] = []
         for name in names:
@@ -53,7 +53,7 @@ class BulkVerbs(ExecutionVerbs, StartVerbs):
         return tuple(items)
 
     def _done(self, request: BulkRequest, execution_id: str) -> BulkItem:
-        """Do what is asked for to one execution, as its own verb would."""
+        """Apply the requested action to one execution and return the outcome."""
         try:
             execution = self._act(request, execution_id)
         except CloudoError as error:

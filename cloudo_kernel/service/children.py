@@ -1,4 +1,4 @@
-"""The verbs by which a running flow has children and reads secrets. They are for its worker: no other door has them."""
+"""Verbs for a running flow: create and change its children, read secrets. Only workers expose them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloudo_kernel.models import Execution, Fault, JsonObject, Setting, StartExe
 from cloudo_kernel.models.executions import Tags
 from cloudo_kernel.service.starts import StartVerbs
 
-#: What may be changed of an execution from outside, and what fits.
+#: The fields of an execution that a flow may change, with the type of each value.
 _FIELDS: dict[str, TypeAdapter[Any]] = {
     "name": TypeAdapter(Annotated[str, Field(min_length=1, max_length=500)]),
     "message": TypeAdapter(str | None),
@@ -23,12 +23,12 @@ _FIELDS: dict[str, TypeAdapter[Any]] = {
 
 
 class ChildVerbs(StartVerbs):
-    """Children: created, changed, allowed to run."""
+    """Create, change and release children."""
 
     def start_child(
         self, request: StartExecution, *, is_held: bool = False, init: JsonObject | None = None
     ) -> Execution:
-        """Start a child, or with `is_held` only create it. `init` are fields that it has from the beginning."""
+        """Start a child, or with `is_held` only create it. `init` holds the initial values of its fields."""
         fields = checked_fields(init or {})
         inputs = {**fields.pop("input_value", {}), **request.inputs}
         name, tags = fields.pop("name", request.name), fields.pop("tags", request.tags)
@@ -37,17 +37,17 @@ class ChildVerbs(StartVerbs):
         return self._store.executions.insert(new)
 
     def clone_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
-        """Create a child like an execution, with the same inputs or others, and hold it."""
+        """Create a held child that copies an execution, with the same inputs or with `inputs`."""
         past = self._store.executions.get(execution_id)
         return self._store.executions.insert(self._again(past, inputs, is_held=True))
 
     def release_execution(self, execution_id: str, after: Sequence[str] = ()) -> Execution:
-        """Let a held execution run, at once or when others have ended in success; another one stays as it is."""
+        """Release a held execution: it runs now, or once all of `after` have succeeded. No effect if it is not held."""
         self._store.control.release(execution_id, after=after)
         return self._store.executions.get(execution_id)
 
     def save_execution(self, execution_id: str, fields: JsonObject) -> Execution:
-        """Change fields of a child; its inputs and outputs only before it has begun."""
+        """Change fields of a child. Its inputs and outputs can change only before it starts."""
         checked = checked_fields(fields)
         if self._parent_id is None or self._store.executions.get(execution_id).parent_id != self._parent_id:
             raise PermissionDenied("A flow changes the fields of itself and of its children only.")
@@ -56,7 +56,7 @@ class ChildVerbs(StartVerbs):
         return self._store.executions.get(execution_id)
 
     def _masked(self, execution_id: str, fields: JsonObject) -> JsonObject:
-        """Return fields of a child as they are stored: inputs and outputs with what is sealed beside them."""
+        """Return the fields of a child as stored: masked, with the sealed inputs and outputs added."""
         masked = {name: self.redaction.mask_value(fields[name]) for name in fields.keys() & {"name", "message", "tags"}}
         if not fields.keys() & {"input_value", "output_value"}:
             return masked
@@ -71,18 +71,18 @@ class ChildVerbs(StartVerbs):
         return masked
 
     def revealed_setting(self, name: str) -> Setting:
-        """Return a setting, with its value if it is a secret. Raises `SettingNotFound`."""
+        """Return a setting with its value, even if it is a secret. Raises `SettingNotFound`."""
         self._ask("setting")
         return self._store.settings.get(name, reveal=True)
 
     def revealed_settings(self) -> tuple[Setting, ...]:
-        """List the settings that were saved, with the values of secrets."""
+        """Return all saved settings, with the values of secrets."""
         self._ask("settings")
         return self._store.settings.all(reveal=True)
 
 
 def checked_fields(fields: JsonObject) -> JsonObject:
-    """Return fields of an execution as they are stored. Raises `MalformedRequest`, naming the field."""
+    """Return the validated fields of an execution. Raises `MalformedRequest`, which names the invalid field."""
     checked: JsonObject = {}
     for field, value in fields.items():
         if field not in _FIELDS:

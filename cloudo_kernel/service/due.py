@@ -1,4 +1,4 @@
-"""What starts the executions of schedules: when they are due, by hand, and for times that have passed."""
+"""Verbs that start the executions of schedules: when they are due, by hand, and by backfill."""
 
 from __future__ import annotations
 
@@ -38,37 +38,37 @@ from cloudo_kernel.workspace.catalog import Source
 
 _log = logging.getLogger(__name__)
 
-#: So many schedules are looked at in one transaction, or as few as have so many times: it takes some hundredths of a
-#: second, in which nobody else can write.
+#: Maximum number of schedules in one transaction, which also closes once it holds this many occurrences. It takes
+#: some hundredths of a second and blocks all other writers.
 _MAX_AT_ONCE = 500
-#: So many past times are run at once.
+#: Maximum number of past times in one backfill.
 _MAX_BACKFILLED = 1000
 _INSTANT = timedelta(microseconds=1)
-#: After so long a schedule that could not be thought about is looked at again.
+#: Delay before a schedule that raised an unexpected error is tried again.
 _RETRY_INTERVAL = timedelta(minutes=1)
-#: Why an occurrence of a dry run has no execution.
+#: The reason of an occurrence in a dry run, which has no execution.
 _WOULD = "a dry run: nothing was started"
 
 
 @dataclass(frozen=True)
 class _Template:
-    """What the executions of one flow have in common that one user's schedules start."""
+    """The fields shared by all executions of one flow that one user's schedules start."""
 
     source: Source
     common: JsonObject
-    #: One of them, for the others to be made like it; None if each has to be looked at, as for secrets.
+    #: An execution that the others are copied from. None if each has to be built anew, as with secrets.
     pattern: NewExecution | None
-    #: The names of the inputs that they take of what they are told; None for all.
+    #: The only names taken from `_occurrence_inputs`; None takes all of them.
     declared_inputs: frozenset[str] | None
     takes_anything: bool
 
 
-#: Of a flow by its name and, if it is pinned, the digest of its source.
+#: Returns the template of a flow by its name and, if it is pinned, the digest of its source.
 _TemplateOf = Callable[[str, str | None], _Template]
 
 
 class _Line:
-    """What an execution of a schedule that is queued runs after."""
+    """Track which executions a queued execution of a schedule has to wait for."""
 
     def __init__(self, last: Sequence[str], caught_up: Sequence[str], overlap: Overlap) -> None:
         self._last = list(last)
@@ -77,20 +77,20 @@ class _Line:
 
     @property
     def last(self) -> str | None:
-        """The last execution of all."""
+        """The last execution in the line, caught up or not."""
         return self._last[-1] if self._last else None
 
     def before(self, planned: planning.Planned) -> Sequence[str]:
-        """Return the executions that have to end before one that is planned."""
+        """Return the executions that have to end before a planned one starts."""
         if not planned.is_queued:
             return ()
         return self._caught_up if planned.is_caught_up or self._overlap is Overlap.CANCEL else tuple(self._last)
 
     def add(self, new: NewOccurrence) -> None:
-        """Put an execution at the end."""
+        """Append an execution to the line."""
         if new.execution is None:
             return
-        # After its end those before it have ended too, if it waited for them.
+        # If it waits for earlier executions, its end implies theirs.
         kept = [one for one in self._last if one not in new.after_ids] if self._overlap is Overlap.QUEUE else []
         self._last = [*kept, new.execution.id]
         if new.is_caught_up:
@@ -98,10 +98,10 @@ class _Line:
 
 
 class DueVerbs(ScheduleVerbs):
-    """Starts of the executions of schedules."""
+    """Start the executions of schedules."""
 
     def run_due_schedules(self) -> int:
-        """Start what is due; the scheduler of every worker calls it. Returns how many schedules it has moved on."""
+        """Start due occurrences and return the number of schedules moved on. Every worker's scheduler calls it."""
         due = self._store.schedules.due(most=_MAX_AT_ONCE)
         if not due:
             return 0
@@ -117,12 +117,12 @@ class DueVerbs(ScheduleVerbs):
             acting, template_of = templates_for(user_name)
             firings.append(acting._firing_or_rest(one, now, template_of, absences))
             number += len(firings[-1].occurrences)
-            if number >= _MAX_AT_ONCE:  # the next look takes the others
+            if number >= _MAX_AT_ONCE:  # the next call handles the rest
                 break
         return self._store.occurrences.fire(firings, user_name=self._user_name)
 
     def _templates(self) -> Callable[[str], tuple[Self, _TemplateOf]]:
-        """Return for users who makes what their schedules start, and what it is like; each flow is read once."""
+        """Return a function that maps a user to the verbs acting for it and its templates. Each flow is read once."""
 
         @cache
         def found(user_name: str) -> tuple[Self, _TemplateOf]:
@@ -154,7 +154,7 @@ class DueVerbs(ScheduleVerbs):
             acting, time = self._acting(due.schedule.user_name), self._store.now
             taken = self._store.occurrences.started_between(schedule_id, time, time + timedelta(seconds=1))
             while (time := _off_plan(due.schedule, time)) in taken:
-                time += _INSTANT  # somebody had the same idea in the same microsecond
+                time += _INSTANT  # another run has taken this microsecond
             new = acting._execution(due, time, due.schedule.iterations or 1, acting._build_template)
             return [NewOccurrence(due=time, outcome=OccurrenceOutcome.STARTED, reason=reason, execution=new)]
 
@@ -184,7 +184,10 @@ class DueVerbs(ScheduleVerbs):
     def _start(
         self, schedule_id: str, made: Callable[[Due], list[NewOccurrence]], *, event: str
     ) -> list[NewOccurrence]:
-        """Start out of turn what `made` makes of the schedule as it is in this moment."""
+        """Start the occurrences that `made` returns for the current schedule, outside its plan.
+
+        If the schedule changes meanwhile, try again. Raises `Unavailable` after `TRIES` attempts.
+        """
         for _ in range(TRIES):
             due = self._store.schedules.look(schedule_id)
             new = made(due)
@@ -193,10 +196,10 @@ class DueVerbs(ScheduleVerbs):
         raise changed_all_the_time()
 
     def _acting(self, user_name: str) -> Self:
-        """Return the verbs as the maker of a schedule; what is started belongs to it, and has no parent."""
-        acting = copy(self)  # also where this is the service of a process without a server, whose worker runs it
+        """Return the verbs acting as the creator of a schedule, for executions without a parent."""
+        acting = copy(self)  # a copy keeps the private worker of a process without a server
         acting._user_name, acting._trigger, acting._parent_id = user_name, Trigger.SCHEDULE, None
-        acting._rights = EVERYTHING  # the verb has asked the caller's
+        acting._rights = EVERYTHING  # the verb has checked the caller's rights
         return acting
 
     def _past_times(self, schedule: Schedule, request: Backfill) -> list[datetime]:
@@ -224,15 +227,16 @@ class DueVerbs(ScheduleVerbs):
     def _firing_or_rest(
         self, due: Due, now: datetime, template_of: _TemplateOf, absences: Sequence[planning.Absence]
     ) -> Firing:
-        """Return what `_firing` does; a schedule that cannot be thought about must not keep the others from starting.
+        """Return the result of `_firing`, or after an unexpected error a firing that starts nothing and retries later.
 
-        Such as one in a zone that this machine does not know. It rests, its time is not lost.
+        One failing schedule, such as one in a zone unknown to this machine, must not block the others. It keeps its
+        next run.
         """
         try:
             return self._firing(due, now, template_of, absences)
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the other schedules have to go on
+        except Exception as error:  # noqa: BLE001 -- no error of one schedule may block the others
             _log.exception("A schedule cannot be looked after; the others go on.", extra={"schedule": due.schedule.id})
             return Firing(
                 due,
@@ -246,7 +250,7 @@ class DueVerbs(ScheduleVerbs):
     def _firing(
         self, due: Due, now: datetime, template_of: _TemplateOf, absences: Sequence[planning.Absence] = ()
     ) -> Firing:
-        """Make of a plan what the store needs to carry it out."""
+        """Plan the times of a due schedule and return the firing for the store to carry out."""
         schedule, broken = due.schedule, None
         may_wait = schedule.catch_up is CatchUp.ALL or schedule.overlap is Overlap.CANCEL
         catching_up = self._store.occurrences.catching_up(schedule.id) if due.unended and may_wait else CatchingUp()
@@ -270,7 +274,7 @@ class DueVerbs(ScheduleVerbs):
         next_run, awaited = plan.next_run, None
         if schedule.trigger.counts_from_end and schedule.enabled:
             awaited = line.last
-            if awaited is None:  # nothing runs whose end could be waited for
+            if awaited is None:  # no execution is left whose end it could count from
                 counted = schedule.model_copy(update={"iterations": schedule.iterations + plan.iterations})
                 next_run = planning.after_end(counted, now)
         has_started = any(new.execution and not new.is_caught_up for new in occurrences)
@@ -282,13 +286,16 @@ class DueVerbs(ScheduleVerbs):
             iterations=plan.iterations,
             last_due=plan.last_due,
             broken=broken,
-            # Not for one that cannot be run.
+            # Cancel only if a new execution can start.
             cancelled=[one for one in due.unended if one not in caught_up] if plan.cancels and has_started else (),
             awaited_id=awaited,
         )
 
     def _last_unended(self, due: Due) -> Sequence[str]:
-        """Return the executions after which all of a schedule have ended, if it matters."""
+        """Return the executions that a queued one waits for.
+
+        With `Overlap.QUEUE`, all of the schedule have ended once these have.
+        """
         if due.schedule.overlap is Overlap.QUEUE and len(due.unended) > 1:
             return self._store.occurrences.last_unended(due.schedule.id)
         return due.unended[-1:]
@@ -296,7 +303,10 @@ class DueVerbs(ScheduleVerbs):
     def _occurrence(
         self, due: Due, planned: planning.Planned, template_of: _TemplateOf, after_ids: Sequence[str]
     ) -> NewOccurrence:
-        """Return an occurrence with its execution; one that is queued comes after `after_ids`."""
+        """Return the occurrence of a planned time, with the execution that it starts after `after_ids` have ended.
+
+        If the execution cannot be created, the occurrence is skipped with the error as its reason.
+        """
         outcome, reason, execution = planned.outcome, planned.reason, None
         if outcome is OccurrenceOutcome.STARTED:
             try:
@@ -320,7 +330,7 @@ class DueVerbs(ScheduleVerbs):
         )
 
     def _build_template(self, flow_name: str, source_sha256: str | None) -> _Template:
-        """Return what the executions of a flow are like: as it is now, or as it was when it was pinned."""
+        """Return the template of a flow, from its current source or from the pinned one with this digest."""
         if source_sha256 is None:
             source = self._flow_source(flow_name)
         else:
@@ -340,7 +350,7 @@ class DueVerbs(ScheduleVerbs):
     def _execution(
         self, due: Due, time: datetime, iteration: int, template_of: _TemplateOf, *, is_held: bool = False
     ) -> NewExecution:
-        """Return the execution of one occurrence. Raises what starting the flow by hand raises."""
+        """Return the execution of one occurrence. Raises the errors of starting the flow by hand."""
         schedule = due.schedule
         template = template_of(schedule.flow_name, due.source_sha256)
         given = _occurrence_inputs(schedule, time, iteration)
@@ -366,7 +376,7 @@ class DueVerbs(ScheduleVerbs):
 
 
 def _off_plan(schedule: Schedule, time: datetime) -> datetime:
-    """Return the first moment from `time` on that is no planned one: what is out of turn takes the place of none."""
+    """Return the first moment from `time` on that is not planned, so that no planned occurrence is replaced."""
     while time == schedule.next_run or time == next(planning.times(schedule, after=time - _INSTANT), None):
         time += _INSTANT
     return time
@@ -374,9 +384,9 @@ def _off_plan(schedule: Schedule, time: datetime) -> datetime:
 
 @contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """Keep Python's garbage collector from what is made in the block: it lives until its commit, and goes by itself.
+    """Disable Python's garbage collector: objects created in the block live until the commit and need no collector.
 
-    Else the collector goes through it, and through all that is there, again and again: an eighth of the time.
+    Otherwise the collector scans them, and every other object, again and again: an eighth of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -388,7 +398,7 @@ def _collector_at_rest() -> Iterator[None]:
 
 
 def _occurrence_inputs(schedule: Schedule, time: datetime, iteration: int) -> JsonObject:
-    """Return what an execution is told of its place in the schedule."""
+    """Return the inputs that describe the occurrence and its schedule."""
     return {
         "start": schedule.start.timestamp(),
         "iterations": iteration,

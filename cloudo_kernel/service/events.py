@@ -1,4 +1,4 @@
-"""The verbs about what happened, and about whether anybody is at work."""
+"""Verbs for events, the caller and the health of the workers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cloudo_kernel.models import Event, Health, OwnClient, Page, Status, User
 from cloudo_kernel.processes import liveness
 from cloudo_kernel.service.base import Base, page_limit
 
-#: Reading it takes a millisecond.
+#: Cached, because reading the version takes a millisecond.
 _version = cache(version)
 
 
 class EventVerbs(Base):
-    """Events, the caller, and the state of the whole."""
+    """List events, identify the caller, report health."""
 
     def events(
         self,
@@ -43,8 +43,9 @@ class EventVerbs(Base):
         return Page[Event](items=found, next=str(found[-1].id if found else start))
 
     def _check_subject(self, subject_id: str | None) -> None:
-        """Raise `PermissionDenied` if the caller is limited to flows, and this is no execution, schedule or message
-        of one of them; what is no longer there is none.
+        """Raise `PermissionDenied` unless the caller's rights cover the flow of this execution, schedule or message.
+
+        A caller limited to some flows has to give a `subject_id`, and is refused a subject that no longer exists.
         """
         if self._rights.flows is None:
             return
@@ -61,7 +62,7 @@ class EventVerbs(Base):
         return User(name=self._user_name)
 
     def own_client(self) -> OwnClient:
-        """Return where this is; only a running flow asks for it."""
+        """Return the names of the workspace and of this environment. Only running flows call it."""
         env_name = os.environ.get("CLOUDO_ENV_NAME") or socket.gethostname()
         return OwnClient(name=self._catalog.workspace.root.resolve().name, env_name=env_name)
 
@@ -74,7 +75,7 @@ class EventVerbs(Base):
             for worker in self._store.workers.all()
             if not worker.private and worker.holds_its_lease(now) and not liveness.is_dead(state, worker.id)
         ]
-        # A scheduler that has lived for a whole heartbeat since a time came should have started it.
+        # A scheduler that was alive for a whole heartbeat after a time came due should have started it.
         lived_since = [worker.previous_beat_at for worker in workers if worker.previous_beat_at is not None]
         overdue_before = max(lived_since, default=None if workers else now)
         counts = self._store.queue.counts()

@@ -1,4 +1,4 @@
-"""The verbs about executions that are there."""
+"""Verbs for existing executions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, Page
 from cloudo_kernel.service.base import Base, id_cursor, not_a_cursor, page_limit
 from cloudo_kernel.workspace.layout import executed_notebook
 
-#: No database takes texts of any length to look for.
+#: Databases limit the length of a search text.
 _MAX_QUERY = 1_000
-#: A number of a line with so many is one that no log has, and one of thousands Python refuses to read.
+#: No log has a line number of this many digits, and Python refuses to parse thousands of digits.
 _MAX_DIGITS = 18
 
 
 class ExecutionVerbs(Base):
-    """Executions: read, listed, awaited, stopped, deleted."""
+    """Read, list, await, cancel, pause, resume and delete executions."""
 
     def executions(
         self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
@@ -41,7 +41,7 @@ class ExecutionVerbs(Base):
         return self._store.executions.get(execution_id)
 
     def started(self, execution_id: str) -> Execution:
-        """Return what became of an execution that the caller has started: whoever may start may know that."""
+        """Return an execution that the caller has started. The right to start it is enough to see it."""
         return self._store.executions.get(execution_id)
 
     def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
@@ -49,7 +49,7 @@ class ExecutionVerbs(Base):
         self._ask_execution("execution_log", execution_id)
         if cursor is not None and not (cursor.isdecimal() and len(cursor) < _MAX_DIGITS):
             raise not_a_cursor()
-        self._store.executions.status(execution_id)  # raises if there is none
+        self._store.executions.status(execution_id)  # raises `ExecutionNotFound`
         return self._store.log.page(execution_id, limit=page_limit(limit), after=int(cursor or 0))
 
     def execution_notebook(self, execution_id: str) -> str:
@@ -105,7 +105,7 @@ class ExecutionVerbs(Base):
         self._delete(execution)
 
     def delete_expired(self) -> None:
-        """Delete what is past its retention, end what is past its time; the worker's housekeeping calls it."""
+        """Delete records past their retention, expire messages past their timeout. Worker housekeeping calls it."""
         self._store.messages.expire()
         self._store.messages.delete_expired()
         self._store.schedules.delete_expired()
@@ -118,18 +118,18 @@ class ExecutionVerbs(Base):
         self._store.executions.forget_idempotency_keys()
 
     def _cancel(self, execution_id: str) -> None:
-        """End an execution, and its children, of whatever flow they are."""
+        """Cancel an execution and all its descendants, whichever flows they run."""
         self._store.control.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
         for child in self._store.executions.unended_children(execution_id):
-            with contextlib.suppress(IllegalTransition):  # it has ended by now
+            with contextlib.suppress(IllegalTransition):  # it has ended meanwhile
                 self._cancel(child)
 
     def _delete(self, execution: Execution) -> None:
-        """Remove the notebook, then the row: killed in between, the next one finds the row and goes on."""
-        # A worker that was killed may have written one that the record does not name.
+        """Delete the notebook, then the row. After a crash in between, the next call finds the row and finishes."""
+        # A killed worker may have written a notebook that the record does not name.
         path = execution.notebook or executed_notebook(execution.flow_name, execution.id)
         (self._catalog.workspace.root / path).unlink(missing_ok=True)
         try:
             self._store.executions.delete(execution.id, user_name=self._user_name)
         except ExecutionNotFound:
-            return  # somebody else was quicker
+            return  # already deleted by another caller

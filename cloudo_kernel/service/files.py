@@ -1,4 +1,4 @@
-"""The verbs about files in the workspace."""
+"""Verbs for files in the workspace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloudo_kernel.workspace.files import WorkspaceFiles
 
 
 class FileVerbs(Base):
-    """Files: listed, read, written, deleted."""
+    """List, read, write and delete files."""
 
     def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
         """See `Api.files`."""
@@ -40,15 +40,15 @@ class FileVerbs(Base):
         self._tell_of_file(FILE_DELETED, path)
 
     def _tell_of_file(self, event_type: str, path: str, **told: int) -> None:
-        """Record who changed a file, and for a flow which execution of it did."""
+        """Record which user changed a file, and for a flow which execution."""
         by = {} if self._parent_id is None else {"execution_id": self._parent_id}
         named = self.redaction.mask(PurePosixPath(path).as_posix())
         self._store.events.add(event_type, FILE, named, user_name=self._user_name, **told, **by)
 
     def _check_file(self, path: str) -> None:
-        """Raise `PermissionDenied` if the file lies among the flows, and the caller may not write flows.
+        """Raise `PermissionDenied` if the file is in the flows folder and the caller may not write flows.
 
-        Neither a link nor, where the file system does not tell them apart, capitals are a way around.
+        Links are resolved, and case is ignored, because some file systems are case-insensitive.
         """
         if self._rights.may(Action.FLOW_WRITE):
             return

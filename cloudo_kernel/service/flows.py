@@ -1,4 +1,4 @@
-"""The verbs about flows."""
+"""Verbs for flows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloudo_kernel.workspace.catalog import kernels
 
 
 class FlowVerbs(Base):
-    """Flows: listed, made, changed, deleted."""
+    """List, create, change and delete flows."""
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
         """See `Api.flows`."""
@@ -29,7 +29,7 @@ class FlowVerbs(Base):
         return self._with_runs([flow])[0]
 
     def flow_source(self, name: str) -> str:
-        """Return a flow's source as it is now; only a running flow asks for it."""
+        """Return the current source of a flow. Only running flows call it."""
         if not self._is_offered(self._catalog.flow(name)):
             raise FlowNotFound(name)
         return self._catalog.snapshot(name).text
@@ -57,7 +57,7 @@ class FlowVerbs(Base):
         self._ask("change_flow")
         if source is None and new_name is None:
             raise MalformedRequest("Changing a flow takes a new source or a new name.", field="source")
-        with self._store.journal.together():  # one change at a time, whichever server makes it
+        with self._store.journal.together():  # one change at a time, across all servers
             flow = self._catalog.flow(name)
             if source is not None:
                 flow = self._catalog.replace(name, source)
@@ -76,7 +76,7 @@ class FlowVerbs(Base):
             self._tell_of_flow(FLOW_DELETED, name)
 
     def _with_runs(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
-        """Return flows with their last executions and their next one."""
+        """Return flows with their last executions and their next run."""
         names = [flow.name for flow in flows]
         newest, coming = self._store.executions.newest_of_flows(names), self._store.schedules.next_runs(names)
         return tuple(

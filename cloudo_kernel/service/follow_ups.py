@@ -1,6 +1,6 @@
-"""What follows the end of an execution: flows that are started, and calls of addresses outside.
+"""Carries out follow-ups of ended executions: starts flows and calls outside addresses.
 
-The store has a row for each; workers look for them after each change of the store.
+The store has a row for each follow-up. Workers look for them after each change of the store.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cloudo_kernel.webhooks import signatures
 
 _log = logging.getLogger(__name__)
 
-#: What a call says has happened.
+#: The event type in the body of a call.
 _TYPES = {
     Occasion.ON_SUCCESS: "execution.succeeded",
     Occasion.ON_ERROR: "execution.failed",
@@ -30,24 +30,24 @@ _GONE = 410
 
 
 class FollowUpVerbs(StartVerbs):
-    """Starts of the flows, and the calls, that others name as `on_success`, `on_error` or `on_recovery`."""
+    """Start the flows and make the calls named as `on_success`, `on_error` or `on_recovery`."""
 
     def start_following_flows(self) -> None:
-        """Start what is to follow ends; every worker calls it, after each change of the store."""
+        """Start the flows that follow ended executions. Every worker calls it after each change of the store."""
         for due in self._store.follow_ups.due_flows(reserved_for=self._reserved_for):
             assert isinstance(due.target, FollowingFlow)
             try:
                 self._start_following(due, due.target)
             except Unavailable:
                 raise
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the dispatcher has to go on
+            except Exception as error:  # noqa: BLE001 -- no error may stop the dispatcher
                 if not isinstance(error, CloudoError):
                     _log.exception("A flow that follows could not be started", extra={"execution_id": due.execution.id})
                 complaint = f"The flow {due.target.flow!r} ({due.occasion}) could not be started: {error}"
                 self._store.follow_ups.give_up(due, complaint)
 
     def make_call(self, due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
-        """Call an address, and note how that went: if it failed, it comes again in so many seconds, None for never."""
+        """Call an address and record the result. Retry a failed call after `delay_seconds`, or never if it is None."""
         assert isinstance(due.target, OutgoingCall)
         parts, reason = urlsplit(due.target.url), None
         try:
@@ -59,14 +59,14 @@ class FollowUpVerbs(StartVerbs):
         else:
             if not 200 <= status < 300:
                 reason = f"it answered {status}" + ("; redirections are not followed" if 300 <= status < 400 else "")
-            if status == _GONE:  # it says itself that nobody listens any more
+            if status == _GONE:  # 410 Gone: the receiver wants no more calls
                 delay_seconds = None
-        # The rest of an address may be what keeps it secret.
+        # The rest of an address may contain a secret.
         place = f"{parts.scheme}://{parts.netloc}"
         self._store.follow_ups.settle_call(due, place=place, reason=reason, delay_seconds=delay_seconds)
 
     def _call(self, due: DueFollowUp, target: OutgoingCall, timeout_seconds: float) -> int:
-        """Return the status of the reply. Raises `AddressRefused`, `CallFailed`."""
+        """Post the execution and return the status of the reply. Raises `AddressRefused`, `CallFailed`."""
         execution = due.execution
         assert execution.ended_at is not None
         record = execution.model_dump(mode="json", exclude={"log": True, "error": {"traceback"}})
@@ -93,11 +93,11 @@ class FollowUpVerbs(StartVerbs):
             user_name=execution.user_name,
             trigger=Trigger.FLOW,
             reserved_for=self._reserved_for,
-            # As deep as a child: one whose own children fail must not come again without end.
+            # As deep as a child, so that the maximum depth ends a loop of flows whose children fail.
             depth=due.depth + 1,
         )
         request = StartExecution(flow_name=target.flow, inputs=_told(execution, due.occasion) | target.inputs)
-        new, _ = acting.prepare_start(request, follow_ups=None)  # its own end is followed by nothing further
+        new, _ = acting.prepare_start(request, follow_ups=None)  # a follow-up has no follow-ups of its own
         self._store.follow_ups.start(due, new)
 
 

@@ -1,4 +1,4 @@
-"""A `Service` of this process, whose executions a worker process of its own runs."""
+"""A `Service` without a server: a private worker process runs its executions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cloudo_kernel.workspace.users import default_user_name
 
 T = TypeVar("T")
 
-#: Every verb that changes something, those of a running flow too: one that comes to queue is among them.
+#: All verbs that change something, including those of a running flow, so that none that may queue is missed.
 _MAY_QUEUE = (
     *(verb for verb, action in OF_VERB.items() if action not in (Action.READ, None)),
     *("bulk_executions", "start_child", "clone_execution", "release_execution"),
@@ -31,9 +31,9 @@ _MAY_QUEUE = (
 
 
 class LocalService(Service):
-    """The verbs on a workspace without a server.
+    """Offer the verbs on a workspace without a server.
 
-    The worker process is started when something is queued for it, and ends with this process.
+    The worker process starts when an execution is queued for it, and ends with this process.
     """
 
     def __init__(self, workspace: Workspace, *, trigger: Trigger, keep_running: bool = False) -> None:
@@ -48,14 +48,14 @@ class LocalService(Service):
             user_name=default_user_name(),
             trigger=trigger,
             reserved_for=self._worker_id,
-            rights=ADMINISTRATION,  # whose files they are
+            rights=ADMINISTRATION,  # the files belong to the caller
         )
         self.watch(self)
         _release_the_dead(self._store, workspace)
         atexit.register(self.close)
 
     def of_parent(self, parent_id: str) -> Service:
-        """Return the verbs for an execution of this process: what it starts are its children."""
+        """Return the verbs for an execution of this process. Executions started with them are its children."""
         return _OfParent(self, parent_id)
 
     @property
@@ -69,23 +69,23 @@ class LocalService(Service):
         return self._catalog.workspace
 
     def watch(self, service: Service) -> None:
-        """See to it that a worker runs what a verb of `service` has queued, whichever verb that is."""
+        """Wrap the verbs of `service`, so that a worker runs whatever they queue."""
         for verb in _MAY_QUEUE:
             setattr(service, verb, partial(self._then_run, getattr(service, verb)))
 
     def close(self) -> None:
-        """Let the worker end, and close the store."""
+        """Stop the worker and close the store. With `keep_running`, do not wait for the worker."""
         atexit.unregister(self.close)
         with self._starting:
             worker, self._worker = self._worker, None
         if worker is not None and worker.stdin is not None:
-            worker.stdin.close()  # its sign that nobody will start anything more
+            worker.stdin.close()  # tells the worker that no more work will come
             if not self._keep_running:
                 worker.wait()
         self._store.close()
 
     def _until(self, is_done: Callable[[], bool], timeout: timedelta | None) -> None:
-        """Wait as every service does, and see to it that there is a worker to wait for."""
+        """Wait as `Base` does, and restart the worker if it has exited."""
 
         def look() -> bool:
             if self._worker is not None and self._worker.poll() is not None:
@@ -115,14 +115,14 @@ class LocalService(Service):
                 self._worker = subprocess.Popen(
                     [*command, str(workspace.root)],
                     stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,  # whoever reads this process's output must not wait for the worker's end
+                    stdout=subprocess.DEVNULL,  # readers of this process's output must not wait for the worker
                     stderr=log,
                     start_new_session=True,
                 )
 
 
 class _OfParent(Service):
-    """The verbs of a `LocalService` whose starts are children."""
+    """Offer the verbs of a `LocalService`. Executions started with them are children."""
 
     def __init__(self, local: LocalService, parent_id: str) -> None:
         super().__init__(
@@ -137,7 +137,7 @@ class _OfParent(Service):
 
 
 def _release_the_dead(store: Store, workspace: Workspace) -> None:
-    """End what the dead of this machine held: there may be no worker that would notice."""
+    """Reap the dead workers of this machine, as no other worker may be running to do so."""
     for worker in store.workers.all():
         if liveness.is_dead(workspace.state, worker.id):
             store.queue.release(worker.id, lost=True, heartbeat=worker.heartbeat)

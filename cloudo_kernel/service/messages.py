@@ -1,4 +1,4 @@
-"""The verbs about messages and their answers."""
+"""Verbs for messages and their answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cloudo_kernel.store import NewMessage, why_closed
 
 
 class MessageVerbs(Base):
-    """Messages: made, read, listed, answered, awaited, deleted."""
+    """Create, read, list, answer, await and delete messages."""
 
     def create_message(self, request: CreateMessage) -> Message:
         """See `Api.create_message`."""
@@ -76,7 +76,7 @@ class MessageVerbs(Base):
         self._ask_message("wait_message", message_id)
         message = self._store.messages.get(message_id)
         if message.expires_at is not None:
-            # A moment later it has expired by the store's clock, too.
+            # 10 ms more, so that it has expired by the store's clock, too.
             left = max(timedelta(0), message.expires_at - self._store.now) + timedelta(milliseconds=10)
             timeout = left if timeout is None else min(left, timeout)
         self._until(lambda: not self._store.messages.is_open(message_id), timeout)
@@ -89,7 +89,7 @@ class MessageVerbs(Base):
 
 
 def _body(request: CreateMessage) -> JsonObject | None:
-    """Return the checked form of a request, None for one that only tells something."""
+    """Return the checked form of a request, None for a message without a form."""
     short = shorthand(message=request.message, request=request.request)
     if request.body is not None and short is not None:
         raise MalformedRequest("message and request are short for a body: give one or the other.", field="body")

@@ -1,4 +1,4 @@
-"""The verbs about schedules. What becomes of their times is in `service.due` and, purely, in `planning`."""
+"""Verbs for schedules. `service.due` starts their executions; `planning`, which is pure, decides outcomes."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import Due, Firing, Hidden, NewOccurrence
 
-#: How many times a preview and a schedule show.
+#: Number of next runs that a preview and a schedule show.
 _SHOWN = 10
-#: Of two changes at once the second begins anew, but not for ever.
+#: Maximum attempts of a change: of two concurrent changes, the second starts again.
 TRIES = 10
-#: What a change may take away.
+#: Fields that a change may set to null.
 _OPTIONAL = ("end_at", "max_iterations", "catch_up_window_seconds", "pause_on_error_count", *Occasion)
 _INSTANT = timedelta(microseconds=1)
 
 
 class ScheduleVerbs(StartVerbs):
-    """Schedules: made, read, listed, previewed, changed, paused, resumed, deleted."""
+    """Create, read, list, preview, change, pause, resume and delete schedules."""
 
     def create_schedule(self, request: CreateSchedule) -> Schedule:
         """See `Api.create_schedule`."""
@@ -127,7 +127,7 @@ class ScheduleVerbs(StartVerbs):
             raise not_a_cursor() from error
         if before is not None and before.tzinfo is None:
             raise not_a_cursor()
-        self._store.schedules.get(schedule_id)  # raises if there is none
+        self._store.schedules.get(schedule_id)  # raises `ScheduleNotFound`
         found = self._store.occurrences.page(schedule_id, limit=size + 1, before=before)
         items = found[:size]
         return Page[Occurrence](items=items, next=rfc3339(items[-1].due) if len(found) > size else None)
@@ -138,7 +138,7 @@ class ScheduleVerbs(StartVerbs):
         now = self._store.now
         timing = self._timing(request.trigger, request.timezone, confirmed=True)
         if request.after is not None and (request.trigger.daily_at or request.trigger.cron):
-            timing["start"] = min(timing["start"], request.after)  # theirs are known of the past, too
+            timing["start"] = min(timing["start"], request.after)  # they have times before their start, too
         schedule = Schedule(
             id="",
             name="",
@@ -165,7 +165,10 @@ class ScheduleVerbs(StartVerbs):
         )
 
     def _change(self, schedule_id: str, request: ChangeSchedule, event: str, **told: Any) -> Schedule:
-        """Change a schedule as it is in this moment: it may be moved on, or changed, while this is thought about."""
+        """Change a schedule. If it moves on or changes meanwhile, try again with its new state.
+
+        Raises `Unavailable` after `TRIES` attempts.
+        """
         tries, now = 0, self._store.now
         while tries < TRIES:
             due = self._store.schedules.look(schedule_id)
@@ -199,7 +202,7 @@ class ScheduleVerbs(StartVerbs):
         if schedule.trigger.is_once and schedule.max_iterations is not None:
             raise MalformedRequest("max_iterations does not go with a schedule that runs once.", field="max_iterations")
         if due.awaited_id is not None and schedule.trigger.counts_from_end and schedule.enabled:
-            return schedule.model_copy(update={"next_run": None})  # it goes on when that one ends
+            return schedule.model_copy(update={"next_run": None})  # the end of that execution sets the next run
         if _keeps_time(before, schedule, request):
             return schedule
         if due.last_due is not None:
@@ -214,16 +217,16 @@ class ScheduleVerbs(StartVerbs):
         return schedule
 
     def _pass_over(self, due: Due, schedule: Schedule, *, now: datetime) -> bool:
-        """Note the times as missed that have come and are no times of the schedule as it is to be.
+        """Record times that have come as missed, unless the changed schedule keeps its next run.
 
-        Returns whether there were any; they may be more than are noted at once.
+        Returns whether any were recorded. One call records a limited number, so more may be left.
         """
         before = due.schedule
         if before.next_run is None or schedule.next_run == before.next_run:
             return False
         if planning.fire_at(before, before.next_run) > now:
             return False
-        if not triggers.is_zone(before.timezone):  # which they are, only others know
+        if not triggers.is_zone(before.timezone):  # only a machine that knows the zone can compute the times
             return False
         what = "changed" if schedule.enabled else "paused"
         plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before anybody started it")
@@ -250,7 +253,7 @@ class ScheduleVerbs(StartVerbs):
     def _with_changed_inputs(
         self, schedule: Schedule, due: Due, request: ChangeSchedule
     ) -> tuple[Schedule, str | None]:
-        """Return a changed schedule with the inputs as they are shown, and those that are not, sealed."""
+        """Return the changed schedule with its shown inputs, and its hidden inputs sealed."""
         if "inputs" not in request.given():
             return schedule, due.sealed_inputs
         flow = self._flow_source(schedule.flow_name).flow
@@ -260,7 +263,7 @@ class ScheduleVerbs(StartVerbs):
         return schedule.model_copy(update={"inputs": shown}), self._store.encryption.seal_values(hidden)
 
     def _timing(self, trigger: ScheduleTrigger, timezone: str | None, *, confirmed: bool) -> JsonObject:
-        """Return the fields of a schedule that its trigger decides: in the record they stand on their own.
+        """Return the fields of a schedule that come from its trigger. The record holds them outside of the trigger.
 
         Raises `MalformedRequest`, `NotConfirmed`.
         """
@@ -278,7 +281,7 @@ class ScheduleVerbs(StartVerbs):
             start = now + timedelta(seconds=trigger.delay_seconds)
         elif trigger.start is not None:
             start = triggers.resolve(trigger.start, zone)
-            if start < now:  # what was before it was made is nobody's business
+            if start < now:  # times before its creation are not run
                 start = triggers.next_due(trigger, zone, start=start, after=now) or now
         changes: JsonObject = {"timezone": None, "start": None, "max_iterations": None}
         if trigger.at is not None:
@@ -287,7 +290,7 @@ class ScheduleVerbs(StartVerbs):
         return {"trigger": lifted, "timezone": zone.key, "start": start, "max_iterations": trigger.max_iterations}
 
     def _check_follow_ups(self, request: ScheduleOptions) -> None:
-        """Raise an error for a flow that is not there or not the caller's, for secrets, and for wrong addresses."""
+        """Raise an error for a follow-up with a missing or forbidden flow, a secret input or a refused address."""
         for occasion, following in ((name, one) for name in Occasion for one in getattr(request, name) or ()):
             try:
                 if isinstance(following, FollowingFlow):
@@ -300,7 +303,7 @@ class ScheduleVerbs(StartVerbs):
                 raise
 
     def _check_open(self, flow: Flow, inputs: JsonObject) -> None:
-        """Raise `InputsInvalid` for a secret among inputs that stand in a record as they are."""
+        """Raise `InputsInvalid` if one of the inputs is a secret, because the record shows them to everyone."""
         for name in self._split_inputs(flow, inputs)[1]:
             raise InputsInvalid(
                 f"The input {name!r} of {flow.name!r} is a secret, and everybody would see it here. "
@@ -309,7 +312,7 @@ class ScheduleVerbs(StartVerbs):
             )
 
     def _hidden(self, schedule: Schedule, due: Due | None = None) -> Hidden:
-        """Return what goes with a schedule into the store; `due` is what was there before."""
+        """Return the stored fields that the record does not show. `due` is the schedule before the change."""
         fire_at = None if schedule.next_run is None else planning.fire_at(schedule, schedule.next_run)
         goes_on = due is not None and schedule.enabled and schedule.trigger.counts_from_end
         hidden = Hidden(fire_at=fire_at, awaited_id=due.awaited_id if due and goes_on else None)
@@ -321,10 +324,10 @@ class ScheduleVerbs(StartVerbs):
         return replace(hidden, source_sha256=source.sha256, source_text=source.text)
 
     def _judged(self, schedule: Schedule) -> Schedule:
-        """Return a schedule with why it cannot start anything, as things are now."""
+        """Return the schedule with `broken` set to the reason why it cannot start now, or None."""
         broken = None
         try:
-            triggers.zone(schedule.timezone)  # another machine may know others
+            triggers.zone(schedule.timezone)  # this machine may not know it
             if not schedule.pin_source:
                 flow = self._catalog.flow(schedule.flow_name)
                 broken = flow.broken and f"The flow is broken: {flow.broken}"
@@ -335,7 +338,7 @@ class ScheduleVerbs(StartVerbs):
 
 
 def _lenient(flow: Flow, inputs: JsonObject) -> Flow:
-    """Return the flow as one that takes anything where inputs are hidden: what they are is known to it alone."""
+    """Return the flow with a schema that accepts anything for hidden inputs, whose values are not known here."""
     properties = dict(flow.input_schema["properties"])
     hidden = [name for name, value in inputs.items() if name in properties and PROTECTED in str(value)]
     properties |= {name: {} for name in hidden}
@@ -343,12 +346,12 @@ def _lenient(flow: Flow, inputs: JsonObject) -> Flow:
 
 
 def changed_all_the_time() -> Unavailable:
-    """Return the error for a schedule of which nobody gets a hold."""
+    """Return the error for a schedule that has changed during each of `TRIES` attempts."""
     return Unavailable("The schedule is changed by others all the time. Try again.")
 
 
 def _keeps_time(before: Schedule, after: Schedule, request: ChangeSchedule) -> bool:
-    """Tell whether a change leaves the next time as it is, even one that has come and was not started yet."""
+    """Tell whether a change keeps the next run, even one that is due and has not started yet."""
     is_local = before.trigger.daily_at is not None or before.trigger.cron is not None
     is_retimed = request.trigger is not None or (is_local and after.timezone != before.timezone)
     if is_retimed or not (before.enabled and after.enabled) or before.next_run is None:
@@ -365,7 +368,7 @@ def _planned(schedule: Schedule, *, after: datetime) -> Schedule:
 
 
 def _with_next_runs(schedule: Schedule) -> Schedule:
-    """Return a schedule with its next ten times, as far as they are known now."""
+    """Return a schedule with its next ten runs, as far as they are known now."""
     runs: list[datetime] = []
     if schedule.next_run is not None:
         runs = [schedule.next_run]
@@ -379,7 +382,7 @@ def _end(moment: datetime | None, timezone: str) -> datetime | None:
 
 
 def _needs_confirmation(trigger: ScheduleTrigger, zone: Any, now: datetime) -> bool:
-    """Tell whether the trigger is unusual enough to be asked about: in the past, or quicker than a second."""
+    """Tell whether the trigger needs confirmation: its time is past, or its interval is below a second."""
     if trigger.every_seconds is not None:
         return trigger.every_seconds < 1
     return trigger.at is not None and triggers.resolve(trigger.at, zone) < now

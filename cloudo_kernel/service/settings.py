@@ -1,4 +1,4 @@
-"""The verbs about settings."""
+"""Verbs for settings."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from cloudo_kernel.errors import MalformedRequest, SettingInvalid
 from cloudo_kernel.models import Action, Setting
 from cloudo_kernel.service.base import Base
 
-#: A setting of such a name defines a webhook.
+#: A setting with this prefix defines a webhook.
 _WEBHOOK = "client.webhook."
 _MAX_NAME = 200
-#: The most that one setting takes, as JSON.
+#: Maximum size of a setting as JSON.
 _LIMIT_BYTES = 1024 * 1024
-#: To SQLite a column of JSON is one of numbers: it keeps a larger one by itself as a rounded one.
+#: SQLite gives a JSON column numeric affinity, so it rounds a larger number that is the whole value.
 _MAX_NUMBER = 2**63 - 1
 
 
 class SettingVerbs(Base):
-    """Settings: read, saved, forgotten."""
+    """List, read, save and delete settings."""
 
     def settings(self) -> tuple[Setting, ...]:
         """See `Api.settings`."""
@@ -54,19 +54,19 @@ class SettingVerbs(Base):
         self._store.settings.delete(name, user_name=self._user_name)
 
     def _check_setting(self, name: str) -> None:
-        """Raise `PermissionDenied` if the setting is a webhook, and the caller may not write webhooks."""
+        """Raise `PermissionDenied` if the setting defines a webhook and the caller may not write webhooks."""
         if name.startswith(_WEBHOOK):
             self._rights.check(Action.WEBHOOK_WRITE)
 
 
 def check_name(name: str) -> None:
-    """Raise `SettingInvalid` for a name that no setting, and no lock, can have."""
+    """Raise `SettingInvalid` if the name of a setting or lock is invalid."""
     if not name or len(name) > _MAX_NAME or not name.isprintable():
         raise SettingInvalid(name, f"a printable name of 1 to {_MAX_NAME} characters")
 
 
 def _check(name: str, value: Any) -> None:
-    """Raise an error for a name or a value that no setting can have."""
+    """Raise an error if the name or the value of a setting is invalid."""
     check_name(name)
     try:
         size = len(json.dumps(value, allow_nan=False))

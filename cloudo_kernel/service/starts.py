@@ -1,4 +1,4 @@
-"""The verbs that start executions."""
+"""Verbs that start executions."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
 from cloudo_kernel.workspace.catalog import CLOUDO, Source, defaults, kernel_fault, script_text, validate
 
-#: Nobody is there who could be told that an input is not known (any more).
+#: Triggers that keep unknown inputs, because no person is there to see an error.
 _LENIENT = (Trigger.FLOW, Trigger.SCHEDULE, Trigger.WEBHOOK)
 
 NO_OPTIONS = RunOptions()
 
-#: Why a start may be impossible that was possible before: its flow has changed.
+#: Errors of a start that was possible before its flow changed.
 NO_LONGER = (FlowNotFound, FlowBroken, InputsInvalid)
 
 
 class StartVerbs(Base):
-    """Starts: of a flow, of a script, of what has ended once more."""
+    """Start flows and scripts, and retry ended executions."""
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
         """See `Api.start_execution`."""
@@ -61,9 +61,9 @@ class StartVerbs(Base):
         return self._store.executions.insert(new, idempotency=idempotency)
 
     def first_start(self, request: StartExecution, idempotency_key: str | None, error: CloudoError) -> Execution:
-        """Return what the same request has started before; raise `error`, why it cannot start, if there is nothing.
+        """Return the execution that an earlier request with this key has started. Without one, raise `error`.
 
-        Raises `IdempotencyConflict` if that was another request.
+        `error` is why the request cannot start now. Raises `IdempotencyConflict` if the earlier request was different.
         """
         if idempotency_key is None:
             raise error
@@ -79,9 +79,9 @@ class StartVerbs(Base):
     def prepare_start(
         self, request: StartExecution, *, idempotency_key: str | None = None, hides: Collection[str] = (), **more: Any
     ) -> tuple[NewExecution, IdempotencyKey | None]:
-        """Check a start and return what the store needs for it; the server inserts many at once.
+        """Check a request and return the records to insert. The server inserts many at once.
 
-        `hides` are the names of inputs to protect, besides those that the flow does; `more` are fields of
+        `hides` are names of inputs to protect besides those that the flow protects. `more` are fields of
         `NewExecution` that no request has.
         """
         if (request.flow_name is None) == (request.script is None):
@@ -116,14 +116,14 @@ class StartVerbs(Base):
         return self._store.executions.insert(self._again(past, inputs, retry_of=past.id))
 
     def _again(self, past: Execution, inputs: JsonObject | None, **more: Any) -> NewExecution:
-        """Return a new execution like one that is there: of its flow as it is now, or of the same script."""
+        """Return a new execution that repeats `past`, with the current source of its flow or with the same script."""
         if past.type is ExecutionType.INTERACTIVE:
             raise WorkedOnByHand(past.id, "started anew")
         if past.flow_name is None:
             source = self._catalog.script(self._store.executions.source(past.id))
         else:
             source = self._flow_source(past.flow_name)
-        # What was taken from another flow is taken again; what is given now is for this door.
+        # Repeated inputs follow their own trigger's rules, so they pass again. New ones follow those of this trigger.
         door = past.trigger if inputs is None else self._trigger
         hidden = self._store.executions.protected(past.id).inputs
         given = {**past.input_value, **hidden} if inputs is None else restored(inputs, hidden)
@@ -140,9 +140,9 @@ class StartVerbs(Base):
         )
 
     def prepare_by_hand(self, execution_id: str, flow_name: str | None) -> NewExecution:
-        """Return an execution for a notebook that is worked on by hand; `flow_name` is None if it is no flow.
+        """Return an interactive execution for a notebook. `flow_name` is None if the notebook is not a flow.
 
-        Its inputs are those that have defaults, as they stand in the notebook's own cell.
+        Its inputs are the defaults of the notebook's parameters cell.
         """
         try:
             source = self._catalog.script("") if flow_name is None else self._catalog.snapshot(flow_name)
@@ -168,7 +168,7 @@ class StartVerbs(Base):
             if not self._is_offered(source.flow):
                 raise FlowNotFound(name)
         except (FlowNotFound, FlowBroken, NameInvalid) as error:
-            error.field = "flow_name"  # who asks for a flow itself has it in the address
+            error.field = "flow_name"  # a request for the flow itself has the name in its URL
             raise
         return source
 
@@ -182,10 +182,10 @@ class StartVerbs(Base):
         options: RunOptions = NO_OPTIONS,
         **more: Any,
     ) -> NewExecution:
-        """Return a new execution of the source, with what the flow's metadata and this caller say about it.
+        """Return a new execution of the source, with the fields that the flow's metadata and this caller set.
 
-        `hides` are the names of inputs to protect, besides those that the flow does; `common` is what `_common` says,
-        of a caller who starts many.
+        `hides` are names of inputs to protect besides those that the flow protects. To start many, pass the result of
+        `_common` as `common`.
         """
         if self._depth and self._depth > (most := self._store.settings.value(settings.MAX_DEPTH)):
             raise TooDeep(more["name"], most)
@@ -193,7 +193,7 @@ class StartVerbs(Base):
         return NewExecution(id=new_id(), **{**common, **more, **self._protected(source.flow, hides, **more)})
 
     def _common(self, source: Source, kind: ExecutionType, options: RunOptions = NO_OPTIONS) -> JsonObject:
-        """Return the fields that all new executions of the source by this caller have in common."""
+        """Return the fields that all new executions of the source by this caller share."""
         flow, is_flow = source.flow, kind is ExecutionType.FLOW
         return {
             "type": kind,
@@ -221,12 +221,12 @@ class StartVerbs(Base):
         }
 
     def _kernel(self, source: Source, kind: ExecutionType, chosen: str | None) -> str:
-        """Return the kernel to run in, the chosen one or its own. Raises `MalformedRequest`, `FlowBroken`."""
+        """Return the chosen kernel, else the source's own. Raises `MalformedRequest`, `FlowBroken`."""
         kernel = source.flow.kernel if chosen is None else self._catalog.native(chosen)
         fault = kernel_fault(kernel)
         if chosen is not None and source.kind == "script" and kernel != CLOUDO.name:
             fault = "a script that defines a handler runs in the kernel cloudo only"
-        if fault is None or kind is ExecutionType.INTERACTIVE:  # by hand, its user has chosen the kernel
+        if fault is None or kind is ExecutionType.INTERACTIVE:  # its user has chosen the kernel
             return kernel
         if chosen is None and kind is ExecutionType.FLOW:
             raise FlowBroken(source.flow.name, fault)
@@ -235,10 +235,10 @@ class StartVerbs(Base):
     def _protected(
         self, flow: Flow, hides: Collection[str], *, name: str, input_value: JsonObject, **more: Any
     ) -> JsonObject:
-        """Return fields of a new execution in which secrets are masked, and sealed beside them."""
+        """Return the fields of a new execution that may hold secrets: masked, with the hidden values sealed."""
         metadata = flow.metadata
         if not (hides or metadata.protect_inputs or metadata.protect_outputs or self.redaction.knows_any):
-            return {"name": name, "input_value": input_value}  # as of nearly all
+            return {"name": name, "input_value": input_value}  # the usual case
         inputs = self._split_inputs(flow, input_value, hides)
         outputs = self.redaction.split(more.get("output_value", {}), metadata.protect_outputs)
         encrypt = self._store.encryption.seal_values
@@ -254,7 +254,7 @@ class StartVerbs(Base):
     def _split_inputs(
         self, flow: Flow, inputs: JsonObject, hides: Collection[str] = ()
     ) -> tuple[JsonObject, JsonObject]:
-        """Return inputs as everybody may see them, and by themselves those that are not shown as they are."""
+        """Return the inputs as anyone may see them, and separately the full values of those that are masked."""
         protected = {*hides, *flow.metadata.protect_inputs}
         for name in protected & inputs.keys():
             if inputs[name] == PROTECTED:
@@ -269,15 +269,15 @@ class StartVerbs(Base):
         if idempotency_key is None:
             return None
         body = request.model_dump_json()
-        # The plain digest of a short secret gives it away to whoever tries them all.
+        # A plain digest of a short secret can be reversed by brute force.
         is_open = new.sealed_inputs is None
         digest = _digest(body) if is_open else self._store.encryption.digest(body)
         return IdempotencyKey(idempotency_key, digest)
 
     def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger, hides: Collection[str] = ()) -> JsonObject:
-        """Check inputs; what the flow does not know is an error at the doors of people, and kept elsewhere.
+        """Return the checked inputs. Unknown ones are kept if `door` is in `_LENIENT`, and an error otherwise.
 
-        No error shows the values of `hides`, nor of what the flow protects.
+        No error shows the values of `hides` or of inputs that the flow protects.
         """
         schema = _hiding(flow.input_schema, hides) if hides else flow.input_schema
         known = schema["properties"]
@@ -303,7 +303,7 @@ def _digest(body: str) -> str:
 
 
 def _hiding(schema: JsonObject, names: Collection[str]) -> JsonObject:
-    """Return a schema of inputs, some of which it takes as protected ones."""
+    """Return the input schema with these inputs marked as protected."""
     properties = {
         name: {**its, "writeOnly": True} if name in names else its for name, its in schema["properties"].items()
     }
@@ -311,12 +311,12 @@ def _hiding(schema: JsonObject, names: Collection[str]) -> JsonObject:
 
 
 def restored(inputs: JsonObject, hidden: JsonObject) -> JsonObject:
-    """Return inputs that somebody gives, with what was hidden from them where they give what was shown."""
+    """Return given inputs, with each mask replaced by the hidden value that it stands for."""
     return {name: hidden.get(name, value) if value == PROTECTED else value for name, value in inputs.items()}
 
 
 def follow_ups_of(metadata: FlowMetadata, schedule: Schedule | None = None) -> JsonObject | None:
-    """Return what is to follow an execution, by occasion: as its schedule says, else as its flow does."""
+    """Return the follow-ups of an execution by occasion: those of its schedule, else those of its flow."""
     found: JsonObject = {}
     for occasion in Occasion:
         own = None if schedule is None else getattr(schedule, occasion)

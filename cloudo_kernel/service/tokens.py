@@ -1,4 +1,4 @@
-"""The verbs about API tokens."""
+"""Verbs for API tokens."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cloudo_kernel.security.permissions import OF_FLOWS, TOKEN_PREFIX
 from cloudo_kernel.service.base import Base
 
 _RANDOM_BYTES = 32
-#: So much of the random part is shown; what is not known of it is more than anybody can guess.
+#: Characters of the random part that are shown. The rest is too long to guess.
 _SHOWN_LETTERS = 8
 
 
 class TokenVerbs(Base):
-    """Tokens: made, listed, revoked."""
+    """Create, list and revoke tokens."""
 
     def create_token(self, request: CreateToken) -> CreatedToken:
         """See `Api.create_token`."""

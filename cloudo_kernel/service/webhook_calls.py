@@ -1,4 +1,4 @@
-"""What becomes of the call of a webhook: who may call, what is started, what is answered."""
+"""Handles calls of webhooks: checks the caller, starts the flow and returns the answer."""
 
 from __future__ import annotations
 
@@ -30,38 +30,38 @@ from cloudo_kernel.webhooks import signatures
 from cloudo_kernel.webhooks.request import WebhookCall
 from cloudo_kernel.workspace.catalog import Catalog
 
-#: The reason of such a delivery.
+#: The reason recorded for a repeated delivery.
 _REPEATED = "a repetition of an earlier delivery"
 
-#: A record like that of any webhook, for the time that it takes to make one.
+#: A dummy record. Building it for an unknown webhook takes the time that a known one takes.
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _STAND_IN = Webhook(name="", flow_name="", user_name="", created_at=_MOMENT, modified_at=_MOMENT).model_dump_json()
 _CHALLENGED = "the sender's challenge was answered"
 _MAX_CHALLENGE = 1000
 
-#: The most that a flow may answer.
+#: Maximum size of a flow's answer.
 _RESPONSE_BYTES = 16 * 1024 * 1024
 
-#: Called with a webhook and the address of who calls it; raises `TooManyCalls`.
+#: Called with a webhook and the caller's IP address. Raises `TooManyCalls`.
 Throttle = Callable[[Webhook, str], None]
 
 
 @dataclass(frozen=True)
 class Received:
-    """A call that was let in: the execution is there."""
+    """An accepted call. Its execution exists."""
 
     webhook: Webhook
     delivery: Delivery
     execution_id: str
-    #: What was started; None if an earlier delivery did that.
+    #: The new execution. None if an earlier delivery started it.
     new: NewExecution | None
-    #: The answer is to be sent at once.
+    #: Whether to answer at once, without waiting for the end.
     is_async: bool
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A call that may come in, and what it is to start."""
+    """A call that has passed all checks, and the execution to start."""
 
     webhook: Webhook
     new: NewExecution
@@ -71,7 +71,7 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class Answered:
-    """A call that only checks the address: it is answered, and starts nothing."""
+    """A call that only checks the address. It gets an answer and starts nothing."""
 
     response: WebhookResponse
     reason: str
@@ -79,7 +79,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Note:
-    """A call that started nothing, for the webhook's deliveries."""
+    """A call that started nothing, to be recorded among the webhook's deliveries."""
 
     call: WebhookCall
     received_at: datetime
@@ -88,7 +88,7 @@ class Note:
 
 
 class _Known:
-    """Webhooks and their secrets, each read once for all calls that came together."""
+    """Cache webhooks and their secrets for one batch of calls."""
 
     def __init__(self, store: Store) -> None:
         self.find = cache(partial(_found, store))
@@ -96,7 +96,7 @@ class _Known:
 
 
 class WebhookCalls:
-    """Takes the calls of webhooks. They come from anybody: nothing here is an `Api` verb."""
+    """Handle the calls of webhooks. Anyone can call, so none of these methods is an `Api` verb."""
 
     def __init__(self, store: Store, catalog: Catalog, throttle: Throttle) -> None:
         self._store = store
@@ -104,15 +104,15 @@ class WebhookCalls:
         self._throttle = throttle
 
     def find(self, name: str) -> KeptWebhook | None:
-        """Return a webhook; who calls is not to know whether there is one."""
+        """Return a webhook, or None. Callers must not learn whether it exists."""
         return self._store.webhooks.find(name)
 
     def receive_all(self, calls: Sequence[WebhookCall]) -> list[Received | Answered | Exception]:
-        """Start what the calls ask for, unless the same deliveries have before; return the outcome of each.
+        """Start the flows of these calls and return the outcome of each. A repeated delivery starts nothing.
 
-        Among that are `WebhookNotFound`, also for whoever may not know of the webhook, `SignatureInvalid`,
-        `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`, `InputsInvalid`, and
-        `Unavailable` when the flow cannot be started.
+        The outcome can be an error: `WebhookNotFound`, also for callers who must not know of the webhook,
+        `SignatureInvalid`, `MethodNotAllowed`, `TooLarge`, `TooManyCalls`, `ContentTypeRefused`, `MalformedRequest`,
+        `InputsInvalid`, or `Unavailable` when the flow cannot be started.
         """
         known = _Known(self._store)
         with self._catalog.at_one_moment():
@@ -124,7 +124,7 @@ class WebhookCalls:
     def _prepared(self, call: WebhookCall, known: _Known) -> _Prepared | Answered | Exception:
         try:
             return self._prepare(call, known)
-        except Exception as error:  # noqa: BLE001 -- it is raised where the caller waits
+        except Exception as error:  # noqa: BLE001 -- it is raised later, where the caller waits
             return error
 
     def _prepare(self, call: WebhookCall, known: _Known) -> _Prepared | Answered:
@@ -155,7 +155,7 @@ class WebhookCalls:
         request = StartExecution(flow_name=webhook.flow_name, inputs=inputs)
         try:
             new, _ = acting.prepare_start(request, webhook_name=webhook.name, hides=hidden.keys())
-        except (FlowNotFound, FlowBroken, PermissionDenied) as error:  # no fault of the caller, nor their business
+        except (FlowNotFound, FlowBroken, PermissionDenied) as error:  # not the caller's fault or business
             raise Unavailable("This webhook cannot start its flow now. Try again later.") from error
         sender_id = None if webhook.delivery_id is None else call.sender_id(webhook.delivery_id)
         more = {"status_code": 202 if is_async else None, "execution_id": new.id, "delivery_id": sender_id}
@@ -172,7 +172,7 @@ class WebhookCalls:
         return Received(one.webhook, delivery, started, None, one.is_async)
 
     def note_all(self, notes: Sequence[Note]) -> None:
-        """Add calls that started nothing to the deliveries of their webhooks, in one commit; skip unknown names."""
+        """Add calls that started nothing to the deliveries of their webhooks in one commit. Skip unknown webhooks."""
         known = _Known(self._store)
         deliveries = []
         for note in notes:
@@ -183,21 +183,21 @@ class WebhookCalls:
             self._store.webhooks.note(*deliveries)
 
     def note_reply(self, received: Received, status_code: int) -> None:
-        """Add what a call was answered to its delivery."""
+        """Add the status of the answer to the delivery of a call."""
         self._store.webhooks.note_reply(received.delivery.id, status_code)
 
     def execution(self, execution_id: str) -> Execution:
-        """Return what was started. Raises `ExecutionNotFound`."""
+        """Return an execution that a call started. Raises `ExecutionNotFound`."""
         return self._store.executions.get(execution_id)
 
     def response(self, execution_id: str) -> WebhookResponse | None:
-        """Return what the flow itself answers, None if it leaves that to us."""
+        """Return the answer that the flow has set, None if it has set none."""
         return self._store.webhooks.response(execution_id)
 
     def _shown_key(self, kept: KeptWebhook | None, call: WebhookCall) -> str | None:
-        """Return the key that the caller has shown, None where none is needed. Raises `WebhookNotFound`.
+        """Return the valid key of a call, None if it needs none. Raises `WebhookNotFound`.
 
-        An unknown webhook does the same work as one of which the key is not known.
+        An unknown webhook takes the same work as a wrong key.
         """
         if kept is not None and (kept.webhook.signature is not None or kept.kept_key is None):
             return None
@@ -210,7 +210,7 @@ class WebhookCalls:
         return fitting[0]
 
     def _check_signature(self, kept: KeptWebhook, call: WebhookCall, known: _Known) -> None:
-        """Raise `SignatureInvalid` unless the call is signed as it should be, where it should."""
+        """Raise `SignatureInvalid` if the webhook takes signed calls and the signature is invalid."""
         if kept.webhook.signature is not None and kept.kept_key is not None:
             key = known.decrypt(kept.kept_key).decode()
             signatures.check_signature(kept.webhook, key, call, now=self._store.now)
@@ -221,7 +221,7 @@ class WebhookCalls:
 
 
 def _found(store: Store, name: str) -> KeptWebhook | None:
-    """Return a webhook. An unknown one takes as long as a known one, whose record has to be made of its row."""
+    """Return a webhook. For an unknown one, build a dummy record, so that it takes as long as a known one."""
     kept = store.webhooks.find(name)
     if kept is None:
         Webhook.model_validate(json.loads(_STAND_IN))
@@ -265,7 +265,7 @@ def _why_hidden(webhook: Webhook, call: WebhookCall) -> str:
 
 
 def checked_response(content: bytes, *, status: int, content_type: str) -> WebhookResponse:
-    """Return what a flow answers to the call that started it. Raises `MalformedRequest`, naming the field."""
+    """Return the checked answer of a flow to its call. Raises `MalformedRequest`, which names the invalid field."""
     if isinstance(status, int) and 300 <= status <= 399:
         raise MalformedRequest("A flow cannot answer with a redirection.", field="status")
     if status in (204, 205) and content:

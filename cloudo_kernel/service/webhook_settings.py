@@ -1,6 +1,6 @@
-"""The settings `client.webhook.<name>`, each of which defines a webhook, as in the original.
+"""The settings `client.webhook.<name>`: each defines a webhook, as in the original.
 
-The webhook is what counts; the setting shows it, without its key.
+The webhook is authoritative. The setting shows it without its key.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FITS = "an object with flow_name, and if wanted user_name (a text) and key (12 
 
 
 class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
-    """Settings and webhooks: what changes one of such a pair changes the other."""
+    """Keep webhooks and the settings that define them in sync."""
 
     def save_setting(self, name: str, value: Any, *, secret: bool | None = None) -> Setting:
         """See `Api.save_setting`."""
@@ -72,10 +72,10 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
                     self._store.settings.delete(_PREFIX + name, user_name=self._user_name)
 
     def _defined(self, name: str, value: Any) -> JsonObject:
-        """Make the webhook, or change it, and return what the setting shows of it. Raises `SettingInvalid`."""
+        """Create or change the webhook, and return the value of its setting. Raises `SettingInvalid`."""
         if not isinstance(value, dict) or value.keys() - _FIELDS:
             raise SettingInvalid(name, _FITS)
-        # The key that is shown in place of the key is the key as it was.
+        # The mask in place of the key stands for the current key.
         user_name = value.get("user_name")
         given = {
             "flow_name": value.get("flow_name"),
@@ -91,7 +91,7 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
         try:
             return _shown(self.create_webhook(wanted))
         except WebhookExists:
-            if not is_saved:  # it was made otherwise, and is not taken over by chance
+            if not is_saved:  # it was not created by a setting, so do not overwrite it by accident
                 raise
         return _shown(super().change_webhook(wanted.name, ChangeWebhook.model_validate(given)))
 
@@ -103,7 +103,7 @@ class WebhookSettingVerbs(SettingVerbs, WebhookVerbs):
 
 
 def _is_webhook(name: str) -> bool:
-    """Tell whether a setting defines a webhook; a few of these names the system itself reads."""
+    """Tell whether a setting defines a webhook. A few names with this prefix are settings of Cloudo itself."""
     return name.startswith(_PREFIX) and name not in DOCUMENTED
 
 

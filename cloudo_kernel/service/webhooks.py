@@ -1,4 +1,4 @@
-"""The verbs about webhooks and their deliveries. What becomes of a call is in `service.webhook_calls`."""
+"""Verbs for webhooks and their deliveries. `service.webhook_calls` handles the calls."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from cloudo_kernel.service.starts import StartVerbs, restored
 from cloudo_kernel.store import KeptWebhook
 from cloudo_kernel.webhooks import signatures
 
-#: The shortest secret that a signature may be made with, in bytes.
+#: Minimum length of a signing secret in bytes.
 _MIN_SECRET = 12
 
 
 class WebhookVerbs(StartVerbs):
-    """Webhooks: made, read, listed, changed, deleted; their deliveries, listed and replayed."""
+    """Create, read, list, change and delete webhooks. List and replay their deliveries."""
 
     def create_webhook(self, request: CreateWebhook) -> Webhook:
         """See `Api.create_webhook`."""
@@ -69,7 +69,7 @@ class WebhookVerbs(StartVerbs):
         fields = {field: value for field, value in given.items() if field != "key"}
         if "signature" in given:
             fields = {**_new_defaults(before.webhook, given["signature"]), **fields}
-        # Whoever changes it answers for what it runs from then on.
+        # It then runs as the user who changed it. Only administrators may keep or choose another user.
         fields["user_name"] = self._rights.acting_for(
             request.user_name, user_name=self._user_name, before=before.webhook.user_name
         )
@@ -91,7 +91,7 @@ class WebhookVerbs(StartVerbs):
     def deliveries(self, name: str, *, limit: int = 100, cursor: str | None = None) -> Page[Delivery]:
         """See `Api.deliveries`."""
         self._ask_webhook("deliveries", name)
-        self._store.webhooks.get(name)  # raises if there is none
+        self._store.webhooks.get(name)  # raises `WebhookNotFound`
         return self._store.webhooks.deliveries(name, limit=page_limit(limit), before=id_cursor(cursor))
 
     def replay_delivery(self, name: str, delivery_id: str) -> Execution:
@@ -110,7 +110,7 @@ class WebhookVerbs(StartVerbs):
             ) from error
         acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
         request = StartExecution(flow_name=webhook.flow_name, inputs={**execution.input_value, **hidden})
-        # What the flow protected then stays hidden, whatever the webhook starts now.
+        # Inputs that the flow protected then stay hidden, whichever flow the webhook starts now.
         new, _ = acting.prepare_start(request, webhook_name=name, hides=hidden.keys())
         delivery = Delivery(
             id=new_id(),
@@ -126,9 +126,9 @@ class WebhookVerbs(StartVerbs):
         return self._store.executions.get(new.id)
 
     def _with_fixed_inputs(self, webhook: Webhook, before: KeptWebhook | None = None) -> tuple[Webhook, str | None]:
-        """Return a webhook with its fixed inputs as they are shown, and those that are not, sealed.
+        """Return the webhook with its shown fixed inputs, and its hidden ones sealed.
 
-        Raises an error unless the flow is there and takes them.
+        Raises an error if the flow is missing or does not accept them.
         """
         hidden = {} if before is None else self._store.encryption.unseal_values(before.sealed_inputs)
         given = webhook.model_copy(update={"inputs": restored(webhook.inputs, hidden)})
@@ -139,16 +139,16 @@ class WebhookVerbs(StartVerbs):
     def _check_flow(self, webhook: Webhook, hides: Collection[str]) -> tuple[Flow, JsonObject]:
         """Return the flow, and the fixed inputs in canonical form.
 
-        Raises an error, which shows nothing of `hides`, unless the flow takes them.
+        Raises an error if the flow does not accept them. The error does not show the values of `hides`.
         """
         flow = self._flow_source(webhook.flow_name).flow
-        # What each call brings is not known yet.
+        # The inputs of a call are not known yet, so none is required.
         as_given = {**flow.input_schema, "required": []}
         its = flow.model_copy(update={"input_schema": as_given})
         return flow, self._validated(its, webhook.inputs, self._trigger, hides)
 
     def _changed_key(self, before: KeptWebhook, changed: Webhook, given: JsonObject) -> str | None:
-        """Return what is kept of the key of a changed webhook."""
+        """Return the stored form of the key of a changed webhook. Raises `MalformedRequest`."""
         if "key" in given:
             return self._kept(changed, given["key"])
         if before.kept_key is None:
@@ -162,7 +162,7 @@ class WebhookVerbs(StartVerbs):
         return self._kept(changed, self._store.encryption.decrypt(before.kept_key).decode())
 
     def _kept(self, webhook: Webhook, key: str | None) -> str | None:
-        """Return what is kept of a key: a digest, or where it signs, the key sealed. Raises `MalformedRequest`."""
+        """Return the stored form of a key: its digest, or the sealed key if it signs. Raises `MalformedRequest`."""
         _check_signature(webhook, key)
         if key is None:
             return None
@@ -170,13 +170,13 @@ class WebhookVerbs(StartVerbs):
 
 
 def _new_defaults(before: Webhook, signature: SignatureScheme | None) -> JsonObject:
-    """Return the fields that follow a new signature: those that were as the former one has them."""
+    """Return the new signature's defaults for the fields that still have those of the former one."""
     former = defaults_of(before.signature)
     return {field: value for field, value in defaults_of(signature).items() if getattr(before, field) == former[field]}
 
 
 def _check_signature(webhook: Webhook, key: str | None) -> None:
-    """Raise `MalformedRequest` when what is said about the signature does not go together."""
+    """Raise `MalformedRequest` if the fields of the signature, or the key, do not match its scheme."""
     scheme = webhook.signature
     is_named = scheme is SignatureScheme.HMAC_SHA256
     if is_named != (webhook.signature_header is not None):

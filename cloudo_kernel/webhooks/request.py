@@ -1,4 +1,4 @@
-"""The call of a webhook as it came over HTTP, and what the flow gets of it. Pure."""
+"""An HTTP call of a webhook, and the inputs that the flow gets from it. Pure."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from cloudo_kernel.models import JsonObject, Webhook
 from cloudo_kernel.models.senders import header_of
 from cloudo_kernel.security.bounds import OutOfBounds, check_json
 
-#: In the query and in a JSON payload.
+#: The name of the key in the query and in a JSON body.
 _KEY = "key"
 _FORM = "application/x-www-form-urlencoded"
 _MAX_FIELDS = 10_000
-#: Longer ids of deliveries are kept as a digest.
+#: Longer delivery ids are stored as a digest.
 _MAX_ID = 255
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]")
 _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]{0,100}?\sencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
-#: Python remembers each name of a codec that it was asked for: callers cannot make up more than these.
+#: Python caches every codec name that it looks up, so callers may choose only from these.
 _CHARSETS = frozenset({*aliases, *aliases.values(), "koi8_u", "cp874"}) - {"utf_7", "u7", "unicode_1_1_utf_7"}
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-cloudo-key", "x-xsrftoken"})
 _TRUTHS = {"": True, "1": True, "true": True, "0": False, "false": False}
@@ -37,7 +37,7 @@ _TRUTHS = {"": True, "1": True, "true": True, "0": False, "false": False}
 
 @dataclass(frozen=True)
 class WebhookCall:
-    """One call. Its headers are a mapping that does not tell capitals from small letters."""
+    """One call. Its headers are a case-insensitive mapping."""
 
     webhook_name: str
     method: str
@@ -45,10 +45,10 @@ class WebhookCall:
     query: Sequence[tuple[str, str]]
     headers: Mapping[str, str]
     source_ip: str
-    #: The whole address, as the caller has it where no proxy changes it.
+    #: The full URL, as the caller used it unless a proxy has changed it.
     url: str = ""
     body: bytes = field(default=b"", repr=False)
-    #: Whether the body was longer than this, and was not kept.
+    #: Whether the body was too large and was dropped.
     is_too_large: bool = False
 
     @property
@@ -60,21 +60,21 @@ class WebhookCall:
         return _TRUTHS[word]
 
     def shown_keys(self, key_header: str) -> list[str]:
-        """Return what may be the key, of all places where it can be."""
+        """Return all values that may be the key, from each place where it can be."""
         found = [value for name, value in self.query if name == _KEY]
         if key_header in self.headers:
             found.append(self.headers[key_header])
         found += _authorized(self.headers.get("Authorization", ""))
         try:
             payload = self.content.get("json")
-        except (MalformedRequest, ContentTypeRefused, TooLarge):  # it is told when it is known who is calling
+        except (MalformedRequest, ContentTypeRefused, TooLarge):  # reported once the caller is known
             payload = None
         if isinstance(payload, dict) and isinstance(payload.get(_KEY), str):
             found.append(payload[_KEY])
         return found
 
     def sender_id(self, places: str) -> str | None:
-        """Return the sender's id of this delivery from its places; see `Webhook.delivery_id`. None without one."""
+        """Return the sender's id of this delivery, read from `places` (see `Webhook.delivery_id`), or None."""
         found = [self._at(place) for place in places.split()]
         if not all(found):
             return None
@@ -96,14 +96,14 @@ class WebhookCall:
         return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
     def challenge(self, webhook: Webhook) -> str | None:
-        """Return what an unsigned GET wants back, None for any other call."""
+        """Return the challenge that an unsigned GET expects back, None for any other call."""
         if self.method != "GET" or webhook.challenge_parameter is None:
             return None
         return next((value for name, value in self.query if name == webhook.challenge_parameter), None)
 
     @cached_property
     def content(self) -> JsonObject:
-        """Return the body as `json`, `form` or `text`, as `body_base64` if it is no text; nothing without a body.
+        """Return the body as `json`, `form` or `text`, as `body_base64` if it is not text, or empty without a body.
 
         Raises `MalformedRequest`, `ContentTypeRefused` and `TooLarge`.
         """
@@ -141,7 +141,7 @@ class WebhookCall:
         return base64.b64encode(self.body).decode()
 
     def _content_and_bytes(self, key: str | None) -> JsonObject:
-        """Return the body as it can be read, if it can, and its bytes, unless these tell the key."""
+        """Return the parsed body, empty if it is invalid, with its bytes unless they contain the key."""
         try:
             content = self.content
         except (MalformedRequest, ContentTypeRefused, TooLarge):
@@ -150,9 +150,9 @@ class WebhookCall:
         return content if hides else {**content, "body_base64": self._base64}
 
     def inputs(self, *, key_header: str, key: str | None, raw: bool = False) -> JsonObject:
-        """Return what the flow gets: all but credentials; `key` is the one that the caller has shown.
+        """Return the inputs of the flow: the call without credentials. `key` is the valid key that the caller sent.
 
-        With `raw` any body is accepted, and its bytes are given too.
+        With `raw`, any body is accepted, and its bytes are included.
         """
         content = self._content_and_bytes(key) if raw else self.content
         payload = content.get("json")
@@ -174,7 +174,7 @@ class WebhookCall:
         }
 
     def is_from(self, networks: Sequence[str]) -> bool:
-        """Tell whether it came from one of the networks; none at all are anywhere."""
+        """Tell whether the call came from one of the networks. An empty list allows any address."""
         if not networks:
             return True
         try:
@@ -187,7 +187,7 @@ class WebhookCall:
 
 
 def _holds(value: str, key: str | None) -> bool:
-    """Tell whether a header tells the key, as those do in which proxies and browsers repeat the address."""
+    """Tell whether a header contains the key. Proxies and browsers repeat the URL in some headers."""
     return key is not None and (key in value or key in unquote(value))
 
 
@@ -218,7 +218,7 @@ def _text(body: bytes, charset: str | None) -> str | None:
     name = normalize_encoding(charset or "utf-8").lower()
     try:
         return body.decode(name) if name in _CHARSETS else None
-    except (LookupError, ValueError):  # a codec that is no charset, or another charset
+    except (LookupError, ValueError):  # a codec that is not a charset, or the wrong charset
         return None
 
 
@@ -236,7 +236,7 @@ def _json(body: bytes, charset: str | None) -> Any:
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> JsonObject:
-    """Return values by name; the values of a name that was repeated are a list."""
+    """Return values by name. A repeated name gets a list of its values."""
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)

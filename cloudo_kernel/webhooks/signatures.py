@@ -1,8 +1,6 @@
-"""How the call of a webhook proves where it comes from: by a key that it shows, or by a signature over its body.
+"""Authenticates calls of webhooks, by a key or by a signature over the body, and signs outgoing calls.
 
-Calls of ours are signed here, too.
-
-Pure; every comparison takes the same time whatever is compared.
+Pure. All comparisons take constant time.
 """
 
 from __future__ import annotations
@@ -25,11 +23,11 @@ from cloudo_kernel.models.webhooks import SECRET_PREFIX, secret_bytes
 if TYPE_CHECKING:
     from cloudo_kernel.webhooks.request import WebhookCall
 
-#: How far the time of a signature may be from ours.
+#: Maximum difference between the time of a signature and the current time.
 TOLERANCE = timedelta(minutes=5)
 _MAX_HEADER = 1020
 _KEY_BYTES = 32
-#: What can be guessed proves nothing; Standard Webhooks wants 24 bytes, and has 16 in its own examples.
+#: Minimum secret length in bytes, against guessing. Standard Webhooks wants 24, and has 16 in its own examples.
 _MIN_SECRET = 16
 
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -40,31 +38,31 @@ _MILLISECOND_DIGITS = 13
 
 
 def new_key(signature: str | None) -> str:
-    """Make up a key, in the form that its signature wants; None is for a key that callers show."""
+    """Return a new random key in the format of the signature. None is for a key that callers send."""
     if signature == SignatureScheme.STANDARD_WEBHOOKS:
         return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
     return secrets.token_urlsafe(_KEY_BYTES)
 
 
 def digest(key: str) -> str:
-    """Return what is kept of a key that callers show."""
+    """Return the salted digest to store of a key that callers send."""
     salt = secrets.token_bytes(16)
     return f"sha256${salt.hex()}${hashlib.sha256(salt + key.encode()).hexdigest()}"
 
 
-#: Of a key that nobody has: an unknown webhook does the same work as one whose key was not shown.
+#: Digest of a random key, compared for an unknown webhook so that it takes the same work as a wrong key.
 NOBODY = digest(secrets.token_urlsafe())
 
 
 def is_key(shown: str, kept: str) -> bool:
-    """Tell whether a key is the one that `digest` was made of."""
+    """Tell whether a key is the one whose `digest` was stored."""
     _, salt, wanted = kept.split("$")
     found = hashlib.sha256(bytes.fromhex(salt) + shown.encode(errors="replace")).hexdigest()
     return hmac.compare_digest(found, wanted)
 
 
 def check_signature(webhook: Webhook, key: str, call: WebhookCall, *, now: datetime) -> None:
-    """Raise `SignatureInvalid` unless the call is signed with the webhook's key, and not long ago."""
+    """Raise `SignatureInvalid` unless the webhook's key signed the call, recently if the signature has a time."""
     assert webhook.signature is not None
     sender = _sender(webhook, key)
     given = _header(call.headers, sender.header)
@@ -77,14 +75,14 @@ def check_signature(webhook: Webhook, key: str, call: WebhookCall, *, now: datet
     if stamp is not None:
         _check_age(stamp, now)
     wanted = hmac.digest(secret_bytes(key, webhook.signature), content, "sha256")
-    # No early end: the number of signatures is the sender's business, the one that fits is not.
+    # Compare them all: an early end would reveal which signature matches.
     fits = [hmac.compare_digest(_bytes(value), wanted) for name, value in parts if _is_signature(name, sender)]
     if not any(fits):
         raise SignatureInvalid("The signature does not fit this call and the secret of this webhook.")
 
 
 def sign(key: str, message_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
-    """Return the headers that sign a call of ours as Standard Webhooks has it. Raises `ValueError` for no such key."""
+    """Return the Standard Webhooks headers that sign an outgoing call. Raises `ValueError` for an invalid key."""
     stamp = str(int(now.timestamp()))
     secret = secret_bytes(key, SignatureScheme.STANDARD_WEBHOOKS)
     if len(secret) < _MIN_SECRET:
@@ -94,7 +92,7 @@ def sign(key: str, message_id: str, body: bytes, *, now: datetime) -> dict[str, 
 
 
 def _sender(webhook: Webhook, key: str) -> Sender:
-    """Return the preset of a webhook, or what the webhook says itself."""
+    """Return the preset of a webhook, or for `hmac-sha256` one built from its own fields."""
     assert webhook.signature is not None
     if webhook.signature is not SignatureScheme.HMAC_SHA256:
         return sender_of(webhook.signature, key)
@@ -115,7 +113,7 @@ def _is_signature(name: str | None, sender: Sender) -> bool:
 def _signed(
     webhook: Webhook, sender: Sender, call: WebhookCall, parts: list[tuple[str | None, str]]
 ) -> tuple[bytes, str | None]:
-    """Return what was signed, and when, if that is signed too."""
+    """Return the signed content, and the timestamp if it is part of it."""
     values = {"method": call.method, "url": webhook.public_url or call.url}
     if "{timestamp}" in sender.content:
         if sender.timestamp is not None:
@@ -144,7 +142,7 @@ def _check_age(stamp: str, now: datetime) -> None:
 
 
 def _bytes(value: str) -> bytes:
-    """Return a signature in hexadecimal or Base64; what is neither fits nothing."""
+    """Decode a signature from hexadecimal or Base64. Anything else becomes empty bytes, which match nothing."""
     try:
         return bytes.fromhex(value) if len(value) == 2 * hashlib.sha256().digest_size else base64.b64decode(value)
     except (ValueError, binascii.Error):
