@@ -1,6 +1,6 @@
-"""Which inputs become variables of a notebook, in the language of its kernel.
+"""Chooses the inputs that become variables of a notebook, in the language of its kernel.
 
-papermill writes `name = value` for each input, whatever its name: one bad name makes the whole cell a syntax error.
+papermill writes `name = value` for each input without a check: one invalid name makes the whole cell a syntax error.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from papermill.translators import papermill_translators
 from cloudo_kernel.errors import InputsInvalid
 
 _LETTERS = r"[^\W\d]\w*"
-#: The names that a language takes for a variable, by papermill's translator, which writes the cell.
+#: Patterns of valid variable names, by the papermill translator that writes the cell.
 _NAMES = {
     "RTranslator": r"_*([^\W\d_]|\.(?!\d))[\w.]*",  # the translator drops leading underscores
     "MatlabTranslator": r"[A-Za-z][A-Za-z0-9_]{0,62}",
     "BashTranslator": r"[A-Za-z_][A-Za-z0-9_]*",
     "PowershellTranslator": r"\w+",
 }
-#: The words of each language that cannot be assigned to: keywords, and the variables that are read-only.
+#: Words of each language that cannot be assigned to: keywords and read-only variables.
 _RESERVED = {
     "PythonTranslator": " ".join((*keyword.kwlist, "__debug__")),
     "RTranslator": "if else repeat while function for next break TRUE FALSE NULL Inf NaN NA in",
@@ -52,14 +52,14 @@ _RESERVED = {
 
 
 def variables(inputs: Mapping[str, Any], kernel_name: str, language: str) -> dict[str, Any]:
-    """Return the inputs whose names can be variables of the kernel; all of them if papermill does not know it.
+    """Return the inputs whose names are valid variables in the kernel; all of them if papermill does not know it.
 
     Raises `InputsInvalid` if papermill cannot write a value in the language.
     """
     try:
         translator = papermill_translators.find_translator(kernel_name, language)
     except PapermillException:
-        return dict(inputs)  # papermill itself refuses them, and names the kernel
+        return dict(inputs)  # papermill itself refuses them with an error that names the kernel
     found = {}
     for name, value in inputs.items():
         if not _is_variable(name, translator.__name__):

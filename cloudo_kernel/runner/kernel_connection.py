@@ -1,4 +1,4 @@
-"""The kernel of one run, as its runner sees it: started, connected to, interrupted, and ended."""
+"""Starts, connects, interrupts and ends the kernel of one run, for its runner."""
 
 from __future__ import annotations
 
@@ -25,23 +25,22 @@ from cloudo_kernel.processes.child import OwnChild, StderrTail
 from cloudo_kernel.processes.lifeline import Lifeline
 from cloudo_kernel.processes.provisioner import NAME as PROVISIONER
 
-#: The programs that are known to bind `ipc://{ip}-{port}`. Others, such as xeus's kernels, write another path or know
-#: TCP only.
+#: Programs that are known to bind `ipc://{ip}-{port}`. Others, such as the xeus kernels, use another path or only TCP.
 _SPEAK_IPC = frozenset({"cloudo_kernel.kernel", "ipykernel", "ipykernel_launcher"})
-#: The path of a Unix socket, without the zero at its end (`sun_path`; macOS and the BSDs have 4 bytes less).
+#: Maximum path length of a Unix socket, without the final zero (`sun_path`; macOS and the BSDs have 4 bytes less).
 _SOCKET_BYTES = 107 if sys.platform == "linux" else 103
 _START_TIMEOUT_SECONDS = 60.0
-#: From the request to shut down to the kill: so long may what the notebook registered for its exit take.
+#: From the request to shut down to the kill: the time for exit handlers that the notebook registered.
 _SHUTDOWN_SECONDS = 5.0
-#: How often a starting kernel that says nothing is looked at.
+#: Poll interval for whether a silent kernel is still alive.
 _POLL_INTERVAL_SECONDS = 0.5
-#: jupyter_client's patience for the first output after the first reply: until then, outputs may be lost.
+#: How long jupyter_client waits for the first output after the first reply; until then, outputs may be lost.
 _SUBSCRIBED_SECONDS = 0.2
-#: Seconds to wait for the last words of a kernel that has died: what it started may still hold its stderr.
+#: Seconds to wait for the last lines of a dead kernel: processes that it started may still hold its stderr.
 _LAST_WORDS_SECONDS = 0.5
 
 
-#: Made before the fork.
+#: Created before the fork.
 _prepared: BlockingKernelClient | None = None
 
 
@@ -54,13 +53,13 @@ class KernelConnection:
     client: BlockingKernelClient
 
     def __init__(self, descriptor: int, sockets: Path) -> None:
-        """Keep the descriptor of the channel to the worker, which is for the kernel alone.
+        """Keep the descriptor of the channel to the worker, which only the kernel uses.
 
-        `sockets` is a folder that is this runner's alone.
+        `sockets` is a folder that only this runner uses.
         """
         self._descriptor = descriptor
         self._sockets = sockets
-        #: Jupyter's, of a kernel that was started cold.
+        #: Jupyter's manager of a kernel that was started cold.
         self._manager: KernelManager | None = None
         self._process: Any = None
         self._lifeline: Lifeline | None = None
@@ -68,12 +67,12 @@ class KernelConnection:
         #: Process group of the kernel, while it runs.
         self.group: int | None = None
         self.language_info: dict[str, Any] = {}
-        #: Whether it can be told to end, and has been.
+        #: Whether it can be asked to end, and whether it was asked.
         self._is_connected = self._is_ending = False
 
     def fork(self) -> None:
-        """Fork the kernel `cloudo` from this process, which must be as a zygote forked it."""
-        # As a connection file has it; the process that is forked knows it without one.
+        """Fork the kernel `cloudo` from this process, which must be freshly forked by a zygote."""
+        # The content of a connection file; the forked process gets it without one.
         connection: dict[str, Any] = {"transport": "ipc", "ip": f"{self._sockets}/kernel", "key": os.urandom(16).hex()}
         connection |= {f"{name}_port": number for number, name in enumerate(("shell", "iopub", "stdin", "control"), 1)}
         lifeline = Lifeline()
@@ -96,11 +95,11 @@ class KernelConnection:
         self.client.session.session, self.client.session.pid = new_id(), os.getpid()
         self.client.load_connection_info(connection)
         self._connect()
-        # Everything is connected: the names of the sockets are needed no more.
+        # Everything is connected: the names of the sockets are no longer needed.
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def start(self, kernel_name: str, folder: str) -> None:
-        """Have the kernel run in `folder`: start it there, or have the one go there that was forked."""
+        """Start the kernel in `folder`, or have a forked kernel change to it."""
         if self.group is None:
             self._start_cold(kernel_name, folder)
             return
@@ -113,16 +112,16 @@ class KernelConnection:
             raise FileNotFoundError(f"The flow's folder cannot be entered: {reply['evalue']}")
 
     def execute_silently(self, code: str) -> None:
-        """Execute code between two cells. Raises `RuntimeError` where that fails, and does not show the code."""
+        """Execute code between two cells. Raises `RuntimeError`, which does not show the code, if it fails."""
         reply = self._reply_to(self.client.execute(code, silent=True, store_history=False))
         if reply["status"] != "ok":
             raise RuntimeError(f"The kernel did not take the protected inputs: {reply.get('ename', reply['status'])}.")
 
     def limit_memory(self, megabytes: int) -> None:
-        """Let its process take so much beyond what it has; more is a MemoryError there. Linux only, else ignored."""
+        """Let its process use up to `megabytes` more; beyond that it gets a MemoryError. Ignored outside Linux."""
         if sys.platform != "linux" or self.group is None:
             return
-        import resource  # which only Unix has
+        import resource  # Unix only
 
         lines = Path(f"/proc/{self.group}/status").read_text().splitlines()
         [has] = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")]
@@ -130,11 +129,11 @@ class KernelConnection:
         resource.prlimit(self.group, resource.RLIMIT_DATA, (limit, limit))
 
     def interrupt(self) -> None:
-        """Interrupt the kernel and what it started."""
+        """Interrupt the process group of the kernel."""
         self._signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill the kernel and what it started."""
+        """Kill the process group of the kernel."""
         self._signal(signal.SIGKILL)
 
     @property
@@ -144,31 +143,31 @@ class KernelConnection:
 
     @property
     def exit_code(self) -> int | None:
-        """How its process ended, negative for a signal; None while it runs."""
+        """The exit code of its process, negative for a signal; None while it runs."""
         code: int | None = None if self._process is None else self._process.poll()
         return code
 
     def last_words(self) -> list[str]:
-        """Return the last lines that the kernel wrote to its standard error; called when it has died."""
+        """Return the last lines of the kernel's standard error; called when it has died."""
         return self._stderr.lines(wait_seconds=_LAST_WORDS_SECONDS)
 
     def ask_to_end(self) -> None:
-        """Ask the kernel to end; it may take its time while its runner does something else."""
+        """Ask the kernel to end, without waiting for it."""
         if self._is_connected and not self._is_ending and self.is_alive:
             self._is_ending = True
             self.client.shutdown()
 
     def close(self) -> None:
-        """End the kernel, with a kill if it does not end when it is asked to."""
+        """End the kernel; kill it if it does not end on request."""
         self.ask_to_end()
         if self.group is not None:
             self._await_end()
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _start_cold(self, kernel_name: str, folder: str) -> None:
-        # Whatever its kernelspec says, it dies with this process.
+        # Ties the kernel to this process, unless its kernelspec names a provisioner of its own.
         KernelProvisionerFactory.instance().default_provisioner_name = PROVISIONER
-        # Else the manager's file is in the system's folder, where it stays when this process is killed.
+        # Otherwise the manager's file is in the folder for temporary files, and stays there if this process is killed.
         self._manager = KernelManager(kernel_name=kernel_name, connection_file=str(self._sockets / "manager.json"))
         is_known = any(word in _SPEAK_IPC for word in self._manager.kernel_spec.argv)
         if is_known and hasattr(socket, "AF_UNIX") and has_room(self._sockets):
@@ -178,7 +177,7 @@ class KernelConnection:
             cwd=folder,
             env={**os.environ, DESCRIPTOR_VARIABLE: str(self._descriptor)},
             pass_fds=(self._descriptor,),
-            # What the notebook prints comes as messages; this is the echo, which nobody reads.
+            # Printed text arrives as messages; this is only an unused echo of it.
             stdout=subprocess.DEVNULL,
             stderr=self._stderr.descriptor,
             extra_arguments=["--HistoryManager.hist_file=:memory:"] if is_known else [],
@@ -191,7 +190,7 @@ class KernelConnection:
 
     def _connect_cold(self, client: BlockingKernelClient) -> None:
         self.client = client
-        client.context.rcvhwm = 0  # else outputs are lost that come faster than they are taken
+        client.context.rcvhwm = 0  # otherwise outputs that arrive faster than they are read get lost
         client.start_channels(stdin=False, hb=False)
         client.allow_stdin = False
         end = time.monotonic() + _START_TIMEOUT_SECONDS
@@ -200,7 +199,7 @@ class KernelConnection:
             self._await_answer(end)
 
     def _await_answer(self, end: float) -> None:
-        """Wait a second for the first reply, and note it if outputs arrive as well. Raises `DeadKernelError`."""
+        """Wait a second for the first reply, and accept it if outputs arrive as well. Raises `DeadKernelError`."""
         again = time.monotonic() + 1
         while time.monotonic() < again:
             with suppress(queue.Empty):
@@ -216,12 +215,12 @@ class KernelConnection:
             raise DeadKernelError(f"The kernel did not answer within {_START_TIMEOUT_SECONDS:.0f} seconds.")
 
     def _connect(self) -> None:
-        """Connect to a kernel of ours, without the fixed wait that jupyter_client has for others."""
+        """Connect to the kernel `cloudo`, without the fixed wait that jupyter_client needs for other kernels."""
         self.client.start_channels(stdin=False, hb=False)
         self.client.allow_stdin = False
-        # ipykernel's word that its outputs reach us from now on: before it they would be lost.
+        # ipykernel's message that its outputs arrive from now on: earlier ones would be lost.
         self._message(self.client.iopub_channel)
-        # An answer from each: a socket that could not connect at first may be a tenth of a second behind the others.
+        # Await a reply on each: a socket whose first connect failed may be 0.1 s behind the others.
         for channel in (self.client.control_channel, self.client.shell_channel):
             channel.send(self.client.session.msg("kernel_info_request"))
             self.language_info = self._message(channel)["content"]["language_info"]
@@ -246,7 +245,7 @@ class KernelConnection:
         if self._is_ending:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_SHUTDOWN_SECONDS)
-        self.kill()  # and what it started: with a kernel that died, nobody is left whom its lifeline would signal
+        self.kill()  # and what it started: the lifeline of a dead kernel signals no process any more
         if self._lifeline is not None:
             self._lifeline.cut()
         if self._manager is not None:
@@ -259,12 +258,12 @@ class KernelConnection:
 
 
 def has_room(folder: Path) -> bool:
-    """Return whether the sockets of a kernel fit into `folder`: their paths must not be long."""
+    """Return whether the socket paths of a kernel in `folder` are short enough."""
     return len(os.fsencode(folder / "kernel-5")) <= _SOCKET_BYTES
 
 
 def preload() -> None:
-    """Make what connects to the kernel; called before processes are forked."""
+    """Create the client that connects to the kernel; called before processes are forked."""
     global _prepared  # noqa: PLW0603 -- one per process, as a process has one kernel
     _prepared = BlockingKernelClient()
-    _prepared.session  # noqa: B018 -- made when it is asked for
+    _prepared.session  # noqa: B018 -- created on first access

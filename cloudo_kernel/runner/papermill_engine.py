@@ -1,4 +1,4 @@
-"""The papermill engine of runs: progress to the worker, throttled whole-file saves, an early end without an error."""
+"""Runs notebooks as a papermill engine, with progress reports, throttled saves, and early ends without an error."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from cloudo_kernel.processes.channel import Channel
     from cloudo_kernel.runner.kernel_connection import KernelConnection
 
-#: After a cell's reply its last outputs may take long to come, when they are large.
+#: Maximum time to wait for the last outputs after a cell's reply; large ones take long.
 _OUTPUT_TIMEOUT_SECONDS = 600
-#: From the interrupt of a cell that takes too long to the kill of its kernel.
+#: From the interrupt of a cell that exceeds its limit to the kill of its kernel.
 _GRACE_SECONDS = 5.0
-#: A kernel that says nothing is looked at this often.
+#: Poll interval for whether a silent kernel is still alive.
 _ALIVE_MS = 100
-#: Its traceback begins so.
+#: The beginning of the traceback of an exception group.
 _GROUP = "  + Exception Group Traceback"
-#: As papermill writes it.
+#: The mask of a protected value, as papermill writes it.
 _ESCAPED = json.dumps(PROTECTED).strip('"')
 
 
 class Run(Protocol):
-    """What the engine needs of the run that it is for; the runner has it."""
+    """The parts of a run that the engine needs; implemented by the runner."""
 
     channel: Channel
     kernel: KernelConnection
@@ -47,16 +47,16 @@ class Run(Protocol):
     is_stopping: bool
 
     def start_kernel(self) -> None:
-        """Have the kernel run in the flow's folder."""
+        """Start the kernel in the flow's folder."""
 
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
-        """Save the executed notebook, without `now` at most once a second."""
+        """Save the executed notebook; without `now`, at most once a second."""
 
     def assign_hidden(self) -> None:
         """Give the kernel the inputs that the notebook must not show."""
 
     def save_late(self) -> None:
-        """Save what was held back; called now and then."""
+        """Save a notebook that was held back; called while the kernel is silent."""
 
 
 class CellTooLong(Exception):
@@ -67,7 +67,7 @@ class CellTooLong(Exception):
 
 
 class CloudoEngine(Engine):
-    """One run's engine. papermill knows it under the name `cloudo`."""
+    """The engine of one run, registered with papermill as `cloudo`."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -75,7 +75,7 @@ class CloudoEngine(Engine):
 
     def execute_notebook(self, notebook: NotebookNode, kernel_name: str, **_options: Any) -> NotebookNode:
         """Execute every cell; called by `papermill.execute_notebook` with the parameters injected."""
-        # papermill puts the whole notebook there when it is not given a path.
+        # papermill puts the whole notebook there if it gets no path.
         notebook.metadata.papermill["input_path"] = None
         for cell in notebook.cells:
             if INJECTED in cell.metadata.get("tags", ()):
@@ -86,7 +86,7 @@ class CloudoEngine(Engine):
             self._run.start_kernel()
             _Client(progress, self._run.kernel, kernel_name).execute()
         finally:
-            # It may end while the notebook is checked and saved.
+            # The kernel may end while the notebook is checked and saved.
             self._run.kernel.ask_to_end()
             progress.notebook_complete()
         return progress.nb if progress.has_failed else _without_expected_errors(progress.nb)
@@ -101,17 +101,17 @@ class CloudoEngine(Engine):
 
     @property
     def notebook(self) -> NotebookNode:
-        """The notebook as far as it was executed."""
+        """The notebook with its outputs so far."""
         assert self._progress is not None, "papermill calls the engine before it can raise"
         return self._progress.nb
 
     @property
     def current_cell(self) -> int | None:
-        """Number of the cell that runs, or ran last."""
+        """Index of the cell that runs, or ran last."""
         return None if self._progress is None else self._progress.current_cell
 
     def how_kernel_ended(self, error: DeadKernelError) -> str:
-        """Say in words how the kernel's process ended, or why it was given up."""
+        """Describe how the kernel's process ended, or why the kernel was given up."""
         code = self._run.kernel.exit_code
         if code is None:
             return str(error)
@@ -121,7 +121,7 @@ class CloudoEngine(Engine):
 
 
 class _Progress(NotebookExecutionManager):
-    """Counts code cells, tells the worker, and has the notebook saved."""
+    """Counts code cells, reports them to the worker, and has the notebook saved."""
 
     def __init__(self, notebook: NotebookNode, run: Run) -> None:
         super().__init__(notebook, progress_bar=False)
@@ -129,19 +129,19 @@ class _Progress(NotebookExecutionManager):
         self.current_cell: int | None = None
         self._total = sum(cell.cell_type == "code" for cell in notebook.cells)
         self._done = 0
-        #: Of the cell that runs, or ran last.
+        #: First line of the cell that runs, or ran last.
         self._first_line: str | None = None
-        #: A cell failed that was not expected to.
+        #: Whether a cell failed that was not expected to.
         self.has_failed = False
 
     def notebook_start(self, **kwargs: Any) -> None:
-        """Save the notebook as it is before its first cell."""
+        """Save the notebook before its first cell, and report progress."""
         super().notebook_start(**kwargs)
         self.run.save(self.nb, now=True)
         self.run.channel.tell("progress", **self._so_far())
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
-        """Tell which cell runs."""
+        """Report the cell that is about to run; pause before it if that is requested."""
         super().cell_start(cell, cell_index, **kwargs)
         if cell.cell_type == "code":
             self.current_cell = cell_index
@@ -150,10 +150,10 @@ class _Progress(NotebookExecutionManager):
                 self._pause()
 
     def _pause(self) -> None:
-        """Stay between two cells, with all that was put out so far saved, as long as somebody wants that."""
+        """Save the notebook, and stay between two cells until the pause ends."""
         self.run.save(self.nb, now=True)
         if self.run.channel.call("pause"):
-            while not self.run.channel.call("may_go_on"):  # the worker answers after a second at most
+            while not self.run.channel.call("may_go_on"):  # the worker answers within a second
                 if not self.run.kernel.is_alive:
                     raise DeadKernelError("The kernel died.")
 
@@ -169,12 +169,12 @@ class _Progress(NotebookExecutionManager):
             self._done += 1
 
     def notebook_complete(self, **kwargs: Any) -> None:
-        """Tell how far it came."""
+        """Report the final progress."""
         self.run.channel.tell("progress", **self._so_far())
         super().notebook_complete(**kwargs)
 
     def autosave_cell(self, **_kwargs: Any) -> None:
-        """Save while a cell runs: its outputs so far are worth seeing."""
+        """Save while a cell runs, so that users see its outputs so far."""
         self.run.save(self.nb)
 
     def save(self, **_kwargs: Any) -> None:
@@ -186,7 +186,7 @@ class _Progress(NotebookExecutionManager):
 
 
 class _Client(PapermillNotebookClient):
-    """nbclient with a kernel that is there already, ending early without an error when the flow says so."""
+    """An nbclient for an existing kernel. It ends early without an error when the flow says so."""
 
     def __init__(self, progress: _Progress, kernel: KernelConnection, kernel_name: str) -> None:
         super().__init__(
@@ -197,7 +197,7 @@ class _Client(PapermillNotebookClient):
         )
         self.kc = kernel.client
         self._kernel = kernel
-        #: Of the cell that runs.
+        #: Index of the cell that runs.
         self._index = 0
         self._poller = zmq.Poller()
         for channel in (self.kc.iopub_channel, self.kc.shell_channel):
@@ -211,7 +211,7 @@ class _Client(PapermillNotebookClient):
         return self.nb
 
     def papermill_execute_cells(self) -> None:
-        """Run the cells one after another, up to the end, an error, or the flow's own word that it is done."""
+        """Run the cells in order until the last one, an error, or an end that the flow declares."""
         for index, cell in enumerate(self.nb.cells):
             self._index = index
             self.nb_man.cell_start(cell, index)
@@ -233,9 +233,9 @@ class _Client(PapermillNotebookClient):
     async def _async_poll_for_reply(
         self, msg_id: str, cell: NotebookNode, _timeout: int | None, _outputs: object, _life: object
     ) -> dict[str, Any]:
-        """Read what the kernel says until the cell has its reply and all its outputs.
+        """Read the kernel's messages until the cell has its reply and all its outputs.
 
-        The library has three tasks of an event loop for this, which cost more than most cells.
+        nbclient uses three tasks of an event loop for this, which cost more than most cells.
         """
         reply: dict[str, Any] | None = None
         is_idle, end = False, math.inf
@@ -264,7 +264,7 @@ class _Client(PapermillNotebookClient):
     async def _check_raise_for_error(
         self, cell: NotebookNode, cell_index: int, exec_reply: dict[str, Any] | None
     ) -> None:
-        """Raise an error, unless the cell is tagged `raises-exception` and does not end the run."""
+        """Raise the error, unless the cell is tagged `raises-exception` and the error does not end the run."""
         content = exec_reply["content"] if exec_reply else {}
         is_end = content.get("ename") == ExecutionEnded.__name__ or self.nb_man.run.is_stopping
         if content.get("status") == "error" and is_end:
@@ -272,7 +272,7 @@ class _Client(PapermillNotebookClient):
         await super()._check_raise_for_error(cell, cell_index, exec_reply)
 
     def _is_last(self, message: dict[str, Any], asked: str, cell: NotebookNode) -> bool:
-        """Take an output; tell whether it says that the cell is done."""
+        """Process an output; return whether it says that the cell is done."""
         if message["parent_header"].get("msg_id") != asked:
             return False
         try:
@@ -282,14 +282,14 @@ class _Client(PapermillNotebookClient):
         return False
 
     async def _async_poll_output_msg(self, *_given: object) -> None:
-        """Leave it to the one who waits for the reply."""
+        """Do nothing: `_async_poll_for_reply` reads the outputs."""
 
     async def _async_poll_kernel_alive(self) -> None:
-        """Leave it to the one who waits for the reply."""
+        """Do nothing: `_async_poll_for_reply` checks the kernel."""
 
 
 class _Limit:
-    """How long a cell may take. When that is over its kernel is interrupted, and killed if it does not heed that."""
+    """The time limit of a cell. After it the kernel is interrupted, and killed if it does not react."""
 
     def __init__(self, seconds: float | None, kernel: KernelConnection) -> None:
         self._seconds = seconds or math.inf
@@ -298,7 +298,7 @@ class _Limit:
         self._is_over = False
 
     def check(self) -> None:
-        """Interrupt the kernel when it is time. Raises `CellTooLong` when that was in vain."""
+        """Interrupt the kernel after the limit. Kills it and raises `CellTooLong` if that has no effect."""
         if time.monotonic() < self._end:
             return
         if self._is_over:
@@ -309,22 +309,22 @@ class _Limit:
         self._kernel.interrupt()
 
     def check_reply(self) -> None:
-        """Raise `CellTooLong` if the cell ended because of the interrupt, or in spite of it."""
+        """Raise `CellTooLong` if the cell ended after the interrupt, with an error or without one."""
         if self._is_over:
             raise CellTooLong(self._seconds)
 
 
 def _without_expected_errors(notebook: NotebookNode) -> NotebookNode:
-    """Return what papermill is to look at for errors, of a notebook that was run to its end.
+    """Return a notebook that was run to its end, without the cells tagged `raises-exception`.
 
-    It takes each error for a failure, also of a cell tagged `raises-exception`, after which nbclient goes on.
+    papermill checks it for errors and takes each one for a failure, although nbclient goes on after such a cell.
     """
     cells = [cell for cell in notebook.cells if "raises-exception" not in cell.metadata.get("tags", ())]
     return NotebookNode({**notebook, "cells": cells})
 
 
 def _show(error: CellExecutionError, cell: NotebookNode) -> None:
-    """Put an error among the outputs of its cell where it is not: IPython only prints the traceback of a group."""
+    """Add a missing error to the outputs of its cell: of an exception group, IPython only prints the traceback."""
     if any(output.output_type == "error" for output in cell.outputs):
         return
     printed = [output for output in cell.outputs if output.get("name") == "stderr"]

@@ -1,7 +1,7 @@
-"""What a run does with a notebook, done once before processes are forked: what Python finds out then, all of them know.
+"""Rehearses a run before processes are forked, so that they inherit what Python caches.
 
-Whether a value is a mapping, for example, is looked for among all classes that there are, and then remembered.
-Whoever looks copies a page for each class that it looks at.
+For example, Python checks all classes to find out whether a value is a mapping, and caches the result. A forked
+process that does this itself copies a page for each class that it checks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OUTPUTS = {
 
 
 class _PrewarmEngine(Engine):
-    """Has a reply for each cell, without a kernel."""
+    """Creates outputs for each cell, without a kernel."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, _kernel_name: str, **_options: Any) -> None:
@@ -42,7 +42,7 @@ class _PrewarmEngine(Engine):
 
 
 def preload() -> list[str]:
-    """Rehearse; called last, as what is imported later may make it void. Depends on no file."""
+    """Rehearse a run, and return the files that were read: none. Called last, as later imports may void the caches."""
     papermill_engines.register(_NAME, _PrewarmEngine)
     for _ in range(3):
         parameters = v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]})

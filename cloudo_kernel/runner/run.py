@@ -1,9 +1,9 @@
-"""Runs one execution's notebook with papermill, in a process of its own.
+"""Runs one execution's notebook with papermill, in its own process.
 
 It is forked warm from a zygote (`standby`, before there is anything to run), or started cold as
-`python -m cloudo_kernel.runner RUNNER_FD KERNEL_FD LIFELINE_FD FOLDER`. It is told nothing but three descriptors,
-its channel to the worker, the kernel's channel, and its lifeline, and a folder for sockets.
-SIGUSR1 asks it to stop: it interrupts its kernel, and kills it after a grace time.
+`python -m cloudo_kernel.runner RUNNER_FD KERNEL_FD LIFELINE_FD FOLDER`. It gets only a folder for sockets and three
+descriptors: its channel to the worker, the kernel's channel, and its lifeline.
+On SIGUSR1 it interrupts its kernel, and kills it after a grace time.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 #: From the interrupt of a kernel to its kill.
 GRACE_SECONDS = 5.0
-#: The executed notebook is saved at most so often, besides the start and the end.
+#: Minimum interval between saves of the executed notebook, apart from the start and the end.
 _SAVE_SECONDS = 1.0
 
-#: What to do about errors of the libraries, by their names.
+#: Hints for errors of the libraries, by name of the error.
 _HINTS = {
     "NoSuchKernel": ". `jupyter kernelspec list` shows the kernels of this machine: "
     "choose one of them in the notebook, or install the one that is missing."
@@ -44,25 +44,25 @@ _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Stopped(BaseException):
-    """Somebody asked for the end before there was a kernel to interrupt."""
+    """A stop was requested before there was a kernel to interrupt."""
 
 
 class Run:
     """One run of one notebook."""
 
     def __init__(self, channel: Channel, kernel: KernelConnection) -> None:
-        """Ask the worker what to run; it answers when there is something."""
+        """Ask the worker for the assignment, and wait until there is one."""
         self.channel = channel
         self.kernel = kernel
-        #: Whether a cell may run now: whom to interrupt.
+        #: Whether a cell may run now, so that a stop has to interrupt the kernel.
         self._has_kernel = False
-        #: Somebody asked for the end.
+        #: Whether a stop was requested.
         self.is_stopping = False
         signal.signal(signal.SIGUSR1, lambda _signal, _frame: self._stop())
         assignment = channel.call("begin")
         #: A notebook's JSON text, or a script that defines a handler.
         self._source: str = assignment["source"]
-        #: As everybody may see them, and by themselves those that are not shown as they are.
+        #: The inputs as anyone may see them, and the values of those that are hidden.
         self._inputs: dict[str, Any] = assignment["inputs"]
         self._hidden_inputs: dict[str, Any] = assignment["hidden_inputs"]
         self._redaction = Redaction()
@@ -95,11 +95,11 @@ class Run:
             execute_notebook(
                 nbformat.reads(json.dumps(self._book.document), as_version=4),
                 None,
-                # A handler asks `this` for its inputs; as variables they could take the place of its own names.
+                # A handler gets its inputs from `this`; as variables they could replace its own names.
                 parameters={} if is_script else self._injectable(self._inputs),
                 engine_name="cloudo",
                 kernel_name=self.kernel_name,
-                # papermill reads the parameters cell before it asks the engine, and a notebook need not say.
+                # papermill needs it for the parameters cell before it asks the engine, and a notebook may not name it.
                 language=self.language,
                 report_mode=self._is_report,
                 progress_bar=False,
@@ -122,7 +122,7 @@ class Run:
             self._found(Status.ENDED_SUCCESS)
 
     def declines(self) -> bool:
-        """Tell the worker to start this run cold if the flow would notice what this process has imported already."""
+        """Ask the worker for a cold start if the flow would notice the preloaded modules; return whether it would."""
         from cloudo_kernel.processes import preloaded
         from cloudo_kernel.workspace.catalog import is_handler, notebook
 
@@ -138,12 +138,12 @@ class Run:
         return reason is not None
 
     def fail(self, error: BaseException) -> None:
-        """Tell the worker that the run could not be made at all."""
+        """Report that the notebook could not be run at all."""
         name = type(error).__name__
         self._failed(name, f"{error}{_HINTS.get(name, '')}", None, [])
 
     def start_kernel(self) -> None:
-        """Have the kernel run in the flow's folder."""
+        """Start the kernel in the flow's folder."""
         self.kernel.start(self.kernel_name, self._folder)
         self.channel.tell("kernel_started", group=self.kernel.group)
         if self._memory_limit_mb is not None:
@@ -157,25 +157,25 @@ class Run:
             self._write(notebook)
 
     def save_late(self) -> None:
-        """Save what was held back because it came so soon; called now and then."""
+        """Save a notebook that came too soon after the last save; called while the kernel is silent."""
         if self._unsaved is not None and time.monotonic() - self._saved_at >= _SAVE_SECONDS:
             self._write(self._unsaved)
 
     def _write(self, notebook: NotebookNode) -> None:
         shown = without_secrets(notebook, self._learnt())
         text = json.dumps(shown, indent=1, ensure_ascii=False) + "\n"
-        # Before the first cell there is nothing in it that the store does not have.
+        # Before the first cell, the store has everything that is in it.
         atomic_write.write_over(self._path, text, is_synced=self._saved_at > 0)
         self._saved_at = time.monotonic()
         self._unsaved = None
 
     def _learnt(self) -> Redaction:
-        """Return the secrets: the worker tells the kernel one after it has noted it, so what is there now is known."""
+        """Return all current secrets: the worker notes each one before the kernel gets it."""
         self._redaction.add_texts(self.channel.call("secrets", known=len(self._redaction.texts())))
         return self._redaction
 
     def _failed(self, name: str, value: str, cell: int | None, traceback: list[str]) -> None:
-        """Tell the worker of an error. It masks secrets too, but would not know half of one that was cut here."""
+        """Report an error. The worker masks secrets, too, but would not recognize one that is cut here."""
         value = self._learnt().mask(value)
         self._found(Status.ENDED_ERROR, f"{name}: {_first_line(value)}", _detail(name, value, cell, traceback))
 
@@ -184,7 +184,7 @@ class Run:
         self.channel.call("found", status=status, message=message, error=detail)
 
     def assign_hidden(self) -> None:
-        """Give the kernel the inputs that the notebook must not show; called after the cell with the others."""
+        """Give the kernel the inputs that the notebook must not show; called after the cell with the other inputs."""
         from papermill.translators import papermill_translators
 
         if hidden := self._injectable(self._hidden_inputs):
@@ -192,20 +192,20 @@ class Run:
             self.kernel.execute_silently(translator.codify(hidden))
 
     def _injectable(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Return the inputs that become variables: the declared ones, or, without a parameters cell, all that can."""
+        """Return the inputs that become variables: the declared ones or, without a parameters cell, all valid ones."""
         from cloudo_kernel.runner.injection import variables
         from cloudo_kernel.workspace.catalog import input_schema
 
         try:
             schema = input_schema(self._book.parameters if self.language == "python" else None)
-        except SyntaxError:  # of another language, and started in a kernel that is not its own
+        except SyntaxError:  # a cell in another language, started in a Python kernel
             schema = input_schema(None)
         is_open, declared = schema["additionalProperties"], schema["properties"]
         chosen = {name: value for name, value in inputs.items() if is_open or name in declared}
         return variables(chosen, self.kernel_name, self.language)
 
     def _stop(self) -> None:
-        """Handle SIGUSR1, on the main thread between two steps of whatever runs there."""
+        """Handle SIGUSR1, on the main thread, between two steps of the code that runs there."""
         if not self._has_kernel:
             raise Stopped
         self.is_stopping = True
@@ -225,22 +225,22 @@ def _first_line(text: str) -> str:
 
 
 def preload() -> None:
-    """Import what a run takes; called before processes are forked."""
+    """Import the modules that a run needs; called before processes are forked."""
     import nbformat
     from nbformat import v4
 
     import cloudo_kernel.runner.injection
     import cloudo_kernel.runner.papermill_engine
-    import cloudo_kernel.workspace.catalog  # noqa: F401 -- what a run imports, with the two above
+    import cloudo_kernel.workspace.catalog  # noqa: F401 -- a run imports it, and the two above
     from cloudo_kernel.runner import kernel_connection
 
     kernel_connection.preload()
-    # The first check of a notebook compiles the checker.
+    # The first validation of a notebook compiles the validator.
     nbformat.validate(v4.new_notebook(cells=[v4.new_code_cell("pass")]))
 
 
 def standby(channel: int, kernel_channel: int, folder: str) -> None:
-    """Have a kernel ready, and then run what the worker wants run; called in a process that a zygote forked."""
+    """Fork a kernel, then run the assignment of the worker; called in a process that a zygote forked."""
     from cloudo_kernel.processes import fork
     from cloudo_kernel.runner.kernel_connection import KernelConnection
 
@@ -252,15 +252,15 @@ def standby(channel: int, kernel_channel: int, folder: str) -> None:
         _run(worker, kernel, is_warm=True)
     finally:
         kernel.close()
-    # All is done and told: the worker need not wait until this process is taken apart.
+    # Everything is done and reported: the worker need not wait for the exit of this process.
     worker.close()
 
 
 def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: int, folder: Path) -> None:
-    """Run what the worker at the other end of the channel wants run."""
+    """Run the assignment of the worker at the other end of the channel."""
     lifeline.hold(lifeline_descriptor)
     os.set_inheritable(kernel_descriptor, False)
-    # jsonschema imports it for a check of addresses that notebooks do not have; it takes 1 s of the 2.
+    # jsonschema imports it to check addresses, which notebooks do not have. It takes 1 s of the 2 s of a start.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
     from cloudo_kernel.runner.kernel_connection import KernelConnection
 
@@ -281,7 +281,7 @@ def _run(channel: Channel, kernel: KernelConnection, *, is_warm: bool = False) -
         try:
             if not (is_warm and run.declines()):
                 run.execute()
-        except Exception as error:  # noqa: BLE001 -- whatever it is belongs into the execution's record
+        except Exception as error:  # noqa: BLE001 -- any error belongs into the execution's record
             run.fail(error)
     except Stopped:
         kernel.kill()

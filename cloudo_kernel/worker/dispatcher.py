@@ -1,4 +1,4 @@
-"""Claims executions and hands them to the executor; keeps the worker's lease, and takes away those of dead ones."""
+"""Claims executions, hands them to the executor, keeps the worker's lease, and reaps lost workers."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from cloudo_kernel.worker.slots import WorkerSlots
 
 _log = logging.getLogger(__name__)
 
-#: How often expired executions are looked for.
+#: Interval between deletions of expired executions.
 _HOUSEKEEPING_SECONDS = 60.0
-#: How often the index of texts is brought up to date; while it is far behind, it gets no more than half of that time.
+#: Interval between updates of the index of texts. While it is far behind, updates take at most half of that time.
 _TEXTS_SECONDS = 5.0
-#: The queue is looked at this often, should the event tail miss something.
+#: Poll interval of the queue, in case the event tail misses a change.
 _POLL_INTERVAL_SECONDS = 5.0
-#: After a look it rests for this many times as long as the look took, for so many seconds at least and at most.
+#: The loop rests for this many times as long as its step took, within the two bounds below.
 _BACKOFF_FACTOR = 9
 _MIN_BACKOFF_SECONDS = 0.005
 _MAX_BACKOFF_SECONDS = 0.1
 
 
 class Dispatcher:
-    """One worker's hold on the queue.
+    """Claims executions for one worker.
 
-    A private dispatcher runs only what is reserved for it.
+    A private dispatcher claims only executions that are reserved for it.
     """
 
     def __init__(
@@ -63,39 +63,39 @@ class Dispatcher:
         self._slots = slots
         self._private = private
         self._clean_up = housekeeping
-        #: Starts what is to follow ends; called after each change of the store.
+        #: Starts the flows that follow ended executions; called after each change of the store.
         self._follow_up = follow_up
         self._lease_seconds = lease_seconds
         self._lease: liveness.Lease | None = None
         self._loop = Loop("dispatcher", self._dispatch, rest=_rest)
-        # Not the timer's: that one follows the wall clock, and stands still when it is set back.
+        # Not a job of the timer, which follows the wall clock and stalls when that is set back.
         self._heart = Loop("heartbeat", self._live)
         self._housekeeping_failures = Failures("The housekeeping")
         self._texts_failures = Failures("The update of the index of texts")
         self._has_given_up = threading.Event()
-        #: The store may hold runs for this worker that it does not run: a claim or the report of an end failed.
+        #: The store may list runs of this worker that do not run here: a claim or the report of an end failed.
         self._may_have_strays = False
         self._remove_listener: Callable[[], None] = lambda: None
         self._timer = BackgroundScheduler(daemon=True, timezone="UTC")
-        #: Of the other workers: the heartbeat seen last, and for how long it has stood still.
+        #: For each other worker, the last heartbeat seen and the seconds since it changed.
         self._stillness: dict[str, tuple[int, float]] = {}
         self._looked_at = time.monotonic()
-        #: Claimed, but not to be started here, with the reason.
+        #: Claims that could not be started here, with the reason.
         self._unstarted: list[tuple[Claim, str]] = []
 
     def start(self) -> None:
-        """Register, and begin to claim."""
+        """Register the worker, and start claiming."""
         self._lease = liveness.Lease(self._state, self._worker_id)
-        # A private worker may follow another one of its id that died.
+        # A private worker may replace a dead one with the same id.
         self._store.queue.release(self._worker_id, lost=True, successor=self._worker_id)
-        # Before it counts itself: a scheduler that has just died does not hide the absence since then.
+        # Before it registers: the row of a scheduler that has just died would hide the absence since then.
         self._reap_lost_workers()
         self._heartbeat.register()
         self._remove_listener = self._store.tail.add_listener(self._loop.wake)
         self._timer.add_job(
             self._housekeeping, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
         )
-        if not self._private:  # such a worker is there for a moment
+        if not self._private:  # a private worker is short-lived
             self._timer.add_job(
                 self._keep_texts, "interval", seconds=_TEXTS_SECONDS, coalesce=True, misfire_grace_time=None
             )
@@ -105,11 +105,11 @@ class Dispatcher:
         self._loop.start()
 
     def stop(self) -> None:
-        """Stop claiming, end what runs, and give the lease back.
+        """Stop claiming, end all runs, and release the lease.
 
-        What had not begun, or has a retry left, is pending again.
+        Runs that had not begun, or have a retry left, become pending again.
         """
-        with ExitStack() as steps:  # in the opposite order; each one is done whatever the others raise
+        with ExitStack() as steps:  # in reverse order; each step runs even if another one raises
             steps.callback(self._give_lease_back)
             steps.callback(self._remove_listener)
             steps.callback(self._stop_timer)
@@ -131,7 +131,7 @@ class Dispatcher:
             return
         try:
             self._store.queue.release(self._worker_id, lost=False)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the lease ends with this process
+        except Exception as error:  # noqa: BLE001 -- on any error the lease ends with this process
             if not getattr(error, "is_logged", False):
                 _log.error("The lease could not be given back, and another worker will take it: %s", error)
         finally:
@@ -140,13 +140,13 @@ class Dispatcher:
 
     @property
     def loops(self) -> tuple[Loop, ...]:
-        """The background threads without which nothing is run here."""
+        """The background threads that claiming depends on."""
         return self._loop, self._heart
 
     def give_up(self) -> None:
-        """Stop claiming and end what runs here, so that other workers do it; called when a loop has died.
+        """Stop claiming and kill all runs here, so that other workers take over; called when a loop has died.
 
-        The heartbeat stops and the lock of the lease is let go, so that others notice, whatever works here.
+        The heartbeat stops and the lock of the lease is released: others notice even if nothing else works here.
         """
         if self._has_given_up.is_set():
             return
@@ -156,7 +156,7 @@ class Dispatcher:
         try:
             self._store.queue.release(self._worker_id, lost=True)
             liveness.forget(self._state, self._worker_id)
-        except Exception as error:  # noqa: BLE001 -- others see that the lock is gone
+        except Exception as error:  # noqa: BLE001 -- others see that the lock is released
             _log.error("Another worker has to take the executions of this one: %s", error)
         self._executor.close(kill=True)
 
@@ -202,7 +202,7 @@ class Dispatcher:
         for claim in claims:
             try:
                 self._executor.submit(claim)
-            except Exception as error:  # noqa: BLE001 -- no descriptor, thread or memory: it must not stay claimed
+            except Exception as error:  # noqa: BLE001 -- out of descriptors, threads or memory: put it back
                 self._unstarted.append((claim, f"it could not be started: {str(error) or type(error).__name__}"))
         if self._unstarted:
             reason = self._unstarted[-1][1]
@@ -224,21 +224,21 @@ class Dispatcher:
         due = self._store.queue.next_due()
         if due is None:
             return _POLL_INTERVAL_SECONDS
-        # Never 0: what is due and was not claimed waits for a slot.
+        # Never 0: an execution that is due but was not claimed needs a free slot.
         return min(_POLL_INTERVAL_SECONDS, max(_MIN_BACKOFF_SECONDS, (due - self._store.now) / timedelta(seconds=1)))
 
     def _live(self) -> float:
         if not self._has_given_up.is_set():
             self._beat()
-            # Only who could write just now may take it amiss that others did not.
+            # Only after its own heartbeat succeeded: a store that is unavailable here may be so for the others.
             self._reap_lost_workers()
         return HEARTBEAT_SECONDS
 
     def _beat(self) -> None:
         if self._heartbeat.beat():
             return
-        # This process stood still for so long that another worker took over: nothing here counts any more.
-        # Until it is registered again it gets no claims, so what is killed here is only what was taken away.
+        # This process stalled until another worker took its lease: the runs here no longer count.
+        # Without a registration it gets no claims, so this kills only runs that were taken away.
         _log.error("This worker lost its lease", extra={"worker_id": self._worker_id})
         self._executor.close(kill=True)
         if self._lease is not None:
@@ -249,7 +249,7 @@ class Dispatcher:
 
     def _reap_lost_workers(self) -> None:
         now = time.monotonic()
-        # An observer that stood still itself must not count that time against the others.
+        # Time in which this process itself stalled must not count against the others.
         passed = min(now - self._looked_at, 2 * HEARTBEAT_SECONDS)
         self._looked_at = now
         seen: dict[str, tuple[int, float]] = {}
@@ -269,7 +269,7 @@ class Dispatcher:
     def _housekeeping(self) -> None:
         try:
             self._clean_up()
-        except Exception as error:  # noqa: BLE001 -- it comes again
+        except Exception as error:  # noqa: BLE001 -- retried at the next interval
             self._housekeeping_failures.note(error)
         else:
             self._housekeeping_failures.clear()
@@ -279,15 +279,15 @@ class Dispatcher:
         try:
             began = time.monotonic()
             while self._store.texts.update() and time.monotonic() < end:
-                if self._loop.pause(time.monotonic() - began):  # rest as long as that took
+                if self._loop.pause(time.monotonic() - began):  # rest as long as the update took
                     break
                 began = time.monotonic()
-        except Exception as error:  # noqa: BLE001 -- it comes again
+        except Exception as error:  # noqa: BLE001 -- retried at the next interval
             self._texts_failures.note(error)
         else:
             self._texts_failures.clear()
 
 
 def _rest(step_seconds: float, _wait_seconds: float) -> float:
-    """Return the rest after a look: every commit wakes the loop, and hundreds a second must not keep it busy."""
+    """Return the seconds to rest: every commit wakes the loop, and hundreds a second must not keep it busy."""
     return min(_MAX_BACKOFF_SECONDS, max(_MIN_BACKOFF_SECONDS, _BACKOFF_FACTOR * step_seconds))

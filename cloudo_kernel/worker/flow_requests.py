@@ -1,4 +1,4 @@
-"""What a running flow says and asks, answered in its worker: the other end of `flow_api.RunApi`."""
+"""Answers the calls of a running flow in its worker: the other end of `flow_api.RunApi`."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ from cloudo_kernel.worker.run_secrets import MAX_LINE, MAX_MESSAGE, RunSecrets, 
 from cloudo_kernel.worker.waits import Waits
 from cloudo_kernel.workspace.files import decoded
 
-#: The most that one execution may put out, as JSON.
+#: Maximum size of the outputs of one execution, as JSON.
 OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
-#: Whoever waits longer is woken after a century, within the calendar, and waits again.
+#: Maximum seconds until a waiting run is woken; a longer wait then begins again. A century fits the calendar.
 _MAX_SECONDS = 100 * 365 * 86_400.0
-#: Log lines are written when so many have come, when none came for a moment, and before anything else is done.
+#: Number of log lines that are written at once. They are also written after a short silence and before other calls.
 _LOG_BATCH = 1000
 
 
 class FlowRequests:
-    """The calls of one run. `answer` is called on one thread, `flush_log` also when the run is over."""
+    """Answers the calls of one run. `answer` is called on one thread, `flush_log` also after the run."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class FlowRequests:
         linger_seconds: float,
         detach: Callable[[], None],
     ) -> None:
-        """`service` is that of the run: it acts for its user, and what it starts are its children.
+        """Use `service`, which acts for the run's user and starts executions as children of the run.
 
-        `output` is what it put out so far.
-        A durable run that has waited for `linger_seconds` is let go: its processes are to end, with no report.
+        `output` holds the outputs so far. When a durable run has waited for `linger_seconds`, `detach` is called: the
+        processes of the run end without a report.
         """
         self._store = store
         self._service = service
@@ -86,7 +86,7 @@ class FlowRequests:
         self._replay = Replay(store, claim) if claim.durable else None
         self._lines: list[LogLine] = []
         self._flushing = threading.Lock()
-        #: What the flow itself said that its end is: `this.success(...)`.
+        #: The outcome that the flow itself declared, as with `this.success(...)`.
         self.declared: Outcome | None = None
         self._reads: dict[str, Callable[..., Any]] = {
             "this": lambda: _json(secrets.this()),
@@ -111,7 +111,7 @@ class FlowRequests:
             "health": lambda: _json(service.health()),
             "now": self._now,
         }
-        # The store fences what concerns the run itself; others must not feel a run that is over, either.
+        # The store fences calls about the run itself. `_perform` fences these, which change other things.
         self._on_others: dict[str, Callable[..., Record | None]] = {
             "start_child": self._start_child,
             "clone_execution": service.clone_execution,
@@ -154,9 +154,9 @@ class FlowRequests:
         }
 
     def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
-        """Answer the flow. Raises the errors of `cloudo_kernel.errors`, which the flow gets.
+        """Answer a call of the flow. Raises the errors of `cloudo_kernel.errors`, which the flow gets.
 
-        A durable flow may ask from its main thread only: the calls of several have no order that a replay could keep.
+        A durable flow may call from its main thread only: calls of several threads have no order to replay.
         """
         if self._replay is not None and not is_main:
             raise PermissionDenied("In a durable flow only the main thread may use this and system.")
@@ -173,7 +173,7 @@ class FlowRequests:
         return self._waits.retry_while_unavailable(lambda: self._answer(verb, arguments))
 
     def flush_log(self) -> None:
-        """Write the log lines that have come."""
+        """Write the buffered log lines."""
         with self._flushing:
             if lines := self._lines[:]:
                 with self._store.journal.together() if self._replay else nullcontext():
@@ -184,11 +184,11 @@ class FlowRequests:
 
     @property
     def obstacle(self) -> ReplayDiffers | None:
-        """Why a replay could not go on, whatever the flow made of the error."""
+        """Why a replay could not continue, even if the flow caught the error."""
         return None if self._replay is None else self._replay.obstacle
 
     def note_last_cell(self) -> None:
-        """Note that the flow has reached its end, which in a replay may be too early: see `obstacle`."""
+        """Note that the flow has reached its end. If that is too early in a replay, `obstacle` says so."""
         if self._replay is not None:
             with suppress(ReplayDiffers):
                 self._replay.check_end()
@@ -259,9 +259,9 @@ class FlowRequests:
         self.declared = Outcome(status=Status(status), message=message)
 
     def _wait_for(self, *, ids: list[str], first: bool, until: float | None = None) -> list[dict[str, Any]]:
-        """Wait without a slot until all, or with `first` one of them, have ended; return those that have.
+        """Wait without a slot until all, or with `first` one of the executions, have ended; return the ended ones.
 
-        `until`, in seconds since 1970, is when it ends at the latest.
+        `until` is the latest end of the wait, in seconds since 1970.
         """
         wanted, ids = any if first else all, list(dict.fromkeys(ids))
         states = {execution_id: self._store.executions.status(execution_id) for execution_id in ids}
@@ -272,7 +272,7 @@ class FlowRequests:
                 f"waiting for {names}{more}",
                 lambda: wanted(self._store.executions.status(one).is_ended for one in ids),
                 seconds=math.inf if until is None else until - self._now(),
-                # Whoever goes on without them is no part of a cycle.
+                # A wait that can end without all of them is not part of a cycle.
                 on=ids if until is None and (len(ids) == 1 or not first) else (),
                 subjects=ids,
                 number=1 if first else len(ids),
@@ -281,7 +281,7 @@ class FlowRequests:
         return [_json(record) for record in records if record.is_ended]
 
     def _sleep_until(self, *, when: float, seconds: float | None = None) -> None:
-        """Wait without a slot for a moment, in seconds since 1970; if `seconds` are given, no longer than these."""
+        """Sleep without a slot until `when` (seconds since 1970). With `seconds`, no clock change prolongs it."""
         left = when - self._now()
         if left <= 0:
             return
@@ -291,18 +291,18 @@ class FlowRequests:
             return self._now() >= when
 
         while not self._without_slot(f"sleeping until {moment}", has_come, seconds=left) and seconds is None:
-            left = when - self._now()  # somebody set the clock back
+            left = when - self._now()  # the clock was set back
             if left <= 0:
                 return
 
     def _wait_message(self, *, message_id: str, until: float | None) -> dict[str, Any]:
-        """Wait without a slot until the message takes no answer any more, or that moment (seconds since 1970)."""
+        """Wait without a slot until the message no longer takes an answer, or `until` (seconds since 1970)."""
         messages = self._store.messages
         message = messages.get(message_id)
         if message.is_open:
             limit = math.inf if until is None else until - self._now()
             if message.expires_at is not None:
-                # A moment later it has expired by the store's clock, too.
+                # 0.01 s later it has also expired by the store's clock.
                 limit = min(limit, (message.expires_at - self._store.now) / timedelta(seconds=1) + 0.01)
             self._without_slot(
                 f"waiting for an answer: {message.subject}",
@@ -315,7 +315,7 @@ class FlowRequests:
         return _json(messages.revealed(message_id))
 
     def _acquire_lock(self, *, name: str, until: float | None, call: str | None = None) -> bool:
-        """Take the lock, and stand in line for it without a slot; False: this execution has it already."""
+        """Take the lock, waiting in line without a slot; return False if this execution already has it."""
         check_name(name)
         locks, mine = self._store.locks, (name, self._claim.id, self._claim.attempt)
         is_new = locks.acquire(*mine, call=call)
@@ -350,10 +350,10 @@ class FlowRequests:
         number: int = 0,
         lock: str | None = None,
     ) -> bool:
-        """Give the slot back until `is_done` or so many seconds are over; tell whether it is.
+        """Give the slot back until `is_done`, or for `seconds`; return whether it is done.
 
-        `on` are executions without whose end it cannot go on. A durable run does not stay for long: the time, the end
-        of `number` of the subjects, or its turn at the lock wakes it.
+        `on` are executions that have to end before the run can continue. A durable run soon gives up its processes.
+        It is woken by the time, by the end of `number` of the subjects, or by its turn at the lock.
         """
         wake = None
         if self._replay is not None:
@@ -364,7 +364,7 @@ class FlowRequests:
         self._store.reports.wait(self._claim.id, self._claim.attempt, message=message, on=on, wake=wake)
         try:
             is_met = self._wait_or_leave(is_done, seconds, may_leave=wake is not None)
-        except ResourceNotFoundError:  # deleted meanwhile: the flow may go on without it
+        except ResourceNotFoundError:  # deleted in the meantime: the flow may go on without it
             self._waits.until(self._waits.has_slot_again)
             raise
         self._waits.until(self._waits.has_slot_again)

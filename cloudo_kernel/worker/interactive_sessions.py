@@ -1,6 +1,6 @@
-"""Notebooks that are worked on by hand: the end of their kernels' calls in the process that answers for them.
+"""Answers the calls of kernels that were opened by hand.
 
-That is the server, or without one the kernel itself. What carries the calls is somebody else's business.
+This runs in the server or, without one, in the kernel itself. It leaves the transport of the calls to others.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from cloudo_kernel.workspace.catalog import check_name
 
 _log = logging.getLogger(__name__)
 
-#: The end of an execution is tried so often when the store cannot be used; after that its lease decides.
+#: Tries to record the end of an execution while the store is unavailable; after that its lease decides.
 _END_TRIES = 60
-#: Verbs that write nothing, besides those that `FlowRequests` knows as reads.
+#: Verbs that write nothing, in addition to the reads of `FlowRequests`.
 _WAITS = frozenset({"wait_for", "wait_message", "sleep_until", "step_begin", "step_done", "step_failed"})
 
 
 class Sessions:
-    """All kernels that this process answers for, and the one lease on their executions."""
+    """The sessions of this process, and the one lease on their executions."""
 
     def __init__(self, store: Store, state: Path) -> None:
         self._store = store
@@ -52,10 +52,10 @@ class Sessions:
     def open(
         self, key: str, frames: Frames, service_of: Callable[[str], Service], flow_name: Callable[[], str | None]
     ) -> Session:
-        """Answer a kernel on a thread of its own until the other end of `frames` is closed.
+        """Answer a kernel on its own thread until the other end of `frames` is closed.
 
-        A kernel is known by its `key`: one that comes again has been restarted, which ends its former session.
-        `service_of` returns the verbs of the parent with an id, `flow_name` the flow that the notebook is now.
+        `key` identifies the kernel: if it is opened again, the kernel was restarted and its former session ends.
+        `service_of` returns the service of the parent with an id, `flow_name` the current flow of the notebook.
         """
         session = Session(self._store, self._hold, service_of, flow_name)
         with self._lock:
@@ -67,7 +67,7 @@ class Sessions:
         def serve() -> None:
             try:
                 answer(frames, session.answer, flush=session.flush)
-            except (ValueError, KeyError, TypeError):  # a frame that is no call: whoever sent it is no kernel
+            except (ValueError, KeyError, TypeError):  # an invalid frame: its sender is not a kernel
                 _log.warning("A notebook worked on by hand sent what cannot be read", exc_info=True)
             finally:
                 frames.close()
@@ -80,24 +80,24 @@ class Sessions:
         return session
 
     def close(self) -> None:
-        """End all executions, and give the lease back."""
+        """End all executions, and release the lease."""
         with self._lock:
             sessions = list(self._open.values())
         for session, _ in sessions:
             session.end()
         self.loop.stop()
         if self._lease is not None:
-            with suppress(CloudoError):  # another process will see that the lease is gone
+            with suppress(CloudoError):  # another process sees that the lease is gone
                 self._store.queue.release(self._holder_id, lost=False)
             self._lease.close()
 
     def _hold(self) -> str:
-        """Take the lease if this process has none yet, and return its id."""
+        """Take the lease unless this process has it; return its id."""
         with self._lock:
             if self._lease is None:
                 taken = liveness.Lease(self._state, self._holder_id)
                 try:
-                    # Private: it claims nothing, and nobody counts it as one who would.
+                    # Private: it claims nothing, and does not count as a worker that would.
                     self._store.workers.register(self._holder_id, private=True)
                     self.loop.start()
                 except BaseException:
@@ -113,10 +113,10 @@ class Sessions:
 
     def _give_up(self, _name: str) -> None:
         if self._lease is not None:
-            self._lease.let_go()  # workers see it, and end what is held here
+            self._lease.let_go()  # workers see it, and end the executions held here
 
     def _hold_again(self) -> None:
-        """Register again: this process stood still for so long that others ended what it held."""
+        """Register again: this process stalled until others ended its executions."""
         if self._lease is not None:
             self._lease.close()
         self._lease = liveness.Lease(self._state, self._holder_id)
@@ -124,7 +124,7 @@ class Sessions:
 
 
 class Session:
-    """What one kernel has: an execution, once it has written something, and another one when that has ended."""
+    """The session of one kernel. Its first write creates an execution, and so does the first after its end."""
 
     def __init__(
         self,
@@ -142,13 +142,13 @@ class Session:
         self._ending = threading.Lock()
 
     def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
-        """Answer the kernel."""
+        """Answer a call of the kernel."""
         if self._is_over:
             raise Unavailable("This kernel is answered elsewhere, or was ended.")
         self._calls.waits.is_interrupted.clear()
         try:
             return self._calls.answer(verb, arguments, is_main=is_main)
-        except StaleAttempt:  # somebody cancelled it, or the lease was lost: what comes now belongs to a new one
+        except StaleAttempt:  # it was cancelled, or the lease was lost: this call belongs to a new one
             if not self._renew():
                 raise
             return self._calls.answer(verb, arguments, is_main=is_main)
@@ -157,7 +157,7 @@ class Session:
                 self._calls = self._next_calls()
 
     def flush(self) -> None:
-        """Write the log lines that have come."""
+        """Write the buffered log lines."""
         try:
             self._calls.flush_log()
         except StaleAttempt:
@@ -165,17 +165,17 @@ class Session:
                 self._calls.flush_log()
 
     def interrupt(self) -> None:
-        """End a wait: the cell that waits was interrupted, and its kernel calls on."""
+        """End the current wait: its cell was interrupted. The kernel may make more calls."""
         self._calls.waits.is_interrupted.set()
         self._calls.waits.wake()
 
     def stop(self) -> None:
-        """Let nothing more come of this kernel."""
+        """Refuse further calls of this kernel, and end its waits."""
         self._is_over = True
         self._calls.waits.end()
 
     def end(self) -> None:
-        """End the execution in success: the kernel is gone, and so is what it did."""
+        """End the execution as a success, because its kernel is gone."""
         self.stop()
         failures = Failures("The record of the end of a notebook worked on by hand")
         with self._ending:
@@ -192,7 +192,7 @@ class Session:
                     return
 
     def _renew(self) -> bool:
-        """Take a new execution in the place of one that others ended; its unwritten log lines go there."""
+        """Replace an execution that others ended by a new one, which gets the unwritten log lines."""
         if self._is_over or not self._calls.is_open:
             return False
         lines = self._calls.unwritten_lines()
@@ -207,7 +207,7 @@ class Session:
 
 
 class InteractiveWaits(Waits):
-    """Waits that an interrupt of the waiting cell ends, too."""
+    """Waits that also end when the waiting cell is interrupted."""
 
     def __init__(self, store: Store, claim: Claim) -> None:
         super().__init__(store, claim)
@@ -225,7 +225,7 @@ class InteractiveWaits(Waits):
 
 
 class InteractiveCalls(FlowRequests):
-    """The calls of one notebook that is worked on by hand. Its execution is made at the first that writes."""
+    """The calls of one interactive execution. The first call that writes creates it."""
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ class InteractiveCalls(FlowRequests):
         hold: Callable[[], str],
         flow_name: Callable[[], str | None],
     ) -> None:
-        # What the notebook shows is its user's own business; what it reports is masked as a run's is.
+        # The notebook itself is not masked, but its reports are, like a run's.
         secrets = RunSecrets(store, claim, service.redaction)
         super().__init__(store, service, claim, waits, secrets, output={}, linger_seconds=math.inf, detach=lambda: None)
         self.waits = waits
@@ -252,21 +252,21 @@ class InteractiveCalls(FlowRequests):
         return super().answer(verb, arguments, is_main=is_main)
 
     def open(self) -> None:
-        """Make the execution."""
+        """Create the execution."""
         new = self._service.prepare_by_hand(self._claim.id, self._flow_name())
         self._store.executions.open(new, worker_id=self._hold())
         self._secrets.protect_outputs(new.protected_outputs or ())
         self.is_open = True
 
     def end(self) -> None:
-        """End the execution, if there is one, in success."""
+        """End the execution, if it was created, as a success."""
         if self.is_open:
             with suppress(CloudoError):
                 self.flush_log()
             self._store.reports.finish(self._claim.id, self._claim.attempt, Outcome(status=Status.ENDED_SUCCESS))
 
     def unwritten_lines(self) -> list[Any]:
-        """Return the log lines that have come and are not in the store."""
+        """Return the log lines that are not in the store yet."""
         return list(self._lines)
 
     def take_lines(self, lines: list[Any]) -> None:
@@ -276,7 +276,7 @@ class InteractiveCalls(FlowRequests):
             self._lines += lines
 
     def _this(self) -> dict[str, Any]:
-        """Return the record, or what it would be if there were one."""
+        """Return the record; if the execution was not created yet, the record that it would have."""
         if self.is_open:
             return dict(self._secrets.this().model_dump(mode="json"))
         new = self._service.prepare_by_hand(self._claim.id, self._flow_name())
@@ -297,7 +297,7 @@ class InteractiveCalls(FlowRequests):
         on: Sequence[str] = (),
         **_more: Any,
     ) -> bool:
-        """Wait; there is no slot to give back. Raises `DependencyCycle` where nobody could go on."""
+        """Wait; there is no slot to give back. Raises `DependencyCycle` if the executions wait for each other."""
         del message
         if not (on and self.is_open):
             return self._waits.until(is_done, seconds=seconds)
@@ -305,12 +305,12 @@ class InteractiveCalls(FlowRequests):
         try:
             return self._waits.until(is_done, seconds=seconds)
         finally:
-            with suppress(CloudoError):  # its end forgets it, too
+            with suppress(CloudoError):  # the end of the execution clears it, too
                 self._store.reports.depend(self._claim.id, self._claim.attempt, ())
 
 
 def flow_name_of(notebook: Path, flows: Path) -> str | None:
-    """Return the name of the flow that a notebook is, None if it is none."""
+    """Return the flow name of a notebook, or None if it is not a flow."""
     try:
         below = Path(os.path.realpath(notebook)).relative_to(os.path.realpath(flows))
         if below.suffix != ".ipynb":

@@ -1,4 +1,4 @@
-"""Runs executions as processes of this machine: a runner for each, in a session of its own."""
+"""Runs executions as processes on this machine: one runner for each, in its own session."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from cloudo_kernel.workspace.catalog import Catalog
 
 _log = logging.getLogger(__name__)
 
-#: So many warm runners may die under a run that has not begun before it is given to a cold one.
+#: Maximum number of warm runners for a run that has not begun; if they all die, it gets a cold one.
 _WARM_ATTEMPTS = 3
 
 
 class LocalExecutor:
-    """An `Executor` of processes."""
+    """An `Executor` that runs executions in local processes."""
 
     def __init__(
         self,
@@ -118,13 +118,13 @@ class LocalExecutor:
         try:
             try:
                 exit_code = self._run(run)
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the run has to end
+            except Exception as error:  # noqa: BLE001 -- the run has to end on any error
                 self._failures.note(error)
                 run.host.note_obstacle(error)
             else:
                 self._failures.clear()
             is_reported = run.host.finish(exit_code)
-        except Exception:  # noqa: BLE001 -- whatever it is, its slot has to become free
+        except Exception:  # noqa: BLE001 -- its slot has to become free on any error
             _log.exception("The end of a run cannot be reported", extra={"execution_id": run.host.claim.id})
         finally:
             self._forget(run)
@@ -137,7 +137,7 @@ class LocalExecutor:
         run.is_over.set()
 
     def _run(self, run: _Run) -> int:
-        """Run it in a warm runner, or in another one when that died before a cell had begun, or in a cold one."""
+        """Run it in a warm runner, retrying if that dies before a cell begins, or else in a cold one."""
         claim = run.host.claim
         is_wanted = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo"
         is_warm = is_wanted and is_kernel_forkable() and self._sockets.has_room
@@ -161,13 +161,13 @@ class _Run:
         host.end_processes = self.kill
         self.is_over = threading.Event()
         self._runner: RunnerProcess | None = None
-        #: Nothing that it does counts any more.
+        #: Whether it was killed: its result no longer counts.
         self.is_killed = False
         self._timers: list[threading.Timer] = []
         self._lock = threading.Lock()
 
     def attend(self, runner: RunnerProcess) -> int:
-        """Answer the runner and its kernel until both have gone, and return the runner's exit code."""
+        """Answer the runner and its kernel until both are gone; return the runner's exit code."""
         with self._lock:
             self._runner = runner
             if self.is_killed:
@@ -183,7 +183,7 @@ class _Run:
             if limit is not None:
                 self._later(limit, lambda: self.stop(timed_out(timedelta(seconds=limit))))
             channel.answer(runner.runner_end, self.host.runner_verb, flush=self.host.flush_progress)
-            # One that has told all, and has let go, is killed below; nobody waits for its last milliseconds.
+            # A warm runner that has reported and hung up is killed below, to save the last milliseconds of its exit.
             return 0 if self.host.has_found and runner.zygote is not None else runner.wait()
         finally:
             self._detach(runner, kernel)
@@ -194,7 +194,7 @@ class _Run:
         runner.cut()
         self.host.end_kernel_group()
         if kernel.ident is not None:
-            kernel.join(timeout=1)  # a process that the notebook left outside may hold the channel open
+            kernel.join(timeout=1)  # a process that the notebook left behind may hold the channel open
         self.host.complaints = runner.complaints()
         with self._lock:
             self._runner = None
@@ -207,17 +207,17 @@ class _Run:
             self.host.note_hang_up()
 
     def stop(self, outcome: Outcome) -> None:
-        """Have the runner interrupt its kernel; after the grace time kill both."""
+        """Make the runner interrupt its kernel; kill both after the grace time."""
         if not self.host.set_outcome(outcome):
             return
         with self._lock:
             if self._runner is not None:
                 self._runner.ask_to_stop()
-        # The runner kills its kernel after the grace time; this is for a runner that cannot.
+        # The runner itself kills its kernel after the grace time; this covers a runner that cannot.
         self._later(GRACE_SECONDS + 2, self.kill)
 
     def kill(self) -> None:
-        """Kill the runner, and its kernel with it."""
+        """Kill the runner and its kernel."""
         with self._lock:
             self.is_killed = True
             if self._runner is not None:

@@ -1,4 +1,4 @@
-"""Calls the addresses that are to be told of ends, on threads of its own: a slow receiver holds up nothing else."""
+"""Sends the notifications of ended executions on its own threads, so that a slow receiver delays nothing else."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from cloudo_kernel.store import DueFollowUp, Store
 
 _log = logging.getLogger(__name__)
 
-#: So many addresses are called at once.
+#: Maximum number of calls at once.
 _MAX_AT_ONCE = 8
-#: A moved clock, or a call that another process has given back, is found out so soon.
+#: Poll interval, in case the clock was moved or another process has given a call back.
 _POLL_INTERVAL_SECONDS = 5.0
-#: A call that could not even be noted is made again so much later.
+#: Delay before a retry of a call whose result could not be recorded.
 _AFTER_SECONDS = 60.0
-#: Every commit wakes it: hundreds a second must not have it look all the time.
+#: Every commit wakes the loop: hundreds a second must not keep it busy.
 _BACKOFF_SECONDS = 0.1
-#: A worker that stops waits so long for calls that are on their way; what is cut off is made again.
+#: Seconds that a stopping worker waits for calls in progress; unfinished ones are made again.
 _STOP_SECONDS = 3.0
 
 
 class MakeCall(Protocol):
-    """What calls an address, and notes how that went."""
+    """Makes a call, and records its result."""
 
     def __call__(self, due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
-        """Take what is due, a time limit, and in how many seconds it comes again if it fails, None for never."""
+        """Make a due call. If it fails, it is retried after `delay_seconds`; None means never."""
 
 
 class Notifier:
-    """One worker's calls. Any number of workers may have one: the store gives each call to one of them."""
+    """The notifier of one worker. Any number of them may run: the store gives each call to one."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Notifier:
         delays: Sequence[float] = NOTIFICATION_DELAYS,
         timeout_seconds: float = NOTIFICATION_TIMEOUT_SECONDS,
     ) -> None:
-        """`delays` are how long to wait after the first failure, the second, and so on; then it is the end."""
+        """Retry a failed call after each of the `delays`, in seconds, then give up."""
         self._store = store
         self._make_call = make_call
         self._worker_id = worker_id
@@ -57,16 +57,16 @@ class Notifier:
         self.loop = Loop("notifier", self._look, rest=lambda _step_seconds, _wait_seconds: _BACKOFF_SECONDS)
         self._remove_listener: Callable[[], None] = lambda: None
         self._calls: set[threading.Thread] = set()
-        #: Those of which it could not even be noted how they went.
+        #: Ids of calls whose result could not be recorded.
         self._lost: list[str] = []
 
     def start(self) -> None:
-        """Begin to look for calls."""
+        """Start looking for due calls."""
         self._remove_listener = self._store.tail.add_listener(self.loop.wake)
         self.loop.start()
 
     def stop(self) -> None:
-        """Begin no more calls; those that do not end soon are made again by whoever comes next."""
+        """Start no more calls. Calls that do not end soon are made again by the next worker."""
         self.loop.stop()
         self._remove_listener()
         end = time.monotonic() + _STOP_SECONDS
@@ -74,14 +74,14 @@ class Notifier:
             call.join(max(0.0, end - time.monotonic()))
 
     def _look(self) -> float:
-        """Begin what is due, as far as there is room, and return in how many seconds to look again."""
+        """Start due calls up to the limit; return the seconds until the next look."""
         self._calls = {call for call in self._calls if call.is_alive()}
         if lost := tuple(self._lost):
             self._store.follow_ups.put_back(lost, self._worker_id, delay_seconds=_AFTER_SECONDS)
             del self._lost[: len(lost)]
         room = _MAX_AT_ONCE - len(self._calls)
         due_at = self._store.follow_ups.next_call(reserved_for=self._reserved_for)
-        if due_at is None or not room:  # the end of a call wakes it
+        if due_at is None or not room:  # the end of a call wakes the loop
             return _POLL_INTERVAL_SECONDS
         left = (due_at - self._store.now) / timedelta(seconds=1)
         if left > 0:
@@ -100,7 +100,7 @@ class Notifier:
         delay = self._delays[due.attempts - 1] if due.attempts <= len(self._delays) else None
         try:
             self._make_call(due, timeout_seconds=self._timeout_seconds, delay_seconds=delay)
-        except Exception:  # noqa: BLE001 -- whatever it is, the others have to go on
+        except Exception:  # noqa: BLE001 -- other calls have to continue after any error
             _log.exception("A call could not be made, or noted", extra={"execution_id": due.execution.id})
             self._lost.append(due.id)
         finally:

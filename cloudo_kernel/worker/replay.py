@@ -1,8 +1,8 @@
-"""Records what a durable flow says and asks, and answers from the record when it is replayed.
+"""Records the calls of a durable flow, and answers from the record during a replay.
 
-A replay makes the same calls in the same order. What is recorded is not done again: its result, or its error, is
-given anew. A call matches the recorded one when it is the same verb on the same thing; values may differ, and those
-of the record count.
+A replay makes the same calls in the same order. A recorded call is not performed again: its recorded result is
+returned, or its recorded error raised. A call matches a recorded one if it is the same verb on the same thing. Other
+values may differ; the recorded ones count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cloudo_kernel.store import Call, Claim, Store
 
 _log = logging.getLogger(__name__)
 
-#: Which thing a call is about; the other arguments are values.
+#: Arguments that identify the thing that a call is about; the others are values.
 _THINGS = (
     "key",
     "name",
@@ -33,12 +33,12 @@ _THINGS = (
     "folder",
     "glob",
 )
-#: Calls that take long: they are recorded when they begin, too.
+#: Calls that take long. They are also recorded when they begin.
 WAITS = frozenset({"wait_for", "sleep_until", "wait_message", "acquire_lock"})
 
 
 class Replay:
-    """The calls of one durable execution: those that its earlier attempts made, then the new ones."""
+    """The calls of one durable execution: first those of earlier attempts, then new ones."""
 
     def __init__(self, store: Store, claim: Claim) -> None:
         self._store = store
@@ -48,13 +48,13 @@ class Replay:
         for call in store.journal.calls(claim.id):
             for position in range(call.position, call.position + _length(call)):
                 self._recorded[position] = call
-        #: The steps that were begun, by their position.
+        #: The steps that this attempt has begun, by position.
         self._steps: dict[int, Call] = {}
-        #: Why this attempt cannot go on.
+        #: Why this attempt cannot continue.
         self.obstacle: ReplayDiffers | None = None
 
     def skips_log_line(self) -> bool:
-        """Count a log line; True when it is in the log already."""
+        """Count a log line; return whether it is already in the log."""
         self._position += 1
         found = self._recorded.get(self._position)
         if found is not None and found.verb != "log":
@@ -62,12 +62,12 @@ class Replay:
         return found is not None
 
     def note_log(self, number: int) -> None:
-        """Record that so many lines were written, the newest of those that were counted."""
+        """Record that the last `number` counted log lines were written."""
         first = self._position - number + 1
         self._add(Call(position=first, verb="log", arguments={"lines": number}))
 
     def answer(self, verb: str, arguments: JsonObject, perform: Callable[[JsonObject], Any]) -> Any:
-        """Return what is recorded, or perform the call and record it. Raises `ReplayDiffers`, and what it raised."""
+        """Return the recorded result, or perform and record the call. Raises `ReplayDiffers`, or the call's error."""
         if self.obstacle is not None:
             raise self.obstacle
         if verb in ("step_done", "step_failed"):
@@ -84,7 +84,7 @@ class Replay:
         return self._result(call)
 
     def check_end(self) -> None:
-        """Raise `ReplayDiffers` when the flow ends before it has made the calls that are recorded."""
+        """Raise `ReplayDiffers` if the flow ends before it has made all recorded calls."""
         call = self._recorded.get(self._position + 1)
         if self.obstacle is None and call is not None:
             self._differs(call, "end", {})
@@ -113,7 +113,7 @@ class Replay:
             return call.result
         if not call.is_done:
             return {"is_done": False, "result": None, "error": None, "number": call.position}
-        self._position = call.result["end"]  # past the calls that were made within it
+        self._position = call.result["end"]  # past the calls within the step
         return {"is_done": True, "result": call.result["value"], "error": call.result.get("error")}
 
     def _end_step(self, number: int, result: Any = None, error: JsonObject | None = None) -> Any:
@@ -133,14 +133,14 @@ class Replay:
 
 
 def _outcome(call: Call, perform: Callable[[JsonObject], Any]) -> Call:
-    """Perform the call, with the arguments that were recorded when it was begun."""
+    """Perform the call with the arguments recorded when it began."""
     try:
         return replace(call, is_done=True, result=perform(call.arguments))
     except (StaleAttempt, Unavailable):
-        raise  # it was not performed
+        raise  # the call was not performed
     except CloudoError as error:
         return replace(call, is_done=True, error=error.payload)
-    except Exception as error:  # noqa: BLE001 -- a mistake of ours: a replay comes to it, too
+    except Exception as error:  # noqa: BLE001 -- a bug of ours, recorded for replays, too
         _log.exception("A call of a run failed unexpectedly.")
         unexpected = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}
         return replace(call, is_done=True, error=unexpected)

@@ -1,4 +1,4 @@
-"""The secrets of one run, in its worker: learnt from what the run is told, masked in what it reports."""
+"""Keeps the secrets of one run in its worker: learns them from its calls, and masks them in its reports."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cloudo_kernel.store import Assignment, Claim, Outcome, Store
 from cloudo_kernel.workspace.catalog import Catalog, defaults
 from cloudo_kernel.workspace.layout import executed_notebook
 
-#: So many characters of a line are kept, as a record has a thousand of them,
+#: Maximum characters of a log line; a record holds a thousand lines.
 MAX_LINE = 100_000
-#: and of a status message, which lists have whole.
+#: Maximum characters of a status message; lists contain it in full.
 MAX_MESSAGE = 4_000
 
 
 class RunSecrets:
-    """What nobody but the run itself may see."""
+    """The values that only the run itself may see."""
 
     def __init__(
         self, store: Store, claim: Claim, redaction: Redaction, *, protected_outputs: Collection[str] = ()
@@ -31,29 +31,29 @@ class RunSecrets:
         self._protected_outputs = protected_outputs
 
     def protect_outputs(self, keys: Collection[str]) -> None:
-        """Note the keys of outputs that are to be protected, where they were not known before."""
+        """Set the keys of the protected outputs, if they were not known from the beginning."""
         self._protected_outputs = keys
 
     def this(self) -> Execution:
-        """Return the record of the run with what others do not see."""
+        """Return the record of the run, with its protected values."""
         record = self.seen(self._store.executions.get(self._claim.id))
-        # It is there before the first cell; its path is stored with the first progress.
+        # The file exists before the first cell, but its path is stored with the first progress.
         written = executed_notebook(self._claim.flow_name, self._claim.id)
         return record if record.notebook else record.model_copy(update={"notebook": written})
 
     def seen(self, execution: Execution) -> Execution:
-        """Return the record of an execution: of itself and its own children a run sees everything."""
+        """Return the record of an execution, with protected values if it is the run itself or its child."""
         if self._claim.id not in (execution.id, execution.parent_id):
             return execution
         if PROTECTED not in f"{execution.input_value}{execution.output_value}":
             return execution
         protected = self._store.executions.protected(execution.id)
-        if execution.id != self._claim.id:  # its own were learnt when it began, and when it put them out
+        if execution.id != self._claim.id:  # its own were learned when it began and when it set them
             self.redaction.learn([protected.inputs, protected.outputs])
         return protected.revealed(execution)
 
     def note(self, verb: str, arguments: Mapping[str, Any], result: Any) -> None:
-        """Learn the secrets that a call told the run, or that it told others, now or in an earlier attempt."""
+        """Learn the secrets in the arguments and the result of a call, also of a replayed one."""
         told = None
         if verb == "save_setting" and result["secret"]:
             told = arguments["value"]
@@ -72,30 +72,30 @@ class RunSecrets:
             self.redaction.learn([value for key, value in result["response"].items() if key in protected])
 
     def split_outputs(self, output: Mapping[str, Any]) -> JsonObject:
-        """Return outputs as the store takes them: as everybody may see them, and what is hidden.
+        """Return outputs as fields of the store: the values that anyone may see, and the hidden ones.
 
-        The log may have a secret already that is put out now.
+        Protected outputs are also masked in the existing log, which may contain them.
         """
         self._learn_late([value for key, value in output.items() if key in self._protected_outputs])
         shown, hidden = self.redaction.split(output, self._protected_outputs)
         return {"output_value": shown, "hidden_outputs": hidden}
 
     def _learn_late(self, secret: Any) -> None:
-        """Learn what the run knew before, so that it may be in its log."""
+        """Learn a secret that the run already knew, and mask it in the existing log."""
         if self.redaction.learn(secret):
             self._store.log.mask(self._claim.id, self.redaction.mask)
 
     def line(self, line: LogLine) -> LogLine:
-        """Return a line of the log without secrets."""
+        """Return a log line with secrets masked."""
         text = self.redaction.mask(line.text)
         return line if text == line.text else line.model_copy(update={"text": text})
 
     def progress(self, progress: Progress) -> Progress:
-        """Return progress without secrets: a cell may begin with one."""
+        """Return progress with secrets masked: the first line of a cell may contain one."""
         return progress.model_copy(update={"cell": progress.cell and self.redaction.mask(progress.cell)})
 
     def outcome(self, outcome: Outcome) -> Outcome:
-        """Return how the run ended without secrets."""
+        """Return an outcome with secrets masked."""
         mask, error = self.redaction.mask, outcome.error
         if error is not None:
             traceback = tuple(mask("\n".join(error.traceback)).split("\n")) if error.traceback else ()
@@ -105,9 +105,9 @@ class RunSecrets:
 
 
 def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Claim) -> RunSecrets:
-    """Return the secrets that a run has from its beginning.
+    """Return the secrets that a run has when it begins.
 
-    A default is none: it stands in the flow.
+    The default of an input is not a secret: it is part of the flow.
     """
     redaction, hidden = Redaction(), assignment.protected
     if hidden.inputs:
@@ -118,10 +118,10 @@ def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Cl
 
 
 def shortened(text: str, most: int) -> str:
-    """Return a text as far as it is kept, which says so; to be called when its secrets are masked, not before."""
+    """Cut a text to `most` characters, and say how many are missing. Mask its secrets before, not after."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} characters more)"
 
 
 def _hidden(given: Mapping[str, Any], shown: Mapping[str, Any]) -> list[Any]:
-    """Return what others show as hidden of values that they were given."""
+    """Return the given values that are shown as hidden."""
     return [value for name, value in given.items() if shown.get(name) == PROTECTED]

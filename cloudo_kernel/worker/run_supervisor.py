@@ -1,4 +1,4 @@
-"""The worker's end of one run: answers what its runner and its kernel ask, and reports to the store."""
+"""Supervises one run in its worker: answers its runner and its kernel, and reports to the store."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from cloudo_kernel.workspace.layout import executed_notebook
 
 _log = logging.getLogger(__name__)
 
-#: Progress is written at most so often, and not sooner than so long after the claim: most runs are over by then.
+#: Minimum interval between writes of progress, and from the claim to the first one: most runs end before that.
 _PROGRESS_SECONDS = 0.1
 _FIRST_PROGRESS_SECONDS = 0.25
-#: A paused runner is answered after so long, and asks again; one whose kernel may have died, after so long.
+#: Seconds until a paused runner is answered and asks again; the second value applies if its kernel may be dead.
 _PAUSE_SECONDS = 1.0
 _HUNG_UP_SECONDS = 0.1
-#: The interrupt of a run that is to end takes no longer to reach its kernel, on a busy machine too.
+#: Maximum time that the interrupt of an ending run takes to reach its kernel, even on a busy machine.
 _INTERRUPT_SECONDS = 2.0
-#: Of runs that die before they have begun.
+#: Maximum attempts of a run that dies before it begins.
 _START_ATTEMPTS = 5
-#: Tries to record an end that fail for another reason than the store's state; then recovery ends the run.
+#: Maximum failed tries to record an end, apart from an unavailable store; after that, recovery ends the run.
 _MAX_END_TRIES = 4
 
 
 class RunSupervisor:
-    """One run, as its worker sees it.
+    """The worker's side of one run.
 
-    `runner_verb` and `kernel_verb` are called on one thread each; `finish` once, when both have gone.
+    `runner_verb` and `kernel_verb` are called on one thread each, `finish` once when runner and kernel are gone.
     """
 
     def __init__(
@@ -64,43 +64,43 @@ class RunSupervisor:
         self.claim = claim
         self._notebook = executed_notebook(claim.flow_name, claim.id)
         self._is_notebook_written = False
-        #: Ends the processes of the run; who starts them says how.
+        #: Ends the processes of the run; set by the executor that starts them.
         self.end_processes: Callable[[], None] = lambda: None
-        #: It waits without processes from now on: there is nothing to report.
+        #: Whether it now waits without processes, so that no end is to be reported.
         self._is_detached = False
         self._waits = Waits(store, claim, slots)
-        #: What the flow says and asks, once it runs.
+        #: Answers the flow's calls, once it runs.
         self._calls: FlowRequests | None = None
         self._secrets: RunSecrets | None = None
         self._progress = Progress()
         self._is_progress_new = False
         self._progress_due = time.monotonic() + _FIRST_PROGRESS_SECONDS
-        #: A cell of the notebook may have had effects from then on.
+        #: Whether a cell has begun, and so may have had effects.
         self._has_cell_begun = False
-        #: Its end of the channel is closed: most probably it died.
+        #: Whether the kernel has closed its end of the channel; most probably it died.
         self._has_kernel_hung_up = False
-        #: What the runner found.
+        #: The outcome that the runner reported.
         self._found: Outcome | None = None
-        #: What somebody outside wants the end to be.
+        #: The outcome that was set from outside.
         self._given_outcome: Outcome | None = None
         #: Why this worker could not start it.
         self._obstacle: str | None = None
-        #: The end of what the runner wrote to its standard error.
+        #: The last part of the runner's standard error.
         self.complaints = ""
-        #: Whether the flow would notice that its process was forked from a warm one.
+        #: Whether the flow would notice that its process was forked from a zygote.
         self.is_declined = False
         #: Process group of the kernel, once it runs.
         self._kernel_group: int | None = None
-        #: Its runner has ended.
+        #: Set when the runner has ended.
         self._has_gone = threading.Event()
-        #: This worker goes, and cannot wait for a store that cannot be used.
+        #: Set when this worker stops, and cannot wait for an unavailable store.
         self._is_leaving = threading.Event()
 
-    # What the runner asks
+    # Calls of the runner and the flow
 
     def runner_verb(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
-        """Answer the runner."""
-        del is_main  # it may ask from wherever it likes
+        """Answer a call of the runner."""
+        del is_main  # the runner may call from any thread
         answers: dict[str, Callable[..., Any]] = {
             "begin": self._begin,
             "progress": self._note_progress,
@@ -142,7 +142,7 @@ class RunSupervisor:
         return _to_json(assignment, str(path))
 
     def _note_decline(self, *, reason: str) -> None:
-        """Note that the run has to be started cold, and say so in its log."""
+        """Note that the run needs a cold start, and write the reason to its log."""
         line = LogLine(
             time=self._store.now, level="info", text=f"Started cold, because of the preloaded modules: {reason}."
         )
@@ -150,17 +150,17 @@ class RunSupervisor:
         self.is_declined = True
 
     def _note_progress(self, **progress: Any) -> None:
-        self._is_notebook_written = True  # the runner saves it before it tells of any progress
+        self._is_notebook_written = True  # the runner saves it before it reports any progress
         self._progress = Progress(**progress)
         if self._secrets is not None:
             self._progress = self._secrets.progress(self._progress)
         self._is_progress_new = True
         if time.monotonic() >= self._progress_due:
-            with suppress(CloudoError):  # it is tried again when the runner is silent
+            with suppress(CloudoError):  # retried when the runner is silent
                 self.flush_progress()
 
     def flush_progress(self) -> None:
-        """Write the progress that was held back because it came so soon."""
+        """Write progress that came too soon after the last write."""
         if self._is_progress_new:
             self._progress_due = time.monotonic() + _PROGRESS_SECONDS
             self._store.reports.progress(self.claim.id, self.claim.attempt, self._progress, notebook=self._written)
@@ -168,30 +168,31 @@ class RunSupervisor:
 
     @property
     def _written(self) -> str | None:
-        """Return the path of the executed notebook below the workspace, None before it is written."""
+        """Return the path of the executed notebook below the workspace, or None before it is written."""
         return self._notebook if self._is_notebook_written else None
 
     def _told_secrets(self, *, known: int) -> list[str]:
-        """Return the secrets that the runner does not know yet, for what it writes into the notebook."""
+        """Return the secrets that the runner does not know yet, so that it can mask them in the notebook."""
         return [] if self._secrets is None else self._secrets.redaction.texts(after=known)
 
     def _note_kernel(self, *, group: int) -> None:
         self._kernel_group = group
 
     def _enter_cell(self, **progress: Any) -> bool:
-        """Note that a cell is about to run, and tell whether the run is to pause before it."""
+        """Note that a cell is about to run; return whether the run should pause before it."""
         self._has_cell_begun = True
         self._note_progress(**progress)
         return self._store.control.is_pause_wanted(self.claim.id)
 
     def _pause(self) -> bool:
-        self.flush_progress()  # it stands at this cell for a while
+        self.flush_progress()  # it stays at this cell for a while
         return self._store.reports.pause(self.claim.id, self.claim.attempt)
 
     def _may_go_on(self) -> bool:
-        """Wait for the end of a pause, but not for long: a runner that died meanwhile must be noticed.
+        """Wait briefly for the end of a pause, and return whether it has ended.
 
-        A runner whose kernel has hung up is answered at once, and sees for itself whether it died.
+        The wait is short so that a dead runner is noticed. When the kernel hangs up, the runner is answered at once
+        and checks whether its kernel died.
         """
         may_go_on, knew = False, self._has_kernel_hung_up
 
@@ -204,7 +205,7 @@ class RunSupervisor:
         return may_go_on
 
     def note_hang_up(self) -> None:
-        """Note that the kernel, and whatever else had it, has closed its end of the channel."""
+        """Note that the kernel's end of the channel is closed, in every process that had it."""
         self._has_kernel_hung_up = True
         self._waits.wake()
 
@@ -213,36 +214,36 @@ class RunSupervisor:
         self._found = Outcome(status=Status(status), message=message, error=detail)
 
     def kernel_verb(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
-        """Answer the flow; `is_main` tells whether its main thread asks."""
+        """Answer a call of the flow; `is_main` says whether its main thread called."""
         assert self._calls is not None, "no cell runs before `begin`"
         try:
             return self._calls.answer(verb, arguments, is_main=is_main)
         except StaleAttempt:
-            # Before the flow takes this for a failure of what it asked for, and acts on that, its interrupt is to come.
+            # Let the interrupt come first: the flow would take this error for a failure of its call, and act on it.
             if self._given_outcome is not None:
                 self._has_gone.wait(_INTERRUPT_SECONDS)
             raise
 
-    # What becomes of it
+    # The end of the run
 
     @property
     def has_begun(self) -> bool:
-        """Whether the run got as far as having its assignment."""
+        """Whether the run has received its assignment."""
         return self._calls is not None
 
     @property
     def has_found(self) -> bool:
-        """Whether the runner has told how the run ended."""
+        """Whether the runner has reported how the run ended."""
         return self._found is not None
 
     @property
     def can_begin_anew(self) -> bool:
-        """Whether its processes died before any cell had begun, so that others may take their place."""
+        """Whether its processes died before any cell began, so that new ones may replace them."""
         has_died = self._found is None or (self._found.error is not None and self._found.error.name == "KernelDied")
         return has_died and not self._has_cell_begun and self._given_outcome is None
 
     def begin_anew(self) -> None:
-        """Forget the processes that died; called before others take their place."""
+        """Forget the dead processes; called before new ones replace them."""
         self._found, self._calls, self._kernel_group = None, None, None
         self._has_gone.clear()
         self._progress, self._is_progress_new = Progress(), False
@@ -250,11 +251,11 @@ class RunSupervisor:
 
     @property
     def is_decided(self) -> bool:
-        """Whether its end was decided from outside."""
+        """Whether its outcome was set from outside."""
         return self._given_outcome is not None
 
     def set_outcome(self, outcome: Outcome) -> bool:
-        """Decide from outside how the run ends; False when that was decided before."""
+        """Set the outcome of the run from outside; return False if one was set before."""
         if outcome.is_interrupted:
             self._is_leaving.set()
         if self._given_outcome is not None:
@@ -266,17 +267,17 @@ class RunSupervisor:
     def _detach(self) -> None:
         self._is_detached = True
         self.end_processes()
-        self._kill_kernel_group()  # at once: the flow must not take the end of its call for an error, and act on it
+        self._kill_kernel_group()  # at once: otherwise the flow takes the end of its call for an error, and acts on it
 
     def note_obstacle(self, error: Exception) -> None:
-        """Note that there were no means to start it, and pause: it is put back and must not come at once."""
+        """Note why it could not be started, and wait a moment: it must not be claimed again at once."""
         self._obstacle = str(error) or type(error).__name__
         self._is_leaving.wait(RETRY_SECONDS)
 
     def end_kernel_group(self) -> None:
-        """Kill what is left of the kernel's group; called when the runner, whose part that is, has gone.
+        """Kill what is left of the kernel's process group; called when the runner, which usually does this, is gone.
 
-        Where both were killed at once, nobody is left whom the kernel's lifeline would signal.
+        If both were killed at once, the lifeline of the kernel no longer signals the processes that it started.
         """
         self._has_gone.set()
         self._kill_kernel_group()
@@ -287,15 +288,15 @@ class RunSupervisor:
                 os.killpg(self._kernel_group, signal.SIGKILL)
 
     def flush_log(self) -> None:
-        """Write the log lines that have come."""
+        """Write the buffered log lines."""
         if self._calls is not None:
             self._calls.flush_log()
 
     def finish(self, exit_code: int) -> bool:
-        """Report the end of the run, until the store has it; called when its processes have gone.
+        """Report the end of the run, with retries; called when its processes are gone.
 
-        False: the store does not have it, and recovery has to end the run. An unavailable store is waited for until the
-        worker stops. Any other error is recorded as the end of the run in place of the end that caused it.
+        Returns False if the store has not recorded it, so that recovery has to end the run. An unavailable store is
+        retried until the worker stops. Any other error is recorded as the outcome, in place of the one that caused it.
         """
         self._waits.end()
         self._slots.forget(self.claim)
@@ -316,7 +317,7 @@ class RunSupervisor:
             except Exception as error:  # noqa: BLE001 -- its slot has to become free
                 failures.note(error)
                 ended, tries_left = (_unrecorded(error), None), tries_left - 1
-                self._calls = None  # log lines that were not written may be the cause
+                self._calls = None  # unwritten log lines may be the cause
             else:
                 failures.clear()
                 return True
@@ -332,7 +333,7 @@ class RunSupervisor:
             self._store.reports.requeue(self.claim.id, self.claim.attempt, reason=reason_to_requeue)
 
     def _reason_to_requeue(self) -> str | None:
-        """Say why a run of which no cell had begun is to be started again, None when it is not."""
+        """Return why a run without a begun cell is requeued, or None if it is not."""
         if self._has_cell_begun or self._found is not None:
             return None
         if self._given_outcome is not None:
@@ -354,7 +355,7 @@ class RunSupervisor:
         return outcome if self._secrets is None else self._secrets.outcome(outcome)
 
     def _differing(self) -> Outcome | None:
-        """A replay that made other calls has failed, whatever the flow made of the error."""
+        """Return an error if a replay made other calls, even if the flow caught it."""
         if self._calls is not None and self._found is not None and self._found.error is None:
             self._calls.note_last_cell()
         obstacle = None if self._calls is None else self._calls.obstacle
@@ -365,7 +366,7 @@ class RunSupervisor:
         return Outcome(status=Status.ENDED_ERROR, message=f"{error.name}: {error.value}", error=error)
 
     def _declared_unless_failed(self) -> Outcome | None:
-        """What the flow declared counts only when it also stopped there, not when the kernel died after it."""
+        """Return what the flow declared, but only if it stopped there without an error, such as a dead kernel."""
         declared = None if self._calls is None else self._calls.declared
         if declared is not None and self._found is not None and self._found.error is None:
             return declared

@@ -1,4 +1,4 @@
-"""Runners that stand by: forked, their kernels connected, waiting for something to run."""
+"""Keeps runners on standby: forked, their kernels connected, ready for a run."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from cloudo_kernel.worker.socket_dirs import SocketDirs
 
 _log = logging.getLogger(__name__)
 
-#: How many; one is used while the next gets ready.
+#: Runners on standby: while one is used, the next gets ready.
 _SIZE = 2
-#: A start that finds none waits so long for a zygote that is warming up; a cold start takes about as long.
+#: Seconds to wait for a zygote that is warming up; a cold start takes about as long.
 _WAIT_SECONDS = 15.0
-#: So many zygotes may die under one start before it is a cold one.
+#: Zygotes that may die during one start before it becomes a cold start.
 _ATTEMPTS = 3
-#: How often it is looked whether the environment has changed since.
+#: Poll interval for changes of the environment.
 _POLL_INTERVAL_SECONDS = 5.0
 
 
 class RunnerPool:
-    """A few runners, kept ready on a thread of its own."""
+    """A pool of standby runners, filled on its own thread."""
 
     def __init__(self, zygotes: Zygotes, sockets: SocketDirs) -> None:
         self._zygotes = zygotes
@@ -33,12 +33,12 @@ class RunnerPool:
         self.loop = Loop("standby", self._keep)
 
     def start(self) -> None:
-        """Begin to make them."""
+        """Start filling the pool."""
         self._zygotes.listen(self.loop.wake)
         self.loop.start()
 
     def take(self) -> RunnerProcess:
-        """Return a runner of today's environment: one that stands by, a fresh fork, or a cold one. Raises `OSError`."""
+        """Return a runner for the current environment: from the pool, freshly forked, or cold. Raises `OSError`."""
         for _ in range(_ATTEMPTS):
             zygote = self._zygotes.get(wait_seconds=_WAIT_SECONDS)
             if zygote is None:
@@ -48,17 +48,17 @@ class RunnerPool:
             except TimeoutError:
                 _log.warning("The zygote does not answer; a runner is started cold.", exc_info=True)
                 break
-            except OSError as error:  # it died, or was replaced meanwhile
+            except OSError as error:  # the zygote died, or was replaced in the meantime
                 _log.info("A runner could not be forked", extra={"reason": str(error)})
         return RunnerProcess.cold(self._sockets)
 
     def close(self) -> None:
-        """End those that stand by."""
+        """Stop filling the pool, and close its runners."""
         self.loop.stop()
         self._drop(None)
 
     def _pick(self, zygote: Zygote) -> RunnerProcess | None:
-        """Return one that stands by, if there is one that can be used."""
+        """Return a usable runner of the pool, or None."""
         with self._lock:
             while self._ready:
                 runner = self._ready.pop(0)
@@ -78,7 +78,7 @@ class RunnerPool:
         return _POLL_INTERVAL_SECONDS
 
     def _drop(self, zygote: Zygote | None) -> None:
-        """Close those that died, or are not of this zygote."""
+        """Close runners that died or belong to another zygote."""
         with self._lock:
             stale = [one for one in self._ready if one.zygote is not zygote or not one.is_fit]
             self._ready = [one for one in self._ready if one not in stale]

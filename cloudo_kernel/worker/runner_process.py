@@ -1,4 +1,4 @@
-"""A runner's process as its worker sees it: its channels, its lifeline, and how it is ended."""
+"""Starts and ends the process of a runner for its worker, with its channels and its lifeline."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cloudo_kernel.processes.lifeline import Lifeline
 from cloudo_kernel.processes.zygotes import Zygote
 from cloudo_kernel.worker.socket_dirs import SocketDirs
 
-#: So much of what a runner wrote to its standard error is kept for the case that it dies without a report.
+#: Bytes of a runner's standard error that are kept, in case it dies without a report.
 _COMPLAINTS_BYTES = 4_000
 
 Process = subprocess.Popen[bytes] | Child
 
 
 class RunnerProcess:
-    """A runner that asks for its assignment, or will; it is used for one run."""
+    """A runner that asks for its assignment now or later. It is used for one run."""
 
     def __init__(
         self, start: Callable[[Mapping[str, int]], Process], folder: Path, *, zygote: Zygote | None = None
     ) -> None:
-        """Start it; `start` is given its descriptors by name. `folder` is for its sockets. Raises `OSError`."""
-        #: Who forked it; None for a cold one.
+        """Start the runner; `start` gets its descriptors by name. `folder` is for its sockets. Raises `OSError`."""
+        #: The zygote that forked it; None for a cold runner.
         self.zygote = zygote
         self._folder = folder
         with ExitStack() as on_failure, ExitStack() as handed_over:
@@ -64,7 +64,7 @@ class RunnerProcess:
         def start(descriptors: Mapping[str, int]) -> Process:
             inherited = [descriptors[name] for name in ("channel", "kernel_channel", "lifeline")]
             return subprocess.Popen(
-                # The folder in which the server was started may have a `json.py`.
+                # `-P`, as the folder in which the server was started may contain a `json.py`.
                 [sys.executable, "-P", "-m", "cloudo_kernel.runner", *map(str, inherited), str(folder)],
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
@@ -76,7 +76,7 @@ class RunnerProcess:
 
     @classmethod
     def warm(cls, zygote: Zygote, sockets: SocketDirs) -> RunnerProcess:
-        """Have a runner forked, whose kernel is the kernel `cloudo`. Raises `OSError`."""
+        """Have the zygote fork a runner with the kernel `cloudo`. Raises `OSError`."""
         folder = sockets.folder()
 
         def start(descriptors: Mapping[str, int]) -> Process:
@@ -91,7 +91,7 @@ class RunnerProcess:
 
     @property
     def is_fit(self) -> bool:
-        """Whether it and its kernel live; asked while it stands by, when a kernel has nothing to say."""
+        """Whether it and its kernel are alive. Only valid on standby, when a kernel sends nothing."""
         return self.is_alive and not self.kernel_end.poll(0)
 
     def wait(self) -> int:
@@ -99,30 +99,30 @@ class RunnerProcess:
         return self._process.wait()
 
     def ask_to_stop(self) -> None:
-        """Have it interrupt its kernel."""
+        """Ask it to interrupt its kernel."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
-        """Kill its group; its end of the kernel's lifeline goes with it, and so does the kernel."""
+        """Kill its process group. That cuts the kernel's lifeline, which kills the kernel, too."""
         if self.is_alive:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def complaints(self) -> str:
-        """Return the end of what it wrote to its standard error."""
+        """Return the last part of its standard error."""
         size = os.fstat(self._complaints.fileno()).st_size
         text = os.pread(self._complaints.fileno(), _COMPLAINTS_BYTES, max(0, size - _COMPLAINTS_BYTES))
         return text.decode(errors="replace").strip()
 
     def cut(self) -> None:
-        """Let go: whatever the run left in the runner's group ends here."""
+        """Cut the lifeline, which kills whatever is left in the runner's process group."""
         self._lifeline.cut()
 
     def close(self) -> None:
-        """Let go, and close everything."""
+        """Cut the lifeline, close the channels, and remove the folder."""
         self.cut()
         channel.hang_up(self.runner_end)
         channel.hang_up(self.kernel_end)
         self._complaints.close()
-        shutil.rmtree(self._folder, ignore_errors=True)  # it is gone unless the runner was killed
+        shutil.rmtree(self._folder, ignore_errors=True)  # it only exists if the runner was killed

@@ -1,4 +1,4 @@
-"""Looks at the schedules when one is due: the thread of a worker that starts their executions."""
+"""Starts the executions of due schedules, on one thread of the worker."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.store import Store
 from cloudo_kernel.worker.heartbeat import Heartbeat
 
-#: A moved clock, a suspended machine, or a change by another process that was not noticed is found out so soon.
+#: Poll interval, in case of a moved clock, a suspended machine, or an unnoticed change by another process.
 _POLL_INTERVAL_SECONDS = 5.0
-#: After a look it rests for this many times as long as the look took, for so many seconds at least and at most.
+#: The loop rests for this many times as long as its step took, within the two bounds below.
 _BACKOFF_FACTOR = 3
 _MIN_BACKOFF_SECONDS = 0.005
 _MAX_BACKOFF_SECONDS = 0.02
 
 
 class Scheduler:
-    """One worker's watch over the schedules. Any number may watch one store: the store lets one of them start it.
+    """The scheduler of one worker. Any number may share a store, which lets one of them start each occurrence.
 
-    It sleeps by the monotonic clock, and reads the store's after it: a clock that is set back an hour stops no look.
+    It sleeps by the monotonic clock and then reads the store's clock, so a clock that is set back delays nothing.
     """
 
     def __init__(self, store: Store, run_due: Callable[[], int], heartbeat: Heartbeat) -> None:
         self._store = store
         self._heartbeat = heartbeat
-        #: Starts what is due now, or a part of it, and returns how many schedules it has moved on.
+        #: Starts some or all due occurrences, and returns how many schedules it has moved on.
         self._run_due = run_due
         self.loop = Loop("scheduler", self._look, rest=_rest)
         self._remove_listener: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching the schedules."""
         self._remove_listener = self._store.tail.add_listener(self.loop.wake)
         self.loop.start()
 
     def stop(self) -> None:
-        """Start nothing any more."""
+        """Stop starting executions, and record that this scheduler has stopped."""
         self.loop.stop()
         self._remove_listener()
         self._heartbeat.leave()
@@ -56,9 +56,9 @@ class Scheduler:
 
 
 def _rest(step_seconds: float, wait_seconds: float) -> float:
-    """Return the rest after a look.
+    """Return the seconds to rest after a step.
 
     Every commit wakes the loop, as it may have changed a schedule: hundreds a second must not keep it busy.
-    And if something is due that it could not start, another worker is at it and needs the store.
+    If a due occurrence could not be started here, another worker is starting it and needs the store.
     """
     return min(wait_seconds, _MAX_BACKOFF_SECONDS, max(_MIN_BACKOFF_SECONDS, _BACKOFF_FACTOR * step_seconds))

@@ -1,4 +1,4 @@
-"""The slots of one worker, besides those of the whole store and of each flow, which `store.slots` counts."""
+"""Counts the slots of one worker; `store.executions.slots` counts those of the store and of each flow."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import threading
 
 from cloudo_kernel.store import Claim, Store
 
-#: So many are claimed at once by a worker without a limit of its own.
+#: Maximum number of claims at once by a worker without its own limit.
 _UNLIMITED = 1_000_000
 
 
 class WorkerSlots:
-    """How many may run here at once.
+    """The worker's own limit on concurrent runs.
 
-    Whatever begins to run or runs again here does so by one of these calls, under one lock: the limit is exact.
+    Every run starts or resumes here through one of these calls, under one lock, so the limit is exact.
     """
 
     def __init__(self, store: Store, worker_id: str, most: int | None) -> None:
-        """`most` is the limit; None: there is none but the store's."""
+        """Limit the worker to `most` slots; with None only the store's limit applies."""
         self._store = store
         self._worker_id = worker_id
         self._most = most
         self._lock = threading.Lock()
-        #: Those that this worker alone keeps from running again; they come before new work.
+        #: Executions that only this worker's limit keeps from running again. They come before new work.
         self._wanting: set[str] = set()
 
     def claim(self, *, private: bool) -> tuple[Claim, ...]:
-        """Take what is pending for the slots that are free; see `Queue.claim`."""
+        """Claim pending executions for the free slots. See `Queue.claim`."""
         if self._most is None:
             return self._store.queue.claim(self._worker_id, free=_UNLIMITED, private=private)
         with self._lock:
@@ -34,7 +34,7 @@ class WorkerSlots:
             return self._store.queue.claim(self._worker_id, free=free, private=private) if free > 0 else ()
 
     def take_again(self, claim: Claim, *, keeps_message: bool) -> bool:
-        """Take a slot after a wait or a pause; False: there is none now. See `Reports.take_slot`."""
+        """Take a slot after a wait or a pause; return False if none is free. See `Reports.take_slot`."""
         if self._most is None:
             return self._store.reports.take_slot(claim.id, claim.attempt, keeps_message=keeps_message)
         with self._lock:
@@ -45,6 +45,6 @@ class WorkerSlots:
             return self._store.reports.take_slot(claim.id, claim.attempt, keeps_message=keeps_message)
 
     def forget(self, claim: Claim) -> None:
-        """Note that one does not want to run again for now: it is paused, or has ended."""
+        """Stop keeping a slot for an execution that is paused or has ended."""
         with self._lock:
             self._wanting.discard(claim.id)

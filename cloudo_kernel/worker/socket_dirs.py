@@ -1,7 +1,7 @@
-"""Where runners and kernels have their sockets: in one folder of the worker, which is removed as a whole.
+"""Creates one folder per worker for the sockets of its runners and kernels, and removes it as a whole.
 
-The worker holds a lock on it as long as it lives, which the system lets go however it ends, and which keeps
-systemd's cleaner of temporary files away, too. What a killed worker left is removed by the next one that starts.
+The worker holds a lock on the folder as long as it lives; the system releases the lock however the worker ends. The
+lock also keeps systemd's cleaner of temporary files away. The next worker that starts removes what a killed one left.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from cloudo_kernel.runner.kernel_connection import has_room
 try:
     import fcntl
 except ImportError:  # Windows has no such sockets
-    fcntl = None  # type: ignore[assignment]  # stands for "not here"
+    fcntl = None  # type: ignore[assignment]  # None means "not available"
 
-#: Short, as the path of a socket must be (107 bytes).
+#: Short, because the path of a socket is limited to 107 bytes.
 _PREFIX = "cloudo-run-"
-#: What `mkdtemp` and the numbers of the runners add.
+#: A name of maximum length: `mkdtemp` and the numbers of the runners extend the prefix.
 _LONGEST_NAME = f"{_PREFIX}12345678/1234567890"
-#: Where the folders are when the folder for temporary files has a long path, in this order.
-_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- `mkdtemp` makes a folder that only this user can enter
+#: Alternatives, in this order, if the path of the folder for temporary files is too long.
+_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 -- `mkdtemp` creates a folder that only this user can enter
 
 
 class SocketDirs:
@@ -37,32 +37,32 @@ class SocketDirs:
         self._make()
 
     def folder(self) -> Path:
-        """Make a folder for one runner and return it; whoever asks removes it. Raises `OSError`."""
+        """Create a folder for one runner and return it; the caller removes it. Raises `OSError`."""
         while True:
             folder = self._folder / str(next(self._numbers))
             try:
                 folder.mkdir(mode=0o700)
-            except FileNotFoundError:  # somebody cleans up here
+            except FileNotFoundError:  # the worker's folder was removed by others
                 self._let_go()
                 self._make()
             else:
                 return folder
 
     def close(self) -> None:
-        """Remove everything; called when no runner is left."""
+        """Remove the folder and its contents; called when no runner is left."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._let_go()
 
     @property
     def has_room(self) -> bool:
-        """Whether Unix sockets fit into the folders; else kernels have TCP."""
+        """Whether the paths of Unix sockets are short enough; otherwise kernels use TCP."""
         return has_room(self._folder / "1234567890")
 
     def _make(self) -> None:
         while True:
             self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_base()))
             self._descriptor = _lock(self._folder)
-            if self._folder.exists():  # else another worker found it without a lock yet
+            if self._folder.exists():  # otherwise another worker removed it before it was locked
                 return
             self._let_go()
 
@@ -72,7 +72,7 @@ class SocketDirs:
 
 
 def _base() -> str:
-    """Return the folder for temporary files, or a shorter one where sockets would not fit into that."""
+    """Return the folder for temporary files, or a shorter one if socket paths would be too long there."""
     usual = tempfile.gettempdir()
     others = [os.environ.get("XDG_RUNTIME_DIR", ""), *_SHORT_FOLDERS]
     return next((base for base in [usual, *others] if _is_fit(base)), usual)
@@ -83,11 +83,11 @@ def _is_fit(base: str) -> bool:
 
 
 def _lock(folder: Path) -> int | None:
-    """Wait for the lock; None: it has none, or is gone."""
+    """Wait for the lock and return its descriptor; None without file locks, or if the folder is gone."""
     if fcntl is None:
         return None
     try:
-        # Not inherited by a child that executes another program (PEP 446): it ends with this very process.
+        # A child that executes another program does not inherit it (PEP 446), so it ends with this process.
         descriptor = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
         return None
@@ -100,7 +100,7 @@ def _remove_stale() -> None:
     if fcntl is None:
         return
     for folder in Path(_base()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # it is gone, a living worker's, or none of ours
+        with suppress(OSError):  # it is gone, locked by a living worker, or not ours
             if folder.lstat().st_uid != os.getuid():
                 continue
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

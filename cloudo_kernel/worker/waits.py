@@ -1,4 +1,4 @@
-"""The waits of one run in its worker: for the store, for other executions, for a slot."""
+"""Implements the waits of one run in its worker: for the store, for other executions, for a slot."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from cloudo_kernel.models import Status
 from cloudo_kernel.store import Claim, Store
 from cloudo_kernel.worker.slots import WorkerSlots
 
-#: A store that cannot be used is tried again so often,
+#: Interval between retries while the store is unavailable.
 RETRY_SECONDS = 1.0
-#: and for so long before the flow is told. The end of a run is reported however long it takes.
+#: How long a call is retried before the flow gets the error. The report of an end has no such limit.
 _PATIENCE_SECONDS = 120.0
-#: The store is looked at this often, should the event tail miss something.
+#: Poll interval of the store, in case the event tail misses a change.
 _POLL_INTERVAL_SECONDS = 0.5
-#: After a look it rests so that all who wait together use one processor at most, but not longer than this;
+#: Maximum rest after a look. The rests keep all waits together from using more than one processor.
 _MAX_BACKOFF_SECONDS = 1.0
-#: and where nothing happens, it looks again after so many times as long.
+#: Without events, the next look comes after this many times the rest, but not before the poll interval.
 _POLL_INTERVAL_FACTOR = 10
 
 
@@ -30,28 +30,28 @@ class Waits:
     """Waits that end with the run."""
 
     def __init__(self, store: Store, claim: Claim, slots: WorkerSlots | None = None) -> None:
-        """`slots` are those of the worker, where it has a limit of its own."""
+        """Use the worker's own limit, `slots`; with None only the store's limit applies."""
         self._store = store
         self._claim = claim
         self._slots = slots or WorkerSlots(store, "", None)
         self._is_over = threading.Event()
-        #: Of those who wait here now.
+        #: One event for each wait in progress.
         self._woken: set[threading.Event] = set()
         self._lock = threading.Lock()
 
     def end(self) -> None:
-        """End all waits, those to come too: the run is over."""
+        """End all current and future waits, because the run is over."""
         self._is_over.set()
         self.wake()
 
     def wake(self) -> None:
-        """Have everyone who waits look again."""
+        """Make every wait check its condition again."""
         with self._lock:
             for woken in self._woken:
                 woken.set()
 
     def retry_while_unavailable(self, call: Callable[[], Any]) -> Any:
-        """Call again while the store cannot be used, so that a lock or a full disk does not fail a run at once."""
+        """Retry `call` while the store is unavailable, so that a lock or a full disk does not fail a run at once."""
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
@@ -61,7 +61,7 @@ class Waits:
                     raise
 
     def until(self, is_done: Callable[[], bool], *, seconds: float = math.inf) -> bool:
-        """Block until `is_done` or so many seconds are over; tell whether it is."""
+        """Block until `is_done`, or for `seconds`; return whether it is done."""
         woken = threading.Event()
         with self._lock:
             self._woken.add(woken)
@@ -70,10 +70,10 @@ class Waits:
         try:
             while True:
                 began = time.monotonic()
-                with suppress(Unavailable):  # a store that cannot be used now is asked again
+                with suppress(Unavailable):  # an unavailable store is asked again
                     if is_done():
                         return True
-                # Every commit wakes all who wait: hundreds of them must not look at the store all the time.
+                # Every commit wakes all waits: hundreds of them must not query the store all the time.
                 rest = min(_MAX_BACKOFF_SECONDS, (time.monotonic() - began) * self._store.tail.listeners)
                 if self._is_over.is_set():
                     raise StaleAttempt(self._claim.id, self._claim.attempt)
@@ -91,7 +91,7 @@ class Waits:
                 self._woken.discard(woken)
 
     def has_slot_again(self, *, keeps_message: bool = False) -> bool:
-        """Take the slot back after a wait or a pause, if there is one; tell whether it is there."""
+        """Try to take a slot after a wait or a pause; return whether that succeeded."""
         if self._store.executions.status(self._claim.id) is Status.PAUSED:
             self._slots.forget(self._claim)
             return False

@@ -43,12 +43,12 @@ class Worker:
         linger_seconds: float = LINGER_SECONDS,
         notification_delays: Sequence[float] = NOTIFICATION_DELAYS,
     ) -> None:
-        """Put the parts together; nothing runs before `start`.
+        """Assemble the parts; nothing runs before `start`.
 
-        `slots` limits this worker, besides the limit of the whole store. With `private_id` it runs only what is
-        reserved for that id. `lease_seconds` is how long it lets other workers stand still, `linger_seconds` how long
-        a durable execution may wait here before it gives its processes back, `notification_delays` how long an address
-        that did not answer is left in peace, time after time.
+        `slots` limits this worker, in addition to the limit of the store. With `private_id` it runs only executions
+        that are reserved for that id. After `lease_seconds` without a heartbeat, another worker counts as lost. After
+        `linger_seconds`, a durable execution that waits here gives up its processes. `notification_delays` are the
+        seconds between delivery attempts.
         """
         service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
         worker_id = private_id or new_id()
@@ -76,11 +76,11 @@ class Worker:
             reserved_for=private_id,
             delays=notification_delays,
         )
-        # A private worker runs what its process asked for, and no schedule of others.
+        # A private worker runs only what its parent process started, and no schedules.
         is_shared = private_id is None
         self._scheduler = Scheduler(store, service.run_due_schedules, self._heartbeat) if is_shared else None
         schedulers = () if self._scheduler is None else (self._scheduler.loop,)
-        #: All background threads of this worker, and the event tail's, which wakes them.
+        #: All background threads of this worker, and that of the event tail, which wakes them.
         self.loops = (
             *self._dispatcher.loops,
             *schedulers,
@@ -92,7 +92,7 @@ class Worker:
         self.on_death: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Begin to run executions; returns at once."""
+        """Start running executions, and return at once."""
         for loop in self.loops:
             loop.on_death = self._give_up
         try:
@@ -105,8 +105,8 @@ class Worker:
             raise
 
     def stop(self) -> None:
-        """End what runs, as a server that is stopped in good order does; takes a few seconds at most."""
-        with ExitStack() as steps:  # in the opposite order; each one is done whatever the others raise
+        """End all runs, as an orderly stop of the server does; takes at most a few seconds."""
+        with ExitStack() as steps:  # in reverse order; each step runs even if another one raises
             steps.callback(self._dispatcher.stop)
             steps.callback(self._notifier.stop)
             if self._scheduler is not None:
@@ -132,9 +132,9 @@ def run(
     linger_seconds: float = LINGER_SECONDS,
     on_ready: Callable[[], None],
 ) -> bool:
-    """Run a worker until SIGINT or SIGTERM, or until one of its loops dies; tell whether they all lived.
+    """Run a worker until SIGINT, SIGTERM, or the death of one of its loops; return whether all loops survived.
 
-    `on_ready` is called when it has begun.
+    `on_ready` is called once the worker has started.
     """
     shared_zygotes(preload)
     store, worker = _open(workspace, slots=slots, linger_seconds=linger_seconds)
@@ -156,11 +156,11 @@ def run(
 
 
 def run_private(workspace: Workspace, worker_id: str, *, finish: bool) -> None:
-    """Run what is reserved for `worker_id` until standard input is closed, and with `finish` until that has ended."""
+    """Run what is reserved for `worker_id` until standard input closes; with `finish`, until that has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    shared_zygotes(())  # it often runs one execution only: to import pandas before it would be in vain
+    shared_zygotes(())  # it often runs a single execution, for which preloading pandas does not pay
     store, worker = _open(workspace, private_id=worker_id)
-    worker.on_death = lambda: os._exit(1)  # the process that started it starts another one
+    worker.on_death = lambda: os._exit(1)  # the parent process starts another one
     worker.start()
     sys.stdin.buffer.read()
     if finish:
@@ -174,7 +174,7 @@ def _until_done(store: Store, worker: Worker, worker_id: str) -> None:
     remove = store.tail.add_listener(woken.set)
     is_done = False
     while not is_done:
-        with suppress(Unavailable):  # a store that cannot be used now is asked again
+        with suppress(Unavailable):  # an unavailable store is asked again
             is_done = worker.is_idle and not store.queue.has_reserved(worker_id)
         woken.wait(0 if is_done else 1.0)
         woken.clear()
@@ -195,7 +195,7 @@ def _open(
 
 
 def main() -> None:
-    """Run what `connect` starts; people use `cloudo worker`."""
+    """Run the worker that `connect` starts; users run `cloudo worker`."""
     parser = argparse.ArgumentParser(prog="python -m cloudo_kernel.worker", description=__doc__)
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--private", required=True, metavar="ID", help="run only what is reserved for this id")
