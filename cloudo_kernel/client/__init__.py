@@ -1,4 +1,4 @@
-"""`Client`: the verbs over HTTP, of a Jupyter server with the extension."""
+"""`Client`: the verbs of a Jupyter server with the extension, over HTTP."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ __all__ = ["Client"]
 
 
 class Client(FlowVerbs, ExecutionVerbs, MessageVerbs, ScheduleVerbs, WebhookVerbs, SettingVerbs, FileVerbs, TokenVerbs):
-    """`Api` over HTTP. May be used from several threads at once."""
+    """`Api` over HTTP. Thread-safe."""

@@ -1,4 +1,4 @@
-"""What every part of the client has: the connection to the server, and what makes records of its replies."""
+"""The base of every part of the client: the connection to the server, and records from its replies."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ Model = TypeVar("Model", bound=BaseModel)
 Item = TypeVar("Item")
 T = TypeVar("T")
 
-#: Connecting, and each silence of the server, which is longer than a long poll.
+#: Timeouts for connecting, and for each silence of the server, which is longer than a long poll.
 _CONNECT_SECONDS = 5.0
 _SILENCE_SECONDS = 75.0
-#: One long poll; the server's limit is 60.
+#: The duration of one long poll; the server's limit is 60.
 POLL_SECONDS = 50
-#: How long a wait outlasts a server that is gone: a restart takes a few seconds.
+#: How long a wait retries an unreachable server; a restart takes a few seconds.
 _ABSENCE_SECONDS = 60.0
 _RECONNECT_SECONDS = 0.5
-#: A connection that was kept and has gone stale, or a server that went away in the middle.
+#: Errors of a stale connection of the pool, or of a server that stopped during a request.
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 
 
 class Base:
-    """The connection to one server. May be used from several threads at once."""
+    """The connection to one server. Thread-safe."""
 
     def __init__(
         self, url: str, *, token: str | None = None, trigger: Trigger = Trigger.API, is_local: bool = False
     ) -> None:
-        """Point at the Jupyter server with the base url `url`; nothing is sent yet.
+        """Prepare for the Jupyter server with the base URL `url`; nothing is sent yet.
 
-        Requests to a server that `is_local` ignore the proxies of the environment, as those to a loopback address do.
+        With `is_local`, requests ignore the proxies of the environment, as they do for a loopback address.
         """
         self.url = url.rstrip("/") + "/"
         address = urlsplit(self.url)
@@ -56,13 +56,12 @@ class Base:
             self._http = httpx.Client(
                 base_url=f"{self.url}cloudo/api/1/",
                 headers=headers,
-                # A token needs no login; the cookie that Jupyter answers with would only make the next request
-                # ambiguous.
+                # A token needs no login, and the cookie in Jupyter's reply would make the next request ambiguous.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 timeout=httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
-                limits=httpx.Limits(max_connections=None),  # each thread that waits keeps one busy
+                limits=httpx.Limits(max_connections=None),  # each waiting thread occupies one
                 trust_env=not self.is_direct,
-                # Loading the roots takes up to 160 ms, for nothing without TLS. SSL_CERT_FILE counts either way.
+                # Loading the root certificates takes up to 160 ms; only TLS needs it. SSL_CERT_FILE counts either way.
                 verify=address.scheme != "http" and httpx.create_ssl_context(),
             )
         except (ImportError, ValueError) as error:  # such as a SOCKS proxy without the package for it
@@ -79,7 +78,7 @@ class Base:
         self.close()
 
     def socket(self, path: str) -> tuple[str, dict[str, str]]:
-        """Return the address of a WebSocket below REST's root, and the headers that open it."""
+        """Return the address of a WebSocket below the REST root, and the headers to open it."""
         address = str(self._http.base_url.join(path).copy_with(scheme=self._http.base_url.scheme.replace("http", "ws")))
         names = ("Authorization", "X-Cloudo-Trigger")
         return address, {name: self._http.headers[name] for name in names if name in self._http.headers}
@@ -92,7 +91,7 @@ class Base:
         return self._record(model, self._send("GET", path, params=given(query)))
 
     def _whole(self, model: type[Page[Item]], path: str, **query: Any) -> tuple[Item, ...]:
-        """Return all items of a list, page by page."""
+        """Return all items of a list, fetched page by page."""
         items: list[Item] = []
         page = None
         while page is None or page.next is not None:
@@ -104,7 +103,7 @@ class Base:
         return self._checked(self._request(method, path, **content))
 
     def _request(self, method: str, path: str, *, is_repeatable: bool = False, **content: Any) -> httpx.Response:
-        """Send a request; once more when its connection broke and doing it twice does no harm."""
+        """Send a request; retry it once if the connection broke and a repetition is harmless."""
         is_repeatable = is_repeatable or method == "GET"
         try:
             return self._http.request(method, path, **content)
@@ -121,7 +120,7 @@ class Base:
             raise self._unreachable(error) from error
 
     def _outlasting(self, ask: Callable[[], T], deadline: Deadline) -> T:
-        """Ask until the server answers: one that restarts is gone for a few seconds."""
+        """Call `ask`, and retry while the server is unreachable: a restart takes a few seconds."""
         patience = Deadline(_ABSENCE_SECONDS)
         while True:
             try:
@@ -161,24 +160,24 @@ class Base:
 
 
 class Deadline:
-    """A moment by the monotonic clock, so many seconds from now."""
+    """A deadline by the monotonic clock, `seconds` from now."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     @classmethod
     def of(cls, timeout: timedelta | None) -> Deadline:
-        """Return the moment when `timeout` is over; None is never."""
+        """Return the deadline after `timeout`; None means never."""
         return cls(math.inf if timeout is None else timeout.total_seconds())
 
     @property
     def left(self) -> float:
-        """Seconds until then, 0 when it is over."""
+        """Seconds until the deadline, 0 after it."""
         return max(0.0, self._end - time.monotonic())
 
     @property
     def is_over(self) -> bool:
-        """Whether the moment has come."""
+        """Whether the deadline has passed."""
         return self.left == 0
 
 
@@ -190,7 +189,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def json_body(body: JsonObject, headers: dict[str, str] | None = None, *, what: str = "inputs") -> dict[str, Any]:
-    """Return what sends `body`. Raises an error about `what` when that is no JSON."""
+    """Return the arguments of a request with `body` as JSON. Raises an error about `what` if it is not JSON."""
     try:
         content = json.dumps(body, allow_nan=False)
     except (ValueError, TypeError, RecursionError) as error:
@@ -199,7 +198,7 @@ def json_body(body: JsonObject, headers: dict[str, str] | None = None, *, what: 
 
 
 def not_json(error: Exception, what: str = "inputs") -> CloudoError:
-    """Return the error for what cannot be sent."""
+    """Return the error for a value that is not JSON."""
     if what == "inputs":
         return InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs")
     return MalformedRequest(f"The {what} is not JSON: {error}.", field=what)
@@ -211,11 +210,11 @@ def given(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_path(name: str) -> str:
-    """Return a name for use in a path, in which its `/` stay."""
+    """Return a name quoted for a path, keeping its `/`."""
     return "/".join(map(part, name.split("/")))
 
 
 def part(text: str) -> str:
-    """Return text for use as one part of a path, never mistaken for `.` or `..`, by which a path goes astray."""
+    """Return text quoted as one part of a path. Quotes `.` and `..` too, which would lead to another path."""
     quoted = quote(text, safe="", errors="surrogatepass")
     return quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted

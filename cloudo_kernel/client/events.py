@@ -1,4 +1,4 @@
-"""The verbs about what happened, over HTTP, and the waits that follow it."""
+"""The verbs about events, over HTTP, and waits that follow events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class EventVerbs(Base):
-    """Events, the caller, and the state of the whole."""
+    """Read events, the current user and the health of the server."""
 
     def events(
         self,
@@ -52,14 +52,15 @@ class EventVerbs(Base):
         deadline: Deadline,
         ends: Collection[str],
     ) -> T:
-        """Read until it is over, or the deadline; `ends` are the events after which it may be.
+        """Call `read` until its record `is_over` or the deadline has passed; return the last record.
 
-        A restart of the server does not end the wait.
+        `ends` are the types of the events after which the record may be over. A restart of the server does not end
+        the wait.
         """
         record = self._outlasting(read, deadline)
         if is_over(record):
             return record
-        # The position before the record, so that the end cannot fall in between.
+        # Get the position before the record, so that no end is missed in between.
         position = int(self._outlasting(partial(self.events, subject_id=subject_id), deadline).next or 0)
         record = self._outlasting(read, deadline)
         while not is_over(record) and not deadline.is_over:

@@ -21,10 +21,10 @@ from cloudo_kernel.models import (
 
 
 class ExecutionVerbs(EventVerbs):
-    """Executions: started, read, listed, awaited, stopped, deleted."""
+    """Start, read, list, await, cancel, pause, resume, retry and delete executions."""
 
     def start_execution(self, request: StartExecution, *, idempotency_key: str | None = None) -> Execution:
-        """See `Api.start_execution`. A key is always sent, so that a lost reply can be asked for again."""
+        """See `Api.start_execution`. Always sends a key, so that the request can be repeated if the reply is lost."""
         try:
             body = request.model_dump(mode="json", exclude_unset=True)
         except ValueError as error:  # pydantic's PydanticSerializationError is one too

@@ -8,7 +8,7 @@ from cloudo_kernel.workspace.files import encoded
 
 
 class FileVerbs(Base):
-    """Files: listed, read, written, deleted."""
+    """List, read, write and delete files."""
 
     def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
         """See `Api.files`."""

@@ -7,7 +7,7 @@ from cloudo_kernel.models import Flow, Kernel, Page
 
 
 class FlowVerbs(Base):
-    """Flows: listed, made, changed, deleted."""
+    """List, create, change and delete flows; list kernels."""
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
         """See `Api.flows`."""

@@ -13,12 +13,12 @@ from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageStat
 from cloudo_kernel.models.event_types import MESSAGE_ANSWERED, MESSAGE_DELETED, MESSAGE_EXPIRED, MESSAGE_WITHDRAWN
 
 _ENDS = (MESSAGE_ANSWERED, MESSAGE_EXPIRED, MESSAGE_WITHDRAWN, MESSAGE_DELETED)
-#: The server's clock decides that a request has expired; where this one is ahead, it asks again after so long.
+#: Poll interval after a request's expiry: the server's clock decides, and this one may be ahead of it.
 _AGAIN_SECONDS = 1.0
 
 
 class MessageVerbs(EventVerbs):
-    """Messages: made, read, listed, answered, awaited, deleted."""
+    """Create, read, list, answer, await and delete messages."""
 
     def create_message(self, request: CreateMessage) -> Message:
         """See `Api.create_message`."""

@@ -21,7 +21,7 @@ from cloudo_kernel.models import (
 
 
 class ScheduleVerbs(Base):
-    """Schedules: made, read, listed, previewed, changed, paused, resumed, run, deleted."""
+    """Create, read, list, preview, change, pause, resume, trigger, backfill and delete schedules."""
 
     def create_schedule(self, request: CreateSchedule) -> Schedule:
         """See `Api.create_schedule`."""

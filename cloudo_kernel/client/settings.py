@@ -9,7 +9,7 @@ from cloudo_kernel.models import Page, Setting
 
 
 class SettingVerbs(Base):
-    """Settings: read, saved, forgotten."""
+    """Read, create, save and delete settings."""
 
     def settings(self) -> tuple[Setting, ...]:
         """See `Api.settings`."""

@@ -7,7 +7,7 @@ from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
 
 
 class TokenVerbs(Base):
-    """Tokens: made, listed, revoked."""
+    """Create, list and revoke tokens."""
 
     def create_token(self, request: CreateToken) -> CreatedToken:
         """See `Api.create_token`."""

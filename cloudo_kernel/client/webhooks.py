@@ -11,7 +11,7 @@ from cloudo_kernel.models import ChangeWebhook, CreateWebhook, Delivery, Executi
 
 
 class WebhookVerbs(Base):
-    """Webhooks: made, read, listed, changed, deleted; their deliveries, listed and replayed."""
+    """Create, read, list, change and delete webhooks; list and replay their deliveries."""
 
     def create_webhook(self, request: CreateWebhook) -> Webhook:
         """See `Api.create_webhook`."""

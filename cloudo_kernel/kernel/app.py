@@ -1,6 +1,6 @@
 """The kernel `cloudo`: ipykernel with `this` and `system` bound. `python -m cloudo_kernel.kernel -f FILE`.
 
-In a run it finds its end of a channel to the worker; opened by hand there is none, and `interactive_api` connects.
+In a run it inherits its end of a channel to the worker. A kernel opened by hand connects with `interactive_api`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from cloudo_kernel.kernel.fast_output import WholeStream
 from cloudo_kernel.processes import fork, inherited
 from cloudo_kernel.processes.channel import DESCRIPTOR_VARIABLE, Channel
 
-#: What ipykernel and IPython import only when a kernel starts, or runs its first cell.
+#: Modules that ipykernel and IPython import only when a kernel starts or runs its first cell.
 _IMPORTED_LATE = (
     "IPython.core.completerlib",
     "IPython.core.debugger",
@@ -48,23 +48,23 @@ _IMPORTED_LATE = (
     "tornado.platform.asyncio",
 )
 
-#: Packages with a process that looks after shared memory and the like.
+#: Packages with a resource tracker, a process that cleans up shared memory and the like.
 _TRACKERS = ("multiprocessing", "loky.backend", "joblib.externals.loky.backend")
 
 
 def preload() -> None:
-    """Import what a kernel imports when it starts and runs its first cell; called before processes are forked."""
+    """Import the modules that a kernel needs for its start and its first cell; called before processes are forked."""
     for module in _IMPORTED_LATE:
         import_module(module)
     files = [getattr(module, "__file__", None) for module in sys.modules.copy().values()]
-    # Copies, side by side: the originals are all over the memory that is shared.
+    # Copies that lie side by side: the originals are scattered over the shared memory.
     CloudoKernel.files = [file.encode().decode() for file in files if file]
 
 
 class CloudoKernel(ipkernel.IPythonKernel):
-    """ipykernel's, except that a forked one does not look at every module: each look copies a shared page (9 MiB)."""
+    """ipykernel's kernel, except that a forked one does not read every module, which copies shared pages (9 MiB)."""
 
-    #: Those of the modules that a kernel starts with, which the debugger may be told to step over.
+    #: Files of the modules that a kernel starts with. The debugger can be told to step over them.
     files: tuple[str, ...] | list[str] = ()
 
     def __init__(self, **kwargs: Any) -> None:
@@ -73,7 +73,7 @@ class CloudoKernel(ipkernel.IPythonKernel):
             return
         with without_modules():
             super().__init__(**kwargs)
-        self._kernel_modules += self.files  # the list that its debugger has, too
+        self._kernel_modules += self.files  # its debugger shares this list
 
     def _process_children(self) -> list[Any]:
         """Return the children that ipykernel ends before the kernel."""
@@ -83,8 +83,8 @@ class CloudoKernel(ipkernel.IPythonKernel):
 def to_be_ended(children: list[Any]) -> list[Any]:
     """Return the processes that ipykernel has to end, and to wait for, before the kernel ends.
 
-    It waits 14 s for zombies and for the resource trackers of multiprocessing and loky, which ignore SIGTERM and end
-    with their parent. The kernel is killed before that, and its exit handlers do not run.
+    ipykernel waits 14 s for zombies and for the resource trackers of multiprocessing and loky, which ignore SIGTERM and
+    end with their parent. The kernel would be killed before that, without running its exit handlers.
     """
     if not children:
         return []
@@ -101,10 +101,10 @@ def to_be_ended(children: list[Any]) -> list[Any]:
 
 
 class CompletedModule(MetaPathFinder):
-    """Tells completion, which reads modules instead of asking for them, where `flow_api` is to be read."""
+    """Tells completion where to read `flow_api`, because completion reads the source of modules."""
 
     def find_spec(self, name: str, _path: object, _target: object = None) -> ModuleSpec | None:
-        """Return where the module is, for Python's own way of looking for one."""
+        """Return the location of `flow_api`; called by Python's import system."""
         if name != "flow_api":
             return None
         return spec_from_file_location(name, Path(flow_api.__file__).with_name("as_completed.py"))
@@ -112,7 +112,7 @@ class CompletedModule(MetaPathFinder):
 
 @contextmanager
 def without_modules() -> Iterator[None]:
-    """Have ipykernel see no modules meanwhile."""
+    """Hide all modules from ipykernel within the block."""
     seen = ModuleType("sys")
     vars(seen).update(vars(sys), modules={})
     ipkernel.sys = seen
@@ -123,12 +123,12 @@ def without_modules() -> Iterator[None]:
 
 
 class CloudoKernelApp(IPKernelApp):
-    """ipykernel's, except that it does not make a parser of hundreds of options for the one that it is given."""
+    """ipykernel's application, except that it does not build a parser for hundreds of options to read one."""
 
     outstream_class = DottedObjectName(f"{WholeStream.__module__}.{WholeStream.__name__}").tag(config=True)
 
     def parse_command_line(self, argv: Sequence[str] | None = None) -> None:
-        """Take `-f FILE` as it is, and anything else as ipykernel does."""
+        """Read `-f FILE` directly, and anything else as ipykernel does."""
         if argv is not None and len(argv) == 2 and argv[0] == "-f":
             self.connection_file = argv[1]
         else:
@@ -136,15 +136,15 @@ class CloudoKernelApp(IPKernelApp):
 
 
 def run_config() -> Config:
-    """Return how the kernels of runs are configured: what a run executes is in its notebook."""
+    """Return the configuration of runs' kernels: without a history, as a run's code is in its notebook."""
     return Config({"HistoryManager": {"enabled": False}})
 
 
 def serve_forked(arguments: Sequence[str]) -> None:
-    """Be a kernel that is opened by hand, in a process that was forked for it."""
+    """Run a kernel that is opened by hand, in a process that was forked for it."""
     become_kernel(arguments)
     inherited.enter(os.curdir)
-    # Those that were made for runs.
+    # Discard the instances that were created for runs.
     for kind in (CloudoKernelApp, ZMQInteractiveShell):
         if kind.initialized():
             type(kind.instance()).clear_instance()
@@ -152,13 +152,13 @@ def serve_forked(arguments: Sequence[str]) -> None:
 
 
 def become_kernel(arguments: Sequence[str]) -> None:
-    """Look like a kernel, in a process that was forked for it."""
+    """Make this forked process look like a kernel."""
     fork.name_process("cloudo-kernel")
     inherited.begin(arguments)
 
 
 def _application(**options: Any) -> CloudoKernelApp:
-    # By itself it would ask an environment variable, which a forked process has from its parent.
+    # The default is an environment variable, which a forked process inherits from its parent.
     if sys.platform != "win32":
         options["parent_handle"] = os.getppid()
     app: CloudoKernelApp = CloudoKernelApp.instance(kernel_class=CloudoKernel, **options)
@@ -166,25 +166,25 @@ def _application(**options: Any) -> CloudoKernelApp:
 
 
 def serve(app: CloudoKernelApp, arguments: Sequence[str], channel: int | None = None) -> None:
-    """Be a kernel until it is shut down, with Jupyter's own arguments.
+    """Run a kernel with Jupyter's arguments until it is shut down.
 
-    `channel` is the descriptor of the end of a channel to the worker.
+    `channel` is the descriptor of the kernel's end of a channel to the worker.
     """
     app.initialize(list(arguments))
     app.session.pack = _forgiving(app.session.pack)
     bind(app.shell, channel)
     app.start()
-    # It may wait for ever for ipykernel's control thread, which waits for a thread that has ended.
-    # The end of the process closes the sockets as well.
+    # `close` may wait forever for ipykernel's control thread, which waits for a thread that has ended.
+    # The end of the process closes the sockets, too.
     atexit.unregister(app.close)
 
 
 def bind(shell: Any, channel: int | None) -> None:
-    """Make `this`, `system` and `import flow_api` known in the shell.
+    """Make `this`, `system` and `import flow_api` available in the shell.
 
-    The names are builtins to it: they survive `%reset` and `del`, and stay out of `%who`.
+    The names are builtins of the shell: they survive `%reset` and `del`, and stay out of `%who`.
     """
-    sys.modules["flow_api"] = flow_api  # the name under which the original's scripts import it
+    sys.modules["flow_api"] = flow_api  # scripts of the original import it by this name
     sys.meta_path.append(CompletedModule())
     names = shell.builtin_trap.auto_builtins
     if channel is None:
@@ -196,14 +196,14 @@ def bind(shell: Any, channel: int | None) -> None:
     own["system"] = flow_api.System(api)
     shell.set_custom_exc((ExecutionEnded,), _say_ended)
     names.update(own)
-    # Completion knows no builtins but Python's own. The other namespace that it looks into is the user's already.
+    # Completion only knows Python's own builtins. The other namespace that it reads is the user's.
     shell.Completer.global_namespace = own
 
 
 def _forgiving(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """Return a packer of messages that writes `?` for half a character.
+    """Return a message packer that writes `?` for half a character.
 
-    jupyter_client's own raises, ipykernel sends nothing then, and whoever waits for the reply waits for ever.
+    jupyter_client's own packer raises. ipykernel then sends nothing, and the caller waits for the reply forever.
     """
 
     def packed(message: Any) -> bytes:
@@ -219,7 +219,7 @@ def _forgiving(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
 def _say_ended(
     _shell: Any, _type: type[BaseException], error: BaseException, _traceback: TracebackType, tb_offset: int | None
 ) -> None:
-    """Show one line instead of a traceback: the flow has said that it is done. IPython calls it so."""
+    """Print one line instead of a traceback, because the flow itself ended its execution; called by IPython."""
     del tb_offset
     print(error)  # noqa: T201 -- it is the output of the cell
 

@@ -1,7 +1,7 @@
-"""The kernel of a run that was forked: ipykernel without what a run does not use, its shell made before the fork.
+"""The forked kernel of a run: ipykernel without the parts that a run does not use, and a shell created before the fork.
 
 A forked process pays for each page that it touches, in time and in memory.
-Nobody connects to this kernel but its runner: no heartbeat, no history on disk.
+Only its runner connects to this kernel, so it has no heartbeat and no history on disk.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from cloudo_kernel.kernel.app import CloudoKernelApp, become_kernel, run_config,
 from cloudo_kernel.kernel.fast_output import FastPublisher, FastStream
 from cloudo_kernel.processes import inherited
 
-#: Of the machine and of the environment, beside the user's own.
+#: The configuration folders of the machine and of the environment, in addition to the user's.
 _CONFIG_FOLDERS = (*ENV_CONFIG_DIRS, *SYSTEM_CONFIG_DIRS)
-#: Made before the fork.
+#: Created before the fork.
 _prepared: FastKernelApp | None = None
 
 
 class NoDebugger(Debugger):
-    """Stands where ipykernel has a debugger."""
+    """A replacement for ipykernel's debugger that does nothing."""
 
     def __init__(self, *_given: Any) -> None:
-        """Make nothing."""
+        """Create nothing."""
 
 
 class NoThread:
-    """Stands where ipykernel has the thread that hands requests on to subshells: it is false, and not there."""
+    """A replacement for ipykernel's thread that passes requests on to subshells; false, as there is no such thread."""
 
     def __init__(self) -> None:
         self.parent_thread = threading.main_thread()
@@ -54,9 +54,9 @@ class NoThread:
 
 
 class FastKernel(IPythonKernel):
-    """The kernel itself: all requests are read by the main thread."""
+    """The kernel itself; its main thread reads all requests."""
 
-    #: ipykernel's wait for messages of another channel to be ahead of the reply; nbclient waits for them by itself.
+    #: ipykernel delays the reply so that messages of another channel arrive first; nbclient waits for them itself.
     _execute_sleep = 0.0
     _supports_kernel_subshells = False
 
@@ -70,7 +70,7 @@ class FastKernel(IPythonKernel):
         self.shell_handlers["enter_request"] = self.enter_request
 
     async def enter_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
-        """Go to the flow's folder: as a message of its own that costs a third of a cell."""
+        """Change to the flow's folder; a message of its own costs a third of a cell."""
         content = {"status": "ok"}
         try:
             inherited.enter(parent["content"]["folder"])
@@ -81,12 +81,12 @@ class FastKernel(IPythonKernel):
         self.session.send(stream, "enter_reply", content, parent, ident=ident)
 
     def start(self) -> None:
-        """Begin to read requests, none of them for a debugger."""
+        """Start to read requests, without a debugger."""
         self.shell.exit_now = False
         Kernel.start(self)
 
     def _process_children(self) -> list[Any]:
-        """Look for children at the end only if there are any: the library asks about each process of the machine."""
+        """Return the children to end, searched only if there are any: psutil examines each process of the machine."""
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
@@ -95,7 +95,7 @@ class FastKernel(IPythonKernel):
 
 
 class Configured(BaseIPythonApplication):
-    """What IPython's applications have in common, except that it is configured before the fork."""
+    """The base of IPython's applications, except that it is configured only once, before the fork."""
 
     is_configured = False
 
@@ -113,29 +113,29 @@ class FastKernelApp(CloudoKernelApp, Configured):
 
     outstream_class = DottedObjectName(f"{FastStream.__module__}.{FastStream.__name__}").tag(config=True)
 
-    #: Whether there are files that each kernel is to run first.
+    #: Whether there are startup files that each kernel has to run.
     has_startup_files = True
 
-    #: As in a connection file.
+    #: The content of a connection file.
     connection: dict[str, Any]
 
     def init_connection_file(self) -> None:
-        """Take the connection as it is; there is no file."""
+        """Load `connection`, as there is no file."""
         self.load_connection_info(self.connection)
 
     def write_connection_file(self, **_options: Any) -> None:
-        """Write none."""
+        """Do nothing, as there is no file."""
 
     def init_pdb(self) -> None:
-        """Is done before the fork."""
+        """Do nothing, as this is done before the fork."""
 
     def init_extensions(self) -> None:
-        """Load those that are configured; the usual ones were loaded before the fork."""
+        """Load configured extensions; the default ones were loaded before the fork."""
         if self.extensions or self.extra_extensions:
             super().init_extensions()
 
     def init_code(self) -> None:
-        """Run what is configured to be run first, without a look at the names of all modules."""
+        """Run the configured startup code without reading the names of all modules."""
         if self.has_startup_files:
             self._run_startup_files()
         self._run_exec_lines()
@@ -144,29 +144,29 @@ class FastKernelApp(CloudoKernelApp, Configured):
             self.shell.user_ns_hidden.update(self.shell.user_ns)
 
     def init_poller(self) -> None:
-        """Do not look for the parent each second: the kernel dies with it."""
+        """Do nothing: the kernel dies with its parent, without checking each second."""
 
     def init_heartbeat(self) -> None:
-        """Have none: the runner knows the process."""
+        """Do nothing: the runner watches the process."""
 
     def init_control(self, context: zmq.Context[Any]) -> None:
-        """Make the socket of the request to end; the main thread reads it, and there are no threads but IOPub's."""
+        """Create the socket for the shutdown request. The main thread reads it; IOPub has the only other thread."""
         self.control_socket = context.socket(zmq.ROUTER)
         self.control_socket.linger = 1000
         self.control_port: int = self._bind_socket(self.control_socket, self.control_port)
 
     def init_iopub(self, context: zmq.Context[Any]) -> None:
-        """Make the socket and the thread of the outputs."""
+        """Create the socket and the thread for outputs."""
         socket = context.socket(zmq.XPUB)
         socket.linger = 1000
-        socket.xpub_nodrop = True  # else outputs are lost that come faster than the runner takes them
+        socket.xpub_nodrop = True  # otherwise outputs that the runner receives too slowly are lost
         self.iopub_port: int = self._bind_socket(socket, self.iopub_port)
         self.iopub_thread = FastPublisher(socket, session=self.session)
         self.iopub_thread.start()
         self.iopub_socket = self.iopub_thread.background_socket
 
     def init_kernel(self) -> None:
-        """Make the kernel."""
+        """Create the kernel."""
         self.kernel = kernel = FastKernel.instance(
             parent=self,
             session=self.session,
@@ -183,12 +183,12 @@ class FastKernelApp(CloudoKernelApp, Configured):
 
 
 def preload() -> list[str]:
-    """Make the application and its shell, which is most of what a kernel makes; called before processes are forked.
+    """Create the application and its shell, most of a kernel; called before processes are forked.
 
-    Returns the files of the configuration, those that are not there too: with another one they have to be made anew.
+    Returns the configuration files, including missing ones. A change to one of them makes the application outdated.
     """
     global _prepared  # noqa: PLW0603 -- one per process, as IPython's application and shell are
-    # Which virtual environment there is, each kernel sees for itself.
+    # Each kernel looks up its virtual environment itself.
     environment = os.environ.pop("VIRTUAL_ENV", None)
     try:
         app = FastKernelApp(config=run_config())
@@ -202,7 +202,7 @@ def preload() -> list[str]:
             shell.run_cell(cell, silent=True)
         shell._sys_modules_keys = set(sys.modules)
         atexit.unregister(shell.atexit_operations)
-        app.session  # noqa: B018 -- made when it is asked for
+        app.session  # noqa: B018 -- created on first access
         for kind in type(app)._walk_mro():
             kind._instance = app
     finally:
@@ -221,10 +221,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def serve_run(connection: dict[str, Any], channel: int) -> None:
-    """Be the kernel of a run, in a process that was forked for it."""
-    arguments = ["-f", f"{connection['ip']}.json"]  # which is not there; so a kernel is called
+    """Run the kernel of a run, in a process that was forked for it."""
+    arguments = ["-f", f"{connection['ip']}.json"]  # no such file exists; it completes a kernel's usual arguments
     become_kernel(arguments)
-    os.environ["JPY_PARENT_PID"] = str(os.getppid())  # as Jupyter sets it
+    os.environ["JPY_PARENT_PID"] = str(os.getppid())  # as Jupyter does
     app = _prepared
     assert app is not None, "it is made before the fork"
     app.connection = connection

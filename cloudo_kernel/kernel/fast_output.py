@@ -1,4 +1,4 @@
-"""What our kernels put out: ipykernel's streams and, in runs, its thread that sends, without an event loop for it."""
+"""The output of our kernels: ipykernel's streams and, in runs, its sending thread without an event loop."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ import zmq
 from ipykernel.iostream import BackgroundSocket, IOPubThread, OutStream
 
 _log = logging.getLogger(__name__)
-#: Outputs that wait; who puts out more than the runner can take waits for it.
+#: Maximum number of queued outputs. A cell that writes faster than the runner receives has to wait.
 _MAX_CALLS = 10_000
 _WAIT_SECONDS = 0.01
-#: For the last outputs, when the kernel ends.
+#: How long to wait for the last outputs when the kernel ends.
 _STOP_SECONDS = 30.0
-#: As much as a pipe holds.
+#: The capacity of a pipe.
 _PIPE_BYTES = 65_536
-#: Updates of a line are sent at this interval, or before anything else is sent. With a message for each of them,
+#: Updates of a line are sent at this interval, or before anything else is sent. With one message each,
 #: `tqdm(range(3_000_000), mininterval=0)` took more than 100 s.
 _UPDATE_SECONDS = 0.05
-#: Up to so many updates in that time are sent as they were written.
+#: Up to this many updates in that time are sent unchanged.
 _MAX_SEPARATE_UPDATES = 10
-#: Control sequences that do more than colour what follows.
+#: Control sequences that do more than set the colour.
 _MOVE = re.compile(r"\x1b\[[0-9;?]*[^0-9;?m]")
 
 
 class WholeStream(OutStream):
-    """ipykernel's, except that a character stays whole whose bytes are read from the descriptor in two pieces."""
+    """ipykernel's stream, except that it joins a character that is read from the descriptor in two pieces."""
 
     def _setup_stream_redirects(self, name: str) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         super()._setup_stream_redirects(name)
 
     def _watch_pipe_fd(self) -> None:
-        """Take what is written to the descriptor, on a thread of its own, and echo it as ipykernel does."""
+        """Read from the descriptor, on its own thread, and echo it as ipykernel does."""
         with suppress(OSError):
             while (taken := os.read(self._fid, _PIPE_BYTES)) and self._should_watch:
                 self._write_bytes(taken)
                 os.write(self._original_stdstream_copy, taken)
 
     def _write_bytes(self, taken: bytes) -> None:
-        """Write bytes as text; without any, what is left of a character is written as it is."""
+        """Write bytes as text; empty bytes end the input and turn half a character into a replacement character."""
         if text := self._decoder.decode(taken, final=not taken):
             self.write(text)
 
 
 class FastStream(WholeStream):
-    """A stream that wakes the thread that sends only when there is something to send.
+    """A stream that wakes the sending thread only when there is output to send.
 
-    What other processes have written to the descriptor belongs to that: without it the end of their cell came first
+    That includes the output that other processes wrote to the descriptor. Without it, the end of their cell came first
     in one of six runs, and the output was lost.
-    Updates of a line that are flushed one by one are joined; `FastPublisher` keeps their place among other messages.
+    Updates of a line that are flushed one by one are joined; `FastPublisher` keeps their order among other messages.
     """
 
     #: Whether a carriage return was written since the last message.
     _is_update = False
-    #: How often a flush was put off since then.
+    #: The number of deferred flushes since then.
     _put_off = 0
     _sent_at = 0.0
 
@@ -78,7 +78,7 @@ class FastStream(WholeStream):
         return written
 
     def flush(self) -> None:
-        """Send what was written, to the descriptor too; an update of a line a moment later, with those after it."""
+        """Send the output, including that of the descriptor; defer an update of a line, to join it with later ones."""
         is_master = self._is_master_process()
         if self._is_update and is_master and time.monotonic() - self._sent_at < _UPDATE_SECONDS:
             self._put_off += 1
@@ -90,7 +90,7 @@ class FastStream(WholeStream):
             super().flush()
 
     def flush_now(self) -> None:
-        """Send what was put off."""
+        """Send deferred output."""
         super().flush()
 
     def _flush(self) -> None:
@@ -108,17 +108,20 @@ class FastStream(WholeStream):
         super()._setup_stream_redirects(name)
 
     def _watch_pipe_fd(self) -> None:
-        """Take what is written to the descriptor, on a thread of its own."""
+        """Read from the descriptor, on its own thread."""
         poller = select.poll()
         poller.register(self._fid, select.POLLIN)
         with suppress(OSError):
             while self._should_watch:
                 poller.poll()
-                if self._should_watch and self._take() == b"":  # nobody can write there any more
+                if self._should_watch and self._take() == b"":  # no process can write there any more
                     return
 
     def _take(self) -> bytes | None:
-        """Take what is there, None for nothing. Who waits for the other one finds it among what was written."""
+        """Write the bytes that the descriptor has to this stream; return them, or None without any.
+
+        The lock makes sure that bytes read by another thread are written when this returns.
+        """
         with self._reading:
             if not select.select([self._fid], [], [], 0)[0]:
                 return None
@@ -128,14 +131,14 @@ class FastStream(WholeStream):
 
 
 def without_overwritten(text: str) -> str:
-    """Return a text without the updates of a line that a later one covers, as JupyterLab would show it."""
+    """Return the text without updates of a line that a later one covers, as JupyterLab would show it."""
     if _MOVE.search(text):
         return text
     return "\n".join(map(_last_updates, text.split("\n")))
 
 
 def _last_updates(line: str) -> str:
-    first, *updates = line.split("\r")  # the first one goes on with what was sent before
+    first, *updates = line.split("\r")  # the first one continues the text sent before
     kept: list[str] = []
     for update in reversed(updates):
         if not kept or len(update) > len(kept[-1]):
@@ -144,10 +147,10 @@ def _last_updates(line: str) -> str:
 
 
 class FastPublisher(IOPubThread):
-    """ipykernel's, with a queue in place of an event loop, and a socket for forked children once there are any.
+    """ipykernel's publisher with a queue instead of an event loop, and a socket for forked children once there are any.
 
-    Whoever puts out goes on meanwhile: a short cell's messages are sent together, when it waits for the next one.
-    It is its own `io_loop`, as far as the streams use one.
+    The cell does not wait for it: messages of a short cell are sent together while the kernel waits for the next cell.
+    It is its own `io_loop`, with the methods that the streams use.
     """
 
     def __init__(self, socket: zmq.Socket[bytes], *, session: Any) -> None:
@@ -158,18 +161,18 @@ class FastPublisher(IOPubThread):
         self._context = socket.context
         self._master_pid = os.getpid()
         self._pipe_flag = False
-        #: What the thread has to call; None ends it.
+        #: The calls for the thread to make; None ends it.
         self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        #: Streams with updates that wait to be sent.
+        #: Streams with deferred updates.
         self.put_off: set[FastStream] = set()
-        #: When what is to be called, in the order of time; a number keeps two at the same time apart.
+        #: A heap of the later calls with their times; a number orders calls of the same time.
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self.thread = threading.Thread(target=self._send, name="IOPub", daemon=True)
         os.register_at_fork(before=self._expect_child)
 
     def schedule(self, call: Callable[[], object]) -> None:
-        """Call something in the thread that sends, or here where there is none, as in a forked child."""
+        """Run `call` on the sending thread, or here if it is not alive, as in a forked child."""
         if not self.thread.is_alive():
             call()
             return
@@ -178,7 +181,7 @@ class FastPublisher(IOPubThread):
         self._calls.put(call)
 
     def send_multipart(self, *args: Any, **kwargs: Any) -> None:
-        """Send a message, after what streams have put off: `_flush` comes here too, on the thread that sends."""
+        """Send a message after the deferred output of streams; `_flush` also calls this, on the sending thread."""
         if self.put_off and threading.current_thread() is not self.thread:
             self._send_put_off()
         super().send_multipart(*args, **kwargs)
@@ -188,21 +191,21 @@ class FastPublisher(IOPubThread):
             stream.flush_now()
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Call something later; to be used in the thread that sends."""
+        """Run `call` after `seconds`; may only be used on the sending thread."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), call))
 
     def stop(self) -> None:
-        """Send what there is, and end."""
+        """Send all queued output and end, waiting up to 30 s."""
         self._calls.put(None)
         self.thread.join(_STOP_SECONDS)
 
     def _send(self) -> None:
-        # There is one who listens, the runner: what is put out before it does would be lost.
+        # The runner is the only subscriber. Output before its subscription would be lost.
         self._handle_subscription(self.socket.recv_multipart())
         while (call := self._next()) is not None:
             try:
                 call()
-            except Exception:  # noqa: BLE001 -- the next one is to be sent all the same
+            except Exception:  # noqa: BLE001 -- the next output must still be sent
                 _log.exception("An output could not be sent.")
 
     def _next(self) -> Callable[[], object] | None:
@@ -215,7 +218,7 @@ class FastPublisher(IOPubThread):
         return heapq.heappop(self._timers)[2]
 
     def _expect_child(self) -> None:
-        """Have a socket for what forked children put out; called before each fork."""
+        """Send deferred output and open a socket for the output of forked children; called before each fork."""
         if not self._is_master_process():
             return
         self._send_put_off()

@@ -1,4 +1,4 @@
-"""`this` and `system` in a kernel that somebody opened by hand: the kernel's end of what `interactive` answers."""
+"""`this` and `system` in a kernel opened by hand: the calls that `worker.interactive_sessions` answers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class InteractiveApi(RunApi):
-    """The calls of a notebook that is worked on by hand, and besides them every verb of `Api`."""
+    """The calls of an interactive execution, and every verb of `Api`."""
 
     def __init__(self, kernel_id: str) -> None:
         self._lazy = LazyApi()
         super().__init__(InteractiveChannel(self._lazy, kernel_id))
 
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
-        """See `Api.wait`: there is no slot to give back."""
+        """See `Api.wait`; there is no slot to release."""
         found: Execution = self._lazy.wait(execution_id, timeout=timeout)
         return found
 
@@ -40,7 +40,7 @@ class InteractiveApi(RunApi):
 
 
 class InteractiveThis(This):
-    """The notebook that is worked on by hand, as an execution."""
+    """The interactive execution of this kernel."""
 
     def load(self, *fields: str) -> Any:
         """Fetch the record and return a field, or a tuple of several."""
@@ -48,7 +48,7 @@ class InteractiveThis(This):
         return self._pick(fields)
 
     def end(self, status: Status | str, message: str | None = None) -> NoReturn:
-        """End the execution here; what follows belongs to a new one."""
+        """End the execution here; later cells belong to a new one."""
         try:
             super().end(status, message)
         except ExecutionEnded as ended:
@@ -57,7 +57,7 @@ class InteractiveThis(This):
 
 
 class InteractiveChannel:
-    """Connects at the first call, and again when the connection was lost."""
+    """A channel that connects at the first call, and again after the connection was lost."""
 
     def __init__(self, api: LazyApi, kernel_id: str) -> None:
         self._api = api
@@ -68,7 +68,7 @@ class InteractiveChannel:
         self._interrupt: Callable[[], None] = lambda: None
 
     def call(self, verb: str, **arguments: Any) -> Any:
-        """See `Channel.call`; an interrupt of the cell ends a wait at the other end, too."""
+        """See `Channel.call`; interrupting the cell also ends a wait at the other end."""
         channel = self._connected()
         try:
             return channel.call(verb, **arguments)
@@ -96,14 +96,14 @@ class InteractiveChannel:
         if isinstance(api, Client):
             socket = _socket_of(api, self._kernel_id)
             self._interrupt = socket.interrupt
-            # A process that the notebook forks must not hold the connection when the kernel has gone.
+            # A process that the notebook forks must not hold the connection after the kernel has ended.
             os.register_at_fork(after_in_child=socket.forget)
             return Channel(socket)
         assert isinstance(api, LocalService)
         return self._open_here(api)
 
     def _open_here(self, local: LocalService) -> Channel:
-        """Answer in this process, as there is no server."""
+        """Answer calls in this process, as there is no server."""
         from cloudo_kernel.worker.interactive_sessions import Sessions, flow_name_of
 
         def flow_name() -> str | None:
@@ -114,19 +114,19 @@ class InteractiveChannel:
         sessions = Sessions(local.store, local.workspace.state)
         session = sessions.open(self._kernel_id, ours, local.of_parent, flow_name)
         self._interrupt = session.interrupt
-        atexit.register(sessions.close)  # before the store is closed, as it was registered after that
+        atexit.register(sessions.close)  # registered after the store's, so it is called before the store closes
         return Channel(theirs)
 
 
 class Socket:
-    """A WebSocket as a channel sees it: each frame is one binary message."""
+    """A WebSocket as `Frames`: each frame is one binary message."""
 
     def __init__(self, address: str, headers: dict[str, str], *, is_direct: bool) -> None:
         """Connect; `is_direct` ignores the proxies of the environment."""
         import websocket
 
         self._error = websocket.WebSocketException
-        # `http_no_proxy` counts only beside a proxy that is named.
+        # `http_no_proxy` takes effect only with a proxy host.
         direct = {"http_proxy_host": "none", "http_no_proxy": ["*"]} if is_direct else {}
         try:
             self._socket = websocket.create_connection(
@@ -156,19 +156,19 @@ class Socket:
         return frame
 
     def poll(self, timeout: float, /) -> bool:
-        """Nobody asks for this on the kernel's side."""
+        """Raise `NotImplementedError`: the kernel's side never polls."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let the other end go."""
+        """Close the connection."""
         self._socket.close()
 
     def interrupt(self) -> None:
-        """Tell the other end that the cell which waits was interrupted."""
+        """Tell the other end that the waiting cell was interrupted."""
         self._socket.send("interrupt")
 
     def forget(self) -> None:
-        """Close this process's copy of the descriptor, and say nothing to the other end."""
+        """Close this process's copy of the descriptor without telling the other end."""
         if self._socket.sock is not None:
             self._socket.sock.close()
 
@@ -190,7 +190,7 @@ def _refusal(error: Any) -> Exception:
 
 
 def kernel_id() -> str:
-    """Return the id by which the Jupyter server knows this kernel, else one of its own."""
+    """Return the Jupyter server's id of this kernel, else one made from the process id."""
     from ipykernel.connect import get_connection_file
 
     found = re.fullmatch(r"kernel-([\w-]+)\.json", Path(get_connection_file()).name)

@@ -1,1 +1,1 @@
-"""Child processes: how they are started, talked to, watched and ended."""
+"""Child processes: starting them, communicating with them, watching and ending them."""

@@ -1,6 +1,6 @@
 """A channel: calls between a run's processes and its worker, as JSON over an inherited socket.
 
-The caller's end (`Channel`) is in the runner or the kernel, `answer` serves the other one in the worker.
+`Channel` is the caller's end, in the runner or the kernel; `answer` serves the other end in the worker.
 The frames are those of `multiprocessing.connection`; nothing is ever pickled.
 """
 
@@ -23,7 +23,7 @@ from cloudo_kernel.errors import CloudoError, TooLarge, Unavailable, from_code
 
 _log = logging.getLogger(__name__)
 
-#: Names the descriptor of the kernel's end in the kernel's environment; it is no secret.
+#: The environment variable with the descriptor of the kernel's end; it is no secret.
 DESCRIPTOR_VARIABLE = "CLOUDO_CHANNEL"
 
 #: The largest call, as JSON.
@@ -33,13 +33,13 @@ _CLOSED = object()
 
 
 def pair() -> tuple[Connection, int]:
-    """Return the worker's end, and the descriptor of the other one, for a child to inherit."""
+    """Return the worker's end, and the descriptor of the other end for a child to inherit."""
     ours, theirs = socket.socketpair()
     return Connection(ours.detach()), theirs.detach()
 
 
 class Frames(Protocol):
-    """One end of what carries whole frames, as a `multiprocessing.connection.Connection` does."""
+    """One end of a connection that carries whole frames, such as `multiprocessing.connection.Connection`."""
 
     def send_bytes(self, buf: bytes, /) -> None:
         """Send a frame. Raises `OSError` when the other end is gone."""
@@ -48,17 +48,17 @@ class Frames(Protocol):
         """Wait for a frame. Raises `EOFError` or `OSError` when the other end is gone."""
 
     def poll(self, timeout: float, /) -> bool:
-        """Wait for a frame for so many seconds; tell whether there is one."""
+        """Wait up to `timeout` seconds for a frame; return whether there is one."""
 
     def close(self) -> None:
-        """Let the other end go."""
+        """Close the connection."""
 
 
 class Channel:
     """The caller's end. Calls from several threads are made one after another."""
 
     def __init__(self, end: int | Frames) -> None:
-        """Take over an inherited descriptor, which children of this process do not inherit further, or use `end`."""
+        """Use `end`, or take over the inherited descriptor, which children of this process do not inherit."""
         self._connection: Frames
         if isinstance(end, int):
             os.set_inheritable(end, False)
@@ -72,11 +72,11 @@ class Channel:
         self._sending = threading.Lock()
         self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._number = 0
-        # Frames are read on a thread: an interrupted cell must not leave half of one behind.
+        # A thread reads the frames, because an interrupted cell must not leave half a frame behind.
         threading.Thread(target=self._read, name="cloudo-channel", daemon=True).start()
 
     def call(self, verb: str, **arguments: Any) -> Any:
-        """Ask the worker and return its answer. Raises what it raised, or `Unavailable` when it is gone."""
+        """Call the worker and return its answer. Raises the worker's error, or `Unavailable` if the worker is gone."""
         with self._turn:
             self._number += 1
             self._send({"number": self._number, "verb": verb, "arguments": arguments, "is_main": _is_main()})
@@ -85,27 +85,27 @@ class Channel:
                 if reply is _CLOSED:
                     self._replies.put(_CLOSED)
                     raise Unavailable("The worker that runs this execution is gone.")
-                if reply["number"] == self._number:  # else the answer to a call that was interrupted
+                if reply["number"] == self._number:  # otherwise it answers an interrupted call
                     break
         if "error" in reply:
             raise from_code(**reply["error"])
         return reply["result"]
 
     def tell(self, verb: str, **arguments: Any) -> None:
-        """Tell the worker something that needs no answer. It is in the socket when this returns."""
+        """Send the worker a call without an answer. It is in the socket when this returns."""
         self._send({"number": None, "verb": verb, "arguments": arguments, "is_main": _is_main()})
 
     def close(self) -> None:
-        """Let the other end go."""
+        """Close the channel."""
         if isinstance(self._connection, Connection):
             hang_up(self._connection)
         else:
             self._connection.close()
 
     def _send(self, message: dict[str, Any]) -> None:
-        # Half a surrogate is no text that a database or a file could keep.
+        # An unpaired surrogate becomes `?`, because no database or file could store it.
         frame = json.dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode(errors="replace")
-        if os.getpid() != self._pid:  # nothing would read the answer there, and frames of two would mix
+        if os.getpid() != self._pid:  # a fork has no reading thread, and frames of two processes would mix
             raise Unavailable("The flow has forked this process: only the flow's own process has `this` and `system`.")
         if len(frame) > FRAME_LIMIT_BYTES:
             raise TooLarge(
@@ -128,23 +128,23 @@ class Channel:
 
 
 class Verbs(Protocol):
-    """What answers calls; `is_main` tells whether the caller's main thread asks."""
+    """A function that answers calls; `is_main` is whether the caller's main thread made the call."""
 
     def __call__(self, verb: str, arguments: dict[str, Any], /, *, is_main: bool) -> Any:
-        """Return the answer. Raises errors of `cloudo_kernel.errors`, which are the caller's."""
+        """Return the answer. Raises errors of `cloudo_kernel.errors`, which are passed to the caller."""
 
 
 def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> None:
-    """Answer calls until the other end is closed everywhere.
+    """Answer calls until every copy of the other end is closed.
 
-    `flush` is called when none came for 0.1 s after another one: what was held back for its successors goes out.
-    Nothing that `verbs` and `flush` raise ends this: the caller would wait for ever.
+    `flush` is called when no call came for 0.1 s after the last one, to store what was held back for a batch.
+    It is retried after a `CloudoError`. The caller gets every error of `verbs`; without a reply it would wait forever.
     """
     is_holding, poll = False, _poll_of(connection)
     while True:
         try:
             if is_holding and not poll(0.1):
-                with suppress(CloudoError):  # what could not be stored is tried again
+                with suppress(CloudoError):  # retried 0.1 s later
                     flush()
                     is_holding = False
                 continue
@@ -157,7 +157,7 @@ def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> No
             reply["result"] = verbs(message["verb"], message["arguments"], is_main=message["is_main"])
         except CloudoError as error:
             reply["error"] = error.payload
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is to know
+        except Exception as error:  # noqa: BLE001 -- the caller gets every error
             _log.exception("A call of a run failed unexpectedly.")
             reply["error"] = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}
         if message["number"] is not None:
@@ -168,7 +168,10 @@ def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> No
 
 
 def _poll_of(connection: Frames) -> Callable[[float], bool]:
-    """Return its `poll`; that of `multiprocessing` makes a selector each time, which is as much work as a message."""
+    """Return the connection's `poll`, or a faster one if possible.
+
+    The `poll` of `multiprocessing` creates a selector each time, which costs as much as a message.
+    """
     if not (isinstance(connection, Connection) and hasattr(select, "poll")):
         return connection.poll
     poller = select.poll()
@@ -177,7 +180,7 @@ def _poll_of(connection: Frames) -> Callable[[float], bool]:
 
 
 def hang_up(connection: Connection) -> None:
-    """Close an end; who reads at it or at the other one stops, even if another process still holds that, too."""
+    """Close an end and stop the readers of both ends, even if another process still holds a copy."""
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
         same.shutdown(socket.SHUT_RDWR)
     connection.close()
@@ -189,7 +192,7 @@ def _is_main() -> bool:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold back the interrupt while a frame is written: half a frame would be the end of the channel."""
+    """Block SIGINT while a frame is written, because half a frame would break the channel."""
     if not _is_main() or not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -1,4 +1,4 @@
-"""Child processes: forked ones with what callers use of `subprocess.Popen`, and the end of what one wrote to stderr."""
+"""Forked child processes, with the part of `subprocess.Popen` that callers use, and the tail of a child's stderr."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 
-#: As much of a child's standard error is kept.
+#: How much of a child's standard error is kept.
 _TAIL_BYTES = 4_000
 
 
 class Process(ABC):
-    """A child; whoever hears of its end notes it."""
+    """A child process; subclasses set `returncode` once it has ended."""
 
     stdin = stdout = stderr = None
 
@@ -24,12 +24,12 @@ class Process(ABC):
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return the exit code, negative for a signal, None while it runs."""
+        """Return the exit code, negative for a signal, or None while it runs."""
         return self.returncode
 
     @abstractmethod
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end. Raises `subprocess.TimeoutExpired`."""
+        """Wait for the end and return the exit code. Raises `subprocess.TimeoutExpired`."""
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
@@ -46,7 +46,7 @@ class Process(ABC):
 
 
 class Child(Process):
-    """A child of a zygote, which tells how it ended."""
+    """A child of a zygote, which reports the exit code."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(pid)
@@ -61,7 +61,7 @@ class Child(Process):
         return self.returncode
 
     def note_end(self, code: int) -> None:
-        """Note how it ended; called by its zygote's thread."""
+        """Set the exit code; called by the owner's side of its zygote."""
         self.returncode = code
         self._ended.set()
 
@@ -89,7 +89,7 @@ class OwnChild(Process):
 
 
 class StderrTail:
-    """The end of what a child writes to its standard error, read by a thread so that the child never waits for it."""
+    """The tail of a child's standard error, read by a thread so that the child never blocks on a full pipe."""
 
     def __init__(self) -> None:
         self._reading, self.descriptor = os.pipe()
@@ -97,17 +97,17 @@ class StderrTail:
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
-        """Read; called when the child has inherited `descriptor`, which this closes."""
+        """Close `descriptor` and start reading; called when the child has inherited it."""
         os.close(self.descriptor)
         self._thread = threading.Thread(target=self._read, name="cloudo-stderr", daemon=True)
         self._thread.start()
 
     def lines(self, *, wait_seconds: float) -> list[str]:
-        """Return the last lines, waiting for the end of the child and of what inherited the descriptor from it."""
+        """Return the last lines, after waiting up to `wait_seconds` for all holders of the descriptor to end."""
         if self._thread is not None:
             self._thread.join(wait_seconds)
         lines = self._tail.decode(errors="replace").splitlines()
-        # The first one may be cut, and half of a secret in it would not be masked.
+        # The first line may be cut, and half a secret in it would not be redacted.
         return lines[1:] if len(self._tail) == _TAIL_BYTES else lines
 
     def _read(self) -> None:

@@ -1,7 +1,7 @@
 """Forks this process into a child that calls one function and ends.
 
-Only a process that has neither threads nor an event loop nor a zmq context may be forked: the child would have their
-locks and descriptors without what serves them. `obstacle` says what is in the way.
+A process with other threads, an event loop or a zmq context must not be forked: the child would inherit their locks and
+descriptors without the threads that serve them. `obstacle` reports them.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from cloudo_kernel.processes import lifeline
 
 _OPEN = Path("/proc/self/fd")
 _HUGE = 2**21
-#: What the modules that are preloaded by default take, about.
+#: Roughly the memory that the default preloaded modules take.
 _GATHERED = 48 * 2**20
-#: Python's own measures: what it takes at once, and of that the most for one object, and for the head of `bytes`.
+#: Sizes in CPython: an arena, the largest object in an arena, and the header of a `bytes` object.
 _ARENA, _LARGEST, _HEAD = 2**20, 512, 33
 _kept: list[bytes | None] = []
 _MADV_COLLAPSE = 25
 
 
 def obstacle() -> str | None:
-    """Say in words what forbids a fork here, or None."""
+    """Return what prevents a fork here, as text, or None."""
     threads = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
     if threads:
         return f"a thread runs ({threads[0]})"
-    # An event loop has one, and so has each zmq context, in its own native thread.
+    # An event loop has an epoll descriptor, and so has each zmq context, in a native thread.
     if any(_target(link) == "anon_inode:[eventpoll]" for link in _OPEN.iterdir()):
         return "an event loop or a zmq context is open"
     return None
@@ -51,10 +51,10 @@ def fork(
     keep: Sequence[int] = (),
     streams: Mapping[int, int] | None = None,
 ) -> int:
-    """Fork a child, in a session of its own, that calls `module:function` and ends; return its process id.
+    """Fork a child in its own session that calls `module:function` and ends; return its process id.
 
-    Of the open descriptors it has the standard ones, `keep` and `lifelines`, to which its group is tied.
-    `streams` says which descriptors become its standard ones (0, 1, 2). Raises `OSError`.
+    The child closes all descriptors but the standard ones, `keep` and `lifelines`, to which its group is tied.
+    `streams` maps standard descriptors (0, 1, 2) to those that replace them. Raises `OSError`.
     """
     found = obstacle()
     assert found is None, f"{found}: the child would hang"
@@ -67,15 +67,15 @@ def fork(
 
 
 def name_process(name: str) -> None:
-    """Give this process a name for `ps` and `top`, of at most 15 characters: its command line is its zygote's."""
+    """Set the name in `ps` and `top`, up to 15 characters, because a fork has its zygote's command line."""
     Path("/proc/self/comm").write_text(name)
 
 
 def gather() -> None:
-    """Have Python take its memory for objects in one piece, before it takes any: then all of it is in huge pages.
+    """Allocate the memory for Python's objects in one piece, so that all of it is in huge pages; called before imports.
 
-    By itself it takes a mebibyte whenever it needs one, and libraries come to lie between. It gives back what holds no
-    object at all, so a few are kept.
+    By default Python allocates 1 MiB at a time, with the memory of libraries in between. It frees an arena that holds
+    no object, so a few objects are kept.
     """
     blocks: list[bytes | None] = [None] * (_GATHERED // _LARGEST)
     for number in range(len(blocks)):
@@ -84,10 +84,10 @@ def gather() -> None:
 
 
 def freeze() -> None:
-    """Have the children copy as few pages as can be of those that they share.
+    """Minimize the shared pages that children copy.
 
-    The collector keeps off everything there is so far. Each kernel reads the names of all modules, which are copies
-    now, side by side: a process that reads an object of Python's writes its page.
+    The garbage collector ignores all objects that exist so far. Each kernel reads the names of all modules, and reading
+    a Python object writes to its page; so the names are replaced by copies that lie side by side.
     """
     modules = [(name.encode().decode(), module) for name, module in sys.modules.items()]
     sys.modules.clear()
@@ -98,7 +98,7 @@ def freeze() -> None:
 
 
 def _collapse() -> None:
-    """Put the memory into huge pages where the system has them: a fork copies the table of pages, of all there are."""
+    """Move the memory to huge pages if the system has them: a fork copies the whole page table, which shrinks."""
     advise = getattr(ctypes.CDLL(None), "madvise", None)
     if advise is None:
         return
@@ -111,7 +111,7 @@ def _collapse() -> None:
 
 
 def end(code: int) -> NoReturn:
-    """End as an interpreter does, without taking the shared memory apart object by object."""
+    """Exit as an interpreter does, but without freeing objects one by one, which would copy shared memory."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads, as multiprocessing's children do
         atexit._run_exitfuncs()
@@ -144,7 +144,7 @@ def _be_child(
         code = 0
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
-    except BaseException:  # noqa: BLE001 -- nobody is left to handle it; whoever waits for the child reads it
+    except BaseException:  # noqa: BLE001 -- no caller is left; the parent reads the traceback
         traceback.print_exc()
     finally:
         end(code)
@@ -158,7 +158,7 @@ def _close_all_but(keep: set[int]) -> None:
 
 
 def _forget_parent() -> None:
-    """Undo what the child has of its parent: signal handlers."""
+    """Reset the signal handlers that the child inherited."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):

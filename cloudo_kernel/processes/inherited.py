@@ -1,7 +1,7 @@
-"""What a forked kernel has of the process it was forked from, made what a kernel of its own would have.
+"""Resets the process state that a forked kernel inherits, so that it equals that of a kernel started on its own.
 
-The modules are loaded, so what they remember of their process is from before the fork: its folder, its arguments, the
-time of its start. `tests/acceptance/test_before_the_fork.py` compares forked kernels with Jupyter's own.
+The modules are loaded and remember the process before the fork: its folder, its arguments, the time of its start.
+`tests/acceptance/test_before_the_fork.py` compares forked kernels with Jupyter's own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NEUTRAL_FOLDER = "/"
 
 
 def begin(arguments: Sequence[str]) -> None:
-    """Begin a process's life: its arguments, start, random state and names; called in the forked kernel, once."""
+    """Reset arguments, start time, temporary folder, key and random state; called once, in the forked kernel."""
     kernel = "cloudo_kernel.kernel"
     sys.argv = [str(Path(__file__).parents[1] / "kernel" / "__main__.py"), *arguments]
     sys.orig_argv = [sys.executable, "-m", kernel, *arguments]
@@ -28,15 +28,15 @@ def begin(arguments: Sequence[str]) -> None:
     began._startTime = time.time_ns() if isinstance(began._startTime, int) else time.time()  # Python 3.13 counts in ns
     tempfile.tempdir = None
     multiprocessing = sys.modules.get("multiprocessing.process")
-    if multiprocessing is not None:  # else the children of one run could connect to those of another
+    if multiprocessing is not None:  # otherwise the children of one run could connect to those of another
         multiprocessing.current_process().authkey = os.urandom(32)
     numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:  # the standard library's own generator is seeded anew by Python
+    if numpy_random is not None:  # Python itself reseeds the generator of the standard library
         numpy_random.seed()
 
 
 def enter(folder: str) -> None:
-    """Go to a folder as if the process had been started there. Raises `OSError`."""
+    """Change to a folder as if the process had been started there. Raises `OSError`."""
     os.chdir(folder)
     folder = str(Path.cwd())
     multiprocessing: Any = sys.modules.get("multiprocessing.process")
@@ -49,6 +49,6 @@ def enter(folder: str) -> None:
     matplotlib: Any = sys.modules.get("matplotlib")
     if matplotlib is not None and Path("matplotlibrc").is_file():
         given = matplotlib.rc_params_from_file("matplotlibrc", use_default_template=False)
-        given.pop("backend", None)  # the environment's, which ipykernel sets, wins
+        given.pop("backend", None)  # the backend of the environment wins; ipykernel sets it
         matplotlib.rcParams.update(given)
         matplotlib.rcParamsOrig.update(given)

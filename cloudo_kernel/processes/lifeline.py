@@ -1,9 +1,9 @@
-"""A lifeline: a pipe whose writing end only the parent has, so that the child's process group dies with the parent.
+"""A lifeline: a pipe whose write end only the parent holds, so that the child's process group dies with the parent.
 
-Measured, 200 kills of the parent: with PR_SET_PDEATHSIG alone grandchildren survive, with this none does.
-On Linux the kernel itself kills the group; elsewhere a thread of the child does, where the child is ours.
-The child ties itself, before it does anything else: a parent that did it could be killed before it gets to that.
-As a program this module ties itself and becomes another one, for children that know nothing of it (`tied`).
+Measured over 200 kills of the parent: grandchildren survive with PR_SET_PDEATHSIG alone, and none survives with this.
+On Linux the kernel kills the group. Elsewhere a thread of the child does, if the child runs our code.
+The child ties itself before anything else, because the parent could be killed before it ties the child.
+Run as a program, this module ties itself and executes another program, for children that do not run our code (`tied`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Lifeline:
                 self.descriptor = -1
 
     def cut(self) -> None:
-        """Let go: what is left of the child's group dies. Who does it and who notices may be two threads."""
+        """Kill what is left of the child's group. Thread-safe, and harmless when repeated."""
         self.hand_over()
         with self._turn:
             if self._held >= 0:
@@ -45,17 +45,17 @@ class Lifeline:
 
 
 def tie_here(descriptor: int) -> None:
-    """Tie this process's own group, which it leads, to whoever holds the other end."""
+    """Tie this process's group, which it leads, to the process that holds the other end."""
     fcntl.fcntl(descriptor, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)  # type: ignore[attr-defined, unused-ignore]  # 3.11's stubs lack it
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
-    if select.select([descriptor], [], [], 0)[0]:  # cut before it was tied: no signal comes any more
+    if select.select([descriptor], [], [], 0)[0]:  # cut before it was tied, so no signal will come
         os.killpg(0, signal.SIGKILL)
 
 
 def hold(descriptor: int) -> None:
-    """Called in a child of ours, first thing: tie it, and keep the inherited end from its own children."""
+    """Tie this process, and keep its children from inheriting the end; called first thing in a child of ours."""
     os.set_inheritable(descriptor, False)
     if _IS_LINUX:
         tie_here(descriptor)
@@ -64,7 +64,7 @@ def hold(descriptor: int) -> None:
 
 
 def tied(command: Sequence[str], descriptor: int) -> list[str]:
-    """Return a command that ties the group it leads, and then is `command`, as the same process; on Linux."""
+    """Return a command that ties its process group and then executes `command`; outside of Linux, just `command`."""
     words = [sys.executable, "-I", "-S", __file__, str(descriptor)] if _IS_LINUX else []
     return [*words, *command]
 

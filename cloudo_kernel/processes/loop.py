@@ -11,13 +11,13 @@ from cloudo_kernel.errors import CloudoError
 
 _log = logging.getLogger(__name__)
 
-#: Delays after the first failure in a row and, doubled each time, at most. Far below a worker's lease.
+#: The delay after the first failure in a row, and the maximum as it doubles. Far below a worker's lease.
 _FIRST_RETRY_SECONDS = 0.25
 _MAX_RETRY_SECONDS = 2.0
 
 
 class Failures:
-    """Logs when something that is repeated begins to fail and when it works again, and nothing in between."""
+    """Logs when a repeated action begins to fail and when it works again, and nothing in between."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -52,7 +52,7 @@ def _no_rest(_step_seconds: float, _wait_seconds: float) -> float:
 
 
 class Loop:
-    """A thread that runs `step` and then waits for as many seconds as it returned, or until `wake`.
+    """A thread that repeats `step`, and then waits for the seconds that `step` returned or until `wake`.
 
     An error of the step is logged once, and the step is retried after a delay that doubles up to two seconds.
     """
@@ -62,8 +62,8 @@ class Loop:
     ) -> None:
         """Prepare the thread.
 
-        `rest` returns how many seconds after a step the next one starts at the earliest, however often `wake` is
-        called. Its arguments are the seconds that the step took and the seconds that the step returned.
+        `rest` returns the minimum seconds between the end of a step and the next one, however often `wake` is called.
+        Its arguments are the seconds that the step took and the seconds that the step returned.
         """
         self.name = name
         #: Called on the thread itself when it ends without having been stopped.
@@ -99,11 +99,11 @@ class Loop:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether `stop` was called; a long step looks at it."""
+        """Whether `stop` was called; a long step checks it."""
         return self._is_stopping.is_set()
 
     def pause(self, seconds: float) -> bool:
-        """Wait within a step; True when `stop` was called."""
+        """Wait within a step; return whether `stop` was called."""
         return self._is_stopping.wait(seconds)
 
     @property
@@ -124,11 +124,11 @@ class Loop:
                 try:
                     self._turn()
                     delay = _FIRST_RETRY_SECONDS
-                except Exception as error:  # noqa: BLE001 -- a loop that ends takes the whole worker out of work
+                except Exception as error:  # noqa: BLE001 -- the worker needs the loop, so it must go on
                     self._failures.note(error)
                     self._is_stopping.wait(delay)
                     delay = min(2 * delay, _MAX_RETRY_SECONDS)
-        except BaseException:  # noqa: BLE001 -- it ends this thread, on which nothing could catch it
+        except BaseException:  # noqa: BLE001 -- it ends this thread, and nothing above could catch it
             self._has_died = True
             _log.critical("The loop %s has died.", self.name, exc_info=True)
             self.on_death(self.name)

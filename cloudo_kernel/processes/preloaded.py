@@ -1,7 +1,7 @@
-"""Tells whether a flow would notice that modules were imported before it began. Such a flow is started cold.
+"""Detects flows that would behave differently with preloaded modules. Such a flow needs a cold start.
 
-A zygote notes which environment variables its modules read when they are imported. A flow that sets one of them, that
-installs packages, or that lies beside a module of the same name as one that is loaded, would run as nowhere else.
+A zygote notes which environment variables its modules read when they are imported. A flow needs a cold start if it sets
+one of them, installs packages, or lies beside a module with the name of a loaded one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-#: A source with none of these words is not parsed.
+#: A source without any of these words is not parsed.
 _WORDS = ("environ", "putenv", "unsetenv", "env ", "dotenv", "install", "conda", "mamba", "uv ")
-#: What the libraries below numpy read with C's `getenv`, which nothing here sees.
+#: Variables that the libraries below numpy read with C's `getenv`, which `noting` cannot see.
 _READ_BY_LIBRARIES = re.compile(r"(OPENBLAS|GOTO|OMP|GOMP|KMP|MKL|BLIS|VECLIB|NUMEXPR)_|\w+_NUM_THREADS$")
 _WRITERS = frozenset({"pop", "setdefault", "update"})
 _RUNNERS = frozenset(
@@ -33,17 +33,17 @@ _INSTALL = re.compile(
 _SITE = re.compile(r"[/\\](site|dist)-packages[/\\]")
 _SETTING = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 
-#: By the name of a variable, the preloaded packages that read it.
+#: The preloaded packages that read a variable, by its name.
 _readers: dict[str, set[str]] = {}
 #: All preloaded packages.
 _packages: set[str] = set()
-#: Modules of installed packages. IPython looks for those into the flow's folder first.
+#: Loaded modules of installed packages. A cold kernel would look for them in the flow's folder first.
 _loaded: frozenset[str] = frozenset()
 
 
 @contextmanager
 def noting(module: str) -> Iterator[None]:
-    """Note what is read of the environment while `module` is imported."""
+    """Note which environment variables are read while `module` is imported."""
     package = module.partition(".")[0]
     _packages.add(package)
     environ: Any = os.environ
@@ -61,15 +61,15 @@ def noting(module: str) -> Iterator[None]:
 
 
 def note_loaded() -> None:
-    """Note which modules are loaded; called once, when all are."""
+    """Note which modules are loaded; called once, after the last import."""
     global _loaded  # noqa: PLW0603 -- one per process, as `sys.modules` is
     files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items() if "." not in name}
     _loaded = frozenset(name for name, file in files.items() if _SITE.search(file))
 
 
 def reason_against(sources: list[str], folder: str) -> str | None:
-    """Say why a flow with these code cells, in `folder`, has to be started cold; None if it need not."""
-    with suppress(OSError), os.scandir(folder) as entries:  # the kernel says that it cannot go there
+    """Return why a flow with these code cells in `folder` needs a cold start, or None if it does not."""
+    with suppress(OSError), os.scandir(folder) as entries:  # the kernel reports that it cannot enter the folder
         for entry in entries:
             name = entry.name.removesuffix(".py")
             if name in _loaded and (name != entry.name or Path(entry, "__init__.py").exists()):
@@ -85,7 +85,7 @@ def reason_against(sources: list[str], folder: str) -> str | None:
 
 
 def is_suspicious(text: str) -> bool:
-    """Return whether the text of a flow has a word of those for which its cells are looked at."""
+    """Return whether a flow's text contains a word for which `reason_against` examines its cells."""
     return any(word in text for word in _WORDS)
 
 
@@ -96,7 +96,7 @@ def _statements(source: str) -> list[ast.stmt]:
         plain: str = TransformerManager().transform_cell(source)
         return ast.parse(plain).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []  # the run will say so
+        return []  # the run reports the error
 
 
 def _reason(statement: ast.stmt, imported: set[str], folder: str) -> str | None:
@@ -143,7 +143,7 @@ def _set_variables(statement: ast.stmt, folder: str) -> set[str]:
             if _name(node.func) in {"putenv", "unsetenv"} or (owner == "environ" and _name(node.func) in _WRITERS):
                 keys = [*node.args, *node.keywords]
         if keys is not None:
-            # A name that is not written there is written before, as in `for name in (…): os.environ[name] = "1"`.
+            # Without a literal there, take those of the statement, as in `for name in (…): os.environ[name] = "1"`.
             names.update(_texts(*keys) or _texts(statement))
     return names
 
@@ -167,7 +167,7 @@ def _name(node: ast.AST) -> str | None:
 
 
 def _texts(*nodes: ast.AST) -> list[str]:
-    """Return the texts in nodes, and the names of keyword arguments."""
+    """Return the string literals in the nodes, and the names of keyword arguments."""
     found = []
     for each in (each for node in nodes for each in ast.walk(node)):
         if isinstance(each, ast.Constant) and isinstance(each.value, str):

@@ -1,6 +1,6 @@
-"""The kernel provisioner: a kernel in a process group that dies with whoever started it, forked warm where it can be.
+"""The kernel provisioner: starts each kernel in a process group that dies with its parent, and forks it if possible.
 
-jupyter_client finds it by its name, in a kernelspec's metadata (`kernel_provisioner`) or as a run's default.
+jupyter_client looks it up by name, from a kernelspec's metadata (`kernel_provisioner`) or as the default of a run.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from cloudo_kernel.processes.lifeline import Lifeline, tied
 from cloudo_kernel.processes.zygote import fingerprint
 from cloudo_kernel.processes.zygotes import existing_zygotes
 
-#: Its name as an entry point of `jupyter_client.kernel_provisioners`.
+#: The name of its entry point in `jupyter_client.kernel_provisioners`.
 NAME = "cloudo-provisioner"
 
 _KERNEL = ["-m", "cloudo_kernel.kernel"]
-#: What is read when a module is imported, or when a process starts: a warm kernel could not heed it any more.
+#: Variables that are read when a module is imported or a process starts, so that a forked kernel would ignore them.
 _READ_AT_IMPORT = re.compile(r"(PYTHON|LD_|LC_|MALLOC_|MPL|CUDA_|\w+_NUM_THREADS$)|(LANG|LANGUAGE|TZ)$")
 _POPEN_ONLY = {"pass_fds", "preexec_fn", "stdin", "stdout", "stderr"}
-#: How long a kernel that is opened by hand waits for a zygote that is warming up; a cold one takes about as long.
+#: How long a kernel that is opened by hand waits for a zygote to warm up. A cold start takes about as long.
 _WAIT_SECONDS = 10.0
 
 
 class CloudoProvisioner(LocalProvisioner):
-    """Starts a kernel like Jupyter does, in its own process group, tied to this process."""
+    """Starts a kernel as Jupyter does, in its own process group, tied to this process."""
 
     _lifeline: Lifeline | None = None
 
@@ -51,7 +51,7 @@ class CloudoProvisioner(LocalProvisioner):
                 await super().launch_kernel(tied(cmd, lifeline.descriptor), **kwargs)
             else:
                 self.process = child
-                self.pid = self.pgid = child.pid  # it leads a session of its own
+                self.pid = self.pgid = child.pid  # it leads its own session
         except BaseException:
             lifeline.cut()
             raise
@@ -60,14 +60,14 @@ class CloudoProvisioner(LocalProvisioner):
         return self.connection_info
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Let go of what the ended kernel left behind; called by the kernel manager after shutdown."""
+        """Kill what is left of the kernel's process group; called by the kernel manager after shutdown."""
         if self._lifeline is not None:
             self._lifeline.cut()
             self._lifeline = None
         await super().cleanup(restart=restart)
 
     def _fork(self, cmd: list[str], lifeline: Lifeline, **kwargs: Any) -> Child | None:
-        """Fork the kernel `cloudo` from this process's zygote; None when it has to be started cold."""
+        """Fork the kernel `cloudo` from this process's zygote; return None if it needs a cold start."""
         if cmd[:3] != [sys.executable, *_KERNEL] or kwargs.keys() & _POPEN_ONLY:
             return None
         zygotes = existing_zygotes()
@@ -90,23 +90,26 @@ class CloudoProvisioner(LocalProvisioner):
 
 
 def _check_program(name: str, environment: dict[str, str]) -> None:
-    """Raise `FileNotFoundError` where Jupyter would: what ties the kernel is there, and starts it too late for that."""
+    """Raise `FileNotFoundError` if the kernel's program is missing, as Jupyter does.
+
+    `Popen` would not raise it: it starts Python, which ties itself and only then executes the program.
+    """
     if shutil.which(Path(name).expanduser(), path=environment.get("PATH")) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
 def _changes(before: dict[str, str], environment: dict[str, str]) -> dict[str, str | None]:
-    """Return what sets an environment apart from the one before, None for a name that it does not have."""
+    """Return the variables of `environment` that differ from `before`, and None for each one that it lacks."""
     changed: dict[str, str | None] = {name: value for name, value in environment.items() if before.get(name) != value}
     return changed | dict.fromkeys(before.keys() - environment.keys())
 
 
 def is_kernel_forkable() -> bool:
-    """Return whether the kernelspec `cloudo` is as shipped; else a start has to be a cold one.
+    """Return whether the kernelspec `cloudo` is as shipped; a changed one needs a cold start.
 
-    Each run asks. Jupyter reads all folders and the file anew each time; here that is done when a file has changed.
+    Each run calls this. Jupyter reads all folders and the file each time; this does so only after a file has changed.
     """
-    global _answered  # noqa: PLW0603 -- what was found out is for the next one who asks
+    global _answered  # noqa: PLW0603 -- a cache for the next call
     specs = _kernelspecs()
     files = fingerprint(f"{folder}/cloudo/kernel.json" for folder in specs.kernel_dirs)
     if _answered is None or _answered[0] != files:
@@ -119,7 +122,7 @@ def _kernelspecs() -> KernelSpecManager:
     return KernelSpecManager()
 
 
-#: The files that were there, with their times, and what was found in them.
+#: The kernelspec files with their modification times, and the answer for them.
 _answered: tuple[dict[str, int], bool] | None = None
 
 
@@ -127,5 +130,5 @@ def _is_as_shipped(specs: KernelSpecManager) -> bool:
     try:
         spec = specs.get_kernel_spec("cloudo")
     except NoSuchKernel:
-        return False  # the cold start says what is missing
+        return False  # the cold start reports it
     return not spec.env and spec.argv[1:3] == _KERNEL

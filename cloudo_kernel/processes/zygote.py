@@ -1,7 +1,7 @@
-"""The zygote: a process that has everything imported and forks whoever is asked for, in milliseconds.
+"""The zygote: a process that has everything imported and forks runners and kernels in milliseconds.
 
 `python -m cloudo_kernel.processes SOCKET LIFELINE JSON`. `processes.zygotes` holds the other end of the socket.
-It has one thread and no event loop, so that forking it is safe. It ends with its owner, and its children with it.
+It has one thread and no event loop, so that forking it is safe. It ends with its owner, and its children end with it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from typing import Any
 from cloudo_kernel.processes import fork, lifeline, preloaded
 from cloudo_kernel.processes.lifeline import Lifeline
 
-#: The largest request; an environment of more than that makes a start a cold one.
+#: The largest request. A larger one, such as for a large environment, leads to a cold start.
 MESSAGE_BYTES = 64 * 1024
 _DESCRIPTORS = 8
 
 
 def fingerprint(paths: Iterable[str]) -> dict[str, int]:
-    """Return the times at which files, or lists of files, were changed; without those that are not there."""
+    """Return the modification times of files and folders in nanoseconds, leaving out missing ones."""
     times = {}
     for path in paths:
         try:
-            times[path] = os.stat(path).st_mtime_ns  # noqa: PTH116 -- each run asks for dozens, of which a Path is most
+            times[path] = os.stat(path).st_mtime_ns  # noqa: PTH116 -- dozens per run, and a Path takes most of the time
         except OSError:
             continue
     return times
@@ -50,7 +50,7 @@ class Zygote:
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Fork for the owner until it is gone, or has another zygote and the last child has ended."""
+        """Fork for the owner until the owner is gone, or until this zygote is drained and its last child has ended."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._ended, select.POLLIN)
@@ -63,7 +63,7 @@ class Zygote:
                 return
 
     def _answer(self) -> bool:
-        """Answer one request; False when the owner is gone."""
+        """Answer one request; return False if the owner is gone."""
         message, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, _DESCRIPTORS)
         if not message:
             return False
@@ -116,12 +116,12 @@ class Zygote:
     def _tell(self, message: dict[str, Any]) -> None:
         try:
             self._control.send(json.dumps(message).encode())
-        except OSError:  # the owner is gone: the next read says so
+        except OSError:  # the owner is gone, which the next read shows
             return
 
 
 def become(call: str, arguments: dict[str, Any], environment: dict[str, str | None], folder: str | None) -> None:
-    """Be what the owner asked for; called in the child."""
+    """Apply the environment and the folder, and call the requested function; called in the child."""
     for name, value in environment.items():
         if value is None:
             os.environ.pop(name, None)
@@ -134,12 +134,16 @@ def become(call: str, arguments: dict[str, Any], environment: dict[str, str | No
 
 
 def warm_up(entries: list[str], preload: list[str], left_out: dict[str, str]) -> None:
-    """Call each entry's own `preload`, then import what users want there, except what proved to be in the way."""
-    # jsonschema imports it for a check of addresses that notebooks do not have; it takes a second.
+    """Call each entry's `preload`, then import the modules of `preload` that are not in `left_out`.
+
+    Adds modules that cannot be imported to `left_out`. If a module makes forking impossible, the process starts again
+    without it.
+    """
+    # jsonschema imports it to check IRIs, which notebooks do not have, and that takes a second.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
     for entry in entries:
         import_module(entry).preload()
-    # What matplotlib shall draw with is read when it is imported; a kernel of its own would say the same then.
+    # matplotlib reads its backend when it is imported. A kernel started on its own would set this one before.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     for module in preload:
         if module in left_out:
@@ -149,7 +153,7 @@ def warm_up(entries: list[str], preload: list[str], left_out: dict[str, str]) ->
                 import_module(module)
         except ModuleNotFoundError:
             left_out[module] = "it is not installed"
-        except Exception as error:  # noqa: BLE001 -- a broken package is its own kernels' matter, not every run's
+        except Exception as error:  # noqa: BLE001 -- a broken package must only fail the runs that import it
             left_out[module] = f"{type(error).__name__}: {error}"
         obstacle = fork.obstacle()
         if obstacle is not None:
@@ -157,7 +161,7 @@ def warm_up(entries: list[str], preload: list[str], left_out: dict[str, str]) ->
 
 
 def _start_anew(left_out: dict[str, str]) -> None:
-    """Become a fresh process that leaves a module out which cannot be taken back."""
+    """Execute this program again without the modules in `left_out`, because an import cannot be undone."""
     *words, given = sys.argv
     changed = json.dumps(json.loads(given) | {"left_out": left_out})
     for descriptor in map(int, words[1:]):
@@ -167,7 +171,7 @@ def _start_anew(left_out: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Warm up, tell the owner, and serve it."""
+    """Warm up, tell the owner, and serve its requests."""
     descriptor, lifeline_descriptor, given = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     fork.name_process("cloudo-zygote")
     fork.gather()
@@ -175,7 +179,7 @@ def main() -> None:
     os.set_inheritable(descriptor, False)
     if not sys.flags.safe_path:
         sys.path.pop(0)  # the folder in which this was started
-    sys._xoptions.pop("frozen_modules", None)  # the children are not asked to pass it on
+    sys._xoptions.pop("frozen_modules", None)  # forked processes must not pass the option on to theirs
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
     backend = os.environ.get("MPLBACKEND")

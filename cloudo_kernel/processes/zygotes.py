@@ -1,4 +1,4 @@
-"""The owner's side of zygotes: asks one to fork, hears how children ended, and replaces it when that is due."""
+"""The owner's side of zygotes: requests forks, receives exit codes, and replaces outdated, worn and dead zygotes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from cloudo_kernel.processes.zygote import MESSAGE_BYTES, fingerprint
 _log = logging.getLogger(__name__)
 
 #: Modules whose `preload` imports what their functions need, before the modules of `c.Cloudo.preload` or after them.
-#: The last ones return the files they have read: a change of one makes a zygote outdated.
+#: The last ones return the files that they have read. A change to one of these makes a zygote outdated.
 _ENTRIES = ("cloudo_kernel.runner.run", "cloudo_kernel.kernel.app")
 _LAST_ENTRIES = ("cloudo_kernel.kernel.fast_kernel", "cloudo_kernel.runner.prewarm")
-#: What flows import most, and what takes longest.
+#: The packages that flows import most and that take longest to import.
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
-#: For how long a zygote is used: what it has open or imported must not grow old with the server.
+#: Maximum age of a zygote, so that its open files and imports do not grow as old as the server.
 _AGE_SECONDS = 12 * 3600.0
 _FORKS = 10_000
-#: One that dies while it warms up is tried again after this time; meanwhile starts are cold.
+#: Delay before the next zygote after one died while warming up. Meanwhile starts are cold.
 _DISAPPOINTED_SECONDS = 30.0
 _REPLY_SECONDS = 30.0
-#: From the end of a zygote's socket to that of its process.
+#: How long a zygote's process may outlive its socket.
 _DEATH_SECONDS = 1.0
 _IS_POSSIBLE = sys.platform == "linux"
 
@@ -44,17 +44,17 @@ class Zygote:
     """One zygote process, as its owner sees it."""
 
     def __init__(self, preload: Sequence[str], *, on_change: Callable[[], None]) -> None:
-        """Start it. `on_change` is called, on a thread of its own, when it is ready and when it has died."""
+        """Start the process. `on_change` is called on another thread when it is ready and when it has died."""
         self._seen = fingerprint(sys.path)
-        #: Where it imports from, and what files it has read, once that is known.
+        #: The paths that it imports from and the files that it has read; None until it is ready.
         self._sources: list[str] | None = None
         self.is_dead = False
-        #: Whether it ever was ready.
+        #: Whether it has ever been ready.
         self.was_ready = False
         self._on_change = on_change
         self._ready = threading.Event()
         self._born = time.monotonic()
-        #: Its environment variables: what has changed since, its children have to be told.
+        #: Its environment variables. Its children have to be told the changes since.
         self.variables = dict(os.environ)
         self._forks = 0
         self._number = 0
@@ -73,7 +73,7 @@ class Zygote:
                 inherited = (theirs.fileno(), self._lifeline.descriptor)
                 words = map(str, inherited)
                 self._process = subprocess.Popen(
-                    # Python's frozen modules would hide from the debugger of kernels, which says so on the terminal.
+                    # The debugger of kernels cannot see frozen modules, and warns about them on the terminal.
                     [sys.executable, "-Xfrozen_modules=off", "-m", "cloudo_kernel.processes", *words, given],
                     pass_fds=inherited,
                     stdin=subprocess.DEVNULL,
@@ -91,24 +91,24 @@ class Zygote:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it forks what it is asked for."""
+        """Whether it accepts requests to fork."""
         return self.was_ready and not self.is_dead
 
     @property
     def is_outdated(self) -> bool:
         """Whether a package was installed, upgraded or removed, or IPython configured, since it was started."""
-        # The folder in which its owner was started is on the owner's path alone, and changes with each file there.
+        # Only the owner's path has the folder in which the owner was started, which changes with each file there.
         sources = self._sources or self._seen.keys() | sys.path
         today = fingerprint(sources)
         return any(self._seen.get(source) != today.get(source) for source in sources)
 
     @property
     def is_worn(self) -> bool:
-        """Whether it has done its time."""
+        """Whether it has reached the maximum age or number of forks."""
         return self._forks >= _FORKS or time.monotonic() - self._born >= _AGE_SECONDS
 
     def wait_ready(self, seconds: float) -> bool:
-        """Wait until it is ready; False when it died, or is still warming up after that time."""
+        """Wait up to `seconds` until it is ready; return False if it died or is still warming up."""
         return self._ready.wait(seconds) and not self.is_dead
 
     def fork(
@@ -122,8 +122,8 @@ class Zygote:
     ) -> Child:
         """Fork a child that calls `module:function` with the arguments and, by name, the descriptors.
 
-        The descriptor `lifeline` ties it to this process and `stderr` becomes its standard error.
-        Raises `OSError` when the zygote cannot, or is gone, and `TimeoutError`, which is one, when it says nothing.
+        The descriptor `lifeline` ties the child to this process, and `stderr` becomes its standard error.
+        Raises `OSError` if the zygote cannot fork or is gone, and its subclass `TimeoutError` if it does not answer.
         """
         with self._turn:
             self._number += 1
@@ -142,20 +142,20 @@ class Zygote:
             try:
                 socket.send_fds(self._socket, [message], list(descriptors.values()))
             except OSError:
-                with self._replied:  # the next one who asks must find it dead
+                with self._replied:  # the next caller must find it dead
                     self._replied.wait_for(lambda: self.is_dead, _DEATH_SECONDS)
                 raise
             return self._child(self._number)
 
     def drain(self) -> None:
-        """Have it end when its last child has ended."""
+        """Tell it to end once its last child has ended."""
         try:
             self._socket.send(json.dumps({"drain": True}).encode())
         except OSError:
             return  # it is dead
 
     def close(self) -> None:
-        """End it, and whatever it forked that still runs."""
+        """End it and all its children."""
         self._lifeline.cut()
         self._process.wait()
 
@@ -209,7 +209,7 @@ class Zygote:
             self.is_dead = True
             children, self._children = self._children, {}
             self._replied.notify_all()
-        for child in children.values():  # their lifelines went with it
+        for child in children.values():  # their lifelines ended with it
             child.note_end(-signal.SIGKILL)
         self._lifeline.cut()
         self._socket.close()
@@ -218,7 +218,7 @@ class Zygote:
 
 
 class Zygotes:
-    """The zygote in charge, and those that it follows."""
+    """The current zygote, its successor while that warms up, and former ones until their children end."""
 
     def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
         self._preload = tuple(preload)
@@ -231,13 +231,13 @@ class Zygotes:
         self._is_closed = False
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call `listener`, on another thread, whenever a zygote became ready or died."""
+        """Call `listener`, on another thread, whenever a zygote becomes ready or dies."""
         self._listeners.append(listener)
 
     def get(self, *, wait_seconds: float = 0.0) -> Zygote | None:
-        """Return a zygote that is ready and of today's environment, None when a start has to be a cold one.
+        """Return a zygote that is ready and up to date, or None if a cold start is needed.
 
-        The first call starts one. When it dies while somebody waits for it, its follower is waited for.
+        The first call starts one. If it dies during the wait, the wait continues with its successor, if there is one.
         """
         if not _IS_POSSIBLE:
             return None
@@ -256,7 +256,7 @@ class Zygotes:
                 return None
 
     def close(self) -> None:
-        """End every zygote, and whatever they forked that still runs."""
+        """End all zygotes and all their children."""
         with self._lock:
             self._is_closed = True
             zygotes = [self._current, self._successor, *self._draining]
@@ -311,12 +311,12 @@ _shared: Zygotes | None = None
 
 
 def shared_zygotes(preload: Sequence[str] = PRELOAD) -> Zygotes:
-    """Let kernels that Jupyter starts in this process be forked, as well as runs; return what both use.
+    """Return the zygotes of this process, from which both runs and kernels started by Jupyter are forked.
 
-    The first call says what is preloaded. A process that never calls it, such as one that runs a single notebook,
-    starts its kernels cold: a zygote would not pay.
+    The first call determines what is preloaded. A process that never calls this starts its kernels cold, such as one
+    that runs a single notebook: there a zygote costs more than it saves.
     """
-    global _shared  # noqa: PLW0603 -- one per process: Jupyter makes the provisioners, without a word from us
+    global _shared  # noqa: PLW0603 -- one per process: Jupyter creates the provisioners, and we cannot pass it to them
     if _shared is None:
         _shared = Zygotes(preload)
         atexit.register(_shared.close)
@@ -324,5 +324,5 @@ def shared_zygotes(preload: Sequence[str] = PRELOAD) -> Zygotes:
 
 
 def existing_zygotes() -> Zygotes | None:
-    """Return the zygotes that this process shares."""
+    """Return the zygotes of this process, or None before the first call of `shared_zygotes`."""
     return _shared

@@ -1,4 +1,4 @@
-"""Writes files whole: whoever reads sees the old text or the new one, also after a power cut unless that is waived."""
+"""Writes files atomically: a reader sees the old text or the new one, by default also after a power cut."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import secrets
 import stat
 from pathlib import Path
 
-#: What a file system answers to a name that is too long for it, or holds letters that it does not know.
+#: The errors of a file system for a name that is too long or contains unsupported characters.
 NAME_REFUSED = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
 
 
 def write_new(path: Path, text: str) -> None:
-    """Make a file that is not there yet, the folders above it too. Raises `FileExistsError`."""
+    """Create a new file and the folders above it. Raises `FileExistsError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path.parent, text)
     try:
@@ -28,9 +28,9 @@ def write_new(path: Path, text: str) -> None:
 
 
 def write_over(path: Path, content: str | bytes, *, is_synced: bool = True) -> None:
-    """Make a file, or give an existing one another content; it keeps its permissions then.
+    """Create a file, or replace the content of an existing one, which keeps its permissions.
 
-    Without `is_synced` the disk is not waited for: a power cut soon after it may take the file.
+    Without `is_synced` this does not wait for the disk: a power cut soon afterwards may lose the file.
     """
     temporary = _temporary(path.parent, content, is_synced=is_synced)
     try:
@@ -44,7 +44,7 @@ def write_over(path: Path, content: str | bytes, *, is_synced: bool = True) -> N
 
 
 def move(old: Path, new: Path) -> None:
-    """Rename a file, a link as such. Raises `FileExistsError` where another has the new name already."""
+    """Rename a file; a link itself is renamed. Raises `FileExistsError` if the new name is taken."""
     new.parent.mkdir(parents=True, exist_ok=True)
     new.touch(exist_ok=False)  # reserves the name; `replace` alone would overwrite
     try:
@@ -56,7 +56,7 @@ def move(old: Path, new: Path) -> None:
 
 
 def _temporary(folder: Path, content: str | bytes, *, is_synced: bool = True) -> Path:
-    """Write the content to a hidden file beside its place, safe on disk if it is to be."""
+    """Write the content to a hidden file in the folder, synced to disk if `is_synced`; return its path."""
     path = folder / f".{secrets.token_hex(8)}.tmp"
     try:
         with path.open("xb") as file:
@@ -71,7 +71,7 @@ def _temporary(folder: Path, content: str | bytes, *, is_synced: bool = True) ->
 
 
 def _sync(folder: Path) -> None:
-    """Make sure that the names in a folder are on disk; Windows cannot, and does so by itself."""
+    """Sync the names in a folder to disk; Windows has no such call, and does so by itself."""
     if os.name != "nt":
         handle = os.open(folder, os.O_RDONLY)
         try:

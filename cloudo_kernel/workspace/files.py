@@ -18,18 +18,18 @@ from cloudo_kernel.errors import MalformedRequest, NoSuchFile, PathInvalid, Perm
 from cloudo_kernel.models import File
 from cloudo_kernel.workspace import atomic_write
 
-#: The largest file that is read or written at once: it is one JSON text on its way.
+#: Maximum size of a file that is read or written at once, because it travels as one JSON text.
 LIMIT_BYTES = 16 * 1024 * 1024
-#: The most files that one list holds.
+#: Maximum number of files in one list.
 LIST_LIMIT = 10_000
-#: The most files and folders that are looked at for it.
+#: Maximum number of files and folders that are visited for one list.
 VISIT_LIMIT = 100_000
-#: With more parts a pattern takes all of Python's stack, and with more `**` hours.
+#: A pattern with more parts exhausts Python's stack, and one with more `**` takes hours.
 _MAX_PARTS = 40
 _MAX_DEEP = 3
 _OWN = ".cloudo"
 _WILDCARD = re.compile(r"[*?[]")
-#: Control characters, and halves of surrogate pairs, which no UTF-8 has.
+#: Control characters, and unpaired surrogates, which UTF-8 cannot encode.
 _UNPRINTABLE = {"Cc", "Cs"}
 _MISSING = {errno.ENOENT, errno.ENOTDIR}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -45,7 +45,7 @@ class WorkspaceFiles:
         """Return a file. Raises `NoSuchFile`, `PathInvalid`, `TooLarge`."""
         located = self.located(path)
         with _explained(path):
-            # Not blocking, for a pipe without a writer; not through a link that was put there since it was resolved.
+            # Do not block on a pipe without a writer. Do not follow a link that was created since links were resolved.
             flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
             with os.fdopen(os.open(located, flags), "rb") as file:
                 found = os.fstat(file.fileno())
@@ -59,7 +59,7 @@ class WorkspaceFiles:
         return _record(path, found, content=text, encoding=encoding)
 
     def write(self, path: str, content: bytes) -> File:
-        """Make a file, or replace an existing one as a whole. Raises `PathInvalid`, `TooLarge`."""
+        """Create a file, or replace an existing one as a whole. Raises `PathInvalid`, `TooLarge`."""
         if len(content) > LIMIT_BYTES:
             raise _too_large(path, len(content))
         located = self.located(path)
@@ -71,16 +71,16 @@ class WorkspaceFiles:
             return _record(path, located.stat())
 
     def delete(self, path: str) -> None:
-        """Delete a file; of a link only the link. Raises `NoSuchFile`, `PathInvalid`."""
+        """Delete a file; a link is deleted without its target. Raises `NoSuchFile`, `PathInvalid`."""
         located = self.located(path)
         with _explained(path):
             _check_kind(path, located.stat())
             self._root.joinpath(path).unlink()
 
     def list(self, folder: str = ".", glob: str = "*") -> tuple[File, ...]:
-        """Return the files below a folder whose paths fit the pattern, by path; `**` stands for any folders.
+        """Return the files below a folder whose paths match the pattern, sorted by path; `**` matches any folders.
 
-        Links that leave the workspace are left out. Raises `NoSuchFile` when there is no such folder.
+        Links that leave the workspace are left out. Raises `NoSuchFile` if the folder does not exist.
         """
         here = self.located(folder, field="dir") if folder not in ("", ".", "./") else self._root
         if fault := next(_faults(glob), None):
@@ -103,11 +103,11 @@ class WorkspaceFiles:
         return tuple(found[path] for path in sorted(found))
 
     def located(self, path: str, *, field: str = "path") -> Path:
-        """Return where a path leads, links resolved. Raises `PathInvalid`."""
+        """Return the absolute path, with links resolved. Raises `PathInvalid`."""
         if fault := next(_faults(path), None):
             raise PathInvalid(path, fault, field=field)
         located = Path(os.path.realpath(self._root / path))
-        # Whole parts are compared: `startswith` takes workspace-old/ for a part of workspace (a CVE elsewhere).
+        # Compare whole parts: `startswith` takes workspace-old/ for a part of workspace (a CVE elsewhere).
         if os.path.commonpath([self._root, located]) != str(self._root):
             raise PathInvalid(path, "it leads out of the workspace", field=field)
         parts = located.relative_to(self._root).parts
@@ -122,16 +122,16 @@ class WorkspaceFiles:
         try:
             located = self.located(below)
             found = located.stat()
-        except (PathInvalid, OSError):  # not to be seen, or gone meanwhile
+        except (PathInvalid, OSError):  # not accessible, or deleted meanwhile
             return
         if stat.S_ISREG(found.st_mode):
             yield _record(below, found)
 
 
 def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """Yield the paths below a folder that fit the parts of a pattern, as `Path.glob` does, some of them twice.
+    """Yield the paths below a folder that match the parts of a pattern, like `Path.glob`; some come twice.
 
-    That one has no limit: `**/x` visits the whole workspace, however few files fit. Raises `TooLarge`.
+    `Path.glob` has no limit: `**/x` visits the whole workspace, however few files match. Raises `TooLarge`.
     """
     visited, waiting = 0, [(str(folder), tuple(parts))] if parts else []
     while waiting:
@@ -150,9 +150,9 @@ def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 
 def _entries(folder: str, part: str) -> Iterator[tuple[str, bool]]:
-    """Yield what is in a folder and fits a part of a pattern, and whether it is a folder to look into.
+    """Yield the entries of a folder that match a part of a pattern, and whether each is a folder to search.
 
-    `**` looks into no links. A folder that cannot be read has nothing.
+    `**` does not follow links. A folder that cannot be read yields nothing.
     """
     if part != "**" and not _WILDCARD.search(part):
         path = Path(folder, part)
@@ -169,7 +169,7 @@ def _entries(folder: str, part: str) -> Iterator[tuple[str, bool]]:
 
 
 def encoded(content: bytes) -> tuple[str, str]:
-    """Return content as it travels in JSON: text as it is, everything else as Base64; and which of them it is."""
+    """Return content for JSON and its encoding: UTF-8 text unchanged as `text`, anything else as `base64`."""
     try:
         return content.decode(), "text"
     except UnicodeDecodeError:
@@ -177,7 +177,7 @@ def encoded(content: bytes) -> tuple[str, str]:
 
 
 def decoded(content: str, encoding: str) -> bytes:
-    """Return what `encoded` was given. Raises `MalformedRequest`."""
+    """Return the bytes that `encoded` encoded. Raises `MalformedRequest`."""
     try:
         if encoding == "text":
             return content.encode()
@@ -224,7 +224,7 @@ def _too_large(path: str, size: int) -> TooLarge:
 
 @contextmanager
 def _explained(path: str, *, field: str = "path") -> Iterator[None]:
-    """Turn what the operating system says into errors of our own."""
+    """Turn errors of the operating system into our own."""
     try:
         yield
     except OSError as error:
@@ -232,7 +232,7 @@ def _explained(path: str, *, field: str = "path") -> Iterator[None]:
             raise NoSuchFile(path) from error
         if error.errno in _FORBIDDEN:
             raise PermissionDenied(f"{path!r}: {error.strerror}.", field=field) from error
-        if error.errno == errno.EEXIST:  # where a folder was to be made
+        if error.errno == errno.EEXIST:  # in the place of a folder to create
             raise PathInvalid(path, "a part of it is a file", field=field) from error
         if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO, *atomic_write.NAME_REFUSED):
             raise PathInvalid(path, str(error.strerror).lower(), field=field) from error

@@ -1,4 +1,4 @@
-"""Where a workspace keeps its things. Finds and names folders; creates them only when asked to."""
+"""The layout of a workspace. Finds and names folders; creates them only on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Workspace:
     """A folder with `flows/`, `executions/` and the hidden `.cloudo/`."""
 
     root: Path
-    #: What of this machine and of private networks its flows' and schedules' notifications may call.
+    #: Networks of this machine and private networks that notifications of flows and schedules may call.
     allowed_private_networks: tuple[outbound_http.Network, ...] = field(
         default_factory=outbound_http.networks_of_environment
     )
@@ -32,24 +32,24 @@ class Workspace:
 
     @property
     def state(self) -> Path:
-        """Return the folder of the database and of what the workers keep."""
+        """Return the folder of the database and of the workers' files."""
         return self.root / ".cloudo"
 
     @property
     def database_url(self) -> str:
-        """Return where the store is: `CLOUDO_DATABASE_URL`, else SQLite below the workspace."""
+        """Return the URL of the store: `CLOUDO_DATABASE_URL`, else SQLite below the workspace."""
         return os.environ.get("CLOUDO_DATABASE_URL") or f"sqlite:///{self.state / 'cloudo.sqlite'}"
 
     @property
     def key_file(self) -> Path:
-        """Return the file that seals secrets: `CLOUDO_KEY_FILE`, else one below the workspace.
+        """Return the key file, which seals secrets: `CLOUDO_KEY_FILE`, else one below the workspace.
 
-        Several workspaces with one store, as several servers have, need the same.
+        Workspaces that share a store, such as those of several servers, need the same key file.
         """
         return Path(os.environ.get("CLOUDO_KEY_FILE") or self.state / "key")
 
     def create(self) -> None:
-        """Make the folders; `.cloudo/` is for the owner's eyes only."""
+        """Create the folders; only the owner can read `.cloudo/`."""
         self.flows.mkdir(parents=True, exist_ok=True)
         self.state.mkdir(mode=0o700, exist_ok=True)
         ignore = self.state / ".gitignore"
@@ -58,7 +58,7 @@ class Workspace:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Workspace:
-        """Return `CLOUDO_WORKSPACE`, else the nearest folder upwards of `start` that holds `.cloudo/`.
+        """Return `CLOUDO_WORKSPACE`, else the nearest folder from `start` upwards that contains `.cloudo/`.
 
         Raises `WorkspaceNotFound`.
         """
@@ -72,5 +72,5 @@ class Workspace:
 
 
 def executed_notebook(flow_name: str | None, execution_id: str) -> str:
-    """Return the path of an executed notebook below the workspace; scripts have no flow."""
+    """Return the path of an executed notebook below the workspace; a script has no flow name."""
     return f"executions/{flow_name or '_script'}/{execution_id}.ipynb"

@@ -1,4 +1,4 @@
-"""Who somebody is whom no server names: the operating system's user."""
+"""The user name where no server provides one: that of the operating system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where flows live, what inputs they take, and their source.
+"""The catalog of flows: finding them, reading their inputs and their source.
 
 Reads notebooks as JSON and parameters with `ast`, so that listing hundreds of flows takes milliseconds.
 """

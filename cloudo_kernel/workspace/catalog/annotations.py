@@ -1,4 +1,4 @@
-"""What a type annotation allows, as JSON Schema. Reads the syntax tree; nothing is imported or run."""
+"""Converts type annotations to JSON Schema. Reads the syntax tree; nothing is imported or run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.workspace.catalog.values import json_value
 
-#: fastjsonschema writes a nested loop for each level, and Python takes at most 20 of them.
+#: fastjsonschema generates a nested loop for each level, and Python allows up to 20 of them.
 _DEEPEST = 8
-#: Each value of an input is tried with each of them.
+#: Each value of an input is checked against each of them.
 _MAX_ALTERNATIVES = 20
 _NULL: JsonObject = {"type": "null"}
 _ARRAYS = {"list", "List", "tuple", "Tuple", "set", "Set", "frozenset", "FrozenSet", "Sequence", "Iterable"}
@@ -32,12 +32,12 @@ _LITERALS = {bool: "boolean", int: "integer", str: "string", type(None): "null"}
 
 
 def annotated(annotation: ast.expr) -> JsonObject:
-    """Return the schema of an annotation; one that is not understood allows anything, its text in `x-annotation`."""
+    """Return the schema of an annotation; an unsupported one allows any value and has its text in `x-annotation`."""
     return _schema(annotation, 0)
 
 
 def nullable(schema: JsonObject) -> JsonObject:
-    """Return the schema that allows None too."""
+    """Return the schema, extended to allow None."""
     if "anyOf" in schema:
         return schema if _NULL in schema["anyOf"] else {**schema, "anyOf": [*schema["anyOf"], _NULL]}
     types = _types(schema)
@@ -117,7 +117,7 @@ def _union(nodes: Sequence[ast.expr], depth: int) -> JsonObject | None:
         branches += schema.get("anyOf", [schema])
     if len(branches) > _MAX_ALTERNATIVES or not all(
         map(_types, branches)
-    ):  # one of them allows anything, so the union does
+    ):  # one of them allows any value, so the union does
         return None
     if all(branch.keys() == {"type"} for branch in branches):
         types = list(dict.fromkeys(kind for branch in branches for kind in _types(branch)))

@@ -1,6 +1,6 @@
 """Finds flows, in the workspace first and then in the library, and changes those of the workspace.
 
-Who may do what, and what a change means to schedules and executions, is the service's business.
+Permissions, and the effects of a change on schedules and executions, are left to the service.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from cloudo_kernel.workspace.layout import Workspace
 
 @dataclass(frozen=True)
 class Source:
-    """A flow's source as it was at one moment: what an execution keeps and runs."""
+    """A snapshot of a flow's source, which an execution stores and runs."""
 
-    #: Exactly what the file held.
+    #: The exact text of the file.
     text: str
-    #: Of the text in UTF-8, as hexadecimal digits.
+    #: The digest of the text in UTF-8, in hexadecimal.
     sha256: str
     kind: str
     flow: Flow
-    #: Where the file lives, absolute: the working folder of its runs.
+    #: The absolute folder of the file, which is the working folder of its runs.
     folder: Path
 
 
 class Catalog:
-    """All flows. May be used from several threads at once."""
+    """All flows. Thread-safe."""
 
     def __init__(
         self,
@@ -53,19 +53,19 @@ class Catalog:
         self._places = Places(workspace.flows, library)
         self._native_kernels = {"cloudo", *python_kernels}
         self._lock = threading.Lock()
-        #: Parsed flows by path, with what tells whether the file has changed since.
+        #: Parsed flows by path, with a signature that tells whether the file has changed since.
         self._parsed: dict[Path, tuple[tuple[int, int, int], Flow]] = {}
-        #: Flows by path as they were started last, with the digest of their text.
+        #: Flows by path as of their last start, with the digest of their text.
         self._started: dict[Path, tuple[str, Flow]] = {}
         self._changes = threading.Lock()
-        #: What a thread has read in the `at_one_moment` that it is in.
+        #: The sources that each thread has read in its current `at_one_moment`.
         self._moment = threading.local()
 
     def flows(self, q: str | None = None) -> tuple[Flow, ...]:
-        """List the flows by name; `q` must be part of name, title or a tag, in whatever case.
+        """Return the flows sorted by name; `q` must be part of name, title or a tag, case-insensitive.
 
-        What cannot be read is listed with the reason in `broken`. Hidden folders and links to folders are
-        not looked into.
+        Files that cannot be read are included, with the reason in `broken`. Hidden folders and links to folders are
+        skipped.
         """
         places = self._places.all()
         with self._lock:
@@ -76,7 +76,7 @@ class Catalog:
                 del self._started[path]
         found, fault = [], cache(kernel_fault)
         for place in places.values():
-            with contextlib.suppress(FileNotFoundError):  # deleted in this moment
+            with contextlib.suppress(FileNotFoundError):  # deleted just now
                 found.append(_with_kernel_fault(self._read(place), fault))
         wanted = (q or "").casefold()
         return tuple(
@@ -93,12 +93,12 @@ class Catalog:
             raise self._not_found(name) from error
 
     def native(self, kernel: str) -> str:
-        """Return the name of a kernel as records have it: the server's own Python is `cloudo`."""
+        """Return the name of a kernel for records: the server's own Python is `cloudo`."""
         return CLOUDO.name if kernel in self._native_kernels else kernel
 
     @contextlib.contextmanager
     def at_one_moment(self) -> Iterator[None]:
-        """Take one snapshot of each flow for all that this thread starts in the block, because it came together."""
+        """Use one snapshot of each flow for all starts of this thread in the block, which were requested together."""
         self._moment.sources = {}
         try:
             yield
@@ -106,9 +106,9 @@ class Catalog:
             del self._moment.sources
 
     def snapshot(self, name: str) -> Source:
-        """Return the source of a flow as it is now. Raises `FlowNotFound`, `NameInvalid`, `FlowBroken`.
+        """Return the current source of a flow. Raises `FlowNotFound`, `NameInvalid`, `FlowBroken`.
 
-        The file is read each time, as its time and size do not tell of every change; it is parsed when its text is new.
+        Reads the file each time, because its time and size do not reveal every change. Parses it if its text is new.
         """
         kept: dict[str, Source] | None = getattr(self._moment, "sources", None)
         if kept is None:
@@ -136,7 +136,7 @@ class Catalog:
         return Source(text=text, sha256=digest, kind=flow.kind, flow=flow, folder=place.path.parent)
 
     def script(self, text: str) -> Source:
-        """Return source that came with a request, Python or a notebook's JSON text, as if it were a flow's.
+        """Return the source of a script from a request, which is Python or a notebook's JSON text.
 
         Raises `MalformedRequest`.
         """
@@ -160,9 +160,9 @@ class Catalog:
         return Source(text=text, sha256=_sha256(text), kind=flow.kind, flow=flow, folder=folder)
 
     def create(self, name: str, text: str) -> Flow:
-        """Make a flow of the workspace from a notebook's JSON text, or from a script that defines `handler`.
+        """Create a flow in the workspace from a notebook's JSON text, or from a script that defines `handler`.
 
-        One of the library may have its name. Raises `NameInvalid`, `FlowExists`, `MalformedRequest`.
+        A flow of the library may have the same name. Raises `NameInvalid`, `FlowExists`, `MalformedRequest`.
         """
         with self._changing(name):
             ending = SCRIPT if handler.is_handler(text) else NOTEBOOK
@@ -172,7 +172,7 @@ class Catalog:
         return self.flow(name)
 
     def replace(self, name: str, text: str) -> Flow:
-        """Give a flow of the workspace another source; a notebook stays one, and so does a script.
+        """Replace the source of a flow of the workspace; a notebook stays a notebook, and a script stays a script.
 
         Raises `FlowNotFound`, `PermissionDenied` (a flow of the library), `MalformedRequest`.
         """
@@ -185,7 +185,7 @@ class Catalog:
         return self.flow(name)
 
     def rename(self, name: str, new_name: str) -> Flow:
-        """Move a flow of the workspace to another name.
+        """Rename a flow of the workspace.
 
         Raises `FlowNotFound`, `PermissionDenied` (a flow of the library), `NameInvalid`, `FlowExists`.
         """
@@ -197,7 +197,7 @@ class Catalog:
         return self.flow(new_name)
 
     def delete(self, name: str) -> None:
-        """Delete a flow of the workspace, and the folders that are empty then.
+        """Delete a flow of the workspace, and the folders that become empty.
 
         Raises `FlowNotFound`, `PermissionDenied` (a flow of the library).
         """
@@ -228,7 +228,7 @@ class Catalog:
         return place
 
     def _free(self, name: str, ending: str) -> Path:
-        """Return where a new flow of the workspace goes."""
+        """Return the path for a new flow of the workspace. Raises `FlowExists`, `NameInvalid`."""
         place = self._places.find(name)
         if place and place.source == FlowSource.WORKSPACE:
             raise errors.FlowExists(name)
@@ -239,7 +239,7 @@ class Catalog:
 
     @contextlib.contextmanager
     def _changing(self, name: str, new_name: str | None = None) -> Iterator[None]:
-        """Let one change be made at a time, and say what the operating system refused."""
+        """Allow one change at a time, and turn errors of the operating system into our own."""
         try:
             with self._changes:
                 yield
@@ -257,7 +257,7 @@ class Catalog:
             raise errors.Unavailable(f"The flow {name!r} cannot be written: {error.strerror}.") from error
 
     def _read(self, place: Place) -> Flow:
-        """Return the flow in the file, from memory while the file is as it was. Raises `FileNotFoundError`."""
+        """Return the flow in the file, cached until the file changes. Raises `FileNotFoundError`."""
         status = description.status(place.path)
         if place.winner is not None:
             return description.broken(place, f"{place.winner.name!r} beside it has the same name and wins; rename it")
@@ -268,7 +268,7 @@ class Catalog:
             return known[1]
         try:
             text = notebook.read(place.root, place.path)
-        except notebook.Unreadable as error:  # not kept: permissions and links change without a trace
+        except notebook.Unreadable as error:  # not cached: permissions and links change without a trace
             return description.broken(place, str(error))
         flow = self._described(place, text)
         with self._lock:
@@ -282,7 +282,7 @@ class Catalog:
 
 
 def _with_kernel_fault(flow: Flow, fault: Callable[[str], str | None]) -> Flow:
-    """Return the flow, as broken if its kernel is not installed now: that changes without its file."""
+    """Return the flow, marked broken if its kernel is not installed. Not cached, as that changes without the file."""
     reason = flow.broken or (None if flow.kernel == CLOUDO.name else fault(flow.kernel))
     return flow if reason == flow.broken else flow.model_copy(update={"broken": reason})
 
@@ -292,7 +292,7 @@ def _sha256(text: str) -> str:
 
 
 def _check(text: str, ending: str) -> None:
-    """Refuse a source that cannot become, or stay, a flow with this ending. Raises `MalformedRequest`."""
+    """Check that a source can be a flow with this ending. Raises `MalformedRequest`."""
     try:
         if ending == SCRIPT:
             handler.parse(text)
@@ -316,7 +316,7 @@ def _script_fault(text: str) -> str | None:
 
 
 def _remove_empty(place: Place) -> None:
-    """Remove the folders above a file that has gone, as far as they are empty and below the root."""
+    """Remove the empty folders between a removed file and the root."""
     for folder in place.path.parents:
         try:
             if folder == place.root:

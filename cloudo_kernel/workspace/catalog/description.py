@@ -1,4 +1,4 @@
-"""The record of a flow, made of its file."""
+"""Creates the record of a flow from its file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from cloudo_kernel.workspace.catalog.parameters import input_schema
 from cloudo_kernel.workspace.catalog.places import SCRIPT, Place, printable
 from cloudo_kernel.workspace.catalog.values import NotJson, json_value
 
-_LAST_MOMENT = 253_402_300_799  # the end of the year 9999, which is as far as datetime goes
+_LAST_MOMENT = 253_402_300_799  # the end of the year 9999, the last one that datetime supports
 
 
 def describe(place: Place, text: str, *, is_script: bool, native_kernels: Collection[str]) -> Flow:
     """Return the record of the flow with this text, broken or not.
 
-    A notebook of one of the `native_kernels`, or of none, runs in the kernel `cloudo`, as each script does.
+    A notebook with one of the `native_kernels` or without a kernel runs in the kernel `cloudo`, as every script does.
     """
     try:
         return _script(place, text, native_kernels) if is_script else _notebook(place, text, native_kernels)
@@ -35,12 +35,12 @@ def describe(place: Place, text: str, *, is_script: bool, native_kernels: Collec
 
 
 def broken(place: Place, reason: str) -> Flow:
-    """Return the record of a file that cannot be read."""
+    """Return the record of a file that cannot be a flow."""
     return _flow(place, broken=reason)
 
 
 def checked_calls(flow: Flow, allowed: Sequence[outbound_http.Network]) -> Flow:
-    """Return the flow, as broken if it names an address for notifications that may not be called."""
+    """Return the flow, marked broken if one of its notifications calls an address that is not allowed."""
     following = (one for occasion in Occasion for one in getattr(flow.metadata, occasion))
     try:
         for one in following:
@@ -52,7 +52,7 @@ def checked_calls(flow: Flow, allowed: Sequence[outbound_http.Network]) -> Flow:
 
 
 def status(path: Path) -> os.stat_result:
-    """Return the status of the file, or of the link itself if it leads nowhere. Raises `FileNotFoundError`."""
+    """Return the status of the file, or of the link itself if its target is missing. Raises `FileNotFoundError`."""
     try:
         return path.stat()
     except OSError:
@@ -73,7 +73,7 @@ def _notebook(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
     kernel = metadata.kernel or book.kernel_name
     if kernel is None or kernel in native_kernels:
         kernel = "cloudo"
-    # The cell of another language cannot be read, so its flow takes any inputs.
+    # The cell of another language cannot be parsed, so its flow accepts any inputs.
     source = book.parameters if language_of(kernel, book) == "python" else None
     schema, fault = None, None
     try:
@@ -129,7 +129,7 @@ def _flow(
 
 
 def _with_protected(schema: JsonObject, protected: Collection[str]) -> JsonObject:
-    """Return the schema with JSON Schema's word for inputs that are never shown again."""
+    """Return the schema with `writeOnly` for protected inputs, which are never shown again."""
     properties = {
         name: {**declared, "writeOnly": True} if name in protected else declared
         for name, declared in schema["properties"].items()

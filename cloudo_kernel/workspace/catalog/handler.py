@@ -1,4 +1,4 @@
-"""Scripts that define `handler(system, this)`: what the catalog needs to know of them. They are parsed, never run."""
+"""Reads scripts that define `handler(system, this)` for the catalog. They are parsed, never run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cloudo_kernel.security import bounds
 from cloudo_kernel.workspace.catalog.notebook import Unreadable, of_python
 
 _METADATA = re.compile(r"#[ \t]*cloudo:")
-#: Words that make a function, a class or a comprehension.
+#: Words that create a scope: a function, a class or a comprehension.
 _SCOPE = re.compile(r"\b(?:def|class|lambda|for)\b")
 _MAX_SCOPES = 2_000
 _COMMENT = re.compile(r"#( *)(.*)")
-_MARK = "\ufeff"  # what some editors write at the beginning of a file
+_MARK = "\ufeff"  # the byte order mark, which some editors write
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Handler:
 
     #: The first line of its docstring.
     title: str | None
-    #: What stands below `# cloudo:` at its top, not checked.
+    #: The metadata below `# cloudo:` at its top, not validated.
     metadata: Any
 
 
 @dataclass(frozen=True)
 class _Parsed:
-    """What the syntax tree of a script tells; the tree itself takes much memory."""
+    """The parts of a script's syntax tree that are kept; the whole tree takes much memory."""
 
     title: str | None
     #: The lines before the first statement, without those of the docstring.
@@ -47,12 +47,12 @@ def parse(text: str) -> Handler:
 
 
 def is_handler(text: str) -> bool:
-    """Tell whether the text is a script that defines `handler`; what its metadata say is not looked at.
+    """Return whether the text is a script that defines `handler`; its metadata are not read.
 
-    One that is too large to be parsed counts as one: `parse` says so then.
+    A text that is too large to be parsed counts as one; `parse` reports that later.
     """
     if "handler" not in text or (text[:100].lstrip().startswith("{") and text[-100:].rstrip().endswith("}")):
-        return False  # a notebook's JSON text: parsed as Python it takes long, and may even be valid
+        return False  # a notebook's JSON text, which is slow to parse as Python and may even be valid
     try:
         bounds.check_python(text)
     except bounds.OutOfBounds:
@@ -61,14 +61,14 @@ def is_handler(text: str) -> bool:
 
 
 def as_notebook(text: str) -> str:
-    """Return the JSON text of the notebook that a script runs as: its source, and a cell that calls its handler."""
+    """Return a script as the JSON text of a notebook: a cell with its source, and one that calls its handler."""
     return of_python(
         _normal(text), "await handler(system, this)" if _parsed(text).is_async else "handler(system, this)"
     )
 
 
 def _parsed(text: str) -> _Parsed:
-    """Return what the script says. Raises `Unreadable` if it cannot be run or defines no handler."""
+    """Return the parsed script. Raises `Unreadable` if it cannot be run or defines no handler."""
     try:
         bounds.check_python(text)
     except bounds.OutOfBounds as error:
@@ -102,8 +102,8 @@ def _normal(text: str) -> str:
 def _tree(text: str) -> ast.Module:
     try:
         tree = ast.parse(_normal(text))
-        # Some errors, such as a `return` outside of a function, are found no earlier. Where the compiler would take
-        # seconds, because it compares all functions with each other, they show when the script runs.
+        # Only the compiler finds some errors, such as a `return` outside of a function. It compares all functions with
+        # each other, which takes seconds if there are many; then these errors show when the script runs.
         if len(_SCOPE.findall(text)) <= _MAX_SCOPES:
             compile(tree, "script", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except SyntaxError as error:
@@ -165,7 +165,7 @@ def _head(text: str, tree: ast.Module) -> list[str]:
 
 
 def _metadata(head: Sequence[str]) -> Any:
-    """Return what the YAML in the comment `# cloudo:` and the deeper ones below it says."""
+    """Return the YAML in the comment `# cloudo:` and the deeper comments below it. Raises `Unreadable`."""
     start = next((number for number, line in enumerate(head) if _METADATA.match(line)), None)
     if start is None:
         return {}

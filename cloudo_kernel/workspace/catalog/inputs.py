@@ -1,4 +1,4 @@
-"""Whether inputs fit a flow's schema, and if not, what to tell the person who gave them."""
+"""Validates inputs against a flow's schema, with error messages for people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KINDS = {
 def validate(schema: JsonObject, inputs: JsonObject) -> JsonObject:
     """Return a copy of the inputs in canonical form: 3.0 for an integer becomes 3, 08:30 for a time 08:30:00.
 
-    Defaults are not filled in. Raises `InputsInvalid`, which tells each input at fault.
+    Defaults are not filled in. Raises `InputsInvalid`, which lists each invalid input.
     """
     if not isinstance(inputs, dict):
         raise InputsInvalid(f"Inputs are an object of names and values, not {type(inputs).__name__}.")
@@ -51,7 +51,7 @@ def validate(schema: JsonObject, inputs: JsonObject) -> JsonObject:
 
 
 def _wrong_names(schema: JsonObject, inputs: JsonObject) -> Iterator[InputsInvalid]:
-    """Find the names that are unknown, and those that are missing."""
+    """Yield an error for each unknown name and for each missing one."""
     properties = schema.get("properties", {})
     for name in inputs:
         if not isinstance(name, str):
@@ -78,7 +78,7 @@ def _fitted(name: str, given: object, schema: JsonObject) -> Any:
         value = json_value(given)
     except NotJson as error:
         raise InputsInvalid(f"The input {_quoted(name + error.path)} does not fit: {error}.", field=name) from None
-    if not schema:  # it takes anything
+    if not schema:  # any value is valid
         return value
     if fault := _fault(schema, value):
         label = name + (fault.name or "").removeprefix("data")
@@ -110,7 +110,7 @@ def _validator(rules: str) -> Callable[[object], object]:
 
 
 def _reader(kind: str) -> Callable[[str], bool]:
-    """Make the test of a format: text that has a canonical form fits."""
+    """Return the validator of a format: text is valid if it has a canonical form."""
 
     def is_readable(text: str) -> bool:
         try:
@@ -123,9 +123,9 @@ def _reader(kind: str) -> Callable[[str], bool]:
 
 
 def _typed(schema: JsonObject, value: Any) -> Any:
-    """Return a fitting value in canonical form; JSON has one kind of number, Python two."""
+    """Return a valid value in canonical form; JSON has one type of number, Python two."""
     match value:
-        case _ if not schema:  # it takes anything, as it is
+        case _ if not schema:  # any value is valid and stays the same
             pass
         case float() if "integer" in schema.get("type", ()):
             value = canonical("integer", value)
@@ -143,7 +143,7 @@ def _typed(schema: JsonObject, value: Any) -> Any:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    # difflib takes long for long texts.
+    # difflib is slow for long texts.
     similar = difflib.get_close_matches(name, known, n=1) if len(name) <= _MAX_SIMILAR else []
     hint = f" Did you mean {similar[0]!r}?" if similar else ""
     takes = f" It takes: {', '.join(known)}." if known else " It takes none."
@@ -151,7 +151,7 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _fitting(schema: JsonObject) -> str:
-    """Say in words what fits the schema; of nested lists only the outermost two are described."""
+    """Return a description of valid values; of nested lists it describes only the two outermost."""
     if "enum" in schema:
         return f"one of {', '.join(map(_shown, schema['enum']))}"
     types = schema.get("type", [])

@@ -16,7 +16,7 @@ CLOUDO = Kernel(name="cloudo", title="Cloudo", language="python")
 
 
 def kernels() -> tuple[Kernel, ...]:
-    """List the kernels by name, as `jupyter kernelspec list` finds them."""
+    """Return the kernels sorted by name, as `jupyter kernelspec list` finds them."""
     found = {CLOUDO.name: CLOUDO}
     for name in _manager().find_kernel_specs():
         if name not in found and (kernel := find_kernel(name)):
@@ -25,7 +25,7 @@ def kernels() -> tuple[Kernel, ...]:
 
 
 def find_kernel(name: str) -> Kernel | None:
-    """Return the kernel of this name, None if it is not installed or its `kernel.json` cannot be read."""
+    """Return the kernel of this name, or None if it is not installed or its `kernel.json` cannot be read."""
     if name == CLOUDO.name:
         return CLOUDO
     try:
@@ -36,16 +36,16 @@ def find_kernel(name: str) -> Kernel | None:
 
 
 def kernel_fault(name: str) -> str | None:
-    """Say why a run in this kernel cannot start, None if it can."""
+    """Return why a run in this kernel cannot start, or None if it can."""
     if find_kernel(name) is not None:
         return None
     return f"its kernel {name!r} is not installed on this machine; `cloudo kernels` lists those that are"
 
 
 def language_of(kernel: str, book: Notebook) -> str:
-    """Return the language in which a notebook runs in a kernel, empty if neither says it.
+    """Return the language of a notebook in a kernel, or an empty text if it is unknown.
 
-    A notebook says it of its own kernel; of another one its kernelspec does.
+    The notebook declares the language of its own kernel. For another kernel, the kernelspec comes first.
     """
     if kernel == CLOUDO.name:
         return CLOUDO.language
@@ -56,6 +56,6 @@ def language_of(kernel: str, book: Notebook) -> str:
 
 
 def _manager() -> KernelSpecManager:
-    from jupyter_client.kernelspec import KernelSpecManager  # only where a flow has another kernel
+    from jupyter_client.kernelspec import KernelSpecManager  # only needed for flows of other kernels
 
     return KernelSpecManager()

@@ -1,4 +1,4 @@
-"""Where the flows that come with Cloudo are."""
+"""The location of the flows that come with Cloudo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def library_folders() -> tuple[Path, ...]:
-    """Return `CLOUDO_LIBRARY`, else the checkout's `flows/`, else the installed one; empty if there is none.
+    """Return `CLOUDO_LIBRARY`, else the checkout's `flows/`, else the installed one, or an empty tuple.
 
     `CLOUDO_LIBRARY` may name several folders, separated as in `PATH`.
     """

@@ -1,4 +1,4 @@
-"""Which names a flow may have, and where below a folder such a name leads. Touches no file but to follow links."""
+"""Validates names of flows, and maps them to paths below a folder. Accesses files only to resolve links."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MAX_NAME = 200
 _MAX_SEGMENT = 120
 #: File systems allow 255 bytes; the ending and the names of executed notebooks need some.
 _MAX_SEGMENT_BYTES = 240
-#: Devices on Windows, whatever ending follows (learn.microsoft.com: Naming Files, Paths, and Namespaces).
+#: Devices on Windows, with any ending (learn.microsoft.com: Naming Files, Paths, and Namespaces).
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
-#: Unpaired surrogates are what undecodable file names become; bidirectional controls make a name look like another.
+#: Undecodable file names become unpaired surrogates; bidirectional controls make a name look like another.
 _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}
 _BIDIRECTIONAL = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
 
 
 def check_name(name: str) -> str:
     """Return the name in Unicode's form NFC. Raises `NameInvalid`."""
-    if len(name) > 10 * _MAX_NAME:  # neither read nor shown
+    if len(name) > 10 * _MAX_NAME:  # neither processed nor shown in full
         raise NameInvalid(f"{name[:_MAX_NAME]}…", f"it has more than {_MAX_NAME} characters")
     normal = unicodedata.normalize("NFC", name)
     if fault := name_fault(normal):
@@ -34,7 +34,7 @@ def check_name(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def name_fault(name: str) -> str | None:
-    """Say why a flow cannot have this name, or return None if it can."""
+    """Return why a flow cannot have this name, or None if it can."""
     return next(_faults(name), None)
 
 
@@ -72,9 +72,9 @@ def _segment_faults(segment: str) -> Iterator[str]:
 
 
 def contained(folder: Path, name: str, ending: str) -> Path:
-    """Return the path of the flow below `folder`, links resolved.
+    """Return the path of the flow below `folder`, with links resolved.
 
-    Raises `NameInvalid` for a name that cannot be a flow's and for a link that leaves the folder.
+    Raises `NameInvalid` for an invalid name and for a link that leaves the folder.
     """
     path = folder / f"{check_name(name)}{ending}"
     if not is_below(folder, path):
@@ -83,10 +83,10 @@ def contained(folder: Path, name: str, ending: str) -> Path:
 
 
 def is_below(folder: Path, path: Path) -> bool:
-    """Tell whether `path`, links resolved, is `folder` or something in it."""
+    """Return whether `path`, with links resolved, is `folder` or inside it."""
     root = os.path.realpath(folder)
     try:
-        # Whole segments are compared: `startswith` takes flows-old/ for a part of flows (a CVE elsewhere).
+        # Compare whole segments: `startswith` takes flows-old/ for a part of flows (a CVE elsewhere).
         return os.path.commonpath([root, os.path.realpath(path)]) == root
-    except ValueError:  # two drives of Windows
+    except ValueError:  # two drives on Windows
         return False

@@ -1,6 +1,6 @@
-"""What the catalog needs to know of a notebook file. Read as JSON: nbformat and its schema take a second to load.
+"""Reads notebook files for the catalog. Reads them as JSON, because nbformat and its schema take a second to load.
 
-Only notebooks of nbformat 3 take that second, for nbformat to upgrade them.
+Only a notebook of nbformat 3 takes that second, because nbformat upgrades it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from cloudo_kernel.security import bounds
 from cloudo_kernel.workspace.catalog.names import is_below
 
 _MAX_BYTES = 50 * 1024 * 1024
-#: Characters of Markdown in which the first heading is looked for.
+#: Maximum characters of Markdown to search for the first heading.
 _MAX_TEXT = 100_000
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF_CHARACTER = "it holds half a character (an unpaired surrogate)"
 _KINDS = ("code", "markdown", "raw")
-#: papermill's tags of the cell that declares inputs, and of the cell that it writes after it.
+#: papermill's tags for the cell that declares inputs, and for the cell that papermill inserts after it.
 PARAMETERS = "parameters"
 INJECTED = "injected-parameters"
 
 
 class Unreadable(Exception):
-    """A file that is no notebook which can be run; the text is the reason, fit for `Flow.broken`."""
+    """A file that cannot be run as a flow; the text is the reason, as for `Flow.broken`."""
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook of nbformat 4 as it runs; see `_normal`."""
+    """A notebook of nbformat 4, normalized for a run; see `_normal`."""
 
     document: JsonObject
 
@@ -46,7 +46,7 @@ class Notebook:
 
     @property
     def cells(self) -> list[JsonObject]:
-        """Return the cells that run."""
+        """Return the cells."""
         return list(self.document["cells"])
 
     @property
@@ -69,7 +69,7 @@ class Notebook:
 
     @cached_property
     def heading(self) -> str | None:
-        """Return the first heading `# …` of its text."""
+        """Return the first heading `# …` in its Markdown."""
         left = _MAX_TEXT
         for cell in self.cells:
             fenced = False
@@ -83,12 +83,12 @@ class Notebook:
 
 
 def read(folder: Path, path: Path) -> str:
-    """Return the exact text of the file. Raises `Unreadable`, and `FileNotFoundError` if it has gone."""
+    """Return the exact text of the file. Raises `Unreadable`, and `FileNotFoundError` if it is gone."""
     if path.is_symlink() and not is_below(folder, path):
         raise Unreadable("its link leaves the folder of the flows")
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block forever
             raise Unreadable("it is not a file")
         _check_size(status.st_size)
         return path.read_bytes().decode()
@@ -103,7 +103,7 @@ def read(folder: Path, path: Path) -> str:
 
 
 def check(text: str) -> None:
-    """Refuse text that could not be written and read back as a notebook. Raises `Unreadable`."""
+    """Check that text can be written and read back as a notebook. Raises `Unreadable`."""
     try:
         _check_size(len(text.encode()))
     except UnicodeEncodeError:
@@ -119,7 +119,7 @@ def parse(text: str) -> Notebook:
         raise Unreadable(f"{error}; clear its outputs") from None
     try:
         document = json.loads(text)
-        # Such a text can neither be stored nor sent; nbformat could not write the executed notebook.
+        # A text with half a character cannot be stored or sent, and nbformat could not write the executed notebook.
         if _SURROGATE.search(text):
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -132,7 +132,7 @@ def parse(text: str) -> Notebook:
 
 
 def of_python(*sources: str) -> str:
-    """Return the JSON text of a notebook with a cell for each of these Python sources."""
+    """Return the JSON text of a notebook with one cell per Python source."""
     cells: list[JsonObject] = [
         {
             "cell_type": "code",
@@ -153,7 +153,7 @@ def _check_size(size: int) -> None:
 
 
 def _upgraded(document: Any, text: str) -> Any:
-    """Return the document as nbformat 4 has it; what is 3 is upgraded in memory, as it is again when it is run."""
+    """Return the document in nbformat 4; nbformat 3 is upgraded in memory, and again for each run."""
     form = _object(document).get("nbformat")
     if not isinstance(form, int) or isinstance(form, bool):
         raise Unreadable("it is JSON, but no notebook")
@@ -175,7 +175,7 @@ def _upgraded(document: Any, text: str) -> Any:
 
     try:
         return json.loads(json.dumps(nbformat.convert(reader.reads(text), 4)))
-    except Exception as error:  # whatever it finds missing; it has no error of its own for that
+    except Exception as error:  # nbformat raises any error for missing parts
         why = f"{type(error).__name__}: {error}".rstrip(": ")
         raise Unreadable(f"it has the notebook format 3 and cannot be upgraded to 4 ({why})") from error
 
@@ -191,9 +191,9 @@ def _checked(document: Any) -> Notebook:
 
 
 def _normal(document: JsonObject, metadata: JsonObject, cells: list[JsonObject]) -> JsonObject:
-    """Return the notebook without the traces of earlier runs, and with all that papermill and nbclient rely on.
+    """Return the notebook without traces of earlier runs, and with everything that papermill and nbclient require.
 
-    papermill runs an `injected-parameters` cell of an earlier run again, unless inputs replace it.
+    papermill would run an `injected-parameters` cell of an earlier run again, unless inputs replace it.
     """
     kept = {key: value for key, value in metadata.items() if key != "papermill"}
     for key in ("kernelspec", "language_info"):
@@ -210,7 +210,7 @@ def _normal(document: JsonObject, metadata: JsonObject, cells: list[JsonObject])
 
 
 def _normal_cell(cell: JsonObject) -> JsonObject:
-    """Return the cell with metadata, a code cell with empty outputs; no other one keeps the tag `parameters`."""
+    """Return the cell with metadata. A code cell gets empty outputs; other cells lose the tag `parameters`."""
     is_code = cell["cell_type"] == "code"
     metadata = dict(_object(cell.get("metadata")))
     tags = metadata.pop("tags", None)
@@ -222,7 +222,7 @@ def _normal_cell(cell: JsonObject) -> JsonObject:
 
 
 def _source(cell: JsonObject) -> str | None:
-    """Return the text of a cell, which is stored whole or as a list of lines; None if it is neither."""
+    """Return the text of a cell, stored as a text or as a list of lines, or None for anything else."""
     source = cell.get("source")
     if isinstance(source, list) and all(isinstance(line, str) for line in source):
         return "".join(source)

@@ -1,4 +1,4 @@
-"""From the cell tagged `parameters` to the JSON Schema of a flow's inputs. The cell is parsed, never run."""
+"""Reads the JSON Schema of a flow's inputs from the cell tagged `parameters`. The cell is parsed, never run."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from cloudo_kernel.security import bounds
 from cloudo_kernel.workspace.catalog.annotations import annotated, nullable
 from cloudo_kernel.workspace.catalog.values import json_value
 
-#: Lines that IPython takes and Python does not: `%magic`, `!command`, `files = !ls`.
+#: Lines that are valid in IPython and not in Python: `%magic`, `!command`, `files = !ls`.
 _MAGIC = re.compile(r"(\s*)([%!]|[\w.]+\s*=\s*[%!])")
 _MAX_MAGICS = 100
-#: Characters that the parser reads in all: it reads the cell once more for each of these lines.
+#: Maximum characters to parse in total: the cell is parsed once more for each of these lines.
 _MAX_PARSED = 128 * 1024
-#: What tools read in a comment is no description.
+#: Comments for tools, which are not descriptions.
 _FOR_TOOLS = re.compile(r"(^|#)\s*(noqa|type:|pylint:|pragma:|fmt:).*")
 
 
 _TYPE_COMMENT = re.compile(r"type:\s*(?!ignore\b)([^#]+)(.*)", re.DOTALL)
-#: Words of a type; each of them may be its last one.
+#: Maximum number of words in a type; each of them may be its last one.
 _MAX_TYPE_WORDS = 6
 
 
 @dataclass(frozen=True)
 class _Parameter:
     annotation: ast.expr | None = None
-    #: An expression, or a statement where the value is not that of one expression: unpacked, or added to.
+    #: An expression, or a statement if the value is unpacked from an expression or added to.
     default: ast.expr | ast.stmt | None = None
     comment: str = ""
 
 
 def input_schema(cell_source: str | None) -> JsonObject:
-    """Return the JSON Schema (draft 7) of the inputs; without a parameters cell (None) any are accepted.
+    """Return the JSON Schema (draft 7) of the inputs; without a parameters cell (None), any are valid.
 
     Each property may have `type`, `enum`, `items`, `anyOf`, `format`, `default`, `description`, and always has
     `x-order` (its place in the cell, from 0). `x-default` is the source text of a default that is not a JSON
-    value, `x-annotation` that of an annotation that is not understood. Raises `SyntaxError`, whose text says
-    what is wrong and in which line.
+    value, `x-annotation` that of an unsupported annotation. Raises `SyntaxError`, whose text contains the error and
+    its line.
     """
     if cell_source is None:
         return {"type": "object", "properties": {}, "additionalProperties": True}
@@ -71,20 +71,20 @@ def input_schema(cell_source: str | None) -> JsonObject:
 
 
 def defaults(schema: JsonObject) -> JsonObject:
-    """Return the values that inputs have when they are not given, as far as they are JSON values."""
+    """Return the default values of inputs, except those that are not JSON values."""
     properties = schema.get("properties", {})
     return {name: declared["default"] for name, declared in properties.items() if "default" in declared}
 
 
 def required(schema: JsonObject) -> tuple[str, ...]:
-    """Return the names of the inputs that have to be given, in the order of the cell."""
+    """Return the names of the required inputs, in the order of the cell."""
     return tuple(schema.get("required", ()))
 
 
 def _parsed(lines: list[str], magics_left: int) -> tuple[str, ast.Module]:
-    """Parse the cell without the lines that only IPython understands, where they are in the way.
+    """Parse the cell, replacing lines that only IPython understands when they cause a syntax error.
 
-    They are not taken out beforehand, because inside a text or a bracket such a line is Python.
+    They are not replaced beforehand, because inside a string or brackets such a line can be Python.
     """
     text = "\n".join(lines)
     try:
@@ -105,9 +105,9 @@ class _Comments:
     def __init__(self, text: str) -> None:
         self._beside: dict[int, str] = {}
         self._alone: dict[int, str] = {}
-        #: What the comments `# type: …` say.
+        #: The types in comments `# type: …`, by line.
         self._types: dict[int, ast.expr] = {}
-        if "#" not in text:  # telling tokens apart takes longer than all the rest
+        if "#" not in text:  # tokenizing takes longer than everything else
             return
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
@@ -120,13 +120,13 @@ class _Comments:
                 kind[line] = _FOR_TOOLS.sub("", text).strip()
 
     def type_of(self, node: ast.stmt) -> ast.expr | None:
-        """Return the annotation that a comment `# type: …` beside the assignment of one name gives."""
+        """Return the annotation in a comment `# type: …` beside an assignment to plain names."""
         if not isinstance(node, ast.Assign) or not all(isinstance(target, ast.Name) for target in node.targets):
             return None
         return self._types.get(node.end_lineno or node.lineno) or self._types.get(node.lineno)
 
     def of(self, node: ast.stmt) -> str:
-        """Return the comment beside the statement, else the lines of comment directly above it."""
+        """Return the comment beside the statement, else the comment lines directly above it."""
         for line in (node.end_lineno or node.lineno, node.lineno):
             if beside := self._beside.get(line):
                 return beside
@@ -139,9 +139,9 @@ class _Comments:
 
 
 def _type_comment(text: str) -> tuple[ast.expr, str] | None:
-    """Split `type: int how many` into the annotation and the description; None if it is no type comment.
+    """Split `type: int how many` into the annotation and the description; return None if it is no type comment.
 
-    papermill takes one word for the type; type checkers also take `type: Dict[str, int]  # how many`.
+    papermill reads one word as the type; type checkers also accept `type: Dict[str, int]  # how many`.
     """
     comment = _TYPE_COMMENT.fullmatch(text)
     if comment is None:
@@ -159,7 +159,7 @@ def _type_comment(text: str) -> tuple[ast.expr, str] | None:
 
 
 def _parameters(tree: ast.Module, comments: _Comments) -> dict[str, _Parameter]:
-    """Collect what the cell assigns at its top level; the last assignment of a name wins."""
+    """Return the names that the cell assigns at its top level; the last assignment of a name wins."""
     found: dict[str, _Parameter] = {}
     for node in tree.body:
         if isinstance(node, ast.Delete):
@@ -221,7 +221,7 @@ def _property(parameter: _Parameter, text: str) -> JsonObject:
 
 
 def _inferred(default: ast.AST) -> JsonObject:
-    """Return what a default without annotation says about the type; a number accepts any number."""
+    """Return the type inferred from a default without annotation; a number allows any number."""
     kind = ""
     match default:
         case ast.Constant(value=bool()):

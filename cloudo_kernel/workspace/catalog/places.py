@@ -1,4 +1,4 @@
-"""Where the files of flows are: below the flows folder of the workspace first, then below those of the library."""
+"""Finds the files of flows: first below the workspace's flows folder, then below the folders of the library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cloudo_kernel.workspace.catalog.names import check_name
 
 NOTEBOOK = ".ipynb"
 SCRIPT = ".py"
-#: The endings of flows; of two files that differ in nothing else, the first one wins.
+#: The endings of flows. If two files differ only in their ending, the first one wins.
 _ENDINGS = (NOTEBOOK, SCRIPT)
 
 
@@ -22,10 +22,10 @@ _ENDINGS = (NOTEBOOK, SCRIPT)
 class Place:
     """A file that is, or claims to be, a flow."""
 
-    #: Below the root without the ending; with it for one that another file keeps from being a flow.
+    #: The path below the root without the ending, or with it if another file has that name (`winner`).
     name: str
     source: FlowSource
-    #: The folder that the name counts from, links resolved.
+    #: The folder that the name is relative to, with links resolved.
     root: Path
     path: Path
     #: The file beside it that has the name.
@@ -33,12 +33,12 @@ class Place:
 
     @property
     def ending(self) -> str:
-        """What the file name ends with."""
+        """The ending of the file name."""
         return SCRIPT if self.path.name.endswith(SCRIPT) else NOTEBOOK
 
 
 class Places:
-    """The folders of flows, in the order in which a name is looked for."""
+    """The folders of flows, in the order in which they are searched."""
 
     def __init__(self, own: Path, library: Sequence[Path]) -> None:
         folders = [(FlowSource.WORKSPACE, own), *((FlowSource.LIBRARY, folder) for folder in library)]
@@ -46,13 +46,13 @@ class Places:
 
     @property
     def own(self) -> Path:
-        """The folder of the workspace's flows, links resolved."""
+        """The folder of the workspace's flows, with links resolved."""
         return self._roots[0][1]
 
     def all(self) -> dict[str, Place]:
-        """Walk through all folders; the first file of a name wins.
+        """Return the files in all folders by name; the first file of a name wins.
 
-        A script beside a notebook of its name is there under its file name.
+        A script beside a notebook of the same name is listed under its file name.
         """
         found: dict[str, Place] = {}
         for source, root in self._roots:
@@ -68,13 +68,13 @@ class Places:
         return found
 
     def find(self, name: str) -> Place | None:
-        """Return the file of a flow's name. Raises `NameInvalid`."""
+        """Return the file of a flow, or None if it does not exist. Raises `NameInvalid`."""
         normal = check_name(name)
         below, _, last = normal.rpartition("/")
         for source, root in self._roots:
-            # Texts, not paths: of these, making one takes as long as looking whether the file is there.
+            # Strings, not paths: creating a path takes as long as checking whether the file exists.
             top = str(root)
-            # A link among the folders is resolved: one name per file, and no way out of the root later.
+            # Resolve links among the folders, so that each file has one name and no path leaves the root later.
             folder = os.path.realpath(f"{top}/{below}")
             if folder != top and not Path(folder).is_relative_to(root):
                 raise NameInvalid(name, "its link leaves the folder of the flows")
@@ -89,12 +89,12 @@ class Places:
 
 
 def printable(name: str) -> str:
-    """Return a file name as text that JSON can carry: undecodable bytes become `�`."""
+    """Return a file name as valid text for JSON: undecodable bytes become `�`."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace"))
 
 
 def _is_flow(file: str) -> bool:
-    """Tell whether a file may be a flow by its name; a Python module that is there for others begins with `_`."""
+    """Return whether a file name can be a flow's; Python modules for other flows begin with `_`."""
     return file.endswith(_ENDINGS) and not file.startswith((".", "_") if file.endswith(SCRIPT) else ".")
 
 

@@ -1,4 +1,4 @@
-"""What JSON can carry, and so what inputs and defaults may be."""
+"""Conversion to JSON values, the only values that inputs and defaults can have."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import Any
 
 #: Python refuses to print integers of more than 4,300 digits; 14,000 bits are 4,215.
 _MAX_BITS = 14_000
-#: json and every reader of it recurse; Python's own limit is 1,000 calls.
+#: `json` and every JSON reader are recursive; Python's own limit is 1,000 calls.
 _DEEPEST = 100
 
 
 class NotJson(ValueError):
-    """A value, or something in it, that JSON cannot carry; the text says what and why."""
+    """A value, or a part of it, that is not possible in JSON; the text is the reason."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(reason)
-        #: Where in the value, such as `[2].name`; empty for the value itself.
+        #: The path in the value, such as `[2].name`; empty for the value itself.
         self.path = path
 
 
 def json_value(value: object) -> Any:
-    """Return the value made of plain dicts, lists, text, numbers, booleans and None. Raises `NotJson`."""
+    """Return the value as plain dicts, lists, text, numbers, booleans and None. Raises `NotJson`."""
     try:
         return _plain(value, 0)
-    except (_NotPlain, UnicodeEncodeError):  # what it is, and where, takes longer to tell
+    except (_NotPlain, UnicodeEncodeError):  # slower: converts values, and finds an invalid one
         return _converted(value, path="", depth=0)
 
 
 class _NotPlain(Exception):
-    """Something that is no plain JSON value, or none at all."""
+    """A value that is not a plain JSON value, or not possible in JSON."""
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """Return a copy of what is made of plain values already, as all is that came as JSON.
+    """Return a copy of a value that is already plain, as every value parsed from JSON is.
 
     Raises `_NotPlain` and `UnicodeEncodeError`.
     """
     kind = type(value)
     if kind is dict and depth < _DEEPEST:
-        # Each part by itself, and no call for those that are nothing but themselves: every input of a start comes here.
+        # ASCII text is copied without a recursive call, because every input of a start passes through here.
         copy = {}
         for key, part in value.items():
             if type(key) is not str or not key.isascii():
