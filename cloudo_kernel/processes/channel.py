@@ -143,28 +143,48 @@ def answer(connection: Frames, verbs: Verbs, *, flush: Callable[[], None]) -> No
     is_holding, poll = False, _poll_of(connection)
     while True:
         try:
-            if is_holding and not poll(0.1):
-                with suppress(CloudoError):  # retried 0.1 s later
-                    flush()
-                    is_holding = False
-                continue
-            is_holding = True
-            message = json.loads(connection.recv_bytes())
+            has_call = not is_holding or poll(0.1)
+            message = json.loads(connection.recv_bytes()) if has_call else None
         except (EOFError, OSError):
             return
-        reply: dict[str, Any] = {"number": message["number"]}
-        try:
-            reply["result"] = verbs(message["verb"], message["arguments"], is_main=message["is_main"])
-        except CloudoError as error:
-            reply["error"] = error.payload
-        except Exception as error:  # noqa: BLE001 -- the caller gets every error
-            _log.exception("A call of a run failed unexpectedly.")
-            reply["error"] = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}
+        if message is None:
+            is_holding = not _is_flushed(flush)
+            continue
+        is_holding = True
+        reply = _reply(verbs, message)
         if message["number"] is not None:
             try:
-                connection.send_bytes(json.dumps(reply, separators=(",", ":")).encode())
+                connection.send_bytes(reply)
             except OSError:
                 return
+
+
+def _is_flushed(flush: Callable[[], None]) -> bool:
+    """Call `flush`. Return False after a `CloudoError`, such as a locked store: it is retried 0.1 s later."""
+    try:
+        flush()
+    except CloudoError:
+        return False
+    except Exception:  # noqa: BLE001 -- the calls to come have to be answered all the same
+        _log.exception("A report of a run could not be stored.")
+    return True
+
+
+def _reply(verbs: Verbs, message: dict[str, Any]) -> bytes:
+    """Return the result of a call, or its error, as a frame."""
+    try:
+        result = verbs(message["verb"], message["arguments"], is_main=message["is_main"])
+        return _frame({"number": message["number"], "result": result})
+    except CloudoError as error:
+        return _frame({"number": message["number"], "error": error.payload})
+    except Exception as error:  # noqa: BLE001 -- the caller gets every error
+        _log.exception("A call of a run failed unexpectedly.")
+        payload = {"code": CloudoError.code, "message": f"{type(error).__name__}: {error}", "field": None}
+        return _frame({"number": message["number"], "error": payload})
+
+
+def _frame(reply: dict[str, Any]) -> bytes:
+    return json.dumps(reply, separators=(",", ":")).encode()
 
 
 def _poll_of(connection: Frames) -> Callable[[float], bool]:

@@ -71,6 +71,30 @@ def test_a_living_workers_lease_is_not_dead_and_an_ended_ones_is(tmp_path: Path)
     assert not liveness.is_dead(tmp_path, "of-another-machine")
 
 
+def test_a_caller_gets_an_answer_whatever_fails_at_the_other_end() -> None:
+    ours, descriptor = channel.pair()
+    flushed = threading.Event()
+
+    def flush() -> None:
+        flushed.set()
+        raise OSError("no disk")
+
+    def verbs(_verb: str, _arguments: dict[str, object], /, *, is_main: bool) -> object:
+        return object()  # no JSON
+
+    server = threading.Thread(target=channel.answer, args=(ours, verbs), kwargs={"flush": flush})
+    server.start()
+    mine = channel.Channel(descriptor)
+    for _ in range(2):
+        with pytest.raises(CloudoError, match="not JSON serializable"):
+            mine.call("object")
+        assert flushed.wait(10)
+        flushed.clear()
+    channel.hang_up(ours)
+    server.join(10)
+    assert not server.is_alive()
+
+
 def test_errors_come_over_a_channel_as_themselves() -> None:
     ours, descriptor = channel.pair()
 
