@@ -1,7 +1,7 @@
-"""Counts the times of a trigger within a span and finds its newest ones, without visiting each of them.
+"""Counts the due times of a trigger within a span and finds the newest ones, without visiting each of them.
 
-An absence of a month holds 2.6 million times of a schedule that runs every second. Intervals are computed;
-local times are counted day by day, as every day on which a trigger is due has the same number of times.
+An absence of a month holds 2.6 million due times of a schedule that runs every second. Intervals are computed. Local
+times are counted day by day, as every day on which a trigger is due has the same number of due times.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DAYS_AT_ONCE = 64
 
 
 class Run(NamedTuple):
-    """Times of a schedule one after another, and the number of the first one."""
+    """Consecutive due times of a schedule; `iteration` is the number of the first one."""
 
     due: datetime
     until: datetime
@@ -34,7 +34,7 @@ class Run(NamedTuple):
 
 
 def count(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, after: datetime, until: datetime) -> int:
-    """Return how many times are later than `after` and not later than `until`; `start` as in `due_times`."""
+    """Return how many due times are after `after` and not after `until`; `start` is as in `due_times`."""
     after = max(after, start - _TICK)
     if until <= after:
         return 0
@@ -48,7 +48,7 @@ def count(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, after: d
 def newest(
     trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, after: datetime, until: datetime, skip: int = 0
 ) -> datetime | None:
-    """Return the newest time later than `after` and not later than `until`, leaving out `skip` newer ones."""
+    """Return the newest due time after `after` and not after `until`, without the `skip` newest ones."""
     after = max(after, start - _TICK)
     if until <= after:
         return None
@@ -66,14 +66,14 @@ def newest(
 
 
 def without(schedule: Schedule, run: Run, taken: Collection[datetime]) -> Run | None:
-    """Return a run of a schedule's times without some that were started out of turn; None if none is left."""
+    """Return a run without the due times in `taken`, which were started out of turn; None if nothing is left."""
     trigger, zone, start = schedule.trigger, triggers.zone(schedule.timezone), schedule.start
     inside = {moment for moment in taken if run.due <= moment <= run.until}
     number = run.number - len(inside)
     if number <= 0:
         return None
     passed, due = 0, run.due
-    # The trigger may have changed since: then its times are others.
+    # The trigger may have changed since, and its due times with it.
     for moment in triggers.due_times(trigger, zone, start=start, after=run.due):
         if due not in inside or moment > run.until:
             break
@@ -81,14 +81,18 @@ def without(schedule: Schedule, run: Run, taken: Collection[datetime]) -> Run | 
     skip, until = 0, run.until
     while until in inside:
         skip += 1
-        until = newest(trigger, zone, start=start, after=due - _TICK, until=run.until, skip=skip) or due
+        found = newest(trigger, zone, start=start, after=due - _TICK, until=run.until, skip=skip)
+        if found is None:  # all that today's trigger has here are taken; the others were another trigger's
+            until = run.until
+            break
+        until = found
     return Run(due, until, number, None if run.iteration is None else run.iteration + passed)
 
 
 def _days(
     trigger: ScheduleTrigger, zone: ZoneInfo, after: datetime, until: datetime
 ) -> Iterator[tuple[datetime, datetime, int]]:
-    """Yield parts of a span of at most a day each, newest first: after, until, and the number of times in it."""
+    """Yield parts of a span, each up to a day long, newest first: after, until, and the number of due times."""
     earliest = triggers.EARLIEST.replace(tzinfo=None) + _DAY
     first = max(triggers.wall(after, zone).replace(hour=0, minute=0, second=0, microsecond=0), earliest)
     day = triggers.wall(until, zone).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
@@ -109,7 +113,7 @@ def _days(
 
 
 def _due_days(trigger: ScheduleTrigger, first: datetime, last: datetime) -> Iterator[datetime]:
-    """Yield the days from `first` to `last` on which a trigger is due, were it not for the zone."""
+    """Yield the days from `first` to `last` on which a trigger is due, regardless of the zone."""
     day = first
     while day <= last:
         due = _next(trigger, day)
@@ -123,9 +127,9 @@ def _due_days(trigger: ScheduleTrigger, first: datetime, last: datetime) -> Iter
 
 @lru_cache(maxsize=1000)
 def _times_a_day(trigger: ScheduleTrigger) -> int:
-    """Return how many times there are on each day on which a trigger is due."""
+    """Return the number of due times on each day on which a trigger is due."""
     due = _next(trigger, datetime(2000, 1, 1))  # noqa: DTZ001 local
-    assert due is not None  # an expression that never comes round is refused
+    assert due is not None  # an expression that is never due is rejected
     day = due.replace(hour=0, minute=0, second=0)
     return sum(
         1 for _ in _between(trigger, _UTC, day.replace(tzinfo=UTC) - _TICK, (day + _DAY).replace(tzinfo=UTC) - _TICK)
@@ -133,7 +137,7 @@ def _times_a_day(trigger: ScheduleTrigger) -> int:
 
 
 def _next(trigger: ScheduleTrigger, local: datetime) -> datetime | None:
-    """Return the first nominal time from a local time on."""
+    """Return the first nominal time at or after a local time."""
     moment = local.replace(tzinfo=UTC)
     due = triggers.next_due(trigger, _UTC, start=moment, after=moment - _TICK)
     return None if due is None else due.replace(tzinfo=None)
@@ -144,6 +148,6 @@ def _between(trigger: ScheduleTrigger, zone: ZoneInfo, after: datetime, until: d
 
 
 def _changes_clocks(zone: ZoneInfo, day: datetime) -> bool:
-    """Tell whether the offset of a zone changes on a day or the one before, whose skipped times may end in it."""
+    """Tell whether a zone's offset changes on a day or the day before, whose skipped times may end on it."""
     moments = (day + number * _HALF_DAY for number in range(-2, 3))
     return len({offset for moment in moments for offset in triggers.offsets(moment, zone)}) > 1

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudo_kernel.models import ScheduleTrigger
+from cloudo_kernel.models import Schedule, ScheduleTrigger
 from cloudo_kernel.scheduling import spans, triggers
 
 #: Of these, Lord Howe moves by half an hour, Apia skipped 30 December 2011, Beirut changes at midnight.
@@ -71,3 +71,16 @@ def test_ten_years_are_counted_at_once(trigger: dict[str, Any], number: int) -> 
     assert abs(counted - number) <= 1500, counted
     assert last is not None
     assert last <= span["until"]
+
+
+def test_a_run_of_missed_times_outlives_a_change_of_its_trigger() -> None:
+    """The run was counted by the minute; by today's trigger, of every other minute, all of it is started already."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    minutes = [begin + timedelta(minutes=number) for number in range(3)]
+    trigger = ScheduleTrigger(every_seconds=120, wait=False)
+    schedule = Schedule.model_construct(trigger=trigger, timezone="UTC", start=begin)
+    run = spans.Run(minutes[0], minutes[2], 3, None)
+    left = spans.without(schedule, run, {minutes[0], minutes[2]})
+    assert left is not None
+    assert left.number == 1
+    assert minutes[0] <= left.due <= left.until <= minutes[2]
