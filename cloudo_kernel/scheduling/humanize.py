@@ -1,6 +1,6 @@
-"""Times and triggers in words: what people are told about them, and what they write.
+"""Formats times and triggers in words, and parses those that people write.
 
-English, whatever the locale of the process; nothing here has a clock of its own.
+Always in English, whatever the locale of the process. Callers pass the current time.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _UNITS = {
 }
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)", re.ASCII)
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
-#: So many of the next times are said.
+#: Maximum number of next times that `coming` lists.
 _SAID = 3
 _CLOCK = re.compile(r"(?:([a-z]+) (?:at )?)?(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 
 
-# --- said --------------------------------------------------------------------------------------------------------
+# --- format ------------------------------------------------------------------------------------------------------
 
 
 def spoken(moment: datetime, zone: ZoneInfo, *, now: datetime) -> str:
-    """Say a moment as people of the zone do: `Tue 24 Nov 08:30`.
+    """Format a moment in the zone's local time: `Tue 24 Nov 08:30`.
 
-    The year is said when it is not this one, seconds when there are any, and the UTC offset when that local time
-    happens twice.
+    Adds the year if it is not the current one, seconds if there are any, and the UTC offset if that local time happens
+    twice.
     """
     local = wall(moment, zone)
     first, second = offsets(local, zone)
@@ -48,7 +48,7 @@ def spoken(moment: datetime, zone: ZoneInfo, *, now: datetime) -> str:
 
 
 def describe(trigger: ScheduleTrigger, zone_name: str) -> str:
-    """Say when a trigger is due: `daily at 08:30`."""
+    """Describe when a trigger is due: `daily at 08:30`."""
     if trigger.at is not None:
         local = wall(trigger.at, shown_zone(zone_name)) if trigger.at.tzinfo else trigger.at
         return f"once at {_date(local, year=True)} {_clock(local)}"
@@ -63,9 +63,9 @@ def describe(trigger: ScheduleTrigger, zone_name: str) -> str:
 
 
 def coming(moments: Sequence[datetime], trigger: ScheduleTrigger, zone_name: str, *, now: datetime) -> str:
-    """Say when a trigger is due next: `next: Tue 24 Nov 08:30, Wed 25 Nov 08:30 … (Europe/Vienna)`.
+    """Describe when a trigger is due next: `next: Tue 24 Nov 08:30, Wed 25 Nov 08:30 … (Europe/Vienna)`.
 
-    One that counts from the end of its runs has only its first time for certain.
+    If it counts from the end of its runs, only the first time is certain.
     """
     said = [spoken(moment, shown_zone(zone_name), now=now) for moment in moments[:_SAID]]
     if not said:
@@ -76,7 +76,7 @@ def coming(moments: Sequence[datetime], trigger: ScheduleTrigger, zone_name: str
 
 
 def standing(schedule: Schedule, *, now: datetime) -> str:
-    """Say in a word how a schedule stands: active, running, paused, finished or broken."""
+    """Return the state of a schedule: active, running, paused, finished or broken."""
     if not schedule.enabled:
         return "paused"
     is_over = schedule.max_iterations is not None and schedule.iterations >= schedule.max_iterations
@@ -89,7 +89,7 @@ def standing(schedule: Schedule, *, now: datetime) -> str:
 
 
 def notes(trigger: ScheduleTrigger, zone: ZoneInfo, *, now: datetime) -> tuple[str, ...]:
-    """Say what is unusual about a trigger, for a person to confirm; nothing, if all is well."""
+    """Return notes on what is unusual about a trigger, for a person to confirm; empty if all is well."""
     said = []
     if trigger.at is not None and (moment := resolve(trigger.at, zone)) <= now:
         said.append(f"{spoken(moment, zone, now=now)} is in the past: it runs at once.")
@@ -128,7 +128,7 @@ def _offset(aware: datetime) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Say a duration: `1 hour 30 minutes`."""
+    """Format a duration: `1 hour 30 minutes`."""
     rest, said = Decimal(repr(seconds)), []
     for unit, (length, words) in _UNITS.items():
         count, rest = (rest, Decimal()) if unit == "s" else divmod(rest, length)
@@ -137,20 +137,20 @@ def _duration(seconds: float) -> str:
     return " ".join(said) or "0 seconds"
 
 
-# --- written -----------------------------------------------------------------------------------------------------
+# --- parse -------------------------------------------------------------------------------------------------------
 
 
 def seconds(text: str, *, field: str = "seconds") -> float:
-    """Return a duration that a person wrote: `90`, `10m`, `1h30m`, `2d`, `1.5h`, `1 hour 30 minutes`.
+    """Parse a duration that a person wrote: `90`, `10m`, `1h30m`, `2d`, `1.5h`, `1 hour 30 minutes`.
 
-    Raises `MalformedRequest`, which says what fits.
+    Raises `MalformedRequest`, which lists the accepted forms.
     """
     rest = re.sub(r"\band\b|,(?!\d)", " ", text[:200].casefold()).strip()
     total, smallest = Decimal(), None
     while rest or smallest is None:
         found = _AMOUNT.match(rest)
         length = _length(found[2]) if found else None
-        # Each unit once, the larger ones first; a bare number has to be all there is.
+        # Each unit once, the larger ones first; a number without a unit must stand alone.
         if found is None or length is None or length >= (smallest or 2 * length) or (smallest and not found[2]):
             raise _no_duration(text, field)
         total, smallest = total + Decimal(found[1]) * length, length
@@ -176,9 +176,9 @@ def _no_duration(text: str, field: str) -> MalformedRequest:
 
 
 def moment(text: str, zone: ZoneInfo, *, now: datetime, field: str = "at") -> datetime:
-    """Return a moment that a person wrote, in UTC: ISO, `08:30` (the next one), `tomorrow 08:30`, `fri 18:00`.
+    """Parse a moment that a person wrote, in UTC: ISO, `08:30` (the next one), `tomorrow 08:30`, `fri 18:00`.
 
-    Without an offset it is local time in the zone. Raises `MalformedRequest`, which says what fits.
+    Without an offset it is local time in the zone. Raises `MalformedRequest`, which lists the accepted forms.
     """
     said = " ".join(text[:200].split())
     clock = _CLOCK.fullmatch(said.casefold())
@@ -201,9 +201,9 @@ def moment(text: str, zone: ZoneInfo, *, now: datetime, field: str = "at") -> da
 
 
 def with_offset(text: str, zone: ZoneInfo) -> str:
-    """Return a moment in canonical form with an offset: without one it is local time in the zone.
+    """Return a moment in canonical form with an offset. Without an offset, `text` is local time in the zone.
 
-    Raises `MalformedRequest` for one that is out of range.
+    Raises `MalformedRequest` if it is out of range.
     """
     local = datetime.fromisoformat(text)
     moment = resolve(local, zone).astimezone(zone) if local.tzinfo is None else local
@@ -211,7 +211,7 @@ def with_offset(text: str, zone: ZoneInfo) -> str:
 
 
 def _days_ahead(word: str | None, weekday: int) -> tuple[int, ...]:
-    """Return which days to look at, counted from today. Raises `ValueError`."""
+    """Return the days to try, counted from today. Raises `ValueError`."""
     if word is None:
         return (0, 1, 2)
     if word in ("today", "tomorrow"):
@@ -224,9 +224,9 @@ def _days_ahead(word: str | None, weekday: int) -> tuple[int, ...]:
 
 
 def time_of_day(text: str, *, field: str = "daily_at") -> str:
-    """Return a time of day that a person wrote, `8:30` or `08:30:15`, as triggers take it.
+    """Parse a time of day that a person wrote, `8:30` or `08:30:15`, into the form of triggers.
 
-    Raises `MalformedRequest`, which says what fits.
+    Raises `MalformedRequest`, which lists the accepted forms.
     """
     found = _TIME_OF_DAY.fullmatch(text[:200].strip())
     try:

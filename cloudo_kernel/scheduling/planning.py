@@ -1,7 +1,7 @@
-"""Decides the outcome of each time of a schedule that has come. Pure: the caller brings the clock and the absences.
+"""Decides the outcome of each occurrence that is due. No I/O: the caller passes the time and the absences.
 
-A time is *late* when no scheduler was alive at that time, as the workers' heartbeats show: then `catch_up` decides.
-While a scheduler lives nothing is late, and `overlap` decides.
+An occurrence is *late* if no scheduler was alive at its time, as the workers' heartbeats show: then `catch_up` decides.
+While a scheduler is alive nothing is late, and `overlap` decides.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import NamedTuple
 from cloudo_kernel.models import CatchUp, OccurrenceOutcome, Overlap, Schedule, rfc3339
 from cloudo_kernel.scheduling import spans, triggers
 
-#: The newest time that came during an absence is late when it is older than this.
+#: The newest occurrence of an absence is late if it is older than this.
 GRACE = timedelta(seconds=30)
-#: One look plans up to this many rows of one schedule; the next look takes the next ones.
+#: Maximum number of rows of one schedule that one call plans; the next call plans the next ones.
 MAX_AT_ONCE = 500
-#: With `all`, up to this many times of one absence are caught up, the newest ones.
+#: With `all`, up to this many occurrences of one absence are caught up, the newest ones.
 MAX_CAUGHT_UP = 10_000
 
 _STARTED, _SKIPPED = OccurrenceOutcome.STARTED, OccurrenceOutcome.SKIPPED
@@ -29,68 +29,68 @@ _BEHIND = "queued behind the runs that are caught up"
 
 
 class Absence(NamedTuple):
-    """A stretch in which no scheduler was alive; one was at both ends."""
+    """A period in which no scheduler was alive; one was alive at both ends."""
 
     start: datetime
     end: datetime
 
 
-# Named tuples: of what thousands are made at one instant, a frozen dataclass takes three times as long to make.
+# Named tuples: thousands are created at once, and a frozen dataclass takes three times as long to create.
 
 
 class Planned(NamedTuple):
-    """One time of a schedule or a run of them, and its outcome."""
+    """One occurrence, or several in a row, and the outcome."""
 
     due: datetime
-    #: Of the first one.
+    #: The number of the first one.
     iteration: int
     outcome: OccurrenceOutcome
     reason: str | None = None
-    #: It runs after those that were started before it, not beside them.
+    #: It runs after those that were started before it, not alongside them.
     is_queued: bool = False
-    #: It is a part of catching up: no policy skips or cancels it, and it queues behind others that are.
+    #: It is part of catching up: no policy skips or cancels it, and it queues behind others that are.
     is_caught_up: bool = False
-    #: It is caught up because it was late, not because it came while others were caught up.
+    #: It is caught up because it was late, not because it was due while others were caught up.
     is_late: bool = False
-    #: The last of a run of times.
+    #: The last one, if there are several.
     until: datetime | None = None
     number: int = 1
 
 
 class Plan(NamedTuple):
-    """The outcomes of the times that have come, and the next time."""
+    """The outcomes of all due occurrences, and the next due time."""
 
     occurrences: tuple[Planned, ...]
-    #: None when there is none, or when it depends on the end of what is started now.
+    #: None without a next one, or if it depends on the end of the execution started now.
     next_run: datetime | None
-    #: Whether executions that have not ended are cancelled first, but for those that are caught up.
+    #: Whether executions that have not ended are cancelled first, except those that are caught up.
     cancels: bool = False
 
     @property
     def iterations(self) -> int:
-        """The number of times that it is about."""
+        """The number of due times that the plan covers."""
         return sum(one.number for one in self.occurrences)
 
     @property
     def last_due(self) -> datetime | None:
-        """The last of them, if there are any."""
+        """The last due time that the plan covers, if any."""
         return (self.occurrences[-1].until or self.occurrences[-1].due) if self.occurrences else None
 
 
 class _Come(NamedTuple):
-    """A time that has come or, if nothing is started for them, a run of times."""
+    """A due occurrence or, if nothing is started for them, several in a row."""
 
     due: datetime
     iteration: int
     until: datetime
     number: int
-    #: None for one that is not late.
+    #: The outcome if it is late, else None.
     late: OccurrenceOutcome | None
     reason: str | None = None
 
 
 class _Times(NamedTuple):
-    """Times from `due` to `until`; `moment` is when the first was to start, `last_moment` the last one."""
+    """Due times from `due` to `until`. `moment` is when the first should start, `last_moment` when the last should."""
 
     due: datetime
     until: datetime
@@ -101,16 +101,16 @@ class _Times(NamedTuple):
 
 
 def fire_at(schedule: Schedule, due: datetime) -> datetime:
-    """Return when the occurrence is to start: its time, and its jitter."""
+    """Return when the occurrence should start: its due time plus jitter."""
     if not schedule.jitter_seconds:
         return due
     return due + triggers.jitter(schedule.id, due, schedule.jitter_seconds)
 
 
 def times(schedule: Schedule, *, after: datetime, iterations: int | None = None) -> Iterator[datetime]:
-    """Yield the times of a schedule after a moment, as far as its end and its limit allow.
+    """Yield the due times of a schedule after a moment, as far as its end and its limit allow.
 
-    `iterations` is how many there have been by then, if not as many as the schedule says.
+    `iterations` is how many there were by then, by default the schedule's own count.
     """
     dues = triggers.due_times(schedule.trigger, triggers.zone(schedule.timezone), start=schedule.start, after=after)
     if schedule.max_iterations is not None:
@@ -123,7 +123,7 @@ def times(schedule: Schedule, *, after: datetime, iterations: int | None = None)
 
 
 def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
-    """Return the next time of one whose interval counts from the end of its last run."""
+    """Return the next due time of a schedule that counts from the end of its last run, or None."""
     assert schedule.trigger.every_seconds is not None
     try:
         due = ended_at + timedelta(seconds=schedule.trigger.every_seconds)
@@ -142,10 +142,10 @@ def plan(
     is_catching_up: bool = False,
     absences: Sequence[Absence] = (),
 ) -> Plan:
-    """Decide about all times that have come.
+    """Decide about all due occurrences.
 
-    `unended` executions of the schedule have not ended, `caught_up` of them are a part of catching up, and with
-    `is_catching_up` the times that come queue behind these if the schedule catches up with `all`.
+    `unended` executions of the schedule have not ended; `caught_up` of them are part of catching up. With
+    `is_catching_up`, new occurrences queue behind these if the schedule catches up with `all`.
     `absences` are in order, and do not overlap.
     """
     if not schedule.enabled:
@@ -160,7 +160,7 @@ def plan(
 
 
 def passed_over(schedule: Schedule, *, now: datetime, reason: str) -> Plan:
-    """Note all times that have come as missed: the schedule has changed since."""
+    """Plan all due occurrences as missed, because the schedule has changed since."""
     assert schedule.next_run is not None
     passed: list[Planned] = []
     due: datetime | None = schedule.next_run
@@ -178,7 +178,7 @@ def passed_over(schedule: Schedule, *, now: datetime, reason: str) -> Plan:
 
 
 def _come(schedule: Schedule, now: datetime, absences: Sequence[Absence]) -> tuple[list[_Come], datetime | None]:
-    """Return the times that have come, those that are late with their outcome, and the time after them."""
+    """Return the due occurrences, late ones with their outcome, and the due time after them."""
     assert schedule.next_run is not None
     due: datetime | None = schedule.next_run
     moment, number, come = fire_at(schedule, schedule.next_run), schedule.iterations + 1, list[_Come]()
@@ -198,7 +198,7 @@ def _come(schedule: Schedule, now: datetime, absences: Sequence[Absence]) -> tup
             come, counted = come + found, absence
         number += one.number
         if following is not None:
-            # One whose jitter is short has to wait for those before it whose jitter is long.
+            # An occurrence with a short jitter must wait for earlier ones with a long jitter.
             moment = max(one.last_moment, fire_at(schedule, following))
         due = following
     return come, due
@@ -207,10 +207,10 @@ def _come(schedule: Schedule, now: datetime, absences: Sequence[Absence]) -> tup
 def _in_absence(
     schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, before: _Come | None
 ) -> tuple[_Times, datetime | None, list[_Come]]:
-    """Decide about the first time that came during an absence and, where they share its outcome, those after it.
+    """Decide about the first due time during an absence and, if they share its outcome, those after it.
 
-    Returns them, the time after them, and their outcomes. The newest one of the absence has its own.
-    `before` is the last outcome before it in the same absence.
+    Returns them, the due time after them, and their outcomes. The newest one of the absence has its own.
+    `before` is the previous outcome in the same absence.
     """
     outcome, reason, some = _late(schedule, first, absence, now, is_counted=before is not None)
     following = _following(schedule, some)
@@ -224,10 +224,10 @@ def _in_absence(
     found = []
     if some.number > 1:
         last_but_one = _newest(schedule, some.due - _TICK, some.until, skip=1)
-        assert last_but_one is not None  # there are two at least
+        assert last_but_one is not None  # there are at least two
         found.append(_Come(some.due, some.iteration, last_but_one, some.number - 1, outcome, reason))
     number = some.iteration + some.number - 1
-    # It runs for those before it: then `overlap` does not skip it.
+    # It stands for those before it, so `overlap` does not skip it.
     has_others = some.number > 1 or (before is not None and before.late is _COALESCED)
     stands_for_others = outcome is _COALESCED and has_others
     if age > GRACE or stands_for_others:
@@ -240,9 +240,9 @@ def _in_absence(
 def _late(
     schedule: Schedule, first: _Times, absence: Absence, now: datetime, *, is_counted: bool
 ) -> tuple[OccurrenceOutcome, str, _Times]:
-    """Return the outcome of a late time by `catch_up`, and the times after it that share it.
+    """Return the outcome of a late due time by `catch_up`, its reason, and the due times after it that share both.
 
-    `is_counted`: no more of them are left than are caught up with `all`.
+    `is_counted` means that no more of them are left than `all` catches up with.
     """
     window = schedule.catch_up_window_seconds
     if schedule.catch_up is CatchUp.NONE:
@@ -264,23 +264,23 @@ def _seconds_late(age: timedelta) -> str:
 
 
 def _absence_at(absences: Sequence[Absence], moment: datetime) -> Absence | None:
-    """Return the absence during which a moment was."""
+    """Return the absence that contains a moment, if any."""
     place = bisect_left(absences, moment, key=lambda absence: absence.end)
     found = absences[place] if place < len(absences) else None
     return found if found is not None and found.start < moment < found.end else None
 
 
 def _following(schedule: Schedule, some: _Times) -> datetime | None:
-    """Return the time after some, None too if that depends on the end of what is started now."""
+    """Return the due time after `some`; None also if it depends on the end of the execution started now."""
     if schedule.trigger.counts_from_end or schedule.trigger.is_once:
         return None
     return next(times(schedule, after=some.until, iterations=some.iteration + some.number - 1), None)
 
 
 def _before(schedule: Schedule, first: _Times, end: datetime, *, leave: int = 0) -> _Times | None:
-    """Return a time and those after it that were to start before a moment whatever their jitter, but for the last few.
+    """Return due times from `first` on that should start before `end` whatever their jitter, without the last `leave`.
 
-    None if there is none, which may only be because of the jitter.
+    Returns None if there are no such times, which may only be due to the jitter.
     """
     if schedule.trigger.counts_from_end or schedule.trigger.is_once:
         return None
@@ -306,7 +306,7 @@ def _newest(schedule: Schedule, after: datetime, until: datetime, *, skip: int) 
 def _decided(
     schedule: Schedule, come: Sequence[_Come], *, unended: int, caught_up: int, is_catching_up: bool
 ) -> Iterator[Planned]:
-    """Apply `overlap` to the times that are not late; those that are have their outcome."""
+    """Apply `overlap` to the occurrences that are not late; late ones have their outcome already."""
     newest = max((number for number, one in enumerate(come) if one.late is None), default=-1)
     for number, one in enumerate(come):
         if one.late is _STARTED:
@@ -325,7 +325,7 @@ def _decided(
             yield Planned(one.due, one.iteration, _COALESCED, "overlap: the next one took its place at once")
             continue
         else:
-            # What is caught up is not cancelled: the newest time comes after it.
+            # Executions that are caught up are not cancelled: the newest occurrence runs after them.
             waits_for = {Overlap.QUEUE: unended, Overlap.CANCEL: caught_up}.get(schedule.overlap, 0)
             yield Planned(one.due, one.iteration, _STARTED, is_queued=waits_for > 0)
             unended += 1

@@ -1,7 +1,7 @@
-"""When a trigger is due: time zones, local times, grids and cron, without a clock of their own.
+"""Computes when a trigger is due: time zones, local times, grids and cron. Reads no clock.
 
-Due times are exact: a grid is computed from its start, and each local time comes once, whatever the clocks do.
-How times are said and read is in `times`; what becomes of a due time is the scheduler's.
+Due times are exact: a grid is computed from its start, and each local time occurs once, whatever the clocks do.
+`humanize` formats and parses times; the scheduler decides the outcome of a due time.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.base import rfc3339, to_utc
 from cloudo_kernel.models.schedules import ScheduleTrigger
 
-#: Days from the ends of what datetime can hold: in between, each moment can be said in every zone.
+#: A few days inside the range of datetime, so that each moment in between exists in every zone.
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
 LATEST = datetime(9999, 12, 29, tzinfo=UTC)
 _LOCAL_RANGE = (EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None))
-#: What an interval or a delay may be.
+#: Limits of an interval; the maximum also limits a delay.
 MIN_SECONDS = 0.001
 MAX_SECONDS = 1_000 * 365.25 * 86_400
 _TICK = timedelta(microseconds=1)
@@ -45,7 +45,7 @@ _MACROS = {
     "@annually": "0 0 1 1 *",
 }
 _SINGLE_RANGE = re.compile(r"(\w+)-(\w+)/0*[1-9]\d*(?=[,\s]|$)", re.ASCII)
-#: The fields of a cron expression in their order, and what fits besides lists, ranges and steps.
+#: The fields of a cron expression in order, and their valid values besides lists, ranges and steps.
 _CRON_FIELDS = {
     "minute": "0 to 59",
     "hour": "0 to 23",
@@ -59,7 +59,7 @@ _CRON_FIELDS = {
 
 
 def zone(name: str) -> ZoneInfo:
-    """Return the time zone of an IANA name. Raises `MalformedRequest`, with the nearest names."""
+    """Return the time zone of an IANA name. Raises `MalformedRequest`, which suggests similar names."""
     if not is_zone(name):
         hint = " or ".join(_similar_zones(name)) or "an IANA name such as Europe/Vienna"
         raise MalformedRequest(f"There is no time zone {name[:60]!r}. Did you mean {hint}?", field="timezone")
@@ -72,20 +72,20 @@ def is_zone(name: str) -> bool:
 
 
 def shown_zone(name: str) -> ZoneInfo:
-    """Return the zone in which times are shown: UTC in the place of one that another machine knew, and this one not."""
+    """Return the zone to show times in: UTC in place of one that only another machine knows."""
     return _zone(name if is_zone(name) else "UTC")
 
 
 @cache
 def _zone(name: str) -> ZoneInfo:
-    # zoneinfo itself keeps the last eight only, and reads the others from disk again.
+    # zoneinfo itself caches only the last eight, and rereads the others from disk.
     return ZoneInfo(name)
 
 
 @lru_cache(maxsize=1)
 def _zone_names() -> frozenset[str]:
-    # Looking a name up in here keeps paths, folders and the leap-second copies below right/ from being opened.
-    # The two left out are files of the system's database: what this machine has, and what a new one has.
+    # Accepting only these names keeps paths, folders and the leap-second copies below right/ from being opened.
+    # The two left out are files of the system's database: this machine's zone, and the zone of a new machine.
     return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
 
 
@@ -115,9 +115,9 @@ def local_zone_name() -> str:
 def resolve(local: datetime, zone: ZoneInfo, *, field: str | None = None) -> datetime:
     """Return a local time as a moment in UTC.
 
-    One that the zone skips is the end of the gap, one that it repeats is the first: in short, the first moment
-    at which the zone's clocks show `local` or later. An aware `local` is a moment already.
-    Raises `MalformedRequest` for what is too near to the years 1 and 9999.
+    A time that the zone skips becomes the end of the gap, and a repeated time its first occurrence. In short, it is
+    the first moment at which the zone's clocks show `local` or later. An aware `local` is a moment already.
+    Raises `MalformedRequest` too near to the years 1 and 9999.
     """
     least, most = _LOCAL_RANGE if local.tzinfo is None else (EARLIEST, LATEST)
     if not least <= local <= most:
@@ -135,8 +135,8 @@ def resolve(local: datetime, zone: ZoneInfo, *, field: str | None = None) -> dat
 def offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
     """Return both UTC offsets that a local time may have (PEP 495).
 
-    They are equal for an ordinary time; the second is smaller for one that happens twice, and greater for one that
-    the zone skips.
+    They are equal for an ordinary time. The second is smaller for a time that happens twice, and greater for a time
+    that the zone skips.
     """
     first, second = zone.utcoffset(local.replace(fold=0)), zone.utcoffset(local.replace(fold=1))
     assert first is not None  # a zone has an offset for every date
@@ -145,22 +145,22 @@ def offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
 
 
 def _end_of_gap(local: datetime, zone: ZoneInfo, before: timedelta, after: timedelta) -> datetime:
-    # The clocks change somewhere between the readings by either offset; zoneinfo does not say where.
+    # The clocks change somewhere between the moments of both offsets; zoneinfo does not say where.
     earliest = (local - after).replace(tzinfo=UTC)
     seconds = range(1 + (after - before) // _SECOND)
     return earliest + bisect_left(seconds, True, key=lambda n: wall(earliest + n * _SECOND, zone) >= local) * _SECOND
 
 
 def wall(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Return what the zone's clocks show at a moment, as a naive local time."""
+    """Return the naive local time that the zone's clocks show at a moment."""
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
-# --- what a trigger may be ---------------------------------------------------------------------------------------
+# --- validation --------------------------------------------------------------------------------------------------
 
 
 def checked(trigger: ScheduleTrigger, zone: ZoneInfo) -> None:
-    """Raise `MalformedRequest`, with the field, for a trigger that can never be due, or only out of range."""
+    """Raise `MalformedRequest`, with the field, for a trigger that is never due, or only out of range."""
     for name in ("at", "start"):
         if getattr(trigger, name) is not None:
             resolve(getattr(trigger, name), zone, field=f"trigger.{name}")
@@ -169,13 +169,13 @@ def checked(trigger: ScheduleTrigger, zone: ZoneInfo) -> None:
         if seconds is not None and not least <= seconds <= MAX_SECONDS:
             fits = f"from {least} to {MAX_SECONDS:.0f} seconds (1000 years)"
             raise MalformedRequest(f"{name} takes {fits}, not {seconds:g}.", field=f"trigger.{name}")
-    # Days of the week and leap years come round within the 50 years that cronsim looks ahead.
+    # Combinations of weekdays and leap years recur within the 50 years that cronsim looks ahead.
     if trigger.cron is not None and next(_cron_times(trigger.cron, datetime(2000, 1, 1)), None) is None:  # noqa: DTZ001 local
         raise _never_fires(trigger.cron)
 
 
 def _without_step(found: re.Match[str]) -> str:
-    # cronsim reads 5-5/2 as it reads 5/2, which is 5, 7, 9 and so on; to Debian's cron it is 5 alone.
+    # cronsim reads 5-5/2 like 5/2, which is 5, 7, 9 and so on. Debian's cron reads it as 5 alone.
     return found[1] if found[1].lstrip("0").casefold() == found[2].lstrip("0").casefold() else found[0]
 
 
@@ -187,7 +187,7 @@ def _never_fires(cron: str) -> MalformedRequest:
 
 @lru_cache(maxsize=10_000)
 def _parsed(cron: str) -> CronSim:
-    """Return the parsed expression, which is never advanced itself. Raises `MalformedRequest`."""
+    """Return the cached parsed expression; copy it before advancing it. Raises `MalformedRequest`."""
     fields = _SINGLE_RANGE.sub(_without_step, _MACROS.get(cron.strip().casefold(), cron)).split()
     shown = f"cron {cron[:200]!r}"
     if fields and fields[0].startswith("@"):
@@ -212,7 +212,7 @@ def _parsed(cron: str) -> CronSim:
             ) from None
     try:
         return CronSim(" ".join(fields), datetime(2000, 1, 1))  # noqa: DTZ001 local
-    except CronSimError:  # each field fits, but not together
+    except CronSimError:  # each field is valid, but their combination is not
         raise _never_fires(cron) from None
 
 
@@ -222,9 +222,9 @@ def _parsed(cron: str) -> CronSim:
 def due_times(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, after: datetime) -> Iterator[datetime]:
     """Iterate over the due times after `after`, in UTC: increasing, each once, up to the year 9999.
 
-    `start` is the schedule's: the moment of a trigger that is due once, the beginning of a grid, and the earliest
-    time of the others. An interval that counts from the end of the last run has its grid here too: what a run's end
-    makes of it is the scheduler's. It jumps to `after`, however far away that is.
+    `start` is the schedule's start: the due time of a one-time trigger, the beginning of a grid, and the earliest time
+    of the others. An interval that counts from the end of the last run yields its grid here too; the scheduler applies
+    the end of a run. It jumps straight to `after`, however far away that is.
     """
     if trigger.is_once:
         return iter([to_utc(start)] if start > after else [])
@@ -235,19 +235,19 @@ def due_times(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, afte
 
 
 def next_due(trigger: ScheduleTrigger, zone: ZoneInfo, *, start: datetime, after: datetime) -> datetime | None:
-    """Return the first due time after `after`, or None if there is none."""
+    """Return the first due time after `after`, or None without one."""
     return next(due_times(trigger, zone, start=start, after=after), None)
 
 
 @lru_cache(maxsize=10_000)
 def _period(seconds: float) -> tuple[int, int]:
-    # As it is written: 0.1 is a tenth here, not the nearest binary fraction, so that no grid ever drifts.
+    # From the decimal text: 0.1 is a tenth here, not the nearest binary fraction, so that no grid ever drifts.
     microseconds = Fraction(repr(seconds)) * 1_000_000
     return microseconds.numerator, microseconds.denominator
 
 
 def grid_times(every_seconds: float, *, start: datetime, after: datetime) -> Iterator[datetime]:
-    """Iterate over the times of a grid after `after`; `start` is one of them, and there are some before it, too."""
+    """Iterate over the times of a grid after `after`; `start` is one of them, and the grid also extends before it."""
     n = grid_number(every_seconds, after - start) + 1
     room = LATEST - start
     while (offset := grid_offset(every_seconds, n)) <= room:
@@ -256,13 +256,13 @@ def grid_times(every_seconds: float, *, start: datetime, after: datetime) -> Ite
 
 
 def grid_offset(every_seconds: float, n: int) -> timedelta:
-    """Return how long after its start the n-th time of a grid is; the start is number 0."""
+    """Return the offset of the n-th time of a grid from its start; the start is number 0."""
     numerator, denominator = _period(every_seconds)
     return timedelta(microseconds=(2 * n * numerator + denominator) // (2 * denominator))
 
 
 def grid_number(every_seconds: float, offset: timedelta) -> int:
-    """Return the number of the last time of a grid that is not later than `offset` after its start."""
+    """Return the number of the last time of a grid up to `offset` after its start."""
     numerator, denominator = _period(every_seconds)
     n = offset // _TICK * denominator // numerator + 1
     while grid_offset(every_seconds, n) > offset:
@@ -280,15 +280,15 @@ def _local_times(trigger: ScheduleTrigger, zone: ZoneInfo, after: datetime) -> I
 
 @lru_cache(maxsize=4096)
 def _first_local_time(cron: str | None, daily_at: str, zone: ZoneInfo, after: datetime) -> datetime | None:
-    # Thousands of schedules may be due at nine, and each asks when that is next.
+    # Cached: thousands of schedules may be due at nine, and each needs the next time.
     return next(_all_local_times(cron, daily_at, zone, after), None)
 
 
 def _all_local_times(cron: str | None, daily_at: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     if after >= LATEST:
         return
-    # Nothing later than `after` is lost here: it belongs to a local time later than the one of `after`, as each is
-    # the first moment at which the clocks show that much. What is repeated after it is dropped by comparison.
+    # Starting at the local time of `after` loses no later due time: each due time is the first moment at which the
+    # clocks show its local time, so that is later, too. Due times that repeat are dropped by comparison.
     local = max(wall(after, zone), _LOCAL_RANGE[0])
     for nominal in _cron_times(cron, local) if cron else _daily_times(daily_at, local):
         if nominal >= _LOCAL_RANGE[1]:
@@ -320,6 +320,6 @@ def _cron_times(cron: str, after: datetime) -> Iterator[datetime]:
 
 
 def jitter(schedule_id: str, due: datetime, seconds: float) -> timedelta:
-    """Return by how much one occurrence starts later: at most `seconds`, always the same for the same occurrence."""
+    """Return the delay of one occurrence: up to `seconds`, always the same for the same occurrence."""
     digest = hashlib.blake2b(f"{schedule_id} {rfc3339(due)}".encode(), digest_size=8).digest()
     return timedelta(seconds=seconds * (int.from_bytes(digest, "big") / 2**64))

@@ -1,7 +1,7 @@
-"""Bounds on texts that a caller sends, checked before a parser reads them; `docs/security.md` lists them.
+"""Limits on texts from callers, checked before they are parsed. `docs/security.md` lists them.
 
-A small request must not keep the server busy: each bound is about 100 ms of CPU. Callers turn `OutOfBounds` into their
-own error.
+A small request must not keep the server busy: each limit allows about 100 ms of CPU. Callers convert `OutOfBounds` to
+their own error.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-#: JSON values that one request may bring, and one notebook may hold, outside of its texts.
+#: Maximum JSON values in one request, and in one notebook; characters within strings do not count.
 MAX_JSON_VALUES: Final = 100_000
 MAX_NOTEBOOK_VALUES: Final = 300_000
-#: Besides its texts, on average: numbers of thousands of digits take long to read.
+#: The average without strings: numbers with thousands of digits are slow to parse.
 MAX_BYTES_PER_VALUE: Final = 20
-#: nbformat upgrades and checks a notebook of its format 3 cell by cell.
+#: For format 3: nbformat upgrades and validates such a notebook cell by cell.
 MAX_OLD_NOTEBOOK_VALUES: Final = 15_000
-#: Python source: what the parser does depends on its words and signs, not on its length.
+#: Python source: parsing time depends on the number of words and symbols, not on the length.
 MAX_SCRIPT_BYTES: Final = 512 * 1024
 MAX_SCRIPT_WORDS: Final = 20_000
 MAX_PARAMETERS_BYTES: Final = 64 * 1024
 MAX_PARAMETERS_WORDS: Final = 5_000
-#: Of one flow: `a = b = c = [1, 2]` makes a copy of its value for each name.
+#: Inputs of one flow: `a = b = c = [1, 2]` copies the value for each name.
 MAX_INPUTS: Final = 200
 #: YAML in a script's `# cloudo:` comment.
 MAX_YAML_BYTES: Final = 16 * 1024
@@ -31,16 +31,16 @@ _WORD: Final = re.compile(r"\w+|[^\w\s]")
 
 
 class OutOfBounds(ValueError):
-    """A text that is larger or deeper than its parser may read; the message says what fits."""
+    """A text is too large or too deeply nested to parse; the message states the limit."""
 
 
 def check_json(content: str | bytes, limit: int = MAX_JSON_VALUES) -> None:
-    """Refuse JSON of more than `limit` values, or of much else than texts. Raises `OutOfBounds`."""
-    text = content if isinstance(content, str) else content.decode("latin-1")  # the signs that count are ASCII
+    """Reject JSON with more than `limit` values, or too many bytes outside strings. Raises `OutOfBounds`."""
+    text = content if isinstance(content, str) else content.decode("latin-1")  # the symbols that count are ASCII
     most = MAX_BYTES_PER_VALUE * limit
     if len(text) <= most and _signs(text) <= limit:
         return
-    # The signs may stand in texts. A regular expression would take seconds for texts with many escapes.
+    # Symbols within strings do not count. A regular expression would take seconds on strings with many escapes.
     plain = text.replace("\\\\", "").replace('\\"', "")
     rest = "" if plain.count('"') > 4 * limit else "".join(plain.split('"')[::2])
     if not rest or _signs(rest) > limit:
@@ -50,8 +50,8 @@ def check_json(content: str | bytes, limit: int = MAX_JSON_VALUES) -> None:
 
 
 def check_python(text: str, *, max_bytes: int = MAX_SCRIPT_BYTES, max_words: int = MAX_SCRIPT_WORDS) -> None:
-    """Refuse Python source that takes long to parse. Raises `OutOfBounds`."""
-    # Characters first: most of a source is ASCII, and encoding a long text takes a while.
+    """Reject Python source that is slow to parse. Raises `OutOfBounds`."""
+    # Characters first: most source is ASCII, and encoding a long text is slow.
     if len(text) > max_bytes or len(text.encode(errors="replace")) > max_bytes:
         raise OutOfBounds(f"it has more than {max_bytes // 1024} KiB of Python source")
     if len(text) > max_words and len(_WORD.findall(text)) > max_words:
@@ -59,10 +59,10 @@ def check_python(text: str, *, max_bytes: int = MAX_SCRIPT_BYTES, max_words: int
 
 
 def read_yaml(text: str) -> Any:
-    """Return what a small YAML text says. Raises `OutOfBounds`, and `ValueError` for what is no YAML."""
+    """Parse a small YAML text. Raises `OutOfBounds`, and `ValueError` for invalid YAML."""
     if len(text.encode(errors="replace")) > MAX_YAML_BYTES:
         raise OutOfBounds(f"it has more than {MAX_YAML_BYTES // 1024} KiB")
-    import yaml  # few texts are YAML
+    import yaml  # imported late, as few texts are YAML
 
     try:
         check_yaml(text)
@@ -76,14 +76,14 @@ def read_yaml(text: str) -> Any:
 
 
 def check_yaml(text: str) -> None:
-    """Refuse aliases and deep nesting. Raises `OutOfBounds`, and `yaml.YAMLError` for what is no YAML.
+    """Reject aliases and deep nesting. Raises `OutOfBounds`, and `yaml.YAMLError` for invalid YAML.
 
-    A chain of aliases makes gigabytes of a few lines, and libyaml's loader crashes the process in a deep list.
+    A few lines with a chain of aliases expand to gigabytes, and libyaml's loader crashes the process on a deep list.
     """
     import yaml
 
     depth = 0
-    for event in yaml.parse(text, _yaml_loader()):  # as they come: the first that is too deep ends it
+    for event in yaml.parse(text, _yaml_loader()):  # one by one, to stop at the first that is too deep
         if isinstance(event, yaml.AliasEvent):
             raise OutOfBounds("it holds a YAML alias, which is not taken")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -94,7 +94,7 @@ def check_yaml(text: str) -> None:
 def _yaml_loader() -> Any:
     import yaml
 
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's loader is ten times as fast
 
 
 def _signs(text: str) -> int:

@@ -1,6 +1,6 @@
-"""Seals secrets that have to be readable again: encrypted and authenticated, under a key in a file beside the store.
+"""Seals secrets that must be readable again: authenticated encryption, with a key from a file beside the store.
 
-Whoever has the database alone cannot read them; whoever has the key file too, can.
+The database alone does not reveal them; the database and the key file together do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Encryption:
-    """Seals and opens secrets. The key file is created when it is first needed, unless it was lost."""
+    """Seals and unseals secrets. The key file is created when it is first needed, unless it was lost."""
 
     def __init__(self, key_file: Path | None, *, has_sealed: Callable[[], bool] = lambda: False) -> None:
         """`has_sealed` tells whether the store holds anything that was sealed."""
@@ -33,11 +33,11 @@ class Encryption:
         self._making = threading.Lock()
 
     def encrypt(self, secret: bytes) -> str:
-        """Return the secret as it may be kept. Raises `Unavailable` when there is no key to seal it with."""
+        """Return the secret encrypted. Raises `Unavailable` if there is no key."""
         return self._fernet.encrypt(secret).decode()
 
     def decrypt(self, sealed: str) -> bytes:
-        """Return the secret that was sealed. Raises `SecretLost` when it was sealed with another key."""
+        """Return the decrypted secret. Raises `SecretLost` if it was sealed with another key."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -46,15 +46,15 @@ class Encryption:
             raise SecretLost(self._key_file) from error
 
     def seal_values(self, values: JsonObject) -> str | None:
-        """Return named JSON values as they may be kept, None for none."""
+        """Return named JSON values encrypted, or None if there are no values."""
         return self.encrypt(json.dumps(values).encode()) if values else None
 
     def unseal_values(self, sealed: str | None) -> JsonObject:
-        """Return the named values that were sealed."""
+        """Return the decrypted named values."""
         return {} if sealed is None else dict(json.loads(self.decrypt(sealed)))
 
     def digest(self, text: str) -> str:
-        """Return what tells a text from others and, without the key, gives nothing away of it."""
+        """Return a keyed digest of `text`."""
         return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 
     @cached_property
@@ -80,9 +80,9 @@ class Encryption:
 
     @property
     def is_key_lost(self) -> bool:
-        """Whether there is no key file although secrets were sealed."""
+        """Whether the key file is missing although secrets were sealed."""
         path = self._key_file
-        # Asked again after the look: another process may have created the key and sealed with it meanwhile.
+        # Checked again afterwards: another process may have created the key and sealed with it meanwhile.
         return path is not None and not path.exists() and self._has_sealed() and not path.exists()
 
     def _unusable(self, error: Exception) -> Unavailable:
@@ -94,14 +94,14 @@ def _read_or_make(path: Path) -> bytes:
         key = path.read_bytes()
     except FileNotFoundError:
         _make(path)
-        key = path.read_bytes()  # somebody else may have been quicker
+        key = path.read_bytes()  # another process may have been quicker
     if stat.S_IMODE(path.stat().st_mode) & 0o077 and os.name != "nt":
         path.chmod(0o600)
     return key.strip()
 
 
 def _make(path: Path) -> None:
-    """Write a new key, whole and safe on disk before it has its name; one that is there stays."""
+    """Create the key file. It is complete and safe on disk before it gets its name; an existing one stays."""
     from cryptography.fernet import Fernet
 
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")

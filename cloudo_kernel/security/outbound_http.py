@@ -1,8 +1,8 @@
-"""Calls of addresses outside: which may be called, and the call itself.
+"""Outbound HTTP calls: which addresses may be called, and the call itself.
 
-Who may name an address must not reach with it what only this machine can reach: its own services, those of its network,
-the metadata service of its cloud. So a name is resolved once, what it stands for is checked, and the connection goes
-to what was checked; no redirection is followed, and no proxy of the environment is used.
+A user who names an address must not reach services that only this machine can reach: its own, those of its network, or
+the metadata service of its cloud. So a name is resolved once, the resolved address is checked, and the connection goes
+to the checked address. Redirects are not followed, and proxies of the environment are not used.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from cloudo_kernel.errors import AddressRefused, MalformedRequest
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Networks of private addresses that may be called, separated by commas.
+#: The environment variable with the private networks that may be called, separated by commas.
 VARIABLE = "CLOUDO_ALLOWED_PRIVATE_NETWORKS"
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
-#: Besides what `ipaddress` knows, which differs with Python's version (IANA's registries of special addresses);
-#: and 168.63.129.16, where Azure serves its own machines.
+#: From IANA's registries of special addresses, besides those that `ipaddress` knows, which vary with Python's version.
+#: In addition 168.63.129.16, where Azure serves its own machines.
 _SPECIAL = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -39,11 +39,11 @@ _SPECIAL = tuple(
 
 
 class CallFailed(Exception):
-    """An address was called, or could not be, and nothing came back; the text is the reason, fit for a log."""
+    """A call could not be made or got no reply; the text is the reason, safe to log."""
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Return networks such as `10.0.0.0/8`. Raises `MalformedRequest`."""
+    """Parse networks such as `10.0.0.0/8`. Raises `MalformedRequest`."""
     try:
         return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in texts if text.strip())
     except ValueError as error:
@@ -58,7 +58,7 @@ def networks_of_environment() -> tuple[Network, ...]:
 
 
 def check(url: str, allowed: Sequence[Network]) -> None:
-    """Raise `AddressRefused` if the host is an address, however it is written, that may not be called."""
+    """Raise `AddressRefused` if the host is an address, in any notation, that may not be called."""
     host = urlsplit(url).hostname or ""
     address = literal(host)
     if address is not None and not is_allowed(address, allowed):
@@ -66,9 +66,9 @@ def check(url: str, allowed: Sequence[Network]) -> None:
 
 
 def literal(host: str) -> Address | None:
-    """Return the address that a host is, None if it is a name.
+    """Return the address that a host stands for, or None if it is a name.
 
-    As resolvers do it, IPv4 may be one number, or octal, or hexadecimal: `2130706433`, `0177.1`, `0x7f.0.0.1`.
+    As in resolvers, IPv4 may be one number, octal or hexadecimal: `2130706433`, `0177.1`, `0x7f.0.0.1`.
     """
     try:
         return ipaddress.ip_address(host)
@@ -81,7 +81,7 @@ def literal(host: str) -> Address | None:
 
 
 def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
-    """Tell whether an address may be called: it is of the public Internet, or of a network that is allowed."""
+    """Tell whether an address may be called: it is public, or in an allowed network."""
     meant = _meant(address)
     if any(meant in network or address in network for network in allowed):
         return True
@@ -92,9 +92,9 @@ def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
 def post(
     url: str, body: bytes, headers: Mapping[str, str], *, allowed: Sequence[Network], timeout_seconds: float
 ) -> int:
-    """Send a body and return the status of the reply, of which nothing else is read.
+    """Send a body and return the status of the reply; the rest of the reply is not read.
 
-    Raises `AddressRefused`, and `CallFailed` when there was no reply within the time, all in all.
+    Raises `AddressRefused`, and `CallFailed` if the call fails or exceeds the timeout in total.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -105,7 +105,7 @@ def post(
     timer, is_late = None, threading.Event()
     try:
         connection.sock = sock = _connected(addresses, port, host if parts.scheme == "https" else None, timeout_seconds)
-        # A limit for each piece would be none: a receiver may send one letter at a time.
+        # A timeout for each read would not suffice: a receiver may send one byte at a time.
         timer = threading.Timer(timeout_seconds, _cut, [sock, is_late])
         timer.daemon = True
         timer.start()
@@ -114,7 +114,7 @@ def post(
         path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
         connection.request("POST", path if path.startswith("/") else f"/{path}", body, dict(headers))
         status = connection.getresponse().status
-        if is_late.is_set():  # to http.client a connection that ends in the headers ends the headers
+        if is_late.is_set():  # http.client accepts headers that are cut off by the end of the connection
             raise TimeoutError
         return status
     except (OSError, http.client.HTTPException) as error:
@@ -141,7 +141,7 @@ def _resolved(host: str, port: int, allowed: Sequence[Network]) -> list[Address]
 
 
 def _connected(addresses: Sequence[Address], port: int, tls_name: str | None, timeout_seconds: float) -> socket.socket:
-    """Return a connection to the first address that takes one; its TLS handshake is still to be made."""
+    """Return a connection to the first address that accepts one, before its TLS handshake."""
     for address in addresses:
         try:
             sock = socket.create_connection((str(address), port), timeout=timeout_seconds / len(addresses))
@@ -158,23 +158,23 @@ def _connected(addresses: Sequence[Address], port: int, tls_name: str | None, ti
 
 @cache
 def _tls() -> ssl.SSLContext:
-    import httpx  # the client trusts the same authorities, SSL_CERT_FILE among them
+    import httpx  # trust the same authorities as the client, including SSL_CERT_FILE
 
     return httpx.create_ssl_context()
 
 
 def _cut(sock: socket.socket, is_late: threading.Event) -> None:
-    """End a connection under whoever reads from it."""
+    """Shut a connection down while another thread reads from it."""
     is_late.set()
     try:
-        # Not the method of a TLS socket, which changes what the reader is using.
+        # Not the TLS socket's own method, which changes state that the reader is using.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:  # it has ended
+    except OSError:  # already closed
         return
 
 
 def _meant(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one stands for, else the address itself."""
+    """Return the IPv4 address that an IPv6 address embeds, else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour

@@ -1,4 +1,4 @@
-"""What a caller may do: which action each verb asks for, and the rights that a token gives. Pure."""
+"""Permissions: the action that each verb requires, and the rights that a token grants. No I/O."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Final
 from cloudo_kernel.errors import PermissionDenied
 from cloudo_kernel.models import Action, Token
 
-#: Every API token begins so: secret scanners, and people, recognise it.
-TOKEN_PREFIX: Final = "cloudo_"  # noqa: S105 -- the part of it that is no secret
+#: The prefix of every API token, which secret scanners and people recognise.
+TOKEN_PREFIX: Final = "cloudo_"  # noqa: S105 -- the prefix is not secret
 
-#: The verbs of `Api`, and the action that each asks for; None: every known caller may.
+#: The verbs of `Api`, and the action that each requires; None if every known caller may use it.
 OF_VERB: Final[dict[str, Action | None]] = {
     "flows": Action.READ,
     "flow": Action.READ,
@@ -23,7 +23,7 @@ OF_VERB: Final[dict[str, Action | None]] = {
     "create_flow": Action.FLOW_WRITE,
     "change_flow": Action.FLOW_WRITE,
     "delete_flow": Action.FLOW_WRITE,
-    "start_execution": Action.EXECUTION_START,  # of a script: Action.SCRIPT_RUN
+    "start_execution": Action.EXECUTION_START,  # for a script: Action.SCRIPT_RUN
     "executions": Action.READ,
     "execution": Action.READ,
     "execution_log": Action.READ,
@@ -35,7 +35,7 @@ OF_VERB: Final[dict[str, Action | None]] = {
     "resume_execution": Action.EXECUTION_WRITE,
     "retry_execution": Action.EXECUTION_WRITE,
     "delete_execution": Action.EXECUTION_WRITE,
-    "bulk_executions": None,  # for each what its own verb asks for
+    "bulk_executions": None,  # each item requires the action of its own verb
     "create_message": Action.MESSAGE_WRITE,
     "messages": Action.READ,
     "message": Action.READ,
@@ -77,7 +77,7 @@ OF_VERB: Final[dict[str, Action | None]] = {
     "health": None,
 }
 
-#: Actions that are about single flows: the others are of no use to a token that is limited to some.
+#: Actions on single flows. A token that is limited to some flows cannot use any other action.
 OF_FLOWS: Final = frozenset(
     {
         Action.READ,
@@ -89,7 +89,7 @@ OF_FLOWS: Final = frozenset(
         Action.EVERYTHING,
     }
 )
-#: Verbs about what belongs to no flow, whatever their action is.
+#: Verbs on records that belong to no flow, whatever their action is.
 _BEYOND_FLOWS: Final = frozenset({"settings", "setting", "files", "file", "create_message"})
 
 
@@ -98,30 +98,30 @@ class Rights:
     """What one caller may do."""
 
     actions: frozenset[str]
-    #: Patterns of the names of flows; None for all.
+    #: Patterns of flow names; None for all flows.
     flows: tuple[str, ...] | None = None
-    #: The token that gives them; None for a caller who has none and may do everything.
+    #: The token that grants them; None for a caller without a token, with all rights.
     token: Token | None = None
-    #: Whether the caller may act for other users: say for whom a webhook runs, see and revoke tokens.
+    #: Whether the caller may act for other users: choose the user of a webhook, see and revoke tokens.
     is_administrator: bool = False
 
     @classmethod
     def of(cls, token: Token) -> Rights:
-        """Return the rights that a token gives."""
+        """Return the rights that a token grants."""
         return cls(frozenset(token.actions), token.flows, token)
 
     @property
     def are_all(self) -> bool:
-        """Whether there is nothing that the caller may not do."""
+        """Whether the caller may do everything."""
         return Action.EVERYTHING in self.actions and self.flows is None
 
     def may(self, action: Action) -> bool:
-        """Tell whether the caller may do this, to some flow at least."""
+        """Tell whether the caller may perform this action, at least on some flow."""
         is_named = action in self.actions or Action.EVERYTHING in self.actions
         return is_named and (self.flows is None or action in OF_FLOWS)
 
     def fits(self, flow_name: str | None) -> bool:
-        """Tell whether the caller has to do with this flow; None is for what belongs to none."""
+        """Tell whether the rights cover this flow; None is for records that belong to no flow."""
         if self.flows is None:
             return True
         if flow_name is None:
@@ -130,12 +130,12 @@ class Rights:
         return any(fnmatchcase(name, pattern) for pattern in self.flows)
 
     def check(self, action: Action) -> None:
-        """Raise `PermissionDenied` unless the caller may do this."""
+        """Raise `PermissionDenied` unless the caller may perform this action."""
         if not self.may(action):
             raise PermissionDenied(f"This takes the right to {action}. {self}")
 
     def check_verb(self, verb: str) -> None:
-        """Raise `PermissionDenied` unless the caller may use this verb, on something at least."""
+        """Raise `PermissionDenied` unless the caller may use this verb, at least on some flow."""
         action = OF_VERB[verb]
         if action is not None:
             self.check(action)
@@ -143,18 +143,19 @@ class Rights:
             self.check_beyond_flows()
 
     def check_flow(self, flow_name: str) -> None:
-        """Raise `PermissionDenied` unless the caller has to do with this flow, whether there is one or not."""
+        """Raise `PermissionDenied` unless the rights cover this flow, whether it exists or not."""
         if not self.fits(flow_name):
             raise PermissionDenied(f"This is about the flow {flow_name[:200]!r}. {self}", field="flow_name")
 
     def of_administrator(self) -> Rights:
-        """Return the rights of an administrator; one who comes with a token that is limited has none but those."""
+        """Return these rights for an administrator. The rights of a limited token stay the same."""
         return replace(self, is_administrator=True) if self.are_all else self
 
     def acting_for(self, wanted: str | None, *, user_name: str, before: str | None = None) -> str:
-        """Return for whom something is that `user_name` asks for: for the caller, unless an administrator says else.
+        """Return the user that a request acts for: the caller, unless an administrator wants another user.
 
-        What an administrator changes without a word about it stays what it was `before`. Raises `PermissionDenied`.
+        If an administrator changes something without a `wanted` user, the user `before` stays. Raises
+        `PermissionDenied`.
         """
         if self.is_administrator:
             return wanted or before or user_name
@@ -171,9 +172,9 @@ class Rights:
             raise PermissionDenied(f"This belongs to no flow. {self}")
 
     def check_grant(self, actions: Iterable[Action], expires_at: datetime | None) -> None:
-        """Raise `PermissionDenied` if somebody with these rights would give away more than they have.
+        """Raise `PermissionDenied` if a token would get more rights than these.
 
-        The patterns of flows need no look: who is limited to some cannot make tokens at all.
+        Flow patterns need no check: a caller that is limited to some flows cannot create tokens at all.
         """
         for action in actions:
             if action == Action.EVERYTHING and not self.are_all:
@@ -188,14 +189,14 @@ class Rights:
             )
 
     def __str__(self) -> str:
-        """Say what the caller may do, for an error."""
+        """Describe the rights, for an error message."""
         name = f" {self.token.prefix}…" if self.token else ""
         actions = "everything" if Action.EVERYTHING in self.actions else ", ".join(sorted(self.actions)) or "nothing"
         flows = "" if self.flows is None else f", and only with the flows {', '.join(self.flows)}"
         return f"The token{name} may: {actions}{flows}."
 
 
-#: Of a caller whom no token limits.
+#: The rights of a caller that no token limits.
 EVERYTHING: Final = Rights(frozenset({Action.EVERYTHING}))
-#: Of such a caller who is an administrator, too.
+#: The rights of an administrator that no token limits.
 ADMINISTRATION: Final = EVERYTHING.of_administrator()

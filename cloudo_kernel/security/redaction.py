@@ -1,4 +1,4 @@
-"""What is shown in the place of secrets: knows the secrets of a run, and masks them in whatever leaves it."""
+"""Redaction: learns the secrets of a run, and masks them in everything that leaves it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
-#: What is shown in place of a protected value.
+#: Shown in place of a protected value.
 PROTECTED: Final = "•••"
-#: Shorter texts would be found all over the place, and are not looked for.
+#: Shorter texts would match everywhere, and are not masked.
 _MIN_LENGTH = 4
-#: Lines of a longer text count from here on, as they are shown one by one.
+#: Lines of a longer text are masked from this length on, as they are shown one by one.
 _MIN_LINE = 8
-#: Of one value; what has more is no password.
+#: Maximum number of texts of one value; a value with more is not a password.
 _MAX_TEXTS = 2_000
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -26,23 +26,23 @@ Named = dict[str, Any]
 
 
 class Redaction:
-    """The secrets of one run. It learns them while it runs: what a setting says, what somebody answers."""
+    """The secrets of one run. It learns them during the run, from settings and answers."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._texts: dict[str, None] = {}
-        #: How they are written, and of how many that is: threads may learn while others mask.
+        #: Their written forms, and for how many texts these are: threads may learn while others mask.
         self._written: tuple[int, list[str]] = (0, [])
         self.add_texts(texts)
 
     def learn(self, value: Any) -> bool:
-        """Count a JSON value, and each part of it, as secret; tell whether anything of it was new."""
+        """Treat a JSON value and all its parts as secret; tell whether any of it was new."""
         known = len(self._texts)
         for _, text in zip(range(_MAX_TEXTS), _texts_of(value), strict=False):
             self._texts.setdefault(text)
         return known < len(self._texts)
 
     def add_texts(self, texts: Iterable[str]) -> None:
-        """Learn what another one knows: see `texts`."""
+        """Learn the `texts` of another redaction."""
         self._texts |= dict.fromkeys(texts)
 
     @property
@@ -51,20 +51,20 @@ class Redaction:
         return bool(self._texts)
 
     def texts(self, *, after: int = 0) -> list[str]:
-        """Return the texts that count as secret, in the order in which they were learnt, from a number on."""
+        """Return the secret texts in the order in which they were learned, without the first `after`."""
         return list(self._texts)[after:]
 
     def mask(self, text: str) -> str:
-        """Return a text in which no secret stands, nor one as JSON, Python, HTML or an address write it."""
+        """Return a text with all secrets masked, including their forms in JSON, Python, HTML and URLs."""
         if not self._texts:
             return text
         masked = self._replaced(text)
         if "\x1b" in text and (plain := _COLOURS.sub("", masked)) != (replaced := self._replaced(plain)):
-            return replaced  # colours stood in the middle of it
+            return replaced  # a secret contained colour codes
         return masked
 
     def mask_value(self, value: Any) -> Any:
-        """Return a JSON value with all texts in it masked; a number that is a secret is masked whole."""
+        """Return a JSON value with the secrets in its texts masked; a number that is a secret is masked whole."""
         if not self._texts or value is None or isinstance(value, bool):
             return value
         if isinstance(value, int | float):
@@ -74,28 +74,28 @@ class Redaction:
         return [self.mask_value(part) for part in value] if isinstance(value, list | tuple) else self.mask(value)
 
     def holds(self, value: Any) -> bool:
-        """Tell whether a secret stands in a JSON value."""
+        """Tell whether a JSON value contains a secret."""
         return bool(self._texts) and self.mask_value(value) != value
 
     def split(self, values: Mapping[str, Any], protected: Collection[str] = ()) -> tuple[Named, Named]:
-        """Return named values as everybody may see them, and by themselves those that this hides in part or whole."""
+        """Return named values as everyone may see them, and the original values of those that are masked."""
         if not self._texts and not protected:
             return dict(values), {}
         shown = {name: PROTECTED if name in protected else self.mask_value(value) for name, value in values.items()}
         return shown, {name: value for name, value in values.items() if shown[name] != value}
 
     def _replaced(self, text: str) -> str:
-        """Return a text with a mask in the place of each secret.
+        """Return a text with each secret replaced by the mask.
 
-        Each is looked for by itself, and only what is there goes into a pattern: with a hundred of them a pattern of
-        all takes seconds for a megabyte, in which nothing else of the process runs.
+        Each form is searched for separately, and the pattern only contains those that were found. With a hundred
+        secrets, a pattern of all forms takes seconds for a megabyte, and the rest of the process stands still.
         """
         found = [form for form in self._forms if form in text]
         return re.sub("|".join(map(re.escape, found)), PROTECTED, text) if found else text
 
     @property
     def _forms(self) -> list[str]:
-        """What is looked for, the longest first: one secret may stand in another one."""
+        """The forms to search for, the longest first: one secret may contain another."""
         written = self._written
         if written[0] != len(self._texts):
             texts = list(self._texts)
@@ -105,7 +105,7 @@ class Redaction:
 
 
 def _texts_of(value: Any) -> Iterator[str]:
-    """Yield what is looked for: the texts and numbers of a value, and the lines of texts."""
+    """Yield the texts to mask: the texts and numbers of a value, and the lines of texts."""
     match value:
         case str():
             if len(value.strip()) >= _MIN_LENGTH:
@@ -128,7 +128,7 @@ def _texts_of(value: Any) -> Iterator[str]:
 
 
 def _forms(text: str) -> set[str]:
-    """Return a text as it stands, as JSON and Python write it, as they write that, and as HTML and addresses do."""
+    """Return the forms of a text: plain, escaped once and twice by JSON and Python, and encoded for HTML and URLs."""
     written = {text, *_escaped(text)}
     written |= {twice for once in written for twice in _escaped(once)}
     return written | {
@@ -146,7 +146,7 @@ def _escaped(text: str) -> Iterator[str]:
 
 
 def without_secrets(notebook: Named, redaction: Redaction) -> Named:
-    """Return a notebook as it may be written down: masked wherever text of its flow or its run stands."""
+    """Return a notebook that is safe to save: masked wherever it has text of its flow or its run."""
     if not redaction.texts():
         return notebook
     kept = {
@@ -165,7 +165,7 @@ def _cell(cell: Named, redaction: Redaction) -> Named:
 
 
 def _joined(outputs: Iterable[Named]) -> list[Named]:
-    """Return outputs in which what was printed in one go is one text: it came in pieces, cut anywhere."""
+    """Return outputs with consecutive stream outputs joined, as printed text arrives in arbitrary pieces."""
     joined: list[Named] = []
     for output in outputs:
         last = joined[-1] if joined else {}

@@ -1,4 +1,4 @@
-"""The store: the queue, the log and the truth. The only place with SQL."""
+"""The store: the database of executions, schedules and all other records. The only place with SQL."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Store:
     ) -> Store:
         """Open the store at an SQLAlchemy URL and bring its tables up to date. Raises `Unavailable`.
 
-        `key_file` seals secrets; an SQLite database has the file `key` beside it unless another one is named.
+        `key_file` holds the key that seals secrets. By default it is the file `key` beside an SQLite database.
         """
         database = Database(url, clock=clock)
         database.migrate()
@@ -109,10 +109,10 @@ class Store:
 
     @property
     def trouble(self) -> str | None:
-        """Why the store cannot be used, as the last write told, in words that anyone may read; None: it can."""
+        """Why the store cannot be used, in text that is safe to show to anyone; None while it works."""
         return self._database.trouble
 
     def close(self) -> None:
-        """Stop watching, close every connection."""
+        """Stop the event tail and close every connection."""
         self.tail.close()
         self._database.close()

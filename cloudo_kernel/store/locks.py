@@ -1,6 +1,6 @@
-"""The locks of names: each is held by at most one execution, and let go when that ends, however it ends.
+"""Named locks: each is held by at most one execution, and released when that execution ends, however it ends.
 
-Who has to wait stands in line: whoever came first is next, in whichever worker it runs, or in none.
+Waiting executions queue in order of arrival, across all workers, and also while they have no worker.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from cloudo_kernel.store.executions.wakeups import wake_lock_waiter
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import lock_waiters, locks
 
-# Made once, as every end of an execution asks.
+# Built once: every end of an execution runs them.
 _HELD = select(locks.c.name).where(locks.c.execution_id == bindparam("holder"))
 _LET_GO = delete(locks).where(locks.c.execution_id == bindparam("holder"))
 _GONE = delete(lock_waiters).where(lock_waiters.c.execution_id == bindparam("holder")).returning(lock_waiters.c.name)
 
 
 def release_all(connection: Connection, execution_id: str, *, now: datetime) -> None:
-    """Let go of all locks of an execution, and of its places in line, in the transaction that ends a run of it."""
+    """Release all locks and queue positions of an execution, in the transaction that ends a run of it."""
     names = connection.execute(_HELD, {"holder": execution_id}).scalars().all()
     if names:
         connection.execute(_LET_GO, {"holder": execution_id})
@@ -34,13 +34,13 @@ def release_all(connection: Connection, execution_id: str, *, now: datetime) -> 
 
 
 def is_turn(connection: Connection, name: str, execution_id: str) -> bool:
-    """Tell whether an execution that stands in line can have the lock now, or has it already."""
+    """Tell whether a queued execution can acquire the lock now, or holds it already."""
     holder = _holder(connection, name)
     return holder == execution_id or (holder is None and _first(connection, name) == execution_id)
 
 
 class Locks:
-    """Gives out locks and takes them back. Who asks names its attempt, and gets `StaleAttempt` if it is over."""
+    """Grants and releases locks. Changes need the current attempt of the execution, or raise `StaleAttempt`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,10 +48,10 @@ class Locks:
         self._line_up = database.insert()(lock_waiters).on_conflict_do_nothing()
 
     def acquire(self, name: str, execution_id: str, attempt: int, *, call: str | None = None) -> bool | None:
-        """Give the lock to the execution if it is its turn; None: it has a place in line, and asks again.
+        """Acquire the lock if it is the execution's turn, and return True; otherwise queue it and return None.
 
-        False: it had it before. `call` is the call that asks: the one that got it is told so again if it comes again,
-        as after a death in between.
+        Returns False if the execution held the lock before. `call` identifies the call that asks: the call that
+        acquired the lock gets True again if it is repeated, such as after a crash.
         """
         now, w = self._database.clock(), lock_waiters.c
         with self._database.write() as connection:
@@ -70,12 +70,12 @@ class Locks:
         return True
 
     def is_turn(self, name: str, execution_id: str) -> bool:
-        """Tell whether an execution that stands in line can have the lock now, or has it already."""
+        """Tell whether a queued execution can acquire the lock now, or holds it already."""
         with self._database.read() as connection:
             return is_turn(connection, name, execution_id)
 
     def leave(self, name: str, execution_id: str, attempt: int) -> None:
-        """Give up the place in line."""
+        """Leave the queue."""
         now, w = self._database.clock(), lock_waiters.c
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
@@ -83,7 +83,7 @@ class Locks:
             _call_next(connection, [name], now)
 
     def release(self, name: str, execution_id: str, attempt: int) -> bool:
-        """Take the lock back; False: the execution does not have it."""
+        """Release the lock; False if the execution does not hold it."""
         now = self._database.clock()
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
@@ -95,7 +95,7 @@ class Locks:
             return was_held
 
     def holder(self, name: str) -> str | None:
-        """Return the id of the execution that has the lock."""
+        """Return the id of the execution that holds the lock, if any."""
         with self._database.read() as connection:
             return _holder(connection, name)
 
@@ -110,7 +110,7 @@ def _first(connection: Connection, name: str) -> str | None:
 
 
 def _call_next(connection: Connection, names: Iterable[str], now: datetime) -> None:
-    """Wake those whose turn it is, should they wait without a worker; others look for themselves."""
+    """Wake the executions whose turn it is, if they wait without a worker; others check for themselves."""
     for name in dict.fromkeys(names):
         first = _first(connection, name)
         if first is not None and _holder(connection, name) is None:

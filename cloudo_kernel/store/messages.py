@@ -1,4 +1,4 @@
-"""The messages: making, reading, answering, ending, deleting. What forms are and what fits them is `forms`."""
+"""Creates, reads, answers, closes and deletes messages. The package `forms` defines and validates forms."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.database import Database, Patterns
 from cloudo_kernel.store.tables import executions, messages
 
-#: Longer times than a century are as good as for ever, and would leave the calendar.
+#: A century: longer spans would exceed the range of dates, and make no difference.
 _MAX_LIFETIME = timedelta(days=36_500)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewMessage:
-    """What the service knows of a message before it exists; the body is a form that was checked."""
+    """A message to insert. The body is a validated form."""
 
     id: str
     subject: str
@@ -62,7 +62,7 @@ class NewMessage:
     level: MessageLevel
     execution_id: str | None
     user_name: str
-    #: None for the setting's, 0 for no limit.
+    #: None for the value of the setting, 0 for no limit.
     timeout_seconds: float | None = None
 
 
@@ -74,7 +74,7 @@ class Messages:
         self._encryption = encryption
 
     def insert(self, new: NewMessage) -> Message:
-        """Add a message. Raises `StaleAttempt` when the execution that makes it has ended meanwhile."""
+        """Add a message. Raises `StaleAttempt` if the execution that creates it has ended."""
         now = self._database.clock()
         with self._database.write() as connection:
             _check_alive(connection, new.execution_id)
@@ -89,11 +89,11 @@ class Messages:
         return Message.model_validate(row)
 
     def get(self, message_id: str) -> Message:
-        """Return a message without what is protected. Raises `MessageNotFound`."""
+        """Return a message with protected values masked. Raises `MessageNotFound`."""
         return _record(self._row(message_id), self._database.clock())
 
     def revealed(self, message_id: str) -> Message:
-        """Return a message with what is protected, for the flow that reads it. Raises `MessageNotFound`."""
+        """Return a message with its protected values, for the flow that reads it. Raises `MessageNotFound`."""
         row = self._row(message_id)
         message = _record(row, self._database.clock())
         if row.protected is None:
@@ -102,7 +102,7 @@ class Messages:
         return message.model_copy(update={"response": {**(message.response or {}), **protected}})
 
     def is_open(self, message_id: str) -> bool:
-        """Tell whether the message waits for an answer; one that was deleted does not."""
+        """Tell whether the message waits for an answer; False if it was deleted."""
         query = select(messages.c.id).where(messages.c.id == message_id, _is_open(self._database.clock()))
         with self._database.read() as connection:
             return connection.execute(query).scalar() is not None
@@ -117,7 +117,7 @@ class Messages:
         states: Sequence[MessageState] = (),
         flows: Patterns = None,
     ) -> Page[Message]:
-        """Return messages, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
+        """Return messages of flows that match the patterns, newest first. The cursor is the id of the last one."""
         now, c = self._database.clock(), messages.c
         query = _brief().order_by(c.id.desc()).limit(limit + 1)
         if unanswered:
@@ -137,7 +137,7 @@ class Messages:
         return Page[Message](items=items, next=items[-1].id if len(rows) > limit else None)
 
     def answer(self, message_id: str, response: JsonObject, *, protected: Iterable[str], user_name: str) -> Message:
-        """Record the answer; the first one counts. Raises `MessageClosed`, `MessageNotFound`."""
+        """Record the answer; only the first one counts. Raises `MessageClosed`, `MessageNotFound`."""
         now, c = self._database.clock(), messages.c
         secret = {key: response[key] for key in protected if key in response}
         values: dict[str, Any] = {
@@ -162,7 +162,7 @@ class Messages:
         return message
 
     def expire(self) -> None:
-        """Record that requests have expired, whose time is over."""
+        """Record the expiry of overdue requests."""
         now, c = self._database.clock(), messages.c
         is_over = and_(c.state == MessageState.OPEN.value, c.expires_at <= now)
         with self._database.read() as connection:
@@ -181,7 +181,7 @@ class Messages:
             wake(connection, message_id, now=now)
 
     def delete_expired(self, *, limit: int = 500) -> None:
-        """Delete what is past its retention, unless the execution that made it may still read it."""
+        """Delete messages past their retention, unless the execution that created them may still read them."""
         now, c = self._database.clock(), messages.c
         lives = exists().where(executions.c.id == c.execution_id, executions.c.status.not_in(ENDED))
         is_old = and_(c.delete_after <= now, ~lives)
@@ -211,7 +211,7 @@ def withdraw(connection: Connection, execution_id: str, *, now: datetime) -> Non
 
 
 def why_closed(message: Message) -> str:
-    """Say why a message takes no answer."""
+    """Say why a message accepts no answer."""
     match message.state:
         case MessageState.ANSWERED:
             return f"{message.answered_by} answered it at {rfc3339(message.answered_at or message.created_at)}"
@@ -264,19 +264,19 @@ def _sealed(secret: Mapping[str, Any], encryption: Encryption) -> str:
 
 
 def _decrypted(kept: str, encryption: Encryption) -> JsonObject:
-    if kept.startswith("{"):  # of a version that did not seal it
+    if kept.startswith("{"):  # from an older version that did not seal it
         return dict(json.loads(kept))
     return dict(json.loads(encryption.decrypt(kept)))
 
 
 def _is_open(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a request waits for an answer: one whose time is over does not, recorded or not."""
+    """Return the condition that a request waits for an answer. An overdue one does not, recorded or not."""
     c = messages.c
     return and_(c.state == MessageState.OPEN.value, or_(c.expires_at.is_(None), c.expires_at > now))
 
 
 def _is_in(state: MessageState, now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a message is in a state; one whose time is over has expired, recorded or not."""
+    """Return the condition that a message is in a state. An overdue one has expired, recorded or not."""
     c = messages.c
     if state is MessageState.OPEN:
         return _is_open(now)

@@ -1,4 +1,4 @@
-"""To which flow things belong, for callers who are limited to some."""
+"""Looks up the flow that a record belongs to, for callers that are limited to some flows."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from cloudo_kernel.store.tables import executions, messages, schedules
 
 
 class Owners:
-    """Looks the names of flows up; None is for what belongs to none, such as a script."""
+    """Looks up flow names. None means that a record belongs to no flow, such as a script."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def of_execution(self, execution_id: str) -> str | None:
-        """Return the flow that it runs. Raises `ExecutionNotFound`."""
+        """Return the flow that an execution runs. Raises `ExecutionNotFound`."""
         query = select(executions.c.flow_name).where(executions.c.id == execution_id)
         return self._read(query, ExecutionNotFound(execution_id))
 
     def of_schedule(self, schedule_id: str) -> str | None:
-        """Return the flow that it starts. Raises `ScheduleNotFound`."""
+        """Return the flow that a schedule starts. Raises `ScheduleNotFound`."""
         query = select(schedules.c.flow_name).where(schedules.c.id == schedule_id)
         return self._read(query, ScheduleNotFound(schedule_id))
 
     def of_message(self, message_id: str) -> str | None:
-        """Return the flow whose execution made it. Raises `MessageNotFound`."""
+        """Return the flow whose execution created a message. Raises `MessageNotFound`."""
         joined = messages.outerjoin(executions, messages.c.execution_id == executions.c.id)
         query = select(executions.c.flow_name).select_from(joined).where(messages.c.id == message_id)
         return self._read(query, MessageNotFound(message_id))
 
     def of(self, subject_id: str) -> str | None:
-        """Return the flow of an execution, a schedule or a message; None is also for anything else."""
+        """Return the flow of an execution, schedule or message; None also for any other id."""
         for find in (self.of_execution, self.of_schedule, self.of_message):
             try:
                 return find(subject_id)

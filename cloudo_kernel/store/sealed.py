@@ -1,4 +1,4 @@
-"""Which values of the store are sealed."""
+"""Tells whether the store holds sealed values."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ _CONDITIONS: tuple[ColumnElement[bool], ...] = (
 
 
 def has_sealed(database: Database) -> bool:
-    """Tell whether anything is sealed; it reads whole tables, and is asked only when there is no key."""
+    """Tell whether anything is sealed. It reads whole tables, and is only called when the key file is missing."""
     with database.read() as connection:
         return any(connection.execute(select(exists().where(one))).scalar() for one in _CONDITIONS)

@@ -1,4 +1,4 @@
-"""The settings that were saved, and the locks of their names. What fits them is known in `cloudo_kernel.settings`."""
+"""Saved settings, with the locks of their names. `cloudo_kernel.settings` defines and validates them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cloudo_kernel.store.events import record
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import events, locks, settings
 
-# Made once, as every start and every claim asks: making a statement takes SQLAlchemy longer than running it.
+# Built once: every start and claim runs it, and SQLAlchemy takes longer to build a statement than to run it.
 _VALUES = select(settings.c.name, settings.c.value).where(
     settings.c.name.in_((bindparam("personal"), bindparam("shared")))
 )
@@ -26,9 +26,9 @@ _HOLDERS = select(locks.c.name, locks.c.execution_id)
 
 
 def value_of(connection: Connection, name: str, *, user_name: str | None = None) -> Any:
-    """Return the value of a setting for a user: their own, else everybody's, else the documented default.
+    """Return the value of a setting for a user: their own, else the shared one, else the documented default.
 
-    A saved value that does not fit, as one that an older version took, counts as not saved.
+    An invalid saved value, such as one that an older version accepted, counts as not saved.
     """
     names = documented.names_for(name, user_name)
     rows = connection.execute(_VALUES, {"personal": names[0], "shared": name})
@@ -38,14 +38,14 @@ def value_of(connection: Connection, name: str, *, user_name: str | None = None)
 
 
 class Settings:
-    """Reads and writes settings. Each change is an event with the value before and after it, unless it is a secret."""
+    """Reads and writes settings. Each change records an event with the old and new value, masked for a secret."""
 
     def __init__(self, database: Database, encryption: Encryption) -> None:
         self._database = database
         self._encryption = encryption
 
     def all(self, *, reveal: bool = False) -> tuple[Setting, ...]:
-        """Return what was saved or is locked, by name; secrets with their values only for a flow that runs."""
+        """Return saved or locked settings, ordered by name. Only running flows get the values of secrets: `reveal`."""
         with self._database.read() as connection:
             holders: dict[str, str] = {row.name: row.execution_id for row in connection.execute(_HOLDERS)}
             saved = {row.name: row for row in connection.execute(select(settings))}
@@ -53,9 +53,9 @@ class Settings:
         return tuple(self._record(name, saved.get(name), holders.get(name), reveal=reveal) for name in names)
 
     def get(self, name: str, *, reveal: bool = False) -> Setting:
-        """Return a setting as it was saved, or with its documented default. Raises `SettingNotFound`.
+        """Return a setting with its saved value or its documented default. Raises `SettingNotFound`.
 
-        A secret has its value only for a flow that runs: with `reveal`.
+        Only running flows get the value of a secret: `reveal`.
         """
         with self._database.read() as connection:
             row = _row(connection, name)
@@ -72,9 +72,9 @@ class Settings:
     def save(
         self, name: str, value: Any, *, user_name: str, is_new: bool = False, secret: bool | None = None
     ) -> Setting:
-        """Save a value. Raises `SettingInvalid`; when it is to be new, `SettingExists`.
+        """Save a value. Raises `SettingInvalid`, and `SettingExists` if `is_new` is set for an existing one.
 
-        With `secret` None it is a secret if it was one. What is shown in place of a secret leaves it as it was.
+        With `secret` None it stays a secret if it was one. Saving the mask of a secret keeps its value.
         """
         value = documented.checked(name, value, secret=bool(secret))
         now = self._database.clock()
@@ -95,7 +95,7 @@ class Settings:
             return self._record(name, _row(connection, name), _holder(connection, name))
 
     def _kept(self, name: str, value: Any, before: Any, *, is_secret: bool) -> JsonObject:
-        """Return the columns with a value: as it is, or sealed; what is shown in place of a secret leaves it."""
+        """Return the value columns, sealed for a secret. The mask of a secret keeps its value."""
         was_secret = before is not None and before.secret
         if not (is_secret or was_secret) or value != PROTECTED:
             sealed = self._encryption.encrypt(json.dumps(value).encode()) if is_secret else None
@@ -105,7 +105,7 @@ class Settings:
         return {"value": None, "secret": True, "sealed": before.sealed}
 
     def delete(self, name: str, *, user_name: str) -> None:
-        """Forget a setting. Raises `SettingNotFound` when it was not saved."""
+        """Delete a setting. Raises `SettingNotFound` if it was not saved."""
         now = self._database.clock()
         with self._database.write() as connection:
             before = _row(connection, name)
@@ -134,14 +134,14 @@ def _row(connection: Connection, name: str) -> Any:
 
 
 def _told(when: str, row: Any, *, hides: bool = False) -> JsonObject:
-    """Return what the event of a change says of a row: never the value of a secret."""
+    """Return the entry of a row in the event of a change; the value of a secret is masked."""
     if row is None:
         return {}
     return {when: PROTECTED if row.secret or hides else row.value}
 
 
 def _forget_values(connection: Connection, name: str) -> None:
-    """Take the values out of the history of a setting that becomes a secret: it may be the same one as before."""
+    """Mask the values in the history of a setting that becomes a secret: the old values may be the secret."""
     of_it = (events.c.subject_type == SETTING, events.c.subject_id == name)
     for event in connection.execute(select(events.c.id, events.c.data).where(*of_it)).all():
         hidden = dict.fromkeys(event.data.keys() & {"before", "after"}, PROTECTED)

@@ -1,4 +1,4 @@
-"""The event tail: one per process, it notices that events were committed, by whatever process, and wakes who waits."""
+"""The event tail: one per process, it notices events committed by any process and calls the listeners."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ if TYPE_CHECKING:
     from cloudo_kernel.store.events import Events
     from cloudo_kernel.store.sql.database import Database
 
-#: How often the store is asked whether another process wrote. Own commits wake the tail at once.
+#: Poll interval for commits of other processes. Commits of this process wake the tail at once.
 _POLL_INTERVAL_SECONDS = 0.05
 
 
 class EventListener:
-    """Watches for new events on a thread of its own, from the first listener to the last."""
+    """Watches for new events on its own thread, which starts with the first listener."""
 
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
         self._events = events
         self._listeners: dict[object, Callable[[], None]] = {}
-        #: Listeners that have to be called, or called again because they raised.
+        #: Listeners to call, or to call again because they raised.
         self._untold: set[object] = set()
         self._lock = threading.Lock()
         self.loop = Loop("event-tail", self._look)
         self._is_started = False
         self._failures = Failures("A listener for events")
         self._changes: int | None = -1
-        #: The id of the newest event that it has noticed; negative before it has looked.
+        #: The id of the newest event seen; negative before the first look.
         self.newest = -1
         database.on_commit = self.loop.wake
 
     def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener`, on the tail's thread and quickly, whenever events were committed; return its remover.
+        """Call `listener` whenever events were committed; return a function that removes it.
 
-        A listener that raises is called again soon. The others do not wait for it.
+        It is called on the tail's thread and must be quick. A listener that raises is called again soon; the others do
+        not wait for it.
         """
         key = object()
         with self._lock:
@@ -54,11 +55,11 @@ class EventListener:
 
     @property
     def listeners(self) -> int:
-        """How many there are."""
+        """The number of listeners."""
         return len(self._listeners)
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self.loop.stop()
 
     def _look(self) -> float:
@@ -82,7 +83,7 @@ class EventListener:
         for key, listener in listeners:
             try:
                 listener()
-            except Exception as error:  # noqa: BLE001 -- the others have to be called
+            except Exception as error:  # noqa: BLE001 -- the other listeners must be called
                 self._untold.add(key)
                 self._failures.note(error)
         if not self._untold:

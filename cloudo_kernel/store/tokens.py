@@ -1,7 +1,7 @@
-"""The API tokens: made, found by their secret, revoked. Of a secret its digest alone is kept.
+"""Creates API tokens, finds them by their secret, and revokes them. Only the digest of a secret is stored.
 
-A token has 256 random bits, so that a plain SHA-256 of it cannot be turned back; and as it is looked up by that digest,
-the time that a look-up takes tells nothing about any token.
+A token has 256 random bits, so a plain SHA-256 of it cannot be reversed. Tokens are looked up by that digest, so the
+time of a lookup reveals nothing about any token.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from cloudo_kernel.store.tables import tokens
 
 _c = tokens.c
 _SHOWN = [column for column in _c if column.name in Token.model_fields]
-# Made once, as every request with a token may ask.
+# Built once: every request with a token may run it.
 _FIND = select(*_SHOWN).where(_c.sha256 == bindparam("digest"))
 
-#: A token is looked for in the database again after so long: another process may have revoked it.
+#: Seconds until a token is looked up in the database again: another process may have revoked it.
 _KNOWN_SECONDS = 1.0
 _MAX_KNOWN = 1000
-#: How exactly it is known when a token was used last.
+#: The precision of `last_used_at`.
 _USE = timedelta(minutes=1)
-#: For so long people see that a token has expired.
+#: How long an expired token stays listed.
 _EXPIRED = timedelta(days=30)
 
 
@@ -39,11 +39,11 @@ class Tokens:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        #: Digest → the token, and until when that is believed.
+        #: Digest → the token, and until when it is trusted.
         self._known: dict[str, tuple[Token, float]] = {}
-        #: Counts the revocations: what was read before one is not kept after it.
+        #: Counts revocations: a token read before one is not cached after it.
         self._revision = 0
-        #: Token id → when its use is worth noting again.
+        #: Token id → when its use should be recorded again.
         self._noted: dict[str, float] = {}
 
     def insert(self, token: Token, secret: str, *, made_by: str | None) -> None:
@@ -56,7 +56,7 @@ class Tokens:
             record(connection, TOKEN_CREATED, TOKEN, token.id, time=token.created_at, user_name=token.user_name, **told)
 
     def all(self, user_name: str | None) -> tuple[Token, ...]:
-        """Return the tokens of a user, newest first; of all users for None."""
+        """Return the tokens of a user, or of all users for None, newest first."""
         query = select(*_SHOWN).order_by(_c.id.desc())
         if user_name is not None:
             query = query.where(_c.user_name == user_name)
@@ -64,12 +64,12 @@ class Tokens:
             return tuple(_record(row) for row in connection.execute(query))
 
     def known(self, secret: str) -> Token | None:
-        """Return a valid token that was found a moment ago, from memory; None says nothing."""
+        """Return a valid token that was found a moment ago, from memory. None does not mean that it is invalid."""
         token, until = self._known.get(_digest(secret), (None, 0.0))
         return token if token is not None and time.monotonic() < until and self._is_valid(token) else None
 
     def find(self, secret: str) -> Token | None:
-        """Return the token with this secret; None if there is none, it was revoked, or has expired."""
+        """Return the token with this secret; None if it is unknown, revoked or expired."""
         digest, revision = _digest(secret), self._revision
         with self._database.read() as connection:
             row = connection.execute(_FIND, {"digest": digest}).one_or_none()
@@ -79,12 +79,12 @@ class Tokens:
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
         self._known[digest] = token, time.monotonic() + _KNOWN_SECONDS
-        if revision != self._revision:  # what was just read may be what was just revoked
+        if revision != self._revision:  # the token just read may be one just revoked
             self._known.pop(digest, None)
         return token
 
     def is_use_worth_noting(self, token: Token) -> bool:
-        """Tell whether `note_use` has something to write, true once in a while for each token."""
+        """Tell whether `note_use` has something to write: about once a minute for each token."""
         now = time.monotonic()
         if now < self._noted.get(token.id, 0.0):
             return False
@@ -94,14 +94,17 @@ class Tokens:
         return token.last_used_at is None or token.last_used_at <= self._database.clock() - _USE
 
     def note_use(self, token_id: str) -> None:
-        """Keep that the token was used now."""
+        """Record that the token was used now."""
         now = self._database.clock()
         is_older = or_(_c.last_used_at.is_(None), _c.last_used_at <= now - _USE)
         with self._database.write() as connection:
             connection.execute(update(tokens).where(_c.id == token_id, is_older).values(last_used_at=now))
 
     def revoke(self, token_id: str, *, user_name: str, whose: str | None) -> None:
-        """Delete a token of `whose`, None for anybody, and those that were made with it. Raises `TokenNotFound`."""
+        """Delete a token and those created with it. Raises `TokenNotFound`.
+
+        `whose` is the user it must belong to, None for any user.
+        """
         now, shown = self._database.clock(), (_c.id, _c.name, _c.prefix, _c.user_name)
         mine = select(*shown).where(_c.id == token_id)
         if whose is not None:
@@ -110,7 +113,7 @@ class Tokens:
             found = list(connection.execute(mine))
             if not found:
                 raise TokenNotFound(token_id)
-            for row in found:  # it grows while it is gone through
+            for row in found:  # the list grows during the iteration
                 found += connection.execute(select(*shown).where(_c.made_by == row.id))
             connection.execute(delete(tokens).where(_c.id.in_([row.id for row in found])))
             about: dict[str, Any] = {"time": now, "user_name": user_name}
@@ -119,7 +122,7 @@ class Tokens:
         self._known.clear()
 
     def delete_expired(self) -> None:
-        """Forget tokens that expired long ago."""
+        """Delete tokens that expired over 30 days ago."""
         is_over = _c.expires_at <= self._database.clock() - _EXPIRED
         with self._database.read() as connection:
             if connection.execute(select(_c.id).where(is_over).limit(1)).scalar() is None:
@@ -132,7 +135,7 @@ class Tokens:
 
 
 def _revoked(row: Row[*tuple[Any, ...]], *, user_name: str, time: datetime) -> dict[str, Any]:
-    """Return the event of a revocation, which names whose token it was if `user_name` revoked somebody else's."""
+    """Return the event of a revocation. It names the owner if `user_name` revoked another user's token."""
     of = {} if row.user_name == user_name else {"of": row.user_name}
     told = {"name": row.name, "prefix": row.prefix, **of}
     return event_row(TOKEN_REVOKED, TOKEN, row.id, time=time, user_name=user_name, **told)

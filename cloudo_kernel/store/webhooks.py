@@ -1,4 +1,4 @@
-"""The webhooks, their deliveries, and what flows answer to those who called."""
+"""Webhooks, their deliveries, and the responses of flows to the callers."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from cloudo_kernel.store.tables import deliveries, sources, webhook_responses, w
 
 _w, _d, _r = webhooks.c, deliveries.c, webhook_responses.c
 
-# Made once, as each call needs them: making a statement takes SQLAlchemy several times as long as running it.
+# Built once for all calls: SQLAlchemy takes several times as long to build a statement as to run it.
 _ONE = select(webhooks).where(_w.name == bindparam("called"))
 _ADD_DELIVERY = insert(deliveries)
 _REPLIED = update(deliveries).where(_d.id == bindparam("of")).values(status_code=bindparam("replied"))
 _FIRST = select(_d.execution_id).where(_d.webhook_name == bindparam("called"), _d.delivery_id == bindparam("delivered"))
 _RESPONSE = select(webhook_responses).where(_r.execution_id == bindparam("of"))
 
-#: A sender may repeat a delivery for so long, however short the retention of executions is.
+#: Deliveries are kept at least this long, as senders may repeat one, however short the retention of executions is.
 _MIN_RETENTION = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class KeptWebhook:
-    """A webhook as a call needs it: with what is kept of its key."""
+    """A webhook with its stored key, as a call needs it."""
 
     webhook: Webhook
     kept_key: str | None
-    #: The fixed inputs that the record masks, as they are.
+    #: The unmasked fixed inputs, sealed.
     sealed_inputs: str | None
 
 
@@ -58,7 +58,7 @@ class Webhooks:
     def insert(
         self, webhook: Webhook, kept_key: str | None, *, user_name: str, sealed_inputs: str | None = None
     ) -> None:
-        """Add a webhook, which `user_name` makes. Raises `WebhookExists`."""
+        """Add a webhook that `user_name` creates. Raises `WebhookExists`."""
         row = {name: getattr(webhook, name) for name in Webhook.model_fields if name in webhooks.c}
         row |= {"kept_key": kept_key, "sealed_inputs": sealed_inputs}
         add = self._database.insert()(webhooks).values(row).on_conflict_do_nothing()
@@ -70,20 +70,20 @@ class Webhooks:
             record(connection, event_types.WEBHOOK_CREATED, event_types.WEBHOOK, webhook.name, **about)
 
     def find(self, name: str) -> KeptWebhook | None:
-        """Return a webhook with what is kept of its key, None if there is none."""
+        """Return a webhook with its stored key, or None if it does not exist."""
         with self._database.read() as connection:
             row = connection.execute(_ONE, {"called": name}).one_or_none()
         return None if row is None else KeptWebhook(_record(row), row.kept_key, row.sealed_inputs)
 
     def get(self, name: str) -> KeptWebhook:
-        """Return a webhook with what is kept of its key. Raises `WebhookNotFound`."""
+        """Return a webhook with its stored key. Raises `WebhookNotFound`."""
         found = self.find(name)
         if found is None:
             raise WebhookNotFound(name)
         return found
 
     def page(self, *, flow_name: str | None, limit: int, after: str | None, flows: Patterns = None) -> Page[Webhook]:
-        """Return webhooks by name, of flows that fit the patterns; the cursor is the name of the last one."""
+        """Return webhooks of flows that match the patterns, by name. The cursor is the name of the last one."""
         is_meant = self._database.fits(_w.flow_name, flows)
         query = select(webhooks).where(is_meant).order_by(_w.name).limit(limit + 1)
         if flow_name is not None:
@@ -108,7 +108,7 @@ class Webhooks:
             record(connection, event_types.WEBHOOK_CHANGED, event_types.WEBHOOK, name, **about)
 
     def rename_flow(self, old: str, new: str) -> None:
-        """Let the webhooks of a flow follow it to its new name."""
+        """Move the webhooks of a flow to its new name."""
         with self._database.write() as connection:
             connection.execute(update(webhooks).where(_w.flow_name == old).values(flow_name=new))
 
@@ -124,18 +124,18 @@ class Webhooks:
     # Deliveries
 
     def start_all(self, starts: Sequence[tuple[NewExecution, Delivery]]) -> list[str | Exception]:
-        """Add executions and the deliveries that start them, in one transaction; return what became of each.
+        """Add executions and the deliveries that start them, in one transaction; return the outcome of each.
 
-        That is its own id; where the sender's id was taken before nothing is added, and the id is that of the first
-        delivery's execution.
-        Raises `Unavailable` when there is none that could be added.
+        The outcome is the execution's id, or an error. If the sender's id was used before, nothing is added, and the id
+        is that of the first delivery's execution.
+        Raises `Unavailable` if nothing can be added.
         """
         try:
             with self._database.write() as connection:
                 return self._start_all(connection, starts)
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 -- a value that the database does not take is its own call's fault
+        except Exception as error:  # noqa: BLE001 -- a value that the database rejects fails only its own call
             if len(starts) == 1:
                 return [error]
             return [outcome for start in starts for outcome in self.start_all([start])]
@@ -148,7 +148,7 @@ class Webhooks:
         claimed = self._claimed(connection, [delivery for _, delivery in starts])
         fresh = [new for new, delivery in starts if delivery.id in claimed]
         refusals = refused(connection, fresh)
-        if refusals:  # their deliveries started nothing: the sender may try again
+        if refusals:  # their deliveries started nothing, so the sender may retry
             given_back = [delivery.id for new, delivery in starts if new.id in refusals]
             connection.execute(delete(deliveries).where(_d.id.in_(given_back)))
         started = [new for new in fresh if new.id not in refusals]
@@ -167,7 +167,7 @@ class Webhooks:
         ]
 
     def _claimed(self, connection: Connection, given: Sequence[Delivery]) -> set[str]:
-        """Add deliveries, and return the ids of those whose sender's id was not taken before: nearly always all."""
+        """Add deliveries, and return the ids of those whose sender's id was not used before: nearly always all."""
         ids = {delivery.id for delivery in given}
         if self._claim.run(connection, [dict(delivery) for delivery in given]) == len(ids):
             return ids
@@ -179,7 +179,7 @@ class Webhooks:
             connection.execute(_ADD_DELIVERY, [dict(delivery) for delivery in given])
 
     def note_reply(self, delivery_id: str, status_code: int) -> None:
-        """Add what a call was answered."""
+        """Record the status code of the reply to a call."""
         with self._database.write() as connection:
             connection.execute(_REPLIED, {"of": delivery_id, "replied": status_code})
 
@@ -204,7 +204,7 @@ class Webhooks:
         return Delivery.model_validate(dict(row._mapping))
 
     def delete_expired(self, *, limit: int = 500) -> None:
-        """Forget deliveries past the retention of executions."""
+        """Delete deliveries past the retention of executions."""
         with self._database.read() as connection:
             minutes = value_of(connection, settings.RETENTION)
         before = self._database.clock() - max(timedelta(minutes=minutes), _MIN_RETENTION)
@@ -217,19 +217,19 @@ class Webhooks:
             with self._database.write() as connection:
                 connection.execute(delete(deliveries).where(_d.id.in_(ids)))
 
-    # What flows answer
+    # Responses of flows
 
     def respond(self, execution_id: str, attempt: int, response: WebhookResponse, *, is_secret: bool = False) -> None:
-        """Keep what a running flow answers to the call that started it; a later answer takes its place."""
+        """Store the response of a running flow to the call that started it. A later response replaces it."""
         content = self._encryption.encrypt(response.content).encode() if is_secret else response.content
         row = {"execution_id": execution_id, **dict(response), "content": content, "is_sealed": is_secret}
         upsert = self._database.insert()(webhook_responses).values(row)
         with self._database.write() as connection:
-            change(connection, execution_id, attempt, {"attempt": attempt}, LEASED)  # raises if it is over
+            change(connection, execution_id, attempt, {"attempt": attempt}, LEASED)  # raises if the attempt is over
             connection.execute(upsert.on_conflict_do_update(index_elements=["execution_id"], set_=row))
 
     def response(self, execution_id: str) -> WebhookResponse | None:
-        """Return what a flow answered to the call that started it, if it did."""
+        """Return the response of a flow to the call that started it, if any."""
         with self._database.read() as connection:
             row = connection.execute(_RESPONSE, {"of": execution_id}).one_or_none()
         if row is None:
@@ -239,7 +239,7 @@ class Webhooks:
 
 
 def _for_whom(user_name: str, writer: str) -> dict[str, str]:
-    """Return what an event says of a webhook that runs for somebody else than whoever wrote it."""
+    """Return the event entry for a webhook that runs for another user than its writer."""
     return {} if user_name == writer else {"runs_for": user_name}
 
 

@@ -1,6 +1,6 @@
-"""The workers, their heartbeats, and the absences: when no worker with a scheduler was alive.
+"""Workers, their heartbeats, and absences: periods in which no worker with a scheduler was alive.
 
-A worker that is not alive loses its lease on what it runs. Times of schedules that came during an absence are late.
+A dead worker loses its lease on what it runs. Occurrences that were due during an absence are late.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import absences, schedules, workers
 
-#: How often a worker writes a heartbeat.
+#: Seconds between two heartbeats of a worker.
 HEARTBEAT_SECONDS = 2.0
-#: A worker whose heartbeat has stood still for this long is lost.
+#: A worker whose heartbeat has not changed for this many seconds is lost.
 LEASE_SECONDS = 15.0
-#: A heartbeat that is older than this was followed by one that did not come.
+#: If a heartbeat is older than this, the next one was missed.
 _OVERDUE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
 _w, _a = workers.c, absences.c
@@ -54,7 +54,7 @@ class WorkerRow:
     previous_beat_at: datetime | None
 
     def holds_its_lease(self, now: datetime) -> bool:
-        """Whether its last heartbeat is as recent as its lease takes."""
+        """Whether its last heartbeat is recent enough to keep the lease."""
         return self.beat_at is not None and now - self.beat_at < timedelta(seconds=LEASE_SECONDS)
 
 
@@ -65,7 +65,7 @@ class Workers:
         self._database = database
 
     def register(self, worker_id: str, *, private: bool) -> None:
-        """Add a worker. One that is not private has a scheduler, and ends the absence of schedulers."""
+        """Add a worker. A worker that is not private has a scheduler, and so ends an absence."""
         now, host, pid = self._database.clock(), socket.gethostname(), os.getpid()
         values = {"id": worker_id, "started_at": now, "beat_at": now, "host": host, "pid": pid, "private": private}
         with self._database.write() as connection:
@@ -76,9 +76,9 @@ class Workers:
                 _stay(connection, now)
 
     def beat(self, worker_id: str, *, has_scheduler: bool = False, back_at: datetime | None = None) -> bool:
-        """Count the worker's heartbeat; False when another worker has taken its lease away.
+        """Count the worker's heartbeat; False if another worker has taken its lease.
 
-        `back_at`: the worker stood still after its last heartbeat, and has been at work again since then.
+        `back_at` says when a worker that stalled after its last heartbeat resumed.
         """
         now = self._database.clock()
         with self._database.write() as connection:
@@ -91,7 +91,7 @@ class Workers:
         return True
 
     def leave(self, worker_id: str) -> None:
-        """Note that the worker's scheduler has just stopped; without another one an absence begins."""
+        """Record that the worker's scheduler has just stopped. If there is no other one, an absence begins."""
         with self._database.write() as connection:
             if connection.execute(select(_w.id).where(_w.id == worker_id)).scalar() is not None:
                 _stay(connection, self._database.clock())
@@ -102,7 +102,7 @@ class Workers:
             return tuple(Absence(*row) for row in connection.execute(_ABSENCES, {"since": since}))
 
     def delete_expired(self) -> None:
-        """Forget absences past the retention of executions, unless a time that came during one is undecided."""
+        """Delete absences past the retention of executions, except those with an undecided occurrence."""
         is_undecided = exists().where(schedules.c.next_run < _a.end)
         with self._database.read() as connection:
             before = self._database.clock() - timedelta(minutes=value_of(connection, settings.RETENTION))
@@ -118,7 +118,7 @@ class Workers:
             return tuple(WorkerRow(**row._mapping) for row in connection.execute(_ALL))
 
     def remove(self, worker_id: str) -> bool:
-        """Take a worker's registration away; False when it was gone already."""
+        """Remove a worker's registration; False if it was already gone."""
         with self._database.write() as connection:
             return connection.execute(delete(workers).where(workers.c.id == worker_id)).rowcount > 0
 
@@ -133,7 +133,7 @@ def _end_absence(connection: Connection, worker_id: str, now: datetime) -> None:
 def _stay(connection: Connection, now: datetime) -> None:
     """Record that a scheduler is alive now."""
     before = connection.execute(_ALIVE_UNTIL).scalar_one()
-    if now < before:  # the clock was set back: of absences, what is in the future again has not been yet
+    if now < before:  # the clock was set back: absences that are now in the future have not happened yet
         connection.execute(delete(absences).where(and_(_a.start >= now, _a.end.is_not(None))))
         connection.execute(update(absences).where(_a.end > now).values(end=now))
     connection.execute(_SET_ALIVE_UNTIL, {"now": now})

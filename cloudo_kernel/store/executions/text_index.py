@@ -42,7 +42,7 @@ from cloudo_kernel.store.tables import events, executions
 _log = logging.getLogger(__name__)
 
 #: Up to this number of executions every search is fast, and no index is built.
-_LEAST: Final = 5_000
+_MIN_EXECUTIONS: Final = 5_000
 #: Number of executions or events read at a time.
 _AT_ONCE: Final = 1_000
 #: Maximum number of events by which the index may lag; searches ignore it beyond that.
@@ -101,7 +101,7 @@ class Candidates:
 class TextIndex:
     """The index of one store. It exists only for SQLite, and only once there are many executions."""
 
-    def __init__(self, database: Database, *, least: int = _LEAST) -> None:
+    def __init__(self, database: Database, *, least: int = _MIN_EXECUTIONS) -> None:
         self._database = database
         self._least = least
         self._path = database.sibling("search.sqlite")

@@ -1,4 +1,4 @@
-"""What the end of an execution means to its schedule, in the transaction that ends it."""
+"""Updates a schedule in the transaction that ends one of its executions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _OF = select(schedules).where(_s.id == bindparam("of"))
 
 
 def run_ended(connection: Connection, schedule_id: str, execution_id: str, status: Status, *, now: datetime) -> None:
-    """Count the failure, and let an interval that counts from the end begin."""
+    """Update a schedule after one of its executions has ended.
+
+    Counts errors in a row, and pauses the schedule at `pause_on_error_count`. Plans the next run of an interval that
+    counts from the end of this execution.
+    """
     row = connection.execute(_OF, {"of": schedule_id}).one_or_none()
     if row is None:  # deleted meanwhile
         return
@@ -34,9 +38,9 @@ def run_ended(connection: Connection, schedule_id: str, execution_id: str, statu
     if most is not None and errors >= most and row.enabled:
         reason = f"{errors} execution{'s' * (errors != 1)} in a row ended in error"
         values |= {"enabled": False, "pause_reason": reason}
-        if row.fire_at is None or row.fire_at > now:  # else it has come, and the scheduler notes what becomes of it
+        if row.fire_at is None or row.fire_at > now:  # otherwise it is due, and the scheduler records the outcome
             values |= {"next_run": None, "fire_at": None}
         about = {"time": now, "name": row.name, "flow_name": row.flow_name, "reason": reason}
         record(connection, event_types.SCHEDULE_PAUSED, event_types.SCHEDULE, schedule_id, **about)
-    # In any case the schedule has changed: who has seen this execution run must not wait for its end any more.
+    # Always increment the revision: a reader that saw this execution running must not wait for its end any more.
     connection.execute(update(schedules).where(_s.id == schedule_id).values(**values, revision=_s.revision + 1))

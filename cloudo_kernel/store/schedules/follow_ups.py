@@ -1,7 +1,8 @@
-"""What is still to be done because executions have ended: one row for each flow to start and each address to call.
+"""Pending follow-ups of ended executions: one row for each flow to start and each address to call.
 
-The rows are made in the transaction that ends the execution, and go in the one that starts the flow, or when the call
-was answered or given up. So nothing is lost, whoever dies, and no flow is started twice.
+The transaction that ends the execution inserts the rows. A flow's row is deleted in the transaction that starts the
+flow, a call's row when the call is accepted or given up. So nothing is lost if a process dies, and no flow is started
+twice.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from cloudo_kernel.store.tables import executions, follow_ups, sources
 
 _f, _e = follow_ups.c, executions.c
 
-#: Those that were not followed yet are looked at so many at a time.
+#: Maximum number of flows to start that are read at once.
 _MAX_AT_ONCE = 100
 
 _IS_OPEN_CALL = and_(_f.is_call, _f.worker_id.is_(None))
-#: For everybody, or for a private worker.
+#: True: for any worker. False: reserved for one private worker.
 _IS_FOR = {True: _f.reserved_for.is_(None), False: _f.reserved_for == bindparam("worker")}
-# Made once, as every commit makes workers ask: making a statement takes SQLAlchemy longer than running it.
+# Built once: workers query after every commit, and SQLAlchemy takes longer to build a statement than to run it.
 _FLOWS = {
     is_for_all: select(_f.id).where(~_f.is_call, is_mine).order_by(_f.due_at).limit(_MAX_AT_ONCE)
     for is_for_all, is_mine in _IS_FOR.items()
@@ -45,28 +46,28 @@ _TARGET: TypeAdapter[FollowUp] = TypeAdapter(FollowUp)
 
 @dataclass(frozen=True)
 class Due:
-    """Something that is to be done because an execution has ended."""
+    """A follow-up of an ended execution."""
 
     id: str
     occasion: Occasion
     target: FollowUp
-    #: As lists have it: without log, traceback and large values.
+    #: As in lists: without log, traceback and large values.
     execution: Execution
-    #: How many executions are above it.
+    #: How many executions are above the ended one.
     depth: int
-    #: Of a call: how often it was begun, this time included.
+    #: For a call: the number of attempts, including this one.
     attempts: int
 
 
 class FollowUps:
-    """Reads and settles what is to follow ends. A private worker looks after its own, all others after the rest."""
+    """Reads and settles follow-ups. A private worker handles those reserved for it, all others handle the rest."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
     def due_flows(self, *, reserved_for: str | None) -> tuple[Due, ...]:
-        """Return some flows that are to be started now."""
+        """Return up to 100 flows to start now, oldest first."""
         with self._database.read() as connection:
             ids = list(connection.execute(_FLOWS[reserved_for is None], {"worker": reserved_for}).scalars())
             if not ids:
@@ -75,7 +76,7 @@ class FollowUps:
             return tuple(_due(row) for row in rows)
 
     def start(self, due: Due, new: NewExecution) -> bool:
-        """Add the execution that follows; False if another worker was quicker."""
+        """Add the execution of a follow-up; False if another worker was quicker."""
         with self._database.write() as connection:
             is_first = _take(connection, due)
             if is_first:
@@ -83,20 +84,20 @@ class FollowUps:
         return is_first
 
     def give_up(self, due: Due, complaint: str) -> None:
-        """Note in the log of what has ended why its flow cannot be started."""
+        """Drop a follow-up, and write to the log of the ended execution why its flow cannot be started."""
         with self._database.write() as connection:
             if _take(connection, due):
                 _complain(connection, due, complaint, now=self._database.clock())
 
     def next_call(self, *, reserved_for: str | None) -> datetime | None:
-        """Return when the next address is to be called that nobody is calling."""
+        """Return when the next unclaimed call is due."""
         with self._database.read() as connection:
             query, about = _NEXT_CALL[reserved_for is None], {"worker": reserved_for}
             moment: datetime | None = connection.execute(query, about).scalar()
         return moment
 
     def claim_calls(self, worker_id: str, *, most: int, reserved_for: str | None) -> tuple[Due, ...]:
-        """Take calls that are due, the one that waits longest first; nobody else makes them while the worker lives."""
+        """Claim up to `most` due calls, oldest first. No other worker makes them while this worker lives."""
         now = self._database.clock()
         is_due = and_(_IS_OPEN_CALL, _IS_FOR[reserved_for is None], _f.due_at <= now)
         chosen = select(_f.id).where(is_due).order_by(_f.due_at).limit(most).with_for_update(skip_locked=True)
@@ -110,7 +111,7 @@ class FollowUps:
         return tuple(_due(row) for row in rows)
 
     def put_back(self, ids: Collection[str], worker_id: str, *, delay_seconds: float) -> None:
-        """Have calls that a worker took made later by anybody: it is not known how they went."""
+        """Release claimed calls whose outcome is unknown; any worker may make them after the delay."""
         again = self._database.clock() + timedelta(seconds=delay_seconds)
         is_meant = and_(_f.worker_id == worker_id, _f.id.in_(ids))
         with self._database.write() as connection:
@@ -119,9 +120,10 @@ class FollowUps:
     def settle_call(
         self, due: Due, *, place: str, reason: str | None = None, delay_seconds: float | None = None
     ) -> None:
-        """Note how a call went: it was taken; or why not, and in how many seconds it comes again, None for never.
+        """Record the outcome of a call.
 
-        `place` is what history may show of the address.
+        With a `reason` the call has failed, and is retried after `delay_seconds`, or never if that is None.
+        `place` is the part of the address that history may show.
         """
         now = self._database.clock()
         told: JsonObject = {"id": due.id, "occasion": due.occasion, "to": place, "attempt": due.attempts}
@@ -144,7 +146,7 @@ class FollowUps:
 
 
 def note_end(connection: Connection, row: Row[Any], status: Status, *, now: datetime) -> None:
-    """Note what is to follow, in the transaction that ends an execution; `row` is that of the execution."""
+    """Insert the follow-ups of an execution, in the transaction that ends it; `row` is the execution's."""
     wanted: JsonObject = row.follow_ups
     occasions = [Occasion.ON_ERROR] if status is Status.ENDED_ERROR else []
     if status is Status.ENDED_SUCCESS:
@@ -169,13 +171,13 @@ def note_end(connection: Connection, row: Row[Any], status: Status, *, now: date
 
 
 def release_claims(connection: Connection, worker_id: str, *, successor: str | None) -> None:
-    """Give what a worker was at, and what was reserved for it, to others."""
+    """Release a worker's claimed calls, and reserve what was reserved for it for `successor`, None for any worker."""
     connection.execute(update(follow_ups).where(_f.worker_id == worker_id).values(worker_id=None))
     connection.execute(update(follow_ups).where(_f.reserved_for == worker_id).values(reserved_for=successor))
 
 
 def _had_failed(connection: Connection, row: Row[Any]) -> bool:
-    """Tell whether the one before failed: of the same schedule if there is one, else of the same flow."""
+    """Tell whether the previous execution failed: of the same schedule if there is one, else of the same flow."""
     if row.flow_name is None:
         return False
     is_kin = _e.flow_name == row.flow_name if row.schedule_id is None else _e.schedule_id == row.schedule_id
@@ -195,7 +197,7 @@ def _due(row: Row[Any]) -> Due:
 
 
 def _is(due: Due) -> ColumnElement[bool]:
-    """Return the condition that it is still the same attempt."""
+    """Return the condition that the row is still at the same attempt."""
     return and_(_f.id == due.id, _f.attempts == due.attempts)
 
 

@@ -1,4 +1,4 @@
-"""What became of the times of schedules, and the one transaction that starts what is due and moves on."""
+"""Records the outcomes of due times, and starts executions and advances their schedules in one transaction."""
 
 from __future__ import annotations
 
@@ -59,31 +59,31 @@ _ADVANCE = BulkStatement(
 )
 
 
-# Named tuples: of what thousands are made at one instant, a frozen dataclass takes three times as long to make.
+# Named tuples: thousands are created at once, and a frozen dataclass takes three times as long to create.
 
 
 class NewOccurrence(NamedTuple):
-    """An occurrence to be recorded, and the execution that it starts."""
+    """An occurrence to record, and the execution that it starts."""
 
     due: datetime
     outcome: OccurrenceOutcome
     reason: str | None = None
-    #: None for one out of turn; of a run of times that of the first one.
+    #: None if out of turn. For a range of due times, that of the first.
     iteration: int | None = None
-    #: When it was to start, jitter included; None for one out of turn.
+    #: When it should start, jitter included; None if out of turn.
     fire_at: datetime | None = None
     execution: NewExecution | None = None
-    #: The executions that have to end before.
+    #: The executions that must end first.
     after_ids: Sequence[str] = ()
     is_caught_up: bool = False
     is_late: bool = False
-    #: The last of a run of times, and how many there are.
+    #: For a range of due times: the last one, and how many there are.
     until: datetime | None = None
     number: int = 1
 
     @property
     def record(self) -> Occurrence:
-        """It as it is recorded, but for how late it was."""
+        """The record of this occurrence, without its lateness."""
         return Occurrence(
             due=self.due,
             until=self.until,
@@ -96,26 +96,26 @@ class NewOccurrence(NamedTuple):
 
 
 class CatchingUp(NamedTuple):
-    """The executions of a schedule that are a part of catching up and have not ended, in order."""
+    """The executions of a schedule that are part of catching up and have not ended, in order."""
 
     ids: Sequence[str] = ()
-    #: One of them was late, or those that started last had less delay each. Else the schedule runs longer than its
-    #: interval, and would never be done if all times that come were to queue.
+    #: One of them was late, or the delay of the last ones to start was decreasing. Otherwise the runs take longer than
+    #: the interval, and catching up would never end if all new occurrences were queued.
     is_going_on: bool = False
 
 
 class Firing(NamedTuple):
-    """What is to become of a schedule whose time has come."""
+    """The decision about a schedule that is due."""
 
     due: Due
     occurrences: Sequence[NewOccurrence]
     next_run: datetime | None
     fire_at: datetime | None
-    #: The number of times that have come, and the last of them.
+    #: The number of due times that it covers, and the last of them.
     iterations: int = 0
     last_due: datetime | None = None
     broken: str | None = None
-    #: Executions to cancel before.
+    #: Executions to cancel first.
     cancelled: Sequence[str] = ()
     awaited_id: str | None = None
 
@@ -125,7 +125,7 @@ class _Overtaken(Exception):
 
 
 class Occurrences:
-    """Writes what becomes of the times of schedules, and reads it."""
+    """Writes and reads the occurrences of schedules."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -141,18 +141,18 @@ class Occurrences:
             return tuple(_record(row) for row in connection.execute(query))
 
     def started_between(self, schedule_id: str, start: datetime, end: datetime) -> frozenset[datetime]:
-        """Return the times from `start` on and before `end` for which an execution was started."""
+        """Return the due times from `start` to before `end` for which an execution was started."""
         is_meant = and_(_o.schedule_id == schedule_id, _o.due >= start, _o.due < end, _o.execution_id.is_not(None))
         with self._database.read() as connection:
             return frozenset(connection.execute(select(_o.due).where(is_meant)).scalars())
 
     def last_unended(self, schedule_id: str) -> tuple[str, ...]:
-        """Return the executions of a schedule after which all have ended: those behind which no other one waits."""
+        """Return the unended executions that no held one waits for. Once they end, all of the schedule have ended."""
         with self._database.read() as connection:
             return tuple(connection.execute(_LAST, {"of": schedule_id}).scalars())
 
     def catching_up(self, schedule_id: str) -> CatchingUp:
-        """Return the executions of a schedule that are a part of catching up and have not ended."""
+        """Return the executions of a schedule that are part of catching up and have not ended."""
         with self._database.read() as connection:
             found = connection.execute(_CAUGHT_UP, {"of": schedule_id}).all()
             is_going_on = any(row.is_late for row in found)
@@ -162,16 +162,16 @@ class Occurrences:
         return CatchingUp(tuple(row.id for row in found), is_going_on)
 
     def fire(self, firings: Sequence[Firing], *, user_name: str) -> int:
-        """Start what is due and move the schedules on, in one transaction; return how many schedules that were.
+        """Start due executions and advance their schedules, in one transaction; return the number of schedules.
 
-        A schedule that changed since it was read is left alone: somebody was quicker.
+        A schedule that has changed since it was read is skipped.
         """
         try:
             with self._database.write() as connection:
                 _lock_cancelled(connection, firings)
                 self._carry_out(connection, firings, user_name=user_name)
             return len(firings)
-        except _Overtaken:  # hardly ever: so nobody asks before
+        except _Overtaken:  # too rare to check first
             pass
         with self._database.write() as connection:
             _lock_cancelled(connection, firings)
@@ -185,9 +185,9 @@ class Occurrences:
         return len(mine)
 
     def _carry_out(self, connection: Connection, firings: Sequence[Firing], *, user_name: str) -> None:
-        """Move schedules on, and write what that brings. Raises `_Overtaken`."""
+        """Advance schedules and write their occurrences. Raises `_Overtaken`."""
         now = self._database.clock()
-        # In the order of their ids, so that two who do this do not wait for each other in turn.
+        # Ordered by id, so that two concurrent transactions cannot deadlock.
         advanced = sorted(map(_advanced, firings), key=itemgetter("of"))
         if _ADVANCE.run(connection, advanced) != len(firings):
             raise _Overtaken
@@ -199,15 +199,15 @@ class Occurrences:
         record_all(connection, [row for one in firings for row in _told(one, now=now, user_name=user_name)])
 
     def start(self, due: Due, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> bool:
-        """Start executions of a schedule out of turn, unless it has changed since it was read; return whether it was.
+        """Start executions of a schedule out of turn; return False if it has changed since it was read.
 
-        Other records of these times are replaced.
+        Existing records of these due times that started nothing are replaced.
         """
         schedule, now = due.schedule, self._database.clock()
         is_replaced = and_(_o.schedule_id == schedule.id, _o.due.in_([one.due for one in new]))
         known = and_(_s.id == schedule.id, _s.revision == due.revision)
         with self._database.write() as connection:
-            # Whoever has seen the schedule with nothing under way must not go on from there.
+            # A transaction that saw the schedule with nothing running must not proceed.
             if not connection.execute(update(schedules).where(known).values(revision=due.revision + 1)).rowcount:
                 return False
             _take_out(connection, schedule, [one.due for one in new])
@@ -218,7 +218,7 @@ class Occurrences:
         return True
 
     def _write(self, connection: Connection, new: Sequence[tuple[str, NewOccurrence]], now: datetime) -> None:
-        """Record occurrences of schedules, and add their executions; one whose time was recorded before is left out."""
+        """Record occurrences and add their executions, except for due times that are already recorded."""
         if not new:
             return
         noted = self._note.run(connection, [_noted(schedule_id, one, now) for schedule_id, one in new])
@@ -233,9 +233,9 @@ class Occurrences:
 
 
 def _in_runs(connection: Connection, firing: Firing) -> Sequence[NewOccurrence]:
-    """Make one of occurrences in a row for which nothing is started, if outcome and reason are the same.
+    """Merge consecutive occurrences that start nothing and share outcome and reason into one range each.
 
-    What was started out of turn meanwhile is left out.
+    Due times that were started out of turn meanwhile are left out.
     """
     schedule, all_of_it = firing.due.schedule, firing.occurrences
     if len(all_of_it) <= 1 and all(one.number == 1 for one in all_of_it):
@@ -257,14 +257,14 @@ def _in_runs(connection: Connection, firing: Firing) -> Sequence[NewOccurrence]:
 
 
 def _take_out(connection: Connection, schedule: Schedule, dues: Sequence[datetime]) -> None:
-    """Take times out of the runs of times for which nothing was started."""
+    """Remove due times from the recorded ranges for which nothing was started."""
     is_its = _o.schedule_id == schedule.id
     is_meant = and_(is_its, _o.until.is_not(None), _o.due <= max(dues), _o.until >= min(dues))
     for row in connection.execute(select(occurrences).where(is_meant)).mappings().all():
         run = Run(row["due"], row["until"], row["count"], row["iteration"])
         started = select(_o.due).where(is_its, _o.due.between(run.due, run.until), _o.execution_id.is_not(None))
         known = {one for one in connection.execute(started).scalars() if one not in dues}
-        # What was started before is not counted any more, but the run must not begin or end with it.
+        # Due times started earlier are no longer counted, but the range must not begin or end with one.
         left = without(schedule, run._replace(number=run.number + len(known)), known.union(dues))
         is_row = and_(is_its, _o.due == run.due)
         if left is None:
@@ -277,7 +277,7 @@ def _take_out(connection: Connection, schedule: Schedule, dues: Sequence[datetim
 def _closed_up(
     started: Sequence[tuple[NewExecution, Sequence[str]]], fresh: Collection[str]
 ) -> Iterator[tuple[NewExecution, Sequence[str]]]:
-    """Yield those that are `fresh`, each behind what those before it that are not would have waited for."""
+    """Yield the `fresh` executions. Instead of one that is left out, each waits for what that one would wait for."""
     left_out: dict[str, tuple[str, ...]] = {}
     for execution, after_ids in started:
         after = tuple(dict.fromkeys(one for after_id in after_ids for one in left_out.get(after_id, (after_id,))))
@@ -323,7 +323,7 @@ def _advanced(firing: Firing) -> dict[str, Any]:
 
 
 def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, Any]]:
-    """Return events of what was not started; the executions have their own."""
+    """Return the events of occurrences that started nothing; executions have their own events."""
     if all(new.execution is not None for new in firing.occurrences):
         return []
     schedule = firing.due.schedule
@@ -349,7 +349,7 @@ def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, An
 
 
 def _lock_cancelled(connection: Connection, firings: Sequence[Firing]) -> None:
-    """Lock what is to be cancelled before any schedule, in the order of what ends: its execution, then its schedule."""
+    """Lock the executions to cancel before any schedule: ending an execution locks in the same order."""
     if cancelled := [one for firing in firings for one in firing.cancelled]:
         connection.execute(select(_e.id).where(_e.id.in_(cancelled)).order_by(_e.id).with_for_update())
 

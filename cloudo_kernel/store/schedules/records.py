@@ -1,4 +1,4 @@
-"""The schedules: making, reading, changing. What becomes of their times is in `occurrences`."""
+"""Creates, reads, changes and deletes schedules. `occurrences` records the outcomes of their due times."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from cloudo_kernel.store.tables import executions, occurrences, schedules, sourc
 
 _s, _o, _e = schedules.c, occurrences.c, executions.c
 
-# Made once: making a statement takes SQLAlchemy several times as long as running it.
+# Built once: SQLAlchemy takes several times as long to build a statement as to run it.
 _INSERT = BulkStatement(insert(schedules))
 _COLUMNS = tuple(schedules.c.keys())
 _SHOWN = tuple(name for name in Schedule.model_fields if name in schedules.c)
@@ -57,27 +57,27 @@ _UNENDED = (
     .order_by(_e.id)
 )
 
-#: Schedules are read so long before they are due, so many at most, and so many at a time.
+#: Schedules are read this long before they are due, up to `_MAX_AHEAD` of them, `_AHEAD_AT_ONCE` at a time.
 _AHEAD = timedelta(seconds=10)
 _MAX_AHEAD = 10_000
 _AHEAD_AT_ONCE = 100
-#: They are looked for again when so much more time is to be read.
+#: They are looked up again once the span to read ahead has grown by this much.
 _AHEAD_STEP = timedelta(seconds=1)
-#: What was read and is not due any more since so long was started by others.
+#: A schedule read ahead that is overdue by this much was started by another worker, and is dropped.
 _STALE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
 class Due:
-    """A schedule whose time has come."""
+    """A schedule that is due, with columns that its record does not show."""
 
     schedule: Schedule
     revision: int
     last_due: datetime | None
     source_sha256: str | None
-    #: The execution from whose end its interval counts.
+    #: The execution from whose end its interval is counted.
     awaited_id: str | None
-    #: Of its executions, oldest first.
+    #: Its executions that have not ended, oldest first.
     unended: tuple[str, ...]
     sealed_inputs: str | None
     fire_at: datetime | None
@@ -85,7 +85,7 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True)
 class Hidden:
-    """What the store keeps of a schedule and the record does not show."""
+    """The stored columns of a schedule that its record does not show."""
 
     fire_at: datetime | None
     awaited_id: str | None = None
@@ -100,7 +100,7 @@ class Schedules:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
-        #: Those that were read before they are due, up to when, and the ids of those that still are to be.
+        #: Schedules read ahead by id, up to when they were looked up, and the ids still to be read.
         self._ahead: dict[str, Due] = {}
         self._ahead_until: datetime | None = None
         self._to_read: list[str] = []
@@ -117,7 +117,7 @@ class Schedules:
         return self.look(schedule_id).schedule
 
     def look(self, schedule_id: str) -> Due:
-        """Return a schedule as `due` does, whether its time has come or not. Raises `ScheduleNotFound`."""
+        """Return a schedule as `due` does, whether it is due or not. Raises `ScheduleNotFound`."""
         with self._database.read() as connection:
             found = _whole(connection, [schedule_id])
             if not found:
@@ -129,7 +129,7 @@ class Schedules:
     def page(
         self, *, flow_name: str | None, q: str | None, limit: int, before: str | None, flows: Patterns = None
     ) -> Page[Schedule]:
-        """Return schedules, newest first, of flows that fit the patterns; the cursor is the id of the last one."""
+        """Return schedules of flows that match the patterns, newest first. The cursor is the id of the last one."""
         is_meant = self._database.fits(_s.flow_name, flows)
         query = select(schedules).where(is_meant).order_by(_s.id.desc()).limit(limit + 1)
         if flow_name is not None:
@@ -145,7 +145,7 @@ class Schedules:
         return Page[Schedule](items=items, next=items[-1].id if len(rows) > limit else None)
 
     def change(self, due: Due, schedule: Schedule, hidden: Hidden, *, event: str, user_name: str, **told: Any) -> bool:
-        """Write a schedule that was read as `due`, unless somebody was quicker; return whether it was written."""
+        """Write a schedule unless it has changed since it was read as `due`; return whether it was written."""
         values = _columns(schedule, hidden)
         with self._database.write() as connection:
             self._keep_source(connection, hidden)
@@ -161,13 +161,13 @@ class Schedules:
         return bool(changed.rowcount)
 
     def rename_flow(self, old: str, new: str) -> None:
-        """Let the schedules of a flow follow it to its new name."""
+        """Move the schedules of a flow to its new name."""
         with self._database.write() as connection:
             values = {"flow_name": new, "revision": _s.revision + 1}
             connection.execute(update(schedules).where(_s.flow_name == old).values(**values))
 
     def delete(self, schedule_id: str, *, user_name: str, where: ColumnElement[bool] | None = None) -> None:
-        """Delete a schedule, if it is as `where` says, and its occurrences; its executions stay.
+        """Delete a schedule that meets `where`, and its occurrences. Its executions stay.
 
         Raises `ScheduleNotFound`.
         """
@@ -184,7 +184,7 @@ class Schedules:
             record(connection, event_types.SCHEDULE_DELETED, event_types.SCHEDULE, schedule_id, **about)
 
     def next_runs(self, flow_names: Sequence[str]) -> dict[str, datetime]:
-        """Return when each flow is to be started next, if it is."""
+        """Return the next run of each flow that has one."""
         query = select(_s.flow_name, func.min(_s.next_run)).where(_s.next_run.is_not(None)).group_by(_s.flow_name)
         with self._database.read() as connection:
             found = connection.execute(query.where(_s.flow_name.in_(flow_names))).all()
@@ -197,15 +197,15 @@ class Schedules:
         return moment
 
     def overdue(self, *, before: datetime) -> int:
-        """Return how many schedules should have started something before a moment."""
+        """Return how many schedules should have started before a moment."""
         query = select(func.count()).select_from(schedules).where(_s.fire_at < before)
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
     def due(self, *, most: int) -> tuple[Due, ...]:
-        """Return schedules whose time has come, the one that waits longest first.
+        """Return up to `most` due schedules, the most overdue first.
 
-        Those that `read_ahead` has read, and that are as they were then, are not read again.
+        Schedules from `read_ahead` that have not changed since are not read again.
         """
         now = self._database.clock()
         with self._database.read() as connection:
@@ -213,12 +213,12 @@ class Schedules:
             seen = {row.id: self._ahead.pop(row.id, None) for row in found}
             known = {row.id: due for row in found if (due := seen[row.id]) and due.revision == row.revision}
             fresh = _whole(connection, [one for one in seen if one not in known])
-            # With PostgreSQL each statement sees what is committed by then: some may be paused, moved on or deleted.
+            # In PostgreSQL each statement sees the latest commits: some may be paused, advanced or deleted by now.
             known |= {due.schedule.id: due for due in fresh if due.fire_at is not None and due.fire_at <= now}
             return _with_unended(connection, [known[one] for one in seen if one in known])
 
     def read_ahead(self) -> bool:
-        """Read some of those that are due soon, so that `due` is quick; return whether there are more."""
+        """Read some schedules that are due soon, so that `due` is quick; return whether there are more."""
         if not self._to_read and not self._look_ahead():
             return False
         now, self._to_read = self._to_read[:_AHEAD_AT_ONCE], self._to_read[_AHEAD_AT_ONCE:]
@@ -227,10 +227,10 @@ class Schedules:
         return bool(self._to_read)
 
     def _look_ahead(self) -> bool:
-        """Find out what is to be read ahead; return whether there is anything."""
+        """Find the schedules to read ahead; return whether there are any."""
         now = self._database.clock()
         until, after = now + _AHEAD, self._ahead_until
-        if after is None or not now < after <= until:  # at first, after a rest, or the clock was moved
+        if after is None or not now < after <= until:  # first call, long pause, or the clock was set
             after = now
         if until - after < _AHEAD_STEP:
             return False
@@ -242,12 +242,12 @@ class Schedules:
         return bool(self._to_read)
 
     def delete_expired(self, *, limit: int = 500) -> None:
-        """Forget occurrences past the retention of executions, and schedules that finished so long ago."""
+        """Delete occurrences past the retention of executions, and finished one-time schedules that have none left."""
         with self._database.read() as connection:
             minutes = value_of(connection, settings.RETENTION)
         before = self._database.clock() - timedelta(minutes=minutes)
         old = select(_o.schedule_id, _o.due).where(_o.noted_at < before).limit(limit)
-        # Only what runs once goes by itself: of the others somebody may want to change the end.
+        # Only one-time schedules are deleted: a user may still want to change the end of any other.
         has_records = exists().where(_o.schedule_id == _s.id)
         is_over = and_(_s.next_run.is_(None), _s.enabled, _s.awaited_id.is_(None), ~has_records)
         runs_once = or_(_s.trigger["at"].as_string().is_not(None), _s.trigger["delay_seconds"].as_string().is_not(None))
@@ -293,7 +293,7 @@ def _record(row: Row[Any], last: Occurrence | None = None) -> Schedule:
 
 @lru_cache(maxsize=10_000)
 def _trigger(*items: tuple[str, Any]) -> ScheduleTrigger:
-    """Return a trigger that is kept; thousands of schedules may have the same one."""
+    """Return a cached trigger; thousands of schedules may share one."""
     return ScheduleTrigger.model_validate(dict(items))
 
 
@@ -307,7 +307,7 @@ def _with_last(due: Due, last: dict[str, Occurrence]) -> Due:
 
 
 def _whole(connection: Connection, ids: Sequence[str]) -> list[Due]:
-    """Return schedules, in any order, without those of their executions that have not ended."""
+    """Return schedules in any order, with `unended` left empty."""
     if not ids:
         return []
     return [

@@ -1,6 +1,7 @@
-"""Runs a statement for many rows, compiled once: SQLAlchemy goes through each value of each row several times over.
+"""Compiles a statement once and runs it for many rows.
 
-For an execution by a schedule that was as much work as all the rest; what it brought is in docs/performance.md.
+SQLAlchemy processes each value of each row several times. For an execution started by a schedule, this took as long as
+all the other work; docs/performance.md has the measurements.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ Row = Mapping[str, Any]
 
 
 class BulkStatement:
-    """An insert or update that is run once for each of many rows."""
+    """An insert or update that runs once for each of many rows."""
 
     def __init__(self, statement: Insert | Update) -> None:
-        # Nothing is asked of it but how many rows it wrote: without this an insert would return its new id.
+        # Callers only need the row count. Without `inline`, an insert would also return its new id.
         self._statement = statement.inline()
         self._compiled: dict[tuple[str, tuple[str, ...]], _Compiled] = {}
 
     def run(self, connection: Connection, rows: Sequence[Row], names: tuple[str, ...] = ()) -> int:
-        """Run it for rows, and return how many it wrote; `names` are the columns to be inserted, else all there are."""
+        """Run the statement for `rows` and return the number of rows written.
+
+        `names` are the columns to insert, by default those of the first row.
+        """
         if self._statement.is_insert and not names:
             names = tuple(rows[0])
         key = (connection.dialect.name, names)
@@ -36,7 +40,7 @@ class BulkStatement:
 
 
 class _Compiled:
-    """The text of a statement, and how the values of a row become its parameters."""
+    """The SQL text of a statement, and the conversion of rows to its parameters."""
 
     def __init__(self, statement: Insert | Update, names: tuple[str, ...], dialect: Dialect) -> None:
         made = statement.compile(dialect=dialect, column_keys=list(names) or None)
@@ -48,7 +52,7 @@ class _Compiled:
         self._processors = [_processor(types[name], dialect) for name in self._names]
 
     def parameters(self, rows: Sequence[Row]) -> list[Any]:
-        """Return the rows as the driver takes them."""
+        """Return `rows` as parameters for the driver."""
         if len(rows) == 1:
             pairs = zip(self._values_of(rows[0]), self._processors, strict=True)
             found: Iterable[tuple[Any, ...]] = [tuple(process(value) if process else value for value, process in pairs)]
@@ -59,7 +63,7 @@ class _Compiled:
 
 
 def _processed(column: tuple[Any, ...], process: Callable[[Any], Any] | None) -> Iterable[Any]:
-    """Return the driver's values of a column; most columns have the same one in all rows, which is made once."""
+    """Return the driver values of a column. Most columns hold one value in all rows, which is converted once."""
     if process is None:
         return column
     first = column[0]
@@ -69,14 +73,17 @@ def _processed(column: tuple[Any, ...], process: Callable[[Any], Any] | None) ->
 
 
 def _processor(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """Return what makes the driver's value of ours; in many rows it is often the same."""
+    """Return the function that converts values for the driver, or None if the driver takes them unchanged.
+
+    It caches conversions, since rows often repeat values.
+    """
     process = kind.dialect_impl(dialect).bind_processor(dialect)
     if process is None:
         return None
     remembered = lru_cache(maxsize=16)(process)
     if not isinstance(kind, JSON):
         return remembered
-    # What is in lists and objects may be changed later, so that only empty ones are remembered.
+    # Lists and objects are mutable, so only None, `()` and `{}` are cached.
     empty = {type(None): process(None), tuple: process(()), dict: process({})}
 
     def process_json(value: Any) -> Any:

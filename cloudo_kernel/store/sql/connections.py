@@ -1,8 +1,8 @@
 """Connections to a SQLite database that stay open between transactions.
 
-SQLAlchemy's way to a connection, into a transaction and out of both takes longer than most of what is read in one. So
-SQLAlchemy is told once that a transaction has begun, for as long as the connection lives; where one really begins and
-ends, the driver alone is told.
+In SQLAlchemy, checking out a connection and beginning and ending a transaction takes longer than most reads. So
+SQLAlchemy sees one transaction that lasts as long as the connection. The real transactions begin and end directly on
+the driver.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import cast
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-#: So many are kept for the next who read; where more read at once, theirs are closed.
+#: Maximum idle connections to keep for readers. Any beyond that are closed after use.
 _MAX_IDLE = 8
 
 
 def opened(engine: Engine) -> Connection:
-    """Return a new connection, on which `tell` begins and ends transactions; closing it rolls back."""
+    """Return a new connection. Begin and end its transactions with `tell`; closing it rolls back."""
     connection = engine.connect()
     connection.begin()
     return connection
 
 
 def tell(connection: Connection, statement: str) -> None:
-    """Have the driver run BEGIN, COMMIT and their like. Raises errors of SQLAlchemy, as if that had done it.
+    """Run BEGIN, COMMIT or a similar statement on the driver. Raises the errors that SQLAlchemy would raise.
 
-    One of them is for a connection that was lost because somebody interrupted a statement.
+    These include the error for a connection that was lost because a statement was interrupted.
     """
     try:
         driver_of(connection).execute(statement)
-    except sqlite3.IntegrityError as error:  # a constraint that is checked when the transaction ends
+    except sqlite3.IntegrityError as error:  # a constraint that is only checked at COMMIT
         raise IntegrityError(statement, None, error) from error
     except sqlite3.Error as error:
         raise OperationalError(statement, None, error) from error
@@ -45,7 +45,7 @@ def driver_of(connection: Connection) -> sqlite3.Connection:
 
 
 class Readers:
-    """Connections for those who only read. May be used from several threads."""
+    """A connection pool for read transactions. Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -54,7 +54,7 @@ class Readers:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Open a transaction that sees one state of the database. What is asked in it is read to its end, or closed."""
+        """Open a transaction that sees one state of the database. Exhaust or close every result within it."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -72,16 +72,16 @@ class Readers:
             self._idle.append(connection)
 
     def close(self) -> None:
-        """Close those that nobody uses, and the others when they are given back."""
+        """Close idle connections now, and the others when they are returned."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().close()
 
 
 class ChangeCounter:
-    """A number that changes with each commit of anyone. For one thread.
+    """Reads a number that changes with every commit by any connection. For use in one thread.
 
-    It has a connection of its own, which is not of the pool: the number counts the commits of all others.
+    It has its own connection outside the pool: SQLite counts only the commits of other connections.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -89,7 +89,7 @@ class ChangeCounter:
         self._cursor: sqlite3.Cursor | None = None
 
     def read(self) -> int:
-        """Return the number. Raises errors of SQLAlchemy."""
+        """Return the number. Raises SQLAlchemy errors."""
         try:
             if self._cursor is None:
                 connection = self._engine.raw_connection()

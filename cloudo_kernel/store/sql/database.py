@@ -1,4 +1,4 @@
-"""One database: connections, transactions, migration. Which tables it holds is the other modules' business."""
+"""Connections, transactions and migrations of one database. Other modules define its tables."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from cloudo_kernel.store.sql.group_commit import GroupCommit, TurnTimeout
 
 _log = logging.getLogger(__name__)
 
-#: The newest migration; a database at this version is opened without importing Alembic (0.4 s).
+#: The newest migration. A database at this version opens without importing Alembic, which takes 0.4 s.
 NEWEST_MIGRATION = "0021"
 
-#: Seconds after a write that failed in which others write, such as heartbeats, before one is made to see how it goes.
+#: Seconds after a failed write before `probe` tries one. Other writes, such as heartbeats, may come first.
 _PROBE_SECONDS = 5.0
 
-#: A writer waits so long for the others of its process, and then so long for other processes.
+#: Seconds a writer waits for the in-process queue, and then again for SQLite's write lock.
 LOCK_SECONDS = 10
 
-#: What names have to fit, one of them; None for any name.
+#: A name must match one of these patterns. None matches any name.
 Patterns = Sequence[str] | None
 
-#: Remote file systems, on which SQLite's locks and write-ahead log cannot be relied on.
+#: Remote file systems, where SQLite's locks and write-ahead log are unreliable.
 _REMOTE_FILE_SYSTEMS = {
     "nfs",
     "nfs4",
@@ -58,7 +58,7 @@ _REMOTE_FILE_SYSTEMS = {
 class Database:
     """Connections to one store, and its transactions.
 
-    A write transaction takes SQLite's write lock at its beginning, so that what it read stays true until it commits.
+    A write transaction takes SQLite's write lock when it begins, so what it reads cannot change before it commits.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -72,11 +72,11 @@ class Database:
         self.engine = _engine(str(url), self._guard, is_sqlite=self._is_sqlite)
         self._readers = Readers(self.engine)
         self._counter = ChangeCounter(self.engine)
-        #: Called after each commit of writes.
+        #: Called after each commit of a write transaction.
         self.on_commit: Callable[[], None] = lambda: None
-        #: The connection of the `together` that this thread is in.
+        #: The connection of this thread's `together` block.
         self._joint = threading.local()
-        # Threads of one process queue in it, too: SQLite's own waiting sleeps, and is not fair.
+        # It also queues the threads of this process, because SQLite's own waiting sleeps and is not fair.
         self._group_commit = GroupCommit(
             self.engine,
             self._guard,
@@ -84,7 +84,7 @@ class Database:
             on_commit=lambda: self.on_commit(),  # noqa: PLW0108 -- it is set later
         )
         self._is_migrated = False
-        #: Why the last `read` and the last `write` failed, in words that anyone may read.
+        #: Why the last `read` and the last `write` failed, in text that is safe to show to anyone.
         self._troubles: dict[str, str] = {}
         self._failed_at = 0.0
 
@@ -100,9 +100,9 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that may write; it is safe on disk when the block is left.
+        """Open a write transaction. It is safe on disk when the block exits.
 
-        It must not be nested, except within `together`.
+        Do not nest it, except within `together`.
         """
         if (joint := self._joined) is not None:
             with _savepoint(joint):
@@ -119,8 +119,8 @@ class Database:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make one transaction of all that this thread reads and writes in the block."""
-        if self._joined is not None:  # a part of what is made one already
+        """Run all reads and writes of this thread in the block as one transaction."""
+        if self._joined is not None:  # nested in another `together`
             with self.write():
                 yield
             return
@@ -136,11 +136,11 @@ class Database:
         return getattr(self._joint, "connection", None)
 
     def insert(self) -> Callable[..., sqlite.Insert | postgresql.Insert]:
-        """Return the dialect's `insert`, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+        """Return the dialect's `insert`, which supports `on_conflict_do_nothing` and `on_conflict_do_update`."""
         return sqlite.insert if self._is_sqlite else postgresql.insert
 
     def fits(self, column: ColumnElement[Any], patterns: Patterns) -> ColumnElement[bool]:
-        """Return the condition that a text fits a pattern, as `fnmatch.fnmatchcase` judges; they hold no `[`."""
+        """Return the condition that a column matches a pattern, as `fnmatch.fnmatchcase` does. Patterns hold no `[`."""
         if patterns is None:
             return true()
         if self._is_sqlite:
@@ -150,14 +150,14 @@ class Database:
         return or_(*(column.regexp_match(f"^{text}$") for text in texts))
 
     def changes(self) -> int | None:
-        """Return a number that changes when anyone commits, None where there is none; for one thread only."""
+        """Return a number that changes with every commit, or None if not supported. Use it in one thread only."""
         if not self._is_sqlite:
             return None
         with self._explained("read"):
             return self._counter.read()
 
     def migrate(self) -> None:
-        """Bring the tables to the newest version; quick when they are. Raises `Unavailable` for a newer version."""
+        """Upgrade the tables to the newest version; fast if they are current. Raises `Unavailable` if newer."""
         version = self._version()
         if version != NEWEST_MIGRATION:
             self._upgrade(version)
@@ -177,7 +177,7 @@ class Database:
             with self.write() as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-        except CommandError as error:  # a revision that is not among ours
+        except CommandError as error:  # an unknown revision
             raise self._unavailable(newer_schema(version, NEWEST_MIGRATION)) from error
 
     def _raw_connection(self) -> sqlite3.Connection:
@@ -188,17 +188,17 @@ class Database:
 
     @property
     def trouble(self) -> str | None:
-        """Why the store cannot be used, as the last write told, or else the last read; None while it can be used."""
+        """Why the last write, or else the last read, could not use the store; None while it works."""
         return self._troubles.get("write") or self._troubles.get("read")
 
     def probe(self) -> None:
-        """Write what changes nothing if a write failed and none came after it. Raises `Unavailable`."""
+        """Write without changing anything if the last write failed, after a delay. Raises `Unavailable`."""
         if "write" in self._troubles and time.monotonic() > self._failed_at + _PROBE_SECONDS:
             with self.write() as connection:
                 connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
     def sibling(self, name: str) -> Path | None:
-        """Return where a file beside the database is, None for a database that is no file."""
+        """Return the path of a file beside the database, or None if the database is not a file."""
         path = self._url.database if self._is_sqlite else None
         return Path(path).with_name(name) if path else None
 
@@ -224,7 +224,7 @@ class Database:
             yield
         except DatabaseError as error:
             found = _cause(error) or (self._guard.blame() if self._guard is not None else None)
-            if found is None:  # a violated constraint or a mistake of ours: waiting does not help
+            if found is None:  # a violated constraint or a bug: retrying does not help
                 raise
             raise self._noted(kind, found) from error
         except TurnTimeout as error:
@@ -240,7 +240,7 @@ class Database:
             _log.warning("The store can be used again.")
 
     def _noted(self, kind: str, found: Unusable) -> Unavailable:
-        """Return the error; log the first one, however many callers try until the store can be used again."""
+        """Note the cause and return the error. Log only the first error until the store works again."""
         error = self._unavailable(found)
         if self._is_migrated:
             if not self._troubles:
@@ -257,13 +257,13 @@ class Database:
 
 @contextmanager
 def _savepoint(connection: Connection) -> Iterator[None]:
-    """Undo what the block did if it raises, and nothing else of the transaction."""
+    """Roll back the block if it raises, but not the rest of the transaction."""
     run = connection.exec_driver_sql
     run("SAVEPOINT inner_write")
     try:
         yield
     except BaseException:
-        with suppress(SQLAlchemyError):  # an interrupt in the middle of a statement has taken the connection with it
+        with suppress(SQLAlchemyError):  # an interrupted statement loses the connection
             run("ROLLBACK TO SAVEPOINT inner_write")
             run("RELEASE SAVEPOINT inner_write")
         raise
@@ -271,23 +271,23 @@ def _savepoint(connection: Connection) -> Iterator[None]:
 
 
 def _from_json(text: str) -> Any:
-    """Read JSON as `json` does, which takes several times as long: a list of 500 executions holds 2,000 values."""
+    """Parse JSON several times as fast as `json` does: a list of 500 executions holds 2,000 values."""
     try:
         return from_json(text)
-    except ValueError:  # what it does not take: halves of characters, a depth of more than 200
+    except ValueError:  # not supported: lone surrogates, nesting deeper than 200
         return json.loads(text)
 
 
 def _to_json(value: Any) -> str:
-    """Write JSON as `json` does, which takes two to seven times as long."""
+    """Serialize to JSON two to seven times as fast as `json` does."""
     try:
         return to_json(value).decode()
-    except ValueError:  # what it does not take: halves of characters, a depth of more than 200
+    except ValueError:  # not supported: lone surrogates, nesting deeper than 200
         return json.dumps(value)
 
 
 def _engine(url: str, guard: FileGuard | None, *, is_sqlite: bool) -> Engine:
-    # What is written stays out of the texts of errors, which go into logs.
+    # Error messages go into logs, so they must not contain written values.
     more: dict[str, Any] = {
         "hide_parameters": True,
         "json_deserializer": _from_json,
@@ -299,17 +299,17 @@ def _engine(url: str, guard: FileGuard | None, *, is_sqlite: bool) -> Engine:
 
     def connect() -> sqlite3.Connection:
         if guard is not None:
-            guard.check_files()  # SQLite would make a new file in the place of a removed one
+            guard.check_files()  # SQLite would create a new file in place of a removed one
         words, named = engine.dialect.create_connect_args(make_url(url))
         driver: sqlite3.Connection = sqlite3.connect(words[0], **{**named, **to_driver})
         return driver
 
     engine = create_engine(url, creator=connect, max_overflow=-1, **more)
 
-    # Of the pool: with a listener of its own, an engine asks at each step who listens, and a read takes a third longer.
+    # On the pool: an engine with its own listeners checks for them at each step, which makes a read a third slower.
     @event.listens_for(engine.pool, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        dbapi_connection.isolation_level = None  # transactions begin where we say so, not where the driver thinks
+        dbapi_connection.isolation_level = None  # we begin transactions, not the driver
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -320,7 +320,7 @@ def _engine(url: str, guard: FileGuard | None, *, is_sqlite: bool) -> Engine:
 
 
 def _refuse_remote(database: Path) -> None:
-    """Raise `Unavailable` when the file would lie on a network file system (as far as Linux tells)."""
+    """Raise `Unavailable` if the file is on a network file system, as far as Linux tells."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():
         return
@@ -341,7 +341,7 @@ def _refuse_remote(database: Path) -> None:
 _LOCKED = "the database is locked"
 _LOCKED_HINT = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
 _SYSTEM_HINT = "the log of the system may say more"
-#: What keeps a database from being used, by the driver's code: why, None for the driver's own words, and what to do.
+#: SQLite error codes of an unusable database: the reason (None for the driver's message) and a hint.
 _CAUSES: dict[int, tuple[str | None, str]] = {
     sqlite3.SQLITE_BUSY: (_LOCKED, _LOCKED_HINT),
     sqlite3.SQLITE_LOCKED: (_LOCKED, _LOCKED_HINT),
@@ -358,9 +358,9 @@ _CAUSES: dict[int, tuple[str | None, str]] = {
 
 
 def _cause(error: DatabaseError) -> Unusable | None:
-    """Return what outside of Cloudo keeps the database from being used; None for any other error."""
+    """Return the cause outside Cloudo that makes the database unusable, or None for any other error."""
     code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None:  # another driver's, which tells them apart by their classes
+    if code is None:  # another driver: the class tells them apart
         return Unusable(str(error.orig), _SYSTEM_HINT) if isinstance(error, OperationalError) else None
     reason, hint = _CAUSES.get(code & 0xFF, (None, None))
     return None if hint is None else Unusable(reason or str(error.orig), hint)

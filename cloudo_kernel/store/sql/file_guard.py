@@ -1,4 +1,4 @@
-"""Whether the database that this process has open is still the one that everyone else finds, files and schema."""
+"""Checks that the open database is still the one at its path, with the same files and a known schema."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-#: The write-ahead log and its index belong to the database: without them, what was committed last is gone.
+#: The write-ahead log and its index belong to the database: without them, the latest commits are lost.
 _ENDINGS = ("", "-wal", "-shm")
 
 
 class Unusable(Exception):
-    """The store cannot be used: why, in words that anyone may read, and what to do."""
+    """The store cannot be used. `reason` is safe to show to anyone; the message adds what to do."""
 
     def __init__(self, reason: str, hint: str) -> None:
         super().__init__(f"{reason}; {hint}")
@@ -33,8 +33,8 @@ def newer_schema(version: str | None, newest: str) -> Unusable:
 class FileGuard:
     """Watches the files and the schema of one SQLite database, from `pin` on.
 
-    Measured: three `stat` take 2 µs, the number of the schema 1 µs, a commit 400 µs. So every commit is checked
-    before and after it: what is answered after the check is found by everyone who opens the database by its path.
+    Measured: three `stat` calls take 2 µs, the schema number 1 µs, a commit 400 µs. So every commit is checked before
+    and after. After the second check, everyone who opens the database by its path finds the commit.
     """
 
     def __init__(self, path: Path, *, newest: str) -> None:
@@ -43,18 +43,18 @@ class FileGuard:
         self._newest = newest
         self._ids: tuple[tuple[int, int], ...] = ()
         self._schema = -1
-        #: Stays open: a process that closes its last connection removes the log, and another one would get a new file.
+        #: Stays open: closing the last connection removes the log, and the next process would create a new file.
         self._anchor: sqlite3.Connection | None = None
         self._lock = threading.Lock()
 
     def pin(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        """Remember the files and the schema as they are now. Raises errors of sqlite3, and `OSError`."""
+        """Remember the current files and schema. Raises sqlite3 errors and `OSError`."""
         self._anchor = connect()
         self._schema = _schema(self._anchor)
         self._ids = self._found()
 
     def check_files(self) -> None:
-        """Raise `Unusable` unless the files are those that were pinned."""
+        """Raise `Unusable` unless the files are the pinned ones."""
         if not self._ids:
             return
         try:
@@ -67,7 +67,7 @@ class FileGuard:
             raise Unusable("the database file was removed or replaced", hint)
 
     def check(self, connection: sqlite3.Connection) -> None:
-        """Raise `Unusable` unless files and schema are known; in a write transaction nobody else changes the schema."""
+        """Raise `Unusable` unless files and schema are known. During a write transaction the schema cannot change."""
         self.check_files()
         if not self._ids or (schema := _schema(connection)) == self._schema:
             return
@@ -77,7 +77,7 @@ class FileGuard:
         self._schema = schema
 
     def blame(self) -> Unusable | None:
-        """Return what is wrong with files and schema, None for nothing; asked after an error of a statement."""
+        """Return the error of the files or the schema, or None. Called after a statement has failed."""
         with self._lock:
             if self._anchor is not None:
                 try:
@@ -89,7 +89,7 @@ class FileGuard:
         return None
 
     def close(self) -> None:
-        """Close the connection that was kept open; called when all others are closed."""
+        """Close the anchor. Called after all other connections are closed."""
         anchor, self._anchor, self._ids = self._anchor, None, ()
         if anchor is not None:
             anchor.close()
@@ -100,7 +100,7 @@ class FileGuard:
     def _leave_open(self) -> None:
         """Keep the anchor open until the process ends.
 
-        SQLite removes the log by its path when the last connection is closed, and that may be another database's now.
+        SQLite removes the log by path when the last connection closes, and the path may now belong to another database.
         """
         anchor, self._anchor = self._anchor, None
         if anchor is not None:

@@ -1,9 +1,9 @@
 """Group commit for SQLite: write transactions of several threads share one commit, and so one wait for the disk.
 
-Threads write one after another, each within a savepoint, in one open transaction. Each comes twice: to write, and
-to commit. Turns are taken in the order of coming, so when the first one of a group comes for the second time, all who
-had queued meanwhile have written; it commits for all, and the others find that done. The write lock is never held to
-wait for work, and a thread that is alone commits at once. What it brings is measured in docs/performance.md.
+Threads write one after another in one open transaction, each within a savepoint. Each thread takes two turns: one to
+write and one to commit. Turns are given in order of arrival. So when the first thread of a group takes its second turn,
+all threads that queued before it have written. It commits for all of them, and the others find that done. The write
+lock is never held to wait for work, and a lone thread commits at once. Measurements are in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.sql.connections import driver_of, opened, tell
 from cloudo_kernel.store.sql.file_guard import FileGuard, Unusable
 
-#: An interrupt in the middle of a statement takes the connection with it, and all that was not committed.
+#: An interrupted statement loses the connection and everything that was not committed.
 _INTERRUPTED = "Another write that shared a commit with this one was interrupted. Try again."
 _UNDONE = "Another write that shared a commit with this one failed in a way that undid both. Try again."
 
 
 @dataclass
 class _Group:
-    """Writes that become safe together, or fail together."""
+    """Writes that are committed together or fail together."""
 
     connection: Connection
     #: Whether it holds a write.
     has_members: bool = False
     is_over: bool = False
-    #: Why none of it was committed.
+    #: Why the group was not committed.
     error: Exception | None = None
 
 
@@ -49,16 +49,16 @@ class GroupCommit:
         self._on_commit = on_commit
         self._turns = FairLock()
         self._group: _Group | None = None
-        #: Of the last group, for the next.
+        #: The connection of the last group, kept for the next.
         self._kept: Connection | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Open a transaction that is safe on disk when the block is left. It must not be nested.
+        """Open a write transaction that is safe on disk when the block exits. Do not nest it.
 
-        A block that raises leaves no trace and does not disturb its group. A commit that fails is raised in all of it.
-        Raises `TurnTimeout`: else, with the file locked by another process, the last of many threads would be refused
-        only after all before it had waited in vain, one after another.
+        A block that raises leaves no trace and does not disturb its group. A failed commit raises in the whole group.
+        Raises `TurnTimeout`. Without it, while another process locks the file, threads would time out one after
+        another, and the last one would fail only after all the others.
         """
         group = None
         try:
@@ -69,7 +69,7 @@ class GroupCommit:
                 if not self._turns.is_wanted:
                     self._commit(group)
             self._close(group)
-        except BaseException:  # an interrupt, too: a group that stays open would lock out every other process
+        except BaseException:  # interrupts, too: an open group would lock out every other process
             if group is not None:
                 self._close(group)
             raise
@@ -89,7 +89,7 @@ class GroupCommit:
 
     @contextmanager
     def _member(self, group: _Group) -> Iterator[None]:
-        """Undo what the block did if it raises: to its savepoint, or all while nobody else is in the group."""
+        """Roll back the block if it raises: to its savepoint, or everything if the group has no other member."""
         has_savepoint = group.has_members
         if has_savepoint:
             tell(group.connection, "SAVEPOINT member")
@@ -109,7 +109,7 @@ class GroupCommit:
         try:
             tell(group.connection, "ROLLBACK TO member")
             tell(group.connection, "RELEASE member")
-        except DatabaseError:  # there is none: SQLite has rolled the whole transaction back
+        except DatabaseError:  # no savepoint left: SQLite has rolled back the whole transaction
             self._end(group, Unavailable(_UNDONE))
         except SQLAlchemyError:
             self._end(group, Unavailable(_INTERRUPTED))
@@ -137,15 +137,15 @@ class GroupCommit:
             self._on_commit()
 
     def _end(self, group: _Group, error: Exception | None = None) -> None:
-        """Take the group off; closing the connection rolls back what is not committed."""
+        """End the group. Closing its connection rolls back anything uncommitted."""
         self._group, group.error, group.is_over = None, error, True
         if error is not None:
-            # Whatever state it is in: after a COMMIT that failed, SQLite may still be in the transaction.
+            # After a failed COMMIT, SQLite may still be in the transaction.
             group.connection.invalidate()
         group.connection.close()
 
     def close(self) -> None:
-        """Close what is kept open for the next write."""
+        """Close the connection kept for the next write."""
         with self._turns.turn():
             if self._kept is not None:
                 self._kept.close()
@@ -157,22 +157,25 @@ class TurnTimeout(Exception):
 
 
 class FairLock:
-    """A lock that threads get in the order in which they came; a `threading.Lock` goes to whoever is quickest."""
+    """A lock granted in order of arrival; a `threading.Lock` goes to the quickest thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holder: int | None = None
-        #: The threads that wait, in their order, each with a lock that is held until it has its turn.
+        #: The waiting threads in order, each with a lock that is held until its turn.
         self._queue: dict[int, threading.Lock] = {}
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody waits."""
+        """Whether another thread is waiting."""
         return bool(self._queue)
 
     @contextmanager
     def turn(self, timeout_seconds: float = -1) -> Iterator[None]:
-        """Wait for one's turn, and pass it on when the block is left. Raises `TurnTimeout`; negative: never."""
+        """Wait for a turn, and pass it on when the block exits.
+
+        Raises `TurnTimeout`; a negative timeout waits forever.
+        """
         if self._holder == threading.get_ident():
             raise RuntimeError("A write within a write of the same thread would wait for itself.")
         try:  # from here on an interrupt may come between any two steps
@@ -193,7 +196,7 @@ class FairLock:
             raise TurnTimeout
 
     def _leave(self) -> None:
-        """Pass the turn on, or leave the queue if it had not come."""
+        """Pass the turn on, or leave the queue if this thread's turn had not come."""
         me = threading.get_ident()
         with self._lock:
             if self._holder != me:

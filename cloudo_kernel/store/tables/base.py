@@ -1,4 +1,4 @@
-"""What all tables have in common."""
+"""The parts that all tables share."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _TICK = timedelta(microseconds=1)
 
 
 class UtcMicroseconds(TypeDecorator[datetime]):
-    """An aware UTC time, kept as microseconds since 1970: exact, ordered, the same in every database."""
+    """An aware UTC time, stored as microseconds since 1970: exact, ordered, the same in every database."""
 
     impl = BigInteger
     cache_ok = True
 
-    # These two and not `process_…`: through those each value of each row takes two calls more.
+    # Overrides these two instead of `process_…`, which cost two more calls for each value of each row.
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
-        """Return what turns an aware time into microseconds."""
+        """Return the function that converts an aware time to microseconds."""
         del dialect
         return lambda value: None if value is None else (value - _EPOCH) // _TICK
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
-        """Return what turns microseconds into an aware time."""
+        """Return the function that converts microseconds to an aware time."""
         del dialect, coltype
         return lambda value: None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
 def microseconds(moment: datetime) -> int:
-    """Return a moment as it is kept."""
+    """Return the stored form of a moment."""
     return (moment - _EPOCH) // _TICK
 
 

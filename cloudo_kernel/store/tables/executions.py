@@ -1,4 +1,4 @@
-"""The tables of executions, what they ran, said and wait for, and of who runs them."""
+"""The tables of executions, their sources, logs, calls and waits, and of workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Ind
 
 from cloudo_kernel.store.tables.base import UtcMicroseconds, metadata
 
-#: Each source that an execution ran, once.
+#: The sources that executions ran, each stored once.
 sources = Table(
     "sources",
     metadata,
@@ -59,61 +59,61 @@ executions = Table(
     Column("tags", JSON, nullable=False),
     Column("retention_minutes", Integer),
     Column("expires_at", UtcMicroseconds),
-    # From here on: what the record does not show.
+    # The columns from here on are not in the record.
     #: The kernel that runs it, and the folder in which it runs.
     Column("kernel", Text, nullable=False),
     Column("folder", Text, nullable=False),
     Column("timeout_seconds", Float),
     #: Lower ones are claimed first: the priority of the flow, negated, as an index has one direction.
     Column("rank", Integer, nullable=False, server_default="0"),
-    #: So many executions of its flow may run at once; None for any number.
+    #: Maximum number of executions of its flow that run at once; None for no limit.
     Column("max_running", Integer),
-    #: How many of its runs may fail before it does, how many have, and how long the first retry waits.
+    #: How many retries it has, how many of its runs have failed, and the delay before the first retry.
     Column("retries", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("retry_delay_seconds", Float, nullable=False, server_default="0"),
-    #: How its processes are started, and what its kernel may take of memory.
+    #: How its processes are started, and the memory limit of its kernel.
     Column("engine", Text, nullable=False, server_default="kernel"),
     Column("memory_limit_mb", Integer),
-    #: See `models.RunOptions`; nothing for most.
+    #: See `models.RunOptions`; null for most.
     Column("run_options", JSON(none_as_null=True)),
     #: How many executions are above it: its parent, that one's parent, and so on.
     Column("depth", Integer, nullable=False, server_default="0"),
-    #: Created, and not to be claimed before somebody lets it run.
+    #: Created, but not to be claimed before it is allowed to run.
     Column("is_held", Boolean, nullable=False, server_default=false()),
-    #: What is to follow its end, by occasion; nothing for most.
+    #: Its follow-ups by occasion; null for most.
     Column("follow_ups", JSON(none_as_null=True)),
     #: The worker that holds the lease.
     Column("worker_id", Text),
-    #: The private worker that alone may claim it, while that one lives.
+    #: The private worker that it is reserved for, while that worker lives.
     Column("reserved_for", Text),
-    #: Why it is to be stopped, once somebody asked for that.
+    #: The reason of a stop request, if there is one.
     Column("stop_reason", Text),
-    #: A waiting one that has what it waited for and wants its slot back.
+    #: It is waiting, has what it waited for, and wants its slot back.
     Column("wants_slot", Boolean, nullable=False, server_default=false()),
     #: Whether its calls are recorded, so that it can be replayed.
     Column("durable", Boolean, nullable=False, server_default=false()),
-    #: What a durable one waits for: so many of its `waits`, or this moment.
+    #: What a durable execution waits for: this number of its `waits`, or this moment.
     Column("wake_after", Integer),
     Column("wake_at", UtcMicroseconds),
-    #: How often a durable one has died since it made a new call, and how many calls it had made then.
+    #: How often a durable execution has died since its last new call, and how many calls it had made by then.
     Column("deaths", Integer, nullable=False, server_default="0"),
     Column("died_at_call", Integer, nullable=False, server_default="0"),
-    #: A running one that is to pause before its next cell.
+    #: It is running and should pause before its next cell.
     Column("wants_pause", Boolean, nullable=False, server_default=false()),
-    #: The inputs and outputs that the record masks, as they are, and the keys of outputs that it is to mask.
+    #: The unmasked inputs and outputs, sealed, and the keys of the outputs that the record masks.
     Column("sealed_inputs", Text),
     Column("sealed_outputs", Text),
     Column("protected_outputs", JSON(none_as_null=True)),
     #: The execution at the top of its tree; None for that one itself.
     Column("root_id", Text),
-    # The order of claims, and all that decides about one: 10,000 that cannot run yet are passed over in 3 ms.
+    # The claim order and all columns that decide a claim: it skips 10,000 that cannot run yet in 3 ms.
     Index(
         "ix_executions_claims",
         *("status", "rank", "created_at", "id"),
         *("flow_name", "max_running", "scheduled_for", "reserved_for", "is_held"),
     ),
-    # Lists go through executions by their ids, backwards; with these none of their filters has to sort or to search.
+    # Lists read executions by descending id. With these indexes, no filter needs to sort or search.
     Index(None, "flow_name", "id"),
     Index(None, "parent_id", "id"),
     Index(None, "user_name", "id"),
@@ -133,7 +133,7 @@ executions = Table(
     Index(None, "source_sha256"),
     Index(None, "expires_at"),
     Index(None, "wake_at"),
-    # Few are scheduled; each look at the queue asks for the next of them.
+    # Few are scheduled, but every look at the queue reads the next one.
     Index(
         None,
         "scheduled_for",
@@ -141,14 +141,14 @@ executions = Table(
         postgresql_where=text("scheduled_for IS NOT NULL"),
     ),
     Index(None, "worker_id"),
-    # Those of one schedule that have not ended; most executions have none.
+    # The unended executions of a schedule; most executions have no schedule.
     Index(
         None,
         *("schedule_id", "status"),
         sqlite_where=text("schedule_id IS NOT NULL"),
         postgresql_where=text("schedule_id IS NOT NULL"),
     ),
-    # Those of one tree, and of one webhook, that have not ended; most executions are in neither.
+    # The unended executions of a tree and of a webhook; most executions are in neither.
     *(
         Index(
             f"ix_executions_unended_of_{name}",
@@ -158,7 +158,7 @@ executions = Table(
         )
         for column, name in (("root_id", "roots"), ("webhook_name", "webhooks"))
     ),
-    # Few want theirs back, however many wait.
+    # Few want their slot back, however many are waiting.
     Index(
         "ix_executions_wants_slot",
         "wants_slot",
@@ -167,7 +167,7 @@ executions = Table(
     ),
 )
 
-#: What a durable execution said and asked, call by call.
+#: The recorded calls of durable executions.
 calls = Table(
     "calls",
     metadata,
@@ -175,15 +175,15 @@ calls = Table(
     Column("position", Integer, primary_key=True),
     Column("verb", Text, nullable=False),
     Column("arguments", JSON, nullable=False),
-    #: False: it was begun, as waits and steps are, and there is no result yet.
+    #: False: the call has begun, such as a wait or a step, and has no result yet.
     Column("is_done", Boolean, nullable=False),
     Column("result", JSON),
     Column("error", JSON),
-    #: Arguments, result and error as one: what a flow says and asks is its own, and may be secret.
+    #: Arguments, result and error, sealed together: they belong to the flow alone and may be secret.
     Column("sealed", Text),
 )
 
-#: What durable executions wait for: the end of another execution, and the like.
+#: What durable executions wait for, such as the end of another execution.
 waits = Table(
     "waits",
     metadata,
@@ -192,7 +192,7 @@ waits = Table(
     Index(None, "subject_id"),
 )
 
-#: Who waits for whose end: a waiting execution to go on, a held one to run.
+#: Executions that need the end of another one: a waiting one to go on, a held one to run.
 dependencies = Table(
     "dependencies",
     metadata,
@@ -201,7 +201,7 @@ dependencies = Table(
     Index(None, "on_id"),
 )
 
-#: What is still to be done because an execution has ended; a row goes when it is done, or given up.
+#: Pending follow-ups of ended executions. A row is deleted when it is done or given up.
 follow_ups = Table(
     "follow_ups",
     metadata,
@@ -212,9 +212,9 @@ follow_ups = Table(
     Column("target", JSON, nullable=False),
     Column("is_call", Boolean, nullable=False),
     Column("due_at", UtcMicroseconds, nullable=False),
-    #: How often a call was begun.
+    #: The number of attempts of a call.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    #: The worker that is at it, and the private worker that alone may be.
+    #: The worker that has claimed it, and the private worker that it is reserved for.
     Column("worker_id", Text),
     Column("reserved_for", Text),
     Index(None, "due_at"),

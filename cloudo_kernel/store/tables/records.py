@@ -1,4 +1,4 @@
-"""The tables of the other records."""
+"""The tables of events, messages, settings, locks and tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ events = Table(
     Column("data", JSON, nullable=False),
     Index(None, "subject_id", "id"),
     Index(None, "time"),
-    # An id is never given twice, even when the newest events were deleted.
+    # Ids are never reused, even after the newest events were deleted.
     sqlite_autoincrement=True,
 )
 
@@ -32,15 +32,15 @@ messages = Table(
     Column("execution_id", Text),
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("expires_at", UtcMicroseconds),
-    #: Without what is protected, which is in a column of its own.
+    #: Without protected values, which have their own column.
     Column("response", JSON(none_as_null=True)),
     Column("answered_by", Text),
     Column("answered_at", UtcMicroseconds),
     Column("state", Text, nullable=False),
-    # From here on: what the record does not show.
+    # The columns from here on are not in the record.
     Column("user_name", Text, nullable=False),
     Column("protected", Text),
-    #: When its retention is over; None for one that is open.
+    #: When its retention ends; None while it is open.
     Column("delete_after", UtcMicroseconds),
     Index(None, "state", "expires_at"),
     Index(None, "execution_id"),
@@ -53,25 +53,25 @@ settings = Table(
     Column("name", Text, primary_key=True),
     Column("value", JSON),
     Column("secret", Boolean, nullable=False, server_default=false()),
-    #: The value of a secret, which is in no other column.
+    #: The sealed value of a secret, which no other column holds.
     Column("sealed", Text),
     Column("modified_at", UtcMicroseconds, nullable=False),
     Column("modified_by", Text, nullable=False),
 )
 
-#: Who holds the lock of a name; a row goes when its execution, or one attempt of it, ends.
+#: The holder of each lock. A row is deleted when its execution, or one attempt of it, ends.
 locks = Table(
     "locks",
     metadata,
     Column("name", Text, primary_key=True),
     Column("execution_id", Text, nullable=False),
     Column("acquired_at", UtcMicroseconds, nullable=False),
-    #: The call that got it.
+    #: The call that acquired it.
     Column("call", Text),
     Index(None, "execution_id"),
 )
 
-#: Who waits for a lock, in the order in which they came.
+#: The executions waiting for a lock, in order of arrival.
 lock_waiters = Table(
     "lock_waiters",
     metadata,
@@ -83,7 +83,7 @@ lock_waiters = Table(
     sqlite_autoincrement=True,
 )
 
-#: API tokens; of each the digest alone is kept.
+#: API tokens. Only their digest is stored.
 tokens = Table(
     "tokens",
     metadata,
@@ -96,9 +96,9 @@ tokens = Table(
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("expires_at", UtcMicroseconds),
     Column("last_used_at", UtcMicroseconds),
-    # From here on: what the record does not show.
+    # The columns from here on are not in the record.
     Column("sha256", Text, nullable=False),
-    #: The token by which it was made: it is revoked with that one.
+    #: The token that created it: it is revoked with that token.
     Column("made_by", Text),
     Index(None, "sha256", unique=True),
     Index(None, "user_name"),

@@ -1,4 +1,4 @@
-"""The tables of schedules and of what became of their times."""
+"""The tables of schedules, their occurrences, and absences of schedulers."""
 
 from __future__ import annotations
 
@@ -34,50 +34,50 @@ schedules = Table(
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("broken", Text),
     Column("pause_reason", Text),
-    # From here on: what the record does not show.
-    #: Counts the changes: who has looked and wants to write finds out whether somebody was quicker.
+    # The columns from here on are not in the record.
+    #: Counts changes, so that a writer can tell whether the schedule has changed since it was read.
     Column("revision", BigInteger, nullable=False, server_default="0"),
-    #: The next run with its jitter; None while there is nothing to do.
+    #: The next run, jitter included; None while no run is planned.
     Column("fire_at", UtcMicroseconds),
-    #: The last occurrence along the plan: none before it comes again, whatever the clock says.
+    #: The last planned occurrence: earlier ones never recur, whatever the clock says.
     Column("last_due", UtcMicroseconds),
-    #: The execution from whose end the interval counts.
+    #: The execution from whose end the interval is counted.
     Column("awaited_id", Text),
     #: How many executions in a row have failed.
     Column("error_count", Integer, nullable=False, server_default="0"),
-    #: With `pin_source`: what it runs.
+    #: With `pin_source`: the source that it runs.
     Column("source_sha256", Text, ForeignKey("sources.sha256")),
-    #: The inputs that the record masks, as they are.
+    #: The unmasked inputs, sealed.
     Column("sealed_inputs", Text),
     Index(None, "fire_at"),
     Index(None, "flow_name"),
     Index(None, "source_sha256"),
 )
 
-#: What became of each time of a schedule, or of a run of times.
+#: The outcome of each due time of a schedule, or of a range of due times.
 occurrences = Table(
     "occurrences",
     metadata,
     Column("schedule_id", Text, primary_key=True),
     Column("due", UtcMicroseconds, primary_key=True),
-    #: Of a run of times: the last one, and how many there are but for those that were started out of turn.
+    #: For a range: the last due time, and how many there are, not counting those started out of turn.
     Column("until", UtcMicroseconds),
     Column("count", BigInteger, nullable=False, server_default="1"),
     Column("outcome", Text, nullable=False),
     Column("reason", Text),
     Column("execution_id", Text),
-    #: Its execution is a part of catching up: no policy skips or cancels it, and others of its kind queue behind it.
+    #: Its execution is part of catching up: no policy skips or cancels it, and others like it queue behind it.
     Column("is_caught_up", Boolean, nullable=False, server_default=false()),
-    #: It is caught up because it was late, not because it came while others were caught up.
+    #: It is caught up because it was late, not because it was due while others were caught up.
     Column("is_late", Boolean, nullable=False, server_default=false()),
     Column("iteration", BigInteger),
     Column("lateness_seconds", Float),
-    #: When that was decided; a time may be caught up, or run by hand, long after it was due.
+    #: When the outcome was decided. A due time may be caught up, or run by hand, much later.
     Column("noted_at", UtcMicroseconds, nullable=False),
     Index(None, "noted_at"),
 )
 
-#: When no worker with a scheduler was alive. The row without an end begins with the newest heartbeat.
+#: Periods without a live scheduler. The row without an end starts at the newest heartbeat.
 absences = Table(
     "absences",
     metadata,

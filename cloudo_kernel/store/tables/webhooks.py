@@ -1,4 +1,4 @@
-"""The tables of webhooks, their calls and what flows answer to them."""
+"""The tables of webhooks, their deliveries, and the responses of flows."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ webhooks = Table(
     Column("reply", Text, nullable=False),
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("modified_at", UtcMicroseconds, nullable=False),
-    # From here on: what the record does not show.
-    #: A digest of the key that callers show, or, with a signature, the key sealed.
+    # The columns from here on are not in the record.
+    #: A digest of the callers' key or, with a signature, the sealed key.
     Column("kept_key", Text),
-    #: The fixed inputs that the record masks, as they are.
+    #: The unmasked fixed inputs, sealed.
     Column("sealed_inputs", Text),
     Index(None, "flow_name"),
 )
@@ -50,7 +50,7 @@ deliveries = Table(
     Column("source_ip", Text, nullable=False),
     Column("status_code", Integer),
     Column("execution_id", Text),
-    #: Of one that started something, and of no other: nobody else can take it.
+    #: Only set for a call that started something: no other call can then use the same id.
     Column("delivery_id", Text),
     Column("reason", Text),
     Index(None, "webhook_name", "id"),
@@ -58,7 +58,7 @@ deliveries = Table(
     Index(None, "received_at"),
 )
 
-#: What flows answer to the calls that started them.
+#: The responses of flows to the calls that started them.
 webhook_responses = Table(
     "webhook_responses",
     metadata,
@@ -66,6 +66,6 @@ webhook_responses = Table(
     Column("status", Integer, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
-    #: Whether the content is sealed, because a secret of the flow stands in it.
+    #: Whether the content is sealed, because it contains a secret of the flow.
     Column("is_sealed", Boolean, nullable=False, server_default=false()),
 )
