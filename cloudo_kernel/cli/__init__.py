@@ -1,6 +1,6 @@
-"""The command `cloudo`: one module per noun, each over `Api`. Here they come together, and errors become exit codes.
+"""The command `cloudo`: one module per noun, each over `Api`. This module joins them and maps errors to exit codes.
 
-Whatever takes long to import is imported inside the command that needs it: `cloudo --help` needs none of it.
+Slow imports are inside the commands that need them, so that `cloudo --help` does not wait for them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cloudo_kernel.errors import CloudoError
 
 
 class _InOrder(click.Group):
-    """Lists the commands in the order in which one comes to need them."""
+    """Lists the commands in the order of `_COMMANDS`, in which users come to need them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         return list(self.commands)
@@ -68,10 +68,10 @@ schedules.add_command(backfill)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code; the entry point of the console script."""
+    """Run the command line and return the exit code. This is the entry point of the console script."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign is no reason to fail
+            stream.reconfigure(errors="replace")  # do not fail if the terminal cannot show a character
     try:
         code = cloudo.main(
             arguments,
@@ -89,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has enough: `cloudo flows | head`. Python would complain again when it flushes at its end; click
-        # does the same about what it writes itself.
+        # The reader has closed the pipe: `cloudo flows | head`. Without this, Python would fail again when it flushes
+        # on exit. click does the same for its own output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code if isinstance(code, int) else 0

@@ -17,12 +17,12 @@ from cloudo_kernel.cli.timing import request_of
 if TYPE_CHECKING:
     from cloudo_kernel.models import Occurrence, Schedule
 
-#: So many times are shown before it is asked whether they are meant.
+#: Maximum number of times to show before asking for confirmation.
 _SHOWN = 10
 
 
 def _moment(_context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
-    """Read a day, or a day and a time; without an offset it is local in the zone of the schedule."""
+    """Parse a day, or a day and a time. Without an offset it is local time in the schedule's zone."""
     try:
         return None if text is None else datetime.fromisoformat(text.strip())
     except ValueError as error:
@@ -95,7 +95,7 @@ def _is_sure() -> bool:
 
 
 def _said(schedule: Schedule, coming: Sequence[Occurrence]) -> str:
-    """Return how many times there are, and the first of them in the zone of the schedule."""
+    """Return the number of times, and up to `_SHOWN` lines of them in the schedule's zone."""
     from cloudo_kernel.scheduling import humanize, triggers
 
     if not coming:

@@ -1,6 +1,6 @@
-"""Looks for what is wrong with this installation and a workspace, and says what to do; `cloudo doctor` prints it.
+"""Checks this installation and a workspace for problems, with hints. `cloudo doctor` prints the checks.
 
-It mends nothing, and makes no workspace.
+It repairs nothing and creates no workspace.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from cloudo_kernel.workspace.layout import Workspace
 try:
     import resource
 except ImportError:  # Windows has no such limits
-    resource = None  # type: ignore[assignment]  # stands for "not here"
+    resource = None  # type: ignore[assignment]  # None on Windows
 
 _KERNEL: Final = "cloudo"
 _PROVISIONER: Final = "cloudo-provisioner"
 _EXTENSION: Final = "cloudo_extension"
 _ANEW: Final = f"{sys.executable} -m pip install --force-reinstall --no-deps cloudo"
-#: Bytes. The path of a socket has up to 107; `worker.socket_dirs` needs the other 42.
+#: Bytes. The path of a socket has up to 107, and `worker.socket_dirs` needs 42 of them.
 _MAX_TEMPORARY: Final = 65
 _MIN_FILES: Final = 1024
 _GIGABYTE: Final = 1e9
@@ -44,7 +44,7 @@ _PROBE_SECONDS: Final = 120
 
 
 class State(StrEnum):
-    """How a part is."""
+    """The outcome of a check."""
 
     WELL = "well"
     WARNING = "warning"
@@ -57,12 +57,12 @@ class Check(Record):
     part: str
     state: State
     message: str
-    #: What to do, mostly a command.
+    #: The remedy, usually a command.
     hint: str | None = None
 
 
 def examine(workspace: Workspace | None) -> Iterator[Check]:
-    """Look at one part after the other; without a workspace only at the installation."""
+    """Check one part after another. Without a workspace, check only the installation."""
     for part, look in _INSTALLATION:
         yield from _looked(part, look)
     if workspace is None:
@@ -77,7 +77,7 @@ def examine(workspace: Workspace | None) -> Iterator[Check]:
     yield from _looked("run", _run)
 
 
-#: What a look gives: how it is, in words, and a hint.
+#: The findings about one part, each with state, message and hint.
 Look = Iterator[tuple[State, str, str | None]]
 
 
@@ -87,7 +87,7 @@ def _looked(part: str, look: Callable[[], Look]) -> Iterator[Check]:
             yield Check(part=part, state=state, message=message, hint=hint)
     except CloudoError as error:
         yield Check(part=part, state=State.PROBLEM, message=str(error))
-    except Exception as error:  # noqa: BLE001 -- a look that fails is itself what was found
+    except Exception as error:  # noqa: BLE001 -- a check that fails is a finding itself
         yield Check(part=part, state=State.PROBLEM, message=f"{type(error).__name__}: {error}")
 
 
@@ -190,7 +190,7 @@ def _workspace(workspace: Workspace) -> Look:
             yield State.WARNING, message, f"chmod {mode:o} {place}"
     yield from _room(workspace.root)
     if workspace.state.is_dir():
-        connect(workspace.root).health()  # tells why the store cannot be used: damaged, or on a network file system
+        connect(workspace.root).health()  # raises if the store is unusable: damaged, or on a network file system
         yield from _key(workspace)
 
 
@@ -223,7 +223,7 @@ def _server(workspace: Workspace) -> Look:
 
 
 def _no_server(workspace: Workspace) -> Look:
-    """Tell of servers that hold the place without Cloudo; that there is none is nothing bad."""
+    """Warn about a Jupyter server of this folder without Cloudo, and about overdue schedules. No server is fine."""
     others = [one["url"] for one in running_servers() if Path(one["root_dir"]).resolve() == workspace.root]
     if others:
         message = f"{others[0]} is a Jupyter server of this folder, and has no Cloudo (yet) or does not answer."
@@ -248,7 +248,7 @@ def _flows(workspace: Workspace) -> Look:
 
 
 def _run() -> Look:
-    """Run a flow in a workspace of its own, as somebody would from a shell."""
+    """Run a flow in a temporary workspace, as a user would from a shell."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDO_", "JPY_"))}
     with tempfile.TemporaryDirectory(prefix="cloudo-doctor-") as folder:
         workspace = Workspace(Path(folder).resolve())

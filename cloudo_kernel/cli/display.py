@@ -1,5 +1,6 @@
-"""How single things look in a terminal: ids, times, states, values, tables. What is coloured, click makes plain again
-where nobody looks at colours.
+"""Formats ids, times, states, values and tables for a terminal.
+
+click removes the colours when the output is not a terminal.
 """
 
 from __future__ import annotations
@@ -23,29 +24,29 @@ if TYPE_CHECKING:
 _COLOURS = {"success": "green", "error": "red", "cancelled": "yellow", "running": "cyan"}
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
-#: Colours that a flow wrote, and whatever else would steer the terminal of whoever looks at it.
+#: Colours and other control characters from a flow, which would affect the reader's terminal.
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def short_id(execution_id: str) -> str:
-    """Return the end of an id. UUIDv7 begins with the time: ids made in the same minute share their first digits."""
+    """Return the end of an id. UUIDv7 begins with the time, so ids of the same minute share their first digits."""
     return execution_id[-8:]
 
 
 def clean(text: str) -> str:
-    """Return text of a flow without what a terminal would obey."""
+    """Return a flow's text without colours and control characters."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _ESCAPES.sub("", text.replace("\r\n", "\n")))
 
 
 def status(word: Status) -> str:
-    """Return the state in everyday words."""
+    """Return the state in lower case, without `ENDED_` and coloured."""
     text = word.removeprefix("ENDED_").lower()
     return click.style(text, fg=_COLOURS.get(text))
 
 
 def ago(moment: datetime) -> str:
-    """Return how long ago it was, or in how long it will be, in the largest unit that fits."""
+    """Return the time since a past moment, or until a future one, in the largest unit that fits."""
     seconds = (datetime.now(UTC) - moment) / timedelta(seconds=1)
     if abs(seconds) < 1:
         return "now"
@@ -56,12 +57,12 @@ def ago(moment: datetime) -> str:
 
 
 def local_time(moment: datetime) -> str:
-    """Return the time of the clock on this machine's wall."""
+    """Return the moment in this machine's time zone."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def duration(record: Execution) -> str:
-    """Return how long it ran, or runs already; empty before its start."""
+    """Return the duration of the run up to now or its end. Empty before its start."""
     if record.started_at is None:
         return ""
     seconds = ((record.ended_at or datetime.now(UTC)) - record.started_at) / timedelta(seconds=1)
@@ -72,13 +73,13 @@ def duration(record: Execution) -> str:
 
 
 def value(given: Any, *, limit: int = 200) -> str:
-    """Return a value on one line, text as it is and the rest as JSON."""
+    """Return a value on one line: text without quotes, anything else as JSON."""
     text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
     return shortened(clean(text.replace("\n", " ")), limit)
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return text of at most `limit` characters."""
+    """Return the text, cut to at most `limit` characters."""
     return text if len(text) <= limit else f"{text[: max(0, limit - 1)]}…"
 
 
@@ -89,7 +90,7 @@ def log_line(line: LogLine) -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return aligned columns; a terminal's width cuts the last one, a pipe gets all of it."""
+    """Return aligned columns. In a terminal, the last column is cut to the width."""
     lines = [[click.style(head, bold=True) for head in heads], *rows]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)][:-1]
     room = shutil.get_terminal_size().columns - sum(widths) - 2 * len(widths) if sys.stdout.isatty() else sys.maxsize
@@ -103,7 +104,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def print_json(record: BaseModel | Sequence[BaseModel]) -> None:
-    """Print one JSON document: UTF-8, whatever the terminal takes (RFC 8259)."""
+    """Print one JSON document in UTF-8 (RFC 8259), regardless of the terminal's encoding."""
     parts = [record] if not isinstance(record, Sequence) else record
     plain = [part.model_dump(mode="json") for part in parts]
     document = plain if isinstance(record, Sequence) else plain[0]
@@ -111,7 +112,7 @@ def print_json(record: BaseModel | Sequence[BaseModel]) -> None:
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal the text takes."""
+    """Return the number of terminal columns that the text takes."""
     plain = click.unstyle(text)
     if plain.isascii():
         return len(plain)

@@ -1,4 +1,4 @@
-"""`cloudo doctor`: what is wrong with this installation and workspace, with what to do."""
+"""`cloudo doctor`: check this installation and a workspace for problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cloudo executions|show|log|cancel|pause|resume|delete`: what was run, and what runs."""
+"""`cloudo executions|show|log|cancel|pause|resume|delete`: list executions, look at them, control them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import BulkItem, Execution, ExecutionFilter
 
-#: The states as one types them; the models' own names without `ENDED_`.
+#: The states as options: the models' names in lower case, without `ENDED_`.
 STATUSES = ("pending", "running", "waiting", "paused", "success", "error", "cancelled")
-#: An interrupted kernel has five seconds; after this, whoever runs the execution does not listen.
+#: How long to wait for a cancelled execution. An interrupted kernel has 5 s, so its worker does not respond by then.
 _CANCEL_SECONDS = 30
 
 
@@ -216,9 +216,9 @@ def delete(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> in
 
 
 def done(api: Api, action: str, texts: Sequence[str], **more: Any) -> tuple[list[BulkItem], bool]:
-    """Do the same to many executions; return those to which it was done, and whether others are left.
+    """Apply a bulk action to executions. Return the successful items, and whether any failed.
 
-    Why they are is printed. `more` are other fields of the request.
+    Prints the errors. `more` are other fields of the request.
     """
     from cloudo_kernel.errors import CloudoError
     from cloudo_kernel.models import BulkRequest
@@ -243,7 +243,7 @@ def done(api: Api, action: str, texts: Sequence[str], **more: Any) -> tuple[list
 
 
 def print_states(records: Sequence[Execution], *, as_json: bool, running: str | None = None) -> None:
-    """Print the records, or of each its state."""
+    """Print the records as JSON, or one line with the state of each."""
     if as_json:
         display.print_json(records)
         return
@@ -253,7 +253,7 @@ def print_states(records: Sequence[Execution], *, as_json: bool, running: str | 
 
 
 def find(api: Api, text: str) -> str:
-    """Return the id that is meant: the whole of it, or a beginning or an end that no other has.
+    """Return the id for `text`, which is a whole id, or its unique beginning or end.
 
     Raises `ExecutionNotFound`, `MalformedRequest`.
     """

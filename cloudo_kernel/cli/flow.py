@@ -1,4 +1,4 @@
-"""`cloudo flows|kernels`: what can be run, and in which kernels."""
+"""`cloudo flows|kernels`: list the flows, and the kernels that run them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _row(flow: Flow) -> tuple[str, ...]:
 
 
 def _inputs(schema: JsonObject) -> str:
-    """Return the inputs like a function's parameters."""
+    """Return the inputs in the form of a function's parameters."""
     shown = []
     for name, declared in schema.get("properties", {}).items():
         default = declared.get("x-default")

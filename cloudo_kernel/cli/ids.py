@@ -1,4 +1,4 @@
-"""Finds what an id on the command line means: the whole of it, or a beginning or an end that no other has."""
+"""Resolves ids on the command line: a whole id, or its unique beginning or end."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cloudo_kernel.errors import CloudoError
 
-#: Fewer digits than this fit too many to be meant.
+#: Fewer digits would match too many ids.
 _MIN_DIGITS = 4
 
 
 def find_id(text: str, listed: Callable[[], Iterable[tuple[str, str]]], missing: Callable[[str], CloudoError]) -> str:
-    """Return the id that is meant by `text`.
+    """Return the id for `text`.
 
-    `listed` gives the ids that there are, each with a few words about it, and `missing` the error if none of them
-    fits. Raises that, and `MalformedRequest` for what is too short or fits several.
+    `listed` returns all ids, each with a short description, and `missing` the error to raise if none matches.
+    Raises that error, and `MalformedRequest` if `text` is too short or matches several ids.
     """
     from cloudo_kernel.errors import MalformedRequest
 

@@ -1,4 +1,4 @@
-"""The magics of `%load_ext cloudo_kernel`: flows in a cell as in a shell. What they do is `system`'s business."""
+"""The magics of `%load_ext cloudo_kernel`: run and list flows from a cell. `system` does the work."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from cloudo_kernel.flow_api import Execution, Schedule, System
 from cloudo_kernel.models import FlowSource
 from cloudo_kernel.scheduling import humanize, triggers
 
-#: The words of `%schedule` that are about the schedule; all others are inputs of the flow.
+#: The words of `%schedule` about the schedule. All others are inputs of the flow.
 _WHEN = ("at", "in", "every", "daily", "cron", "start")
 _RULES = ("timezone", "wait", "max_iterations", "overlap", "confirmed")
-#: Begins a part of a cell, as in Jupytext's percent format; this one is the parameters cell.
+#: Marks the start of a part of a cell, as in Jupytext's percent format, and the title of the parameters cell.
 _PART = "# %%"
 _PARAMETERS = "parameters"
 
 
 class Table:
-    """Rows as the result of a cell."""
+    """A table as the result of a cell."""
 
     def __init__(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         self._heads = heads
@@ -52,7 +52,7 @@ class CloudoMagics:
         self._connected: System | None = None
 
     def register(self) -> None:
-        """Make them known."""
+        """Register the magics with the shell."""
         self._shell.register_magic_function(self.flow, magic_kind="line_cell", magic_name="flow")
         magics: tuple[Callable[[str], Any], ...] = (self.flows, self.executions, self.schedule)
         for magic in magics:
@@ -60,7 +60,7 @@ class CloudoMagics:
 
     @property
     def _system(self) -> System:
-        """The kernel's own `system`, which knows the running flow; elsewhere a connection."""
+        """The kernel's own `system`, which knows the running flow, or a connection in other kernels."""
         own = self._shell.builtin_trap.auto_builtins.get("system")
         if isinstance(own, System):
             return own
@@ -71,10 +71,10 @@ class CloudoMagics:
         return self._connected
 
     def flow(self, line: str, cell: str | None = None) -> Execution | None:
-        """Run a flow and wait for its success: `%flow NAME key=value …`.
+        """Run a flow and wait until it has succeeded: `%flow NAME key=value …`.
 
-        With a cell, `%%flow NAME` saves the cell as that flow of the workspace. A line `# %% parameters` begins the
-        part with its inputs, the next line `# %%` the next cell.
+        With a cell, `%%flow NAME` saves the cell as a flow of the workspace. A line `# %% parameters` begins the
+        parameters cell, and the next line `# %%` begins the next cell.
         """
         name, words = _split(line, "%flow NAME key=value")
         if cell is None:
@@ -86,7 +86,7 @@ class CloudoMagics:
         return None
 
     def flows(self, line: str) -> Table:
-        """List the flows, or those with a text in name, title or tags: `%flows sales`."""
+        """List the flows, or those with a text in their name, title or tags: `%flows sales`."""
         rows = [(flow.name, flow.get("title"), flow.get("source").value) for flow in self._system.flows(line.strip())]
         return Table(("NAME", "TITLE", "SOURCE"), rows)
 
@@ -102,10 +102,10 @@ class CloudoMagics:
         return Table(("ID", "NAME", "STATUS", "CREATED", "MESSAGE"), rows)
 
     def schedule(self, line: str) -> Schedule:
-        """Make a schedule: `%schedule NAME daily=08:30 timezone=Europe/Vienna key=value …`.
+        """Create a schedule: `%schedule NAME daily=08:30 timezone=Europe/Vienna key=value …`.
 
-        Its time is one of `at`, `in`, `every`, `daily` and `cron`; `timezone`, `start`, `wait`, `max_iterations`,
-        `overlap` and `confirmed` say more. All other words are inputs of the flow.
+        Its time is one of `at`, `in`, `every`, `daily` and `cron`. Further options are `timezone`, `start`, `wait`,
+        `max_iterations`, `overlap` and `confirmed`. All other words are inputs of the flow.
         """
         name, words = _split(line, "%schedule NAME daily=08:30 key=value")
         given: dict[str, str] = {}
@@ -122,7 +122,7 @@ class CloudoMagics:
         return self._system.schedule(flow, inputs=_inputs(inputs, flow.get("input_schema")), **when, **rules)
 
     def _when(self, given: dict[str, str]) -> dict[str, Any]:
-        """Return the time that is said, in the words of `system.schedule`."""
+        """Return the time as arguments of `system.schedule`."""
         readers: dict[str, tuple[str, Callable[[str], Any]]] = {
             "at": ("at", lambda text: self._moment(text, given.get("timezone"))),
             "start": ("start", lambda text: self._moment(text, given.get("timezone"))),
@@ -142,7 +142,7 @@ class CloudoMagics:
         return text
 
     def _save(self, name: str, source: str) -> None:
-        """Save a flow of the workspace, over one that is there."""
+        """Save a flow of the workspace, replacing an existing one."""
         api = self._system.api
         if not hasattr(api, "create_flow"):
             raise UsageError("A running flow cannot save flows: %%flow is for notebooks by hand.")
@@ -151,13 +151,13 @@ class CloudoMagics:
         except ResourceNotFoundError:
             is_there = False
         saved = api.change_flow(name, source=source) if is_there else api.create_flow(name, source=source)
-        print(f"Saved as the flow {saved.name!r}.")  # noqa: T201 -- it is the output of the cell
+        print(f"Saved as the flow {saved.name!r}.")  # noqa: T201 -- the output of the cell
 
 
 def _split(line: str, usage: str) -> tuple[str, list[str]]:
     try:
         name, *words = shlex.split(line)
-    except ValueError as error:  # no word at all, or a quote that is not closed
+    except ValueError as error:  # no words, or an unclosed quote
         raise UsageError(f"Usage: {usage}") from error
     return name, words
 
@@ -170,7 +170,7 @@ def _inputs(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _notebook(cell: str) -> str:
-    """Return a notebook's JSON text of a cell; its parts become cells."""
+    """Return the JSON text of a notebook whose cells are the parts of `cell`."""
     import nbformat
 
     parts: list[tuple[str, list[str]]] = [("", [])]

@@ -1,4 +1,4 @@
-"""`cloudo messages|answer`: what flows tell, and what they ask."""
+"""`cloudo messages|answer`: list the messages of flows, and answer their questions."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bo
 
 
 def _coming(api: Api, request: JsonObject) -> str:
-    """Say when a schedule would be due, and what is unusual about that, or why it cannot be."""
+    """Return a schedule's next times with notes about unusual ones, or the error."""
     from cloudo_kernel.cli import timing
     from cloudo_kernel.errors import CloudoError
     from cloudo_kernel.models import PreviewSchedule
@@ -124,7 +124,7 @@ def _coming(api: Api, request: JsonObject) -> str:
 
 
 def _head(api: Api, message: Message) -> str:
-    """Say what is asked, by whom, and until when."""
+    """Return the subject of a message, its execution, and its expiry."""
     from cloudo_kernel.errors import ExecutionNotFound
 
     by = ""

@@ -1,4 +1,4 @@
-"""`cloudo open`: an execution in the browser."""
+"""`cloudo open`: open an execution in the browser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def open_page(target: Target, execution_id: str, *, is_lab: bool, no_browser: bo
     address = page_url(server.url, page, server.token)
     click.echo(address)
     if not no_browser:
-        from jupyter_core.paths import jupyter_runtime_dir  # which only this user can enter
+        from jupyter_core.paths import jupyter_runtime_dir  # only this user can enter that folder
 
         folder = Path(jupyter_runtime_dir())
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Asks a form field by field in the terminal, and reads answers from words. What fits is `forms`' business."""
+"""Asks the fields of a form in the terminal, and parses answers from words. `forms` checks the answers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cloudo_kernel.forms.elements import TEXTS, defined
 from cloudo_kernel.forms.form import Element, Form, preview_request
 from cloudo_kernel.models import JsonObject
 
-#: What cannot be said in `Element.checked`'s words, because it is written otherwise in a terminal.
+#: Hints for elements whose answers are written differently in a terminal than in `Element.fitting`.
 _HINTS = {"toggle": "y or n", "file": "the path of a file", "text": "text, ended by an empty line"}
 
 
 def answers_of(words: Sequence[str], form: Form) -> dict[str, Any]:
-    """Return the answers that `KEY=VALUE` words give. Raises `ValueError`; unknown keys are the server's to refuse."""
+    """Parse answers from `KEY=VALUE` words. Raises `ValueError`. The server rejects unknown keys."""
     elements = {element.key: element for element in form.elements}
     given: dict[str, Any] = {}
     for word in words:
@@ -35,10 +35,10 @@ def answers_of(words: Sequence[str], form: Form) -> dict[str, Any]:
 
 
 def ask(form: Form, *, preview: Callable[[JsonObject], str], is_error: bool) -> dict[str, Any]:
-    """Ask for what the form asks and return the answers; `is_error` keeps standard output for something else.
+    """Ask the form's questions and return the answers. `is_error` prompts on standard error.
 
-    `preview` says when a schedule would be due that is asked for so.
-    The button comes first where there is a choice: one that needs no answers spares the questions.
+    `preview` returns the next times of a schedule that the form asks for.
+    A choice of buttons comes first, because a button that requires no answers skips the questions.
     """
     given: dict[str, Any] = {}
     button = _button(form.buttons, is_error=is_error)
@@ -75,7 +75,7 @@ def _button(buttons: Sequence[Element], *, is_error: bool) -> Element | None:
 
 
 def _ask_one(element: Element, *, is_required: bool, is_error: bool) -> Any:
-    """Return a checked answer, or None for what is left out."""
+    """Return a checked answer, or None if it was left out."""
     about = element.about
     label = click.style(display.clean(element.label), bold=True)
     click.echo(f"{label}{'' if is_required else ' (optional)'}", err=is_error)
@@ -84,7 +84,7 @@ def _ask_one(element: Element, *, is_required: bool, is_error: bool) -> Any:
 
     def read(text: str) -> Any:
         if text == "" and (not is_required or "default" in about):
-            return None  # the server fills the default in
+            return None  # the server inserts the default
         if text == "":
             raise click.BadParameter("This is required.")
         if element.kind == "text":
@@ -100,7 +100,7 @@ def _ask_one(element: Element, *, is_required: bool, is_error: bool) -> Any:
 
 
 def _prompt(text: str, read: Callable[[str], Any], *, is_error: bool, is_hidden: bool = False) -> Any:
-    """Ask until `read` takes it."""
+    """Prompt until `read` accepts the text."""
     return click.prompt(text, default="", show_default=False, hide_input=is_hidden, value_proc=read, err=is_error)
 
 
@@ -112,7 +112,7 @@ def _checked(element: Element, text: str) -> Any:
 
 
 def _value(element: Element, text: str) -> Any:
-    """Return what the text stands for in this element. Raises `ValueError` where it cannot be read."""
+    """Parse the text for this element. Raises `ValueError` if it cannot be parsed."""
     match element.kind:
         case "select":
             return _choice(element, text)
@@ -123,13 +123,13 @@ def _value(element: Element, text: str) -> Any:
         case "file":
             return _file(text)
         case kind if kind not in TEXTS:
-            with suppress(ValueError):  # what it takes is told with its bounds
+            with suppress(ValueError):  # `Element.checked` reports it, including the bounds
                 return defined(kind, text)
     return text
 
 
 def _choice(element: Element, text: str) -> Any:
-    """Return the choice that reads so, or has this number in the list."""
+    """Return the choice with this text or this number in the list, else the text."""
     choices: list[Any] = element.about["enum"]
     names = [display.value(choice) for choice in choices]
     try:
@@ -179,5 +179,5 @@ def _more_lines(first: str, *, is_error: bool) -> str:
 
 
 def _told(element: Element) -> str:
-    """Return a text as it was written; its marks read well enough."""
+    """Return the Markdown text unrendered, which is readable enough."""
     return display.clean(element.about["description"] or element.label)

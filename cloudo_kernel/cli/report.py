@@ -1,4 +1,4 @@
-"""Tells a person how one execution stands: in full for `cloudo show`, in a few lines at the end of `cloudo run`."""
+"""Formats one execution: in full for `cloudo show`, in a few lines at the end of `cloudo run`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cloudo_kernel.cli import display
 if TYPE_CHECKING:
     from cloudo_kernel.models import ErrorDetail, Execution, JsonObject
 
-#: So much of a traceback and of a log is shown; `show --json` and `log` have all of it.
+#: Maximum lines of a traceback and of a log. `show --json` and `log` print all of them.
 _TRACEBACK_LINES = 15
 _LOG_LINES = 10
 
 
 def outcome(record: Execution, notebook: str | None) -> str:
-    """Return what a person wants to know of an execution that has just ended."""
+    """Return a summary of an execution that has just ended."""
     seconds = display.duration(record)
     parts = [
         f"{click.style(display.clean(record.name), bold=True)}: {display.status(record.status)}"
@@ -36,7 +36,7 @@ def outcome(record: Execution, notebook: str | None) -> str:
 
 
 def everything(record: Execution, notebook: str | None) -> str:
-    """Return the whole record, apart from the beginning of a long log."""
+    """Return the whole record, without the beginning of a long log or traceback."""
     facts = [
         ("id", record.id),
         ("status", display.status(record.status)),

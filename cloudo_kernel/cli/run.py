@@ -1,4 +1,4 @@
-"""`cloudo run|retry`: start a flow or an earlier execution anew, watch it, and tell how it ended."""
+"""`cloudo run|retry`: start a flow or retry an execution, watch it, and print the outcome."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import Execution, StartExecution
 
-#: As a shell reports a process that SIGINT ended.
+#: The exit code that a shell reports for a process ended by SIGINT.
 INTERRUPTED = 130
 
 
@@ -90,7 +90,7 @@ def run(
 
 
 def _start(api: Api, request: StartExecution) -> Execution:
-    """Start it; an input that is missing is told with the way to give it here."""
+    """Start the execution. The error about a missing input says how to give it."""
     from cloudo_kernel.errors import InputsInvalid
 
     try:
@@ -141,10 +141,10 @@ def retry(
 
 
 def _retry_many(api: Api, texts: Sequence[str], words: Sequence[str], *, detach: bool, as_json: bool) -> int:
-    """Start them anew at once, stay until all have ended unless `detach`, and return the exit code."""
+    """Retry the executions at once, wait for all of them unless `detach`, and return the exit code."""
     from cloudo_kernel.cli.execution import done, print_states
 
-    # What the flows take may differ: the values are read as they look, and checked with each start.
+    # The flows' inputs may differ, so the values are parsed without a schema, and checked at each start.
     more = {"inputs": given_inputs(api, None, words, ())} if words else {}
     items, failed = done(api, "retry", texts, **more)
     ids = [item.execution.id for item in items if item.execution is not None]
@@ -178,7 +178,7 @@ def _print_started(record: Execution, *, as_json: bool) -> None:
 
 
 def _watched(target: Target, api: Api, start: Callable[[], Execution], *, follow: bool, as_json: bool) -> int:
-    """Start, stay until the end, say what came of it, and return the exit code."""
+    """Start an execution, wait for it, print the outcome, and return the exit code."""
     with _interruptible(api, start) as started:
         record = watching.wait(api, started, with_log=follow, out_is_taken=as_json)
     is_success = record.status == "ENDED_SUCCESS"
@@ -190,7 +190,7 @@ def _watched(target: Target, api: Api, start: Callable[[], Execution], *, follow
 
 
 def given_inputs(api: Api, flow_name: str | None, words: Sequence[str], files: Sequence[IO[str]]) -> dict[str, Any]:
-    """Return the inputs that files and `KEY=VALUE` words give; a word wins."""
+    """Return the inputs from files and `KEY=VALUE` words. Words take precedence."""
     inputs: dict[str, Any] = {}
     for file in files:
         try:
@@ -219,7 +219,7 @@ def _request(**fields: Any) -> StartExecution:
 
 @contextmanager
 def _interruptible(api: Api, start: Callable[[], Execution]) -> Iterator[Execution]:
-    """Start the execution; Ctrl-C cancels it, from the moment on that it may exist."""
+    """Start the execution. Ctrl-C cancels it, even while the start is still in progress."""
     pressed: list[int] = []
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:
@@ -239,7 +239,7 @@ def _interruptible(api: Api, start: Callable[[], Execution]) -> Iterator[Executi
 
 
 def _quit(_signal: int, _frame: FrameType | None) -> None:
-    # Without a server, the worker sees this process end, and ends what it runs.
+    # Without a server, the private worker notices the end of this process and ends its executions.
     os._exit(INTERRUPTED)
 
 

@@ -1,4 +1,4 @@
-"""`cloudo schedule|schedules`: make schedules, look at them, change them."""
+"""`cloudo schedule|schedules`: create schedules, look at them, change them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _OVERLAPS = click.Choice(("skip", "queue", "cancel", "allow"))
 _CATCH_UPS = click.Choice(("last", "none", "all"))
-#: Takes away what an option had said.
+#: The value that removes an earlier option.
 _NONE = "none"
 _OCCASIONS = {
     "on_success": "a success",
@@ -39,7 +39,7 @@ _OCCASIONS = {
 
 
 def _options(command: Any) -> Any:
-    """Add the options about a schedule that do not say when."""
+    """Add the options of a schedule, except those of its trigger."""
     options = (
         click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated."),
         click.option(
@@ -314,7 +314,7 @@ def delete(target: Target, schedule_ids: Sequence[str]) -> int:
 
 
 def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a request that the options of `_options` say."""
+    """Return the request's fields for the options of `_options`."""
     from cloudo_kernel.scheduling import humanize
 
     words: Sequence[str] = given["words"]
@@ -355,7 +355,7 @@ def _changed(api: Api, ids: Sequence[str], verb: Callable[[str], Schedule], *, a
 
 
 def _each(api: Api, ids: Sequence[str], verb: Callable[[str], Any]) -> tuple[list[Any], bool]:
-    """Do `verb` with each; return what it returned, and whether one of them failed, which is printed."""
+    """Call `verb` with each id. Return the results, and whether any failed. Prints the errors."""
     from cloudo_kernel.errors import CloudoError
 
     done, failed = [], False
@@ -369,7 +369,7 @@ def _each(api: Api, ids: Sequence[str], verb: Callable[[str], Any]) -> tuple[lis
 
 
 def find_schedule(api: Api, text: str) -> str:
-    """Return the id of the schedule that is meant. Raises `ScheduleNotFound`."""
+    """Return the schedule's id for a whole or partial id. Raises `ScheduleNotFound`, `MalformedRequest`."""
     from cloudo_kernel.errors import ScheduleNotFound
 
     def listed() -> list[tuple[str, str]]:

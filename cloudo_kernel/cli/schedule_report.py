@@ -1,4 +1,4 @@
-"""Tells a person how a schedule stands: in a row of `cloudo schedules`, in a line, and in full."""
+"""Formats a schedule: as a row of `cloudo schedules`, in a line, and in full."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _OUTCOMES = {"STARTED": "green", "SKIPPED": "yellow", "MISSED": "red", "COALESCE
 
 
 def named(one: Schedule) -> str:
-    """Return its id, its name and when it is due."""
+    """Return the schedule's id, name and trigger in words."""
     return f"{display.short_id(one.id)}  {display.clean(one.name)}: {when(one)}"
 
 
 def when(one: Schedule) -> str:
-    """Return when it is due, in words, with its zone where that matters."""
+    """Return the trigger in words, with the zone if it matters."""
     from cloudo_kernel.scheduling import humanize
 
     said = humanize.describe(one.trigger, one.timezone)
@@ -31,7 +31,7 @@ def when(one: Schedule) -> str:
 
 
 def next_time(one: Schedule) -> str:
-    """Return the next time by this machine's clock."""
+    """Return the next time in this machine's zone."""
     from cloudo_kernel.scheduling import humanize, triggers
 
     if one.next_run is None:
@@ -40,7 +40,7 @@ def next_time(one: Schedule) -> str:
 
 
 def state(one: Schedule) -> str:
-    """Return how it stands, and why."""
+    """Return the state, and the reason if it is broken or paused."""
     from cloudo_kernel.scheduling import humanize
 
     word = humanize.standing(one, now=datetime.now(UTC))
@@ -49,7 +49,7 @@ def state(one: Schedule) -> str:
 
 
 def row(one: Schedule) -> tuple[str, ...]:
-    """Return it for a table: ID, NAME, FLOW, WHEN, NEXT, LAST, STATE."""
+    """Return the schedule as a table row: ID, NAME, FLOW, WHEN, NEXT, LAST, STATE."""
     last = one.last_occurrence
     return (
         display.short_id(one.id),
@@ -63,7 +63,7 @@ def row(one: Schedule) -> tuple[str, ...]:
 
 
 def past(one: Occurrence) -> tuple[str, ...]:
-    """Return one of its times, or a run of them, for a table: DUE, OUTCOME, LATE, EXECUTION, REASON."""
+    """Return an occurrence as a table row: DUE, OUTCOME, LATE, EXECUTION, REASON."""
     due = display.local_time(one.due)
     if one.until is not None:
         due += f" to {display.local_time(one.until)}"
@@ -86,7 +86,7 @@ def _seconds(number: float) -> str:
 
 
 def everything(one: Schedule) -> str:
-    """Return the whole record, with the next ten times in its zone."""
+    """Return the whole record, with the next ten times in the schedule's zone."""
     from cloudo_kernel.models import Occasion, follow_up_notation
     from cloudo_kernel.scheduling import humanize, triggers
 

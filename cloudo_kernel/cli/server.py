@@ -1,5 +1,6 @@
-"""The Jupyter server of `cloudo up`: quiet, with Cloudo's extension, told where to stop. Imported by that command
-alone, because it imports Jupyter's server.
+"""The Jupyter server of `cloudo up`, with Cloudo's extension and a quiet log.
+
+Only that command imports this module, because it imports Jupyter's server.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ from cloudo_kernel.errors import PermissionDenied
 
 #: Flags that take no value.
 SWITCHES = frozenset({*serverapp.flags, "help-all", "version"})
-#: Loaded whether or not somebody disabled them for other servers.
+#: Extensions that are loaded even if they are disabled for other servers.
 _CLOUDO = "cloudo_extension"
 _EXTENSIONS = (_CLOUDO, "jupyterlab", "voila.server_extension")
-#: Pages that were closed while a request of theirs waited; what Jupyter itself tells tornado about its pings.
+#: Log lines about pages closed during a request, and about ping settings that Jupyter itself gives tornado.
 _USELESS = ("499 ", "The websocket_ping_timeout (")
-#: What is refused while the server stops, and the headers of that.
+#: Log lines about requests refused while the server stops, and about their headers.
 _REFUSED = ("503 ", "{\n")
 
 
 class CloudoServer(serverapp.ServerApp):
-    """A server that says where its pages are, and stops without asking."""
+    """A server that prints the URLs of its pages, and stops without asking."""
 
     def init_signal(self) -> None:
-        """Stop on Ctrl-C as on SIGTERM, and when the terminal is closed; Jupyter would ask y/n, or die."""
+        """Stop on Ctrl-C and on a closed terminal as on SIGTERM. Jupyter would ask y/n, or die."""
         super().init_signal()
         signal.signal(signal.SIGINT, self._signal_stop)
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as with nohup
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under nohup
             signal.signal(signal.SIGHUP, self._signal_stop)
 
     def _signal_stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -48,30 +49,30 @@ class CloudoServer(serverapp.ServerApp):
             self.stop(from_signal=True)
 
     def is_worth_a_line(self, record: logging.LogRecord) -> bool:
-        """Tell whether somebody who sees a line of the log in the terminal could do something about it."""
+        """Tell whether a reader of the terminal could act on this line of the log."""
         text = record.getMessage()
         return not text.startswith(_USELESS) and not (self._stopping and text.startswith(_REFUSED))
 
     def print_help(self, classes: bool = False) -> None:
-        """Tell of Cloudo's own options, too: Jupyter knows those of extensions only once they are loaded."""
+        """Print Cloudo's options, too. Jupyter knows the options of extensions only once they are loaded."""
         if classes:
             points = import_module(_CLOUDO)._jupyter_server_extension_points()
-            self.classes = [*self.classes, *(point["app"] for point in points)]  # type: ignore[has-type]  # Jupyter's has none
+            self.classes = [*self.classes, *(point["app"] for point in points)]  # type: ignore[has-type]  # Jupyter has no type for it
         super().print_help(classes)
 
     def init_httpserver(self) -> None:
-        """Remember the port that was asked for; Jupyter takes the next free one if that is taken, and says nothing."""
+        """Remember the requested port. If it is taken, Jupyter silently uses the next free one."""
         asked = self.port
         super().init_httpserver()
         self._asked_port = asked or self.port
 
     def start_app(self) -> None:
-        """Keep Jupyter from printing its own address, which is not that of the dashboard."""
+        """Keep Jupyter from printing its own URL, which is not the dashboard's."""
         self.identity_provider.token_generated = False
         super().start_app()
 
     async def _post_start(self) -> None:
-        """Tell that the server is ready; Jupyter calls it when the loop runs."""
+        """Print that the server is ready. Jupyter calls this once the event loop runs."""
         await super()._post_start()
         base = self.custom_display_url or self.connection_url
         token = self.identity_provider.token
@@ -90,10 +91,10 @@ class CloudoServer(serverapp.ServerApp):
 
 
 def serve(root: Path, flags: Sequence[str], *, page: str) -> None:
-    """Run the server until it is told to stop. Raises `PermissionDenied` as root without --allow-root."""
-    logging.captureWarnings(True)  # they are for programmers, and come from libraries
+    """Run the server until it is stopped. Raises `PermissionDenied` as root without --allow-root."""
+    logging.captureWarnings(True)  # warnings of libraries are not for users
     quiet = {"log_level": "WARN"}
-    # What is said to kernels goes over sockets of this machine, which ipykernel warns about, one line a kernel.
+    # Kernels use TCP sockets of this machine. ipykernel warns about unencrypted ones, one line per kernel.
     encrypted = {"transport_encryption": "auto"} if zmq.has("curve") else {}
     server = CloudoServer.instance(
         config=Config({"ServerApp": quiet, "ExtensionApp": quiet, "KernelManager": encrypted})
@@ -103,7 +104,7 @@ def serve(root: Path, flags: Sequence[str], *, page: str) -> None:
     if not any(flag.startswith("--ServerApp.default_url") for flag in flags):
         ours.append(f"--ServerApp.default_url=/{page}")
     server.initialize([*ours, *flags])
-    for handler in server.log.handlers:  # those of tornado end there, too
+    for handler in server.log.handlers:  # tornado's log uses them, too
         handler.addFilter(server.is_worth_a_line)
     if os.name == "posix" and os.geteuid() == 0 and not server.allow_root:
         raise PermissionDenied(

@@ -1,4 +1,4 @@
-"""`cloudo settings`: what is set, from its default to its history."""
+"""`cloudo settings`: list settings, show, save and delete them, and show their history."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def history(target: Target, name: str, *, as_json: bool) -> None:
 
 
 def _given(name: str, value: str | None, *, secret: bool) -> Any:
-    """Return the value that was given, or ask for it. Raises `click.UsageError`."""
+    """Return the given value, or prompt for a secret. Raises `click.UsageError`."""
     if value is None:
         if not secret:
             raise click.UsageError("Missing argument 'VALUE'.")
@@ -140,7 +140,7 @@ def _given(name: str, value: str | None, *, secret: bool) -> Any:
 
 
 def _all(api: Api) -> Iterator[Setting]:
-    """Return what was saved and what is documented, by name."""
+    """Yield the saved and the documented settings, sorted by name."""
     from cloudo_kernel.errors import SettingNotFound
     from cloudo_kernel.settings import DOCUMENTED
 
@@ -148,7 +148,7 @@ def _all(api: Api) -> Iterator[Setting]:
     for name in sorted(saved.keys() | DOCUMENTED.keys()):
         try:
             yield saved.get(name) or api.setting(name)
-        except SettingNotFound:  # the server is of another version, and does not read it
+        except SettingNotFound:  # a server of another version does not have it
             continue
 
 

@@ -1,4 +1,4 @@
-"""What the global options point at: a server or a workspace, and the way to its `Api`."""
+"""The server or workspace that the global options select, and the connection to its `Api`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 @dataclass
 class Target:
-    """The global options, as far as they were given; `connect` itself knows their environment variables."""
+    """The global options that were given. `connect` reads their environment variables."""
 
     workspace: Path | None = None
     url: str | None = None
@@ -36,7 +36,7 @@ class Target:
         return connect(self.url or self.workspace, token=self.token, trigger=Trigger.CLI, keep_running=keep_running)
 
     def server(self) -> FoundServer | None:
-        """Return the server that `connect` asks; None without one."""
+        """Return the server that `connect` uses, None if it uses the store itself."""
         from cloudo_kernel.discovery import find_server
 
         return find_server(self.url or self.workspace, token=self.token)
@@ -54,7 +54,7 @@ class Target:
         return Workspace(root)
 
     def notebook(self, record: Execution) -> str | None:
-        """Return the path of the executed notebook as it can be opened from here, else as the record has it."""
+        """Return a path that opens the executed notebook from the current folder, else the record's path."""
         from cloudo_kernel.errors import WorkspaceNotFound
 
         if record.notebook is None or self.url is not None:
@@ -70,7 +70,7 @@ class Target:
 
 
 def target_options(command: Decorated) -> Decorated:
-    """Add --workspace, --url and --token; they may stand before or after the name of the command."""
+    """Add --workspace, --url and --token, which can stand before or after the command's name."""
 
     def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
         target = context.ensure_object(Target)
@@ -111,5 +111,5 @@ def target_options(command: Decorated) -> Decorated:
 
 
 def json_option(what: str) -> Callable[[Decorated], Decorated]:
-    """Return the option --json of a command that prints `what`."""
+    """Return the option --json for a command that prints `what`."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and nothing else.")

@@ -1,4 +1,4 @@
-"""The options that say when a schedule is due, and the question whether that is meant."""
+"""The options for the trigger of a schedule, and the confirmation of unusual times."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Request = TypeVar("Request", bound="BaseModel")
 
-#: The option of each kind of trigger; exactly one of them is given.
+#: The option for each kind of trigger. Exactly one of them is required.
 KINDS = {"at": "--at", "delay": "--in", "every": "--every", "daily": "--daily", "cron": "--cron"}
-#: The options that go with an interval, and the last one with daily and cron too.
+#: The options for an interval. The last one is also for daily and cron.
 _MORE = {"wait": "--wait/--grid", "start": "--start", "max_iterations": "--max-iterations"}
 
 
 def timing_options(command: Decorated) -> Decorated:
-    """Add the options that say when."""
+    """Add the options for the trigger."""
     options = (
         click.option("--at", metavar="TIME", help="Once: '2026-11-24 08:30', 08:30, 'tomorrow 08:30', 'fri 18:00'."),
         click.option("--in", "delay", metavar="DURATION", help="Once, after 90 (seconds), 10m, 1h30m, 2d."),
@@ -52,12 +52,12 @@ def timing_options(command: Decorated) -> Decorated:
 
 
 def is_given(words: dict[str, Any]) -> bool:
-    """Tell whether one of the options says when; a limit alone does not."""
+    """Tell whether the options change the trigger. --max-iterations alone does not."""
     return any(words[name] is not None for name in (*KINDS, *_MORE) if name != "max_iterations")
 
 
 def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
-    """Return the trigger that the options of `timing_options` say. Raises `click.UsageError`."""
+    """Return the trigger for the options of `timing_options`. Raises `click.UsageError`."""
     from cloudo_kernel.models import ScheduleTrigger
     from cloudo_kernel.scheduling import humanize
 
@@ -81,7 +81,7 @@ def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
 
 
 def request_of(kind: type[Request], fields: dict[str, Any]) -> Request:
-    """Return a request of the fields. Raises `click.UsageError`."""
+    """Return a request with these fields. Raises `click.UsageError`."""
     from pydantic import ValidationError
 
     from cloudo_kernel.models import malformed
@@ -96,7 +96,7 @@ def request_of(kind: type[Request], fields: dict[str, Any]) -> Request:
 
 
 def is_meant(preview: SchedulePreview, trigger: ScheduleTrigger, *, yes: bool) -> bool:
-    """Say what is unusual about a time, and ask whether it is meant; where nobody can be asked, it is not."""
+    """Print notes about unusual times, and ask for confirmation. Raises `click.ClickException` without a terminal."""
     if yes or not preview.notes:
         return True
     click.echo("\n".join([*map(display.clean, preview.notes), coming(preview, trigger)]), err=True)
@@ -113,7 +113,7 @@ def coming(preview: SchedulePreview, trigger: ScheduleTrigger) -> str:
 
 
 def moment_of(api: Api, text: str, timezone: str | None) -> datetime:
-    """Return a moment as a person writes it; a date and time without offset stays local, for the service to judge."""
+    """Parse a moment. An ISO date and time without an offset stays local, for the service to resolve."""
     from cloudo_kernel.models import PreviewSchedule, ScheduleTrigger
     from cloudo_kernel.scheduling import humanize, triggers
 
@@ -127,7 +127,7 @@ def moment_of(api: Api, text: str, timezone: str | None) -> datetime:
 
 
 def read_option(name: str, text: str, read: Callable[[str], Any]) -> Any:
-    """Return what `read` makes of the text of an option. Raises `click.BadParameter`, naming the option."""
+    """Parse an option's text with `read`. Raises `click.BadParameter`, naming the option."""
     from cloudo_kernel.errors import MalformedRequest
 
     try:

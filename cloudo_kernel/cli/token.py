@@ -1,4 +1,4 @@
-"""`cloudo token` and `cloudo tokens`: keys for programs, which open a part of Cloudo and nothing else."""
+"""`cloudo token` and `cloudo tokens`: create, list and revoke API tokens for programs."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _end(one: Token) -> str:
 
 
 def _usage(made: CreatedToken) -> str:
-    """Return the token, and how to use it."""
+    """Return the token with instructions."""
     end = "It does not expire." if made.expires_at is None else f"It expires {display.local_time(made.expires_at)}."
     return "\n".join(
         (

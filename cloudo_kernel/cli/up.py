@@ -1,4 +1,4 @@
-"""`cloudo up`: a Jupyter server on a workspace, with the dashboard in the browser. The server itself is in `server`."""
+"""`cloudo up`: start a Jupyter server on a workspace and open the dashboard. The server itself is in `server`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
     if len(rest) > 1:
         raise click.UsageError(f"One workspace at a time, not {len(rest)}: {', '.join(rest)}.")
     if {"--help-all", "--version"} & set(flags):
-        server.serve(Path.cwd(), flags, page=pages.DASHBOARD)  # it only prints: no workspace is made for that
+        server.serve(Path.cwd(), flags, page=pages.DASHBOARD)  # prints and exits, so it needs no workspace
         return
     workspace = _workspace(target, rest)
     page = pages.LAB if is_lab else pages.DASHBOARD
@@ -62,7 +62,7 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
 
 
 def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
-    """Return the workspace, having made its folders."""
+    """Return the workspace after creating its folders. Raises `Unavailable` if it is not writable."""
     from cloudo_kernel.errors import Unavailable, WorkspaceNotFound
     from cloudo_kernel.workspace.layout import Workspace
 

@@ -1,4 +1,4 @@
-"""From the words of a command line to the inputs of a flow and the flags of a server. Pure; reads no file."""
+"""Parses the words of a command line into inputs of a flow and flags of a server. Pure; reads no files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cloudo_kernel.security.bounds import OutOfBounds, check_yaml
 if TYPE_CHECKING:
     from yaml import SafeLoader
 
-#: What is no text: YAML 1.2's core schema, as far as JSON can say it. YAML 1.1 would take `no` for false, `010` for 8
-#: and `2025-03-31` for a date.
+#: Patterns of values that are not text: YAML 1.2's core schema, limited to JSON. YAML 1.1 would read `no` as false,
+#: `010` as 8 and `2025-03-31` as a date.
 _WORDS = {
     "bool": "true|True|TRUE|false|False|FALSE",
     "null": "null|Null|NULL",
@@ -24,7 +24,7 @@ _PLAIN = re.compile("|".join(_WORDS.values()))
 
 
 def inputs_of(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the inputs that `KEY=VALUE` words give; the last one of a key counts. Raises `ValueError`."""
+    """Return the inputs from `KEY=VALUE` words. The last word of a key wins. Raises `ValueError`."""
     inputs = {}
     for word in words:
         key, equals, text = word.partition("=")
@@ -35,10 +35,10 @@ def inputs_of(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def input_value(text: str, schema: dict[str, Any]) -> Any:
-    """Return what the text stands for: what the input's schema takes, else what YAML would read, else the text.
+    """Parse the text by the input's schema, else as YAML, else return it as text.
 
-    An input that takes text gets the text as it stands, so that `01234` stays a zip code; one that takes other things
-    too gets those where the text reads like them.
+    An input that accepts only text gets the text unchanged, so that `01234` stays a zip code. One that also accepts
+    other types gets a value of those if the text reads like one.
     """
     types = _types(schema)
     if types == {"string"}:
@@ -50,7 +50,7 @@ def input_value(text: str, schema: dict[str, Any]) -> Any:
 
 
 def document(text: str) -> Any:
-    """Return what a whole YAML document says, as far as JSON can say it. Raises `ValueError`."""
+    """Parse a whole YAML document, limited to JSON values. Raises `ValueError`."""
     import yaml
 
     try:
@@ -61,9 +61,9 @@ def document(text: str) -> Any:
 
 
 def jupyter_flags(words: Sequence[str], switches: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return Jupyter's flags as it takes them in every version, `--port=8899`, and the words that belong to none.
+    """Return Jupyter's flags in the form of every version, `--port=8899`, and the words that belong to no flag.
 
-    `switches` are the names of flags that take no value.
+    `switches` are the names of flags without a value.
     """
     flags: list[str] = []
     rest: list[str] = []
@@ -83,7 +83,7 @@ def _parsed(text: str) -> Any:
     if _PLAIN.fullmatch(text):
         return json.loads(text.lower())
     if not text.startswith(("[", "{", '"', "'")):
-        return text  # `note: this` is a text here, not a mapping
+        return text  # `note: this` is text here, not a mapping
     try:
         return document(text)
     except ValueError:
@@ -94,9 +94,9 @@ def _loader() -> type[SafeLoader]:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Takes fewer words for something else than text."""
+        """Reads fewer words as something other than text."""
 
-        yaml_implicit_resolvers = {}  # noqa: RUF012 -- yaml's own way: its add_implicit_resolver fills it
+        yaml_implicit_resolvers = {}  # noqa: RUF012 -- PyYAML's API: add_implicit_resolver fills it
 
     for tag, words in _WORDS.items():
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{words})$"), None)
@@ -104,7 +104,7 @@ def _loader() -> type[SafeLoader]:
 
 
 def _types(schema: dict[str, Any]) -> set[str]:
-    """Return the JSON types that a schema takes; empty when it takes any."""
+    """Return the JSON types that a schema accepts, or an empty set if it accepts any."""
     named = schema.get("type", [])
     types = {named} if isinstance(named, str) else set(named)
     return types.union(*map(_types, schema.get("anyOf", ())))

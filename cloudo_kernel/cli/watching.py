@@ -1,4 +1,4 @@
-"""Shows an execution while it runs: a bar of its cells on a terminal, and on demand its log and its cells as lines."""
+"""Shows an execution while it runs: a progress bar on a terminal, and optionally its log and its cells as lines."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class LogReader:
-    """Reads a log from its first line on, each line once."""
+    """Reads a log from its first line, each line once."""
 
     def __init__(self, api: Api, execution_id: str) -> None:
         self._api = api
         self._execution_id = execution_id
         self._cursor: str | None = None
-        #: How many lines after the cursor were read already: the last page has no cursor of its own.
+        #: Number of lines after the cursor that were read already. The last page has no next cursor.
         self._read = 0
 
     def new_lines(self) -> Iterator[LogLine]:
-        """Yield the lines that are there now and were not read yet."""
+        """Yield the current lines that were not read yet."""
         while True:
             page = self._api.execution_log(self._execution_id, cursor=self._cursor)
             new, self._read = page.items[self._read :], len(page.items)
@@ -38,20 +38,20 @@ class LogReader:
 
 
 class _Screen(Protocol):
-    """Where an execution is shown."""
+    """A display for an execution."""
 
     def write(self, line: str) -> None:
         """Show a line of the log."""
 
     def show(self, record: Execution) -> None:
-        """Show how far the execution is."""
+        """Show the progress of the execution."""
 
 
 def wait(api: Api, record: Execution, *, with_log: bool, out_is_taken: bool) -> Execution:
-    """Block until the execution has ended, showing what there is to show, and return its last record.
+    """Block until the execution has ended, showing its progress, and return its last record.
 
-    A bar goes to standard error, if that is a terminal. `with_log` shows the log and, where there is no bar, the
-    cells; on standard output, unless that is taken by something else.
+    If standard error is a terminal, it shows a progress bar. `with_log` prints the log and, without a bar, the cells.
+    They go to standard output, or with `out_is_taken` to standard error.
     """
     is_terminal = sys.stderr.isatty()
     if not is_terminal and not with_log:
@@ -71,7 +71,7 @@ def wait(api: Api, record: Execution, *, with_log: bool, out_is_taken: bool) -> 
 
 
 class _Lines:
-    """Shows things one below the other, each once."""
+    """Prints log lines and states. A repeated state is printed once."""
 
     def __init__(self, *, is_error: bool) -> None:
         self.stream = sys.stderr if is_error else sys.stdout
@@ -95,7 +95,7 @@ def _bar(record: Execution, lines: _Lines) -> Iterator[_Screen]:
     from rich.text import Text
 
     class Bar:
-        """Shows the cells as a bar; lines go above it, or where no terminal is."""
+        """Shows the cells as a progress bar. Lines go above it, or to their own stream if that is not a terminal."""
 
         def write(self, line: str) -> None:
             if lines.stream.isatty():
@@ -114,7 +114,7 @@ def _bar(record: Execution, lines: _Lines) -> Iterator[_Screen]:
 
 
 def _state(record: Execution) -> str:
-    """Return on one line what the execution is doing."""
+    """Return one line about the execution's state and progress."""
     progress = record.progress
     if record.started_at is None:
         why = f" ({display.value(record.message, limit=60)})" if record.message else ""

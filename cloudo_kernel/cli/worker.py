@@ -1,4 +1,4 @@
-"""`cloudo worker`: runs what is in the queue, without a server."""
+"""`cloudo worker`: run queued executions without a server."""
 
 from __future__ import annotations
 

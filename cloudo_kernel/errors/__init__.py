@@ -1,42 +1,42 @@
 """Every error Cloudo raises on purpose, as one tree.
 
     CloudoError
-    ├── MalformedRequest               a request that makes no sense as such
-    ├── NotConfirmed                   something unusual that nobody said is meant
-    ├── InputsInvalid                  inputs that do not fit the flow's schema
-    ├── FormInvalid                    a message's body that is no form
-    ├── ResponseInvalid                an answer that does not fit the form
-    ├── NameInvalid                    a name that cannot be a flow's
-    ├── PathInvalid                    a path that leaves the workspace, or is no file's
-    ├── TooLarge                       more than is taken at once
-    ├── BodyTooSlow                    a body that does not come
+    ├── MalformedRequest               a request that is invalid by itself
+    ├── NotConfirmed                   an unusual request without a confirmation
+    ├── InputsInvalid                  inputs that do not match the flow's schema
+    ├── FormInvalid                    a message body that is not a valid form
+    ├── ResponseInvalid                an answer that does not match the form
+    ├── NameInvalid                    an invalid name for a flow
+    ├── PathInvalid                    a path outside of the workspace, or not of a file
+    ├── TooLarge                       a request, body or value above a size limit
+    ├── BodyTooSlow                    a request body that did not arrive in time
     ├── FlowBroken                     a flow that cannot be read
-    ├── PermissionDenied               known, but not allowed
+    ├── PermissionDenied               a known caller without the permission
     ├── ResourceNotFoundError          FlowNotFound, ExecutionNotFound, NotebookNotFound, MessageNotFound,
     │                                  ScheduleNotFound, WorkspaceNotFound, SettingNotFound, NoSuchFile,
     │                                  WebhookNotFound, DeliveryNotFound, TokenNotFound
     ├── Conflict                       FlowExists, IllegalTransition, ExecutionNotEnded, MessageClosed,
     │                                  IdempotencyConflict, SettingExists, WorkedOnByHand, TooDeep, DependencyCycle,
     │                                  WebhookExists
-    ├── Outdated                       a change of what was changed since it was read
+    ├── Outdated                       a change to something that changed since the caller read it
     ├── StaleAttempt                   a report of an attempt that is no longer the current one
-    ├── Unavailable                    store or server out of reach
-    ├── SignatureInvalid               a call of a webhook that is not signed as it should be
-    ├── MethodNotAllowed               a method that a webhook does not take
-    ├── ContentTypeRefused             a kind of body that a webhook does not take
-    ├── TooManyCalls                   of a webhook, by one caller
-    │   └── TooManyUnended             as many executions of a tree, or of a webhook, as the setting allows
-    ├── AddressRefused                 an address outside that may not be called
-    ├── SettingInvalid                 a value that does not fit a documented setting
-    ├── DependencyFailedError          a child did not succeed
-    ├── ReplayDiffers                  a durable flow that did not make the calls again that it had made
-    ├── StepFailed                     a step had raised an error that cannot be made again
-    └── WaitTimeout                    a wait was over before what it waited for: DependencyTimeoutError,
+    ├── Unavailable                    an unreachable store or server
+    ├── SignatureInvalid               a webhook call without a valid signature
+    ├── MethodNotAllowed               a method that a webhook does not accept
+    ├── ContentTypeRefused             a content type that a webhook does not accept
+    ├── TooManyCalls                   too many webhook calls by one caller
+    │   └── TooManyUnended             the setting's limit of unended executions of a tree or webhook is reached
+    ├── AddressRefused                 an outside address that may not be called
+    ├── SettingInvalid                 an invalid value for a documented setting
+    ├── DependencyFailedError          a child that did not succeed
+    ├── ReplayDiffers                  a durable flow whose replay made other calls than the recorded ones
+    ├── StepFailed                     a step's recorded error whose type cannot be recreated
+    └── WaitTimeout                    a wait that timed out or was interrupted: DependencyTimeoutError,
                                        MessageResponseTimeoutError
 
-    ExecutionEnded (BaseException)     not an error: `this.success(...)` stops the notebook with it
+    ExecutionEnded (BaseException)     not an error: `this.success(...)` raises it to stop the notebook
 
-`code` is the stable word for programs; which HTTP status belongs to it is decided in the extension only.
+`code` is the stable identifier for programs. Only the extension maps errors to HTTP status codes.
 """
 
 from __future__ import annotations
@@ -176,5 +176,5 @@ def _tree(root: type[CloudoError]) -> dict[str, type[CloudoError]]:
 
 
 def from_code(code: str, message: str, field: str | None = None, errors: Sequence[dict[str, Any]] = ()) -> CloudoError:
-    """Rebuild an error that came over HTTP or a channel; an unknown code gives a plain `CloudoError`."""
+    """Rebuild an error received over HTTP or a channel. An unknown code gives a plain `CloudoError`."""
     return rebuilt(_tree(CloudoError).get(code, CloudoError), message, field, errors)

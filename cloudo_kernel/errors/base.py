@@ -1,4 +1,4 @@
-"""The base of all errors."""
+"""The base class of all errors, and errors that combine several."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-#: A caller with more mistakes than this corrects these first.
+#: Maximum number of errors that one error combines.
 MAX_ERRORS: Final = 20
 
 
 class CloudoError(Exception):
-    """Base of all errors of this project."""
+    """Base class of all errors of this project."""
 
     code = "error"
-    #: Each mistake by itself where one error tells several: its field and its message.
+    #: The field and message of each error that this one combines. Empty for a single error.
     several: tuple[tuple[str | None, str], ...] = ()
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
-        #: The input, parameter or setting that is at fault, where there is one; the first of several.
+        #: The invalid input, parameter or setting, or None. The first one if there are several.
         self.field = field
 
     @property
     def errors(self) -> list[dict[str, Any]]:
-        """Each mistake with its `field` and `message`; empty for an error that names no field."""
+        """Each combined error with its `field` and `message`. Empty for a single error without a field."""
         found = self.several or (((self.field, str(self)),) if self.field is not None else ())
         return [{"field": field, "message": message} for field, message in found]
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The error as JSON, from which `from_code` rebuilds it."""
+        """The error as JSON. `from_code` rebuilds it."""
         return {
             "code": self.code,
             "message": str(self),
@@ -43,7 +43,7 @@ Error = TypeVar("Error", bound=CloudoError)
 
 
 def rebuilt(kind: type[Error], message: str, field: str | None, errors: Sequence[dict[str, Any]] = ()) -> Error:
-    """Return an error of the kind with this message, whatever its own constructor takes."""
+    """Return an error of `kind` with this message, bypassing the kind's own constructor."""
     error = kind.__new__(kind)
     CloudoError.__init__(error, message, field=field)
     if len(errors) > 1:
@@ -52,9 +52,9 @@ def rebuilt(kind: type[Error], message: str, field: str | None, errors: Sequence
 
 
 def raise_all(found: Iterable[CloudoError]) -> None:
-    """Raise one error that tells all of `found`, up to `MAX_ERRORS`; return if there are none.
+    """Raise one error that combines all of `found`, up to `MAX_ERRORS`. Return if `found` is empty.
 
-    Its kind and its field are those of the first.
+    The first error gives its kind and its field.
     """
     errors = list(islice(found, MAX_ERRORS + 1))
     if len(errors) == 1:

@@ -1,4 +1,4 @@
-"""What is wrong with the call of a webhook, or with a call of an address outside."""
+"""Errors of webhook calls, and of calls to outside addresses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloudo_kernel.errors.base import CloudoError
 
-#: Seconds after which a caller may try again; the end of an execution cannot be foreseen.
+#: Delay before a caller may retry. A fixed number, because the end of an execution cannot be predicted.
 _RETRY_AFTER_SECONDS = 10
 
 
@@ -43,7 +43,7 @@ class TooManyCalls(CloudoError):
 
 
 class TooManyUnended(TooManyCalls):
-    """As many executions of one tree, or of one webhook, are on their way as the setting allows."""
+    """The tree or the webhook already has as many unended executions as the setting allows."""
 
     code = "too_many_unended"
 
@@ -58,7 +58,7 @@ class TooManyUnended(TooManyCalls):
 
 
 class AddressRefused(CloudoError):
-    """An address that may not be called: it is not of the public Internet."""
+    """The address may not be called, because it is not on the public Internet."""
 
     code = "address_refused"
 

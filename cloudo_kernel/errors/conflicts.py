@@ -1,4 +1,4 @@
-"""What the state of things does not allow."""
+"""Errors of requests that conflict with the current state."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class IdempotencyConflict(Conflict):
 
 
 class TooDeep(Conflict):
-    """An execution would have more executions above it than the setting allows."""
+    """The execution would have more ancestors than the setting allows."""
 
     code = "too_deep"
 
@@ -116,7 +116,7 @@ class TooDeep(Conflict):
 
 
 class DependencyCycle(Conflict):
-    """Executions would wait for each other, and none of them could ever go on."""
+    """The executions would wait for each other forever."""
 
     code = "dependency_cycle"
 

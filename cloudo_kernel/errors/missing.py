@@ -1,4 +1,4 @@
-"""What is not there."""
+"""Errors about things that do not exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cloudo_kernel.errors.base import CloudoError
 
 
 class ResourceNotFoundError(CloudoError):
-    """Something that was named does not exist."""
+    """The named resource does not exist."""
 
     code = "not_found"
 
@@ -71,7 +71,7 @@ class TokenNotFound(ResourceNotFoundError):
 
 
 class WorkspaceNotFound(ResourceNotFoundError):
-    """No folder here or above holds a workspace."""
+    """Neither the folder nor any folder above it is a workspace."""
 
     code = "workspace_not_found"
 

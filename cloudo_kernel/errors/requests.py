@@ -1,4 +1,4 @@
-"""What is wrong with a request, or with who sends it."""
+"""Errors of invalid requests, and of callers without the permission."""
 
 from __future__ import annotations
 

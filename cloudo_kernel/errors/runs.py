@@ -1,4 +1,4 @@
-"""What happens to runs, waits and the store."""
+"""Errors of runs, waits, the store and the server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cloudo_kernel.errors.base import CloudoError
 
 
 class StaleAttempt(CloudoError):
-    """A report of an attempt that is no longer the current one. Nothing was changed."""
+    """The report's attempt is no longer the current one. Nothing was changed."""
 
     code = "stale_attempt"
 
@@ -20,17 +20,17 @@ class Unavailable(CloudoError):
     """The store or the server cannot be reached."""
 
     code = "unavailable"
-    #: Whether the store has logged it: callers that retry log nothing.
+    #: Whether the store has logged it. If so, callers that retry do not log it again.
     is_logged = False
 
     def __init__(self, message: str, *, reason: str | None = None) -> None:
         super().__init__(message)
-        #: Why, in words that anyone may read: without paths and values.
+        #: The cause, without paths and values, so that anyone may read it.
         self.reason = reason
 
 
 class SecretLost(CloudoError):
-    """A secret was sealed with another key than the one that is there, or the key is missing."""
+    """The key file is missing, or is not the one that the secret was sealed with."""
 
     code = "secret_lost"
 
@@ -51,7 +51,7 @@ class DependencyFailedError(CloudoError):
 
 
 class ReplayDiffers(CloudoError):
-    """A durable flow was replayed, and made another call than the one that is recorded."""
+    """The replay of a durable flow made another call than the recorded one."""
 
     code = "replay_differs"
 
@@ -63,7 +63,7 @@ class ReplayDiffers(CloudoError):
 
 
 class StepFailed(CloudoError):
-    """A step raised, in an earlier attempt of this durable flow, an error whose type is not to be had any more."""
+    """A step raised an error in an earlier attempt of this durable flow, and its type cannot be recreated."""
 
     code = "step_failed"
 
@@ -72,13 +72,13 @@ class StepFailed(CloudoError):
 
 
 class WaitTimeout(CloudoError):
-    """A wait was over before what it waited for."""
+    """A wait timed out or was interrupted."""
 
     code = "wait_timeout"
 
 
 class DependencyTimeoutError(WaitTimeout):
-    """A wait for other executions was over before they had ended."""
+    """A wait for other executions timed out."""
 
     code = "dependency_timeout"
 
@@ -90,4 +90,4 @@ class MessageResponseTimeoutError(WaitTimeout):
 
 
 class ExecutionEnded(BaseException):
-    """Stop the notebook here; raised by `this.success`, `this.error` and `this.end`."""
+    """Stops the notebook. Raised by `this.success`, `this.error` and `this.end`."""

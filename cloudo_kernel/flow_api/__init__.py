@@ -1,4 +1,4 @@
-"""What flow authors touch: `system`, `this`, and the objects they give. `import flow_api` in the kernel is this."""
+"""The API for flow authors: `system`, `this`, and the objects they return. In a kernel, its name is `flow_api`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a channel from which a flow calls its worker."""
+"""Protocol for the channel over which a flow calls its worker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class Caller(Protocol):
-    """The end of a channel from which the flow calls."""
+    """The flow's end of a channel."""
 
     def call(self, verb: str, **arguments: Any) -> Any:
         """See `channel.Channel.call`."""

@@ -1,4 +1,4 @@
-"""The calls behind the flow author's objects: inside a run over its channel, elsewhere over a connection."""
+"""The calls behind the flow author's objects: over the channel inside a run, over a connection elsewhere."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Request = TypeVar("Request", bound=BaseModel)
 
 
 class Calls(ScheduleCalls, Protocol):
-    """The verbs of `Api` that work everywhere; they are documented there."""
+    """The verbs of `Api` that work inside and outside of a run. `Api` documents them."""
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
         """See `Api.flows`."""
@@ -59,7 +59,7 @@ class Calls(ScheduleCalls, Protocol):
         """See `Api.executions`."""
 
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
-        """See `Api.wait`; inside a run it gives the slot back meanwhile."""
+        """See `Api.wait`; inside a run it releases the slot while it waits."""
 
     def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
         """See `Api.cancel_execution`."""
@@ -74,13 +74,13 @@ class Calls(ScheduleCalls, Protocol):
         """See `Api.retry_execution`; inside a run it starts a child."""
 
     def create_message(self, request: CreateMessage) -> Message:
-        """See `Api.create_message`; inside a run the message is the execution's."""
+        """See `Api.create_message`; inside a run the message belongs to the execution."""
 
     def message(self, message_id: str) -> Message:
-        """See `Api.message`; inside a run with protected answers."""
+        """See `Api.message`; inside a run it includes protected answers."""
 
     def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
-        """See `Api.wait_message`; inside a run it gives the slot back meanwhile, and has protected answers."""
+        """See `Api.wait_message`; inside a run it releases the slot meanwhile and includes protected answers."""
 
     def setting(self, name: str) -> Setting:
         """See `Api.setting`."""
@@ -111,38 +111,38 @@ class Calls(ScheduleCalls, Protocol):
 
 
 class ChildCalls(Protocol):
-    """The verbs that only a running flow has, most of them for what it started."""
+    """The verbs that only a running flow has, most of them for its children."""
 
     def release_execution(self, execution_id: str, after: Sequence[str] = ()) -> Execution:
-        """Let a held execution run, at once or when others have ended in success; another one stays as it is."""
+        """Release a held execution: it runs now, or once all of `after` have succeeded. No effect if it is not held."""
 
     def clone_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
-        """Create a child like an execution, with the same inputs or others, and hold it."""
+        """Create a held child that copies an execution, with the same inputs or with `inputs`."""
 
     def save_execution(self, execution_id: str, fields: JsonObject) -> Execution:
         """Change fields of a child."""
 
     def flow_source(self, name: str) -> str:
-        """Return a flow's source as it is now."""
+        """Return a flow's current source."""
 
     def own_client(self) -> OwnClient:
-        """Return where the flow runs."""
+        """Return the names of the workspace and of the environment in which the flow runs."""
 
 
 def has_children(api: Calls) -> bool:
-    """Tell whether these are the calls of a running flow, which has children."""
+    """Tell whether `api` belongs to a running flow, which can have children."""
     return bool(getattr(api, "is_of_run", False))
 
 
 def child_calls(api: Calls, what: str) -> ChildCalls:
-    """Return the same calls, with those that only a running flow has. Raises `MalformedRequest`."""
+    """Return `api` with the verbs that only a running flow has. Raises `MalformedRequest` outside of a run."""
     if not has_children(api):
         raise MalformedRequest(f"{what} works only inside of a running flow.")
     return cast("ChildCalls", api)
 
 
 class RunApi(RunScheduleCalls):
-    """`Calls` from inside a run, and what only the running execution itself can say."""
+    """`Calls` from inside a run, `ChildCalls`, and the verbs of the running execution itself."""
 
     #: See `has_children`.
     is_of_run: ClassVar = True
@@ -159,7 +159,7 @@ class RunApi(RunScheduleCalls):
         return Flow.model_validate(self._channel.call("flow", name=name))
 
     def flow_source(self, name: str) -> str:
-        """Return a flow's source as it is now."""
+        """See `ChildCalls.flow_source`."""
         return str(self._channel.call("flow_source", name=name))
 
     def start_execution(self, request: StartExecution) -> Execution:
@@ -169,7 +169,7 @@ class RunApi(RunScheduleCalls):
     def start_child(
         self, request: StartExecution, *, is_held: bool = False, init: JsonObject | None = None
     ) -> Execution:
-        """Start a child, or with `is_held` only create it. `init` are fields that it has from the beginning."""
+        """Start a child, or with `is_held` only create it. `init` sets fields of it from the beginning."""
         given = {"request": request.model_dump(mode="json"), "is_held": is_held, "init": init}
         return Execution.model_validate(self._channel.call("start_child", **given))
 
@@ -201,13 +201,13 @@ class RunApi(RunScheduleCalls):
         return Page[Execution].model_validate(page)
 
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:
-        """Wait without a slot."""
+        """See `Api.wait`. Releases the slot while it waits."""
         ended = self.wait_for([execution_id], timeout=timeout)
         return ended[0] if ended else self.execution(execution_id)
 
     def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
         """See `Api.cancel_execution`."""
-        # Not always: a durable flow of an older version has recorded the call without it.
+        # Sent only when set: durable flows of older versions have recorded the call without `tree`.
         more = {"tree": True} if tree else {}
         return Execution.model_validate(self._channel.call("cancel_execution", execution_id=execution_id, **more))
 
@@ -220,21 +220,21 @@ class RunApi(RunScheduleCalls):
         return Execution.model_validate(self._channel.call("resume_execution", execution_id=execution_id))
 
     def retry_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
-        """Start an ended execution anew, as a child."""
+        """Retry an ended execution as a child."""
         retried = self._channel.call("retry_execution", execution_id=execution_id, inputs=inputs)
         return Execution.model_validate(retried)
 
     def create_message(self, request: CreateMessage) -> Message:
-        """Make a message of the running execution."""
+        """Create a message of the running execution."""
         made = self._channel.call("create_message", request=request.model_dump(mode="json", exclude_unset=True))
         return Message.model_validate(made)
 
     def message(self, message_id: str) -> Message:
-        """Return a message, with protected answers."""
+        """Return a message, including protected answers."""
         return Message.model_validate(self._channel.call("message", message_id=message_id))
 
     def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
-        """Wait without a slot until the message takes no answer any more; return it with protected answers."""
+        """Wait, without a slot, until the message is closed. Return it, including protected answers."""
         until = None if timeout is None else self.now() + timeout.total_seconds()  # as for `wait_for`
         return Message.model_validate(self._channel.call("wait_message", message_id=message_id, until=until))
 
@@ -256,13 +256,13 @@ class RunApi(RunScheduleCalls):
         self._channel.call("delete_setting", name=name)
 
     def acquire_lock(self, name: str, *, timeout: timedelta | None = None) -> bool:
-        """Take the lock of a name, waiting without a slot; False: this execution has it already."""
+        """Acquire the lock `name`, waiting without a slot. Return False if this execution holds it already."""
         until = None if timeout is None else self.now() + timeout.total_seconds()
-        # By its id the call is known when a flow that died in it makes it again.
+        # The id identifies the call if the flow dies during it and repeats it.
         return bool(self._channel.call("acquire_lock", name=name, until=until, call=new_id()))
 
     def release_lock(self, name: str) -> bool:
-        """Let go of the lock of a name; False: this execution does not have it."""
+        """Release the lock `name`. Return False if this execution does not hold it."""
         return bool(self._channel.call("release_lock", name=name))
 
     def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
@@ -297,8 +297,8 @@ class RunApi(RunScheduleCalls):
     def wait_for(
         self, ids: Sequence[str], *, first: bool = False, timeout: timedelta | None = None
     ) -> tuple[Execution, ...]:
-        """Wait, without a slot, until all or the first of them have ended; return those that have."""
-        # A moment, not a period: it stays the same if the wait has to be made again.
+        """Wait, without a slot, until all of `ids`, or with `first` one of them, have ended. Return the ended ones."""
+        # A moment, not a period, because a repeated wait must end at the same moment.
         until = None if timeout is None else self.now() + timeout.total_seconds()
         ended = self._channel.call("wait_for", ids=list(ids), first=first, until=until)
         return tuple(Execution.model_validate(record) for record in ended)
@@ -308,23 +308,23 @@ class RunApi(RunScheduleCalls):
         return float(self._channel.call("now"))
 
     def sleep_until(self, when: float, *, seconds: float | None = None) -> None:
-        """Wait, without a slot, for a moment in seconds since 1970; if `seconds` are given, no longer than these."""
+        """Wait, without a slot, until `when`, in seconds since 1970, but no longer than `seconds`."""
         self._channel.call("sleep_until", when=when, seconds=seconds)
 
     def step_begin(self, name: str) -> JsonObject:
-        """Begin a step; tell whether it was done before (`is_done`), its `result` or `error` then, and its `number`."""
+        """Begin a step. Return its `number`, whether it is done already (`is_done`), and its `result` or `error`."""
         return dict(self._channel.call("step_begin", name=name))
 
     def step_done(self, number: int, result: Any) -> Any:
-        """Keep the result of the step, and return it."""
+        """Record the result of the step, and return it."""
         return self._channel.call("step_done", number=number, result=result)
 
     def step_failed(self, number: int, error: JsonObject) -> None:
-        """Keep the error that the step raised; see `raised`."""
+        """Record the error that the step raised; see `raised`."""
         self._channel.call("step_failed", number=number, error=error)
 
     def log(self, text: str, *, level: str) -> None:
-        """Add a line to the log; it is in the worker's hands when this returns."""
+        """Add a line to the log. It is in the socket to the worker when this returns."""
         self._channel.tell("log", text=text, level=level)
 
     def save(self, **fields: Any) -> None:
@@ -336,23 +336,23 @@ class RunApi(RunScheduleCalls):
         self._channel.call("set_output", key=key, value=value, append=append)
 
     def webhook_response(self, content: bytes, *, status: int, content_type: str) -> None:
-        """Say what the call that started this execution is answered."""
+        """Set the response to the webhook call that started this execution."""
         text, encoding = encoded(content)
         self._channel.call(
             "webhook_response", content=text, encoding=encoding, status=status, content_type=content_type
         )
 
     def end(self, status: Status, message: str | None) -> None:
-        """Say how the execution is to end; the notebook has to stop then."""
+        """Set how the execution ends. The caller must stop the notebook then."""
         self._channel.call("end", status=status, message=message)
 
 
 class LazyApi:
-    """Connects when it is first used: a kernel opened by hand must not look for a server at its start."""
+    """An `Api` that connects on first use, because a kernel opened by hand must not look for a server at its start."""
 
     @cached_property
     def connected(self) -> Api:
-        """Connect, at the first time."""
+        """The `Api`, connected on first use."""
         from cloudo_kernel.discovery import connect
 
         return connect()
@@ -362,17 +362,17 @@ class LazyApi:
 
 
 def start_request(**fields: Any) -> StartExecution:
-    """Return a request to start. Raises `MalformedRequest`, naming the field."""
+    """Return a request to start an execution. Raises `MalformedRequest`, naming the field."""
     return request_of(StartExecution, fields)
 
 
 def message_request(**fields: Any) -> CreateMessage:
-    """Return a request to make a message of the fields that are not None. Raises `MalformedRequest`."""
+    """Return a request to create a message, from the fields that are not None. Raises `MalformedRequest`."""
     return request_of(CreateMessage, {name: value for name, value in fields.items() if value is not None})
 
 
 def request_of(kind: type[Request], fields: JsonObject) -> Request:
-    """Return a request of this kind. Raises `MalformedRequest`, naming each field that is invalid."""
+    """Return a request of this kind. Raises `MalformedRequest`, naming each invalid field."""
     try:
         return kind(**fields)
     except ValidationError as error:

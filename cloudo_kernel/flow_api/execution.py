@@ -1,4 +1,4 @@
-"""An execution as flow authors hold it: a cached record and what can be done with it."""
+"""An execution for flow authors: a cached record, and the actions on it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cloudo_kernel.flow_api.values import given_inputs, to_json
 
 
 class Execution:
-    """One run of a flow. `get` and `set` concern the copy at hand, `load` and `save` the store."""
+    """One run of a flow. `get` and `set` use a local copy of its record; `load` and `save` use the store."""
 
     def __init__(self, api: Calls, record: models.Execution) -> None:
         self._api = api
         self._record = record
-        #: What was set and not saved yet.
+        #: Fields that were set but not saved yet.
         self._wanted: dict[str, Any] = {}
 
     @property
@@ -32,25 +32,25 @@ class Execution:
 
     @property
     def record(self) -> models.Execution:
-        """The whole record, as it was when it was last fetched."""
+        """The whole record, as last fetched."""
         return self._record
 
     @property
     def status(self) -> models.Status:
-        """The state, as it was when it was last fetched."""
+        """The state, as last fetched."""
         return self._record.status
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """What the execution put out, as it was when it was last fetched."""
+        """The outputs, as last fetched."""
         return Outputs(self._record)
 
     def get(self, *fields: str) -> Any:
-        """Return a field of the record at hand, or a tuple of several: `get("status")`, `get("name", "message")`."""
+        """Return a field of the local copy, or a tuple of several: `get("status")`, `get("name", "message")`."""
         return self._pick(fields)
 
     def set(self, **fields: Any) -> Self:
-        """Change fields of the record at hand; `save()` stores them."""
+        """Change fields of the local copy; `save()` stores them."""
         self._check_known(tuple(fields))
         self._record = self._record.model_copy(update=fields)
         self._wanted |= fields
@@ -62,9 +62,9 @@ class Execution:
         return self._pick(fields)
 
     def save(self, **fields: Any) -> None:
-        """Save fields of a child in the store, or those that were `set` before: `name`, `message`, `tags`.
+        """Save fields of a child in the store: `name`, `message`, `tags`. Without arguments, save the `set` fields.
 
-        That is for running flows. Before the child has begun also `input_value` and `output_value` can be saved.
+        Works only inside a running flow. `input_value` and `output_value` can be saved until the child starts.
         Raises `MalformedRequest`, `PermissionDenied`, `InputsInvalid`.
         """
         calls, given = child_calls(self._api, "save"), self._to_save(fields)
@@ -80,11 +80,10 @@ class Execution:
     def wait(
         self, timeout_seconds: float | None = None, *, return_when: ReturnWhen | str = ReturnWhen.ALL_ENDED
     ) -> Self:
-        """Wait for the end, whatever it is, or until the time is over.
+        """Wait until the execution has ended in any state, up to `timeout_seconds`.
 
-        With `return_when=system.return_when.ALL_SUCCEEDED` any other end than a success raises
-        `DependencyFailedError`.
-        In a notebook cell the progress is shown meanwhile; an interrupt of the cell leaves the execution running.
+        With `return_when=system.return_when.ALL_SUCCEEDED`, raises `DependencyFailedError` if it has not succeeded.
+        A notebook cell shows the progress meanwhile. Interrupting the cell does not stop the execution.
         """
         timeout, when = to_limit(timeout_seconds), known_word(return_when)
         with show.progress(self._api, self._record):
@@ -92,19 +91,19 @@ class Execution:
         return self.check() if when is ReturnWhen.ALL_SUCCEEDED else self
 
     def run(self) -> Self:
-        """Run it, if it was only created, and wait for its end; an interrupt cancels it.
+        """Start the execution if it was only created, and wait until it has ended. An interrupt cancels it.
 
-        Raises `DependencyFailedError` unless it is a success.
+        Raises `DependencyFailedError` unless it succeeds.
         """
         if has_children(self._api):
             self.run_async()
         return self._finish(ReturnWhen.ALL_SUCCEEDED)
 
     def run_async(self, wait_for: Execution | Iterable[Execution] = ()) -> Self:
-        """Let a child that was only created (`run=False`, or a clone) run, and do not wait for it.
+        """Start a child that was only created (`run=False`, or a clone), and do not wait for it.
 
-        Given others in `wait_for`, it starts when all of these have ended in success; if one does not, it ends in
-        error without having run.
+        With `wait_for`, it starts once all of these have succeeded. If one of them does not succeed, the child ends in
+        error without running.
         """
         calls = child_calls(self._api, "run_async")
         self._record = calls.release_execution(self.id, after=[one.id for one in flat([wait_for])])
@@ -114,46 +113,47 @@ class Execution:
         try:
             return self.wait(return_when=return_when)
         except KeyboardInterrupt:
-            with suppress(CloudoError):  # it may have ended, and what interrupts may have cancelled it
+            with suppress(CloudoError):  # it may have ended, or the interrupt may have cancelled it
                 self.cancel()
             raise
 
     def check(self) -> Self:
-        """Raise `DependencyFailedError` if the execution has ended otherwise than in success."""
+        """Raise `DependencyFailedError` if the execution has ended without success."""
         if self._record.is_ended and self.status is not models.Status.ENDED_SUCCESS:
             why = f": {self._record.message}" if self._record.message else ""
             raise DependencyFailedError(f"{self._record.name} ({self.id}) ended in {self.status}{why}")
         return self
 
     def cancel(self, *, tree: bool = False) -> Self:
-        """End the execution and its children, with `tree` everything below it, also when it has ended itself.
+        """Cancel the execution and its children.
 
-        Raises `IllegalTransition` when there is nothing to end.
+        With `tree`, cancel all its descendants, even if the execution itself has ended.
+        Raises `IllegalTransition` if everything has ended already.
         """
         self._record = self._api.cancel_execution(self.id, tree=tree)
         return self
 
     def pause(self) -> Self:
-        """Pause the execution, before its next cell if it runs. Raises `IllegalTransition` where that cannot be."""
+        """Pause the execution; if it runs, before its next cell. Raises `IllegalTransition` if it cannot be paused."""
         self._record = self._api.pause_execution(self.id)
         return self
 
     def resume(self) -> Self:
-        """Let the paused execution go on. Raises `IllegalTransition` when it is not paused."""
+        """Resume the paused execution. Raises `IllegalTransition` if it is not paused."""
         self._record = self._api.resume_execution(self.id)
         return self
 
     def clone(
         self, inputs: Mapping[str, Any] | None = None, *, input_value: Mapping[str, Any] | None = None
     ) -> Execution:
-        """Create a child like this execution, with the same inputs or others; `run()` or `run_async()` start it."""
+        """Create a copy as a child, with the same inputs or others. Its `run()` or `run_async()` starts it."""
         given = _other_inputs(inputs, input_value)
         return Execution(self._api, child_calls(self._api, "clone").clone_execution(self.id, given))
 
     def retry(
         self, inputs: Mapping[str, Any] | None = None, *, input_value: Mapping[str, Any] | None = None
     ) -> Execution:
-        """Start the ended execution anew, with the same inputs or others, and return the new one."""
+        """Retry the ended execution, with the same inputs or others, and return the new execution."""
         return Execution(self._api, self._api.retry_execution(self.id, _other_inputs(inputs, input_value)))
 
     def _pick(self, fields: tuple[str, ...]) -> Any:
@@ -185,12 +185,12 @@ class Execution:
 
 
 def _other_inputs(inputs: Mapping[str, Any] | None, input_value: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the inputs that replace those of an execution, None if it keeps its own."""
+    """Return the inputs that replace those of an execution, or None to keep them."""
     return None if inputs is None and input_value is None else given_inputs(inputs, input_value)
 
 
 def flat(executions: Iterable[Execution | Iterable[Execution]]) -> Iterator[Execution]:
-    """Yield the executions, also those in lists and the like. Raises `MalformedRequest` for what is none."""
+    """Yield the executions, including those in nested iterables. Raises `MalformedRequest` for anything else."""
     for one in executions:
         if isinstance(one, Execution):
             yield one

@@ -1,4 +1,4 @@
-"""Reads fields of a record for flow authors: one of them, or several at once."""
+"""Reads one or several fields of a record for flow authors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from cloudo_kernel.errors import MalformedRequest
 
 
 def text(value: Any, what: str) -> str:
-    """Return a name as it is given. Raises `MalformedRequest` for what is no text."""
+    """Return `value` unchanged. Raises `MalformedRequest` if it is not text."""
     if not isinstance(value, str):
         raise MalformedRequest(f"{what} is text, not {value!r}.", field=what.rpartition(" ")[2])
     return value
 
 
 def picked(fields: tuple[str, ...], read: Callable[[str], Any]) -> Any:
-    """Return what `read` returns for a field, or a tuple of that for several. Raises `MalformedRequest`."""
+    """Return `read(field)`, or a tuple of the results for several fields. Raises `MalformedRequest` without fields."""
     if not fields:
         raise MalformedRequest("Name a field, such as get('name').", field="fields")
     values = tuple(read(field) for field in fields)

@@ -1,4 +1,4 @@
-"""A file of the workspace as flow authors hold it: a cached copy, and the file behind it."""
+"""A file of the workspace for flow authors: a local copy, and the file behind it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from cloudo_kernel.workspace.files import decoded
 
 
 class File:
-    """A file in the workspace. `get` and `set` use the copy at hand, `load` and `save` the file."""
+    """A file in the workspace. `get` and `set` use a local copy; `load` and `save` read and write the file."""
 
     def __init__(self, api: Calls, path: str, record: models.File | None = None) -> None:
         self._api = api
         self._path = path
         self._record = record
-        #: What was set and not saved yet.
+        #: Content that was set but not saved yet.
         self._wanted: bytes | None = None
 
     @property
     def path(self) -> str:
-        """Its path below the workspace."""
+        """The path, relative to the workspace."""
         return self._path
 
     def get(self, *fields: str) -> Any:
-        """Return the content, or other fields, of the copy at hand, which is fetched at the first time.
+        """Return the content, or other fields, from the local copy. The first call reads the file.
 
-        The content is text, or bytes if it is no UTF-8. Raises `ResourceNotFoundError`.
+        The content is text, or bytes if it is not UTF-8. Raises `ResourceNotFoundError`.
         """
         return picked(fields or ("content",), self._field)
 
@@ -39,12 +39,12 @@ class File:
         return self.get(*fields)
 
     def set(self, content: str | bytes) -> Self:
-        """Change the copy at hand; `save()` writes it."""
+        """Change the local copy; `save()` writes it."""
         self._wanted = _as_bytes(content)
         return self
 
     def save(self, content: str | bytes | None = None) -> Self:
-        """Write a content, or what was `set` before: the file is replaced as a whole, or made."""
+        """Write `content`, or the content from `set`. Replaces the whole file, or creates it."""
         if content is not None:
             self.set(content)
         if self._wanted is None:
@@ -54,7 +54,7 @@ class File:
         return self
 
     def exists(self) -> bool:
-        """Tell whether there is such a file."""
+        """Tell whether the file exists."""
         try:
             self._api.file(self._path, with_content=False)
         except ResourceNotFoundError:

@@ -1,4 +1,4 @@
-"""A flow as notebooks hold it: its record, and ways to start it."""
+"""A flow for flow authors: its record, and the calls that start it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloudo_kernel.flow_api.values import given_inputs
 
 
 class Flow:
-    """A notebook that can be started."""
+    """A flow: a notebook or script that can be started."""
 
     def __init__(self, api: Calls, record: models.Flow) -> None:
         self._api = api
@@ -23,13 +23,13 @@ class Flow:
 
     @property
     def name(self) -> str:
-        """Its path below the flows folder without the ending."""
+        """The path below the flows folder, without the ending."""
         return self._record.name
 
     def get(self, *fields: str) -> Any:
         """Return a field of the record, or a tuple of several: `name` (also as `id`), `title`, `input_schema` …
 
-        Inside a running flow there is also `script`, the flow's source as it is now.
+        Inside a running flow, `script` returns the flow's current source.
         """
         return picked(fields, self._field)
 
@@ -52,12 +52,12 @@ class Flow:
         input_value: Mapping[str, Any] | None = None,
         **more_inputs: Any,
     ) -> Execution:
-        """Start it and return at once. `more_inputs` are added to the `inputs`, as in `this.flow`."""
+        """Start the flow and return at once. `more_inputs` are added to `inputs`, as in `this.flow`."""
         given = given_inputs(inputs, input_value, more_inputs)
         return Execution(self._api, self._api.start_execution(start_request(flow_name=self.name, inputs=given)))
 
     def run(self, inputs: Mapping[str, Any] | None = None, **more_inputs: Any) -> Execution:
-        """Start it like `start` and wait for its end. Raises `DependencyFailedError` unless it is a success."""
+        """Start the flow and wait until the execution has ended. Raises `DependencyFailedError` unless it succeeds."""
         return self.start(inputs, **more_inputs).run()
 
     def __repr__(self) -> str:

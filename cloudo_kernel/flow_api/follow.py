@@ -1,4 +1,4 @@
-"""Follows an execution from change to change, for whoever shows it while it runs."""
+"""Follows the changes of an execution, to show it while it runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models import Execution
 
 _LONG_POLL = timedelta(seconds=20)
-#: How long a server may be away: a restart takes a few seconds.
+#: How long a server may be unreachable. A restart takes a few seconds.
 _ABSENCE_SECONDS = 60.0
 
 
 def follow(api: Api, execution_id: str) -> Iterator[Execution]:
-    """Yield the execution's record now and after each change, up to and with its end."""
-    # From here on: what happens between the first look and the first poll must not be missed.
+    """Yield the execution's record now and after each change, until it has ended."""
+    # Read the position first, so that no change between the first read and the first poll is missed.
     after = int(api.events(limit=1).next or 0)
     while True:
         record = api.execution(execution_id)
@@ -28,7 +28,7 @@ def follow(api: Api, execution_id: str) -> Iterator[Execution]:
 
 
 def _after_next(api: Api, execution_id: str, after: int) -> int:
-    """Wait for the next events and return the id of the last of them; a server's restart does not end the wait."""
+    """Wait for the next events and return the last one's id. The wait survives a restart of the server."""
     give_up = time.monotonic() + _ABSENCE_SECONDS
     while True:
         try:

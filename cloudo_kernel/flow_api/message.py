@@ -1,4 +1,4 @@
-"""A message as flow authors hold it: a cached record, and the wait for its answer."""
+"""A message for flow authors: a cached record, and the wait for its answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloudo_kernel.models import MessageState
 
 
 class Message:
-    """Something told or asked. `get` reads the copy at hand, `load` fetches it anew, `wait` waits for the answer."""
+    """A text or question to people. `get` reads a local copy, `load` fetches it again, `wait` waits for the answer."""
 
     def __init__(self, api: Calls, record: models.Message) -> None:
         self._api = api
@@ -20,16 +20,16 @@ class Message:
 
     @property
     def id(self) -> str:
-        """The message's id; `system.message(id)` opens it again."""
+        """The message's id. `system.message(id)` returns the message again."""
         return self._record.id
 
     @property
     def record(self) -> models.Message:
-        """The whole record, as it was when it was last fetched."""
+        """The whole record, as last fetched."""
         return self._record
 
     def get(self, *fields: str) -> Any:
-        """Return a field of the record at hand, such as `get("response")`, or a tuple of several."""
+        """Return a field of the local copy, such as `get("response")`, or a tuple of several."""
         return self._pick(fields)
 
     def load(self, *fields: str) -> Any:
@@ -38,10 +38,10 @@ class Message:
         return self._pick(fields)
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Wait for the answer, at most `timeout` seconds; in a flow meanwhile without a slot.
+        """Wait for the answer, up to `timeout` seconds. A flow releases its slot meanwhile.
 
-        Raises `MessageResponseTimeoutError` when the time is over or the request expires, `MessageClosed` when it is
-        withdrawn or asks for nothing, `ResourceNotFoundError` when it is deleted.
+        Raises `MessageResponseTimeoutError` on a timeout or if the request expires, `MessageClosed` if it is withdrawn
+        or has no form, `ResourceNotFoundError` if it is deleted.
         """
         limit = to_limit(timeout, field="timeout")
         if self._record.state is not MessageState.INFO:

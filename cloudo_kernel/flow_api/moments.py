@@ -1,4 +1,4 @@
-"""Turns what flow authors call a time into seconds."""
+"""Converts flow authors' periods and moments to seconds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from cloudo_kernel.errors import MalformedRequest
 
-#: The end of the year 9999, which is as far as datetime goes.
+#: The end of the year 9999, the limit of `datetime`.
 _LAST = 253_402_300_799.0
-#: A century is as good as no limit, and does not leave the calendar.
+#: A century: in effect no limit, and short enough for `datetime`.
 _MAX_SECONDS = 100 * 365 * 86_400.0
 
 
 def to_seconds(value: Any, *, field: str = "seconds") -> float:
-    """Return a number, or numeric text. Raises `MalformedRequest`."""
+    """Return a number or numeric text as seconds. Raises `MalformedRequest`."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -28,15 +28,16 @@ def to_seconds(value: Any, *, field: str = "seconds") -> float:
 
 
 def to_limit(value: Any, *, field: str = "timeout_seconds") -> timedelta | None:
-    """Return how long a wait may take, None for as long as it takes. Raises `MalformedRequest`."""
+    """Return the limit of a wait, None for no limit. Raises `MalformedRequest`."""
     if value is None:
         return None
     return timedelta(seconds=min(max(0.0, to_seconds(value, field=field)), _MAX_SECONDS))
 
 
 def to_epoch(when: Any, *, field: str = "when") -> float:
-    """Return a moment in seconds since 1970: a number or numeric text is that already; else an aware time or ISO text.
+    """Return a moment in seconds since 1970.
 
+    Numbers and numeric text are seconds since 1970 already. Other values are aware times, or ISO 8601 text with a zone.
     Raises `MalformedRequest`.
     """
     fits = "seconds since 1970, or a date and time with its zone, such as 2025-03-31T08:30:00+02:00"

@@ -1,4 +1,4 @@
-"""Who runs a flow, and where: a user, a client."""
+"""The user and the client (the workspace), for flow authors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cloudo_kernel.errors import MalformedRequest
 
 
 class Named:
-    """A user, or the client: the workspace in which everything is."""
+    """A user, or the client, which is the workspace."""
 
     def __init__(self, kind: str, name: str) -> None:
         self._kind = kind
@@ -14,11 +14,11 @@ class Named:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name."""
         return self._name
 
     def get(self, field: str) -> str:
-        """Return a field; there is `name`."""
+        """Return a field. The only one is `name`."""
         if field != "name":
             raise MalformedRequest(f"A {self._kind} has no field {field!r}; it has name.", field=field)
         return self._name

@@ -1,4 +1,4 @@
-"""The outputs of an execution, and the inputs of a webhook's call, as flow authors read them."""
+"""The outputs of an execution and the inputs of a webhook call, for flow authors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _JSON = "json"
 
 
 class Outputs(dict[str, Any]):
-    """A dict of the outputs, in which the log can be read too, as `logging`, without being one of them.
+    """A dict of the outputs. Its key `logging` also returns the log, without being one of the outputs.
 
-    Scripts written for the original look there; each line is a dict of `time`, `level` and `text`.
+    Scripts written for the original read the log there. Each line is a dict of `time`, `level` and `text`.
     """
 
     def __init__(self, record: Execution) -> None:
@@ -31,9 +31,9 @@ class Outputs(dict[str, Any]):
 
 
 class CallInputs(dict[str, Any]):
-    """A dict of what a webhook's call brought, in which a form, or nothing, can be read as `json`, too.
+    """A dict of the inputs from a webhook call. Without JSON input, its key `json` returns the form, or None.
 
-    Scripts written for the original look there, whatever the call brought. Of a repeated field the first value counts.
+    Scripts written for the original read `json` for any kind of call. A repeated field has its first value.
     """
 
     def __missing__(self, key: str) -> Any:
@@ -45,6 +45,6 @@ class CallInputs(dict[str, Any]):
         return {name: value[0] if isinstance(value, list) else value for name, value in form.items()}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return an input, or for `json` the form."""
+        """Return an input. For `json`, return the form if there is no JSON input."""
         found = self[key] if key in self or key == _JSON else default
         return default if found is None and key not in self else found

@@ -1,4 +1,4 @@
-"""Errors that a step raised, as a journal keeps them: so that a replay raises the same again."""
+"""Converts errors of steps to JSON for the journal and back, so that a replay raises the same error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cloudo_kernel.models import JsonObject
 
 
 def record_of(error: Exception) -> JsonObject:
-    """Return an error as JSON: its type, its text, and its arguments as far as they are JSON."""
+    """Return an error as JSON: its type, its text, and its arguments, with text for those that are not JSON."""
     if isinstance(error, CloudoError):
         return error.payload
     kind = type(error)
@@ -23,12 +23,12 @@ def record_of(error: Exception) -> JsonObject:
 
 
 def rebuilt(record: JsonObject) -> Exception:
-    """Return an error like the one that `record_of` was given; where its type is gone, a `StepFailed`."""
+    """Return an error like the one given to `record_of`, or a `StepFailed` if its type cannot be found or created."""
     if "code" in record:
         return from_code(**record)
     kind, arguments = _kind(record["module"], record["name"]), record["arguments"]
     if kind is not None:
-        with suppress(Exception):  # it takes other arguments than those that it keeps
+        with suppress(Exception):  # its constructor may take other arguments than `args`
             return kind(*arguments)
         with suppress(Exception):
             return kind.__new__(kind, *arguments)
@@ -36,7 +36,7 @@ def rebuilt(record: JsonObject) -> Exception:
 
 
 def _arguments(error: Exception) -> tuple[Any, ...]:
-    """Return what makes another one of an error: some keep more than `args`, such as the name of a file."""
+    """Return the arguments to recreate an error. Some have more than `args`, such as a file name."""
     with suppress(Exception):
         made: Any = error.__reduce__()
         if made[0] is type(error):

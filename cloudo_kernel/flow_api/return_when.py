@@ -1,4 +1,4 @@
-"""When a wait for executions comes back."""
+"""The conditions for which `wait_for` can wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cloudo_kernel.errors import MalformedRequest
 
 
 class ReturnWhen(StrEnum):
-    """When `this.wait_for` comes back."""
+    """The condition that `this.wait_for` waits for."""
 
     ALL_ENDED = "ALL_ENDED"
     ALL_SUCCEEDED = "ALL_SUCCEEDED"
@@ -16,7 +16,7 @@ class ReturnWhen(StrEnum):
 
 
 def known_word(word: ReturnWhen | str) -> ReturnWhen:
-    """Return the word that an author wrote. Raises `MalformedRequest`."""
+    """Return the `ReturnWhen` that `word` names. Raises `MalformedRequest`."""
     try:
         return ReturnWhen(word)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A schedule as flow authors hold it: a cached record, and what can be done with it."""
+"""A schedule for flow authors: a cached record, and the actions on it."""
 
 from __future__ import annotations
 
@@ -17,39 +17,42 @@ _CELL = "style='text-align:left;vertical-align:top'"
 
 
 class Schedule:
-    """A durable rule that starts executions of one flow. `get` reads the copy at hand, `load` and `save` the store."""
+    """A durable rule that starts executions of one flow.
+
+    `get` reads a local copy of its record; `load` and `save` use the store.
+    """
 
     def __init__(self, api: Calls, record: models.Schedule, *, is_watched: bool = True) -> None:
         self._api = api
         self._record = record
-        #: Whether somebody was there to start it when it was made.
+        #: Whether a server or worker was running when it was created.
         self._is_watched = is_watched
 
     @property
     def id(self) -> str:
-        """The schedule's id; `system.schedule(id)` opens it again."""
+        """The schedule's id. `system.schedule(id)` returns the schedule again."""
         return self._record.id
 
     @property
     def name(self) -> str:
-        """Its name, the flow's unless it was given another one."""
+        """The name; by default the flow's name."""
         return self._record.name
 
     @property
     def record(self) -> models.Schedule:
-        """The whole record, as it was when it was last fetched."""
+        """The whole record, as last fetched."""
         return self._record
 
     @property
     def when(self) -> str:
-        """When it is due, in words: `daily at 08:30`."""
+        """The trigger in words: `daily at 08:30`."""
         from cloudo_kernel.scheduling import humanize
 
         return humanize.describe(self._record.trigger, self._record.timezone)
 
     @property
     def summary(self) -> str:
-        """The next times in its zone, as people say them: `next: Tue 24 Nov 08:30, … (Europe/Vienna)`."""
+        """The next times in its zone, `next: Tue 24 Nov 08:30, … (Europe/Vienna)`, or its state if it is not active."""
         from cloudo_kernel.scheduling import humanize
 
         record, now = self._record, datetime.now(UTC)
@@ -58,12 +61,12 @@ class Schedule:
             return f"broken: {record.broken}"
         if state != "active":
             return state if record.pause_reason is None else f"{state}: {record.pause_reason}"
-        coming = record.next_runs or tuple(filter(None, [record.next_run]))  # lists leave the others out
+        coming = record.next_runs or tuple(filter(None, [record.next_run]))  # lists omit `next_runs`
         said = humanize.coming(coming, record.trigger, record.timezone, now=now)
         return said if self._is_watched else f"{said}, if a server or a worker runs by then"
 
     def get(self, *fields: str) -> Any:
-        """Return a field of the record at hand, such as `get("next_run")`, or a tuple of several."""
+        """Return a field of the local copy, such as `get("next_run")`, or a tuple of several."""
         return self._pick(fields)
 
     def load(self, *fields: str) -> Any:
@@ -72,11 +75,11 @@ class Schedule:
         return self._pick(fields)
 
     def save(self, **fields: Any) -> Self:
-        """Change the schedule in place: what has run and what runs is as it was.
+        """Change the schedule in place, without affecting past and running executions.
 
-        Fields are those of `system.schedule`, its time as `trigger=` or in words: `save(daily_at="09:00")`,
-        `save(name="evening", inputs={"region": "south"})`. A new time begins anew, an interval with a run at once;
-        `save(max_iterations=10)` alone leaves the times as they are.
+        Fields are those of `system.schedule`, with the time as `trigger=` or in words: `save(daily_at="09:00")`,
+        `save(name="evening", inputs={"region": "south"})`. A new time restarts the schedule, an interval with an
+        immediate run. `save(max_iterations=10)` alone does not change the times.
         Raises `MalformedRequest`, `InputsInvalid`, `NotConfirmed`.
         """
         words = {word: fields.pop(word) for word in WORDS if word in fields}
@@ -90,37 +93,37 @@ class Schedule:
         return self
 
     def pause(self) -> Self:
-        """Let it start nothing until `resume`; times that pass meanwhile are no occurrences."""
+        """Pause the schedule until `resume`. Times that pass meanwhile are not occurrences."""
         self._record = self._api.pause_schedule(self.id)
         return self
 
     def resume(self) -> Self:
-        """Let it go on with its next time. Raises `Conflict` when none is left."""
+        """Resume the schedule with its next time. Raises `Conflict` if no time is left."""
         self._record = self._api.resume_schedule(self.id)
         return self
 
     def trigger(self) -> Execution:
-        """Start an execution now, out of turn, and return it; it is no child of a flow that asks for it."""
+        """Start an extra execution now and return it. It is not a child of the calling flow."""
         return Execution(self._api, self._api.trigger_schedule(self.id))
 
     def backfill(
         self, start: datetime | date | str, end: datetime | date | str, *, dry_run: bool = False
     ) -> tuple[models.Occurrence, ...]:
-        """Run the past times from `start` on and before `end` for which nothing was started, and return them.
+        """Run the past times from `start` to before `end` that started nothing, and return them.
 
-        They run in order, one after another; the executions are no children of a flow that asks for it. Times without
-        an offset are local ones of the schedule's zone. With `dry_run` nothing is started.
-        Raises `MalformedRequest`, also when they are more than 1,000, or the schedule has no past times.
+        They run in order, one after another. The executions are not children of the calling flow. Times without an
+        offset are local times in the schedule's zone. With `dry_run`, nothing is started.
+        Raises `MalformedRequest`, also for more than 1,000 times or if the schedule has no past times.
         """
         span = {"start": to_json(start, name="start"), "end": to_json(end, name="end"), "dry_run": dry_run}
         return self._api.backfill_schedule(self.id, request_of(models.Backfill, span))
 
     def occurrences(self, limit: int = 100) -> tuple[models.Occurrence, ...]:
-        """Return the times that have come, newest first, each with what became of it."""
+        """Return the past occurrences with their outcomes, newest first."""
         return self._api.occurrences(self.id, limit=limit).items
 
     def delete(self) -> None:
-        """Delete the schedule and its occurrences; its executions stay."""
+        """Delete the schedule and its occurrences, but not its executions."""
         self._api.delete_schedule(self.id)
 
     def _pick(self, fields: tuple[str, ...]) -> Any:

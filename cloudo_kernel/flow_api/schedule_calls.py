@@ -1,4 +1,4 @@
-"""The calls about schedules behind the flow author's objects: what works everywhere, and how a running flow does it."""
+"""The calls about schedules behind the flow author's objects: their protocol, and its implementation for a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cloudo_kernel.models import (
 
 
 class ScheduleCalls(Protocol):
-    """The verbs of `Api` about schedules that work everywhere; they are documented there."""
+    """The verbs of `Api` about schedules, which work inside and outside of a run. `Api` documents them."""
 
     def create_schedule(self, request: CreateSchedule) -> Schedule:
         """See `Api.create_schedule`."""
@@ -49,10 +49,10 @@ class ScheduleCalls(Protocol):
         """See `Api.resume_schedule`."""
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
-        """See `Api.trigger_schedule`; inside a run too it is no child."""
+        """See `Api.trigger_schedule`. Inside a run, the execution is not a child either."""
 
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
-        """See `Api.backfill_schedule`; inside a run too, what it starts are no children."""
+        """See `Api.backfill_schedule`. Inside a run, the executions are not children either."""
 
     def delete_schedule(self, schedule_id: str) -> None:
         """See `Api.delete_schedule`."""
@@ -102,11 +102,11 @@ class RunScheduleCalls:
         return Schedule.model_validate(self._channel.call("resume_schedule", schedule_id=schedule_id))
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
-        """Start an execution of the schedule now; it is no child of this one."""
+        """Start an execution of the schedule now. It is not a child of this one."""
         return Execution.model_validate(self._channel.call("trigger_schedule", schedule_id=schedule_id))
 
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
-        """Run past times of the schedule; the executions are no children of this one."""
+        """Run past times of the schedule. The executions are not children of this one."""
         page = self._channel.call("backfill_schedule", schedule_id=schedule_id, request=_json(request))
         return Page[Occurrence].model_validate(page).items
 

@@ -1,4 +1,4 @@
-"""A setting as flow authors hold it: a cached record, the store behind it, and the lock of its name."""
+"""A setting for flow authors: a cached record, the store behind it, and the lock with its name."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ UNSET: Any = type("Unset", (), {"__repr__": lambda _self: "…"})()
 
 
 class Setting:
-    """A named value. `get` and `set` use the copy at hand, `load` and `save` the store.
+    """A named value. `get` and `set` use a local copy; `load` and `save` use the store.
 
-    As a context manager it holds the lock of its name.
+    As a context manager it holds the lock with its name.
     """
 
     def __init__(
         self, api: Calls, name: str, record: models.Setting | None = None, *, secret: bool | None = None
     ) -> None:
-        """`secret` is what the next `save` makes of it; None leaves that as it is."""
+        """`secret` tells whether the next `save` makes it a secret; None does not change that."""
         self._api = api
         self._name = name
         self._secret = secret
         self._record = record
-        #: What was set and not saved yet.
+        #: A value that was set but not saved yet.
         self._wanted: Any = UNSET
-        #: For each `with` that is open, whether it is the one to release the lock.
+        #: For each open `with` block, whether it acquired the lock and so releases it.
         self._releases: list[bool] = []
 
     @property
@@ -42,7 +42,7 @@ class Setting:
         return self._name
 
     def get(self, *fields: str) -> Any:
-        """Return the value, or other fields, of the copy at hand, which is fetched at the first time.
+        """Return the value, or other fields, from the local copy. The first call fetches it.
 
         Raises `ResourceNotFoundError`.
         """
@@ -54,18 +54,18 @@ class Setting:
         return self.get(*fields)
 
     def set(self, value: Any) -> Self:
-        """Change the copy at hand; `save()` stores it."""
+        """Change the local copy; `save()` stores it."""
         self._wanted = to_json(value, name="value")
         return self
 
     def save(self, value: Any = UNSET) -> Self:
-        """Store a value, or what was `set` before. Raises `SettingInvalid` when a documented one takes others."""
+        """Store `value`, or the value from `set`. Raises `SettingInvalid` if it is invalid for a documented setting."""
         if value is not UNSET:
             self.set(value)
         if self._wanted is UNSET:
             raise MalformedRequest(f"There is nothing to save: give the value of {self._name!r}.", field="value")
         saved = self._api.save_setting(self._name, self._wanted, secret=self._secret)
-        # Of a secret nobody is told the value, but here it is known.
+        # The reply masks the value of a secret. Keep the value that was saved.
         self._record = saved.model_copy(update={"value": self._wanted}) if saved.secret else saved
         self._wanted = UNSET
         return self
@@ -78,35 +78,35 @@ class Setting:
             return False
 
     def delete(self) -> None:
-        """Forget the setting: a documented one has its default again. Raises `ResourceNotFoundError`."""
+        """Delete the setting. A documented one returns to its default. Raises `ResourceNotFoundError`."""
         self._api.delete_setting(self._name)
         self._record, self._wanted = None, UNSET
 
     def acquire(self, timeout_seconds: float | None = None) -> Self:
-        """Take the lock of this name, and wait while another execution holds it, meanwhile without a slot.
+        """Acquire the lock with this name. A wait for another execution that holds it releases the slot.
 
-        Whoever has waited longest is next. It is let go by `release`, and when this execution ends, however it ends.
-        Taking it twice changes nothing. Raises `WaitTimeout` when the time is over first.
+        Waiting executions get it in order. It is released by `release`, or when this execution ends in any state.
+        Acquiring a held lock again has no effect. Raises `WaitTimeout` after `timeout_seconds`.
         """
         self._acquire(timeout_seconds)
         return self
 
     def release(self) -> Self:
-        """Let go of the lock; without it this does nothing."""
+        """Release the lock. No effect if this execution does not hold it."""
         self._lock_call("release_lock")(self._name)
         return self
 
     def __enter__(self) -> Self:
-        """Take the lock; the outermost block that took it lets it go."""
+        """Acquire the lock. Only the block that acquired it releases it."""
         self._releases.append(self._acquire(None))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let go of the lock."""
+        """Release the lock if this block acquired it."""
         if self._releases.pop():
-            with suppress(StaleAttempt, Unavailable):  # the end of the execution has let it go, or will
+            with suppress(StaleAttempt, Unavailable):  # the end of the execution releases it
                 self.release()
 
     def _acquire(self, seconds: float | None) -> bool:

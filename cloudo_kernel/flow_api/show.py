@@ -27,7 +27,7 @@ _CELL = "style='text-align:left;vertical-align:top'"
 
 @contextmanager
 def progress(api: Calls, record: Execution) -> Iterator[None]:
-    """Show the execution's progress in the current cell until the block is left; elsewhere do nothing."""
+    """Show the execution's progress in the current cell within the block. Do nothing outside of a notebook."""
     events = getattr(api, "events", None)
     if events is None or not _in_cell():
         yield
@@ -39,18 +39,18 @@ def progress(api: Calls, record: Execution) -> Iterator[None]:
 
     def watch() -> None:
         try:
-            for changed in follow(api, record.id):  # type: ignore[arg-type]  # it has events, so it is an Api
+            for changed in follow(api, record.id):  # type: ignore[arg-type]  # only an Api has events
                 if is_left.is_set():
                     return
                 handle.update(HTML(html(changed)))
         except CloudoError:
-            return  # the wait itself meets the same, and tells
+            return  # the wait itself raises the same error
 
     thread = threading.Thread(target=watch, name="cloudo-progress", daemon=True)
     thread.start()
     try:
         yield
-        thread.join(timeout=5)  # it sees the end too, and shows it
+        thread.join(timeout=5)  # let it show the end
     finally:
         is_left.set()
 

@@ -23,7 +23,7 @@ from cloudo_kernel.flow_api.setting import UNSET, Setting
 from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
 from cloudo_kernel.flow_api.values import to_json
 
-#: What `system.message` and `system.schedule` take for an id, and not for a subject or a flow.
+#: Text that `system.message` and `system.schedule` read as an id instead of a subject or a flow.
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 _NOBODY = (
@@ -33,24 +33,24 @@ _NOBODY = (
 
 
 class System:
-    """The way to everything that is not the running execution itself."""
+    """Access to flows, executions, messages, schedules, settings and files."""
 
     return_when = ReturnWhen
 
     def __init__(self, api: Any) -> None:
-        """Wrap an `Api`, or what stands for it inside a run."""
-        #: The verbs themselves; outside of a run a whole `Api`.
+        """Wrap an `Api`, or a `RunApi` inside a run."""
+        #: The calls behind this object: outside of a run a whole `Api`.
         self.api = api
         self._calls: Calls = api
 
     def flow(self, name: str, by: str = "name") -> Flow:
-        """Return a flow; its id is its name, so that `by="id"` finds the same. Raises `ResourceNotFoundError`."""
+        """Return a flow. Its id is its name, so `by="id"` returns the same one. Raises `ResourceNotFoundError`."""
         if by not in ("name", "id"):
             raise MalformedRequest(f"by takes name or id, not {by!r}.", field="by")
         return Flow(self._calls, self._calls.flow(text(name, "A flow's name")))
 
     def flows(self, q: str | None = None) -> tuple[Flow, ...]:
-        """Return the flows whose name, title or tags hold `q`."""
+        """Return the flows whose name, title or tags contain `q`."""
         return tuple(Flow(self._calls, record) for record in self._calls.flows(q=q))
 
     def execution(self, execution_id: str) -> Execution:
@@ -58,9 +58,9 @@ class System:
         return Execution(self._calls, self._calls.execution(text(execution_id, "An execution's id")))
 
     def executions(self, *, limit: int = 100, **where: Any) -> tuple[Execution, ...]:
-        """Return the newest executions; filters are those of `models.ExecutionFilter`.
+        """Return the newest executions. Filters are those of `models.ExecutionFilter`.
 
-        `status` is a state or several. Raises `MalformedRequest`.
+        `status` is one state or several. Raises `MalformedRequest`.
         """
         if isinstance(where.get("status"), str):
             where["status"] = (where["status"],)
@@ -78,12 +78,12 @@ class System:
         timeout_seconds: float | None = None,
         message_type: str | None = None,
     ) -> Message:
-        """Make a message, or open the one with this id.
+        """Create a message, or return the one with this id.
 
-        `body` is a form; `request="…"` is short for one question, answered in `response["response"]`, and
-        `message="…"` for a text with OK. With none of them the message only tells something.
-        `timeout_seconds` limits the wait for the answer, 0 for no limit; `message_type` is the original's and has no
-        effect. A text that has the form of an id, with nothing else, always opens a message.
+        `body` is a form. `request="…"` is short for a form with one question, answered in `response["response"]`, and
+        `message="…"` for one with a text and an OK button. Without these the message asks for no answer.
+        `timeout_seconds` limits the wait for the answer, 0 for no limit. `message_type` belongs to the original's API
+        and is ignored. A subject that looks like an id, as the only argument, always returns an existing message.
         Raises `FormInvalid`, `ResourceNotFoundError`.
         """
         given = {
@@ -118,16 +118,15 @@ class System:
         confirmed: bool = False,
         **options: Any,
     ) -> Schedule:
-        """Make a schedule of a flow, or open the one with this id: `schedule("report", daily_at="08:30")`.
+        """Create a schedule of a flow, or return the one with this id: `schedule("report", daily_at="08:30")`.
 
         The time is one of `at` (a moment), `delay_seconds`, `every_seconds`, `daily_at` and `cron`, or a `trigger`
-        with these. `wait` (default true) counts an interval from the end of the last run, else along the grid from
-        `start`. Local times are those of `timezone`, an IANA name; default: the user's, or the server's.
-        `overlap` is skip, queue, cancel or allow: what happens while an earlier run has not ended. Further options:
+        with these. With `wait` (the default) an interval counts from the end of the last run, with `wait=False` along
+        the grid from `start`. Local times are in `timezone`, an IANA name; default: the user's, or the server's.
+        `overlap` is skip, queue, cancel or allow: the action if an earlier run has not ended. Further options:
         `catch_up`, `catch_up_window_seconds`, `jitter_seconds`, `pause_on_error_count`, `pin_source`, `enabled`,
-        `end_at`, and what follows its executions: `on_success`, `on_error`, `on_recovery`, such as
-        `on_error="Notify by email"`. A moment in the past, which runs at once, and an interval below one second take
-        `confirmed=True`.
+        `end_at`, and the follow-ups `on_success`, `on_error` and `on_recovery`, such as `on_error="Notify by email"`.
+        A moment in the past, which runs at once, and an interval below one second require `confirmed=True`.
         Raises `FlowNotFound`, `FlowBroken`, `InputsInvalid`, `MalformedRequest`, `NotConfirmed`.
         """
         given = (at, delay_seconds, every_seconds, wait, start, max_iterations, daily_at, cron)
@@ -149,7 +148,7 @@ class System:
     def schedules(
         self, q: str | None = None, *, flow_name: str | None = None, limit: int = 100
     ) -> tuple[Schedule, ...]:
-        """Return the newest schedules; `q` must be part of the name or of the flow's."""
+        """Return the newest schedules. `q` selects those with it in their name or the flow's name."""
         page = self._calls.schedules(flow_name=flow_name, q=q, limit=limit)
         return tuple(Schedule(self._calls, record) for record in page.items)
 
@@ -160,9 +159,9 @@ class System:
         timezone: str | None = None,
         **words: Any,
     ) -> models.SchedulePreview:
-        """Return when a trigger would be due, and what is unusual about it; nothing is saved.
+        """Return the next times of a trigger, and notes about unusual ones, without saving anything.
 
-        Its words are those of `schedule`. The record has `times`, `notes`, `needs_confirmation`, `timezone` and
+        Give the trigger as in `schedule`. The record has `times`, `notes`, `needs_confirmation`, `timezone` and
         `description`. Raises `MalformedRequest`.
         """
         given: dict[str, Any] = {"trigger": given_trigger(trigger, words)}
@@ -171,36 +170,36 @@ class System:
         return self._calls.preview_schedule(request_of(models.PreviewSchedule, given))
 
     def get_own_user(self) -> Named:
-        """Return who is running this; its `name`, also as `.get("name")`."""
+        """Return the current user. The user's name is `name`, also as `.get("name")`."""
         return Named("user", self._calls.user().name)
 
     def get_own_client(self) -> Named:
-        """Return where a running flow is, the workspace; its `name` is that of its folder."""
+        """Return the workspace of a running flow. Its `name` is the name of the folder."""
         return Named("client", child_calls(self._calls, "get_own_client").own_client().name)
 
     def get_env_name(self) -> str:
-        """Return the name of the environment in which a flow runs: `CLOUDO_ENV_NAME`, else its machine's name."""
+        """Return the name of a running flow's environment: `CLOUDO_ENV_NAME`, else the machine's name."""
         return child_calls(self._calls, "get_env_name").own_client().env_name
 
     def setting(self, name: str, value: Any = UNSET, *, secret: bool | None = None) -> Setting:
-        """Return a setting, which need not be there yet; with a value it is saved at once.
+        """Return a setting, which need not exist yet. A given value is saved at once.
 
-        With `secret=True` it is a secret as soon as it is saved: flows that run read its value, and everybody else
-        gets `•••`. It stays one until it is saved with `secret=False`.
+        With `secret=True`, saving makes it a secret: only running flows can read its value, everyone else gets `•••`.
+        It stays a secret until it is saved with `secret=False`.
         """
         setting = Setting(self._calls, text(name, "A setting's name"), secret=secret)
         return setting if value is UNSET else setting.save(value)
 
     def settings(self) -> tuple[Setting, ...]:
-        """Return the settings that were saved, by name."""
+        """Return the saved settings, sorted by name."""
         saved = [record for record in self._calls.settings() if record.modified_at is not None]
         return tuple(Setting(self._calls, record.name, record) for record in saved)
 
     def file(self, path: str, content: str | bytes | None = None) -> File:
-        """Return a file of the workspace, which need not be there yet; with a content it is written at once."""
+        """Return a file of the workspace, which need not exist yet. Given `content` is written at once."""
         file = File(self._calls, text(path, "A file's path"))
         return file if content is None else file.save(content)
 
     def files(self, dir: str = ".", glob: str = "*") -> tuple[File, ...]:  # noqa: A002 -- the original's name
-        """Return the files in a folder of the workspace that fit a pattern; `**/*` is for all folders below it too."""
+        """Return the files in a folder of the workspace that match a pattern. `**/*` includes all its subfolders."""
         return tuple(File(self._calls, record.path, record) for record in self._calls.files(dir, glob=glob))

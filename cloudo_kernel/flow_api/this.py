@@ -1,4 +1,4 @@
-"""`this`: the running execution, as its own flow sees it."""
+"""`this`: the running execution, for its own flow."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class This(Execution):
     _api: RunApi
 
     def __init__(self, api: RunApi) -> None:
-        # The record is fetched when it is first used: a kernel may be there before there is anything to run.
+        # The record is fetched on first use: a kernel can start before it has an execution.
         self._api = api
         self._fetched: models.Execution | None = None
         self._wanted: dict[str, Any] = {}
-        #: The flow has said that it is done.
+        #: Whether the flow has ended its execution with `end`.
         self._has_ended = False
 
     @property
@@ -55,13 +55,13 @@ class This(Execution):
         self._fetched = record
 
     def save(self, **fields: Any) -> None:
-        """Save `name`, `message` or the whole `output_value` in the store, or what was `set` before."""
+        """Save `name`, `message` or the whole `output_value` in the store. Without arguments, save the `set` fields."""
         given = self._to_save(fields)
         self._api.save(**given)
         self._record = self._record.model_copy(update=given)
 
     def set_output(self, key: str, value: Any, append: bool = False) -> None:
-        """Save one output; with `append` it is added to the list (or text) that is there."""
+        """Save one output. With `append`, add the value to the existing list or text."""
         value = to_json(value, name=text(key, "An output's key"))
         self._api.set_output(key, value, append=append)
         if self._fetched is not None:
@@ -70,10 +70,10 @@ class This(Execution):
             self._fetched = self._fetched.model_copy(update={"output_value": changed})
 
     def log(self, *values: Any, level: str = "info", **named: Any) -> None:
-        """Add one line to the log; levels are `debug`, `info`, `warning` and `error`."""
+        """Add one line to the log. Levels are `debug`, `info`, `warning` and `error`."""
         if level not in _LEVELS:
             raise MalformedRequest(f"level is one of {', '.join(_LEVELS)}.", field="level")
-        if self._has_ended:  # nobody answers to what is logged
+        if self._has_ended:  # log calls get no reply, so the worker could not refuse one
             raise Conflict(f"The execution {self.id} has said that it ended; nothing can be logged after that.")
         parts = [str(value) for value in values] + [f"{name}={value!r}" for name, value in named.items()]
         self._api.log(" ".join(parts), level=level)
@@ -90,16 +90,16 @@ class This(Execution):
         input_value: Mapping[str, Any] | None = None,
         **more_inputs: Any,
     ) -> Execution:
-        """Run a flow as a child, and wait for its success, meanwhile without a slot.
+        """Run a flow as a child, and wait until it has succeeded. The wait releases the slot.
 
-        With `wait=False` it is started and not waited for, and with `wait=system.return_when.ALL_ENDED` its end may be
-        any. With `run=False` it is only created, and starts with its `run()` or `run_async()`.
-        `more_inputs` are added to the `inputs`, for which `input_value` is another name. `name` names the child, and
-        `init` are fields that it has from the beginning, such as `message`: inputs that are called like one of these
-        parameters go into `inputs`.
-        Raises `DependencyFailedError` when the child does not succeed, `ResourceNotFoundError`, `InputsInvalid`.
+        `wait=False` starts the child without waiting, and `wait=system.return_when.ALL_ENDED` accepts any end.
+        `run=False` only creates the child; its `run()` or `run_async()` starts it.
+        `more_inputs` are added to `inputs`; `input_value` is another name for `inputs`. `name` names the child, and
+        `init` sets fields that it has from the beginning, such as `message`. Inputs with the name of a parameter must
+        be in `inputs`.
+        Raises `DependencyFailedError` if the child does not succeed, `ResourceNotFoundError`, `InputsInvalid`.
         """
-        if flow_name is None:  # by its name, as long as no input has it
+        if flow_name is None:  # given by keyword
             flow_name = more_inputs.pop("flow_name", None)
         if isinstance(flow_name, Flow):
             flow_name = flow_name.name
@@ -119,7 +119,7 @@ class This(Execution):
         input_value: Mapping[str, Any] | None = None,
         **more_inputs: Any,
     ) -> Execution:
-        """Run Python source, indented or not, or a notebook's JSON text, as a child; the rest is as in `flow`."""
+        """Run Python source, indented or not, or a notebook's JSON text as a child. The rest is as in `flow`."""
         given = given_inputs(inputs, input_value, more_inputs)
         request = start_request(script=_flush_left(source), inputs=given, name=name)
         return self._start(request, run=run, wait=wait, init=init)
@@ -130,11 +130,11 @@ class This(Execution):
         return_when: ReturnWhen | str = ReturnWhen.ALL_SUCCEEDED,
         timeout_seconds: float | None = None,
     ) -> Execution | tuple[Execution, ...]:
-        """Wait for executions, meanwhile without a slot.
+        """Wait for executions. The wait releases the slot.
 
-        Returns them, or for `system.return_when.FIRST_ENDED` the one that ended first. For `ALL_SUCCEEDED` raises
-        `DependencyFailedError` if one of them did not, for `ALL_ENDED` not. Raises `DependencyTimeoutError` when
-        the time is over first.
+        Returns the executions, or with `system.return_when.FIRST_ENDED` the one that ended first. Raises
+        `DependencyFailedError` with `ALL_SUCCEEDED` if one of them does not succeed, and `DependencyTimeoutError`
+        after `timeout_seconds`.
         """
         when, awaited = known_word(return_when), tuple(flat(executions))
         if not awaited:
@@ -157,23 +157,23 @@ class This(Execution):
         return awaited
 
     def sleep(self, seconds: float | str) -> None:
-        """Wait for so many seconds, meanwhile without a slot; numeric text is fine."""
+        """Wait for a number of seconds, also given as text. The wait releases the slot."""
         period = to_seconds(seconds)
         if period > 0:
             self._api.sleep_until(to_epoch(self._api.now() + period, field="seconds"), seconds=period)
 
     def sleep_until(self, when: float | str | datetime) -> None:
-        """Wait for a moment, meanwhile without a slot; one that is past is there at once.
+        """Wait until a moment, or return at once if it has passed. The wait releases the slot.
 
-        It is given in seconds since 1970, also as text, as a time with its zone, or as ISO 8601 text with a zone.
+        `when` is seconds since 1970, also as text, a time with its zone, or ISO 8601 text with a zone.
         """
         self._api.sleep_until(to_epoch(when))
 
     def step(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        """Call a function that has effects of its own, and return its result, as JSON carries it.
+        """Call a function that has side effects, and return its result, converted to JSON.
 
-        A flow that has to run again from its first cell gets the result that was recorded, or an error like the one
-        that was raised, and does not call it.
+        A flow that runs again from its first cell does not call the function again. It gets the recorded result, or an
+        error like the one that was raised.
         """
         name = str(getattr(function, "__name__", type(function).__name__))
         begun = self._api.step_begin(name)
@@ -183,7 +183,7 @@ class This(Execution):
             return begun["result"]
         try:
             result = to_json(function(*arguments, **named), name=f"the result of {name}")
-        except (StaleAttempt, Unavailable, ReplayDiffers):  # the step was cut off
+        except (StaleAttempt, Unavailable, ReplayDiffers):  # the step was interrupted and has no outcome
             raise
         except Exception as error:
             self._api.step_failed(begun["number"], raised.record_of(error))
@@ -191,16 +191,16 @@ class This(Execution):
         return self._api.step_done(begun["number"], result)
 
     def webhook_response(self, body: Any = "", status: int = 200, content_type: str | None = None) -> None:
-        """Answer the webhook's call that started this execution so, once it has ended; the last answer counts.
+        """Set the response to the webhook call that started this execution. The last one is sent when it has ended.
 
-        Text, bytes or JSON, whose content type is `text/plain`, `application/octet-stream` and `application/json` if no
-        other is given. An execution that was started otherwise has nobody to answer: there this changes nothing.
+        `body` is text, bytes or JSON. The default content type is `text/plain`, `application/octet-stream` or
+        `application/json`, respectively. No effect if no webhook started the execution.
         """
         content, usual = encoded_body(body)
         self._api.webhook_response(content, status=status, content_type=usual if content_type is None else content_type)
 
     def webhook_html_response(self, html: str, status: int = 200) -> None:
-        """Answer the webhook's call with a page: `webhook_response` with the content type of HTML."""
+        """Respond to the webhook call with a page: `webhook_response` with the content type of HTML."""
         self.webhook_response(html, status, "text/html; charset=utf-8")
 
     def success(self, message: str | None = None) -> NoReturn:
@@ -212,7 +212,7 @@ class This(Execution):
         self.end(Status.ENDED_ERROR, message)
 
     def end(self, status: Status | str, message: str | None = None) -> NoReturn:
-        """End the execution here; later cells do not run."""
+        """End the execution here, in `status`. Later cells do not run."""
         wanted = _STATUSES.get(str(status).lower().removeprefix("ended_"))
         if wanted is None:
             raise MalformedRequest(
@@ -235,11 +235,11 @@ class This(Execution):
 
 
 def _flush_left(source: str) -> str:
-    """Return source that is indented as a whole, as it is within a function of its own, without that."""
+    """Return the source dedented if its first line is indented, such as source written inside a function."""
     is_indented = isinstance(source, str) and source.lstrip("\r\n")[:1] in (" ", "\t")
     return textwrap.dedent(source) if is_indented else source
 
 
 def _printable(text: str) -> str:
-    """Return the text with a `?` for each half of a character, which could neither be printed nor stored."""
+    """Return the text with a `?` for each lone surrogate, which can neither be printed nor stored."""
     return text.encode(errors="replace").decode()

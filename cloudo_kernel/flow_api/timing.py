@@ -1,4 +1,4 @@
-"""Makes of a flow author's words a trigger: when a schedule is due."""
+"""Builds the trigger of a schedule from a flow author's arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloudo_kernel.flow_api.calls import request_of
 from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.models import JsonObject, ScheduleTrigger
 
-#: What a trigger is made of, apart from the zone, which is a field of the schedule.
+#: The fields of a trigger. The zone is a field of the schedule.
 WORDS: Final[tuple[str, ...]] = (
     "at",
     "delay_seconds",
@@ -25,7 +25,7 @@ WORDS: Final[tuple[str, ...]] = (
 
 
 def given_trigger(trigger: Mapping[str, Any] | ScheduleTrigger | None, words: Mapping[str, Any]) -> ScheduleTrigger:
-    """Return the trigger that is given as a whole or in words, of which those that are None do not count.
+    """Return the trigger, given as a whole or in `words`. Words that are None are ignored.
 
     Raises `MalformedRequest`, naming the word.
     """
@@ -48,17 +48,17 @@ def given_trigger(trigger: Mapping[str, Any] | ScheduleTrigger | None, words: Ma
 
 
 def plain_options(options: Mapping[str, Any]) -> JsonObject:
-    """Return what is said of a schedule besides its time, as JSON."""
+    """Return the other fields of a schedule, without its trigger, as JSON."""
     return {name: _plain(name, value) for name, value in options.items()}
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a value as requests take it: periods in seconds, times as text."""
+    """Return a value for a request: periods in seconds, times as text."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if name == "daily_at" and value is not None:
         from cloudo_kernel.scheduling import (
-            humanize,  # here: a kernel that schedules nothing need not know of zones
+            humanize,  # imported late: only schedules need zones
         )
 
         return humanize.time_of_day(value if isinstance(value, str) else str(to_json(value, name=name)))

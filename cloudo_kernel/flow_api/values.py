@@ -1,4 +1,4 @@
-"""Turns a flow author's values into JSON: what it cannot turn, it names."""
+"""Converts a flow author's values to JSON. Errors name the value that cannot be converted."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cloudo_kernel.errors import MalformedRequest
 
 #: Python refuses to print integers of more than 4,300 digits; 14,000 bits are 4,215.
 _MAX_BITS = 14_000
-#: What is nested deeper is most likely a list that holds itself, and nothing that reads JSON could take it.
+#: Maximum depth of nesting. A deeper value most likely contains itself, and no JSON reader could accept it.
 _DEEPEST = 100
-#: pandas' two kinds of nothing, besides NaN.
+#: The types of pandas' missing values, besides NaN.
 _MISSING = {"NaTType", "NAType"}
 
 
 def appended(before: Any, value: Any) -> Any:
-    """Append to a list or a text; the first value makes the list."""
+    """Append to a list or a text. The first value creates a list."""
     if before is None:
         return [value]
     if isinstance(before, str) and isinstance(value, str):
@@ -31,9 +31,9 @@ def appended(before: Any, value: Any) -> Any:
 def given_inputs(
     inputs: Mapping[str, Any] | None, input_value: Mapping[str, Any] | None, more: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the inputs of a start as JSON. `input_value` means the same as `inputs`; `more` is added to them.
+    """Return the inputs of an execution as JSON. `input_value` is another name for `inputs`; `more` is added to them.
 
-    Every call of flow authors that takes inputs uses this function. Raises `MalformedRequest`.
+    Every call for flow authors that takes inputs uses this function. Raises `MalformedRequest`.
     """
     if inputs is not None and input_value is not None:
         raise MalformedRequest("inputs and input_value mean the same: give one of them.", field="input_value")
@@ -43,17 +43,18 @@ def given_inputs(
 
 
 def mapping(given: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    """Return a dict as it is given, an empty one for None. Raises `MalformedRequest` for anything else."""
+    """Return a dict unchanged, or an empty one for None. Raises `MalformedRequest` for anything else."""
     if given is not None and not isinstance(given, Mapping):
         raise MalformedRequest(f"{name} is a dict, not a {type(given).__name__}.", field=name)
     return given or {}
 
 
 def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -- one line per kind of value
-    """Return `value` as JSON knows it. `name` is for the error.
+    """Return `value` as JSON. `name` is its name in errors.
 
-    Numpy's and pandas' scalars become plain numbers, NaN, infinities, NaT and NA null, dates and times ISO 8601 text,
-    paths text, tuples, sets and arrays lists. Raises `MalformedRequest` with the place and the type of anything else.
+    Numpy's and pandas' scalars become plain numbers; NaN, infinities, NaT and NA become null; dates and times become
+    ISO 8601 text; paths become text; tuples, sets and arrays become lists.
+    Raises `MalformedRequest` with the place and the type of any other value.
     """
     if depth > _DEEPEST:
         raise MalformedRequest(
@@ -71,7 +72,7 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
         return {str(key): to_json(item, name=f"{name}[{key!r}]", depth=depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item, name=f"{name}[{number}]", depth=depth + 1) for number, item in enumerate(value)]
-    if isinstance(value, date | time):  # also datetime, and pandas.Timestamp, which is one
+    if isinstance(value, date | time):  # also datetime and its subclass pandas.Timestamp
         return value.isoformat()
     if isinstance(value, PurePath):
         return str(value)
@@ -84,7 +85,7 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
 
 
 def encoded_body(body: Any) -> tuple[bytes, str]:
-    """Return what goes over HTTP for text, bytes or JSON, and its usual content type. Raises `MalformedRequest`."""
+    """Return the HTTP body for text, bytes or JSON, and its default content type. Raises `MalformedRequest`."""
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body), "application/octet-stream"
     if isinstance(body, str):
