@@ -1,4 +1,4 @@
-"""`cloudo webhooks` and `cloudo webhook`: public names under which calls start flows."""
+"""`cloudo webhooks` and `cloudo webhook`: list, create, change and delete webhooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import Delivery, Webhook
 
-#: As `SignatureScheme` has them, whose import would slow every command down.
+#: The values of `SignatureScheme`, repeated because its import would slow down every command.
 SCHEMES = (
     *("standard-webhooks", "github", "gitlab", "stripe", "slack", "shopify"),
     *("paddle", "hubspot", "square", "meta", "dropbox", "hmac-sha256"),
@@ -106,6 +106,8 @@ def create(
     if no_key and (key_from or fields["signature"]):
         raise click.UsageError("--no-key goes neither with --key-from nor with --signature.")
     key = None if no_key else key_from.read().strip() if key_from else new_key(fields["signature"])
+    if key == "":
+        raise click.UsageError("The file of --key-from is empty. For a webhook that anyone can call, use --no-key.")
     for option in ("methods", "networks", "origins"):
         fields[f"allowed_{option}"] = fields.pop(option)
     given = {
@@ -214,7 +216,7 @@ def _switch(target: Target, name: str, *, enabled: bool) -> None:
 
 
 def _url(api: Api, name: str) -> str:
-    """Return the address to call, as far as it is known: without a server there is none."""
+    """Return the URL to call, with a placeholder for the server if the `Api` has no URL."""
     return f"{getattr(api, 'url', '<the server>/')}cloudo/webhook/{name}"
 
 

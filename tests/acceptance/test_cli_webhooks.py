@@ -93,6 +93,7 @@ def test_a_key_comes_from_a_file_and_what_does_not_fit_is_named(
 ) -> None:
     del server
     (tmp_path / "secret").write_text("correct-horse-battery\n")
+    (tmp_path / "empty").write_text("\n")
     made = shell.json("webhook", "create", "a", "--flow", "on_push", "--key-from", str(tmp_path / "secret"))
     assert (made["key"], made["has_key"]) == ("correct-horse-battery", True)
     assert shell.json("webhook", "create", "b", "--flow", "on_push", "--no-key")["key"] is None
@@ -105,6 +106,7 @@ def test_a_key_comes_from_a_file_and_what_does_not_fit_is_named(
         (("c", "--flow", "on_push", "--signature", "hmac-sha256"), 1, "signature_header"),
         (("c", "--flow", "on_push", "--signature", "stripe"), 2, "--key-from"),
         (("c", "--flow", "on_push", "--origin", "https://a/b"), 2, "allowed_origins"),
+        (("c", "--flow", "on_push", "--key-from", str(tmp_path / "empty")), 2, "is empty"),
         (("c", "--flow", "on_push", "--delivery-id", "$.a b c["), 2, "delivery_id"),
     ):
         done = shell.run("webhook", "create", *words)
