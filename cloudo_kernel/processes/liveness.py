@@ -30,9 +30,9 @@ class Lease:
     def close(self) -> None:
         """Release the lock and remove the file."""
         self._path.unlink(missing_ok=True)
-        self.let_go()
+        self.release()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release the lock but leave the file, so that others see at once that the worker is dead."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:

@@ -39,11 +39,11 @@ class FileVerbs(Base):
         self._files.delete(path)
         self._tell_of_file(FILE_DELETED, path)
 
-    def _tell_of_file(self, event_type: str, path: str, **told: int) -> None:
+    def _tell_of_file(self, event_type: str, path: str, **details: int) -> None:
         """Record which user changed a file, and for a flow which execution."""
         by = {} if self._parent_id is None else {"execution_id": self._parent_id}
         named = self.redaction.mask(PurePosixPath(path).as_posix())
-        self._store.events.add(event_type, FILE, named, user_name=self._user_name, **told, **by)
+        self._store.events.add(event_type, FILE, named, user_name=self._user_name, **details, **by)
 
     def _check_file(self, path: str) -> None:
         """Raise `PermissionDenied` if the file is in the flows folder and the caller may not write flows.

@@ -164,7 +164,7 @@ class ScheduleVerbs(StartVerbs):
             needs_confirmation=_needs_confirmation(request.trigger, zone, now),
         )
 
-    def _change(self, schedule_id: str, request: ChangeSchedule, event: str, **told: Any) -> Schedule:
+    def _change(self, schedule_id: str, request: ChangeSchedule, event: str, **details: Any) -> Schedule:
         """Change a schedule. If it moves on or changes meanwhile, try again with its new state.
 
         Raises `Unavailable` after `TRIES` attempts.
@@ -176,7 +176,7 @@ class ScheduleVerbs(StartVerbs):
             hidden = replace(self._hidden(schedule, due), sealed_inputs=sealed)
             if self._pass_over(due, schedule, now=now):
                 continue
-            if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **told):
+            if self._store.schedules.change(due, schedule, hidden, event=event, user_name=self._user_name, **details):
                 return self._judged(_with_next_runs(schedule))
             tries += 1
         raise changed_all_the_time()

@@ -124,14 +124,14 @@ class StartVerbs(Base):
         else:
             source = self._flow_source(past.flow_name)
         # Repeated inputs follow their own trigger's rules, so they pass again. New ones follow those of this trigger.
-        door = past.trigger if inputs is None else self._trigger
+        trigger = past.trigger if inputs is None else self._trigger
         hidden = self._store.executions.protected(past.id).inputs
         given = {**past.input_value, **hidden} if inputs is None else restored(inputs, hidden)
         return self._new(
             source,
             past.type,
             name=past.name,
-            input_value=self._validated(source.flow, given, door, hidden),
+            input_value=self._validated(source.flow, given, trigger, hidden),
             hides=hidden.keys(),
             tags=past.tags,
             timeout_seconds=self._store.executions.time_limit(past.id),
@@ -274,14 +274,14 @@ class StartVerbs(Base):
         digest = _digest(body) if is_open else self._store.encryption.digest(body)
         return IdempotencyKey(idempotency_key, digest)
 
-    def _validated(self, flow: Flow, inputs: JsonObject, door: Trigger, hides: Collection[str] = ()) -> JsonObject:
-        """Return the checked inputs. Unknown ones are kept if `door` is in `_LENIENT`, and an error otherwise.
+    def _validated(self, flow: Flow, inputs: JsonObject, trigger: Trigger, hides: Collection[str] = ()) -> JsonObject:
+        """Return the checked inputs. Unknown ones are kept if `trigger` is in `_LENIENT`, and an error otherwise.
 
         No error shows the values of `hides` or of inputs that the flow protects.
         """
         schema = _hiding(flow.input_schema, hides) if hides else flow.input_schema
         known = schema["properties"]
-        if door not in _LENIENT or schema["additionalProperties"]:
+        if trigger not in _LENIENT or schema["additionalProperties"]:
             return validate(schema, inputs)
         strangers = {name: value for name, value in inputs.items() if name not in known}
         fitting = validate(schema, {name: value for name, value in inputs.items() if name in known})

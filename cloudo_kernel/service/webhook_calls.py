@@ -43,7 +43,7 @@ _MAX_CHALLENGE = 1000
 _RESPONSE_BYTES = 16 * 1024 * 1024
 
 #: Called with a webhook and the caller's IP address. Raises `TooManyCalls`.
-Throttle = Callable[[Webhook, str], None]
+RateCheck = Callable[[Webhook, str], None]
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ class _Known:
 class WebhookCalls:
     """Handle the calls of webhooks. Anyone can call, so none of these methods is an `Api` verb."""
 
-    def __init__(self, store: Store, catalog: Catalog, throttle: Throttle) -> None:
+    def __init__(self, store: Store, catalog: Catalog, check_rate: RateCheck) -> None:
         self._store = store
         self._catalog = catalog
-        self._throttle = throttle
+        self._check_rate = check_rate
 
     def find(self, name: str) -> KeptWebhook | None:
         """Return a webhook, or None. Callers must not learn whether it exists."""
@@ -136,12 +136,12 @@ class WebhookCalls:
         if call.is_too_large or len(call.body) > webhook.max_body_bytes:
             raise TooLarge(f"This webhook takes bodies of at most {webhook.max_body_bytes} bytes.")
         if answer := _unsigned_answer(webhook, call):
-            self._throttle(webhook, call.source_ip)
+            self._check_rate(webhook, call.source_ip)
             return answer
         self._check_signature(kept, call, known)
         if call.method not in webhook.allowed_methods:
             raise MethodNotAllowed(call.method, webhook.allowed_methods)
-        self._throttle(webhook, call.source_ip)
+        self._check_rate(webhook, call.source_ip)
         if answer := _signed_answer(webhook, call):
             return answer
         return self._start(kept, call, key)

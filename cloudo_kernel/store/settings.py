@@ -90,8 +90,8 @@ class Settings:
             connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=saved))
             if is_secret and not was_secret:
                 _forget_values(connection, name)
-            told = _told("before", before, hides=is_secret) | {"after": PROTECTED if is_secret else value}
-            record(connection, SETTING_SAVED, SETTING, name, time=now, user_name=user_name, **told)
+            details = _told("before", before, hides=is_secret) | {"after": PROTECTED if is_secret else value}
+            record(connection, SETTING_SAVED, SETTING, name, time=now, user_name=user_name, **details)
             return self._record(name, _row(connection, name), _holder(connection, name))
 
     def _kept(self, name: str, value: Any, before: Any, *, is_secret: bool) -> JsonObject:
@@ -112,8 +112,8 @@ class Settings:
             if before is None:
                 raise SettingNotFound(name)
             connection.execute(delete(settings).where(settings.c.name == name))
-            told = _told("before", before)
-            record(connection, SETTING_DELETED, SETTING, name, time=now, user_name=user_name, **told)
+            details = _told("before", before)
+            record(connection, SETTING_DELETED, SETTING, name, time=now, user_name=user_name, **details)
 
     def _record(self, name: str, row: Any, holder: str | None, *, reveal: bool = False) -> Setting:
         if row is None:

@@ -51,9 +51,11 @@ class Tokens:
         shown = {column.name: getattr(token, column.name) for column in _SHOWN}
         with self._database.write() as connection:
             connection.execute(insert(tokens).values(**shown, sha256=_digest(secret), made_by=made_by))
-            told: dict[str, Any] = {"name": token.name, "prefix": token.prefix}
-            told |= {"actions": token.actions, "flows": token.flows, "made_by": made_by}
-            record(connection, TOKEN_CREATED, TOKEN, token.id, time=token.created_at, user_name=token.user_name, **told)
+            details: dict[str, Any] = {"name": token.name, "prefix": token.prefix}
+            details |= {"actions": token.actions, "flows": token.flows, "made_by": made_by}
+            record(
+                connection, TOKEN_CREATED, TOKEN, token.id, time=token.created_at, user_name=token.user_name, **details
+            )
 
     def all(self, user_name: str | None) -> tuple[Token, ...]:
         """Return the tokens of a user, or of all users for None, newest first."""
@@ -137,8 +139,8 @@ class Tokens:
 def _revoked(row: Row[*tuple[Any, ...]], *, user_name: str, time: datetime) -> dict[str, Any]:
     """Return the event of a revocation. It names the owner if `user_name` revoked another user's token."""
     of = {} if row.user_name == user_name else {"of": row.user_name}
-    told = {"name": row.name, "prefix": row.prefix, **of}
-    return event_row(TOKEN_REVOKED, TOKEN, row.id, time=time, user_name=user_name, **told)
+    details = {"name": row.name, "prefix": row.prefix, **of}
+    return event_row(TOKEN_REVOKED, TOKEN, row.id, time=time, user_name=user_name, **details)
 
 
 def _record(row: Row[Any]) -> Token:

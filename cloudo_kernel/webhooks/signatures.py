@@ -54,10 +54,10 @@ def digest(key: str) -> str:
 NOBODY = digest(secrets.token_urlsafe())
 
 
-def is_key(shown: str, kept: str) -> bool:
+def is_key(given: str, kept: str) -> bool:
     """Tell whether a key is the one whose `digest` was stored."""
     _, salt, wanted = kept.split("$")
-    found = hashlib.sha256(bytes.fromhex(salt) + shown.encode(errors="replace")).hexdigest()
+    found = hashlib.sha256(bytes.fromhex(salt) + given.encode(errors="replace")).hexdigest()
     return hmac.compare_digest(found, wanted)
 
 

@@ -152,7 +152,7 @@ class Dispatcher:
             return
         self._has_given_up.set()
         if self._lease is not None:
-            self._lease.let_go()
+            self._lease.release()
         try:
             self._store.queue.release(self._worker_id, lost=True)
             liveness.forget(self._state, self._worker_id)

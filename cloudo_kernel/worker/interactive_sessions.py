@@ -113,7 +113,7 @@ class Sessions:
 
     def _give_up(self, _name: str) -> None:
         if self._lease is not None:
-            self._lease.let_go()  # workers see it, and end the executions held here
+            self._lease.release()  # workers see it, and end the executions held here
 
     def _hold_again(self) -> None:
         """Register again: this process stalled until others ended its executions."""

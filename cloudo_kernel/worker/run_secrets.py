@@ -77,8 +77,8 @@ class RunSecrets:
         Protected outputs are also masked in the existing log, which may contain them.
         """
         self._learn_late([value for key, value in output.items() if key in self._protected_outputs])
-        shown, hidden = self.redaction.split(output, self._protected_outputs)
-        return {"output_value": shown, "hidden_outputs": hidden}
+        masked, hidden = self.redaction.split(output, self._protected_outputs)
+        return {"output_value": masked, "hidden_outputs": hidden}
 
     def _learn_late(self, secret: Any) -> None:
         """Learn a secret that the run already knew, and mask it in the existing log."""
@@ -122,6 +122,6 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} characters more)"
 
 
-def _hidden(given: Mapping[str, Any], shown: Mapping[str, Any]) -> list[Any]:
+def _hidden(given: Mapping[str, Any], masked: Mapping[str, Any]) -> list[Any]:
     """Return the given values that are shown as hidden."""
-    return [value for name, value in given.items() if shown.get(name) == PROTECTED]
+    return [value for name, value in given.items() if masked.get(name) == PROTECTED]

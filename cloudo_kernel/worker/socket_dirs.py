@@ -43,7 +43,7 @@ class SocketDirs:
             try:
                 folder.mkdir(mode=0o700)
             except FileNotFoundError:  # the worker's folder was removed by others
-                self._let_go()
+                self._unlock()
                 self._make()
             else:
                 return folder
@@ -51,7 +51,7 @@ class SocketDirs:
     def close(self) -> None:
         """Remove the folder and its contents; called when no runner is left."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._let_go()
+        self._unlock()
 
     @property
     def has_room(self) -> bool:
@@ -64,9 +64,9 @@ class SocketDirs:
             self._descriptor = _lock(self._folder)
             if self._folder.exists():  # otherwise another worker removed it before it was locked
                 return
-            self._let_go()
+            self._unlock()
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
 

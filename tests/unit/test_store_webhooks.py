@@ -51,7 +51,7 @@ def test_an_unknown_name_costs_the_same_comparisons_as_a_wrong_key(
         return real(shown, wanted)
 
     monkeypatch.setattr(signatures, "is_key", is_key)
-    calls = WebhookCalls(store, Catalog(Workspace(tmp_path)), throttle=lambda _webhook, _caller: None)
+    calls = WebhookCalls(store, Catalog(Workspace(tmp_path)), check_rate=lambda _webhook, _caller: None)
     headers = HTTPHeaders({"X-Cloudo-Key": "a", "Authorization": "Bearer b", "Content-Type": "application/json"})
     outcomes, asked = set(), {}
     for name in ("keyed", "off", "far", "no-such-one"):

@@ -145,8 +145,8 @@ class Executions:
         now = self._database.clock()
         made = {"status": Status.RUNNING, "attempt": 1, "started_at": now, "worker_id": worker_id}
         row = _row(new, now) | made
-        told: JsonObject = {"status": Status.RUNNING, "attempt": 1, "worker_id": worker_id}
-        started = event_row(EXECUTION_STARTED, EXECUTION, new.id, time=now, user_name=new.user_name, **told)
+        details: JsonObject = {"status": Status.RUNNING, "attempt": 1, "worker_id": worker_id}
+        started = event_row(EXECUTION_STARTED, EXECUTION, new.id, time=now, user_name=new.user_name, **details)
         with self._database.write() as connection:
             connection.execute(self._add_source, {"sha256": new.source_sha256, "text": new.source_text})
             connection.execute(_INSERT, row)

@@ -178,10 +178,10 @@ class TextIndex:
     def _follow(self, index: sqlite3.Connection, connection: Connection, state: _State) -> tuple[bool, _State]:
         """Process the events after the newest one that the index covers."""
         query = select(_e.id, _e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).order_by(_e.id).limit(_AT_ONCE)
-        told = connection.execute(query).all()
-        if not told:
+        details = connection.execute(query).all()
+        if not details:
             return False, state
-        moments = {moment for row in told if (moment := moment_of(row.subject_id)) is not None}
+        moments = {moment for row in details if (moment := moment_of(row.subject_id)) is not None}
         known = {
             moment: text
             for moment in moments
@@ -192,7 +192,7 @@ class TextIndex:
         gone = [(moment,) for moment in known if not entries[moment] or moment in fresh]
         index.executemany("DELETE FROM texts WHERE rowid = ?", gone)
         self._put(index, fresh)
-        return len(told) == _AT_ONCE, _State(told[-1].id, _mark(connection, told[-1].id), None)
+        return len(details) == _AT_ONCE, _State(details[-1].id, _mark(connection, details[-1].id), None)
 
     def _put(self, index: sqlite3.Connection, entries: dict[int, list[Row]]) -> None:
         if not self._grams:

@@ -96,9 +96,9 @@ class Outcome:
         return f"{self.error.name}: {self.error.value}".strip().split("\n", 1)[0][:500]
 
 
-def requeue(connection: Connection, execution_id: str, attempt: int, *, now: datetime, **told: Any) -> None:
-    """Give up a run: the execution becomes pending, or paused if that was requested. `told` goes into the event."""
-    _give_up(connection, execution_id, attempt, {}, now=now, **told)
+def requeue(connection: Connection, execution_id: str, attempt: int, *, now: datetime, **details: Any) -> None:
+    """Give up a run: the execution becomes pending, or paused if that was requested. `details` goes into the event."""
+    _give_up(connection, execution_id, attempt, {}, now=now, **details)
 
 
 def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> None:
@@ -203,8 +203,8 @@ def _end(
     if row.has_locks:
         release_all(connection, row.id, now=now)
     error = outcome.error.name if outcome.error else None
-    told = {"user_name": user_name, "message": outcome.message, "error": error}
-    tell(connection, row.id, outcome.status, now=now, **told)
+    details = {"user_name": user_name, "message": outcome.message, "error": error}
+    tell(connection, row.id, outcome.status, now=now, **details)
     is_success = outcome.status is Status.ENDED_SUCCESS
     # Its children and input requests outlive a success: another execution may wait for them.
     if not is_success:
@@ -287,8 +287,8 @@ def _retry(
         forget_all(connection, execution_id)
         values |= {"output_value": {}, "sealed_outputs": None}
     error = outcome.error.name if outcome.error else None
-    told = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
-    _give_up(connection, execution_id, attempt, values, now=now, **told)
+    details = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
+    _give_up(connection, execution_id, attempt, values, now=now, **details)
     release_all(connection, execution_id, now=now)
     when = f"in {seconds:g} s" if seconds else "at once"
     how = "was interrupted" if outcome.is_interrupted else "failed"
@@ -332,7 +332,7 @@ def detach(connection: Connection, execution_id: str, attempt: int) -> bool:
 
 
 def _give_up(
-    connection: Connection, execution_id: str, attempt: int, values: JsonObject, *, now: datetime, **told: Any
+    connection: Connection, execution_id: str, attempt: int, values: JsonObject, *, now: datetime, **details: Any
 ) -> None:
     c = executions.c
     is_paused = or_(c.status == Status.PAUSED.value, c.wants_pause)
@@ -346,7 +346,7 @@ def _give_up(
     }
     row = change(connection, execution_id, attempt, values, LEASED)
     dependencies.forget(connection, execution_id)
-    tell(connection, execution_id, Status(row.status), now=now, kind=EXECUTION_REQUEUED, attempt=attempt, **told)
+    tell(connection, execution_id, Status(row.status), now=now, kind=EXECUTION_REQUEUED, attempt=attempt, **details)
 
 
 def _found(outcome: Outcome) -> JsonObject:

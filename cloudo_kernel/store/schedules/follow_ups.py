@@ -126,23 +126,23 @@ class FollowUps:
         `place` is the part of the address that history may show.
         """
         now = self._database.clock()
-        told: JsonObject = {"id": due.id, "occasion": due.occasion, "to": place, "attempt": due.attempts}
+        details: JsonObject = {"id": due.id, "occasion": due.occasion, "to": place, "attempt": due.attempts}
         kind = event_types.NOTIFICATION_SENT if reason is None else event_types.NOTIFICATION_FAILED
         with self._database.write() as connection:
             if reason is not None and delay_seconds is not None:
                 again = now + timedelta(seconds=delay_seconds)
                 values = {"due_at": again, "worker_id": None}
                 is_mine = connection.execute(update(follow_ups).where(_is(due)).values(**values)).rowcount > 0
-                told |= {"reason": reason, "next_attempt": rfc3339(again)}
+                details |= {"reason": reason, "next_attempt": rfc3339(again)}
             else:
                 is_mine = _take(connection, due)
-                told |= {} if reason is None else {"reason": reason, "next_attempt": None}
+                details |= {} if reason is None else {"reason": reason, "next_attempt": None}
             if not is_mine:  # given to another worker meanwhile, or deleted with its execution
                 return
             if reason is not None and delay_seconds is None:
                 text = f"{place} ({due.occasion}) could not be called: {reason}"
                 _complain(connection, due, text, now=now)
-            record(connection, kind, event_types.EXECUTION, due.execution.id, time=now, **told)
+            record(connection, kind, event_types.EXECUTION, due.execution.id, time=now, **details)
 
 
 def note_end(connection: Connection, row: Row[Any], status: Status, *, now: datetime) -> None:

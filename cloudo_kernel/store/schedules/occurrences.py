@@ -194,8 +194,8 @@ class Occurrences:
         for firing in firings:
             if firing.cancelled:
                 _cancel(connection, firing.cancelled, now=now)
-        told = [(one.due.schedule.id, new) for one in firings for new in _in_runs(connection, one)]
-        self._write(connection, told, now)
+        details = [(one.due.schedule.id, new) for one in firings for new in _in_runs(connection, one)]
+        self._write(connection, details, now)
         record_all(connection, [row for one in firings for row in _told(one, now=now, user_name=user_name)])
 
     def start(self, due: Due, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> bool:
@@ -213,8 +213,8 @@ class Occurrences:
             _take_out(connection, schedule, [one.due for one in new])
             connection.execute(delete(occurrences).where(is_replaced, _o.execution_id.is_(None)))
             self._write(connection, [(schedule.id, one) for one in new], now)
-            told = {"name": schedule.name, "flow_name": schedule.flow_name, "started": len(new)}
-            record(connection, event, event_types.SCHEDULE, schedule.id, time=now, user_name=user_name, **told)
+            details = {"name": schedule.name, "flow_name": schedule.flow_name, "started": len(new)}
+            record(connection, event, event_types.SCHEDULE, schedule.id, time=now, user_name=user_name, **details)
         return True
 
     def _write(self, connection: Connection, new: Sequence[tuple[str, NewOccurrence]], now: datetime) -> None:

@@ -144,7 +144,9 @@ class Schedules:
         items = tuple(_record(row, last.get(row.id)) for row in rows[:limit])
         return Page[Schedule](items=items, next=items[-1].id if len(rows) > limit else None)
 
-    def change(self, due: Due, schedule: Schedule, hidden: Hidden, *, event: str, user_name: str, **told: Any) -> bool:
+    def change(
+        self, due: Due, schedule: Schedule, hidden: Hidden, *, event: str, user_name: str, **details: Any
+    ) -> bool:
         """Write a schedule unless it has changed since it was read as `due`; return whether it was written."""
         values = _columns(schedule, hidden)
         with self._database.write() as connection:
@@ -157,7 +159,7 @@ class Schedules:
             if changed.rowcount:
                 if due.source_sha256 not in (None, hidden.source_sha256):
                     forget_source(connection, due.source_sha256)
-                self._tell(connection, event, schedule, user_name=user_name, **told)
+                self._tell(connection, event, schedule, user_name=user_name, **details)
         return bool(changed.rowcount)
 
     def rename_flow(self, old: str, new: str) -> None:
@@ -266,9 +268,9 @@ class Schedules:
         if hidden.source_text is not None:
             connection.execute(self._add_source, {"sha256": hidden.source_sha256, "text": hidden.source_text})
 
-    def _tell(self, connection: Connection, event: str, schedule: Schedule, *, user_name: str, **told: Any) -> None:
+    def _tell(self, connection: Connection, event: str, schedule: Schedule, *, user_name: str, **details: Any) -> None:
         about = {"time": self._database.clock(), "user_name": user_name}
-        shown = {"name": schedule.name, "flow_name": schedule.flow_name, **told}
+        shown = {"name": schedule.name, "flow_name": schedule.flow_name, **details}
         record(connection, event, event_types.SCHEDULE, schedule.id, **about, **shown)
 
 

@@ -88,7 +88,7 @@ class Backend:
     ) -> None:
         """Call `prepare` once on a thread, `PREPARE_SECONDS` after opening; pass `worker_options` to `Worker`."""
         self.workspace = workspace
-        self.throttle = RateLimiter()
+        self.rate_limiter = RateLimiter()
         #: Limits the recorded refusals of strangers, who could otherwise fill the store.
         self._strangers = RateLimiter()
         #: Refused webhook calls.
@@ -126,7 +126,7 @@ class Backend:
             self._spawn(self.call(tokens.note_use, found.id))
         return found
 
-    def note_denial(self, subject_type: str, subject_id: str, *, route: str, **told: Any) -> None:
+    def note_denial(self, subject_type: str, subject_id: str, *, route: str, **details: Any) -> None:
         """Record that a known caller was refused, once a minute per subject and route."""
         now, key = time.monotonic(), (subject_id, route)
         if self._parts is None or now < self._denials.get(key, 0.0):
@@ -134,10 +134,10 @@ class Backend:
         if len(self._denials) >= _MAX_DENIALS:
             self._denials.clear()
         self._denials[key] = now + _DENIAL_SECONDS
-        add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **told)
+        add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **details)
         self._spawn(self.call(add))
 
-    def note_stranger(self, address: str, *, route: str, **told: Any) -> None:
+    def note_stranger(self, address: str, *, route: str, **details: Any) -> None:
         """Record that an unknown caller was refused, once a minute per network and route.
 
         Up to `_STRANGERS_A_MINUTE` are recorded in all, so that strangers cannot fill the store. The server's log has
@@ -150,7 +150,7 @@ class Backend:
             self._strangers.check("", "", _STRANGERS_A_MINUTE)
         except TooManyCalls:
             return
-        add = partial(self._parts.store.events.add, ACCESS_REFUSED, ADDRESS, address, user_name=None, **told)
+        add = partial(self._parts.store.events.add, ACCESS_REFUSED, ADDRESS, address, user_name=None, **details)
         self._spawn(self.call(add))
 
     async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
@@ -186,9 +186,9 @@ class Backend:
         if self._parts is not None:
             self._spawn(self.call(self._parts.webhook_calls.note_all, notes))
 
-    def _throttle(self, webhook: Webhook, caller: str) -> None:
+    def _check_rate(self, webhook: Webhook, caller: str) -> None:
         if webhook.rate_limit is not None:
-            self.throttle.check(webhook.name, network(caller), webhook.rate_limit)
+            self.rate_limiter.check(webhook.name, network(caller), webhook.rate_limit)
 
     async def sessions(self) -> Sessions:
         """Return the sessions of interactive notebooks."""
@@ -324,7 +324,7 @@ class Backend:
             raise
         read = partial(store.events.after, limit=PAGE_LIMIT)
         feed = EventFeed(read, newest=lambda: max(oldest, store.tail.newest))
-        calls = WebhookCalls(store, catalog, throttle=self._throttle)
+        calls = WebhookCalls(store, catalog, check_rate=self._check_rate)
         health = Service(store, catalog, user_name="").health
         return _Parts(
             store,
@@ -358,12 +358,12 @@ def _with_loops(health: Health, parts: _Parts) -> Health:
     loops = {parts.sessions.loop, parts.store.tail.loop, *(parts.worker.loops if parts.worker is not None else ())}
     dead = sorted(loop.name for loop in loops if loop.is_dead)
     failing = sorted(loop.name for loop in loops if loop.is_failing)
-    told: dict[str, Any] = {"failing_loops": tuple(dead + failing)}
+    details: dict[str, Any] = {"failing_loops": tuple(dead + failing)}
     if dead:
-        told |= {"status": "unavailable", "reason": f"the loop {dead[0]} has died: restart the server"}
+        details |= {"status": "unavailable", "reason": f"the loop {dead[0]} has died: restart the server"}
     elif "dispatcher" in failing and health.reason is None:
-        told |= {"status": "unavailable", "reason": "the loop dispatcher fails: nothing is started"}
-    return health.model_copy(update=told)
+        details |= {"status": "unavailable", "reason": "the loop dispatcher fails: nothing is started"}
+    return health.model_copy(update=details)
 
 
 def _build(workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> tuple[Store, Catalog, Worker | None]:

@@ -95,8 +95,8 @@ def _slices(count: int) -> Iterator[tuple[int, int]]:
 def _rendered(whole: dict[str, Any], cells: list[Any], shortener: _Shortener) -> str:
     """Return the HTML of some cells. A note replaces each cell that cannot be rendered."""
     try:
-        shown = [shortener.shown(cell) for cell in cells]
-        body, _ = _exporter().from_notebook_node(nbformat.from_dict({**whole, "cells": shown}))
+        short = [shortener.shortened(cell) for cell in cells]
+        body, _ = _exporter().from_notebook_node(nbformat.from_dict({**whole, "cells": short}))
         return _harmless(body)
     except Exception as error:  # noqa: BLE001 -- a hostile cell can make nbconvert raise anything; the page shows it
         if len(cells) > 1:
@@ -132,30 +132,30 @@ class _Shortener:
         self._lab_url = lab_url
         self._left = _TEXTS_LIMIT
 
-    def shown(self, cell: dict[str, Any]) -> dict[str, Any]:
+    def shortened(self, cell: dict[str, Any]) -> dict[str, Any]:
         """Return the cell as the page shows it."""
         hidden = cell.get("metadata", {}).get("jupyter", {}).get("source_hidden") is True
-        shown = {**cell, "source": "" if hidden else self._cut(cell["source"])}
+        short = {**cell, "source": "" if hidden else self._cut(cell["source"])}
         if hidden:  # nbconvert's templates look for this
-            shown["metadata"] = {**cell["metadata"], "transient": {"remove_source": True}}
+            short["metadata"] = {**cell["metadata"], "transient": {"remove_source": True}}
         if "outputs" in cell:
-            shown["outputs"] = self._outputs(cell["outputs"])
-        return shown
+            short["outputs"] = self._outputs(cell["outputs"])
+        return short
 
     def _outputs(self, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        shown = [self._output(output) for output in outputs[:_OUTPUTS_LIMIT]]
+        short = [self._output(output) for output in outputs[:_OUTPUTS_LIMIT]]
         if any(_needs_scripts(output.get("data", {})) for output in outputs[:_OUTPUTS_LIMIT]):
-            shown.append({"output_type": "display_data", "metadata": {}, "data": {"text/html": self._note()}})
+            short.append({"output_type": "display_data", "metadata": {}, "data": {"text/html": self._note()}})
         if len(outputs) > _OUTPUTS_LIMIT:
-            shown.append({"output_type": "stream", "name": "stdout", "text": f"… {_NOTE}"})
-        return shown
+            short.append({"output_type": "stream", "name": "stdout", "text": f"… {_NOTE}"})
+        return short
 
     def _output(self, output: dict[str, Any]) -> dict[str, Any]:
-        shown = dict(output)
+        short = dict(output)
         if "text" in output:
-            shown["text"] = self._cut(output["text"])
+            short["text"] = self._cut(output["text"])
         if "traceback" in output:
-            shown["traceback"] = [self._cut(line) for line in output["traceback"]]
+            short["traceback"] = [self._cut(line) for line in output["traceback"]]
         if "data" in output:
             data, is_scripted = output["data"], _needs_scripts(output["data"])
             kept = {
@@ -163,14 +163,14 @@ class _Shortener:
                 for kind, value in (_static(data) if is_scripted else data).items()
                 if isinstance(value, str | list) and len(_joined(value)) <= _IMAGE_LIMIT
             }
-            shown["data"] = kept or {"text/plain": "" if is_scripted else f"… {_NOTE}"}
-        return shown
+            short["data"] = kept or {"text/plain": "" if is_scripted else f"… {_NOTE}"}
+        return short
 
     def _cut(self, text: Any) -> str:
         whole = _joined(text)
-        shown = whole[: min(_TEXT_LIMIT, self._left)]
-        self._left -= len(shown)
-        return shown if len(shown) == len(whole) else f"{shown}\n… {_NOTE}"
+        short = whole[: min(_TEXT_LIMIT, self._left)]
+        self._left -= len(short)
+        return short if len(short) == len(whole) else f"{short}\n… {_NOTE}"
 
     def _note(self) -> str:
         open_it = "Open the notebook in JupyterLab"

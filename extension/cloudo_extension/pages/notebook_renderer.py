@@ -34,7 +34,7 @@ _PIECE_BYTES = 1 << 16
 
 #: The end of a complete page. Any other page was cut off.
 _END = b"</html>\n"
-_REST_MISSING = (
+_REMAINDER_MISSING = (
     "<p class='note'>The rest of this notebook could not be made into a page. Open it in JupyterLab.</p>"
     "</main></body></html>\n"
 )
@@ -95,7 +95,7 @@ class Renderer:
         if not end:
             raise Unavailable("This notebook could not be made into a page. Open it in JupyterLab.")
         if end != _END:
-            yield _REST_MISSING.encode()
+            yield _REMAINDER_MISSING.encode()
 
     def _child(self) -> socket.socket:
         """Let the process fork a child, and return the socket to the child."""
