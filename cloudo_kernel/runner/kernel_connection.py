@@ -30,6 +30,7 @@ _SPEAK_IPC = frozenset({"cloudo_kernel.kernel", "ipykernel", "ipykernel_launcher
 #: Maximum path length of a Unix socket, without the final zero (`sun_path`; macOS and the BSDs have 4 bytes less).
 _SOCKET_BYTES = 107 if sys.platform == "linux" else 103
 _START_TIMEOUT_SECONDS = 60.0
+_NO_ANSWER = f"The kernel did not answer within {_START_TIMEOUT_SECONDS:.0f} seconds."
 #: From the request to shut down to the kill: the time for exit handlers that the notebook registered.
 _SHUTDOWN_SECONDS = 5.0
 #: Poll interval for whether a silent kernel is still alive.
@@ -212,7 +213,7 @@ class KernelConnection:
             if not self.is_alive:
                 raise DeadKernelError("The kernel died.")
         if time.monotonic() > end:
-            raise DeadKernelError(f"The kernel did not answer within {_START_TIMEOUT_SECONDS:.0f} seconds.")
+            raise DeadKernelError(_NO_ANSWER)
 
     def _connect(self) -> None:
         """Connect to the kernel `cloudo`, without the fixed wait that jupyter_client needs for other kernels."""
@@ -238,8 +239,10 @@ class KernelConnection:
             try:
                 return dict(channel.get_msg(timeout=_POLL_INTERVAL_SECONDS))
             except queue.Empty:
-                if not self.is_alive or time.monotonic() > end:
+                if not self.is_alive:
                     raise DeadKernelError("The kernel died.") from None
+                if time.monotonic() > end:
+                    raise DeadKernelError(_NO_ANSWER) from None
 
     def _await_end(self) -> None:
         if self._is_ending:

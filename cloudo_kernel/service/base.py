@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-#: Poll interval of a wait, in case the event tail misses an event.
+#: Poll interval of a wait, in case the event listener misses an event.
 _POLL_INTERVAL_SECONDS = 5.0
 
 

@@ -113,6 +113,6 @@ class Store:
         return self._database.trouble
 
     def close(self) -> None:
-        """Stop the event tail and close every connection."""
+        """Stop the event listener and close every connection."""
         self.tail.close()
         self._database.close()

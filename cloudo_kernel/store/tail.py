@@ -1,4 +1,4 @@
-"""The event tail: one per process, it notices events committed by any process and calls the listeners."""
+"""The event listener: one per process, it notices events committed by any process and calls the listeners."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class EventListener:
     def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` whenever events were committed; return a function that removes it.
 
-        It is called on the tail's thread and must be quick. A listener that raises is called again soon; the others do
-        not wait for it.
+        `listener` runs on this object's thread and must be quick. If it raises, it is called again soon; the others
+        are not affected.
         """
         key = object()
         with self._lock:

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 _HOUSEKEEPING_SECONDS = 60.0
 #: Interval between updates of the index of texts. While it is far behind, updates take at most half of that time.
 _TEXTS_SECONDS = 5.0
-#: Poll interval of the queue, in case the event tail misses a change.
+#: Poll interval of the queue, in case the event listener misses a change.
 _POLL_INTERVAL_SECONDS = 5.0
 #: The loop rests for this many times as long as its step took, within the two bounds below.
 _BACKOFF_FACTOR = 9

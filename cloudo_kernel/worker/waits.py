@@ -18,7 +18,7 @@ from cloudo_kernel.worker.slots import WorkerSlots
 RETRY_SECONDS = 1.0
 #: How long a call is retried before the flow gets the error. The report of an end has no such limit.
 _PATIENCE_SECONDS = 120.0
-#: Poll interval of the store, in case the event tail misses a change.
+#: Poll interval of the store, in case the event listener misses a change.
 _POLL_INTERVAL_SECONDS = 0.5
 #: Maximum rest after a look. The rests keep all waits together from using more than one processor.
 _MAX_BACKOFF_SECONDS = 1.0

@@ -80,7 +80,7 @@ class Worker:
         is_shared = private_id is None
         self._scheduler = Scheduler(store, service.run_due_schedules, self._heartbeat) if is_shared else None
         schedulers = () if self._scheduler is None else (self._scheduler.loop,)
-        #: All background threads of this worker, and that of the event tail, which wakes them.
+        #: All background threads of this worker, and that of the event listener, which wakes them.
         self.loops = (
             *self._dispatcher.loops,
             *schedulers,

@@ -1,6 +1,6 @@
 """The event feed: reads every new event once per process and passes it to the coroutines waiting for it.
 
-It reads on the event tail's thread, because another thread for each commit would cost more than the read.
+It reads on the event listener's thread, because another thread for each commit would cost more than the read.
 Without readers it reads nothing.
 """
 
@@ -90,7 +90,7 @@ class EventFeed:
         return Subscription(self, subject_id)
 
     def wake(self) -> None:
-        """Read and deliver new events. The event tail calls it on its own thread. Raises the store's errors."""
+        """Read and deliver new events. The event listener calls it on its own thread. Raises the store's errors."""
         is_behind = bool(self._readers)
         while is_behind:
             events = self._read(self._position)
