@@ -39,9 +39,7 @@ export class Children {
 
   #show() {
     const rows = [...this.rows.values()].sort(byAge);
-    const focused = this.list.contains(document.activeElement) ? document.activeElement.href : null;
     put(this.list, ...rows.map((row) => h("li", statusPill(row.status), this.place.toOne(row.id, ".link", row.name), h("span.muted", row.ended_at ? ran(row) : time(row.created_at)))));
-    [...this.list.querySelectorAll("a")].find(({ href }) => href === focused)?.focus();
     const unended = rows.filter(({ ended_at }) => !ended_at).length;
     say(this.words, [`${rows.length}${this.next ? " newest" : ""}`, unended > 0 && `${unended} under way`].filter(Boolean).join(", "));
     this.element.hidden = rows.length === 0;

@@ -21,11 +21,15 @@ export function h(name, ...rest) {
   return element;
 }
 
-/** Replace what is inside `element`. */
+/** Replace what is inside `element`. A link or button that had the focus passes it on to the one of the same name. */
 export function put(element, ...children) {
   const shown = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
   element.replaceChildren(...shown);
+  if (focused && !focused.isConnected) [...element.querySelectorAll("a, button")].find((other) => nameOf(other) === nameOf(focused))?.focus();
 }
+
+const nameOf = (element) => element.getAttribute("aria-label") ?? element.textContent;
 
 /** The parts of a name, so that a long one breaks between them first. */
 export const breakable = (name) => name.split(/(?<=[\/_.-])/).flatMap((part) => [part, h("wbr")]);

@@ -143,10 +143,8 @@ export class WebhookView extends View {
       const again = row.execution && button("Replay", { icon: "again", kind: ".small", "aria-label": `Replay the call of ${moment(row.received_at)}`, title: "Start it again, with the same inputs", onclick: () => this.#replay(row) });
       return h("tr", h("td", { title: moment(row.received_at) }, time(row.received_at)), h("td", row.source_ip), h("td", replyMark(row)), h("td.why", ...this.#became(row)), h("td", again));
     };
-    const focused = this.calls.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
     const table = () => simpleTable("Deliveries", ["Received", "From", "Reply", "What became of it", "Again"], this.past.map(line));
     put(this.calls, this.past.length > 0 ? table() : h("p.muted", "Nobody has called it yet. The command above does."));
-    if (focused) this.calls.querySelector(`[aria-label="${focused}"]`)?.focus();
     this.more.hidden = !this.cursor;
   }
 

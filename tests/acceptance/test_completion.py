@@ -108,7 +108,7 @@ def test_a_call_is_explained_while_it_is_typed(told: dict[str, str]) -> None:
     assert "Save one output" in told["?this.set_output"]
     assert "Return a flow" in told["?system.flow("]
     assert "The running execution" in told["?this"]
-    assert "not the running execution" in told["?system"]
+    assert "Access to flows, executions" in told["?system"]
 
 
 def test_a_notebook_opened_by_hand_completes_and_explains_system(kernel: BlockingKernelClient) -> None:
