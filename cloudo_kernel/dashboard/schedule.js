@@ -62,9 +62,11 @@ export class ScheduleView extends View {
   /** Fetch the schedule and its last times again. */
   load() {
     return this.guarded("The schedule could not be opened", async () => {
+      const shown = this.shown;
       try {
         const [whole] = await Promise.all([this.line.call("schedule", { schedule_id: this.id }), this.#loadPast(null)]);
         this.isLoaded = true;
+        if (this.shown !== shown) return this.load(); // what was saved meanwhile may be newer than the reply
         this.#show(whole);
       } catch (problem) {
         if (problem.code !== "schedule_not_found") throw problem;

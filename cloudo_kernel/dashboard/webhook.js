@@ -58,9 +58,11 @@ export class WebhookView extends View {
   /** Fetch the webhook and its last calls again. */
   load() {
     return this.guarded("The webhook could not be opened", async () => {
+      const shown = this.shown;
       try {
         const [whole] = await Promise.all([this.line.call("webhook", { name: this.name }), this.#loadPast(null)]);
         this.isLoaded = true;
+        if (this.shown !== shown) return this.load(); // what was saved meanwhile may be newer than the reply
         this.#show(whole);
       } catch (problem) {
         if (problem.code !== "webhook_not_found") throw problem;

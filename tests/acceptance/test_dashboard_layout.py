@@ -63,6 +63,19 @@ def test_the_children_of_an_execution_are_listed_and_followed(show: Open, api: C
     expect(children).to_be_hidden()
 
 
+def test_a_link_that_is_drawn_anew_keeps_the_focus(show: Open, api: Client) -> None:
+    started = api.start_execution(StartExecution(flow_name="endless"))
+    page = show(f"executions/{started.id}")
+    status = page.locator(".cloudo-heading .cloudo-status")
+    expect(status).to_have_text("Running", timeout=RUN)
+    link = page.locator(".cloudo-facts").get_by_role("link", name="endless")
+    link.focus()
+    api.cancel_execution(started.id)
+    expect(status).to_have_text("Cancelled", timeout=RUN)
+    expect(page.locator(".cloudo-facts")).to_contain_text("Ended")
+    expect(link).to_be_focused()
+
+
 def test_the_actions_stay_at_hand_and_hide_no_row_that_has_the_focus(show: Open) -> None:
     page = show("flows")
     expect(page.get_by_text("Check one or more flows")).to_be_visible()
