@@ -264,8 +264,6 @@ def _sealed(secret: Mapping[str, Any], encryption: Encryption) -> str:
 
 
 def _decrypted(kept: str, encryption: Encryption) -> JsonObject:
-    if kept.startswith("{"):  # from an older version that did not seal it
-        return dict(json.loads(kept))
     return dict(json.loads(encryption.decrypt(kept)))
 
 

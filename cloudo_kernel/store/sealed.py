@@ -14,7 +14,7 @@ _CONDITIONS: tuple[ColumnElement[bool], ...] = (
     and_(webhooks.c.kept_key.is_not(None), webhooks.c.signature.is_not(None)),
     schedules.c.sealed_inputs.is_not(None),
     webhook_responses.c.is_sealed,
-    and_(messages.c.protected.is_not(None), messages.c.protected.not_like("{%")),  # older versions did not seal it
+    messages.c.protected.is_not(None),
     calls.c.sealed.is_not(None),
     or_(executions.c.sealed_inputs.is_not(None), executions.c.sealed_outputs.is_not(None)),
 )

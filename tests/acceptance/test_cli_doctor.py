@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -141,3 +143,19 @@ def test_a_store_that_cannot_be_used_is_told_once(shell: Shell) -> None:
     (problem,) = [one for one in found if one["state"] == State.PROBLEM]
     assert problem["part"] == "workspace"
     assert "move it away" in problem["message"]
+
+
+def test_the_store_of_a_development_version_is_named_and_the_workspace_goes_on_without_it(shell: Shell) -> None:
+    write_flow(shell.workspace, "quick", "1")
+    notebook = shell.workspace / shell.json("run", "quick")["notebook"]
+    state = Workspace(shell.workspace).state
+    with closing(sqlite3.connect(state / "cloudo.sqlite")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0021'")
+    found = json.loads(shell.run("doctor", "--json").stdout)
+    (problem,) = [one for one in found if one["state"] == State.PROBLEM]
+    assert problem["part"] == "workspace"
+    assert "development version" in problem["message"]
+    assert "move the folder .cloudo out of the workspace" in problem["message"]
+    state.rename(shell.workspace.with_name("old state"))
+    assert shell.json("run", "quick")["status"] == "ENDED_SUCCESS"
+    assert notebook.exists()

@@ -77,7 +77,5 @@ class Journal:
         return self._encryption.encrypt(json.dumps(said).encode())
 
     def _opened(self, row: Row[Any]) -> Call:
-        said = {"arguments": row.arguments, "result": row.result, "error": row.error}
-        if row.sealed is not None:  # None: written by a version that did not seal calls
-            said = json.loads(self._encryption.decrypt(row.sealed))
+        said = json.loads(self._encryption.decrypt(row.sealed))
         return Call(position=row.position, verb=row.verb, is_done=row.is_done, **said)

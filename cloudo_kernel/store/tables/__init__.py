@@ -1,4 +1,4 @@
-"""The tables of the store. A change here needs a migration in `migrations/versions`."""
+"""The tables of the store. A change here needs a revision in `migrations/versions`."""
 
 from __future__ import annotations
 
