@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
+from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, TooManyUnended, Unavailable
 from cloudo_kernel.models import ExecutionFilter, LogLine, Status
+from cloudo_kernel.settings import MAX_UNENDED_PER_ROOT
 from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store
 from cloudo_kernel.store.executions import lists
 from cloudo_kernel.store.tables import idempotency_keys
@@ -127,6 +128,21 @@ def test_the_record_of_a_start_is_the_one_in_the_store(store: Store, new: Callab
         retention_minutes=3,
     )
     assert store.executions.insert(full) == store.executions.get(full.id)
+
+
+def test_a_refused_start_leaves_its_idempotency_key_free(store: Store, new: Callable[..., NewExecution]) -> None:
+    store.settings.save(MAX_UNENDED_PER_ROOT, 1, user_name="ada")
+    parent = store.executions.insert(new()).id
+    sibling = store.executions.insert(new(parent_id=parent)).id
+    key = IdempotencyKey("k", "a")
+    for _ in range(2):
+        with pytest.raises(TooManyUnended):
+            store.executions.insert(new(parent_id=parent), idempotency=key)
+    both = store.executions.insert_all([(new(parent_id=parent), key), (new(parent_id=parent), key)])
+    assert [type(one) for one in both] == [TooManyUnended, TooManyUnended]
+    store.control.cancel(sibling, user_name="ada", reason="makes room")
+    retried = store.executions.insert(new(parent_id=parent), idempotency=key)
+    assert store.executions.insert(new(parent_id=parent), idempotency=key) == retried
 
 
 def test_an_idempotency_key_is_forgotten_after_a_day(tmp_path: Path, new: Callable[..., NewExecution]) -> None:
