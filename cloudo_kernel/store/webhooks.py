@@ -15,9 +15,8 @@ from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse, event
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.fencing import LEASED, change
-from cloudo_kernel.store.executions.new_execution import NewExecution
+from cloudo_kernel.store.executions.new_execution import NewExecution, refused
 from cloudo_kernel.store.executions.records import insert_new
-from cloudo_kernel.store.executions.unended import refused
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns

@@ -1,4 +1,4 @@
-"""Counts the slots of one worker; `store.executions.slots` counts those of the store and of each flow."""
+"""Counts the slots of one worker; `store.executions.queue` counts those of the store and of each flow."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ MODULES = {
     "many": "bulk_statement",
     "seals": "encryption",
     "kept_connections": "connections",
-    "recurrence": "counters",
+    "recurrence": "records",
     "gathering": "batching",
     "framing": "request_body",
     "statuses": "errors",

@@ -34,9 +34,15 @@ from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions.lists import newest
 from cloudo_kernel.store.executions.log import last_lines
-from cloudo_kernel.store.executions.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
+from cloudo_kernel.store.executions.new_execution import (
+    IdempotencyKey,
+    Inserted,
+    NewExecution,
+    Protected,
+    Start,
+    refused,
+)
 from cloudo_kernel.store.executions.text_index import TextIndex
-from cloudo_kernel.store.executions.unended import refused
 from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns
 from cloudo_kernel.store.tables import (

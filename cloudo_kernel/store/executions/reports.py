@@ -15,8 +15,8 @@ from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import dependencies
 from cloudo_kernel.store.executions.fencing import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, change, check_live
 from cloudo_kernel.store.executions.new_execution import Protected
+from cloudo_kernel.store.executions.queue import Slots
 from cloudo_kernel.store.executions.records import to_record
-from cloudo_kernel.store.executions.slots import Slots
 from cloudo_kernel.store.executions.transitions import Outcome, detach, end_run, requeue, tell
 from cloudo_kernel.store.executions.wakeups import Wake, forget, register_wait
 from cloudo_kernel.store.locks import is_turn

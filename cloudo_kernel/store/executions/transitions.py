@@ -31,8 +31,8 @@ from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.wakeups import forget, forget_all, wake
 from cloudo_kernel.store.locks import release_all
 from cloudo_kernel.store.messages import withdraw
-from cloudo_kernel.store.schedules.counters import run_ended
 from cloudo_kernel.store.schedules.follow_ups import note_end
+from cloudo_kernel.store.schedules.records import run_ended
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.tables import calls, events, executions, lock_waiters, locks, waits
 from cloudo_kernel.store.tables import dependencies as dependency_rows
