@@ -73,7 +73,7 @@ class Workers:
             record(connection, WORKER_STARTED, WORKER, worker_id, time=now, host=host, pid=pid)
             if not private:
                 _end_absence(connection, worker_id, now)
-                _stay(connection, now)
+                _record_alive(connection, now)
 
     def beat(self, worker_id: str, *, has_scheduler: bool = False, back_at: datetime | None = None) -> bool:
         """Count the worker's heartbeat; False if another worker has taken its lease.
@@ -87,14 +87,14 @@ class Workers:
             if has_scheduler:
                 if back_at is not None:
                     _end_absence(connection, worker_id, back_at)
-                _stay(connection, now)
+                _record_alive(connection, now)
         return True
 
     def leave(self, worker_id: str) -> None:
         """Record that the worker's scheduler has just stopped. If there is no other one, an absence begins."""
         with self._database.write() as connection:
             if connection.execute(select(_w.id).where(_w.id == worker_id)).scalar() is not None:
-                _stay(connection, self._database.clock())
+                _record_alive(connection, self._database.clock())
 
     def absences(self, *, since: datetime) -> tuple[Absence, ...]:
         """Return the absences of schedulers that ended after a moment, in order."""
@@ -130,7 +130,7 @@ def _end_absence(connection: Connection, worker_id: str, now: datetime) -> None:
         connection.execute(insert(absences).values(start=start, end=now))
 
 
-def _stay(connection: Connection, now: datetime) -> None:
+def _record_alive(connection: Connection, now: datetime) -> None:
     """Record that a scheduler is alive now."""
     before = connection.execute(_ALIVE_UNTIL).scalar_one()
     if now < before:  # the clock was set back: absences that are now in the future have not happened yet

@@ -279,7 +279,7 @@ def test_a_store_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     broken.write_text("this is no database " * 100)
     with pytest.raises(Unavailable, match="not a database"):
         Store.open(f"sqlite:///{broken}")
-    with pytest.raises(Unavailable, match="does its folder exist"):
+    with pytest.raises(Unavailable, match="check that its folder exists"):
         Store.open(f"sqlite:///{tmp_path / 'nowhere' / 'store.sqlite'}")
 
 

@@ -73,9 +73,9 @@ class Journal:
             connection.execute(update(calls).where(*mine).values(**values))
 
     def _sealed(self, call: Call) -> str:
-        said = {"arguments": call.arguments, "result": call.result, "error": call.error}
-        return self._encryption.encrypt(json.dumps(said).encode())
+        payload = {"arguments": call.arguments, "result": call.result, "error": call.error}
+        return self._encryption.encrypt(json.dumps(payload).encode())
 
     def _opened(self, row: Row[Any]) -> Call:
-        said = json.loads(self._encryption.decrypt(row.sealed))
-        return Call(position=row.position, verb=row.verb, is_done=row.is_done, **said)
+        payload = json.loads(self._encryption.decrypt(row.sealed))
+        return Call(position=row.position, verb=row.verb, is_done=row.is_done, **payload)

@@ -168,7 +168,7 @@ class Queue:
         now = self._database.clock()
         about = {"now": now, "worker": worker_id}
         with self._database.read() as connection:
-            if not _may_give(connection, about, free, is_private=private):
+            if not _has_work(connection, about, free, is_private=private):
                 return ()
         claims: list[Claim | None] = []
         with self._database.write() as connection:
@@ -259,7 +259,7 @@ class Queue:
             return _release_held(connection, worker_id, self._database.clock(), but=running)
 
 
-def _may_give(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
+def _has_work(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
     """Return whether there is anything to claim or wake; most checks find nothing, which saves a write transaction."""
     if is_any_overdue(connection, now=about["now"]):
         return True

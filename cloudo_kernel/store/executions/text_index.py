@@ -64,7 +64,7 @@ _FOUND: Final = "SELECT rowid, text FROM texts WHERE texts MATCH ? AND rowid < ?
 
 _c, _e = executions.c, events.c
 _ROWS: Final = select(*TEXTS, *MARKED)
-_IS_TOLD = (_e.subject_type == EXECUTION, _e.type.not_in(PASSING))
+_IS_CHANGE = (_e.subject_type == EXECUTION, _e.type.not_in(PASSING))
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class TextIndex:
 
     def _follow(self, index: sqlite3.Connection, connection: Connection, state: _State) -> tuple[bool, _State]:
         """Process the events after the newest one that the index covers."""
-        query = select(_e.id, _e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).order_by(_e.id).limit(_AT_ONCE)
+        query = select(_e.id, _e.subject_id).where(_e.id > state.event_id, *_IS_CHANGE).order_by(_e.id).limit(_AT_ONCE)
         details = connection.execute(query).all()
         if not details:
             return False, state
@@ -245,7 +245,7 @@ class TextIndex:
             return None
         if _newest_event(connection) - state.event_id > _MAX_BEHIND:
             return None
-        query = select(_e.subject_id).where(_e.id > state.event_id, *_IS_TOLD).distinct()
+        query = select(_e.subject_id).where(_e.id > state.event_id, *_IS_CHANGE).distinct()
         below = (moment_of(before) if before is not None else None) or (1 << 62)
         return Candidates(index, folded(q), expression, below + 1, connection.execute(query).scalars().all())
 
@@ -279,7 +279,7 @@ def _begin(index: sqlite3.Connection, connection: Connection) -> _State:
         index.execute(f"DROP TABLE IF EXISTS {table}")
     for statement in _TABLES:
         index.execute(statement)
-    query = select(_e.id).where(*_IS_TOLD).order_by(_e.id.desc()).limit(1)
+    query = select(_e.id).where(*_IS_CHANGE).order_by(_e.id.desc()).limit(1)
     event_id = connection.execute(query).scalar() or 0
     index.execute("INSERT INTO state (form) VALUES (?)", (_FORM,))
     return _State(event_id, _mark(connection, event_id), "")

@@ -87,7 +87,7 @@ class FollowUps:
         """Drop a follow-up, and write to the log of the ended execution why its flow cannot be started."""
         with self._database.write() as connection:
             if _take(connection, due):
-                _complain(connection, due, complaint, now=self._database.clock())
+                _log_error(connection, due, complaint, now=self._database.clock())
 
     def next_call(self, *, reserved_for: str | None) -> datetime | None:
         """Return when the next unclaimed call is due."""
@@ -141,7 +141,7 @@ class FollowUps:
                 return
             if reason is not None and delay_seconds is None:
                 text = f"{place} ({due.occasion}) could not be called: {reason}"
-                _complain(connection, due, text, now=now)
+                _log_error(connection, due, text, now=now)
             record(connection, kind, event_types.EXECUTION, due.execution.id, time=now, **details)
 
 
@@ -177,12 +177,12 @@ def release_claims(connection: Connection, worker_id: str, *, successor: str | N
 
 
 def _had_failed(connection: Connection, row: Row[Any]) -> bool:
-    """Tell whether the previous execution failed: of the same schedule if there is one, else of the same flow."""
+    """Return whether the previous execution failed: of the same schedule if there is one, else of the same flow."""
     if row.flow_name is None:
         return False
-    is_kin = _e.flow_name == row.flow_name if row.schedule_id is None else _e.schedule_id == row.schedule_id
+    is_related = _e.flow_name == row.flow_name if row.schedule_id is None else _e.schedule_id == row.schedule_id
     has_run = _e.status.in_((Status.ENDED_SUCCESS.value, Status.ENDED_ERROR.value))
-    query = select(_e.status).where(is_kin, has_run, _e.id < row.id).order_by(_e.id.desc()).limit(1)
+    query = select(_e.status).where(is_related, has_run, _e.id < row.id).order_by(_e.id.desc()).limit(1)
     return connection.execute(query).scalar() == Status.ENDED_ERROR
 
 
@@ -205,5 +205,5 @@ def _take(connection: Connection, due: Due) -> bool:
     return connection.execute(delete(follow_ups).where(_is(due))).rowcount > 0
 
 
-def _complain(connection: Connection, due: Due, text: str, *, now: datetime) -> None:
+def _log_error(connection: Connection, due: Due, text: str, *, now: datetime) -> None:
     append(connection, due.execution.id, [LogLine(time=now, level="error", text=text)], now=now)

@@ -1,4 +1,4 @@
-"""Records the outcomes of due times, and starts executions and advances their schedules in one transaction."""
+"""Record the outcomes of due times, start executions and advance their schedules in one transaction."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class Occurrences:
                 _cancel(connection, firing.cancelled, now=now)
         details = [(one.due.schedule.id, new) for one in firings for new in _in_runs(connection, one)]
         self._write(connection, details, now)
-        record_all(connection, [row for one in firings for row in _told(one, now=now, user_name=user_name)])
+        record_all(connection, [row for one in firings for row in _skip_events(one, now=now, user_name=user_name)])
 
     def start(self, due: Due, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> bool:
         """Start executions of a schedule out of turn; return False if it has changed since it was read.
@@ -322,7 +322,7 @@ def _advanced(firing: Firing) -> dict[str, Any]:
     }
 
 
-def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, Any]]:
+def _skip_events(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, Any]]:
     """Return the events of occurrences that started nothing; executions have their own events."""
     if all(new.execution is not None for new in firing.occurrences):
         return []

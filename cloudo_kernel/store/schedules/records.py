@@ -42,7 +42,7 @@ _s, _o, _e = schedules.c, occurrences.c, executions.c
 # Built once: SQLAlchemy takes several times as long to build a statement as to run it.
 _INSERT = BulkStatement(insert(schedules))
 _COLUMNS = tuple(schedules.c.keys())
-_SHOWN = tuple(name for name in Schedule.model_fields if name in schedules.c)
+_RECORD_COLUMNS = tuple(name for name in Schedule.model_fields if name in schedules.c)
 _NEXT_DUE = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)
 _DUE = select(_s.id, _s.revision).where(_s.fire_at <= bindparam("now")).order_by(_s.fire_at).limit(bindparam("most"))
 _COMING = (
@@ -264,7 +264,7 @@ class Schedules:
         with self._database.read() as connection:
             finished = list(connection.execute(select(_s.id).where(is_over, runs_once).limit(limit)).scalars())
         for schedule_id in finished:
-            with suppress(ScheduleNotFound):  # somebody has just changed or deleted it
+            with suppress(ScheduleNotFound):  # another caller has just changed or deleted it
                 self.delete(schedule_id, user_name="cloudo", where=and_(is_over, runs_once))
 
     def _keep_source(self, connection: Connection, hidden: Hidden) -> None:
@@ -310,7 +310,7 @@ def run_ended(connection: Connection, schedule_id: str, execution_id: str, statu
 def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
     follow_ups = {one.value: following for one in Occasion if (following := getattr(schedule, one)) is not None}
     return {
-        **{name: getattr(schedule, name) for name in _SHOWN},
+        **{name: getattr(schedule, name) for name in _RECORD_COLUMNS},
         "trigger": schedule.trigger.model_dump(mode="json"),
         **dict.fromkeys(Occasion),
         **{name: [one.model_dump(mode="json", exclude_defaults=True) for one in of] for name, of in follow_ups.items()},

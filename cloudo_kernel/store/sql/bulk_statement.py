@@ -1,4 +1,4 @@
-"""Compiles a statement once and runs it for many rows.
+"""Compile a statement once and run it for many rows.
 
 SQLAlchemy processes each value of each row several times. For an execution started by a schedule, this took as long as
 all the other work; docs/performance.md has the measurements.

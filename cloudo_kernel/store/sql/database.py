@@ -323,13 +323,13 @@ def _refuse_remote(database: Path) -> None:
 
 _LOCKED = "the database is locked"
 _LOCKED_HINT = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
-_SYSTEM_HINT = "the log of the system may say more"
+_SYSTEM_HINT = "the system log may say more"
 #: SQLite error codes of an unusable database: the reason (None for the driver's message) and a hint.
 _CAUSES: dict[int, tuple[str | None, str]] = {
     sqlite3.SQLITE_BUSY: (_LOCKED, _LOCKED_HINT),
     sqlite3.SQLITE_LOCKED: (_LOCKED, _LOCKED_HINT),
     sqlite3.SQLITE_READONLY: (None, "give this user the right to write to the file and its folder"),
-    sqlite3.SQLITE_CANTOPEN: (None, "does its folder exist, and may this user write to it?"),
+    sqlite3.SQLITE_CANTOPEN: (None, "check that its folder exists and that this user may write to it"),
     sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),
     sqlite3.SQLITE_CORRUPT: ("the database file is damaged", "restore it from a backup"),
     sqlite3.SQLITE_NOTADB: (None, "move it away"),

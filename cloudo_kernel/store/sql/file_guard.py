@@ -1,4 +1,4 @@
-"""Checks that the open database is still the one at its path, with the same files and a known schema."""
+"""Check that the open database is still the one at its path, with the same files and a known schema."""
 
 from __future__ import annotations
 
