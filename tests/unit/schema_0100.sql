@@ -12,11 +12,8 @@ CREATE TABLE calls (
   execution_id TEXT NOT NULL,
   position INTEGER NOT NULL,
   verb TEXT NOT NULL,
-  arguments JSON NOT NULL,
   is_done BOOLEAN NOT NULL,
-  result JSON,
-  error JSON,
-  sealed TEXT,
+  sealed TEXT NOT NULL,
   CONSTRAINT pk_calls PRIMARY KEY (execution_id, position)
 );
 CREATE TABLE deliveries (

@@ -62,11 +62,11 @@ class Journal:
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
             row = {"execution_id": execution_id, "position": call.position, "verb": call.verb}
-            connection.execute(_INSERT, {**row, "arguments": {}, "is_done": call.is_done, "sealed": self._sealed(call)})
+            connection.execute(_INSERT, {**row, "is_done": call.is_done, "sealed": self._sealed(call)})
 
     def finish(self, execution_id: str, attempt: int, call: Call) -> None:
         """Record the result of a call that was added when it began."""
-        values = {"is_done": True, "arguments": {}, "sealed": self._sealed(call)}
+        values = {"is_done": True, "sealed": self._sealed(call)}
         mine = (calls.c.execution_id == execution_id, calls.c.position == call.position)
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)

@@ -174,13 +174,10 @@ calls = Table(
     Column("execution_id", Text, primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("verb", Text, nullable=False),
-    Column("arguments", JSON, nullable=False),
     #: False: the call has begun, such as a wait or a step, and has no result yet.
     Column("is_done", Boolean, nullable=False),
-    Column("result", JSON),
-    Column("error", JSON),
     #: Arguments, result and error, sealed together: they belong to the flow alone and may be secret.
-    Column("sealed", Text),
+    Column("sealed", Text, nullable=False),
 )
 
 #: What durable executions wait for, such as the end of another execution.
