@@ -7,10 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
-
 from cloudo_kernel.security.encryption import Encryption
-from cloudo_kernel.store import tables
 from cloudo_kernel.store.events import EventListener, Events
 from cloudo_kernel.store.executions.control import Control
 from cloudo_kernel.store.executions.journal import Call, Journal
@@ -29,6 +26,7 @@ from cloudo_kernel.store.schedules.follow_ups import Due as DueFollowUp
 from cloudo_kernel.store.schedules.follow_ups import FollowUps
 from cloudo_kernel.store.schedules.occurrences import CatchingUp, Firing, NewOccurrence, Occurrences
 from cloudo_kernel.store.schedules.records import Due, Hidden, Schedules
+from cloudo_kernel.store.sealed import has_sealed
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tokens import Tokens
@@ -60,25 +58,13 @@ __all__ = [
     "why_closed",
 ]
 
-#: Per table, the condition for a row with a sealed value; the small tables first.
-_IS_SEALED: tuple[ColumnElement[bool], ...] = (
-    tables.settings.c.sealed.is_not(None),
-    tables.webhooks.c.sealed_inputs.is_not(None),
-    and_(tables.webhooks.c.kept_key.is_not(None), tables.webhooks.c.signature.is_not(None)),
-    tables.schedules.c.sealed_inputs.is_not(None),
-    tables.webhook_responses.c.is_sealed,
-    tables.messages.c.protected.is_not(None),
-    tables.calls.c.sealed.is_not(None),
-    or_(tables.executions.c.sealed_inputs.is_not(None), tables.executions.c.sealed_outputs.is_not(None)),
-)
-
 
 class Store:
     """One workspace's executions, logs, messages, events, settings, tokens and workers."""
 
     def __init__(self, database: Database, *, key_file: Path | None = None) -> None:
         self._database = database
-        self.encryption = Encryption(key_file, has_sealed=partial(_has_sealed, database))
+        self.encryption = Encryption(key_file, has_sealed=partial(has_sealed, database))
         self.texts = TextIndex(database)
         self.executions = Executions(database, self.encryption, self.texts)
         self.queue = Queue(database)
@@ -129,9 +115,3 @@ class Store:
         """Stop the event listener and close every connection."""
         self.tail.close()
         self._database.close()
-
-
-def _has_sealed(database: Database) -> bool:
-    """Return whether the store holds a sealed value. Reads whole tables; called only when the key file is missing."""
-    with database.read() as connection:
-        return any(connection.execute(select(exists().where(one))).scalar() for one in _IS_SEALED)
