@@ -157,5 +157,6 @@ def test_the_store_of_a_development_version_is_named_and_the_workspace_goes_on_w
     assert "development version" in problem["message"]
     assert "move the folder .cloudo out of the workspace" in problem["message"]
     state.rename(shell.workspace.with_name("old state"))
+    Workspace(shell.workspace).create()  # as `cloudo up` does
     assert shell.json("run", "quick")["status"] == "ENDED_SUCCESS"
     assert notebook.exists()

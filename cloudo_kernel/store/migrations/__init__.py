@@ -54,8 +54,8 @@ def unknown(revision: str | None) -> Unusable:
         return Unusable(
             "this store was made by a development version of Cloudo",
             f"its schema is {revision}, and version 0.1.0 begins at {FIRST}: move the folder .cloudo out of the "
-            "workspace, or name an empty PostgreSQL database, and start Cloudo again. Flows and executed notebooks are "
-            "files in the workspace, and stay; the history, schedules and settings stay in the old store",
+            "workspace and run `cloudo up` again, or name an empty PostgreSQL database. Flows and executed notebooks "
+            "are files in the workspace, and stay; the history, schedules and settings stay in the old store",
         )
     return Unusable(
         "this store was made by a newer Cloudo",
