@@ -13,7 +13,7 @@ import pytest
 
 import cloudo_kernel
 from cloudo_kernel import flow_api
-from cloudo_kernel.api import Api
+from cloudo_kernel.api import VERBS, Api
 from cloudo_kernel.client import Client
 from cloudo_kernel.service import Service
 
@@ -118,7 +118,6 @@ MEMBERS = {
         "settings",
     },
 }
-VERBS = {name for name in vars(Api) if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("module", NAMES, ids=lambda module: module.__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudo_kernel.api import Api
 from cloudo_kernel.service.bulk import BulkVerbs
 from cloudo_kernel.service.children import ChildVerbs
 from cloudo_kernel.service.due import DueVerbs
@@ -29,5 +30,6 @@ class Service(
     WebhookSettingVerbs,
     FileVerbs,
     TokenVerbs,
+    Api,
 ):
     """Implement `Api` over a store and a catalog for one caller. Cheap to create: use one per request."""

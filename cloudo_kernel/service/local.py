@@ -11,10 +11,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from cloudo_kernel.models import Action, Trigger
+from cloudo_kernel.api import VERBS
+from cloudo_kernel.api.run import RUN_VERBS
+from cloudo_kernel.models import Trigger
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.processes import liveness
-from cloudo_kernel.security.permissions import ADMINISTRATION, OF_VERB
+from cloudo_kernel.security.permissions import ADMINISTRATION
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog, library_folders
@@ -24,10 +26,7 @@ from cloudo_kernel.workspace.users import default_user_name
 T = TypeVar("T")
 
 #: All verbs that change something, including those of a running flow, so that none that may queue is missed.
-_MAY_QUEUE = (
-    *(verb for verb, action in OF_VERB.items() if action not in (Action.READ, None)),
-    *("bulk_executions", "start_child", "clone_execution", "release_execution"),
-)
+_MAY_QUEUE = tuple(name for name, verb in {**VERBS, **RUN_VERBS}.items() if verb.writes and hasattr(Service, name))
 
 
 class LocalService(Service):

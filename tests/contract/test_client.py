@@ -15,7 +15,7 @@ import pytest
 
 from cloudo_kernel import errors
 from cloudo_kernel.client import Client
-from cloudo_kernel.client import base as module
+from cloudo_kernel.client import waiting as module
 from cloudo_kernel.discovery import connect, running_servers
 from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
 from tests.flows import write_flow

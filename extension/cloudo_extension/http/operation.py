@@ -5,8 +5,6 @@ Every HTTP method needs an operation: otherwise its handler class cannot be crea
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,14 +13,12 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, Field
 
 from cloudo_kernel import errors
-from cloudo_kernel.api import PAGE_LIMIT, Api
+from cloudo_kernel.api import PAGE_LIMIT, VERBS, errors_of
 from cloudo_kernel.models import JsonObject, Request
-from cloudo_kernel.security.permissions import OF_VERB
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_NAMES = re.compile(r"`(\w+)`")
 _MARK = "_cloudo_operation"
 
 
@@ -88,12 +84,12 @@ class Operation:
     @property
     def description(self) -> str | None:
         """The verb's docstring in `Api`."""
-        return None if self.verb is None else inspect.getdoc(getattr(Api, self.verb))
+        return None if self.verb is None else VERBS[self.verb].documentation
 
     @property
     def permission(self) -> str | None:
         """The action that a token must allow, or None if every known caller may call."""
-        action = None if self.verb is None else OF_VERB[self.verb]
+        action = None if self.verb is None else VERBS[self.verb].action
         return None if action is None else action.value
 
 
@@ -129,15 +125,3 @@ def check_operations(handler: type[Any]) -> None:
     for name in METHODS:
         if name.lower() in vars(handler) and name not in operations_of(handler):
             raise TypeError(f"{handler.__qualname__}.{name.lower()} needs @operation(...) above it.")
-
-
-def errors_of(verb: str) -> frozenset[type[errors.CloudoError]]:
-    """Return the errors that a verb's docstring says it raises, including those of other verbs that it names."""
-    _, _, told = (inspect.getdoc(getattr(Api, verb)) or "").partition("Raises")
-    found: set[type[errors.CloudoError]] = set()
-    for name in _NAMES.findall(told):
-        if name in OF_VERB and name != verb:
-            found |= errors_of(name)
-        elif isinstance(kind := getattr(errors, name, None), type) and issubclass(kind, errors.CloudoError):
-            found.add(kind)
-    return frozenset(found)

@@ -1,13 +1,9 @@
-"""The base of every part of the client: the connection to the server, and records from its replies."""
+"""The connection of the client to its server: requests, and records and errors from the replies."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
-import math
-import time
-from collections.abc import Callable
-from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,27 +12,21 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import BaseModel
 
-from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.errors import CloudoError, InputsInvalid, MalformedRequest, Unavailable, from_code
+from cloudo_kernel.api import PAGE_LIMIT, REST_ROOT
+from cloudo_kernel.errors import InputsInvalid, MalformedRequest, Unavailable, from_code
 from cloudo_kernel.models import JsonObject, Page, Trigger
 
 Model = TypeVar("Model", bound=BaseModel)
 Item = TypeVar("Item")
-T = TypeVar("T")
 
 #: Timeouts for connecting, and for each silence of the server, which is longer than a long poll.
 _CONNECT_SECONDS = 5.0
 _SILENCE_SECONDS = 75.0
-#: The duration of one long poll; the server's limit is 60.
-POLL_SECONDS = 50
-#: How long a wait retries an unreachable server; a restart takes a few seconds.
-_ABSENCE_SECONDS = 60.0
-_RECONNECT_SECONDS = 0.5
 #: Errors of a stale connection of the pool, or of a server that stopped during a request.
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError)
 
 
-class Base:
+class Connection:
     """The connection to one server. Thread-safe."""
 
     def __init__(
@@ -54,7 +44,7 @@ class Base:
             headers["Authorization"] = f"token {token}"
         try:
             self._http = httpx.Client(
-                base_url=f"{self.url}cloudo/api/1/",
+                base_url=f"{self.url}{REST_ROOT}/",
                 headers=headers,
                 # A token needs no login, and the cookie in Jupyter's reply would make the next request ambiguous.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -88,7 +78,8 @@ class Base:
         self._http.close()
 
     def _get(self, model: type[Model], path: str, **query: Any) -> Model:
-        return self._record(model, self._send("GET", path, params=given(query)))
+        wanted = {name: value for name, value in query.items() if value is not None}
+        return self._record(model, self._send("GET", path, params=wanted))
 
     def _whole(self, model: type[Page[Item]], path: str, **query: Any) -> tuple[Item, ...]:
         """Return all items of a list, fetched page by page."""
@@ -104,7 +95,7 @@ class Base:
 
     def _request(self, method: str, path: str, *, is_repeatable: bool = False, **content: Any) -> httpx.Response:
         """Send a request; retry it once if the connection broke and a repetition is harmless."""
-        is_repeatable = is_repeatable or method == "GET"
+        is_repeatable = is_repeatable or method in ("GET", "PUT")
         try:
             return self._http.request(method, path, **content)
         except _DROPPED as error:
@@ -118,17 +109,6 @@ class Base:
             return self._http.request(method, path, **content)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
-
-    def _outlasting(self, ask: Callable[[], T], deadline: Deadline) -> T:
-        """Call `ask`, and retry while the server is unreachable: a restart takes a few seconds."""
-        patience = Deadline(_ABSENCE_SECONDS)
-        while True:
-            try:
-                return ask()
-            except Unavailable:
-                if patience.is_over or deadline.is_over:
-                    raise
-                time.sleep(_RECONNECT_SECONDS)
 
     def _unreachable(self, error: httpx.TransportError) -> Unavailable:
         reason = str(error) or type(error).__name__
@@ -159,28 +139,6 @@ class Base:
         )
 
 
-class Deadline:
-    """A deadline by the monotonic clock, `seconds` from now."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    @classmethod
-    def of(cls, timeout: timedelta | None) -> Deadline:
-        """Return the deadline after `timeout`; None means never."""
-        return cls(math.inf if timeout is None else timeout.total_seconds())
-
-    @property
-    def left(self) -> float:
-        """Seconds until the deadline, 0 after it."""
-        return max(0.0, self._end - time.monotonic())
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.left == 0
-
-
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -188,25 +146,20 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def json_body(body: JsonObject, headers: dict[str, str] | None = None, *, what: str = "inputs") -> dict[str, Any]:
-    """Return the arguments of a request with `body` as JSON. Raises an error about `what` if it is not JSON."""
+def json_body(body: BaseModel | JsonObject, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return the arguments of a request with `body` as JSON. Raises `InputsInvalid` if it is not JSON.
+
+    The error is a `MalformedRequest` where the body holds a `value` instead of inputs.
+    """
     try:
+        if isinstance(body, BaseModel):
+            body = body.model_dump(mode="json", exclude_unset=True)
         content = json.dumps(body, allow_nan=False)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise not_json(error, what) from error
+    except (ValueError, TypeError, RecursionError) as error:  # pydantic's PydanticSerializationError is a ValueError
+        if isinstance(body, dict) and "value" in body:
+            raise MalformedRequest(f"The value is not JSON: {error}.", field="value") from error
+        raise InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs") from error
     return {"content": content, "headers": {**(headers or {}), "Content-Type": "application/json"}}
-
-
-def not_json(error: Exception, what: str = "inputs") -> CloudoError:
-    """Return the error for a value that is not JSON."""
-    if what == "inputs":
-        return InputsInvalid(f"The inputs are not JSON: {error}.", field="inputs")
-    return MalformedRequest(f"The {what} is not JSON: {error}.", field=what)
-
-
-def given(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that have a value."""
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def in_path(name: str) -> str:
