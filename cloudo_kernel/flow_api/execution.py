@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest
 from cloudo_kernel.flow_api import show
-from cloudo_kernel.flow_api.calls import Calls, child_calls, has_children
+from cloudo_kernel.flow_api.calls import has_children, run_verbs
 from cloudo_kernel.flow_api.moments import to_limit
 from cloudo_kernel.flow_api.outputs import CallInputs, Outputs
 from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
@@ -19,7 +20,7 @@ from cloudo_kernel.flow_api.values import given_inputs, to_json
 class Execution:
     """One run of a flow. `get` and `set` use a local copy of its record; `load` and `save` use the store."""
 
-    def __init__(self, api: Calls, record: models.Execution) -> None:
+    def __init__(self, api: AuthorApi, record: models.Execution) -> None:
         self._api = api
         self._record = record
         #: Fields that were set but not saved yet.
@@ -67,7 +68,7 @@ class Execution:
         Works only inside a running flow. `input_value` and `output_value` can be saved until the child starts.
         Raises `MalformedRequest`, `PermissionDenied`, `InputsInvalid`.
         """
-        calls, given = child_calls(self._api, "save"), self._to_save(fields)
+        calls, given = run_verbs(self._api, "save"), self._to_save(fields)
         self._record = calls.save_execution(self.id, given)
 
     def _to_save(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +106,7 @@ class Execution:
         With `wait_for`, it starts once all of these have succeeded. If one of them does not succeed, the child ends in
         error without running.
         """
-        calls = child_calls(self._api, "run_async")
+        calls = run_verbs(self._api, "run_async")
         self._record = calls.release_execution(self.id, after=[one.id for one in flat([wait_for])])
         return self
 
@@ -148,7 +149,7 @@ class Execution:
     ) -> Execution:
         """Create a copy as a child, with the same inputs or others. Its `run()` or `run_async()` starts it."""
         given = _other_inputs(inputs, input_value)
-        return Execution(self._api, child_calls(self._api, "clone").clone_execution(self.id, given))
+        return Execution(self._api, run_verbs(self._api, "clone").clone_execution(self.id, given))
 
     def retry(
         self, inputs: Mapping[str, Any] | None = None, *, input_value: Mapping[str, Any] | None = None

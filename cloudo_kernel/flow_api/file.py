@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError
-from cloudo_kernel.flow_api.calls import Calls
 from cloudo_kernel.flow_api.fields import picked
 from cloudo_kernel.workspace.files import decoded
 
@@ -14,7 +14,7 @@ from cloudo_kernel.workspace.files import decoded
 class File:
     """A file in the workspace. `get` and `set` use a local copy; `load` and `save` read and write the file."""
 
-    def __init__(self, api: Calls, path: str, record: models.File | None = None) -> None:
+    def __init__(self, api: AuthorApi, path: str, record: models.File | None = None) -> None:
         self._api = api
         self._path = path
         self._record = record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest, MessageClosed, MessageResponseTimeoutError
-from cloudo_kernel.flow_api.calls import Calls
 from cloudo_kernel.flow_api.moments import to_limit, to_seconds
 from cloudo_kernel.models import MessageState
 
@@ -14,7 +14,7 @@ from cloudo_kernel.models import MessageState
 class Message:
     """A text or question to people. `get` reads a local copy, `load` fetches it again, `wait` waits for the answer."""
 
-    def __init__(self, api: Calls, record: models.Message) -> None:
+    def __init__(self, api: AuthorApi, record: models.Message) -> None:
         self._api = api
         self._record = record
 

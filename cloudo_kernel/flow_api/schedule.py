@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.calls import Calls, request_of
+from cloudo_kernel.flow_api.calls import request_of
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
 from cloudo_kernel.flow_api.values import to_json
@@ -22,7 +23,7 @@ class Schedule:
     `get` reads a local copy of its record; `load` and `save` use the store.
     """
 
-    def __init__(self, api: Calls, record: models.Schedule, *, is_watched: bool = True) -> None:
+    def __init__(self, api: AuthorApi, record: models.Schedule, *, is_watched: bool = True) -> None:
         self._api = api
         self._record = record
         #: Whether a server or worker was running when it was created.

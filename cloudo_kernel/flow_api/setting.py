@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError, StaleAttempt, Unavailable
-from cloudo_kernel.flow_api.calls import Calls
 from cloudo_kernel.flow_api.fields import picked
 from cloudo_kernel.flow_api.moments import to_limit
 from cloudo_kernel.flow_api.values import to_json
@@ -24,7 +24,7 @@ class Setting:
     """
 
     def __init__(
-        self, api: Calls, name: str, record: models.Setting | None = None, *, secret: bool | None = None
+        self, api: AuthorApi, name: str, record: models.Setting | None = None, *, secret: bool | None = None
     ) -> None:
         """`secret` tells whether the next `save` makes it a secret; None does not change that."""
         self._api = api

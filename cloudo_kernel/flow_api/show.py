@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.flow_api.calls import Calls
 from cloudo_kernel.flow_api.follow import follow
 from cloudo_kernel.models import Execution, Status
 
@@ -26,7 +26,7 @@ _CELL = "style='text-align:left;vertical-align:top'"
 
 
 @contextmanager
-def progress(api: Calls, record: Execution) -> Iterator[None]:
+def progress(api: AuthorApi, record: Execution) -> Iterator[None]:
     """Show the execution's progress in the current cell within the block. Do nothing outside of a notebook."""
     events = getattr(api, "events", None)
     if events is None or not _in_cell():

@@ -9,8 +9,9 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.calls import Calls, child_calls, message_request, request_of
+from cloudo_kernel.flow_api.calls import message_request, request_of, run_verbs
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.fields import text
 from cloudo_kernel.flow_api.file import File
@@ -41,7 +42,7 @@ class System:
         """Wrap an `Api`, or a `RunApi` inside a run."""
         #: The calls behind this object: outside of a run a whole `Api`.
         self.api = api
-        self._calls: Calls = api
+        self._calls: AuthorApi = api
 
     def flow(self, name: str, by: str = "name") -> Flow:
         """Return a flow. Its id is its name, so `by="id"` returns the same one. Raises `ResourceNotFoundError`."""
@@ -175,11 +176,11 @@ class System:
 
     def get_own_client(self) -> Named:
         """Return the workspace of a running flow. Its `name` is the name of the folder."""
-        return Named("client", child_calls(self._calls, "get_own_client").own_client().name)
+        return Named("client", run_verbs(self._calls, "get_own_client").own_client().name)
 
     def get_env_name(self) -> str:
         """Return the name of a running flow's environment: `CLOUDO_ENV_NAME`, else the machine's name."""
-        return child_calls(self._calls, "get_env_name").own_client().env_name
+        return run_verbs(self._calls, "get_env_name").own_client().env_name
 
     def setting(self, name: str, value: Any = UNSET, *, secret: bool | None = None) -> Setting:
         """Return a setting, which need not exist yet. A given value is saved at once.
