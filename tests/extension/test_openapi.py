@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.openapi import document
 from cloudo_extension.http.operation import METHODS, operations_of
 from cloudo_extension.rest import routes
+from cloudo_kernel.api import VERBS
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
 from cloudo_kernel.models import Action
 from cloudo_kernel.workspace.layout import Workspace
@@ -70,6 +72,19 @@ def test_each_method_that_serves_is_in_the_document_and_no_other(made: dict[str,
     assert sorted(documented) == sorted(served)
     names = [name for _, name in documented]
     assert len(set(names)) == len(names) > 50
+
+
+def test_each_verb_with_an_address_is_served_there() -> None:
+    served = {
+        (operation.verb, f"{method} {pattern.removeprefix('cloudo/api/1/')}")
+        for pattern, handler in routes
+        for method, operation in operations_of(handler).items()
+    }
+    for name, verb in VERBS.items():
+        if verb.http is not None:
+            path = re.sub(r"{\w+}", "([^/]+)", re.sub(r"{\w+:path}", "(.+)", verb.http))
+            assert (name, path) in served, name
+    assert {name for name, verb in VERBS.items() if verb.http is None} == {"wait", "wait_message"}
 
 
 def test_a_method_that_does_not_say_what_it_is_cannot_be_made() -> None:

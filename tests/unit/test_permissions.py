@@ -130,9 +130,7 @@ def test_a_verb_asks_for_its_action_and_no_other(verb: str, service: Callable[..
     call(service("*"), verb)
 
 
-@pytest.mark.parametrize(
-    "verb", [name for name, verb in VERBS.items() if verb.action and verb.action not in OF_FLOWS]
-)
+@pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if verb.action and verb.action not in OF_FLOWS])
 def test_a_token_limited_to_flows_has_nothing_that_is_about_more(verb: str, service: Callable[..., Service]) -> None:
     with pytest.raises(PermissionDenied, match=r"only with the flows etl/\*"):
         call(service("*", flows=("etl/*",)), verb)

@@ -5,6 +5,7 @@ Every HTTP method needs an operation: otherwise its handler class cannot be crea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,13 +14,14 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, Field
 
 from cloudo_kernel import errors
-from cloudo_kernel.api import PAGE_LIMIT, VERBS, errors_of
+from cloudo_kernel.api import PAGE_LIMIT, REST_ROOT, VERBS, errors_of
 from cloudo_kernel.models import JsonObject, Request
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MARK = "_cloudo_operation"
+_PARAMETER = re.compile(r"{\w+(:path)?}")
 
 
 class Query(Request):
@@ -125,3 +127,15 @@ def check_operations(handler: type[Any]) -> None:
     for name in METHODS:
         if name.lower() in vars(handler) and name not in operations_of(handler):
             raise TypeError(f"{handler.__qualname__}.{name.lower()} needs @operation(...) above it.")
+
+
+def routes_of(*handlers: type[Any]) -> list[tuple[str, type[Any]]]:
+    """Return the routes of handlers, whose verbs declare their addresses in `Api`."""
+    return [(f"{REST_ROOT}/{_path_of(handler)}", handler) for handler in handlers]
+
+
+def _path_of(handler: type[Any]) -> str:
+    """Return the pattern of a path. Raises `ValueError` if the handler's verbs declare several addresses, or none."""
+    verbs = (VERBS[found.verb] for found in operations_of(handler).values() if found.verb is not None)
+    [path] = {verb.http.partition(" ")[2] for verb in verbs if verb.http is not None}
+    return _PARAMETER.sub(lambda found: "(.+)" if found[1] else "([^/]+)", path)

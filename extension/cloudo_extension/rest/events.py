@@ -8,8 +8,8 @@ from pydantic import Field
 from tornado import web
 
 from cloudo_extension.backend.event_feed import Subscription
-from cloudo_extension.http.handler import API, Handler, from_query
-from cloudo_extension.http.operation import Query, Reply, operation
+from cloudo_extension.http.handler import Handler, from_query
+from cloudo_extension.http.operation import Query, Reply, operation, routes_of
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Event, Page
 
@@ -134,4 +134,4 @@ def _frame(event: Event) -> str:
     return f"id: {event.id}\ndata: {event.model_dump_json()}\n\n"
 
 
-routes = [(rf"{API}/event", Events)]
+routes = routes_of(Events)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from cloudo_extension.backend.batched_starts import Start
 from cloudo_extension.backend.waiting import until_ended
 from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, Reply, operation
+from cloudo_extension.http.operation import PageQuery, Query, Reply, operation, routes_of
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied
 from cloudo_kernel.models import (
@@ -248,13 +248,6 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 routes = [
-    (rf"{API}/execution", Executions),
-    (rf"{API}/execution/bulk", ManyExecutions),
-    (rf"{API}/execution/([^/]+)", OneExecution),
-    (rf"{API}/execution/([^/]+)/log", Log),
+    *routes_of(Executions, ManyExecutions, OneExecution, Log, Cancel, Pause, Resume, Retry),
     (rf"{API}/execution/([^/]+)/children", Children),
-    (rf"{API}/execution/([^/]+)/cancel", Cancel),
-    (rf"{API}/execution/([^/]+)/pause", Pause),
-    (rf"{API}/execution/([^/]+)/resume", Resume),
-    (rf"{API}/execution/([^/]+)/retry", Retry),
 ]

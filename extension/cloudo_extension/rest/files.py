@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import File, Page, Request
 from cloudo_kernel.workspace.files import decoded
 
@@ -77,4 +77,4 @@ class OneFile(Handler):
         return self.api.file(path, with_content=False)
 
 
-routes = [(rf"{API}/file", Files), (rf"{API}/file/(.+)", OneFile)]
+routes = routes_of(Files, OneFile)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import Flow, Kernel, Page, Request
 
 
@@ -87,4 +87,4 @@ class Kernels(Handler):
         await self.answer_page(self.api.kernels, "name")
 
 
-routes = [(rf"{API}/kernel", Kernels), (rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]
+routes = routes_of(Kernels, Flows, OneFlow)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import Reply, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import Reply, operation, routes_of
 from cloudo_kernel.models import Health
 
 
@@ -45,4 +45,4 @@ class OneHealth(Handler):
         return found or Health(status=status, reason=reason, **nothing)
 
 
-routes = [(rf"{API}/health", OneHealth)]
+routes = routes_of(OneHealth)

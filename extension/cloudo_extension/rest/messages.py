@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page, Request
 
 
@@ -76,8 +76,4 @@ class Response(Handler):
         await self.answer(self.api.answer_message, message_id, self.sent(Answer).response)
 
 
-routes = [
-    (rf"{API}/message", Messages),
-    (rf"{API}/message/([^/]+)", OneMessage),
-    (rf"{API}/message/([^/]+)/response", Response),
-]
+routes = routes_of(Messages, OneMessage, Response)

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from tornado import web
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import Query, Reply, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import Query, Reply, operation, routes_of
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_kernel.workspace.catalog import is_handler
 
@@ -108,4 +108,4 @@ class Source(_Document):
         await self.send(text.encode(), kind, file_name=f"{execution_id}-source.{ending}")
 
 
-routes = [(rf"{API}/execution/([^/]+)/notebook", Notebook), (rf"{API}/execution/([^/]+)/source", Source)]
+routes = routes_of(Notebook, Source)

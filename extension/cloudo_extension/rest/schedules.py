@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import (
     Backfill,
     ChangeSchedule,
@@ -137,13 +137,4 @@ class Occurrences(Handler):
         await self.answer(self.api.occurrences, schedule_id, **self.page())
 
 
-routes = [
-    (rf"{API}/schedule", Schedules),
-    (rf"{API}/schedule/preview", Preview),
-    (rf"{API}/schedule/([^/]+)", OneSchedule),
-    (rf"{API}/schedule/([^/]+)/pause", Pause),
-    (rf"{API}/schedule/([^/]+)/resume", Resume),
-    (rf"{API}/schedule/([^/]+)/trigger", TriggerNow),
-    (rf"{API}/schedule/([^/]+)/backfill", RunPast),
-    (rf"{API}/schedule/([^/]+)/occurrence", Occurrences),
-]
+routes = routes_of(Schedules, Preview, OneSchedule, Pause, Resume, TriggerNow, RunPast, Occurrences)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, operation, routes_of
 from cloudo_kernel.errors import SettingNotFound
 from cloudo_kernel.models import Page, Request, Setting
 
@@ -85,4 +85,4 @@ class OneSetting(Handler):
         await self.finish_empty()
 
 
-routes = [(rf"{API}/setting", Settings), (rf"{API}/setting/(.+)", OneSetting)]
+routes = routes_of(Settings, OneSetting)

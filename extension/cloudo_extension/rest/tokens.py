@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
 
 
@@ -53,4 +53,4 @@ class OneToken(Handler):
         await self.finish_empty()
 
 
-routes = [(rf"{API}/token", Tokens), (rf"{API}/token/([^/]+)", OneToken)]
+routes = routes_of(Tokens, OneToken)

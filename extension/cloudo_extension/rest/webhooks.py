@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import ChangeWebhook, CreateWebhook, Delivery, Execution, Page, Webhook
 
 
@@ -79,9 +79,4 @@ class Replay(Handler):
         await self.answer(lambda: started)
 
 
-routes = [
-    (rf"{API}/webhook", Webhooks),
-    (rf"{API}/webhook/([^/]+)", OneWebhook),
-    (rf"{API}/webhook/([^/]+)/delivery", Deliveries),
-    (rf"{API}/webhook/([^/]+)/delivery/([^/]+)/replay", Replay),
-]
+routes = routes_of(Webhooks, OneWebhook, Deliveries, Replay)
