@@ -34,7 +34,7 @@ class DocumentedSetting:
 
 
 def _is_zone(value: Any) -> bool:
-    from cloudo_kernel.scheduling.triggers import zone  # imported late: `cloudo --help` needs no records
+    from cloudo_kernel.scheduling.zones import zone  # imported late: `cloudo --help` needs no zones
 
     try:
         return value is None or (isinstance(value, str) and bool(zone(value)))

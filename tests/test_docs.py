@@ -37,7 +37,7 @@ import cloudo_kernel
 from cloudo_kernel import errors, flow_api, models, settings
 from cloudo_kernel.cli import cloudo
 from cloudo_kernel.models import StartExecution, Status, event_types
-from cloudo_kernel.scheduling import humanize, triggers
+from cloudo_kernel.scheduling import humanize, zones
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow, write_script
@@ -418,15 +418,15 @@ def test_security_has_all_actions_of_tokens() -> None:
 
 
 def test_schedules_say_when_triggers_are_due() -> None:
-    vienna, now = triggers.zone("Europe/Vienna"), datetime(2026, 11, 23, 16, tzinfo=UTC)
+    vienna, now = zones.zone("Europe/Vienna"), datetime(2026, 11, 23, 16, tzinfo=UTC)
 
     def due(**trigger: str) -> str:
-        moment = triggers.next_due(models.ScheduleTrigger.model_validate(trigger), vienna, start=now, after=now)
+        moment = models.ScheduleTrigger.model_validate(trigger).rule.next_due(vienna, start=now, after=now)
         assert moment is not None
         return humanize.spoken(moment, vienna, now=now)
 
     for said, _ in rows("docs/schedules.md", "trigger"):
-        triggers.checked(models.ScheduleTrigger.model_validate_json(said.strip("`")), vienna)
+        models.ScheduleTrigger.model_validate_json(said.strip("`")).rule.check(vienna)
     for said, means, moment in rows("docs/schedules.md", "expression"):
         expressions = re.findall(r"`([^`]+)`", said + means * said.startswith("`@"))
         assert {due(cron=expression) for expression in expressions} == {moment}, said

@@ -96,11 +96,11 @@ def _is_sure() -> bool:
 
 def _said(schedule: Schedule, coming: Sequence[Occurrence]) -> str:
     """Return the number of times, and up to `_SHOWN` lines of them in the schedule's zone."""
-    from cloudo_kernel.scheduling import humanize, triggers
+    from cloudo_kernel.scheduling import humanize, zones
 
     if not coming:
         return "For each of its times there, if there are any, something was started already."
-    zone, now = triggers.zone(schedule.timezone), datetime.now(UTC)
+    zone, now = zones.zone(schedule.timezone), datetime.now(UTC)
     said = [humanize.spoken(one.due, zone, now=now) for one in coming]
     if len(said) > _SHOWN:
         said = [*said[: _SHOWN - 2], f"… {len(said) - _SHOWN + 1} more …", said[-1]]

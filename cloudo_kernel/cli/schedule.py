@@ -13,6 +13,7 @@ from cloudo_kernel.cli.ids import find_id
 from cloudo_kernel.cli.run import given_inputs
 from cloudo_kernel.cli.target import Target, json_option, target_options
 from cloudo_kernel.cli.timing import (
+    TimedCommand,
     coming,
     is_given,
     is_meant,
@@ -83,7 +84,7 @@ def _options(command: Any) -> Any:
     return command
 
 
-@click.command()
+@click.command(cls=TimedCommand)
 @click.argument("flow_name", metavar="FLOW")
 @timing_options
 @_options
@@ -250,7 +251,7 @@ def run(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
     return 1 if failed else 0
 
 
-@schedules.command()
+@schedules.command(cls=TimedCommand)
 @click.argument("schedule_id", metavar="ID")
 @timing_options
 @_options
@@ -328,7 +329,8 @@ def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
     }
     for name, (field, read) in readers.items():
         if given[name] is not None:
-            fields[field] = None if given[name] == _NONE else read_option(name, given[name], read)
+            flag = f"--{name.replace('_', '-')}"
+            fields[field] = None if given[name] == _NONE else read_option(flag, given[name], read)
     if given["pause_after"] is not None:
         fields["pause_on_error_count"] = given["pause_after"] or None
     for name in _OCCASIONS:

@@ -23,27 +23,22 @@ def named(one: Schedule) -> str:
 
 def when(one: Schedule) -> str:
     """Return the trigger in words, with the zone if it matters."""
-    from cloudo_kernel.scheduling import humanize
-
-    said = humanize.describe(one.trigger, one.timezone)
-    is_local = one.trigger.at or one.trigger.daily_at or one.trigger.cron
-    return f"{said} ({one.timezone})" if is_local else said
+    text, is_moment = one.trigger.rule.describe(one.timezone), one.trigger.at is not None
+    return f"{text} ({one.timezone})" if is_moment or one.trigger.is_local else text
 
 
 def next_time(one: Schedule) -> str:
     """Return the next time in this machine's zone."""
-    from cloudo_kernel.scheduling import humanize, triggers
+    from cloudo_kernel.scheduling import humanize, zones
 
     if one.next_run is None:
         return ""
-    return humanize.spoken(one.next_run, triggers.zone(triggers.local_zone_name()), now=datetime.now(UTC))
+    return humanize.spoken(one.next_run, zones.zone(zones.local_zone_name()), now=datetime.now(UTC))
 
 
 def state(one: Schedule) -> str:
     """Return the state, and the reason if it is broken or paused."""
-    from cloudo_kernel.scheduling import humanize
-
-    word = humanize.standing(one, now=datetime.now(UTC))
+    word = one.state(now=datetime.now(UTC))
     why = one.broken if word == "broken" else one.pause_reason if word == "paused" else None
     return click.style(word, fg=_COLOURS.get(word)) + ("" if why is None else f": {display.value(why)}")
 
@@ -88,7 +83,7 @@ def _seconds(number: float) -> str:
 def everything(one: Schedule) -> str:
     """Return the whole record, with the next ten times in the schedule's zone."""
     from cloudo_kernel.models import Occasion, follow_up_notation
-    from cloudo_kernel.scheduling import humanize, triggers
+    from cloudo_kernel.scheduling import humanize, zones
 
     limit = f" of {one.max_iterations}" if one.max_iterations else ""
     last, window = one.last_occurrence, one.catch_up_window_seconds
@@ -120,6 +115,6 @@ def everything(one: Schedule) -> str:
             *(f"  {display.clean(name)}  {display.value(value)}" for name, value in one.inputs.items()),
         ]
     if one.next_runs:
-        zone, now = triggers.shown_zone(one.timezone), datetime.now(UTC)
+        zone, now = zones.shown_zone(one.timezone), datetime.now(UTC)
         parts += [f"Next ({one.timezone}):", *(f"  {humanize.spoken(time, zone, now=now)}" for time in one.next_runs)]
     return "\n".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,31 +21,43 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Request = TypeVar("Request", bound="BaseModel")
 
-#: The option for each kind of trigger. Exactly one of them is required.
-KINDS = {"at": "--at", "delay": "--in", "every": "--every", "daily": "--daily", "cron": "--cron"}
-#: The options for an interval. The last one is also for daily and cron.
-_MORE = {"wait": "--wait/--grid", "start": "--start", "max_iterations": "--max-iterations"}
+
+class TimedCommand(click.Command):
+    """A command with the options of all kinds of triggers. Their values are in the context's `params`.
+
+    They are added when the command is used, as the kinds import pydantic: `cloudo --help` does not wait for it.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters and those of the trigger. click calls it."""
+        return [*_kind_options(), *super().get_params(ctx)]
+
+
+@cache
+def _kind_options() -> tuple[click.Option, ...]:
+    from cloudo_kernel.scheduling.triggers import KINDS
+
+    options = (option for kind in KINDS for option in kind.options)
+    return tuple(click.Option(one.names, metavar=one.metavar, default=None, help=one.help) for one in options)
 
 
 def timing_options(command: Decorated) -> Decorated:
-    """Add the options for the trigger."""
+    """Add the options for the trigger that are the same for all kinds. The command is a `TimedCommand`."""
     options = (
-        click.option("--at", metavar="TIME", help="Once: '2026-11-24 08:30', 08:30, 'tomorrow 08:30', 'fri 18:00'."),
-        click.option("--in", "delay", metavar="DURATION", help="Once, after 90 (seconds), 10m, 1h30m, 2d."),
-        click.option("--every", metavar="DURATION", help="Again and again, the first time at once or at --start."),
-        click.option("--daily", metavar="HH:MM", help="Every day at this time."),
-        click.option("--cron", metavar="FIELDS", help="By cron: '0 9 * * 1-5', @hourly."),
         click.option(
-            "--timezone", metavar="ZONE", help="Of these times: Europe/Vienna; default: yours, or the server's."
+            "--timezone",
+            metavar="ZONE",
+            help="Zone of these times, such as Europe/Vienna; default: yours, or the server's.",
         ),
         click.option(
-            "--wait/--grid",
-            default=None,
-            help="--every counts from the end of each run (the default), or along a grid that does not drift.",
+            "--max-iterations",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Maximum number of runs; default: no limit.",
         ),
-        click.option("--start", metavar="TIME", help="The first run of --every, as for --at."),
-        click.option("--max-iterations", type=click.IntRange(min=1), metavar="N", help="So many times at most."),
-        click.option("--yes", is_flag=True, help="Do not ask about what is unusual, such as a time in the past."),
+        click.option(
+            "--yes", is_flag=True, help="Do not ask for confirmation of anything unusual, such as a past time."
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -53,30 +66,30 @@ def timing_options(command: Decorated) -> Decorated:
 
 def is_given(words: dict[str, Any]) -> bool:
     """Tell whether the options change the trigger. --max-iterations alone does not."""
-    return any(words[name] is not None for name in (*KINDS, *_MORE) if name != "max_iterations")
+    from cloudo_kernel.scheduling.triggers import WORDS
+
+    return any(words[word] is not None for word in WORDS)
 
 
 def trigger_of(api: Api, words: dict[str, Any]) -> ScheduleTrigger:
-    """Return the trigger for the options of `timing_options`. Raises `click.UsageError`."""
+    """Return the trigger for the options of a `TimedCommand`. Raises `click.UsageError`."""
     from cloudo_kernel.models import ScheduleTrigger
-    from cloudo_kernel.scheduling import humanize
+    from cloudo_kernel.scheduling.triggers import KINDS, WORDS
 
-    kinds = [name for name in KINDS if words[name] is not None]
-    if len(kinds) != 1:
-        both = f", not {' and '.join(KINDS[name] for name in kinds)}" if kinds else ""
-        raise click.UsageError(f"Say when: give one of {', '.join(KINDS.values())}{both}.")
-    readers: dict[str, tuple[str, Callable[[str], Any]]] = {
-        "at": ("at", lambda text: moment_of(api, text, words["timezone"])),
-        "delay": ("delay_seconds", humanize.seconds),
-        "every": ("every_seconds", humanize.seconds),
-        "daily": ("daily_at", humanize.time_of_day),
-        "cron": ("cron", str),
-        "start": ("start", lambda text: moment_of(api, text, words["timezone"])),
-    }
-    fields = {name: words[name] for name in ("wait", "max_iterations") if words[name] is not None}
-    for name, (field, read) in readers.items():
-        if words[name] is not None:
-            fields[field] = read_option(name, words[name], read)
+    given = [kind for kind in KINDS if words[kind.word] is not None]
+    flags = {kind: kind.options[0].names[0] for kind in KINDS}
+    if len(given) != 1:
+        both = f", not {' and '.join(flags[kind] for kind in given)}" if given else ""
+        raise click.UsageError(f"Give one of {', '.join(flags.values())}{both}.")
+
+    def moment(text: str) -> datetime:
+        return moment_of(api, text, words["timezone"])
+
+    fields = {word: words[word] for word in (*WORDS, "max_iterations") if words[word] is not None}
+    kind = given[0]
+    fields[kind.word] = read_option(flags[kind], words[kind.word], partial(kind.read, moment=moment))
+    if "start" in fields:
+        fields["start"] = read_option("--start", words["start"], moment)
     return request_of(ScheduleTrigger, fields)
 
 
@@ -91,8 +104,8 @@ def request_of(kind: type[Request], fields: dict[str, Any]) -> Request:
     except ValidationError as error:
         raise click.UsageError(str(malformed(error))) from error
     except ValueError as error:
-        said = str(error)
-        raise click.UsageError(f"{said[:1].upper()}{said[1:]}.") from error
+        message = str(error)
+        raise click.UsageError(f"{message[:1].upper()}{message[1:]}.") from error
 
 
 def is_meant(preview: SchedulePreview, trigger: ScheduleTrigger, *, yes: bool) -> bool:
@@ -101,21 +114,19 @@ def is_meant(preview: SchedulePreview, trigger: ScheduleTrigger, *, yes: bool) -
         return True
     click.echo("\n".join([*map(display.clean, preview.notes), coming(preview, trigger)]), err=True)
     if not sys.stdin.isatty():
-        raise click.ClickException("Nothing was saved. Give --yes if that is meant.")
-    return click.confirm("Is that meant?", default=True, err=True)
+        raise click.ClickException("Nothing was saved. Confirm with --yes.")
+    return click.confirm("Save it?", default=True, err=True)
 
 
 def coming(preview: SchedulePreview, trigger: ScheduleTrigger) -> str:
     """Return the next times in words: `next: Tue 24 Nov 08:30 … (Europe/Vienna)`."""
-    from cloudo_kernel.scheduling import humanize
-
-    return humanize.coming([time.utc for time in preview.times], trigger, preview.timezone, now=datetime.now(UTC))
+    return trigger.rule.coming([time.utc for time in preview.times], preview.timezone, now=datetime.now(UTC))
 
 
 def moment_of(api: Api, text: str, timezone: str | None) -> datetime:
     """Parse a moment. An ISO date and time without an offset stays local, for the service to resolve."""
     from cloudo_kernel.models import PreviewSchedule, ScheduleTrigger
-    from cloudo_kernel.scheduling import humanize, triggers
+    from cloudo_kernel.scheduling import humanize, zones
 
     try:
         return datetime.fromisoformat(text.strip())
@@ -123,15 +134,15 @@ def moment_of(api: Api, text: str, timezone: str | None) -> datetime:
         if timezone is None:
             request = PreviewSchedule(trigger=ScheduleTrigger(delay_seconds=0))
             timezone = api.preview_schedule(request).timezone
-        return humanize.moment(text, triggers.zone(timezone), now=datetime.now(UTC))
+        return humanize.moment(text, zones.zone(timezone), now=datetime.now(UTC))
 
 
-def read_option(name: str, text: str, read: Callable[[str], Any]) -> Any:
+def read_option(flag: str, text: str, read: Callable[[str], Any]) -> Any:
     """Parse an option's text with `read`. Raises `click.BadParameter`, naming the option."""
     from cloudo_kernel.errors import MalformedRequest
 
     try:
         return read(text)
     except MalformedRequest as error:
-        hint = "--timezone" if error.field == "timezone" else KINDS.get(name, f"--{name.replace('_', '-')}")
+        hint = "--timezone" if error.field == "timezone" else flag
         raise click.BadParameter(str(error), param_hint=hint) from error

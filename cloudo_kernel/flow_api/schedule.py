@@ -46,24 +46,20 @@ class Schedule:
     @property
     def when(self) -> str:
         """The trigger in words: `daily at 08:30`."""
-        from cloudo_kernel.scheduling import humanize
-
-        return humanize.describe(self._record.trigger, self._record.timezone)
+        return self._record.trigger.rule.describe(self._record.timezone)
 
     @property
     def summary(self) -> str:
         """The next times in its zone, `next: Tue 24 Nov 08:30, … (Europe/Vienna)`, or its state if it is not active."""
-        from cloudo_kernel.scheduling import humanize
-
         record, now = self._record, datetime.now(UTC)
-        state = humanize.standing(record, now=now)
+        state = record.state(now=now)
         if state == "broken":
             return f"broken: {record.broken}"
         if state != "active":
             return state if record.pause_reason is None else f"{state}: {record.pause_reason}"
         coming = record.next_runs or tuple(filter(None, [record.next_run]))  # lists omit `next_runs`
-        said = humanize.coming(coming, record.trigger, record.timezone, now=now)
-        return said if self._is_watched else f"{said}, if a server or a worker runs by then"
+        times = record.trigger.rule.coming(coming, record.timezone, now=now)
+        return times if self._is_watched else f"{times}, if a server or a worker runs by then"
 
     def get(self, *fields: str) -> Any:
         """Return a field of the local copy, such as `get("next_run")`, or a tuple of several."""

@@ -129,8 +129,17 @@ class System:
         A moment in the past, which runs at once, and an interval below one second require `confirmed=True`.
         Raises `FlowNotFound`, `FlowBroken`, `InputsInvalid`, `MalformedRequest`, `NotConfirmed`.
         """
-        given = (at, delay_seconds, every_seconds, wait, start, max_iterations, daily_at, cron)
-        words = dict(zip(WORDS, given, strict=True))
+        words: dict[str, Any] = {
+            "at": at,
+            "delay_seconds": delay_seconds,
+            "every_seconds": every_seconds,
+            "wait": wait,
+            "start": start,
+            "daily_at": daily_at,
+            "cron": cron,
+            "max_iterations": max_iterations,
+            **{word: options.pop(word) for word in WORDS if word in options},
+        }
         said = {"timezone": timezone, "name": name, "inputs": inputs, "overlap": overlap, **options}
         more = plain_options({option: value for option, value in said.items() if value is not None})
         is_alone = trigger is None and not more and all(word is None for word in words.values())

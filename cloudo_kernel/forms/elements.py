@@ -8,8 +8,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from cloudo_kernel.models.canonical import FITS, canonical, from_text
+from cloudo_kernel.scheduling import zones
 
 #: Maximum size of a file in an answer, before it is encoded.
 FILE_LIMIT_BYTES: Final = 5 * 1024 * 1024
@@ -68,6 +70,16 @@ def defined(kind: str, value: object) -> Any:
         except (OverflowError, OSError):
             raise ValueError(FITS[of]) from None
     return canonical(of, value)
+
+
+def with_offset(text: str, zone: ZoneInfo) -> str:
+    """Return a moment in canonical form with an offset. Without an offset, `text` is local time in the zone.
+
+    Raises `MalformedRequest` if it is out of range.
+    """
+    local = datetime.fromisoformat(text)
+    moment = zones.resolve(local, zone).astimezone(zone) if local.tzinfo is None else local
+    return str(canonical("date-time", moment.isoformat()))
 
 
 def fitting(kind: str, about: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from cloudo_kernel.errors import MAX_ERRORS, FormInvalid, MalformedRequest, ResponseInvalid, raise_all
 from cloudo_kernel.forms import elements
 from cloudo_kernel.models import JsonObject
+from cloudo_kernel.scheduling import triggers
 
 #: Maximum size of a form as JSON, and maximum number of its elements.
 FORM_LIMIT_BYTES: Final = 256 * 1024
@@ -53,8 +54,8 @@ _OF_ELEMENT: Final = (
     *("minimum", "maximum", "default", "example", "order", "required", "preview"),
 )
 #: The words of a trigger that a preview can use. Of `_TIMES`, only the first that is answered counts.
-_TIMES: Final = ("at", "delay_seconds", "every_seconds", "daily_at", "cron")
-_WITH_TIMES: Final = ("timezone", "wait", "start", "max_iterations")
+_TIMES: Final = tuple(kind.word for kind in triggers.KINDS)
+_WITH_TIMES: Final = ("timezone", "max_iterations", *(word for kind in triggers.KINDS for word in kind.more_words))
 
 
 @dataclass(frozen=True)

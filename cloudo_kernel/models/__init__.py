@@ -5,7 +5,7 @@ All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339
 
 from __future__ import annotations
 
-from cloudo_kernel.models.base import JsonObject, Page, Record, Request, Strict, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.base import JsonObject, Page, Record, Request, Strict, UtcTime
 from cloudo_kernel.models.bulk import BulkAction, BulkError, BulkItem, BulkOutcome, BulkRequest
 from cloudo_kernel.models.executions import (
     ErrorDetail,
@@ -49,6 +49,7 @@ from cloudo_kernel.models.webhooks import (
     WebhookReply,
     WebhookResponse,
 )
+from cloudo_kernel.scheduling.times import rfc3339, to_utc
 
 __all__ = [
     "Action",

@@ -6,39 +6,16 @@ Requests are strict besides: see `Strict`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    GetCoreSchemaHandler,
-    PlainSerializer,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, GetCoreSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, core_schema
 
 from cloudo_kernel.models.canonical import canonical
+from cloudo_kernel.scheduling.times import TIME_SCHEMA, rfc3339, to_utc
 
-
-def to_utc(moment: datetime) -> datetime:
-    """Return `moment` in UTC. Raises `ValueError` where that is before the year 1 or after 9999."""
-    try:
-        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{moment.isoformat()} is not within the years 1 to 9999 in UTC") from None
-
-
-def rfc3339(moment: datetime) -> str:
-    """Return `moment` as RFC 3339 in UTC with `Z`, to the microsecond."""
-    return to_utc(moment).isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-#: How both kinds of times are described.
-TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
 UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, when_used="json"), TIME_SCHEMA]
 JsonObject = dict[str, Any]
 

@@ -2,67 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    SerializerFunctionWrapHandler,
-    WithJsonSchema,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from cloudo_kernel.models.base import TIME_SCHEMA, JsonObject, Record, Request, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 from cloudo_kernel.models.follow_ups import FollowUps
-
-
-def _utc_if_aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is None else to_utc(moment)
-
-
-def _since_1970(value: Any) -> Any:
-    """Read a number as seconds, whatever its size: pydantic takes the years from 2603 for milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    try:
-        return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f"{value!s:.40} is not within the years 1 to 9999") from None
-
-
-def _written(moment: datetime) -> str:
-    return moment.isoformat() if moment.tzinfo is None else rfc3339(moment)
-
-
-#: A moment, or seconds since 1970; without an offset it is local time in the zone of the schedule.
-LocalOrUtcTime = Annotated[
-    datetime,
-    BeforeValidator(_since_1970),
-    AfterValidator(_utc_if_aware),
-    PlainSerializer(_written, when_used="json"),
-    WithJsonSchema({"anyOf": [TIME_SCHEMA.json_schema, {"type": "number"}]}, mode="validation"),
-    WithJsonSchema(TIME_SCHEMA.json_schema, mode="serialization"),
-]
-
-
-_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
-
-
-def _time_of_day(text: str) -> str:
-    if not _TIME_OF_DAY.fullmatch(text):
-        raise ValueError("it is a time of day from 00:00 to 23:59, such as 08:30 or 08:30:15")
-    return text.removesuffix(":00") if len(text) > 5 else text
-
-
-TimeOfDay = Annotated[
-    str, AfterValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": f"^{_TIME_OF_DAY.pattern}$"})
-]
+from cloudo_kernel.scheduling.times import LocalOrUtcTime
+from cloudo_kernel.scheduling.triggers import KINDS, TriggerFields
 
 
 class Overlap(StrEnum):
@@ -99,37 +48,25 @@ class OccurrenceOutcome(StrEnum):
     COALESCED = "COALESCED"
 
 
-class ScheduleTrigger(Request):
-    """When a schedule starts executions: exactly one of `at`, `delay_seconds`, `every_seconds`, `daily_at`, `cron`."""
+class ScheduleTrigger(TriggerFields, Request):
+    """When a schedule starts executions. Give the fields of exactly one kind of trigger."""
 
-    #: Once, at this moment.
-    at: LocalOrUtcTime | None = None
-    #: Once, so long after the schedule is made.
-    delay_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    every_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    #: With `every_seconds`: count from the end of the last run (the default), not along the grid from `start`.
-    wait: bool | None = None
-    #: With `every_seconds`: the first run; default: at once.
-    start: LocalOrUtcTime | None = None
-    #: With `every_seconds`, `daily_at` or `cron`; None for no limit.
+    #: For triggers that run more than once; None for no limit.
     max_iterations: int | None = Field(default=None, ge=1, le=2**53)
-    #: Every day at this local time, `HH:MM` or `HH:MM:SS`.
-    daily_at: TimeOfDay | None = None
-    #: Five fields, or `@daily` and the like.
-    cron: str | None = Field(default=None, min_length=1, max_length=200)
-    #: IANA name of the zone of local times; default: that of the user, else of the server.
+    #: IANA name of the zone of local times; default: the user's, or the server's.
     timezone: str | None = Field(default=None, min_length=1, max_length=100)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        kinds = ("at", "delay_seconds", "every_seconds", "daily_at", "cron")
-        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        given = [kind.word for kind in self.kinds]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(kinds)}" + (f", not {' and '.join(given)}" * bool(given)))
-        if self.every_seconds is None and (self.wait is not None or self.start is not None):
-            raise ValueError("wait and start go with every_seconds")
+            conflict = f", not {' and '.join(given)}" if given else ""
+            raise ValueError(f"give exactly one of {', '.join(kind.word for kind in KINDS)}{conflict}")
+        for kind in KINDS:
+            if kind.word not in given and any(getattr(self, word) is not None for word in kind.more_words):
+                raise ValueError(f"{' and '.join(kind.more_words)} require {kind.word}")
         if self.is_once and self.max_iterations is not None:
-            raise ValueError(f"max_iterations does not go with {given[0]}: that runs once")
+            raise ValueError(f"max_iterations is not possible with {given[0]}, which runs once")
         return self
 
     @model_serializer(mode="wrap")
@@ -140,12 +77,17 @@ class ScheduleTrigger(Request):
     @property
     def is_once(self) -> bool:
         """Whether there is one occurrence only."""
-        return self.at is not None or self.delay_seconds is not None
+        return self.kinds[0].is_once
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is due at local times, which depend on the zone."""
+        return self.kinds[0].is_local
 
     @property
     def counts_from_end(self) -> bool:
         """Whether the interval begins when the last run ends."""
-        return self.every_seconds is not None and self.wait is not False
+        return self.rule.counts_from_end
 
 
 class Occurrence(Record):
@@ -212,6 +154,18 @@ class Schedule(Record):
     broken: str | None = None
     #: Why it is paused, if nobody did it by hand.
     pause_reason: str | None = None
+
+    def state(self, *, now: datetime) -> str:
+        """Return its state: active, running, paused, finished or broken."""
+        if not self.enabled:
+            return "paused"
+        is_over = self.max_iterations is not None and self.iterations >= self.max_iterations
+        is_over = is_over or (self.end_at is not None and self.end_at < now)
+        if self.next_run is None and (is_over or not self.trigger.counts_from_end):
+            return "finished"
+        if self.broken is not None:
+            return "broken"
+        return "running" if self.next_run is None else "active"
 
 
 class ScheduleOptions(Request):

@@ -13,6 +13,7 @@ from functools import cache
 from itertools import islice, takewhile
 from typing import Self
 
+from cloudo_kernel import planning
 from cloudo_kernel.errors import CloudoError, MalformedRequest, Unavailable
 from cloudo_kernel.models import (
     Backfill,
@@ -29,7 +30,7 @@ from cloudo_kernel.models import (
 )
 from cloudo_kernel.models.event_types import SCHEDULE_BACKFILLED, SCHEDULE_TRIGGERED
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.scheduling import planning, triggers
+from cloudo_kernel.scheduling import zones
 from cloudo_kernel.security.permissions import EVERYTHING
 from cloudo_kernel.service.schedules import TRIES, ScheduleVerbs, changed_all_the_time
 from cloudo_kernel.service.starts import follow_ups_of
@@ -204,17 +205,14 @@ class DueVerbs(ScheduleVerbs):
 
     def _past_times(self, schedule: Schedule, request: Backfill) -> list[datetime]:
         """Return the times of a range for which nothing was started."""
-        trigger = schedule.trigger
-        if trigger.is_once or trigger.counts_from_end:
-            raise MalformedRequest("Only a schedule with a grid, a time of day or cron has past times.", field="start")
-        zone = triggers.zone(schedule.timezone)
-        start, end = (triggers.resolve(getattr(request, name), zone, field=name) for name in ("start", "end"))
+        rule = schedule.trigger.rule
+        if not rule.has_past:
+            raise MalformedRequest("Only a schedule with a grid or local times has past times.", field="start")
+        zone = zones.zone(schedule.timezone)
+        start, end = (zones.resolve(getattr(request, name), zone, field=name) for name in ("start", "end"))
         if not start < end <= self._store.now:
             raise MalformedRequest("A backfill is of the past: start before end, and end not after now.", field="end")
-        if trigger.every_seconds is not None:  # its grid, continued into the past
-            dues = triggers.grid_times(trigger.every_seconds, start=schedule.start, after=start - _INSTANT)
-        else:
-            dues = triggers.due_times(trigger, zone, start=start, after=start - _INSTANT)
+        dues = rule.past_times(zone, start=schedule.start, after=start - _INSTANT)
         times = list(islice(takewhile(lambda due: due < end, dues), _MAX_BACKFILLED + 1))
         if len(times) > _MAX_BACKFILLED:
             raise MalformedRequest(

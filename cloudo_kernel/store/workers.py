@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, sele
 
 from cloudo_kernel import settings
 from cloudo_kernel.models.event_types import WORKER, WORKER_STARTED
-from cloudo_kernel.scheduling.planning import Absence
+from cloudo_kernel.planning import Absence
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.database import Database

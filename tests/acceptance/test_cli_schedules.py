@@ -163,20 +163,20 @@ def test_an_end_a_window_and_a_pause_after_failures_are_taken_away(shell: Shell,
 
 def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service) -> None:
     wanted: dict[tuple[str, ...], tuple[int, str]] = {
-        (): (2, "Say when: give one of --at, --in, --every, --daily, --cron."),
+        (): (2, "Give one of --at, --in, --every, --daily, --cron."),
         ("--in", "5", "--daily", "08:30"): (2, "not --in and --daily"),
-        ("--in", "5x"): (2, "Invalid value for --in: '5x' is no duration"),
-        ("--at", "whenever"): (2, "Invalid value for --at: 'whenever' is no moment"),
+        ("--in", "5x"): (2, "Invalid value for --in: '5x' is not a duration"),
+        ("--at", "whenever"): (2, "Invalid value for --at: 'whenever' is not a time"),
         ("--at", "08:30", "--timezone", "Vienna"): (2, "Did you mean Europe/Vienna?"),
-        ("--daily", "08:30", "--grid"): (2, "Wait and start go with every_seconds."),
-        ("--daily", "08:30", "--until", "never"): (2, "Invalid value for --until: 'never' is no moment"),
-        ("--cron", "0 0 31 2 *"): (1, "never comes round"),
+        ("--daily", "08:30", "--grid"): (2, "Wait and start require every_seconds."),
+        ("--daily", "08:30", "--until", "never"): (2, "Invalid value for --until: 'never' is not a time"),
+        ("--cron", "0 0 31 2 *"): (1, "is never due"),
         ("--daily", "08:30", "-p", "top=many"): (1, "top"),
-        ("--at", "2001-01-01"): (1, "Nothing was saved. Give --yes if that is meant."),
+        ("--at", "2001-01-01"): (1, "Nothing was saved. Confirm with --yes."),
         ("--every", "0.5"): (1, "below one second"),
         ("--daily", "08:30", "--catch-up-window", "long"): (
             2,
-            "Invalid value for --catch-up-window: 'long' is no duration",
+            "Invalid value for --catch-up-window: 'long' is not a duration",
         ),
         ("--daily", "08:30", "--on-error", "nowhere"): (1, "There is no flow 'nowhere'"),
         ("--daily", "08:30", "--on-error", "{flow}"): (2, "Invalid value for --on-error: '{flow}' is no JSON"),
@@ -197,9 +197,7 @@ def test_a_terminal_is_asked_about_what_is_unusual(shell: Shell, api: Service) -
         assert api.schedules().items == ()
         terminal = pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=20, **where)
         terminal.setwinsize(50, 200)
-        terminal.expect(
-            r"happens twice in Europe/Vienna.*next: Sun 28 Oct 2035 02:30\+02:00 .*Is that meant\? \[Y/n\]: "
-        )
+        terminal.expect(r"occurs twice in Europe/Vienna.*next: Sun 28 Oct 2035 02:30\+02:00 .*Save it\? \[Y/n\]: ")
         terminal.sendline(typed)
         terminal.expect(pexpect.EOF)
         terminal.close()

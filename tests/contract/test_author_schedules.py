@@ -131,7 +131,7 @@ def test_a_schedule_is_changed_paused_resumed_and_run_out_of_turn(end: End, syst
 
 def test_a_preview_says_what_is_unusual_and_saves_nothing(end: End, system: System) -> None:
     preview = system.preview(at="2035-10-28T02:30", timezone="Europe/Vienna")
-    assert "happens twice" in preview.notes[0]
+    assert "occurs twice" in preview.notes[0]
     assert not preview.needs_confirmation
     assert system.preview({"every_seconds": 0.5}).needs_confirmation
     assert len(system.preview(daily_at="08:30").times) == 10

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudo_kernel.errors import FormInvalid, ResponseInvalid
+from cloudo_kernel.forms.elements import with_offset
 from cloudo_kernel.forms.form import ELEMENTS, Form, checked_body, preview_request, shorthand
-from cloudo_kernel.scheduling.humanize import with_offset
 
 
 def body(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:

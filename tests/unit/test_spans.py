@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloudo_kernel import planning
 from cloudo_kernel.models import Schedule, ScheduleTrigger
-from cloudo_kernel.scheduling import spans, triggers
+from cloudo_kernel.scheduling import zones
 
 #: Of these, Lord Howe moves by half an hour, Apia skipped 30 December 2011, Beirut changes at midnight.
 ZONES = ("UTC", "Europe/Vienna", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Beirut", "America/New_York")
@@ -42,14 +43,14 @@ BEGIN = datetime(2011, 3, 1, tzinfo=UTC)
 def test_a_span_is_counted_as_if_each_time_were_visited(
     trigger: dict[str, Any], zone_name: str, after: timedelta, length: timedelta, skip: int
 ) -> None:
-    one, zone = ScheduleTrigger.model_validate(trigger), triggers.zone(zone_name)
+    one, zone = ScheduleTrigger.model_validate(trigger), zones.zone(zone_name)
     start = one.at or BEGIN + timedelta(days=20)
     span = {"start": start, "after": BEGIN + after, "until": BEGIN + after + length}
     visited = list(
-        takewhile(lambda due: due <= span["until"], triggers.due_times(one, zone, start=start, after=span["after"]))
+        takewhile(lambda due: due <= span["until"], one.rule.due_times(zone, start=start, after=span["after"]))
     )
-    assert spans.count(one, zone, **span) == len(visited)
-    assert spans.newest(one, zone, **span, skip=skip) == (visited[-1 - skip] if len(visited) > skip else None)
+    assert one.rule.count(zone, **span) == len(visited)
+    assert one.rule.newest(zone, **span, skip=skip) == (visited[-1 - skip] if len(visited) > skip else None)
 
 
 @pytest.mark.parametrize(
@@ -61,12 +62,12 @@ def test_a_span_is_counted_as_if_each_time_were_visited(
     ],
 )
 def test_ten_years_are_counted_at_once(trigger: dict[str, Any], number: int) -> None:
-    one, zone = ScheduleTrigger.model_validate(trigger), triggers.zone("Europe/Vienna")
+    one, zone = ScheduleTrigger.model_validate(trigger), zones.zone("Europe/Vienna")
     begin = datetime(2015, 1, 1, tzinfo=UTC)
     span = {"start": begin, "after": begin - timedelta(seconds=1), "until": datetime(2024, 12, 31, tzinfo=UTC)}
     began = time.process_time()
-    counted = spans.count(one, zone, **span)
-    last = spans.newest(one, zone, **span)
+    counted = one.rule.count(zone, **span)
+    last = one.rule.newest(zone, **span)
     assert time.process_time() - began < 5, "visiting each of them takes minutes"
     assert abs(counted - number) <= 1500, counted
     assert last is not None
@@ -79,8 +80,8 @@ def test_a_run_of_missed_times_outlives_a_change_of_its_trigger() -> None:
     minutes = [begin + timedelta(minutes=number) for number in range(3)]
     trigger = ScheduleTrigger(every_seconds=120, wait=False)
     schedule = Schedule.model_construct(trigger=trigger, timezone="UTC", start=begin)
-    run = spans.Run(minutes[0], minutes[2], 3, None)
-    left = spans.without(schedule, run, {minutes[0], minutes[2]})
+    run = planning.Run(minutes[0], minutes[2], 3, None)
+    left = planning.without(schedule, run, {minutes[0], minutes[2]})
     assert left is not None
     assert left.number == 1
     assert minutes[0] <= left.due <= left.until <= minutes[2]

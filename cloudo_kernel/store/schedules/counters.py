@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from cloudo_kernel import planning
 from cloudo_kernel.models import Schedule, Status, event_types
-from cloudo_kernel.scheduling import planning
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.tables import schedules
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, exists, literal_column, select, update
 
 from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule, event_types
-from cloudo_kernel.scheduling.spans import Run, without
+from cloudo_kernel.planning import Run, without
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import dependencies
 from cloudo_kernel.store.executions.new_execution import NewExecution

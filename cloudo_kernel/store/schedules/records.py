@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from cloudo_kernel import settings
 from cloudo_kernel.errors import ScheduleNotFound
 from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleTrigger, event_types
+from cloudo_kernel.scheduling import triggers
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.records import ENDED, forget_source
 from cloudo_kernel.store.settings import value_of
@@ -252,7 +254,8 @@ class Schedules:
         # Only one-time schedules are deleted: a user may still want to change the end of any other.
         has_records = exists().where(_o.schedule_id == _s.id)
         is_over = and_(_s.next_run.is_(None), _s.enabled, _s.awaited_id.is_(None), ~has_records)
-        runs_once = or_(_s.trigger["at"].as_string().is_not(None), _s.trigger["delay_seconds"].as_string().is_not(None))
+        once = [kind.word for kind in triggers.KINDS if kind.is_once]
+        runs_once = or_(*(_s.trigger[word].as_string().is_not(None) for word in once))
         deleted = limit
         while deleted == limit:
             with self._database.write() as connection:
@@ -290,13 +293,13 @@ def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
 
 def _record(row: Row[Any], last: Occurrence | None = None) -> Schedule:
     values = dict(zip(_COLUMNS, row, strict=True))
-    return Schedule.model_validate({**values, "trigger": _trigger(*row.trigger.items()), "last_occurrence": last})
+    return Schedule.model_validate({**values, "trigger": _trigger(json.dumps(row.trigger)), "last_occurrence": last})
 
 
 @lru_cache(maxsize=10_000)
-def _trigger(*items: tuple[str, Any]) -> ScheduleTrigger:
-    """Return a cached trigger; thousands of schedules may share one."""
-    return ScheduleTrigger.model_validate(dict(items))
+def _trigger(text: str) -> ScheduleTrigger:
+    """Return a cached trigger for its JSON; thousands of schedules may share one."""
+    return ScheduleTrigger.model_validate(json.loads(text))
 
 
 def _occurrence(row: Row[Any]) -> Occurrence:

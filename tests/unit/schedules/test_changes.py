@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import NoResultFound
 
-from cloudo_kernel import errors
+from cloudo_kernel import errors, planning
 from cloudo_kernel.models import ChangeSchedule, ScheduleTrigger
-from cloudo_kernel.scheduling import planning
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from tests.unit.conftest import Clock

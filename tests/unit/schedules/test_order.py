@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from cloudo_kernel import planning
 from cloudo_kernel.dashboard.schedule_rows import schedule_row, schedule_whole
 from cloudo_kernel.models import Backfill, Overlap, Status
-from cloudo_kernel.scheduling import planning
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Outcome, Store
 from cloudo_kernel.store.tables import schedules

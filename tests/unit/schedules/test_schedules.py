@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from cloudo_kernel import errors
+from cloudo_kernel import errors, planning
 from cloudo_kernel.models import Backfill, ChangeSchedule, PreviewSchedule, ScheduleTrigger, Trigger
-from cloudo_kernel.scheduling import planning
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import RETENTION, TIMEZONE
 from cloudo_kernel.store import Store

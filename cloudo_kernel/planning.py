@@ -6,14 +6,15 @@ While a scheduler is alive nothing is late, and `overlap` decides.
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
 from cloudo_kernel.models import CatchUp, OccurrenceOutcome, Overlap, Schedule, rfc3339
-from cloudo_kernel.scheduling import spans, triggers
+from cloudo_kernel.scheduling import zones
 
 #: The newest occurrence of an absence is late if it is older than this.
 GRACE = timedelta(seconds=30)
@@ -104,7 +105,13 @@ def fire_at(schedule: Schedule, due: datetime) -> datetime:
     """Return when the occurrence should start: its due time plus jitter."""
     if not schedule.jitter_seconds:
         return due
-    return due + triggers.jitter(schedule.id, due, schedule.jitter_seconds)
+    return due + jitter(schedule.id, due, schedule.jitter_seconds)
+
+
+def jitter(schedule_id: str, due: datetime, seconds: float) -> timedelta:
+    """Return the delay of one occurrence: up to `seconds`, always the same for the same occurrence."""
+    digest = hashlib.blake2b(f"{schedule_id} {rfc3339(due)}".encode(), digest_size=8).digest()
+    return timedelta(seconds=seconds * (int.from_bytes(digest, "big") / 2**64))
 
 
 def times(schedule: Schedule, *, after: datetime, iterations: int | None = None) -> Iterator[datetime]:
@@ -112,7 +119,7 @@ def times(schedule: Schedule, *, after: datetime, iterations: int | None = None)
 
     `iterations` is how many there were by then, by default the schedule's own count.
     """
-    dues = triggers.due_times(schedule.trigger, triggers.zone(schedule.timezone), start=schedule.start, after=after)
+    dues = schedule.trigger.rule.due_times(zones.zone(schedule.timezone), start=schedule.start, after=after)
     if schedule.max_iterations is not None:
         been = schedule.iterations if iterations is None else iterations
         dues = islice(dues, max(0, schedule.max_iterations - been))
@@ -124,13 +131,9 @@ def times(schedule: Schedule, *, after: datetime, iterations: int | None = None)
 
 def after_end(schedule: Schedule, ended_at: datetime) -> datetime | None:
     """Return the next due time of a schedule that counts from the end of its last run, or None."""
-    assert schedule.trigger.every_seconds is not None
-    try:
-        due = ended_at + timedelta(seconds=schedule.trigger.every_seconds)
-    except OverflowError:
-        return None
+    due = schedule.trigger.rule.after_end(ended_at)
     is_over = schedule.max_iterations is not None and schedule.iterations >= schedule.max_iterations
-    return None if is_over or (schedule.end_at is not None and due > schedule.end_at) else due
+    return None if due is None or is_over or (schedule.end_at is not None and due > schedule.end_at) else due
 
 
 def plan(
@@ -287,8 +290,8 @@ def _before(schedule: Schedule, first: _Times, end: datetime, *, leave: int = 0)
     until = end - timedelta(seconds=schedule.jitter_seconds) - _TICK
     if schedule.end_at is not None:
         until = min(until, schedule.end_at)
-    after, zone = first.due - _TICK, triggers.zone(schedule.timezone)
-    there = number = spans.count(schedule.trigger, zone, start=schedule.start, after=after, until=until)
+    after, zone = first.due - _TICK, zones.zone(schedule.timezone)
+    there = number = schedule.trigger.rule.count(zone, start=schedule.start, after=after, until=until)
     if schedule.max_iterations is not None:
         number = min(number, schedule.max_iterations - first.iteration + 1)
     number -= leave
@@ -299,8 +302,8 @@ def _before(schedule: Schedule, first: _Times, end: datetime, *, leave: int = 0)
 
 
 def _newest(schedule: Schedule, after: datetime, until: datetime, *, skip: int) -> datetime | None:
-    zone = triggers.zone(schedule.timezone)
-    return spans.newest(schedule.trigger, zone, start=schedule.start, after=after, until=until, skip=skip)
+    zone = zones.zone(schedule.timezone)
+    return schedule.trigger.rule.newest(zone, start=schedule.start, after=after, until=until, skip=skip)
 
 
 def _decided(
@@ -332,3 +335,36 @@ def _decided(
             continue
         unended += 1
         caught_up += 1
+
+
+class Run(NamedTuple):
+    """Consecutive due times of a schedule; `iteration` is the number of the first one."""
+
+    due: datetime
+    until: datetime
+    number: int
+    iteration: int | None
+
+
+def without(schedule: Schedule, run: Run, taken: Collection[datetime]) -> Run | None:
+    """Return a run without the due times in `taken`, which were started out of turn; None if nothing is left."""
+    inside = {moment for moment in taken if run.due <= moment <= run.until}
+    number = run.number - len(inside)
+    if number <= 0:
+        return None
+    passed, due = 0, run.due
+    # The trigger may have changed since, and its due times with it.
+    zone = zones.zone(schedule.timezone)
+    for moment in schedule.trigger.rule.due_times(zone, start=schedule.start, after=run.due):
+        if due not in inside or moment > run.until:
+            break
+        passed, due = passed + 1, moment
+    skip, until = 0, run.until
+    while until in inside:
+        skip += 1
+        found = _newest(schedule, due - _TICK, run.until, skip=skip)
+        if found is None:  # all that today's trigger has here are taken; the others were another trigger's
+            until = run.until
+            break
+        until = found
+    return Run(due, until, number, None if run.iteration is None else run.iteration + passed)
