@@ -203,7 +203,7 @@ def test_words_answer_without_questions(shell: Shell, api: Service) -> None:
         (["top=0", "key=x", "start=true"], 1, "'top' takes a whole number of at least 1, not 0"),
         (["start=true"], 1, "'top' is required"),
         (["top=1", "key=x"], 1, "exactly one of them is true"),
-        (["who=x", "cancel=true"], 1, "'who' is nothing that the form asks for"),
+        (["who=x", "cancel=true"], 1, "'who' is not a field of the form"),
     ],
 )
 def test_words_that_do_not_fit_are_refused(shell: Shell, api: Service, words: list[str], code: int, said: str) -> None:
