@@ -104,8 +104,8 @@ class CloudoMagics:
     def schedule(self, line: str) -> Schedule:
         """Create a schedule: `%schedule NAME daily=08:30 timezone=Europe/Vienna key=value …`.
 
-        Its time is one of `at`, `in`, `every`, `daily` and `cron`. Further options are `timezone`, `start`, `wait`,
-        `max_iterations`, `overlap` and `confirmed`. All other words are inputs of the flow.
+        Its time is one of `at`, `in`, `every`, `daily`, `monthly` and `cron`. Further options are `timezone`, `start`,
+        `wait`, `max_iterations`, `overlap` and `confirmed`. All other words are inputs of the flow.
         """
         name, words = _split(line, "%schedule NAME daily=08:30 key=value")
         given: dict[str, str] = {}

@@ -100,6 +100,7 @@ def schedule(target: Target, /, flow_name: str, *, yes: bool, as_json: bool, **g
     cloudo schedule nightly --at 'tomorrow 02:00'
     cloudo schedule watch --every 10m --max-iterations 6      10 minutes after the end of each run
     cloudo schedule watch --every 10m --grid                  at :00, :10, :20 …, if that is when it begins
+    cloudo schedule invoices --monthly 'last 18:00'            or '31 18:00', 'first monday 18:00'
     cloudo schedule report --cron '0 9 * * mon-fri' --overlap queue
     cloudo schedule poll --cron '*/5 * * * *' --jitter 30s --pause-after 3
     cloudo schedule nightly --daily 02:00 --on-error 'Notify by email' --on-error https://hooks.example.com/cloudo

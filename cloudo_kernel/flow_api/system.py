@@ -120,9 +120,10 @@ class System:
     ) -> Schedule:
         """Create a schedule of a flow, or return the one with this id: `schedule("report", daily_at="08:30")`.
 
-        The time is one of `at` (a moment), `delay_seconds`, `every_seconds`, `daily_at` and `cron`, or a `trigger`
-        with these. With `wait` (the default) an interval counts from the end of the last run, with `wait=False` along
-        the grid from `start`. Local times are in `timezone`, an IANA name; default: the user's, or the server's.
+        The time is one of `at` (a moment), `delay_seconds`, `every_seconds`, `daily_at`, `monthly` and `cron`, or
+        a `trigger` with these. With `wait` (the default) an interval counts from the end of the last run, with
+        `wait=False` along the grid from `start`. Local times are in `timezone`, an IANA name; default: the user's, or
+        the server's.
         `overlap` is skip, queue, cancel or allow: the action if an earlier run has not ended. Further options:
         `catch_up`, `catch_up_window_seconds`, `jitter_seconds`, `pause_on_error_count`, `pin_source`, `enabled`,
         `end_at`, and the follow-ups `on_success`, `on_error` and `on_recovery`, such as `on_error="Notify by email"`.

@@ -161,9 +161,37 @@ def test_an_end_a_window_and_a_pause_after_failures_are_taken_away(shell: Shell,
     assert (edited.next_run, edited.start, edited.max_iterations) == (made.next_run, made.start, 9)
 
 
+def test_a_flow_runs_every_month(shell: Shell, api: Service) -> None:
+    made, wrong_day, no_time, help_text = said_by(
+        shell,
+        ("schedule", "reports/sales", "--monthly", "31 8:30", "--timezone", "Europe/Berlin"),
+        ("schedule", "reports/sales", "--monthly", "fifth monday 8:30"),
+        ("schedule", "reports/sales", "--monthly", "31"),
+        ("schedule", "--help"),
+    )
+    [schedule] = api.schedules().items
+    described = "monthly on the 31st, or the last day of shorter months, at 08:30 (Europe/Berlin)"
+    first, second = made[1].splitlines()
+    assert first.endswith(f"reports/sales: {described}")
+    assert second.count("08:30") == 3
+    assert schedule.trigger.model_dump(mode="json") == {"monthly": {"day": 31, "at": "08:30"}}
+    assert wrong_day[0] == 2
+    assert 'monthly.day: it is a number from 1 to 31, "last", or first' in " ".join(wrong_day[2].split())
+    assert (no_time[0], "Invalid value for --monthly" in no_time[2]) == (2, True)
+    assert "--monthly 'DAY HH:MM'" in help_text[1]
+    [edited, backfilled] = said_by(
+        shell,
+        ("schedules", "edit", schedule.id, "--monthly", "last friday 18:00", "--json"),
+        ("schedules", "backfill", schedule.id, "--from", "2026-01-01", "--to", "2026-03-01", "--dry-run"),
+    )
+    assert json.loads(edited[1])[0]["trigger"] == {"monthly": {"day": "last friday", "at": "18:00"}}
+    assert "Fri 30 Jan" in backfilled[1]
+    assert "Fri 27 Feb" in backfilled[1]
+
+
 def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service) -> None:
     wanted: dict[tuple[str, ...], tuple[int, str]] = {
-        (): (2, "Give one of --at, --in, --every, --daily, --cron."),
+        (): (2, "Give one of --at, --in, --every, --daily, --monthly, --cron."),
         ("--in", "5", "--daily", "08:30"): (2, "not --in and --daily"),
         ("--in", "5x"): (2, "Invalid value for --in: '5x' is not a duration"),
         ("--at", "whenever"): (2, "Invalid value for --at: 'whenever' is not a time"),

@@ -22,6 +22,8 @@ TRIGGERS: tuple[dict[str, Any], ...] = (
     {"every_seconds": 7001.25, "wait": False},
     {"daily_at": "02:30"},
     {"daily_at": "00:00:15"},
+    {"monthly": {"day": 31, "at": "02:30"}},
+    {"monthly": {"day": "last friday", "at": "00:00"}},
     {"cron": "*/20 * * * *"},
     {"cron": "15 0,2,12 * * 1-5"},
     {"cron": "0 12 13 * fri"},
@@ -59,6 +61,7 @@ def test_a_span_is_counted_as_if_each_time_were_visited(
         ({"every_seconds": 0.001, "wait": False}, 315_532_800_000),
         ({"cron": "* * * * *"}, 5_258_280),
         ({"cron": "0 0 29 2 *"}, 2),
+        ({"monthly": {"day": 31, "at": "08:30"}}, 119),
     ],
 )
 def test_ten_years_are_counted_at_once(trigger: dict[str, Any], number: int) -> None:

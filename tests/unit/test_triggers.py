@@ -321,6 +321,7 @@ TRIGGERS = [
     {"cron": "0 0 1 * *"},
     {"daily_at": "02:30"},
     {"daily_at": "00:00"},
+    {"monthly": {"day": 31, "at": "02:30"}},
     {"every_seconds": 7_777.7},
 ]
 

@@ -9,6 +9,7 @@ from cloudo_kernel.scheduling.triggers.cron import Cron, CronFields
 from cloudo_kernel.scheduling.triggers.daily import Daily, DailyFields
 from cloudo_kernel.scheduling.triggers.delay import Delay, DelayFields
 from cloudo_kernel.scheduling.triggers.interval import Interval, IntervalFields
+from cloudo_kernel.scheduling.triggers.monthly import Monthly, MonthlyFields
 from cloudo_kernel.scheduling.triggers.rule import Rule
 
 #: All kinds, in the order in which people are told of them. The command line has their options.
@@ -17,6 +18,7 @@ KINDS: Final[tuple[type[Rule], ...]] = (
     Delay,
     Interval,
     Daily,
+    Monthly,
     Cron,
 )
 
@@ -24,6 +26,7 @@ KINDS: Final[tuple[type[Rule], ...]] = (
 class TriggerFields(
     # The fields of the last base come first in the OpenAPI document.
     CronFields,
+    MonthlyFields,
     DailyFields,
     IntervalFields,
     DelayFields,
