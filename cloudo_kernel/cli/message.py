@@ -111,16 +111,16 @@ def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bo
 
 def _coming(api: Api, request: JsonObject) -> str:
     """Return a schedule's next times with notes about unusual ones, or the error."""
-    from cloudo_kernel.cli import timing
+    from cloudo_kernel.cli import schedule_options
     from cloudo_kernel.errors import CloudoError
     from cloudo_kernel.models import PreviewSchedule
 
     try:
-        wanted = timing.request_of(PreviewSchedule, request)
+        wanted = schedule_options.request_of(PreviewSchedule, request)
         found = api.preview_schedule(wanted)
     except (CloudoError, click.UsageError) as error:
         return display.clean(str(error))
-    return "\n".join([*map(display.clean, found.notes), timing.coming(found, wanted.trigger)])
+    return "\n".join([*map(display.clean, found.notes), schedule_options.coming(found, wanted.trigger)])
 
 
 def _head(api: Api, message: Message) -> str:

@@ -96,16 +96,16 @@ def everything(one: Schedule) -> str:
         ("last", "" if last is None else _last(last)),
         ("until", "" if one.end_at is None else display.local_time(one.end_at)),
         ("overlap", one.overlap.value),
-        ("catch up", one.catch_up.value + (f", if at most {_seconds(window)} late" if window else "")),
+        ("catch up", one.catch_up.value + (f", up to {_seconds(window)} late" if window else "")),
         ("jitter", f"up to {_seconds(one.jitter_seconds)}" if one.jitter_seconds else ""),
         ("pause", f"after {one.pause_on_error_count} failures in a row" if one.pause_on_error_count else ""),
-        ("runs", "the flow as it was when it was pinned" if one.pin_source else ""),
+        ("runs", "the pinned version of the flow" if one.pin_source else ""),
         *(
             (name.replace("_", " "), display.clean(follow_up_notation.spoken(then)))
             for name in Occasion
             if (then := getattr(one, name)) is not None
         ),
-        ("made", f"by {display.clean(one.user_name)}, {display.ago(one.created_at)}"),
+        ("created", f"by {display.clean(one.user_name)}, {display.ago(one.created_at)}"),
     ]
     parts = [click.style(display.clean(one.name), bold=True)]
     parts += [f"  {name:<11} {text}" for name, text in facts if text]

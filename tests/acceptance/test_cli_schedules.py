@@ -81,7 +81,7 @@ def test_a_schedule_is_made_listed_changed_run_and_deleted(shell: Shell, api: Se
     assert second.startswith("next: ")
     assert second.count("08:30") == 3
     assert second.endswith(" … (Europe/Vienna)")
-    assert "Nobody is there to start it yet" in done.stderr
+    assert "No worker is running" in done.stderr
     assert (made.inputs, made.overlap, made.trigger.daily_at) == ({"zip": "01234"}, "queue", "08:30")
 
     edit = ("schedules", "edit", own, "--every", "1h30m", "--grid", "--start", "2035-01-01", "--name", "x")
@@ -100,7 +100,7 @@ def test_a_schedule_is_made_listed_changed_run_and_deleted(shell: Shell, api: Se
     assert heads.split() == ["ID", "NAME", "FLOW", "WHEN", "NEXT", "LAST", "STATE"]
     assert row.startswith(f"{own}  reports/sales  reports/sales  daily at 08:30 (Europe/Vienna)  ")
     assert row.endswith("  active")
-    assert "No schedule is like that" in nothing[1]
+    assert "No matching schedules" in nothing[1]
     assert paused[1].endswith(": paused\n")
     assert json.loads(resumed[1])[0]["enabled"] is True
     [record] = json.loads(edited[1])
@@ -272,10 +272,10 @@ def test_past_times_are_told_and_run(shell: Shell, api: Service) -> None:
         ("schedules", "edit", made["id"], "--no-pin", "--json"),
     )
     assert told[1].splitlines()[1:] == ["2 times (Europe/Vienna):", "  Sun 1 Nov 08:30", "  Mon 2 Nov 08:30"]
-    assert (unsure[0], "Give --yes" in unsure[2]) == (1, True)
+    assert (unsure[0], "Confirm with --yes" in unsure[2]) == (1, True)
     occurrences = api.occurrences(made["id"]).items
     assert [one["execution_id"] for one in json.loads(ran[1])] == [one.execution_id for one in occurrences[::-1]]
-    assert "something was started already" in nothing[1]
+    assert "each has started something already" in nothing[1]
     assert (odd[0], "start before end" in odd[2]) == (1, True)
-    assert (wrong[0], "'whenever' is no day such as 2026-11-01" in wrong[2]) == (2, True)
+    assert (wrong[0], "'whenever' is neither a day such as 2026-11-01" in wrong[2]) == (2, True)
     assert json.loads(follow[1])[0]["pin_source"] is False
