@@ -152,7 +152,7 @@ def plan(
     `absences` are in order, and do not overlap.
     """
     if not schedule.enabled:
-        passed = passed_over(schedule, now=now, reason="the schedule was paused before anybody started it")
+        passed = passed_over(schedule, now=now, reason="the schedule was paused before the run started")
         has_more = passed.next_run is not None and fire_at(schedule, passed.next_run) <= now
         return passed if has_more else passed._replace(next_run=None)
     come, following = _come(schedule, now, absences)

@@ -15,36 +15,36 @@ from cloudo_kernel.scheduling.triggers import KINDS, TriggerFields
 
 
 class Overlap(StrEnum):
-    """What becomes of an occurrence while executions of its schedule have not ended."""
+    """How an occurrence is handled if executions of its schedule have not ended."""
 
     SKIP = "skip"
-    #: It runs after them.
+    #: Run it after them.
     QUEUE = "queue"
-    #: They are cancelled.
+    #: Cancel them.
     CANCEL = "cancel"
-    #: It runs beside them.
+    #: Run it beside them.
     ALLOW = "allow"
 
 
 class CatchUp(StrEnum):
-    """What becomes of late occurrences: no scheduler was alive at their time."""
+    """How late occurrences are handled. No scheduler was alive at their time."""
 
-    #: The newest one runs, the others count as done with it.
+    #: Run the newest one for all of them.
     LAST = "last"
     NONE = "none"
-    #: They run in order, one after another, and the times that come meanwhile queue behind them.
+    #: Run them in order, one after another. Times that are due meanwhile queue behind them.
     ALL = "all"
 
 
 class OccurrenceOutcome(StrEnum):
-    """What became of an occurrence."""
+    """The outcome of an occurrence."""
 
     STARTED = "STARTED"
-    #: Something of the schedule's own forbade it: overlap, a broken flow.
+    #: The schedule's rules prevented it: overlap, a broken flow.
     SKIPPED = "SKIPPED"
-    #: Nobody was there to start it in time.
+    #: No worker started it in time.
     MISSED = "MISSED"
-    #: A later one ran for it.
+    #: A later one ran in its place.
     COALESCED = "COALESCED"
 
 
@@ -91,21 +91,21 @@ class ScheduleTrigger(TriggerFields, Request):
 
 
 class Occurrence(Record):
-    """One time of a schedule, or a run of times for which nothing was started, and the outcome."""
+    """One time of a schedule and its outcome, or consecutive times that started nothing."""
 
-    #: When it was to start; of a run of times the first one.
+    #: The due time, or the first of several.
     due: UtcTime
-    #: The last one of a run of times; None for a single time.
+    #: The last of several; None for a single time.
     until: UtcTime | None = None
-    #: The number of times that it stands for.
+    #: The number of times.
     count: int = 1
     outcome: OccurrenceOutcome
-    #: Why it was not started, or why it was started out of turn.
+    #: Why it was not started, or why it was started besides the times.
     reason: str | None = None
     execution_id: str | None = None
-    #: From 1, of a run of times that of the first one; None for an execution out of turn.
+    #: From 1, that of the first of several times; None for an execution besides the times.
     iteration: int | None = None
-    #: How long after its time, jitter included, the execution was made.
+    #: Seconds between the due time with its jitter and the creation of the execution.
     lateness_seconds: float | None = None
 
 
@@ -125,34 +125,34 @@ class Schedule(Record):
     catch_up: CatchUp = CatchUp.LAST
     #: Occurrences older than this are not caught up; None for any age.
     catch_up_window_seconds: float | None = None
-    #: Each occurrence starts up to so much later, always by the same amount for the same occurrence.
+    #: Maximum delay of each occurrence. The same occurrence always has the same delay.
     jitter_seconds: float = 0
-    #: After so many failures in a row the schedule is paused; None for never.
+    #: The schedule is paused after this many failures in a row; None for never.
     pause_on_error_count: int | None = None
-    #: What follows its executions; None: what the flow says.
+    #: Follow-ups of its executions; None for those of the flow.
     on_success: FollowUps | None = None
     on_error: FollowUps | None = None
     on_recovery: FollowUps | None = None
-    #: Whether the flow runs as it was when the schedule was made.
+    #: Whether it runs the flow as the flow was when the schedule was created or pinned.
     pin_source: bool = False
     enabled: bool = True
     #: Nothing starts after this moment.
     end_at: UtcTime | None = None
     max_iterations: int | None = None
-    #: How many occurrences there have been, whatever became of them.
+    #: The number of occurrences so far, whatever their outcome.
     iterations: int = 0
     #: The first occurrence; the grid of an interval begins here.
     start: UtcTime
-    #: None when it has finished, is paused, or waits for the end of the last run.
+    #: None if it has finished, is paused, or waits for the end of the last run.
     next_run: UtcTime | None = None
-    #: The next ten, as far as they are known now; empty in lists.
+    #: The next ten that are known now; empty in lists.
     next_runs: tuple[UtcTime, ...] = ()
     last_occurrence: Occurrence | None = None
     user_name: str
     created_at: UtcTime
     #: Why it cannot start anything, or None.
     broken: str | None = None
-    #: Why it is paused, if nobody did it by hand.
+    #: Why Cloudo paused it, or None.
     pause_reason: str | None = None
 
     def state(self, *, now: datetime) -> str:
@@ -169,7 +169,7 @@ class Schedule(Record):
 
 
 class ScheduleOptions(Request):
-    """What can be said of a schedule besides its flow and its time."""
+    """The fields of a schedule besides its flow and its trigger."""
 
     name: str | None = Field(default=None, min_length=1, max_length=500)
     inputs: JsonObject = Field(default_factory=dict)
@@ -185,36 +185,36 @@ class ScheduleOptions(Request):
     pin_source: bool = False
     enabled: bool = True
     end_at: LocalOrUtcTime | None = None
-    #: That a moment in the past (it runs at once then) or an interval below one second is meant.
+    #: Confirms a moment in the past, which runs at once, or an interval below one second.
     confirmed: bool = False
 
 
 class CreateSchedule(ScheduleOptions):
-    """A request for a schedule."""
+    """A request to create a schedule."""
 
     flow_name: str = Field(min_length=1)
     trigger: ScheduleTrigger
 
 
 class ChangeSchedule(ScheduleOptions):
-    """A request to change a schedule in place: fields that are not given stay as they are."""
+    """A request to change a schedule in place. Omitted fields do not change."""
 
     trigger: ScheduleTrigger | None = None
-    #: Another limit leaves the times as they are; None for none. With another trigger it may stand there.
+    #: A new limit does not change the times; None for no limit. A new trigger may hold it instead.
     max_iterations: int | None = Field(default=None, ge=1, le=2**53)
 
     def given(self) -> dict[str, Any]:
-        """Return the fields that are to change."""
+        """Return the fields to change."""
         return {name: getattr(self, name) for name in self.model_fields_set if name != "confirmed"}
 
 
 class PreviewSchedule(Request):
-    """A request for the times at which a schedule would start something."""
+    """A request for the next times of a trigger."""
 
     trigger: ScheduleTrigger
     timezone: str | None = Field(default=None, min_length=1, max_length=100)
     end_at: LocalOrUtcTime | None = None
-    #: Counted from here; default: from now.
+    #: The moment after which times are shown; default: now.
     after: UtcTime | None = None
 
 
@@ -222,9 +222,9 @@ class PreviewTime(Record):
     """One time of a preview."""
 
     utc: UtcTime
-    #: The same in the zone, ISO 8601 with its offset.
+    #: Local time in the zone, ISO 8601 with its offset.
     local: str
-    #: The same as people say it: `Tue 24 Nov 08:30`.
+    #: Local time in words: `Tue 24 Nov 08:30`.
     text: str
 
 
@@ -235,16 +235,16 @@ class SchedulePreview(Record):
     #: The trigger in words: `daily at 08:30`.
     description: str
     times: tuple[PreviewTime, ...]
-    #: What is unusual about it, for a person to confirm: a time that happens twice, one in the past.
+    #: Notes on unusual times, for a person to confirm: a time that occurs twice, or in the past.
     notes: tuple[str, ...] = ()
-    #: Whether saving it takes `confirmed`.
+    #: Whether saving it requires `confirmed`.
     needs_confirmation: bool = False
 
 
 class Backfill(Request):
-    """A request to run past occurrences, in order: those from `start` on and before `end`."""
+    """A request to run past occurrences in order, from `start` to before `end`."""
 
     start: LocalOrUtcTime
     end: LocalOrUtcTime
-    #: Only tell which they are, and start nothing.
+    #: Return the occurrences without starting them.
     dry_run: bool = False

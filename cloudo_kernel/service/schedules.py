@@ -230,7 +230,7 @@ class ScheduleVerbs(StartVerbs):
         if not zones.is_zone(before.timezone):  # only a machine that knows the zone can compute the times
             return False
         what = "changed" if schedule.enabled else "paused"
-        plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before anybody started it")
+        plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before the run started")
         new = [
             NewOccurrence(one.due, one.outcome, one.reason, one.iteration, until=one.until, number=one.number)
             for one in plan.occurrences
