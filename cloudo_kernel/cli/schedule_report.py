@@ -23,8 +23,8 @@ def named(one: Schedule) -> str:
 
 def when(one: Schedule) -> str:
     """Return the trigger in words, with the zone if it matters."""
-    text, is_moment = one.trigger.rule.describe(one.timezone), one.trigger.at is not None
-    return f"{text} ({one.timezone})" if is_moment or one.trigger.is_local else text
+    rule = one.trigger.rule
+    return rule.describe(one.timezone) + (f" ({one.timezone})" if rule.shows_local_time else "")
 
 
 def next_time(one: Schedule) -> str:

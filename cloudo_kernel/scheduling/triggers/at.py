@@ -29,6 +29,7 @@ class At(OnceRule):
     at: datetime
 
     word = "at"
+    shows_local_time = True
     options = (Option(("--at",), "Run once at: '2026-11-24 08:30', 08:30, 'tomorrow 08:30', 'fri 18:00'.", "TIME"),)
 
     @classmethod

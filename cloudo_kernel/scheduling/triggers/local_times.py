@@ -28,7 +28,7 @@ _DAYS_AT_ONCE = 64
 class LocalRule(Rule):
     """A trigger that is due at local times. Instances are hashable."""
 
-    is_local = True
+    is_local = shows_local_time = True
 
     @abstractmethod
     def local_times(self, after: datetime) -> Iterator[datetime]:

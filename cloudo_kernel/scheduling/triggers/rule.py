@@ -41,6 +41,8 @@ class Rule(ABC):
     options: ClassVar[tuple[Option, ...]]
     #: Whether there is one occurrence only.
     is_once: ClassVar[bool] = False
+    #: Whether `describe` shows local times.
+    shows_local_time: ClassVar[bool] = False
     #: Whether the times depend on the zone alone, and also exist before the schedule's start.
     is_local: ClassVar[bool] = False
 
