@@ -58,9 +58,14 @@ class Loop:
     """
 
     def __init__(
-        self, name: str, step: Callable[[], float], *, rest: Callable[[float, float], float] = _no_rest
+        self,
+        name: str,
+        step: Callable[[], float],
+        *,
+        rest: Callable[[float, float], float] = _no_rest,
+        first_wait_seconds: float = 0.0,
     ) -> None:
-        """Prepare the thread.
+        """Prepare the thread; the first step runs `first_wait_seconds` after `start`, or at the first `wake`.
 
         `rest` returns the minimum seconds between the end of a step and the next one, however often `wake` is called.
         Its arguments are the seconds that the step took and the seconds that the step returned.
@@ -71,6 +76,7 @@ class Loop:
         self._has_died = False
         self._step = step
         self._rest = rest
+        self._first_wait_seconds = first_wait_seconds
         self._failures = Failures(f"The loop {name}")
         self._wake = threading.Event()
         self._end_rest = threading.Event()
@@ -120,6 +126,8 @@ class Loop:
     def _run(self) -> None:
         delay = _FIRST_RETRY_SECONDS
         try:
+            self._wake.wait(self._first_wait_seconds)
+            self._wake.clear()
             while not self.is_stopping:
                 try:
                     self._turn()

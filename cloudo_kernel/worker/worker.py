@@ -21,6 +21,7 @@ from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.store import LEASE_SECONDS, Store
 from cloudo_kernel.worker.dispatcher import Dispatcher
 from cloudo_kernel.worker.heartbeat import Heartbeat
+from cloudo_kernel.worker.housekeeping import Housekeeping
 from cloudo_kernel.worker.local_executor import LocalExecutor
 from cloudo_kernel.worker.notifier import Notifier
 from cloudo_kernel.worker.scheduler import Scheduler
@@ -66,9 +67,9 @@ class Worker:
             slots=own_slots,
             private=private_id is not None,
             lease_seconds=lease_seconds,
-            housekeeping=service.delete_expired,
             follow_up=service.start_following_flows,
         )
+        self._housekeeping = Housekeeping(store, service.delete_expired, private=private_id is not None)
         self._notifier = Notifier(
             store,
             service.make_call,
@@ -85,6 +86,7 @@ class Worker:
             *self._dispatcher.loops,
             *schedulers,
             self._notifier.loop,
+            *self._housekeeping.loops,
             *self._executor.loops,
             store.tail.loop,
         )
@@ -97,6 +99,7 @@ class Worker:
             loop.on_death = self._give_up
         try:
             self._dispatcher.start()
+            self._housekeeping.start()
             self._notifier.start()
             if self._scheduler is not None:
                 self._scheduler.start()
@@ -108,6 +111,7 @@ class Worker:
         """End all runs, as an orderly stop of the server does; takes at most a few seconds."""
         with ExitStack() as steps:  # in reverse order; each step runs even if another one raises
             steps.callback(self._dispatcher.stop)
+            steps.callback(self._housekeeping.stop)
             steps.callback(self._notifier.stop)
             if self._scheduler is not None:
                 steps.callback(self._scheduler.stop)

@@ -105,6 +105,22 @@ def test_a_loop_that_dies_says_so_and_calls_for_help(
     assert "The loop tested has died." in caplog.messages
 
 
+def test_the_first_step_waits_as_told_or_until_it_is_woken(steps: Steps) -> None:
+    loop = Loop("tested", steps, first_wait_seconds=60.0)
+    loop.start()
+    assert steps.number == 0
+    loop.wake()
+    until(lambda: steps.number == 1)
+    loop.stop()
+
+
+def test_a_loop_that_is_stopped_before_its_first_step_takes_none(steps: Steps) -> None:
+    loop = Loop("tested", steps, first_wait_seconds=60.0)
+    loop.start()
+    loop.stop()
+    assert steps.number == 0
+
+
 def test_a_listener_that_fails_is_called_again_and_does_not_keep_the_others_from_being_called(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
