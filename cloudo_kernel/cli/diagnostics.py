@@ -21,7 +21,7 @@ from typing import Final
 
 from cloudo_kernel.discovery import connect, running_servers, server_of
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.models import Record
+from cloudo_kernel.models import LoopHealth, Record
 from cloudo_kernel.workspace.layout import Workspace
 
 try:
@@ -73,6 +73,7 @@ def examine(workspace: Workspace | None) -> Iterator[Check]:
         yield from found
         if all(check.state is not State.PROBLEM for check in found):
             yield from _looked("server", lambda: _server(workspace))
+            yield from _looked("loops", lambda: _loops(workspace))
             yield from _looked("flows", lambda: _flows(workspace))
     yield from _looked("run", _run)
 
@@ -232,6 +233,28 @@ def _no_server(workspace: Workspace) -> Look:
         yield State.WELL, f"None runs for {workspace.root}; `cloudo up {workspace.root}` starts one.", None
         if workspace.state.is_dir() and (late := connect(workspace.root).health().overdue_schedules):
             yield State.WARNING, f"Schedules that are overdue: {late}.", f"cloudo up {workspace.root}"
+
+
+def _loops(workspace: Workspace) -> Look:
+    """Check the background loops of the server and of the workers, process by process."""
+    if not workspace.state.is_dir():
+        return
+    of_process: dict[str, list[LoopHealth]] = {}
+    for loop in connect(workspace.root).health().loops:
+        name = "server" if loop.worker_id is None else f"worker {loop.worker_id}"
+        of_process.setdefault(f"{name} (process {loop.pid})", []).append(loop)
+    for name, loops in of_process.items():
+        for loop in loops:
+            if not loop.alive:
+                yield State.PROBLEM, f"{name}: the loop {loop.name} has died ({loop.error}).", loop.hint
+            elif loop.stuck:
+                yield State.PROBLEM, f"{name}: the loop {loop.name} is stuck for {loop.idle_seconds:g} s.", loop.hint
+            elif loop.error is not None:
+                message = f"{name}: the loop {loop.name} fails and is retried ({loop.error})."
+                yield State.WARNING, message, "The log of this process has the reason."
+        well = [f"{loop.name} {loop.idle_seconds:g} s" for loop in loops if not (loop.hint or loop.error)]
+        if well:
+            yield State.WELL, f"{name}, seconds since the last turn: {', '.join(well)}.", None
 
 
 def _flows(workspace: Workspace) -> Look:

@@ -25,9 +25,9 @@ _INDENT = 21
 def doctor(target: Target, *, as_json: bool) -> int:
     """Look for what is wrong with this installation and workspace.
 
-    Python and packages, the kernel, the server's extension, temporary folder and disk, the workspace with its server
-    and its flows; at the end a small flow is run in a folder of its own. Each problem comes with a hint;
-    nothing is changed.
+    Python and packages, the kernel, the server's extension, temporary folder and disk, the workspace with its server,
+    background loops and flows; at the end a small flow is run in a folder of its own. Each problem comes with a
+    hint; nothing is changed.
 
     \b
     cloudo doctor

@@ -23,7 +23,7 @@ from cloudo_kernel.models.fault import Fault, FieldError, malformed
 from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel, RunOptions
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Occasion, OutgoingCall
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
-from cloudo_kernel.models.records import Event, File, Health, OwnClient, Setting, User
+from cloudo_kernel.models.records import Event, File, Health, LoopHealth, OwnClient, Setting, User
 from cloudo_kernel.models.schedules import (
     Backfill,
     CatchUp,
@@ -87,6 +87,7 @@ __all__ = [
     "JsonObject",
     "Kernel",
     "LogLine",
+    "LoopHealth",
     "Message",
     "MessageLevel",
     "MessageState",

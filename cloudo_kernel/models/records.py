@@ -64,6 +64,26 @@ class OwnClient(Record):
     env_name: str
 
 
+class LoopHealth(Record):
+    """A background loop of the server or of a worker."""
+
+    name: str
+    #: The worker that it belongs to; null for a loop of the server itself.
+    worker_id: str | None = None
+    #: Its process.
+    pid: int
+    #: Whether its thread runs.
+    alive: bool
+    #: Whether its step hangs: it is alive, but has had no turn for six times its interval, and at least for 30 s.
+    stuck: bool
+    #: Seconds since its last turn.
+    idle_seconds: float
+    #: The kind of error of its last turn, null if that worked.
+    error: str | None = None
+    #: What to do about a loop that has ended or is stuck, otherwise null.
+    hint: str | None = None
+
+
 class Health(Record):
     """Whether the service can do its work."""
 
@@ -78,5 +98,7 @@ class Health(Record):
     pending: int
     #: Schedules whose time has come while no worker was alive, or one lived and did not start it.
     overdue_schedules: int = 0
-    #: Background loops of this server whose last try failed, or which have died.
+    #: Background loops of this server whose last try failed, or which have died or are stuck.
     failing_loops: tuple[str, ...] = ()
+    #: The background loops of this server and of all workers.
+    loops: tuple[LoopHealth, ...] = ()

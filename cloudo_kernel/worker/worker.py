@@ -52,7 +52,8 @@ class Worker:
         seconds between delivery attempts.
         """
         service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
-        worker_id = private_id or new_id()
+        #: Its id in the store.
+        self.id = worker_id = private_id or new_id()
         self._heartbeat = Heartbeat(store, worker_id, private=private_id is not None)
         own_slots = WorkerSlots(store, worker_id, slots)
         self._executor = LocalExecutor(
@@ -90,6 +91,7 @@ class Worker:
             *self._executor.loops,
             store.tail.loop,
         )
+        self._heartbeat.loops = self.loops
         #: Called after the worker has given up because one of its loops has died.
         self.on_death: Callable[[], None] = lambda: None
 

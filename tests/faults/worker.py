@@ -11,6 +11,7 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.worker.worker import Worker
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
+from tests.faults import saboteur
 
 
 def main() -> None:
@@ -20,7 +21,10 @@ def main() -> None:
     parser.add_argument("--lease-seconds", type=float, default=5.0)
     parser.add_argument("--slots", type=int)
     parser.add_argument("--clock", type=Path, help="a file with the seconds by which the clock is wrong")
+    parser.add_argument("--saboteur", action="store_true", help="break its loops when files order it")
     given = parser.parse_args()
+    if given.saboteur:
+        saboteur.start(given.workspace)
 
     def moved_clock() -> datetime:
         wrong = float(given.clock.read_text()) if given.clock else 0.0

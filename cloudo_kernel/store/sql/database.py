@@ -29,7 +29,7 @@ from cloudo_kernel.store.sql.group_commit import GroupCommit, TurnTimeout
 _log = logging.getLogger(__name__)
 
 #: The newest migration. A database at this version opens without importing Alembic, which takes 0.4 s.
-NEWEST_MIGRATION = "0021"
+NEWEST_MIGRATION = "0022"
 
 #: Seconds after a failed write before `probe` tries one. Other writes, such as heartbeats, may come first.
 _PROBE_SECONDS = 5.0

@@ -28,6 +28,8 @@ workers = Table(
     #: When the last two heartbeats came, by the wall clock.
     Column("beat_at", UtcMicroseconds),
     Column("previous_beat_at", UtcMicroseconds),
+    #: The states of its background loops at its last heartbeat.
+    Column("loops", JSON),
 )
 
 executions = Table(

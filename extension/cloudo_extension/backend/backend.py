@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
 from cloudo_kernel.models import Health, Token, Trigger, Webhook
 from cloudo_kernel.models.event_types import ACCESS_REFUSED, ADDRESS, PERMISSION_DENIED
-from cloudo_kernel.processes.loop import Failures
+from cloudo_kernel.processes.loop import Failures, states
 from cloudo_kernel.security.permissions import Rights
 from cloudo_kernel.workspace.layout import Workspace
 
@@ -354,13 +355,23 @@ def _passing(message: str, *, reason: str) -> Unavailable:
 
 
 def _with_loops(health: Health, parts: _Parts) -> Health:
-    """Add the state of this server's loops. A dead loop or a failing dispatcher makes it unavailable."""
-    loops = {parts.sessions.loop, parts.store.tail.loop, *(parts.worker.loops if parts.worker is not None else ())}
-    dead = sorted(loop.name for loop in loops if loop.is_dead)
-    failing = sorted(loop.name for loop in loops if loop.is_failing)
-    details: dict[str, Any] = {"failing_loops": tuple(dead + failing)}
-    if dead:
-        details |= {"status": "unavailable", "reason": f"the loop {dead[0]} has died: restart the server"}
+    """Add this server's loops. One that is dead or stuck, or a failing dispatcher, makes the server unavailable."""
+    from cloudo_kernel.service.loop_health import fault, loop_health
+
+    worker_id = None if parts.worker is None else parts.worker.id
+    of_worker = () if parts.worker is None else parts.worker.loops
+    others = {parts.sessions.loop, parts.store.tail.loop} - set(of_worker)
+    own = [loop_health(state, worker_id=worker_id, pid=os.getpid()) for state in states(of_worker)]
+    own += [loop_health(state, worker_id=None, pid=os.getpid()) for state in states(others)]
+    faults = [text for loop in own if (text := fault(loop))]
+    broken = sorted(loop.name for loop in own if fault(loop))
+    failing = sorted(loop.name for loop in own if loop.error is not None and loop.name not in broken)
+    details: dict[str, Any] = {
+        "failing_loops": tuple(broken + failing),
+        "loops": (*own, *(loop for loop in health.loops if loop.worker_id != worker_id)),
+    }
+    if faults:
+        details |= {"status": "unavailable", "reason": f"{faults[0]}: restart the server"}
     elif "dispatcher" in failing and health.reason is None:
         details |= {"status": "unavailable", "reason": "the loop dispatcher fails: nothing is started"}
     return health.model_copy(update=details)
