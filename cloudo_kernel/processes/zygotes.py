@@ -12,8 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from cloudo_kernel.processes.child import Child
@@ -34,7 +34,8 @@ _AGE_SECONDS = 12 * 3600.0
 _FORKS = 10_000
 #: Delay before the next zygote after one died while warming up. Meanwhile starts are cold.
 _DISAPPOINTED_SECONDS = 30.0
-_REPLY_SECONDS = 30.0
+#: Maximum time until a zygote has answered a request, unless its caller has less.
+FORK_SECONDS = 15.0
 #: How long a zygote's process may outlive its socket.
 _DEATH_SECONDS = 1.0
 _IS_POSSIBLE = sys.platform == "linux"
@@ -119,13 +120,16 @@ class Zygote:
         *,
         environment: Mapping[str, str | None] | None = None,
         folder: str | None = None,
+        wait_seconds: float = FORK_SECONDS,
     ) -> Child:
         """Fork a child that calls `module:function` with the arguments and, by name, the descriptors.
 
         The descriptor `lifeline` ties the child to this process, and `stderr` becomes its standard error.
-        Raises `OSError` if the zygote cannot fork or is gone, and its subclass `TimeoutError` if it does not answer.
+        Raises `OSError` if the zygote cannot fork or is gone, and its subclass `TimeoutError` if it does not answer
+        within `wait_seconds`.
         """
-        with self._turn:
+        end = time.monotonic() + wait_seconds
+        with self._one_at_a_time(wait_seconds):
             self._number += 1
             self._forks += 1
             request = {
@@ -145,7 +149,7 @@ class Zygote:
                 with self._replied:  # the next caller must find it dead
                     self._replied.wait_for(lambda: self.is_dead, _DEATH_SECONDS)
                 raise
-            return self._child(self._number)
+            return self._child(self._number, wait_seconds=max(0.0, end - time.monotonic()))
 
     def drain(self) -> None:
         """Tell it to end once its last child has ended."""
@@ -159,9 +163,19 @@ class Zygote:
         self._lifeline.cut()
         self._process.wait()
 
-    def _child(self, number: int) -> Child:
+    @contextmanager
+    def _one_at_a_time(self, wait_seconds: float) -> Iterator[None]:
+        """Keep other threads from asking. Raises `TimeoutError` if another one still waits for its answer."""
+        if not self._turn.acquire(timeout=wait_seconds):
+            raise TimeoutError("the zygote does not answer")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _child(self, number: int, *, wait_seconds: float) -> Child:
         with self._replied:
-            is_there = self._replied.wait_for(lambda: number in self._replies or self.is_dead, _REPLY_SECONDS)
+            is_there = self._replied.wait_for(lambda: number in self._replies or self.is_dead, wait_seconds)
             reply = self._replies.pop(number, None)
             if reply is None:
                 raise OSError("the zygote died") if is_there else TimeoutError("the zygote does not answer")
@@ -172,6 +186,7 @@ class Zygote:
                 child.note_end(self._early.pop(child.pid))
             elif self.is_dead:
                 child.note_end(-signal.SIGKILL)
+        self._lifeline.cut()
             else:
                 self._children[child.pid] = child
             return child
@@ -179,23 +194,29 @@ class Zygote:
     def _listen(self) -> None:
         while message := self._receive():
             if "ready" in message:
-                for module, reason in message["left_out"].items():
-                    _log.info("A module is not preloaded", extra={"preload": module, "reason": reason})
-                self._seen |= message["files"]
-                self._sources = message["path"] + message["all_files"]
-                self.was_ready = True
-                self._ready.set()
-                self._on_change()
-                continue
-            with self._replied:
-                if "number" in message:
-                    self._replies[message["number"]] = message
-                    self._replied.notify_all()
-                elif message["ended"] in self._children:
-                    self._children.pop(message["ended"]).note_end(message["code"])
-                else:
-                    self._early[message["ended"]] = message["code"]
+                self._note_ready(message)
+            else:
+                self._note_reply(message)
         self._note_death()
+
+    def _note_ready(self, message: dict[str, Any]) -> None:
+        for module, reason in message["left_out"].items():
+            _log.info("A module is not preloaded", extra={"preload": module, "reason": reason})
+        self._seen |= message["files"]
+        self._sources = message["path"] + message["all_files"]
+        self.was_ready = True
+        self._ready.set()
+        self._on_change()
+
+    def _note_reply(self, message: dict[str, Any]) -> None:
+        with self._replied:
+            if "number" in message:
+                self._replies[message["number"]] = message
+                self._replied.notify_all()
+            elif message["ended"] in self._children:
+                self._children.pop(message["ended"]).note_end(message["code"])
+            else:
+                self._early[message["ended"]] = message["code"]
 
     def _receive(self) -> dict[str, Any]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.connection import Connection
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 #: Maximum number of warm runners for a run that has not begun; if they all die, it gets a cold one.
 _WARM_ATTEMPTS = 3
+#: Maximum time that one start waits for zygotes, over all its attempts; a cold start takes about as long.
+_WARM_SECONDS = 15.0
 
 
 class LocalExecutor:
@@ -141,8 +144,9 @@ class LocalExecutor:
         claim = run.host.claim
         is_wanted = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo"
         is_warm = is_wanted and is_kernel_forkable() and self._sockets.has_room
+        end = time.monotonic() + _WARM_SECONDS
         for _ in range(_WARM_ATTEMPTS if is_warm else 0):
-            runner = self._standby.take()
+            runner = self._standby.take(wait_seconds=max(0.0, end - time.monotonic()))
             exit_code = run.attend(runner)
             if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
                 return exit_code

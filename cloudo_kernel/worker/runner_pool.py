@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.processes.zygotes import Zygote, Zygotes
@@ -14,8 +15,6 @@ _log = logging.getLogger(__name__)
 
 #: Runners on standby: while one is used, the next gets ready.
 _SIZE = 2
-#: Seconds to wait for a zygote that is warming up; a cold start takes about as long.
-_WAIT_SECONDS = 15.0
 #: Zygotes that may die during one start before it becomes a cold start.
 _ATTEMPTS = 3
 #: Poll interval for changes of the environment.
@@ -37,14 +36,19 @@ class RunnerPool:
         self._zygotes.listen(self.loop.wake)
         self.loop.start()
 
-    def take(self) -> RunnerProcess:
-        """Return a runner for the current environment: from the pool, freshly forked, or cold. Raises `OSError`."""
+    def take(self, *, wait_seconds: float) -> RunnerProcess:
+        """Return a runner for the current environment: from the pool, freshly forked, or cold. Raises `OSError`.
+
+        Zygotes that warm up, die or do not answer are waited for up to `wait_seconds` in all.
+        """
+        end = time.monotonic() + wait_seconds
         for _ in range(_ATTEMPTS):
-            zygote = self._zygotes.get(wait_seconds=_WAIT_SECONDS)
+            zygote = self._zygotes.get(wait_seconds=max(0.0, end - time.monotonic()))
             if zygote is None:
                 break
+            left = max(0.0, end - time.monotonic())
             try:
-                return self._pick(zygote) or RunnerProcess.warm(zygote, self._sockets)
+                return self._pick(zygote) or RunnerProcess.warm(zygote, self._sockets, wait_seconds=left)
             except TimeoutError:
                 _log.warning("The zygote does not answer; a runner is started cold.", exc_info=True)
                 break

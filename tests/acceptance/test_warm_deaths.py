@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.processes.zygotes import Zygotes
+from cloudo_kernel.worker.runner_pool import RunnerPool
+from cloudo_kernel.worker.socket_dirs import SocketDirs
 from tests.flows import notebook
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 from tests.workers import is_alive
@@ -166,6 +169,39 @@ def test_who_waits_for_a_zygote_that_dies_meanwhile_gets_the_next_one(monkeypatc
         assert found.is_ready
     finally:
         zygotes.close()
+
+
+def test_a_start_waits_for_zygotes_up_to_a_limit_in_all_and_then_starts_cold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setattr("cloudo_kernel.processes.zygotes._DISAPPOINTED_SECONDS", 0.0)
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("t")))
+    zygotes, sockets = Zygotes(()), SocketDirs()
+    pool = RunnerPool(zygotes, sockets)
+    try:
+        ready = zygotes.get(wait_seconds=60)
+        assert ready is not None
+        psutil.Process(ready.pid).suspend()  # it takes requests, and never answers
+        assert _seconds_of_cold_start(pool) < 6
+        psutil.Process(ready.pid).kill()
+        until(lambda: ready.is_dead)
+        assert zygotes.get() is None  # the next one warms up
+        psutil.Process(next(one.pid for one in psutil.Process().children() if _is_zygote(one))).suspend()
+        assert _seconds_of_cold_start(pool) < 6
+    finally:
+        zygotes.close()
+        pool.close()
+        sockets.close()
+
+
+def _seconds_of_cold_start(pool: RunnerPool) -> float:
+    """Take a runner with a limit of 2 s; return how long that took."""
+    began = time.monotonic()
+    runner = pool.take(wait_seconds=2.0)
+    seconds = time.monotonic() - began
+    assert runner.zygote is None
+    runner.close()
+    return seconds
 
 
 def _is_zygote(process: psutil.Process) -> bool:
