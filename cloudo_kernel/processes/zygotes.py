@@ -81,9 +81,11 @@ class Zygote:
                     start_new_session=True,
                     cwd=NEUTRAL_FOLDER,
                 )
+            on_failure.callback(self._process.wait)
+            on_failure.callback(self._process.kill)
+            self._lifeline.hand_over()
+            threading.Thread(target=self._listen, name="cloudo-zygote", daemon=True).start()
             on_failure.pop_all()
-        self._lifeline.hand_over()
-        threading.Thread(target=self._listen, name="cloudo-zygote", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -161,6 +163,7 @@ class Zygote:
     def close(self) -> None:
         """End it and all its children."""
         self._lifeline.cut()
+        self._process.kill()  # it may not have tied itself yet
         self._process.wait()
 
     @contextmanager
@@ -186,18 +189,19 @@ class Zygote:
                 child.note_end(self._early.pop(child.pid))
             elif self.is_dead:
                 child.note_end(-signal.SIGKILL)
-        self._lifeline.cut()
             else:
                 self._children[child.pid] = child
             return child
 
     def _listen(self) -> None:
-        while message := self._receive():
-            if "ready" in message:
-                self._note_ready(message)
-            else:
-                self._note_reply(message)
-        self._note_death()
+        try:
+            while message := self._receive():
+                if "ready" in message:
+                    self._note_ready(message)
+                else:
+                    self._note_reply(message)
+        finally:
+            self._note_death()
 
     def _note_ready(self, message: dict[str, Any]) -> None:
         for module, reason in message["left_out"].items():
@@ -225,6 +229,8 @@ class Zygote:
             return {}
 
     def _note_death(self) -> None:
+        self._lifeline.cut()
+        self._process.kill()  # it has ended by itself, unless this thread failed
         self._process.wait()
         with self._replied:
             self.is_dead = True
@@ -232,7 +238,6 @@ class Zygote:
             self._replied.notify_all()
         for child in children.values():  # their lifelines ended with it
             child.note_end(-signal.SIGKILL)
-        self._lifeline.cut()
         self._socket.close()
         self._ready.set()
         self._on_change()

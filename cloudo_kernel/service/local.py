@@ -23,6 +23,10 @@ from cloudo_kernel.workspace.users import default_user_name
 
 T = TypeVar("T")
 
+#: Workers that were told to finish what is queued and then end by themselves. They are kept until they have ended,
+#: because `Popen` warns when it is dropped before.
+_finishing: list[subprocess.Popen[bytes]] = []
+
 #: All verbs that change something, including those of a running flow, so that none that may queue is missed.
 _MAY_QUEUE = (
     *(verb for verb, action in OF_VERB.items() if action not in (Action.READ, None)),
@@ -80,7 +84,9 @@ class LocalService(Service):
             worker, self._worker = self._worker, None
         if worker is not None and worker.stdin is not None:
             worker.stdin.close()  # tells the worker that no more work will come
-            if not self._keep_running:
+            if self._keep_running:
+                _finishing[:] = [one for one in [*_finishing, worker] if one.poll() is None]
+            else:
                 worker.wait()
         self._store.close()
 

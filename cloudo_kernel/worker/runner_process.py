@@ -121,8 +121,11 @@ class RunnerProcess:
         self._lifeline.cut()
 
     def close(self) -> None:
-        """Cut the lifeline, close the channels, and remove the folder."""
+        """End the process, close the channels, and remove the folder."""
         self.cut()
+        if isinstance(self._process, subprocess.Popen):  # nobody else reaps it; a zygote reaps its own children
+            self._process.kill()  # its interpreter may not have tied itself yet
+            self._process.wait()
         channel.hang_up(self.runner_end)
         channel.hang_up(self.kernel_end)
         self._complaints.close()
