@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from cloudo_kernel.models.lifecycle import Outcome
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import Events
 from cloudo_kernel.store.executions.control import Control
@@ -17,7 +18,6 @@ from cloudo_kernel.store.executions.queue import Claim, Queue
 from cloudo_kernel.store.executions.records import Executions
 from cloudo_kernel.store.executions.reports import Assignment, Reports
 from cloudo_kernel.store.executions.text_index import TextIndex
-from cloudo_kernel.store.executions.transitions import Outcome
 from cloudo_kernel.store.executions.wakeups import Wake
 from cloudo_kernel.store.locks import Locks
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
-from cloudo_kernel.models import EngineTier, ErrorDetail, ExecutionType, Status
+from cloudo_kernel.models import EngineTier, ExecutionType, Status
 from cloudo_kernel.models.event_types import WORKER, WORKER_LOST, WORKER_STOPPED
+from cloudo_kernel.models.lifecycle import outcome_of_lost
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.fencing import LEASED, check_live
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.slots import Slots
-from cloudo_kernel.store.executions.transitions import Outcome, end, end_run, requeue, tell
+from cloudo_kernel.store.executions.transitions import end_run, tell
 from cloudo_kernel.store.executions.wakeups import is_any_overdue, next_wake, wake_overdue
 from cloudo_kernel.store.schedules.follow_ups import release_claims
 from cloudo_kernel.store.sql.database import Database
@@ -227,22 +228,10 @@ def _release_held(
     is_held = c.worker_id == worker_id, c.status.in_(LEASED)
     held = [row for row in connection.execute(query.where(*is_held)).all() if row.id not in but]
     for row in held:
-        _release_one(connection, row, now)
+        kind, has_begun = ExecutionType(row.type), row.started_at is not None
+        outcome = outcome_of_lost(kind, has_begun=has_begun, stop_reason=row.stop_reason)
+        end_run(connection, row.id, row.attempt, outcome, now=now)
     return tuple(row.id for row in held)
-
-
-def _release_one(connection: Connection, held: Row[*tuple[Any, ...]], now: datetime) -> None:
-    if held.stop_reason is not None:
-        outcome = Outcome(status=Status.ENDED_CANCELLED, message=held.stop_reason)
-        end(connection, held.id, held.attempt, outcome, now=now)
-    elif held.type == ExecutionType.INTERACTIVE:
-        end(connection, held.id, held.attempt, Outcome(status=Status.ENDED_SUCCESS), now=now)
-    elif held.started_at is None:
-        requeue(connection, held.id, held.attempt, now=now, reason="its worker was lost before it had begun")
-    else:
-        error = ErrorDetail(name="WorkerLost", value="The worker that ran it died, or lost its lease.")
-        outcome = Outcome(status=Status.ENDED_ERROR, message="worker lost", error=error)
-        end_run(connection, held.id, held.attempt, outcome, now=now)
 
 
 def _is_registered(connection: Connection, worker_id: str) -> bool:

@@ -145,14 +145,14 @@ class FollowUps:
             record(connection, kind, event_types.EXECUTION, due.execution.id, time=now, **details)
 
 
-def note_end(connection: Connection, row: Row[Any], status: Status, *, now: datetime) -> None:
-    """Insert the follow-ups of an execution, in the transaction that ends it; `row` is the execution's."""
+def note_end(connection: Connection, row: Row[Any], occasions: Collection[Occasion], *, now: datetime) -> None:
+    """Insert the follow-ups of an execution, in the transaction that ends it; `row` is the execution's.
+
+    The end is one of `occasions`, and a recovery only if the previous execution had failed.
+    """
     wanted: JsonObject = row.follow_ups
-    occasions = [Occasion.ON_ERROR] if status is Status.ENDED_ERROR else []
-    if status is Status.ENDED_SUCCESS:
-        occasions.append(Occasion.ON_SUCCESS)
-        if Occasion.ON_RECOVERY in wanted and _had_failed(connection, row):
-            occasions.append(Occasion.ON_RECOVERY)
+    is_recovery = Occasion.ON_RECOVERY in occasions and Occasion.ON_RECOVERY in wanted and _had_failed(connection, row)
+    occasions = [one for one in occasions if one is not Occasion.ON_RECOVERY or is_recovery]
     new = [
         {
             "id": new_id(),
