@@ -148,9 +148,8 @@ class LocalExecutor:
         for _ in range(_WARM_ATTEMPTS if is_warm else 0):
             runner = self._standby.take(wait_seconds=max(0.0, end - time.monotonic()))
             exit_code = run.attend(runner)
-            if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
+            if runner.zygote is None or run.is_killed or not run.host.begin_anew():
                 return exit_code
-            run.host.begin_anew()
             if run.host.is_declined:
                 break
             _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
