@@ -81,7 +81,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """An attempt that ends, and the options and the past of its execution."""
+    """An attempt that ends, with the options and the past of its execution."""
 
     number: int = 1
     #: Whether someone wants the execution stopped.
@@ -99,7 +99,7 @@ class Attempt:
 
 
 class Next(Enum):
-    """What becomes of an execution when an attempt has ended."""
+    """The next step of an execution after an attempt."""
 
     #: The execution ends.
     END = "end"
@@ -107,12 +107,12 @@ class Next(Enum):
     RETRY = "retry"
     #: It becomes pending, or waits without a worker, and its next attempt replays its calls.
     REPLAY = "replay"
-    #: It becomes pending, as if the attempt had not been.
+    #: It becomes pending, and the attempt leaves no trace.
     REQUEUE = "requeue"
 
 
 class Children(Enum):
-    """What becomes of the children that have not ended."""
+    """The treatment of children that have not ended."""
 
     KEEP = "keep"
     #: Held children without dependencies are stopped, because nothing will release them.

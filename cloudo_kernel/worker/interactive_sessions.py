@@ -68,7 +68,7 @@ class Sessions:
             try:
                 answer(frames, session.answer, flush=session.flush)
             except (ValueError, KeyError, TypeError):  # an invalid frame: its sender is not a kernel
-                _log.warning("A notebook worked on by hand sent what cannot be read", exc_info=True)
+                _log.warning("An interactive notebook sent an invalid frame", exc_info=True)
             finally:
                 frames.close()
                 session.end()
@@ -177,7 +177,7 @@ class Session:
     def end(self) -> None:
         """End the execution as a success, because its kernel is gone."""
         self.stop()
-        failures = Failures("The record of the end of a notebook worked on by hand")
+        failures = Failures("The record of the end of an interactive notebook")
         with self._ending:
             for _ in range(_END_TRIES):
                 try:

@@ -101,7 +101,7 @@ class Notifier:
         try:
             self._make_call(due, timeout_seconds=self._timeout_seconds, delay_seconds=delay)
         except Exception:  # noqa: BLE001 -- other calls have to continue after any error
-            _log.exception("A call could not be made, or noted", extra={"execution_id": due.execution.id})
+            _log.exception("A notification could not be sent or recorded", extra={"execution_id": due.execution.id})
             self._lost.append(due.id)
         finally:
             self.loop.wake()

@@ -16,7 +16,7 @@ _FIRST_SECONDS = 0.25
 
 
 class RunProgress:
-    """The progress of a run, of which the last one is written in the end with the outcome."""
+    """The progress of a run. The last report is written again with the outcome."""
 
     def __init__(self, store: Store, claim: Claim) -> None:
         self._store = store

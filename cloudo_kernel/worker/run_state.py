@@ -1,4 +1,4 @@
-"""The states of one run in its worker, and what each event makes of them.
+"""The phases of one run in its worker, and the table of its transitions.
 
 Pure: `advance` looks the event up in one table and names the actions. `run_supervisor` carries them out.
 """
@@ -39,7 +39,7 @@ class Phase(Enum):
 
 
 class Event(Enum):
-    """What happens to a run: the runner, the kernel, the worker and the timers of the run send them."""
+    """An event of a run, sent by its runner, its kernel, its timers or its worker."""
 
     BEGIN = auto()
     DECLINE = auto()
@@ -63,7 +63,7 @@ class Event(Enum):
 
 
 class Action(Enum):
-    """What the supervisor has to do because of an event."""
+    """An action of the supervisor after an event."""
 
     END_WAITS = auto()
     WAKE_WAITS = auto()
@@ -79,7 +79,7 @@ class ImpossibleEvent(AssertionError):
 
 @dataclass(frozen=True)
 class Step:
-    """The next phase and the actions. What comes with the event is kept, unless it comes too late."""
+    """The next phase and the actions. With `is_kept`, the fields that come with the event become part of the state."""
 
     phase: Phase
     actions: tuple[Action, ...] = ()
@@ -90,7 +90,7 @@ P, E, A = Phase, Event, Action
 _STOP, _LEAVE = (A.END_WAITS,), (A.STOP_RETRIES, A.END_WAITS)
 _UNTIL_FINISHED = tuple(phase for phase in Phase if phase is not P.OVER)
 
-#: Phase and event → what follows. A pair that is not here cannot occur.
+#: Phase and event → the transition. A pair that is not listed cannot occur.
 TABLE: dict[tuple[Phase, Event], Step] = {
     (P.STARTING, E.BEGIN): Step(P.ASSIGNED),
     (P.STOPPED_EARLY, E.BEGIN): Step(P.STOPPED_EARLY),

@@ -1,4 +1,4 @@
-"""Keeps runners on standby: forked, their kernels connected, ready for a run."""
+"""Keeps runners ready for runs: forked, with their kernels connected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cloudo_kernel.worker.socket_dirs import SocketDirs
 
 _log = logging.getLogger(__name__)
 
-#: Runners on standby: while one is used, the next gets ready.
+#: Runners in the pool: while one is used, the next gets ready.
 _SIZE = 2
 #: Zygotes that may die during one start before it becomes a cold start.
 _ATTEMPTS = 3
@@ -22,14 +22,14 @@ _POLL_INTERVAL_SECONDS = 5.0
 
 
 class RunnerPool:
-    """A pool of standby runners, filled on its own thread."""
+    """A pool of runners without a run, filled on its own thread."""
 
     def __init__(self, zygotes: Zygotes, sockets: SocketDirs) -> None:
         self._zygotes = zygotes
         self._sockets = sockets
         self._ready: list[RunnerProcess] = []
         self._lock = threading.Lock()
-        self.loop = Loop("standby", self._keep)
+        self.loop = Loop("runner-pool", self._fill)
 
     def start(self) -> None:
         """Start filling the pool."""
@@ -72,7 +72,7 @@ class RunnerPool:
                 runner.close()
         return None
 
-    def _keep(self) -> float:
+    def _fill(self) -> float:
         zygote = self._zygotes.get()
         self._drop(zygote)
         while zygote is not None and zygote.is_ready and len(self._ready) < _SIZE and not self.loop.is_stopping:

@@ -92,7 +92,7 @@ class RunnerProcess:
 
     @property
     def is_fit(self) -> bool:
-        """Whether it and its kernel are alive. Only valid on standby, when a kernel sends nothing."""
+        """Whether it and its kernel are alive. Only valid in the pool, where a kernel sends nothing."""
         return self.is_alive and not self.kernel_end.poll(0)
 
     def wait(self) -> int:

@@ -1,4 +1,4 @@
-"""A worker: everything that it takes to run what is in the queue. `python -m cloudo_kernel.worker WORKSPACE`."""
+"""A worker: all parts that run the executions of a queue. `python -m cloudo_kernel.worker WORKSPACE`."""
 
 from __future__ import annotations
 

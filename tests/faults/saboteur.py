@@ -1,7 +1,7 @@
 """Breaks background loops of the process that it is loaded into, as bugs and hanging disks would.
 
 It is a server extension, and `tests.faults.worker --saboteur` starts it, too. For each file `kill-NAME` in the
-workspace it ends the thread of the loop NAME. For `block-standby` that loop hangs until the file is removed.
+workspace it ends the thread of the loop NAME. For `block-runner-pool` that loop hangs until the file is removed.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def _watch(folder: Path) -> None:
         for order in folder.glob("kill-*"):
             order.unlink()
             _kill(f"cloudo-{order.name.removeprefix('kill-')}")
-        if (folder / "block-standby").exists():
-            _block_standby(folder / "block-standby")
+        if (folder / "block-runner-pool").exists():
+            _block_runner_pool(folder / "block-runner-pool")
         time.sleep(0.1)
 
 
@@ -42,7 +42,7 @@ def _kill(thread_name: str) -> None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
 
 
-def _block_standby(order: Path) -> None:
+def _block_runner_pool(order: Path) -> None:
     """Hold the lock that each step of the pool's loop takes."""
     with contextlib.ExitStack() as held:
         for pool in [one for one in gc.get_objects() if type(one) is RunnerPool]:

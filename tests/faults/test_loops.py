@@ -16,13 +16,13 @@ from cloudo_kernel.workspace.layout import Workspace
 from tests.server import WITHOUT_LAB, RunningServer, until
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="there are no standby runners elsewhere"),
+    pytest.mark.skipif(sys.platform != "linux", reason="there is no pool of runners elsewhere"),
     pytest.mark.timeout(180),
 ]
 
 OF_A_WORKER = {
     *("dispatcher", "heartbeat", "scheduler", "notifier"),
-    *("housekeeping", "text-index", "standby", "event-tail"),
+    *("housekeeping", "text-index", "runner-pool", "event-tail"),
 }
 
 
@@ -76,18 +76,18 @@ def test_a_stuck_loop_of_another_process_is_named_with_a_hint_until_it_goes_on(
     worker = start_worker("--saboteur")
     until(lambda: loops(server, worker.pid).keys() == OF_A_WORKER, what=lambda: str(health(server)))
     assert health(server)["status"] == "ok"
-    order = workspace.root / "block-standby"
+    order = workspace.root / "block-runner-pool"
     order.touch()
-    until(lambda: loops(server, worker.pid)["standby"]["stuck"], seconds=60)
-    stuck, found = loops(server, worker.pid)["standby"], health(server)
+    until(lambda: loops(server, worker.pid)["runner-pool"]["stuck"], seconds=60)
+    stuck, found = loops(server, worker.pid)["runner-pool"], health(server)
     assert stuck["alive"]
     assert stuck["idle_seconds"] > 30
     assert stuck["hint"] == f"Restart the process {worker.pid}."
     assert (found["status"], found["workers"]) == ("unavailable", 1)
-    assert found["reason"] == "the loop standby is stuck: restart the worker"
+    assert found["reason"] == "the loop runner-pool is stuck: restart the worker"
     checks = doctor(server)
     [problem] = [check for check in checks if check["state"] == "problem"]
-    assert f"(process {worker.pid}): the loop standby is stuck" in problem["message"]
+    assert f"(process {worker.pid}): the loop runner-pool is stuck" in problem["message"]
     assert problem["hint"] == stuck["hint"]
     assert any("dispatcher" in check["message"] for check in checks if check["state"] == "well")
     order.unlink()
