@@ -64,23 +64,13 @@ class Zygote:
         self._early: dict[int, int] = {}
         self._replies: dict[int, dict[str, Any]] = {}
         self._replied = threading.Condition()
-        given = json.dumps({"entries": _ENTRIES, "last_entries": _LAST_ENTRIES, "preload": preload, "left_out": {}})
         with ExitStack() as on_failure:
             self._lifeline = Lifeline()
             on_failure.callback(self._lifeline.cut)
             self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             on_failure.enter_context(self._socket)
             with theirs:
-                inherited = (theirs.fileno(), self._lifeline.descriptor)
-                words = map(str, inherited)
-                self._process = subprocess.Popen(
-                    # The debugger of kernels cannot see frozen modules, and warns about them on the terminal.
-                    [sys.executable, "-Xfrozen_modules=off", "-m", "cloudo_kernel.processes", *words, given],
-                    pass_fds=inherited,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                    cwd=NEUTRAL_FOLDER,
-                )
+                self._process = _start_process(preload, theirs.fileno(), self._lifeline.descriptor)
             on_failure.callback(self._process.wait)
             on_failure.callback(self._process.kill)
             self._lifeline.hand_over()
@@ -241,6 +231,20 @@ class Zygote:
         self._socket.close()
         self._ready.set()
         self._on_change()
+
+
+def _start_process(preload: Sequence[str], *inherited: int) -> subprocess.Popen[bytes]:
+    """Start the program of a zygote, which takes the descriptors of its socket and of its lifeline."""
+    given = {"entries": _ENTRIES, "last_entries": _LAST_ENTRIES, "preload": preload, "left_out": {}}
+    # The debugger of kernels cannot see frozen modules, and warns about them on the terminal.
+    command = [sys.executable, "-Xfrozen_modules=off", "-m", "cloudo_kernel.processes"]
+    return subprocess.Popen(
+        [*command, *map(str, inherited), json.dumps(given)],
+        pass_fds=inherited,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=NEUTRAL_FOLDER,
+    )
 
 
 class Zygotes:

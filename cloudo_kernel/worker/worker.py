@@ -15,6 +15,7 @@ from types import FrameType
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
@@ -31,7 +32,13 @@ from cloudo_kernel.workspace.layout import Workspace
 
 
 class Worker:
-    """Runs executions of a store until it is stopped."""
+    """Runs executions of a store until it is stopped.
+
+    `slots` limits this worker, in addition to the limit of the store. With `private_id` it runs only executions that
+    are reserved for that id, and no schedules. After `lease_seconds` without a heartbeat, another worker counts as
+    lost. After `linger_seconds`, a durable execution that waits here gives up its processes. `notification_delays` are
+    the seconds between delivery attempts.
+    """
 
     def __init__(
         self,
@@ -44,56 +51,48 @@ class Worker:
         linger_seconds: float = LINGER_SECONDS,
         notification_delays: Sequence[float] = NOTIFICATION_DELAYS,
     ) -> None:
-        """Assemble the parts; nothing runs before `start`.
-
-        `slots` limits this worker, in addition to the limit of the store. With `private_id` it runs only executions
-        that are reserved for that id. After `lease_seconds` without a heartbeat, another worker counts as lost. After
-        `linger_seconds`, a durable execution that waits here gives up its processes. `notification_delays` are the
-        seconds between delivery attempts.
-        """
+        """Assemble the parts; nothing runs before `start`."""
         service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
+        is_private = private_id is not None
         #: Its id in the store.
-        self.id = worker_id = private_id or new_id()
-        self._heartbeat = Heartbeat(store, worker_id, private=private_id is not None)
-        own_slots = WorkerSlots(store, worker_id, slots)
+        self.id = private_id or new_id()
+        #: Called after the worker has given up because one of its loops has died.
+        self.on_death: Callable[[], None] = lambda: None
+        self._listener = store.tail
+        self._heartbeat = Heartbeat(store, self.id, private=is_private)
+        own_slots = WorkerSlots(store, self.id, slots)
         self._executor = LocalExecutor(
             store, catalog, shared_zygotes(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
         )
         self._dispatcher = Dispatcher(
             store,
             self._executor,
-            worker_id=worker_id,
+            worker_id=self.id,
             heartbeat=self._heartbeat,
             state=catalog.workspace.state,
             slots=own_slots,
-            private=private_id is not None,
+            private=is_private,
             lease_seconds=lease_seconds,
             follow_up=service.start_following_flows,
         )
-        self._housekeeping = Housekeeping(store, service.delete_expired, private=private_id is not None)
+        self._housekeeping = Housekeeping(store, service.delete_expired, private=is_private)
         self._notifier = Notifier(
-            store,
-            service.make_call,
-            worker_id=worker_id,
-            reserved_for=private_id,
-            delays=notification_delays,
+            store, service.make_call, worker_id=self.id, reserved_for=private_id, delays=notification_delays
         )
-        # A private worker runs only what its parent process started, and no schedules.
-        is_shared = private_id is None
-        self._scheduler = Scheduler(store, service.run_due_schedules, self._heartbeat) if is_shared else None
-        schedulers = () if self._scheduler is None else (self._scheduler.loop,)
-        #: All background threads of this worker, and that of the event listener, which wakes them.
-        self.loops = (
+        self._scheduler = None if is_private else Scheduler(store, service.run_due_schedules, self._heartbeat)
+        self._heartbeat.loops = self.loops
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """All background threads of this worker, and that of the event listener, which wakes them."""
+        return (
             *self._dispatcher.loops,
-            *schedulers,
+            *(() if self._scheduler is None else (self._scheduler.loop,)),
             self._notifier.loop,
             *self._housekeeping.loops,
             *self._executor.loops,
-            store.tail.loop,
+            self._listener.loop,
         )
-        self._heartbeat.loops = self.loops
-        #: Called after the worker has given up because one of its loops has died.
-        self.on_death: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Start running executions, and return at once."""

@@ -167,19 +167,7 @@ def _end(
 ) -> None:
     outcome = decision.outcome
     assert outcome is not None, "the end of an execution has an outcome"
-    minutes = row.retention_minutes
-    if minutes is None:
-        minutes = value_of(connection, settings.RETENTION, user_name=row.user_name)
-    values: dict[str, Any] = {
-        "status": outcome.status,
-        "ended_at": now,
-        "expires_at": now + timedelta(minutes=minutes),
-        "worker_id": None,
-        "wants_slot": False,
-        "wants_pause": False,
-        "is_held": False,
-        **_found(outcome),
-    }
+    values = _values_of_end(connection, row, outcome, now=now)
     ending = changing(lifecycle.origins(outcome.status))
     if not connection.execute(ending, {EXECUTION_ID: row.id, ATTEMPT: attempt, **values}).rowcount:
         raise StaleAttempt(row.id, attempt)
@@ -201,6 +189,24 @@ def _end(
         withdraw(connection, row.id, now=now)
     if row.has_children:
         _stop_children(connection, row.id, decision.children, now=now)
+
+
+def _values_of_end(
+    connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcome, *, now: datetime
+) -> dict[str, Any]:
+    minutes = row.retention_minutes
+    if minutes is None:
+        minutes = value_of(connection, settings.RETENTION, user_name=row.user_name)
+    return {
+        "status": outcome.status,
+        "ended_at": now,
+        "expires_at": now + timedelta(minutes=minutes),
+        "worker_id": None,
+        "wants_slot": False,
+        "wants_pause": False,
+        "is_held": False,
+        **_found(outcome),
+    }
 
 
 def release(connection: Connection, execution_id: str, *, now: datetime) -> None:
