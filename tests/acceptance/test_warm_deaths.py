@@ -205,7 +205,7 @@ def _seconds_of_cold_start(pool: RunnerPool) -> float:
 
 
 def _is_zygote(process: psutil.Process) -> bool:
-    return "cloudo_kernel.processes" in process.cmdline()
+    return process.status() != psutil.STATUS_ZOMBIE and "cloudo_kernel.processes" in process.cmdline()
 
 
 def test_killed_processes_leave_no_folders_of_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:
