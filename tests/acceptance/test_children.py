@@ -241,7 +241,7 @@ def test_a_parent_waits_as_it_says(run: Run) -> None:
         ("this.sleep_until(1e300)", "MalformedRequest: when is after the year 9999"),
         ("this.wait_for('x')", "MalformedRequest: Executions are waited for, not 'x'"),
         ("this.wait_for(this, return_when='SOME')", "MalformedRequest: return_when takes ALL_ENDED"),
-        ("this.wait_for(this)", "DependencyCycle: These executions would wait for each other for ever: script ("),
+        ("this.wait_for(this)", "DependencyCycle: These executions would wait for each other forever: script ("),
         ("system.execution('x')", "ExecutionNotFound: There is no execution 'x'."),
         ("system.flow('double', by='title')", "MalformedRequest: by takes name or id"),
         ("system.flow('double').get('colour')", "MalformedRequest: A flow has no field 'colour'"),
@@ -449,7 +449,7 @@ def test_a_tree_has_only_so_many_executions_that_have_not_ended_and_ends_as_a_wh
     finally:
         system.api.delete_setting(MAX_UNENDED_PER_ROOT)
     [line] = system.execution(root.id).record.log or ()
-    assert line.text.startswith("2 3 executions below the same root have not ended, which is the most.")
+    assert line.text.startswith("2 3 executions below the same root have not ended, which is the limit.")
     assert "client.execution.max_unended_per_root" in line.text
     with pytest.raises(IllegalTransition):
         system.api.cancel_execution(root.id)
