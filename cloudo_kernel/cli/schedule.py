@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from cloudo_kernel.cli import display, schedule_report
-from cloudo_kernel.cli.ids import find_id
+from cloudo_kernel.cli.listing import find_id
 from cloudo_kernel.cli.run import given_inputs
 from cloudo_kernel.cli.target import Target, json_option, target_options
 from cloudo_kernel.cli.timing import (

@@ -1,11 +1,14 @@
-"""The server or workspace that the global options select, and the connection to its `Api`."""
+"""The server or workspace that the global options select: the connection to its `Api`, and the URLs of its pages."""
 
 from __future__ import annotations
 
+import html
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 import click
 
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from cloudo_kernel.workspace.layout import Workspace
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+#: Pages below the server's base URL.
+DASHBOARD = "cloudo/"
+LAB = "lab"
 
 
 @dataclass
@@ -113,3 +120,16 @@ def target_options(command: Decorated) -> Decorated:
 def json_option(what: str) -> Callable[[Decorated], Decorated]:
     """Return the option --json for a command that prints `what`."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and nothing else.")
+
+
+def page_url(base: str, page: str, token: str | None) -> str:
+    """Return the URL of a page, with the token if there is one."""
+    url = f"{base.rstrip('/')}/{page}"
+    return f"{url}?{urlencode({'token': token})}" if token else url
+
+
+def open_browser(url: str, redirect: Path) -> None:
+    """Open a page through a redirecting file, because every user can see the arguments of a program."""
+    redirect.touch(mode=0o600)
+    redirect.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(url)}">')
+    webbrowser.open(redirect.as_uri())

@@ -269,7 +269,7 @@ def test_a_wrong_command_line_ends_with_2(played: tuple[Shell, Any], words: list
         (["cancel", "00000000"], "There is no execution"),
         (["--url", "http://127.0.0.1:1", "flows"], "No server answers"),
         (["--workspace", "nowhere", "flows"], "No Cloudo workspace"),
-        (["up", "flows/torn.ipynb"], "No workspace can be made"),
+        (["up", "flows/torn.ipynb"], "cannot be created"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line_and_ends_with_1(
@@ -448,7 +448,7 @@ def test_executions_are_listed_newest_first_and_filtered(played: tuple[Shell, di
     assert lines[1].startswith(f"{record['id'][-8:]}  Named")
     assert lines[1].endswith("all is well")
     assert shell.json("executions", "--status", "error") == []
-    assert "No execution is like that" in shell.run("executions", "--status", "ERROR").stdout
+    assert "No matching executions" in shell.run("executions", "--status", "ERROR").stdout
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(-8, None), slice(-4, None), slice(0, 30)])
@@ -511,7 +511,7 @@ def test_a_running_one_is_paused_before_its_next_cell(shell: Shell) -> None:
     write_flow(shell.workspace, "patient", wait, "2")
     assert shell.run("run", "patient", "--detach").returncode == 0
     running = shell.until_status(Status.RUNNING).id
-    assert shell.run("pause", running).stdout.endswith("patient: running, and pauses before its next cell\n")
+    assert shell.run("pause", running).stdout.endswith("patient: pausing after the current cell\n")
     (shell.workspace / "flows" / "go").touch()
     shell.until_status(Status.PAUSED)
     assert shell.run("resume", running).returncode == 0
@@ -682,4 +682,4 @@ def test_ctrl_c_stops_up_without_asking_and_a_taken_port_is_no_obstacle(shell: S
 def test_up_as_root_explains_itself(shell: Shell) -> None:
     done = shell.run("up", "--no-browser")
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"Error: You are root.*--allow-root\.\n", done.stderr)
+    assert re.fullmatch(r"Error: Running as root.*--allow-root\.\n", done.stderr)

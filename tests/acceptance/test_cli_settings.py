@@ -57,7 +57,7 @@ def test_a_whole_document_comes_from_standard_input(shell: Shell, tmp_path: Path
 
 
 def test_the_history_tells_what_became_of_a_setting(shell: Shell) -> None:
-    assert shell.run("settings", "history", TIMEOUT).stdout == f"Nobody has changed {TIMEOUT} yet.\n"
+    assert shell.run("settings", "history", TIMEOUT).stdout == f"{TIMEOUT} has not been changed yet.\n"
     for value in ("5", "7"):
         shell.run("settings", "set", TIMEOUT, value)
     assert shell.run("settings", "delete", TIMEOUT).returncode == 0
