@@ -99,10 +99,22 @@ def _address(url: str, token: str | None) -> FoundServer:
 
 
 def _token_at_hand() -> str | None:
-    """Return the token in `CLOUDO_TOKEN_FILE`, which a server creates for a dashboard's kernel, or `CLOUDO_TOKEN`."""
-    if path := os.environ.get("CLOUDO_TOKEN_FILE"):
+    """Return the token in `CLOUDO_TOKEN_FILE`, which a server creates for a dashboard's kernel, or `CLOUDO_TOKEN`.
+
+    Raises `MalformedRequest` if the file cannot be read.
+    """
+    path = os.environ.get("CLOUDO_TOKEN_FILE")
+    if not path:
+        return os.environ.get("CLOUDO_TOKEN")
+    try:
         return Path(path).read_text().strip()
-    return os.environ.get("CLOUDO_TOKEN")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise MalformedRequest(
+            f"CLOUDO_TOKEN_FILE names {path}, which cannot be read: {reason}. Correct the variable, or unset it and "
+            "set CLOUDO_TOKEN.",
+            field="token",
+        ) from error
 
 
 def _parent_server() -> dict[str, Any] | None:
