@@ -114,6 +114,12 @@ def test_the_title_is_the_metadata_s_else_the_first_line_of_the_docstring(
         "try:\n    from elsewhere import handler\nexcept ImportError:\n    pass",
         "if True:\n    def handler(system, this): ...",
         "{1: 2}\ndef handler(system, this): ...",
+        "try:\n    import elsewhere\nexcept ImportError:\n    def handler(system, this): ...",
+        "match 1:\n    case _:\n        def handler(system, this): ...",
+        "match print:\n    case handler:\n        pass",
+        "match [print]:\n    case [handler, *_]:\n        pass",
+        "other, handler = 1, print",
+        "for handler in (print,):\n    pass",
     ],
 )
 def test_what_can_be_called_with_system_and_this_is_a_handler(text: str) -> None:
@@ -130,6 +136,10 @@ def test_what_can_be_called_with_system_and_this_is_a_handler(text: str) -> None
         ("class A:\n    def handler(self, system): ...", "defines no handler"),
         ("def outer():\n    def handler(system, this): ...", "defines no handler"),
         ("def handler(event): ...", "does not take two arguments"),
+        ("match 1:\n    case _:\n        def handler(event): ...", "does not take two arguments"),
+        ("try:\n    raise OSError\nexcept OSError as handler:\n    pass", "defines no handler"),
+        ("handler: object", "defines no handler"),
+        ("[handler for handler in (print,)]", "defines no handler"),
         ("def handler(system, this, more): ...", "does not take two arguments"),
         ("def handler(system, this, *, more): ...", "does not take two arguments"),
         ("def handler(system, this):\n  x =", "syntax error in line 2"),

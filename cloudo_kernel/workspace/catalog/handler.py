@@ -113,9 +113,9 @@ def _tree(text: str) -> ast.Module:
     return tree
 
 
-def _handler(tree: ast.Module) -> ast.stmt:
-    """Return the last statement that defines `handler`. Raises `Unreadable`."""
-    found = list(_bindings(tree.body))
+def _handler(tree: ast.Module) -> ast.AST:
+    """Return the last node that binds `handler`. Raises `Unreadable`."""
+    found = list(_bindings(tree))
     if not found:
         raise Unreadable("it defines no handler(system, this)")
     if isinstance(found[-1], ast.FunctionDef | ast.AsyncFunctionDef) and not _takes_two(found[-1].args):
@@ -123,26 +123,29 @@ def _handler(tree: ast.Module) -> ast.stmt:
     return found[-1]
 
 
-def _bindings(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements that bind the name `handler` when the script is loaded."""
-    for node in body:
+def _bindings(parent: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes that bind the name `handler` when the script is loaded, in the order of the source.
+
+    The name in `except … as` is not one of them, because Python deletes it after the clause.
+    """
+    for node in ast.iter_child_nodes(parent):
         match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                is_it = name == "handler"
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                is_it = any((alias.asname or alias.name) == "handler" for alias in aliases)
-            case ast.Assign(targets=targets):
-                is_it = any(isinstance(target, ast.Name) and target.id == "handler" for target in targets)
-            case ast.AnnAssign(target=ast.Name(id="handler"), value=ast.expr()):
-                is_it = True
-            case ast.If() | ast.Try() | ast.With():
-                is_it = False
-                for part in ("body", "orelse", "finalbody"):
-                    yield from _bindings(getattr(node, part, ()))
+            case ast.FunctionDef(name="handler") | ast.AsyncFunctionDef(name="handler"):
+                yield node
+            case ast.alias(name="handler", asname=None) | ast.alias(asname="handler"):
+                yield node
+            case ast.Name(id="handler", ctx=ast.Store()) | ast.MatchAs(name="handler"):
+                yield node
+            case ast.AnnAssign(value=None):
+                pass  # declares a type and binds nothing
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                pass  # their names are their own
+            case ast.Tuple() | ast.List() | ast.Starred():
+                yield from _bindings(node)  # `handler, other = …`
+            case ast.expr():
+                pass  # may be nested deeply
             case _:
-                is_it = False
-        if is_it:
-            yield node
+                yield from _bindings(node)
 
 
 def _takes_two(arguments: ast.arguments) -> bool:
