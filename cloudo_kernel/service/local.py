@@ -18,8 +18,7 @@ from cloudo_kernel.security.permissions import ADMINISTRATION, OF_VERB
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog, library_folders
-from cloudo_kernel.workspace.layout import Workspace
-from cloudo_kernel.workspace.users import default_user_name
+from cloudo_kernel.workspace.layout import Workspace, default_user_name
 
 T = TypeVar("T")
 

@@ -38,7 +38,7 @@ from cloudo_kernel.models import (
     rfc3339,
 )
 from cloudo_kernel.service import Service
-from cloudo_kernel.service.children import checked_fields
+from cloudo_kernel.service.executions import checked_fields
 from cloudo_kernel.service.settings import check_name
 from cloudo_kernel.service.webhook_calls import checked_response
 from cloudo_kernel.store import Claim, Outcome, Store, Wake

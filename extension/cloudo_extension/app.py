@@ -25,8 +25,7 @@ from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.security import outbound_http
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
-from cloudo_kernel.workspace.layout import Workspace
-from cloudo_kernel.workspace.users import default_user_name
+from cloudo_kernel.workspace.layout import Workspace, default_user_name
 
 #: Maximum number of cached identities.
 _MAX_IDENTITIES = 256

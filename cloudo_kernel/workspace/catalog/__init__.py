@@ -4,13 +4,11 @@ Reads notebooks as JSON and parameters with `ast`, so that listing hundreds of f
 """
 
 from cloudo_kernel.workspace.catalog.catalog import Catalog, Source
-from cloudo_kernel.workspace.catalog.handler import as_notebook, is_handler
 from cloudo_kernel.workspace.catalog.inputs import validate
 from cloudo_kernel.workspace.catalog.kernels import CLOUDO, kernel_fault, kernels, language_of
-from cloudo_kernel.workspace.catalog.library import library_folders
-from cloudo_kernel.workspace.catalog.names import check_name, contained
 from cloudo_kernel.workspace.catalog.parameters import defaults, input_schema, required
-from cloudo_kernel.workspace.catalog.script import script_text
+from cloudo_kernel.workspace.catalog.places import check_name, contained, library_folders
+from cloudo_kernel.workspace.catalog.script import as_notebook, is_handler, script_text
 from cloudo_kernel.workspace.catalog.values import NotJson, json_value
 
 __all__ = [

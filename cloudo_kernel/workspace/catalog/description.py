@@ -13,11 +13,10 @@ from pydantic import ValidationError
 from cloudo_kernel.errors import AddressRefused
 from cloudo_kernel.models import Fault, Flow, FlowMetadata, FlowSource, JsonObject, Occasion, OutgoingCall
 from cloudo_kernel.security import outbound_http
-from cloudo_kernel.workspace.catalog import handler, notebook
+from cloudo_kernel.workspace.catalog import notebook, script
 from cloudo_kernel.workspace.catalog.kernels import language_of
-from cloudo_kernel.workspace.catalog.names import name_fault
 from cloudo_kernel.workspace.catalog.parameters import input_schema
-from cloudo_kernel.workspace.catalog.places import SCRIPT, Place, printable
+from cloudo_kernel.workspace.catalog.places import SCRIPT, Place, name_fault, printable
 from cloudo_kernel.workspace.catalog.values import NotJson, json_value
 
 _LAST_MOMENT = 253_402_300_799  # the end of the year 9999, the last one that datetime supports
@@ -60,11 +59,11 @@ def status(path: Path) -> os.stat_result:
 
 
 def _script(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
-    script = handler.parse(text)
-    metadata = _metadata(script.metadata)
+    handler = script.parse(text)
+    metadata = _metadata(handler.metadata)
     if metadata.kernel is not None and metadata.kernel not in native_kernels:
         raise notebook.Unreadable("its metadata 'cloudo.kernel' does not fit: a script runs in the kernel cloudo only")
-    return _flow(place, kind="script", title=metadata.title or script.title, metadata=metadata)
+    return _flow(place, kind="script", title=metadata.title or handler.title, metadata=metadata)
 
 
 def _notebook(place: Place, text: str, native_kernels: Collection[str]) -> Flow:

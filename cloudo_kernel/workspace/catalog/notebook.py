@@ -16,7 +16,7 @@ from typing import Any
 
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.security import bounds
-from cloudo_kernel.workspace.catalog.names import is_below
+from cloudo_kernel.workspace.catalog.places import is_below
 
 _MAX_BYTES = 50 * 1024 * 1024
 #: Maximum characters of Markdown to search for the first heading.
