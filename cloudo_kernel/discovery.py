@@ -44,7 +44,7 @@ def connect(
 
         return Client(server.url, token=server.token, trigger=trigger, is_local=server.is_local)
     if token is not None:
-        raise MalformedRequest("A token is for a server; there is none here.", field="token")
+        raise MalformedRequest("A token is for a server, and no server is running here.", field="token")
     from cloudo_kernel.service.local import LocalService  # imported late: SQLAlchemy takes 0.3 s
 
     return LocalService(_workspace(where), trigger=trigger, keep_running=keep_running)

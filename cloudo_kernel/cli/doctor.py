@@ -19,15 +19,15 @@ _INDENT = 21
 
 
 @click.command()
-@json_option("what was found")
+@json_option("the checks")
 @target_options
 @click.pass_obj
 def doctor(target: Target, *, as_json: bool) -> int:
-    """Look for what is wrong with this installation and workspace.
+    """Check this installation and workspace for problems.
 
-    Python and packages, the kernel, the server's extension, temporary folder and disk, the workspace with its server
-    and its flows; at the end a small flow is run in a folder of its own. Each problem comes with a hint;
-    nothing is changed.
+    The checks cover Python and packages, the kernel, the server's extension, the temporary folder and disk, and the
+    workspace with its server and flows. At the end, a small flow runs in a temporary folder. Each problem comes with a
+    hint; nothing is changed.
 
     \b
     cloudo doctor
@@ -39,7 +39,7 @@ def doctor(target: Target, *, as_json: bool) -> int:
     from cloudo_kernel.cli.diagnostics import examine
 
     if target.url is not None:
-        raise click.UsageError("The doctor looks at this machine, not at a server elsewhere. Leave --url out.")
+        raise click.UsageError("The doctor checks this machine, not a remote server. Leave --url out.")
     found = []
     for check in examine(_workspace(target)):
         found.append(check)

@@ -68,7 +68,7 @@ def read_yaml(text: str) -> Any:
         check_yaml(text)
         return yaml.load(text, _yaml_loader())  # noqa: S506 -- it is a SafeLoader  # nosec B506
     except yaml.YAMLError as error:
-        raise ValueError(getattr(error, "problem", None) or "a character that YAML does not take") from error
+        raise ValueError(getattr(error, "problem", None) or "a character that YAML does not allow") from error
     except (OverflowError, ValueError, RecursionError) as error:
         if isinstance(error, OutOfBounds):
             raise
@@ -85,7 +85,7 @@ def check_yaml(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, _yaml_loader()):  # one by one, to stop at the first that is too deep
         if isinstance(event, yaml.AliasEvent):
-            raise OutOfBounds("it holds a YAML alias, which is not taken")
+            raise OutOfBounds("it holds a YAML alias, which is not allowed")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_YAML_DEPTH:
             raise OutOfBounds(f"it is nested more than {MAX_YAML_DEPTH} deep")

@@ -56,7 +56,7 @@ class _Template:
 
     source: Source
     common: JsonObject
-    #: An execution that the others are copied from. None if each has to be built anew, as with secrets.
+    #: An execution that the others are copied from. None if each has to be built separately, as with secrets.
     pattern: NewExecution | None
     #: The only names taken from `_occurrence_inputs`; None takes all of them.
     declared_inputs: frozenset[str] | None
@@ -210,7 +210,9 @@ class DueVerbs(ScheduleVerbs):
         zone = triggers.zone(schedule.timezone)
         start, end = (triggers.resolve(getattr(request, name), zone, field=name) for name in ("start", "end"))
         if not start < end <= self._store.now:
-            raise MalformedRequest("A backfill is of the past: start before end, and end not after now.", field="end")
+            raise MalformedRequest(
+                "A backfill is for the past: start is before end, and end is not after now.", field="end"
+            )
         if trigger.every_seconds is not None:  # its grid, continued into the past
             dues = triggers.grid_times(trigger.every_seconds, start=schedule.start, after=start - _INSTANT)
         else:
@@ -218,7 +220,7 @@ class DueVerbs(ScheduleVerbs):
         times = list(islice(takewhile(lambda due: due < end, dues), _MAX_BACKFILLED + 1))
         if len(times) > _MAX_BACKFILLED:
             raise MalformedRequest(
-                f"These are more than {_MAX_BACKFILLED:,} times, and so many are run at once. Choose less.",
+                f"A backfill has up to {_MAX_BACKFILLED:,} times, and these are more. Choose a shorter range.",
                 field="end",
             )
         done = self._store.occurrences.started_between(schedule.id, start, end)
@@ -237,7 +239,7 @@ class DueVerbs(ScheduleVerbs):
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 -- no error of one schedule may block the others
-            _log.exception("A schedule cannot be looked after; the others go on.", extra={"schedule": due.schedule.id})
+            _log.exception("A schedule could not be processed; the others go on.", extra={"schedule": due.schedule.id})
             return Firing(
                 due,
                 (),

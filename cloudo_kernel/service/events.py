@@ -51,7 +51,7 @@ class EventVerbs(Base):
             return
         if subject_id is None:
             raise PermissionDenied(
-                f"Name what the events are about with subject_id. {self._rights}", field="subject_id"
+                f"Name the subject of the events with subject_id. {self._rights}", field="subject_id"
             )
         if not self._rights.fits(self._store.owners.of(subject_id)):
             raise PermissionDenied(f"This is about {subject_id[:200]!r}. {self._rights}", field="subject_id")

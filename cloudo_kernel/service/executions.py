@@ -270,7 +270,7 @@ def checked_fields(fields: JsonObject) -> JsonObject:
     for field, value in fields.items():
         if field not in _FIELDS:
             raise MalformedRequest(
-                f"{field!r} is no field that can be saved; these are: {', '.join(_FIELDS)}.", field=field
+                f"{field!r} is not a field that can be saved. These are: {', '.join(_FIELDS)}.", field=field
             )
         try:
             checked[field] = _FIELDS[field].validate_python(value)

@@ -47,7 +47,7 @@ class FollowUpVerbs(StartVerbs):
                 self._store.follow_ups.give_up(due, complaint)
 
     def make_call(self, due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
-        """Call an address and record the result. Retry a failed call after `delay_seconds`, or never if it is None."""
+        """Call an address and record the result. Retry a failed call after `delay_seconds`, or never without it."""
         assert isinstance(due.target, OutgoingCall)
         parts, reason = urlsplit(due.target.url), None
         try:

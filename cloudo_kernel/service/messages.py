@@ -92,7 +92,7 @@ def _body(request: CreateMessage) -> JsonObject | None:
     """Return the checked form of a request, None for a message without a form."""
     short = shorthand(message=request.message, request=request.request)
     if request.body is not None and short is not None:
-        raise MalformedRequest("message and request are short for a body: give one or the other.", field="body")
+        raise MalformedRequest("message and request are short forms of body. Give one of them.", field="body")
     body = short if request.body is None else request.body
     try:
         return None if body is None else checked_body(body)

@@ -96,7 +96,7 @@ class ScheduleVerbs(StartVerbs):
         self._ask_schedule("change_schedule", schedule_id)
         given = request.given()
         if not given:
-            raise MalformedRequest("Changing a schedule takes at least one field.")
+            raise MalformedRequest("Changing a schedule needs at least one field.")
         self._check_follow_ups(request)
         if request.name is not None:
             request = request.model_copy(update={"name": self.redaction.mask(request.name)})
@@ -200,7 +200,7 @@ class ScheduleVerbs(StartVerbs):
             fields["end_at"] = _end(request.end_at, fields.get("timezone", timezone))
         schedule = before.model_copy(update={**fields, "broken": None, "pause_reason": None})
         if schedule.trigger.is_once and schedule.max_iterations is not None:
-            raise MalformedRequest("max_iterations does not go with a schedule that runs once.", field="max_iterations")
+            raise MalformedRequest("max_iterations is not for a schedule that runs once.", field="max_iterations")
         if due.awaited_id is not None and schedule.trigger.counts_from_end and schedule.enabled:
             return schedule.model_copy(update={"next_run": None})  # the end of that execution sets the next run
         if _keeps_time(before, schedule, request):
@@ -229,7 +229,7 @@ class ScheduleVerbs(StartVerbs):
         if not triggers.is_zone(before.timezone):  # only a machine that knows the zone can compute the times
             return False
         what = "changed" if schedule.enabled else "paused"
-        plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before anybody started it")
+        plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before it was started")
         new = [
             NewOccurrence(one.due, one.outcome, one.reason, one.iteration, until=one.until, number=one.number)
             for one in plan.occurrences
@@ -306,7 +306,7 @@ class ScheduleVerbs(StartVerbs):
         """Raise `InputsInvalid` if one of the inputs is a secret, because the record shows them to everyone."""
         for name in self._split_inputs(flow, inputs)[1]:
             raise InputsInvalid(
-                f"The input {name!r} of {flow.name!r} is a secret, and everybody would see it here. "
+                f"The input {name!r} of {flow.name!r} is a secret, and everyone would see it here. "
                 "Save it as a secret setting, and let the flow read that.",
                 field=name,
             )
@@ -347,7 +347,7 @@ def _lenient(flow: Flow, inputs: JsonObject) -> Flow:
 
 def changed_all_the_time() -> Unavailable:
     """Return the error for a schedule that has changed during each of `TRIES` attempts."""
-    return Unavailable("The schedule is changed by others all the time. Try again.")
+    return Unavailable("Others keep changing the schedule. Try again.")
 
 
 def _keeps_time(before: Schedule, after: Schedule, request: ChangeSchedule) -> bool:

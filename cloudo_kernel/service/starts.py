@@ -118,7 +118,7 @@ class StartVerbs(Base):
     def _again(self, past: Execution, inputs: JsonObject | None, **more: Any) -> NewExecution:
         """Return a new execution that repeats `past`, with the current source of its flow or with the same script."""
         if past.type is ExecutionType.INTERACTIVE:
-            raise WorkedOnByHand(past.id, "started anew")
+            raise WorkedOnByHand(past.id, "retried")
         if past.flow_name is None:
             source = self._catalog.script(self._store.executions.source(past.id))
         else:
@@ -140,7 +140,7 @@ class StartVerbs(Base):
         )
 
     def prepare_by_hand(self, execution_id: str, flow_name: str | None) -> NewExecution:
-        """Return an interactive execution for a notebook. `flow_name` is None if the notebook is not a flow.
+        """Return an interactive execution for a notebook, which has a `flow_name` if it is a flow.
 
         Its inputs are the defaults of the notebook's parameters cell.
         """
@@ -159,7 +159,7 @@ class StartVerbs(Base):
             assert request.script is not None
             return self._catalog.script(script_text(request.script, request.script_encoding))
         if request.script_encoding is not None:
-            raise MalformedRequest("script_encoding goes with script.", field="script_encoding")
+            raise MalformedRequest("script_encoding is only for a script.", field="script_encoding")
         return self._flow_source(request.flow_name)
 
     def _flow_source(self, name: str) -> Source:

@@ -134,7 +134,7 @@ class WebhookCalls:
             raise WebhookNotFound(call.webhook_name)
         webhook = kept.webhook
         if call.is_too_large or len(call.body) > webhook.max_body_bytes:
-            raise TooLarge(f"This webhook takes bodies of at most {webhook.max_body_bytes} bytes.")
+            raise TooLarge(f"This webhook accepts bodies of up to {webhook.max_body_bytes} bytes.")
         if answer := _unsigned_answer(webhook, call):
             self._check_rate(webhook, call.source_ip)
             return answer
@@ -260,7 +260,7 @@ def _why_hidden(webhook: Webhook, call: WebhookCall) -> str:
     if not webhook.enabled:
         return "the webhook is not enabled"
     if not call.is_from(webhook.allowed_networks):
-        return "it came from no allowed network"
+        return "its network is not allowed"
     return "the key was missing or wrong"
 
 
@@ -271,7 +271,7 @@ def checked_response(content: bytes, *, status: int, content_type: str) -> Webho
     if status in (204, 205) and content:
         raise MalformedRequest(f"An answer with the status {status} has no body.", field="body")
     if len(content) > _RESPONSE_BYTES:
-        raise MalformedRequest(f"A flow answers at most {_RESPONSE_BYTES} bytes.", field="body")
+        raise MalformedRequest(f"An answer has up to {_RESPONSE_BYTES} bytes.", field="body")
     try:
         return WebhookResponse(status=status, content_type=content_type, content=content)
     except ValidationError as error:

@@ -55,7 +55,7 @@ class WorkspaceVerbs(Base):
         self._ask("create_flow")
         if (source is None) == (copy_of is None):
             raise MalformedRequest(
-                "A new flow takes either its source or the name of the flow to copy.", field="source"
+                "A new flow needs either its source or the name of the flow to copy.", field="source"
             )
         text = self._catalog.snapshot(copy_of).text if copy_of is not None else source
         assert text is not None
@@ -67,7 +67,7 @@ class WorkspaceVerbs(Base):
         """See `Api.change_flow`."""
         self._ask("change_flow")
         if source is None and new_name is None:
-            raise MalformedRequest("Changing a flow takes a new source or a new name.", field="source")
+            raise MalformedRequest("Changing a flow needs a new source or a new name.", field="source")
         with self._store.journal.together():  # one change at a time, across all servers
             flow = self._catalog.flow(name)
             if source is not None:

@@ -115,7 +115,7 @@ class WebhookCall:
         if kind == "application/json" or kind.endswith("+json"):
             return {"json": _json(self.body, charset)}
         if kind.startswith("multipart/"):
-            raise ContentTypeRefused(f"A body of the kind multipart is not taken; send JSON, text or {_FORM}.")
+            raise ContentTypeRefused(f"A multipart body is not accepted. Send JSON, text or {_FORM}.")
         if charset is None and kind.endswith("xml") and (declared := _XML_ENCODING.match(self.body)):
             charset = declared[1].decode()
         text = _text(self.body, charset)

@@ -158,7 +158,7 @@ def test_it_holds_no_slot_and_is_neither_paused_nor_retried(notebook: Notebook, 
     with pytest.raises(Conflict, match="cannot be paused"):
         api.pause_execution(mine)
     api.cancel_execution(mine)
-    with pytest.raises(Conflict, match="cannot be started anew"):
+    with pytest.raises(Conflict, match="cannot be retried"):
         api.retry_execution(mine)
 
 

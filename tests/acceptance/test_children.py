@@ -128,7 +128,7 @@ def test_a_child_may_be_created_first_and_run_later(system: System, run: Run) ->
         """
     )
     assert "has begun" in execution.outputs["late"]
-    assert "'parent_id' is no field that can be saved" in execution.outputs["unknown"]
+    assert "'parent_id' is not a field that can be saved" in execution.outputs["unknown"]
     [never] = [child for child in system.executions(parent_id=execution.id) if child.get("name") == "never"]
     assert never.get("status", "message") == (Status.ENDED_CANCELLED, "its parent ended")
     mine = next(child for child in system.executions(parent_id=execution.id) if child.get("name") == "mine")
@@ -226,7 +226,7 @@ def test_a_parent_waits_as_it_says(run: Run) -> None:
         ("this.flow(5)", "MalformedRequest: flow_name"),
         ("this.flow('double', n='x')", "InputsInvalid: The input 'n' takes an integer"),
         ("this.flow('double', m=object())", "MalformedRequest: inputs['m'] is a object, which is no JSON"),
-        ("this.flow('double', init={'status': 'x'})", "MalformedRequest: 'status' is no field that can be saved"),
+        ("this.flow('double', init={'status': 'x'})", "MalformedRequest: 'status' is not a field that can be saved"),
         ("this.flow('double', init={'name': ''})", "MalformedRequest: name: "),
         ("this.set_output('a', {'b': [{1}, {2j}]})", "MalformedRequest: a['b'][1][0] is a complex, which is no JSON"),
         ("a = []; a.append(a); this.set_output('a', a)", "MalformedRequest: a[0][0]"),

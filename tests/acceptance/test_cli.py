@@ -262,7 +262,7 @@ def test_a_wrong_command_line_ends_with_2(played: tuple[Shell, Any], words: list
     [
         (["run", "reports/taglich"], "There is no flow 'reports/taglich'"),
         (["run", "torn"], "broken"),
-        (["run", "reports/täglich", "-p", "m=1"], "takes no input 'm'. It takes: n"),
+        (["run", "reports/täglich", "-p", "m=1"], "has no input 'm'. Its inputs: n"),
         (["run", "reports/täglich", "-p", "n=x"], "'n' takes a number"),
         (["show", "00000000"], "There is no execution '00000000'"),
         (["show", "000"], "too short"),

@@ -79,7 +79,7 @@ def test_a_package_that_is_missing_or_too_old_is_named(shell: Shell, tmp_path: P
     shell.environment["PYTHONPATH"] = str(tmp_path / "packages")
     found = [one for one in json.loads(shell.run("doctor", "--json").stdout) if one["part"] == "packages"]
     assert [one["message"] for one in found] == [
-        "papermill is 2.3.0, and has to be >=2.6.",
+        "papermill is 2.3.0, but must be >=2.6.",
         "no-such-package is not installed.",
     ]
     assert found[0]["hint"] == f"{sys.executable} -m pip install 'papermill>=2.6'"
@@ -97,7 +97,7 @@ def test_a_workspace_that_cannot_be_written_to_is_named(shell: Shell) -> None:
 def test_where_there_is_no_workspace_the_rest_is_looked_at(shell: Shell) -> None:
     done = shell.run("doctor", cwd="/")
     assert done.returncode == 0
-    assert "warning   workspace  There is none at or above /." in done.stdout
+    assert "warning   workspace  No workspace at or above /." in done.stdout
     assert "A flow ran in a kernel" in done.stdout
     shutil.rmtree(shell.workspace)
     gone = shell.run("doctor", "--workspace", str(shell.workspace), cwd="/")

@@ -250,6 +250,6 @@ def test_past_times_are_told_and_run(shell: Shell, api: Service) -> None:
     occurrences = api.occurrences(made["id"]).items
     assert [one["execution_id"] for one in json.loads(ran[1])] == [one.execution_id for one in occurrences[::-1]]
     assert "something was started already" in nothing[1]
-    assert (odd[0], "start before end" in odd[2]) == (1, True)
+    assert (odd[0], "start is before end" in odd[2]) == (1, True)
     assert (wrong[0], "'whenever' is no day such as 2026-11-01" in wrong[2]) == (2, True)
     assert json.loads(follow[1])[0]["pin_source"] is False

@@ -332,7 +332,7 @@ def test_past_times_are_told_then_run_and_followed_by_keyboard(show: Open, api: 
     expect(dialog.get_by_label("From")).to_be_focused()
     expect(dialog.get_by_label("Preview")).to_have_text("7 times (Europe/Vienna):")
     dialog.get_by_label("To, but not at").fill("2035-01-01T00:00:00")
-    expect(dialog.get_by_text("A backfill is of the past")).to_be_visible()
+    expect(dialog.get_by_text("A backfill is for the past")).to_be_visible()
     expect(button(dialog, "Run")).to_be_disabled()
     dialog.get_by_label("From").fill("2026-01-05T00:00:00")
     dialog.get_by_label("To, but not at").fill("2026-01-08T00:00:00")

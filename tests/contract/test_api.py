@@ -519,7 +519,7 @@ def test_a_documented_setting_has_a_default_and_takes_only_what_fits(end: End) -
 
 
 def test_a_setting_of_the_whole_store_is_the_same_for_every_user(end: End) -> None:
-    with pytest.raises(errors.SettingInvalid, match="of the whole store"):
+    with pytest.raises(errors.SettingInvalid, match="applies to the whole store"):
         end.api.save_setting("user.ada.execution.max_running", 3)
 
 

@@ -184,7 +184,7 @@ def test_who_does_not_know_the_key_learns_nothing(http: httpx.Client, caller: ht
     assert {one["reason"] for one in deliveries(http, "keyed")} == {"the key was missing or wrong"}
     until(lambda: len(deliveries(http, "off") + deliveries(http, "elsewhere")) == 2)
     assert deliveries(http, "off")[0]["reason"] == "the webhook is not enabled"
-    assert deliveries(http, "elsewhere")[0]["reason"] == "it came from no allowed network"
+    assert deliveries(http, "elsewhere")[0]["reason"] == "its network is not allowed"
 
 
 def test_a_body_that_is_no_http_tells_nothing_of_the_webhook(server: RunningServer, http: httpx.Client) -> None:

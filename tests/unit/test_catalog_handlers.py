@@ -146,12 +146,12 @@ def test_what_can_be_called_with_system_and_this_is_a_handler(text: str) -> None
         (f"{HANDLER}\nreturn 1", "syntax error in line 4"),
         ("%matplotlib inline\n" + HANDLER, "syntax error in line 1"),
         ("\0" + HANDLER, "it cannot be parsed|syntax error"),
-        (f"# cloudo:\n#   timeout_seconds: soon\n{HANDLER}", "metadata 'cloudo.timeout_seconds' does not fit"),
-        (f"# cloudo: 5\n{HANDLER}", "metadata 'cloudo' does not fit"),
+        (f"# cloudo:\n#   timeout_seconds: soon\n{HANDLER}", "metadata 'cloudo.timeout_seconds' is invalid"),
+        (f"# cloudo: 5\n{HANDLER}", "metadata 'cloudo' is invalid"),
         (f"# cloudo: {{title: [}}\n{HANDLER}", "cannot be read as YAML"),
         (f"# cloudo:{{title: x}}\n{HANDLER}", "a space has to follow the colon"),
-        (f"# cloudo:\n#   a: &a [1]\n#   tags: [*a, *a]\n{HANDLER}", "a YAML alias, which is not taken"),
-        (f"# cloudo:\n#   title: 2025-01-01\n{HANDLER}", "metadata 'cloudo.title' does not fit"),
+        (f"# cloudo:\n#   a: &a [1]\n#   tags: [*a, *a]\n{HANDLER}", "a YAML alias, which is not allowed"),
+        (f"# cloudo:\n#   title: 2025-01-01\n{HANDLER}", "metadata 'cloudo.title' is invalid"),
     ],
 )
 def test_what_cannot_be_run_is_listed_with_the_reason(flows: Path, catalog: Catalog, text: str, reason: str) -> None:
@@ -188,7 +188,7 @@ def test_a_script_keeps_its_ending_whatever_is_done_with_it(
     assert catalog.rename("own", "reports/mine").path == "flows/reports/mine.py"
     assert catalog.replace("reports/mine", HANDLER).title == "mine"
     for text, reason in ((NOTEBOOK, "defines no handler"), ("x =", "syntax error in line 1"), ("", "no handler")):
-        with pytest.raises(MalformedRequest, match=f"The source is no script of a flow: .*{reason}"):
+        with pytest.raises(MalformedRequest, match=f"The source is not a script of a flow: .*{reason}"):
             catalog.replace("reports/mine", text)
     assert (flows / "reports" / "mine.py").read_text() == HANDLER
     catalog.delete("reports/mine")
@@ -197,9 +197,9 @@ def test_a_script_keeps_its_ending_whatever_is_done_with_it(
 
 def test_a_notebook_stays_one(catalog: Catalog) -> None:
     catalog.create("a", NOTEBOOK)
-    with pytest.raises(MalformedRequest, match="The source is no notebook"):
+    with pytest.raises(MalformedRequest, match="The source is not a notebook"):
         catalog.replace("a", HANDLER)
-    with pytest.raises(MalformedRequest, match=r"no notebook: .*; and as a script, it has a syntax error in line 1"):
+    with pytest.raises(MalformedRequest, match=r"not a notebook: .*; and as a script, it has a syntax error in line 1"):
         catalog.create("b", "def handler(system, this)")
 
 
@@ -208,7 +208,7 @@ def test_a_script_of_a_request_that_defines_a_handler_is_kept_as_it_is(workspace
     source = catalog.script(FULL)
     assert (source.text, source.kind, source.flow.metadata.retries) == (FULL, "script", 2)
     assert catalog.script("def handler(event): ...").kind == "notebook"
-    with pytest.raises(MalformedRequest, match=r"metadata 'cloudo\.retries' does not fit"):
+    with pytest.raises(MalformedRequest, match=r"metadata 'cloudo\.retries' is invalid"):
         catalog.script(f"# cloudo: {{retries: -1}}\n{HANDLER}")
 
 

@@ -300,10 +300,10 @@ def _check(text: str, ending: str) -> None:
     except notebook.Unreadable as error:
         reason = str(error)
         if ending == SCRIPT:
-            raise errors.MalformedRequest(f"The source is no script of a flow: {reason}.", field="source") from error
+            raise errors.MalformedRequest(f"The source is not a script of a flow: {reason}.", field="source") from error
         if not text.lstrip().startswith("{") and (fault := _script_fault(text)):
             reason += f"; and as a script, {fault}"
-        raise errors.MalformedRequest(f"The source is no notebook: {reason}.", field="source") from error
+        raise errors.MalformedRequest(f"The source is not a notebook: {reason}.", field="source") from error
 
 
 def _script_fault(text: str) -> str | None:

@@ -46,7 +46,7 @@ def checked_calls(flow: Flow, allowed: Sequence[outbound_http.Network]) -> Flow:
             if isinstance(one, OutgoingCall):
                 outbound_http.check(one.url, allowed)
     except AddressRefused as error:
-        return flow.model_copy(update={"broken": flow.broken or f"its metadata do not fit: {error}"})
+        return flow.model_copy(update={"broken": flow.broken or f"its metadata is invalid: {error}"})
     return flow
 
 
@@ -62,7 +62,7 @@ def _script(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
     handler = script.parse(text)
     metadata = _metadata(handler.metadata)
     if metadata.kernel is not None and metadata.kernel not in native_kernels:
-        raise notebook.Unreadable("its metadata 'cloudo.kernel' does not fit: a script runs in the kernel cloudo only")
+        raise notebook.Unreadable("its metadata 'cloudo.kernel' is invalid: a script runs only in the kernel cloudo")
     return _flow(place, kind="script", title=metadata.title or handler.title, metadata=metadata)
 
 
@@ -89,9 +89,9 @@ def _metadata(given: Any) -> FlowMetadata:
     except ValidationError as error:
         fault = Fault.of(error)
         field = ".".join(map(str, ("cloudo", *fault.path)))
-        raise notebook.Unreadable(f"its metadata {field!r} does not fit: {fault.said}") from error
+        raise notebook.Unreadable(f"its metadata {field!r} is invalid: {fault.said}") from error
     except NotJson as error:
-        raise notebook.Unreadable(f"its metadata 'cloudo{error.path}' does not fit: {error}") from error
+        raise notebook.Unreadable(f"its metadata 'cloudo{error.path}' is invalid: {error}") from error
 
 
 def _flow(

@@ -161,7 +161,7 @@ def _faults(name: str) -> Iterator[str]:
         yield "it starts or ends with '/'"
     for ending in (".ipynb", ".py"):
         if name.casefold().endswith(ending):
-            yield f"it goes without its ending {ending!r}"
+            yield f"give it without its ending {ending!r}"
     for segment in name.split("/"):
         yield from _segment_faults(segment)
 
