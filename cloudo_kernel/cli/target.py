@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +129,8 @@ def page_url(base: str, page: str, token: str | None) -> str:
 
 def open_browser(url: str, redirect: Path) -> None:
     """Open a page through a redirecting file, because every user can see the arguments of a program."""
+    import webbrowser  # imports subprocess
+
     redirect.touch(mode=0o600)
     redirect.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(url)}">')
     webbrowser.open(redirect.as_uri())
