@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import islice, takewhile
 from typing import Self
 
@@ -67,6 +66,27 @@ class _Template:
 _TemplateOf = Callable[[str, str | None], _Template]
 
 
+class _Templates:
+    """The templates that one user's due schedules need. Each flow is read once, even if it cannot be started."""
+
+    def __init__(self, build: _TemplateOf) -> None:
+        self._build = build
+        self._kept: dict[tuple[str, str | None], _Template | CloudoError] = {}
+
+    def of(self, flow_name: str, source_sha256: str | None) -> _Template:
+        """Return the template of a flow. Raises the error of its first reading."""
+        key = (flow_name, source_sha256)
+        if key not in self._kept:
+            try:
+                self._kept[key] = self._build(*key)
+            except CloudoError as error:
+                self._kept[key] = error
+        found = self._kept[key]
+        if isinstance(found, CloudoError):
+            raise found.with_traceback(None)
+        return found
+
+
 class _Line:
     """Track which executions a queued execution of a schedule has to wait for."""
 
@@ -109,41 +129,21 @@ class DueVerbs(ScheduleVerbs):
             return self._run(due)
 
     def _run(self, due: Sequence[Due]) -> int:
-        now, templates_for, firings, number = self._store.now, self._templates(), [], 0
+        now, firings, number = self._store.now, [], 0
         oldest = min(one.schedule.next_run or now for one in due)
         absences = self._store.workers.absences(since=oldest)
+        users: dict[str, tuple[DueVerbs, _Templates]] = {}
         for one in due:
             user_name = one.schedule.user_name
-            acting, template_of = templates_for(user_name)
-            firings.append(acting._firing_or_rest(one, now, template_of, absences))
+            if user_name not in users:
+                acting = self._acting(user_name)
+                users[user_name] = acting, _Templates(acting._build_template)
+            acting, templates = users[user_name]
+            firings.append(acting._firing_or_rest(one, now, templates.of, absences))
             number += len(firings[-1].occurrences)
             if number >= _MAX_AT_ONCE:  # the next call handles the rest
                 break
         return self._store.occurrences.fire(firings, user_name=self._user_name)
-
-    def _templates(self) -> Callable[[str], tuple[Self, _TemplateOf]]:
-        """Return a function that maps a user to the verbs acting for it and its templates. Each flow is read once."""
-
-        @cache
-        def found(user_name: str) -> tuple[Self, _TemplateOf]:
-            acting = self._acting(user_name)
-
-            @cache
-            def read(flow_name: str, source_sha256: str | None) -> _Template | CloudoError:
-                try:
-                    return acting._build_template(flow_name, source_sha256)
-                except CloudoError as error:
-                    return error
-
-            def template_of(flow_name: str, source_sha256: str | None) -> _Template:
-                result = read(flow_name, source_sha256)
-                if isinstance(result, CloudoError):
-                    raise result.with_traceback(None)
-                return result
-
-            return acting, template_of
-
-        return found
 
     def trigger_schedule(self, schedule_id: str) -> Execution:
         """See `Api.trigger_schedule`."""
@@ -257,13 +257,9 @@ class DueVerbs(ScheduleVerbs):
         may_wait = schedule.catch_up is CatchUp.ALL or schedule.overlap is Overlap.CANCEL
         catching_up = self._store.occurrences.catching_up(schedule.id) if due.unended and may_wait else CatchingUp()
         caught_up, is_going_on = catching_up
+        unended, number = len(due.unended), len(caught_up)
         plan = planning.plan(
-            schedule,
-            now=now,
-            unended=len(due.unended),
-            caught_up=len(caught_up),
-            is_catching_up=is_going_on,
-            absences=absences,
+            schedule, now=now, unended=unended, caught_up=number, is_catching_up=is_going_on, absences=absences
         )
         line = _Line(self._last_unended(due), caught_up, schedule.overlap)
         occurrences: list[NewOccurrence] = []
