@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudo_kernel.cli import display
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.cli.diagnostics import Check
@@ -20,8 +20,7 @@ _INDENT = 21
 
 @click.command()
 @json_option("the checks")
-@target_options
-@click.pass_obj
+@pass_target
 def doctor(target: Target, *, as_json: bool) -> int:
     """Check this installation and workspace for problems.
 

@@ -14,7 +14,7 @@ import click
 
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.listing import find_id, limit_option, newest, print_list
-from cloudo_kernel.cli.target import DASHBOARD, LAB, Target, json_option, open_browser, page_url, target_options
+from cloudo_kernel.cli.target import DASHBOARD, LAB, Target, json_option, open_browser, page_url, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -57,8 +57,7 @@ class LogReader:
 @click.option("-q", "--filter", "text", metavar="TEXT", help="Only those with TEXT in name, flow, message or id.")
 @limit_option(20)
 @json_option("the executions")
-@target_options
-@click.pass_obj
+@pass_target
 def executions(
     target: Target, *, statuses: Sequence[str], flow_name: str | None, text: str | None, limit: int, as_json: bool
 ) -> None:
@@ -86,8 +85,7 @@ def executions(
 @click.command()
 @click.argument("execution_id", metavar="ID")
 @json_option("the whole record")
-@target_options
-@click.pass_obj
+@pass_target
 def show(target: Target, execution_id: str, *, as_json: bool) -> None:
     """Show one execution in full.
 
@@ -107,8 +105,7 @@ def show(target: Target, execution_id: str, *, as_json: bool) -> None:
 @click.argument("execution_id", metavar="ID")
 @click.option("--lab", "is_lab", is_flag=True, help="Open its executed notebook in JupyterLab instead.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-@target_options
-@click.pass_obj
+@pass_target
 def open_page(target: Target, execution_id: str, *, is_lab: bool, no_browser: bool) -> None:
     """Open an execution in the browser.
 
@@ -141,8 +138,7 @@ def open_page(target: Target, execution_id: str, *, is_lab: bool, no_browser: bo
 @click.argument("execution_id", metavar="ID")
 @click.option("-f", "--follow", is_flag=True, help="Print new lines as they come, until the execution has ended.")
 @json_option("the lines")
-@target_options
-@click.pass_obj
+@pass_target
 def log(target: Target, execution_id: str, *, follow: bool, as_json: bool) -> None:
     """Print the log of one execution.
 
@@ -174,8 +170,7 @@ def log(target: Target, execution_id: str, *, follow: bool, as_json: bool) -> No
 @ids_argument
 @click.option("--tree", is_flag=True, help="Cancel all their descendants, too, even if they themselves have ended.")
 @json_option("the records")
-@target_options
-@click.pass_obj
+@pass_target
 def cancel(target: Target, execution_ids: Sequence[str], *, tree: bool, as_json: bool) -> int:
     """Cancel executions and their children.
 
@@ -204,8 +199,7 @@ def _action_command(action: str, explanation: str, *, running: str | None = None
     @click.command(name=action, help=explanation)
     @ids_argument
     @json_option("the records")
-    @target_options
-    @click.pass_obj
+    @pass_target
     def command(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
         api = target.connect()
         asked, failed = apply(api, action, execution_ids)
@@ -244,8 +238,7 @@ resume = _action_command(
 @click.command()
 @ids_argument
 @json_option("the outcome of each")
-@target_options
-@click.pass_obj
+@pass_target
 def delete(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
     """Delete ended executions.
 

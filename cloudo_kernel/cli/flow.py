@@ -9,7 +9,7 @@ import click
 
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.listing import print_list
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.models import Flow, JsonObject, Kernel
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("filter_text", metavar="[TEXT]", default="")
 @json_option("the flows")
-@target_options
-@click.pass_obj
+@pass_target
 def flows(target: Target, filter_text: str, *, as_json: bool) -> None:
     """List the flows that can be run.
 
@@ -42,8 +41,7 @@ def flows(target: Target, filter_text: str, *, as_json: bool) -> None:
 
 @click.command()
 @json_option("the kernels")
-@target_options
-@click.pass_obj
+@pass_target
 def kernels(target: Target, *, as_json: bool) -> None:
     """List the kernels that flows can run in.
 

@@ -10,7 +10,7 @@ import click
 
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.listing import find_id, limit_option, newest, print_list
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -25,8 +25,7 @@ _COLOURS = {"open": "cyan", "answered": "green", "expired": "yellow", "withdrawn
 @click.option("--state", "states", multiple=True, type=_STATES, help="Only those in this state; may be repeated.")
 @limit_option(20)
 @json_option("the messages")
-@target_options
-@click.pass_obj
+@pass_target
 def messages(target: Target, *, unanswered: bool, states: Sequence[str], limit: int, as_json: bool) -> None:
     """List the messages of flows, newest first.
 
@@ -63,8 +62,7 @@ def messages(target: Target, *, unanswered: bool, states: Sequence[str], limit: 
     help="The value of a field, without a prompt; may be repeated.",
 )
 @json_option("the answered message")
-@target_options
-@click.pass_obj
+@pass_target
 def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bool) -> None:
     """Answer the question of a flow, field by field.
 

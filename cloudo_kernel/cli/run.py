@@ -15,7 +15,7 @@ import click
 
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.execution import LogReader, apply, find, ids_argument, print_states
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 from cloudo_kernel.cli.values import inputs_of
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ _param_option = click.option(
 @click.option("--name", help="Name the execution; default: the flow's name.")
 @click.option("--tag", "tags", multiple=True, help="Tag the execution; may be repeated.")
 @json_option("the execution's record")
-@target_options
-@click.pass_obj
+@pass_target
 def run(
     target: Target,
     flow_name: str,
@@ -113,8 +112,7 @@ def _start(api: Api, request: StartExecution) -> Execution:
 @click.option("--follow", is_flag=True, help="Print the log and the cells of one execution as they run.")
 @click.option("--detach", is_flag=True, help="Print the ids of the new executions and return at once.")
 @json_option("the new execution's record, or a list of them if several ids are given")
-@target_options
-@click.pass_obj
+@pass_target
 def retry(
     target: Target, execution_ids: Sequence[str], *, words: Sequence[str], follow: bool, detach: bool, as_json: bool
 ) -> int:

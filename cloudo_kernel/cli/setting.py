@@ -10,7 +10,7 @@ import click
 
 from cloudo_kernel.cli import display, values
 from cloudo_kernel.cli.listing import print_list
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target, target_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +54,7 @@ def settings(context: click.Context, *, as_json: bool) -> None:
 @settings.command()
 @click.argument("name")
 @json_option("the setting")
-@target_options
-@click.pass_obj
+@pass_target
 def show(target: Target, name: str, *, as_json: bool) -> None:
     """Print the value of a setting as JSON, the default if it was not saved."""
     found = target.connect().setting(name)
@@ -71,8 +70,7 @@ def show(target: Target, name: str, *, as_json: bool) -> None:
     help="Hide the value from everyone except running flows, or stop hiding it. Default: unchanged.",
 )
 @json_option("the saved setting")
-@target_options
-@click.pass_obj
+@pass_target
 def set_value(target: Target, name: str, value: str | None, *, secret: bool | None, as_json: bool) -> None:
     """Save VALUE, parsed as YAML; - reads it from standard input.
 
@@ -91,8 +89,7 @@ def set_value(target: Target, name: str, value: str | None, *, secret: bool | No
 
 @settings.command()
 @click.argument("name")
-@target_options
-@click.pass_obj
+@pass_target
 def delete(target: Target, name: str) -> None:
     """Delete the saved value. A setting that Cloudo reads gets its default again."""
     target.connect().delete_setting(name)
@@ -102,8 +99,7 @@ def delete(target: Target, name: str) -> None:
 @settings.command()
 @click.argument("name")
 @json_option("the events")
-@target_options
-@click.pass_obj
+@pass_target
 def history(target: Target, name: str, *, as_json: bool) -> None:
     """List the changes of a setting: when, by which user, from which value to which."""
     found = list(_events(target.connect(), name))

@@ -116,6 +116,11 @@ def target_options(command: Decorated) -> Decorated:
     return command
 
 
+def pass_target(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `target_options`, and pass the target to the command."""
+    return target_options(click.pass_obj(command))
+
+
 def json_option(what: str) -> Callable[[Decorated], Decorated]:
     """Return the option --json for a command that prints `what`."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and nothing else.")

@@ -10,7 +10,7 @@ import click
 
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.listing import find_id, print_list
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target, target_options
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -59,8 +59,7 @@ def token() -> None:
 )
 @click.option("--expires", metavar="DURATION", help="Time until it expires: 30d, 12h. Default: never.")
 @json_option("the token with its secret")
-@target_options
-@click.pass_obj
+@pass_target
 def create(
     target: Target, name: str, *, actions: Sequence[str], flows: Sequence[str], expires: str | None, as_json: bool
 ) -> None:
@@ -89,8 +88,7 @@ def create(
 @token.command()
 @click.argument("token_id", metavar="ID")
 @_user_option
-@target_options
-@click.pass_obj
+@pass_target
 def revoke(target: Target, token_id: str, *, user_name: str | None) -> None:
     """Revoke a token at once, with all tokens that were created with it.
 
@@ -105,8 +103,7 @@ def revoke(target: Target, token_id: str, *, user_name: str | None) -> None:
 @click.command()
 @_user_option
 @json_option("the tokens")
-@target_options
-@click.pass_obj
+@pass_target
 def tokens(target: Target, *, user_name: str | None, as_json: bool) -> None:
     """List your API tokens, newest first, without their secrets.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloudo_kernel.cli.target import DASHBOARD, LAB, Target, open_browser, page_url, target_options
+from cloudo_kernel.cli.target import DASHBOARD, LAB, Target, open_browser, page_url, pass_target
 from cloudo_kernel.cli.values import jupyter_flags
 from cloudo_kernel.settings import LINGER_SECONDS
 
@@ -100,8 +100,7 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
     metavar="SECONDS",
     help="Time for which a waiting durable execution keeps its processes.",
 )
-@target_options
-@click.pass_obj
+@pass_target
 def worker(target: Target, *, slots: int | None, preload: str | None, linger: float) -> None:
     """Run queued executions without a server.
 

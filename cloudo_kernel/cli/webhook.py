@@ -8,7 +8,7 @@ import click
 
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.listing import limit_option, newest, print_list
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -23,8 +23,7 @@ SCHEMES = (
 
 @click.command()
 @json_option("the webhooks")
-@target_options
-@click.pass_obj
+@pass_target
 def webhooks(target: Target, *, as_json: bool) -> None:
     """List the webhooks.
 
@@ -84,8 +83,7 @@ def webhook() -> None:
 )
 @click.option("--raw", is_flag=True, help="Pass the bytes of each body to the flow, too.")
 @json_option("the webhook, with its url and key,")
-@target_options
-@click.pass_obj
+@pass_target
 def create(
     target: Target, /, name: str, *, key_from: TextIO | None, no_key: bool, as_json: bool, **fields: Any
 ) -> None:
@@ -131,8 +129,7 @@ def create(
 @webhook.command()
 @click.argument("name")
 @json_option("the webhook")
-@target_options
-@click.pass_obj
+@pass_target
 def show(target: Target, name: str, *, as_json: bool) -> None:
     """Show a webhook in full, without its key."""
     api = target.connect()
@@ -150,8 +147,7 @@ def show(target: Target, name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @limit_option(20, maximum=500)
 @json_option("the deliveries")
-@target_options
-@click.pass_obj
+@pass_target
 def deliveries(target: Target, name: str, *, limit: int, as_json: bool) -> None:
     """List the calls of a webhook, newest first, with their outcomes."""
     found = target.connect().deliveries(name, limit=limit).items
@@ -163,8 +159,7 @@ def deliveries(target: Target, name: str, *, limit: int, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("delivery_id", metavar="DELIVERY")
 @json_option("the execution")
-@target_options
-@click.pass_obj
+@pass_target
 def replay(target: Target, name: str, delivery_id: str, *, as_json: bool) -> None:
     """Start the flow of a delivery again, with the same inputs."""
     started = target.connect(keep_running=True).replay_delivery(name, delivery_id)
@@ -176,8 +171,7 @@ def _add_switch(name: str, explanation: str, *, enabled: bool) -> None:
 
     @webhook.command(name=name, help=explanation)
     @click.argument("webhook_name", metavar="NAME")
-    @target_options
-    @click.pass_obj
+    @pass_target
     def command(target: Target, webhook_name: str) -> None:
         from cloudo_kernel.models import ChangeWebhook
 
@@ -191,8 +185,7 @@ _add_switch("disable", "Accept no calls until it is enabled again: callers get 4
 
 @webhook.command()
 @click.argument("name")
-@target_options
-@click.pass_obj
+@pass_target
 def delete(target: Target, name: str) -> None:
     """Delete a webhook and its deliveries; its executions stay."""
     target.connect().delete_webhook(name)
