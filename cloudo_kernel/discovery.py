@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from cloudo_kernel.api import Api
-from cloudo_kernel.errors import MalformedRequest, WorkspaceNotFound
+from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models import Trigger
 from cloudo_kernel.workspace.layout import Workspace
 
@@ -47,7 +47,7 @@ def connect(
         raise MalformedRequest("A token is for a server, and no server is running here.", field="token")
     from cloudo_kernel.service.local import LocalService  # imported late: SQLAlchemy takes 0.3 s
 
-    return LocalService(_workspace(where), trigger=trigger, keep_running=keep_running)
+    return LocalService(Workspace.at(where), trigger=trigger, keep_running=keep_running)
 
 
 def find_server(where: str | Path | None = None, *, token: str | None = None) -> FoundServer | None:
@@ -59,7 +59,7 @@ def find_server(where: str | Path | None = None, *, token: str | None = None) ->
             return _address(url, token)
         if server := _parent_server():
             return FoundServer(server["url"], token or server["token"], is_local=True)
-    if server := server_of(_workspace(where)):
+    if server := server_of(Workspace.at(where)):
         return FoundServer(server["url"], token or server["token"], is_local=True)
     return None
 
@@ -138,12 +138,3 @@ def _has_cloudo(server: dict[str, Any]) -> bool:
             return error.code == HTTPStatus.SERVICE_UNAVAILABLE
     except (OSError, ValueError, KeyError):
         return False
-
-
-def _workspace(where: str | Path | None) -> Workspace:
-    if where is None:
-        return Workspace.find()
-    root = Path(where).expanduser().resolve()
-    if not root.is_dir():
-        raise WorkspaceNotFound(str(root))
-    return Workspace(root)

@@ -49,15 +49,9 @@ class Target:
 
     def folder(self) -> Workspace:
         """Return the workspace. Raises `WorkspaceNotFound`."""
-        from cloudo_kernel.errors import WorkspaceNotFound
         from cloudo_kernel.workspace.layout import Workspace
 
-        if self.workspace is None:
-            return Workspace.find()
-        root = self.workspace.expanduser().resolve()
-        if not root.is_dir():
-            raise WorkspaceNotFound(str(root))
-        return Workspace(root)
+        return Workspace.at(self.workspace)
 
     def notebook(self, record: Execution) -> str | None:
         """Return a path that opens the executed notebook from the current folder, else the record's path."""

@@ -58,6 +58,16 @@ class Workspace:
             ignore.write_text("*\n")
 
     @classmethod
+    def at(cls, folder: str | Path | None) -> Workspace:
+        """Return the workspace in an existing folder, or without one that of `find`. Raises `WorkspaceNotFound`."""
+        if folder is None:
+            return cls.find()
+        root = Path(folder).expanduser().resolve()
+        if not root.is_dir():
+            raise WorkspaceNotFound(str(root))
+        return cls(root)
+
+    @classmethod
     def find(cls, start: Path | None = None) -> Workspace:
         """Return `CLOUDO_WORKSPACE`, else the nearest folder from `start` upwards that contains `.cloudo/`.
 
