@@ -38,7 +38,7 @@ from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
-from cloudo_kernel.workspace.catalog import CLOUDO, Source, defaults, kernel_fault, script_text, validate
+from cloudo_kernel.workspace.catalog import CLOUDO, Source, defaults, kernel_fault, script_text, validate, write_only
 
 #: Triggers that keep unknown inputs, because no person is there to see an error.
 _LENIENT = (Trigger.FLOW, Trigger.SCHEDULE, Trigger.WEBHOOK)
@@ -279,7 +279,7 @@ class StartVerbs(Base):
 
         No error shows the values of `hides` or of inputs that the flow protects.
         """
-        schema = _hiding(flow.input_schema, hides) if hides else flow.input_schema
+        schema = write_only(flow.input_schema, hides) if hides else flow.input_schema
         known = schema["properties"]
         if trigger not in _LENIENT or schema["additionalProperties"]:
             return validate(schema, inputs)
@@ -300,14 +300,6 @@ class StartVerbs(Base):
 
 def _digest(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
-
-
-def _hiding(schema: JsonObject, names: Collection[str]) -> JsonObject:
-    """Return the input schema with these inputs marked as protected."""
-    properties = {
-        name: {**its, "writeOnly": True} if name in names else its for name, its in schema["properties"].items()
-    }
-    return {**schema, "properties": properties}
 
 
 def restored(inputs: JsonObject, hidden: JsonObject) -> JsonObject:

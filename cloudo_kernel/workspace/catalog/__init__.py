@@ -13,6 +13,7 @@ from cloudo_kernel.workspace.catalog.kernels import language_of as language_of
 from cloudo_kernel.workspace.catalog.parameters import defaults as defaults
 from cloudo_kernel.workspace.catalog.parameters import input_schema as input_schema
 from cloudo_kernel.workspace.catalog.parameters import required as required
+from cloudo_kernel.workspace.catalog.parameters import write_only as write_only
 from cloudo_kernel.workspace.catalog.places import check_name as check_name
 from cloudo_kernel.workspace.catalog.places import contained as contained
 from cloudo_kernel.workspace.catalog.places import library_folders as library_folders

@@ -15,7 +15,7 @@ from cloudo_kernel.models import Fault, Flow, FlowMetadata, FlowSource, JsonObje
 from cloudo_kernel.security import outbound_http
 from cloudo_kernel.workspace.catalog import notebook, script
 from cloudo_kernel.workspace.catalog.kernels import language_of
-from cloudo_kernel.workspace.catalog.parameters import input_schema
+from cloudo_kernel.workspace.catalog.parameters import input_schema, write_only
 from cloudo_kernel.workspace.catalog.places import SCRIPT, Place, name_fault, printable
 from cloudo_kernel.workspace.catalog.values import NotJson, json_value
 
@@ -105,7 +105,7 @@ def _flow(
     broken: str | None = None,
 ) -> Flow:
     metadata = metadata or FlowMetadata()
-    schema = _with_protected(schema or input_schema(None), metadata.protect_inputs)
+    schema = write_only(schema or input_schema(None), metadata.protect_inputs)
     if place.winner is None and (fault := name_fault(place.name)):
         broken = f"its file name cannot be a flow's: {fault}; rename the file"
     path = place.path
@@ -125,12 +125,3 @@ def _flow(
         modified_at=datetime.fromtimestamp(min(max(status(place.path).st_mtime, 0), _LAST_MOMENT), UTC),
         broken=broken,
     )
-
-
-def _with_protected(schema: JsonObject, protected: Collection[str]) -> JsonObject:
-    """Return the schema with `writeOnly` for protected inputs, which are never shown again."""
-    properties = {
-        name: {**declared, "writeOnly": True} if name in protected else declared
-        for name, declared in schema["properties"].items()
-    }
-    return {**schema, "properties": properties}
