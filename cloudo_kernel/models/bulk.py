@@ -35,14 +35,15 @@ class BulkRequest(Request):
     """A request to start many flows, or to do the same to many executions."""
 
     action: BulkAction
-    #: Of executions, for every action but `start`.
-    ids: Names | None = None
-    #: For `start`.
-    flow_names: Names | None = None
-    #: For `start`, and for `retry` in place of the earlier ones: the same for each.
-    inputs: JsonObject | None = None
-    #: For `cancel`: everything below them ends, too, also where they have ended themselves.
-    tree: bool = False
+    ids: Names | None = Field(default=None, description="Of executions, for every action but `start`.")
+    flow_names: Names | None = Field(default=None, description="For `start`.")
+    inputs: JsonObject | None = Field(
+        default=None, description="For `start`, and for `retry` in place of the earlier ones: the same for each."
+    )
+    tree: bool = Field(
+        default=False,
+        description="For `cancel`: everything below them ends, too, also where they have ended themselves.",
+    )
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -61,22 +62,23 @@ class BulkError(Record):
 
     code: str
     message: str
-    #: The input or parameter that is at fault, where there is one; the first of several.
-    field: str | None = None
-    #: Each mistake by itself, where there are several.
-    errors: tuple[FieldError, ...] = ()
+    field: str | None = Field(
+        default=None, description="The input or parameter that is at fault, where there is one; the first of several."
+    )
+    errors: tuple[FieldError, ...] = Field(default=(), description="Each mistake by itself, where there are several.")
 
 
 class BulkItem(Record):
     """What became of one of many."""
 
-    #: The execution that was asked for; null for a start.
-    id: str | None = None
-    #: The flow that was asked for; null for all but a start.
-    flow_name: str | None = None
+    id: str | None = Field(default=None, description="The execution that was asked for; null for a start.")
+    flow_name: str | None = Field(default=None, description="The flow that was asked for; null for all but a start.")
     ok: bool
-    #: As it is now; of a start and a retry, the new one; null where it was not done, and of what was deleted.
-    execution: ExecutionBrief | None = None
+    execution: ExecutionBrief | None = Field(
+        default=None,
+        description="As it is now; of a start and a retry, the new one; null where it was not done, and of "
+        "what was deleted.",
+    )
     error: BulkError | None = None
 
 

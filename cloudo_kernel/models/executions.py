@@ -69,27 +69,26 @@ class ErrorDetail(Record):
 
     name: str
     value: str = ""
-    #: Number of the cell in the executed notebook, from 0; None when no cell is to blame.
-    cell: int | None = None
-    #: Lines without terminal colours; left out in lists.
-    traceback: tuple[str, ...] = ()
+    cell: int | None = Field(
+        default=None, description="Number of the cell in the executed notebook, from 0; None when no cell is to blame."
+    )
+    traceback: tuple[str, ...] = Field(default=(), description="Lines without terminal colours; left out in lists.")
 
 
 class Execution(Record):
     """One run of a flow or of source sent with the request."""
 
-    #: UUIDv7: sorts by the time of creation.
-    id: str
+    id: str = Field(description="UUIDv7: sorts by the time of creation.")
     name: str
     type: ExecutionType = ExecutionType.FLOW
-    #: None for a `SCRIPT`, and for an `INTERACTIVE` one of a notebook that is no flow.
-    flow_name: str | None = None
+    flow_name: str | None = Field(
+        default=None, description="None for a `SCRIPT`, and for an `INTERACTIVE` one of a notebook that is no flow."
+    )
     status: Status
     message: str | None = None
     input_value: JsonObject = Field(default_factory=dict)
     output_value: JsonObject = Field(default_factory=dict)
-    #: The last 1,000 lines; None in lists.
-    log: tuple[LogLine, ...] | None = None
+    log: tuple[LogLine, ...] | None = Field(default=None, description="The last 1,000 lines; None in lists.")
     parent_id: str | None = None
     retry_of: str | None = None
     schedule_id: str | None = None
@@ -97,19 +96,19 @@ class Execution(Record):
     trigger: Trigger
     user_name: str
     created_at: UtcTime
-    #: Not claimable before this moment.
-    scheduled_for: UtcTime | None = None
+    scheduled_for: UtcTime | None = Field(default=None, description="Not claimable before this moment.")
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
-    #: Counts the runs; also the fencing token of whoever reports about the execution.
-    attempt: int = 0
+    attempt: int = Field(
+        default=0, description="Counts the runs; also the fencing token of whoever reports about the execution."
+    )
     progress: Progress = Progress()
     error: ErrorDetail | None = None
-    #: Path of the executed notebook below the workspace, `/`-separated.
-    notebook: str | None = None
+    notebook: str | None = Field(
+        default=None, description="Path of the executed notebook below the workspace, `/`-separated."
+    )
     source_sha256: str
-    #: The kernelspec that it runs in.
-    kernel: str = "cloudo"
+    kernel: str = Field(default="cloudo", description="The kernelspec that it runs in.")
     tags: tuple[str, ...] = ()
     retention_minutes: int | None = None
     expires_at: UtcTime | None = None
@@ -137,21 +136,26 @@ class StartExecution(Request):
     """A request to start an execution: of a flow, or of source sent along."""
 
     flow_name: str | None = None
-    #: Python source, or a notebook as JSON text.
-    script: str | None = None
-    #: `base64` or `plain`; undeclared, `script` is plain if it parses and base64 otherwise.
-    script_encoding: str | None = Field(default=None, pattern="^(base64|plain)$")
-    #: Of the execution; default: the flow's name.
-    name: str | None = Field(default=None, min_length=1, max_length=500)
+    script: str | None = Field(default=None, description="Python source, or a notebook as JSON text.")
+    script_encoding: str | None = Field(
+        default=None,
+        pattern="^(base64|plain)$",
+        description="`base64` or `plain`; undeclared, `script` is plain if it parses and base64 otherwise.",
+    )
+    name: str | None = Field(
+        default=None, min_length=1, max_length=500, description="Of the execution; default: the flow's name."
+    )
     inputs: JsonObject = Field(default_factory=dict)
-    #: Limits the run.
-    timeout_seconds: float | None = Field(default=None, gt=0)
-    #: The kernelspec to run in; default: the flow's.
-    kernel: str | None = Field(default=None, min_length=1, max_length=200)
-    #: Limits each cell.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0)
-    #: Hides the sources of the cells in the executed notebook, as papermill does; default: as the flow says.
-    report_mode: bool | None = None
+    timeout_seconds: float | None = Field(default=None, gt=0, description="Limits the run.")
+    kernel: str | None = Field(
+        default=None, min_length=1, max_length=200, description="The kernelspec to run in; default: the flow's."
+    )
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, description="Limits each cell.")
+    report_mode: bool | None = Field(
+        default=None,
+        description="Hides the sources of the cells in the executed notebook, as papermill does; default: as "
+        "the flow says.",
+    )
     scheduled_at: UtcTime | None = None
     delay_seconds: float | None = Field(default=None, ge=0)
     tags: Tags = ()
@@ -165,7 +169,7 @@ class ExecutionFilter(Request):
     parent_id: str | None = None
     schedule_id: str | None = None
     user_name: str | None = None
-    #: Created at or after this moment.
-    since: UtcTime | None = None
-    #: Quick filter: part of the name, the flow's name, the message or the id.
-    q: str | None = None
+    since: UtcTime | None = Field(default=None, description="Created at or after this moment.")
+    q: str | None = Field(
+        default=None, description="Quick filter: part of the name, the flow's name, the message or the id."
+    )

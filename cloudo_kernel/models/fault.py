@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from cloudo_kernel.errors import MalformedRequest, raise_all
 
@@ -19,8 +19,9 @@ TAG: Final = "|"
 class FieldError(BaseModel):
     """One mistake of a caller. No `Record`: replies leave out a field that is None."""
 
-    #: The input, parameter or setting that is at fault, where there is one.
-    field: str | None = None
+    field: str | None = Field(
+        default=None, description="The input, parameter or setting that is at fault, where there is one."
+    )
     message: str
 
 

@@ -34,31 +34,42 @@ class FlowMetadata(Strict, Record):
     description: str | None = None
     tags: tuple[str, ...] = ()
     timeout_seconds: float | None = Field(default=None, gt=0)
-    #: How often a run that failed is tried again.
-    retries: int = Field(default=0, ge=0, le=100)
-    #: Before the first retry; doubled for each further one, up to a day.
-    retry_delay_seconds: float = Field(default=0, ge=0, le=86_400)
-    #: Of this flow at once, in the whole store.
-    max_running: int | None = Field(default=None, ge=1)
-    #: Higher ones are taken from the queue first.
-    priority: int = Field(default=0, ge=-100, le=100)
-    #: Its calls are recorded: while it waits long it needs no process, and after a death it goes on where it was.
-    durable: bool = False
+    retries: int = Field(default=0, ge=0, le=100, description="How often a run that failed is tried again.")
+    retry_delay_seconds: float = Field(
+        default=0, ge=0, le=86_400, description="Before the first retry; doubled for each further one, up to a day."
+    )
+    max_running: int | None = Field(default=None, ge=1, description="Of this flow at once, in the whole store.")
+    priority: int = Field(default=0, ge=-100, le=100, description="Higher ones are taken from the queue first.")
+    durable: bool = Field(
+        default=False,
+        description="Its calls are recorded: while it waits long it needs no process, and after a death it "
+        "goes on where it was.",
+    )
     engine: EngineTier = EngineTier.KERNEL
-    #: The kernelspec to run in; default: the notebook's own.
-    kernel: str | None = Field(default=None, min_length=1, max_length=200)
-    #: A cell that takes longer ends the run in error.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0)
-    #: Hides the sources of the cells in the executed notebook, as papermill does.
-    report_mode: bool = False
-    #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
-    memory_limit_mb: int | None = Field(default=None, ge=1)
+    kernel: str | None = Field(
+        default=None, min_length=1, max_length=200, description="The kernelspec to run in; default: the notebook's own."
+    )
+    cell_timeout_seconds: float | None = Field(
+        default=None, gt=0, description="A cell that takes longer ends the run in error."
+    )
+    report_mode: bool = Field(
+        default=False, description="Hides the sources of the cells in the executed notebook, as papermill does."
+    )
+    memory_limit_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="What the kernel may take beyond what it has at its start; each process that it starts may, too.",
+    )
     retention_minutes: int | None = Field(default=None, ge=0)
-    #: The inputs and outputs that nobody but the flow itself gets to see.
-    protect_inputs: tuple[str, ...] = ()
+    protect_inputs: tuple[str, ...] = Field(
+        default=(), description="The inputs and outputs that nobody but the flow itself gets to see."
+    )
     protect_outputs: tuple[str, ...] = ()
-    #: What follows an execution that ended in success, in error, or in success after the one before had failed.
-    on_success: FollowUps = ()
+    on_success: FollowUps = Field(
+        default=(),
+        description="What follows an execution that ended in success, in error, or in success after the one "
+        "before had failed.",
+    )
     on_error: FollowUps = ()
     on_recovery: FollowUps = ()
 
@@ -66,12 +77,13 @@ class FlowMetadata(Strict, Record):
 class RunOptions(Record):
     """How a run is made; a start chooses, and what it leaves open the flow's metadata say."""
 
-    #: The kernelspec to run in; default: the notebook's own.
-    kernel: str | None = Field(default=None, min_length=1, max_length=200)
-    #: Limits each cell.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0)
-    #: Hides the sources of the cells in the executed notebook, as papermill does.
-    report_mode: bool | None = None
+    kernel: str | None = Field(
+        default=None, min_length=1, max_length=200, description="The kernelspec to run in; default: the notebook's own."
+    )
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, description="Limits each cell.")
+    report_mode: bool | None = Field(
+        default=None, description="Hides the sources of the cells in the executed notebook, as papermill does."
+    )
 
     def over(self, flow: FlowMetadata) -> RunOptions:
         """Return them with those of the flow where they leave something open; the kernel is only what was chosen."""
@@ -88,33 +100,30 @@ class RunOptions(Record):
 class Kernel(Record):
     """A kernel that flows can run in."""
 
-    #: Of the kernelspec; flows and starts name it as `kernel`.
-    name: str
+    name: str = Field(description="Of the kernelspec; flows and starts name it as `kernel`.")
     title: str
-    #: Empty if its kernelspec does not say.
-    language: str
+    language: str = Field(description="Empty if its kernelspec does not say.")
 
 
 class Flow(Record):
     """A notebook below the flows folder of the workspace, or in the shipped library."""
 
-    #: Path below the flows folder without the ending, `/`-separated.
-    name: str
+    name: str = Field(description="Path below the flows folder without the ending, `/`-separated.")
     title: str
     description: str = ""
     tags: tuple[str, ...] = ()
     source: FlowSource
     kind: str = "notebook"
-    #: Below the workspace (`flows/…`) or, for the library, absolute.
-    path: str
-    #: The kernel it runs in: `cloudo`, or the name of another kernelspec.
-    kernel: str = "cloudo"
-    #: JSON Schema (draft 7) of the inputs; `additionalProperties` says whether others are accepted.
-    input_schema: JsonObject = Field(default_factory=dict)
+    path: str = Field(description="Below the workspace (`flows/…`) or, for the library, absolute.")
+    kernel: str = Field(
+        default="cloudo", description="The kernel it runs in: `cloudo`, or the name of another kernelspec."
+    )
+    input_schema: JsonObject = Field(
+        default_factory=dict,
+        description="JSON Schema (draft 7) of the inputs; `additionalProperties` says whether others are accepted.",
+    )
     metadata: FlowMetadata = FlowMetadata()
     modified_at: UtcTime
-    #: Why it cannot be run, or None.
-    broken: str | None = None
-    #: Newest first, five at most.
-    last_executions: tuple[ExecutionBrief, ...] = ()
+    broken: str | None = Field(default=None, description="Why it cannot be run, or None.")
+    last_executions: tuple[ExecutionBrief, ...] = Field(default=(), description="Newest first, five at most.")
     next_run: UtcTime | None = None

@@ -43,16 +43,20 @@ class FollowingFlow(Request):
     """A flow to be started."""
 
     flow: str = Field(min_length=1, max_length=1000)
-    #: Besides what it is told of the end; they win.
-    inputs: JsonObject = Field(default_factory=dict)
+    inputs: JsonObject = Field(default_factory=dict, description="Besides what it is told of the end; they win.")
 
 
 class OutgoingCall(Request):
     """An address to be called."""
 
     url: Annotated[str, AfterValidator(_url)]
-    #: The name of the setting that holds the secret, `whsec_…`, with which the call is signed; None for no signature.
-    secret: str | None = Field(default=None, min_length=1, max_length=200)
+    secret: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="The name of the setting that holds the secret, `whsec_…`, with which the call is signed; "
+        "None for no signature.",
+    )
 
 
 def _kind(value: Any) -> str | None:

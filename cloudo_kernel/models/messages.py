@@ -33,19 +33,22 @@ class MessageLevel(StrEnum):
 class Message(Record):
     """Something that a flow tells or asks a person; with a form it is an input request."""
 
-    #: UUIDv7: sorts by the time of creation.
-    id: str
+    id: str = Field(description="UUIDv7: sorts by the time of creation.")
     subject: str
-    #: The form, None for a message that only tells something; a single record has rendered descriptions, too.
-    body: JsonObject | None = None
+    body: JsonObject | None = Field(
+        default=None,
+        description="The form, None for a message that only tells something; a single record has rendered "
+        "descriptions, too.",
+    )
     level: MessageLevel = MessageLevel.INFO
-    #: The execution that made it.
-    execution_id: str | None = None
+    execution_id: str | None = Field(default=None, description="The execution that made it.")
     created_at: UtcTime
-    #: When the request ends without an answer; None for never.
-    expires_at: UtcTime | None = None
-    #: By the keys of the form; what is protected shows as `•••`, but to the flow.
-    response: JsonObject | None = None
+    expires_at: UtcTime | None = Field(
+        default=None, description="When the request ends without an answer; None for never."
+    )
+    response: JsonObject | None = Field(
+        default=None, description="By the keys of the form; what is protected shows as `•••`, but to the flow."
+    )
     answered_by: str | None = None
     answered_at: UtcTime | None = None
     state: MessageState
@@ -60,12 +63,17 @@ class CreateMessage(Request):
     """A request to make a message."""
 
     subject: str = Field(min_length=1, max_length=500)
-    #: A form, see `forms`; `message` and `request` are short for simple ones.
-    body: JsonObject | None = None
-    #: A text with OK, or above the question of `request`.
-    message: str | None = Field(default=None, min_length=1)
-    #: One question, answered with text.
-    request: str | None = Field(default=None, min_length=1)
+    body: JsonObject | None = Field(
+        default=None, description="A form, see `forms`; `message` and `request` are short for simple ones."
+    )
+    message: str | None = Field(
+        default=None, min_length=1, description="A text with OK, or above the question of `request`."
+    )
+    request: str | None = Field(default=None, min_length=1, description="One question, answered with text.")
     level: MessageLevel = MessageLevel.INFO
-    #: How long it waits for an answer, 0 for ever; default: the setting `client.input.timeout.minutes`.
-    timeout_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    timeout_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long it waits for an answer, 0 for ever; default: the setting `client.input.timeout.minutes`.",
+    )

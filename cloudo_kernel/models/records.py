@@ -12,11 +12,9 @@ from cloudo_kernel.models.base import JsonObject, Record, UtcTime
 class Event(Record):
     """One line of history: what changed, when, by whom."""
 
-    #: Increasing.
-    id: int
+    id: int = Field(description="Increasing.")
     time: UtcTime
-    #: Past tense, e.g. `ExecutionStarted`; see `events`.
-    type: str
+    type: str = Field(description="Past tense, e.g. `ExecutionStarted`; see `events`.")
     subject_type: str
     subject_id: str
     user_name: str | None = None
@@ -29,24 +27,26 @@ class Setting(Record):
     name: str
     value: Any = None
     secret: bool = False
-    #: None for a documented default that nobody has changed.
-    modified_at: UtcTime | None = None
+    modified_at: UtcTime | None = Field(
+        default=None, description="None for a documented default that nobody has changed."
+    )
     modified_by: str | None = None
-    #: The execution that holds the lock of this name; a name that is only locked is listed too.
-    locked_by: str | None = None
+    locked_by: str | None = Field(
+        default=None,
+        description="The execution that holds the lock of this name; a name that is only locked is listed too.",
+    )
 
 
 class File(Record):
     """A file in the workspace."""
 
-    #: Below the workspace, `/`-separated.
-    path: str
+    path: str = Field(description="Below the workspace, `/`-separated.")
     size: int
     modified_at: UtcTime
-    #: Text, or Base64 if it is no UTF-8; None where it was not asked for.
-    content: str | None = None
-    #: `text` or `base64`.
-    encoding: str = "text"
+    content: str | None = Field(
+        default=None, description="Text, or Base64 if it is no UTF-8; None where it was not asked for."
+    )
+    encoding: str = Field(default="text", description="`text` or `base64`.")
 
 
 class User(Record):
@@ -58,25 +58,23 @@ class User(Record):
 class OwnClient(Record):
     """Where a flow runs, in the original's words."""
 
-    #: Of the workspace's folder.
-    name: str
-    #: `CLOUDO_ENV_NAME` of the worker, else the name of its machine.
-    env_name: str
+    name: str = Field(description="Of the workspace's folder.")
+    env_name: str = Field(description="`CLOUDO_ENV_NAME` of the worker, else the name of its machine.")
 
 
 class Health(Record):
     """Whether the service can do its work."""
 
-    #: `ok`, `no worker`, or `unavailable`.
-    status: str
-    #: Why executions cannot be started or run, null when they can.
-    reason: str | None = None
+    status: str = Field(description="`ok`, `no worker`, or `unavailable`.")
+    reason: str | None = Field(default=None, description="Why executions cannot be started or run, null when they can.")
     version: str
-    #: Workers with a live lease.
-    workers: int
+    workers: int = Field(description="Workers with a live lease.")
     running: int
     pending: int
-    #: Schedules whose time has come while no worker was alive, or one lived and did not start it.
-    overdue_schedules: int = 0
-    #: Background loops of this server whose last try failed, or which have died.
-    failing_loops: tuple[str, ...] = ()
+    overdue_schedules: int = Field(
+        default=0,
+        description="Schedules whose time has come while no worker was alive, or one lived and did not start it.",
+    )
+    failing_loops: tuple[str, ...] = Field(
+        default=(), description="Background loops of this server whose last try failed, or which have died."
+    )

@@ -102,23 +102,32 @@ class OccurrenceOutcome(StrEnum):
 class ScheduleTrigger(Request):
     """When a schedule starts executions: exactly one of `at`, `delay_seconds`, `every_seconds`, `daily_at`, `cron`."""
 
-    #: Once, at this moment.
-    at: LocalOrUtcTime | None = None
-    #: Once, so long after the schedule is made.
-    delay_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    at: LocalOrUtcTime | None = Field(default=None, description="Once, at this moment.")
+    delay_seconds: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="Once, so long after the schedule is made."
+    )
     every_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    #: With `every_seconds`: count from the end of the last run (the default), not along the grid from `start`.
-    wait: bool | None = None
-    #: With `every_seconds`: the first run; default: at once.
-    start: LocalOrUtcTime | None = None
-    #: With `every_seconds`, `daily_at` or `cron`; None for no limit.
-    max_iterations: int | None = Field(default=None, ge=1, le=2**53)
-    #: Every day at this local time, `HH:MM` or `HH:MM:SS`.
-    daily_at: TimeOfDay | None = None
-    #: Five fields, or `@daily` and the like.
-    cron: str | None = Field(default=None, min_length=1, max_length=200)
-    #: IANA name of the zone of local times; default: that of the user, else of the server.
-    timezone: str | None = Field(default=None, min_length=1, max_length=100)
+    wait: bool | None = Field(
+        default=None,
+        description="With `every_seconds`: count from the end of the last run (the default), not along the "
+        "grid from `start`.",
+    )
+    start: LocalOrUtcTime | None = Field(
+        default=None, description="With `every_seconds`: the first run; default: at once."
+    )
+    max_iterations: int | None = Field(
+        default=None, ge=1, le=2**53, description="With `every_seconds`, `daily_at` or `cron`; None for no limit."
+    )
+    daily_at: TimeOfDay | None = Field(default=None, description="Every day at this local time, `HH:MM` or `HH:MM:SS`.")
+    cron: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Five fields, or `@daily` and the like."
+    )
+    timezone: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="IANA name of the zone of local times; default: that of the user, else of the server.",
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -151,67 +160,63 @@ class ScheduleTrigger(Request):
 class Occurrence(Record):
     """One time of a schedule, or a run of times for which nothing was started, and the outcome."""
 
-    #: When it was to start; of a run of times the first one.
-    due: UtcTime
-    #: The last one of a run of times; None for a single time.
-    until: UtcTime | None = None
-    #: The number of times that it stands for.
-    count: int = 1
+    due: UtcTime = Field(description="When it was to start; of a run of times the first one.")
+    until: UtcTime | None = Field(default=None, description="The last one of a run of times; None for a single time.")
+    count: int = Field(default=1, description="The number of times that it stands for.")
     outcome: OccurrenceOutcome
-    #: Why it was not started, or why it was started out of turn.
-    reason: str | None = None
+    reason: str | None = Field(default=None, description="Why it was not started, or why it was started out of turn.")
     execution_id: str | None = None
-    #: From 1, of a run of times that of the first one; None for an execution out of turn.
-    iteration: int | None = None
-    #: How long after its time, jitter included, the execution was made.
-    lateness_seconds: float | None = None
+    iteration: int | None = Field(
+        default=None, description="From 1, of a run of times that of the first one; None for an execution out of turn."
+    )
+    lateness_seconds: float | None = Field(
+        default=None, description="How long after its time, jitter included, the execution was made."
+    )
 
 
 class Schedule(Record):
     """A durable rule that starts executions of one flow."""
 
-    #: UUIDv7: sorts by the time of creation.
-    id: str
+    id: str = Field(description="UUIDv7: sorts by the time of creation.")
     name: str
     flow_name: str
-    #: Without zone, start and limit, which are fields of the schedule.
-    trigger: ScheduleTrigger
-    #: IANA name.
-    timezone: str
+    trigger: ScheduleTrigger = Field(description="Without zone, start and limit, which are fields of the schedule.")
+    timezone: str = Field(description="IANA name.")
     inputs: JsonObject = Field(default_factory=dict)
     overlap: Overlap = Overlap.SKIP
     catch_up: CatchUp = CatchUp.LAST
-    #: Occurrences older than this are not caught up; None for any age.
-    catch_up_window_seconds: float | None = None
-    #: Each occurrence starts up to so much later, always by the same amount for the same occurrence.
-    jitter_seconds: float = 0
-    #: After so many failures in a row the schedule is paused; None for never.
-    pause_on_error_count: int | None = None
-    #: What follows its executions; None: what the flow says.
-    on_success: FollowUps | None = None
+    catch_up_window_seconds: float | None = Field(
+        default=None, description="Occurrences older than this are not caught up; None for any age."
+    )
+    jitter_seconds: float = Field(
+        default=0,
+        description="Each occurrence starts up to so much later, always by the same amount for the same occurrence.",
+    )
+    pause_on_error_count: int | None = Field(
+        default=None, description="After so many failures in a row the schedule is paused; None for never."
+    )
+    on_success: FollowUps | None = Field(
+        default=None, description="What follows its executions; None: what the flow says."
+    )
     on_error: FollowUps | None = None
     on_recovery: FollowUps | None = None
-    #: Whether the flow runs as it was when the schedule was made.
-    pin_source: bool = False
+    pin_source: bool = Field(default=False, description="Whether the flow runs as it was when the schedule was made.")
     enabled: bool = True
-    #: Nothing starts after this moment.
-    end_at: UtcTime | None = None
+    end_at: UtcTime | None = Field(default=None, description="Nothing starts after this moment.")
     max_iterations: int | None = None
-    #: How many occurrences there have been, whatever became of them.
-    iterations: int = 0
-    #: The first occurrence; the grid of an interval begins here.
-    start: UtcTime
-    #: None when it has finished, is paused, or waits for the end of the last run.
-    next_run: UtcTime | None = None
-    #: The next ten, as far as they are known now; empty in lists.
-    next_runs: tuple[UtcTime, ...] = ()
+    iterations: int = Field(default=0, description="How many occurrences there have been, whatever became of them.")
+    start: UtcTime = Field(description="The first occurrence; the grid of an interval begins here.")
+    next_run: UtcTime | None = Field(
+        default=None, description="None when it has finished, is paused, or waits for the end of the last run."
+    )
+    next_runs: tuple[UtcTime, ...] = Field(
+        default=(), description="The next ten, as far as they are known now; empty in lists."
+    )
     last_occurrence: Occurrence | None = None
     user_name: str
     created_at: UtcTime
-    #: Why it cannot start anything, or None.
-    broken: str | None = None
-    #: Why it is paused, if nobody did it by hand.
-    pause_reason: str | None = None
+    broken: str | None = Field(default=None, description="Why it cannot start anything, or None.")
+    pause_reason: str | None = Field(default=None, description="Why it is paused, if nobody did it by hand.")
 
 
 class ScheduleOptions(Request):
@@ -231,8 +236,10 @@ class ScheduleOptions(Request):
     pin_source: bool = False
     enabled: bool = True
     end_at: LocalOrUtcTime | None = None
-    #: That a moment in the past (it runs at once then) or an interval below one second is meant.
-    confirmed: bool = False
+    confirmed: bool = Field(
+        default=False,
+        description="That a moment in the past (it runs at once then) or an interval below one second is meant.",
+    )
 
 
 class CreateSchedule(ScheduleOptions):
@@ -246,8 +253,13 @@ class ChangeSchedule(ScheduleOptions):
     """A request to change a schedule in place: fields that are not given stay as they are."""
 
     trigger: ScheduleTrigger | None = None
-    #: Another limit leaves the times as they are; None for none. With another trigger it may stand there.
-    max_iterations: int | None = Field(default=None, ge=1, le=2**53)
+    max_iterations: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**53,
+        description="Another limit leaves the times as they are; None for none. With another trigger it may "
+        "stand there.",
+    )
 
     def given(self) -> dict[str, Any]:
         """Return the fields that are to change."""
@@ -260,31 +272,28 @@ class PreviewSchedule(Request):
     trigger: ScheduleTrigger
     timezone: str | None = Field(default=None, min_length=1, max_length=100)
     end_at: LocalOrUtcTime | None = None
-    #: Counted from here; default: from now.
-    after: UtcTime | None = None
+    after: UtcTime | None = Field(default=None, description="Counted from here; default: from now.")
 
 
 class PreviewTime(Record):
     """One time of a preview."""
 
     utc: UtcTime
-    #: The same in the zone, ISO 8601 with its offset.
-    local: str
-    #: The same as people say it: `Tue 24 Nov 08:30`.
-    text: str
+    local: str = Field(description="The same in the zone, ISO 8601 with its offset.")
+    text: str = Field(description="The same as people say it: `Tue 24 Nov 08:30`.")
 
 
 class SchedulePreview(Record):
     """The next ten times of a trigger."""
 
     timezone: str
-    #: The trigger in words: `daily at 08:30`.
-    description: str
+    description: str = Field(description="The trigger in words: `daily at 08:30`.")
     times: tuple[PreviewTime, ...]
-    #: What is unusual about it, for a person to confirm: a time that happens twice, one in the past.
-    notes: tuple[str, ...] = ()
-    #: Whether saving it takes `confirmed`.
-    needs_confirmation: bool = False
+    notes: tuple[str, ...] = Field(
+        default=(),
+        description="What is unusual about it, for a person to confirm: a time that happens twice, one in the past.",
+    )
+    needs_confirmation: bool = Field(default=False, description="Whether saving it takes `confirmed`.")
 
 
 class Backfill(Request):
@@ -292,5 +301,4 @@ class Backfill(Request):
 
     start: LocalOrUtcTime
     end: LocalOrUtcTime
-    #: Only tell which they are, and start nothing.
-    dry_run: bool = False
+    dry_run: bool = Field(default=False, description="Only tell which they are, and start nothing.")

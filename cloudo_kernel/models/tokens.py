@@ -56,26 +56,21 @@ class Token(Record):
 
     id: str
     name: str
-    #: The beginning of the token itself, by which it is recognised.
-    prefix: str
-    #: Of `Action`; a newer server may know more of them.
-    actions: tuple[str, ...]
-    #: Patterns of the names of flows that it is limited to; None for all.
-    flows: tuple[str, ...] | None = None
-    #: Whom it acts as.
-    user_name: str
+    prefix: str = Field(description="The beginning of the token itself, by which it is recognised.")
+    actions: tuple[str, ...] = Field(description="Of `Action`; a newer server may know more of them.")
+    flows: tuple[str, ...] | None = Field(
+        default=None, description="Patterns of the names of flows that it is limited to; None for all."
+    )
+    user_name: str = Field(description="Whom it acts as.")
     created_at: UtcTime
-    #: None for never.
-    expires_at: UtcTime | None = None
-    #: To the minute.
-    last_used_at: UtcTime | None = None
+    expires_at: UtcTime | None = Field(default=None, description="None for never.")
+    last_used_at: UtcTime | None = Field(default=None, description="To the minute.")
 
 
 class CreatedToken(Token):
     """A token as its maker sees it, once."""
 
-    #: What is sent in the header `Authorization`; kept nowhere.
-    secret: str = Field(repr=False)
+    secret: str = Field(repr=False, description="What is sent in the header `Authorization`; kept nowhere.")
 
 
 class CreateToken(Request):
@@ -84,6 +79,7 @@ class CreateToken(Request):
     name: str = Field(min_length=1, max_length=200)
     actions: tuple[Action, ...] = Field(min_length=1, max_length=len(Action))
     flows: tuple[FlowPattern, ...] | None = Field(default=None, min_length=1, max_length=_MAX_PATTERNS)
-    #: Give one of these, or neither for a token that does not expire.
-    expires_at: UtcTime | None = None
+    expires_at: UtcTime | None = Field(
+        default=None, description="Give one of these, or neither for a token that does not expire."
+    )
     expires_in_seconds: float | None = Field(default=None, gt=0, le=_MAX_LIFETIME.total_seconds(), allow_inf_nan=False)

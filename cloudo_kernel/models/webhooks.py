@@ -149,39 +149,52 @@ class Webhook(Record):
 
     name: str
     flow_name: str
-    #: For whom the flow runs.
-    user_name: str
-    #: Whether callers have to show a key, or to sign with it; the key itself is in no record.
-    has_key: bool = False
+    user_name: str = Field(description="For whom the flow runs.")
+    has_key: bool = Field(
+        default=False,
+        description="Whether callers have to show a key, or to sign with it; the key itself is in no record.",
+    )
     signature: SignatureScheme | None = None
-    #: With `hmac-sha256`: where the signature is, what is signed, and where its time is.
-    signature_header: str | None = None
+    signature_header: str | None = Field(
+        default=None, description="With `hmac-sha256`: where the signature is, what is signed, and where its time is."
+    )
     signed_content: str = "{body}"
     timestamp_header: str | None = None
-    #: The address that the sender calls, where its signature is over that and a proxy changes it.
-    public_url: str | None = None
-    #: Where the sender's id of a delivery is: a header, or a path in the body such as `$.event_id`; several, with a
-    #: space between them, make one id. A delivery that is repeated starts nothing. Presets know theirs.
-    delivery_id: str | None = None
-    #: The query parameter whose value an unsigned GET gets back, by which senders check an address. Starts nothing.
-    challenge_parameter: str | None = None
-    #: Where the key is, without a signature.
-    key_header: str = KEY_HEADER
+    public_url: str | None = Field(
+        default=None,
+        description="The address that the sender calls, where its signature is over that and a proxy changes it.",
+    )
+    delivery_id: str | None = Field(
+        default=None,
+        description="Where the sender's id of a delivery is: a header, or a path in the body such as "
+        "`$.event_id`; several, with a space between them, make one id. A delivery that is "
+        "repeated starts nothing. Presets know theirs.",
+    )
+    challenge_parameter: str | None = Field(
+        default=None,
+        description="The query parameter whose value an unsigned GET gets back, by which senders check an "
+        "address. Starts nothing.",
+    )
+    key_header: str = Field(default=KEY_HEADER, description="Where the key is, without a signature.")
     allowed_methods: tuple[CallMethod, ...] = (CallMethod.GET, CallMethod.POST)
-    #: From where it can be called; empty for anywhere.
-    allowed_networks: tuple[str, ...] = ()
+    allowed_networks: tuple[str, ...] = Field(
+        default=(), description="From where it can be called; empty for anywhere."
+    )
     max_body_bytes: int = 1024 * 1024
-    #: Calls a minute of one caller, None for any number.
-    rate_limit: int | None = 600
-    #: Pages of these origins may call it, and senders of these names may announce their calls (CloudEvents).
-    allowed_origins: tuple[str, ...] = ()
-    #: Whether the flow always gets the bytes of the body, as `body_base64`.
-    raw: bool = False
+    rate_limit: int | None = Field(default=600, description="Calls a minute of one caller, None for any number.")
+    allowed_origins: tuple[str, ...] = Field(
+        default=(),
+        description="Pages of these origins may call it, and senders of these names may announce their calls "
+        "(CloudEvents).",
+    )
+    raw: bool = Field(
+        default=False, description="Whether the flow always gets the bytes of the body, as `body_base64`."
+    )
     enabled: bool = True
-    #: Shorter for presets whose senders hang up earlier.
-    sync_timeout_seconds: float = SYNC_SECONDS
-    #: What the flow gets besides the call.
-    inputs: JsonObject = Field(default_factory=dict)
+    sync_timeout_seconds: float = Field(
+        default=SYNC_SECONDS, description="Shorter for presets whose senders hang up earlier."
+    )
+    inputs: JsonObject = Field(default_factory=dict, description="What the flow gets besides the call.")
     reply: WebhookReply = WebhookReply.BRIEF
     created_at: UtcTime
     modified_at: UtcTime
@@ -190,28 +203,32 @@ class Webhook(Record):
 class Delivery(Record):
     """One call of a webhook, and what became of it."""
 
-    #: UUIDv7: sorts by the time of the call.
-    id: str
+    id: str = Field(description="UUIDv7: sorts by the time of the call.")
     webhook_name: str
     received_at: UtcTime
     source_ip: str
-    #: Of the reply; None while the caller waits, or when it went away.
-    status_code: int | None = None
+    status_code: int | None = Field(
+        default=None, description="Of the reply; None while the caller waits, or when it went away."
+    )
     execution_id: str | None = None
-    #: What the sender calls it; the same one starts nothing twice.
-    delivery_id: str | None = None
-    #: Why nothing was started, or what is special about it.
-    reason: str | None = None
+    delivery_id: str | None = Field(
+        default=None, description="What the sender calls it; the same one starts nothing twice."
+    )
+    reason: str | None = Field(default=None, description="Why nothing was started, or what is special about it.")
 
 
 class ChangeWebhook(Request):
     """A request to change a webhook; what is not given stays as it is."""
 
     flow_name: str | None = Field(default=None, min_length=1)
-    #: For whom the flow runs: the writer, unless an administrator names somebody else.
-    user_name: UserName | None = None
-    #: Of unsigned calls, or the secret with which they are signed; null takes it away.
-    key: Key | None = Field(default=None, repr=False)
+    user_name: UserName | None = Field(
+        default=None, description="For whom the flow runs: the writer, unless an administrator names somebody else."
+    )
+    key: Key | None = Field(
+        default=None,
+        repr=False,
+        description="Of unsigned calls, or the secret with which they are signed; null takes it away.",
+    )
     signature: SignatureScheme | None = None
     signature_header: HeaderName | None = None
     signed_content: SignedContent | None = None

@@ -21,7 +21,7 @@ from cloudo_extension.http.openapi import document
 from cloudo_extension.http.operation import METHODS, operations_of
 from cloudo_extension.rest import routes
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
-from cloudo_kernel.models import Action
+from cloudo_kernel.models import Action, Execution
 from cloudo_kernel.workspace.layout import Workspace
 from tests.server import RunningServer
 
@@ -128,9 +128,13 @@ def test_each_record_that_is_sent_has_an_example(made: dict[str, Any]) -> None:
     assert len({type(record) for record in EXAMPLES}) == len(EXAMPLES)
 
 
-def test_the_comments_of_fields_are_their_descriptions(made: dict[str, Any]) -> None:
+def test_fields_have_the_descriptions_of_their_models(made: dict[str, Any]) -> None:
     fields = made["components"]["schemas"]["Execution"]["properties"]
-    assert fields["id"]["description"] == "UUIDv7: sorts by the time of creation."
+    assert (
+        fields["id"]["description"]
+        == Execution.model_fields["id"].description
+        == "UUIDv7: sorts by the time of creation."
+    )
     assert fields["created_at"]["format"] == "date-time"
 
 

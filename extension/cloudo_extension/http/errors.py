@@ -66,10 +66,15 @@ class ErrorBody(BaseModel):
 
     code: str
     message: str
-    #: The input, parameter or setting that is at fault, where there is one; the first of several.
-    field: str | None = None
-    #: Each mistake by itself, for an error that names a field.
-    errors: tuple[FieldError, ...] | None = Field(default=None, max_length=errors.MAX_ERRORS)
+    field: str | None = Field(
+        default=None,
+        description="The input, parameter or setting that is at fault, where there is one; the first of several.",
+    )
+    errors: tuple[FieldError, ...] | None = Field(
+        default=None,
+        max_length=errors.MAX_ERRORS,
+        description="Each mistake by itself, for an error that names a field.",
+    )
 
 
 class ErrorReply(BaseModel):

@@ -33,10 +33,8 @@ class Query(Request):
 class PageQuery(Query):
     """Which page of a list is wanted."""
 
-    #: The most items that the page holds.
-    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT)
-    #: The `next` of the page before.
-    cursor: str | None = None
+    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT, description="The most items that the page holds.")
+    cursor: str | None = Field(default=None, description="The `next` of the page before.")
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,14 @@ _NEWEST = 2**63 - 1
 class EventQuery(Query):
     """Which events are wanted, and for how long they are waited for."""
 
-    #: Those with a higher id; without it, those from now on.
-    after: int | None = Field(default=None, ge=0, le=_NEWEST)
-    #: The most items that the page holds.
-    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT)
-    #: How long to wait where there is none.
-    timeout_seconds: float = Field(default=0, ge=0, le=_POLL_SECONDS, allow_inf_nan=False)
-    #: Those about one thing, such as an execution.
-    subject_id: str | None = None
+    after: int | None = Field(
+        default=None, ge=0, le=_NEWEST, description="Those with a higher id; without it, those from now on."
+    )
+    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT, description="The most items that the page holds.")
+    timeout_seconds: float = Field(
+        default=0, ge=0, le=_POLL_SECONDS, allow_inf_nan=False, description="How long to wait where there is none."
+    )
+    subject_id: str | None = Field(default=None, description="Those about one thing, such as an execution.")
 
 
 class LastEvent(Query):

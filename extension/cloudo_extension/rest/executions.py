@@ -50,33 +50,39 @@ def _seconds(wait: object) -> float:
 class Wait(Request):
     """The part of the body of `POST /execution` that is not about the execution but about the reply."""
 
-    #: True (60 seconds) or seconds: wait for the end; when it does not come in time, the reply is the record so far.
     wait: Annotated[
         float,
         BeforeValidator(_seconds),
         WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0}]}),
-    ] = 0
+    ] = Field(
+        default=0,
+        description="True (60 seconds) or seconds: wait for the end; when it does not come in time, the reply "
+        "is the record so far.",
+    )
 
 
 class StartBody(StartExecution, Wait):
     """The body of `POST /execution`."""
 
-    #: Means the same as `inputs`: give one of both.
-    input_value: JsonObject | None = None
+    input_value: JsonObject | None = Field(default=None, description="Means the same as `inputs`: give one of both.")
 
 
 class WaitQuery(Query):
     """How long a reader waits for the end."""
 
-    #: Seconds: wait so long for the end; when it does not come in time, the reply is the record so far.
-    wait: float = Field(default=0, ge=0, le=_WAIT_SECONDS, allow_inf_nan=False)
+    wait: float = Field(
+        default=0,
+        ge=0,
+        le=_WAIT_SECONDS,
+        allow_inf_nan=False,
+        description="Seconds: wait so long for the end; when it does not come in time, the reply is the record so far.",
+    )
 
 
 class LogQuery(PageQuery):
     """Which page of a log is wanted."""
 
-    #: The most lines that the page holds.
-    limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT)
+    limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT, description="The most lines that the page holds.")
 
 
 class Executions(Handler):
@@ -186,8 +192,7 @@ class Again(Request):
 class CancelBody(Request):
     """The body of `POST /execution/<id>/cancel`."""
 
-    #: Everything below it ends, too, also where it has ended itself.
-    tree: bool = False
+    tree: bool = Field(default=False, description="Everything below it ends, too, also where it has ended itself.")
 
 
 class Cancel(Handler):

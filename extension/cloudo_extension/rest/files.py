@@ -15,17 +15,16 @@ from cloudo_kernel.workspace.files import decoded
 class FileQuery(Query):
     """Which files are wanted."""
 
-    #: The folder in which they are.
-    dir: str = "."
-    #: A pattern of their paths below it; `**/*` is for all folders below it too.
-    glob: str = "*"
+    dir: str = Field(default=".", description="The folder in which they are.")
+    glob: str = Field(
+        default="*", description="A pattern of their paths below it; `**/*` is for all folders below it too."
+    )
 
 
 class ContentQuery(Query):
     """Whether the content is wanted."""
 
-    #: 0 leaves the content out.
-    content: int = Field(default=1, ge=0, le=1)
+    content: int = Field(default=1, ge=0, le=1, description="0 leaves the content out.")
 
 
 class Content(Request):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from pydantic import Field
+
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation
 from cloudo_kernel.models import Flow, Kernel, Page, Request
@@ -12,8 +14,7 @@ from cloudo_kernel.models import Flow, Kernel, Page, Request
 class FlowQuery(Query):
     """Which flows are wanted."""
 
-    #: Part of name, title or a tag.
-    q: str | None = None
+    q: str | None = Field(default=None, description="Part of name, title or a tag.")
 
 
 class CreateFlow(Request):

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
 from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
@@ -32,8 +33,7 @@ _LOOP_SECONDS = 10
 class KernelQuery(Query):
     """Whose notebook it is."""
 
-    #: The kernel, by the server's own id.
-    kernel_id: str
+    kernel_id: str = Field(description="The kernel, by the server's own id.")
 
 
 class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both bases derive from tornado's own handler

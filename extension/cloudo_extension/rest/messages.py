@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation
 from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page, Request
@@ -10,12 +12,9 @@ from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageStat
 class MessageQuery(Query):
     """Which messages are wanted."""
 
-    #: Those only that wait for an answer.
-    unanswered: bool = False
-    #: Those in one of these states only.
-    state: tuple[MessageState, ...] = ()
-    #: Those that one execution made.
-    execution_id: str | None = None
+    unanswered: bool = Field(default=False, description="Those only that wait for an answer.")
+    state: tuple[MessageState, ...] = Field(default=(), description="Those in one of these states only.")
+    execution_id: str | None = Field(default=None, description="Those that one execution made.")
 
 
 class Answer(Request):

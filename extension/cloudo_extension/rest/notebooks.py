@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from pydantic import Field
 from tornado import web
 
 from cloudo_extension.http.handler import API, Handler
@@ -49,8 +50,9 @@ class _Document(Handler):
 class FormatQuery(Query):
     """How the notebook is wanted."""
 
-    #: `html` is a page on which nothing runs and nothing is loaded.
-    format: Literal["ipynb", "html"] = "ipynb"
+    format: Literal["ipynb", "html"] = Field(
+        default="ipynb", description="`html` is a page on which nothing runs and nothing is loaded."
+    )
 
 
 class Notebook(_Document):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation
 from cloudo_kernel.models import (
@@ -23,8 +25,7 @@ class ScheduleQuery(Query):
     """Which schedules are wanted."""
 
     flow_name: str | None = None
-    #: Part of the name, or of the flow's.
-    q: str | None = None
+    q: str | None = Field(default=None, description="Part of the name, or of the flow's.")
 
 
 class Schedules(Handler):

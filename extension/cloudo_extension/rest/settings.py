@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import Field
+
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, operation
 from cloudo_kernel.errors import SettingNotFound
@@ -15,8 +17,7 @@ class SettingValue(Request):
     """The body of `PUT` and `PATCH` of `/setting/<name>`."""
 
     value: Any
-    #: None: as it was.
-    secret: bool | None = None
+    secret: bool | None = Field(default=None, description="None: as it was.")
 
 
 class NewSetting(SettingValue):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation
 from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
@@ -10,8 +12,7 @@ from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
 class TokenQuery(Query):
     """Which tokens are wanted."""
 
-    #: Whose, if an administrator asks; `*` for everybody's.
-    user_name: str | None = None
+    user_name: str | None = Field(default=None, description="Whose, if an administrator asks; `*` for everybody's.")
 
 
 class Tokens(Handler):
