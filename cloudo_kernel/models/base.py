@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import (
@@ -18,9 +19,11 @@ from pydantic import (
     GetCoreSchemaHandler,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
 
+from cloudo_kernel.errors import MAX_ERRORS
 from cloudo_kernel.models.canonical import canonical
 
 
@@ -90,6 +93,16 @@ class Request(Strict):
     """Base of all requests: frozen; a field that is not known is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unreported(cls, values: Any) -> Any:
+        """Drop unknown fields beyond those that an error reports: pydantic takes 160 ms for 100,000 of them."""
+        known = cls.model_fields
+        if not isinstance(values, dict) or len(values) <= len(known) + MAX_ERRORS:
+            return values
+        unknown = islice((name for name in values if name not in known), MAX_ERRORS + 1)
+        return {name: values[name] for name in (*(name for name in known if name in values), *unknown)}
 
 
 class Record(BaseModel):

@@ -342,6 +342,17 @@ def test_a_body_of_just_the_limit_is_taken(http: httpx.Client) -> None:
     assert http.post("/execution", content=body, headers={"Content-Type": "application/json"}).status_code == 201
 
 
+@pytest.mark.parametrize("path", ["/execution", "/schedule"])
+def test_of_many_unknown_fields_the_first_are_named(http: httpx.Client, path: str) -> None:
+    many = {f"k{n}": 1 for n in range(50_000)}
+    body = {"flow_name": "quick", **({"trigger": {**many, "delay_seconds": 1}} if path == "/schedule" else many)}
+    reply = http.post(path, json=body)
+    assert reply.status_code == 400
+    error = error_of(reply)
+    assert [one["field"].rpartition(".")[2] for one in error["errors"]] == [f"k{n}" for n in range(20)]
+    assert error["message"].endswith("There are more.")
+
+
 def _pieces(size: int) -> Any:
     piece = b"x" * 65536
     while size > 0:
