@@ -342,6 +342,18 @@ def test_a_body_of_just_the_limit_is_taken(http: httpx.Client) -> None:
     assert http.post("/execution", content=body, headers={"Content-Type": "application/json"}).status_code == 201
 
 
+def test_a_large_body_is_read_and_refused_as_a_small_one(http: httpx.Client) -> None:
+    """It is parsed on a thread."""
+    headers, text = {"Content-Type": "application/json"}, "x" * 600_000
+    body = json.dumps({"script": "1", "delay_seconds": 1e6, "inputs": {"text": text}})
+    reply = http.post("/execution", content=body, headers=headers)
+    assert (reply.status_code, reply.json()["input_value"]) == (201, {"text": text})
+    for content, said in ((body[:-1], "The body is not JSON"), (f"[{body}]", "The body must be a JSON object")):
+        reply = http.post("/execution", content=content, headers=headers)
+        assert (reply.status_code, error_of(reply)["code"]) == (400, "malformed")
+        assert said in error_of(reply)["message"]
+
+
 @pytest.mark.parametrize("path", ["/execution", "/schedule"])
 def test_of_many_unknown_fields_the_first_are_named(http: httpx.Client, path: str) -> None:
     many = {f"k{n}": 1 for n in range(50_000)}

@@ -18,10 +18,10 @@ _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
 _TAGS = re.compile(rf"\s*{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*\s*")
 
 
-def etag_of(record: BaseModel, text: str) -> str | None:
-    """Return the entity tag of a record that is sent as `text`, or None if it cannot be edited."""
+def etag_of(record: BaseModel, content: bytes) -> str | None:
+    """Return the entity tag of a record that is sent as `content`, or None if it cannot be edited."""
     version = version_of(record)
-    return None if version is None else f'"{version}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
+    return None if version is None else f'"{version}.{hashlib.sha256(content).hexdigest()[:16]}"'
 
 
 def versions_in(header: str | None) -> frozenset[str] | None:

@@ -12,21 +12,18 @@ from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast, get_args
 
-import pydantic_core
 from pydantic import BaseModel, ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from cloudo_extension.http import request_body
-from cloudo_extension.http.authentication import AuthenticatedHandler
 from cloudo_extension.http.errors import reply_to, status_of
 from cloudo_extension.http.etags import etag_of, versions_in
 from cloudo_extension.http.operation import Operation, PageQuery, check_operations, operations_of
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge, TooManyCalls
+from cloudo_extension.http.request_body import BodyHandler
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooManyCalls
 from cloudo_kernel.models import Page, Trigger, event_types, malformed
 from cloudo_kernel.models.base import Record
 from cloudo_kernel.models.canonical import from_text
-from cloudo_kernel.security.bounds import OutOfBounds, check_json
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -38,9 +35,6 @@ T = TypeVar("T")
 #: Prefix of all REST routes, below the server's base URL.
 API = "cloudo/api/1"
 
-#: Default timeout for receiving a body.
-BODY_SECONDS = 300.0
-
 #: Types of query parameters that are not text.
 _KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
 #: Jupyter's own query parameters, accepted everywhere.
@@ -49,8 +43,7 @@ _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
 _DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, Trigger.CLI)}
 
 
-@web.stream_request_body
-class Handler(AuthenticatedHandler):
+class Handler(BodyHandler):
     """One noun of REST. Every method requires a known user unless `is_public`."""
 
     is_public: ClassVar[bool] = False
@@ -64,18 +57,13 @@ class Handler(AuthenticatedHandler):
         check_operations(cls)
 
     def initialize(self) -> None:
-        """Prepare for a streamed body; tornado calls it first."""
+        """Start without a reply; tornado calls it first."""
         super().initialize()
-        self._chunks: list[bytes] = []
-        self._size = 0
         self._log_id: str | None = None
-        self._refusal: Exception | None = None
-        #: The body's timeout, set by `request_body`.
-        self.body_timer: asyncio.TimerHandle | None = None
         self._is_deserted = False
         self._waiting: asyncio.Task[Any] | None = None
 
-    # Receiving
+    # Admitting
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """Decode percent-decoded bytes as text; tornado calls it, for the path first."""
@@ -87,46 +75,6 @@ class Handler(AuthenticatedHandler):
                 raise
             self._refuse(refusal)
         return text
-
-    async def prepare(self) -> None:
-        """Admit or refuse the request; tornado calls it before it reads the body."""
-        request_body.watch(self)
-        try:
-            await self._admit()
-        except (web.HTTPError, CloudoError) as refusal:
-            self._refuse(refusal)
-        request_body.limit(self)
-
-    def data_received(self, chunk: bytes) -> None:
-        """Keep a chunk of the body unless the request is refused; tornado calls it."""
-        self._size += len(chunk)
-        if self._size > self.app.max_body_bytes:
-            self._refuse(web.HTTPError(413))
-        elif self._refusal is None:
-            self._chunks.append(chunk)
-
-    def _refuse(self, refusal: Exception) -> None:
-        """Raise `refusal` in place of the method, which tornado calls after it has read the whole body.
-
-        The client would lose an earlier reply: closing a connection while it still sends resets the connection.
-        `ServerApp.max_body_size` limits how much is read and discarded.
-        """
-
-        async def refuse(*_path: str) -> None:
-            raise refusal
-
-        self._refusal = refusal
-        self._chunks.clear()
-        setattr(self, cast("str", self.request.method).lower(), refuse)
-
-    def flaw(self) -> Exception:
-        """Return the error for a body that is not valid HTTP, or the request's earlier refusal."""
-        return self._refusal or request_body.flaw(self.request.headers)
-
-    @property
-    def body_seconds(self) -> float:
-        """Timeout for receiving a body, because slower senders hold a connection for nothing."""
-        return BODY_SECONDS
 
     async def _admit(self) -> None:
         await self.identify()
@@ -149,14 +97,7 @@ class Handler(AuthenticatedHandler):
             if name not in known | _JUPYTERS:
                 takes = ", ".join(sorted(known)) or "none"
                 raise MalformedRequest(f"Unknown query parameter {name!r}; known here: {takes}.", field=name)
-        headers = self.request.headers
-        if (request_body.announced_bytes(headers) or 0) > self.app.max_body_bytes:
-            raise web.HTTPError(413)
-        if request_body.announces_body(headers):
-            if headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise web.HTTPError(415, "A compressed body is not accepted. Send it without Content-Encoding.")
-            if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-                raise web.HTTPError(415)
+        self._check_body_headers()
 
     @classmethod
     @cache
@@ -189,27 +130,10 @@ class Handler(AuthenticatedHandler):
         """Return the query's `limit` and `cursor` as arguments for a verb."""
         return self.asked(model).model_dump()
 
-    def body(self, *, default: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the body, a JSON object, or `default` if it is empty. Raises `MalformedRequest`, `TooLarge`."""
-        if default is not None and not self._chunks:
-            return default
-        content = b"".join(self._chunks)
-        try:
-            check_json(content)
-            # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
-            found = pydantic_core.from_json(content, allow_inf_nan=False)
-        except OutOfBounds as error:
-            raise TooLarge(f"The body is too large: {error}.") from None
-        except ValueError as error:
-            raise MalformedRequest(f"The body is not JSON: {error}.") from error
-        if not isinstance(found, dict):
-            raise MalformedRequest("The body must be a JSON object.")
-        return found
-
-    def sent(self, model: type[Model]) -> Model:
+    async def sent(self, model: type[Model]) -> Model:
         """Return the body as the operation's record. Raises `MalformedRequest`."""
         assert model is self._operations()[cast("str", self.request.method)].body, "not what the document says"
-        return self.parse(model, self.body())
+        return self.parse(model, await self.body())
 
     def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
         """Return `content` as a record. Raises `MalformedRequest` naming each invalid field."""
@@ -223,19 +147,19 @@ class Handler(AuthenticatedHandler):
     async def answer(self, verb: Callable[..., BaseModel], /, *args: Any, **kwargs: Any) -> None:
         """Call a verb and send the record it returns."""
 
-        def as_json() -> tuple[str, str | None]:  # also off the event loop: serializing a page is slow
+        def as_json() -> tuple[bytes, str | None]:  # also off the event loop: serializing a page is slow
             record = verb(*args, **kwargs)
-            text = record.model_dump_json()
-            return text, etag_of(record, text)
+            content = record.model_dump_json().encode()
+            return content, etag_of(record, content)
 
-        text, etag = await self.backend.call(as_json)
+        content, etag = await self.backend.call(as_json)
         if etag is not None:
             self.set_header("ETag", etag)
             if self.request.method == "GET" and self.check_etag_header():
                 self.set_status(304)
                 await web.RequestHandler.finish(self)
                 return
-        await self.finish(text)
+        await self.finish(content)
 
     async def answer_page(
         self,
@@ -292,15 +216,9 @@ class Handler(AuthenticatedHandler):
     def on_connection_close(self) -> None:
         """Cancel the wait of a disconnected client; tornado calls it."""
         super().on_connection_close()
-        request_body.leave(self)
         self._is_deserted = True
         if self._waiting is not None:
             self._waiting.cancel()
-
-    def on_finish(self) -> None:
-        """Release the connection for the next request; tornado calls it."""
-        super().on_finish()
-        request_body.leave(self)
 
     # Errors
 

@@ -106,7 +106,7 @@ class Executions(Handler):
     )
     async def post(self) -> None:
         """Start an execution, and wait for its end when asked to."""
-        wanted = _with_inputs(self.body())
+        wanted = _with_inputs(await self.body())
         wait = self.parse(Wait, {"wait": wanted.pop("wait", False)})
         request = self.parse(StartExecution, wanted)
         key = self.request.headers.get("Idempotency-Key")
@@ -121,7 +121,10 @@ class Executions(Handler):
             self.set_status(202)
         else:
             self.set_status(201 if outcome.is_new else 200)
-        await self.finish(started.model_dump_json())
+        if wait.wait or self.is_large:
+            await self.answer(lambda: started)
+        else:
+            await self.finish(started.model_dump_json())
 
 
 class ManyExecutions(Handler):
@@ -135,7 +138,7 @@ class ManyExecutions(Handler):
     )
     async def post(self) -> None:
         """Do the same to many executions, or start many flows."""
-        outcome = await self.backend.call(self.api.bulk_executions, self.sent(BulkRequest))
+        outcome = await self.backend.call(self.api.bulk_executions, await self.sent(BulkRequest))
         refused = [item.error for item in outcome.items if item.error and item.error.code == PermissionDenied.code]
         if refused:  # the reply is still a success
             self.note_denial(refused[0].message)
@@ -151,7 +154,7 @@ class OneExecution(Handler):
         if seconds := self.asked(WaitQuery).wait:
             wait = until_ended(self.backend, self.api.execution, execution_id, seconds)
             execution = await self.while_connected(wait)
-            await self.finish(execution.model_dump_json())
+            await self.answer(lambda: execution)
         else:
             await self.answer(self.api.execution, execution_id)
 
@@ -201,7 +204,7 @@ class Cancel(Handler):
     @operation("cancel_execution", reply=Execution, body=CancelBody, has_optional_body=True, example={"tree": True})
     async def post(self, execution_id: str) -> None:
         """End the execution and its children, or its whole tree."""
-        wanted = self.parse(CancelBody, self.body(default={}))
+        wanted = self.parse(CancelBody, await self.body(default={}))
         await self.answer(self.api.cancel_execution, execution_id, tree=wanted.tree)
 
 
@@ -236,7 +239,7 @@ class Retry(Handler):
     )
     async def post(self, execution_id: str) -> None:
         """Start the ended execution anew, with its own inputs or others."""
-        again = self.parse(Again, _with_inputs(self.body(default={})))
+        again = self.parse(Again, _with_inputs(await self.body(default={})))
         started = await self.backend.call(self.api.retry_execution, execution_id, again.inputs)
         self.set_header("Location", self.at("execution", started.id))
         self.set_status(201)

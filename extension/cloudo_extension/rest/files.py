@@ -63,7 +63,7 @@ class OneFile(Handler):
     )
     async def put(self, path: str) -> None:
         """Make the file, or replace it as a whole."""
-        given, save = self.sent(Content), self.unless_changed(self._look, self.api.save_file)
+        given, save = await self.sent(Content), self.unless_changed(self._look, self.api.save_file)
         await self.answer(lambda: save(path, decoded(given.content, given.encoding)))
 
     @operation("delete_file", status=204, is_conditional=True)

@@ -50,7 +50,7 @@ class Flows(Handler):
     )
     async def post(self) -> None:
         """Create a flow of the workspace."""
-        wanted = self.sent(CreateFlow)
+        wanted = await self.sent(CreateFlow)
         self.set_status(201)
         self.set_header("Location", self.at("flow", quote(wanted.name)))
         await self.answer(self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of)
@@ -67,7 +67,7 @@ class OneFlow(Handler):
     @operation("change_flow", reply=Flow, is_conditional=True, body=ChangeFlow, example={"name": "people/hello"})
     async def patch(self, name: str) -> None:
         """Replace the flow's source, or move it."""
-        wanted = self.sent(ChangeFlow)
+        wanted = await self.sent(ChangeFlow)
         await self.answer(
             self.unless_changed(self.api.flow, self.api.change_flow), name, source=wanted.source, new_name=wanted.name
         )

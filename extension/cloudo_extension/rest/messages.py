@@ -45,7 +45,7 @@ class Messages(Handler):
     )
     async def post(self) -> None:
         """Make a message that belongs to no execution."""
-        made = await self.backend.call(self.api.create_message, self.sent(CreateMessage))
+        made = await self.backend.call(self.api.create_message, await self.sent(CreateMessage))
         self.set_header("Location", self.at("message", made.id))
         self.set_status(201)
         await self.answer(lambda: made)
@@ -72,7 +72,7 @@ class Response(Handler):
     @operation("answer_message", reply=Message, body=Answer, example={"response": {"top": 3}})
     async def post(self, message_id: str) -> None:
         """Answer the input request."""
-        await self.answer(self.api.answer_message, message_id, self.sent(Answer).response)
+        await self.answer(self.api.answer_message, message_id, (await self.sent(Answer)).response)
 
 
 routes = [

@@ -45,7 +45,7 @@ class Schedules(Handler):
     )
     async def post(self) -> None:
         """Make a schedule."""
-        made = await self.backend.call(self.api.create_schedule, self.sent(CreateSchedule))
+        made = await self.backend.call(self.api.create_schedule, await self.sent(CreateSchedule))
         self.set_header("Location", self.at("schedule", made.id))
         self.set_status(201)
         await self.answer(lambda: made)
@@ -57,7 +57,7 @@ class Preview(Handler):
     @operation("preview_schedule", reply=SchedulePreview, body=PreviewSchedule, example=_DAILY)
     async def post(self) -> None:
         """Tell when a trigger would start something; nothing is saved."""
-        await self.answer(self.api.preview_schedule, self.sent(PreviewSchedule))
+        await self.answer(self.api.preview_schedule, await self.sent(PreviewSchedule))
 
 
 class OneSchedule(Handler):
@@ -74,7 +74,9 @@ class OneSchedule(Handler):
     async def patch(self, schedule_id: str) -> None:
         """Change the schedule in place."""
         await self.answer(
-            self.unless_changed(self.api.schedule, self.api.change_schedule), schedule_id, self.sent(ChangeSchedule)
+            self.unless_changed(self.api.schedule, self.api.change_schedule),
+            schedule_id,
+            await self.sent(ChangeSchedule),
         )
 
     @operation("delete_schedule", status=204, is_conditional=True)
@@ -125,7 +127,7 @@ class RunPast(Handler):
     )
     async def post(self, schedule_id: str) -> None:
         """Run past times, in order."""
-        wanted = self.sent(Backfill)
+        wanted = await self.sent(Backfill)
         await self.answer(lambda: Page[Occurrence](items=self.api.backfill_schedule(schedule_id, wanted)))
 
 

@@ -43,7 +43,7 @@ class Settings(Handler):
     )
     async def post(self) -> None:
         """Save a setting that is not there yet."""
-        new = self.sent(NewSetting)
+        new = await self.sent(NewSetting)
         created = await self.backend.call(self.api.create_setting, new.name, new.value, secret=bool(new.secret))
         self.set_header("Location", self.at("setting", quote(created.name)))
         self.set_status(201)
@@ -61,7 +61,7 @@ class OneSetting(Handler):
     @operation("save_setting", reply=Setting, is_conditional=True, body=SettingValue, example={"value": ["north"]})
     async def put(self, name: str) -> None:
         """Save a value."""
-        given, save = self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
+        given, save = await self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
         await self.answer(save, name, given.value, secret=given.secret)
 
     @operation(
@@ -75,7 +75,7 @@ class OneSetting(Handler):
     )
     async def patch(self, name: str) -> None:
         """Save another value of a setting that is there, or has a documented default."""
-        given, save = self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
+        given, save = await self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
         await self.backend.call(self.api.setting, name)  # raises if it does not exist
         await self.answer(save, name, given.value, secret=given.secret)
 

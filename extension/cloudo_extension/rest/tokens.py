@@ -38,7 +38,7 @@ class Tokens(Handler):
     )
     async def post(self) -> None:
         """Make a token; this reply alone has its secret."""
-        made = await self.backend.call(self.api.create_token, self.sent(CreateToken))
+        made = await self.backend.call(self.api.create_token, await self.sent(CreateToken))
         self.set_header("Cache-Control", "no-store")
         self.set_status(201)
         await self.answer(lambda: made)

@@ -16,9 +16,9 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
 from cloudo_extension.backend.waiting import until_ended
-from cloudo_extension.http import request_body
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import Reply, operation
+from cloudo_extension.http.request_body import TOO_LARGE
 from cloudo_kernel.errors import (
     BodyTooSlow,
     CloudoError,
@@ -82,12 +82,11 @@ _DOCUMENTED: Final[dict[str, Any]] = {
 }
 
 
-@web.stream_request_body
 class NoCall(Handler):
     """Answers 404 to everyone at other addresses below `cloudo/webhook`, such as one with a trailing slash."""
 
     is_public: ClassVar[bool] = True
-    body_seconds = 60.0
+    body_seconds: ClassVar[float] = 60.0
 
     def initialize(self) -> None:
         """Prepare for an anonymous caller; tornado calls it first."""
@@ -124,7 +123,6 @@ class NoCall(Handler):
             self.request.uri = f"{self.request.path}?key=[secret]"
 
 
-@web.stream_request_body
 class Call(NoCall):
     """`cloudo/webhook/<name>`, for everyone."""
 
@@ -148,7 +146,7 @@ class Call(NoCall):
 
     async def _body_limit(self) -> int:
         """Return how much of a body to keep. A small one is kept whole, and its size is checked later."""
-        announced = request_body.announced_bytes(self.request.headers)
+        announced = self.announced_bytes
         if announced is not None and announced <= _SMALL_BYTES:
             return _SMALL_BYTES
         kept = await self.backend.call(self._calls.find, self.path_args[0])
@@ -171,12 +169,12 @@ class Call(NoCall):
         else:
             self._chunks.append(chunk)
 
-    def flaw(self) -> Exception:
+    def invalid_body(self) -> Exception:
         """Return the error for a body that is not valid HTTP, or is larger than any webhook accepts.
 
         The limit of this webhook must make no difference, because the caller is not authenticated yet.
         """
-        return web.HTTPError(413, request_body.TOO_LARGE) if self._size > MAX_BODY else super().flaw()
+        return web.HTTPError(413, TOO_LARGE) if self._size > MAX_BODY else super().invalid_body()
 
     @operation(id="call_webhook_by_get", **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server

@@ -30,7 +30,7 @@ class Webhooks(Handler):
     )
     async def post(self) -> None:
         """Make a webhook."""
-        made = await self.backend.call(self.api.create_webhook, self.sent(CreateWebhook))
+        made = await self.backend.call(self.api.create_webhook, await self.sent(CreateWebhook))
         self.set_header("Location", self.at("webhook", made.name))
         self.set_status(201)
         await self.answer(lambda: made)
@@ -48,7 +48,7 @@ class OneWebhook(Handler):
     async def patch(self, name: str) -> None:
         """Change the webhook in place."""
         await self.answer(
-            self.unless_changed(self.api.webhook, self.api.change_webhook), name, self.sent(ChangeWebhook)
+            self.unless_changed(self.api.webhook, self.api.change_webhook), name, await self.sent(ChangeWebhook)
         )
 
     @operation("delete_webhook", status=204, is_conditional=True)
