@@ -16,8 +16,8 @@ from traitlets import Bool, Float, Integer, List, Unicode, default
 
 from cloudo_extension.backend.backend import Backend
 from cloudo_extension.http import openapi
-from cloudo_extension.http.session_tokens import SessionTokens, TokenIdentity
-from cloudo_extension.pages import explorer, not_found
+from cloudo_extension.http.authentication import SessionTokens, TokenIdentity
+from cloudo_extension.pages import explorer
 from cloudo_extension.pages.dashboard import dashboard_handlers
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
@@ -146,7 +146,6 @@ class Cloudo(ExtensionApp):
         self.handlers.extend(explorer.pages)
         workspace = self.backend.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
-        self.handlers.extend(not_found.pages)
 
     def mint_token(self, user_name: str) -> str:
         """Return a new short-lived token for a program that acts as the user whom the server calls `user_name`."""

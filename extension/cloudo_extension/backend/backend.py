@@ -16,15 +16,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from cloudo_extension.backend.batched_starts import Start, start_all
-from cloudo_extension.backend.batching import Batcher
+from cloudo_extension.backend.batching import Batcher, Start, start_all
 from cloudo_extension.backend.event_feed import EventFeed
-from cloudo_extension.backend.rate_limit import RateLimiter, network
-from cloudo_extension.backend.refusals import Refusals
+from cloudo_extension.backend.rate_limit import RateLimiter, Refusals, network
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
-from cloudo_kernel.models import Health, Token, Trigger, Webhook
-from cloudo_kernel.models.event_types import ACCESS_REFUSED, ADDRESS, PERMISSION_DENIED
+from cloudo_kernel.models import Execution, Health, Token, Trigger, Webhook, event_types
 from cloudo_kernel.processes.loop import Failures
 from cloudo_kernel.security.permissions import Rights
 from cloudo_kernel.workspace.layout import Workspace
@@ -134,8 +131,7 @@ class Backend:
         if len(self._denials) >= _MAX_DENIALS:
             self._denials.clear()
         self._denials[key] = now + _DENIAL_SECONDS
-        add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **details)
-        self._spawn(self.call(add))
+        self._add_event(event_types.PERMISSION_DENIED, subject_type, subject_id, **details)
 
     def note_stranger(self, address: str, *, route: str, **details: Any) -> None:
         """Record that an unknown caller was refused, once a minute per network and route.
@@ -150,8 +146,11 @@ class Backend:
             self._strangers.check("", "", _STRANGERS_A_MINUTE)
         except TooManyCalls:
             return
-        add = partial(self._parts.store.events.add, ACCESS_REFUSED, ADDRESS, address, user_name=None, **details)
-        self._spawn(self.call(add))
+        self._add_event(event_types.ACCESS_REFUSED, event_types.ADDRESS, address, user_name=None, **details)
+
+    def _add_event(self, *event: str, **details: Any) -> None:
+        if self._parts is not None:
+            self._spawn(self.call(partial(self._parts.store.events.add, *event, **details)))
 
     async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
         """Return the service for one request. Opens the backend on the first. Raises `Unavailable`."""
@@ -197,6 +196,21 @@ class Backend:
     async def feed(self) -> EventFeed:
         """Return the process's event feed."""
         return (await self.open()).feed
+
+    async def until_ended(self, read: Callable[[str], Execution], execution_id: str, seconds: float) -> Execution:
+        """Return `read(execution_id)` once the execution has ended, `seconds` have passed or the server stops."""
+        with (await self.feed()).subscribe(execution_id) as news:
+            try:
+                async with asyncio.timeout(seconds):
+                    execution = await self.call(read, execution_id)
+                    while not execution.is_ended and not news.is_closed:
+                        event = await news.next()
+                        if event is None or event.type in (event_types.EXECUTION_ENDED, event_types.EXECUTION_DELETED):
+                            news.catch_up()
+                            execution = await self.call(read, execution_id)
+                    return execution
+            except TimeoutError:
+                return await self.call(read, execution_id)
 
     async def start(self, start: Start) -> Inserted:
         """Start an execution, in one commit with concurrent starts."""

@@ -6,6 +6,8 @@ Each method of a handler declares with `@operation` what it accepts and returns,
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
@@ -17,13 +19,13 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from cloudo_extension.http.errors import reply_to, status_of
-from cloudo_extension.http.etags import etag_of, versions_in
 from cloudo_extension.http.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.http.request_body import BodyHandler
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooManyCalls
 from cloudo_kernel.models import Page, Trigger, event_types, malformed
 from cloudo_kernel.models.base import Record
 from cloudo_kernel.models.canonical import from_text
+from cloudo_kernel.models.versions import ANY_VERSION, version_of
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -41,6 +43,9 @@ _KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
 #: Triggers that a caller may name. `flow` is reserved for the worker.
 _DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, Trigger.CLI)}
+#: Entity tags, in `If-Match`.
+_TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
+_TAGS = re.compile(rf"\s*{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*\s*")
 
 
 class Handler(BodyHandler):
@@ -150,7 +155,7 @@ class Handler(BodyHandler):
         def as_json() -> tuple[bytes, str | None]:  # also off the event loop: serializing a page is slow
             record = verb(*args, **kwargs)
             content = record.model_dump_json().encode()
-            return content, etag_of(record, content)
+            return content, _etag_of(record, content)
 
         content, etag = await self.backend.call(as_json)
         if etag is not None:
@@ -186,7 +191,7 @@ class Handler(BodyHandler):
 
     def unless_changed(self, look: Callable[..., BaseModel], verb: Callable[..., T]) -> Callable[..., T]:
         """Wrap `verb` so that it raises `Outdated` if the record that `look` returns does not match `If-Match`."""
-        versions = versions_in(self.request.headers.get("If-Match"))
+        versions = _versions_in(self.request.headers.get("If-Match"))
         return verb if versions is None else partial(self.api.unless_changed, versions, look, verb)
 
     async def finish_empty(self) -> None:
@@ -288,6 +293,31 @@ def from_query(annotation: Any, text: str) -> Any:
         return from_text(kinds[0], text) if kinds else text
     except ValueError:
         return text
+
+
+def _etag_of(record: BaseModel, content: bytes) -> str | None:
+    """Return the entity tag of a record that is sent as `content`, or None if it cannot be edited.
+
+    A tag has two parts, `"<version>.<representation>"` (RFC 9110, section 13). An edit is refused only if the version
+    has changed, so that the next run of a schedule, for example, does not make it fail. A reply is omitted only if both
+    parts are unchanged.
+    """
+    version = version_of(record)
+    return None if version is None else f'"{version}.{hashlib.sha256(content).hexdigest()[:16]}"'
+
+
+def _versions_in(header: str | None) -> frozenset[str] | None:
+    """Return the versions that `If-Match` names, or None if it was not sent. Raises `MalformedRequest`.
+
+    Weak tags are accepted, because only the version is compared: proxies that compress a reply weaken its tag.
+    """
+    if header is None:
+        return None
+    if header.strip() == "*":
+        return frozenset({ANY_VERSION})
+    if not _TAGS.fullmatch(header):
+        raise MalformedRequest('The header If-Match takes what ETag said, with its quotes, or "*".')
+    return frozenset(tag.partition(".")[0] for tag in _TAG.findall(header))
 
 
 def _error_in(kwargs: dict[str, Any]) -> BaseException | None:

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from cloudo_extension.backend.batched_starts import Start
-from cloudo_extension.backend.waiting import until_ended
+from cloudo_extension.backend.batching import Start
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, Query, Reply, operation
 from cloudo_kernel.api import PAGE_LIMIT
@@ -116,7 +115,7 @@ class Executions(Handler):
         started = outcome.execution
         self.set_header("Location", self.at("execution", started.id))
         if wait.wait:
-            started = await self.while_connected(until_ended(self.backend, self.api.started, started.id, wait.wait))
+            started = await self.while_connected(self.backend.until_ended(self.api.started, started.id, wait.wait))
         if wait.wait and not started.is_ended:
             self.set_status(202)
         else:
@@ -152,7 +151,7 @@ class OneExecution(Handler):
     async def get(self, execution_id: str) -> None:
         """Return the whole record, at once or when the execution has ended."""
         if seconds := self.asked(WaitQuery).wait:
-            wait = until_ended(self.backend, self.api.execution, execution_id, seconds)
+            wait = self.backend.until_ended(self.api.execution, execution_id, seconds)
             execution = await self.while_connected(wait)
             await self.answer(lambda: execution)
         else:

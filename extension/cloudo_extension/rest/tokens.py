@@ -1,4 +1,4 @@
-"""REST for API tokens; `http.session_tokens` has those of the dashboard's kernels."""
+"""REST for API tokens; `http.authentication` has those of the dashboard's kernels."""
 
 from __future__ import annotations
 

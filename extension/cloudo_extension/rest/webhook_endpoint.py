@@ -15,7 +15,6 @@ import pydantic_core
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
-from cloudo_extension.backend.waiting import until_ended
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import Reply, operation
 from cloudo_extension.http.request_body import TOO_LARGE
@@ -270,7 +269,7 @@ class Call(NoCall):
         """Send the outcome of the execution, or its state if it does not end in time. Return the HTTP status."""
         seconds = received.webhook.sync_timeout_seconds
         try:
-            execution = await until_ended(self.backend, self._calls.execution, received.execution_id, seconds)
+            execution = await self.backend.until_ended(self._calls.execution, received.execution_id, seconds)
         except ExecutionNotFound:
             return self._send(200, {"id": received.execution_id, "message": _DELETED})
         if not execution.is_ended:
