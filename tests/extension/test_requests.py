@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.extension.conftest import error_of, later
+from tests.extension.conftest import MakeToken, error_of, later
 from tests.flows import write_flow
 from tests.server import RunningServer
 
@@ -274,13 +274,13 @@ def test_an_execution_that_is_not_there_is_not_found(http: httpx.Client, executi
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/execution", "GET, POST"),
-        ("POST", f"/execution/{UNKNOWN}", "GET, DELETE"),
+        ("PUT", "/execution", "GET, HEAD, POST"),
+        ("POST", f"/execution/{UNKNOWN}", "GET, HEAD, DELETE"),
         ("GET", f"/execution/{UNKNOWN}/cancel", "POST"),
-        ("POST", "/event", "GET"),
-        ("HEAD", "/flow", "GET, POST"),
-        ("DELETE", "/health", "GET"),
-        ("PROPFIND", "/flow", "GET, POST"),
+        ("POST", "/event", "GET, HEAD"),
+        ("HEAD", "/schedule/preview", "POST"),
+        ("DELETE", "/health", "GET, HEAD"),
+        ("PROPFIND", "/flow", "GET, HEAD, POST"),
     ],
 )
 def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
@@ -292,6 +292,28 @@ def test_a_method_that_an_address_does_not_take_is_told_which_it_does(
     if method != "HEAD":
         assert error_of(reply)["code"] == "method_not_allowed"
     assert http.request(method, path).status_code == 405  # a client is told when its connection is closed
+
+
+@pytest.mark.parametrize(
+    "path", ["/flow", "/flow/quick", "/health", "/openapi.json", f"/execution/{UNKNOWN}", "/event"]
+)
+def test_head_answers_as_get_without_a_body(http: httpx.Client, path: str) -> None:
+    headers = {"Accept": "text/event-stream"} if path == "/event" else {}
+    got, head = http.get(path), http.head(path, headers=headers)
+    assert head.status_code == got.status_code
+    assert head.content == b""
+    assert head.headers.keys() == got.headers.keys()
+    for name in ("Content-Type", "ETag"):
+        assert head.headers.get(name) == got.headers.get(name)
+    assert int(head.headers["Content-Length"]) > 0
+    assert http.get("/user/me").status_code == 200  # the connection is still in step
+
+
+def test_head_needs_the_same_rights_as_get(http: httpx.Client, nobody: httpx.Client, token: MakeToken) -> None:
+    assert [nobody.head(path).status_code for path in ("/health", "/flow")] == [200, 403]
+    assert token("execution:start").head("/flow").status_code == 403
+    tag = http.get("/flow/quick").headers["ETag"]
+    assert http.head("/flow/quick", headers={"If-None-Match": tag}).status_code == 304
 
 
 @pytest.mark.parametrize(

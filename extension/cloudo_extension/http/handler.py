@@ -57,9 +57,11 @@ class Handler(BodyHandler):
     api: Service
 
     def __init_subclass__(cls) -> None:
-        """Reject HTTP methods without `@operation`."""
+        """Reject HTTP methods without `@operation`, and answer HEAD as GET: tornado sends no body then."""
         super().__init_subclass__()
         check_operations(cls)
+        if "get" in vars(cls) and "head" not in vars(cls):
+            cls.head = cls.get
 
     def initialize(self) -> None:
         """Start without a reply; tornado calls it first."""
@@ -94,7 +96,7 @@ class Handler(BodyHandler):
 
     def _check_form(self) -> None:
         """Check what is known before the body: method, query, media type and announced size."""
-        operation = self._operations().get(cast("str", self.request.method))
+        operation = self._operations().get("GET" if self.request.method == "HEAD" else str(self.request.method))
         if operation is None:
             raise web.HTTPError(405)
         known = operation.query_names
@@ -160,7 +162,7 @@ class Handler(BodyHandler):
         content, etag = await self.backend.call(as_json)
         if etag is not None:
             self.set_header("ETag", etag)
-            if self.request.method == "GET" and self.check_etag_header():
+            if self.request.method in ("GET", "HEAD") and self.check_etag_header():
                 self.set_status(304)
                 await web.RequestHandler.finish(self)
                 return
@@ -239,7 +241,7 @@ class Handler(BodyHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
-            self.set_header("Allow", ", ".join(self._operations()))
+            self.set_header("Allow", ", ".join(self._operations()).replace("GET", "GET, HEAD"))
         if isinstance(error := _error_in(kwargs), TooManyCalls):
             self.set_header("Retry-After", str(error.retry_after_seconds))
         if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection without announcing it

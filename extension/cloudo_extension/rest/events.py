@@ -56,7 +56,7 @@ class Events(Handler):
     async def get(self) -> None:
         """Return events above `after`, oldest first: as a stream, or as one page."""
         asked = self.asked(EventQuery)
-        if "text/event-stream" in self.request.headers.get("Accept", ""):
+        if self.request.method != "HEAD" and "text/event-stream" in self.request.headers.get("Accept", ""):
             last = self.request.headers.get("Last-Event-ID")
             after = asked.after if last is None else self.parse(LastEvent, {"Last-Event-ID": from_query(int, last)}).id
             await self.while_connected(self._stream(after, asked.subject_id))
