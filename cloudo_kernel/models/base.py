@@ -80,7 +80,7 @@ def _strict(schema: Any) -> Any:
 
 
 class Strict(BaseModel):
-    """Base of all that callers send: pydantic itself takes "5" and true for numbers, 1 and "yes" for true."""
+    """Base of all requests. pydantic by itself accepts "5" and true for numbers, 1 and "yes" for true."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -90,7 +90,7 @@ class Strict(BaseModel):
 
 
 class Request(Strict):
-    """Base of all requests: frozen; a field that is not known is an error."""
+    """Base of all requests: frozen. Unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -106,7 +106,7 @@ class Request(Strict):
 
 
 class Record(BaseModel):
-    """Base of all records: frozen; a field that is not known is ignored, so that older clients read newer servers."""
+    """Base of all records: frozen. Unknown fields are ignored, so that older clients can read newer servers."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
@@ -115,7 +115,7 @@ Item = TypeVar("Item")
 
 
 class Page(Record, Generic[Item]):
-    """One page of a list; `next` is the cursor of the following page, None on the last."""
+    """One page of a list. `next` is the cursor of the next page; null on the last one."""
 
     items: tuple[Item, ...]
     next: str | None = None

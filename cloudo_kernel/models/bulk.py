@@ -20,7 +20,7 @@ Names = Annotated[
 
 
 class BulkAction(StrEnum):
-    """What is done to each."""
+    """The action to apply to each item."""
 
     #: Of flows; all others are of executions.
     START = "start"
@@ -32,17 +32,17 @@ class BulkAction(StrEnum):
 
 
 class BulkRequest(Request):
-    """A request to start many flows, or to do the same to many executions."""
+    """A request to start many flows, or to apply one action to many executions."""
 
     action: BulkAction
-    ids: Names | None = Field(default=None, description="Of executions, for every action but `start`.")
-    flow_names: Names | None = Field(default=None, description="For `start`.")
+    ids: Names | None = Field(default=None, description="Execution ids; for every action except `start`.")
+    flow_names: Names | None = Field(default=None, description="Names of flows; for `start` only.")
     inputs: JsonObject | None = Field(
-        default=None, description="For `start`, and for `retry` in place of the earlier ones: the same for each."
+        default=None, description="Inputs for every item of `start`; with `retry` they replace the earlier inputs."
     )
     tree: bool = Field(
         default=False,
-        description="For `cancel`: everything below them ends, too, also where they have ended themselves.",
+        description="With `cancel`: also cancel all descendants, even of executions that have ended.",
     )
 
     @model_validator(mode="after")
@@ -58,31 +58,33 @@ class BulkRequest(Request):
 
 
 class BulkError(Record):
-    """Why something was not done, in the words in which a request for it alone would have been refused."""
+    """The error that a request for this item alone would have raised."""
 
     code: str
     message: str
     field: str | None = Field(
-        default=None, description="The input or parameter that is at fault, where there is one; the first of several."
+        default=None, description="Name of the invalid input or parameter; the first if there are several."
     )
-    errors: tuple[FieldError, ...] = Field(default=(), description="Each mistake by itself, where there are several.")
+    errors: tuple[FieldError, ...] = Field(default=(), description="Every single error, if there are several.")
 
 
 class BulkItem(Record):
-    """What became of one of many."""
+    """The result of one item."""
 
-    id: str | None = Field(default=None, description="The execution that was asked for; null for a start.")
-    flow_name: str | None = Field(default=None, description="The flow that was asked for; null for all but a start.")
+    id: str | None = Field(default=None, description="Id of the requested execution; null for `start`.")
+    flow_name: str | None = Field(
+        default=None, description="Name of the requested flow; null for every action except `start`."
+    )
     ok: bool
     execution: ExecutionBrief | None = Field(
         default=None,
-        description="As it is now; of a start and a retry, the new one; null where it was not done, and of "
-        "what was deleted.",
+        description="The current record; for `start` and `retry` the new execution. Null after an error and "
+        "after `delete`.",
     )
     error: BulkError | None = None
 
 
 class BulkOutcome(Record):
-    """What became of each, in the order of the request."""
+    """The result of each item, in the order of the request."""
 
     items: tuple[BulkItem, ...]

@@ -11,7 +11,7 @@ from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 
 class Status(StrEnum):
-    """Where an execution is in its life; `lifecycle` knows which moves are legal."""
+    """The state of an execution. `lifecycle` has the legal transitions."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -28,7 +28,7 @@ class Status(StrEnum):
 
 
 class ExecutionType(StrEnum):
-    """What kind of source an execution runs."""
+    """The kind of source that an execution runs."""
 
     FLOW = "FLOW"
     SCRIPT = "SCRIPT"
@@ -37,7 +37,7 @@ class ExecutionType(StrEnum):
 
 
 class Trigger(StrEnum):
-    """The door through which an execution was started."""
+    """How an execution was started."""
 
     UI = "ui"
     API = "api"
@@ -57,7 +57,7 @@ class LogLine(Record):
 
 
 class Progress(Record):
-    """How far an execution is: `done` of `total` cells, and a word for the current cell."""
+    """Progress of an execution: `done` of `total` cells, and a label of the current cell."""
 
     done: int = 0
     total: int = 0
@@ -65,30 +65,31 @@ class Progress(Record):
 
 
 class ErrorDetail(Record):
-    """Why an execution ended in error."""
+    """The error that ended an execution."""
 
     name: str
     value: str = ""
     cell: int | None = Field(
-        default=None, description="Number of the cell in the executed notebook, from 0; None when no cell is to blame."
+        default=None, description="Index of the failed cell in the executed notebook, from 0; null if no cell failed."
     )
-    traceback: tuple[str, ...] = Field(default=(), description="Lines without terminal colours; left out in lists.")
+    traceback: tuple[str, ...] = Field(default=(), description="Lines without terminal colours; omitted in lists.")
 
 
 class Execution(Record):
-    """One run of a flow or of source sent with the request."""
+    """One run of a flow, or of source sent with the request."""
 
     id: str = Field(description="UUIDv7: sorts by the time of creation.")
     name: str
     type: ExecutionType = ExecutionType.FLOW
     flow_name: str | None = Field(
-        default=None, description="None for a `SCRIPT`, and for an `INTERACTIVE` one of a notebook that is no flow."
+        default=None,
+        description="Null for a `SCRIPT`, and for an `INTERACTIVE` execution of a notebook that is not a flow.",
     )
     status: Status
     message: str | None = None
     input_value: JsonObject = Field(default_factory=dict)
     output_value: JsonObject = Field(default_factory=dict)
-    log: tuple[LogLine, ...] | None = Field(default=None, description="The last 1,000 lines; None in lists.")
+    log: tuple[LogLine, ...] | None = Field(default=None, description="The last 1,000 lines; null in lists.")
     parent_id: str | None = None
     retry_of: str | None = None
     schedule_id: str | None = None
@@ -96,19 +97,17 @@ class Execution(Record):
     trigger: Trigger
     user_name: str
     created_at: UtcTime
-    scheduled_for: UtcTime | None = Field(default=None, description="Not claimable before this moment.")
+    scheduled_for: UtcTime | None = Field(default=None, description="The execution does not start before this time.")
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
     attempt: int = Field(
-        default=0, description="Counts the runs; also the fencing token of whoever reports about the execution."
+        default=0, description="Number of runs so far. Each report about the execution carries it (fencing)."
     )
     progress: Progress = Progress()
     error: ErrorDetail | None = None
-    notebook: str | None = Field(
-        default=None, description="Path of the executed notebook below the workspace, `/`-separated."
-    )
+    notebook: str | None = Field(default=None, description="Path of the executed notebook, relative to the workspace.")
     source_sha256: str
-    kernel: str = Field(default="cloudo", description="The kernelspec that it runs in.")
+    kernel: str = Field(default="cloudo", description="Name of the kernelspec.")
     tags: tuple[str, ...] = ()
     retention_minutes: int | None = None
     expires_at: UtcTime | None = None
@@ -120,7 +119,7 @@ class Execution(Record):
 
 
 class ExecutionBrief(Record):
-    """The few fields of an execution that a flow's record shows of its last runs."""
+    """The main fields of an execution, as used in other records."""
 
     id: str
     status: Status
@@ -133,28 +132,28 @@ Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_le
 
 
 class StartExecution(Request):
-    """A request to start an execution: of a flow, or of source sent along."""
+    """A request to start a flow, or source sent with the request."""
 
     flow_name: str | None = None
     script: str | None = Field(default=None, description="Python source, or a notebook as JSON text.")
     script_encoding: str | None = Field(
         default=None,
         pattern="^(base64|plain)$",
-        description="`base64` or `plain`; undeclared, `script` is plain if it parses and base64 otherwise.",
+        description="`base64` or `plain`. Default: plain if `script` parses, otherwise base64.",
     )
     name: str | None = Field(
-        default=None, min_length=1, max_length=500, description="Of the execution; default: the flow's name."
+        default=None, min_length=1, max_length=500, description="Name of the execution. Default: the flow's name."
     )
     inputs: JsonObject = Field(default_factory=dict)
-    timeout_seconds: float | None = Field(default=None, gt=0, description="Limits the run.")
+    timeout_seconds: float | None = Field(default=None, gt=0, description="Time limit of the run.")
     kernel: str | None = Field(
-        default=None, min_length=1, max_length=200, description="The kernelspec to run in; default: the flow's."
+        default=None, min_length=1, max_length=200, description="Name of the kernelspec. Default: the flow's."
     )
-    cell_timeout_seconds: float | None = Field(default=None, gt=0, description="Limits each cell.")
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, description="Time limit of each cell.")
     report_mode: bool | None = Field(
         default=None,
-        description="Hides the sources of the cells in the executed notebook, as papermill does; default: as "
-        "the flow says.",
+        description="Hide cell sources in the executed notebook, as papermill's `--report-mode` does. "
+        "Default: the flow's setting.",
     )
     scheduled_at: UtcTime | None = None
     delay_seconds: float | None = Field(default=None, ge=0)
@@ -162,14 +161,12 @@ class StartExecution(Request):
 
 
 class ExecutionFilter(Request):
-    """Which executions a list holds; fields that are None do not restrict it."""
+    """Filters of a list of executions. Null fields do not restrict it."""
 
     status: tuple[Status, ...] | None = Field(default=None, max_length=20)
     flow_name: str | None = None
     parent_id: str | None = None
     schedule_id: str | None = None
     user_name: str | None = None
-    since: UtcTime | None = Field(default=None, description="Created at or after this moment.")
-    q: str | None = Field(
-        default=None, description="Quick filter: part of the name, the flow's name, the message or the id."
-    )
+    since: UtcTime | None = Field(default=None, description="Only executions created at or after this time.")
+    q: str | None = Field(default=None, description="Search in name, flow name, message and id.")

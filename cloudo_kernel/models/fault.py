@@ -17,11 +17,9 @@ TAG: Final = "|"
 
 
 class FieldError(BaseModel):
-    """One mistake of a caller. No `Record`: replies leave out a field that is None."""
+    """One invalid field. Not a `Record`: replies omit null fields."""
 
-    field: str | None = Field(
-        default=None, description="The input, parameter or setting that is at fault, where there is one."
-    )
+    field: str | None = Field(default=None, description="Name of the invalid input, parameter or setting.")
     message: str
 
 

@@ -40,22 +40,23 @@ def _url(url: str) -> str:
 
 
 class FollowingFlow(Request):
-    """A flow to be started."""
+    """A flow to start."""
 
     flow: str = Field(min_length=1, max_length=1000)
-    inputs: JsonObject = Field(default_factory=dict, description="Besides what it is told of the end; they win.")
+    inputs: JsonObject = Field(
+        default_factory=dict, description="Additional inputs. They override the inputs about the ended execution."
+    )
 
 
 class OutgoingCall(Request):
-    """An address to be called."""
+    """An address to call."""
 
     url: Annotated[str, AfterValidator(_url)]
     secret: str | None = Field(
         default=None,
         min_length=1,
         max_length=200,
-        description="The name of the setting that holds the secret, `whsec_…`, with which the call is signed; "
-        "None for no signature.",
+        description="Name of the setting with the secret (`whsec_…`) that signs the call; null for no signature.",
     )
 
 

@@ -10,11 +10,11 @@ from cloudo_kernel.models.base import JsonObject, Record, UtcTime
 
 
 class Event(Record):
-    """One line of history: what changed, when, by whom."""
+    """One entry of the history: the change, its time and its user."""
 
-    id: int = Field(description="Increasing.")
+    id: int = Field(description="Increases with each event.")
     time: UtcTime
-    type: str = Field(description="Past tense, e.g. `ExecutionStarted`; see `events`.")
+    type: str = Field(description="Event type in the past tense, such as `ExecutionStarted`.")
     subject_type: str
     subject_id: str
     user_name: str | None = None
@@ -28,29 +28,29 @@ class Setting(Record):
     value: Any = None
     secret: bool = False
     modified_at: UtcTime | None = Field(
-        default=None, description="None for a documented default that nobody has changed."
+        default=None, description="Null if the setting still has its documented default."
     )
     modified_by: str | None = None
     locked_by: str | None = Field(
         default=None,
-        description="The execution that holds the lock of this name; a name that is only locked is listed too.",
+        description="Id of the execution that holds the lock of this name. Locks without a setting are listed, too.",
     )
 
 
 class File(Record):
     """A file in the workspace."""
 
-    path: str = Field(description="Below the workspace, `/`-separated.")
+    path: str = Field(description="Path relative to the workspace.")
     size: int
     modified_at: UtcTime
     content: str | None = Field(
-        default=None, description="Text, or Base64 if it is no UTF-8; None where it was not asked for."
+        default=None, description="The content as text, or as Base64 if it is not UTF-8; null if it was not requested."
     )
     encoding: str = Field(default="text", description="`text` or `base64`.")
 
 
 class User(Record):
-    """Who is calling."""
+    """The caller."""
 
     name: str
 
@@ -58,23 +58,23 @@ class User(Record):
 class OwnClient(Record):
     """Where a flow runs, in the original's words."""
 
-    name: str = Field(description="Of the workspace's folder.")
-    env_name: str = Field(description="`CLOUDO_ENV_NAME` of the worker, else the name of its machine.")
+    name: str = Field(description="Name of the workspace's folder.")
+    env_name: str = Field(description="`CLOUDO_ENV_NAME` of the worker, or the name of its machine.")
 
 
 class Health(Record):
-    """Whether the service can do its work."""
+    """The state of the service."""
 
     status: str = Field(description="`ok`, `no worker`, or `unavailable`.")
-    reason: str | None = Field(default=None, description="Why executions cannot be started or run, null when they can.")
+    reason: str | None = Field(default=None, description="Reason why executions cannot start or run, or null.")
     version: str
-    workers: int = Field(description="Workers with a live lease.")
+    workers: int = Field(description="Number of live workers.")
     running: int
     pending: int
     overdue_schedules: int = Field(
         default=0,
-        description="Schedules whose time has come while no worker was alive, or one lived and did not start it.",
+        description="Number of schedules that are due but have not started.",
     )
     failing_loops: tuple[str, ...] = Field(
-        default=(), description="Background loops of this server whose last try failed, or which have died."
+        default=(), description="Background loops of this server that are failing or have died."
     )

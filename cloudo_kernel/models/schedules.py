@@ -66,7 +66,7 @@ TimeOfDay = Annotated[
 
 
 class Overlap(StrEnum):
-    """What becomes of an occurrence while executions of its schedule have not ended."""
+    """How to handle an occurrence while earlier executions of the schedule are unfinished."""
 
     SKIP = "skip"
     #: It runs after them.
@@ -78,7 +78,7 @@ class Overlap(StrEnum):
 
 
 class CatchUp(StrEnum):
-    """What becomes of late occurrences: no scheduler was alive at their time."""
+    """How to handle occurrences that were due while no scheduler was alive."""
 
     #: The newest one runs, the others count as done with it.
     LAST = "last"
@@ -88,7 +88,7 @@ class CatchUp(StrEnum):
 
 
 class OccurrenceOutcome(StrEnum):
-    """What became of an occurrence."""
+    """The outcome of an occurrence."""
 
     STARTED = "STARTED"
     #: Something of the schedule's own forbade it: overlap, a broken flow.
@@ -102,31 +102,39 @@ class OccurrenceOutcome(StrEnum):
 class ScheduleTrigger(Request):
     """When a schedule starts executions: exactly one of `at`, `delay_seconds`, `every_seconds`, `daily_at`, `cron`."""
 
-    at: LocalOrUtcTime | None = Field(default=None, description="Once, at this moment.")
+    at: LocalOrUtcTime | None = Field(default=None, description="Run once, at this time.")
     delay_seconds: float | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="Once, so long after the schedule is made."
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Run once, this many seconds after the schedule is created.",
     )
     every_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     wait: bool | None = Field(
         default=None,
-        description="With `every_seconds`: count from the end of the last run (the default), not along the "
-        "grid from `start`.",
+        description="With `every_seconds`: measure the interval from the end of the last run (default), not "
+        "from `start`.",
     )
     start: LocalOrUtcTime | None = Field(
-        default=None, description="With `every_seconds`: the first run; default: at once."
+        default=None, description="With `every_seconds`: time of the first run. Default: immediately."
     )
     max_iterations: int | None = Field(
-        default=None, ge=1, le=2**53, description="With `every_seconds`, `daily_at` or `cron`; None for no limit."
+        default=None, ge=1, le=2**53, description="Maximum number of runs of a repeating trigger; null for no limit."
     )
-    daily_at: TimeOfDay | None = Field(default=None, description="Every day at this local time, `HH:MM` or `HH:MM:SS`.")
+    daily_at: TimeOfDay | None = Field(
+        default=None, description="Run every day at this local time, `HH:MM` or `HH:MM:SS`."
+    )
     cron: str | None = Field(
-        default=None, min_length=1, max_length=200, description="Five fields, or `@daily` and the like."
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Cron expression with five fields, or an alias such as `@daily`.",
     )
     timezone: str | None = Field(
         default=None,
         min_length=1,
         max_length=100,
-        description="IANA name of the zone of local times; default: that of the user, else of the server.",
+        description="IANA name of the time zone. Default: the user's, or else the server's.",
     )
 
     @model_validator(mode="after")
@@ -158,19 +166,21 @@ class ScheduleTrigger(Request):
 
 
 class Occurrence(Record):
-    """One time of a schedule, or a run of times for which nothing was started, and the outcome."""
+    """One due time of a schedule, or several that started nothing, and the outcome."""
 
-    due: UtcTime = Field(description="When it was to start; of a run of times the first one.")
-    until: UtcTime | None = Field(default=None, description="The last one of a run of times; None for a single time.")
-    count: int = Field(default=1, description="The number of times that it stands for.")
+    due: UtcTime = Field(description="Due time; the first one if this stands for several times.")
+    until: UtcTime | None = Field(
+        default=None, description="Last due time if this stands for several times; null for a single time."
+    )
+    count: int = Field(default=1, description="Number of due times that this stands for.")
     outcome: OccurrenceOutcome
-    reason: str | None = Field(default=None, description="Why it was not started, or why it was started out of turn.")
+    reason: str | None = Field(default=None, description="Reason why it did not start, or why it started out of turn.")
     execution_id: str | None = None
     iteration: int | None = Field(
-        default=None, description="From 1, of a run of times that of the first one; None for an execution out of turn."
+        default=None, description="Number of the (first) occurrence, from 1; null for an execution started out of turn."
     )
     lateness_seconds: float | None = Field(
-        default=None, description="How long after its time, jitter included, the execution was made."
+        default=None, description="Delay between the due time (including jitter) and the creation of the execution."
     )
 
 
@@ -180,47 +190,54 @@ class Schedule(Record):
     id: str = Field(description="UUIDv7: sorts by the time of creation.")
     name: str
     flow_name: str
-    trigger: ScheduleTrigger = Field(description="Without zone, start and limit, which are fields of the schedule.")
-    timezone: str = Field(description="IANA name.")
+    trigger: ScheduleTrigger = Field(
+        description="The trigger without time zone, start and limit, which are fields of the schedule."
+    )
+    timezone: str = Field(description="IANA name of the time zone.")
     inputs: JsonObject = Field(default_factory=dict)
     overlap: Overlap = Overlap.SKIP
     catch_up: CatchUp = CatchUp.LAST
     catch_up_window_seconds: float | None = Field(
-        default=None, description="Occurrences older than this are not caught up; None for any age."
+        default=None, description="Missed occurrences older than this are not caught up; null for no limit."
     )
     jitter_seconds: float = Field(
         default=0,
-        description="Each occurrence starts up to so much later, always by the same amount for the same occurrence.",
+        description="Maximum random delay of a start. It is always the same for the same occurrence.",
     )
     pause_on_error_count: int | None = Field(
-        default=None, description="After so many failures in a row the schedule is paused; None for never."
+        default=None, description="Number of consecutive failures after which the schedule is paused; null for never."
     )
     on_success: FollowUps | None = Field(
-        default=None, description="What follows its executions; None: what the flow says."
+        default=None, description="Flows to start and addresses to call after a success; null for the flow's own."
     )
     on_error: FollowUps | None = None
     on_recovery: FollowUps | None = None
-    pin_source: bool = Field(default=False, description="Whether the flow runs as it was when the schedule was made.")
+    pin_source: bool = Field(
+        default=False, description="Whether to run the flow's source from when the schedule was created."
+    )
     enabled: bool = True
-    end_at: UtcTime | None = Field(default=None, description="Nothing starts after this moment.")
+    end_at: UtcTime | None = Field(default=None, description="No execution starts after this time.")
     max_iterations: int | None = None
-    iterations: int = Field(default=0, description="How many occurrences there have been, whatever became of them.")
-    start: UtcTime = Field(description="The first occurrence; the grid of an interval begins here.")
+    iterations: int = Field(default=0, description="Number of occurrences so far, whatever their outcome.")
+    start: UtcTime = Field(description="Time of the first occurrence, from which intervals are measured.")
     next_run: UtcTime | None = Field(
-        default=None, description="None when it has finished, is paused, or waits for the end of the last run."
+        default=None,
+        description="Next due time; null if the schedule is finished, paused or waiting for the last run to end.",
     )
     next_runs: tuple[UtcTime, ...] = Field(
-        default=(), description="The next ten, as far as they are known now; empty in lists."
+        default=(), description="The next ten due times known so far; empty in lists."
     )
     last_occurrence: Occurrence | None = None
     user_name: str
     created_at: UtcTime
-    broken: str | None = Field(default=None, description="Why it cannot start anything, or None.")
-    pause_reason: str | None = Field(default=None, description="Why it is paused, if nobody did it by hand.")
+    broken: str | None = Field(default=None, description="Reason why the schedule cannot start its flow, or null.")
+    pause_reason: str | None = Field(
+        default=None, description="Reason why Cloudo paused the schedule; null if a user did."
+    )
 
 
 class ScheduleOptions(Request):
-    """What can be said of a schedule besides its flow and its time."""
+    """Options of a schedule."""
 
     name: str | None = Field(default=None, min_length=1, max_length=500)
     inputs: JsonObject = Field(default_factory=dict)
@@ -238,27 +255,27 @@ class ScheduleOptions(Request):
     end_at: LocalOrUtcTime | None = None
     confirmed: bool = Field(
         default=False,
-        description="That a moment in the past (it runs at once then) or an interval below one second is meant.",
+        description="Confirms a time in the past, which runs immediately, or an interval below one second.",
     )
 
 
 class CreateSchedule(ScheduleOptions):
-    """A request for a schedule."""
+    """A request to create a schedule."""
 
     flow_name: str = Field(min_length=1)
     trigger: ScheduleTrigger
 
 
 class ChangeSchedule(ScheduleOptions):
-    """A request to change a schedule in place: fields that are not given stay as they are."""
+    """A request to change a schedule. Omitted fields stay unchanged."""
 
     trigger: ScheduleTrigger | None = None
     max_iterations: int | None = Field(
         default=None,
         ge=1,
         le=2**53,
-        description="Another limit leaves the times as they are; None for none. With another trigger it may "
-        "stand there.",
+        description="Maximum number of runs; null for no limit. Changing it does not move the due times. A "
+        "new trigger can state it, too.",
     )
 
     def given(self) -> dict[str, Any]:
@@ -267,38 +284,38 @@ class ChangeSchedule(ScheduleOptions):
 
 
 class PreviewSchedule(Request):
-    """A request for the times at which a schedule would start something."""
+    """A request for the due times of a trigger."""
 
     trigger: ScheduleTrigger
     timezone: str | None = Field(default=None, min_length=1, max_length=100)
     end_at: LocalOrUtcTime | None = None
-    after: UtcTime | None = Field(default=None, description="Counted from here; default: from now.")
+    after: UtcTime | None = Field(default=None, description="List due times after this time. Default: now.")
 
 
 class PreviewTime(Record):
-    """One time of a preview."""
+    """One due time of a preview."""
 
     utc: UtcTime
-    local: str = Field(description="The same in the zone, ISO 8601 with its offset.")
-    text: str = Field(description="The same as people say it: `Tue 24 Nov 08:30`.")
+    local: str = Field(description="The time in the schedule's time zone, ISO 8601 with offset.")
+    text: str = Field(description="The time for display, such as `Tue 24 Nov 08:30`.")
 
 
 class SchedulePreview(Record):
-    """The next ten times of a trigger."""
+    """The next ten due times of a trigger."""
 
     timezone: str
-    description: str = Field(description="The trigger in words: `daily at 08:30`.")
+    description: str = Field(description="The trigger in words, such as `daily at 08:30`.")
     times: tuple[PreviewTime, ...]
     notes: tuple[str, ...] = Field(
         default=(),
-        description="What is unusual about it, for a person to confirm: a time that happens twice, one in the past.",
+        description="Warnings about unusual times, such as a time in the past or one that occurs twice.",
     )
-    needs_confirmation: bool = Field(default=False, description="Whether saving it takes `confirmed`.")
+    needs_confirmation: bool = Field(default=False, description="Whether saving requires `confirmed`.")
 
 
 class Backfill(Request):
-    """A request to run past occurrences, in order: those from `start` on and before `end`."""
+    """A request to run past occurrences in order: from `start`, before `end`."""
 
     start: LocalOrUtcTime
     end: LocalOrUtcTime
-    dry_run: bool = Field(default=False, description="Only tell which they are, and start nothing.")
+    dry_run: bool = Field(default=False, description="List the due times without starting anything.")

@@ -19,7 +19,7 @@ _STRANGE = re.compile(r"[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Action(StrEnum):
-    """What a token may be limited to; `permissions` knows which verb asks for which."""
+    """An action that a token can be limited to. `permissions` maps verbs to actions."""
 
     #: Look at flows, executions, schedules, messages, webhooks, events, settings and files.
     READ = "read"
@@ -52,34 +52,34 @@ FlowPattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator
 
 
 class Token(Record):
-    """A key for programs that opens a part of Cloudo, and nothing else of the server."""
+    """A key for programs. It gives access to Cloudo only, not to the rest of the server."""
 
     id: str
     name: str
-    prefix: str = Field(description="The beginning of the token itself, by which it is recognised.")
-    actions: tuple[str, ...] = Field(description="Of `Action`; a newer server may know more of them.")
+    prefix: str = Field(description="First characters of the token, to recognise it.")
+    actions: tuple[str, ...] = Field(description="Allowed actions. A newer server may know more of them.")
     flows: tuple[str, ...] | None = Field(
-        default=None, description="Patterns of the names of flows that it is limited to; None for all."
+        default=None, description="Name patterns of the allowed flows; null for all flows."
     )
-    user_name: str = Field(description="Whom it acts as.")
+    user_name: str = Field(description="The user that the token acts as.")
     created_at: UtcTime
-    expires_at: UtcTime | None = Field(default=None, description="None for never.")
-    last_used_at: UtcTime | None = Field(default=None, description="To the minute.")
+    expires_at: UtcTime | None = Field(default=None, description="Null for never.")
+    last_used_at: UtcTime | None = Field(default=None, description="Accurate to the minute.")
 
 
 class CreatedToken(Token):
-    """A token as its maker sees it, once."""
+    """A new token with its secret, which is returned only once."""
 
-    secret: str = Field(repr=False, description="What is sent in the header `Authorization`; kept nowhere.")
+    secret: str = Field(repr=False, description="The token for the header `Authorization`. It is not stored.")
 
 
 class CreateToken(Request):
-    """A request for a token."""
+    """A request to create a token."""
 
     name: str = Field(min_length=1, max_length=200)
     actions: tuple[Action, ...] = Field(min_length=1, max_length=len(Action))
     flows: tuple[FlowPattern, ...] | None = Field(default=None, min_length=1, max_length=_MAX_PATTERNS)
     expires_at: UtcTime | None = Field(
-        default=None, description="Give one of these, or neither for a token that does not expire."
+        default=None, description="Use one of the two, or neither for a token that does not expire."
     )
     expires_in_seconds: float | None = Field(default=None, gt=0, le=_MAX_LIFETIME.total_seconds(), allow_inf_nan=False)

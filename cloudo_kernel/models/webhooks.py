@@ -36,7 +36,7 @@ _TAKEN = frozenset({"authorization", "cookie", "content-type", "content-length",
 
 
 class SignatureScheme(StrEnum):
-    """How the sender signs its calls."""
+    """How a sender signs its calls."""
 
     STANDARD_WEBHOOKS = "standard-webhooks"
     GITHUB = "github"
@@ -54,7 +54,7 @@ class SignatureScheme(StrEnum):
 
 
 class WebhookReply(StrEnum):
-    """What a call that waits for the end gets."""
+    """The reply to a call that waits for the end."""
 
     #: `id`, `name`, `status`, `message` and `output_value`.
     BRIEF = "brief"
@@ -63,7 +63,7 @@ class WebhookReply(StrEnum):
 
 
 class CallMethod(StrEnum):
-    """How a webhook can be called."""
+    """An HTTP method of webhook calls."""
 
     GET = "GET"
     POST = "POST"
@@ -149,85 +149,81 @@ class Webhook(Record):
 
     name: str
     flow_name: str
-    user_name: str = Field(description="For whom the flow runs.")
+    user_name: str = Field(description="The user that the flow runs as.")
     has_key: bool = Field(
         default=False,
-        description="Whether callers have to show a key, or to sign with it; the key itself is in no record.",
+        description="Whether callers must send a key or sign with it. No record contains the key itself.",
     )
     signature: SignatureScheme | None = None
     signature_header: str | None = Field(
-        default=None, description="With `hmac-sha256`: where the signature is, what is signed, and where its time is."
+        default=None, description="With `hmac-sha256`: the header with the signature. The two fields below go with it."
     )
     signed_content: str = "{body}"
     timestamp_header: str | None = None
     public_url: str | None = Field(
         default=None,
-        description="The address that the sender calls, where its signature is over that and a proxy changes it.",
+        description="The address that the sender calls and signs, if a proxy changes it.",
     )
     delivery_id: str | None = Field(
         default=None,
-        description="Where the sender's id of a delivery is: a header, or a path in the body such as "
-        "`$.event_id`; several, with a space between them, make one id. A delivery that is "
-        "repeated starts nothing. Presets know theirs.",
+        description="Location of the sender's delivery id: a header, or a path in the body such as "
+        "`$.event_id`. Several, separated by spaces, form one id. A repeated delivery starts "
+        "nothing. Presets have a default.",
     )
     challenge_parameter: str | None = Field(
         default=None,
-        description="The query parameter whose value an unsigned GET gets back, by which senders check an "
-        "address. Starts nothing.",
+        description="Query parameter that an unsigned GET echoes, for senders that verify an address. Starts nothing.",
     )
-    key_header: str = Field(default=KEY_HEADER, description="Where the key is, without a signature.")
+    key_header: str = Field(default=KEY_HEADER, description="Header with the key of an unsigned call.")
     allowed_methods: tuple[CallMethod, ...] = (CallMethod.GET, CallMethod.POST)
-    allowed_networks: tuple[str, ...] = Field(
-        default=(), description="From where it can be called; empty for anywhere."
-    )
+    allowed_networks: tuple[str, ...] = Field(default=(), description="Networks that can call it; empty for any.")
     max_body_bytes: int = 1024 * 1024
-    rate_limit: int | None = Field(default=600, description="Calls a minute of one caller, None for any number.")
+    rate_limit: int | None = Field(default=600, description="Maximum calls per minute and caller; null for no limit.")
     allowed_origins: tuple[str, ...] = Field(
         default=(),
-        description="Pages of these origins may call it, and senders of these names may announce their calls "
-        "(CloudEvents).",
+        description="Origins of pages (CORS) and of CloudEvents senders that can call it.",
     )
-    raw: bool = Field(
-        default=False, description="Whether the flow always gets the bytes of the body, as `body_base64`."
-    )
+    raw: bool = Field(default=False, description="Whether the flow always gets the raw body, as `body_base64`.")
     enabled: bool = True
     sync_timeout_seconds: float = Field(
-        default=SYNC_SECONDS, description="Shorter for presets whose senders hang up earlier."
+        default=SYNC_SECONDS,
+        description="Time to wait for the flow's reply. Some presets use less, because their senders time out earlier.",
     )
-    inputs: JsonObject = Field(default_factory=dict, description="What the flow gets besides the call.")
+    inputs: JsonObject = Field(default_factory=dict, description="Additional inputs of the flow.")
     reply: WebhookReply = WebhookReply.BRIEF
     created_at: UtcTime
     modified_at: UtcTime
 
 
 class Delivery(Record):
-    """One call of a webhook, and what became of it."""
+    """One call of a webhook, and its outcome."""
 
     id: str = Field(description="UUIDv7: sorts by the time of the call.")
     webhook_name: str
     received_at: UtcTime
     source_ip: str
     status_code: int | None = Field(
-        default=None, description="Of the reply; None while the caller waits, or when it went away."
+        default=None, description="HTTP status of the reply; null while the caller waits, or if it disconnected."
     )
     execution_id: str | None = None
     delivery_id: str | None = Field(
-        default=None, description="What the sender calls it; the same one starts nothing twice."
+        default=None, description="The sender's id of the delivery. A repeated id starts nothing."
     )
-    reason: str | None = Field(default=None, description="Why nothing was started, or what is special about it.")
+    reason: str | None = Field(default=None, description="Reason why nothing was started, or a note.")
 
 
 class ChangeWebhook(Request):
-    """A request to change a webhook; what is not given stays as it is."""
+    """A request to change a webhook. Omitted fields stay unchanged."""
 
     flow_name: str | None = Field(default=None, min_length=1)
     user_name: UserName | None = Field(
-        default=None, description="For whom the flow runs: the writer, unless an administrator names somebody else."
+        default=None,
+        description="The user that the flow runs as. Only administrators can name another user than themselves.",
     )
     key: Key | None = Field(
         default=None,
         repr=False,
-        description="Of unsigned calls, or the secret with which they are signed; null takes it away.",
+        description="The key of unsigned calls, or the secret that signs calls; null removes it.",
     )
     signature: SignatureScheme | None = None
     signature_header: HeaderName | None = None
@@ -264,14 +260,14 @@ _REMOVABLE = frozenset(
 
 
 class CreateWebhook(ChangeWebhook):
-    """A request to make a webhook."""
+    """A request to create a webhook."""
 
     name: WebhookName
     flow_name: str = Field(min_length=1)
 
 
 class WebhookResponse(Request):
-    """What a flow answers to the call that started it, in place of the usual reply."""
+    """A flow's own reply to the call that started it."""
 
     status: int = Field(default=200, ge=200, le=599)
     content_type: str = Field(max_length=200, pattern=r"^[a-z]+/[A-Za-z0-9.+-]+(; ?[a-z-]+=[A-Za-z0-9_.+-]+)*$")
@@ -290,7 +286,7 @@ def secret_bytes(key: str, scheme: SignatureScheme) -> bytes:
 
 
 class CallReply(Record):
-    """What a call gets, unless its flow or its webhook says something else."""
+    """The usual reply to a call."""
 
     id: str
     name: str | None = None

@@ -192,7 +192,7 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
 def test_a_token_is_made_shown_once_used_and_revoked(show: Open, api: Client, server: RunningServer) -> None:
     page = show("tokens")
     expect(page.get_by_text("No tokens yet")).to_be_visible()
-    for name in ("REST", "Explore what programs can ask"):
+    for name in ("REST", "API explorer"):
         expect(page.get_by_role("link", name=name)).to_have_attribute("href", "/cloudo/explorer")
     button(page, "New token…").first.click()
     dialog = page.get_by_role("dialog")

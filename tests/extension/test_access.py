@@ -253,4 +253,4 @@ def test_a_server_that_opens_its_store_logs_no_failure(
     assert http.post("/execution", json={"flow_name": "quick"}).status_code == 201
     second = start(server.workspace)  # it opens the store at once, as that was used before
     assert "503 GET" not in second.log.read_text()
-    assert "The look at the health" not in second.log.read_text()
+    assert "The health check" not in second.log.read_text()

@@ -99,7 +99,7 @@ class Backend:
         self._is_closed = False
         #: The error of the last attempt to open the backend, if it failed.
         self._trouble: Exception | None = None
-        self.health_failures = Failures("The look at the health")
+        self.health_failures = Failures("The health check")
         #: Retries opening a store that was unreachable when the server started.
         self._later: asyncio.Task[None] | None = None
         #: (subject id, route) → time from which a refusal is recorded again.
@@ -264,11 +264,11 @@ class Backend:
         try:
             await self.open()
         except Exception as error:  # noqa: BLE001 -- nothing else would retry
-            _log.warning("The store cannot be opened yet and is tried again: %s", error)
+            _log.warning("Cannot open the store yet, retrying: %s", error)
             self._later = asyncio.create_task(self._open_later())
 
     async def _open_later(self) -> None:
-        failures = Failures("The opening of the store")
+        failures = Failures("Opening the store")
         while self._parts is None and not self._is_closed:
             await asyncio.sleep(_REOPEN_SECONDS)
             try:
@@ -313,9 +313,9 @@ class Backend:
             try:
                 await work
             except CloudoError as error:
-                _log.warning("What nobody waits for has failed", extra={"reason": str(error)})
+                _log.warning("A background task has failed", extra={"reason": str(error)})
             except Exception:  # noqa: BLE001 -- a background task has no caller
-                _log.exception("What nobody waits for has failed")
+                _log.exception("A background task has failed")
 
         task = asyncio.create_task(run())
         self._spawned.add(task)  # the event loop keeps only a weak reference
@@ -357,7 +357,7 @@ class Backend:
 
 def _look_for_key(store: Store) -> None:
     if store.encryption.is_key_lost:
-        _log.error("The key file is missing, and the store holds secrets that were sealed with it. Put the file back.")
+        _log.error("The key file is missing. Secrets in the store are encrypted with it. Restore the file.")
 
 
 def _passing(message: str, *, reason: str) -> Unavailable:
@@ -376,7 +376,7 @@ def _with_loops(health: Health, parts: _Parts) -> Health:
     if dead:
         details |= {"status": "unavailable", "reason": f"the loop {dead[0]} has died: restart the server"}
     elif "dispatcher" in failing and health.reason is None:
-        details |= {"status": "unavailable", "reason": "the loop dispatcher fails: nothing is started"}
+        details |= {"status": "unavailable", "reason": "the loop dispatcher is failing: executions do not start"}
     return health.model_copy(update=details)
 
 

@@ -42,7 +42,7 @@ _KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
 #: Jupyter's own query parameters, accepted everywhere.
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
 #: Triggers that a caller may name. `flow` is reserved for the worker.
-_DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, Trigger.CLI)}
+_SOURCES = {source.value: source for source in (Trigger.API, Trigger.UI, Trigger.CELL, Trigger.CLI)}
 #: Entity tags, in `If-Match`.
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
 _TAGS = re.compile(rf"\s*{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*\s*")
@@ -64,7 +64,7 @@ class Handler(BodyHandler):
             cls.head = cls.get
 
     def initialize(self) -> None:
-        """Start without a reply; tornado calls it first."""
+        """Prepare the request; tornado calls it first."""
         super().initialize()
         self._log_id: str | None = None
         self._is_deserted = False
@@ -102,8 +102,8 @@ class Handler(BodyHandler):
         known = operation.query_names
         for name in self.request.query_arguments:
             if name not in known | _JUPYTERS:
-                takes = ", ".join(sorted(known)) or "none"
-                raise MalformedRequest(f"Unknown query parameter {name!r}; known here: {takes}.", field=name)
+                accepted = ", ".join(sorted(known)) or "none"
+                raise MalformedRequest(f"Unknown query parameter {name!r}. Known parameters: {accepted}.", field=name)
         self._check_body_headers()
 
     @classmethod
@@ -112,10 +112,10 @@ class Handler(BodyHandler):
         return operations_of(cls)
 
     def _trigger(self) -> Trigger:
-        door = self.request.headers.get("X-Cloudo-Trigger", Trigger.API.value)
-        if door not in _DOORS:
-            raise MalformedRequest(f"The header X-Cloudo-Trigger takes {', '.join(_DOORS)}, not {door!r}.")
-        return _DOORS[door]
+        source = self.request.headers.get("X-Cloudo-Trigger", Trigger.API.value)
+        if source not in _SOURCES:
+            raise MalformedRequest(f"The header X-Cloudo-Trigger must be one of {', '.join(_SOURCES)}, not {source!r}.")
+        return _SOURCES[source]
 
     # Reading
 
@@ -217,7 +217,7 @@ class Handler(BodyHandler):
                 raise
             raise web.HTTPError(499, reason="Client closed request") from None
         if not (self._finished or await self.is_still_known()):
-            raise web.HTTPError(403, "The token was revoked, or has expired, while this was waited for.")
+            raise web.HTTPError(403, "The token was revoked or expired while the request was waiting.")
         return outcome
 
     def on_connection_close(self) -> None:
@@ -267,18 +267,18 @@ class Handler(BodyHandler):
     def _note_refusal(self, error: web.HTTPError) -> None:
         """Record the refusal of an unknown caller, or of one with only a cookie."""
         if getattr(self, "_jupyter_current_user", None) is not None:
-            self.note_denial(error.log_message or "This takes more than a cookie.")
+            self.note_denial(error.log_message or "A cookie alone is not enough for this request.")
             return
-        told = {"method": self.request.method, "path": self.request.path[:500]}
-        self.backend.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **told)
+        details = {"method": self.request.method, "path": self.request.path[:500]}
+        self.backend.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **details)
 
     def note_denial(self, reason: str) -> None:
         """Record that a known caller was refused."""
         token, route = self.rights.token, type(self).__name__
         subject = (event_types.TOKEN, token.id) if token else (event_types.USER, self.user_name)
-        told = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
-        told |= {"token": token.prefix} if token else {}
-        self.backend.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **told)
+        details = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
+        details |= {"token": token.prefix} if token else {}
+        self.backend.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **details)
 
 
 class NothingHere(Handler):
@@ -318,7 +318,7 @@ def _versions_in(header: str | None) -> frozenset[str] | None:
     if header.strip() == "*":
         return frozenset({ANY_VERSION})
     if not _TAGS.fullmatch(header):
-        raise MalformedRequest('The header If-Match takes what ETag said, with its quotes, or "*".')
+        raise MalformedRequest('The header If-Match must hold the value of an ETag header, with its quotes, or "*".')
     return frozenset(tag.partition(".")[0] for tag in _TAG.findall(header))
 
 

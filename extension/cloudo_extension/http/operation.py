@@ -33,8 +33,8 @@ class Query(Request):
 class PageQuery(Query):
     """Which page of a list is wanted."""
 
-    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT, description="The most items that the page holds.")
-    cursor: str | None = Field(default=None, description="The `next` of the page before.")
+    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT, description="Maximum number of items.")
+    cursor: str | None = Field(default=None, description="The `next` of the previous page.")
 
 
 @dataclass(frozen=True)

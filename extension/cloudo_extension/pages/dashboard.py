@@ -41,7 +41,7 @@ _EXTENSIONS: Final = {
 #: MathJax would be loaded from another host, and nothing here uses TeX. Voila loads it anyway, and waits for these
 #: names.
 _NO_MATHJAX: Final = "MathJax={Hub:{Config(){},Configured(){},Queue(){},Register:{StartupHook(){}}}}"
-_FAILED: Final = "cloudoFailed('The dashboard could not start: the log of the server tells why.')"
+_FAILED: Final = "cloudoFailed('The dashboard could not start. The server's log has the reason.')"
 #: Libraries cannot fetch anything from other hosts, and inline scripts need the nonce of this reply. Widget modules
 #: are blobs; compiling schemas needs `unsafe-eval`.
 _POLICY: Final = "; ".join(
@@ -68,9 +68,9 @@ _THEME: Final = (
 _NOT_FOUND: Final = """<!doctype html>
 <html lang="en" data-theme="light">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>No such page · Cloudo</title><style>{style}</style><script nonce="{nonce}">{theme}</script></head>
+<title>Page not found · Cloudo</title><style>{style}</style><script nonce="{nonce}">{theme}</script></head>
 <body data-cloudo-root="{root}"><div class="cloudo cloudo-page"><main class="cloudo-main"><div class="cloudo-nothing">
-<h1>There is no such page</h1><p>Nothing is at this address; it may be mistyped.</p>
+<h1>Page not found</h1><p>There is no page at this address. Check its spelling.</p>
 <p><a class="cloudo-link" href="{root}">Open the dashboard</a></p>
 </div></main></div></body>
 </html>
@@ -268,7 +268,7 @@ def notebook_path() -> Path:
     found = [place / "dashboard.ipynb" for place in places if (place / "dashboard.ipynb").is_file()]
     if not found:
         raise web.HTTPError(
-            500, "The dashboard's notebook is not installed. Install cloudo anew, as a wheel or with `make up`."
+            500, "The dashboard's notebook is not installed. Reinstall cloudo, from a wheel or with `make up`."
         )
     return found[0]
 

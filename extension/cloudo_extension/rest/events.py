@@ -22,16 +22,20 @@ _NEWEST = 2**63 - 1
 
 
 class EventQuery(Query):
-    """Which events are wanted, and for how long they are waited for."""
+    """Filters of events, and how long to wait for one."""
 
     after: int | None = Field(
-        default=None, ge=0, le=_NEWEST, description="Those with a higher id; without it, those from now on."
+        default=None, ge=0, le=_NEWEST, description="Only events with a higher id. Default: only new events."
     )
-    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT, description="The most items that the page holds.")
+    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT, description="Maximum number of items.")
     timeout_seconds: float = Field(
-        default=0, ge=0, le=_POLL_SECONDS, allow_inf_nan=False, description="How long to wait where there is none."
+        default=0,
+        ge=0,
+        le=_POLL_SECONDS,
+        allow_inf_nan=False,
+        description="Time to wait for an event if there is none.",
     )
-    subject_id: str | None = Field(default=None, description="Those about one thing, such as an execution.")
+    subject_id: str | None = Field(default=None, description="Only events about one object, such as an execution.")
 
 
 class LastEvent(Query):

@@ -47,7 +47,7 @@ def _seconds(wait: object) -> float:
 
 
 class Wait(Request):
-    """The part of the body of `POST /execution` that is not about the execution but about the reply."""
+    """The part of the body of `POST /execution` that concerns the reply."""
 
     wait: Annotated[
         float,
@@ -55,33 +55,33 @@ class Wait(Request):
         WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0}]}),
     ] = Field(
         default=0,
-        description="True (60 seconds) or seconds: wait for the end; when it does not come in time, the reply "
-        "is the record so far.",
+        description="Seconds to wait for the end, or true for 60. If the execution takes longer, the reply is "
+        "its current record.",
     )
 
 
 class StartBody(StartExecution, Wait):
     """The body of `POST /execution`."""
 
-    input_value: JsonObject | None = Field(default=None, description="Means the same as `inputs`: give one of both.")
+    input_value: JsonObject | None = Field(default=None, description="Synonym of `inputs`. Use one of the two.")
 
 
 class WaitQuery(Query):
-    """How long a reader waits for the end."""
+    """How long to wait for the end."""
 
     wait: float = Field(
         default=0,
         ge=0,
         le=_WAIT_SECONDS,
         allow_inf_nan=False,
-        description="Seconds: wait so long for the end; when it does not come in time, the reply is the record so far.",
+        description="Seconds to wait for the end. If the execution takes longer, the reply is its current record.",
     )
 
 
 class LogQuery(PageQuery):
-    """Which page of a log is wanted."""
+    """The requested page of a log."""
 
-    limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT, description="The most lines that the page holds.")
+    limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT, description="Maximum number of lines.")
 
 
 class Executions(Handler):
@@ -104,13 +104,13 @@ class Executions(Handler):
         },
     )
     async def post(self) -> None:
-        """Start an execution, and wait for its end when asked to."""
+        """Start an execution, and optionally wait for its end."""
         wanted = _with_inputs(await self.body())
         wait = self.parse(Wait, {"wait": wanted.pop("wait", False)})
         request = self.parse(StartExecution, wanted)
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= 255:
-            raise MalformedRequest("The header Idempotency-Key takes 1 to 255 characters.")
+            raise MalformedRequest("The header Idempotency-Key must have 1 to 255 characters.")
         outcome = await self.backend.start(Start(self.api, request, key))
         started = outcome.execution
         self.set_header("Location", self.at("execution", started.id))
@@ -136,7 +136,7 @@ class ManyExecutions(Handler):
         example={"action": "start", "flow_names": ["examples/greeting"], "inputs": {"name": "Ada"}},
     )
     async def post(self) -> None:
-        """Do the same to many executions, or start many flows."""
+        """Apply one action to many executions, or start many flows."""
         outcome = await self.backend.call(self.api.bulk_executions, await self.sent(BulkRequest))
         refused = [item.error for item in outcome.items if item.error and item.error.code == PermissionDenied.code]
         if refused:  # the reply is still a success
@@ -149,7 +149,7 @@ class OneExecution(Handler):
 
     @operation("execution", reply=Execution, query=(WaitQuery,))
     async def get(self, execution_id: str) -> None:
-        """Return the whole record, at once or when the execution has ended."""
+        """Return the whole record, immediately or when the execution has ended."""
         if seconds := self.asked(WaitQuery).wait:
             wait = self.backend.until_ended(self.api.execution, execution_id, seconds)
             execution = await self.while_connected(wait)
@@ -180,7 +180,7 @@ class Children(Handler):
         "executions", id="execution_children", reply=Page[Execution], query=(PageQuery,), raises=(ExecutionNotFound,)
     )
     async def get(self, execution_id: str) -> None:
-        """List the executions that this one started, newest first."""
+        """List the executions that this execution started, newest first."""
         await self.backend.call(self.api.execution, execution_id)  # raises if it does not exist
         await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page())
 
@@ -194,7 +194,9 @@ class Again(Request):
 class CancelBody(Request):
     """The body of `POST /execution/<id>/cancel`."""
 
-    tree: bool = Field(default=False, description="Everything below it ends, too, also where it has ended itself.")
+    tree: bool = Field(
+        default=False, description="Also cancel all descendants, even if the execution itself has ended."
+    )
 
 
 class Cancel(Handler):
@@ -202,7 +204,7 @@ class Cancel(Handler):
 
     @operation("cancel_execution", reply=Execution, body=CancelBody, has_optional_body=True, example={"tree": True})
     async def post(self, execution_id: str) -> None:
-        """End the execution and its children, or its whole tree."""
+        """Cancel the execution and its children, or its whole tree."""
         wanted = self.parse(CancelBody, await self.body(default={}))
         await self.answer(self.api.cancel_execution, execution_id, tree=wanted.tree)
 
@@ -212,7 +214,7 @@ class Pause(Handler):
 
     @operation("pause_execution", reply=Execution)
     async def post(self, execution_id: str) -> None:
-        """Pause the execution, at once or before its next cell."""
+        """Pause the execution, immediately or before its next cell."""
         await self.answer(self.api.pause_execution, execution_id)
 
 
@@ -221,7 +223,7 @@ class Resume(Handler):
 
     @operation("resume_execution", reply=Execution)
     async def post(self, execution_id: str) -> None:
-        """Let the execution go on."""
+        """Resume the execution."""
         await self.answer(self.api.resume_execution, execution_id)
 
 
@@ -237,7 +239,7 @@ class Retry(Handler):
         example={"inputs": {"name": "Grace"}},
     )
     async def post(self, execution_id: str) -> None:
-        """Start the ended execution anew, with its own inputs or others."""
+        """Start the ended execution again, with its own or other inputs."""
         again = self.parse(Again, _with_inputs(await self.body(default={})))
         started = await self.backend.call(self.api.retry_execution, execution_id, again.inputs)
         self.set_header("Location", self.at("execution", started.id))
@@ -250,7 +252,7 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
     if "input_value" not in wanted:
         return wanted
     if "inputs" in wanted:
-        raise MalformedRequest("inputs and input_value mean the same: send one of them.", field="input_value")
+        raise MalformedRequest("inputs and input_value are synonyms: send only one of them.", field="input_value")
     return {"inputs" if name == "input_value" else name: value for name, value in wanted.items()}
 
 

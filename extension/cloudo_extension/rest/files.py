@@ -13,18 +13,18 @@ from cloudo_kernel.workspace.files import decoded
 
 
 class FileQuery(Query):
-    """Which files are wanted."""
+    """Filters of the list of files."""
 
-    dir: str = Field(default=".", description="The folder in which they are.")
+    dir: str = Field(default=".", description="Folder to list.")
     glob: str = Field(
-        default="*", description="A pattern of their paths below it; `**/*` is for all folders below it too."
+        default="*", description="Pattern of paths relative to the folder; `**/*` includes all subfolders."
     )
 
 
 class ContentQuery(Query):
-    """Whether the content is wanted."""
+    """Whether to include the content."""
 
-    content: int = Field(default=1, ge=0, le=1, description="0 leaves the content out.")
+    content: int = Field(default=1, ge=0, le=1, description="0 omits the content.")
 
 
 class Content(Request):
@@ -54,7 +54,7 @@ class OneFile(Handler):
 
     @operation("file", reply=File, query=(ContentQuery,))
     async def get(self, path: str) -> None:
-        """Return a file, with `content=0` without its content."""
+        """Return a file. `content=0` omits its content."""
         with_content = self.asked(ContentQuery).content != 0
         await self.answer(self.api.file, path, with_content=with_content)
 
@@ -62,7 +62,7 @@ class OneFile(Handler):
         "save_file", reply=File, body=Content, example={"content": "first north, then south"}, is_conditional=True
     )
     async def put(self, path: str) -> None:
-        """Make the file, or replace it as a whole."""
+        """Create or replace the file."""
         given, save = await self.sent(Content), self.unless_changed(self._look, self.api.save_file)
         await self.answer(lambda: save(path, decoded(given.content, given.encoding)))
 

@@ -12,13 +12,13 @@ from cloudo_kernel.models import Flow, Kernel, Page, Request
 
 
 class FlowQuery(Query):
-    """Which flows are wanted."""
+    """Filters of the list of flows."""
 
-    q: str | None = Field(default=None, description="Part of name, title or a tag.")
+    q: str | None = Field(default=None, description="Search in name, title and tags.")
 
 
 class CreateFlow(Request):
-    """The body of `POST /flow`: a name, and either a notebook's JSON text or the flow to copy."""
+    """The body of `POST /flow`: a name, and either notebook JSON or the name of a flow to copy."""
 
     name: str
     source: str | None = None
@@ -37,7 +37,7 @@ class Flows(Handler):
 
     @operation("flows", reply=Page[Flow], query=(FlowQuery, PageQuery))
     async def get(self) -> None:
-        """List the flows by name."""
+        """List flows by name."""
         q = self.asked(FlowQuery).q
         await self.answer_page(lambda: self.api.flows(q=q), "name", order=lambda name: (name.casefold(), name))
 
@@ -49,7 +49,7 @@ class Flows(Handler):
         example={"name": "hello", "copy_of": "examples/greeting"},
     )
     async def post(self) -> None:
-        """Create a flow of the workspace."""
+        """Create a flow in the workspace."""
         wanted = await self.sent(CreateFlow)
         self.set_status(201)
         self.set_header("Location", self.at("flow", quote(wanted.name)))
@@ -74,7 +74,7 @@ class OneFlow(Handler):
 
     @operation("delete_flow", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
-        """Delete a flow of the workspace."""
+        """Delete a flow from the workspace."""
         await self.backend.call(self.unless_changed(self.api.flow, self.api.delete_flow), name)
         await self.finish_empty()
 
@@ -84,7 +84,7 @@ class Kernels(Handler):
 
     @operation("kernels", reply=Page[Kernel], query=(PageQuery,))
     async def get(self) -> None:
-        """List the kernels that flows can run in, by name."""
+        """List the available kernels by name."""
         await self.answer_page(self.api.kernels, "name")
 
 

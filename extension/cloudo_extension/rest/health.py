@@ -23,7 +23,7 @@ class OneHealth(Handler):
     )
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def get(self) -> None:
-        """Tell whether executions can be started and run; 503 when they cannot."""
+        """Return whether executions can start and run; 503 if not."""
         health = await self._health()
         self.set_status(200 if health.status == "ok" else 503)
         await self.finish(health.model_dump_json())

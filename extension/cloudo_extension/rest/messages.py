@@ -10,11 +10,11 @@ from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageStat
 
 
 class MessageQuery(Query):
-    """Which messages are wanted."""
+    """Filters of the list of messages."""
 
-    unanswered: bool = Field(default=False, description="Those only that wait for an answer.")
-    state: tuple[MessageState, ...] = Field(default=(), description="Those in one of these states only.")
-    execution_id: str | None = Field(default=None, description="Those that one execution made.")
+    unanswered: bool = Field(default=False, description="Only messages that wait for an answer.")
+    state: tuple[MessageState, ...] = Field(default=(), description="Only messages in one of these states.")
+    execution_id: str | None = Field(default=None, description="Only messages of one execution.")
 
 
 class Answer(Request):
@@ -44,7 +44,7 @@ class Messages(Handler):
         },
     )
     async def post(self) -> None:
-        """Make a message that belongs to no execution."""
+        """Create a message that belongs to no execution."""
         made = await self.backend.call(self.api.create_message, await self.sent(CreateMessage))
         self.set_header("Location", self.at("message", made.id))
         self.set_status(201)

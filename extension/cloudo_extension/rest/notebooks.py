@@ -48,10 +48,10 @@ class _Document(Handler):
 
 
 class FormatQuery(Query):
-    """How the notebook is wanted."""
+    """The format of the notebook."""
 
     format: Literal["ipynb", "html"] = Field(
-        default="ipynb", description="`html` is a page on which nothing runs and nothing is loaded."
+        default="ipynb", description="`html` is a page that runs no scripts and loads nothing."
     )
 
 
@@ -60,7 +60,7 @@ class Notebook(_Document):
 
     @operation("execution_notebook", query=(FormatQuery,), replies={200: Reply(media=(_NOTEBOOK, "text/html"))})
     async def get(self, execution_id: str) -> None:
-        """Return the executed notebook, as notebook JSON or as a page to look at."""
+        """Return the executed notebook, as notebook JSON or as an HTML page."""
         wanted = self.asked(FormatQuery).format
         text = await self.backend.call(self.api.execution_notebook, execution_id)
         if wanted == "html":
@@ -99,7 +99,7 @@ class Source(_Document):
 
     @operation("execution_source", replies={200: Reply(media=(_NOTEBOOK, "text/x-python"))})
     async def get(self, execution_id: str) -> None:
-        """Return exactly the source that was run: a notebook's JSON text, or a script that defines a handler."""
+        """Return the exact source of the run: notebook JSON, or a script that defines a handler."""
 
         def read() -> tuple[str, bool]:
             text = self.api.execution_source(execution_id)

@@ -22,10 +22,10 @@ _DAILY = {"trigger": {"daily_at": "08:30"}, "timezone": "Europe/Vienna"}
 
 
 class ScheduleQuery(Query):
-    """Which schedules are wanted."""
+    """Filters of the list of schedules."""
 
     flow_name: str | None = None
-    q: str | None = Field(default=None, description="Part of the name, or of the flow's.")
+    q: str | None = Field(default=None, description="Search in name and flow name.")
 
 
 class Schedules(Handler):
@@ -44,7 +44,7 @@ class Schedules(Handler):
         example={"flow_name": "examples/greeting", "inputs": {"name": "Ada"}, **_DAILY},
     )
     async def post(self) -> None:
-        """Make a schedule."""
+        """Create a schedule."""
         made = await self.backend.call(self.api.create_schedule, await self.sent(CreateSchedule))
         self.set_header("Location", self.at("schedule", made.id))
         self.set_status(201)
@@ -56,7 +56,7 @@ class Preview(Handler):
 
     @operation("preview_schedule", reply=SchedulePreview, body=PreviewSchedule, example=_DAILY)
     async def post(self) -> None:
-        """Tell when a trigger would start something; nothing is saved."""
+        """Return the due times of a trigger without saving it."""
         await self.answer(self.api.preview_schedule, await self.sent(PreviewSchedule))
 
 
@@ -65,14 +65,14 @@ class OneSchedule(Handler):
 
     @operation("schedule", reply=Schedule)
     async def get(self, schedule_id: str) -> None:
-        """Return one schedule with its next ten times."""
+        """Return one schedule with its next ten due times."""
         await self.answer(self.api.schedule, schedule_id)
 
     @operation(
         "change_schedule", reply=Schedule, is_conditional=True, body=ChangeSchedule, example={"overlap": "queue"}
     )
     async def patch(self, schedule_id: str) -> None:
-        """Change the schedule in place."""
+        """Change the schedule."""
         await self.answer(
             self.unless_changed(self.api.schedule, self.api.change_schedule),
             schedule_id,
@@ -81,7 +81,7 @@ class OneSchedule(Handler):
 
     @operation("delete_schedule", status=204, is_conditional=True)
     async def delete(self, schedule_id: str) -> None:
-        """Delete the schedule; its executions stay."""
+        """Delete the schedule. Its executions remain."""
         await self.backend.call(self.unless_changed(self.api.schedule, self.api.delete_schedule), schedule_id)
         await self.finish_empty()
 
@@ -91,7 +91,7 @@ class Pause(Handler):
 
     @operation("pause_schedule", reply=Schedule)
     async def post(self, schedule_id: str) -> None:
-        """Let the schedule start nothing until it is resumed."""
+        """Pause the schedule until it is resumed."""
         await self.answer(self.api.pause_schedule, schedule_id)
 
 
@@ -100,7 +100,7 @@ class Resume(Handler):
 
     @operation("resume_schedule", reply=Schedule)
     async def post(self, schedule_id: str) -> None:
-        """Let the schedule go on with its next time."""
+        """Resume the schedule at its next due time."""
         await self.answer(self.api.resume_schedule, schedule_id)
 
 
@@ -126,7 +126,7 @@ class RunPast(Handler):
         example={"start": "2026-11-01T00:00:00", "end": "2026-11-03T00:00:00"},
     )
     async def post(self, schedule_id: str) -> None:
-        """Run past times, in order."""
+        """Run past due times, in order."""
         wanted = await self.sent(Backfill)
         await self.answer(lambda: Page[Occurrence](items=self.api.backfill_schedule(schedule_id, wanted)))
 
@@ -136,7 +136,7 @@ class Occurrences(Handler):
 
     @operation("occurrences", reply=Page[Occurrence], query=(PageQuery,))
     async def get(self, schedule_id: str) -> None:
-        """List what became of the schedule's times, newest first."""
+        """List the schedule's occurrences, newest first."""
         await self.answer(self.api.occurrences, schedule_id, **self.page())
 
 

@@ -17,7 +17,7 @@ class SettingValue(Request):
     """The body of `PUT` and `PATCH` of `/setting/<name>`."""
 
     value: Any
-    secret: bool | None = Field(default=None, description="None: as it was.")
+    secret: bool | None = Field(default=None, description="Whether the value is secret. Null: unchanged.")
 
 
 class NewSetting(SettingValue):
@@ -31,7 +31,7 @@ class Settings(Handler):
 
     @operation("settings", reply=Page[Setting], query=(PageQuery,))
     async def get(self) -> None:
-        """List the settings that were saved."""
+        """List the saved settings."""
         await self.answer_page(self.api.settings, "name")
 
     @operation(
@@ -42,7 +42,7 @@ class Settings(Handler):
         example={"name": "team.regions", "value": ["north", "south"]},
     )
     async def post(self) -> None:
-        """Save a setting that is not there yet."""
+        """Create a setting."""
         new = await self.sent(NewSetting)
         created = await self.backend.call(self.api.create_setting, new.name, new.value, secret=bool(new.secret))
         self.set_header("Location", self.at("setting", quote(created.name)))
@@ -74,14 +74,14 @@ class OneSetting(Handler):
         is_conditional=True,
     )
     async def patch(self, name: str) -> None:
-        """Save another value of a setting that is there, or has a documented default."""
+        """Change an existing setting, or one with a documented default."""
         given, save = await self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
         await self.backend.call(self.api.setting, name)  # raises if it does not exist
         await self.answer(save, name, given.value, secret=given.secret)
 
     @operation("delete_setting", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
-        """Forget the setting."""
+        """Delete the setting."""
         await self.backend.call(self.unless_changed(self.api.setting, self.api.delete_setting), name)
         await self.finish_empty()
 

@@ -10,9 +10,11 @@ from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
 
 
 class TokenQuery(Query):
-    """Which tokens are wanted."""
+    """Filters of the list of tokens."""
 
-    user_name: str | None = Field(default=None, description="Whose, if an administrator asks; `*` for everybody's.")
+    user_name: str | None = Field(
+        default=None, description="User whose tokens to list, for administrators; `*` for all users."
+    )
 
 
 class Tokens(Handler):
@@ -20,7 +22,7 @@ class Tokens(Handler):
 
     @operation("tokens", reply=Page[Token], query=(TokenQuery, PageQuery))
     async def get(self) -> None:
-        """List one's own tokens."""
+        """List your own tokens."""
         wanted = self.asked(TokenQuery)
         await self.answer_page(lambda: self.api.tokens(user_name=wanted.user_name), "id", is_newest_first=True)
 
@@ -37,7 +39,7 @@ class Tokens(Handler):
         },
     )
     async def post(self) -> None:
-        """Make a token; this reply alone has its secret."""
+        """Create a token. Only this reply contains its secret."""
         made = await self.backend.call(self.api.create_token, await self.sent(CreateToken))
         self.set_header("Cache-Control", "no-store")
         self.set_status(201)

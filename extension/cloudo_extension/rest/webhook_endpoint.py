@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 #: The limit for an unknown webhook, the same as the default of known ones.
 _USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
-#: Bodies up to this size are kept without looking up the webhook, which takes as long as all the rest.
+#: Bodies up to this size are kept without looking up the webhook, which would double the time of a call.
 _SMALL_BYTES = 64 * 1024
 #: Maximum size that is read. Too much is discarded, so that the sender sees the reply. It is the same for all names,
 #: so that it does not reveal whether a webhook exists.
@@ -54,7 +54,7 @@ _METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 _CORS, _CLOUD_EVENTS = "Access-Control-Allow-Origin", "WebHook-Allowed-Origin"
 #: Request headers with an origin, and the reply headers that allow it.
 _ORIGINS: Final = {"Origin": _CORS, "WebHook-Request-Origin": _CLOUD_EVENTS}
-_DELETED = "This delivery was answered before; its execution was deleted since then."
+_DELETED = "This delivery was answered before. Its execution has been deleted."
 
 
 #: For both methods. A flow's own reply, with its own status, is unknown in advance.
@@ -344,7 +344,7 @@ class Call(NoCall):
         try:
             await self.backend.call(function, *args)
         except (CloudoError, RuntimeError):  # the store is unreachable, or the server is stopping
-            self.log.exception("What became of the call of a webhook cannot be stored.")
+            self.log.exception("Cannot record the outcome of a webhook call")
 
 
 def _brief(execution: Execution | NewExecution, status: Status) -> JsonObject:
