@@ -120,7 +120,7 @@ class Backend:
         tokens = (await self.open()).store.tokens
         found = tokens.known(secret) or await self.call(tokens.find, secret)
         if found is not None and tokens.is_use_worth_noting(found):
-            self._spawn(self.call(tokens.note_use, found.id))
+            self.spawn(self.call(tokens.note_use, found.id))
         return found
 
     def note_denial(self, subject_type: str, subject_id: str, *, route: str, **details: Any) -> None:
@@ -150,7 +150,7 @@ class Backend:
 
     def _add_event(self, *event: str, **details: Any) -> None:
         if self._parts is not None:
-            self._spawn(self.call(partial(self._parts.store.events.add, *event, **details)))
+            self.spawn(self.call(partial(self._parts.store.events.add, *event, **details)))
 
     async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
         """Return the service for one request. Opens the backend on the first. Raises `Unavailable`."""
@@ -183,7 +183,7 @@ class Backend:
 
     def _record_refusals(self, notes: Sequence[Note]) -> None:
         if self._parts is not None:
-            self._spawn(self.call(self._parts.webhook_calls.note_all, notes))
+            self.spawn(self.call(self._parts.webhook_calls.note_all, notes))
 
     def _check_rate(self, webhook: Webhook, caller: str) -> None:
         if webhook.rate_limit is not None:
@@ -306,7 +306,7 @@ class Backend:
             steps.callback(parts.feed.close)
             await asyncio.gather(*self._spawned, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in the background. Logs a failure and does not retry."""
 
         async def run() -> None:

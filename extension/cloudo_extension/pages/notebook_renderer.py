@@ -35,7 +35,7 @@ _PIECE_BYTES = 1 << 16
 #: The end of a complete page. Any other page was cut off.
 _END = b"</html>\n"
 _REMAINDER_MISSING = (
-    "<p class='note'>The rest of this notebook could not be made into a page. Open it in JupyterLab.</p>"
+    "<p class='note'>The rest of this notebook cannot be shown. Open it in JupyterLab.</p>"
     "</main></body></html>\n"
 )
 
@@ -59,7 +59,7 @@ class Renderer:
         try:
             await asyncio.wait_for(self._seats.acquire(), _PART_SECONDS)
         except TimeoutError:
-            raise Unavailable("Too many notebooks are being made into pages. Try again in a minute.") from None
+            raise Unavailable("Too many notebooks are being rendered. Try again in a minute.") from None
         try:
             async with aclosing(self._parts(f"{lab_url}\n{notebook}".encode("utf-8", "replace"))) as parts:
                 async for part in parts:
@@ -93,7 +93,7 @@ class Renderer:
             if end:
                 break
         if not end:
-            raise Unavailable("This notebook could not be made into a page. Open it in JupyterLab.")
+            raise Unavailable("This notebook cannot be shown as a page. Open it in JupyterLab.")
         if end != _END:
             yield _REMAINDER_MISSING.encode()
 
@@ -107,7 +107,7 @@ class Renderer:
                     return ours
                 self._end()
         ours.close()
-        raise Unavailable("The process that makes notebooks into pages cannot be started.")
+        raise Unavailable("The process that renders notebooks cannot be started.")
 
     def _running(self) -> socket.socket:
         """Return the socket to the process. Starts a new process if it has ended."""

@@ -6,8 +6,6 @@ flow may have written them.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -241,7 +239,7 @@ class Call(NoCall):
             self._send(202, await self._begun(received))
             return
         status = await self.while_connected(self._answer(received))
-        self._later(self._calls.note_reply, received, status)
+        self.backend.spawn(self.backend.call(self._calls.note_reply, received, status))
 
     def _parsed(self, name: str) -> WebhookCall:
         query = self.request.query
@@ -334,18 +332,6 @@ class Call(NoCall):
             self.set_header("Retry-After", str(seconds))
         return status_code
 
-    def _later(self, function: Callable[..., None], *args: object) -> None:
-        """Call `function` in the background."""
-        task = asyncio.create_task(self._quietly(function, *args))
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
-
-    async def _quietly(self, function: Callable[..., None], *args: object) -> None:
-        try:
-            await self.backend.call(function, *args)
-        except (CloudoError, RuntimeError):  # the store is unreachable, or the server is stopping
-            self.log.exception("Cannot record the outcome of a webhook call")
-
 
 def _brief(execution: Execution | NewExecution, status: Status) -> JsonObject:
     """Return the fields of an execution for a caller, without protected outputs."""
@@ -362,8 +348,5 @@ def _without_traceback(execution: Execution) -> JsonObject:
     error = execution.error and execution.error.model_copy(update={"traceback": ()})
     return execution.model_copy(update={"error": error}).model_dump(mode="json")
 
-
-#: The event loop keeps only weak references.
-_tasks: set[asyncio.Task[None]] = set()
 
 routes = [(r"cloudo/webhook/([^/]+)", Call), (r"cloudo/webhook", NoCall), (r"cloudo/webhook/.*", NoCall)]
