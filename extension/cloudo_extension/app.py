@@ -178,7 +178,7 @@ class Cloudo(ExtensionApp):
         if self.activity_seconds:
             self._activity.start()
         if self.backend.workspace.state.is_dir():
-            await self.backend.go_on()
+            await self.backend.resume()
 
     async def _note_activity(self) -> None:
         try:

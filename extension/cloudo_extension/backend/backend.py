@@ -48,7 +48,7 @@ _REOPEN_SECONDS = 2.0
 PREPARE_SECONDS = 5.0
 _DENIAL_SECONDS = 60.0
 _MAX_DENIALS = 1000
-_STRANGERS_A_MINUTE = 30
+_MAX_ANONYMOUS_A_MINUTE = 30
 _STOPPING = "The server is stopping. Try again when it is back."
 _OPENING = "The store is being opened. Try again in a moment."
 
@@ -86,8 +86,8 @@ class Backend:
         """Call `prepare` once on a thread, `PREPARE_SECONDS` after opening; pass `worker_options` to `Worker`."""
         self.workspace = workspace
         self.rate_limiter = RateLimiter()
-        #: Limits the recorded refusals of strangers, who could otherwise fill the store.
-        self._strangers = RateLimiter()
+        #: Limits the recorded refusals of anonymous callers, which could otherwise fill the store.
+        self._anonymous = RateLimiter()
         #: Refused webhook calls.
         self.refusals = Refusals(self._record_refusals)
         self._has_worker = has_worker
@@ -98,7 +98,7 @@ class Backend:
         self._parts: _Parts | None = None
         self._is_closed = False
         #: The error of the last attempt to open the backend, if it failed.
-        self._trouble: Exception | None = None
+        self._open_error: Exception | None = None
         self.health_failures = Failures("The health check")
         #: Retries opening a store that was unreachable when the server started.
         self._later: asyncio.Task[None] | None = None
@@ -116,7 +116,7 @@ class Backend:
         A token found recently is not looked up again: the thread call would cost as much as starting an execution.
         """
         if self._parts is None and not self.workspace.state.is_dir():
-            return None  # a stranger must not open an unused workspace
+            return None  # an anonymous caller must not open an unused workspace
         tokens = (await self.open()).store.tokens
         found = tokens.known(secret) or await self.call(tokens.find, secret)
         if found is not None and tokens.is_use_worth_noting(found):
@@ -133,17 +133,17 @@ class Backend:
         self._denials[key] = now + _DENIAL_SECONDS
         self._add_event(event_types.PERMISSION_DENIED, subject_type, subject_id, **details)
 
-    def note_stranger(self, address: str, *, route: str, **details: Any) -> None:
+    def note_anonymous(self, address: str, *, route: str, **details: Any) -> None:
         """Record that an unknown caller was refused, once a minute per network and route.
 
-        Up to `_STRANGERS_A_MINUTE` are recorded in all, so that strangers cannot fill the store. The server's log has
-        every refusal.
+        Up to `_MAX_ANONYMOUS_A_MINUTE` are recorded in all, so that anonymous callers cannot fill the store. The
+        server's log has every refusal.
         """
         if self._parts is None:
             return
         try:
-            self._strangers.check(route, network(address, ipv4_bits=24), 1)
-            self._strangers.check("", "", _STRANGERS_A_MINUTE)
+            self._anonymous.check(route, network(address, ipv4_bits=24), 1)
+            self._anonymous.check("", "", _MAX_ANONYMOUS_A_MINUTE)
         except TooManyCalls:
             return
         self._add_event(event_types.ACCESS_REFUSED, event_types.ADDRESS, address, user_name=None, **details)
@@ -220,8 +220,8 @@ class Backend:
         """Return the service's health, or None while Cloudo is unused. Never opens the backend."""
         if self._is_closed:
             raise _passing(_STOPPING, reason="the server is stopping")
-        if self._parts is None and self._trouble is not None:
-            raise self._trouble
+        if self._parts is None and self._open_error is not None:
+            raise self._open_error
         if self._parts is None and self._opening.locked():
             raise _passing(_OPENING, reason="the store is being opened")
         if self._parts is None:
@@ -250,13 +250,13 @@ class Backend:
                     try:
                         self._parts = await self._assemble()
                     except Exception as error:
-                        self._trouble = error
+                        self._open_error = error
                         raise
-                    self._trouble = None
-                    asyncio.get_running_loop().call_later(PREPARE_SECONDS, self._prepare_in_peace)
+                    self._open_error = None
+                    asyncio.get_running_loop().call_later(PREPARE_SECONDS, self._after_opening)
         return self._parts
 
-    async def go_on(self) -> None:
+    async def resume(self) -> None:
         """Open a previously used store without waiting for a request, so that its schedules run.
 
         Retries an unreachable store in the background until it opens.
@@ -277,12 +277,12 @@ class Backend:
                 failures.note(error)
         failures.clear()
 
-    def _prepare_in_peace(self) -> None:
+    def _after_opening(self) -> None:
         """Call `prepare` and check for the key, when the request that opened the backend is likely answered."""
         if self._prepare is not None and not self._is_closed:
             self._threads.submit(self._prepare)
         if self._parts is not None:
-            self._threads.submit(_look_for_key, self._parts.store)
+            self._threads.submit(_check_key, self._parts.store)
         # Objects that exist by now are long-lived. Now and then, collecting them took a fifth of a second.
         gc.freeze()
 
@@ -355,7 +355,7 @@ class Backend:
         )
 
 
-def _look_for_key(store: Store) -> None:
+def _check_key(store: Store) -> None:
     if store.encryption.is_key_lost:
         _log.error("The key file is missing. Secrets in the store are encrypted with it. Restore the file.")
 

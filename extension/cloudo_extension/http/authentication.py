@@ -153,7 +153,7 @@ class AuthenticatedHandler(APIHandler):
     async def _read_authorization(self) -> None:
         """Accept `Authorization: X` like `token X`, and tokens of our own like the server's.
 
-        An invalid token is ignored: its sender is a stranger unless Jupyter identifies them in another way.
+        An invalid token is ignored: its sender is anonymous unless Jupyter identifies them in another way.
         """
         scheme, _, token = self.request.headers.get("Authorization", "").strip().partition(" ")
         if scheme and not token:
@@ -189,7 +189,8 @@ class AuthenticatedHandler(APIHandler):
     async def _refuse_host(self) -> None:
         """Refuse a host name that is not the server's, and tell authenticated callers why.
 
-        Jupyter refuses before it authenticates. Strangers learn no more here. Raises `HTTPError`, `PermissionDenied`.
+        Jupyter refuses before it authenticates, and anonymous callers learn no more here. Raises `HTTPError`,
+        `PermissionDenied`.
         """
         user = await ensure_async(self.identity_provider.get_user(self))
         if user is None:
@@ -213,7 +214,7 @@ class AuthenticatedHandler(APIHandler):
         return self._secret is None or await self.backend.token(self._secret) is not None
 
     async def authorize(self) -> None:
-        """Refuse strangers and callers without permission. Raises `HTTPError`, `PermissionDenied`."""
+        """Refuse anonymous callers and callers without permission. Raises `HTTPError`, `PermissionDenied`."""
         if self.current_user is None:
             raise web.HTTPError(403)
         what = (self.action, self.auth_resource)

@@ -67,7 +67,7 @@ class Handler(BodyHandler):
         """Prepare the request; tornado calls it first."""
         super().initialize()
         self._log_id: str | None = None
-        self._is_deserted = False
+        self._is_disconnected = False
         self._waiting: asyncio.Task[Any] | None = None
 
     # Admitting
@@ -213,7 +213,7 @@ class Handler(BodyHandler):
         try:
             outcome = await task
         except (asyncio.CancelledError, StreamClosedError):
-            if not self._is_deserted:
+            if not self._is_disconnected:
                 raise
             raise web.HTTPError(499, reason="Client closed request") from None
         if not (self._finished or await self.is_still_known()):
@@ -223,7 +223,7 @@ class Handler(BodyHandler):
     def on_connection_close(self) -> None:
         """Cancel the wait of a disconnected client; tornado calls it."""
         super().on_connection_close()
-        self._is_deserted = True
+        self._is_disconnected = True
         if self._waiting is not None:
             self._waiting.cancel()
 
@@ -231,7 +231,7 @@ class Handler(BodyHandler):
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Send an error with its own status; tornado calls it with 500 for all errors but its own."""
-        if self._is_deserted:  # the client is gone, and half a reply may already be sent
+        if self._is_disconnected:  # the client is gone, and half a reply may already be sent
             self.set_status(499, "Client closed request")
             self.finish()
             return
@@ -270,7 +270,7 @@ class Handler(BodyHandler):
             self.note_denial(error.log_message or "A cookie alone is not enough for this request.")
             return
         details = {"method": self.request.method, "path": self.request.path[:500]}
-        self.backend.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **details)
+        self.backend.note_anonymous(self.request.remote_ip or "", route=type(self).__name__, **details)
 
     def note_denial(self, reason: str) -> None:
         """Record that a known caller was refused."""
@@ -281,8 +281,8 @@ class Handler(BodyHandler):
         self.backend.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **details)
 
 
-class NothingHere(Handler):
-    """Answers 404 at unknown addresses below REST's root, but 403 to strangers."""
+class UnknownAddress(Handler):
+    """Answers 404 at unknown addresses below REST's root, but 403 to anonymous callers."""
 
     def _check_form(self) -> None:
         raise web.HTTPError(404)
@@ -327,4 +327,4 @@ def _error_in(kwargs: dict[str, Any]) -> BaseException | None:
     return found[1]
 
 
-routes = [(r"cloudo/api", NothingHere), (r"cloudo/api/.*", NothingHere)]
+routes = [(r"cloudo/api", UnknownAddress), (r"cloudo/api/.*", UnknownAddress)]

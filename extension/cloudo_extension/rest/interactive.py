@@ -40,7 +40,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both base
     """`/interactive`."""
 
     _frames: Frames | None = None
-    _by_hand: Session | None = None
+    _session: Session | None = None
 
     @operation(id="interactive", query=(KernelQuery,), replies={101: Reply(text="The WebSocket is open.")})
     async def get(self, *args: Any, **kwargs: Any) -> None:
@@ -77,17 +77,17 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both base
 
         # The same kernel id of another user is another kernel.
         key = f"{self.user_name}/{kernel_id}"
-        self._by_hand = await self.backend.call(sessions.open, key, self._frames, self._service, flow_name)
+        self._session = await self.backend.call(sessions.open, key, self._frames, self._service, flow_name)
 
     async def on_message(self, message: str | bytes) -> None:
         """Pass a frame to the session's thread. A text message interrupts the session instead of waiting its turn."""
-        if self._frames is None or self._by_hand is None:
+        if self._frames is None or self._session is None:
             return
         if not await self.is_still_known():  # the token was revoked, or has expired
             self.close()
             return
         if isinstance(message, str):
-            self._by_hand.interrupt()
+            self._session.interrupt()
             return
         while self._frames.number >= _MAX_WAITING:
             await asyncio.sleep(_ROOM_SECONDS)
@@ -95,8 +95,8 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both base
 
     def on_close(self) -> None:
         """End the session: its kernel is gone."""
-        if self._by_hand is not None:
-            self._by_hand.stop()
+        if self._session is not None:
+            self._session.stop()
         if self._frames is not None:
             self._frames.close()
 

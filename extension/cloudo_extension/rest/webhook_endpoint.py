@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from cloudo_kernel.store import NewExecution
 
 #: The limit for an unknown webhook, the same as the default of known ones.
-_USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
+_DEFAULT_MAX_BYTES = Webhook.model_fields["max_body_bytes"].default
 #: Bodies up to this size are kept without looking up the webhook, which would double the time of a call.
 _SMALL_BYTES = 64 * 1024
 #: Maximum size that is read. Too much is discarded, so that the sender sees the reply. It is the same for all names,
 #: so that it does not reveal whether a webhook exists.
-_PATIENCE_BYTES = MAX_BODY + 8 * 1024 * 1024
+_MAX_READ_BYTES = MAX_BODY + 8 * 1024 * 1024
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 _CORS, _CLOUD_EVENTS = "Access-Control-Allow-Origin", "WebHook-Allowed-Origin"
 #: Request headers with an origin, and the reply headers that allow it.
@@ -139,7 +139,7 @@ class Call(NoCall):
             raise web.HTTPError(405)
         self._calls = await self._open()
         self._limit = await self._body_limit()
-        self.request.connection.set_max_body_size(_PATIENCE_BYTES)
+        self.request.connection.set_max_body_size(_MAX_READ_BYTES)
 
     async def _body_limit(self) -> int:
         """Return how much of a body to keep. A small one is kept whole, and its size is checked later."""
@@ -147,7 +147,7 @@ class Call(NoCall):
         if announced is not None and announced <= _SMALL_BYTES:
             return _SMALL_BYTES
         kept = await self.backend.call(self._calls.find, self.path_args[0])
-        return int(_USUAL_LIMIT if kept is None else kept.webhook.max_body_bytes)
+        return int(_DEFAULT_MAX_BYTES if kept is None else kept.webhook.max_body_bytes)
 
     async def _open(self) -> WebhookCalls:
         """Return the receiver of calls. Raises `WebhookNotFound` and leaves no trace if Cloudo is unused."""
@@ -177,18 +177,18 @@ class Call(NoCall):
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def get(self, name: str) -> None:
         """Start the webhook's flow, and wait for its end unless the caller does not want to."""
-        await self._take(name)
+        await self._receive(name)
 
     @operation(id="call_webhook", has_any_body=True, **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def post(self, name: str) -> None:
         """Start the webhook's flow, and wait for its end unless the caller does not want to."""
-        await self._take(name)
+        await self._receive(name)
 
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def head(self, name: str) -> None:
         """Answer 200 to a sender that checks the address, such as Trello. Starts nothing."""
-        await self._take(name)
+        await self._receive(name)
 
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def options(self, name: str) -> None:
@@ -225,7 +225,7 @@ class Call(NoCall):
         for header, value in self._origin_headers.items():
             self.set_header(header, value)
 
-    async def _take(self, name: str) -> None:
+    async def _receive(self, name: str) -> None:
         if "Origin" in self.request.headers:
             await self._allow_origin(name)
         self._call = self._parsed(name)
@@ -233,10 +233,10 @@ class Call(NoCall):
         from cloudo_kernel.service.webhook_calls import Answered  # imported already, with the backend
 
         if isinstance(received, Answered):
-            self.backend.refusals.note(self._call, received.reason, self._send_as_said(received.response))
+            self.backend.refusals.note(self._call, received.reason, self._send_response(received.response))
             return
         if received.is_async:
-            self._send(202, await self._begun(received))
+            self._send(202, await self._current_state(received))
             return
         status = await self.while_connected(self._answer(received))
         self.backend.spawn(self.backend.call(self._calls.note_reply, received, status))
@@ -274,12 +274,12 @@ class Call(NoCall):
             return self._send(202, _brief(execution, execution.status))
         response = await self.backend.call(self._calls.response, execution.id)
         if response is not None:
-            return self._send_as_said(response)
+            return self._send_response(response)
         if received.webhook.reply is WebhookReply.RECORD:
             return self._send(200, _without_traceback(execution))
         return self._send(200, _brief(execution, execution.status))
 
-    async def _begun(self, received: Received) -> JsonObject:
+    async def _current_state(self, received: Received) -> JsonObject:
         """Return the current state of the execution that this call, or an earlier delivery, started."""
         if received.new is not None:
             return _brief(received.new, Status.PENDING)
@@ -295,7 +295,7 @@ class Call(NoCall):
         web.RequestHandler.finish(self, pydantic_core.to_json(content))
         return status
 
-    def _send_as_said(self, response: WebhookResponse) -> int:
+    def _send_response(self, response: WebhookResponse) -> int:
         self.set_status(response.status)
         if response.status == 204:
             self.clear_header("Content-Type")
