@@ -139,10 +139,10 @@ def test_fields_have_the_descriptions_of_their_models(made: dict[str, Any]) -> N
 
 
 def test_a_server_sends_the_document_with_its_own_address(
-    server: RunningServer, http: httpx.Client, nobody: httpx.Client, made: dict[str, Any]
+    server: RunningServer, http: httpx.Client, anonymous: httpx.Client, made: dict[str, Any]
 ) -> None:
     reply = http.get("/openapi.json")
     assert reply.status_code == 200
     assert reply.headers["Content-Type"].startswith("application/json")
     assert reply.json() == made
-    assert nobody.get("/openapi.json").status_code == 403
+    assert anonymous.get("/openapi.json").status_code == 403

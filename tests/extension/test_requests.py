@@ -309,8 +309,8 @@ def test_head_answers_as_get_without_a_body(http: httpx.Client, path: str) -> No
     assert http.get("/user/me").status_code == 200  # the connection is still in step
 
 
-def test_head_needs_the_same_rights_as_get(http: httpx.Client, nobody: httpx.Client, token: MakeToken) -> None:
-    assert [nobody.head(path).status_code for path in ("/health", "/flow")] == [200, 403]
+def test_head_needs_the_same_rights_as_get(http: httpx.Client, anonymous: httpx.Client, token: MakeToken) -> None:
+    assert [anonymous.head(path).status_code for path in ("/health", "/flow")] == [200, 403]
     assert token("execution:start").head("/flow").status_code == 403
     tag = http.get("/flow/quick").headers["ETag"]
     assert http.head("/flow/quick", headers={"If-None-Match": tag}).status_code == 304
@@ -346,7 +346,7 @@ def test_a_header_that_makes_no_sense_is_malformed(http: httpx.Client, headers: 
 
 @pytest.mark.parametrize("size", [1_000_001, 3_000_000, 120_000_000])
 def test_a_body_that_is_too_large_is_refused_and_the_server_goes_on(
-    http: httpx.Client, nobody: httpx.Client, size: int
+    http: httpx.Client, anonymous: httpx.Client, size: int
 ) -> None:
     """The server of these tests takes 1,000,000 bytes."""
     chunked = {"Content-Type": "application/json"}
@@ -354,7 +354,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_server_goes_on(
         reply = http.post("/execution", content=_pieces(size), headers=headers)
         assert reply.status_code == 413
         assert error_of(reply)["code"] == "too_large"
-        reply = nobody.post("/execution", content=_pieces(size), headers=headers)
+        reply = anonymous.post("/execution", content=_pieces(size), headers=headers)
         assert reply.status_code in (403, 413)
     assert http.get("/user/me").status_code == 200
 

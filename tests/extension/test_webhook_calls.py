@@ -351,8 +351,8 @@ def test_200_odd_posts_leave_the_server_answering(
     with ThreadPoolExecutor(8) as threads:
         statuses = set(threads.map(post, range(200)))
     assert statuses <= {200, 400, 404, 413, 415, 422, 429}, statuses
-    with client(server, token=None) as nobody:
-        assert nobody.get("/health").json()["status"] == "ok"
+    with client(server, token=None) as anonymous:
+        assert anonymous.get("/health").json()["status"] == "ok"
 
 
 def test_a_name_that_is_no_text_is_malformed(caller: httpx.Client) -> None:
@@ -375,8 +375,8 @@ def test_behind_a_proxy_that_is_trusted_networks_are_those_of_the_callers(start:
         callers = ("2001:db8:0:1::7", "2001:db8:0:1:ffff::8", "2001:db8:0:2::7", "192.0.2.7", "::ffff:192.0.2.7")
         statuses = [http.post(wide, headers={"X-Forwarded-For": address}).status_code for address in callers]
         assert statuses == [202, 429, 202, 202, 429]
-    with httpx.Client(base_url=f"{server.url}cloudo/webhook", trust_env=False) as nobody:
-        assert nobody.post(f"/{name}").status_code == 404
+    with httpx.Client(base_url=f"{server.url}cloudo/webhook", trust_env=False) as anonymous:
+        assert anonymous.post(f"/{name}").status_code == 404
 
 
 def test_a_webhook_has_only_so_many_executions_that_have_not_ended(
