@@ -41,8 +41,9 @@ def check_json(content: str | bytes, limit: int = MAX_JSON_VALUES) -> None:
     if len(text) <= most and _signs(text) <= limit:
         return
     # Symbols within strings do not count. A regular expression would take seconds on strings with many escapes.
-    plain = text.replace("\\\\", "").replace('\\"', "")
-    rest = "" if plain.count('"') > 4 * limit else "".join(plain.split('"')[::2])
+    plain = text.replace("\\\\", "").replace('\\"', "") if "\\" in text else text
+    parts = plain.split('"', 4 * limit + 1)
+    rest = "" if len(parts) > 4 * limit + 1 else "".join(parts[::2])
     if not rest or _signs(rest) > limit:
         raise OutOfBounds(f"it holds more than {limit:,} values")
     if len(rest) > most:

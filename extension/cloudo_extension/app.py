@@ -98,7 +98,12 @@ class Cloudo(ExtensionApp):
         help="Seconds between checks for running executions and pending schedules. They count as activity, so that "
         "neither JupyterHub nor `ServerApp.shutdown_no_activity_timeout` stops the server. 0 disables the checks.",
     )
-    max_body_bytes = Integer(64 * 1024 * 1024, min=1024, config=True, help="Maximum size of a request body, in bytes.")
+    max_body_bytes = Integer(
+        64 * 1024 * 1024,
+        min=1024,
+        config=True,
+        help="Maximum size in bytes of a request body with a notebook, script or file. Others can have 16 MiB.",
+    )
 
     @default("workspace")  # type: ignore[untyped-decorator]  # traitlets
     def _default_workspace(self) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cloudo_extension.backend.batching import Start
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, Query, Reply, operation
+from cloudo_extension.http.request_body import MAX_RECORD_BYTES
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied
+from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied, TooLarge
 from cloudo_kernel.models import (
     BulkOutcome,
     BulkRequest,
@@ -87,6 +88,8 @@ class LogQuery(PageQuery):
 class Executions(Handler):
     """`/execution`."""
 
+    takes_documents: ClassVar[bool] = True
+
     @operation("executions", reply=Page[Execution], query=(ExecutionFilter, PageQuery))
     async def get(self) -> None:
         """List executions, newest first."""
@@ -106,6 +109,8 @@ class Executions(Handler):
     async def post(self) -> None:
         """Start an execution, and optionally wait for its end."""
         wanted = _with_inputs(await self.body())
+        if "script" not in wanted and self._size > MAX_RECORD_BYTES:
+            raise TooLarge(f"The inputs have more than {MAX_RECORD_BYTES:,} bytes. Save a file, and send its path.")
         wait = self.parse(Wait, {"wait": wanted.pop("wait", False)})
         request = self.parse(StartExecution, wanted)
         key = self.request.headers.get("Idempotency-Key")

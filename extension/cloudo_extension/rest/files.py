@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -51,6 +51,7 @@ class OneFile(Handler):
     """`/file/<path>`."""
 
     auth_resource = "contents"
+    takes_documents: ClassVar[bool] = True
 
     @operation("file", reply=File, query=(ContentQuery,))
     async def get(self, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
 from urllib.parse import quote
 
 from pydantic import Field
@@ -35,6 +36,8 @@ class ChangeFlow(Request):
 class Flows(Handler):
     """`/flow`."""
 
+    takes_documents: ClassVar[bool] = True
+
     @operation("flows", reply=Page[Flow], query=(FlowQuery, PageQuery))
     async def get(self) -> None:
         """List flows by name."""
@@ -58,6 +61,8 @@ class Flows(Handler):
 
 class OneFlow(Handler):
     """`/flow/<name>`; the name's `/` may be raw or `%2F`."""
+
+    takes_documents: ClassVar[bool] = True
 
     @operation("flow", reply=Flow)
     async def get(self, name: str) -> None:
