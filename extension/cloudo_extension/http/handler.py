@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast, get_args
+from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 from tornado import web
@@ -167,6 +168,15 @@ class Handler(BodyHandler):
                 await web.RequestHandler.finish(self)
                 return
         await self.finish(content)
+
+    async def answer_created(
+        self, noun: str, verb: Callable[..., BaseModel], /, *args: Any, key: str = "id", **kwargs: Any
+    ) -> None:
+        """Call a verb that creates a record, and send it with 201 and `Location`: `noun`, then the record's `key`."""
+        record = await self.backend.call(verb, *args, **kwargs)
+        self.set_status(201)
+        self.set_header("Location", self.at(noun, quote(getattr(record, key))))
+        await self.answer(lambda: record)
 
     async def answer_page(
         self,

@@ -246,10 +246,7 @@ class Retry(Handler):
     async def post(self, execution_id: str) -> None:
         """Start the ended execution again, with its own or other inputs."""
         again = self.parse(Again, _with_inputs(await self.body(default={})))
-        started = await self.backend.call(self.api.retry_execution, execution_id, again.inputs)
-        self.set_header("Location", self.at("execution", started.id))
-        self.set_status(201)
-        await self.answer(lambda: started)
+        await self.answer_created("execution", self.api.retry_execution, execution_id, again.inputs)
 
 
 def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:

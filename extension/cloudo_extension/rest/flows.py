@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import ClassVar
-from urllib.parse import quote
 
 from pydantic import Field
 
@@ -54,9 +53,9 @@ class Flows(Handler):
     async def post(self) -> None:
         """Create a flow in the workspace."""
         wanted = await self.sent(CreateFlow)
-        self.set_status(201)
-        self.set_header("Location", self.at("flow", quote(wanted.name)))
-        await self.answer(self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of)
+        await self.answer_created(
+            "flow", self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of, key="name"
+        )
 
 
 class OneFlow(Handler):

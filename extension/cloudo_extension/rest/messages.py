@@ -45,10 +45,7 @@ class Messages(Handler):
     )
     async def post(self) -> None:
         """Create a message that belongs to no execution."""
-        made = await self.backend.call(self.api.create_message, await self.sent(CreateMessage))
-        self.set_header("Location", self.at("message", made.id))
-        self.set_status(201)
-        await self.answer(lambda: made)
+        await self.answer_created("message", self.api.create_message, await self.sent(CreateMessage))
 
 
 class OneMessage(Handler):

@@ -45,10 +45,7 @@ class Schedules(Handler):
     )
     async def post(self) -> None:
         """Create a schedule."""
-        made = await self.backend.call(self.api.create_schedule, await self.sent(CreateSchedule))
-        self.set_header("Location", self.at("schedule", made.id))
-        self.set_status(201)
-        await self.answer(lambda: made)
+        await self.answer_created("schedule", self.api.create_schedule, await self.sent(CreateSchedule))
 
 
 class Preview(Handler):
@@ -110,10 +107,7 @@ class TriggerNow(Handler):
     @operation("trigger_schedule", reply=Execution, status=201)
     async def post(self, schedule_id: str) -> None:
         """Start an execution of the schedule now."""
-        started = await self.backend.call(self.api.trigger_schedule, schedule_id)
-        self.set_header("Location", self.at("execution", started.id))
-        self.set_status(201)
-        await self.answer(lambda: started)
+        await self.answer_created("execution", self.api.trigger_schedule, schedule_id)
 
 
 class RunPast(Handler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import Field
 
@@ -44,10 +43,9 @@ class Settings(Handler):
     async def post(self) -> None:
         """Create a setting."""
         new = await self.sent(NewSetting)
-        created = await self.backend.call(self.api.create_setting, new.name, new.value, secret=bool(new.secret))
-        self.set_header("Location", self.at("setting", quote(created.name)))
-        self.set_status(201)
-        await self.answer(lambda: created)
+        await self.answer_created(
+            "setting", self.api.create_setting, new.name, new.value, secret=bool(new.secret), key="name"
+        )
 
 
 class OneSetting(Handler):

@@ -30,10 +30,7 @@ class Webhooks(Handler):
     )
     async def post(self) -> None:
         """Create a webhook."""
-        made = await self.backend.call(self.api.create_webhook, await self.sent(CreateWebhook))
-        self.set_header("Location", self.at("webhook", made.name))
-        self.set_status(201)
-        await self.answer(lambda: made)
+        await self.answer_created("webhook", self.api.create_webhook, await self.sent(CreateWebhook), key="name")
 
 
 class OneWebhook(Handler):
@@ -73,10 +70,7 @@ class Replay(Handler):
     @operation("replay_delivery", reply=Execution, status=201)
     async def post(self, name: str, delivery_id: str) -> None:
         """Start the delivery's execution again."""
-        started = await self.backend.call(self.api.replay_delivery, name, delivery_id)
-        self.set_header("Location", self.at("execution", started.id))
-        self.set_status(201)
-        await self.answer(lambda: started)
+        await self.answer_created("execution", self.api.replay_delivery, name, delivery_id)
 
 
 routes = [
