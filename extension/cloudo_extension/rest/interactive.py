@@ -52,7 +52,7 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both base
         if not self.rights.are_all:  # neither flows started there nor calls of `system` are limited
             raise PermissionDenied(f"An interactive notebook needs all permissions. {self.rights}")
         self._kernel_id = self.asked(KernelQuery).kernel_id
-        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+        if self.request.method == "HEAD" or self.request.headers.get("Upgrade", "").lower() != "websocket":
             raise MalformedRequest("This address accepts only WebSockets.")
         await super().get(*args, **kwargs)
 
