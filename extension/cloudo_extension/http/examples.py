@@ -121,7 +121,7 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
     models.Setting(name="team.regions", value=["north", "south"], modified_at=_TIME, modified_by="ada"),
     models.File(path="notes/plan.txt", size=23, modified_at=_TIME, content="first north, then south"),
     _TOKEN,
-    models.CreatedToken(**dict(_TOKEN), secret="cloudo_5Yk2…"),  # noqa: S106 -- an example  # nosec B106
+    models.CreatedToken(**dict(_TOKEN), secret="cloudo_5Yk2…"),  # noqa: S106 -- an example
     models.User(name="ada"),
     models.Health(status="ok", version="0.1.0", workers=1, running=0, pending=0),
 )
