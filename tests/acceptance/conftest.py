@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.acceptance.page import Open, is_foreign, ready
+from tests.acceptance.page import HOSTILE, Open, is_foreign, ready
+from tests.acceptance.shell import Shell
 from tests.flows import write_flow
-from tests.server import RunningServer, Servers
+from tests.server import RunningServer, Servers, start_server
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +36,65 @@ def server(start: Callable[..., RunningServer]) -> RunningServer:
     write_flow(flows, "endless", "import time\nwhile True: time.sleep(0.1)")
     write_flow(flows, "reports/täglich wöchentlich", *(f"print({n})" for n in range(5)))
     return server
+
+
+# --- the command line ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def ctrl_c_works() -> Iterator[None]:
+    """A background job ignores SIGINT, and so would everything it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def shell(ctrl_c_works: None, tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, dict[str, Any]]:
+    """A workspace in which one flow ran, and the record that `run --json` printed."""
+    shell = Shell(tmp_path_factory.mktemp("played"))
+    write_flow(
+        shell.workspace,
+        "reports/täglich",
+        "print('hello')\nthis.log('about to', n=n)",
+        "this.set_output('zip', zip_code)\nthis.set_output('inputs', [n, names])",
+        "this.success('all is well')",
+        parameters="n = 1  # how many\nzip_code: str = '0'\nnames: list[str] = ['x']",
+        metadata={"title": "Every day"},
+    )
+    (shell.workspace / "flows" / "torn.ipynb").write_text("{")
+    (shell.home / "in.json").write_text('{"n": 7, "names": ["from", "file"]}')
+    words = ("-i", str(shell.home / "in.json"), "-p", "n=3", "-p", "zip_code=01234", "--name", "Named", "--tag", "a")
+    return shell, shell.json("run", "reports/täglich", *words)
+
+
+@pytest.fixture(scope="session")
+def flows_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The server of most tests of the dashboard: its root is a workspace with a few flows."""
+    workspace = tmp_path_factory.mktemp("workspace é")
+    write_flow(
+        workspace, "reports/quick", "print('the answer', n)", "this.set_output('twice', 2 * n)", parameters="n = 21"
+    )
+    write_flow(
+        workspace,
+        "reports/asking",
+        "this.log('hello', who, times)\nthis.set_output('said', who * times)",
+        parameters="who: str  # whom to greet\ntimes: int = 1",
+        metadata={"title": "Asks a name", "tags": ["salute"]},
+    )
+    write_flow(workspace, "failing", "before = 1", "def inner():\n    return before / 0\ninner()", "after = 2")
+    write_flow(workspace, "endless", "import time\nwhile True: time.sleep(0.05)")
+    write_flow(workspace, "broken", "1", parameters="def (")
+    body = f"this.log({HOSTILE!r})\nthis.set_output({HOSTILE!r}, {HOSTILE!r})\nprint('<script>alert(2)</script>')"
+    write_flow(workspace, "hostile", body, metadata={"title": HOSTILE, "tags": [HOSTILE], "description": HOSTILE})
+    running = start_server(workspace, tmp_path_factory.mktemp("home"))
+    yield running
+    running.stop()
 
 
 # --- pages, of the `server` of the test module -------------------------------------------------------

@@ -13,18 +13,13 @@ import pytest
 
 from cloudo_kernel.cli.diagnostics import State
 from cloudo_kernel.workspace.layout import Workspace
-from tests.acceptance.test_cli import Shell, Up, opened_by
+from tests.acceptance.shell import Shell, Up, opened_by
 from tests.flows import write_flow
 from tests.server import free_port
 
 pytestmark = pytest.mark.timeout(180)
 
 PARTS = ("python", "packages", "kernel", "extension", "system", "workspace", "server", "flows", "run")
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 def test_of_a_sound_installation_each_part_is_well(shell: Shell) -> None:

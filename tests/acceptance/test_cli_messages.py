@@ -6,7 +6,6 @@ import base64
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -17,7 +16,7 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
-from tests.acceptance.test_cli import Shell
+from tests.acceptance.shell import Shell
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,11 +36,6 @@ FORM: dict[str, Any] = {
     },
     "required": ["top", "key"],
 }
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.worker.worker import Worker
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
-from tests.acceptance.test_cli import Shell
+from tests.acceptance.shell import Shell
 from tests.flows import write_flow
 from tests.server import until
 

@@ -7,15 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_cli import Shell
+from tests.acceptance.shell import Shell
 from tests.flows import write_flow
 
 TIMEOUT = "client.input.timeout.minutes"
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 def test_settings_are_listed_with_their_defaults(shell: Shell) -> None:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_cli import Shell
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+from tests.acceptance.shell import Shell
 
 
 def test_a_token_is_made_listed_and_revoked(shell: Shell) -> None:

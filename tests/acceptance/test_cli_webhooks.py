@@ -12,7 +12,7 @@ import pytest
 
 from cloudo_kernel.cli.webhook import SCHEMES
 from cloudo_kernel.models import SignatureScheme
-from tests.acceptance.test_cli import Shell
+from tests.acceptance.shell import Shell
 from tests.flows import write_script
 from tests.server import WITHOUT_LAB, RunningServer, start_server
 
