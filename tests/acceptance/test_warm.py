@@ -17,13 +17,9 @@ import nbformat
 import psutil
 import pytest
 from jupyter_client import BlockingKernelClient
-from jupyter_client.manager import start_new_kernel
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
-from cloudo_kernel.processes.zygotes import Zygotes, shared_zygotes
-from cloudo_kernel.worker.runner_process import RunnerProcess
-from cloudo_kernel.worker.socket_dirs import SocketDirs
 from tests.flows import notebook, write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -338,49 +334,6 @@ def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
     until(lambda: not [one for one in family if one.is_running()], seconds=2, what=lambda: str(family))
 
 
-@pytest.fixture
-def sockets() -> Iterator[SocketDirs]:
-    sockets = SocketDirs()
-    yield sockets
-    sockets.close()
-
-
-def test_a_worn_zygote_is_followed_by_another_one_and_ends_with_its_last_child(
-    monkeypatch: pytest.MonkeyPatch, sockets: SocketDirs
-) -> None:
-    monkeypatch.setattr("cloudo_kernel.processes.zygotes._FORKS", 1)
-    zygotes = Zygotes(())
-    try:
-        first = zygotes.get(wait_seconds=30)
-        assert first is not None
-        runner = RunnerProcess.warm(first, sockets)
-        assert zygotes.get() is first  # its successor warms up meanwhile
-        until(lambda: zygotes.get() is not first)
-        assert runner.is_alive
-        runner.close()
-        until(lambda: first.is_dead)
-        assert zygotes.get(wait_seconds=30) is not None
-    finally:
-        zygotes.close()
-
-
-def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to(sockets: SocketDirs) -> None:
-    zygotes = Zygotes(())
-    try:
-        zygote = zygotes.get(wait_seconds=30)
-        assert zygote is not None
-        runner = RunnerProcess.warm(zygote, sockets)
-        assert runner.runner_end.poll(30)  # it asks for its assignment
-        kernels = psutil.Process(zygote.pid).children(recursive=True)
-        runner.ask_to_stop()
-        until(lambda: not runner.is_alive, seconds=3)
-        assert runner.complaints() == ""
-        until(lambda: not any(one.is_running() for one in kernels), seconds=1)
-        runner.close()
-    finally:
-        zygotes.close()
-
-
 @pytest.mark.parametrize("engine", ["kernel", "cold"])
 def test_a_run_has_a_history_however_it_was_started(api: Client, engine: str) -> None:
     _, history, first = outputs(api, run(api, "1 + 1", "%history", "print(In[1])", metadata={"engine": engine}))
@@ -441,23 +394,3 @@ def test_what_is_put_out_is_saved_while_the_cell_runs(api: Client, server: Runni
     until(lambda: "early" in api.execution_notebook(started.id))
     api.cancel_execution(started.id)
     api.wait(started.id, timeout=MINUTE)
-
-
-def test_a_kernel_knows_what_changed_in_the_environment_since_its_zygote_was_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    zygotes = shared_zygotes(())
-    assert zygotes.get(wait_seconds=60) is not None
-    monkeypatch.setenv("CLOUDO_TEST_LATER", "later")
-    kernels, client = start_new_kernel(kernel_name="cloudo", cwd=str(tmp_path), startup_timeout=60)
-    try:
-        printed: list[str] = []
-        client.execute_interactive(
-            "import os; print(os.environ.get('CLOUDO_TEST_LATER'))",
-            timeout=60,
-            output_hook=lambda message: printed.append(message["content"].get("text", "")),
-        )
-        assert "".join(printed).strip() == "later"
-    finally:
-        client.stop_channels()
-        kernels.shutdown_kernel()
