@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+import cloudo_kernel as cloudo
+from cloudo_kernel.flow_api import System
 from tests.acceptance.page import HOSTILE, Open, is_foreign, ready
 from tests.acceptance.shell import Shell
-from tests.flows import write_flow
+from tests.flows import write_flow, write_script
 from tests.server import RunningServer, Servers, start_server
 
 
@@ -36,6 +39,30 @@ def server(start: Callable[..., RunningServer]) -> RunningServer:
     write_flow(flows, "endless", "import time\nwhile True: time.sleep(0.1)")
     write_flow(flows, "reports/täglich wöchentlich", *(f"print({n})" for n in range(5)))
     return server
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace without flows."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    (workspace / "flows").mkdir()
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def system(workspace: Path) -> Iterator[System]:
+    """The author's `system` in the workspace; a worker of its own runs what is started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLOUDO_TEST_WORKSPACE", str(workspace))  # tells these processes from those of other tests
+        system = cloudo.connect(str(workspace))
+        yield system
+        system.api.close()
+
+
+@pytest.fixture
+def script(workspace: Path) -> Callable[[str, str], Path]:
+    """Write a script as a flow."""
+    return lambda name, text: write_script(workspace, name, textwrap.dedent(text))
 
 
 # --- the command line ---------------------------------------------------------------------------------

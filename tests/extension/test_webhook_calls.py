@@ -14,11 +14,10 @@ import httpx
 import pytest
 
 from tests.extension.conftest import StartServer, client, error_of
+from tests.extension.webhooks import ECHO, KEY, deliveries, got, make
 from tests.flows import write_flow, write_script
 from tests.server import RunningServer, until
 
-KEY = "the-key-of-the-door"
-ECHO = "def handler(system, this):\n    this.set_output('got', this.get('input_value'))\n"
 FORM = "application/x-www-form-urlencoded"
 XML = '<?xml version="1.0" encoding="iso-8859-15"?>'
 ANSWERING = """
@@ -40,27 +39,6 @@ def caller(server: RunningServer) -> Iterator[httpx.Client]:
     """Who holds nothing, at the addresses of webhooks."""
     with httpx.Client(base_url=f"{server.url}cloudo/webhook", timeout=60, trust_env=False) as http:
         yield http
-
-
-def make(http: httpx.Client, name: str, flow_name: str = "echo", **fields: Any) -> str:
-    """Make a webhook, anew if there is one of this name."""
-    http.delete(f"/webhook/{name}")
-    fields = {"sync_timeout_seconds": 60, **fields}  # tests run on slow machines, too
-    reply = http.post("/webhook", json={"name": name, "flow_name": flow_name, **fields})
-    assert reply.status_code == 201, reply.text
-    assert "key" not in reply.json()
-    return name
-
-
-def got(reply: httpx.Response) -> dict[str, Any]:
-    """Return what the flow got."""
-    assert reply.status_code == 200, reply.text
-    assert reply.json()["status"] == "ENDED_SUCCESS", reply.text
-    return dict(reply.json()["output_value"]["got"])
-
-
-def deliveries(http: httpx.Client, name: str) -> list[dict[str, Any]]:
-    return list(http.get(f"/webhook/{name}/delivery").json()["items"])
 
 
 def test_a_call_waits_for_the_end_and_gets_what_the_flow_put_out(http: httpx.Client, caller: httpx.Client) -> None:
