@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -11,9 +13,11 @@ import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 
+from cloudo_kernel.cli import main
 from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
@@ -53,6 +57,18 @@ class Shell:
         process = self.start(*words, **more)
         code = end_of(process, seconds=seconds)
         return subprocess.CompletedProcess(words, code, self.out, self.err)
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in this process: for what is told before a workspace is opened, a tenth of the time."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.workspace),
+            patch.dict(os.environ, self.environment, clear=True),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
     def json(self, *words: str) -> Any:
         """Run a command with --json, and return what it printed."""
@@ -105,13 +121,13 @@ def living(shell: Shell) -> list[str]:
     return found
 
 
-def pending(shell: Shell, script: str) -> Any:
-    """Put something into the queue, with nobody there to run it."""
+def pending(shell: Shell, script: str, **more: Any) -> Any:
+    """Put something into the queue, where no worker runs it."""
     workspace = Workspace(shell.workspace)
     store = Store.open(workspace.database_url)
     try:
         service = Service(store, Catalog(workspace, library=()), user_name="test")
-        return service.start_execution(StartExecution(script=script))
+        return service.start_execution(StartExecution(script=script, **more))
     finally:
         store.close()
 

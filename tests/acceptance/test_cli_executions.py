@@ -109,23 +109,27 @@ def test_retry_starts_an_ended_one_anew(shell: Shell) -> None:
     assert "Only ended ones" in shell.run("retry", waiting).stderr
 
 
-def test_many_are_retried_and_deleted_and_each_tells_what_became_of_it(shell: Shell) -> None:
+def test_many_are_retried_and_deleted_and_each_tells_what_became_of_it(served: Shell) -> None:
+    shell = served
     write_flow(shell.workspace, "inverse", "this.set_output('inverse', 1 / n)", parameters="n = 4")
     assert shell.run("run", "inverse").returncode == 0
     assert shell.run("run", "inverse", "-p", "n=0").returncode == 1
-    ids = [one["id"] for one in shell.json("executions")]
+    ids = [one["id"] for one in shell.json("executions", "--flow", "inverse")]
     again = shell.run("retry", *ids, "--json")
     assert again.returncode == 1  # one of them fails as before
     assert [one["status"] for one in json.loads(again.stdout)] == ["ENDED_ERROR", "ENDED_SUCCESS"]
     healed = shell.run("retry", *ids, "-p", "n=2")
     assert (healed.returncode, healed.stdout.count("inverse: success")) == (0, 2)
-    waiting = pending(shell, "1").id
+    waiting = pending(shell, "1", delay_seconds=1e6).id
     gone = shell.run("delete", ids[0][-8:], waiting, "00000000", ids[1], ids[1])
     assert gone.returncode == 1
     assert gone.stdout.splitlines() == [f"{one[-8:]} is deleted." for one in ids]
     assert len(gone.stderr.splitlines()) == 2
     assert "There is no execution" in gone.stderr
     assert waiting in gone.stderr
-    assert not {*ids} & {one["id"] for one in shell.json("executions")}
-    assert [one["ok"] for one in shell.json("delete", shell.json("executions", "--status", "error")[0]["id"])] == [True]
+    assert not {*ids} & {one["id"] for one in shell.json("executions", "--flow", "inverse")}
+    assert [
+        one["ok"]
+        for one in shell.json("delete", shell.json("executions", "--flow", "inverse", "--status", "error")[0]["id"])
+    ] == [True]
     assert "one at a time" in shell.run("retry", *ids, "--follow").stderr

@@ -64,7 +64,7 @@ def test_help_names_the_commands_in_the_order_of_their_use(shell: Shell) -> None
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_each_command_has_an_example(shell: Shell, command: str) -> None:
-    told = shell.run(command, "--help")
+    told = shell.call(command, "--help")
     assert told.returncode == 0
     assert f"  cloudo {command}" in told.stdout
 
@@ -121,7 +121,7 @@ def test_empty_lists_say_what_to_do_next(shell: Shell) -> None:
     ],
 )
 def test_a_wrong_command_line_ends_with_2(played: tuple[Shell, Any], words: list[str]) -> None:
-    done = played[0].run(*words)
+    done = played[0].call(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Error: " in done.stderr
     assert "Traceback" not in done.stderr

@@ -152,7 +152,7 @@ def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
 def test_closed_pages_leave_no_kernel(context: BrowserContext, server: RunningServer) -> None:
     before = kernels(server)
     tokens = set(server.runtime.glob("cloudo-*/*"))
-    for turn in range(10):
+    for turn in range(6):
         page = context.new_page()
         page.goto(f"{server.url}cloudo/", wait_until="commit")
         if turn % 3:  # the others are closed while they still start
