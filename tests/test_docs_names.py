@@ -236,9 +236,9 @@ def test_readme_has_all_samples_with_their_inputs(tmp_path: Path) -> None:
     assert said == {flow.name: list(flow.input_schema["properties"]) for flow in catalog.flows()}
 
 
-def test_choices_give_a_reason_for_each_dependency() -> None:
+def test_each_dependency_has_a_reason() -> None:
     dependencies = tomllib.loads(text_of("pyproject.toml"))["project"]["dependencies"]
-    said = {name for row in rows("docs/choices.md", "library") for name in re.findall(r"`([\w-]+)`", row[0])}
+    said = {name for row in rows("docs/dependencies.md", "library") for name in re.findall(r"`([\w-]+)`", row[0])}
     assert said - {"axe-core"} == {re.split(r"[<>=]", line)[0] for line in dependencies}  # that one is npm's
 
 
