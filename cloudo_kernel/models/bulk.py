@@ -1,4 +1,4 @@
-"""One action on many executions or flows: the request, and what became of each."""
+"""One action on many executions or flows: the request, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -68,19 +68,19 @@ class BulkError(Record):
 
 
 class BulkItem(Record):
-    """What became of one of many."""
+    """The outcome for one item."""
 
     #: The execution that was asked for; null for a start.
     id: str | None = None
     #: The flow that was asked for; null for all but a start.
     flow_name: str | None = None
     ok: bool
-    #: As it is now; of a start and a retry, the new one; null where it was not done, and of what was deleted.
+    #: The record after the action; for a start or a retry, the new one; null after an error or a deletion.
     execution: ExecutionBrief | None = None
     error: BulkError | None = None
 
 
 class BulkOutcome(Record):
-    """What became of each, in the order of the request."""
+    """The outcome of each, in the order of the request."""
 
     items: tuple[BulkItem, ...]

@@ -6,7 +6,7 @@ from typing import Final
 
 from cloudo_kernel.models import OccurrenceOutcome, Status
 
-#: From where somebody came whom nobody knows.
+#: The address of an unknown caller.
 ADDRESS: Final = "address"
 EXECUTION: Final = "execution"
 FILE: Final = "file"
@@ -64,9 +64,9 @@ SETTING_LOCKED: Final = "SettingLocked"
 SETTING_UNLOCKED: Final = "SettingUnlocked"
 TOKEN_CREATED: Final = "TokenCreated"  # noqa: S105 -- a word, no password
 TOKEN_REVOKED: Final = "TokenRevoked"  # noqa: S105 -- a word, no password
-#: Somebody who is known asked for what they may not; of a token, or of a user.
+#: A known user or token lacked the permission for a request.
 PERMISSION_DENIED: Final = "PermissionDenied"
-#: Somebody who is not known asked for something.
+#: The request of an unknown caller was refused.
 ACCESS_REFUSED: Final = "AccessRefused"
 WEBHOOK_CREATED: Final = "WebhookCreated"
 WEBHOOK_CHANGED: Final = "WebhookChanged"

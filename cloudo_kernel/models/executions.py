@@ -101,7 +101,7 @@ class Execution(Record):
     scheduled_for: UtcTime | None = None
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
-    #: Counts the runs; also the fencing token of whoever reports about the execution.
+    #: Counts the runs. Reports about the execution carry it as their fencing token.
     attempt: int = 0
     progress: Progress = Progress()
     error: ErrorDetail | None = None
@@ -158,7 +158,7 @@ class StartExecution(Request):
 
 
 class ExecutionFilter(Request):
-    """Which executions a list holds; fields that are None do not restrict it."""
+    """Filters a list of executions. Unset fields do not restrict it."""
 
     status: tuple[Status, ...] | None = Field(default=None, max_length=20)
     flow_name: str | None = None

@@ -12,7 +12,7 @@ from cloudo_kernel.errors import MalformedRequest, raise_all
 
 #: What pydantic puts before the words of our own checks.
 _PREFIXES = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}
-#: The tags of unions begin with it: pydantic puts them into the path, where nobody sent them.
+#: The tags of unions begin with it: pydantic puts them into the path, although no caller sent them.
 TAG: Final = "|"
 
 

@@ -54,10 +54,10 @@ class FlowMetadata(Strict, Record):
     #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
     memory_limit_mb: int | None = Field(default=None, ge=1)
     retention_minutes: int | None = Field(default=None, ge=0)
-    #: The inputs and outputs that nobody but the flow itself gets to see.
+    #: The inputs and outputs that only the flow itself can see.
     protect_inputs: tuple[str, ...] = ()
     protect_outputs: tuple[str, ...] = ()
-    #: What follows an execution that ended in success, in error, or in success after the one before had failed.
+    #: Follow-ups of an execution that ended in success, in error, or in success after a failure.
     on_success: FollowUps = ()
     on_error: FollowUps = ()
     on_recovery: FollowUps = ()
@@ -81,7 +81,7 @@ class RunOptions(Record):
 
     @property
     def stored(self) -> JsonObject | None:
-        """The options that are set, None if there are none."""
+        """The options that are set, else None."""
         return self.model_dump(exclude_none=True) or None
 
 

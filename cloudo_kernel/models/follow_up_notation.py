@@ -1,4 +1,4 @@
-"""What follows the end of an execution, as people write it, and as they are told it."""
+"""Follow-ups as people write them, and as they are shown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ FollowUp = FollowingFlow | OutgoingCall
 
 
 def read(lines: Sequence[str]) -> Any:
-    """Return what was written, one to a line, as requests take it; nothing written is None: what the flow says.
+    """Return the follow-ups that were written, one per line, as requests take them; None, for the flow's own, if empty.
 
     A line is the name of a flow, an address, or JSON: an object, a list of them (`[]`: nothing), or null.
-    Raises `ValueError` for what looks like JSON and is none.
+    Raises `ValueError` for a line that looks like JSON and is invalid.
     """
     found: list[Any] = []
     given = [line.strip() for line in lines if line.strip()]
@@ -57,7 +57,7 @@ def _line(one: FollowUp) -> str:
 
 
 def spoken(follow_ups: Sequence[FollowUp]) -> str:
-    """Say what follows: `starts Notify by email, calls https://example.com/hook`."""
+    """Return the follow-ups in words: `starts Notify by email, calls https://example.com/hook`."""
     return ", ".join(map(_said, follow_ups)) or "nothing"
 
 

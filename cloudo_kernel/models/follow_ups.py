@@ -1,4 +1,4 @@
-"""What follows the end of an execution: flows to start, and addresses outside to call."""
+"""Follow-ups of an execution: flows to start, and outside addresses to call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Occasion(StrEnum):
 
 
 def _url(url: str) -> str:
-    """Return a URL as it was given. Raises `ValueError` unless it is one that can be called."""
+    """Return the URL unchanged. Raises `ValueError` unless it can be called."""
     if len(url) > _MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "<>\\^`{|}'):
         raise ValueError(f"takes a URL of at most {_MAX_URL:,} ASCII signs; others are written as %… or xn--…")
     parts = urlsplit(url)  # raises ValueError for brackets that hold no address

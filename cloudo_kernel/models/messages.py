@@ -10,14 +10,14 @@ from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 
 class MessageState(StrEnum):
-    """Whether a message wants an answer, and what became of that."""
+    """Whether a message takes an answer, and whether it got one."""
 
-    #: It tells something, and asks nothing.
+    #: It takes no answer.
     INFO = "INFO"
     OPEN = "OPEN"
     ANSWERED = "ANSWERED"
     EXPIRED = "EXPIRED"
-    #: Nobody waits for the answer any more.
+    #: Its execution no longer waits for an answer.
     WITHDRAWN = "WITHDRAWN"
 
 

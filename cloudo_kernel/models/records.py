@@ -29,7 +29,7 @@ class Setting(Record):
     name: str
     value: Any = None
     secret: bool = False
-    #: None for a documented default that nobody has changed.
+    #: None for the default of a documented setting.
     modified_at: UtcTime | None = None
     modified_by: str | None = None
     #: The execution that holds the lock of this name; a name that is only locked is listed too.

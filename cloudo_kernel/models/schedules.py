@@ -66,7 +66,7 @@ TimeOfDay = Annotated[
 
 
 class Overlap(StrEnum):
-    """What becomes of an occurrence while executions of its schedule have not ended."""
+    """What to do with an occurrence while an execution of the schedule is unfinished."""
 
     SKIP = "skip"
     #: It runs after them.
@@ -78,7 +78,7 @@ class Overlap(StrEnum):
 
 
 class CatchUp(StrEnum):
-    """What becomes of late occurrences: no scheduler was alive at their time."""
+    """What to do with late occurrences, at whose time no scheduler was running."""
 
     #: The newest one runs, the others count as done with it.
     LAST = "last"
@@ -88,12 +88,12 @@ class CatchUp(StrEnum):
 
 
 class OccurrenceOutcome(StrEnum):
-    """What became of an occurrence."""
+    """The outcome of an occurrence."""
 
     STARTED = "STARTED"
-    #: Something of the schedule's own forbade it: overlap, a broken flow.
+    #: An overlap or a broken flow prevented the start.
     SKIPPED = "SKIPPED"
-    #: Nobody was there to start it in time.
+    #: No scheduler was running in time to start it.
     MISSED = "MISSED"
     #: A later one ran for it.
     COALESCED = "COALESCED"
@@ -104,7 +104,7 @@ class ScheduleTrigger(Request):
 
     #: Once, at this moment.
     at: LocalOrUtcTime | None = None
-    #: Once, so long after the schedule is made.
+    #: Once, this many seconds after the schedule is created.
     delay_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     every_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     #: With `every_seconds`: count from the end of the last run (the default), not along the grid from `start`.
@@ -185,13 +185,13 @@ class Schedule(Record):
     catch_up_window_seconds: float | None = None
     #: Each occurrence starts up to so much later, always by the same amount for the same occurrence.
     jitter_seconds: float = 0
-    #: After so many failures in a row the schedule is paused; None for never.
+    #: The number of failures in a row after which the schedule is paused; None for never.
     pause_on_error_count: int | None = None
-    #: What follows its executions; None: what the flow says.
+    #: Follow-ups of its executions; None for those of the flow.
     on_success: FollowUps | None = None
     on_error: FollowUps | None = None
     on_recovery: FollowUps | None = None
-    #: Whether the flow runs as it was when the schedule was made.
+    #: Whether executions run the flow's source from the creation of the schedule.
     pin_source: bool = False
     enabled: bool = True
     #: Nothing starts after this moment.
@@ -210,7 +210,7 @@ class Schedule(Record):
     created_at: UtcTime
     #: Why it cannot start anything, or None.
     broken: str | None = None
-    #: Why it is paused, if nobody did it by hand.
+    #: Why it was paused, unless a user paused it.
     pause_reason: str | None = None
 
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from cloudo_kernel.models.base import Record, Request, UtcTime
 
-#: A token that nobody should need for longer; more would leave the calendar.
+#: The longest validity of a token. A longer one would exceed Python's calendar.
 _MAX_LIFETIME = timedelta(days=36_500)
 _MAX_PATTERNS = 50
 _STRANGE = re.compile(r"[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")

@@ -1,4 +1,4 @@
-"""What of a record counts as a change of it, for those who edit it."""
+"""The versions of records that people edit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cloudo_kernel.models.records import File, Setting
 from cloudo_kernel.models.schedules import Schedule
 from cloudo_kernel.models.webhooks import Webhook
 
-#: In the place of a version: any of what is there.
+#: Matches every version of a record that exists.
 ANY_VERSION: Final = "*"
-#: What comes and goes by itself, and is nobody's change.
+#: The fields that change by themselves, without an edit.
 _PASSING: Final[dict[type[BaseModel], frozenset[str]]] = {
-    # Whoever asks without the content sees the same version: each change has its time.
+    # A request without the content gets the same version: each change has its time.
     File: frozenset({"content", "encoding"}),
     Flow: frozenset({"broken", "last_executions", "next_run"}),
     Schedule: frozenset({"broken", "iterations", "last_occurrence", "next_run", "next_runs", "pause_reason"}),
@@ -29,7 +29,7 @@ EDITED: Final = frozenset(_PASSING)
 
 
 def version_of(record: BaseModel) -> str | None:
-    """Return a word that is another one once somebody has changed the record, None for what nobody edits."""
+    """Return a digest that changes with each edit of the record; None for records that cannot be edited."""
     passing = _PASSING.get(type(record))
     if passing is None:
         return None

@@ -188,7 +188,7 @@ class Webhook(Record):
 
 
 class Delivery(Record):
-    """One call of a webhook, and what became of it."""
+    """One call of a webhook, and its outcome."""
 
     #: UUIDv7: sorts by the time of the call.
     id: str
@@ -205,7 +205,7 @@ class Delivery(Record):
 
 
 class ChangeWebhook(Request):
-    """A request to change a webhook; what is not given stays as it is."""
+    """A request to change a webhook. Missing fields do not change."""
 
     flow_name: str | None = Field(default=None, min_length=1)
     #: For whom the flow runs: the writer, unless an administrator names somebody else.
