@@ -72,6 +72,17 @@ def test_modules_files_and_names_exist(name: str) -> None:
             assert hasattr(of, method) or (author, method) == ("system", "api"), f"{name}: {span}"
 
 
+def test_recipes_name_files_that_exist_and_tests() -> None:
+    recipes = text_of("CONTRIBUTING.md").partition("## Recipes")[2].partition("\n## ")[0].split("\n### ")[1:]
+    assert [recipe.partition("\n")[0] for recipe in recipes] == [
+        f"Add {thing}" for thing in ("a verb", "a trigger", "a form element", "an executor", "a page")
+    ]
+    for recipe in recipes:
+        files = [file for line in recipe.splitlines() for file in re.findall(r"`([\w./]+)`", line.partition(": ")[0])]
+        assert [file for file in files if not (ROOT / file).exists()] == []
+        assert files[-1].startswith("tests/")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_line_holds_one_sentence(name: str) -> None:
     for line in prose(name).split("\n"):
