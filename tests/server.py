@@ -152,7 +152,7 @@ def free_port() -> int:
 
 
 def until(
-    is_true: Callable[[], object], *, seconds: float = 20, what: Callable[[], str] = lambda: "It never came."
+    is_true: Callable[[], object], *, seconds: float = 60, what: Callable[[], str] = lambda: "It never came."
 ) -> None:
     """Ask again and again until something is true; fail with `what` when it is not in time."""
     end = time.monotonic() + seconds

@@ -151,7 +151,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]:
     """A browser that is signed in."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(40_000)
     context.request.get(f"{server.url}cloudo/api/1/user/me?token={server.token}")
     context.request.get(f"{server.url}api/me?token={server.token}")
     yield context

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(240)
 
 NARROW = {"width": 390, "height": 844}
 CHILDREN = 52
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")

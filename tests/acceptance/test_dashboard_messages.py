@@ -18,7 +18,7 @@ from tests.original_scripts import asking
 from tests.server import RunningServer, until
 
 pytestmark = pytest.mark.timeout(240)
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.acceptance.page import BOOT, HOSTILE, RUN, Open, button, check, newes
 from tests.server import RunningServer, until
 
 pytestmark = pytest.mark.timeout(240)
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")

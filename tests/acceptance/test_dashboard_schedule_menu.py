@@ -14,7 +14,7 @@ from tests.flows import write_flow
 from tests.server import RunningServer, start_server, until
 
 pytestmark = pytest.mark.timeout(240)
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.server import RunningServer, start_server, until
 pytestmark = pytest.mark.timeout(240)
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def handler(system, this):
     answer = system.message("Which region?", {"properties": {"region": {}, "pin": {"element": "password"}}}).wait()
     this.set_output("region", answer.get("response")["region"])
 """
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def test_what_it_forks_dies_with_it_and_a_daemon_does_not_hold_it(start: Start) 
     execution = start(notebook(fork, daemon)).wait(60)
     assert execution.status is Status.ENDED_SUCCESS, execution.record.error
     child, daemon_pid = execution.outputs["child"], execution.outputs["daemon"]
-    until(lambda: is_gone(child), seconds=2)
+    until(lambda: is_gone(child), seconds=10)
     # It left for a session of its own, which is how one says so; `docs/operations.md` tells of it.
     assert not is_gone(daemon_pid)
     os.kill(daemon_pid, 9)
@@ -69,7 +69,7 @@ def test_what_a_killed_one_started_dies_with_it(start: Start, victims: list[str]
     for victim in victims:
         os.kill(pids[victim], 9)
     assert execution.wait(30).record.error.name == "KernelDied"
-    until(lambda: is_gone(pids["child"]), seconds=2)
+    until(lambda: is_gone(pids["child"]), seconds=10)
 
 
 def test_one_that_ignores_the_interrupt_is_killed(start: Start) -> None:

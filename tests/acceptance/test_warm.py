@@ -90,7 +90,7 @@ def test_a_run_is_a_grandchild_of_the_zygote(server: RunningServer, api: Client)
         api, "import psutil\nme = psutil.Process()\nprint(me.name(), me.parent().name(), me.parent().parent().pid)"
     )
     assert names.split() == ["cloudo-kernel", "cloudo-run", str(zygote(server).pid)]
-    until(lambda: not any(psutil.pid_exists(pid) for pid in said), seconds=5)
+    until(lambda: not any(psutil.pid_exists(pid) for pid in said), seconds=10)
 
 
 def test_modules_that_cannot_be_preloaded_are_left_out(api: Client) -> None:
@@ -146,7 +146,7 @@ def test_a_killed_zygote_takes_its_runs_along_and_is_followed_by_another(server:
     lost = api.wait(started.id, timeout=MINUTE)
     assert lost.error is not None
     assert lost.error.name == "KernelDied"
-    until(lambda: not any(one.is_running() for one in kernels), seconds=2)
+    until(lambda: not any(one.is_running() for one in kernels), seconds=10)
     assert printed(api, "print('again')") == "again\n"
     until(lambda: any(one.name() == "cloudo-zygote" for one in psutil.Process(server.process.pid).children()))
     until(lambda: printed(api, "import psutil; print(psutil.Process().name())").strip() == "cloudo-kernel")
@@ -331,7 +331,7 @@ def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
     assert {"cloudo-zygote", "cloudo-run", "cloudo-standby", "cloudo-kernel"} <= {one.name() for one in family}
     server.process.kill()
     server.process.wait()
-    until(lambda: not [one for one in family if one.is_running()], seconds=2, what=lambda: str(family))
+    until(lambda: not [one for one in family if one.is_running()], seconds=10, what=lambda: str(family))
 
 
 @pytest.mark.parametrize("engine", ["kernel", "cold"])

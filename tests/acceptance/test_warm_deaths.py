@@ -211,7 +211,7 @@ def test_a_kernel_that_is_started_cold_dies_with_a_runner_that_is_killed_meanwhi
         kernel = first_child_of_a_cold_runner(server, killed)
         killed.add(kernel.ppid())
         psutil.Process(kernel.ppid()).kill()
-        until(lambda kernel=kernel: not is_alive(kernel), seconds=5)  # type: ignore[misc]  # mypy cannot infer it
+        until(lambda kernel=kernel: not is_alive(kernel), seconds=10)  # type: ignore[misc]  # mypy cannot infer it
         api.cancel_execution(started)
         api.wait(started, timeout=timedelta(minutes=1))
 

@@ -50,9 +50,9 @@ def test_a_runner_that_stands_by_ends_at_once_when_it_is_told_to(sockets: Socket
         assert runner.runner_end.poll(30)  # it asks for its assignment
         kernels = psutil.Process(zygote.pid).children(recursive=True)
         runner.ask_to_stop()
-        until(lambda: not runner.is_alive, seconds=3)
+        until(lambda: not runner.is_alive, seconds=4)
         assert runner.complaints() == ""
-        until(lambda: not any(one.is_running() for one in kernels), seconds=1)
+        until(lambda: not any(one.is_running() for one in kernels), seconds=10)
         runner.close()
     finally:
         zygotes.close()

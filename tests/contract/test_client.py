@@ -178,4 +178,4 @@ def test_a_wait_outlasts_a_restart_of_the_server(
                 pass
             again.stop()
             with pytest.raises(errors.Unavailable):
-                wait.result(timeout=20)
+                wait.result(timeout=60)

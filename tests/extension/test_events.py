@@ -161,7 +161,7 @@ def test_a_server_that_stops_ends_who_waits_and_the_next_one_goes_on_by_itself(s
         assert time.monotonic() - begun < 10
         for wait in waits:
             with contextlib.suppress(httpx.TransportError):  # the server may be gone before its answer is out
-                assert wait.result(timeout=5).status_code in (200, 202, 503)
+                assert wait.result(timeout=30).status_code in (200, 202, 503)
     assert "Traceback" not in first.log.read_text()
 
     second = start(first.workspace)
