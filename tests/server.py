@@ -31,6 +31,9 @@ WITHOUT_LAB = dict.fromkeys(("jupyterlab", "notebook", "notebook_shim", "jupyter
 #: Whose they are: ours, Jupyter's, and those of pytest, which switch off some of what ipykernel does.
 _NOT_THE_SERVERS = ("CLOUDO_", "JPY_", "JUPYTER", "PYTEST_")
 
+#: jsonschema imports that module to check IRIs, and building its grammar takes a third of a server's start.
+_SERVER = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyter_server.serverapp import main; main()"
+
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -97,7 +100,7 @@ def start_server(
     variables |= {"IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(Path(__file__).parents[1])}
     variables |= environment or {}
     command = [
-        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.root_dir={workspace}"),
+        *(sys.executable, "-c", _SERVER, "--no-browser", "--allow-root", f"--ServerApp.root_dir={workspace}"),
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", *options),
     ]
     log = home / f"server-{port}.log"

@@ -91,7 +91,8 @@ def kernel_of(runner: psutil.Process) -> psutil.Process | None:
 
 def kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has died with its parent
+            process.kill()
 
 
 def check(api: Client, execution_id: str, *, seconds: float = 60) -> None:
