@@ -156,6 +156,14 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.split() == []
 
 
+def test_a_worker_imports_no_library_of_notebooks() -> None:
+    """They take longer than all else of its start; runners and zygotes import them."""
+    heavy = {"papermill", "nbclient", "nbformat", "jsonschema", "IPython"}
+    code = f"import cloudo_kernel.worker.worker, sys; print(*({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_no_module_takes_the_place_of_an_exported_name() -> None:
     """Importing a submodule sets an attribute of the package: `cloudo.connect` must stay a function."""
     names = {module.name for module in pkgutil.iter_modules(cloudo_kernel.__path__)}
