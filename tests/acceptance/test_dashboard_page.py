@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from tests.server import RunningServer, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
+KERNEL_ID = "JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,31 @@ def api(server: RunningServer) -> Iterator[Client]:
 def kernels(server: RunningServer) -> set[str]:
     reply = httpx.get(f"{server.url}api/kernels", headers={"Authorization": f"token {server.token}"})
     return {kernel["id"] for kernel in reply.raise_for_status().json()}
+
+
+@dataclass
+class Closed:
+    """Pages that were closed before the tests of this file began."""
+
+    #: The kernels that were there before them.
+    kernels: set[str]
+    #: The files of their tokens.
+    tokens: set[Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed(context: BrowserContext, server: RunningServer) -> Closed:
+    """Open pages and close them, in every way: the kernel of one that never connected ends after a minute."""
+    before, tokens = kernels(server), set(server.runtime.glob("cloudo-*/*"))
+    for turn in range(6):
+        page = context.new_page()
+        page.goto(f"{server.url}cloudo/", wait_until="commit")
+        if turn % 3:  # the others are closed while they still start
+            ready(page)
+        if turn % 3 < 2:
+            page.goto("about:blank")  # what closing a tab does, too: the page says goodbye
+        page.close()  # as a crash does: without a word
+    return Closed(before, set(server.runtime.glob("cloudo-*/*")) - tokens)
 
 
 def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client) -> None:
@@ -149,19 +176,11 @@ def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
 # --- kernels -----------------------------------------------------------------------------------------
 
 
-def test_closed_pages_leave_no_kernel(context: BrowserContext, server: RunningServer) -> None:
-    before = kernels(server)
-    tokens = set(server.runtime.glob("cloudo-*/*"))
-    for turn in range(6):
-        page = context.new_page()
-        page.goto(f"{server.url}cloudo/", wait_until="commit")
-        if turn % 3:  # the others are closed while they still start
-            ready(page)
-        if turn % 3 < 2:
-            page.goto("about:blank")  # what closing a tab does, too: the page says goodbye
-        page.close()  # as a crash does: without a word
-    until(lambda: kernels(server) <= before, seconds=90, what=lambda: f"Kernels are left: {kernels(server) - before}")
-    until(lambda: set(server.runtime.glob("cloudo-*/*")) <= tokens, seconds=10)
+def test_closed_pages_leave_no_kernel(closed: Closed, show: Open, server: RunningServer) -> None:
+    kernel = show().evaluate(KERNEL_ID)
+    left = closed.kernels | {kernel}
+    until(lambda: kernels(server) <= left, seconds=120, what=lambda: f"Kernels are left: {kernels(server) - left}")
+    until(lambda: not closed.tokens & set(server.runtime.glob("cloudo-*/*")))
 
 
 def test_the_token_of_a_page_is_in_a_file_for_the_owner_alone(show: Open, server: RunningServer) -> None:
@@ -175,7 +194,7 @@ def test_a_page_says_that_its_kernel_has_ended(context: BrowserContext, server: 
     page = context.new_page()
     page.goto(f"{server.url}cloudo/", wait_until="commit")
     ready(page)
-    kernel = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+    kernel = page.evaluate(KERNEL_ID)
     httpx.delete(f"{server.url}api/kernels/{kernel}", headers={"Authorization": f"token {server.token}"})
     expect(page.get_by_text("kernel has ended")).to_be_visible(timeout=40_000)
     button(page, "Reload").click()
