@@ -43,13 +43,13 @@ def test_run_tells_message_outputs_and_notebook(played: tuple[Shell, Any]) -> No
     assert (shell.workspace / notebook.removeprefix("Notebook: ")).is_file()
 
 
-def test_a_failing_run_tells_error_cell_and_notebook_and_ends_with_1(shell: Shell) -> None:
-    write_flow(shell.workspace, "failing", "x = 1", "1 / 0", parameters="y = 1")
-    done = shell.run("run", "failing")
+def test_a_failing_run_tells_error_cell_and_notebook_and_ends_with_1(served: Shell) -> None:
+    write_flow(served.workspace, "failing", "x = 1", "1 / 0", parameters="y = 1")
+    done = served.run("run", "failing")
     assert (done.returncode, done.stdout) == (1, "")
     cell = int(next(iter(re.findall(r"ZeroDivisionError in cell (\d+) of the executed notebook", done.stderr))))
     assert "----> 1 1 / 0" in done.stderr
-    path = shell.workspace / done.stderr.splitlines()[-1].removeprefix("Notebook: ")
+    path = served.workspace / done.stderr.splitlines()[-1].removeprefix("Notebook: ")
     assert "".join(json.loads(path.read_text())["cells"][cell - 1]["source"]) == "1 / 0"
 
 
@@ -67,16 +67,16 @@ def test_follow_prints_the_log_and_the_cells_as_they_come(shell: Shell) -> None:
     assert "slow: success" in shell.out.splitlines()[-2]
 
 
-def test_on_a_terminal_a_bar_shows_the_cells(shell: Shell) -> None:
-    write_flow(shell.workspace, "quick", "1", "import time; time.sleep(1)")
+def test_on_a_terminal_a_bar_shows_the_cells(served: Shell) -> None:
+    write_flow(served.workspace, "quick", "1", "import time; time.sleep(1)")
     ours, theirs = pty.openpty()
-    shell.environment |= {"TERM": "xterm", "COLUMNS": "120"}
-    process = shell.start("run", "quick", "--json", stderr=theirs)
+    environment = served.environment | {"TERM": "xterm", "COLUMNS": "120"}
+    process = served.start("run", "quick", "--json", stderr=theirs, env=environment)
     os.close(theirs)
     shown = read_all(ours)
     assert end_of(process) == 0
     assert "1/2 cells · import time" in shown
-    assert json.loads(shell.out)["status"] == "ENDED_SUCCESS"
+    assert json.loads(served.out)["status"] == "ENDED_SUCCESS"
 
 
 def read_all(descriptor: int) -> str:
