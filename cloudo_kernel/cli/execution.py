@@ -105,7 +105,7 @@ def log(target: Target, execution_id: str, *, follow: bool, as_json: bool) -> No
     if as_json:
         display.print_json(tuple(reader.new_lines()))
         return
-    from cloudo_kernel.flow_api.follow import follow as changes
+    from cloudo_kernel.flow_api.progress import follow as changes
 
     is_empty = True
     for _ in changes(api, found) if follow else (None,):

@@ -56,7 +56,7 @@ def wait(api: Api, record: Execution, *, with_log: bool, out_is_taken: bool) -> 
     is_terminal = sys.stderr.isatty()
     if not is_terminal and not with_log:
         return api.wait(record.id)
-    from cloudo_kernel.flow_api.follow import follow
+    from cloudo_kernel.flow_api.progress import follow
 
     log = LogReader(api, record.id)
     lines = _Lines(is_error=out_is_taken)

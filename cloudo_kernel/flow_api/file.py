@@ -7,8 +7,10 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError
 from cloudo_kernel.flow_api.calls import Calls
-from cloudo_kernel.flow_api.fields import picked
+from cloudo_kernel.flow_api.values import pick
 from cloudo_kernel.workspace.files import decoded
+
+_FIELDS = [name for name in models.File.model_fields if name != "encoding"]
 
 
 class File:
@@ -31,7 +33,7 @@ class File:
 
         The content is text, or bytes if it is not UTF-8. Raises `ResourceNotFoundError`.
         """
-        return picked(fields or ("content",), self._field)
+        return pick(fields or ("content",), _FIELDS, "A file", self._field)
 
     def load(self, *fields: str) -> Any:
         """Read the file and return its content, or other fields. Raises `ResourceNotFoundError`."""
@@ -72,9 +74,6 @@ class File:
         record = self._record
         if record is None or (field == "content" and record.content is None):
             record = self._record = self._api.file(self._path)
-        known = [name for name in type(record).model_fields if name != "encoding"]
-        if field not in known:
-            raise MalformedRequest(f"A file has no field {field!r}; it has {', '.join(known)}.", field=field)
         if field == "content":
             return _text_or_bytes(decoded(record.content or "", record.encoding))
         return getattr(record, field)

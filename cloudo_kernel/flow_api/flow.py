@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudo_kernel import models
-from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import Calls, child_calls, start_request
 from cloudo_kernel.flow_api.execution import Execution
-from cloudo_kernel.flow_api.fields import picked
-from cloudo_kernel.flow_api.values import given_inputs
+from cloudo_kernel.flow_api.values import given_inputs, pick
 
 
 class Flow:
@@ -31,18 +29,13 @@ class Flow:
 
         Inside a running flow, `script` returns the flow's current source.
         """
-        return picked(fields, self._field)
+        return pick(fields, (*models.Flow.model_fields, "id", "script"), "A flow", self._field)
 
     def _field(self, field: str) -> Any:
         if field == "id":
             return self.name
         if field == "script":
             return child_calls(self._api, "get('script')").flow_source(self.name)
-        known = type(self._record).model_fields
-        if field not in known:
-            raise MalformedRequest(
-                f"A flow has no field {field!r}; it has {', '.join(known)}, id, script.", field=field
-            )
         return getattr(self._record, field)
 
     def start(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Self
 
 from cloudo_kernel import models
-from cloudo_kernel.errors import MalformedRequest, MessageClosed, MessageResponseTimeoutError
+from cloudo_kernel.errors import MessageClosed, MessageResponseTimeoutError
 from cloudo_kernel.flow_api.calls import Calls
 from cloudo_kernel.flow_api.moments import to_limit, to_seconds
+from cloudo_kernel.flow_api.values import pick
 from cloudo_kernel.models import MessageState
 
 
@@ -60,15 +62,7 @@ class Message:
         raise MessageClosed(self.id, "it asks for nothing, as it has no form")
 
     def _pick(self, fields: tuple[str, ...]) -> Any:
-        known = type(self._record).model_fields
-        unknown = [field for field in fields if field not in known]
-        if unknown or not fields:
-            raise MalformedRequest(
-                f"A message has no field {', '.join(map(repr, unknown))}; it has {', '.join(known)}.",
-                field=unknown[0] if unknown else None,
-            )
-        values = tuple(getattr(self._record, field) for field in fields)
-        return values[0] if len(fields) == 1 else values
+        return pick(fields, models.Message.model_fields, "A message", partial(getattr, self._record))
 
     def __repr__(self) -> str:
         return f"<Message {self._record.subject!r} {self._record.state} {self.id}>"

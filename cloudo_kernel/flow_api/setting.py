@@ -9,9 +9,8 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError, StaleAttempt, Unavailable
 from cloudo_kernel.flow_api.calls import Calls
-from cloudo_kernel.flow_api.fields import picked
 from cloudo_kernel.flow_api.moments import to_limit
-from cloudo_kernel.flow_api.values import to_json
+from cloudo_kernel.flow_api.values import pick, to_json
 
 #: Stands for "not given", because None is a value.
 UNSET: Any = type("Unset", (), {"__repr__": lambda _self: "…"})()
@@ -46,7 +45,7 @@ class Setting:
 
         Raises `ResourceNotFoundError`.
         """
-        return picked(fields or ("value",), self._field)
+        return pick(fields or ("value",), models.Setting.model_fields, "A setting", self._field)
 
     def load(self, *fields: str) -> Any:
         """Fetch the setting and return its value, or other fields. Raises `ResourceNotFoundError`."""
@@ -123,9 +122,6 @@ class Setting:
             return self._wanted
         if self._record is None:
             self._record = self._api.setting(self._name)
-        known = type(self._record).model_fields
-        if field not in known:
-            raise MalformedRequest(f"A setting has no field {field!r}; it has {', '.join(known)}.", field=field)
         return getattr(self._record, field)
 
     def __repr__(self) -> str:

@@ -11,17 +11,14 @@ from typing import Any
 from cloudo_kernel import models
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import Calls, child_calls, message_request, request_of
-from cloudo_kernel.flow_api.execution import Execution
-from cloudo_kernel.flow_api.fields import text
+from cloudo_kernel.flow_api.execution import Execution, ReturnWhen
 from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.message import Message
-from cloudo_kernel.flow_api.named import Named
-from cloudo_kernel.flow_api.return_when import ReturnWhen
 from cloudo_kernel.flow_api.schedule import Schedule
 from cloudo_kernel.flow_api.setting import UNSET, Setting
 from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
-from cloudo_kernel.flow_api.values import to_json
+from cloudo_kernel.flow_api.values import check_text, to_json
 
 #: Text that `system.message` and `system.schedule` read as an id instead of a subject or a flow.
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -47,7 +44,7 @@ class System:
         """Return a flow. Its id is its name, so `by="id"` returns the same one. Raises `ResourceNotFoundError`."""
         if by not in ("name", "id"):
             raise MalformedRequest(f"by takes name or id, not {by!r}.", field="by")
-        return Flow(self._calls, self._calls.flow(text(name, "A flow's name")))
+        return Flow(self._calls, self._calls.flow(check_text(name, "A flow's name")))
 
     def flows(self, q: str | None = None) -> tuple[Flow, ...]:
         """Return the flows whose name, title or tags contain `q`."""
@@ -55,7 +52,7 @@ class System:
 
     def execution(self, execution_id: str) -> Execution:
         """Return an execution. Raises `ResourceNotFoundError`."""
-        return Execution(self._calls, self._calls.execution(text(execution_id, "An execution's id")))
+        return Execution(self._calls, self._calls.execution(check_text(execution_id, "An execution's id")))
 
     def executions(self, *, limit: int = 100, **where: Any) -> tuple[Execution, ...]:
         """Return the newest executions. Filters are those of `models.ExecutionFilter`.
@@ -187,7 +184,7 @@ class System:
         With `secret=True`, saving makes it a secret: only running flows can read its value, everyone else gets `•••`.
         It stays a secret until it is saved with `secret=False`.
         """
-        setting = Setting(self._calls, text(name, "A setting's name"), secret=secret)
+        setting = Setting(self._calls, check_text(name, "A setting's name"), secret=secret)
         return setting if value is UNSET else setting.save(value)
 
     def settings(self) -> tuple[Setting, ...]:
@@ -197,9 +194,31 @@ class System:
 
     def file(self, path: str, content: str | bytes | None = None) -> File:
         """Return a file of the workspace, which need not exist yet. Given `content` is written at once."""
-        file = File(self._calls, text(path, "A file's path"))
+        file = File(self._calls, check_text(path, "A file's path"))
         return file if content is None else file.save(content)
 
     def files(self, dir: str = ".", glob: str = "*") -> tuple[File, ...]:  # noqa: A002 -- the original's name
         """Return the files in a folder of the workspace that match a pattern. `**/*` includes all its subfolders."""
         return tuple(File(self._calls, record.path, record) for record in self._calls.files(dir, glob=glob))
+
+
+class Named:
+    """A user, or the client, which is the workspace."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self._kind = kind
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._name
+
+    def get(self, field: str) -> str:
+        """Return a field. The only one is `name`."""
+        if field != "name":
+            raise MalformedRequest(f"A {self._kind} has no field {field!r}; it has name.", field=field)
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"<{self._kind.capitalize()} {self._name!r}>"

@@ -239,7 +239,7 @@ def test_a_parent_waits_as_it_says(run: Run) -> None:
         ("this.sleep(float('nan'))", "MalformedRequest: seconds takes a finite number"),
         ("this.sleep_until('2030-01-01')", "MalformedRequest: when takes seconds since 1970, or a date and time"),
         ("this.sleep_until(1e300)", "MalformedRequest: when is after the year 9999"),
-        ("this.wait_for('x')", "MalformedRequest: Executions are waited for, not 'x'"),
+        ("this.wait_for('x')", "MalformedRequest: Pass executions, not 'x'"),
         ("this.wait_for(this, return_when='SOME')", "MalformedRequest: return_when takes ALL_ENDED"),
         ("this.wait_for(this)", "DependencyCycle: These executions would wait for each other for ever: script ("),
         ("system.execution('x')", "ExecutionNotFound: There is no execution 'x'."),

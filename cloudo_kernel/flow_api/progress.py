@@ -1,21 +1,25 @@
-"""Shows an execution in a notebook cell: live while it runs, and as a rich result."""
+"""Follows an execution, and shows it in a notebook cell: live while it runs, and as a rich result."""
 
 from __future__ import annotations
 
-import html as markup
+import html
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.api import Api
+from cloudo_kernel.errors import CloudoError, Unavailable
 from cloudo_kernel.flow_api.calls import Calls
-from cloudo_kernel.flow_api.follow import follow
 from cloudo_kernel.models import Execution, Status
 
+_LONG_POLL = timedelta(seconds=20)
+#: How long a server may be unreachable. A restart takes a few seconds.
+_ABSENCE_SECONDS = 60.0
 _COLOURS = {
     Status.ENDED_SUCCESS: "#1a7f37",
     Status.ENDED_ERROR: "#cf222e",
@@ -25,8 +29,33 @@ _COLOURS = {
 _CELL = "style='text-align:left;vertical-align:top'"
 
 
+def follow(api: Api, execution_id: str) -> Iterator[Execution]:
+    """Yield the execution's record now and after each change, until it has ended."""
+    # Read the position first, so that no change between the first read and the first poll is missed.
+    after = int(api.events(limit=1).next or 0)
+    while True:
+        record = api.execution(execution_id)
+        yield record
+        if record.is_ended:
+            return
+        after = _after_next(api, execution_id, after)
+
+
+def _after_next(api: Api, execution_id: str, after: int) -> int:
+    """Wait for the next events and return the last one's id. The wait survives a restart of the server."""
+    give_up = time.monotonic() + _ABSENCE_SECONDS
+    while True:
+        try:
+            page = api.events(after=after, timeout=_LONG_POLL, subject_id=execution_id, limit=500)
+            return int(page.next or after)
+        except Unavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.5)
+
+
 @contextmanager
-def progress(api: Calls, record: Execution) -> Iterator[None]:
+def show_progress(api: Calls, record: Execution) -> Iterator[None]:
     """Show the execution's progress in the current cell within the block. Do nothing outside of a notebook."""
     events = getattr(api, "events", None)
     if events is None or not _in_cell():
@@ -34,7 +63,7 @@ def progress(api: Calls, record: Execution) -> Iterator[None]:
         return
     from IPython.display import HTML, display
 
-    handle = display(HTML(html(record)), display_id=True)
+    handle = display(HTML(to_html(record)), display_id=True)
     is_left = threading.Event()
 
     def watch() -> None:
@@ -42,7 +71,7 @@ def progress(api: Calls, record: Execution) -> Iterator[None]:
             for changed in follow(api, record.id):  # type: ignore[arg-type]  # only an Api has events
                 if is_left.is_set():
                     return
-                handle.update(HTML(html(changed)))
+                handle.update(HTML(to_html(changed)))
         except CloudoError:
             return  # the wait itself raises the same error
 
@@ -55,9 +84,9 @@ def progress(api: Calls, record: Execution) -> Iterator[None]:
         is_left.set()
 
 
-def html(record: Execution) -> str:
+def to_html(record: Execution) -> str:
     """Return the execution as HTML; everything in it is escaped."""
-    escape = markup.escape
+    escape = html.escape
     colour = _COLOURS.get(record.status, "#9a6700")
     seconds = _seconds(record)
     parts = [
