@@ -97,7 +97,7 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): to_json(item, name=f"{name}[{key!r}]", depth=depth + 1) for key, item in value.items()}
+        return _object(value, name=name, depth=depth)
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item, name=f"{name}[{number}]", depth=depth + 1) for number, item in enumerate(value)]
     if isinstance(value, date | time):  # also datetime and its subclass pandas.Timestamp
@@ -110,6 +110,20 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
         f"{name} is a {type(value).__name__}, which is no JSON; convert it to numbers, text, lists or dicts.",
         field=name,
     )
+
+
+def _object(value: Mapping[Any, Any], *, name: str, depth: int) -> JsonObject:
+    """Return a mapping as a JSON object. Raises `MalformedRequest` if two keys are the same text, such as 1 and "1"."""
+    found: JsonObject = {}
+    for key, item in value.items():
+        text = str(key)
+        if text in found:
+            raise MalformedRequest(
+                f"{name} has two keys that are {text!r} in JSON, the second one is {key!r}; rename one of them.",
+                field=name,
+            )
+        found[text] = to_json(item, name=f"{name}[{key!r}]", depth=depth + 1)
+    return found
 
 
 def encoded_body(body: Any) -> tuple[bytes, str]:

@@ -199,6 +199,13 @@ def test_what_is_no_json_is_named_with_its_place_and_type() -> None:
         to_json({"rows": [1, threading.Lock()]}, name="report")
 
 
+@pytest.mark.parametrize("value", [{1: "a", "1": "b"}, {"1": "a", 1: "b"}, {None: 1, "None": 2}, {True: 1, "True": 2}])
+def test_keys_that_are_the_same_in_json_are_an_error_that_names_the_key(value: dict[object, object]) -> None:
+    second = list(value)[1]
+    with pytest.raises(MalformedRequest, match=rf"rows\['x'\] has two keys .* the second one is {second!r}"):
+        to_json({"x": value}, name="rows")
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
