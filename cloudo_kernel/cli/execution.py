@@ -222,7 +222,7 @@ def done(api: Api, action: str, texts: Sequence[str], **more: Any) -> tuple[list
     """
     from cloudo_kernel.errors import CloudoError
     from cloudo_kernel.models import BulkRequest
-    from cloudo_kernel.models.bulk import BULK_LIMIT
+    from cloudo_kernel.models.executions import BULK_LIMIT
 
     ids, items, failed = dict[str, None](), list["BulkItem"](), False
     for text in texts:

@@ -340,10 +340,10 @@ def _said(api: Api, flow_name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _following(name: str, lines: Sequence[str]) -> Any:
-    from cloudo_kernel.models import follow_up_notation
+    from cloudo_kernel.models import follow_ups
 
     try:
-        return follow_up_notation.read(lines)
+        return follow_ups.parse_lines(lines)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=f"--{name.replace('_', '-')}") from error
 

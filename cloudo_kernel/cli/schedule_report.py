@@ -87,7 +87,7 @@ def _seconds(number: float) -> str:
 
 def everything(one: Schedule) -> str:
     """Return the whole record, with the next ten times in the schedule's zone."""
-    from cloudo_kernel.models import Occasion, follow_up_notation
+    from cloudo_kernel.models import Occasion, follow_ups
     from cloudo_kernel.scheduling import humanize, triggers
 
     limit = f" of {one.max_iterations}" if one.max_iterations else ""
@@ -106,7 +106,7 @@ def everything(one: Schedule) -> str:
         ("pause", f"after {one.pause_on_error_count} failures in a row" if one.pause_on_error_count else ""),
         ("runs", "the flow as it was when it was pinned" if one.pin_source else ""),
         *(
-            (name.replace("_", " "), display.clean(follow_up_notation.spoken(then)))
+            (name.replace("_", " "), display.clean(follow_ups.describe(then)))
             for name in Occasion
             if (then := getattr(one, name)) is not None
         ),

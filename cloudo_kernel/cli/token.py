@@ -81,7 +81,7 @@ def create(
         request = CreateToken.model_validate(given)
     except ValidationError as error:
         fault, refused = Fault.of(error), error.errors(include_url=False)[0]["input"]
-        raise click.BadParameter(f"{refused!r}: {fault.said}.", param_hint=_option(fault.path[0])) from error
+        raise click.BadParameter(f"{refused!r}: {fault.problem}.", param_hint=_option(fault.path[0])) from error
     made = target.connect().create_token(request)
     if as_json:
         display.print_json(made)

@@ -16,7 +16,7 @@ from cloudo_kernel.models import (
     SchedulePreview,
     ScheduleTrigger,
     Status,
-    follow_up_notation,
+    follow_ups,
     rfc3339,
 )
 from cloudo_kernel.scheduling import humanize, triggers
@@ -74,8 +74,8 @@ def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
         "inputs": value_rows(schedule.inputs),
         "follows": {
             name.value: {
-                "said": None if then is None else follow_up_notation.spoken(then),
-                "written": follow_up_notation.written(then),
+                "said": None if then is None else follow_ups.describe(then),
+                "written": follow_ups.to_text(then),
             }
             for name in Occasion
             for then in [getattr(schedule, name)]

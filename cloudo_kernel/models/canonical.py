@@ -52,12 +52,12 @@ def from_text(kind: str, text: str) -> Any:
 
     Raises `ValueError`, whose text says what fits.
     """
-    said = text.strip()
+    text = text.strip()
     if kind == "boolean":
-        return canonical(kind, _WORDS.get(said.lower()))
-    if kind in ("integer", "number") and len(said) <= _MAX_DIGITS and _NUMBER.fullmatch(said):
-        return canonical(kind, int(said) if said.lstrip("+-").isdecimal() else float(said))
-    return canonical(kind, said)
+        return canonical(kind, _WORDS.get(text.lower()))
+    if kind in ("integer", "number") and len(text) <= _MAX_DIGITS and _NUMBER.fullmatch(text):
+        return canonical(kind, int(text) if text.lstrip("+-").isdecimal() else float(text))
+    return canonical(kind, text)
 
 
 def _boolean(value: Any) -> bool:

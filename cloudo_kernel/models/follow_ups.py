@@ -1,15 +1,16 @@
-"""What follows the end of an execution: flows to start, and addresses outside to call."""
+"""Follow-ups, which are flows to start and addresses to notify after the end of an execution, and their notation."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from cloudo_kernel.models.base import JsonObject, Request
-from cloudo_kernel.models.fault import TAG
+from cloudo_kernel.models.base import TAG, JsonObject, Request
 
 _FITS = 'takes the name of a flow, {"flow": name, "inputs"?: {…}}, {"url": "https://…", "secret"?: setting}, or a list'
 _MAX_URL = 2000
@@ -72,3 +73,60 @@ FollowUp = Annotated[
     Discriminator(_kind, custom_error_type="follow_up", custom_error_message=_FITS),
 ]
 FollowUps = Annotated[tuple[FollowUp, ...], Field(max_length=10), BeforeValidator(_listed)]
+
+
+def parse_lines(lines: Sequence[str]) -> Any:
+    """Return the follow-ups in `lines` as requests take them, or None without any: the flow's own are used then.
+
+    A line is the name of a flow, an address, or JSON: an object, a list of them (`[]` for no follow-up), or null.
+    Raises `ValueError` for invalid JSON.
+    """
+    found: list[Any] = []
+    given = [line.strip() for line in lines if line.strip()]
+    for line in given:
+        if line == "null" and len(given) == 1:
+            return None
+        if line.startswith(("{", "[")):
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{line[:60]!r} is not valid JSON: {error}") from error
+            found += value if isinstance(value, list) else [value]
+        else:
+            found.append({"url": line} if line.startswith(("http://", "https://")) else line)
+    return found if given else None
+
+
+def parse(text: str) -> Any:
+    """Return the follow-ups in the text of one field, as `parse_lines` does; JSON may have several lines."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return parse_lines(text.splitlines())
+    return parse_lines([text])
+
+
+def to_text(follow_ups: Sequence[FollowingFlow | OutgoingCall] | None) -> str:
+    """Return the follow-ups as `parse_lines` takes them, one per line."""
+    if follow_ups is None:
+        return ""
+    return "\n".join(map(_line, follow_ups)) or "[]"
+
+
+def _line(one: FollowingFlow | OutgoingCall) -> str:
+    plain = one.model_dump(mode="json", exclude_defaults=True)
+    if len(plain) > 1 or next(iter(plain.values())).startswith(("{", "[")):
+        return json.dumps(plain, ensure_ascii=False)
+    return str(next(iter(plain.values())))
+
+
+def describe(follow_ups: Sequence[FollowingFlow | OutgoingCall]) -> str:
+    """Return a description: `starts Notify by email, calls https://example.com/hook`."""
+    return ", ".join(map(_description, follow_ups)) or "nothing"
+
+
+def _description(one: FollowingFlow | OutgoingCall) -> str:
+    if isinstance(one, OutgoingCall):
+        return f"calls {one.url}" + (f", signed with {one.secret}" if one.secret else "")
+    inputs = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in one.inputs.items())
+    return f"starts {one.flow}" + (f" with {inputs}" if inputs else "")

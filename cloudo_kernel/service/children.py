@@ -92,5 +92,5 @@ def checked_fields(fields: JsonObject) -> JsonObject:
         try:
             checked[field] = _FIELDS[field].validate_python(value)
         except ValidationError as error:
-            raise MalformedRequest(f"{field}: {Fault.of(error).said}.", field=field) from error
+            raise MalformedRequest(f"{field}: {Fault.of(error).problem}.", field=field) from error
     return checked

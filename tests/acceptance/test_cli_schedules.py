@@ -179,7 +179,7 @@ def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service
             "Invalid value for --catch-up-window: 'long' is no duration",
         ),
         ("--daily", "08:30", "--on-error", "nowhere"): (1, "There is no flow 'nowhere'"),
-        ("--daily", "08:30", "--on-error", "{flow}"): (2, "Invalid value for --on-error: '{flow}' is no JSON"),
+        ("--daily", "08:30", "--on-error", "{flow}"): (2, "Invalid value for --on-error: '{flow}' is not valid JSON"),
         ("--daily", "08:30", "--on-error", "https://"): (2, "on_error"),
     }
     done = said_by(shell, *(("schedule", "reports/sales", *words) for words in wanted))

@@ -14,7 +14,7 @@ MODULES = {
     "examination": "diagnostics",
     "proofs": "signatures",
     "rehearsal": "prewarm",
-    "following": "follow_up_notation",
+    "following": "follow_ups",
     "outgoing": "outbound_http",
     "by_hand": "interactive_api",
     "light_kernel": "fast_kernel",

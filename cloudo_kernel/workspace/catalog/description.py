@@ -90,7 +90,7 @@ def _metadata(given: Any) -> FlowMetadata:
     except ValidationError as error:
         fault = Fault.of(error)
         field = ".".join(map(str, ("cloudo", *fault.path)))
-        raise notebook.Unreadable(f"its metadata {field!r} does not fit: {fault.said}") from error
+        raise notebook.Unreadable(f"its metadata {field!r} does not fit: {fault.problem}") from error
     except NotJson as error:
         raise notebook.Unreadable(f"its metadata 'cloudo{error.path}' does not fit: {error}") from error
 
