@@ -288,6 +288,13 @@ def test_a_flow_can_ask_for_a_cold_start(api: Client) -> None:
     assert printed(api, name).split() == ["cloudo-kernel", "cloudo-run"]
 
 
+def test_a_cold_kernel_has_nothing_of_the_fast_one(api: Client) -> None:
+    names = "import sys\nprint(sorted(one for one in sys.modules if one.startswith('cloudo_kernel.kernel.fast_')))"
+    cold = outputs(api, run(api, names, metadata={"engine": "cold"}))
+    assert cold[0][0].text == "[]\n"
+    assert printed(api, names) == "['cloudo_kernel.kernel.fast_kernel', 'cloudo_kernel.kernel.fast_output']\n"
+
+
 @pytest.mark.parametrize("engine", ["kernel", "cold"])
 def test_a_memory_limit_ends_what_allocates_without_end(api: Client, engine: str) -> None:
     greedy = "kept = []\nwhile True:\n    kept.append(bytearray(10_000_000))"
