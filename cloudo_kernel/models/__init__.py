@@ -1,4 +1,4 @@
-"""The records of Cloudo: what the store keeps, REST sends and flow authors see, defined once.
+"""The records of Cloudo, defined once for the store, REST and flow authors.
 
 All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339 with `Z`.
 """

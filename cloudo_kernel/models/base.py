@@ -1,6 +1,6 @@
-"""What all records have in common: frozen, with times that are aware and in UTC, written as RFC 3339 with `Z`.
+"""The bases of records and requests, their times, and the errors of invalid requests.
 
-Requests are strict besides: see `Strict`.
+All are frozen. Times are aware, in UTC, and written as RFC 3339 with `Z`. Requests are strict, too: see `Strict`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from pydantic_core import CoreSchema, core_schema
 from cloudo_kernel.errors import MalformedRequest, raise_all
 from cloudo_kernel.models.canonical import canonical
 
-#: What pydantic puts before the words of our own checks.
+#: The prefixes that pydantic adds to the messages of our own checks.
 _PREFIXES = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}
-#: The tags of unions begin with it: pydantic puts them into the path, where nobody sent them.
+#: The prefix of the tags of unions. pydantic adds them to the path of an error, but callers do not send them.
 TAG: Final = "|"
 
 
 def to_utc(moment: datetime) -> datetime:
-    """Return `moment` in UTC. Raises `ValueError` where that is before the year 1 or after 9999."""
+    """Return `moment` in UTC. Raises `ValueError` before the year 1 and after 9999."""
     try:
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except OverflowError:
@@ -45,7 +45,7 @@ def rfc3339(moment: datetime) -> str:
     return to_utc(moment).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-#: How both kinds of times are described.
+#: The JSON Schema of times.
 TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
 UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, when_used="json"), TIME_SCHEMA]
 JsonObject = dict[str, Any]
@@ -55,7 +55,7 @@ def _moment(value: object) -> Any:
     return value if isinstance(value, datetime) else canonical("date-time", value)
 
 
-#: What reads the values of each kind of pydantic's core schemas.
+#: The function that checks the values of each kind of pydantic's core schemas.
 _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "bool": partial(canonical, "boolean"),
     "int": partial(canonical, "integer"),
@@ -64,7 +64,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-#: Parts of a core schema that read nothing.
+#: Parts of a core schema that check nothing.
 _NO_SCHEMAS: Final = ("metadata", "default", "serialization")
 
 
@@ -74,7 +74,7 @@ def _is_read(schema: dict[str, Any]) -> bool:
 
 
 def _strict(schema: Any) -> Any:
-    """Return a core schema in which each number, boolean and time is read by `canonical` first."""
+    """Return a core schema that checks each number, boolean and time with `canonical` first."""
     if isinstance(schema, list):
         return [_strict(part) for part in schema]
     if not isinstance(schema, dict) or _is_read(schema):
@@ -85,23 +85,23 @@ def _strict(schema: Any) -> Any:
 
 
 class Strict(BaseModel):
-    """Base of all that callers send: pydantic itself takes "5" and true for numbers, 1 and "yes" for true."""
+    """Base of everything callers send. By default pydantic accepts "5" and true as numbers, 1 and "yes" as true."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return the schema of a model, made strict; pydantic calls it for each class."""
+        """Return the strict schema of a model; called by pydantic for each class."""
         made: CoreSchema = _strict(handler(source))
         return made
 
 
 class Request(Strict):
-    """Base of all requests: frozen; a field that is not known is an error."""
+    """Base of all requests: frozen; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Record(BaseModel):
-    """Base of all records: frozen; a field that is not known is ignored, so that older clients read newer servers."""
+    """Base of all records: frozen; unknown fields are ignored, so that older clients read newer servers."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
@@ -110,14 +110,15 @@ Item = TypeVar("Item")
 
 
 class Page(Record, Generic[Item]):
-    """One page of a list; `next` is the cursor of the following page, None on the last."""
+    """One page of a list. `next` is the cursor of the next page, or None on the last one."""
 
     items: tuple[Item, ...]
     next: str | None = None
 
 
+# Not a `Record`, because replies omit fields that are None.
 class FieldError(BaseModel):
-    """One mistake of a caller. No `Record`: replies leave out a field that is None."""
+    """One error of a request."""
 
     #: The input, parameter or setting that is at fault, where there is one.
     field: str | None = None
@@ -126,24 +127,24 @@ class FieldError(BaseModel):
 
 @dataclass(frozen=True)
 class Fault:
-    """One field that is invalid, or a combination of fields."""
+    """An invalid field, or an invalid combination of fields."""
 
-    #: Names and numbers that lead to it.
+    #: The path to it, of names and indexes.
     path: tuple[str | int, ...]
-    #: What is wrong, or what fits, without a full stop.
+    #: The problem, or the accepted values, without a full stop.
     problem: str
 
     @classmethod
     def of(cls, error: ValidationError) -> Fault:
-        """Return the first."""
+        """Return the first fault."""
         return next(cls.all(error))
 
     @classmethod
     def all(cls, error: ValidationError) -> Iterator[Fault]:
-        """Iterate over all of them."""
+        """Yield all faults."""
         found = error.errors(include_url=False, include_input=False, include_context=False)
         for one in found:
-            # A list is too short without its invalid items: only those are at fault.
+            # pydantic also reports a list as too short if its items are invalid. Report only the items.
             if one["type"] == "too_short" and any(
                 other["loc"][: len(one["loc"])] == one["loc"] for other in found if other is not one
             ):
@@ -153,17 +154,17 @@ class Fault:
 
     @property
     def field(self) -> str | None:
-        """The names of the path with dots between them, None where it has none."""
+        """The names of the path, joined by dots, or None without names."""
         return ".".join(part for part in self.path if isinstance(part, str)) or None
 
     @property
     def sentence(self) -> str:
-        """What is wrong as a sentence, beginning with the field."""
+        """The problem as a sentence that begins with the field."""
         return f"{self.field}: {self.problem}." if self.field else f"{self.problem[:1].upper()}{self.problem[1:]}."
 
 
 def malformed(error: ValidationError) -> MalformedRequest:
-    """Return the error that tells the caller each invalid field."""
+    """Return the error that names each invalid field."""
     try:
         raise_all(MalformedRequest(fault.sentence, field=fault.field) for fault in Fault.all(error))
     except MalformedRequest as malformed_request:

@@ -14,7 +14,7 @@ BULK_LIMIT: Final = 500
 
 
 class Status(StrEnum):
-    """Where an execution is in its life; `lifecycle` knows which moves are legal."""
+    """The state of an execution."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -26,12 +26,12 @@ class Status(StrEnum):
 
     @property
     def is_ended(self) -> bool:
-        """Whether nothing will happen to the execution any more."""
+        """Whether the execution has ended."""
         return self.value.startswith("ENDED_")
 
 
 class ExecutionType(StrEnum):
-    """What kind of source an execution runs."""
+    """The kind of source that an execution runs."""
 
     FLOW = "FLOW"
     SCRIPT = "SCRIPT"
@@ -40,7 +40,7 @@ class ExecutionType(StrEnum):
 
 
 class Trigger(StrEnum):
-    """The door through which an execution was started."""
+    """The origin of an execution: how it was started."""
 
     UI = "ui"
     API = "api"
@@ -60,7 +60,7 @@ class LogLine(Record):
 
 
 class Progress(Record):
-    """How far an execution is: `done` of `total` cells, and a word for the current cell."""
+    """The progress of an execution: `done` of `total` cells, and the first line of the current one."""
 
     done: int = 0
     total: int = 0
@@ -68,7 +68,7 @@ class Progress(Record):
 
 
 class ErrorDetail(Record):
-    """Why an execution ended in error."""
+    """The error that ended an execution."""
 
     name: str
     value: str = ""
@@ -79,7 +79,7 @@ class ErrorDetail(Record):
 
 
 class Execution(Record):
-    """One run of a flow or of source sent with the request."""
+    """One run of a flow, or of source sent with the request."""
 
     #: UUIDv7: sorts by the time of creation.
     id: str
@@ -119,12 +119,12 @@ class Execution(Record):
 
     @property
     def is_ended(self) -> bool:
-        """Whether nothing will happen to it any more."""
+        """Whether it has ended."""
         return self.status.is_ended
 
 
 class ExecutionBrief(Record):
-    """The few fields of an execution that a flow's record shows of its last runs."""
+    """The fields of an execution that are shown in the record of its flow."""
 
     id: str
     status: Status
@@ -137,7 +137,7 @@ Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_le
 
 
 class StartExecution(Request):
-    """A request to start an execution: of a flow, or of source sent along."""
+    """A request to start an execution of a flow, or of source sent with the request."""
 
     flow_name: str | None = None
     #: Python source, or a notebook as JSON text.
@@ -161,7 +161,7 @@ class StartExecution(Request):
 
 
 class ExecutionFilter(Request):
-    """Which executions a list holds; fields that are None do not restrict it."""
+    """A filter for lists of executions. Fields that are None match any execution."""
 
     status: tuple[Status, ...] | None = Field(default=None, max_length=20)
     flow_name: str | None = None
@@ -180,7 +180,7 @@ Names = Annotated[
 
 
 class BulkAction(StrEnum):
-    """What is done to each."""
+    """The action of a bulk request."""
 
     #: Of flows; all others are of executions.
     START = "start"
@@ -192,7 +192,7 @@ class BulkAction(StrEnum):
 
 
 class BulkRequest(Request):
-    """A request to start many flows, or to do the same to many executions."""
+    """A request to start many flows, or to apply one action to many executions."""
 
     action: BulkAction
     #: Of executions, for every action but `start`.
@@ -208,16 +208,16 @@ class BulkRequest(Request):
     def _fitting(self) -> Self:
         takes, other = ("flow_names", "ids") if self.action is BulkAction.START else ("ids", "flow_names")
         if getattr(self, takes) is None or getattr(self, other) is not None:
-            raise ValueError(f"{self.action} takes {takes}, and no {other}")
+            raise ValueError(f"{self.action} takes {takes}, not {other}")
         if self.inputs is not None and self.action not in (BulkAction.START, BulkAction.RETRY):
-            raise ValueError(f"inputs do not go with {self.action}")
+            raise ValueError(f"{self.action} takes no inputs")
         if self.tree and self.action is not BulkAction.CANCEL:
-            raise ValueError(f"tree does not go with {self.action}")
+            raise ValueError(f"{self.action} takes no tree")
         return self
 
 
 class BulkError(Record):
-    """Why something was not done, in the words in which a request for it alone would have been refused."""
+    """The error of one item, the same as for a request about this item alone."""
 
     code: str
     message: str
@@ -228,7 +228,7 @@ class BulkError(Record):
 
 
 class BulkItem(Record):
-    """What became of one of many."""
+    """The result for one item of a bulk request."""
 
     #: The execution that was asked for; null for a start.
     id: str | None = None
@@ -241,6 +241,6 @@ class BulkItem(Record):
 
 
 class BulkOutcome(Record):
-    """What became of each, in the order of the request."""
+    """The result for each item, in the order of the request."""
 
     items: tuple[BulkItem, ...]

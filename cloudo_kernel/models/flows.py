@@ -12,7 +12,7 @@ from cloudo_kernel.models.follow_ups import FollowUps
 
 
 class FlowSource(StrEnum):
-    """Where a flow was found: in the workspace, or in the shipped library."""
+    """The place of a flow: the workspace, or the shipped library."""
 
     WORKSPACE = "workspace"
     LIBRARY = "library"
@@ -64,7 +64,7 @@ class FlowMetadata(Strict, Record):
 
 
 class RunOptions(Record):
-    """How a run is made; a start chooses, and what it leaves open the flow's metadata say."""
+    """The options of a run. Those that a start does not set are taken from the flow's metadata."""
 
     #: The kernelspec to run in; default: the notebook's own.
     kernel: str | None = Field(default=None, min_length=1, max_length=200)
@@ -74,14 +74,14 @@ class RunOptions(Record):
     report_mode: bool | None = None
 
     def over(self, flow: FlowMetadata) -> RunOptions:
-        """Return them with those of the flow where they leave something open; the kernel is only what was chosen."""
+        """Return the options, with those of the flow in place of unset ones. The kernel is only the chosen one."""
         limit = self.cell_timeout_seconds or flow.cell_timeout_seconds
         is_report = flow.report_mode or None if self.report_mode is None else self.report_mode
         return RunOptions(kernel=self.kernel, cell_timeout_seconds=limit, report_mode=is_report)
 
     @property
     def stored(self) -> JsonObject | None:
-        """The options that are set, None if there are none."""
+        """The options that are set, or None without any."""
         return self.model_dump(exclude_none=True) or None
 
 

@@ -18,7 +18,7 @@ _FLOW, _CALL = f"{TAG}flow", f"{TAG}call"
 
 
 class Occasion(StrEnum):
-    """At which ends of an execution something follows; also the names of the metadata and of the schedule's fields."""
+    """The ends of an execution that a follow-up is for; also the names of the fields in metadata and schedules."""
 
     ON_SUCCESS = "on_success"
     ON_ERROR = "on_error"
@@ -27,21 +27,21 @@ class Occasion(StrEnum):
 
 
 def _url(url: str) -> str:
-    """Return a URL as it was given. Raises `ValueError` unless it is one that can be called."""
+    """Return the URL unchanged. Raises `ValueError` if it cannot be called."""
     if len(url) > _MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "<>\\^`{|}'):
-        raise ValueError(f"takes a URL of at most {_MAX_URL:,} ASCII signs; others are written as %… or xn--…")
+        raise ValueError(f"takes a URL of up to {_MAX_URL:,} ASCII characters; write others as %… or xn--…")
     parts = urlsplit(url)  # raises ValueError for brackets that hold no address
     if parts.scheme not in {"http", "https"}:
         raise ValueError("takes a URL that begins with https:// or http://")
     if "@" in parts.netloc:
-        raise ValueError("takes a URL without user name and password: they would stand in lists and logs")
+        raise ValueError("takes a URL without user name and password, which would appear in lists and logs")
     if not parts.hostname or "%" in parts.netloc or parts.port == 0:  # an impossible port raises ValueError
         raise ValueError("takes a URL with the name or the address of a host, such as https://example.com/hook")
     return url
 
 
 class FollowingFlow(Request):
-    """A flow to be started."""
+    """A follow-up that starts a flow."""
 
     flow: str = Field(min_length=1, max_length=1000)
     #: Besides what it is told of the end; they win.
@@ -49,7 +49,7 @@ class FollowingFlow(Request):
 
 
 class OutgoingCall(Request):
-    """An address to be called."""
+    """A follow-up that calls an outside address: a notification."""
 
     url: Annotated[str, AfterValidator(_url)]
     #: The name of the setting that holds the secret, `whsec_…`, with which the call is signed; None for no signature.
@@ -63,7 +63,7 @@ def _kind(value: Any) -> str | None:
 
 
 def _listed(value: Any) -> Any:
-    """Return what people write as a list of objects."""
+    """Return the follow-ups, also a single one or names of flows, as a tuple of objects."""
     ones = value if isinstance(value, list | tuple) else [value]
     return tuple({"flow": one} if isinstance(one, str) else one for one in ones)
 

@@ -1,4 +1,4 @@
-"""The record of a message, and the request for one."""
+"""The record of a message, and the request to create one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 
 class MessageState(StrEnum):
-    """Whether a message wants an answer, and what became of that."""
+    """Whether a message asks for an answer, and the state of that request."""
 
     #: It tells something, and asks nothing.
     INFO = "INFO"
@@ -22,7 +22,7 @@ class MessageState(StrEnum):
 
 
 class MessageLevel(StrEnum):
-    """How important a message is; it decides how long the message is kept."""
+    """The importance of a message. It determines how long the message is kept."""
 
     SUCCESS = "success"
     INFO = "info"
@@ -31,7 +31,7 @@ class MessageLevel(StrEnum):
 
 
 class Message(Record):
-    """Something that a flow tells or asks a person; with a form it is an input request."""
+    """A text or a question for people. With a form it is an input request."""
 
     #: UUIDv7: sorts by the time of creation.
     id: str
@@ -57,7 +57,7 @@ class Message(Record):
 
 
 class CreateMessage(Request):
-    """A request to make a message."""
+    """A request to create a message."""
 
     subject: str = Field(min_length=1, max_length=500)
     #: A form, see `forms`; `message` and `request` are short for simple ones.

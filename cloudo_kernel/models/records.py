@@ -1,4 +1,4 @@
-"""The records that are too small for a module of their own."""
+"""Small records: events, settings, files, users and the health of the service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloudo_kernel.models.base import JsonObject, Record, UtcTime
 
 
 class Event(Record):
-    """One line of history: what changed, when, by whom."""
+    """One entry of the history: the change, its time and its user."""
 
     #: Increasing.
     id: int
@@ -50,13 +50,13 @@ class File(Record):
 
 
 class User(Record):
-    """Who is calling."""
+    """The calling user."""
 
     name: str
 
 
 class OwnClient(Record):
-    """Where a flow runs, in the original's words."""
+    """The workspace and environment of a flow, with the names of the original's API."""
 
     #: Of the workspace's folder.
     name: str
@@ -65,7 +65,7 @@ class OwnClient(Record):
 
 
 class Health(Record):
-    """Whether the service can do its work."""
+    """The health of the service."""
 
     #: `ok`, `no worker`, or `unavailable`.
     status: str

@@ -1,4 +1,4 @@
-"""The record of an API token, and the request for one."""
+"""The record of an API token, and the request to create one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pydantic import AfterValidator, Field
 
 from cloudo_kernel.models.base import Record, Request, UtcTime
 
-#: A token that nobody should need for longer; more would leave the calendar.
+#: Maximum lifetime of a token, so that its end is within the calendar.
 _MAX_LIFETIME = timedelta(days=36_500)
 _MAX_PATTERNS = 50
 _STRANGE = re.compile(r"[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Action(StrEnum):
-    """What a token may be limited to; `permissions` knows which verb asks for which."""
+    """An action that a token can be limited to."""
 
     #: Look at flows, executions, schedules, messages, webhooks, events, settings and files.
     READ = "read"
@@ -43,7 +43,7 @@ class Action(StrEnum):
 
 def _pattern(text: str) -> str:
     if _STRANGE.search(text):
-        raise ValueError(f"{text!r} is no pattern: * stands for any characters, ? for one, and [ ] \\ for nothing")
+        raise ValueError(f"{text!r} is not a pattern: * matches any characters, ? matches one; [ ] \\ are not allowed")
     return unicodedata.normalize("NFC", text)
 
 
@@ -52,7 +52,7 @@ FlowPattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator
 
 
 class Token(Record):
-    """A key for programs that opens a part of Cloudo, and nothing else of the server."""
+    """A key for programs. It gives access to parts of Cloudo, and to nothing else of the server."""
 
     id: str
     name: str
@@ -72,14 +72,14 @@ class Token(Record):
 
 
 class CreatedToken(Token):
-    """A token as its maker sees it, once."""
+    """A new token with its secret, which is shown once."""
 
     #: What is sent in the header `Authorization`; kept nowhere.
     secret: str = Field(repr=False)
 
 
 class CreateToken(Request):
-    """A request for a token."""
+    """A request to create a token."""
 
     name: str = Field(min_length=1, max_length=200)
     actions: tuple[Action, ...] = Field(min_length=1, max_length=len(Action))

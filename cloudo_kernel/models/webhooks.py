@@ -15,15 +15,15 @@ from pydantic import AfterValidator, Field
 from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 from cloudo_kernel.models.executions import Status
 
-#: What a call brings; a fixed input with one of these names would be lost.
+#: The inputs from a delivery. A fixed input cannot have one of these names.
 CALL_INPUTS = ("method", "path", "query", "headers", "json", "form", "text", "body_base64")
 KEY_HEADER = "X-Cloudo-Key"
-#: No webhook takes more bytes.
+#: Maximum size of a body in bytes, for all webhooks.
 MAX_BODY = 64 * 1024 * 1024
-#: Of `standard-webhooks`, before the secret in Base64.
-SECRET_PREFIX = "whsec_"  # noqa: S105 -- what precedes a secret, not one
+#: The prefix of Base64 secrets in Standard Webhooks.
+SECRET_PREFIX = "whsec_"  # noqa: S105 -- the prefix of a secret, not a secret
 
-#: How long a call waits for the end: GitHub and others hang up after 10 s.
+#: Default wait for the end of the execution. GitHub and others hang up after 10 s.
 SYNC_SECONDS = 8.0
 
 _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
@@ -31,12 +31,12 @@ _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 _JSON_PATH = re.compile(r"\$(\.[A-Za-z0-9_-]+|\[\d{1,4}\]){1,20}")
 _ORIGIN = re.compile(r"\*|(https?://)?[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 _SIGNED = frozenset({"body", "timestamp", "method", "url"})
-#: Headers that senders and proxies fill with other things.
+#: Headers that senders and proxies use for other purposes.
 _TAKEN = frozenset({"authorization", "cookie", "content-type", "content-length", "host"})
 
 
 class SignatureScheme(StrEnum):
-    """How the sender signs its calls."""
+    """The signature scheme of a sender."""
 
     STANDARD_WEBHOOKS = "standard-webhooks"
     GITHUB = "github"
@@ -54,7 +54,7 @@ class SignatureScheme(StrEnum):
 
 
 class WebhookReply(StrEnum):
-    """What a call that waits for the end gets."""
+    """The reply to a delivery that waits for the end."""
 
     #: `id`, `name`, `status`, `message` and `output_value`.
     BRIEF = "brief"
@@ -63,7 +63,7 @@ class WebhookReply(StrEnum):
 
 
 class CallMethod(StrEnum):
-    """How a webhook can be called."""
+    """The HTTP method of a delivery."""
 
     GET = "GET"
     POST = "POST"
@@ -79,12 +79,12 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError as error:
-        raise ValueError(f"{text[:50]!r} is no network such as 192.0.2.0/24 or 2001:db8::/32") from error
+        raise ValueError(f"{text[:50]!r} is not a network such as 192.0.2.0/24 or 2001:db8::/32") from error
 
 
 def _fixed(inputs: JsonObject) -> JsonObject:
     if taken := sorted(inputs.keys() & set(CALL_INPUTS)):
-        raise ValueError(f"the input {taken[0]!r} comes with each call and cannot be fixed")
+        raise ValueError(f"the input {taken[0]!r} comes with each delivery and cannot be fixed")
     return inputs
 
 
@@ -121,7 +121,7 @@ def _origin(text: str) -> str:
 
 def _key(key: str) -> str:
     if not (key.isascii() and key.isprintable()) or key != key.strip():
-        raise ValueError("takes ASCII letters, digits and signs, without spaces around them")
+        raise ValueError("takes ASCII letters, digits and punctuation, without spaces around them")
     return key
 
 
@@ -133,12 +133,12 @@ PublicUrl = Annotated[str, Field(max_length=2000), AfterValidator(_address)]
 Origin = Annotated[str, Field(max_length=300), AfterValidator(_origin)]
 QueryName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 SignedContent = Annotated[str, AfterValidator(_content)]
-#: Not shorter than what can be guessed; no header takes much more than the longest.
+#: Long enough that it cannot be guessed, and short enough for a header.
 Key = Annotated[str, Field(min_length=12, max_length=500), AfterValidator(_key)]
 WebhookName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")]
 Methods = Annotated[tuple[CallMethod, ...], Field(min_length=1, max_length=2)]
 BodyLimit = Annotated[int, Field(ge=0, le=MAX_BODY)]
-#: Calls a minute of one caller.
+#: Deliveries per minute from one address.
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 UserName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 SyncTimeout = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
@@ -188,7 +188,7 @@ class Webhook(Record):
 
 
 class Delivery(Record):
-    """One call of a webhook, and what became of it."""
+    """One call of a webhook, and its outcome."""
 
     #: UUIDv7: sorts by the time of the call.
     id: str
@@ -205,7 +205,7 @@ class Delivery(Record):
 
 
 class ChangeWebhook(Request):
-    """A request to change a webhook; what is not given stays as it is."""
+    """A request to change a webhook. Omitted fields stay unchanged."""
 
     flow_name: str | None = Field(default=None, min_length=1)
     #: For whom the flow runs: the writer, unless an administrator names somebody else.
@@ -232,12 +232,12 @@ class ChangeWebhook(Request):
     reply: WebhookReply | None = None
 
     def given(self) -> JsonObject:
-        """Return the fields that were given, among them those that take something away: None where that can be."""
+        """Return the fields that were given, including None for those that can be removed."""
         found: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
         return {name: value for name, value in found.items() if value is not None or name in _REMOVABLE}
 
 
-#: What can be taken away; null for any other field is as if it was not given.
+#: The fields that null removes. For any other field null has no effect.
 _REMOVABLE = frozenset(
     {
         *("key", "signature", "signature_header", "timestamp_header", "rate_limit"),
@@ -247,14 +247,14 @@ _REMOVABLE = frozenset(
 
 
 class CreateWebhook(ChangeWebhook):
-    """A request to make a webhook."""
+    """A request to create a webhook."""
 
     name: WebhookName
     flow_name: str = Field(min_length=1)
 
 
 class WebhookResponse(Request):
-    """What a flow answers to the call that started it, in place of the usual reply."""
+    """The response of a flow to the delivery that started it, in place of the default reply."""
 
     status: int = Field(default=200, ge=200, le=599)
     content_type: str = Field(max_length=200, pattern=r"^[a-z]+/[A-Za-z0-9.+-]+(; ?[a-z-]+=[A-Za-z0-9_.+-]+)*$")
@@ -262,7 +262,7 @@ class WebhookResponse(Request):
 
 
 def secret_bytes(key: str, scheme: SignatureScheme) -> bytes:
-    """Return the key as its scheme signs with it. Raises `ValueError`."""
+    """Return the secret of a key for its scheme. Raises `ValueError`."""
     is_gitlabs_signing_token = scheme is SignatureScheme.GITLAB and key.startswith(SECRET_PREFIX)
     if scheme is not SignatureScheme.STANDARD_WEBHOOKS and not is_gitlabs_signing_token:
         return key.encode()
@@ -273,7 +273,7 @@ def secret_bytes(key: str, scheme: SignatureScheme) -> bytes:
 
 
 class CallReply(Record):
-    """What a call gets, unless its flow or its webhook says something else."""
+    """The default reply to a delivery."""
 
     id: str
     name: str | None = None

@@ -155,7 +155,7 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
     expect(dialog.locator(".cloudo-field-error").filter(has_text="at least 12 characters")).to_be_visible()
     dialog.get_by_label("The key", exact=True).fill("correct-horse-battery")
     button(dialog, "Save").click()
-    expect(dialog.get_by_text("comes with each call and cannot be fixed")).to_be_visible()
+    expect(dialog.get_by_text("comes with each delivery and cannot be fixed")).to_be_visible()
     dialog.get_by_label("Fixed inputs").fill('{"shop": "north"}')
     dialog.get_by_label("The caller gets").select_option("record")
     button(dialog, "Save").click()

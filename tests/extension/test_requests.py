@@ -70,11 +70,11 @@ def test_a_start_that_makes_no_sense_names_the_field(http: httpx.Client, body: d
         ),
         ("/message", {"subject": "x", "timeout_seconds": False}, "timeout_seconds: a number."),
         ("/schedule/preview", {"trigger": {"every_seconds": True}}, "trigger.every_seconds: a number."),
-        ("/execution/bulk", {"action": "start", "ids": [UNKNOWN]}, "Start takes flow_names, and no ids."),
+        ("/execution/bulk", {"action": "start", "ids": [UNKNOWN]}, "Start takes flow_names, not ids."),
         (
             "/token",
             {"name": "ci", "actions": ["read"], "flows": ["[a]"]},
-            "flows: '[a]' is no pattern: * stands for any characters, ? for one, and [ ] \\ for nothing.",
+            "flows: '[a]' is not a pattern: * matches any characters, ? matches one; [ ] \\ are not allowed.",
         ),
     ],
 )
