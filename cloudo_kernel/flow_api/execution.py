@@ -94,7 +94,7 @@ class Execution:
     def _to_save(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         given = {field: to_json(value, name=field) for field, value in (fields or self._wanted).items()}
         if not given:
-            raise MalformedRequest("There is nothing to save: give a field, such as save(message='half way').")
+            raise MalformedRequest("Nothing to save: give a field, such as save(message='half way').")
         self._wanted = {}
         return given
 

@@ -50,7 +50,7 @@ class File:
         if content is not None:
             self.set(content)
         if self._wanted is None:
-            raise MalformedRequest(f"There is nothing to save: give the content of {self._path!r}.", field="content")
+            raise MalformedRequest(f"Nothing to save: give the content of {self._path!r}.", field="content")
         self._api.save_file(self._path, self._wanted)
         self._record, self._wanted = None, None
         return self
@@ -89,8 +89,8 @@ def _as_bytes(content: str | bytes) -> bytes:
         try:
             return content.encode()
         except UnicodeEncodeError as error:
-            raise MalformedRequest(f"The content is no Unicode text: {error.reason}.", field="content") from error
-    raise MalformedRequest(f"A content is text or bytes, not {type(content).__name__}.", field="content")
+            raise MalformedRequest(f"The content is not Unicode text: {error.reason}.", field="content") from error
+    raise MalformedRequest(f"The content must be text or bytes, not {type(content).__name__}.", field="content")
 
 
 def _text_or_bytes(content: bytes) -> str | bytes:

@@ -55,7 +55,7 @@ class Message:
                 is_own = limit is not None and state is MessageState.OPEN
                 when = f"within {to_seconds(timeout):g} seconds" if is_own else "in time"
                 raise MessageResponseTimeoutError(
-                    f"input request expired: nobody answered {self._record.subject!r} {when}."
+                    f"input request expired: {self._record.subject!r} was not answered {when}."
                 )
             case MessageState.WITHDRAWN:
                 raise MessageClosed(self.id, "it was withdrawn when the execution that asked had ended")

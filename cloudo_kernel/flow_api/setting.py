@@ -62,7 +62,7 @@ class Setting:
         if value is not UNSET:
             self.set(value)
         if self._wanted is UNSET:
-            raise MalformedRequest(f"There is nothing to save: give the value of {self._name!r}.", field="value")
+            raise MalformedRequest(f"Nothing to save: give the value of {self._name!r}.", field="value")
         saved = self._api.save_setting(self._name, self._wanted, secret=self._secret)
         # The reply masks the value of a secret. Keep the value that was saved.
         self._record = saved.model_copy(update={"value": self._wanted}) if saved.secret else saved
@@ -114,7 +114,7 @@ class Setting:
     def _lock_call(self, verb: str) -> Any:
         call = getattr(self._api, verb, None)
         if call is None:
-            raise MalformedRequest("A lock is held by an execution, and there is none here: use it inside a flow.")
+            raise MalformedRequest("Only an execution can hold a lock: use it inside a flow.")
         return call
 
     def _field(self, field: str) -> Any:

@@ -23,7 +23,7 @@ from cloudo_kernel.flow_api.values import check_text, to_json
 #: Text that `system.message` and `system.schedule` read as an id instead of a subject or a flow.
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
-_NOBODY = (
+_NO_WORKER = (
     "The schedule {!r} is saved, but nothing will start it before a Jupyter server with Cloudo or `cloudo worker` runs "
     "for this workspace."
 )
@@ -128,19 +128,19 @@ class System:
         """
         given = (at, delay_seconds, every_seconds, wait, start, max_iterations, daily_at, cron)
         words = dict(zip(WORDS, given, strict=True))
-        said = {"timezone": timezone, "name": name, "inputs": inputs, "overlap": overlap, **options}
-        more = plain_options({option: value for option, value in said.items() if value is not None})
+        named = {"timezone": timezone, "name": name, "inputs": inputs, "overlap": overlap, **options}
+        more = plain_options({option: value for option, value in named.items() if value is not None})
         is_alone = trigger is None and not more and all(word is None for word in words.values())
         if is_alone and isinstance(flow, str) and _ID.fullmatch(flow):
             return Schedule(self._calls, self._calls.schedule(flow))
         flow_name = flow.name if isinstance(flow, Flow) else flow
         timing = given_trigger(trigger, words)
         request = {"flow_name": flow_name, "trigger": timing, "confirmed": confirmed, **more}
-        made = self._calls.create_schedule(request_of(models.CreateSchedule, request))
+        created = self._calls.create_schedule(request_of(models.CreateSchedule, request))
         is_watched = self._calls.health().workers > 0
         if not is_watched:
-            warnings.warn(_NOBODY.format(made.name), stacklevel=2)
-        return Schedule(self._calls, made, is_watched=is_watched)
+            warnings.warn(_NO_WORKER.format(created.name), stacklevel=2)
+        return Schedule(self._calls, created, is_watched=is_watched)
 
     def schedules(
         self, q: str | None = None, *, flow_name: str | None = None, limit: int = 100

@@ -80,7 +80,7 @@ class This(Execution):
         if level not in _LEVELS:
             raise MalformedRequest(f"level is one of {', '.join(_LEVELS)}.", field="level")
         if self._has_ended:  # log calls get no reply, so the worker could not refuse one
-            raise Conflict(f"The execution {self.id} has said that it ended; nothing can be logged after that.")
+            raise Conflict(f"The execution {self.id} has ended itself; nothing can be logged after that.")
         parts = [str(value) for value in values] + [f"{name}={value!r}" for name, value in named.items()]
         self._api.log(" ".join(parts), level=level)
 

@@ -19,7 +19,7 @@ from cloudo_kernel.models import JsonObject
 #: Python refuses to print integers of more than 4,300 digits; 14,000 bits are 4,215.
 _MAX_BITS = 14_000
 #: Maximum depth of nesting. A deeper value most likely contains itself, and no JSON reader could accept it.
-_DEEPEST = 100
+_MAX_DEPTH = 100
 #: The types of pandas' missing values, besides NaN.
 _MISSING = {"NaTType", "NAType"}
 
@@ -84,9 +84,9 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
     ISO 8601 text; paths become text; tuples, sets and arrays become lists.
     Raises `MalformedRequest` with the place and the type of any other value.
     """
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         raise MalformedRequest(
-            f"{name[:200]}… is nested more than {_DEEPEST} deep; does it hold itself?", field=name[:200]
+            f"{name[:200]}… is nested more than {_MAX_DEPTH} levels deep; does it contain itself?", field=name[:200]
         )
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise MalformedRequest(f"{name} is a number of more than 4,000 digits; write it as text.", field=name)
@@ -107,7 +107,7 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
     if callable(getattr(value, "tolist", None)):  # numpy's scalars and arrays, pandas' series and indexes
         return to_json(value.tolist(), name=name, depth=depth + 1)
     raise MalformedRequest(
-        f"{name} is a {type(value).__name__}, which is no JSON; convert it to numbers, text, lists or dicts.",
+        f"{name} is a {type(value).__name__}, which is not JSON; convert it to numbers, text, lists or dicts.",
         field=name,
     )
 

@@ -130,7 +130,7 @@ Network = Annotated[str, Field(max_length=100), AfterValidator(_network)]
 FixedInputs = Annotated[JsonObject, AfterValidator(_fixed)]
 DeliveryPlace = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_delivery_place)]
 PublicUrl = Annotated[str, Field(max_length=2000), AfterValidator(_address)]
-Origin = Annotated[str, Field(max_length=300), AfterValidator(_origin)]
+AllowedOrigin = Annotated[str, Field(max_length=300), AfterValidator(_origin)]
 QueryName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 SignedContent = Annotated[str, AfterValidator(_content)]
 #: Long enough that it cannot be guessed, and short enough for a header.
@@ -224,7 +224,7 @@ class ChangeWebhook(Request):
     allowed_networks: Annotated[tuple[Network, ...], Field(max_length=100)] | None = None
     max_body_bytes: BodyLimit | None = None
     rate_limit: RateLimit | None = None
-    allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=100)] | None = None
+    allowed_origins: Annotated[tuple[AllowedOrigin, ...], Field(max_length=100)] | None = None
     raw: bool | None = None
     enabled: bool | None = None
     sync_timeout_seconds: SyncTimeout | None = None
