@@ -102,7 +102,7 @@ def test_several_checked_flows_get_one_question_and_one_schedule_each(show: Open
     choose(page, "Schedule run…")
     expect(message(page)).to_contain_text("Schedule run: reports/one, reports/two", timeout=RUN)
     expect(message(page).get_by_role("group", name="Flow").get_by_label("reports/two")).to_be_checked(timeout=RUN)
-    message(page).get_by_label("Or after so many seconds").fill("86400")
+    message(page).get_by_label("Or delay in seconds").fill("86400")
     button(message(page), "Schedule").click()
     for name in ("reports/one", "reports/two"):
         expect(page.locator(".cloudo-toast").filter(has_text=f"Scheduled {name}: next")).to_be_visible(timeout=RUN)
