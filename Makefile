@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKSPACE ?= workspace
+NEWEST ?= .venv-newest
 # Tests mostly wait for processes that start: one more at once than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: up test unit lint lock clean
+.PHONY: up test unit coverage test-newest lint lock clean
 
 up: $(VENV)/.installed-up
 	@mkdir -p $(WORKSPACE)/flows
@@ -20,11 +21,27 @@ test: lint
 unit: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/unit -n $(JOBS) --maxprocesses 4 $(ARGS)
 
+# In all processes that these tests start; the floor is in pyproject.toml.
+coverage: $(VENV)/.installed-test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/unit tests/contract -n $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# Does a run put out what papermill does with the newest releases, beyond our upper bounds? Needs uv.
+test-newest:
+	$(PYTHON) -m venv --clear $(NEWEST)
+	uv pip install --quiet --python $(NEWEST)/bin/python --upgrade --overrides requirements/newest.txt \
+	  --group build --group test --editable '.[examples]'
+	uv pip list --quiet --python $(NEWEST)/bin/python | grep -E '^(ipykernel|ipython|jupyter-client|nbclient|papermill|voila) '
+	$(NEWEST)/bin/python -m pytest -W default tests/unit/test_private_names.py tests/acceptance/test_fidelity.py $(ARGS)
+
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive cloudo_kernel extension
 
 # The locked packages, then the project itself. uv where it is or can be had, else pip.
@@ -49,4 +66,4 @@ lock:
 	  --extra examples --group build --group test -c requirements/up.txt -o requirements/test.txt pyproject.toml $(LOCK)
 
 clean:
-	rm -rf $(VENV) $(WORKSPACE) build dist
+	rm -rf $(VENV) $(NEWEST) $(WORKSPACE) build dist

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from cloudo_kernel.api import Api
-from cloudo_kernel.errors import MalformedRequest, WorkspaceNotFound
-from cloudo_kernel.models import Trigger
+from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.models import Origin
 from cloudo_kernel.workspace.layout import Workspace
 
 
@@ -28,7 +28,7 @@ def connect(
     where: str | Path | None = None,
     *,
     token: str | None = None,
-    trigger: Trigger = Trigger.CELL,
+    trigger: Origin = Origin.CELL,
     keep_running: bool = False,
 ) -> Api:
     """Return an `Api`.
@@ -44,10 +44,10 @@ def connect(
 
         return Client(server.url, token=server.token, trigger=trigger, is_local=server.is_local)
     if token is not None:
-        raise MalformedRequest("A token is for a server; there is none here.", field="token")
+        raise MalformedRequest("A token is for a server, and no server is running here.", field="token")
     from cloudo_kernel.service.local import LocalService  # imported late: SQLAlchemy takes 0.3 s
 
-    return LocalService(_workspace(where), trigger=trigger, keep_running=keep_running)
+    return LocalService(Workspace.at(where), trigger=trigger, keep_running=keep_running)
 
 
 def find_server(where: str | Path | None = None, *, token: str | None = None) -> FoundServer | None:
@@ -59,7 +59,7 @@ def find_server(where: str | Path | None = None, *, token: str | None = None) ->
             return _address(url, token)
         if server := _parent_server():
             return FoundServer(server["url"], token or server["token"], is_local=True)
-    if server := server_of(_workspace(where)):
+    if server := server_of(Workspace.at(where)):
         return FoundServer(server["url"], token or server["token"], is_local=True)
     return None
 
@@ -99,10 +99,22 @@ def _address(url: str, token: str | None) -> FoundServer:
 
 
 def _token_at_hand() -> str | None:
-    """Return the token in `CLOUDO_TOKEN_FILE`, which a server creates for a dashboard's kernel, or `CLOUDO_TOKEN`."""
-    if path := os.environ.get("CLOUDO_TOKEN_FILE"):
+    """Return the token in `CLOUDO_TOKEN_FILE`, which a server creates for a dashboard's kernel, or `CLOUDO_TOKEN`.
+
+    Raises `MalformedRequest` if the file cannot be read.
+    """
+    path = os.environ.get("CLOUDO_TOKEN_FILE")
+    if not path:
+        return os.environ.get("CLOUDO_TOKEN")
+    try:
         return Path(path).read_text().strip()
-    return os.environ.get("CLOUDO_TOKEN")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise MalformedRequest(
+            f"CLOUDO_TOKEN_FILE names {path}, which cannot be read: {reason}. Correct the variable, or unset it and "
+            "set CLOUDO_TOKEN.",
+            field="token",
+        ) from error
 
 
 def _parent_server() -> dict[str, Any] | None:
@@ -126,12 +138,3 @@ def _has_cloudo(server: dict[str, Any]) -> bool:
             return error.code == HTTPStatus.SERVICE_UNAVAILABLE
     except (OSError, ValueError, KeyError):
         return False
-
-
-def _workspace(where: str | Path | None) -> Workspace:
-    if where is None:
-        return Workspace.find()
-    root = Path(where).expanduser().resolve()
-    if not root.is_dir():
-        raise WorkspaceNotFound(str(root))
-    return Workspace(root)

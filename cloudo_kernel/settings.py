@@ -34,7 +34,7 @@ class DocumentedSetting:
 
 
 def _is_zone(value: Any) -> bool:
-    from cloudo_kernel.scheduling.triggers import zone  # imported late: `cloudo --help` needs no records
+    from cloudo_kernel.scheduling.zones import zone  # imported late: `cloudo --help` needs no zones
 
     try:
         return value is None or (isinstance(value, str) and bool(zone(value)))
@@ -156,9 +156,9 @@ def checked(name: str, value: Any, *, secret: bool = False) -> Any:
     if documented is None:
         return value
     if secret:
-        raise SettingInvalid(name, "no secret: the system itself reads it, and everybody may know it")
+        raise SettingInvalid(name, "no secret: Cloudo reads it, and anyone may know it")
     if shared != name and not documented.is_personal:
-        raise SettingInvalid(name, f"no value: {shared!r} is of the whole store, and the same for every user")
+        raise SettingInvalid(name, f"no value: {shared!r} applies to the whole store, and is the same for every user")
     try:
         from cloudo_kernel.models.canonical import canonical  # `cloudo --help` imports this module, and no models
 

@@ -79,6 +79,11 @@ def _inputs(values: int) -> dict[str, Any]:
     return _start(inputs={"n": [1] * (values - others + 1)})
 
 
+def _large(size: int) -> dict[str, Any]:
+    """Return a start whose body has so many bytes."""
+    return _start(inputs={"n": "x" * (size - len(_start(inputs={"n": ""})["content"]))})
+
+
 def _digits(size: int) -> dict[str, Any]:
     """Return a start with long numbers, whose JSON without its texts has so many bytes."""
     empty = _start(inputs={"n": []})
@@ -170,6 +175,7 @@ BOUNDED: Final = (
     Bounded("JSON of a request: values", "POST", "/execution", _inputs, bounds.MAX_JSON_VALUES, 413),
     Bounded("JSON of a request: size without texts", "POST", "/execution", _digits, 20 * bounds.MAX_JSON_VALUES, 413),
     Bounded("inputs: nesting", "POST", "/execution", lambda n: _start(inputs={"n": _nested(n)}), 101, 422),
+    Bounded("inputs: size", "POST", "/execution", _large, 16 * 1024 * 1024, 413),
     Bounded("name of a flow", "POST", "/execution", lambda n: _start(flow_name="x" * n), 120, 400, at_status=404),
     Bounded("tags of an execution", "POST", "/execution", lambda n: _start(tags=["x" * 200] * n), 100, 400),
     Bounded(
@@ -241,4 +247,13 @@ BOUNDED: Final = (
     Bounded("webhook: size", "POST", f"webhook/{WEBHOOK}", lambda n: {"content": "x" * n}, 1024 * 1024, 413),
     Bounded("webhook: values of JSON", "POST", f"webhook/{WEBHOOK}", _values_sent, bounds.MAX_JSON_VALUES, 413),
     Bounded("webhook: fields of a form", "POST", f"webhook/{WEBHOOK}", _fields, 10_000, 400),
+    Bounded(
+        "body of a request",
+        "PUT",
+        "/setting/large",
+        lambda n: _json({"value": "x" * (n - 13)}),
+        16 * 1024 * 1024,
+        413,
+        at_status=422,
+    ),
 )

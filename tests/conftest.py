@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
+
+# jsonschema imports it to check IRIs, and building its grammar takes a second in each process of the tests.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
 
 
 @pytest.fixture

@@ -23,13 +23,16 @@ import psutil
 import pytest
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import Trigger
+from cloudo_kernel.models import Origin
 
 #: Other extensions take seconds to load and are not needed where no page of theirs is opened.
 WITHOUT_LAB = dict.fromkeys(("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "voila.server_extension"), False)
 
 #: Whose they are: ours, Jupyter's, and those of pytest, which switch off some of what ipykernel does.
 _NOT_THE_SERVERS = ("CLOUDO_", "JPY_", "JUPYTER", "PYTEST_")
+
+#: jsonschema imports that module to check IRIs, and building its grammar takes a third of a server's start.
+_SERVER = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyter_server.serverapp import main; main()"
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -52,7 +55,7 @@ class RunningServer:
         """Return the address of REST's root."""
         return f"{self.url}cloudo/api/1"
 
-    def client(self, *, token: str | None = None, trigger: Trigger = Trigger.API) -> Client:
+    def client(self, *, token: str | None = None, trigger: Origin = Origin.API) -> Client:
         """Return a new client; whoever asks closes it."""
         return Client(self.url, token=token or self.token, trigger=trigger)
 
@@ -97,7 +100,7 @@ def start_server(
     variables |= {"IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(Path(__file__).parents[1])}
     variables |= environment or {}
     command = [
-        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.root_dir={workspace}"),
+        *(sys.executable, "-c", _SERVER, "--no-browser", "--allow-root", f"--ServerApp.root_dir={workspace}"),
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", *options),
     ]
     log = home / f"server-{port}.log"
@@ -152,7 +155,7 @@ def free_port() -> int:
 
 
 def until(
-    is_true: Callable[[], object], *, seconds: float = 20, what: Callable[[], str] = lambda: "It never came."
+    is_true: Callable[[], object], *, seconds: float = 60, what: Callable[[], str] = lambda: "It never came."
 ) -> None:
     """Ask again and again until something is true; fail with `what` when it is not in time."""
     end = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""The documents say what is so: their examples run, and what they name is there.
+"""The documents say what is so: their examples run, as they stand.
 
 A fenced block is run when the words after its language say so:
 
@@ -11,55 +11,26 @@ A fenced block is run when the words after its language say so:
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-import pkgutil
 import re
 import shutil
 import subprocess
 import sys
-import tomllib
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-from pydantic import BaseModel
-from tornado.web import RequestHandler
 
-import cloudo_extension.rest
-import cloudo_kernel
-from cloudo_kernel import errors, flow_api, models, settings
-from cloudo_kernel.cli import cloudo
-from cloudo_kernel.models import StartExecution, Status, event_types
-from cloudo_kernel.scheduling import humanize, triggers
-from cloudo_kernel.workspace.catalog import Catalog
-from cloudo_kernel.workspace.layout import Workspace
+from cloudo_kernel import models
+from cloudo_kernel.models import StartExecution, Status
+from tests.documents import NAMES, blocks
 from tests.flows import write_flow, write_script
 from tests.server import WITHOUT_LAB, RunningServer, start_server
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 MARK = "\x1e"
-
-
-@dataclass
-class Block:
-    """A fenced block of a document."""
-
-    line: int
-    language: str
-    words: list[str]
-    text: str
-
-    def value(self, key: str) -> str | None:
-        return next((word.partition("=")[2] for word in self.words if word.startswith(f"{key}=")), None)
 
 
 @dataclass
@@ -81,37 +52,6 @@ class Flow:
     metadata: dict[str, Any] = field(default_factory=dict)
     script: str | None = None
     ends: Status = Status.ENDED_SUCCESS
-
-
-def text_of(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def blocks(name: str) -> Iterator[Block]:
-    text = text_of(name)
-    for found in re.finditer(r"^```(\w+)?([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        line = text.count("\n", 0, found.start()) + 1
-        yield Block(line, found[1] or "", found[2].split(), found[3])
-
-
-def prose(name: str) -> str:
-    """Return the text without its fenced blocks."""
-    return re.sub(r"^```.*?^```$", "", text_of(name), flags=re.MULTILINE | re.DOTALL)
-
-
-def spans(name: str) -> list[str]:
-    """Return what stands between backquotes in the running text."""
-    return re.findall(r"`([^`\n]+)`", prose(name))
-
-
-def rows(name: str, head: str) -> list[list[str]]:
-    """Return the cells of the table that begins with this line, without its head."""
-    table = re.search(rf"^\| {head} \|.*\n\|.*\n((?:\|.*\n)+)", text_of(name), re.MULTILINE)
-    assert table, f"{name} has no table {head}"
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table[1].splitlines()]
-
-
-# --- what runs ---------------------------------------------------------------------------------------------------
 
 
 def steps(name: str) -> list[Step]:
@@ -216,242 +156,3 @@ def test_the_flows_shown_run_and_end_as_they_say(server: RunningServer) -> None:
     assert {child.flow_name for child in children} >= flows.keys() - set(first)
     for child in children:
         assert child.status is flows.get(str(child.flow_name), Flow()).ends, child
-
-
-# --- what is named -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_links_lead_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose(name)):
-        if re.match(r"https?:", target):
-            continue
-        file, _, anchor = target.partition("#")
-        path = (ROOT / name).parent / file if file else ROOT / name
-        assert path.exists(), f"{name} links to {target}"
-        if anchor:
-            assert anchor in anchors(path.read_text(encoding="utf-8")), f"{name} links to {target}"
-
-
-def anchors(text: str) -> set[str]:
-    """Return the anchors of the headings, made as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_modules_files_and_names_exist(name: str) -> None:
-    modules = {module.name for module in pkgutil.iter_modules(cloudo_kernel.__path__)}
-    words = {value for key, value in vars(event_types).items() if key.isupper() and isinstance(value, str)}
-    for span in spans(name):
-        head = re.split(r"[./]", span)[0]
-        if re.fullmatch(r"(cloudo_kernel|extension|notebooks|tests|docs|binder|requirements)/[\w./-]*", span) or (
-            re.fullmatch(r"\.?\w+\.(toml|md|lock)|\.importlinter|Makefile", span)
-        ):
-            assert (ROOT / span).exists(), f"{name}: {span}"
-        elif re.fullmatch(r"examples/\w+", span):
-            assert (ROOT / "flows" / f"{span}.ipynb").exists(), f"{name}: {span}"
-        elif re.fullmatch(r"Execution[A-Z]\w+", span):
-            assert span in words | set(dir(errors)) | set(dir(models)), f"{name}: {span}"
-        elif re.fullmatch(r"[a-z_]+(\.\w+)+", span) and span not in settings.DOCUMENTED:
-            if head in modules:
-                resolve(f"cloudo_kernel.{span}")
-            elif head in ("cloudo_kernel", "cloudo_extension"):
-                resolve(span)
-        for author, method in re.findall(r"^(this|system)\.(\w+)", span):
-            of = flow_api.This if author == "this" else flow_api.System
-            assert hasattr(of, method) or (author, method) == ("system", "api"), f"{name}: {span}"
-
-
-def resolve(dotted: str) -> Any:
-    """Return what a dotted name names, or fail."""
-    parts = dotted.split(".")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for length in range(len(parts), 0, -1):
-            try:
-                found: Any = importlib.import_module(".".join(parts[:length]))
-            except ModuleNotFoundError:
-                continue
-            for part in parts[length:]:
-                found = getattr(found, part)
-            return found
-    raise AssertionError(dotted)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_line_holds_one_sentence(name: str) -> None:
-    for line in prose(name).split("\n"):
-        if not line.startswith(("|", "-", "#", "[")):
-            assert not re.search(r"[^\d][.!?] +[A-Z]", line), line
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_commands_and_targets_exist(name: str) -> None:
-    shell = "\n".join([*spans(name), *(block.text for block in blocks(name) if block.language in ("bash", "console"))])
-    targets = set(re.findall(r"^([a-z]+):", text_of("Makefile"), re.MULTILINE))
-    assert set(re.findall(r"^(?:\$ )?make (?!-)([a-z]+)", shell, re.MULTILINE)) <= targets
-    for command, rest in re.findall(r"^(?:\$ )?cloudo ([a-z]+)([^\n|#]*)", shell, re.MULTILINE):
-        assert command in cloudo.commands, f"{name}: cloudo {command}"
-        if command != "up":  # it takes Jupyter's flags too
-            assert {*re.findall(r"(?<= )--?[a-z][a-z-]*", rest)} <= options(command), f"{name}: cloudo {command}{rest}"
-
-
-def options(command: str) -> set[str]:
-    """Return the options of a command and of those below it; `up` takes Jupyter's too."""
-    found = cloudo.commands[command]
-    every = [found, *(found.commands.values() if isinstance(found, click.Group) else ())]
-    return {option for one in every for parameter in one.params for option in parameter.opts} | {"--help"}
-
-
-def test_each_command_is_documented_with_its_options() -> None:
-    told = {row[0].strip("`").removeprefix("cloudo "): row[1] for row in rows("docs/operations.md", "command")}
-    assert told.keys() == cloudo.commands.keys()
-    for command, sentence in told.items():
-        assert command == "up" or {*re.findall(r"--[a-z-]+", sentence)} <= options(command)
-
-
-# --- what the code has -------------------------------------------------------------------------------------------
-
-
-def test_rest_has_the_routes_of_the_extension() -> None:
-    said = {
-        (method, re.sub(r"<\w+>", "<>", path))
-        for method, path in re.findall(r"^### `([A-Z]+) (/\S+)`$", text_of("docs/rest.md"), re.MULTILINE)
-    }
-    assert said == {(method, path) for path, handler in routes() for method in methods(handler)}
-
-
-def routes() -> Iterator[tuple[str, type[RequestHandler]]]:
-    yield "/openapi.json", resolve("cloudo_extension.http.openapi.OpenApi")
-    for module in pkgutil.iter_modules(cloudo_extension.rest.__path__):
-        if module.name not in ("webhook_endpoint",):  # what is not there, and what is not below REST's root
-            for pattern, handler in getattr(resolve(f"cloudo_extension.rest.{module.name}"), "routes", ()):
-                yield re.sub(r"\([^)]+\)", "<>", pattern.removeprefix("cloudo/api/1")), handler
-
-
-def methods(handler: type[RequestHandler]) -> list[str]:
-    names = ("get", "post", "put", "patch", "delete")
-    return [name.upper() for name in names if getattr(handler, name) is not getattr(RequestHandler, name)]
-
-
-def test_rest_has_the_codes_of_all_errors() -> None:
-    statuses = resolve("cloudo_extension.http.errors")
-    said = {(code, int(row[0])) for row in rows("docs/rest.md", "status") for code in re.findall(r"`(\w+)`", row[1])}
-    never_sent = {
-        "error",
-        "stale_attempt",
-        "dependency_failed",
-        "wait_timeout",
-        "replay_differs",
-        "step_failed",
-        "workspace_not_found",
-        "too_deep",
-        "dependency_cycle",
-        "dependency_timeout",
-        "message_response_timeout",
-    }
-    there = {(code, int(statuses.status_of(errors.from_code(code, "")))) for code in error_codes() - never_sent}
-    refusals = {(code, status) for status, (code, _) in statuses._REFUSALS.items() if status != 499}
-    assert said == there | refusals | {("internal", 500)}
-
-
-def error_codes() -> set[str]:
-    waiting: list[type[errors.CloudoError]] = [errors.CloudoError]
-    codes = set()
-    while waiting:
-        kind = waiting.pop()
-        codes.add(kind.code)
-        waiting += kind.__subclasses__()
-    return codes
-
-
-@pytest.mark.parametrize(
-    "model",
-    [models.Execution, models.Flow, models.Message, models.Event, models.Setting, models.Token, models.ErrorDetail],
-)
-def test_rest_has_the_fields_of_a_record(model: type[BaseModel]) -> None:
-    assert model.model_fields.keys() <= set(
-        re.findall(r"`(\w+)`", text_of("docs/rest.md").partition("## The records")[2])
-    )
-
-
-def test_rest_has_what_a_start_takes() -> None:
-    said = {name for row in rows("docs/rest.md", "field") for name in re.findall(r"`(\w+)`", row[0])}
-    assert said == StartExecution.model_fields.keys() | {"wait"}
-
-
-def test_operations_have_all_settings_traits_and_variables() -> None:
-    assert {row[0].strip("`") for row in rows("docs/operations.md", "setting")} == settings.DOCUMENTED.keys()
-    traits = resolve("cloudo_extension.app.Cloudo").class_own_traits(config=True)
-    assert {row[0].strip("`").removeprefix("c.Cloudo.") for row in rows("docs/operations.md", "trait")} == traits.keys()
-    sources = [*(ROOT / "cloudo_kernel").rglob("*.py"), *(ROOT / "extension").rglob("*.py")]
-    variables = {name for path in sources for name in re.findall(r"\bCLOUDO_[A-Z_]+\b", path.read_text())}
-    assert {row[0].strip("`") for row in rows("docs/operations.md", "variable")} == variables
-
-
-def test_defaults_are_as_documented() -> None:
-    for name, _, default in rows("docs/operations.md", "setting"):
-        documented = settings.DOCUMENTED[name.strip("`")].default
-        assert default.startswith(json.dumps(documented)) or "CPU" in default
-    app = resolve("cloudo_extension.app.Cloudo")
-    assert f"| {app.max_body_bytes.default_value} " in text_of("docs/operations.md")
-
-
-def test_flows_have_all_metadata_keys_and_methods() -> None:
-    assert {row[0].strip("`") for row in rows("docs/flows.md", "key")} == models.FlowMetadata.model_fields.keys()
-    text = text_of("docs/flows.md")
-    for kind in (
-        flow_api.This,
-        flow_api.System,
-        flow_api.Flow,
-        flow_api.Execution,
-        flow_api.Message,
-        flow_api.Schedule,
-    ):
-        for name in dir(kind):
-            assert name.startswith("_") or re.search(rf"\.{name}\b", text), f"{kind.__name__}.{name}"
-
-
-def test_security_has_all_actions_of_tokens() -> None:
-    assert [row[0].strip("`") for row in rows("docs/security.md", "action")] == [*models.Action]
-
-
-def test_schedules_say_when_triggers_are_due() -> None:
-    vienna, now = triggers.zone("Europe/Vienna"), datetime(2026, 11, 23, 16, tzinfo=UTC)
-
-    def due(**trigger: str) -> str:
-        moment = triggers.next_due(models.ScheduleTrigger.model_validate(trigger), vienna, start=now, after=now)
-        assert moment is not None
-        return humanize.spoken(moment, vienna, now=now)
-
-    for said, _ in rows("docs/schedules.md", "trigger"):
-        triggers.checked(models.ScheduleTrigger.model_validate_json(said.strip("`")), vienna)
-    for said, means, moment in rows("docs/schedules.md", "expression"):
-        expressions = re.findall(r"`([^`]+)`", said + means * said.startswith("`@"))
-        assert {due(cron=expression) for expression in expressions} == {moment}, said
-    for said, seconds in rows("docs/schedules.md", "duration"):
-        assert {humanize.seconds(text) for text in re.findall(r"`([^`]+)`", said)} == {float(seconds)}
-    for said, moment in rows("docs/schedules.md", "moment"):
-        read = {humanize.moment(text, vienna, now=now) for text in re.findall(r"`([^`]+)`", said)}
-        assert {humanize.spoken(found, vienna, now=now) for found in read} == {moment}
-
-
-def test_readme_has_all_samples_with_their_inputs(tmp_path: Path) -> None:
-    catalog = Catalog(Workspace(tmp_path), library=[ROOT / "flows"])
-    said = {row[0].strip("`"): re.findall(r"`(\w+)`", row[2]) for row in rows("README.md", "flow")}
-    assert said == {flow.name: list(flow.input_schema["properties"]) for flow in catalog.flows()}
-
-
-def test_choices_give_a_reason_for_each_dependency() -> None:
-    dependencies = tomllib.loads(text_of("pyproject.toml"))["project"]["dependencies"]
-    said = {name for row in rows("docs/choices.md", "library") for name in re.findall(r"`([\w-]+)`", row[0])}
-    assert said - {"axe-core"} == {re.split(r"[<>=]", line)[0] for line in dependencies}  # that one is npm's
-
-
-def test_binder_installs_what_is_locked() -> None:
-    binder = ROOT / "binder"
-    for line in (binder / "requirements.txt").read_text().splitlines():
-        assert (binder / line.removeprefix("-r ")).is_file()
-    assert os.access(binder / "postBuild", os.X_OK)
-    subprocess.run(["bash", "-n", binder / "postBuild"], check=True)

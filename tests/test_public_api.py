@@ -13,7 +13,7 @@ import pytest
 
 import cloudo_kernel
 from cloudo_kernel import flow_api
-from cloudo_kernel.api import Api
+from cloudo_kernel.api import VERBS, Api
 from cloudo_kernel.client import Client
 from cloudo_kernel.service import Service
 
@@ -118,7 +118,6 @@ MEMBERS = {
         "settings",
     },
 }
-VERBS = {name for name in vars(Api) if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("module", NAMES, ids=lambda module: module.__name__)
@@ -152,6 +151,14 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_importing_the_package_imports_nothing_heavy() -> None:
     heavy = {"sqlalchemy", "httpx", "papermill", "nbformat", "jupyter_server", "pydantic", "IPython", "click"}
     code = f"import cloudo_kernel, sys; print(*({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_a_worker_imports_no_library_of_notebooks() -> None:
+    """They take longer than all else of its start; runners and zygotes import them."""
+    heavy = {"papermill", "nbclient", "nbformat", "jsonschema", "IPython"}
+    code = f"import cloudo_kernel.worker.worker, sys; print(*({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -14,18 +14,16 @@ import click
 
 from cloudo_kernel.cli.backfill import backfill
 from cloudo_kernel.cli.doctor import doctor
-from cloudo_kernel.cli.execution import cancel, delete, executions, log, pause, resume, show
+from cloudo_kernel.cli.execution import cancel, delete, executions, log, open_page, pause, resume, show
 from cloudo_kernel.cli.flow import flows, kernels
 from cloudo_kernel.cli.message import answer, messages
-from cloudo_kernel.cli.opening import open_page
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
 from cloudo_kernel.cli.schedule import schedule, schedules
 from cloudo_kernel.cli.setting import settings
 from cloudo_kernel.cli.target import target_options
 from cloudo_kernel.cli.token import token, tokens
-from cloudo_kernel.cli.up import up
+from cloudo_kernel.cli.up import up, worker
 from cloudo_kernel.cli.webhook import webhook, webhooks
-from cloudo_kernel.cli.worker import worker
 from cloudo_kernel.errors import CloudoError
 
 
@@ -44,16 +42,16 @@ def cloudo() -> None:
 
     \b
     cloudo up                                    the dashboard, in the browser
-    cloudo flows                                 what can be run
-    cloudo run examples/greeting -p name=Ada     run it, and see what came of it
-    cloudo executions                            what was run
-    cloudo schedule examples/greeting --in 10m   run it later, or again and again
-    cloudo messages                              what flows tell and ask
-    cloudo doctor                                what is wrong, and what to do
+    cloudo flows                                 list the flows
+    cloudo run examples/greeting -p name=Ada     run it and print the outcome
+    cloudo executions                            list the executions
+    cloudo schedule examples/greeting --in 10m   run it later, or repeatedly
+    cloudo messages                              messages and questions of flows
+    cloudo doctor                                find problems, with hints
 
-    The commands talk to the server that `cloudo up` runs for this workspace. Without one they read the workspace
-    themselves, and run what they start. The workspace is --workspace or CLOUDO_WORKSPACE, else the nearest folder
-    from here upwards that holds `.cloudo/`. Add --json to have a command print JSON, and nothing else.
+    The commands talk to the server that `cloudo up` runs for this workspace. Without a server they use the workspace
+    directly, and run the executions that they start. The workspace is --workspace or CLOUDO_WORKSPACE, else the
+    nearest folder from here upwards with `.cloudo/`. With --json, a command prints only JSON.
     """
 
 

@@ -11,8 +11,8 @@ import click
 
 from cloudo_kernel.cli import display, schedule_report
 from cloudo_kernel.cli.schedule import find_schedule
+from cloudo_kernel.cli.schedule_options import request_of
 from cloudo_kernel.cli.target import Target, json_option, target_options
-from cloudo_kernel.cli.timing import request_of
 
 if TYPE_CHECKING:
     from cloudo_kernel.models import Occurrence, Schedule
@@ -27,16 +27,16 @@ def _moment(_context: click.Context, option: click.Parameter, text: str | None) 
         return None if text is None else datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise click.BadParameter(
-            f"{text!r} is no day such as 2026-11-01, nor a moment such as '2026-11-01 08:30'.", param=option
+            f"{text!r} is neither a day such as 2026-11-01 nor a time such as '2026-11-01 08:30'.", param=option
         ) from error
 
 
 @click.command()
 @click.argument("schedule_id", metavar="ID")
-@click.option("--from", "start", metavar="TIME", required=True, callback=_moment, help="A day, or a moment: the first.")
-@click.option("--to", "end", metavar="TIME", callback=_moment, help="What comes before this one; default: now.")
-@click.option("--dry-run", is_flag=True, help="Only say which times they are.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--from", "start", metavar="TIME", required=True, callback=_moment, help="First day or time to run.")
+@click.option("--to", "end", metavar="TIME", callback=_moment, help="Day or time to stop before; default: now.")
+@click.option("--dry-run", is_flag=True, help="Only list the times.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option("the occurrences")
 @target_options
 @click.pass_obj
@@ -51,9 +51,9 @@ def backfill(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Run the past times of a schedule for which nothing was started, in order, one after another.
+    """Run the past times of a schedule that started nothing, one after another.
 
-    It says how many they are, and asks; where nobody can be asked, --yes says that they are meant.
+    The command lists them and asks for confirmation. Without a terminal it requires --yes.
 
     \b
     cloudo schedules backfill 5c1f09ab --from 2026-11-01 --to 2026-11-08
@@ -90,17 +90,17 @@ def _tell(schedule: Schedule, started: Sequence[Occurrence], *, as_json: bool) -
 
 def _is_sure() -> bool:
     if not sys.stdin.isatty():
-        raise click.ClickException("Nothing was started. Give --yes if these times are meant.")
+        raise click.ClickException("Nothing was started. Confirm with --yes.")
     return click.confirm("Run them?", default=True, err=True)
 
 
 def _said(schedule: Schedule, coming: Sequence[Occurrence]) -> str:
     """Return the number of times, and up to `_SHOWN` lines of them in the schedule's zone."""
-    from cloudo_kernel.scheduling import humanize, triggers
+    from cloudo_kernel.scheduling import humanize, zones
 
     if not coming:
-        return "For each of its times there, if there are any, something was started already."
-    zone, now = triggers.zone(schedule.timezone), datetime.now(UTC)
+        return "There are no times to run: each has started something already."
+    zone, now = zones.zone(schedule.timezone), datetime.now(UTC)
     said = [humanize.spoken(one.due, zone, now=now) for one in coming]
     if len(said) > _SHOWN:
         said = [*said[: _SHOWN - 2], f"… {len(said) - _SHOWN + 1} more …", said[-1]]

@@ -21,7 +21,7 @@ from typing import Final
 
 from cloudo_kernel.discovery import connect, running_servers, server_of
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.models import Record
+from cloudo_kernel.models import LoopHealth, Record
 from cloudo_kernel.workspace.layout import Workspace
 
 try:
@@ -52,7 +52,7 @@ class State(StrEnum):
 
 
 class Check(Record):
-    """What was found out about one part."""
+    """The result for one part."""
 
     part: str
     state: State
@@ -66,13 +66,14 @@ def examine(workspace: Workspace | None) -> Iterator[Check]:
     for part, look in _INSTALLATION:
         yield from _looked(part, look)
     if workspace is None:
-        message, hint = f"There is none at or above {Path.cwd()}.", "cloudo up FOLDER"
+        message, hint = f"No workspace at or above {Path.cwd()}.", "cloudo up FOLDER"
         yield Check(part="workspace", state=State.WARNING, message=message, hint=hint)
     else:
         found = list(_looked("workspace", lambda: _workspace(workspace)))
         yield from found
         if all(check.state is not State.PROBLEM for check in found):
             yield from _looked("server", lambda: _server(workspace))
+            yield from _looked("loops", lambda: _loops(workspace))
             yield from _looked("flows", lambda: _flows(workspace))
     yield from _looked("run", _run)
 
@@ -118,7 +119,7 @@ def _packages() -> Look:
             hint = f"{sys.executable} -m pip install '{requirement.name}{requirement.specifier}'"
             yield State.WARNING if is_for_samples else State.PROBLEM, why, hint
     if not wrong:
-        yield State.WELL, f"Cloudo {version('cloudo')} and the {len(needed)} packages that it names.", None
+        yield State.WELL, f"Cloudo {version('cloudo')} and the {len(needed)} packages that it requires.", None
 
 
 def _fault(name: str, wanted: str, fits: Callable[[str], bool]) -> str | None:
@@ -126,7 +127,7 @@ def _fault(name: str, wanted: str, fits: Callable[[str], bool]) -> str | None:
         found = version(name)
     except PackageNotFoundError:
         return f"{name} is not installed"
-    return None if fits(found) else f"{name} is {found}, and has to be {wanted}"
+    return None if fits(found) else f"{name} is {found}, but must be {wanted}"
 
 
 def _kernel() -> Look:
@@ -135,13 +136,17 @@ def _kernel() -> Look:
     try:
         spec = KernelSpecManager().get_kernel_spec(_KERNEL)
     except NoSuchKernel:
-        yield State.PROBLEM, f"Jupyter finds no kernel `{_KERNEL}`, in which flows have `this` and `system`.", _ANEW
+        yield (
+            State.PROBLEM,
+            f"Jupyter does not find the kernel `{_KERNEL}`, which flows need for `this` and `system`.",
+            _ANEW,
+        )
         return
     if spec.metadata.get("kernel_provisioner", {}).get("provisioner_name") != _PROVISIONER:
-        message = f"{spec.resource_dir} is another kernel with Cloudo's name, and hides it."
+        message = f"{spec.resource_dir} is another kernel with the same name, and hides Cloudo's."
         yield State.PROBLEM, message, f"jupyter kernelspec remove {_KERNEL}"
     elif not any(point.name == _PROVISIONER for point in entry_points(group="jupyter_client.kernel_provisioners")):
-        yield State.PROBLEM, f"Jupyter does not know what starts the kernel `{_KERNEL}` ({_PROVISIONER}).", _ANEW
+        yield State.PROBLEM, f"Jupyter does not know the provisioner of the kernel `{_KERNEL}` ({_PROVISIONER}).", _ANEW
     else:
         yield State.WELL, f"`{_KERNEL}`, {spec.resource_dir}.", None
 
@@ -160,17 +165,21 @@ def _extension() -> Look:
 def _system() -> Look:
     folder = tempfile.gettempdir()
     if len(os.fsencode(folder)) > _MAX_TEMPORARY:
-        message = f"The temporary folder {folder} has too long a path for the sockets of kernels."
+        message = f"The path of the temporary folder {folder} is too long for the sockets of kernels."
         yield State.PROBLEM, message, "TMPDIR=/tmp, in the environment"
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource is not None else _MIN_FILES
     if 0 <= files < _MIN_FILES:
-        yield State.WARNING, f"A process may open {files} files at once, which many runs exceed.", "ulimit -n 4096"
+        yield (
+            State.WARNING,
+            f"A process may open only {files} files. Many parallel runs need more.",
+            "ulimit -n 4096",
+        )
     yield from _room(Path(folder))
 
 
 def _room(folder: Path) -> Look:
     free = shutil.disk_usage(folder).free
-    words = f"{free / _GIGABYTE:.1f} GB are left in {folder}."
+    words = f"{free / _GIGABYTE:.1f} GB are free in {folder}."
     if free < _SCARCE:
         yield State.PROBLEM if free < _FULL else State.WARNING, words, "Free some space on that disk."
     else:
@@ -183,10 +192,10 @@ def _workspace(workspace: Workspace) -> Look:
         return
     places = (workspace.root, workspace.flows, workspace.executions, workspace.state)
     for place in [place for place in places if place.exists() and not os.access(place, os.W_OK | os.X_OK)]:
-        yield State.PROBLEM, f"You may not write to {place}.", "Take another folder, or the right to write there."
+        yield State.PROBLEM, f"You may not write to {place}.", "Choose another folder, or change its permissions."
     for place, mode in ((workspace.state, 0o700), (workspace.key_file, 0o600)):
         if place.exists() and place.stat().st_mode & 0o077:
-            message = f"Other users may look into {place}, where secrets are."
+            message = f"Other users may read {place}, which holds secrets."
             yield State.WARNING, message, f"chmod {mode:o} {place}"
     yield from _room(workspace.root)
     if workspace.state.is_dir():
@@ -201,8 +210,8 @@ def _key(workspace: Workspace) -> Look:
 
     with closing(Store.open(workspace.database_url, key_file=workspace.key_file)) as store:
         if store.encryption.is_key_lost:
-            message = f"The key file {workspace.key_file} is missing, and the store holds secrets sealed with it."
-            yield State.PROBLEM, message, "Put the file back from its backup."
+            message = f"The key file {workspace.key_file} is missing, and the store holds secrets that need it."
+            yield State.PROBLEM, message, "Restore the file from its backup."
 
 
 def _server(workspace: Workspace) -> Look:
@@ -212,31 +221,53 @@ def _server(workspace: Workspace) -> Look:
     health = connect(workspace.root).health()
     if health.version != version("cloudo"):
         message = f"{server['url']} runs Cloudo {health.version}, and {version('cloudo')} is installed."
-        yield State.WARNING, message, "Stop it, and start it again."
+        yield State.WARNING, message, "Restart it."
     if health.workers == 0:
-        yield State.PROBLEM, f"{server['url']} has no worker: what is started stays pending.", "cloudo worker"
+        yield State.PROBLEM, f"{server['url']} has no worker: new executions stay pending.", "cloudo worker"
     else:
         words = f"{server['url']}, workers: {health.workers}, running: {health.running}, pending: {health.pending}."
         yield State.WELL, words, None
     if health.overdue_schedules:
-        yield State.WARNING, f"Schedules that are overdue: {health.overdue_schedules}.", "cloudo schedules"
+        yield State.WARNING, f"Overdue schedules: {health.overdue_schedules}.", "cloudo schedules"
 
 
 def _no_server(workspace: Workspace) -> Look:
     """Warn about a Jupyter server of this folder without Cloudo, and about overdue schedules. No server is fine."""
     others = [one["url"] for one in running_servers() if Path(one["root_dir"]).resolve() == workspace.root]
     if others:
-        message = f"{others[0]} is a Jupyter server of this folder, and has no Cloudo (yet) or does not answer."
-        yield State.WARNING, message, "Stop it, and start it again, or start: cloudo up"
+        message = f"{others[0]} is a Jupyter server of this folder, but it has no Cloudo (yet) or does not answer."
+        yield State.WARNING, message, "Restart it, or run: cloudo up"
     else:
         yield State.WELL, f"None runs for {workspace.root}; `cloudo up {workspace.root}` starts one.", None
         if workspace.state.is_dir() and (late := connect(workspace.root).health().overdue_schedules):
-            yield State.WARNING, f"Schedules that are overdue: {late}.", f"cloudo up {workspace.root}"
+            yield State.WARNING, f"Overdue schedules: {late}.", f"cloudo up {workspace.root}"
+
+
+def _loops(workspace: Workspace) -> Look:
+    """Check the background loops of the server and of the workers, process by process."""
+    if not workspace.state.is_dir():
+        return
+    of_process: dict[str, list[LoopHealth]] = {}
+    for loop in connect(workspace.root).health().loops:
+        name = "server" if loop.worker_id is None else f"worker {loop.worker_id}"
+        of_process.setdefault(f"{name} (process {loop.pid})", []).append(loop)
+    for name, loops in of_process.items():
+        for loop in loops:
+            if not loop.alive:
+                yield State.PROBLEM, f"{name}: the loop {loop.name} has died ({loop.error}).", loop.hint
+            elif loop.stuck:
+                yield State.PROBLEM, f"{name}: the loop {loop.name} is stuck for {loop.idle_seconds:g} s.", loop.hint
+            elif loop.error is not None:
+                message = f"{name}: the loop {loop.name} fails and is retried ({loop.error})."
+                yield State.WARNING, message, "The log of this process has the reason."
+        well = [f"{loop.name} {loop.idle_seconds:g} s" for loop in loops if not (loop.hint or loop.error)]
+        if well:
+            yield State.WELL, f"{name}, seconds since the last turn: {', '.join(well)}.", None
 
 
 def _flows(workspace: Workspace) -> Look:
     if not workspace.state.is_dir():
-        yield State.WELL, f"None yet: nobody has used {workspace.root}.", None
+        yield State.WELL, f"None yet: {workspace.root} has not been used.", None
         return
     flows = connect(workspace.root).flows()
     broken = [flow for flow in flows if flow.broken]
@@ -267,7 +298,7 @@ def _run() -> Look:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            yield State.PROBLEM, f"A flow that does nothing has not ended within {_PROBE_SECONDS} s.", None
+            yield State.PROBLEM, f"A flow that does nothing did not end within {_PROBE_SECONDS} s.", None
             return
         seconds = time.monotonic() - began
         if done.returncode == 0 and json.loads(done.stdout)["message"] == "ran":

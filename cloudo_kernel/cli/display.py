@@ -1,4 +1,4 @@
-"""Formats ids, times, states, values and tables for a terminal.
+"""Formats ids, times, states, values, tables and executions for a terminal.
 
 click removes the colours when the output is not a terminal.
 """
@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import click
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from cloudo_kernel.models import Execution, LogLine, Status
+    from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, LogLine, Status
 
 _COLOURS = {"success": "green", "error": "red", "cancelled": "yellow", "running": "cyan"}
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -27,6 +27,9 @@ _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 #: Colours and other control characters from a flow, which would affect the reader's terminal.
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: Maximum lines of a traceback and of a log. `show --json` and `log` print all of them.
+_TRACEBACK_LINES = 15
+_LOG_LINES = 10
 
 
 def short_id(execution_id: str) -> str:
@@ -103,12 +106,66 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in made)
 
 
+def print_record(record: BaseModel, text: str, *, as_json: bool) -> None:
+    """Print the record as JSON, else `text` about it."""
+    if as_json:
+        print_json(record)
+    else:
+        click.echo(text)
+
+
 def print_json(record: BaseModel | Sequence[BaseModel]) -> None:
     """Print one JSON document in UTF-8 (RFC 8259), regardless of the terminal's encoding."""
     parts = [record] if not isinstance(record, Sequence) else record
     plain = [part.model_dump(mode="json") for part in parts]
     document = plain if isinstance(record, Sequence) else plain[0]
     click.echo(json.dumps(document, ensure_ascii=False, indent=2).encode())
+
+
+def outcome(record: Execution, notebook: str | None) -> str:
+    """Return a summary of an execution that has just ended, for the end of `cloudo run`."""
+    seconds = duration(record)
+    parts = [
+        f"{click.style(clean(record.name), bold=True)}: {status(record.status)}"
+        + (f" after {seconds}" if seconds else "")
+        + f"  ({short_id(record.id)})"
+    ]
+    if record.message and record.error is None:
+        parts.append(clean(record.message))
+    if record.error is not None:
+        parts += _error(record.error)
+    parts += _named("Outputs", record.output_value)
+    if notebook is not None:
+        parts.append(f"Notebook: {notebook}")
+    return "\n".join(parts)
+
+
+def facts(record: Execution, notebook: str | None) -> str:
+    """Return all facts about an execution, without the beginning of a long log or traceback."""
+    known = [
+        ("id", record.id),
+        ("status", status(record.status)),
+        ("message", clean(record.message or "")),
+        ("flow", clean(record.flow_name or "")),
+        ("started", f"by {clean(record.user_name)} ({record.trigger.value})"),
+        ("parent", record.parent_id or ""),
+        ("retry of", record.retry_of or ""),
+        ("created", f"{local_time(record.created_at)}, {ago(record.created_at)}"),
+        ("due", local_time(record.scheduled_for) if record.scheduled_for else ""),
+        ("ran", duration(record)),
+        ("cells", f"{record.progress.done} of {record.progress.total}" if record.progress.total else ""),
+        ("attempt", str(record.attempt) if record.attempt > 1 else ""),
+        ("tags", clean(", ".join(record.tags))),
+        ("notebook", notebook or ""),
+    ]
+    parts = [click.style(clean(record.name), bold=True)]
+    parts += [f"  {name:<9} {text}" for name, text in known if text]
+    parts += _named("Inputs", record.input_value)
+    parts += _named("Outputs", record.output_value)
+    if record.error is not None:
+        parts += _error(record.error)
+    parts += _log(record)
+    return "\n".join(parts)
 
 
 def _width(text: str) -> int:
@@ -119,3 +176,26 @@ def _width(text: str) -> int:
     return sum(
         0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in plain
     )
+
+
+def _named(title: str, values: JsonObject) -> Iterator[str]:
+    if values:
+        yield f"{title}:"
+        width = max(map(len, values))
+        yield from (f"  {clean(name):<{width}}  {value(content)}" for name, content in values.items())
+
+
+def _error(error: ErrorDetail) -> Iterator[str]:
+    where = "" if error.cell is None else f" in cell {error.cell + 1} of the executed notebook"
+    yield click.style(f"{error.name}{where}: {clean(error.value)}", fg="red")
+    lines = [line for line in error.traceback if line.strip()]
+    if len(lines) > _TRACEBACK_LINES:
+        yield "  …"
+    yield from (f"  {clean(line)}" for line in lines[-_TRACEBACK_LINES:])
+
+
+def _log(record: Execution) -> Iterator[str]:
+    if record.log:
+        left = len(record.log) > _LOG_LINES
+        yield f"Log, the last lines (all: `cloudo log {short_id(record.id)}`):" if left else "Log:"
+        yield from (f"  {log_line(line)}" for line in record.log[-_LOG_LINES:])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudo_kernel.cli import display
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.cli.diagnostics import Check
@@ -19,15 +19,14 @@ _INDENT = 21
 
 
 @click.command()
-@json_option("what was found")
-@target_options
-@click.pass_obj
+@json_option("the checks")
+@pass_target
 def doctor(target: Target, *, as_json: bool) -> int:
-    """Look for what is wrong with this installation and workspace.
+    """Check this installation and workspace for problems.
 
-    Python and packages, the kernel, the server's extension, temporary folder and disk, the workspace with its server
-    and its flows; at the end a small flow is run in a folder of its own. Each problem comes with a hint;
-    nothing is changed.
+    The checks cover Python and packages, the kernel, the server's extension, the temporary folder and disk, and the
+    workspace with its server, background loops and flows. At the end, a small flow runs in a temporary folder. Each
+    problem comes with a hint; nothing is changed.
 
     \b
     cloudo doctor
@@ -39,7 +38,7 @@ def doctor(target: Target, *, as_json: bool) -> int:
     from cloudo_kernel.cli.diagnostics import examine
 
     if target.url is not None:
-        raise click.UsageError("The doctor looks at this machine, not at a server elsewhere. Leave --url out.")
+        raise click.UsageError("The doctor checks this machine, not a remote server. Leave --url out.")
     found = []
     for check in examine(_workspace(target)):
         found.append(check)

@@ -1,26 +1,52 @@
-"""`cloudo executions|show|log|cancel|pause|resume|delete`: list executions, look at them, control them."""
+"""`cloudo executions|show|open|log|cancel|pause|resume|delete`: list executions, look at them, control them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
-from cloudo_kernel.cli import display, report, watching
-from cloudo_kernel.cli.ids import find_id
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli import display
+from cloudo_kernel.cli.listing import find_id, limit_option, newest, print_list
+from cloudo_kernel.cli.target import DASHBOARD, LAB, Target, json_option, open_browser, page_url, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
-    from cloudo_kernel.models import BulkItem, Execution, ExecutionFilter
+    from cloudo_kernel.models import BulkItem, Execution, LogLine
 
 #: The states as options: the models' names in lower case, without `ENDED_`.
 STATUSES = ("pending", "running", "waiting", "paused", "success", "error", "cancelled")
 #: How long to wait for a cancelled execution. An interrupted kernel has 5 s, so its worker does not respond by then.
 _CANCEL_SECONDS = 30
+
+ids_argument = click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
+
+
+class LogReader:
+    """Reads a log from its first line, each line once."""
+
+    def __init__(self, api: Api, execution_id: str) -> None:
+        self._api = api
+        self._execution_id = execution_id
+        self._cursor: str | None = None
+        #: Number of lines after the cursor that were read already. The last page has no next cursor.
+        self._read = 0
+
+    def new_lines(self) -> Iterator[LogLine]:
+        """Yield the current lines that were not read yet."""
+        while True:
+            page = self._api.execution_log(self._execution_id, cursor=self._cursor)
+            new, self._read = page.items[self._read :], len(page.items)
+            yield from new
+            if page.next is None:
+                return
+            self._cursor, self._read = page.next, 0
 
 
 @click.command()
@@ -29,10 +55,9 @@ _CANCEL_SECONDS = 30
 )
 @click.option("--flow", "flow_name", metavar="FLOW", help="Only those of one flow.")
 @click.option("-q", "--filter", "text", metavar="TEXT", help="Only those with TEXT in name, flow, message or id.")
-@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
+@limit_option(20)
 @json_option("the executions")
-@target_options
-@click.pass_obj
+@pass_target
 def executions(
     target: Target, *, statuses: Sequence[str], flow_name: str | None, text: str | None, limit: int, as_json: bool
 ) -> None:
@@ -47,30 +72,25 @@ def executions(
 
     states = [f"ENDED_{word.upper()}" if word in STATUSES[4:] else word.upper() for word in statuses]
     where = ExecutionFilter.model_validate({"status": states or None, "flow_name": flow_name, "q": text})
-    found, is_all = _newest(target.connect(), where, limit)
-    if as_json:
-        display.print_json(found)
-    elif found:
-        heads = ("ID", "NAME", "STATUS", "CREATED", "TOOK", "BY", "MESSAGE")
-        click.echo(display.table(heads, [_row(record) for record in found]))
-        if not is_all and sys.stdout.isatty():
-            click.echo(f"There are more; -n {2 * limit} shows more of them.", err=True)
-    elif where == ExecutionFilter():
-        click.echo("No executions yet. `cloudo flows` lists the flows, `cloudo run FLOW` starts one.")
-    else:
-        click.echo("No execution is like that. `cloudo executions` lists the newest of all.")
+    found, is_all = newest(partial(target.connect().executions, where), limit)
+    empty = (
+        "No executions yet. `cloudo flows` lists the flows, `cloudo run FLOW` starts one."
+        if where == ExecutionFilter()
+        else "No matching executions. `cloudo executions` lists the newest of all."
+    )
+    heads = ("ID", "NAME", "STATUS", "CREATED", "TOOK", "BY", "MESSAGE")
+    print_list(found, heads, _row, empty=empty, as_json=as_json, limit=None if is_all else limit)
 
 
 @click.command()
 @click.argument("execution_id", metavar="ID")
 @json_option("the whole record")
-@target_options
-@click.pass_obj
+@pass_target
 def show(target: Target, execution_id: str, *, as_json: bool) -> None:
-    """Show what is known of one execution.
+    """Show one execution in full.
 
-    State, inputs, outputs, error, the end of the log, and where the executed notebook is. ID is what `cloudo
-    executions` prints; the beginning or the end of any id will do, if no other has it.
+    That is its state, inputs, outputs, error, the end of its log, and the path of its executed notebook. ID is what
+    `cloudo executions` prints. The beginning or the end of an id is enough if no other id has it.
 
     \b
     cloudo show 5c1f09ab
@@ -78,18 +98,47 @@ def show(target: Target, execution_id: str, *, as_json: bool) -> None:
     """
     api = target.connect()
     record = api.execution(find(api, execution_id))
-    if as_json:
-        display.print_json(record)
-    else:
-        click.echo(report.everything(record, target.notebook(record)))
+    display.print_record(record, display.facts(record, target.notebook(record)), as_json=as_json)
+
+
+@click.command(name="open")
+@click.argument("execution_id", metavar="ID")
+@click.option("--lab", "is_lab", is_flag=True, help="Open its executed notebook in JupyterLab instead.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@pass_target
+def open_page(target: Target, execution_id: str, *, is_lab: bool, no_browser: bool) -> None:
+    """Open an execution in the browser.
+
+    That is its page in the dashboard, or its executed notebook in JupyterLab.
+
+    \b
+    cloudo open 5c1f09ab
+    cloudo open 5c1f09ab --lab
+    """
+    from cloudo_kernel.errors import NotebookNotFound, Unavailable
+
+    api = target.connect()
+    record = api.execution(find(api, execution_id))
+    if is_lab and record.notebook is None:
+        raise NotebookNotFound(record.id)
+    if (server := target.server()) is None:
+        raise Unavailable(f"No server is running. Start one with `cloudo up {target.folder().root}`.")
+    page = f"{LAB}/tree/{quote(record.notebook or '')}" if is_lab else f"{DASHBOARD}executions/{record.id}"
+    address = page_url(server.url, page, server.token)
+    click.echo(address)
+    if not no_browser:
+        from jupyter_core.paths import jupyter_runtime_dir  # only this user can enter that folder
+
+        folder = Path(jupyter_runtime_dir())
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        open_browser(address, folder / "cloudo-open.html")
 
 
 @click.command()
 @click.argument("execution_id", metavar="ID")
-@click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until the execution has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines as they come, until the execution has ended.")
 @json_option("the lines")
-@target_options
-@click.pass_obj
+@pass_target
 def log(target: Target, execution_id: str, *, follow: bool, as_json: bool) -> None:
     """Print the log of one execution.
 
@@ -98,14 +147,14 @@ def log(target: Target, execution_id: str, *, follow: bool, as_json: bool) -> No
     cloudo log 5c1f09ab --follow
     """
     if follow and as_json:
-        raise click.UsageError("--json prints one document, which --follow never ends. Give one of them.")
+        raise click.UsageError("--json prints one document, and --follow prints lines as they come. Give one of them.")
     api = target.connect()
     found = find(api, execution_id)
-    reader = watching.LogReader(api, found)
+    reader = LogReader(api, found)
     if as_json:
         display.print_json(tuple(reader.new_lines()))
         return
-    from cloudo_kernel.flow_api.follow import follow as changes
+    from cloudo_kernel.flow_api.progress import follow as changes
 
     is_empty = True
     for _ in changes(api, found) if follow else (None,):
@@ -118,15 +167,14 @@ def log(target: Target, execution_id: str, *, follow: bool, as_json: bool) -> No
 
 
 @click.command()
-@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--tree", is_flag=True, help="End everything below them, too, also where they have ended themselves.")
+@ids_argument
+@click.option("--tree", is_flag=True, help="Cancel all their descendants, too, even if they themselves have ended.")
 @json_option("the records")
-@target_options
-@click.pass_obj
+@pass_target
 def cancel(target: Target, execution_ids: Sequence[str], *, tree: bool, as_json: bool) -> int:
     """Cancel executions and their children.
 
-    It waits until they have ended, and says how.
+    The command waits until they have ended, and prints how.
 
     \b
     cloudo cancel 5c1f09ab
@@ -135,70 +183,66 @@ def cancel(target: Target, execution_ids: Sequence[str], *, tree: bool, as_json:
     The exit code is 1 if one of them could not be cancelled.
     """
     api = target.connect()
-    asked, failed = done(api, "cancel", execution_ids, tree=tree)
+    asked, failed = apply(api, "cancel", execution_ids, tree=tree)
     ended = [api.wait(str(item.id), timeout=timedelta(seconds=_CANCEL_SECONDS)) for item in asked]
     print_states(ended, as_json=as_json)
     for record in ended:
         if not record.is_ended:
-            click.echo(f"{record.id} has not ended yet: it is up to the worker that runs it.", err=True)
+            click.echo(f"{record.id} has not ended yet. Its worker will cancel it.", err=True)
             failed = True
     return 1 if failed else 0
 
 
-@click.command()
-@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
-@json_option("the records")
-@target_options
-@click.pass_obj
-def pause(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
-    """Pause executions; one that runs pauses before its next cell.
+def _action_command(action: str, explanation: str, *, running: str | None = None) -> click.Command:
+    """Return the command that applies a bulk action to executions and prints their states."""
 
-    A paused execution holds no slot, and keeps its processes and all that they know.
+    @click.command(name=action, help=explanation)
+    @ids_argument
+    @json_option("the records")
+    @pass_target
+    def command(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
+        api = target.connect()
+        asked, failed = apply(api, action, execution_ids)
+        print_states([api.execution(str(item.id)) for item in asked], as_json=as_json, running=running)
+        return 1 if failed else 0
+
+    return command
+
+
+pause = _action_command(
+    "pause",
+    """Pause executions; a running one pauses after its current cell.
+
+    A paused execution holds no slot, and keeps its processes and their memory.
 
     \b
     cloudo pause 5c1f09ab
     cloudo resume 5c1f09ab
 
     The exit code is 1 if one of them could not be paused.
-    """
-    api = target.connect()
-    asked, failed = done(api, "pause", execution_ids)
-    print_states(
-        [api.execution(str(item.id)) for item in asked],
-        as_json=as_json,
-        running="running, and pauses before its next cell",
-    )
-    return 1 if failed else 0
-
-
-@click.command()
-@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
-@json_option("the records")
-@target_options
-@click.pass_obj
-def resume(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
+    """,
+    running="pausing after the current cell",
+)
+resume = _action_command(
+    "resume",
     """Let paused executions go on, as soon as there is a slot.
 
     \b
     cloudo resume 5c1f09ab
 
     The exit code is 1 if one of them was not paused.
-    """
-    api = target.connect()
-    asked, failed = done(api, "resume", execution_ids)
-    print_states([api.execution(str(item.id)) for item in asked], as_json=as_json)
-    return 1 if failed else 0
+    """,
+)
 
 
 @click.command()
-@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
-@json_option("what became of each")
-@target_options
-@click.pass_obj
+@ids_argument
+@json_option("the outcome of each")
+@pass_target
 def delete(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> int:
     """Delete ended executions.
 
-    Their logs and executed notebooks go with them.
+    Their logs and executed notebooks are deleted, too.
 
     \b
     cloudo delete 5c1f09ab 7e3d22c0
@@ -206,7 +250,7 @@ def delete(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> in
 
     The exit code is 1 if one of them could not be deleted.
     """
-    deleted, failed = done(target.connect(), "delete", execution_ids)
+    deleted, failed = apply(target.connect(), "delete", execution_ids)
     if as_json:
         display.print_json(deleted)
     else:
@@ -215,14 +259,14 @@ def delete(target: Target, execution_ids: Sequence[str], *, as_json: bool) -> in
     return 1 if failed else 0
 
 
-def done(api: Api, action: str, texts: Sequence[str], **more: Any) -> tuple[list[BulkItem], bool]:
+def apply(api: Api, action: str, texts: Sequence[str], **more: Any) -> tuple[list[BulkItem], bool]:
     """Apply a bulk action to executions. Return the successful items, and whether any failed.
 
     Prints the errors. `more` are other fields of the request.
     """
     from cloudo_kernel.errors import CloudoError
     from cloudo_kernel.models import BulkRequest
-    from cloudo_kernel.models.bulk import BULK_LIMIT
+    from cloudo_kernel.models.executions import BULK_LIMIT
 
     ids, items, failed = dict[str, None](), list["BulkItem"](), False
     for text in texts:
@@ -266,20 +310,6 @@ def find(api: Api, text: str) -> str:
         return [(one.id, display.clean(one.name)) for one in page.items]
 
     return find_id(text, listed, ExecutionNotFound)
-
-
-def _newest(api: Api, where: ExecutionFilter, limit: int) -> tuple[list[Execution], bool]:
-    from cloudo_kernel.api import PAGE_LIMIT
-
-    found: list[Execution] = []
-    cursor = None
-    while len(found) < limit:
-        page = api.executions(where, limit=min(PAGE_LIMIT, limit - len(found)), cursor=cursor)
-        found += page.items
-        cursor = page.next
-        if cursor is None:
-            break
-    return found, cursor is None
 
 
 def _row(record: Execution) -> tuple[str, ...]:

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudo_kernel.cli import display
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.listing import print_list
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
-    from cloudo_kernel.models import Flow, JsonObject
+    from cloudo_kernel.models import Flow, JsonObject, Kernel
 
 
 @click.command()
 @click.argument("filter_text", metavar="[TEXT]", default="")
 @json_option("the flows")
-@target_options
-@click.pass_obj
+@pass_target
 def flows(target: Target, filter_text: str, *, as_json: bool) -> None:
-    """List what can be run.
+    """List the flows that can be run.
 
     A flow is a notebook below the workspace's folder `flows/`, or one of the library that comes with Cloudo. With
-    TEXT, only those with it in name, title or a tag are listed. Inputs are shown with their defaults; one without a
-    default has to be given.
+    TEXT, only those with TEXT in their name, title or a tag are listed. Inputs are shown with their defaults. An input
+    without a default is required.
 
     \b
     cloudo flows
@@ -32,36 +32,32 @@ def flows(target: Target, filter_text: str, *, as_json: bool) -> None:
     cloudo flows --json | jq -r '.[].name'
     """
     found = target.connect().flows(q=filter_text or None)
-    if as_json:
-        display.print_json(found)
-    elif found:
-        click.echo(display.table(("NAME", "TITLE", "SOURCE", "INPUTS"), [_row(flow) for flow in found]))
-    elif filter_text:
-        click.echo(f"No flow has {filter_text!r} in its name, title or tags. `cloudo flows` lists them all.")
+    if filter_text:
+        empty = f"No flow has {filter_text!r} in its name, title or tags. `cloudo flows` lists them all."
     else:
-        click.echo(_nothing(target))
+        empty = _nothing(target)
+    print_list(found, ("NAME", "TITLE", "SOURCE", "INPUTS"), _row, empty=empty, as_json=as_json)
 
 
 @click.command()
 @json_option("the kernels")
-@target_options
-@click.pass_obj
+@pass_target
 def kernels(target: Target, *, as_json: bool) -> None:
     """List the kernels that flows can run in.
 
     These are `cloudo`, which has `this` and `system`, and the kernelspecs of the server's machine. A flow names its
-    kernel in its notebook, or below `cloudo` in the notebook's metadata; a start chooses another one.
+    kernel in its notebook, or below `cloudo` in the notebook's metadata. A start can choose another one.
 
     \b
     cloudo kernels
     cloudo run examples/greeting -p name=Ada --kernel python3
     """
+
+    def row(one: Kernel) -> tuple[str, ...]:
+        return display.clean(one.name), display.value(one.title), display.value(one.language)
+
     found = target.connect().kernels()
-    if as_json:
-        display.print_json(found)
-    else:
-        rows = [(display.clean(one.name), display.value(one.title), display.value(one.language)) for one in found]
-        click.echo(display.table(("NAME", "TITLE", "LANGUAGE"), rows))
+    print_list(found, ("NAME", "TITLE", "LANGUAGE"), row, empty="No kernels.", as_json=as_json)
 
 
 def _row(flow: Flow) -> tuple[str, ...]:

@@ -16,10 +16,10 @@ from cloudo_kernel.cli.values import input_value, inputs_of
 from cloudo_kernel.errors import ResourceNotFoundError
 from cloudo_kernel.flow_api import Execution, Schedule, System
 from cloudo_kernel.models import FlowSource
-from cloudo_kernel.scheduling import humanize, triggers
+from cloudo_kernel.scheduling import humanize, triggers, zones
 
 #: The words of `%schedule` about the schedule. All others are inputs of the flow.
-_WHEN = ("at", "in", "every", "daily", "cron", "start")
+_WHEN = {kind.options[0].names[0].removeprefix("--"): kind for kind in triggers.KINDS}
 _RULES = ("timezone", "wait", "max_iterations", "overlap", "confirmed")
 #: Marks the start of a part of a cell, as in Jupytext's percent format, and the title of the parameters cell.
 _PART = "# %%"
@@ -104,15 +104,15 @@ class CloudoMagics:
     def schedule(self, line: str) -> Schedule:
         """Create a schedule: `%schedule NAME daily=08:30 timezone=Europe/Vienna key=value …`.
 
-        Its time is one of `at`, `in`, `every`, `daily` and `cron`. Further options are `timezone`, `start`, `wait`,
-        `max_iterations`, `overlap` and `confirmed`. All other words are inputs of the flow.
+        Its time is one of `at`, `in`, `every`, `daily`, `monthly` and `cron`. Further options are `timezone`, `start`,
+        `wait`, `max_iterations`, `overlap` and `confirmed`. All other words are inputs of the flow.
         """
         name, words = _split(line, "%schedule NAME daily=08:30 key=value")
         given: dict[str, str] = {}
         inputs = []
         for word in words:
             key, _, text = word.partition("=")
-            if key in _WHEN or key in _RULES:
+            if key in _WHEN or key in _RULES or key == "start":
                 given[key] = text
             else:
                 inputs.append(word)
@@ -123,21 +123,18 @@ class CloudoMagics:
 
     def _when(self, given: dict[str, str]) -> dict[str, Any]:
         """Return the time as arguments of `system.schedule`."""
-        readers: dict[str, tuple[str, Callable[[str], Any]]] = {
-            "at": ("at", lambda text: self._moment(text, given.get("timezone"))),
-            "start": ("start", lambda text: self._moment(text, given.get("timezone"))),
-            "in": ("delay_seconds", lambda text: humanize.seconds(text, field="in")),
-            "every": ("every_seconds", lambda text: humanize.seconds(text, field="every")),
-            "daily": ("daily_at", str),
-            "cron": ("cron", str),
-        }
-        return {readers[key][0]: readers[key][1](given[key]) for key in _WHEN if key in given}
+
+        def moment(text: str) -> datetime | str:
+            return self._moment(text, given.get("timezone"))
+
+        when = {kind.word: kind.read(given[key], moment=moment) for key, kind in _WHEN.items() if key in given}
+        return {**when, "start": moment(given["start"])} if "start" in given else when
 
     def _moment(self, text: str, timezone: str | None) -> datetime | str:
         try:
             datetime.fromisoformat(text)
         except ValueError:
-            zone = triggers.zone(timezone or self._system.preview(delay_seconds=0).timezone)
+            zone = zones.zone(timezone or self._system.preview(delay_seconds=0).timezone)
             return humanize.moment(text, zone, now=datetime.now(zone))
         return text
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from cloudo_kernel.cli import display
-from cloudo_kernel.cli.ids import find_id
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.listing import find_id, limit_option, newest, print_list
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -23,14 +23,13 @@ _COLOURS = {"open": "cyan", "answered": "green", "expired": "yellow", "withdrawn
 @click.command()
 @click.option("-u", "--unanswered", is_flag=True, help="Only those that wait for an answer.")
 @click.option("--state", "states", multiple=True, type=_STATES, help="Only those in this state; may be repeated.")
-@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
+@limit_option(20)
 @json_option("the messages")
-@target_options
-@click.pass_obj
+@pass_target
 def messages(target: Target, *, unanswered: bool, states: Sequence[str], limit: int, as_json: bool) -> None:
-    """List what flows told and asked, newest first.
+    """List the messages of flows, newest first.
 
-    A message that is open waits for an answer: `cloudo answer` gives it.
+    An open message waits for an answer: `cloudo answer` gives it.
 
     \b
     cloudo messages
@@ -38,20 +37,18 @@ def messages(target: Target, *, unanswered: bool, states: Sequence[str], limit: 
     cloudo messages --state answered --state expired
     cloudo messages --json | jq '.[] | select(.state == "OPEN") | .id'
     """
-    found, is_all = _newest(target.connect(), limit, unanswered=unanswered, states=states)
-    if as_json:
-        display.print_json(found)
-    elif found:
-        heads = ("ID", "STATE", "CREATED", "EXECUTION", "SUBJECT")
-        click.echo(display.table(heads, [_row(message) for message in found]))
-        if not is_all and sys.stdout.isatty():
-            click.echo(f"There are more; -n {2 * limit} shows more of them.", err=True)
-    elif states:
-        click.echo(f"No message is {' or '.join(states)}.")
+    from cloudo_kernel.models import MessageState
+
+    wanted = [MessageState(state.upper()) for state in states]
+    found, is_all = newest(partial(target.connect().messages, unanswered=unanswered, states=wanted), limit)
+    if states:
+        empty = f"No message is {' or '.join(states)}."
     elif unanswered:
-        click.echo("No message waits for an answer.")
+        empty = "No message waits for an answer."
     else:
-        click.echo("No messages yet. A flow makes one with system.message(subject).")
+        empty = "No messages yet. A flow sends one with system.message(subject)."
+    heads = ("ID", "STATE", "CREATED", "EXECUTION", "SUBJECT")
+    print_list(found, heads, _row, empty=empty, as_json=as_json, limit=None if is_all else limit)
 
 
 @click.command()
@@ -62,17 +59,16 @@ def messages(target: Target, *, unanswered: bool, states: Sequence[str], limit: 
     "words",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An answer, without being asked; may be repeated.",
+    help="The value of a field, without a prompt; may be repeated.",
 )
 @json_option("the answered message")
-@target_options
-@click.pass_obj
+@pass_target
 def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bool) -> None:
-    """Answer what a flow asks, field by field.
+    """Answer the question of a flow, field by field.
 
-    It shows what is asked, with choices and defaults, says at once what does not fit, and asks again. Enter takes the
-    default, or leaves out what is optional. Passwords are not shown while they are typed. MESSAGE is what `cloudo
-    messages` prints; the beginning or the end of any id will do, if no other has it.
+    The command prompts for each field with its choices and its default, and again after an invalid value. Enter takes
+    the default, or skips an optional field. Passwords are hidden. MESSAGE is the ID that `cloudo messages` prints. The
+    beginning or the end of an id is enough if no other id has it.
 
     \b
     cloudo answer 5c1f09ab
@@ -81,9 +77,9 @@ def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bo
     cloudo answer 5c1f09ab -p 'regions=north, south'   several of the choices
     cloudo answer 5c1f09ab -p report=./report.csv      a file
 
-    With -p nothing is asked: what is not given has its default. Keep passwords out of -p, as others on this machine
-    can see the arguments of a command. The first answer counts; the exit code is 1 if the message takes none (any
-    more), or if the answer does not fit.
+    With -p there are no prompts, and other fields get their defaults. Do not pass passwords with -p: other users of
+    this machine can see the arguments of a command. The first answer counts. The exit code is 1 if the message
+    accepts no answer, or if the answer is invalid.
     """
     from cloudo_kernel.cli import questions
     from cloudo_kernel.forms.form import Form
@@ -103,24 +99,22 @@ def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bo
         click.echo(_head(api, message), err=as_json)
         given = questions.ask(form, preview=lambda request: _coming(api, request), is_error=as_json)
     answered = api.answer_message(message.id, given)
-    if as_json:
-        display.print_json(answered)
-    else:
-        click.echo(f"{display.short_id(answered.id)}  {display.value(answered.subject)}: answered")
+    text = f"{display.short_id(answered.id)}  {display.value(answered.subject)}: answered"
+    display.print_record(answered, text, as_json=as_json)
 
 
 def _coming(api: Api, request: JsonObject) -> str:
     """Return a schedule's next times with notes about unusual ones, or the error."""
-    from cloudo_kernel.cli import timing
+    from cloudo_kernel.cli import schedule_options
     from cloudo_kernel.errors import CloudoError
     from cloudo_kernel.models import PreviewSchedule
 
     try:
-        wanted = timing.request_of(PreviewSchedule, request)
+        wanted = schedule_options.request_of(PreviewSchedule, request)
         found = api.preview_schedule(wanted)
     except (CloudoError, click.UsageError) as error:
         return display.clean(str(error))
-    return "\n".join([*map(display.clean, found.notes), timing.coming(found, wanted.trigger)])
+    return "\n".join([*map(display.clean, found.notes), schedule_options.coming(found, wanted.trigger)])
 
 
 def _head(api: Api, message: Message) -> str:
@@ -143,28 +137,9 @@ def _find(api: Api, text: str) -> str:
     from cloudo_kernel.errors import MessageNotFound
 
     def listed() -> list[tuple[str, str]]:
-        return [(one.id, display.value(one.subject, limit=60)) for one in _newest(api, sys.maxsize)[0]]
+        return [(one.id, display.value(one.subject, limit=60)) for one in newest(api.messages)[0]]
 
     return find_id(text, listed, MessageNotFound)
-
-
-def _newest(
-    api: Api, limit: int, *, unanswered: bool = False, states: Sequence[str] = ()
-) -> tuple[list[Message], bool]:
-    from cloudo_kernel.api import PAGE_LIMIT
-    from cloudo_kernel.models import MessageState
-
-    wanted = [MessageState(state.upper()) for state in states]
-    found: list[Message] = []
-    cursor = None
-    while len(found) < limit:
-        size = min(PAGE_LIMIT, limit - len(found))
-        page = api.messages(unanswered=unanswered, states=wanted, limit=size, cursor=cursor)
-        found += page.items
-        cursor = page.next
-        if cursor is None:
-            break
-    return found, cursor is None
 
 
 def _row(message: Message) -> tuple[str, ...]:

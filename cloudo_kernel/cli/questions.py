@@ -14,12 +14,9 @@ import click
 from cloudo_kernel.cli import display
 from cloudo_kernel.cli.values import input_value
 from cloudo_kernel.errors import ResponseInvalid
-from cloudo_kernel.forms.elements import TEXTS, defined
-from cloudo_kernel.forms.form import Element, Form, preview_request
+from cloudo_kernel.forms.element import Element
+from cloudo_kernel.forms.form import Form, preview_request
 from cloudo_kernel.models import JsonObject
-
-#: Hints for elements whose answers are written differently in a terminal than in `Element.fitting`.
-_HINTS = {"toggle": "y or n", "file": "the path of a file", "text": "text, ended by an empty line"}
 
 
 def answers_of(words: Sequence[str], form: Form) -> dict[str, Any]:
@@ -91,11 +88,11 @@ def _ask_one(element: Element, *, is_required: bool, is_error: bool) -> Any:
             text = _more_lines(text, is_error=is_error)
         return _checked(element, text)
 
-    hint = _HINTS.get(element.kind) or _hint(element)
+    hint = element.terminal_hint or _hint(element)
     if "example" in about:
         hint += f"; for example {display.value(about['example'], limit=60)}"
     default = f" [{display.value(about['default'], limit=60)}]" if "default" in about else ""
-    is_hidden = element.kind == "password"
+    is_hidden = element.is_protected
     return _prompt(f"  {hint}{default}", read, is_error=is_error, is_hidden=is_hidden)
 
 
@@ -122,9 +119,9 @@ def _value(element: Element, text: str) -> Any:
             return [_choice(element, part.strip()) for part in text.split(",")]
         case "file":
             return _file(text)
-        case kind if kind not in TEXTS:
+        case _:
             with suppress(ValueError):  # `Element.checked` reports it, including the bounds
-                return defined(kind, text)
+                return element.defined(text)
     return text
 
 

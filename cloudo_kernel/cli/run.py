@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
-from cloudo_kernel.cli import display, report, watching
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli import display
+from cloudo_kernel.cli.execution import LogReader, apply, find, ids_argument, print_states
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 from cloudo_kernel.cli.values import inputs_of
 
 if TYPE_CHECKING:
@@ -23,10 +25,14 @@ if TYPE_CHECKING:
 #: The exit code that a shell reports for a process ended by SIGINT.
 INTERRUPTED = 130
 
+_param_option = click.option(
+    "-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated."
+)
+
 
 @click.command()
 @click.argument("flow_name", metavar="FLOW")
-@click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated.")
+@_param_option
 @click.option(
     "-i",
     "--inputs",
@@ -36,7 +42,7 @@ INTERRUPTED = 130
     metavar="FILE",
     help="A JSON object of inputs, - for standard input; may be repeated. -p wins.",
 )
-@click.option("--follow", is_flag=True, help="Print the log and the cells as they come.")
+@click.option("--follow", is_flag=True, help="Print the log and the cells as they run.")
 @click.option("--detach", is_flag=True, help="Print the execution's id and return at once.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit the run.")
 @click.option("--kernel", metavar="NAME", help="Run in this kernel; `cloudo kernels` lists them. Default: the flow's.")
@@ -45,8 +51,7 @@ INTERRUPTED = 130
 @click.option("--name", help="Name the execution; default: the flow's name.")
 @click.option("--tag", "tags", multiple=True, help="Tag the execution; may be repeated.")
 @json_option("the execution's record")
-@target_options
-@click.pass_obj
+@pass_target
 def run(
     target: Target,
     flow_name: str,
@@ -63,10 +68,10 @@ def run(
     tags: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Run a flow and tell what came of it.
+    """Run a flow and print the outcome.
 
-    A VALUE is read like YAML, as far as the input's type allows: 3, true, null, [a, b], {a: 1}; anything else is text,
-    and so is everything for an input that takes text.
+    A VALUE is parsed as YAML if the input's type allows it: 3, true, null, [a, b], {a: 1}. Anything else is text, and
+    an input of type text gets the VALUE unchanged.
 
     \b
     cloudo run examples/greeting -p name=Ada
@@ -74,9 +79,9 @@ def run(
     cloudo run nightly -i inputs.json --detach
     cloudo run report -p 'regions=[north, south]' --json | jq .output_value
 
-    The exit code is 0 when the execution ended in success, 1 when it did not, 2 for a wrong command line, and 130
-    after Ctrl-C, which cancels the execution. Without a server the flow runs in a worker of its own; --detach lets
-    that finish the flow, and its children.
+    The exit code is 0 if the execution succeeded, 1 if it did not, 2 for a wrong command line, and 130 after Ctrl-C,
+    which cancels the execution. Without a server, the flow runs in a worker of its own. With --detach, that worker
+    finishes the flow and its children.
     """
     _check_stay(follow, detach)
     api = target.connect(keep_running=detach)
@@ -102,30 +107,27 @@ def _start(api: Api, request: StartExecution) -> Execution:
 
 
 @click.command()
-@click.argument("execution_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated.")
-@click.option("--follow", is_flag=True, help="Print the log and the cells as they come, of one execution.")
+@ids_argument
+@_param_option
+@click.option("--follow", is_flag=True, help="Print the log and the cells of one execution as they run.")
 @click.option("--detach", is_flag=True, help="Print the ids of the new executions and return at once.")
 @json_option("the new execution's record, or a list of them if several ids are given")
-@target_options
-@click.pass_obj
+@pass_target
 def retry(
     target: Target, execution_ids: Sequence[str], *, words: Sequence[str], follow: bool, detach: bool, as_json: bool
 ) -> int:
-    """Start ended executions anew.
+    """Start ended executions again.
 
-    Each gets a new execution: of the flow as it is now, or of the same script, with the same inputs, name, tags and
-    time limit. Inputs that are given replace all of the earlier ones.
+    Each gets a new execution of the current flow, or of the same script, with the same inputs, name, tags and time
+    limit. Given inputs replace all earlier ones.
 
     \b
     cloudo retry 5c1f09ab
     cloudo retry 5c1f09ab -p region=south --follow
     cloudo retry 5c1f09ab 7e3d22c0 --detach
 
-    The exit code is that of `cloudo run`; of several it is 1 if one of them was not started, or not successful.
+    The exit code is that of `cloudo run`. With several IDs it is 1 if one was not started, or did not succeed.
     """
-    from cloudo_kernel.cli.execution import find
-
     _check_stay(follow, detach)
     api = target.connect(keep_running=detach)
     if len(execution_ids) > 1:
@@ -142,11 +144,9 @@ def retry(
 
 def _retry_many(api: Api, texts: Sequence[str], words: Sequence[str], *, detach: bool, as_json: bool) -> int:
     """Retry the executions at once, wait for all of them unless `detach`, and return the exit code."""
-    from cloudo_kernel.cli.execution import done, print_states
-
     # The flows' inputs may differ, so the values are parsed without a schema, and checked at each start.
     more = {"inputs": given_inputs(api, None, words, ())} if words else {}
-    items, failed = done(api, "retry", texts, **more)
+    items, failed = apply(api, "retry", texts, **more)
     ids = [item.execution.id for item in items if item.execution is not None]
     try:
         records = [api.execution(id_) if detach else api.wait(id_) for id_ in ids]
@@ -154,7 +154,7 @@ def _retry_many(api: Api, texts: Sequence[str], words: Sequence[str], *, detach:
         signal.signal(signal.SIGINT, _quit)
         click.echo("\nCancelling; Ctrl-C again quits at once.", err=True)
         open_ids = [id_ for id_ in ids if not api.execution(id_).is_ended]
-        done(api, "cancel", open_ids)
+        apply(api, "cancel", open_ids)
         print_states([api.wait(id_) for id_ in open_ids], as_json=False)
         return INTERRUPTED
     if detach and not as_json:
@@ -167,7 +167,7 @@ def _retry_many(api: Api, texts: Sequence[str], words: Sequence[str], *, detach:
 
 def _check_stay(follow: bool, detach: bool) -> None:
     if follow and detach:
-        raise click.UsageError("--follow stays, --detach leaves. Give one of them.")
+        raise click.UsageError("--follow waits for the end, and --detach does not. Give one of them.")
 
 
 def _print_started(record: Execution, *, as_json: bool) -> None:
@@ -180,12 +180,12 @@ def _print_started(record: Execution, *, as_json: bool) -> None:
 def _watched(target: Target, api: Api, start: Callable[[], Execution], *, follow: bool, as_json: bool) -> int:
     """Start an execution, wait for it, print the outcome, and return the exit code."""
     with _interruptible(api, start) as started:
-        record = watching.wait(api, started, with_log=follow, out_is_taken=as_json)
+        record = _wait(api, started, with_log=follow, out_is_taken=as_json)
     is_success = record.status == "ENDED_SUCCESS"
     if as_json:
         display.print_json(record)
     if not as_json or not is_success:
-        click.echo(report.outcome(record, target.notebook(record)), err=not is_success)
+        click.echo(display.outcome(record, target.notebook(record)), err=not is_success)
     return 0 if is_success else 1
 
 
@@ -198,7 +198,7 @@ def given_inputs(api: Api, flow_name: str | None, words: Sequence[str], files: S
         except ValueError as error:
             raise click.BadParameter(f"{file.name} is not JSON: {error}.", param_hint="-i") from error
         if not isinstance(found, dict):
-            raise click.BadParameter(f"{file.name} holds no JSON object of inputs.", param_hint="-i")
+            raise click.BadParameter(f"{file.name} does not contain a JSON object of inputs.", param_hint="-i")
         inputs |= found
     if words:
         try:
@@ -215,6 +215,92 @@ def _request(**fields: Any) -> StartExecution:
         return StartExecution(**{name: value for name, value in fields.items() if value is not None})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+class _Screen(Protocol):
+    """A display for an execution."""
+
+    def write(self, line: str) -> None:
+        """Show a line of the log."""
+
+    def show(self, record: Execution) -> None:
+        """Show the progress of the execution."""
+
+
+def _wait(api: Api, record: Execution, *, with_log: bool, out_is_taken: bool) -> Execution:
+    """Block until the execution has ended, showing its progress, and return its last record.
+
+    If standard error is a terminal, it shows a progress bar. `with_log` prints the log and, without a bar, the cells.
+    They go to standard output, or with `out_is_taken` to standard error.
+    """
+    is_terminal = sys.stderr.isatty()
+    if not is_terminal and not with_log:
+        return api.wait(record.id)
+    from cloudo_kernel.flow_api.progress import follow
+
+    log = LogReader(api, record.id)
+    lines = _Lines(is_error=out_is_taken)
+    screen: AbstractContextManager[_Screen] = _bar(record, lines) if is_terminal else nullcontext(lines)
+    with screen as shown:
+        for changed in follow(api, record.id):
+            record = changed
+            for line in log.new_lines() if with_log else ():
+                shown.write(display.log_line(line))
+            shown.show(record)
+    return record
+
+
+class _Lines:
+    """Prints log lines and states. A repeated state is printed once."""
+
+    def __init__(self, *, is_error: bool) -> None:
+        self.stream = sys.stderr if is_error else sys.stdout
+        self._shown = ""
+
+    def write(self, line: str) -> None:
+        click.echo(line, file=self.stream)
+        self.stream.flush()
+
+    def show(self, record: Execution) -> None:
+        state = _state(record)
+        if not record.is_ended and state != self._shown:
+            self.write(state)
+            self._shown = state
+
+
+@contextmanager
+def _bar(record: Execution, lines: _Lines) -> Iterator[_Screen]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    class Bar:
+        """Shows the cells as a progress bar. Lines go above it, or to their own stream if that is not a terminal."""
+
+        def write(self, line: str) -> None:
+            if lines.stream.isatty():
+                progress.console.print(Text.from_ansi(line))
+            else:
+                lines.write(line)
+
+        def show(self, record: Execution) -> None:
+            done, total = record.progress.done, record.progress.total
+            progress.update(task, description=_state(record), completed=done, total=total or None)
+
+    columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(_state(record), total=None)
+        yield Bar()
+
+
+def _state(record: Execution) -> str:
+    """Return one line about the execution's state and progress."""
+    progress = record.progress
+    if record.started_at is None:
+        why = f" ({display.value(record.message, limit=60)})" if record.message else ""
+        return f"{display.clean(record.name)}: {record.status.lower()}{why}"
+    doing = ("paused" if record.status == "PAUSED" else record.message) or progress.cell or "its kernel starts"
+    return f"{display.clean(record.name)}: {progress.done}/{progress.total} cells · {display.value(doing, limit=60)}"
 
 
 @contextmanager

@@ -23,27 +23,22 @@ def named(one: Schedule) -> str:
 
 def when(one: Schedule) -> str:
     """Return the trigger in words, with the zone if it matters."""
-    from cloudo_kernel.scheduling import humanize
-
-    said = humanize.describe(one.trigger, one.timezone)
-    is_local = one.trigger.at or one.trigger.daily_at or one.trigger.cron
-    return f"{said} ({one.timezone})" if is_local else said
+    rule = one.trigger.rule
+    return rule.describe(one.timezone) + (f" ({one.timezone})" if rule.shows_local_time else "")
 
 
 def next_time(one: Schedule) -> str:
     """Return the next time in this machine's zone."""
-    from cloudo_kernel.scheduling import humanize, triggers
+    from cloudo_kernel.scheduling import humanize, zones
 
     if one.next_run is None:
         return ""
-    return humanize.spoken(one.next_run, triggers.zone(triggers.local_zone_name()), now=datetime.now(UTC))
+    return humanize.spoken(one.next_run, zones.zone(zones.local_zone_name()), now=datetime.now(UTC))
 
 
 def state(one: Schedule) -> str:
     """Return the state, and the reason if it is broken or paused."""
-    from cloudo_kernel.scheduling import humanize
-
-    word = humanize.standing(one, now=datetime.now(UTC))
+    word = one.state(now=datetime.now(UTC))
     why = one.broken if word == "broken" else one.pause_reason if word == "paused" else None
     return click.style(word, fg=_COLOURS.get(word)) + ("" if why is None else f": {display.value(why)}")
 
@@ -87,8 +82,8 @@ def _seconds(number: float) -> str:
 
 def everything(one: Schedule) -> str:
     """Return the whole record, with the next ten times in the schedule's zone."""
-    from cloudo_kernel.models import Occasion, follow_up_notation
-    from cloudo_kernel.scheduling import humanize, triggers
+    from cloudo_kernel.models import Occasion, follow_ups
+    from cloudo_kernel.scheduling import humanize, zones
 
     limit = f" of {one.max_iterations}" if one.max_iterations else ""
     last, window = one.last_occurrence, one.catch_up_window_seconds
@@ -101,16 +96,16 @@ def everything(one: Schedule) -> str:
         ("last", "" if last is None else _last(last)),
         ("until", "" if one.end_at is None else display.local_time(one.end_at)),
         ("overlap", one.overlap.value),
-        ("catch up", one.catch_up.value + (f", if at most {_seconds(window)} late" if window else "")),
+        ("catch up", one.catch_up.value + (f", up to {_seconds(window)} late" if window else "")),
         ("jitter", f"up to {_seconds(one.jitter_seconds)}" if one.jitter_seconds else ""),
         ("pause", f"after {one.pause_on_error_count} failures in a row" if one.pause_on_error_count else ""),
-        ("runs", "the flow as it was when it was pinned" if one.pin_source else ""),
+        ("runs", "the pinned version of the flow" if one.pin_source else ""),
         *(
-            (name.replace("_", " "), display.clean(follow_up_notation.spoken(then)))
+            (name.replace("_", " "), display.clean(follow_ups.describe(then)))
             for name in Occasion
             if (then := getattr(one, name)) is not None
         ),
-        ("made", f"by {display.clean(one.user_name)}, {display.ago(one.created_at)}"),
+        ("created", f"by {display.clean(one.user_name)}, {display.ago(one.created_at)}"),
     ]
     parts = [click.style(display.clean(one.name), bold=True)]
     parts += [f"  {name:<11} {text}" for name, text in facts if text]
@@ -120,6 +115,6 @@ def everything(one: Schedule) -> str:
             *(f"  {display.clean(name)}  {display.value(value)}" for name, value in one.inputs.items()),
         ]
     if one.next_runs:
-        zone, now = triggers.shown_zone(one.timezone), datetime.now(UTC)
+        zone, now = zones.shown_zone(one.timezone), datetime.now(UTC)
         parts += [f"Next ({one.timezone}):", *(f"  {humanize.spoken(time, zone, now=now)}" for time in one.next_runs)]
     return "\n".join(parts)

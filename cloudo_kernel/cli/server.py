@@ -18,7 +18,7 @@ import zmq
 from jupyter_server import serverapp
 from traitlets.config import Config
 
-from cloudo_kernel.cli.pages import DASHBOARD, LAB, page_url
+from cloudo_kernel.cli.target import DASHBOARD, LAB, page_url
 from cloudo_kernel.errors import PermissionDenied
 
 #: Flags that take no value.
@@ -45,7 +45,7 @@ class CloudoServer(serverapp.ServerApp):
     def _signal_stop(self, _signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         if not self._stopping:
-            click.echo("\nStopping: what runs is cancelled, what is pending waits for the next start.")
+            click.echo("\nStopping: running executions are cancelled, pending ones wait for the next start.")
             self.stop(from_signal=True)
 
     def is_worth_a_line(self, record: logging.LogRecord) -> bool:
@@ -108,7 +108,7 @@ def serve(root: Path, flags: Sequence[str], *, page: str) -> None:
         handler.addFilter(server.is_worth_a_line)
     if os.name == "posix" and os.geteuid() == 0 and not server.allow_root:
         raise PermissionDenied(
-            "You are root, and so would be every notebook. Start Cloudo as another user; in a container, where that "
-            "does no harm, add --allow-root."
+            "Running as root would give root rights to every notebook. Start Cloudo as another user. In a container, "
+            "where that is safe, add --allow-root."
         )
     server.start()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cloudo_kernel.cli import display, values
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.listing import print_list
+from cloudo_kernel.cli.target import Target, json_option, pass_target, target_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +26,10 @@ _PAGE = 500
 @target_options
 @click.pass_context
 def settings(context: click.Context, *, as_json: bool) -> None:
-    """List the settings, or look at one, save, delete it.
+    """List the settings, or show, save and delete one.
 
-    Those that Cloudo itself reads are listed with their defaults, unless they were saved. user.NAME.… takes the place
-    of client.… for the user NAME.
+    Settings that Cloudo itself reads are listed with their defaults, unless they were saved. user.NAME.… overrides
+    client.… for the user NAME.
 
     \b
     cloudo settings
@@ -43,27 +44,21 @@ def settings(context: click.Context, *, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         if as_json:
-            raise click.UsageError(f"--json goes behind {context.invoked_subcommand}.")
+            raise click.UsageError(f"Put --json after {context.invoked_subcommand}.")
         return
     found = list(_all(context.ensure_object(Target).connect()))
-    if as_json:
-        display.print_json(found)
-    else:
-        click.echo(display.table(("NAME", "SAVED", "BY", "LOCKED BY", "VALUE"), [_row(setting) for setting in found]))
+    heads = ("NAME", "SAVED", "BY", "LOCKED BY", "VALUE")
+    print_list(found, heads, _row, empty="No settings.", as_json=as_json)
 
 
 @settings.command()
 @click.argument("name")
 @json_option("the setting")
-@target_options
-@click.pass_obj
+@pass_target
 def show(target: Target, name: str, *, as_json: bool) -> None:
     """Print the value of a setting as JSON, the default if it was not saved."""
     found = target.connect().setting(name)
-    if as_json:
-        display.print_json(found)
-    else:
-        click.echo(_as_json(found.value))
+    display.print_record(found, _as_json(found.value), as_json=as_json)
 
 
 @settings.command(name="set", context_settings={"ignore_unknown_options": True})  # VALUE may be -1
@@ -72,15 +67,15 @@ def show(target: Target, name: str, *, as_json: bool) -> None:
 @click.option(
     "--secret/--no-secret",
     default=None,
-    help="Hide the value from everybody but the flows that run, or no longer. Else that stays as it was.",
+    help="Hide the value from everyone except running flows, or stop hiding it. Default: unchanged.",
 )
 @json_option("the saved setting")
-@target_options
-@click.pass_obj
+@pass_target
 def set_value(target: Target, name: str, value: str | None, *, secret: bool | None, as_json: bool) -> None:
-    """Save VALUE, read as YAML; - reads it from standard input.
+    """Save VALUE, parsed as YAML; - reads it from standard input.
 
-    A secret is asked for, or is the text on standard input: arguments can be seen by everybody on this machine.
+    The command prompts for a secret, or reads it from standard input, because everyone on this machine can see the
+    arguments of a command.
 
     \b
     cloudo settings set team.regions '[north, south]'
@@ -88,18 +83,15 @@ def set_value(target: Target, name: str, value: str | None, *, secret: bool | No
     """
     parsed = _given(name, value, secret=bool(secret))
     saved = target.connect().save_setting(name, parsed, secret=secret)
-    if as_json:
-        display.print_json(saved)
-    else:
-        click.echo(f"{display.clean(saved.name)} is {display.value(saved.value)} now.")
+    text = f"{display.clean(saved.name)} is {display.value(saved.value)} now."
+    display.print_record(saved, text, as_json=as_json)
 
 
 @settings.command()
 @click.argument("name")
-@target_options
-@click.pass_obj
+@pass_target
 def delete(target: Target, name: str) -> None:
-    """Forget what was saved; a setting that Cloudo reads has its default again."""
+    """Delete the saved value. A setting that Cloudo reads gets its default again."""
     target.connect().delete_setting(name)
     click.echo(f"{display.clean(name)} is no longer saved.")
 
@@ -107,17 +99,12 @@ def delete(target: Target, name: str) -> None:
 @settings.command()
 @click.argument("name")
 @json_option("the events")
-@target_options
-@click.pass_obj
+@pass_target
 def history(target: Target, name: str, *, as_json: bool) -> None:
-    """Tell who changed a setting when, and from what to what."""
+    """List the changes of a setting: when, by which user, from which value to which."""
     found = list(_events(target.connect(), name))
-    if as_json:
-        display.print_json(found)
-    elif found:
-        click.echo(display.table(("TIME", "BY", "BEFORE", "AFTER"), [_change(event) for event in found]))
-    else:
-        click.echo(f"Nobody has changed {display.clean(name)} yet.")
+    empty = f"{display.clean(name)} has not been changed yet."
+    print_list(found, ("TIME", "BY", "BEFORE", "AFTER"), _change, empty=empty, as_json=as_json)
 
 
 def _given(name: str, value: str | None, *, secret: bool) -> Any:
@@ -130,8 +117,8 @@ def _given(name: str, value: str | None, *, secret: bool) -> Any:
         return sys.stdin.read().removesuffix("\n")
     if secret and value != "-":
         raise click.UsageError(
-            "A secret is no argument, which everybody on this machine can see: "
-            "leave VALUE out to be asked for it, or send it to standard input."
+            "Everyone on this machine can see the arguments of a command, so a secret cannot be one. "
+            "Leave VALUE out to be prompted for it, or send it to standard input."
         )
     try:
         return values.document(sys.stdin.read()) if value == "-" else values.input_value(value, {})

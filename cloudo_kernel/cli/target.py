@@ -1,11 +1,13 @@
-"""The server or workspace that the global options select, and the connection to its `Api`."""
+"""The server or workspace that the global options select: the connection to its `Api`, and the URLs of its pages."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 import click
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from cloudo_kernel.workspace.layout import Workspace
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+#: Pages below the server's base URL.
+DASHBOARD = "cloudo/"
+LAB = "lab"
 
 
 @dataclass
@@ -29,11 +35,11 @@ class Target:
     def connect(self, *, keep_running: bool = False) -> Api:
         """Return the `Api` of the server or the workspace; see `cloudo_kernel.discovery.connect`."""
         from cloudo_kernel.discovery import connect
-        from cloudo_kernel.models import Trigger
+        from cloudo_kernel.models import Origin
 
         if self.url is not None and self.workspace is not None:
             raise click.UsageError("--url and --workspace name two places. Give one of them.")
-        return connect(self.url or self.workspace, token=self.token, trigger=Trigger.CLI, keep_running=keep_running)
+        return connect(self.url or self.workspace, token=self.token, trigger=Origin.CLI, keep_running=keep_running)
 
     def server(self) -> FoundServer | None:
         """Return the server that `connect` uses, None if it uses the store itself."""
@@ -43,15 +49,9 @@ class Target:
 
     def folder(self) -> Workspace:
         """Return the workspace. Raises `WorkspaceNotFound`."""
-        from cloudo_kernel.errors import WorkspaceNotFound
         from cloudo_kernel.workspace.layout import Workspace
 
-        if self.workspace is None:
-            return Workspace.find()
-        root = self.workspace.expanduser().resolve()
-        if not root.is_dir():
-            raise WorkspaceNotFound(str(root))
-        return Workspace(root)
+        return Workspace.at(self.workspace)
 
     def notebook(self, record: Execution) -> str | None:
         """Return a path that opens the executed notebook from the current folder, else the record's path."""
@@ -110,6 +110,26 @@ def target_options(command: Decorated) -> Decorated:
     return command
 
 
+def pass_target(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `target_options`, and pass the target to the command."""
+    return target_options(click.pass_obj(command))
+
+
 def json_option(what: str) -> Callable[[Decorated], Decorated]:
     """Return the option --json for a command that prints `what`."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and nothing else.")
+
+
+def page_url(base: str, page: str, token: str | None) -> str:
+    """Return the URL of a page, with the token if there is one."""
+    url = f"{base.rstrip('/')}/{page}"
+    return f"{url}?{urlencode({'token': token})}" if token else url
+
+
+def open_browser(url: str, redirect: Path) -> None:
+    """Open a page through a redirecting file, because every user can see the arguments of a program."""
+    import webbrowser  # imports subprocess
+
+    redirect.touch(mode=0o600)
+    redirect.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(url)}">')
+    webbrowser.open(redirect.as_uri())

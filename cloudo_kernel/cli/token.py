@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudo_kernel.cli import display
-from cloudo_kernel.cli.ids import find_id
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.listing import find_id, print_list
+from cloudo_kernel.cli.target import Target, json_option, pass_target, target_options
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -21,16 +21,16 @@ _user_option = click.option(
     "--user",
     "user_name",
     metavar="NAME",
-    help="Those of somebody else, * for all; for administrators.",
+    help="Tokens of another user, * for all users. Only for administrators.",
 )
 
 
 @click.group()
 @target_options
 def token() -> None:
-    """Make, list and revoke API tokens.
+    """Create, list and revoke API tokens.
 
-    A program with a token acts as you, within the limits that you give it.
+    A program with a token acts as you, within the limits of the token.
 
     \b
     cloudo token create ci --action execution:start --action read --flow 'etl/*' --expires 30d
@@ -47,7 +47,7 @@ def token() -> None:
     multiple=True,
     required=True,
     metavar="ACTION",
-    help="What it may; may be repeated. read, execution:start, execution:write, script:run, flow:write, "
+    help="An allowed action; may be repeated. read, execution:start, execution:write, script:run, flow:write, "
     "schedule:write, message:write, setting:write, file:write, webhook:write, token:write, or * for everything.",
 )
 @click.option(
@@ -55,16 +55,15 @@ def token() -> None:
     "flows",
     multiple=True,
     metavar="PATTERN",
-    help="Limit it to flows of such names, `etl/*`; may be repeated. In quotes, or the shell replaces the *.",
+    help="Limit it to flows with these names, such as 'etl/*'; may be repeated. Quote it: the shell expands *.",
 )
-@click.option("--expires", metavar="DURATION", help="When it ends by itself: 30d, 12h. Without it, it does not.")
+@click.option("--expires", metavar="DURATION", help="Time until it expires: 30d, 12h. Default: never.")
 @json_option("the token with its secret")
-@target_options
-@click.pass_obj
+@pass_target
 def create(
     target: Target, name: str, *, actions: Sequence[str], flows: Sequence[str], expires: str | None, as_json: bool
 ) -> None:
-    """Make a token and print it, this one time.
+    """Create a token and print it. It is shown only once.
 
     \b
     cloudo token create ci --action execution:start --flow 'etl/*' --expires 30d
@@ -81,67 +80,47 @@ def create(
         request = CreateToken.model_validate(given)
     except ValidationError as error:
         fault, refused = Fault.of(error), error.errors(include_url=False)[0]["input"]
-        raise click.BadParameter(f"{refused!r}: {fault.said}.", param_hint=_option(fault.path[0])) from error
+        raise click.BadParameter(f"{refused!r}: {fault.problem}.", param_hint=_option(fault.path[0])) from error
     made = target.connect().create_token(request)
-    if as_json:
-        display.print_json(made)
-    else:
-        click.echo(_usage(made))
-
-
-@token.command(name="list")
-@_user_option
-@json_option("the tokens")
-@target_options
-@click.pass_obj
-def list_tokens(target: Target, *, user_name: str | None, as_json: bool) -> None:
-    """List your tokens, newest first; none shows its secret."""
-    _print(target, user_name, as_json=as_json)
+    display.print_record(made, _usage(made), as_json=as_json)
 
 
 @token.command()
 @click.argument("token_id", metavar="ID")
 @_user_option
-@target_options
-@click.pass_obj
+@pass_target
 def revoke(target: Target, token_id: str, *, user_name: str | None) -> None:
-    """Revoke a token, and those that were made with it, at once.
+    """Revoke a token at once, with all tokens that were created with it.
 
-    ID is what `cloudo tokens` prints; the beginning or the end of any id will do, if no other has it.
+    ID is what `cloudo tokens` prints. The beginning or the end of an id is enough if no other id has it.
     """
     api = target.connect()
     found = _find(api, token_id, user_name)
     api.revoke_token(found.id)
-    click.echo(f"{display.clean(found.name)} ({found.prefix}…) opens nothing any more.")
+    click.echo(f"{display.clean(found.name)} ({found.prefix}…) is revoked.")
 
 
 @click.command()
 @_user_option
 @json_option("the tokens")
-@target_options
-@click.pass_obj
+@pass_target
 def tokens(target: Target, *, user_name: str | None, as_json: bool) -> None:
-    """List your API tokens, newest first.
+    """List your API tokens, newest first, without their secrets.
 
-    `cloudo token create` makes one, `cloudo token revoke` ends one.
+    `cloudo token create` creates one, `cloudo token revoke` revokes one.
 
     \b
     cloudo tokens
     cloudo tokens --json
     cloudo tokens --user grace
     """
-    _print(target, user_name, as_json=as_json)
-
-
-def _print(target: Target, user_name: str | None, *, as_json: bool) -> None:
     found = target.connect().tokens(user_name=user_name)
-    if as_json:
-        display.print_json(found)
-    elif found:
-        heads = ("ID", "NAME", "BEGINS", "USED", "EXPIRES", "FLOWS", "MAY")
-        click.echo(display.table(heads, [_row(one) for one in found]))
-    else:
-        click.echo("No tokens yet. `cloudo token create --help` tells how to make one.")
+    heads = ("ID", "NAME", "BEGINS", "USED", "EXPIRES", "FLOWS", "MAY")
+    empty = "No tokens yet. `cloudo token create --help` tells how to create one."
+    print_list(found, heads, _row, empty=empty, as_json=as_json)
+
+
+token.add_command(tokens, "list")
 
 
 def _row(one: Token) -> tuple[str, ...]:
@@ -169,8 +148,8 @@ def _usage(made: CreatedToken) -> str:
         (
             made.secret,
             "",
-            f"This is the only time that the token {display.clean(made.name)!r} is shown. {end}",
-            f"It acts as {display.clean(made.user_name)}: keep it as you keep a password.",
+            f"The token {display.clean(made.name)!r} is shown only this once. {end}",
+            f"It acts as {display.clean(made.user_name)}: keep it like a password.",
             "",
             "  export CLOUDO_URL=…  CLOUDO_TOKEN=…       for `cloudo` and programs",
             '  curl -H "Authorization: token …"          for everything else',

@@ -1,7 +1,8 @@
-"""`cloudo up`: start a Jupyter server on a workspace and open the dashboard. The server itself is in `server`."""
+"""`cloudo up|worker`: start a Jupyter server with Cloudo (the server itself is in `server`), or a worker alone."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloudo_kernel.cli.target import Target
+from cloudo_kernel.cli.target import DASHBOARD, LAB, Target, open_browser, page_url, pass_target
 from cloudo_kernel.cli.values import jupyter_flags
+from cloudo_kernel.settings import LINGER_SECONDS
 
 if TYPE_CHECKING:
     from cloudo_kernel.workspace.layout import Workspace
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
     """Start Jupyter with Cloudo and open the dashboard.
 
-    WORKSPACE is a folder; it is made if it is not there. Without it: the one that --workspace, CLOUDO_WORKSPACE or a
-    folder `.cloudo/` from here upwards names, else the current folder. The flags of `jupyter server` are taken too;
-    --help-all lists them.
+    WORKSPACE is a folder, and is created if it does not exist. The default is --workspace, then CLOUDO_WORKSPACE, then
+    the nearest folder from here upwards with `.cloudo/`, then the current folder. The flags of `jupyter server` work,
+    too; --help-all lists them.
 
     \b
     cloudo up
@@ -36,27 +38,27 @@ def up(target: Target, words: Sequence[str], *, is_lab: bool) -> None:
     cloudo up --lab --IdentityProvider.token=secret
     cloudo up --ip 0.0.0.0 --allow-root               in a container
 
-    What programs can ask of the server is at `cloudo/explorer` below its address, to read and to try.
+    The API explorer for programs is at `cloudo/explorer` on the server.
 
-    Ctrl-C and SIGTERM stop the server. What runs then ends as cancelled; what waits in the queue stays there for the
-    next start. A second Ctrl-C does not wait for that.
+    Ctrl-C and SIGTERM stop the server. Running executions are cancelled, and queued ones stay in the queue for the next
+    start. A second Ctrl-C stops it at once.
     """
-    from cloudo_kernel.cli import pages, server
+    from cloudo_kernel.cli import server
     from cloudo_kernel.discovery import server_of
 
     flags, rest = jupyter_flags(words, server.SWITCHES)
     if len(rest) > 1:
-        raise click.UsageError(f"One workspace at a time, not {len(rest)}: {', '.join(rest)}.")
+        raise click.UsageError(f"Give one workspace, not {len(rest)}: {', '.join(rest)}.")
     if {"--help-all", "--version"} & set(flags):
-        server.serve(Path.cwd(), flags, page=pages.DASHBOARD)  # prints and exits, so it needs no workspace
+        server.serve(Path.cwd(), flags, page=DASHBOARD)  # prints and exits, so it needs no workspace
         return
     workspace = _workspace(target, rest)
-    page = pages.LAB if is_lab else pages.DASHBOARD
+    page = LAB if is_lab else DASHBOARD
     if running := server_of(workspace):
-        url = pages.page_url(running["url"], page, running["token"])
-        click.echo(f"Cloudo is running already on {workspace.root}:\n\n  {url}\n")
+        url = page_url(running["url"], page, running["token"])
+        click.echo(f"Cloudo is already running on {workspace.root}:\n\n  {url}\n")
         if "--no-browser" not in flags:
-            pages.open_browser(url, workspace.state / "open.html")
+            open_browser(url, workspace.state / "open.html")
         return
     server.serve(workspace.root, flags, page=page)
 
@@ -77,7 +79,47 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
     try:
         workspace.create()
     except OSError as error:
-        raise Unavailable(f"No workspace can be made of {workspace.root}: {error.strerror}.") from error
+        raise Unavailable(f"The workspace {workspace.root} cannot be created: {error.strerror}.") from error
     if not os.access(workspace.state, os.W_OK | os.X_OK):
-        raise Unavailable(f"You may not write to {workspace.state}. Take another folder, or the right to write there.")
+        raise Unavailable(f"You may not write to {workspace.state}. Choose another folder, or change its permissions.")
     return workspace
+
+
+@click.command()
+@click.option("--slots", type=click.IntRange(min=1), help="Maximum number of executions to run at once.")
+@click.option(
+    "--preload",
+    metavar="MODULE,…",
+    help="Import these modules once, before any notebook runs. Default: numpy,pandas,matplotlib.pyplot.",
+)
+@click.option(
+    "--linger",
+    type=click.FloatRange(min=0),
+    default=LINGER_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for which a waiting durable execution keeps its processes.",
+)
+@pass_target
+def worker(target: Target, *, slots: int | None, preload: str | None, linger: float) -> None:
+    """Run queued executions without a server.
+
+    It runs until Ctrl-C or SIGTERM, which end its executions in an orderly way. The server of `cloudo up` has a worker
+    of its own. More workers take executions from the same queue, also on other machines with CLOUDO_DATABASE_URL.
+
+    \b
+    cloudo worker --slots 2
+    """
+    if target.url is not None:
+        raise click.UsageError("A worker needs the workspace, not a server. Give --workspace instead of --url.")
+    workspace = target.folder()
+    from cloudo_kernel.processes.zygotes import PRELOAD
+    from cloudo_kernel.worker.worker import run
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
+    modules = PRELOAD if preload is None else [name.strip() for name in preload.split(",") if name.strip()]
+    is_whole = run(workspace, slots=slots, preload=modules, linger_seconds=linger, on_ready=lambda: click.echo(ready))
+    if not is_whole:
+        raise click.ClickException("A part of the worker has failed; see the lines above. Start the worker again.")
+    click.echo("The worker has ended.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from cloudo_kernel.cli import display
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.listing import limit_option, newest, print_list
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -22,37 +23,24 @@ SCHEMES = (
 
 @click.command()
 @json_option("the webhooks")
-@target_options
-@click.pass_obj
+@pass_target
 def webhooks(target: Target, *, as_json: bool) -> None:
     """List the webhooks.
 
-    They are public names under which an HTTP call starts a flow.
-
-    `cloudo webhook create` makes one.
+    They are public names under which an HTTP call starts a flow. `cloudo webhook create` creates one.
 
     \b
     cloudo webhooks
     cloudo webhooks --json
     """
-    api = target.connect()
-    found: list[Webhook] = []
-    page = api.webhooks()
-    found += page.items
-    while page.next is not None:
-        page = api.webhooks(cursor=page.next)
-        found += page.items
-    if as_json:
-        display.print_json(found)
-    elif found:
-        click.echo(display.table(("NAME", "FLOW", "FOR", "PROOF", "STATE"), [_row(webhook) for webhook in found]))
-    else:
-        click.echo("There are no webhooks. `cloudo webhook create NAME --flow FLOW` makes one.")
+    found, _ = newest(target.connect().webhooks)
+    empty = "There are no webhooks. `cloudo webhook create NAME --flow FLOW` creates one."
+    print_list(found, ("NAME", "FLOW", "FOR", "PROOF", "STATE"), _row, empty=empty, as_json=as_json)
 
 
 @click.group()
 def webhook() -> None:
-    """Make, look at, switch and delete one webhook.
+    """Create, show, enable, disable and delete one webhook.
 
     \b
     cloudo webhook create deploy --flow examples/on_push --signature github
@@ -65,32 +53,41 @@ def webhook() -> None:
 
 @webhook.command()
 @click.argument("name")
-@click.option("--flow", "flow_name", required=True, metavar="FLOW", help="What a call starts.")
-@click.option("--user", "user_name", metavar="NAME", help="For whom it runs, if you are an administrator.")
+@click.option("--flow", "flow_name", required=True, metavar="FLOW", help="The flow that a call starts.")
+@click.option("--user", "user_name", metavar="NAME", help="The user that it runs as. Only for administrators.")
 @click.option("--signature", type=click.Choice(SCHEMES), help="The sender that signs its calls.  [default: a key]")
-@click.option("--signature-header", metavar="HEADER", help="Where the signature of hmac-sha256 is.")
-@click.option("--signed-content", metavar="TEXT", help="What is signed, such as '{timestamp}.{body}'.")
-@click.option("--timestamp-header", metavar="HEADER", help="Where its time is, if not beside it.")
-@click.option("--public-url", metavar="URL", help="The address that the sender calls, if it signs that.")
-@click.option("--delivery-id", metavar="PLACE", help="The header or JSON path ($.id) that tells repeated deliveries.")
+@click.option("--signature-header", metavar="HEADER", help="The header with the signature of hmac-sha256.")
+@click.option("--signed-content", metavar="TEXT", help="The signed content, such as '{timestamp}.{body}'.")
+@click.option("--timestamp-header", metavar="HEADER", help="The header with the time of the signature, if it has one.")
+@click.option("--public-url", metavar="URL", help="The URL that the sender calls, if it signs the URL.")
+@click.option("--delivery-id", metavar="PLACE", help="The header or JSON path ($.id) of the delivery's id.")
 @click.option("--challenge-parameter", metavar="NAME", help="The query parameter to echo to an unsigned GET.")
-@click.option("--key-header", metavar="HEADER", help="Where the key may be shown.  [default: X-Cloudo-Key]")
-@click.option("--key-from", type=click.File(), metavar="FILE", help="Take the key from a file; - is standard input.")
-@click.option("--no-key", is_flag=True, help="Let anybody call it.")
-@click.option("--method", "methods", multiple=True, type=click.Choice(("GET", "POST")), help="Take this one only.")
-@click.option("--network", "networks", multiple=True, metavar="CIDR", help="Take calls from here only.")
+@click.option("--key-header", metavar="HEADER", help="The header that may hold the key.  [default: X-Cloudo-Key]")
+@click.option("--key-from", type=click.File(), metavar="FILE", help="Read the key from a file; - is standard input.")
+@click.option("--no-key", is_flag=True, help="Let anyone call it.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(("GET", "POST")),
+    help="Accept only this method.",
+)
+@click.option("--network", "networks", multiple=True, metavar="CIDR", help="Accept calls only from here.")
 @click.option("--origin", "origins", multiple=True, metavar="ORIGIN", help="Let pages of this origin call it.")
 @click.option(
-    "--sync-timeout", "sync_timeout_seconds", type=float, metavar="SECONDS", help="Wait this long for the end."
+    "--sync-timeout",
+    "sync_timeout_seconds",
+    type=float,
+    metavar="SECONDS",
+    help="Wait this long for the end.",
 )
-@click.option("--raw", is_flag=True, help="Give the flow the bytes of each body, too.")
+@click.option("--raw", is_flag=True, help="Pass the bytes of each body to the flow, too.")
 @json_option("the webhook, with its url and key,")
-@target_options
-@click.pass_obj
+@pass_target
 def create(
     target: Target, /, name: str, *, key_from: TextIO | None, no_key: bool, as_json: bool, **fields: Any
 ) -> None:
-    """Make a webhook, and print its address and its key: this once.
+    """Create a webhook, and print its URL and its key. The key is shown only once.
 
     A key is created unless one comes with --key-from. Senders that issue their own secret, such as Stripe or Slack,
     need --key-from.
@@ -104,7 +101,7 @@ def create(
     if key_from is None and issues_key(fields["signature"]):
         raise click.UsageError(f"{fields['signature']} issues the secret itself. Give it with --key-from.")
     if no_key and (key_from or fields["signature"]):
-        raise click.UsageError("--no-key goes neither with --key-from nor with --signature.")
+        raise click.UsageError("--no-key cannot be combined with --key-from or --signature.")
     key = None if no_key else key_from.read().strip() if key_from else new_key(fields["signature"])
     if key == "":
         raise click.UsageError("The file of --key-from is empty. For a webhook that anyone can call, use --no-key.")
@@ -126,16 +123,15 @@ def create(
     click.echo(f"URL  {_url(api, name)}")
     if key is not None:
         click.echo(f"Key  {key}")
-        click.echo("The key is shown this once; whoever calls needs it.", err=True)
+        click.echo("The key is shown only this once. Callers need it.", err=True)
 
 
 @webhook.command()
 @click.argument("name")
 @json_option("the webhook")
-@target_options
-@click.pass_obj
+@pass_target
 def show(target: Target, name: str, *, as_json: bool) -> None:
-    """Show what is known of a webhook, but not its key."""
+    """Show a webhook in full, without its key."""
     api = target.connect()
     found = api.webhook(name)
     if as_json:
@@ -149,70 +145,51 @@ def show(target: Target, name: str, *, as_json: bool) -> None:
 
 @webhook.command()
 @click.argument("name")
-@click.option("-n", "limit", type=click.IntRange(1, 500), default=20, show_default=True, help="So many at most.")
+@limit_option(20, maximum=500)
 @json_option("the deliveries")
-@target_options
-@click.pass_obj
+@pass_target
 def deliveries(target: Target, name: str, *, limit: int, as_json: bool) -> None:
-    """List the calls of a webhook, newest first, with what became of them."""
+    """List the calls of a webhook, newest first, with their outcomes."""
     found = target.connect().deliveries(name, limit=limit).items
-    if as_json:
-        display.print_json(found)
-    elif found:
-        heads = ("ID", "RECEIVED", "FROM", "STATUS", "EXECUTION", "REASON")
-        click.echo(display.table(heads, [_delivery(delivery) for delivery in found]))
-    else:
-        click.echo("Nobody has called it yet.")
+    heads = ("ID", "RECEIVED", "FROM", "STATUS", "EXECUTION", "REASON")
+    print_list(found, heads, _delivery, empty="It has not been called yet.", as_json=as_json)
 
 
 @webhook.command()
 @click.argument("name")
 @click.argument("delivery_id", metavar="DELIVERY")
 @json_option("the execution")
-@target_options
-@click.pass_obj
+@pass_target
 def replay(target: Target, name: str, delivery_id: str, *, as_json: bool) -> None:
-    """Start again what a delivery started, with the same inputs."""
+    """Start the flow of a delivery again, with the same inputs."""
     started = target.connect(keep_running=True).replay_delivery(name, delivery_id)
-    if as_json:
-        display.print_json(started)
-    else:
-        click.echo(f"Started {display.clean(started.name)} as {started.id}.")
+    display.print_record(started, f"Started {display.clean(started.name)} as {started.id}.", as_json=as_json)
+
+
+def _add_switch(name: str, explanation: str, *, enabled: bool) -> None:
+    """Add the command that enables or disables a webhook."""
+
+    @webhook.command(name=name, help=explanation)
+    @click.argument("webhook_name", metavar="NAME")
+    @pass_target
+    def command(target: Target, webhook_name: str) -> None:
+        from cloudo_kernel.models import ChangeWebhook
+
+        target.connect().change_webhook(webhook_name, ChangeWebhook(enabled=enabled))
+        click.echo(f"{display.clean(webhook_name)} is {name}d.")
+
+
+_add_switch("enable", "Accept calls again.", enabled=True)
+_add_switch("disable", "Accept no calls until it is enabled again: callers get 404.", enabled=False)
 
 
 @webhook.command()
 @click.argument("name")
-@target_options
-@click.pass_obj
-def enable(target: Target, name: str) -> None:
-    """Take calls again."""
-    _switch(target, name, enabled=True)
-
-
-@webhook.command()
-@click.argument("name")
-@target_options
-@click.pass_obj
-def disable(target: Target, name: str) -> None:
-    """Take no calls until it is enabled again: callers get 404."""
-    _switch(target, name, enabled=False)
-
-
-@webhook.command()
-@click.argument("name")
-@target_options
-@click.pass_obj
+@pass_target
 def delete(target: Target, name: str) -> None:
     """Delete a webhook and its deliveries; its executions stay."""
     target.connect().delete_webhook(name)
     click.echo(f"{display.clean(name)} is deleted.")
-
-
-def _switch(target: Target, name: str, *, enabled: bool) -> None:
-    from cloudo_kernel.models import ChangeWebhook
-
-    target.connect().change_webhook(name, ChangeWebhook(enabled=enabled))
-    click.echo(f"{display.clean(name)} is {'enabled' if enabled else 'disabled'}.")
 
 
 def _url(api: Api, name: str) -> str:

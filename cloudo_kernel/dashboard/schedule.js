@@ -19,7 +19,7 @@ const OTHER = { Pause: "Resume", Resume: "Pause" };
 const OVERLAPS = { skip: "is skipped", queue: "waits its turn", cancel: "cancels that one", allow: "runs beside it" };
 const CATCH_UPS = { last: "the last one runs", none: "none runs", all: "all run, in order" };
 /** Whether a schedule has times before it was made: those of an interval that counts from its runs' ends are not known. */
-const hasPast = ({ daily_at, cron, every_seconds, wait }) => Boolean(daily_at || cron || (every_seconds && wait === false));
+const hasPast = ({ daily_at, monthly, cron, every_seconds, wait }) => Boolean(daily_at || monthly || cron || (every_seconds && wait === false));
 
 const utc = (at) => `${at.slice(0, 10)} ${at.slice(11, 19)}`;
 const seconds = (number) => duration(number * 1000);

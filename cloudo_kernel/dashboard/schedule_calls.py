@@ -24,7 +24,7 @@ from cloudo_kernel.models import (
     PreviewSchedule,
     Schedule,
     Status,
-    follow_up_notation,
+    follow_ups,
 )
 
 #: The verbs; see `calls.VERBS`.
@@ -156,7 +156,7 @@ class ScheduleCalls:
 
 def _following(name: str, text: str) -> Any:
     try:
-        return follow_up_notation.read_text(text)
+        return follow_ups.parse(text)
     except ValueError as error:
         raise MalformedRequest(str(error), field=name) from error
 

@@ -16,10 +16,10 @@ from cloudo_kernel.models import (
     SchedulePreview,
     ScheduleTrigger,
     Status,
-    follow_up_notation,
+    follow_ups,
     rfc3339,
 )
-from cloudo_kernel.scheduling import humanize, triggers
+from cloudo_kernel.scheduling import humanize, zones
 
 #: An occurrence that started later than this counts as late.
 LATE_SECONDS: Final = 5.0
@@ -53,16 +53,16 @@ def schedule_row(schedule: Schedule, *, now: datetime) -> JsonObject:
     )
     return row | {
         "name": cut(schedule.name, NAME),
-        "when": cut(humanize.describe(schedule.trigger, schedule.timezone), NAME),
+        "when": cut(schedule.trigger.rule.describe(schedule.timezone), NAME),
         "next_text": schedule.next_run and _spoken(schedule.next_run, schedule, now),
-        "state": _STATES[humanize.standing(schedule, now=now)],
+        "state": _STATES[schedule.state(now=now)],
         "reason": _reason(schedule),
     }
 
 
 def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
     """Return all that the view of one schedule shows, but for its occurrences; `local` is for the form."""
-    zone = triggers.shown_zone(schedule.timezone)
+    zone = zones.shown_zone(schedule.timezone)
 
     def local(moment: datetime | None) -> str | None:
         return None if moment is None else moment.astimezone(zone).replace(tzinfo=None, microsecond=0).isoformat()
@@ -74,8 +74,8 @@ def schedule_whole(schedule: Schedule, *, now: datetime) -> JsonObject:
         "inputs": value_rows(schedule.inputs),
         "follows": {
             name.value: {
-                "said": None if then is None else follow_up_notation.spoken(then),
-                "written": follow_up_notation.written(then),
+                "said": None if then is None else follow_ups.describe(then),
+                "written": follow_ups.to_text(then),
             }
             for name in Occasion
             for then in [getattr(schedule, name)]
@@ -98,7 +98,7 @@ def occurrence_row(
     occurrence: Occurrence, zone_name: str, statuses: Mapping[str, Status], *, now: datetime
 ) -> JsonObject:
     """Return one occurrence; `statuses` are those of the executions that are still kept."""
-    status, zone = statuses.get(occurrence.execution_id or ""), triggers.shown_zone(zone_name)
+    status, zone = statuses.get(occurrence.execution_id or ""), zones.shown_zone(zone_name)
     text = humanize.spoken(occurrence.due, zone, now=now)
     if occurrence.until is not None:
         text += f" to {humanize.spoken(occurrence.until, zone, now=now)} ({occurrence.count:,} times)"
@@ -114,7 +114,7 @@ def occurrence_row(
 
 def backfill_row(occurrences: Sequence[Occurrence], zone_name: str, *, now: datetime) -> JsonObject:
     """Return what the page says of past times that are run, or would be."""
-    zone = triggers.shown_zone(zone_name)
+    zone = zones.shown_zone(zone_name)
     return {
         "times": [humanize.spoken(one.due, zone, now=now) for one in occurrences],
         "ids": [one.execution_id for one in occurrences],
@@ -123,7 +123,7 @@ def backfill_row(occurrences: Sequence[Occurrence], zone_name: str, *, now: date
 
 def preview_row(preview: SchedulePreview, trigger: ScheduleTrigger, *, now: datetime) -> JsonObject:
     """Return what a form says of the times that it would make."""
-    said = humanize.coming([time.utc for time in preview.times], trigger, preview.timezone, now=now)
+    said = trigger.rule.coming([time.utc for time in preview.times], preview.timezone, now=now)
     if not preview.times:
         said = f"{preview.description}: there is no time left."
     elif not trigger.counts_from_end:
@@ -132,7 +132,7 @@ def preview_row(preview: SchedulePreview, trigger: ScheduleTrigger, *, now: date
 
 
 def _spoken(moment: datetime, schedule: Schedule, now: datetime) -> str:
-    return humanize.spoken(moment, triggers.shown_zone(schedule.timezone), now=now)
+    return humanize.spoken(moment, zones.shown_zone(schedule.timezone), now=now)
 
 
 def _reason(schedule: Schedule) -> str | None:

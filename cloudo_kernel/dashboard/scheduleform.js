@@ -10,8 +10,8 @@ import { TRIED_AFTER } from "./reading.js";
 const UNITS = [["86400", "days"], ["3600", "hours"], ["60", "minutes"], ["1", "seconds"]];
 const WHOLE = { inputmode: "numeric" };
 const DECIMAL = { inputmode: "decimal" };
-const TRIGGERS = [["daily_at", "Every day"], ["every_seconds", "At an interval"], ["cron", "By cron"], ["at", "Once, at a moment"], ["delay_seconds", "Once, after a delay"]];
-const OF_KIND = { at: ["at"], delay_seconds: ["delay_seconds"], every_seconds: ["every_seconds", "wait", "start", "max_iterations"], daily_at: ["daily_at", "max_iterations"], cron: ["cron", "max_iterations"] };
+const TRIGGERS = [["daily_at", "Every day"], ["monthly", "Every month"], ["every_seconds", "At an interval"], ["cron", "By cron"], ["at", "Once, at a moment"], ["delay_seconds", "Once, after a delay"]];
+const OF_KIND = { at: ["at"], delay_seconds: ["delay_seconds"], every_seconds: ["every_seconds", "wait", "start", "max_iterations"], daily_at: ["daily_at", "max_iterations"], monthly: ["monthly", "max_iterations"], cron: ["cron", "max_iterations"] };
 const OVERLAP_WORDS = [["skip", "Skip the next"], ["queue", "Let the next wait its turn"], ["cancel", "Cancel it, and start the next"], ["allow", "Run both"]];
 const PIN = "Each run is of this version, whatever becomes of the notebook. Unticked, each takes the notebook as it is by then.";
 const PINNED = "It runs as it was when it was pinned. Without the tick each run takes the notebook as it is by then; a new tick later keeps that one.";
@@ -50,6 +50,7 @@ class ScheduleForm {
       kind: new Entry("Runs", chosen(TRIGGERS, kind)),
       daily_at: new Entry("Time of day", typed("time", trigger.daily_at ?? "08:30", { step: 1 })),
       every_seconds: new Entry("Every", typed("text", every, DECIMAL), null, this.unit),
+      monthly: new Entry("Day and time", area(JSON.stringify(trigger.monthly ?? { day: 1, at: "08:30" })), 'JSON. The day is 1 to 31, "last", or such as "first monday". Shorter months run on their last day.'),
       cron: new Entry("Cron", typed("text", trigger.cron ?? "0 9 * * 1-5"), "Minute, hour, day, month, day of the week."),
       at: new Entry("Moment", typed("datetime-local", local.at ?? local.start, { step: 1 })),
       delay_seconds: new Entry("After, in seconds", typed("text", trigger.delay_seconds ?? 60, DECIMAL)),
@@ -105,6 +106,7 @@ class ScheduleForm {
     const most = limit === null ? {} : { max_iterations: limit };
     if (kind === "at") return { at: entries.at.required("Say when, with day and time.") };
     if (kind === "delay_seconds") return { delay_seconds: entries.delay_seconds.number({ isRequired: true }) };
+    if (kind === "monthly") return { monthly: readObject(entries.monthly), ...most };
     if (kind === "cron") return { cron: entries.cron.required("Write five fields, such as 0 9 * * 1-5."), ...most };
     if (kind === "daily_at") return { daily_at: entries.daily_at.required("Say at what time of the day."), ...most };
     const every = entries.every_seconds.number({ isRequired: true }) * Number(this.unit.value);

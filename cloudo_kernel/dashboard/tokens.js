@@ -58,7 +58,7 @@ export class TokensView extends ListView {
     super(shared, {
       title: "Tokens",
       actions: [make, revoke],
-      more: [h("div", explorerLink(".link", "Explore what programs can ask"))],
+      more: [h("div", explorerLink(".link", "API explorer"))],
       table: { columns: tokenColumns, keyOf: (row) => row.id, wordOf: (row) => `${row.name}, ${row.prefix}`, onsort: (name) => this.sortBy(name) },
     });
     Object.assign(this, { rows: new Map(), revoke, usualSort: "-" });

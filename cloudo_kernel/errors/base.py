@@ -64,3 +64,15 @@ def raise_all(found: Iterable[CloudoError]) -> None:
         more = " There are more." if len(errors) > MAX_ERRORS else ""
         message = " ".join(map(str, kept)) + more
         raise rebuilt(type(errors[0]), message, errors[0].field, [error.payload for error in kept])
+
+
+def _tree(root: type[CloudoError]) -> dict[str, type[CloudoError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def from_code(code: str, message: str, field: str | None = None, errors: Sequence[dict[str, Any]] = ()) -> CloudoError:
+    """Rebuild an error received over HTTP or a channel. An unknown code gives a plain `CloudoError`."""
+    return rebuilt(_tree(CloudoError).get(code, CloudoError), message, field, errors)

@@ -40,7 +40,7 @@ class SecretLost(CloudoError):
             'back from its backup. Without one these secrets are lost: see "A lost key" in docs/operations.md.'
             if is_missing
             else f"A secret of the store was sealed with another key than that in {key_file}. "
-            "Put the key file back that belongs to this store, or save the secret anew."
+            "Put the key file of this store back, or save the secret again."
         )
 
 
@@ -58,7 +58,7 @@ class ReplayDiffers(CloudoError):
     def __init__(self, position: int, *, now: str, recorded: str) -> None:
         super().__init__(
             f"Call {position} of this replay is {now}; the record has {recorded}. A durable flow has to make the same "
-            "calls each time: put what depends on time, chance or the world outside into this.step."
+            "calls each time: put code that depends on time, randomness or the outside world into this.step."
         )
 
 

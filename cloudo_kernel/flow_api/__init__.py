@@ -13,16 +13,14 @@ from cloudo_kernel.errors import (
     ResourceNotFoundError,
 )
 from cloudo_kernel.flow_api.calls import LazyApi, RunApi
-from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.execution import Execution, ReturnWhen
 from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
-from cloudo_kernel.flow_api.follow import follow
 from cloudo_kernel.flow_api.message import Message
-from cloudo_kernel.flow_api.named import Named
-from cloudo_kernel.flow_api.return_when import ReturnWhen
+from cloudo_kernel.flow_api.progress import follow
 from cloudo_kernel.flow_api.schedule import Schedule
 from cloudo_kernel.flow_api.setting import Setting
-from cloudo_kernel.flow_api.system import System
+from cloudo_kernel.flow_api.system import Named, System
 from cloudo_kernel.flow_api.this import This
 
 __all__ = [

@@ -1,25 +1,47 @@
-"""An execution for flow authors: a cached record, and the actions on it."""
+"""An execution for flow authors: a cached record, the actions on it, and the conditions to wait for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from enum import StrEnum
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest
-from cloudo_kernel.flow_api import show
-from cloudo_kernel.flow_api.calls import Calls, child_calls, has_children
+from cloudo_kernel.flow_api.calls import has_children, run_verbs
 from cloudo_kernel.flow_api.moments import to_limit
-from cloudo_kernel.flow_api.outputs import CallInputs, Outputs
-from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
-from cloudo_kernel.flow_api.values import given_inputs, to_json
+from cloudo_kernel.flow_api.progress import show_progress, to_html
+from cloudo_kernel.flow_api.values import check_fields, given_inputs, pick, to_json
+
+#: The key of the outputs that also returns the log, and the key of a webhook's inputs that also returns the form.
+_LOG, _JSON = "logging", "json"
+_NOUN = "An execution"
+
+
+class ReturnWhen(StrEnum):
+    """The condition that `this.wait_for` waits for."""
+
+    ALL_ENDED = "ALL_ENDED"
+    ALL_SUCCEEDED = "ALL_SUCCEEDED"
+    FIRST_ENDED = "FIRST_ENDED"
+
+
+def to_return_when(word: ReturnWhen | str) -> ReturnWhen:
+    """Return the `ReturnWhen` that `word` names. Raises `MalformedRequest`."""
+    try:
+        return ReturnWhen(word)
+    except ValueError:
+        raise MalformedRequest(
+            f"return_when takes {', '.join(ReturnWhen)}, not {word!r}.", field="return_when"
+        ) from None
 
 
 class Execution:
     """One run of a flow. `get` and `set` use a local copy of its record; `load` and `save` use the store."""
 
-    def __init__(self, api: Calls, record: models.Execution) -> None:
+    def __init__(self, api: AuthorApi, record: models.Execution) -> None:
         self._api = api
         self._record = record
         #: Fields that were set but not saved yet.
@@ -51,7 +73,7 @@ class Execution:
 
     def set(self, **fields: Any) -> Self:
         """Change fields of the local copy; `save()` stores them."""
-        self._check_known(tuple(fields))
+        check_fields(fields, models.Execution.model_fields, _NOUN)
         self._record = self._record.model_copy(update=fields)
         self._wanted |= fields
         return self
@@ -67,13 +89,13 @@ class Execution:
         Works only inside a running flow. `input_value` and `output_value` can be saved until the child starts.
         Raises `MalformedRequest`, `PermissionDenied`, `InputsInvalid`.
         """
-        calls, given = child_calls(self._api, "save"), self._to_save(fields)
+        calls, given = run_verbs(self._api, "save"), self._to_save(fields)
         self._record = calls.save_execution(self.id, given)
 
     def _to_save(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         given = {field: to_json(value, name=field) for field, value in (fields or self._wanted).items()}
         if not given:
-            raise MalformedRequest("There is nothing to save: give a field, such as save(message='half way').")
+            raise MalformedRequest("Nothing to save: give a field, such as save(message='half way').")
         self._wanted = {}
         return given
 
@@ -85,8 +107,8 @@ class Execution:
         With `return_when=system.return_when.ALL_SUCCEEDED`, raises `DependencyFailedError` if it has not succeeded.
         A notebook cell shows the progress meanwhile. Interrupting the cell does not stop the execution.
         """
-        timeout, when = to_limit(timeout_seconds), known_word(return_when)
-        with show.progress(self._api, self._record):
+        timeout, when = to_limit(timeout_seconds), to_return_when(return_when)
+        with show_progress(self._api, self._record):
             self._record = self._api.wait(self.id, timeout=timeout)
         return self.check() if when is ReturnWhen.ALL_SUCCEEDED else self
 
@@ -105,7 +127,7 @@ class Execution:
         With `wait_for`, it starts once all of these have succeeded. If one of them does not succeed, the child ends in
         error without running.
         """
-        calls = child_calls(self._api, "run_async")
+        calls = run_verbs(self._api, "run_async")
         self._record = calls.release_execution(self.id, after=[one.id for one in flat([wait_for])])
         return self
 
@@ -148,7 +170,7 @@ class Execution:
     ) -> Execution:
         """Create a copy as a child, with the same inputs or others. Its `run()` or `run_async()` starts it."""
         given = _other_inputs(inputs, input_value)
-        return Execution(self._api, child_calls(self._api, "clone").clone_execution(self.id, given))
+        return Execution(self._api, run_verbs(self._api, "clone").clone_execution(self.id, given))
 
     def retry(
         self, inputs: Mapping[str, Any] | None = None, *, input_value: Mapping[str, Any] | None = None
@@ -157,31 +179,20 @@ class Execution:
         return Execution(self._api, self._api.retry_execution(self.id, _other_inputs(inputs, input_value)))
 
     def _pick(self, fields: tuple[str, ...]) -> Any:
-        self._check_known(fields)
-        values = tuple(self._value(field) for field in fields)
-        return values[0] if len(fields) == 1 else values
+        return pick(fields, models.Execution.model_fields, _NOUN, self._value)
 
     def _value(self, field: str) -> Any:
         if field == "output_value":
             return self.outputs
         if field == "input_value" and self._record.webhook_name is not None:
-            return CallInputs(self._record.input_value)
+            return WebhookInputs(self._record.input_value)
         return getattr(self._record, field)
-
-    def _check_known(self, fields: tuple[str, ...]) -> None:
-        known = models.Execution.model_fields
-        unknown = [field for field in fields if field not in known]
-        if unknown or not fields:
-            raise MalformedRequest(
-                f"An execution has no field {', '.join(map(repr, unknown))}; it has {', '.join(known)}.",
-                field=unknown[0] if unknown else None,
-            )
 
     def __repr__(self) -> str:
         return f"<Execution {self._record.name!r} {self.status} {self.id}>"
 
     def _repr_html_(self) -> str:
-        return show.html(self._record)
+        return to_html(self._record)
 
 
 def _other_inputs(inputs: Mapping[str, Any] | None, input_value: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -197,4 +208,44 @@ def flat(executions: Iterable[Execution | Iterable[Execution]]) -> Iterator[Exec
         elif isinstance(one, Iterable) and not isinstance(one, str | bytes | Mapping):
             yield from flat(one)
         else:
-            raise MalformedRequest(f"Executions are waited for, not {one!r}; system.execution(id) gives one.")
+            raise MalformedRequest(f"Pass executions, not {one!r}; system.execution(id) returns one.")
+
+
+class Outputs(dict[str, Any]):
+    """A dict of the outputs. Its key `logging` also returns the log, without being one of the outputs.
+
+    Scripts written for the original read the log there. Each line is a dict of `time`, `level` and `text`.
+    """
+
+    def __init__(self, record: models.Execution) -> None:
+        super().__init__(record.output_value)
+        self._log = record.log or ()
+
+    def __missing__(self, key: str) -> Any:
+        if key == _LOG:
+            return [line.model_dump(mode="json") for line in self._log]
+        raise KeyError(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return an output, or the log for `logging`."""
+        return self[key] if key in self or key == _LOG else default
+
+
+class WebhookInputs(dict[str, Any]):
+    """A dict of the inputs from a delivery of a webhook. Without JSON input, its key `json` returns the form, or None.
+
+    Scripts written for the original read `json` for any content type. A repeated field has its first value.
+    """
+
+    def __missing__(self, key: str) -> Any:
+        if key != _JSON:
+            raise KeyError(key)
+        form: dict[str, Any] | None = dict.get(self, "form")
+        if form is None:
+            return None
+        return {name: value[0] if isinstance(value, list) else value for name, value in form.items()}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return an input. For `json`, return the form if there is no JSON input."""
+        found = self[key] if key in self or key == _JSON else default
+        return default if found is None and key not in self else found

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError
-from cloudo_kernel.flow_api.calls import Calls
-from cloudo_kernel.flow_api.fields import picked
+from cloudo_kernel.flow_api.values import pick
 from cloudo_kernel.workspace.files import decoded
+
+_FIELDS = [name for name in models.File.model_fields if name != "encoding"]
 
 
 class File:
     """A file in the workspace. `get` and `set` use a local copy; `load` and `save` read and write the file."""
 
-    def __init__(self, api: Calls, path: str, record: models.File | None = None) -> None:
+    def __init__(self, api: AuthorApi, path: str, record: models.File | None = None) -> None:
         self._api = api
         self._path = path
         self._record = record
@@ -31,7 +33,7 @@ class File:
 
         The content is text, or bytes if it is not UTF-8. Raises `ResourceNotFoundError`.
         """
-        return picked(fields or ("content",), self._field)
+        return pick(fields or ("content",), _FIELDS, "A file", self._field)
 
     def load(self, *fields: str) -> Any:
         """Read the file and return its content, or other fields. Raises `ResourceNotFoundError`."""
@@ -48,7 +50,7 @@ class File:
         if content is not None:
             self.set(content)
         if self._wanted is None:
-            raise MalformedRequest(f"There is nothing to save: give the content of {self._path!r}.", field="content")
+            raise MalformedRequest(f"Nothing to save: give the content of {self._path!r}.", field="content")
         self._api.save_file(self._path, self._wanted)
         self._record, self._wanted = None, None
         return self
@@ -72,9 +74,6 @@ class File:
         record = self._record
         if record is None or (field == "content" and record.content is None):
             record = self._record = self._api.file(self._path)
-        known = [name for name in type(record).model_fields if name != "encoding"]
-        if field not in known:
-            raise MalformedRequest(f"A file has no field {field!r}; it has {', '.join(known)}.", field=field)
         if field == "content":
             return _text_or_bytes(decoded(record.content or "", record.encoding))
         return getattr(record, field)
@@ -90,8 +89,8 @@ def _as_bytes(content: str | bytes) -> bytes:
         try:
             return content.encode()
         except UnicodeEncodeError as error:
-            raise MalformedRequest(f"The content is no Unicode text: {error.reason}.", field="content") from error
-    raise MalformedRequest(f"A content is text or bytes, not {type(content).__name__}.", field="content")
+            raise MalformedRequest(f"The content is not Unicode text: {error.reason}.", field="content") from error
+    raise MalformedRequest(f"The content must be text or bytes, not {type(content).__name__}.", field="content")
 
 
 def _text_or_bytes(content: bytes) -> str | bytes:

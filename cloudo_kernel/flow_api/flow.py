@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudo_kernel import models
-from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.calls import Calls, child_calls, start_request
+from cloudo_kernel.api import AuthorApi
+from cloudo_kernel.flow_api.calls import run_verbs, start_request
 from cloudo_kernel.flow_api.execution import Execution
-from cloudo_kernel.flow_api.fields import picked
-from cloudo_kernel.flow_api.values import given_inputs
+from cloudo_kernel.flow_api.values import given_inputs, pick
 
 
 class Flow:
     """A flow: a notebook or script that can be started."""
 
-    def __init__(self, api: Calls, record: models.Flow) -> None:
+    def __init__(self, api: AuthorApi, record: models.Flow) -> None:
         self._api = api
         self._record = record
 
@@ -31,18 +30,13 @@ class Flow:
 
         Inside a running flow, `script` returns the flow's current source.
         """
-        return picked(fields, self._field)
+        return pick(fields, (*models.Flow.model_fields, "id", "script"), "A flow", self._field)
 
     def _field(self, field: str) -> Any:
         if field == "id":
             return self.name
         if field == "script":
-            return child_calls(self._api, "get('script')").flow_source(self.name)
-        known = type(self._record).model_fields
-        if field not in known:
-            raise MalformedRequest(
-                f"A flow has no field {field!r}; it has {', '.join(known)}, id, script.", field=field
-            )
+            return run_verbs(self._api, "get('script')").flow_source(self.name)
         return getattr(self._record, field)
 
     def start(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Self
 
 from cloudo_kernel import models
-from cloudo_kernel.errors import MalformedRequest, MessageClosed, MessageResponseTimeoutError
-from cloudo_kernel.flow_api.calls import Calls
+from cloudo_kernel.api import AuthorApi
+from cloudo_kernel.errors import MessageClosed, MessageResponseTimeoutError
 from cloudo_kernel.flow_api.moments import to_limit, to_seconds
+from cloudo_kernel.flow_api.values import pick
 from cloudo_kernel.models import MessageState
 
 
 class Message:
     """A text or question to people. `get` reads a local copy, `load` fetches it again, `wait` waits for the answer."""
 
-    def __init__(self, api: Calls, record: models.Message) -> None:
+    def __init__(self, api: AuthorApi, record: models.Message) -> None:
         self._api = api
         self._record = record
 
@@ -53,22 +55,14 @@ class Message:
                 is_own = limit is not None and state is MessageState.OPEN
                 when = f"within {to_seconds(timeout):g} seconds" if is_own else "in time"
                 raise MessageResponseTimeoutError(
-                    f"input request expired: nobody answered {self._record.subject!r} {when}."
+                    f"input request expired: {self._record.subject!r} was not answered {when}."
                 )
             case MessageState.WITHDRAWN:
                 raise MessageClosed(self.id, "it was withdrawn when the execution that asked had ended")
         raise MessageClosed(self.id, "it asks for nothing, as it has no form")
 
     def _pick(self, fields: tuple[str, ...]) -> Any:
-        known = type(self._record).model_fields
-        unknown = [field for field in fields if field not in known]
-        if unknown or not fields:
-            raise MalformedRequest(
-                f"A message has no field {', '.join(map(repr, unknown))}; it has {', '.join(known)}.",
-                field=unknown[0] if unknown else None,
-            )
-        values = tuple(getattr(self._record, field) for field in fields)
-        return values[0] if len(fields) == 1 else values
+        return pick(fields, models.Message.model_fields, "A message", partial(getattr, self._record))
 
     def __repr__(self) -> str:
         return f"<Message {self._record.subject!r} {self._record.state} {self.id}>"

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.calls import Calls, request_of
+from cloudo_kernel.flow_api.calls import request_of
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
 from cloudo_kernel.flow_api.values import to_json
@@ -22,7 +23,7 @@ class Schedule:
     `get` reads a local copy of its record; `load` and `save` use the store.
     """
 
-    def __init__(self, api: Calls, record: models.Schedule, *, is_watched: bool = True) -> None:
+    def __init__(self, api: AuthorApi, record: models.Schedule, *, is_watched: bool = True) -> None:
         self._api = api
         self._record = record
         #: Whether a server or worker was running when it was created.
@@ -46,24 +47,20 @@ class Schedule:
     @property
     def when(self) -> str:
         """The trigger in words: `daily at 08:30`."""
-        from cloudo_kernel.scheduling import humanize
-
-        return humanize.describe(self._record.trigger, self._record.timezone)
+        return self._record.trigger.rule.describe(self._record.timezone)
 
     @property
     def summary(self) -> str:
         """The next times in its zone, `next: Tue 24 Nov 08:30, … (Europe/Vienna)`, or its state if it is not active."""
-        from cloudo_kernel.scheduling import humanize
-
         record, now = self._record, datetime.now(UTC)
-        state = humanize.standing(record, now=now)
+        state = record.state(now=now)
         if state == "broken":
             return f"broken: {record.broken}"
         if state != "active":
             return state if record.pause_reason is None else f"{state}: {record.pause_reason}"
         coming = record.next_runs or tuple(filter(None, [record.next_run]))  # lists omit `next_runs`
-        said = humanize.coming(coming, record.trigger, record.timezone, now=now)
-        return said if self._is_watched else f"{said}, if a server or a worker runs by then"
+        times = record.trigger.rule.coming(coming, record.timezone, now=now)
+        return times if self._is_watched else f"{times}, if a server or a worker runs by then"
 
     def get(self, *fields: str) -> Any:
         """Return a field of the local copy, such as `get("next_run")`, or a tuple of several."""

@@ -7,11 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from cloudo_kernel import models
+from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError, StaleAttempt, Unavailable
-from cloudo_kernel.flow_api.calls import Calls
-from cloudo_kernel.flow_api.fields import picked
 from cloudo_kernel.flow_api.moments import to_limit
-from cloudo_kernel.flow_api.values import to_json
+from cloudo_kernel.flow_api.values import pick, to_json
 
 #: Stands for "not given", because None is a value.
 UNSET: Any = type("Unset", (), {"__repr__": lambda _self: "…"})()
@@ -24,7 +23,7 @@ class Setting:
     """
 
     def __init__(
-        self, api: Calls, name: str, record: models.Setting | None = None, *, secret: bool | None = None
+        self, api: AuthorApi, name: str, record: models.Setting | None = None, *, secret: bool | None = None
     ) -> None:
         """`secret` tells whether the next `save` makes it a secret; None does not change that."""
         self._api = api
@@ -46,7 +45,7 @@ class Setting:
 
         Raises `ResourceNotFoundError`.
         """
-        return picked(fields or ("value",), self._field)
+        return pick(fields or ("value",), models.Setting.model_fields, "A setting", self._field)
 
     def load(self, *fields: str) -> Any:
         """Fetch the setting and return its value, or other fields. Raises `ResourceNotFoundError`."""
@@ -63,7 +62,7 @@ class Setting:
         if value is not UNSET:
             self.set(value)
         if self._wanted is UNSET:
-            raise MalformedRequest(f"There is nothing to save: give the value of {self._name!r}.", field="value")
+            raise MalformedRequest(f"Nothing to save: give the value of {self._name!r}.", field="value")
         saved = self._api.save_setting(self._name, self._wanted, secret=self._secret)
         # The reply masks the value of a secret. Keep the value that was saved.
         self._record = saved.model_copy(update={"value": self._wanted}) if saved.secret else saved
@@ -115,7 +114,7 @@ class Setting:
     def _lock_call(self, verb: str) -> Any:
         call = getattr(self._api, verb, None)
         if call is None:
-            raise MalformedRequest("A lock is held by an execution, and there is none here: use it inside a flow.")
+            raise MalformedRequest("Only an execution can hold a lock: use it inside a flow.")
         return call
 
     def _field(self, field: str) -> Any:
@@ -123,9 +122,6 @@ class Setting:
             return self._wanted
         if self._record is None:
             self._record = self._api.setting(self._name)
-        known = type(self._record).model_fields
-        if field not in known:
-            raise MalformedRequest(f"A setting has no field {field!r}; it has {', '.join(known)}.", field=field)
         return getattr(self._record, field)
 
     def __repr__(self) -> str:

@@ -17,14 +17,20 @@ from cloudo_kernel.errors import (
     StaleAttempt,
     Unavailable,
 )
-from cloudo_kernel.flow_api import raised
 from cloudo_kernel.flow_api.calls import RunApi, start_request
-from cloudo_kernel.flow_api.execution import Execution, flat
-from cloudo_kernel.flow_api.fields import text
+from cloudo_kernel.flow_api.execution import Execution, ReturnWhen, flat, to_return_when
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.moments import to_epoch, to_limit, to_seconds
-from cloudo_kernel.flow_api.return_when import ReturnWhen, known_word
-from cloudo_kernel.flow_api.values import appended, encoded_body, given_inputs, mapping, to_json
+from cloudo_kernel.flow_api.values import (
+    appended,
+    check_text,
+    encoded_body,
+    error_from_json,
+    error_to_json,
+    given_inputs,
+    mapping,
+    to_json,
+)
 from cloudo_kernel.models import Status
 
 _STATUSES = {"success": Status.ENDED_SUCCESS, "error": Status.ENDED_ERROR, "cancelled": Status.ENDED_CANCELLED}
@@ -62,7 +68,7 @@ class This(Execution):
 
     def set_output(self, key: str, value: Any, append: bool = False) -> None:
         """Save one output. With `append`, add the value to the existing list or text."""
-        value = to_json(value, name=text(key, "An output's key"))
+        value = to_json(value, name=check_text(key, "An output's key"))
         self._api.set_output(key, value, append=append)
         if self._fetched is not None:
             before = self._fetched.output_value
@@ -74,7 +80,7 @@ class This(Execution):
         if level not in _LEVELS:
             raise MalformedRequest(f"level is one of {', '.join(_LEVELS)}.", field="level")
         if self._has_ended:  # log calls get no reply, so the worker could not refuse one
-            raise Conflict(f"The execution {self.id} has said that it ended; nothing can be logged after that.")
+            raise Conflict(f"The execution {self.id} has ended itself; nothing can be logged after that.")
         parts = [str(value) for value in values] + [f"{name}={value!r}" for name, value in named.items()]
         self._api.log(" ".join(parts), level=level)
 
@@ -136,7 +142,7 @@ class This(Execution):
         `DependencyFailedError` with `ALL_SUCCEEDED` if one of them does not succeed, and `DependencyTimeoutError`
         after `timeout_seconds`.
         """
-        when, awaited = known_word(return_when), tuple(flat(executions))
+        when, awaited = to_return_when(return_when), tuple(flat(executions))
         if not awaited:
             return ()
         timeout = to_limit(timeout_seconds)
@@ -179,14 +185,14 @@ class This(Execution):
         begun = self._api.step_begin(name)
         if begun["is_done"]:
             if begun["error"] is not None:
-                raise raised.rebuilt(begun["error"])
+                raise error_from_json(begun["error"])
             return begun["result"]
         try:
             result = to_json(function(*arguments, **named), name=f"the result of {name}")
         except (StaleAttempt, Unavailable, ReplayDiffers):  # the step was interrupted and has no outcome
             raise
         except Exception as error:
-            self._api.step_failed(begun["number"], raised.record_of(error))
+            self._api.step_failed(begun["number"], error_to_json(error))
             raise
         return self._api.step_done(begun["number"], result)
 
@@ -231,7 +237,7 @@ class This(Execution):
         child = Execution(self._api, self._api.start_child(request, is_held=not run, init=fields))
         if not (run and wait):
             return child
-        return child._finish(known_word(wait) if isinstance(wait, str) else ReturnWhen.ALL_SUCCEEDED)
+        return child._finish(to_return_when(wait) if isinstance(wait, str) else ReturnWhen.ALL_SUCCEEDED)
 
 
 def _flush_left(source: str) -> str:

@@ -10,18 +10,10 @@ from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import request_of
 from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.models import JsonObject, ScheduleTrigger
+from cloudo_kernel.scheduling import triggers
 
 #: The fields of a trigger. The zone is a field of the schedule.
-WORDS: Final[tuple[str, ...]] = (
-    "at",
-    "delay_seconds",
-    "every_seconds",
-    "wait",
-    "start",
-    "max_iterations",
-    "daily_at",
-    "cron",
-)
+WORDS: Final = (*triggers.WORDS, "max_iterations")
 
 
 def given_trigger(trigger: Mapping[str, Any] | ScheduleTrigger | None, words: Mapping[str, Any]) -> ScheduleTrigger:
@@ -41,10 +33,13 @@ def given_trigger(trigger: Mapping[str, Any] | ScheduleTrigger | None, words: Ma
             )
         given = {str(word): value for word, value in trigger.items()}
     if not given:
-        raise MalformedRequest(
-            "Say when: give one of at, delay_seconds, every_seconds, daily_at, cron.", field="trigger"
-        )
-    return request_of(ScheduleTrigger, {word: _plain(word, value) for word, value in given.items()})
+        kinds = ", ".join(kind.word for kind in triggers.KINDS)
+        raise MalformedRequest(f"When does it run? Give one of {kinds}.", field="trigger")
+    fields = {word: _plain(word, value) for word, value in given.items()}
+    for kind in triggers.KINDS:
+        if fields.get(kind.word) is not None:
+            fields[kind.word] = kind.from_author(fields[kind.word])
+    return request_of(ScheduleTrigger, fields)
 
 
 def plain_options(options: Mapping[str, Any]) -> JsonObject:
@@ -54,12 +49,4 @@ def plain_options(options: Mapping[str, Any]) -> JsonObject:
 
 def _plain(name: str, value: Any) -> Any:
     """Return a value for a request: periods in seconds, times as text."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if name == "daily_at" and value is not None:
-        from cloudo_kernel.scheduling import (
-            humanize,  # imported late: only schedules need zones
-        )
-
-        return humanize.time_of_day(value if isinstance(value, str) else str(to_json(value, name=name)))
-    return to_json(value, name=name)
+    return value.total_seconds() if isinstance(value, timedelta) else to_json(value, name=name)

@@ -1,22 +1,50 @@
-"""Converts a flow author's values to JSON. Errors name the value that cannot be converted."""
+"""Checks the arguments of flow authors, and converts values and errors to JSON."""
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import date, time
+from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import CloudoError, MalformedRequest, StepFailed, from_code
+from cloudo_kernel.models import JsonObject
 
 #: Python refuses to print integers of more than 4,300 digits; 14,000 bits are 4,215.
 _MAX_BITS = 14_000
 #: Maximum depth of nesting. A deeper value most likely contains itself, and no JSON reader could accept it.
-_DEEPEST = 100
+_MAX_DEPTH = 100
 #: The types of pandas' missing values, besides NaN.
 _MISSING = {"NaTType", "NAType"}
+
+
+def check_text(value: Any, what: str) -> str:
+    """Return `value` unchanged. Raises `MalformedRequest` if it is not text."""
+    if not isinstance(value, str):
+        raise MalformedRequest(f"{what} is text, not {value!r}.", field=what.rpartition(" ")[2])
+    return value
+
+
+def check_fields(fields: Collection[str], known: Collection[str], noun: str) -> None:
+    """Raise `MalformedRequest` unless there is a field, and all fields are known. `noun` begins the error."""
+    if not fields:
+        raise MalformedRequest("Name a field, such as get('name').", field="fields")
+    for field in fields:
+        if field not in known:
+            raise MalformedRequest(f"{noun} has no field {field!r}; it has {', '.join(known)}.", field=field)
+
+
+def pick(fields: tuple[str, ...], known: Collection[str], noun: str, read: Callable[[str], Any]) -> Any:
+    """Return `read(field)`, or a tuple of the results for several fields. Raises as `check_fields` does."""
+    check_fields(fields, known, noun)
+    values = tuple(read(field) for field in fields)
+    return values[0] if len(fields) == 1 else values
 
 
 def appended(before: Any, value: Any) -> Any:
@@ -56,9 +84,9 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
     ISO 8601 text; paths become text; tuples, sets and arrays become lists.
     Raises `MalformedRequest` with the place and the type of any other value.
     """
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         raise MalformedRequest(
-            f"{name[:200]}… is nested more than {_DEEPEST} deep; does it hold itself?", field=name[:200]
+            f"{name[:200]}… is nested more than {_MAX_DEPTH} levels deep; does it contain itself?", field=name[:200]
         )
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise MalformedRequest(f"{name} is a number of more than 4,000 digits; write it as text.", field=name)
@@ -69,7 +97,7 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): to_json(item, name=f"{name}[{key!r}]", depth=depth + 1) for key, item in value.items()}
+        return _object(value, name=name, depth=depth)
     if isinstance(value, list | tuple | set | frozenset):
         return [to_json(item, name=f"{name}[{number}]", depth=depth + 1) for number, item in enumerate(value)]
     if isinstance(value, date | time):  # also datetime and its subclass pandas.Timestamp
@@ -79,9 +107,23 @@ def to_json(value: Any, *, name: str, depth: int = 0) -> Any:  # noqa: PLR0911 -
     if callable(getattr(value, "tolist", None)):  # numpy's scalars and arrays, pandas' series and indexes
         return to_json(value.tolist(), name=name, depth=depth + 1)
     raise MalformedRequest(
-        f"{name} is a {type(value).__name__}, which is no JSON; convert it to numbers, text, lists or dicts.",
+        f"{name} is a {type(value).__name__}, which is not JSON; convert it to numbers, text, lists or dicts.",
         field=name,
     )
+
+
+def _object(value: Mapping[Any, Any], *, name: str, depth: int) -> JsonObject:
+    """Return a mapping as a JSON object. Raises `MalformedRequest` if two keys are the same text, such as 1 and "1"."""
+    found: JsonObject = {}
+    for key, item in value.items():
+        text = str(key)
+        if text in found:
+            raise MalformedRequest(
+                f"{name} has two keys that are {text!r} in JSON, the second one is {key!r}; rename one of them.",
+                field=name,
+            )
+        found[text] = to_json(item, name=f"{name}[{key!r}]", depth=depth + 1)
+    return found
 
 
 def encoded_body(body: Any) -> tuple[bytes, str]:
@@ -91,3 +133,50 @@ def encoded_body(body: Any) -> tuple[bytes, str]:
     if isinstance(body, str):
         return body.encode(errors="replace"), "text/plain; charset=utf-8"
     return json.dumps(to_json(body, name="body"), ensure_ascii=False).encode(errors="replace"), "application/json"
+
+
+def error_to_json(error: Exception) -> JsonObject:
+    """Return an error as JSON: its type, its text, and its arguments, with text for those that are not JSON."""
+    if isinstance(error, CloudoError):
+        return error.payload
+    kind = type(error)
+    arguments = [_plain(argument) for argument in _arguments(error)]
+    return {"module": kind.__module__, "name": kind.__qualname__, "text": str(error), "arguments": arguments}
+
+
+def error_from_json(record: JsonObject) -> Exception:
+    """Return an error like the one given to `error_to_json`, or `StepFailed` if its type cannot be found or created."""
+    if "code" in record:
+        return from_code(**record)
+    kind, arguments = _kind(record["module"], record["name"]), record["arguments"]
+    if kind is not None:
+        with suppress(Exception):  # its constructor may take other arguments than `args`
+            return kind(*arguments)
+        with suppress(Exception):
+            return kind.__new__(kind, *arguments)
+    return StepFailed(record["name"], record["text"])
+
+
+def _arguments(error: Exception) -> tuple[Any, ...]:
+    """Return the arguments to recreate an error. Some have more than `args`, such as a file name."""
+    with suppress(Exception):
+        made: Any = error.__reduce__()
+        if made[0] is type(error):
+            return tuple(made[1])
+    return error.args
+
+
+def _kind(module: str, name: str) -> type[Exception] | None:
+    found: Any = builtins
+    with suppress(ImportError):
+        found = sys.modules.get(module) or import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def _plain(argument: Any) -> Any:
+    try:
+        return to_json(argument, name="argument")
+    except MalformedRequest:
+        return str(argument)

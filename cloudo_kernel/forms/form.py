@@ -9,14 +9,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from cloudo_kernel.errors import MAX_ERRORS, FormInvalid, MalformedRequest, ResponseInvalid, raise_all
-from cloudo_kernel.forms import elements
+from cloudo_kernel.errors import MAX_ERRORS, FormInvalid, ResponseInvalid, raise_all
+from cloudo_kernel.forms.element import Element, defined
+from cloudo_kernel.forms.elements import ELEMENTS, element_of
 from cloudo_kernel.models import JsonObject
+from cloudo_kernel.scheduling import triggers
 
 #: Maximum size of a form as JSON, and maximum number of its elements.
 FORM_LIMIT_BYTES: Final = 256 * 1024
@@ -25,23 +25,6 @@ _MAX_KEY: Final = 100
 #: Maximum number of properties of a body and of each element, known or not.
 _MAX_WORDS: Final = 50
 
-#: Element → the JSON type of its answer. `markdown` is only shown.
-ELEMENTS: Final = {
-    "string": "string",
-    "text": "string",
-    "number": "number",
-    "integer": "integer",
-    "toggle": "boolean",
-    "select": None,
-    "multiselect": "array",
-    "date": "string",
-    "time": "string",
-    "datetime": "string",
-    "password": "string",
-    "file": "object",
-    "markdown": None,
-    "submit": "boolean",
-}
 #: The element for a type or format, if a body does not name the element.
 _OF_TYPE: Final = {"string": "string", "number": "number", "integer": "integer", "boolean": "toggle"}
 _OF_FORMAT: Final = {"date": "date", "time": "time", "date-time": "datetime", "password": "password"}
@@ -53,54 +36,8 @@ _OF_ELEMENT: Final = (
     *("minimum", "maximum", "default", "example", "order", "required", "preview"),
 )
 #: The words of a trigger that a preview can use. Of `_TIMES`, only the first that is answered counts.
-_TIMES: Final = ("at", "delay_seconds", "every_seconds", "daily_at", "cron")
-_WITH_TIMES: Final = ("timezone", "wait", "start", "max_iterations")
-
-
-@dataclass(frozen=True)
-class Element:
-    """One element of a form, as the body describes it."""
-
-    key: str
-    about: JsonObject
-
-    @property
-    def kind(self) -> str:
-        """Its kind, one of `ELEMENTS`."""
-        return str(self.about["element"])
-
-    @property
-    def label(self) -> str:
-        """The text that people see instead of its key."""
-        return str(self.about["label"])
-
-    @property
-    def is_button(self) -> bool:
-        """Whether it sends the form."""
-        return self.kind == "submit"
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether people enter a value for it."""
-        return self.kind not in ("markdown", "submit")
-
-    @property
-    def fitting(self) -> str:
-        """The accepted answers in words."""
-        return elements.fitting(self.kind, self.about)
-
-    def checked(self, given: object, placed: Callable[[str], str] | None = None) -> Any:
-        """Return the answer as the flow gets it. Raises `ResponseInvalid`, which names the element.
-
-        `placed` adds the offset of a time zone to a moment without one.
-        """
-        try:
-            value = elements.checked(self.kind, self.about, given)
-            return placed(value) if placed is not None and self.kind == "datetime" else value
-        except ValueError as error:
-            raise ResponseInvalid(self.key, str(error)) from None
-        except MalformedRequest as error:  # out of range with its offset
-            raise ResponseInvalid(self.key, f"takes {self.fitting}: {error}".removesuffix(".")) from None
+_TIMES: Final = tuple(kind.word for kind in triggers.KINDS)
+_WITH_TIMES: Final = ("timezone", "max_iterations", *(word for kind in triggers.KINDS for word in kind.more_words))
 
 
 class Form:
@@ -108,7 +45,7 @@ class Form:
 
     def __init__(self, body: JsonObject) -> None:
         self._required: Sequence[str] = body["required"]
-        self.elements = tuple(Element(key, about) for key, about in body["properties"].items())
+        self.elements = tuple(element_of(key, about) for key, about in body["properties"].items())
 
     @property
     def fields(self) -> Iterator[Element]:
@@ -123,12 +60,12 @@ class Form:
     @property
     def asks(self) -> bool:
         """Whether it takes an answer. A form with only text does not."""
-        return any(element.kind != "markdown" for element in self.elements)
+        return any(element.is_asked or element.is_button for element in self.elements)
 
     @property
     def protected(self) -> frozenset[str]:
         """The keys whose answers only the flow may see."""
-        return frozenset(element.key for element in self.elements if element.kind == "password")
+        return frozenset(element.key for element in self.elements if element.is_protected)
 
     def required(self, button: str | None) -> Sequence[str]:
         """Return the keys required when `button` sends the form. A button may have a list of its own."""
@@ -161,7 +98,7 @@ class Form:
                     answer[key] = element.checked(element.about["default"], placed)
                 elif key in required:
                     faults.append(ResponseInvalid(key, f"is required: give it {element.fitting}"))
-                elif key in there and element.kind in elements.TEXTS:
+                elif key in there and element.is_text:
                     answer[key] = ""
             except ResponseInvalid as fault:
                 faults.append(fault)
@@ -169,11 +106,11 @@ class Form:
         return answer
 
     def _unknown(self, given: Mapping[Any, object]) -> Iterator[ResponseInvalid]:
-        asked = [element.key for element in self.elements if element.kind != "markdown"]
+        asked = [element.key for element in self.elements if element.is_asked or element.is_button]
         for key in given:
             if key not in asked:
                 known = ", ".join(map(repr, asked))
-                yield ResponseInvalid(str(key), f"is nothing that the form asks for; it asks for {known}")
+                yield ResponseInvalid(str(key), f"is not a field of the form, which has {known}")
 
     def _pressed(self, given: Mapping[str, object]) -> str | None:
         """Return the key of the pressed button. A single button always counts as pressed."""
@@ -229,30 +166,30 @@ def checked_body(body: object) -> JsonObject:
         raise FormInvalid("properties", "is an object with the elements of the form, at least one")
     if len(given) > _MAX_ELEMENTS:
         raise FormInvalid("properties", f"has at most {_MAX_ELEMENTS} elements, not {len(given)}")
-    made = [(key, _element(key, about, number)) for number, (key, about) in enumerate(given.items())]
-    elements = dict(sorted(made, key=lambda one: one[1]["order"]))
-    for key, about in elements.items():
-        if "preview" in about:
-            _check_preview(key, about, elements)
-        if about["element"] == "submit" and "required" in about:
-            about["required"] = _required(about["required"], elements, f"{key}.required")
+    made = [_element(key, about, number) for number, (key, about) in enumerate(given.items())]
+    elements = {element.key: element for element in sorted(made, key=lambda element: element.about["order"])}
+    for key, element in elements.items():
+        if "preview" in element.about:
+            _check_preview(element, elements)
+        if element.is_button and "required" in element.about:
+            element.about["required"] = _required(element.about["required"], elements, f"{key}.required")
     return {
         **body,
         "type": "object",
-        "properties": elements,
+        "properties": {key: element.about for key, element in elements.items()},
         "required": _required(body.get("required", []), elements, "required"),
     }
 
 
-def _check_preview(key: str, about: JsonObject, elements: Mapping[str, JsonObject]) -> None:
-    preview = about["preview"]
-    if about["element"] != "markdown" or not isinstance(preview, Mapping):
-        raise FormInvalid(f"{key}.preview", "goes with a markdown, and names keys by the words of a trigger")
-    for word, of in preview.items():
+def _check_preview(element: Element, elements: Mapping[str, Element]) -> None:
+    preview, place = element.about["preview"], f"{element.key}.preview"
+    if element.kind != "markdown" or not isinstance(preview, Mapping):
+        raise FormInvalid(place, "goes with a markdown, and names keys by the words of a trigger")
+    for word, key in preview.items():
         if word not in (*_TIMES, *_WITH_TIMES):
-            raise FormInvalid(f"{key}.preview", f"knows {', '.join((*_TIMES, *_WITH_TIMES))}, not {_shown(word)}")
-        if not isinstance(of, str) or elements.get(of, about)["element"] in ("markdown", "submit"):
-            raise FormInvalid(f"{key}.preview", f"names {_shown(of)}, which the form does not ask for")
+            raise FormInvalid(place, f"knows {', '.join((*_TIMES, *_WITH_TIMES))}, not {_shown(word)}")
+        if not isinstance(key, str) or key not in elements or not elements[key].is_asked:
+            raise FormInvalid(place, f"names {_shown(key)}, which the form does not ask for")
 
 
 def _check_size(body: Mapping[Any, object]) -> None:
@@ -276,7 +213,7 @@ def _check_words(given: Mapping[Any, object], known: Sequence[str], place: str) 
             raise FormInvalid(f"{place}{word}", f"means nothing here. Did you mean {meant[0]!r}?")
 
 
-def _element(key: object, given: object, number: int) -> JsonObject:
+def _element(key: object, given: object, number: int) -> Element:
     if not isinstance(key, str) or not key or len(key) > _MAX_KEY or not key.isprintable():
         raise FormInvalid(_shown(key), f"cannot be a key: that is printable text of 1 to {_MAX_KEY} characters")
     if not isinstance(given, Mapping):
@@ -290,30 +227,12 @@ def _element(key: object, given: object, number: int) -> JsonObject:
     about["label"] = _text(key, about, "label", key)
     about["description"] = _text(key, about, "description", "")
     try:
-        about["order"] = elements.defined("number", about.get("order", number))
+        about["order"] = defined("number", about.get("order", number))
     except ValueError as error:
         raise FormInvalid(f"{key}.order", f"is {error}, not {_shown(about['order'])}") from None
-    if about["element"] in ("select", "multiselect"):
-        about["enum"] = _choices(key, about)
-    try:
-        about |= elements.bounds(about["element"], about)
-    except ValueError as error:
-        raise FormInvalid(f"{key}.{error.args[1]}", str(error.args[0])) from None
-    _fill_default(key, about)
-    with suppress(ValueError):  # an example is only shown and need not be a valid answer
-        about |= {"example": _defined(about, about["example"])} if "example" in about else {}
-    return about
-
-
-def _defined(about: JsonObject, value: Any) -> Any:
-    """Return a default or an example in canonical form. For choices, their `type` decides. Raises `ValueError`."""
-    of = about["element"] if about["element"] not in ("select", "multiselect") else str(_type_of_choices(about))
-    return [elements.defined(of, one) for one in value] if isinstance(value, list) else elements.defined(of, value)
-
-
-def _type_of_choices(about: Mapping[str, Any]) -> object:
-    items = about.get("items")
-    return items.get("type") if isinstance(items, Mapping) else about.get("type")
+    element = element_of(key, about)
+    element.complete()
+    return element
 
 
 def _kind(key: str, given: Mapping[str, Any]) -> str:
@@ -332,7 +251,7 @@ def _kind(key: str, given: Mapping[str, Any]) -> str:
 
 def _type(key: str, about: JsonObject) -> str | None:
     """Return the JSON type of the element. Raises `FormInvalid` if the body names a conflicting one."""
-    wanted, given = ELEMENTS[about["element"]], about.get("type")
+    wanted, given = ELEMENTS[about["element"]].json_type, about.get("type")
     if wanted is None or given is None or given == wanted:
         return wanted or given
     if (wanted, given) == ("number", "integer"):
@@ -350,41 +269,14 @@ def _text(key: str, about: Mapping[str, Any], word: str, default: str) -> str:
     return text
 
 
-def _choices(key: str, about: Mapping[str, Any]) -> list[Any]:
-    items = about.get("items")
-    choices = about.get("enum", items.get("enum") if isinstance(items, Mapping) else None)
-    is_plain = isinstance(choices, list | tuple) and all(isinstance(one, str | int | float) for one in choices)
-    if not is_plain or not choices:
-        raise FormInvalid(f"{key}.enum", "is the list of the choices: texts, numbers, true, false")
-    try:
-        return list(_defined({**about}, list(choices)))
-    except ValueError as error:
-        raise FormInvalid(f"{key}.enum", f"takes for each choice {error}, as its type says") from None
-
-
-def _fill_default(key: str, about: JsonObject) -> None:
-    """Check the default as an answer, and store its canonical form."""
-    if "default" not in about or about["element"] in ("markdown", "submit"):
-        about.pop("default", None)
-        return
-    if about["element"] in ("password", "file"):
-        raise FormInvalid(f"{key}.default", f"cannot be given: a {about['element']} has none")
-    with suppress(ValueError):  # `checked` reports an invalid default, with its bounds
-        about["default"] = _defined(about, about["default"])
-    try:
-        about["default"] = elements.checked(about["element"], about, about["default"])
-    except ValueError as error:
-        raise FormInvalid(f"{key}.default", str(error)) from None
-
-
-def _required(given: object, elements: Mapping[str, JsonObject], place: str) -> list[str]:
+def _required(given: object, elements: Mapping[str, Element], place: str) -> list[str]:
     """Return the required keys without buttons, which are answered by pressing them. Raises `FormInvalid`."""
     if not isinstance(given, list | tuple):
         raise FormInvalid(place, f"is a list of keys, not {_shown(given)}")
     for key in given:
-        if not isinstance(key, str) or elements.get(key, {"element": "markdown"})["element"] == "markdown":
+        if not isinstance(key, str) or key not in elements or not (elements[key].is_asked or elements[key].is_button):
             raise FormInvalid(place, f"names {_shown(key)}, which the form does not ask for")
-    return [key for key in given if elements[key]["element"] != "submit"]
+    return [key for key in given if not elements[key].is_button]
 
 
 def _shown(value: object) -> str:

@@ -6,6 +6,7 @@ In a run it inherits its end of a channel to the worker. A kernel opened by hand
 from __future__ import annotations
 
 import atexit
+import codecs
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from ipykernel import ipkernel
+from ipykernel.iostream import OutStream
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQInteractiveShell
 from jupyter_client.jsonutil import json_default
@@ -29,7 +31,6 @@ from traitlets.config import Config
 from cloudo_kernel import flow_api
 from cloudo_kernel.errors import ExecutionEnded
 from cloudo_kernel.kernel import interactive_api
-from cloudo_kernel.kernel.fast_output import WholeStream
 from cloudo_kernel.processes import fork, inherited
 from cloudo_kernel.processes.channel import DESCRIPTOR_VARIABLE, Channel
 
@@ -47,6 +48,9 @@ _IMPORTED_LATE = (
     "sqlite3",
     "tornado.platform.asyncio",
 )
+
+#: The capacity of a pipe.
+PIPE_BYTES = 65_536
 
 #: Packages with a resource tracker, a process that cleans up shared memory and the like.
 _TRACKERS = ("multiprocessing", "loky.backend", "joblib.externals.loky.backend")
@@ -122,17 +126,30 @@ def without_modules() -> Iterator[None]:
         ipkernel.sys = sys
 
 
+class WholeStream(OutStream):
+    """ipykernel's stream, except that it joins a character that is read from the descriptor in two pieces."""
+
+    def _setup_stream_redirects(self, name: str) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        super()._setup_stream_redirects(name)
+
+    def _watch_pipe_fd(self) -> None:
+        """Read from the descriptor, on its own thread, and echo it as ipykernel does."""
+        with suppress(OSError):
+            while (taken := os.read(self._fid, PIPE_BYTES)) and self._should_watch:
+                self._write_bytes(taken)
+                os.write(self._original_stdstream_copy, taken)
+
+    def _write_bytes(self, taken: bytes) -> None:
+        """Write bytes as text; empty bytes end the input and turn half a character into a replacement character."""
+        if text := self._decoder.decode(taken, final=not taken):
+            self.write(text)
+
+
 class CloudoKernelApp(IPKernelApp):
-    """ipykernel's application, except that it does not build a parser for hundreds of options to read one."""
+    """ipykernel's application, with our stream."""
 
     outstream_class = DottedObjectName(f"{WholeStream.__module__}.{WholeStream.__name__}").tag(config=True)
-
-    def parse_command_line(self, argv: Sequence[str] | None = None) -> None:
-        """Read `-f FILE` directly, and anything else as ipykernel does."""
-        if argv is not None and len(argv) == 2 and argv[0] == "-f":
-            self.connection_file = argv[1]
-        else:
-            super().parse_command_line(argv)
 
 
 def run_config() -> Config:

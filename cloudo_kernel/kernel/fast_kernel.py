@@ -100,10 +100,8 @@ class Configured(BaseIPythonApplication):
     is_configured = False
 
     def initialize(self, argv: Sequence[str] | None = None) -> None:
-        """Read the configuration once."""
-        if self.is_configured:
-            self.parse_command_line(argv)
-        else:
+        """Read the configuration and the arguments once."""
+        if not self.is_configured:
             super().initialize(argv)
             self.is_configured = True
 
@@ -192,7 +190,7 @@ def preload() -> list[str]:
     environment = os.environ.pop("VIRTUAL_ENV", None)
     try:
         app = FastKernelApp(config=run_config())
-        Configured.initialize(app, ["-f", ""])
+        Configured.initialize(app, [])
         shell = ZMQInteractiveShell.instance(parent=app, profile_dir=app.profile_dir, compiler_class=XCachingCompiler)
         IPKernelApp.init_pdb(app)
         app.configure_tornado_logger()
@@ -227,6 +225,6 @@ def serve_run(connection: dict[str, Any], channel: int) -> None:
     os.environ["JPY_PARENT_PID"] = str(os.getppid())  # as Jupyter does
     app = _prepared
     assert app is not None, "it is made before the fork"
-    app.connection = connection
+    app.connection, app.connection_file = connection, arguments[1]
     app.session.session, app.session.pid = new_id(), os.getpid()
     serve(app, arguments, channel)

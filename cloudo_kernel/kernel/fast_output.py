@@ -1,8 +1,7 @@
-"""The output of our kernels: ipykernel's streams and, in runs, its sending thread without an event loop."""
+"""The output of a forked kernel: its streams, and its sending thread without an event loop."""
 
 from __future__ import annotations
 
-import codecs
 import heapq
 import itertools
 import logging
@@ -17,7 +16,9 @@ from contextlib import suppress
 from typing import Any
 
 import zmq
-from ipykernel.iostream import BackgroundSocket, IOPubThread, OutStream
+from ipykernel.iostream import BackgroundSocket, IOPubThread
+
+from cloudo_kernel.kernel.app import PIPE_BYTES, WholeStream
 
 _log = logging.getLogger(__name__)
 #: Maximum number of queued outputs. A cell that writes faster than the runner receives has to wait.
@@ -25,8 +26,6 @@ _MAX_CALLS = 10_000
 _WAIT_SECONDS = 0.01
 #: How long to wait for the last outputs when the kernel ends.
 _STOP_SECONDS = 30.0
-#: The capacity of a pipe.
-_PIPE_BYTES = 65_536
 #: Updates of a line are sent at this interval, or before anything else is sent. With one message each,
 #: `tqdm(range(3_000_000), mininterval=0)` took more than 100 s.
 _UPDATE_SECONDS = 0.05
@@ -34,26 +33,6 @@ _UPDATE_SECONDS = 0.05
 _MAX_SEPARATE_UPDATES = 10
 #: Control sequences that do more than set the colour.
 _MOVE = re.compile(r"\x1b\[[0-9;?]*[^0-9;?m]")
-
-
-class WholeStream(OutStream):
-    """ipykernel's stream, except that it joins a character that is read from the descriptor in two pieces."""
-
-    def _setup_stream_redirects(self, name: str) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        super()._setup_stream_redirects(name)
-
-    def _watch_pipe_fd(self) -> None:
-        """Read from the descriptor, on its own thread, and echo it as ipykernel does."""
-        with suppress(OSError):
-            while (taken := os.read(self._fid, _PIPE_BYTES)) and self._should_watch:
-                self._write_bytes(taken)
-                os.write(self._original_stdstream_copy, taken)
-
-    def _write_bytes(self, taken: bytes) -> None:
-        """Write bytes as text; empty bytes end the input and turn half a character into a replacement character."""
-        if text := self._decoder.decode(taken, final=not taken):
-            self.write(text)
 
 
 class FastStream(WholeStream):
@@ -125,7 +104,7 @@ class FastStream(WholeStream):
         with self._reading:
             if not select.select([self._fid], [], [], 0)[0]:
                 return None
-            taken = os.read(self._fid, _PIPE_BYTES)
+            taken = os.read(self._fid, PIPE_BYTES)
             self._write_bytes(taken)
             return taken
 

@@ -1,29 +1,42 @@
-"""The records of Cloudo: what the store keeps, REST sends and flow authors see, defined once.
+"""The records of Cloudo, defined once for the store, REST and flow authors.
 
 All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339 with `Z`.
 """
 
 from __future__ import annotations
 
-from cloudo_kernel.models.base import JsonObject, Page, Record, Request, Strict, UtcTime, rfc3339, to_utc
-from cloudo_kernel.models.bulk import BulkAction, BulkError, BulkItem, BulkOutcome, BulkRequest
+from cloudo_kernel.models.base import (
+    Fault,
+    FieldError,
+    JsonObject,
+    Page,
+    Record,
+    Request,
+    Strict,
+    UtcTime,
+    malformed,
+)
 from cloudo_kernel.models.executions import (
+    BulkAction,
+    BulkError,
+    BulkItem,
+    BulkOutcome,
+    BulkRequest,
     ErrorDetail,
     Execution,
     ExecutionBrief,
     ExecutionFilter,
     ExecutionType,
     LogLine,
+    Origin,
     Progress,
     StartExecution,
     Status,
-    Trigger,
 )
-from cloudo_kernel.models.fault import Fault, FieldError, malformed
 from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel, RunOptions
-from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Occasion, OutgoingCall
+from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Notification, Occasion
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
-from cloudo_kernel.models.records import Event, File, Health, OwnClient, Setting, User
+from cloudo_kernel.models.records import Event, File, Health, LoopHealth, OwnClient, Setting, User
 from cloudo_kernel.models.schedules import (
     Backfill,
     CatchUp,
@@ -49,77 +62,4 @@ from cloudo_kernel.models.webhooks import (
     WebhookReply,
     WebhookResponse,
 )
-
-__all__ = [
-    "Action",
-    "Backfill",
-    "BulkAction",
-    "BulkError",
-    "BulkItem",
-    "BulkOutcome",
-    "BulkRequest",
-    "CatchUp",
-    "ChangeSchedule",
-    "ChangeWebhook",
-    "CreateMessage",
-    "CreateSchedule",
-    "CreateToken",
-    "CreateWebhook",
-    "CreatedToken",
-    "Delivery",
-    "EngineTier",
-    "ErrorDetail",
-    "Event",
-    "Execution",
-    "ExecutionBrief",
-    "ExecutionFilter",
-    "ExecutionType",
-    "Fault",
-    "FieldError",
-    "File",
-    "Flow",
-    "FlowMetadata",
-    "FlowSource",
-    "FollowUp",
-    "FollowUps",
-    "FollowingFlow",
-    "Health",
-    "JsonObject",
-    "Kernel",
-    "LogLine",
-    "Message",
-    "MessageLevel",
-    "MessageState",
-    "Occasion",
-    "Occurrence",
-    "OccurrenceOutcome",
-    "OutgoingCall",
-    "Overlap",
-    "OwnClient",
-    "Page",
-    "PreviewSchedule",
-    "PreviewTime",
-    "Progress",
-    "Record",
-    "Request",
-    "RunOptions",
-    "Schedule",
-    "ScheduleOptions",
-    "SchedulePreview",
-    "ScheduleTrigger",
-    "Setting",
-    "SignatureScheme",
-    "StartExecution",
-    "Status",
-    "Strict",
-    "Token",
-    "Trigger",
-    "User",
-    "UtcTime",
-    "Webhook",
-    "WebhookReply",
-    "WebhookResponse",
-    "malformed",
-    "rfc3339",
-    "to_utc",
-]
+from cloudo_kernel.scheduling.times import rfc3339, to_utc

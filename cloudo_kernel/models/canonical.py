@@ -1,4 +1,4 @@
-"""The canonical form of each kind of value, for every door: forms, inputs, requests, settings. Pure.
+"""The canonical form of each kind of value, for forms, inputs, requests and settings.
 
 Kinds are the words of JSON Schema: `boolean`, `integer`, `number`, and the formats `date`, `time` and `date-time`.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
-#: What fits each kind, for error messages.
+#: The accepted values of each kind, for error messages.
 FITS: Final = {
     "boolean": "true or false",
     "integer": "a whole number",
@@ -34,9 +34,9 @@ _WORDS: Final = {
 def canonical(kind: str, value: object) -> Any:
     """Return `value` in the canonical form of its kind; a value of another kind is returned unchanged.
 
-    Dates become `YYYY-MM-DD`, times `HH:MM:SS`, moments RFC 3339. A fraction of a second and an offset stay if there
-    are any, the offset zero as `Z`; a moment without an offset has none in its canonical form either. Numbers are
-    finite, and a whole number is an `int`. Idempotent. Raises `ValueError`, whose text says what fits.
+    Dates become `YYYY-MM-DD`, times `HH:MM:SS`, moments RFC 3339. Fractions of a second and offsets are kept, the
+    offset zero as `Z`. No offset is added to a moment without one. Numbers are finite, and a whole number is an `int`.
+    Idempotent. Raises `ValueError`, whose text names the accepted values.
     """
     read = _OF_KIND.get(kind)
     if read is None:
@@ -48,16 +48,16 @@ def canonical(kind: str, value: object) -> Any:
 
 
 def from_text(kind: str, text: str) -> Any:
-    """Return the value that a query parameter, a shell argument or a script writes as text, in its canonical form.
+    """Return the value of a query parameter, a shell argument or a setting, given as text, in its canonical form.
 
-    Raises `ValueError`, whose text says what fits.
+    Raises `ValueError`, whose text names the accepted values.
     """
-    said = text.strip()
+    text = text.strip()
     if kind == "boolean":
-        return canonical(kind, _WORDS.get(said.lower()))
-    if kind in ("integer", "number") and len(said) <= _MAX_DIGITS and _NUMBER.fullmatch(said):
-        return canonical(kind, int(said) if said.lstrip("+-").isdecimal() else float(said))
-    return canonical(kind, said)
+        return canonical(kind, _WORDS.get(text.lower()))
+    if kind in ("integer", "number") and len(text) <= _MAX_DIGITS and _NUMBER.fullmatch(text):
+        return canonical(kind, int(text) if text.lstrip("+-").isdecimal() else float(text))
+    return canonical(kind, text)
 
 
 def _boolean(value: Any) -> bool:
@@ -88,7 +88,7 @@ def _date(value: Any) -> str:
 
 
 def _time(value: Any) -> str:
-    found = time.fromisoformat(value.upper())  # RFC 3339 takes z for Z
+    found = time.fromisoformat(value.upper())  # RFC 3339 accepts z for Z
     offset = found.utcoffset()
     if offset is not None and (offset.seconds % 60 or offset.microseconds):
         raise ValueError  # RFC 3339 writes offsets in minutes

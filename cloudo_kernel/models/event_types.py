@@ -1,4 +1,4 @@
-"""The words of history: the types of events and the subjects they tell of."""
+"""The types of events, and the types of their subjects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from cloudo_kernel.models import OccurrenceOutcome, Status
 
-#: From where somebody came whom nobody knows.
+#: The network address of an unknown caller.
 ADDRESS: Final = "address"
 EXECUTION: Final = "execution"
 FILE: Final = "file"
@@ -64,9 +64,9 @@ SETTING_LOCKED: Final = "SettingLocked"
 SETTING_UNLOCKED: Final = "SettingUnlocked"
 TOKEN_CREATED: Final = "TokenCreated"  # noqa: S105 -- a word, no password
 TOKEN_REVOKED: Final = "TokenRevoked"  # noqa: S105 -- a word, no password
-#: Somebody who is known asked for what they may not; of a token, or of a user.
+#: A known caller was not allowed to do something. The subject is a token or a user.
 PERMISSION_DENIED: Final = "PermissionDenied"
-#: Somebody who is not known asked for something.
+#: An unknown caller was refused.
 ACCESS_REFUSED: Final = "AccessRefused"
 WEBHOOK_CREATED: Final = "WebhookCreated"
 WEBHOOK_CHANGED: Final = "WebhookChanged"
@@ -75,10 +75,10 @@ WORKER_STARTED: Final = "WorkerStarted"
 WORKER_STOPPED: Final = "WorkerStopped"
 WORKER_LOST: Final = "WorkerLost"
 
-#: Told while an execution runs, and forgotten when it has ended.
+#: Sent while an execution runs, and deleted when it has ended.
 PASSING: Final = (EXECUTION_PROGRESSED, EXECUTION_LOGGED)
 
-#: The event that tells of an execution's move into a state.
+#: The event of an execution's transition into each state.
 OF_STATUS: Final = {
     Status.PENDING: EXECUTION_REQUEUED,
     Status.RUNNING: EXECUTION_STARTED,
@@ -89,7 +89,7 @@ OF_STATUS: Final = {
     Status.ENDED_CANCELLED: EXECUTION_ENDED,
 }
 
-#: The event that tells of occurrences for which nothing was started.
+#: The event of each outcome for which nothing was started.
 OF_OUTCOME: Final = {
     OccurrenceOutcome.SKIPPED: SCHEDULE_SKIPPED,
     OccurrenceOutcome.MISSED: SCHEDULE_MISSED,

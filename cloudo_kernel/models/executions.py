@@ -1,17 +1,20 @@
-"""The record of an execution, its parts, and the requests about it."""
+"""The record of an execution, its parts, and the requests about one or many."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final, Self
 
-from pydantic import FailFast, Field
+from pydantic import FailFast, Field, model_validator
 
-from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
+from cloudo_kernel.models.base import FieldError, JsonObject, Record, Request, UtcTime
+
+#: Maximum number of executions or flows in one bulk request.
+BULK_LIMIT: Final = 500
 
 
 class Status(StrEnum):
-    """Where an execution is in its life; `lifecycle` knows which moves are legal."""
+    """The state of an execution. `lifecycle` has the legal transitions."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -23,12 +26,12 @@ class Status(StrEnum):
 
     @property
     def is_ended(self) -> bool:
-        """Whether nothing will happen to the execution any more."""
+        """Whether the execution has ended."""
         return self.value.startswith("ENDED_")
 
 
 class ExecutionType(StrEnum):
-    """What kind of source an execution runs."""
+    """The kind of source that an execution runs."""
 
     FLOW = "FLOW"
     SCRIPT = "SCRIPT"
@@ -36,8 +39,8 @@ class ExecutionType(StrEnum):
     INTERACTIVE = "INTERACTIVE"
 
 
-class Trigger(StrEnum):
-    """The door through which an execution was started."""
+class Origin(StrEnum):
+    """How an execution was started."""
 
     UI = "ui"
     API = "api"
@@ -57,7 +60,7 @@ class LogLine(Record):
 
 
 class Progress(Record):
-    """How far an execution is: `done` of `total` cells, and a word for the current cell."""
+    """Progress of an execution: `done` of `total` cells, and a label of the current cell."""
 
     done: int = 0
     total: int = 0
@@ -65,63 +68,61 @@ class Progress(Record):
 
 
 class ErrorDetail(Record):
-    """Why an execution ended in error."""
+    """The error that ended an execution."""
 
     name: str
     value: str = ""
-    #: Number of the cell in the executed notebook, from 0; None when no cell is to blame.
-    cell: int | None = None
-    #: Lines without terminal colours; left out in lists.
-    traceback: tuple[str, ...] = ()
+    cell: int | None = Field(
+        default=None, description="Index of the failed cell in the executed notebook, from 0; null if no cell failed."
+    )
+    traceback: tuple[str, ...] = Field(default=(), description="Lines without terminal colours; omitted in lists.")
 
 
 class Execution(Record):
-    """One run of a flow or of source sent with the request."""
+    """One run of a flow, or of source sent with the request."""
 
-    #: UUIDv7: sorts by the time of creation.
-    id: str
+    id: str = Field(description="UUIDv7: sorts by the time of creation.")
     name: str
     type: ExecutionType = ExecutionType.FLOW
-    #: None for a `SCRIPT`, and for an `INTERACTIVE` one of a notebook that is no flow.
-    flow_name: str | None = None
+    flow_name: str | None = Field(
+        default=None,
+        description="Null for a `SCRIPT`, and for an `INTERACTIVE` execution of a notebook that is not a flow.",
+    )
     status: Status
     message: str | None = None
     input_value: JsonObject = Field(default_factory=dict)
     output_value: JsonObject = Field(default_factory=dict)
-    #: The last 1,000 lines; None in lists.
-    log: tuple[LogLine, ...] | None = None
+    log: tuple[LogLine, ...] | None = Field(default=None, description="The last 1,000 lines; null in lists.")
     parent_id: str | None = None
     retry_of: str | None = None
     schedule_id: str | None = None
     webhook_name: str | None = None
-    trigger: Trigger
+    trigger: Origin
     user_name: str
     created_at: UtcTime
-    #: Not claimable before this moment.
-    scheduled_for: UtcTime | None = None
+    scheduled_for: UtcTime | None = Field(default=None, description="The execution does not start before this time.")
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
-    #: Counts the runs; also the fencing token of whoever reports about the execution.
-    attempt: int = 0
+    attempt: int = Field(
+        default=0, description="Number of runs so far. Each report about the execution carries it (fencing)."
+    )
     progress: Progress = Progress()
     error: ErrorDetail | None = None
-    #: Path of the executed notebook below the workspace, `/`-separated.
-    notebook: str | None = None
+    notebook: str | None = Field(default=None, description="Path of the executed notebook, relative to the workspace.")
     source_sha256: str
-    #: The kernelspec that it runs in.
-    kernel: str = "cloudo"
+    kernel: str = Field(default="cloudo", description="Name of the kernelspec.")
     tags: tuple[str, ...] = ()
     retention_minutes: int | None = None
     expires_at: UtcTime | None = None
 
     @property
     def is_ended(self) -> bool:
-        """Whether nothing will happen to it any more."""
+        """Whether it has ended."""
         return self.status.is_ended
 
 
 class ExecutionBrief(Record):
-    """The few fields of an execution that a flow's record shows of its last runs."""
+    """The main fields of an execution, as used in other records."""
 
     id: str
     status: Status
@@ -134,38 +135,117 @@ Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_le
 
 
 class StartExecution(Request):
-    """A request to start an execution: of a flow, or of source sent along."""
+    """A request to start a flow, or source sent with the request."""
 
     flow_name: str | None = None
-    #: Python source, or a notebook as JSON text.
-    script: str | None = None
-    #: `base64` or `plain`; undeclared, `script` is plain if it parses and base64 otherwise.
-    script_encoding: str | None = Field(default=None, pattern="^(base64|plain)$")
-    #: Of the execution; default: the flow's name.
-    name: str | None = Field(default=None, min_length=1, max_length=500)
+    script: str | None = Field(default=None, description="Python source, or a notebook as JSON text.")
+    script_encoding: str | None = Field(
+        default=None,
+        pattern="^(base64|plain)$",
+        description="`base64` or `plain`. Default: plain if `script` parses, otherwise base64.",
+    )
+    name: str | None = Field(
+        default=None, min_length=1, max_length=500, description="Name of the execution. Default: the flow's name."
+    )
     inputs: JsonObject = Field(default_factory=dict)
-    #: Limits the run.
-    timeout_seconds: float | None = Field(default=None, gt=0)
-    #: The kernelspec to run in; default: the flow's.
-    kernel: str | None = Field(default=None, min_length=1, max_length=200)
-    #: Limits each cell.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0)
-    #: Hides the sources of the cells in the executed notebook, as papermill does; default: as the flow says.
-    report_mode: bool | None = None
+    timeout_seconds: float | None = Field(default=None, gt=0, description="Time limit of the run.")
+    kernel: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Name of the kernelspec. Default: the flow's."
+    )
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, description="Time limit of each cell.")
+    report_mode: bool | None = Field(
+        default=None,
+        description="Hide cell sources in the executed notebook, as papermill's `--report-mode` does. "
+        "Default: the flow's setting.",
+    )
     scheduled_at: UtcTime | None = None
     delay_seconds: float | None = Field(default=None, ge=0)
     tags: Tags = ()
 
 
 class ExecutionFilter(Request):
-    """Which executions a list holds; fields that are None do not restrict it."""
+    """Filters of a list of executions. Null fields do not restrict it."""
 
     status: tuple[Status, ...] | None = Field(default=None, max_length=20)
     flow_name: str | None = None
     parent_id: str | None = None
     schedule_id: str | None = None
     user_name: str | None = None
-    #: Created at or after this moment.
-    since: UtcTime | None = None
-    #: Quick filter: part of the name, the flow's name, the message or the id.
-    q: str | None = None
+    since: UtcTime | None = Field(default=None, description="Only executions created at or after this time.")
+    q: str | None = Field(default=None, description="Search in name, flow name, message and id.")
+
+
+Names = Annotated[
+    tuple[Annotated[str, Field(max_length=1000)], ...], Field(min_length=1, max_length=BULK_LIMIT, fail_fast=True)
+]
+
+
+class BulkAction(StrEnum):
+    """The action to apply to each item."""
+
+    #: Of flows; all others are of executions.
+    START = "start"
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RETRY = "retry"
+    DELETE = "delete"
+
+
+class BulkRequest(Request):
+    """A request to start many flows, or to apply one action to many executions."""
+
+    action: BulkAction
+    ids: Names | None = Field(default=None, description="Execution ids; for every action except `start`.")
+    flow_names: Names | None = Field(default=None, description="Names of flows; for `start` only.")
+    inputs: JsonObject | None = Field(
+        default=None, description="Inputs for every item of `start`; with `retry` they replace the earlier inputs."
+    )
+    tree: bool = Field(
+        default=False,
+        description="With `cancel`: also cancel all descendants, even of executions that have ended.",
+    )
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        takes, other = ("flow_names", "ids") if self.action is BulkAction.START else ("ids", "flow_names")
+        if getattr(self, takes) is None or getattr(self, other) is not None:
+            raise ValueError(f"{self.action} takes {takes}, not {other}")
+        if self.inputs is not None and self.action not in (BulkAction.START, BulkAction.RETRY):
+            raise ValueError(f"{self.action} takes no inputs")
+        if self.tree and self.action is not BulkAction.CANCEL:
+            raise ValueError(f"{self.action} takes no tree")
+        return self
+
+
+class BulkError(Record):
+    """The error that a request for this item alone would have raised."""
+
+    code: str
+    message: str
+    field: str | None = Field(
+        default=None, description="Name of the invalid input or parameter; the first if there are several."
+    )
+    errors: tuple[FieldError, ...] = Field(default=(), description="Every single error, if there are several.")
+
+
+class BulkItem(Record):
+    """The result of one item."""
+
+    id: str | None = Field(default=None, description="Id of the requested execution; null for `start`.")
+    flow_name: str | None = Field(
+        default=None, description="Name of the requested flow; null for every action except `start`."
+    )
+    ok: bool
+    execution: ExecutionBrief | None = Field(
+        default=None,
+        description="The current record; for `start` and `retry` the new execution. Null after an error and "
+        "after `delete`.",
+    )
+    error: BulkError | None = None
+
+
+class BulkOutcome(Record):
+    """The result of each item, in the order of the request."""
+
+    items: tuple[BulkItem, ...]

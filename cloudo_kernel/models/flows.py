@@ -12,7 +12,7 @@ from cloudo_kernel.models.follow_ups import FollowUps
 
 
 class FlowSource(StrEnum):
-    """Where a flow was found: in the workspace, or in the shipped library."""
+    """Where a flow is: in the workspace, or in the shipped library."""
 
     WORKSPACE = "workspace"
     LIBRARY = "library"
@@ -34,87 +34,98 @@ class FlowMetadata(Strict, Record):
     description: str | None = None
     tags: tuple[str, ...] = ()
     timeout_seconds: float | None = Field(default=None, gt=0)
-    #: How often a run that failed is tried again.
-    retries: int = Field(default=0, ge=0, le=100)
-    #: Before the first retry; doubled for each further one, up to a day.
-    retry_delay_seconds: float = Field(default=0, ge=0, le=86_400)
-    #: Of this flow at once, in the whole store.
-    max_running: int | None = Field(default=None, ge=1)
-    #: Higher ones are taken from the queue first.
-    priority: int = Field(default=0, ge=-100, le=100)
-    #: Its calls are recorded: while it waits long it needs no process, and after a death it goes on where it was.
-    durable: bool = False
+    retries: int = Field(default=0, ge=0, le=100, description="Maximum number of retries of a failed run.")
+    retry_delay_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        description="Delay before the first retry; doubled for each further retry, up to a day.",
+    )
+    max_running: int | None = Field(
+        default=None, ge=1, description="Maximum number of concurrent executions of this flow in the whole store."
+    )
+    priority: int = Field(default=0, ge=-100, le=100, description="Executions with a higher priority start first.")
+    durable: bool = Field(
+        default=False,
+        description="Record the flow's calls. A long wait then needs no process, and a crashed run is replayed.",
+    )
     engine: EngineTier = EngineTier.KERNEL
-    #: The kernelspec to run in; default: the notebook's own.
-    kernel: str | None = Field(default=None, min_length=1, max_length=200)
-    #: A cell that takes longer ends the run in error.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0)
-    #: Hides the sources of the cells in the executed notebook, as papermill does.
-    report_mode: bool = False
-    #: What the kernel may take beyond what it has at its start; each process that it starts may, too.
-    memory_limit_mb: int | None = Field(default=None, ge=1)
+    kernel: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Name of the kernelspec. Default: the notebook's own."
+    )
+    cell_timeout_seconds: float | None = Field(
+        default=None, gt=0, description="Time limit of each cell. Exceeding it ends the run in error."
+    )
+    report_mode: bool = Field(
+        default=False, description="Hide cell sources in the executed notebook, as papermill's `--report-mode` does."
+    )
+    memory_limit_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="Memory that the kernel, and each process it starts, may allocate beyond the kernel's "
+        "start-up size.",
+    )
     retention_minutes: int | None = Field(default=None, ge=0)
-    #: The inputs and outputs that nobody but the flow itself gets to see.
-    protect_inputs: tuple[str, ...] = ()
+    protect_inputs: tuple[str, ...] = Field(
+        default=(), description="Names of inputs that only the flow itself can read."
+    )
     protect_outputs: tuple[str, ...] = ()
-    #: What follows an execution that ended in success, in error, or in success after the one before had failed.
-    on_success: FollowUps = ()
-    on_error: FollowUps = ()
-    on_recovery: FollowUps = ()
+    on_success: FollowUps = Field(default=(), description="Flows to start and addresses to call after a success.")
+    on_error: FollowUps = Field(default=(), description="The same after an error.")
+    on_recovery: FollowUps = Field(default=(), description="The same after a success that follows an error.")
 
 
 class RunOptions(Record):
-    """How a run is made; a start chooses, and what it leaves open the flow's metadata say."""
+    """Options of a run. Options missing in a start come from the flow's metadata."""
 
-    #: The kernelspec to run in; default: the notebook's own.
-    kernel: str | None = Field(default=None, min_length=1, max_length=200)
-    #: Limits each cell.
-    cell_timeout_seconds: float | None = Field(default=None, gt=0)
-    #: Hides the sources of the cells in the executed notebook, as papermill does.
-    report_mode: bool | None = None
+    kernel: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Name of the kernelspec. Default: the notebook's own."
+    )
+    cell_timeout_seconds: float | None = Field(default=None, gt=0, description="Time limit of each cell.")
+    report_mode: bool | None = Field(
+        default=None, description="Hide cell sources in the executed notebook, as papermill's `--report-mode` does."
+    )
 
     def over(self, flow: FlowMetadata) -> RunOptions:
-        """Return them with those of the flow where they leave something open; the kernel is only what was chosen."""
+        """Return the options, with those of the flow in place of unset ones. The kernel is only the chosen one."""
         limit = self.cell_timeout_seconds or flow.cell_timeout_seconds
         is_report = flow.report_mode or None if self.report_mode is None else self.report_mode
         return RunOptions(kernel=self.kernel, cell_timeout_seconds=limit, report_mode=is_report)
 
     @property
     def stored(self) -> JsonObject | None:
-        """The options that are set, None if there are none."""
+        """The options that are set, or None without any."""
         return self.model_dump(exclude_none=True) or None
 
 
 class Kernel(Record):
     """A kernel that flows can run in."""
 
-    #: Of the kernelspec; flows and starts name it as `kernel`.
-    name: str
+    name: str = Field(description="Name of the kernelspec, as used in `kernel` fields.")
     title: str
-    #: Empty if its kernelspec does not say.
-    language: str
+    language: str = Field(description="Programming language; empty if the kernelspec does not state it.")
 
 
 class Flow(Record):
     """A notebook below the flows folder of the workspace, or in the shipped library."""
 
-    #: Path below the flows folder without the ending, `/`-separated.
-    name: str
+    name: str = Field(description="Path relative to the flows folder, without its extension.")
     title: str
     description: str = ""
     tags: tuple[str, ...] = ()
     source: FlowSource
     kind: str = "notebook"
-    #: Below the workspace (`flows/…`) or, for the library, absolute.
-    path: str
-    #: The kernel it runs in: `cloudo`, or the name of another kernelspec.
-    kernel: str = "cloudo"
-    #: JSON Schema (draft 7) of the inputs; `additionalProperties` says whether others are accepted.
-    input_schema: JsonObject = Field(default_factory=dict)
+    path: str = Field(description="Path relative to the workspace (`flows/…`); absolute for flows of the library.")
+    kernel: str = Field(default="cloudo", description="Name of the kernelspec: `cloudo` or another.")
+    input_schema: JsonObject = Field(
+        default_factory=dict,
+        description="JSON Schema (draft 7) of the inputs. `additionalProperties` states whether other inputs "
+        "are accepted.",
+    )
     metadata: FlowMetadata = FlowMetadata()
     modified_at: UtcTime
-    #: Why it cannot be run, or None.
-    broken: str | None = None
-    #: Newest first, five at most.
-    last_executions: tuple[ExecutionBrief, ...] = ()
+    broken: str | None = Field(default=None, description="Reason why the flow cannot run, or null.")
+    last_executions: tuple[ExecutionBrief, ...] = Field(
+        default=(), description="The last five executions, newest first."
+    )
     next_run: UtcTime | None = None

@@ -1,4 +1,4 @@
-"""The record of a message, and the request for one."""
+"""The record of a message, and the request to create one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 
 
 class MessageState(StrEnum):
-    """Whether a message wants an answer, and what became of that."""
+    """The state of a message."""
 
-    #: It tells something, and asks nothing.
+    #: It takes no answer.
     INFO = "INFO"
     OPEN = "OPEN"
     ANSWERED = "ANSWERED"
     EXPIRED = "EXPIRED"
-    #: Nobody waits for the answer any more.
+    #: Its execution no longer waits for an answer.
     WITHDRAWN = "WITHDRAWN"
 
 
 class MessageLevel(StrEnum):
-    """How important a message is; it decides how long the message is kept."""
+    """The importance of a message. It determines how long the message is kept."""
 
     SUCCESS = "success"
     INFO = "info"
@@ -31,21 +31,21 @@ class MessageLevel(StrEnum):
 
 
 class Message(Record):
-    """Something that a flow tells or asks a person; with a form it is an input request."""
+    """A message of a flow to a person. With a form, it is an input request."""
 
-    #: UUIDv7: sorts by the time of creation.
-    id: str
+    id: str = Field(description="UUIDv7: sorts by the time of creation.")
     subject: str
-    #: The form, None for a message that only tells something; a single record has rendered descriptions, too.
-    body: JsonObject | None = None
+    body: JsonObject | None = Field(
+        default=None,
+        description="The form; null for a message without one. A single record also has rendered descriptions.",
+    )
     level: MessageLevel = MessageLevel.INFO
-    #: The execution that made it.
-    execution_id: str | None = None
+    execution_id: str | None = Field(default=None, description="Id of the execution that created the message.")
     created_at: UtcTime
-    #: When the request ends without an answer; None for never.
-    expires_at: UtcTime | None = None
-    #: By the keys of the form; what is protected shows as `•••`, but to the flow.
-    response: JsonObject | None = None
+    expires_at: UtcTime | None = Field(default=None, description="Time at which the request expires; null for never.")
+    response: JsonObject | None = Field(
+        default=None, description="Answer by key of the form. Protected values appear as `•••`, except to the flow."
+    )
     answered_by: str | None = None
     answered_at: UtcTime | None = None
     state: MessageState
@@ -57,15 +57,22 @@ class Message(Record):
 
 
 class CreateMessage(Request):
-    """A request to make a message."""
+    """A request to create a message."""
 
     subject: str = Field(min_length=1, max_length=500)
-    #: A form, see `forms`; `message` and `request` are short for simple ones.
-    body: JsonObject | None = None
-    #: A text with OK, or above the question of `request`.
-    message: str | None = Field(default=None, min_length=1)
-    #: One question, answered with text.
-    request: str | None = Field(default=None, min_length=1)
+    body: JsonObject | None = Field(
+        default=None, description="The form. `message` and `request` are short for simple forms."
+    )
+    message: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A text to confirm with OK, or the text above the question in `request`.",
+    )
+    request: str | None = Field(default=None, min_length=1, description="A single question with a text answer.")
     level: MessageLevel = MessageLevel.INFO
-    #: How long it waits for an answer, 0 for ever; default: the setting `client.input.timeout.minutes`.
-    timeout_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    timeout_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Time to wait for an answer; 0 for no limit. Default: the setting `client.input.timeout.minutes`.",
+    )

@@ -1,4 +1,4 @@
-"""The records that are too small for a module of their own."""
+"""Small records: events, settings, files, users and the health of the service."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from cloudo_kernel.models.base import JsonObject, Record, UtcTime
 
 
 class Event(Record):
-    """One line of history: what changed, when, by whom."""
+    """One entry of the history: the change, its time and its user."""
 
-    #: Increasing.
-    id: int
+    id: int = Field(description="Increases with each event.")
     time: UtcTime
-    #: Past tense, e.g. `ExecutionStarted`; see `events`.
-    type: str
+    type: str = Field(description="Event type in the past tense, such as `ExecutionStarted`.")
     subject_type: str
     subject_id: str
     user_name: str | None = None
@@ -29,54 +27,78 @@ class Setting(Record):
     name: str
     value: Any = None
     secret: bool = False
-    #: None for a documented default that nobody has changed.
-    modified_at: UtcTime | None = None
+    modified_at: UtcTime | None = Field(
+        default=None, description="Null if the setting still has its documented default."
+    )
     modified_by: str | None = None
-    #: The execution that holds the lock of this name; a name that is only locked is listed too.
-    locked_by: str | None = None
+    locked_by: str | None = Field(
+        default=None,
+        description="Id of the execution that holds the lock of this name. Locks without a setting are listed, too.",
+    )
 
 
 class File(Record):
     """A file in the workspace."""
 
-    #: Below the workspace, `/`-separated.
-    path: str
+    path: str = Field(description="Path relative to the workspace.")
     size: int
     modified_at: UtcTime
-    #: Text, or Base64 if it is no UTF-8; None where it was not asked for.
-    content: str | None = None
-    #: `text` or `base64`.
-    encoding: str = "text"
+    content: str | None = Field(
+        default=None, description="The content as text, or as Base64 if it is not UTF-8; null if it was not requested."
+    )
+    encoding: str = Field(default="text", description="`text` or `base64`.")
 
 
 class User(Record):
-    """Who is calling."""
+    """The caller."""
 
     name: str
 
 
 class OwnClient(Record):
-    """Where a flow runs, in the original's words."""
+    """The workspace and environment of a flow, with the names of the original's API."""
 
-    #: Of the workspace's folder.
+    name: str = Field(description="Name of the workspace's folder.")
+    env_name: str = Field(description="`CLOUDO_ENV_NAME` of the worker, or the name of its machine.")
+
+
+class LoopHealth(Record):
+    """A background loop of the server or of a worker."""
+
     name: str
-    #: `CLOUDO_ENV_NAME` of the worker, else the name of its machine.
-    env_name: str
+    worker_id: str | None = Field(
+        default=None, description="The worker that it belongs to; null for a loop of the server itself."
+    )
+    pid: int = Field(description="Its process.")
+    alive: bool = Field(description="Whether its thread runs.")
+    stuck: bool = Field(
+        description="Whether its step hangs: it is alive, but has had no turn for six times its interval, and "
+        "at least for 30 s."
+    )
+    idle_seconds: float = Field(description="Seconds since its last turn.")
+    error: str | None = Field(default=None, description="The kind of error of its last turn, null if that worked.")
+    hint: str | None = Field(
+        default=None, description="What to do about a loop that has ended or is stuck, otherwise null."
+    )
 
 
 class Health(Record):
-    """Whether the service can do its work."""
+    """The health of the service."""
 
-    #: `ok`, `no worker`, or `unavailable`.
-    status: str
-    #: Why executions cannot be started or run, null when they can.
-    reason: str | None = None
+    status: str = Field(description="`ok`, `no worker`, or `unavailable`.")
+    reason: str | None = Field(default=None, description="Why executions cannot be started or run, null when they can.")
     version: str
-    #: Workers with a live lease.
-    workers: int
+    workers: int = Field(description="Workers with a live lease.")
     running: int
     pending: int
-    #: Schedules whose time has come while no worker was alive, or one lived and did not start it.
-    overdue_schedules: int = 0
-    #: Background loops of this server whose last try failed, or which have died.
-    failing_loops: tuple[str, ...] = ()
+    overdue_schedules: int = Field(
+        default=0,
+        description="Schedules whose time has come while no worker was alive, or one lived and did not start it.",
+    )
+    failing_loops: tuple[str, ...] = Field(
+        default=(),
+        description="Background loops of this server whose last try failed, or which have died or are stuck.",
+    )
+    loops: tuple[LoopHealth, ...] = Field(
+        default=(), description="The background loops of this server and of all workers."
+    )

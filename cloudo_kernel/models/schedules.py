@@ -2,134 +2,76 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    SerializerFunctionWrapHandler,
-    WithJsonSchema,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from cloudo_kernel.models.base import TIME_SCHEMA, JsonObject, Record, Request, UtcTime, rfc3339, to_utc
+from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 from cloudo_kernel.models.follow_ups import FollowUps
-
-
-def _utc_if_aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is None else to_utc(moment)
-
-
-def _since_1970(value: Any) -> Any:
-    """Read a number as seconds, whatever its size: pydantic takes the years from 2603 for milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    try:
-        return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f"{value!s:.40} is not within the years 1 to 9999") from None
-
-
-def _written(moment: datetime) -> str:
-    return moment.isoformat() if moment.tzinfo is None else rfc3339(moment)
-
-
-#: A moment, or seconds since 1970; without an offset it is local time in the zone of the schedule.
-LocalOrUtcTime = Annotated[
-    datetime,
-    BeforeValidator(_since_1970),
-    AfterValidator(_utc_if_aware),
-    PlainSerializer(_written, when_used="json"),
-    WithJsonSchema({"anyOf": [TIME_SCHEMA.json_schema, {"type": "number"}]}, mode="validation"),
-    WithJsonSchema(TIME_SCHEMA.json_schema, mode="serialization"),
-]
-
-
-_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
-
-
-def _time_of_day(text: str) -> str:
-    if not _TIME_OF_DAY.fullmatch(text):
-        raise ValueError("it is a time of day from 00:00 to 23:59, such as 08:30 or 08:30:15")
-    return text.removesuffix(":00") if len(text) > 5 else text
-
-
-TimeOfDay = Annotated[
-    str, AfterValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": f"^{_TIME_OF_DAY.pattern}$"})
-]
+from cloudo_kernel.scheduling.times import LocalOrUtcTime
+from cloudo_kernel.scheduling.triggers import KINDS, TriggerFields
 
 
 class Overlap(StrEnum):
-    """What becomes of an occurrence while executions of its schedule have not ended."""
+    """How to handle an occurrence while earlier executions of the schedule are unfinished."""
 
     SKIP = "skip"
-    #: It runs after them.
+    #: Run it after them.
     QUEUE = "queue"
-    #: They are cancelled.
+    #: Cancel them.
     CANCEL = "cancel"
-    #: It runs beside them.
+    #: Run it beside them.
     ALLOW = "allow"
 
 
 class CatchUp(StrEnum):
-    """What becomes of late occurrences: no scheduler was alive at their time."""
+    """How to handle occurrences that were due while no scheduler was alive."""
 
-    #: The newest one runs, the others count as done with it.
+    #: Run the newest one for all of them.
     LAST = "last"
     NONE = "none"
-    #: They run in order, one after another, and the times that come meanwhile queue behind them.
+    #: Run them in order, one after another. Times that are due meanwhile queue behind them.
     ALL = "all"
 
 
 class OccurrenceOutcome(StrEnum):
-    """What became of an occurrence."""
+    """The outcome of an occurrence."""
 
     STARTED = "STARTED"
-    #: Something of the schedule's own forbade it: overlap, a broken flow.
+    #: The schedule's rules prevented it: overlap, a broken flow.
     SKIPPED = "SKIPPED"
-    #: Nobody was there to start it in time.
+    #: No worker started it in time.
     MISSED = "MISSED"
-    #: A later one ran for it.
+    #: A later one ran in its place.
     COALESCED = "COALESCED"
 
 
-class ScheduleTrigger(Request):
-    """When a schedule starts executions: exactly one of `at`, `delay_seconds`, `every_seconds`, `daily_at`, `cron`."""
+class ScheduleTrigger(TriggerFields, Request):
+    """When a schedule starts executions. Give the fields of exactly one kind of trigger."""
 
-    #: Once, at this moment.
-    at: LocalOrUtcTime | None = None
-    #: Once, so long after the schedule is made.
-    delay_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    every_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    #: With `every_seconds`: count from the end of the last run (the default), not along the grid from `start`.
-    wait: bool | None = None
-    #: With `every_seconds`: the first run; default: at once.
-    start: LocalOrUtcTime | None = None
-    #: With `every_seconds`, `daily_at` or `cron`; None for no limit.
-    max_iterations: int | None = Field(default=None, ge=1, le=2**53)
-    #: Every day at this local time, `HH:MM` or `HH:MM:SS`.
-    daily_at: TimeOfDay | None = None
-    #: Five fields, or `@daily` and the like.
-    cron: str | None = Field(default=None, min_length=1, max_length=200)
-    #: IANA name of the zone of local times; default: that of the user, else of the server.
-    timezone: str | None = Field(default=None, min_length=1, max_length=100)
+    max_iterations: int | None = Field(
+        default=None, ge=1, le=2**53, description="For triggers that run more than once; None for no limit."
+    )
+    timezone: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="IANA name of the zone of local times; default: the user's, or the server's.",
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        kinds = ("at", "delay_seconds", "every_seconds", "daily_at", "cron")
-        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        given = [kind.word for kind in self.kinds]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(kinds)}" + (f", not {' and '.join(given)}" * bool(given)))
-        if self.every_seconds is None and (self.wait is not None or self.start is not None):
-            raise ValueError("wait and start go with every_seconds")
+            conflict = f", not {' and '.join(given)}" if given else ""
+            raise ValueError(f"give exactly one of {', '.join(kind.word for kind in KINDS)}{conflict}")
+        for kind in KINDS:
+            if kind.word not in given and any(getattr(self, word) is not None for word in kind.more_words):
+                raise ValueError(f"{' and '.join(kind.more_words)} require {kind.word}")
         if self.is_once and self.max_iterations is not None:
-            raise ValueError(f"max_iterations does not go with {given[0]}: that runs once")
+            raise ValueError(f"max_iterations is not possible with {given[0]}, which runs once")
         return self
 
     @model_serializer(mode="wrap")
@@ -140,82 +82,96 @@ class ScheduleTrigger(Request):
     @property
     def is_once(self) -> bool:
         """Whether there is one occurrence only."""
-        return self.at is not None or self.delay_seconds is not None
+        return self.kinds[0].is_once
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is due at local times, which depend on the zone."""
+        return self.kinds[0].is_local
 
     @property
     def counts_from_end(self) -> bool:
         """Whether the interval begins when the last run ends."""
-        return self.every_seconds is not None and self.wait is not False
+        return self.rule.counts_from_end
 
 
 class Occurrence(Record):
-    """One time of a schedule, or a run of times for which nothing was started, and the outcome."""
+    """One due time of a schedule, or several that started nothing, and the outcome."""
 
-    #: When it was to start; of a run of times the first one.
-    due: UtcTime
-    #: The last one of a run of times; None for a single time.
-    until: UtcTime | None = None
-    #: The number of times that it stands for.
-    count: int = 1
+    due: UtcTime = Field(description="Due time; the first one if this stands for several times.")
+    until: UtcTime | None = Field(
+        default=None, description="Last due time if this stands for several times; null for a single time."
+    )
+    count: int = Field(default=1, description="Number of due times that this stands for.")
     outcome: OccurrenceOutcome
-    #: Why it was not started, or why it was started out of turn.
-    reason: str | None = None
+    reason: str | None = Field(default=None, description="Reason why it did not start, or why it started out of turn.")
     execution_id: str | None = None
-    #: From 1, of a run of times that of the first one; None for an execution out of turn.
-    iteration: int | None = None
-    #: How long after its time, jitter included, the execution was made.
-    lateness_seconds: float | None = None
+    iteration: int | None = Field(
+        default=None, description="Number of the (first) occurrence, from 1; null for an execution started out of turn."
+    )
+    lateness_seconds: float | None = Field(
+        default=None, description="Delay between the due time (including jitter) and the creation of the execution."
+    )
 
 
 class Schedule(Record):
     """A durable rule that starts executions of one flow."""
 
-    #: UUIDv7: sorts by the time of creation.
-    id: str
+    id: str = Field(description="UUIDv7: sorts by the time of creation.")
     name: str
     flow_name: str
-    #: Without zone, start and limit, which are fields of the schedule.
-    trigger: ScheduleTrigger
-    #: IANA name.
-    timezone: str
+    trigger: ScheduleTrigger = Field(description="Without zone, start and limit, which are fields of the schedule.")
+    timezone: str = Field(description="IANA name.")
     inputs: JsonObject = Field(default_factory=dict)
     overlap: Overlap = Overlap.SKIP
     catch_up: CatchUp = CatchUp.LAST
-    #: Occurrences older than this are not caught up; None for any age.
-    catch_up_window_seconds: float | None = None
-    #: Each occurrence starts up to so much later, always by the same amount for the same occurrence.
-    jitter_seconds: float = 0
-    #: After so many failures in a row the schedule is paused; None for never.
-    pause_on_error_count: int | None = None
-    #: What follows its executions; None: what the flow says.
-    on_success: FollowUps | None = None
+    catch_up_window_seconds: float | None = Field(
+        default=None, description="Occurrences older than this are not caught up; None for any age."
+    )
+    jitter_seconds: float = Field(
+        default=0, description="Maximum delay of each occurrence. The same occurrence always has the same delay."
+    )
+    pause_on_error_count: int | None = Field(
+        default=None, description="The schedule is paused after this many failures in a row; None for never."
+    )
+    on_success: FollowUps | None = Field(
+        default=None, description="Follow-ups of its executions; None for those of the flow."
+    )
     on_error: FollowUps | None = None
     on_recovery: FollowUps | None = None
-    #: Whether the flow runs as it was when the schedule was made.
-    pin_source: bool = False
+    pin_source: bool = Field(
+        default=False, description="Whether it runs the flow as the flow was when the schedule was created or pinned."
+    )
     enabled: bool = True
-    #: Nothing starts after this moment.
-    end_at: UtcTime | None = None
+    end_at: UtcTime | None = Field(default=None, description="Nothing starts after this moment.")
     max_iterations: int | None = None
-    #: How many occurrences there have been, whatever became of them.
-    iterations: int = 0
-    #: The first occurrence; the grid of an interval begins here.
-    start: UtcTime
-    #: None when it has finished, is paused, or waits for the end of the last run.
-    next_run: UtcTime | None = None
-    #: The next ten, as far as they are known now; empty in lists.
-    next_runs: tuple[UtcTime, ...] = ()
+    iterations: int = Field(default=0, description="The number of occurrences so far, whatever their outcome.")
+    start: UtcTime = Field(description="The first occurrence; the grid of an interval begins here.")
+    next_run: UtcTime | None = Field(
+        default=None, description="None if it has finished, is paused, or waits for the end of the last run."
+    )
+    next_runs: tuple[UtcTime, ...] = Field(default=(), description="The next ten that are known now; empty in lists.")
     last_occurrence: Occurrence | None = None
     user_name: str
     created_at: UtcTime
-    #: Why it cannot start anything, or None.
-    broken: str | None = None
-    #: Why it is paused, if nobody did it by hand.
-    pause_reason: str | None = None
+    broken: str | None = Field(default=None, description="Why it cannot start anything, or None.")
+    pause_reason: str | None = Field(default=None, description="Why Cloudo paused it, or None.")
+
+    def state(self, *, now: datetime) -> str:
+        """Return its state: active, running, paused, finished or broken."""
+        if not self.enabled:
+            return "paused"
+        is_over = self.max_iterations is not None and self.iterations >= self.max_iterations
+        is_over = is_over or (self.end_at is not None and self.end_at < now)
+        if self.next_run is None and (is_over or not self.trigger.counts_from_end):
+            return "finished"
+        if self.broken is not None:
+            return "broken"
+        return "running" if self.next_run is None else "active"
 
 
 class ScheduleOptions(Request):
-    """What can be said of a schedule besides its flow and its time."""
+    """Options of a schedule."""
 
     name: str | None = Field(default=None, min_length=1, max_length=500)
     inputs: JsonObject = Field(default_factory=dict)
@@ -231,66 +187,69 @@ class ScheduleOptions(Request):
     pin_source: bool = False
     enabled: bool = True
     end_at: LocalOrUtcTime | None = None
-    #: That a moment in the past (it runs at once then) or an interval below one second is meant.
-    confirmed: bool = False
+    confirmed: bool = Field(
+        default=False,
+        description="Confirms a time in the past, which runs immediately, or an interval below one second.",
+    )
 
 
 class CreateSchedule(ScheduleOptions):
-    """A request for a schedule."""
+    """A request to create a schedule."""
 
     flow_name: str = Field(min_length=1)
     trigger: ScheduleTrigger
 
 
 class ChangeSchedule(ScheduleOptions):
-    """A request to change a schedule in place: fields that are not given stay as they are."""
+    """A request to change a schedule. Omitted fields stay unchanged."""
 
     trigger: ScheduleTrigger | None = None
-    #: Another limit leaves the times as they are; None for none. With another trigger it may stand there.
-    max_iterations: int | None = Field(default=None, ge=1, le=2**53)
+    max_iterations: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**53,
+        description="Maximum number of runs; null for no limit. Changing it does not move the due times. A "
+        "new trigger can state it, too.",
+    )
 
     def given(self) -> dict[str, Any]:
-        """Return the fields that are to change."""
+        """Return the fields to change."""
         return {name: getattr(self, name) for name in self.model_fields_set if name != "confirmed"}
 
 
 class PreviewSchedule(Request):
-    """A request for the times at which a schedule would start something."""
+    """A request for the due times of a trigger."""
 
     trigger: ScheduleTrigger
     timezone: str | None = Field(default=None, min_length=1, max_length=100)
     end_at: LocalOrUtcTime | None = None
-    #: Counted from here; default: from now.
-    after: UtcTime | None = None
+    after: UtcTime | None = Field(default=None, description="List due times after this time. Default: now.")
 
 
 class PreviewTime(Record):
-    """One time of a preview."""
+    """One due time of a preview."""
 
     utc: UtcTime
-    #: The same in the zone, ISO 8601 with its offset.
-    local: str
-    #: The same as people say it: `Tue 24 Nov 08:30`.
-    text: str
+    local: str = Field(description="The time in the schedule's time zone, ISO 8601 with offset.")
+    text: str = Field(description="The time for display, such as `Tue 24 Nov 08:30`.")
 
 
 class SchedulePreview(Record):
-    """The next ten times of a trigger."""
+    """The next ten due times of a trigger."""
 
     timezone: str
-    #: The trigger in words: `daily at 08:30`.
-    description: str
+    description: str = Field(description="The trigger in words, such as `daily at 08:30`.")
     times: tuple[PreviewTime, ...]
-    #: What is unusual about it, for a person to confirm: a time that happens twice, one in the past.
-    notes: tuple[str, ...] = ()
-    #: Whether saving it takes `confirmed`.
-    needs_confirmation: bool = False
+    notes: tuple[str, ...] = Field(
+        default=(),
+        description="Warnings about unusual times, such as a time in the past or one that occurs twice.",
+    )
+    needs_confirmation: bool = Field(default=False, description="Whether saving requires `confirmed`.")
 
 
 class Backfill(Request):
-    """A request to run past occurrences, in order: those from `start` on and before `end`."""
+    """A request to run past occurrences in order: from `start`, before `end`."""
 
     start: LocalOrUtcTime
     end: LocalOrUtcTime
-    #: Only tell which they are, and start nothing.
-    dry_run: bool = False
+    dry_run: bool = Field(default=False, description="List the due times without starting anything.")

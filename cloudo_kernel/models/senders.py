@@ -1,4 +1,4 @@
-"""How known senders sign their calls: the table behind `webhooks.signatures`, with defaults for webhooks.
+"""The signatures of known senders of webhooks, and the defaults for their webhooks. `webhooks.signatures` uses them.
 
 Each entry follows the public documentation of its sender.
 """
@@ -14,30 +14,30 @@ from cloudo_kernel.models.webhooks import SECRET_PREFIX, SYNC_SECONDS, Signature
 
 @dataclass(frozen=True)
 class Sender:
-    """What the calls of one sender look like."""
+    """The format of the deliveries of one sender."""
 
     #: The header with the signatures.
     header: str
-    #: What is signed, made of `{body}`, `{timestamp}`, `{id}`, `{method}` and `{url}`.
+    #: The signed text, of `{body}`, `{timestamp}`, `{id}`, `{method}` and `{url}`.
     content: str = "{body}"
-    #: The header with the time; without it the time is a part `t` or `ts` of the signatures' header.
+    #: The header with the time. By default the time is the part `t` or `ts` of the signatures' header.
     timestamp: str | None = None
     #: The name of a signature in the header, such as `v1` of `v1=5257a8…`; None for any name, or no name.
     part: str | None = None
-    #: What is between the name and the signature, and between the parts of the header.
+    #: The separators between name and signature, and between the parts of the header.
     assign: str = "="
     separator: str = ","
     #: The header holds the key itself.
     is_plain: bool = False
-    #: Where the sender's id of a delivery is; see `Webhook.delivery_id`.
+    #: The place of the sender's id of a delivery; see `Webhook.delivery_id`.
     delivery_id: str | None = None
-    #: The query parameter with the challenge that an unsigned GET wants back.
+    #: The query parameter with the challenge that the reply to an unsigned GET returns.
     challenge_parameter: str | None = None
-    #: A JSON body of this `type` holds a `challenge` that is wanted back.
+    #: The `type` of a JSON body with a `challenge` that the reply returns.
     challenge_type: str | None = None
-    #: The sender makes the key itself; a key that was made up here would be useless.
+    #: Whether the sender issues the key, so that a key created here would be useless.
     issues_key: bool = True
-    #: How long the sender waits for an answer, less a second or two.
+    #: How long the sender waits for a reply, less a second or two.
     sync_timeout_seconds: float = SYNC_SECONDS
 
 
@@ -52,7 +52,7 @@ _STANDARD: Final = Sender(
     issues_key=False,
 )
 
-#: All but `hmac-sha256`, which a webhook describes itself.
+#: All schemes except `hmac-sha256`, which a webhook describes itself.
 SENDERS: Final[Mapping[SignatureScheme, Sender]] = {
     SignatureScheme.STANDARD_WEBHOOKS: _STANDARD,
     SignatureScheme.GITHUB: Sender(
@@ -101,19 +101,19 @@ def sender_of(scheme: SignatureScheme, key: str) -> Sender:
 
 
 def defaults_of(scheme: SignatureScheme | None) -> dict[str, Any]:
-    """Return the fields of a webhook that a preset fills in."""
+    """Return the defaults of a preset for the fields of a webhook."""
     sender = SENDERS.get(scheme, Sender("")) if scheme is not None else Sender("")
     fields = ("delivery_id", "challenge_parameter", "sync_timeout_seconds")
     return {field: getattr(sender, field) for field in fields}
 
 
 def issues_key(signature: str | None) -> bool:
-    """Tell whether the sender issues the key, so that one that was created here would be useless."""
+    """Return whether the sender issues the key, so that a key created here would be useless."""
     return any(sender.issues_key for scheme, sender in SENDERS.items() if scheme == signature)
 
 
 def header_of(headers: Mapping[str, str], name: str) -> str | None:
-    """Return a header of a call; those of Standard Webhooks are also known by the names `svix-*`."""
+    """Return a header of a delivery. Those of Standard Webhooks may have the names `svix-*`."""
     found = headers.get(name)
     if found is None and name.lower().startswith("webhook-"):
         found = headers.get(f"svix-{name[len('webhook-') :]}")

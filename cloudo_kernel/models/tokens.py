@@ -1,4 +1,4 @@
-"""The record of an API token, and the request for one."""
+"""The record of an API token, and the request to create one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pydantic import AfterValidator, Field
 
 from cloudo_kernel.models.base import Record, Request, UtcTime
 
-#: A token that nobody should need for longer; more would leave the calendar.
+#: Maximum lifetime of a token, so that its end is within the calendar.
 _MAX_LIFETIME = timedelta(days=36_500)
 _MAX_PATTERNS = 50
 _STRANGE = re.compile(r"[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Action(StrEnum):
-    """What a token may be limited to; `permissions` knows which verb asks for which."""
+    """An action that a token can be limited to. `permissions` maps verbs to actions."""
 
     #: Look at flows, executions, schedules, messages, webhooks, events, settings and files.
     READ = "read"
@@ -43,7 +43,7 @@ class Action(StrEnum):
 
 def _pattern(text: str) -> str:
     if _STRANGE.search(text):
-        raise ValueError(f"{text!r} is no pattern: * stands for any characters, ? for one, and [ ] \\ for nothing")
+        raise ValueError(f"{text!r} is not a pattern: * matches any characters, ? matches one; [ ] \\ are not allowed")
     return unicodedata.normalize("NFC", text)
 
 
@@ -52,38 +52,34 @@ FlowPattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator
 
 
 class Token(Record):
-    """A key for programs that opens a part of Cloudo, and nothing else of the server."""
+    """A key for programs. It gives access to Cloudo only, not to the rest of the server."""
 
     id: str
     name: str
-    #: The beginning of the token itself, by which it is recognised.
-    prefix: str
-    #: Of `Action`; a newer server may know more of them.
-    actions: tuple[str, ...]
-    #: Patterns of the names of flows that it is limited to; None for all.
-    flows: tuple[str, ...] | None = None
-    #: Whom it acts as.
-    user_name: str
+    prefix: str = Field(description="First characters of the token, to recognise it.")
+    actions: tuple[str, ...] = Field(description="Allowed actions. A newer server may know more of them.")
+    flows: tuple[str, ...] | None = Field(
+        default=None, description="Name patterns of the allowed flows; null for all flows."
+    )
+    user_name: str = Field(description="The user that the token acts as.")
     created_at: UtcTime
-    #: None for never.
-    expires_at: UtcTime | None = None
-    #: To the minute.
-    last_used_at: UtcTime | None = None
+    expires_at: UtcTime | None = Field(default=None, description="Null for never.")
+    last_used_at: UtcTime | None = Field(default=None, description="Accurate to the minute.")
 
 
 class CreatedToken(Token):
-    """A token as its maker sees it, once."""
+    """A new token with its secret, which is returned only once."""
 
-    #: What is sent in the header `Authorization`; kept nowhere.
-    secret: str = Field(repr=False)
+    secret: str = Field(repr=False, description="The token for the header `Authorization`. It is not stored.")
 
 
 class CreateToken(Request):
-    """A request for a token."""
+    """A request to create a token."""
 
     name: str = Field(min_length=1, max_length=200)
     actions: tuple[Action, ...] = Field(min_length=1, max_length=len(Action))
     flows: tuple[FlowPattern, ...] | None = Field(default=None, min_length=1, max_length=_MAX_PATTERNS)
-    #: Give one of these, or neither for a token that does not expire.
-    expires_at: UtcTime | None = None
+    expires_at: UtcTime | None = Field(
+        default=None, description="Use one of the two, or neither for a token that does not expire."
+    )
     expires_in_seconds: float | None = Field(default=None, gt=0, le=_MAX_LIFETIME.total_seconds(), allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""What of a record counts as a change of it, for those who edit it."""
+"""The versions of editable records, for conditional requests."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from cloudo_kernel.models.records import File, Setting
 from cloudo_kernel.models.schedules import Schedule
 from cloudo_kernel.models.webhooks import Webhook
 
-#: In the place of a version: any of what is there.
+#: Matches any version of an existing record.
 ANY_VERSION: Final = "*"
-#: What comes and goes by itself, and is nobody's change.
+#: The fields that change without an edit.
 _PASSING: Final[dict[type[BaseModel], frozenset[str]]] = {
-    # Whoever asks without the content sees the same version: each change has its time.
+    # The version is the same with and without the content, as each edit changes the time.
     File: frozenset({"content", "encoding"}),
     Flow: frozenset({"broken", "last_executions", "next_run"}),
     Schedule: frozenset({"broken", "iterations", "last_occurrence", "next_run", "next_runs", "pause_reason"}),
     Setting: frozenset({"locked_by"}),
     Webhook: frozenset(),
 }
-#: Records that people edit.
+#: The types of editable records.
 EDITED: Final = frozenset(_PASSING)
 
 
 def version_of(record: BaseModel) -> str | None:
-    """Return a word that is another one once somebody has changed the record, None for what nobody edits."""
+    """Return the version of a record, which each edit changes, or None if it cannot be edited."""
     passing = _PASSING.get(type(record))
     if passing is None:
         return None

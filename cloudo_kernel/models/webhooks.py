@@ -15,15 +15,15 @@ from pydantic import AfterValidator, Field
 from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
 from cloudo_kernel.models.executions import Status
 
-#: What a call brings; a fixed input with one of these names would be lost.
-CALL_INPUTS = ("method", "path", "query", "headers", "json", "form", "text", "body_base64")
+#: The inputs from a delivery. A fixed input cannot have one of these names.
+DELIVERY_INPUTS = ("method", "path", "query", "headers", "json", "form", "text", "body_base64")
 KEY_HEADER = "X-Cloudo-Key"
-#: No webhook takes more bytes.
+#: Maximum size of a body in bytes, for all webhooks.
 MAX_BODY = 64 * 1024 * 1024
-#: Of `standard-webhooks`, before the secret in Base64.
-SECRET_PREFIX = "whsec_"  # noqa: S105 -- what precedes a secret, not one
+#: The prefix of Base64 secrets in Standard Webhooks.
+SECRET_PREFIX = "whsec_"  # noqa: S105 -- the prefix of a secret, not a secret
 
-#: How long a call waits for the end: GitHub and others hang up after 10 s.
+#: Default wait for the end of the execution. GitHub and others hang up after 10 s.
 SYNC_SECONDS = 8.0
 
 _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
@@ -31,12 +31,12 @@ _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 _JSON_PATH = re.compile(r"\$(\.[A-Za-z0-9_-]+|\[\d{1,4}\]){1,20}")
 _ORIGIN = re.compile(r"\*|(https?://)?[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 _SIGNED = frozenset({"body", "timestamp", "method", "url"})
-#: Headers that senders and proxies fill with other things.
+#: Headers that senders and proxies use for other purposes.
 _TAKEN = frozenset({"authorization", "cookie", "content-type", "content-length", "host"})
 
 
 class SignatureScheme(StrEnum):
-    """How the sender signs its calls."""
+    """How a sender signs its calls."""
 
     STANDARD_WEBHOOKS = "standard-webhooks"
     GITHUB = "github"
@@ -54,7 +54,7 @@ class SignatureScheme(StrEnum):
 
 
 class WebhookReply(StrEnum):
-    """What a call that waits for the end gets."""
+    """The reply to a call that waits for the end."""
 
     #: `id`, `name`, `status`, `message` and `output_value`.
     BRIEF = "brief"
@@ -62,8 +62,8 @@ class WebhookReply(StrEnum):
     RECORD = "record"
 
 
-class CallMethod(StrEnum):
-    """How a webhook can be called."""
+class WebhookMethod(StrEnum):
+    """An HTTP method of webhook calls."""
 
     GET = "GET"
     POST = "POST"
@@ -79,12 +79,12 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError as error:
-        raise ValueError(f"{text[:50]!r} is no network such as 192.0.2.0/24 or 2001:db8::/32") from error
+        raise ValueError(f"{text[:50]!r} is not a network such as 192.0.2.0/24 or 2001:db8::/32") from error
 
 
 def _fixed(inputs: JsonObject) -> JsonObject:
-    if taken := sorted(inputs.keys() & set(CALL_INPUTS)):
-        raise ValueError(f"the input {taken[0]!r} comes with each call and cannot be fixed")
+    if taken := sorted(inputs.keys() & set(DELIVERY_INPUTS)):
+        raise ValueError(f"the input {taken[0]!r} comes with each delivery and cannot be fixed")
     return inputs
 
 
@@ -121,7 +121,7 @@ def _origin(text: str) -> str:
 
 def _key(key: str) -> str:
     if not (key.isascii() and key.isprintable()) or key != key.strip():
-        raise ValueError("takes ASCII letters, digits and signs, without spaces around them")
+        raise ValueError("takes ASCII letters, digits and punctuation, without spaces around them")
     return key
 
 
@@ -130,15 +130,15 @@ Network = Annotated[str, Field(max_length=100), AfterValidator(_network)]
 FixedInputs = Annotated[JsonObject, AfterValidator(_fixed)]
 DeliveryPlace = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_delivery_place)]
 PublicUrl = Annotated[str, Field(max_length=2000), AfterValidator(_address)]
-Origin = Annotated[str, Field(max_length=300), AfterValidator(_origin)]
+AllowedOrigin = Annotated[str, Field(max_length=300), AfterValidator(_origin)]
 QueryName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 SignedContent = Annotated[str, AfterValidator(_content)]
-#: Not shorter than what can be guessed; no header takes much more than the longest.
+#: Long enough that it cannot be guessed, and short enough for a header.
 Key = Annotated[str, Field(min_length=12, max_length=500), AfterValidator(_key)]
 WebhookName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")]
-Methods = Annotated[tuple[CallMethod, ...], Field(min_length=1, max_length=2)]
+Methods = Annotated[tuple[WebhookMethod, ...], Field(min_length=1, max_length=2)]
 BodyLimit = Annotated[int, Field(ge=0, le=MAX_BODY)]
-#: Calls a minute of one caller.
+#: Deliveries per minute from one address.
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 UserName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 SyncTimeout = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
@@ -149,69 +149,82 @@ class Webhook(Record):
 
     name: str
     flow_name: str
-    #: For whom the flow runs.
-    user_name: str
-    #: Whether callers have to show a key, or to sign with it; the key itself is in no record.
-    has_key: bool = False
+    user_name: str = Field(description="The user that the flow runs as.")
+    has_key: bool = Field(
+        default=False,
+        description="Whether callers must send a key or sign with it. No record contains the key itself.",
+    )
     signature: SignatureScheme | None = None
-    #: With `hmac-sha256`: where the signature is, what is signed, and where its time is.
-    signature_header: str | None = None
+    signature_header: str | None = Field(
+        default=None, description="With `hmac-sha256`: the header with the signature. The two fields below go with it."
+    )
     signed_content: str = "{body}"
     timestamp_header: str | None = None
-    #: The address that the sender calls, where its signature is over that and a proxy changes it.
-    public_url: str | None = None
-    #: Where the sender's id of a delivery is: a header, or a path in the body such as `$.event_id`; several, with a
-    #: space between them, make one id. A delivery that is repeated starts nothing. Presets know theirs.
-    delivery_id: str | None = None
-    #: The query parameter whose value an unsigned GET gets back, by which senders check an address. Starts nothing.
-    challenge_parameter: str | None = None
-    #: Where the key is, without a signature.
-    key_header: str = KEY_HEADER
-    allowed_methods: tuple[CallMethod, ...] = (CallMethod.GET, CallMethod.POST)
-    #: From where it can be called; empty for anywhere.
-    allowed_networks: tuple[str, ...] = ()
+    public_url: str | None = Field(
+        default=None,
+        description="The address that the sender calls and signs, if a proxy changes it.",
+    )
+    delivery_id: str | None = Field(
+        default=None,
+        description="Location of the sender's delivery id: a header, or a path in the body such as "
+        "`$.event_id`. Several, separated by spaces, form one id. A repeated delivery starts "
+        "nothing. Presets have a default.",
+    )
+    challenge_parameter: str | None = Field(
+        default=None,
+        description="Query parameter that an unsigned GET echoes, for senders that verify an address. Starts nothing.",
+    )
+    key_header: str = Field(default=KEY_HEADER, description="Header with the key of an unsigned call.")
+    allowed_methods: tuple[WebhookMethod, ...] = (WebhookMethod.GET, WebhookMethod.POST)
+    allowed_networks: tuple[str, ...] = Field(default=(), description="Networks that can call it; empty for any.")
     max_body_bytes: int = 1024 * 1024
-    #: Calls a minute of one caller, None for any number.
-    rate_limit: int | None = 600
-    #: Pages of these origins may call it, and senders of these names may announce their calls (CloudEvents).
-    allowed_origins: tuple[str, ...] = ()
-    #: Whether the flow always gets the bytes of the body, as `body_base64`.
-    raw: bool = False
+    rate_limit: int | None = Field(default=600, description="Maximum calls per minute and caller; null for no limit.")
+    allowed_origins: tuple[str, ...] = Field(
+        default=(),
+        description="Origins of pages (CORS) and of CloudEvents senders that can call it.",
+    )
+    raw: bool = Field(default=False, description="Whether the flow always gets the raw body, as `body_base64`.")
     enabled: bool = True
-    #: Shorter for presets whose senders hang up earlier.
-    sync_timeout_seconds: float = SYNC_SECONDS
-    #: What the flow gets besides the call.
-    inputs: JsonObject = Field(default_factory=dict)
+    sync_timeout_seconds: float = Field(
+        default=SYNC_SECONDS,
+        description="Time to wait for the flow's reply. Some presets use less, because their senders time out earlier.",
+    )
+    inputs: JsonObject = Field(default_factory=dict, description="Additional inputs of the flow.")
     reply: WebhookReply = WebhookReply.BRIEF
     created_at: UtcTime
     modified_at: UtcTime
 
 
 class Delivery(Record):
-    """One call of a webhook, and what became of it."""
+    """One call of a webhook, and its outcome."""
 
-    #: UUIDv7: sorts by the time of the call.
-    id: str
+    id: str = Field(description="UUIDv7: sorts by the time of the call.")
     webhook_name: str
     received_at: UtcTime
     source_ip: str
-    #: Of the reply; None while the caller waits, or when it went away.
-    status_code: int | None = None
+    status_code: int | None = Field(
+        default=None, description="HTTP status of the reply; null while the caller waits, or if it disconnected."
+    )
     execution_id: str | None = None
-    #: What the sender calls it; the same one starts nothing twice.
-    delivery_id: str | None = None
-    #: Why nothing was started, or what is special about it.
-    reason: str | None = None
+    delivery_id: str | None = Field(
+        default=None, description="The sender's id of the delivery. A repeated id starts nothing."
+    )
+    reason: str | None = Field(default=None, description="Reason why nothing was started, or a note.")
 
 
 class ChangeWebhook(Request):
-    """A request to change a webhook; what is not given stays as it is."""
+    """A request to change a webhook. Omitted fields stay unchanged."""
 
     flow_name: str | None = Field(default=None, min_length=1)
-    #: For whom the flow runs: the writer, unless an administrator names somebody else.
-    user_name: UserName | None = None
-    #: Of unsigned calls, or the secret with which they are signed; null takes it away.
-    key: Key | None = Field(default=None, repr=False)
+    user_name: UserName | None = Field(
+        default=None,
+        description="The user that the flow runs as. Only administrators can name another user than themselves.",
+    )
+    key: Key | None = Field(
+        default=None,
+        repr=False,
+        description="The key of unsigned calls, or the secret that signs calls; null removes it.",
+    )
     signature: SignatureScheme | None = None
     signature_header: HeaderName | None = None
     signed_content: SignedContent | None = None
@@ -224,7 +237,7 @@ class ChangeWebhook(Request):
     allowed_networks: Annotated[tuple[Network, ...], Field(max_length=100)] | None = None
     max_body_bytes: BodyLimit | None = None
     rate_limit: RateLimit | None = None
-    allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=100)] | None = None
+    allowed_origins: Annotated[tuple[AllowedOrigin, ...], Field(max_length=100)] | None = None
     raw: bool | None = None
     enabled: bool | None = None
     sync_timeout_seconds: SyncTimeout | None = None
@@ -232,12 +245,12 @@ class ChangeWebhook(Request):
     reply: WebhookReply | None = None
 
     def given(self) -> JsonObject:
-        """Return the fields that were given, among them those that take something away: None where that can be."""
+        """Return the fields that were given, including None for those that can be removed."""
         found: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
         return {name: value for name, value in found.items() if value is not None or name in _REMOVABLE}
 
 
-#: What can be taken away; null for any other field is as if it was not given.
+#: The fields that null removes. For any other field null has no effect.
 _REMOVABLE = frozenset(
     {
         *("key", "signature", "signature_header", "timestamp_header", "rate_limit"),
@@ -247,14 +260,14 @@ _REMOVABLE = frozenset(
 
 
 class CreateWebhook(ChangeWebhook):
-    """A request to make a webhook."""
+    """A request to create a webhook."""
 
     name: WebhookName
     flow_name: str = Field(min_length=1)
 
 
 class WebhookResponse(Request):
-    """What a flow answers to the call that started it, in place of the usual reply."""
+    """A flow's own reply to the call that started it."""
 
     status: int = Field(default=200, ge=200, le=599)
     content_type: str = Field(max_length=200, pattern=r"^[a-z]+/[A-Za-z0-9.+-]+(; ?[a-z-]+=[A-Za-z0-9_.+-]+)*$")
@@ -262,7 +275,7 @@ class WebhookResponse(Request):
 
 
 def secret_bytes(key: str, scheme: SignatureScheme) -> bytes:
-    """Return the key as its scheme signs with it. Raises `ValueError`."""
+    """Return the secret of a key for its scheme. Raises `ValueError`."""
     is_gitlabs_signing_token = scheme is SignatureScheme.GITLAB and key.startswith(SECRET_PREFIX)
     if scheme is not SignatureScheme.STANDARD_WEBHOOKS and not is_gitlabs_signing_token:
         return key.encode()
@@ -272,8 +285,8 @@ def secret_bytes(key: str, scheme: SignatureScheme) -> bytes:
         raise ValueError(f"takes {SECRET_PREFIX} and the secret in Base64, for the signature {scheme}") from error
 
 
-class CallReply(Record):
-    """What a call gets, unless its flow or its webhook says something else."""
+class DeliveryReply(Record):
+    """The usual reply to a call."""
 
     id: str
     name: str | None = None

@@ -102,7 +102,7 @@ def _statements(source: str) -> list[ast.stmt]:
 def _reason(statement: ast.stmt, imported: set[str], folder: str) -> str | None:
     for node in ast.walk(statement):
         if isinstance(node, ast.Call) and _is_install(node):
-            return "it installs packages, of which some may be preloaded"
+            return "it installs packages, and some of them may be preloaded"
     for name in sorted(_set_variables(statement, folder)):
         readers = _readers.get(name, set())
         if _READ_BY_LIBRARIES.match(name):

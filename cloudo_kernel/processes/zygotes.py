@@ -12,8 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from cloudo_kernel.processes.child import Child
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 #: Modules whose `preload` imports what their functions need, before the modules of `c.Cloudo.preload` or after them.
 #: The last ones return the files that they have read. A change to one of these makes a zygote outdated.
 _ENTRIES = ("cloudo_kernel.runner.run", "cloudo_kernel.kernel.app")
-_LAST_ENTRIES = ("cloudo_kernel.kernel.fast_kernel", "cloudo_kernel.runner.prewarm")
+_LAST_ENTRIES = ("cloudo_kernel.kernel.fast_kernel",)
 #: The packages that flows import most and that take longest to import.
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
 #: Maximum age of a zygote, so that its open files and imports do not grow as old as the server.
@@ -34,7 +34,8 @@ _AGE_SECONDS = 12 * 3600.0
 _FORKS = 10_000
 #: Delay before the next zygote after one died while warming up. Meanwhile starts are cold.
 _DISAPPOINTED_SECONDS = 30.0
-_REPLY_SECONDS = 30.0
+#: Maximum time until a zygote has answered a request, unless its caller has less.
+FORK_SECONDS = 15.0
 #: How long a zygote's process may outlive its socket.
 _DEATH_SECONDS = 1.0
 _IS_POSSIBLE = sys.platform == "linux"
@@ -63,26 +64,18 @@ class Zygote:
         self._early: dict[int, int] = {}
         self._replies: dict[int, dict[str, Any]] = {}
         self._replied = threading.Condition()
-        given = json.dumps({"entries": _ENTRIES, "last_entries": _LAST_ENTRIES, "preload": preload, "left_out": {}})
         with ExitStack() as on_failure:
             self._lifeline = Lifeline()
             on_failure.callback(self._lifeline.cut)
             self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             on_failure.enter_context(self._socket)
             with theirs:
-                inherited = (theirs.fileno(), self._lifeline.descriptor)
-                words = map(str, inherited)
-                self._process = subprocess.Popen(
-                    # The debugger of kernels cannot see frozen modules, and warns about them on the terminal.
-                    [sys.executable, "-Xfrozen_modules=off", "-m", "cloudo_kernel.processes", *words, given],
-                    pass_fds=inherited,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                    cwd=NEUTRAL_FOLDER,
-                )
+                self._process = _start_process(preload, theirs.fileno(), self._lifeline.descriptor)
+            on_failure.callback(self._process.wait)
+            on_failure.callback(self._process.kill)
+            self._lifeline.hand_over()
+            threading.Thread(target=self._listen, name="cloudo-zygote", daemon=True).start()
             on_failure.pop_all()
-        self._lifeline.hand_over()
-        threading.Thread(target=self._listen, name="cloudo-zygote", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -119,13 +112,16 @@ class Zygote:
         *,
         environment: Mapping[str, str | None] | None = None,
         folder: str | None = None,
+        wait_seconds: float = FORK_SECONDS,
     ) -> Child:
         """Fork a child that calls `module:function` with the arguments and, by name, the descriptors.
 
         The descriptor `lifeline` ties the child to this process, and `stderr` becomes its standard error.
-        Raises `OSError` if the zygote cannot fork or is gone, and its subclass `TimeoutError` if it does not answer.
+        Raises `OSError` if the zygote cannot fork or is gone, and its subclass `TimeoutError` if it does not answer
+        within `wait_seconds`.
         """
-        with self._turn:
+        end = time.monotonic() + wait_seconds
+        with self._one_at_a_time(wait_seconds):
             self._number += 1
             self._forks += 1
             request = {
@@ -145,7 +141,7 @@ class Zygote:
                 with self._replied:  # the next caller must find it dead
                     self._replied.wait_for(lambda: self.is_dead, _DEATH_SECONDS)
                 raise
-            return self._child(self._number)
+            return self._child(self._number, wait_seconds=max(0.0, end - time.monotonic()))
 
     def drain(self) -> None:
         """Tell it to end once its last child has ended."""
@@ -157,11 +153,22 @@ class Zygote:
     def close(self) -> None:
         """End it and all its children."""
         self._lifeline.cut()
+        self._process.kill()  # it may not have tied itself yet
         self._process.wait()
 
-    def _child(self, number: int) -> Child:
+    @contextmanager
+    def _one_at_a_time(self, wait_seconds: float) -> Iterator[None]:
+        """Keep other threads from asking. Raises `TimeoutError` if another one still waits for its answer."""
+        if not self._turn.acquire(timeout=wait_seconds):
+            raise TimeoutError("the zygote does not answer")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _child(self, number: int, *, wait_seconds: float) -> Child:
         with self._replied:
-            is_there = self._replied.wait_for(lambda: number in self._replies or self.is_dead, _REPLY_SECONDS)
+            is_there = self._replied.wait_for(lambda: number in self._replies or self.is_dead, wait_seconds)
             reply = self._replies.pop(number, None)
             if reply is None:
                 raise OSError("the zygote died") if is_there else TimeoutError("the zygote does not answer")
@@ -177,25 +184,33 @@ class Zygote:
             return child
 
     def _listen(self) -> None:
-        while message := self._receive():
-            if "ready" in message:
-                for module, reason in message["left_out"].items():
-                    _log.info("A module is not preloaded", extra={"preload": module, "reason": reason})
-                self._seen |= message["files"]
-                self._sources = message["path"] + message["all_files"]
-                self.was_ready = True
-                self._ready.set()
-                self._on_change()
-                continue
-            with self._replied:
-                if "number" in message:
-                    self._replies[message["number"]] = message
-                    self._replied.notify_all()
-                elif message["ended"] in self._children:
-                    self._children.pop(message["ended"]).note_end(message["code"])
+        try:
+            while message := self._receive():
+                if "ready" in message:
+                    self._note_ready(message)
                 else:
-                    self._early[message["ended"]] = message["code"]
-        self._note_death()
+                    self._note_reply(message)
+        finally:
+            self._note_death()
+
+    def _note_ready(self, message: dict[str, Any]) -> None:
+        for module, reason in message["left_out"].items():
+            _log.info("A module is not preloaded", extra={"preload": module, "reason": reason})
+        self._seen |= message["files"]
+        self._sources = message["path"] + message["all_files"]
+        self.was_ready = True
+        self._ready.set()
+        self._on_change()
+
+    def _note_reply(self, message: dict[str, Any]) -> None:
+        with self._replied:
+            if "number" in message:
+                self._replies[message["number"]] = message
+                self._replied.notify_all()
+            elif message["ended"] in self._children:
+                self._children.pop(message["ended"]).note_end(message["code"])
+            else:
+                self._early[message["ended"]] = message["code"]
 
     def _receive(self) -> dict[str, Any]:
         try:
@@ -204,6 +219,8 @@ class Zygote:
             return {}
 
     def _note_death(self) -> None:
+        self._lifeline.cut()
+        self._process.kill()  # it has ended by itself, unless this thread failed
         self._process.wait()
         with self._replied:
             self.is_dead = True
@@ -211,10 +228,23 @@ class Zygote:
             self._replied.notify_all()
         for child in children.values():  # their lifelines ended with it
             child.note_end(-signal.SIGKILL)
-        self._lifeline.cut()
         self._socket.close()
         self._ready.set()
         self._on_change()
+
+
+def _start_process(preload: Sequence[str], *inherited: int) -> subprocess.Popen[bytes]:
+    """Start the program of a zygote, which takes the descriptors of its socket and of its lifeline."""
+    given = {"entries": _ENTRIES, "last_entries": _LAST_ENTRIES, "preload": preload, "left_out": {}}
+    # The debugger of kernels cannot see frozen modules, and warns about them on the terminal.
+    command = [sys.executable, "-Xfrozen_modules=off", "-m", "cloudo_kernel.processes"]
+    return subprocess.Popen(
+        [*command, *map(str, inherited), json.dumps(given)],
+        pass_fds=inherited,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=NEUTRAL_FOLDER,
+    )
 
 
 class Zygotes:

@@ -24,11 +24,10 @@ from cloudo_kernel.processes.channel import DESCRIPTOR_VARIABLE
 from cloudo_kernel.processes.child import OwnChild, StderrTail
 from cloudo_kernel.processes.lifeline import Lifeline
 from cloudo_kernel.processes.provisioner import NAME as PROVISIONER
+from cloudo_kernel.processes.sockets import has_room
 
 #: Programs that are known to bind `ipc://{ip}-{port}`. Others, such as the xeus kernels, use another path or only TCP.
 _SPEAK_IPC = frozenset({"cloudo_kernel.kernel", "ipykernel", "ipykernel_launcher"})
-#: Maximum path length of a Unix socket, without the final zero (`sun_path`; macOS and the BSDs have 4 bytes less).
-_SOCKET_BYTES = 107 if sys.platform == "linux" else 103
 _START_TIMEOUT_SECONDS = 60.0
 _NO_ANSWER = f"The kernel did not answer within {_START_TIMEOUT_SECONDS:.0f} seconds."
 #: From the request to shut down to the kill: the time for exit handlers that the notebook registered.
@@ -258,11 +257,6 @@ class KernelConnection:
         if self.group is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.group, number)
-
-
-def has_room(folder: Path) -> bool:
-    """Return whether the socket paths of a kernel in `folder` are short enough."""
-    return len(os.fsencode(folder / "kernel-5")) <= _SOCKET_BYTES
 
 
 def preload() -> None:

@@ -107,19 +107,19 @@ class Run:
         except PapermillExecutionError as error:
             # papermill marks the failing cell with two markdown cells before it
             self.save(engine.notebook, now=True)
-            self._failed(error.ename, error.evalue, error.cell_index + 2, error.traceback)
+            self._report_error(error.ename, error.evalue, error.cell_index + 2, error.traceback)
         except DeadKernelError as error:
             self.save(engine.notebook, now=True)
             how = engine.how_kernel_ended(error)
             detail = _detail("KernelDied", how, engine.current_cell, self.kernel.last_words())
-            self._found(Status.ENDED_ERROR, how, detail)
+            self._report_end(Status.ENDED_ERROR, how, detail)
         except CellTooLong as error:
             self.save(engine.notebook, now=True)
             detail = ErrorDetail(name="CellTimeout", value=str(error), cell=engine.current_cell)
-            self._found(Status.ENDED_ERROR, f"CellTimeout: {error}", detail)
+            self._report_end(Status.ENDED_ERROR, f"CellTimeout: {error}", detail)
         else:
             self.save(engine.notebook, now=True)
-            self._found(Status.ENDED_SUCCESS)
+            self._report_end(Status.ENDED_SUCCESS)
 
     def declines(self) -> bool:
         """Ask the worker for a cold start if the flow would notice the preloaded modules; return whether it would."""
@@ -140,7 +140,7 @@ class Run:
     def fail(self, error: BaseException) -> None:
         """Report that the notebook could not be run at all."""
         name = type(error).__name__
-        self._failed(name, f"{error}{_HINTS.get(name, '')}", None, [])
+        self._report_error(name, f"{error}{_HINTS.get(name, '')}", None, [])
 
     def start_kernel(self) -> None:
         """Start the kernel in the flow's folder."""
@@ -162,24 +162,24 @@ class Run:
             self._write(self._unsaved)
 
     def _write(self, notebook: NotebookNode) -> None:
-        shown = without_secrets(notebook, self._learnt())
-        text = json.dumps(shown, indent=1, ensure_ascii=False) + "\n"
+        redacted = without_secrets(notebook, self._current_secrets())
+        text = json.dumps(redacted, indent=1, ensure_ascii=False) + "\n"
         # Before the first cell, the store has everything that is in it.
         atomic_write.write_over(self._path, text, is_synced=self._saved_at > 0)
         self._saved_at = time.monotonic()
         self._unsaved = None
 
-    def _learnt(self) -> Redaction:
+    def _current_secrets(self) -> Redaction:
         """Return all current secrets: the worker notes each one before the kernel gets it."""
         self._redaction.add_texts(self.channel.call("secrets", known=len(self._redaction.texts())))
         return self._redaction
 
-    def _failed(self, name: str, value: str, cell: int | None, traceback: list[str]) -> None:
+    def _report_error(self, name: str, value: str, cell: int | None, traceback: list[str]) -> None:
         """Report an error. The worker masks secrets, too, but would not recognize one that is cut here."""
-        value = self._learnt().mask(value)
-        self._found(Status.ENDED_ERROR, f"{name}: {_first_line(value)}", _detail(name, value, cell, traceback))
+        value = self._current_secrets().mask(value)
+        self._report_end(Status.ENDED_ERROR, f"{name}: {_first_line(value)}", _detail(name, value, cell, traceback))
 
-    def _found(self, status: Status, message: str | None = None, error: ErrorDetail | None = None) -> None:
+    def _report_end(self, status: Status, message: str | None = None, error: ErrorDetail | None = None) -> None:
         detail = None if error is None else error.model_dump(mode="json")
         self.channel.call("found", status=status, message=message, error=detail)
 

@@ -1,1 +1,1 @@
-"""Permissions, secrets, and the limits of what a caller can ask for."""
+"""Permissions, secrets, and the limits of requests."""

@@ -41,8 +41,9 @@ def check_json(content: str | bytes, limit: int = MAX_JSON_VALUES) -> None:
     if len(text) <= most and _signs(text) <= limit:
         return
     # Symbols within strings do not count. A regular expression would take seconds on strings with many escapes.
-    plain = text.replace("\\\\", "").replace('\\"', "")
-    rest = "" if plain.count('"') > 4 * limit else "".join(plain.split('"')[::2])
+    plain = text.replace("\\\\", "").replace('\\"', "") if "\\" in text else text
+    parts = plain.split('"', 4 * limit + 1)
+    rest = "" if len(parts) > 4 * limit + 1 else "".join(parts[::2])
     if not rest or _signs(rest) > limit:
         raise OutOfBounds(f"it holds more than {limit:,} values")
     if len(rest) > most:
@@ -68,7 +69,7 @@ def read_yaml(text: str) -> Any:
         check_yaml(text)
         return yaml.load(text, _yaml_loader())  # noqa: S506 -- it is a SafeLoader  # nosec B506
     except yaml.YAMLError as error:
-        raise ValueError(getattr(error, "problem", None) or "a character that YAML does not take") from error
+        raise ValueError(getattr(error, "problem", None) or "a character that YAML does not allow") from error
     except (OverflowError, ValueError, RecursionError) as error:
         if isinstance(error, OutOfBounds):
             raise
@@ -85,7 +86,7 @@ def check_yaml(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, _yaml_loader()):  # one by one, to stop at the first that is too deep
         if isinstance(event, yaml.AliasEvent):
-            raise OutOfBounds("it holds a YAML alias, which is not taken")
+            raise OutOfBounds("it holds a YAML alias, which is not allowed")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_YAML_DEPTH:
             raise OutOfBounds(f"it is nested more than {MAX_YAML_DEPTH} deep")

@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,9 @@ from cloudo_kernel.models import JsonObject
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
+
+#: Maximum time for which a key file may be empty. Its maker fills it within milliseconds.
+_MAX_EMPTY_SECONDS = 2.0
 
 
 class Encryption:
@@ -95,6 +99,10 @@ def _read_or_make(path: Path) -> bytes:
     except FileNotFoundError:
         _make(path)
         key = path.read_bytes()  # another process may have been quicker
+    end = time.monotonic() + _MAX_EMPTY_SECONDS
+    while not key and time.monotonic() < end:  # another process has reserved the name, see `_make`
+        time.sleep(0.01)
+        key = path.read_bytes()
     if stat.S_IMODE(path.stat().st_mode) & 0o077 and os.name != "nt":
         path.chmod(0o600)
     return key.strip()
@@ -116,6 +124,10 @@ def _make(path: Path) -> None:
         except FileExistsError:
             return
         except OSError:  # a file system without hard links
+            try:
+                path.touch(0o600, exist_ok=False)  # reserves the name; `replace` alone would overwrite another key
+            except FileExistsError:
+                return
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

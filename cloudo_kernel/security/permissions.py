@@ -1,4 +1,4 @@
-"""Permissions: the action that each verb requires, and the rights that a token grants. No I/O."""
+"""The rights that a token grants, and their checks. `api` declares the action that each verb requires. No I/O."""
 
 from __future__ import annotations
 
@@ -9,73 +9,12 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Final
 
+from cloudo_kernel.api import VERBS
 from cloudo_kernel.errors import PermissionDenied
 from cloudo_kernel.models import Action, Token
 
 #: The prefix of every API token, which secret scanners and people recognise.
 TOKEN_PREFIX: Final = "cloudo_"  # noqa: S105 -- the prefix is not secret
-
-#: The verbs of `Api`, and the action that each requires; None if every known caller may use it.
-OF_VERB: Final[dict[str, Action | None]] = {
-    "flows": Action.READ,
-    "flow": Action.READ,
-    "kernels": Action.READ,
-    "create_flow": Action.FLOW_WRITE,
-    "change_flow": Action.FLOW_WRITE,
-    "delete_flow": Action.FLOW_WRITE,
-    "start_execution": Action.EXECUTION_START,  # for a script: Action.SCRIPT_RUN
-    "executions": Action.READ,
-    "execution": Action.READ,
-    "execution_log": Action.READ,
-    "execution_notebook": Action.READ,
-    "execution_source": Action.READ,
-    "wait": Action.READ,
-    "cancel_execution": Action.EXECUTION_WRITE,
-    "pause_execution": Action.EXECUTION_WRITE,
-    "resume_execution": Action.EXECUTION_WRITE,
-    "retry_execution": Action.EXECUTION_WRITE,
-    "delete_execution": Action.EXECUTION_WRITE,
-    "bulk_executions": None,  # each item requires the action of its own verb
-    "create_message": Action.MESSAGE_WRITE,
-    "messages": Action.READ,
-    "message": Action.READ,
-    "answer_message": Action.MESSAGE_WRITE,
-    "wait_message": Action.READ,
-    "delete_message": Action.MESSAGE_WRITE,
-    "events": Action.READ,
-    "create_schedule": Action.SCHEDULE_WRITE,
-    "schedules": Action.READ,
-    "schedule": Action.READ,
-    "preview_schedule": None,
-    "change_schedule": Action.SCHEDULE_WRITE,
-    "pause_schedule": Action.SCHEDULE_WRITE,
-    "resume_schedule": Action.SCHEDULE_WRITE,
-    "trigger_schedule": Action.SCHEDULE_WRITE,
-    "backfill_schedule": Action.SCHEDULE_WRITE,
-    "occurrences": Action.READ,
-    "delete_schedule": Action.SCHEDULE_WRITE,
-    "create_webhook": Action.WEBHOOK_WRITE,
-    "webhooks": Action.READ,
-    "webhook": Action.READ,
-    "change_webhook": Action.WEBHOOK_WRITE,
-    "delete_webhook": Action.WEBHOOK_WRITE,
-    "deliveries": Action.READ,
-    "replay_delivery": Action.WEBHOOK_WRITE,
-    "settings": Action.READ,
-    "setting": Action.READ,
-    "save_setting": Action.SETTING_WRITE,
-    "create_setting": Action.SETTING_WRITE,
-    "delete_setting": Action.SETTING_WRITE,
-    "files": Action.READ,
-    "file": Action.READ,
-    "save_file": Action.FILE_WRITE,
-    "delete_file": Action.FILE_WRITE,
-    "create_token": Action.TOKEN_WRITE,
-    "tokens": Action.TOKEN_WRITE,
-    "revoke_token": Action.TOKEN_WRITE,
-    "user": None,
-    "health": None,
-}
 
 #: Actions on single flows. A token that is limited to some flows cannot use any other action.
 OF_FLOWS: Final = frozenset(
@@ -89,8 +28,6 @@ OF_FLOWS: Final = frozenset(
         Action.EVERYTHING,
     }
 )
-#: Verbs on records that belong to no flow, whatever their action is.
-_BEYOND_FLOWS: Final = frozenset({"settings", "setting", "files", "file", "create_message"})
 
 
 @dataclass(frozen=True)
@@ -136,10 +73,10 @@ class Rights:
 
     def check_verb(self, verb: str) -> None:
         """Raise `PermissionDenied` unless the caller may use this verb, at least on some flow."""
-        action = OF_VERB[verb]
-        if action is not None:
-            self.check(action)
-        if verb in _BEYOND_FLOWS:
+        declared = VERBS[verb]
+        if declared.action is not None:
+            self.check(declared.action)
+        if declared.beyond_flows:
             self.check_beyond_flows()
 
     def check_flow(self, flow_name: str) -> None:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from cloudo_kernel.service.bulk import BulkVerbs
-from cloudo_kernel.service.children import ChildVerbs
+from cloudo_kernel.api import Api
 from cloudo_kernel.service.due import DueVerbs
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
-from cloudo_kernel.service.files import FileVerbs
-from cloudo_kernel.service.flows import FlowVerbs
 from cloudo_kernel.service.follow_ups import FollowUpVerbs
 from cloudo_kernel.service.messages import MessageVerbs
+from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.tokens import TokenVerbs
-from cloudo_kernel.service.webhook_settings import WebhookSettingVerbs
+from cloudo_kernel.service.workspace import WorkspaceVerbs
 
 __all__ = ["Service"]
 
 
 class Service(
-    BulkVerbs,
-    FlowVerbs,
-    ChildVerbs,
-    FollowUpVerbs,
-    ExecutionVerbs,
-    DueVerbs,
-    MessageVerbs,
-    EventVerbs,
-    WebhookSettingVerbs,
-    FileVerbs,
-    TokenVerbs,
+    WorkspaceVerbs, FollowUpVerbs, ExecutionVerbs, DueVerbs, MessageVerbs, EventVerbs, SettingVerbs, TokenVerbs, Api
 ):
     """Implement `Api` over a store and a catalog for one caller. Cheap to create: use one per request."""

@@ -23,10 +23,10 @@ from cloudo_kernel.errors import (
     ScheduleNotFound,
     WebhookNotFound,
 )
-from cloudo_kernel.models import Flow, FlowSource, Trigger
+from cloudo_kernel.models import Flow, FlowSource, Origin
 from cloudo_kernel.models.canonical import canonical
 from cloudo_kernel.models.versions import ANY_VERSION, version_of
-from cloudo_kernel.scheduling import triggers
+from cloudo_kernel.scheduling import zones
 from cloudo_kernel.security.permissions import EVERYTHING, Rights
 from cloudo_kernel.security.redaction import Redaction
 from cloudo_kernel.store import Store
@@ -49,7 +49,7 @@ class Base:
         catalog: Catalog,
         *,
         user_name: str,
-        trigger: Trigger = Trigger.API,
+        trigger: Origin = Origin.API,
         parent_id: str | None = None,
         reserved_for: str | None = None,
         depth: int = 0,
@@ -139,7 +139,7 @@ class Base:
 
     def _zone(self) -> ZoneInfo:
         """Return the caller's time zone, else the server's."""
-        return triggers.zone(self._setting(settings.TIMEZONE) or triggers.local_zone_name())
+        return zones.zone(self._setting(settings.TIMEZONE) or zones.local_zone_name())
 
     def _until(self, is_done: Callable[[], bool], timeout: timedelta | None) -> None:
         """Block until `is_done()` is true or the timeout expires. Check again whenever events are committed."""

@@ -1,29 +1,59 @@
-"""Verbs for existing executions."""
+"""Verbs for existing executions, for many at once, and for the children of a running flow."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from cloudo_kernel.errors import (
+    CloudoError,
     ExecutionNotEnded,
     ExecutionNotFound,
     IllegalTransition,
     MalformedRequest,
     NotebookNotFound,
+    PermissionDenied,
 )
-from cloudo_kernel.models import Execution, ExecutionFilter, LogLine, Page
-from cloudo_kernel.service.base import Base, id_cursor, not_a_cursor, page_limit
+from cloudo_kernel.models import (
+    BulkAction,
+    BulkError,
+    BulkItem,
+    BulkOutcome,
+    BulkRequest,
+    Execution,
+    ExecutionBrief,
+    ExecutionFilter,
+    Fault,
+    JsonObject,
+    LogLine,
+    Page,
+    StartExecution,
+)
+from cloudo_kernel.models.executions import Tags
+from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
+from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.workspace.layout import executed_notebook
 
 #: Databases limit the length of a search text.
 _MAX_QUERY = 1_000
 #: No log has a line number of this many digits, and Python refuses to parse thousands of digits.
 _MAX_DIGITS = 18
+#: The fields of an execution that a flow may change, with the type of each value.
+_FIELDS: dict[str, TypeAdapter[Any]] = {
+    "name": TypeAdapter(Annotated[str, Field(min_length=1, max_length=500)]),
+    "message": TypeAdapter(str | None),
+    "tags": TypeAdapter(Tags),
+    "input_value": TypeAdapter(JsonObject),
+    "output_value": TypeAdapter(JsonObject),
+}
 
 
-class ExecutionVerbs(Base):
-    """Read, list, await, cancel, pause, resume and delete executions."""
+class ExecutionVerbs(StartVerbs):
+    """Read, list, await, cancel, pause, resume and delete executions, one or many. Create and change children."""
 
     def executions(
         self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
@@ -117,6 +147,105 @@ class ExecutionVerbs(Base):
                 self._delete(execution)
         self._store.executions.forget_idempotency_keys()
 
+    def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
+        """See `Api.bulk_executions`."""
+        self._ask("bulk_executions")
+        if request.action is BulkAction.START:
+            return BulkOutcome(items=self._start_all(request))
+        return BulkOutcome(items=tuple(self._done(request, execution_id) for execution_id in request.ids or ()))
+
+    def _start_all(self, request: BulkRequest) -> tuple[BulkItem, ...]:
+        """Start the flows of the request in one commit."""
+        names = request.flow_names or ()
+        prepared: list[Any] = []
+        for name in names:
+            try:
+                wanted = StartExecution(flow_name=name, inputs=request.inputs or {})
+                prepared.append(self.prepare_start(wanted))
+            except CloudoError as error:
+                prepared.append(error)
+        fitting = [one for one in prepared if not isinstance(one, CloudoError)]
+        inserted = iter(self._store.executions.insert_all(fitting) if fitting else ())
+        outcomes = [one if isinstance(one, CloudoError) else next(inserted) for one in prepared]
+        items = []
+        for name, outcome in zip(names, outcomes, strict=True):
+            if isinstance(outcome, CloudoError):
+                items.append(BulkItem(flow_name=name, ok=False, error=_told(outcome)))
+            elif isinstance(outcome, Exception):
+                raise outcome
+            else:
+                items.append(BulkItem(flow_name=name, ok=True, execution=_brief(outcome.execution)))
+        return tuple(items)
+
+    def _done(self, request: BulkRequest, execution_id: str) -> BulkItem:
+        """Apply the requested action to one execution and return the outcome."""
+        try:
+            execution = self._act(request, execution_id)
+        except CloudoError as error:
+            return BulkItem(id=execution_id, ok=False, error=_told(error))
+        return BulkItem(id=execution_id, ok=True, execution=None if execution is None else _brief(execution))
+
+    def _act(self, request: BulkRequest, execution_id: str) -> Execution | None:
+        match request.action:
+            case BulkAction.CANCEL:
+                return self.cancel_execution(execution_id, tree=request.tree)
+            case BulkAction.PAUSE:
+                return self.pause_execution(execution_id)
+            case BulkAction.RESUME:
+                return self.resume_execution(execution_id)
+            case BulkAction.RETRY:
+                return self.retry_execution(execution_id, request.inputs)
+            case _:
+                self.delete_execution(execution_id)
+                return None
+
+    # Only workers expose the verbs for children.
+
+    def start_child(
+        self, request: StartExecution, *, is_held: bool = False, init: JsonObject | None = None
+    ) -> Execution:
+        """Start a child, or with `is_held` only create it. `init` holds the initial values of its fields."""
+        fields = checked_fields(init or {})
+        inputs = {**fields.pop("input_value", {}), **request.inputs}
+        name, tags = fields.pop("name", request.name), fields.pop("tags", request.tags)
+        request = request.model_copy(update={"inputs": inputs, "name": name, "tags": tags})
+        new, _ = self.prepare_start(request, is_held=is_held, **fields)
+        return self._store.executions.insert(new)
+
+    def clone_execution(self, execution_id: str, inputs: JsonObject | None = None) -> Execution:
+        """Create a held child that copies an execution, with the same inputs or with `inputs`."""
+        past = self._store.executions.get(execution_id)
+        return self._store.executions.insert(self._again(past, inputs, is_held=True))
+
+    def release_execution(self, execution_id: str, after: Sequence[str] = ()) -> Execution:
+        """Release a held execution: it runs now, or once all of `after` have succeeded. No effect if it is not held."""
+        self._store.control.release(execution_id, after=after)
+        return self._store.executions.get(execution_id)
+
+    def save_execution(self, execution_id: str, fields: JsonObject) -> Execution:
+        """Change fields of a child. Its inputs and outputs can change only before it starts."""
+        checked = checked_fields(fields)
+        if self._parent_id is None or self._store.executions.get(execution_id).parent_id != self._parent_id:
+            raise PermissionDenied("A flow changes the fields of itself and of its children only.")
+        checked |= self._masked(execution_id, checked)
+        self._store.control.save(execution_id, checked, user_name=self._user_name)
+        return self._store.executions.get(execution_id)
+
+    def _masked(self, execution_id: str, fields: JsonObject) -> JsonObject:
+        """Return the fields of a child as stored: masked, with the sealed inputs and outputs added."""
+        masked = {name: self.redaction.mask_value(fields[name]) for name in fields.keys() & {"name", "message", "tags"}}
+        if not fields.keys() & {"input_value", "output_value"}:
+            return masked
+        flow = self._catalog.script(self._store.executions.source(execution_id)).flow
+        if "input_value" in fields:
+            inputs = self._validated(flow, fields["input_value"], self._trigger)
+            shown, hidden = self._split_inputs(flow, inputs)
+            masked |= {"input_value": shown, "sealed_inputs": self._store.encryption.seal_values(hidden)}
+        if "output_value" in fields:
+            shown, hidden = self.redaction.split(fields["output_value"], flow.metadata.protect_outputs)
+            masked |= {"output_value": shown, "sealed_outputs": self._store.encryption.seal_values(hidden)}
+        return masked
+
     def _cancel(self, execution_id: str) -> None:
         """Cancel an execution and all its descendants, whichever flows they run."""
         self._store.control.cancel(execution_id, user_name=self._user_name, reason=f"cancelled by {self._user_name}")
@@ -133,3 +262,26 @@ class ExecutionVerbs(Base):
             self._store.executions.delete(execution.id, user_name=self._user_name)
         except ExecutionNotFound:
             return  # already deleted by another caller
+
+
+def checked_fields(fields: JsonObject) -> JsonObject:
+    """Return the validated fields of an execution. Raises `MalformedRequest`, which names the invalid field."""
+    checked: JsonObject = {}
+    for field, value in fields.items():
+        if field not in _FIELDS:
+            raise MalformedRequest(
+                f"{field!r} is not a field that can be saved. These are: {', '.join(_FIELDS)}.", field=field
+            )
+        try:
+            checked[field] = _FIELDS[field].validate_python(value)
+        except ValidationError as error:
+            raise MalformedRequest(f"{field}: {Fault.of(error).problem}.", field=field) from error
+    return checked
+
+
+def _brief(execution: Execution) -> ExecutionBrief:
+    return ExecutionBrief.model_validate(execution.model_dump(include=set(ExecutionBrief.model_fields)))
+
+
+def _told(error: CloudoError) -> BulkError:
+    return BulkError.model_validate(error.payload)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudo_kernel.errors import AddressRefused, CloudoError, SecretLost, SettingNotFound, Unavailable
-from cloudo_kernel.models import Execution, FollowingFlow, Occasion, OutgoingCall, StartExecution, Trigger, rfc3339
+from cloudo_kernel.models import Execution, FollowingFlow, Notification, Occasion, Origin, StartExecution, rfc3339
 from cloudo_kernel.security import outbound_http
 from cloudo_kernel.security.outbound_http import CallFailed
 from cloudo_kernel.service.starts import StartVerbs
@@ -46,9 +46,9 @@ class FollowUpVerbs(StartVerbs):
                 complaint = f"The flow {due.target.flow!r} ({due.occasion}) could not be started: {error}"
                 self._store.follow_ups.give_up(due, complaint)
 
-    def make_call(self, due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
-        """Call an address and record the result. Retry a failed call after `delay_seconds`, or never if it is None."""
-        assert isinstance(due.target, OutgoingCall)
+    def send_notification(self, due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
+        """Call an address and record the result. Retry a failed call after `delay_seconds`, or never without it."""
+        assert isinstance(due.target, Notification)
         parts, reason = urlsplit(due.target.url), None
         try:
             status = self._call(due, due.target, timeout_seconds)
@@ -63,9 +63,9 @@ class FollowUpVerbs(StartVerbs):
                 delay_seconds = None
         # The rest of an address may contain a secret.
         place = f"{parts.scheme}://{parts.netloc}"
-        self._store.follow_ups.settle_call(due, place=place, reason=reason, delay_seconds=delay_seconds)
+        self._store.follow_ups.settle_notification(due, place=place, reason=reason, delay_seconds=delay_seconds)
 
-    def _call(self, due: DueFollowUp, target: OutgoingCall, timeout_seconds: float) -> int:
+    def _call(self, due: DueFollowUp, target: Notification, timeout_seconds: float) -> int:
         """Post the execution and return the status of the reply. Raises `AddressRefused`, `CallFailed`."""
         execution = due.execution
         assert execution.ended_at is not None
@@ -91,7 +91,7 @@ class FollowUpVerbs(StartVerbs):
             self._store,
             self._catalog,
             user_name=execution.user_name,
-            trigger=Trigger.FLOW,
+            trigger=Origin.FLOW,
             reserved_for=self._reserved_for,
             # As deep as a child, so that the maximum depth ends a loop of flows whose children fail.
             depth=due.depth + 1,

@@ -11,23 +11,25 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from cloudo_kernel.models import Action, Trigger
+from cloudo_kernel.api import VERBS
+from cloudo_kernel.api.run import RUN_VERBS
+from cloudo_kernel.models import Origin
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.processes import liveness
-from cloudo_kernel.security.permissions import ADMINISTRATION, OF_VERB
+from cloudo_kernel.security.permissions import ADMINISTRATION
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog, library_folders
-from cloudo_kernel.workspace.layout import Workspace
-from cloudo_kernel.workspace.users import default_user_name
+from cloudo_kernel.workspace.layout import Workspace, default_user_name
 
 T = TypeVar("T")
 
+#: Workers that were told to finish what is queued and then end by themselves. They are kept until they have ended,
+#: because `Popen` warns when it is dropped before.
+_finishing: list[subprocess.Popen[bytes]] = []
+
 #: All verbs that change something, including those of a running flow, so that none that may queue is missed.
-_MAY_QUEUE = (
-    *(verb for verb, action in OF_VERB.items() if action not in (Action.READ, None)),
-    *("bulk_executions", "start_child", "clone_execution", "release_execution"),
-)
+_MAY_QUEUE = tuple(name for name, verb in {**VERBS, **RUN_VERBS}.items() if verb.writes and hasattr(Service, name))
 
 
 class LocalService(Service):
@@ -36,7 +38,7 @@ class LocalService(Service):
     The worker process starts when an execution is queued for it, and ends with this process.
     """
 
-    def __init__(self, workspace: Workspace, *, trigger: Trigger, keep_running: bool = False) -> None:
+    def __init__(self, workspace: Workspace, *, trigger: Origin, keep_running: bool = False) -> None:
         workspace.create()
         self._worker_id = new_id()
         self._keep_running = keep_running
@@ -80,7 +82,9 @@ class LocalService(Service):
             worker, self._worker = self._worker, None
         if worker is not None and worker.stdin is not None:
             worker.stdin.close()  # tells the worker that no more work will come
-            if not self._keep_running:
+            if self._keep_running:
+                _finishing[:] = [one for one in [*_finishing, worker] if one.poll() is None]
+            else:
                 worker.wait()
         self._store.close()
 
@@ -129,7 +133,7 @@ class _OfParent(Service):
             local._store,
             local._catalog,
             user_name=local._user_name,
-            trigger=Trigger.FLOW,
+            trigger=Origin.FLOW,
             parent_id=parent_id,
             reserved_for=local._reserved_for,
         )

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from cloudo_kernel.errors import FormInvalid, MalformedRequest, MessageClosed
 from cloudo_kernel.forms import markdown
+from cloudo_kernel.forms.elements import with_offset
 from cloudo_kernel.forms.form import Form, checked_body, shorthand
 from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.scheduling import humanize
 from cloudo_kernel.service.base import Base, id_cursor, page_limit
 from cloudo_kernel.store import NewMessage, why_closed
 
@@ -68,7 +68,7 @@ class MessageVerbs(Base):
         if message.body is None or not message.is_open:
             raise MessageClosed(message_id, why_closed(message))
         form = Form(message.body)
-        answer = form.answer(response, placed=lambda moment: humanize.with_offset(moment, self._zone()))
+        answer = form.answer(response, placed=lambda moment: with_offset(moment, self._zone()))
         return self._store.messages.answer(message_id, answer, protected=form.protected, user_name=self._user_name)
 
     def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
@@ -92,7 +92,7 @@ def _body(request: CreateMessage) -> JsonObject | None:
     """Return the checked form of a request, None for a message without a form."""
     short = shorthand(message=request.message, request=request.request)
     if request.body is not None and short is not None:
-        raise MalformedRequest("message and request are short for a body: give one or the other.", field="body")
+        raise MalformedRequest("message and request are short forms of body. Give one of them.", field="body")
     body = short if request.body is None else request.body
     try:
         return None if body is None else checked_body(body)

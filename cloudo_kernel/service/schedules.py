@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from cloudo_kernel import planning
 from cloudo_kernel.errors import CloudoError, Conflict, InputsInvalid, MalformedRequest, NotConfirmed, Unavailable
 from cloudo_kernel.models import (
     ChangeSchedule,
@@ -14,9 +15,10 @@ from cloudo_kernel.models import (
     Flow,
     FollowingFlow,
     JsonObject,
+    Notification,
     Occasion,
     Occurrence,
-    OutgoingCall,
+    Origin,
     Page,
     PreviewSchedule,
     PreviewTime,
@@ -24,12 +26,11 @@ from cloudo_kernel.models import (
     ScheduleOptions,
     SchedulePreview,
     ScheduleTrigger,
-    Trigger,
     rfc3339,
 )
 from cloudo_kernel.models.event_types import SCHEDULE_CHANGED, SCHEDULE_PAUSED, SCHEDULE_RESUMED
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.scheduling import humanize, planning, triggers
+from cloudo_kernel.scheduling import humanize, zones
 from cloudo_kernel.security import outbound_http
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
@@ -96,7 +97,7 @@ class ScheduleVerbs(StartVerbs):
         self._ask_schedule("change_schedule", schedule_id)
         given = request.given()
         if not given:
-            raise MalformedRequest("Changing a schedule takes at least one field.")
+            raise MalformedRequest("Changing a schedule needs at least one field.")
         self._check_follow_ups(request)
         if request.name is not None:
             request = request.model_copy(update={"name": self.redaction.mask(request.name)})
@@ -137,7 +138,7 @@ class ScheduleVerbs(StartVerbs):
         self._ask("preview_schedule")
         now = self._store.now
         timing = self._timing(request.trigger, request.timezone, confirmed=True)
-        if request.after is not None and (request.trigger.daily_at or request.trigger.cron):
+        if request.after is not None and request.trigger.is_local:
             timing["start"] = min(timing["start"], request.after)  # they have times before their start, too
         schedule = Schedule(
             id="",
@@ -148,20 +149,20 @@ class ScheduleVerbs(StartVerbs):
             user_name=self._user_name,
             created_at=now,
         )
-        zone = triggers.zone(schedule.timezone)
+        zone = zones.zone(schedule.timezone)
         after = schedule.start - _INSTANT if request.after is None else request.after
         shown = islice(planning.times(schedule, after=after), _SHOWN)
         return SchedulePreview(
             timezone=schedule.timezone,
-            description=humanize.describe(schedule.trigger, schedule.timezone),
+            description=schedule.trigger.rule.describe(schedule.timezone),
             times=tuple(
                 PreviewTime(
                     utc=time, local=time.astimezone(zone).isoformat(), text=humanize.spoken(time, zone, now=now)
                 )
                 for time in shown
             ),
-            notes=humanize.notes(request.trigger, zone, now=now),
-            needs_confirmation=_needs_confirmation(request.trigger, zone, now),
+            notes=request.trigger.rule.notes(zone, now=now),
+            needs_confirmation=request.trigger.rule.needs_confirmation(zone, now=now),
         )
 
     def _change(self, schedule_id: str, request: ChangeSchedule, event: str, **details: Any) -> Schedule:
@@ -195,12 +196,12 @@ class ScheduleVerbs(StartVerbs):
             fields |= timing
             after = fields["start"] - _INSTANT
         if request.timezone is not None:
-            triggers.zone(timezone)
+            zones.zone(timezone)
         if "end_at" in given:
             fields["end_at"] = _end(request.end_at, fields.get("timezone", timezone))
         schedule = before.model_copy(update={**fields, "broken": None, "pause_reason": None})
         if schedule.trigger.is_once and schedule.max_iterations is not None:
-            raise MalformedRequest("max_iterations does not go with a schedule that runs once.", field="max_iterations")
+            raise MalformedRequest("max_iterations is not for a schedule that runs once.", field="max_iterations")
         if due.awaited_id is not None and schedule.trigger.counts_from_end and schedule.enabled:
             return schedule.model_copy(update={"next_run": None})  # the end of that execution sets the next run
         if _keeps_time(before, schedule, request):
@@ -226,10 +227,10 @@ class ScheduleVerbs(StartVerbs):
             return False
         if planning.fire_at(before, before.next_run) > now:
             return False
-        if not triggers.is_zone(before.timezone):  # only a machine that knows the zone can compute the times
+        if not zones.is_zone(before.timezone):  # only a machine that knows the zone can compute the times
             return False
         what = "changed" if schedule.enabled else "paused"
-        plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before anybody started it")
+        plan = planning.passed_over(before, now=now, reason=f"the schedule was {what} before the run started")
         new = [
             NewOccurrence(one.due, one.outcome, one.reason, one.iteration, until=one.until, number=one.number)
             for one in plan.occurrences
@@ -270,24 +271,17 @@ class ScheduleVerbs(StartVerbs):
         if timezone is not None and trigger.timezone not in (None, timezone):
             raise MalformedRequest("Give the timezone once: it differs from the trigger's.", field="timezone")
         named = timezone or trigger.timezone
-        zone, now = triggers.zone(named) if named else self._zone(), self._store.now
-        triggers.checked(trigger, zone)
-        if not confirmed and _needs_confirmation(trigger, zone, now):
-            raise NotConfirmed(humanize.notes(trigger, zone, now=now))
-        start = now
-        if trigger.at is not None:
-            start = max(now, triggers.resolve(trigger.at, zone))
-        elif trigger.delay_seconds is not None:
-            start = now + timedelta(seconds=trigger.delay_seconds)
-        elif trigger.start is not None:
-            start = triggers.resolve(trigger.start, zone)
-            if start < now:  # times before its creation are not run
-                start = triggers.next_due(trigger, zone, start=start, after=now) or now
-        changes: JsonObject = {"timezone": None, "start": None, "max_iterations": None}
-        if trigger.at is not None:
-            changes["at"] = triggers.resolve(trigger.at, zone)
-        lifted = trigger.model_copy(update=changes)
-        return {"trigger": lifted, "timezone": zone.key, "start": start, "max_iterations": trigger.max_iterations}
+        zone, now, rule = zones.zone(named) if named else self._zone(), self._store.now, trigger.rule
+        rule.check(zone)
+        if not confirmed and rule.needs_confirmation(zone, now=now):
+            raise NotConfirmed(rule.notes(zone, now=now))
+        stored = trigger.model_copy(update={"timezone": None, "max_iterations": None, **rule.stored(zone)})
+        return {
+            "trigger": stored,
+            "timezone": zone.key,
+            "start": rule.start(zone, now=now),
+            "max_iterations": trigger.max_iterations,
+        }
 
     def _check_follow_ups(self, request: ScheduleOptions) -> None:
         """Raise an error for a follow-up with a missing or forbidden flow, a secret input or a refused address."""
@@ -296,7 +290,7 @@ class ScheduleVerbs(StartVerbs):
                 if isinstance(following, FollowingFlow):
                     self._rights.check_flow(following.flow)
                     self._check_open(self._flow_source(following.flow).flow, following.inputs)
-                elif isinstance(following, OutgoingCall):
+                elif isinstance(following, Notification):
                     outbound_http.check(following.url, self._catalog.workspace.allowed_private_networks)
             except CloudoError as error:
                 error.field = occasion.value
@@ -306,7 +300,7 @@ class ScheduleVerbs(StartVerbs):
         """Raise `InputsInvalid` if one of the inputs is a secret, because the record shows them to everyone."""
         for name in self._split_inputs(flow, inputs)[1]:
             raise InputsInvalid(
-                f"The input {name!r} of {flow.name!r} is a secret, and everybody would see it here. "
+                f"The input {name!r} of {flow.name!r} is a secret, and everyone would see it here. "
                 "Save it as a secret setting, and let the flow read that.",
                 field=name,
             )
@@ -327,11 +321,11 @@ class ScheduleVerbs(StartVerbs):
         """Return the schedule with `broken` set to the reason why it cannot start now, or None."""
         broken = None
         try:
-            triggers.zone(schedule.timezone)  # this machine may not know it
+            zones.zone(schedule.timezone)  # this machine may not know it
             if not schedule.pin_source:
                 flow = self._catalog.flow(schedule.flow_name)
                 broken = flow.broken and f"The flow is broken: {flow.broken}"
-                self._validated(_lenient(flow, schedule.inputs), schedule.inputs, Trigger.SCHEDULE)
+                self._validated(_lenient(flow, schedule.inputs), schedule.inputs, Origin.SCHEDULE)
         except CloudoError as error:
             broken = broken or str(error)
         return schedule.model_copy(update={"broken": broken})
@@ -347,13 +341,12 @@ def _lenient(flow: Flow, inputs: JsonObject) -> Flow:
 
 def changed_all_the_time() -> Unavailable:
     """Return the error for a schedule that has changed during each of `TRIES` attempts."""
-    return Unavailable("The schedule is changed by others all the time. Try again.")
+    return Unavailable("Others keep changing the schedule. Try again.")
 
 
 def _keeps_time(before: Schedule, after: Schedule, request: ChangeSchedule) -> bool:
     """Tell whether a change keeps the next run, even one that is due and has not started yet."""
-    is_local = before.trigger.daily_at is not None or before.trigger.cron is not None
-    is_retimed = request.trigger is not None or (is_local and after.timezone != before.timezone)
+    is_retimed = request.trigger is not None or (before.trigger.is_local and after.timezone != before.timezone)
     if is_retimed or not (before.enabled and after.enabled) or before.next_run is None:
         return False
     if after.max_iterations is not None and after.iterations >= after.max_iterations:
@@ -372,17 +365,10 @@ def _with_next_runs(schedule: Schedule) -> Schedule:
     runs: list[datetime] = []
     if schedule.next_run is not None:
         runs = [schedule.next_run]
-        if not schedule.trigger.counts_from_end and triggers.is_zone(schedule.timezone):
+        if not schedule.trigger.counts_from_end and zones.is_zone(schedule.timezone):
             runs = list(islice(planning.times(schedule, after=schedule.next_run - _INSTANT), _SHOWN))
     return schedule.model_copy(update={"next_runs": tuple(runs)})
 
 
 def _end(moment: datetime | None, timezone: str) -> datetime | None:
-    return None if moment is None else triggers.resolve(moment, triggers.zone(timezone), field="end_at")
-
-
-def _needs_confirmation(trigger: ScheduleTrigger, zone: Any, now: datetime) -> bool:
-    """Tell whether the trigger needs confirmation: its time is past, or its interval is below a second."""
-    if trigger.every_seconds is not None:
-        return trigger.every_seconds < 1
-    return trigger.at is not None and triggers.resolve(trigger.at, zone) < now
+    return None if moment is None else zones.resolve(moment, zones.zone(timezone), field="end_at")

@@ -29,19 +29,19 @@ from cloudo_kernel.models import (
     FlowMetadata,
     JsonObject,
     Occasion,
+    Origin,
     RunOptions,
     Schedule,
     StartExecution,
-    Trigger,
 )
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.store import IdempotencyKey, NewExecution
-from cloudo_kernel.workspace.catalog import CLOUDO, Source, defaults, kernel_fault, script_text, validate
+from cloudo_kernel.workspace.catalog import CLOUDO, Source, defaults, kernel_fault, script_text, validate, write_only
 
 #: Triggers that keep unknown inputs, because no person is there to see an error.
-_LENIENT = (Trigger.FLOW, Trigger.SCHEDULE, Trigger.WEBHOOK)
+_LENIENT = (Origin.FLOW, Origin.SCHEDULE, Origin.WEBHOOK)
 
 NO_OPTIONS = RunOptions()
 
@@ -118,7 +118,7 @@ class StartVerbs(Base):
     def _again(self, past: Execution, inputs: JsonObject | None, **more: Any) -> NewExecution:
         """Return a new execution that repeats `past`, with the current source of its flow or with the same script."""
         if past.type is ExecutionType.INTERACTIVE:
-            raise WorkedOnByHand(past.id, "started anew")
+            raise WorkedOnByHand(past.id, "retried")
         if past.flow_name is None:
             source = self._catalog.script(self._store.executions.source(past.id))
         else:
@@ -140,7 +140,7 @@ class StartVerbs(Base):
         )
 
     def prepare_by_hand(self, execution_id: str, flow_name: str | None) -> NewExecution:
-        """Return an interactive execution for a notebook. `flow_name` is None if the notebook is not a flow.
+        """Return an interactive execution for a notebook, which has a `flow_name` if it is a flow.
 
         Its inputs are the defaults of the notebook's parameters cell.
         """
@@ -152,14 +152,14 @@ class StartVerbs(Base):
         name = flow_name or "notebook"
         new = self._new(source, ExecutionType.INTERACTIVE, name=name, input_value=inputs)
         new = replace(new, id=execution_id, flow_name=flow_name, parent_id=None, reserved_for=None)
-        return replace(new, trigger=Trigger.CELL, retries=0, max_running=None, durable=False, follow_ups=None)
+        return replace(new, trigger=Origin.CELL, retries=0, max_running=None, durable=False, follow_ups=None)
 
     def _source_of(self, request: StartExecution) -> Source:
         if request.flow_name is None:
             assert request.script is not None
             return self._catalog.script(script_text(request.script, request.script_encoding))
         if request.script_encoding is not None:
-            raise MalformedRequest("script_encoding goes with script.", field="script_encoding")
+            raise MalformedRequest("script_encoding is only for a script.", field="script_encoding")
         return self._flow_source(request.flow_name)
 
     def _flow_source(self, name: str) -> Source:
@@ -274,12 +274,12 @@ class StartVerbs(Base):
         digest = _digest(body) if is_open else self._store.encryption.digest(body)
         return IdempotencyKey(idempotency_key, digest)
 
-    def _validated(self, flow: Flow, inputs: JsonObject, trigger: Trigger, hides: Collection[str] = ()) -> JsonObject:
+    def _validated(self, flow: Flow, inputs: JsonObject, trigger: Origin, hides: Collection[str] = ()) -> JsonObject:
         """Return the checked inputs. Unknown ones are kept if `trigger` is in `_LENIENT`, and an error otherwise.
 
         No error shows the values of `hides` or of inputs that the flow protects.
         """
-        schema = _hiding(flow.input_schema, hides) if hides else flow.input_schema
+        schema = write_only(flow.input_schema, hides) if hides else flow.input_schema
         known = schema["properties"]
         if trigger not in _LENIENT or schema["additionalProperties"]:
             return validate(schema, inputs)
@@ -300,14 +300,6 @@ class StartVerbs(Base):
 
 def _digest(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
-
-
-def _hiding(schema: JsonObject, names: Collection[str]) -> JsonObject:
-    """Return the input schema with these inputs marked as protected."""
-    properties = {
-        name: {**its, "writeOnly": True} if name in names else its for name, its in schema["properties"].items()
-    }
-    return {**schema, "properties": properties}
 
 
 def restored(inputs: JsonObject, hidden: JsonObject) -> JsonObject:

@@ -24,10 +24,10 @@ class TokenVerbs(Base):
         self._ask("create_token")
         now = self._store.now
         expires_at = _expiry(request, now)
-        strangers = [action.value for action in request.actions if action not in OF_FLOWS]
-        if request.flows is not None and strangers:
+        others = [action.value for action in request.actions if action not in OF_FLOWS]
+        if request.flows is not None and others:
             raise MalformedRequest(
-                f"A token that is limited to flows cannot have {', '.join(strangers)}: that is about more than flows.",
+                f"A token that is limited to flows cannot have {', '.join(others)}, which covers more than flows.",
                 field="actions",
             )
         self._rights.check_grant(request.actions, expires_at)
@@ -66,5 +66,5 @@ def _expiry(request: CreateToken, now: datetime) -> datetime | None:
             raise MalformedRequest("Give either expires_at or expires_in_seconds.", field="expires_at")
         return now + timedelta(seconds=request.expires_in_seconds)
     if request.expires_at is not None and request.expires_at <= now:
-        raise MalformedRequest("expires_at has to be in the future.", field="expires_at")
+        raise MalformedRequest("expires_at must be in the future.", field="expires_at")
     return request.expires_at

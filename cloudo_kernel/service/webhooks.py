@@ -13,10 +13,10 @@ from cloudo_kernel.models import (
     Execution,
     Flow,
     JsonObject,
+    Origin,
     Page,
     SignatureScheme,
     StartExecution,
-    Trigger,
     Webhook,
 )
 from cloudo_kernel.models.ids import new_id
@@ -64,7 +64,7 @@ class WebhookVerbs(StartVerbs):
         self._ask_webhook("change_webhook", name)
         given = request.given()
         if not given:
-            raise MalformedRequest("Changing a webhook takes at least one field.")
+            raise MalformedRequest("Changing a webhook needs at least one field.")
         before = self._store.webhooks.get(name)
         fields = {field: value for field, value in given.items() if field != "key"}
         if "signature" in given:
@@ -108,7 +108,7 @@ class WebhookVerbs(StartVerbs):
             raise Conflict(
                 f"The execution of the delivery {delivery_id} was deleted, and its inputs with it."
             ) from error
-        acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Trigger.WEBHOOK)
+        acting = StartVerbs(self._store, self._catalog, user_name=webhook.user_name, trigger=Origin.WEBHOOK)
         request = StartExecution(flow_name=webhook.flow_name, inputs={**execution.input_value, **hidden})
         # Inputs that the flow protected then stay hidden, whichever flow the webhook starts now.
         new, _ = acting.prepare_start(request, webhook_name=name, hides=hidden.keys())
@@ -155,7 +155,7 @@ class WebhookVerbs(StartVerbs):
             return self._kept(changed, None)
         was_signed, is_signed = before.webhook.signature is not None, changed.signature is not None
         if is_signed and not was_signed:
-            raise MalformedRequest("A signature takes a key, with which calls are signed: give it too.", field="key")
+            raise MalformedRequest("A signature needs a key, with which calls are signed: give it, too.", field="key")
         if not was_signed:
             _check_signature(changed, None)
             return before.kept_key
@@ -180,23 +180,21 @@ def _check_signature(webhook: Webhook, key: str | None) -> None:
     scheme = webhook.signature
     is_named = scheme is SignatureScheme.HMAC_SHA256
     if is_named != (webhook.signature_header is not None):
-        takes = "takes signature_header, the name of the header with the signature" if is_named else "takes none"
-        raise MalformedRequest(f"The signature {scheme} {takes}.", field="signature_header")
+        needs = "needs signature_header, the name of its header" if is_named else "has no signature_header"
+        raise MalformedRequest(f"The signature {scheme} {needs}.", field="signature_header")
     extras: dict[str, Any] = {"timestamp_header": None, "signed_content": "{body}"}
     for field, usual in extras.items():
         if not is_named and getattr(webhook, field) != usual:
-            raise MalformedRequest(f"{field} goes with the signature hmac-sha256.", field=field)
+            raise MalformedRequest(f"{field} is only for the signature hmac-sha256.", field=field)
     if webhook.timestamp_header is not None and "{timestamp}" not in webhook.signed_content:
-        raise MalformedRequest(
-            "signed_content has no {timestamp} of which the header would tell.", field="signed_content"
-        )
+        raise MalformedRequest("timestamp_header needs {timestamp} in signed_content.", field="signed_content")
     if scheme is None:
         return
     if key is None:
-        raise MalformedRequest("A signature takes a key, with which calls are signed.", field="key")
+        raise MalformedRequest("A signature needs a key, with which calls are signed.", field="key")
     try:
         secret = secret_bytes(key, scheme)
     except ValueError as error:
         raise MalformedRequest(f"key {error}.", field="key") from error
     if len(secret) < _MIN_SECRET:
-        raise MalformedRequest(f"key takes a secret of at least {_MIN_SECRET} bytes.", field="key")
+        raise MalformedRequest(f"key needs a secret of at least {_MIN_SECRET} bytes.", field="key")

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from cloudo_kernel.models.lifecycle import Outcome
 from cloudo_kernel.security.encryption import Encryption
-from cloudo_kernel.store.events import Events
+from cloudo_kernel.store.events import EventListener, Events
 from cloudo_kernel.store.executions.control import Control
 from cloudo_kernel.store.executions.journal import Call, Journal
 from cloudo_kernel.store.executions.log import Log
@@ -17,7 +18,6 @@ from cloudo_kernel.store.executions.queue import Claim, Queue
 from cloudo_kernel.store.executions.records import Executions
 from cloudo_kernel.store.executions.reports import Assignment, Reports
 from cloudo_kernel.store.executions.text_index import TextIndex
-from cloudo_kernel.store.executions.transitions import Outcome
 from cloudo_kernel.store.executions.wakeups import Wake
 from cloudo_kernel.store.locks import Locks
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
@@ -29,7 +29,6 @@ from cloudo_kernel.store.schedules.records import Due, Hidden, Schedules
 from cloudo_kernel.store.sealed import has_sealed
 from cloudo_kernel.store.settings import Settings
 from cloudo_kernel.store.sql.database import Database
-from cloudo_kernel.store.tail import EventListener
 from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
 from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, LEASE_SECONDS, WorkerRow, Workers

@@ -19,22 +19,22 @@ from cloudo_kernel.store.tables import lock_waiters, locks
 
 # Built once: every end of an execution runs them.
 _HELD = select(locks.c.name).where(locks.c.execution_id == bindparam("holder"))
-_LET_GO = delete(locks).where(locks.c.execution_id == bindparam("holder"))
-_GONE = delete(lock_waiters).where(lock_waiters.c.execution_id == bindparam("holder")).returning(lock_waiters.c.name)
+_RELEASE = delete(locks).where(locks.c.execution_id == bindparam("holder"))
+_LEAVE = delete(lock_waiters).where(lock_waiters.c.execution_id == bindparam("holder")).returning(lock_waiters.c.name)
 
 
 def release_all(connection: Connection, execution_id: str, *, now: datetime) -> None:
     """Release all locks and queue positions of an execution, in the transaction that ends a run of it."""
     names = connection.execute(_HELD, {"holder": execution_id}).scalars().all()
     if names:
-        connection.execute(_LET_GO, {"holder": execution_id})
+        connection.execute(_RELEASE, {"holder": execution_id})
         _tell(connection, SETTING_UNLOCKED, names, execution_id, now)
-    left = connection.execute(_GONE, {"holder": execution_id}).scalars().all()
-    _call_next(connection, [*names, *left], now)
+    queued = connection.execute(_LEAVE, {"holder": execution_id}).scalars().all()
+    _wake_next(connection, [*names, *queued], now)
 
 
 def is_turn(connection: Connection, name: str, execution_id: str) -> bool:
-    """Tell whether a queued execution can acquire the lock now, or holds it already."""
+    """Return whether a queued execution can acquire the lock now, or holds it already."""
     holder = _holder(connection, name)
     return holder == execution_id or (holder is None and _first(connection, name) == execution_id)
 
@@ -45,7 +45,7 @@ class Locks:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._add = database.insert()(locks).on_conflict_do_nothing()
-        self._line_up = database.insert()(lock_waiters).on_conflict_do_nothing()
+        self._enqueue = database.insert()(lock_waiters).on_conflict_do_nothing()
 
     def acquire(self, name: str, execution_id: str, attempt: int, *, call: str | None = None) -> bool | None:
         """Acquire the lock if it is the execution's turn, and return True; otherwise queue it and return None.
@@ -59,7 +59,7 @@ class Locks:
             held = connection.execute(select(locks.c.execution_id, locks.c.call).where(locks.c.name == name)).first()
             if held is not None and held.execution_id == execution_id:
                 return call is not None and held.call == call
-            connection.execute(self._line_up.values(name=name, execution_id=execution_id))
+            connection.execute(self._enqueue.values(name=name, execution_id=execution_id))
             if held is not None or _first(connection, name) != execution_id:
                 return None
             row = {"name": name, "execution_id": execution_id, "acquired_at": now, "call": call}
@@ -70,7 +70,7 @@ class Locks:
         return True
 
     def is_turn(self, name: str, execution_id: str) -> bool:
-        """Tell whether a queued execution can acquire the lock now, or holds it already."""
+        """Return whether a queued execution can acquire the lock now, or holds it already."""
         with self._database.read() as connection:
             return is_turn(connection, name, execution_id)
 
@@ -80,7 +80,7 @@ class Locks:
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
             connection.execute(delete(lock_waiters).where(w.name == name, w.execution_id == execution_id))
-            _call_next(connection, [name], now)
+            _wake_next(connection, [name], now)
 
     def release(self, name: str, execution_id: str, attempt: int) -> bool:
         """Release the lock; False if the execution does not hold it."""
@@ -91,7 +91,7 @@ class Locks:
             was_held = connection.execute(mine).rowcount > 0
             if was_held:
                 _tell(connection, SETTING_UNLOCKED, [name], execution_id, now)
-                _call_next(connection, [name], now)
+                _wake_next(connection, [name], now)
             return was_held
 
     def holder(self, name: str) -> str | None:
@@ -109,7 +109,7 @@ def _first(connection: Connection, name: str) -> str | None:
     return connection.execute(select(c.execution_id).where(c.name == name).order_by(c.id).limit(1)).scalar()
 
 
-def _call_next(connection: Connection, names: Iterable[str], now: datetime) -> None:
+def _wake_next(connection: Connection, names: Iterable[str], now: datetime) -> None:
     """Wake the executions whose turn it is, if they wait without a worker; others check for themselves."""
     for name in dict.fromkeys(names):
         first = _first(connection, name)

@@ -1,4 +1,4 @@
-"""Creates, reads, answers, closes and deletes messages. The package `forms` defines and validates forms."""
+"""Create, read, answer, close and delete messages. The package `forms` defines and validates forms."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Messages:
         return message.model_copy(update={"response": {**(message.response or {}), **protected}})
 
     def is_open(self, message_id: str) -> bool:
-        """Tell whether the message waits for an answer; False if it was deleted."""
+        """Return whether the message waits for an answer; False if it was deleted."""
         query = select(messages.c.id).where(messages.c.id == message_id, _is_open(self._database.clock()))
         with self._database.read() as connection:
             return connection.execute(query).scalar() is not None
@@ -127,8 +127,8 @@ class Messages:
         if execution_id is not None:
             query = query.where(c.execution_id == execution_id)
         if flows is not None:
-            is_maker = executions.c.id == c.execution_id
-            query = query.where(exists().where(is_maker, self._database.fits(executions.c.flow_name, flows)))
+            is_author = executions.c.id == c.execution_id
+            query = query.where(exists().where(is_author, self._database.fits(executions.c.flow_name, flows)))
         if before is not None:
             query = query.where(c.id < before)
         with self._database.read() as connection:
@@ -211,7 +211,7 @@ def withdraw(connection: Connection, execution_id: str, *, now: datetime) -> Non
 
 
 def why_closed(message: Message) -> str:
-    """Say why a message accepts no answer."""
+    """Return why a message accepts no answer."""
     match message.state:
         case MessageState.ANSWERED:
             return f"{message.answered_by} answered it at {rfc3339(message.answered_at or message.created_at)}"
@@ -264,8 +264,6 @@ def _sealed(secret: Mapping[str, Any], encryption: Encryption) -> str:
 
 
 def _decrypted(kept: str, encryption: Encryption) -> JsonObject:
-    if kept.startswith("{"):  # from an older version that did not seal it
-        return dict(json.loads(kept))
     return dict(json.loads(encryption.decrypt(kept)))
 
 

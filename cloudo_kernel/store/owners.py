@@ -1,4 +1,4 @@
-"""Looks up the flow that a record belongs to, for callers that are limited to some flows."""
+"""Look up the flow that a record belongs to, for callers that are limited to some flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells whether the store holds sealed values."""
+"""Find out whether the store holds sealed values."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _CONDITIONS: tuple[ColumnElement[bool], ...] = (
     and_(webhooks.c.kept_key.is_not(None), webhooks.c.signature.is_not(None)),
     schedules.c.sealed_inputs.is_not(None),
     webhook_responses.c.is_sealed,
-    and_(messages.c.protected.is_not(None), messages.c.protected.not_like("{%")),  # older versions did not seal it
+    messages.c.protected.is_not(None),
     calls.c.sealed.is_not(None),
     or_(executions.c.sealed_inputs.is_not(None), executions.c.sealed_outputs.is_not(None)),
 )
 
 
 def has_sealed(database: Database) -> bool:
-    """Tell whether anything is sealed. It reads whole tables, and is only called when the key file is missing."""
+    """Return whether the store holds a sealed value. Reads whole tables; called only when the key file is missing."""
     with database.read() as connection:
         return any(connection.execute(select(exists().where(one))).scalar() for one in _CONDITIONS)

@@ -90,7 +90,7 @@ class Settings:
             connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=saved))
             if is_secret and not was_secret:
                 _forget_values(connection, name)
-            details = _told("before", before, hides=is_secret) | {"after": PROTECTED if is_secret else value}
+            details = _entry("before", before, hides=is_secret) | {"after": PROTECTED if is_secret else value}
             record(connection, SETTING_SAVED, SETTING, name, time=now, user_name=user_name, **details)
             return self._record(name, _row(connection, name), _holder(connection, name))
 
@@ -112,7 +112,7 @@ class Settings:
             if before is None:
                 raise SettingNotFound(name)
             connection.execute(delete(settings).where(settings.c.name == name))
-            details = _told("before", before)
+            details = _entry("before", before)
             record(connection, SETTING_DELETED, SETTING, name, time=now, user_name=user_name, **details)
 
     def _record(self, name: str, row: Any, holder: str | None, *, reveal: bool = False) -> Setting:
@@ -133,7 +133,7 @@ def _row(connection: Connection, name: str) -> Any:
     return connection.execute(select(settings).where(settings.c.name == name)).one_or_none()
 
 
-def _told(when: str, row: Any, *, hides: bool = False) -> JsonObject:
+def _entry(when: str, row: Any, *, hides: bool = False) -> JsonObject:
     """Return the entry of a row in the event of a change; the value of a secret is masked."""
     if row is None:
         return {}

@@ -1,4 +1,4 @@
-"""Creates API tokens, finds them by their secret, and revokes them. Only the digest of a secret is stored.
+"""Create API tokens, find them by their secret, and revoke them. Only the digest of a secret is stored.
 
 A token has 256 random bits, so a plain SHA-256 of it cannot be reversed. Tokens are looked up by that digest, so the
 time of a lookup reveals nothing about any token.
@@ -21,9 +21,9 @@ from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import tokens
 
 _c = tokens.c
-_SHOWN = [column for column in _c if column.name in Token.model_fields]
+_RECORD_COLUMNS = [column for column in _c if column.name in Token.model_fields]
 # Built once: every request with a token may run it.
-_FIND = select(*_SHOWN).where(_c.sha256 == bindparam("digest"))
+_FIND = select(*_RECORD_COLUMNS).where(_c.sha256 == bindparam("digest"))
 
 #: Seconds until a token is looked up in the database again: another process may have revoked it.
 _KNOWN_SECONDS = 1.0
@@ -48,7 +48,7 @@ class Tokens:
 
     def insert(self, token: Token, secret: str, *, made_by: str | None) -> None:
         """Add a token."""
-        shown = {column.name: getattr(token, column.name) for column in _SHOWN}
+        shown = {column.name: getattr(token, column.name) for column in _RECORD_COLUMNS}
         with self._database.write() as connection:
             connection.execute(insert(tokens).values(**shown, sha256=_digest(secret), made_by=made_by))
             details: dict[str, Any] = {"name": token.name, "prefix": token.prefix}
@@ -59,7 +59,7 @@ class Tokens:
 
     def all(self, user_name: str | None) -> tuple[Token, ...]:
         """Return the tokens of a user, or of all users for None, newest first."""
-        query = select(*_SHOWN).order_by(_c.id.desc())
+        query = select(*_RECORD_COLUMNS).order_by(_c.id.desc())
         if user_name is not None:
             query = query.where(_c.user_name == user_name)
         with self._database.read() as connection:
@@ -86,7 +86,7 @@ class Tokens:
         return token
 
     def is_use_worth_noting(self, token: Token) -> bool:
-        """Tell whether `note_use` has something to write: about once a minute for each token."""
+        """Return whether `note_use` has something to write: about once a minute for each token."""
         now = time.monotonic()
         if now < self._noted.get(token.id, 0.0):
             return False

@@ -15,9 +15,8 @@ from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse, event
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.fencing import LEASED, change
-from cloudo_kernel.store.executions.new_execution import NewExecution
+from cloudo_kernel.store.executions.new_execution import NewExecution, refused
 from cloudo_kernel.store.executions.records import insert_new
-from cloudo_kernel.store.executions.unended import refused
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns
@@ -153,18 +152,16 @@ class Webhooks:
             connection.execute(delete(deliveries).where(_d.id.in_(given_back)))
         started = [new for new in fresh if new.id not in refusals]
         insert_new(connection, started, self._add_source, now=self._database.clock())
-        return [
-            refusals[new.id]
-            if new.id in refusals
-            else new.id
-            if delivery.id in claimed
-            else str(
-                connection.execute(
-                    _FIRST, {"called": delivery.webhook_name, "delivered": delivery.delivery_id}
-                ).scalar_one()
-            )
-            for new, delivery in starts
-        ]
+
+        def outcome(new: NewExecution, delivery: Delivery) -> str | Exception:
+            if new.id in refusals:
+                return refusals[new.id]
+            if delivery.id in claimed:
+                return new.id
+            first = {"called": delivery.webhook_name, "delivered": delivery.delivery_id}
+            return str(connection.execute(_FIRST, first).scalar_one())
+
+        return [outcome(new, delivery) for new, delivery in starts]
 
     def _claimed(self, connection: Connection, given: Sequence[Delivery]) -> set[str]:
         """Add deliveries, and return the ids of those whose sender's id was not used before: nearly always all."""

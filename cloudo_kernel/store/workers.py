@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, insert, select, update
 
 from cloudo_kernel import settings
 from cloudo_kernel.models.event_types import WORKER, WORKER_STARTED
-from cloudo_kernel.scheduling.planning import Absence
+from cloudo_kernel.planning import Absence
+from cloudo_kernel.processes.loop import LoopState
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.database import Database
@@ -28,11 +31,13 @@ LEASE_SECONDS = 15.0
 _OVERDUE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
 _w, _a = workers.c, absences.c
-_ALL = select(_w.id, _w.heartbeat, _w.host, _w.pid, _w.private, _w.beat_at, _w.previous_beat_at)
+_ALL = select(_w.id, _w.heartbeat, _w.host, _w.pid, _w.private, _w.beat_at, _w.previous_beat_at, _w.loops)
 _BEAT = (
     update(workers)
     .where(_w.id == bindparam("of"))
-    .values(heartbeat=_w.heartbeat + 1, previous_beat_at=_w.beat_at, beat_at=bindparam("now"))
+    .values(
+        heartbeat=_w.heartbeat + 1, previous_beat_at=_w.beat_at, beat_at=bindparam("now"), loops=bindparam("states")
+    )
 )
 _ALIVE_UNTIL = select(_a.start).where(_a.end.is_(None))
 _SET_ALIVE_UNTIL = update(absences).where(_a.end.is_(None)).values(start=bindparam("now"))
@@ -52,6 +57,8 @@ class WorkerRow:
     #: When the last two heartbeats came, by the wall clock.
     beat_at: datetime | None
     previous_beat_at: datetime | None
+    #: Its background loops, as its last heartbeat reported them.
+    loops: tuple[LoopState, ...]
 
     def holds_its_lease(self, now: datetime) -> bool:
         """Whether its last heartbeat is recent enough to keep the lease."""
@@ -73,28 +80,36 @@ class Workers:
             record(connection, WORKER_STARTED, WORKER, worker_id, time=now, host=host, pid=pid)
             if not private:
                 _end_absence(connection, worker_id, now)
-                _stay(connection, now)
+                _record_alive(connection, now)
 
-    def beat(self, worker_id: str, *, has_scheduler: bool = False, back_at: datetime | None = None) -> bool:
+    def beat(
+        self,
+        worker_id: str,
+        *,
+        has_scheduler: bool = False,
+        back_at: datetime | None = None,
+        loops: Sequence[LoopState] = (),
+    ) -> bool:
         """Count the worker's heartbeat; False if another worker has taken its lease.
 
-        `back_at` says when a worker that stalled after its last heartbeat resumed.
+        `back_at` says when a worker that stalled after its last heartbeat resumed. `loops` are its background loops.
         """
         now = self._database.clock()
+        states = [asdict(loop) for loop in loops]
         with self._database.write() as connection:
-            if not connection.execute(_BEAT, {"of": worker_id, "now": now}).rowcount:
+            if not connection.execute(_BEAT, {"of": worker_id, "now": now, "states": states}).rowcount:
                 return False
             if has_scheduler:
                 if back_at is not None:
                     _end_absence(connection, worker_id, back_at)
-                _stay(connection, now)
+                _record_alive(connection, now)
         return True
 
     def leave(self, worker_id: str) -> None:
         """Record that the worker's scheduler has just stopped. If there is no other one, an absence begins."""
         with self._database.write() as connection:
             if connection.execute(select(_w.id).where(_w.id == worker_id)).scalar() is not None:
-                _stay(connection, self._database.clock())
+                _record_alive(connection, self._database.clock())
 
     def absences(self, *, since: datetime) -> tuple[Absence, ...]:
         """Return the absences of schedulers that ended after a moment, in order."""
@@ -115,12 +130,17 @@ class Workers:
     def all(self) -> tuple[WorkerRow, ...]:
         """Return the registered workers."""
         with self._database.read() as connection:
-            return tuple(WorkerRow(**row._mapping) for row in connection.execute(_ALL))
+            return tuple(_worker_row(row) for row in connection.execute(_ALL))
 
     def remove(self, worker_id: str) -> bool:
         """Remove a worker's registration; False if it was already gone."""
         with self._database.write() as connection:
             return connection.execute(delete(workers).where(workers.c.id == worker_id)).rowcount > 0
+
+
+def _worker_row(row: Row[*tuple[Any, ...]]) -> WorkerRow:
+    loops = tuple(LoopState(**loop) for loop in row.loops or ())
+    return WorkerRow(**{**row._mapping, "loops": loops})
 
 
 def _end_absence(connection: Connection, worker_id: str, now: datetime) -> None:
@@ -130,7 +150,7 @@ def _end_absence(connection: Connection, worker_id: str, now: datetime) -> None:
         connection.execute(insert(absences).values(start=start, end=now))
 
 
-def _stay(connection: Connection, now: datetime) -> None:
+def _record_alive(connection: Connection, now: datetime) -> None:
     """Record that a scheduler is alive now."""
     before = connection.execute(_ALIVE_UNTIL).scalar_one()
     if now < before:  # the clock was set back: absences that are now in the future have not happened yet

@@ -1,1 +1,1 @@
-"""Webhook requests: what they carry, and their signatures."""
+"""Webhook requests: their content and their signatures."""

@@ -36,7 +36,7 @@ _TRUTHS = {"": True, "1": True, "true": True, "0": False, "false": False}
 
 
 @dataclass(frozen=True)
-class WebhookCall:
+class DeliveryRequest:
     """One call. Its headers are a case-insensitive mapping."""
 
     webhook_name: str
@@ -115,7 +115,7 @@ class WebhookCall:
         if kind == "application/json" or kind.endswith("+json"):
             return {"json": _json(self.body, charset)}
         if kind.startswith("multipart/"):
-            raise ContentTypeRefused(f"A body of the kind multipart is not taken; send JSON, text or {_FORM}.")
+            raise ContentTypeRefused(f"A multipart body is not accepted. Send JSON, text or {_FORM}.")
         if charset is None and kind.endswith("xml") and (declared := _XML_ENCODING.match(self.body)):
             charset = declared[1].decode()
         text = _text(self.body, charset)

@@ -21,7 +21,7 @@ from cloudo_kernel.models.senders import Sender, header_of, sender_of
 from cloudo_kernel.models.webhooks import SECRET_PREFIX, secret_bytes
 
 if TYPE_CHECKING:
-    from cloudo_kernel.webhooks.request import WebhookCall
+    from cloudo_kernel.webhooks.request import DeliveryRequest
 
 #: Maximum difference between the time of a signature and the current time.
 TOLERANCE = timedelta(minutes=5)
@@ -61,7 +61,7 @@ def is_key(given: str, kept: str) -> bool:
     return hmac.compare_digest(found, wanted)
 
 
-def check_signature(webhook: Webhook, key: str, call: WebhookCall, *, now: datetime) -> None:
+def check_signature(webhook: Webhook, key: str, call: DeliveryRequest, *, now: datetime) -> None:
     """Raise `SignatureInvalid` unless the webhook's key signed the call, recently if the signature has a time."""
     assert webhook.signature is not None
     sender = _sender(webhook, key)
@@ -78,7 +78,7 @@ def check_signature(webhook: Webhook, key: str, call: WebhookCall, *, now: datet
     # Compare them all: an early end would reveal which signature matches.
     fits = [hmac.compare_digest(_bytes(value), wanted) for name, value in parts if _is_signature(name, sender)]
     if not any(fits):
-        raise SignatureInvalid("The signature does not fit this call and the secret of this webhook.")
+        raise SignatureInvalid("The signature does not match this call and the secret of this webhook.")
 
 
 def sign(key: str, message_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
@@ -86,7 +86,7 @@ def sign(key: str, message_id: str, body: bytes, *, now: datetime) -> dict[str, 
     stamp = str(int(now.timestamp()))
     secret = secret_bytes(key, SignatureScheme.STANDARD_WEBHOOKS)
     if len(secret) < _MIN_SECRET:
-        raise ValueError(f"takes a secret of at least {_MIN_SECRET} bytes")
+        raise ValueError(f"needs a secret of at least {_MIN_SECRET} bytes")
     signature = hmac.digest(secret, f"{message_id}.{stamp}.".encode() + body, "sha256")
     return {"webhook-timestamp": stamp, "webhook-signature": f"v1,{base64.b64encode(signature).decode()}"}
 
@@ -111,7 +111,7 @@ def _is_signature(name: str | None, sender: Sender) -> bool:
 
 
 def _signed(
-    webhook: Webhook, sender: Sender, call: WebhookCall, parts: list[tuple[str | None, str]]
+    webhook: Webhook, sender: Sender, call: DeliveryRequest, parts: list[tuple[str | None, str]]
 ) -> tuple[bytes, str | None]:
     """Return the signed content, and the timestamp if it is part of it."""
     values = {"method": call.method, "url": webhook.public_url or call.url}
@@ -129,16 +129,16 @@ def _signed(
 def _header(headers: Mapping[str, str], name: str) -> str:
     found = header_of(headers, name) or ""
     if not 0 < len(found) <= _MAX_HEADER or not found.isascii():
-        raise SignatureInvalid(f"A call of this webhook has to be signed: the header {name} is missing.")
+        raise SignatureInvalid(f"A call of this webhook must be signed: the header {name} is missing.")
     return found
 
 
 def _check_age(stamp: str, now: datetime) -> None:
     if not (stamp.isdecimal() and len(stamp) <= _MILLISECOND_DIGITS):
-        raise SignatureInvalid("The time of the signature takes seconds since 1970.")
+        raise SignatureInvalid("The time of the signature must be in seconds since 1970.")
     seconds = int(stamp) / 1000 if len(stamp) == _MILLISECOND_DIGITS else int(stamp)
     if abs(now.timestamp() - seconds) > TOLERANCE.total_seconds():
-        raise SignatureInvalid("The signature is of another time: more than 5 minutes from now.")
+        raise SignatureInvalid("The time of the signature differs by more than 5 minutes from now.")
 
 
 def _bytes(value: str) -> bytes:

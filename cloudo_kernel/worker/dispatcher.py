@@ -10,11 +10,9 @@ from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 
-from apscheduler.schedulers.background import BackgroundScheduler
-
 from cloudo_kernel.errors import CloudoError, StaleAttempt
 from cloudo_kernel.processes import liveness
-from cloudo_kernel.processes.loop import Failures, Loop
+from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.store import HEARTBEAT_SECONDS, LEASE_SECONDS, Claim, Store
 from cloudo_kernel.worker.executor import Executor
 from cloudo_kernel.worker.heartbeat import Heartbeat
@@ -23,10 +21,6 @@ from cloudo_kernel.worker.slots import WorkerSlots
 
 _log = logging.getLogger(__name__)
 
-#: Interval between deletions of expired executions.
-_HOUSEKEEPING_SECONDS = 60.0
-#: Interval between updates of the index of texts. While it is far behind, updates take at most half of that time.
-_TEXTS_SECONDS = 5.0
 #: Poll interval of the queue, in case the event listener misses a change.
 _POLL_INTERVAL_SECONDS = 5.0
 #: The loop rests for this many times as long as its step took, within the two bounds below.
@@ -51,7 +45,6 @@ class Dispatcher:
         state: Path,
         slots: WorkerSlots,
         private: bool,
-        housekeeping: Callable[[], None],
         follow_up: Callable[[], None],
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
@@ -62,21 +55,16 @@ class Dispatcher:
         self._state = state
         self._slots = slots
         self._private = private
-        self._clean_up = housekeeping
         #: Starts the flows that follow ended executions; called after each change of the store.
         self._follow_up = follow_up
         self._lease_seconds = lease_seconds
         self._lease: liveness.Lease | None = None
         self._loop = Loop("dispatcher", self._dispatch, rest=_rest)
-        # Not a job of the timer, which follows the wall clock and stalls when that is set back.
         self._heart = Loop("heartbeat", self._live)
-        self._housekeeping_failures = Failures("The housekeeping")
-        self._texts_failures = Failures("The update of the index of texts")
         self._has_given_up = threading.Event()
         #: The store may list runs of this worker that do not run here: a claim or the report of an end failed.
         self._may_have_strays = False
         self._remove_listener: Callable[[], None] = lambda: None
-        self._timer = BackgroundScheduler(daemon=True, timezone="UTC")
         #: For each other worker, the last heartbeat seen and the seconds since it changed.
         self._stillness: dict[str, tuple[int, float]] = {}
         self._looked_at = time.monotonic()
@@ -92,15 +80,7 @@ class Dispatcher:
         self._reap_lost_workers()
         self._heartbeat.register()
         self._remove_listener = self._store.tail.add_listener(self._loop.wake)
-        self._timer.add_job(
-            self._housekeeping, "interval", seconds=_HOUSEKEEPING_SECONDS, coalesce=True, misfire_grace_time=None
-        )
-        if not self._private:  # a private worker is short-lived
-            self._timer.add_job(
-                self._keep_texts, "interval", seconds=_TEXTS_SECONDS, coalesce=True, misfire_grace_time=None
-            )
         self._executor.start(self._note_end)
-        self._timer.start()
         self._heart.start()
         self._loop.start()
 
@@ -112,15 +92,10 @@ class Dispatcher:
         with ExitStack() as steps:  # in reverse order; each step runs even if another one raises
             steps.callback(self._give_lease_back)
             steps.callback(self._remove_listener)
-            steps.callback(self._stop_timer)
             steps.callback(self._heart.stop)
             steps.callback(self._executor.end)
             steps.callback(self._stop_runs)
             steps.callback(self._loop.stop)
-
-    def _stop_timer(self) -> None:
-        if self._timer.running:
-            self._timer.shutdown(wait=True)
 
     def _stop_runs(self) -> None:
         for execution_id in self._executor.running():
@@ -265,27 +240,6 @@ class Dispatcher:
             else:
                 seen[worker.id] = (worker.heartbeat, still)
         self._stillness = seen
-
-    def _housekeeping(self) -> None:
-        try:
-            self._clean_up()
-        except Exception as error:  # noqa: BLE001 -- retried at the next interval
-            self._housekeeping_failures.note(error)
-        else:
-            self._housekeeping_failures.clear()
-
-    def _keep_texts(self) -> None:
-        end = time.monotonic() + _TEXTS_SECONDS - 1
-        try:
-            began = time.monotonic()
-            while self._store.texts.update() and time.monotonic() < end:
-                if self._loop.pause(time.monotonic() - began):  # rest as long as the update took
-                    break
-                began = time.monotonic()
-        except Exception as error:  # noqa: BLE001 -- retried at the next interval
-            self._texts_failures.note(error)
-        else:
-            self._texts_failures.clear()
 
 
 def _rest(step_seconds: float, _wait_seconds: float) -> float:

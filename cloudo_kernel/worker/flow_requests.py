@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
+from cloudo_kernel.api import AuthorApi
+from cloudo_kernel.api.run import RUN_VERBS, RunVerbs
+from cloudo_kernel.api.verb import Verb, as_json, derived
 from cloudo_kernel.errors import (
     Conflict,
     MalformedRequest,
@@ -20,32 +23,25 @@ from cloudo_kernel.errors import (
     StaleAttempt,
     WaitTimeout,
 )
+from cloudo_kernel.flow_api.calls import from_wire
 from cloudo_kernel.flow_api.values import appended
 from cloudo_kernel.models import (
-    Backfill,
-    ChangeSchedule,
-    CreateMessage,
-    CreateSchedule,
     Execution,
-    ExecutionFilter,
+    JsonObject,
     LogLine,
-    Occurrence,
-    Page,
-    PreviewSchedule,
-    Record,
-    StartExecution,
+    Message,
+    Setting,
     Status,
     rfc3339,
 )
 from cloudo_kernel.service import Service
-from cloudo_kernel.service.children import checked_fields
+from cloudo_kernel.service.executions import checked_fields
 from cloudo_kernel.service.settings import check_name
 from cloudo_kernel.service.webhook_calls import checked_response
 from cloudo_kernel.store import Claim, Outcome, Store, Wake
-from cloudo_kernel.worker.replay import Replay
+from cloudo_kernel.worker.replay import WAITS, Replay
 from cloudo_kernel.worker.run_secrets import MAX_LINE, MAX_MESSAGE, RunSecrets, shortened
 from cloudo_kernel.worker.waits import Waits
-from cloudo_kernel.workspace.files import decoded
 
 #: Maximum size of the outputs of one execution, as JSON.
 OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
@@ -55,8 +51,25 @@ _MAX_SECONDS = 100 * 365 * 86_400.0
 _LOG_BATCH = 1000
 
 
-class FlowRequests:
-    """Answers the calls of one run. `answer` is called on one thread, `flush_log` also after the run."""
+#: Verbs that change nothing, and do not wait. A flow may still call them after it has declared its end.
+READS: Final = frozenset(name for name, verb in RUN_VERBS.items() if not verb.writes) - WAITS
+
+
+def _by_service(verb: Verb) -> Callable[..., Any]:
+    """Return the method of a verb that does the same inside and outside of a run."""
+
+    def method(requests: FlowRequests, *given: Any, **named: Any) -> Any:
+        return getattr(requests._service, verb.name)(*given, **named)
+
+    return method
+
+
+@derived(_by_service)
+class FlowRequests(AuthorApi, RunVerbs):
+    """Answers the calls of one run: the verbs that are not written here are those of the service.
+
+    `answer` is called on one thread, `flush_log` also after the run.
+    """
 
     def __init__(
         self,
@@ -88,89 +101,17 @@ class FlowRequests:
         self._flushing = threading.Lock()
         #: The outcome that the flow itself declared, as with `this.success(...)`.
         self.declared: Outcome | None = None
-        self._reads: dict[str, Callable[..., Any]] = {
-            "this": lambda: _json(secrets.this()),
-            "flow": lambda name: _json(service.flow(name)),
-            "flow_source": service.flow_source,
-            "flows": lambda q: [_json(flow) for flow in service.flows(q=q)],
-            "execution": lambda execution_id: _json(secrets.seen(service.execution(execution_id))),
-            "executions": self._executions,
-            "message": lambda message_id: _json(store.messages.revealed(message_id)),
-            "setting": lambda name: _json(service.revealed_setting(name)),
-            "settings": lambda: [_json(setting) for setting in service.revealed_settings()],
-            "file": lambda path, with_content: _json(service.file(path, with_content=with_content)),
-            "files": lambda folder, glob: [_json(file) for file in service.files(folder, glob=glob)],
-            "user": lambda: _json(service.user()),
-            "own_client": lambda: _json(service.own_client()),
-            "schedule": lambda schedule_id: _json(service.schedule(schedule_id)),
-            "schedules": lambda **where: _json(service.schedules(**where)),
-            "preview_schedule": lambda request: _json(
-                service.preview_schedule(PreviewSchedule.model_validate(request))
-            ),
-            "occurrences": lambda schedule_id, **page: _json(service.occurrences(schedule_id, **page)),
-            "health": lambda: _json(service.health()),
-            "now": self._now,
-        }
-        # The store fences calls about the run itself. `_perform` fences these, which change other things.
-        self._on_others: dict[str, Callable[..., Record | None]] = {
-            "start_child": self._start_child,
-            "clone_execution": service.clone_execution,
-            "release_execution": service.release_execution,
-            "save_execution": service.save_execution,
-            "cancel_execution": service.cancel_execution,
-            "pause_execution": service.pause_execution,
-            "resume_execution": service.resume_execution,
-            "retry_execution": service.retry_execution,
-            "create_message": lambda request: service.create_message(CreateMessage.model_validate(request)),
-            "save_setting": service.save_setting,
-            "delete_setting": service.delete_setting,
-            "save_file": lambda path, content, encoding: service.save_file(path, decoded(content, encoding)),
-            "delete_file": service.delete_file,
-            "create_schedule": lambda request: service.create_schedule(CreateSchedule.model_validate(request)),
-            "change_schedule": lambda schedule_id, request: service.change_schedule(
-                schedule_id, ChangeSchedule.model_validate(request)
-            ),
-            "pause_schedule": service.pause_schedule,
-            "resume_schedule": service.resume_schedule,
-            "trigger_schedule": service.trigger_schedule,
-            "backfill_schedule": lambda schedule_id, request: Page[Occurrence](
-                items=service.backfill_schedule(schedule_id, Backfill.model_validate(request))
-            ),
-            "delete_schedule": service.delete_schedule,
-        }
-        self._on_itself: dict[str, Callable[..., Any]] = {
-            "save": self._save,
-            "set_output": self._set_output,
-            "webhook_response": self._webhook_response,
-            "end": self._end,
-            "wait_for": self._wait_for,
-            "sleep_until": self._sleep_until,
-            "step_begin": lambda name: {"name": name, "is_done": False, "result": None, "error": None, "number": 0},
-            "step_done": lambda result, **_number: result,
-            "step_failed": lambda **_error: None,
-            "wait_message": self._wait_message,
-            "acquire_lock": self._acquire_lock,
-            "release_lock": lambda name: store.locks.release(name, claim.id, claim.attempt),
-        }
 
-    def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
+    def answer(self, name: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
         """Answer a call of the flow. Raises the errors of `cloudo_kernel.errors`, which the flow gets.
 
         A durable flow may call from its main thread only: calls of several threads have no order to replay.
         """
         if self._replay is not None and not is_main:
             raise PermissionDenied("In a durable flow only the main thread may use this and system.")
-        if verb == "log":
-            if self._replay is not None and self._replay.skips_log_line():
-                return None
-            line = self._secrets.line(LogLine(time=self._store.now, **arguments))
-            if len(line.text) > MAX_LINE:
-                line = line.model_copy(update={"text": shortened(line.text, MAX_LINE)})
-            self._lines.append(line)
-            if len(self._lines) >= _LOG_BATCH:
-                self.flush_log()
-            return None
-        return self._waits.retry_while_unavailable(lambda: self._answer(verb, arguments))
+        if name == "log":
+            return self.log(**arguments)
+        return self._waits.retry_while_unavailable(lambda: self._answer(name, arguments))
 
     def flush_log(self) -> None:
         """Write the buffered log lines."""
@@ -193,39 +134,69 @@ class FlowRequests:
             with suppress(ReplayDiffers):
                 self._replay.check_end()
 
-    def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+    def _answer(self, name: str, arguments: Mapping[str, Any]) -> Any:
         self.flush_log()
-        if self._replay is not None and verb == "end":
+        if self._replay is not None and name == "end":
             self._replay.check_end()
-        if self._replay is None or verb == "end":
-            result = self._perform(verb, arguments)
+        if self._replay is None or name == "end":
+            result = self._perform(name, arguments)
         else:
-            result = self._replay.answer(verb, dict(arguments), lambda recorded: self._perform(verb, recorded))
-        self._secrets.note(verb, arguments, result)
+            result = self._replay.answer(name, dict(arguments), lambda recorded: self._perform(name, recorded))
+        self._secrets.note(name, arguments, result)
         return result
 
-    def _perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:
-        if self.declared is not None and verb not in self._reads:
+    def _perform(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Call the method of a verb. Arguments and result are JSON."""
+        verb = RUN_VERBS[name]
+        if self.declared is not None and name not in READS:
             raise Conflict(
                 f"The execution {self._claim.id} has said that it ended ({self.declared.status}); "
-                f"nothing can be done with it after that, {verb!r} neither."
+                f"nothing can be done with it after that, {name!r} neither."
             )
-        if verb in self._on_others:
+        if verb.writes and verb.action is not None:
+            # It changes something other than the run itself. The store fences what changes the run.
             self._store.queue.check_current(self._claim.id, self._claim.attempt)
-            done = self._on_others[verb](**arguments)
-            return None if done is None else _json(done)
-        return (self._reads.get(verb) or self._on_itself[verb])(**arguments)
+        return as_json(getattr(self, name)(**from_wire(verb, arguments, now=self.now)))
 
-    def _now(self) -> float:
+    # The verbs
+
+    def this(self) -> Execution:
+        """See `RunVerbs.this`."""
+        return self._secrets.this()
+
+    def now(self) -> float:
+        """See `RunVerbs.now`."""
         return self._store.now.timestamp()
 
-    def _start_child(self, *, request: dict[str, Any], **more: Any) -> Execution:
-        return self._service.start_child(StartExecution.model_validate(request), **more)
+    def execution(self, execution_id: str) -> Execution:
+        """Return an execution, with protected values if it is the run itself or its child."""
+        return self._secrets.seen(self._service.execution(execution_id))
 
-    def _executions(self, *, where: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
-        return _json(self._service.executions(ExecutionFilter.model_validate(where), limit=limit, cursor=cursor))
+    def message(self, message_id: str) -> Message:
+        """Return a message, including protected answers."""
+        return self._store.messages.revealed(message_id)
 
-    def _save(self, **fields: Any) -> None:
+    def setting(self, name: str) -> Setting:
+        """Return a setting with its value, even if it is a secret."""
+        return self._service.revealed_setting(name)
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return all saved settings, with the values of secrets."""
+        return self._service.revealed_settings()
+
+    def log(self, text: str, *, level: str) -> None:
+        """Add a line to the log, unless a replay finds it there already."""
+        if self._replay is not None and self._replay.skips_log_line():
+            return
+        line = self._secrets.line(LogLine(time=self._store.now, text=text, level=level))
+        if len(line.text) > MAX_LINE:
+            line = line.model_copy(update={"text": shortened(line.text, MAX_LINE)})
+        self._lines.append(line)
+        if len(self._lines) >= _LOG_BATCH:
+            self.flush_log()
+
+    def save(self, **fields: Any) -> None:
+        """See `RunVerbs.save`."""
         unknown = fields.keys() - {"name", "message", "output_value"}
         if unknown:
             raise PermissionDenied(f"A flow can save its name, message and output_value, not {sorted(unknown)[0]}.")
@@ -238,7 +209,8 @@ class FlowRequests:
             fields |= self._secrets.split_outputs(self._output)
         self._store.reports.save(self._claim.id, self._claim.attempt, fields)
 
-    def _set_output(self, *, key: str, value: Any, append: bool) -> None:
+    def set_output(self, key: str, value: Any, *, append: bool) -> None:
+        """See `RunVerbs.set_output`."""
         changed = {**self._output, key: appended(self._output.get(key), value) if append else value}
         self._checked_output(changed)
         self._store.reports.save(self._claim.id, self._claim.attempt, self._secrets.split_outputs(changed))
@@ -250,19 +222,32 @@ class FlowRequests:
             raise MalformedRequest("The name of an output holds a secret; name it otherwise.", field="output_value")
         return dict(output)
 
-    def _webhook_response(self, *, content: str, encoding: str, status: int, content_type: str) -> None:
-        response = checked_response(decoded(content, encoding), status=status, content_type=content_type)
+    def webhook_response(self, content: bytes, *, status: int, content_type: str) -> None:
+        """See `RunVerbs.webhook_response`."""
+        response = checked_response(content, status=status, content_type=content_type)
         is_secret = self._secrets.redaction.holds(response.content.decode(errors="replace"))
         self._store.webhooks.respond(self._claim.id, self._claim.attempt, response, is_secret=is_secret)
 
-    def _end(self, *, status: str, message: str | None) -> None:
-        self.declared = Outcome(status=Status(status), message=message)
+    def end(self, status: Status, message: str | None) -> None:
+        """See `RunVerbs.end`."""
+        self.declared = Outcome(status=status, message=message)
 
-    def _wait_for(self, *, ids: list[str], first: bool, until: float | None = None) -> list[dict[str, Any]]:
-        """Wait without a slot until all, or with `first` one of the executions, have ended; return the ended ones.
+    def step_begin(self, name: str) -> JsonObject:
+        """Begin a step of a flow that is not durable. `Replay` records the steps of a durable one."""
+        return {"name": name, "is_done": False, "result": None, "error": None, "number": 0}
 
-        `until` is the latest end of the wait, in seconds since 1970.
-        """
+    def step_done(self, number: int, result: Any) -> Any:
+        """See `RunVerbs.step_done`."""
+        del number
+        return result
+
+    def step_failed(self, number: int, error: JsonObject) -> None:
+        """See `RunVerbs.step_failed`."""
+
+    def wait_for(
+        self, ids: Sequence[str], *, first: bool = False, timeout: timedelta | None = None
+    ) -> tuple[Execution, ...]:
+        """See `RunVerbs.wait_for`."""
         wanted, ids = any if first else all, list(dict.fromkeys(ids))
         states = {execution_id: self._store.executions.status(execution_id) for execution_id in ids}
         if not wanted(status.is_ended for status in states.values()):
@@ -271,36 +256,36 @@ class FlowRequests:
             self._without_slot(
                 f"waiting for {names}{more}",
                 lambda: wanted(self._store.executions.status(one).is_ended for one in ids),
-                seconds=math.inf if until is None else until - self._now(),
+                seconds=_seconds(timeout),
                 # A wait that can end without all of them is not part of a cycle.
-                on=ids if until is None and (len(ids) == 1 or not first) else (),
+                on=ids if timeout is None and (len(ids) == 1 or not first) else (),
                 subjects=ids,
                 number=1 if first else len(ids),
             )
         records = [self._secrets.seen(self._store.executions.get(execution_id)) for execution_id in ids]
-        return [_json(record) for record in records if record.is_ended]
+        return tuple(record for record in records if record.is_ended)
 
-    def _sleep_until(self, *, when: float, seconds: float | None = None) -> None:
-        """Sleep without a slot until `when` (seconds since 1970). With `seconds`, no clock change prolongs it."""
-        left = when - self._now()
+    def sleep_until(self, when: float, *, seconds: float | None = None) -> None:
+        """See `RunVerbs.sleep_until`."""
+        left = when - self.now()
         if left <= 0:
             return
         moment = rfc3339(datetime.fromtimestamp(when, UTC))
 
         def has_come() -> bool:
-            return self._now() >= when
+            return self.now() >= when
 
         while not self._without_slot(f"sleeping until {moment}", has_come, seconds=left) and seconds is None:
-            left = when - self._now()  # the clock was set back
+            left = when - self.now()  # the clock was set back
             if left <= 0:
                 return
 
-    def _wait_message(self, *, message_id: str, until: float | None) -> dict[str, Any]:
-        """Wait without a slot until the message no longer takes an answer, or `until` (seconds since 1970)."""
+    def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
+        """Wait, without a slot, until the message is closed. Return it, including protected answers."""
         messages = self._store.messages
         message = messages.get(message_id)
         if message.is_open:
-            limit = math.inf if until is None else until - self._now()
+            limit = _seconds(timeout)
             if message.expires_at is not None:
                 # 0.01 s later it has also expired by the store's clock.
                 limit = min(limit, (message.expires_at - self._store.now) / timedelta(seconds=1) + 0.01)
@@ -312,28 +297,31 @@ class FlowRequests:
                 number=1,
             )
             messages.expire()
-        return _json(messages.revealed(message_id))
+        return messages.revealed(message_id)
 
-    def _acquire_lock(self, *, name: str, until: float | None, call: str | None = None) -> bool:
-        """Take the lock, waiting in line without a slot; return False if this execution already has it."""
+    def acquire_lock(self, name: str, *, timeout: timedelta | None = None, call: str | None = None) -> bool:
+        """See `RunVerbs.acquire_lock`. Waiting executions get the lock in order."""
         check_name(name)
         locks, mine = self._store.locks, (name, self._claim.id, self._claim.attempt)
         is_new = locks.acquire(*mine, call=call)
         if is_new is not None:
             return is_new
         message = f"waiting for the lock {name!r}, which {self._holder_of(name)} holds"
-        limit = math.inf if until is None else until - self._now()
 
         def has_come() -> bool:
             return locks.is_turn(name, self._claim.id) and locks.acquire(*mine, call=call) is not None
 
         try:
-            if self._without_slot(message, has_come, seconds=limit, lock=name, number=1):
+            if self._without_slot(message, has_come, seconds=_seconds(timeout), lock=name, number=1):
                 return True
             raise WaitTimeout(f"{self._holder_of(name)} still holds the lock {name!r}.")
         except WaitTimeout:
             locks.leave(*mine)
             raise
+
+    def release_lock(self, name: str) -> bool:
+        """See `RunVerbs.release_lock`."""
+        return self._store.locks.release(name, self._claim.id, self._claim.attempt)
 
     def _holder_of(self, name: str) -> str:
         holder = self._store.locks.holder(name)
@@ -381,8 +369,8 @@ class FlowRequests:
         return self._waits.until(is_done, seconds=end - time.monotonic())
 
 
-def _json(record: Any) -> dict[str, Any]:
-    return dict(record.model_dump(mode="json"))
+def _seconds(timeout: timedelta | None) -> float:
+    return math.inf if timeout is None else timeout.total_seconds()
 
 
 def _check_output(output: Any) -> None:

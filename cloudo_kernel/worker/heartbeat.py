@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.processes.loop import Repeated, states
 from cloudo_kernel.store import HEARTBEAT_SECONDS, Store
 
 #: A longer gap by the wall clock means at least one missed heartbeat: the process was stopped, its machine was
@@ -27,6 +28,8 @@ class Heartbeat:
         self._worker_id = worker_id
         self._private = private
         self._has_scheduler = not private
+        #: The background loops whose states each heartbeat reports; set by the worker.
+        self.loops: tuple[Repeated, ...] = ()
         self._lock = threading.Lock()
         #: When this process was last active, by the wall clock; its current wait began then.
         self._awake_at: datetime | None = None
@@ -61,7 +64,12 @@ class Heartbeat:
         if self._has_stood_still():
             self._back_at = self._store.now
         try:
-            lives = self._store.workers.beat(self._worker_id, has_scheduler=self._has_scheduler, back_at=self._back_at)
+            lives = self._store.workers.beat(
+                self._worker_id,
+                has_scheduler=self._has_scheduler,
+                back_at=self._back_at,
+                loops=states(self.loops),
+            )
             self._back_at = None
         finally:
             # Only now: waiting for a locked store is not an absence.

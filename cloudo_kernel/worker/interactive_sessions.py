@@ -23,7 +23,7 @@ from cloudo_kernel.processes.channel import Frames, answer
 from cloudo_kernel.processes.loop import Failures, Loop
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Outcome, Store
-from cloudo_kernel.worker.flow_requests import FlowRequests
+from cloudo_kernel.worker.flow_requests import READS, FlowRequests
 from cloudo_kernel.worker.run_secrets import RunSecrets
 from cloudo_kernel.worker.waits import RETRY_SECONDS, Waits
 from cloudo_kernel.workspace.catalog import check_name
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 #: Tries to record the end of an execution while the store is unavailable; after that its lease decides.
 _END_TRIES = 60
-#: Verbs that write nothing, in addition to the reads of `FlowRequests`.
+#: Verbs that write nothing, in addition to `READS`.
 _WAITS = frozenset({"wait_for", "wait_message", "sleep_until", "step_begin", "step_done", "step_failed"})
 
 
@@ -68,7 +68,7 @@ class Sessions:
             try:
                 answer(frames, session.answer, flush=session.flush)
             except (ValueError, KeyError, TypeError):  # an invalid frame: its sender is not a kernel
-                _log.warning("A notebook worked on by hand sent what cannot be read", exc_info=True)
+                _log.warning("An interactive notebook sent an invalid frame", exc_info=True)
             finally:
                 frames.close()
                 session.end()
@@ -177,11 +177,11 @@ class Session:
     def end(self) -> None:
         """End the execution as a success, because its kernel is gone."""
         self.stop()
-        failures = Failures("The record of the end of a notebook worked on by hand")
+        failures = Failures("The record of the end of an interactive notebook")
         with self._ending:
             for _ in range(_END_TRIES):
                 try:
-                    self._calls.end()
+                    self._calls.close()
                 except StaleAttempt:
                     return
                 except CloudoError as error:
@@ -200,10 +200,10 @@ class Session:
         self._calls.take_lines(lines)
         return True
 
-    def _next_calls(self) -> InteractiveCalls:
+    def _next_calls(self) -> InteractiveRequests:
         claim = Claim(new_id(), 1, None, "cloudo", EngineTier.KERNEL, durable=False)
         waits = InteractiveWaits(self._store, claim)
-        return InteractiveCalls(self._store, self._service_of(claim.id), claim, waits, self._hold, self._flow_name)
+        return InteractiveRequests(self._store, self._service_of(claim.id), claim, waits, self._hold, self._flow_name)
 
 
 class InteractiveWaits(Waits):
@@ -224,7 +224,7 @@ class InteractiveWaits(Waits):
         return super().until(look, seconds=seconds)
 
 
-class InteractiveCalls(FlowRequests):
+class InteractiveRequests(FlowRequests):
     """The calls of one interactive execution. The first call that writes creates it."""
 
     def __init__(
@@ -243,13 +243,12 @@ class InteractiveCalls(FlowRequests):
         self.is_open = False
         self._hold = hold
         self._flow_name = flow_name
-        self._reads["this"] = self._this
 
-    def answer(self, verb: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
+    def answer(self, name: str, arguments: Mapping[str, Any], *, is_main: bool) -> Any:
         """See `FlowRequests.answer`."""
-        if not self.is_open and verb not in self._reads and verb not in _WAITS:
+        if not self.is_open and name not in READS and name not in _WAITS:
             self.open()
-        return super().answer(verb, arguments, is_main=is_main)
+        return super().answer(name, arguments, is_main=is_main)
 
     def open(self) -> None:
         """Create the execution."""
@@ -258,7 +257,7 @@ class InteractiveCalls(FlowRequests):
         self._secrets.protect_outputs(new.protected_outputs or ())
         self.is_open = True
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End the execution, if it was created, as a success."""
         if self.is_open:
             with suppress(CloudoError):
@@ -275,17 +274,18 @@ class InteractiveCalls(FlowRequests):
             self.open()
             self._lines += lines
 
-    def _this(self) -> dict[str, Any]:
+    def this(self) -> Execution:
         """Return the record; if the execution was not created yet, the record that it would have."""
         if self.is_open:
-            return dict(self._secrets.this().model_dump(mode="json"))
+            return super().this()
         new = self._service.prepare_by_hand(self._claim.id, self._flow_name())
         made = {"status": Status.RUNNING, "attempt": 1, "created_at": self._store.now, "log": ()}
-        return dict(Execution.model_validate({**vars(new), **made}).model_dump(mode="json"))
+        return Execution.model_validate({**vars(new), **made})
 
-    def _end(self, *, status: str, message: str | None) -> None:
-        super()._end(status=status, message=message)
-        outcome = self._secrets.outcome(Outcome(status=Status(status), message=message))
+    def end(self, status: Status, message: str | None) -> None:
+        """End the execution at once: later calls belong to a new one."""
+        super().end(status, message)
+        outcome = self._secrets.outcome(Outcome(status=status, message=message))
         self._store.reports.finish(self._claim.id, self._claim.attempt, outcome)
 
     def _without_slot(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.connection import Connection
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 #: Maximum number of warm runners for a run that has not begun; if they all die, it gets a cold one.
 _WARM_ATTEMPTS = 3
+#: Maximum time that one start waits for zygotes, over all its attempts; a cold start takes about as long.
+_WARM_SECONDS = 15.0
 
 
 class LocalExecutor:
@@ -49,9 +52,9 @@ class LocalExecutor:
         self._reserved_for = reserved_for
         self._linger_seconds = linger_seconds
         self._sockets = SocketDirs()
-        self._standby = RunnerPool(zygotes, self._sockets)
+        self._pool = RunnerPool(zygotes, self._sockets)
         self._runs: dict[str, _Run] = {}
-        self._failures = Failures("The attendance of a run")
+        self._failures = Failures("The supervision of a run")
         self._on_end: OnEnd = lambda *, is_reported: None  # noqa: ARG005 -- replaced by `start`
         self._lock = threading.Lock()
 
@@ -59,16 +62,16 @@ class LocalExecutor:
         """See `Executor.start`."""
         self._on_end = on_end
         if self._sockets.has_room:
-            self._standby.start()
+            self._pool.start()
 
     @property
     def loops(self) -> tuple[Loop, ...]:
         """See `Executor.loops`."""
-        return (self._standby.loop,)
+        return (self._pool.loop,)
 
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
-        host = RunSupervisor(
+        supervisor = RunSupervisor(
             self._store,
             self._catalog,
             claim,
@@ -76,7 +79,7 @@ class LocalExecutor:
             reserved_for=self._reserved_for,
             linger_seconds=self._linger_seconds,
         )
-        run = _Run(host)
+        run = _Run(supervisor)
         with self._lock:
             self._runs[claim.id] = run
         try:
@@ -110,7 +113,7 @@ class LocalExecutor:
     def end(self) -> None:
         """See `Executor.end`."""
         self.close()
-        self._standby.close()
+        self._pool.close()
         self._sockets.close()
 
     def _attend(self, run: _Run) -> None:
@@ -120,34 +123,34 @@ class LocalExecutor:
                 exit_code = self._run(run)
             except Exception as error:  # noqa: BLE001 -- the run has to end on any error
                 self._failures.note(error)
-                run.host.note_obstacle(error)
+                run.supervisor.note_obstacle(error)
             else:
                 self._failures.clear()
-            is_reported = run.host.finish(exit_code)
+            is_reported = run.supervisor.finish(exit_code)
         except Exception:  # noqa: BLE001 -- its slot has to become free on any error
-            _log.exception("The end of a run cannot be reported", extra={"execution_id": run.host.claim.id})
+            _log.exception("The end of a run cannot be reported", extra={"execution_id": run.supervisor.claim.id})
         finally:
             self._forget(run)
             self._on_end(is_reported=is_reported)
 
     def _forget(self, run: _Run) -> None:
         with self._lock:
-            if self._runs.get(run.host.claim.id) is run:
-                del self._runs[run.host.claim.id]
+            if self._runs.get(run.supervisor.claim.id) is run:
+                del self._runs[run.supervisor.claim.id]
         run.is_over.set()
 
     def _run(self, run: _Run) -> int:
         """Run it in a warm runner, retrying if that dies before a cell begins, or else in a cold one."""
-        claim = run.host.claim
+        claim = run.supervisor.claim
         is_wanted = claim.engine is EngineTier.KERNEL and claim.kernel == "cloudo"
         is_warm = is_wanted and is_kernel_forkable() and self._sockets.has_room
+        end = time.monotonic() + _WARM_SECONDS
         for _ in range(_WARM_ATTEMPTS if is_warm else 0):
-            runner = self._standby.take()
+            runner = self._pool.take(wait_seconds=max(0.0, end - time.monotonic()))
             exit_code = run.attend(runner)
-            if runner.zygote is None or run.is_killed or not run.host.can_begin_anew:
+            if runner.zygote is None or run.is_killed or not run.supervisor.begin_anew():
                 return exit_code
-            run.host.begin_anew()
-            if run.host.is_declined:
+            if run.supervisor.is_declined:
                 break
             _log.warning("A warm runner died before its run had begun", extra={"execution_id": claim.id})
         return run.attend(RunnerProcess.cold(self._sockets))
@@ -156,9 +159,9 @@ class LocalExecutor:
 class _Run:
     """One run and its runner."""
 
-    def __init__(self, host: RunSupervisor) -> None:
-        self.host = host
-        host.end_processes = self.kill
+    def __init__(self, supervisor: RunSupervisor) -> None:
+        self.supervisor = supervisor
+        supervisor.end_processes = self.kill
         self.is_over = threading.Event()
         self._runner: RunnerProcess | None = None
         #: Whether it was killed: its result no longer counts.
@@ -172,19 +175,19 @@ class _Run:
             self._runner = runner
             if self.is_killed:
                 runner.kill()
-            elif self.host.is_decided:
+            elif self.supervisor.is_decided:
                 runner.ask_to_stop()
         kernel = threading.Thread(
             target=self._attend_kernel, args=(runner.kernel_end,), name="cloudo-run-kernel", daemon=True
         )
         try:
             kernel.start()
-            limit = self.host.claim.timeout_seconds
+            limit = self.supervisor.claim.timeout_seconds
             if limit is not None:
                 self._later(limit, lambda: self.stop(timed_out(timedelta(seconds=limit))))
-            channel.answer(runner.runner_end, self.host.runner_verb, flush=self.host.flush_progress)
+            channel.answer(runner.runner_end, self.supervisor.runner_verb, flush=self.supervisor.flush_progress)
             # A warm runner that has reported and hung up is killed below, to save the last milliseconds of its exit.
-            return 0 if self.host.has_found and runner.zygote is not None else runner.wait()
+            return 0 if self.supervisor.has_found and runner.zygote is not None else runner.wait()
         finally:
             self._detach(runner, kernel)
 
@@ -192,23 +195,23 @@ class _Run:
         for timer in self._timers:
             timer.cancel()
         runner.cut()
-        self.host.end_kernel_group()
+        self.supervisor.end_kernel_group()
         if kernel.ident is not None:
             kernel.join(timeout=1)  # a process that the notebook left behind may hold the channel open
-        self.host.complaints = runner.complaints()
+        self.supervisor.complaints = runner.complaints()
         with self._lock:
             self._runner = None
         runner.close()
 
     def _attend_kernel(self, end: Connection) -> None:
         try:
-            channel.answer(end, self.host.kernel_verb, flush=self.host.flush_log)
+            channel.answer(end, self.supervisor.kernel_verb, flush=self.supervisor.flush_log)
         finally:
-            self.host.note_hang_up()
+            self.supervisor.note_hang_up()
 
     def stop(self, outcome: Outcome) -> None:
         """Make the runner interrupt its kernel; kill both after the grace time."""
-        if not self.host.set_outcome(outcome):
+        if not self.supervisor.set_outcome(outcome):
             return
         with self._lock:
             if self._runner is not None:

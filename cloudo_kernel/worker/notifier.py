@@ -27,7 +27,7 @@ _BACKOFF_SECONDS = 0.1
 _STOP_SECONDS = 3.0
 
 
-class MakeCall(Protocol):
+class SendNotification(Protocol):
     """Makes a call, and records its result."""
 
     def __call__(self, due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
@@ -40,7 +40,7 @@ class Notifier:
     def __init__(
         self,
         store: Store,
-        make_call: MakeCall,
+        send_notification: SendNotification,
         *,
         worker_id: str,
         reserved_for: str | None,
@@ -49,7 +49,7 @@ class Notifier:
     ) -> None:
         """Retry a failed call after each of the `delays`, in seconds, then give up."""
         self._store = store
-        self._make_call = make_call
+        self._send_notification = send_notification
         self._worker_id = worker_id
         self._reserved_for = reserved_for
         self._delays = tuple(delays)
@@ -80,13 +80,15 @@ class Notifier:
             self._store.follow_ups.put_back(lost, self._worker_id, delay_seconds=_AFTER_SECONDS)
             del self._lost[: len(lost)]
         room = _MAX_AT_ONCE - len(self._calls)
-        due_at = self._store.follow_ups.next_call(reserved_for=self._reserved_for)
+        due_at = self._store.follow_ups.next_notification(reserved_for=self._reserved_for)
         if due_at is None or not room:  # the end of a call wakes the loop
             return _POLL_INTERVAL_SECONDS
         left = (due_at - self._store.now) / timedelta(seconds=1)
         if left > 0:
             return min(_POLL_INTERVAL_SECONDS, left)
-        for due in self._store.follow_ups.claim_calls(self._worker_id, most=room, reserved_for=self._reserved_for):
+        for due in self._store.follow_ups.claim_notifications(
+            self._worker_id, most=room, reserved_for=self._reserved_for
+        ):
             call = threading.Thread(target=self._call, args=[due], name="cloudo-call", daemon=True)
             try:
                 call.start()
@@ -99,9 +101,9 @@ class Notifier:
     def _call(self, due: DueFollowUp) -> None:
         delay = self._delays[due.attempts - 1] if due.attempts <= len(self._delays) else None
         try:
-            self._make_call(due, timeout_seconds=self._timeout_seconds, delay_seconds=delay)
+            self._send_notification(due, timeout_seconds=self._timeout_seconds, delay_seconds=delay)
         except Exception:  # noqa: BLE001 -- other calls have to continue after any error
-            _log.exception("A call could not be made, or noted", extra={"execution_id": due.execution.id})
+            _log.exception("A notification could not be sent or recorded", extra={"execution_id": due.execution.id})
             self._lost.append(due.id)
         finally:
             self.loop.wake()

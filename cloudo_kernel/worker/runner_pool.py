@@ -1,9 +1,10 @@
-"""Keeps runners on standby: forked, their kernels connected, ready for a run."""
+"""Keeps runners ready for runs: forked, with their kernels connected."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.processes.zygotes import Zygote, Zygotes
@@ -12,10 +13,8 @@ from cloudo_kernel.worker.socket_dirs import SocketDirs
 
 _log = logging.getLogger(__name__)
 
-#: Runners on standby: while one is used, the next gets ready.
+#: Runners in the pool: while one is used, the next gets ready.
 _SIZE = 2
-#: Seconds to wait for a zygote that is warming up; a cold start takes about as long.
-_WAIT_SECONDS = 15.0
 #: Zygotes that may die during one start before it becomes a cold start.
 _ATTEMPTS = 3
 #: Poll interval for changes of the environment.
@@ -23,28 +22,33 @@ _POLL_INTERVAL_SECONDS = 5.0
 
 
 class RunnerPool:
-    """A pool of standby runners, filled on its own thread."""
+    """A pool of runners without a run, filled on its own thread."""
 
     def __init__(self, zygotes: Zygotes, sockets: SocketDirs) -> None:
         self._zygotes = zygotes
         self._sockets = sockets
         self._ready: list[RunnerProcess] = []
         self._lock = threading.Lock()
-        self.loop = Loop("standby", self._keep)
+        self.loop = Loop("runner-pool", self._fill)
 
     def start(self) -> None:
         """Start filling the pool."""
         self._zygotes.listen(self.loop.wake)
         self.loop.start()
 
-    def take(self) -> RunnerProcess:
-        """Return a runner for the current environment: from the pool, freshly forked, or cold. Raises `OSError`."""
+    def take(self, *, wait_seconds: float) -> RunnerProcess:
+        """Return a runner for the current environment: from the pool, freshly forked, or cold. Raises `OSError`.
+
+        Zygotes that warm up, die or do not answer are waited for up to `wait_seconds` in all.
+        """
+        end = time.monotonic() + wait_seconds
         for _ in range(_ATTEMPTS):
-            zygote = self._zygotes.get(wait_seconds=_WAIT_SECONDS)
+            zygote = self._zygotes.get(wait_seconds=max(0.0, end - time.monotonic()))
             if zygote is None:
                 break
+            left = max(0.0, end - time.monotonic())
             try:
-                return self._pick(zygote) or RunnerProcess.warm(zygote, self._sockets)
+                return self._pick(zygote) or RunnerProcess.warm(zygote, self._sockets, wait_seconds=left)
             except TimeoutError:
                 _log.warning("The zygote does not answer; a runner is started cold.", exc_info=True)
                 break
@@ -68,7 +72,7 @@ class RunnerPool:
                 runner.close()
         return None
 
-    def _keep(self) -> float:
+    def _fill(self) -> float:
         zygote = self._zygotes.get()
         self._drop(zygote)
         while zygote is not None and zygote.is_ready and len(self._ready) < _SIZE and not self.loop.is_stopping:

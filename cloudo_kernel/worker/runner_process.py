@@ -15,7 +15,7 @@ from pathlib import Path
 from cloudo_kernel.processes import channel
 from cloudo_kernel.processes.child import Child
 from cloudo_kernel.processes.lifeline import Lifeline
-from cloudo_kernel.processes.zygotes import Zygote
+from cloudo_kernel.processes.zygotes import FORK_SECONDS, Zygote
 from cloudo_kernel.worker.socket_dirs import SocketDirs
 
 #: Bytes of a runner's standard error that are kept, in case it dies without a report.
@@ -75,12 +75,13 @@ class RunnerProcess:
         return cls(start, folder)
 
     @classmethod
-    def warm(cls, zygote: Zygote, sockets: SocketDirs) -> RunnerProcess:
-        """Have the zygote fork a runner with the kernel `cloudo`. Raises `OSError`."""
+    def warm(cls, zygote: Zygote, sockets: SocketDirs, *, wait_seconds: float = FORK_SECONDS) -> RunnerProcess:
+        """Have the zygote fork a runner with the kernel `cloudo`. Raises `OSError`, also after `wait_seconds`."""
         folder = sockets.folder()
 
         def start(descriptors: Mapping[str, int]) -> Process:
-            return zygote.fork("cloudo_kernel.runner.run:standby", {"folder": str(folder)}, descriptors)
+            call, arguments = "cloudo_kernel.runner.run:standby", {"folder": str(folder)}
+            return zygote.fork(call, arguments, descriptors, wait_seconds=wait_seconds)
 
         return cls(start, folder, zygote=zygote)
 
@@ -91,7 +92,7 @@ class RunnerProcess:
 
     @property
     def is_fit(self) -> bool:
-        """Whether it and its kernel are alive. Only valid on standby, when a kernel sends nothing."""
+        """Whether it and its kernel are alive. Only valid in the pool, where a kernel sends nothing."""
         return self.is_alive and not self.kernel_end.poll(0)
 
     def wait(self) -> int:
@@ -120,8 +121,11 @@ class RunnerProcess:
         self._lifeline.cut()
 
     def close(self) -> None:
-        """Cut the lifeline, close the channels, and remove the folder."""
+        """End the process, close the channels, and remove the folder."""
         self.cut()
+        if isinstance(self._process, subprocess.Popen):  # nobody else reaps it; a zygote reaps its own children
+            self._process.kill()  # its interpreter may not have tied itself yet
+            self._process.wait()
         channel.hang_up(self.runner_end)
         channel.hang_up(self.kernel_end)
         self._complaints.close()

@@ -1,4 +1,4 @@
-"""Counts the slots of one worker; `store.executions.slots` counts those of the store and of each flow."""
+"""Counts the slots of one worker; `store.executions.queue` counts those of the store and of each flow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WorkerSlots:
         self._worker_id = worker_id
         self._most = most
         self._lock = threading.Lock()
-        #: Executions that only this worker's limit keeps from running again. They come before new work.
+        #: Executions that wait only for a slot of this worker. They come before new work.
         self._wanting: set[str] = set()
 
     def claim(self, *, private: bool) -> tuple[Claim, ...]:

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from cloudo_kernel.runner.kernel_connection import has_room
+from cloudo_kernel.processes.sockets import has_room
 
 try:
     import fcntl

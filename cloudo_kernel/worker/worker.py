@@ -1,4 +1,4 @@
-"""A worker: everything that it takes to run what is in the queue. `python -m cloudo_kernel.worker WORKSPACE`."""
+"""A worker: all parts that run the executions of a queue. `python -m cloudo_kernel.worker WORKSPACE`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from types import FrameType
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.processes.loop import Repeated, states
 from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.store import LEASE_SECONDS, Store
 from cloudo_kernel.worker.dispatcher import Dispatcher
 from cloudo_kernel.worker.heartbeat import Heartbeat
+from cloudo_kernel.worker.housekeeping import Housekeeping
 from cloudo_kernel.worker.local_executor import LocalExecutor
 from cloudo_kernel.worker.notifier import Notifier
 from cloudo_kernel.worker.scheduler import Scheduler
@@ -30,7 +32,13 @@ from cloudo_kernel.workspace.layout import Workspace
 
 
 class Worker:
-    """Runs executions of a store until it is stopped."""
+    """Runs executions of a store until it is stopped.
+
+    `slots` limits this worker, in addition to the limit of the store. With `private_id` it runs only executions that
+    are reserved for that id, and no schedules. After `lease_seconds` without a heartbeat, another worker counts as
+    lost. After `linger_seconds`, a durable execution that waits here gives up its processes. `notification_delays` are
+    the seconds between delivery attempts.
+    """
 
     def __init__(
         self,
@@ -43,53 +51,48 @@ class Worker:
         linger_seconds: float = LINGER_SECONDS,
         notification_delays: Sequence[float] = NOTIFICATION_DELAYS,
     ) -> None:
-        """Assemble the parts; nothing runs before `start`.
-
-        `slots` limits this worker, in addition to the limit of the store. With `private_id` it runs only executions
-        that are reserved for that id. After `lease_seconds` without a heartbeat, another worker counts as lost. After
-        `linger_seconds`, a durable execution that waits here gives up its processes. `notification_delays` are the
-        seconds between delivery attempts.
-        """
+        """Assemble the parts; nothing runs before `start`."""
         service = Service(store, catalog, user_name="cloudo", reserved_for=private_id)
-        worker_id = private_id or new_id()
-        self._heartbeat = Heartbeat(store, worker_id, private=private_id is not None)
-        own_slots = WorkerSlots(store, worker_id, slots)
+        is_private = private_id is not None
+        #: Its id in the store.
+        self.id = private_id or new_id()
+        #: Called after the worker has given up because one of its loops has died.
+        self.on_death: Callable[[], None] = lambda: None
+        self._listener = store.tail
+        self._heartbeat = Heartbeat(store, self.id, private=is_private)
+        own_slots = WorkerSlots(store, self.id, slots)
         self._executor = LocalExecutor(
             store, catalog, shared_zygotes(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
         )
         self._dispatcher = Dispatcher(
             store,
             self._executor,
-            worker_id=worker_id,
+            worker_id=self.id,
             heartbeat=self._heartbeat,
             state=catalog.workspace.state,
             slots=own_slots,
-            private=private_id is not None,
+            private=is_private,
             lease_seconds=lease_seconds,
-            housekeeping=service.delete_expired,
             follow_up=service.start_following_flows,
         )
+        self._housekeeping = Housekeeping(store, service.delete_expired, private=is_private)
         self._notifier = Notifier(
-            store,
-            service.make_call,
-            worker_id=worker_id,
-            reserved_for=private_id,
-            delays=notification_delays,
+            store, service.send_notification, worker_id=self.id, reserved_for=private_id, delays=notification_delays
         )
-        # A private worker runs only what its parent process started, and no schedules.
-        is_shared = private_id is None
-        self._scheduler = Scheduler(store, service.run_due_schedules, self._heartbeat) if is_shared else None
-        schedulers = () if self._scheduler is None else (self._scheduler.loop,)
-        #: All background threads of this worker, and that of the event listener, which wakes them.
-        self.loops = (
+        self._scheduler = None if is_private else Scheduler(store, service.run_due_schedules, self._heartbeat)
+        self._heartbeat.loops = self.loops
+
+    @property
+    def loops(self) -> tuple[Repeated, ...]:
+        """All background loops and jobs of this worker, and the loop of the event listener, which wakes them."""
+        return (
             *self._dispatcher.loops,
-            *schedulers,
+            *(() if self._scheduler is None else (self._scheduler.loop,)),
             self._notifier.loop,
+            *self._housekeeping.jobs,
             *self._executor.loops,
-            store.tail.loop,
+            self._listener.loop,
         )
-        #: Called after the worker has given up because one of its loops has died.
-        self.on_death: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Start running executions, and return at once."""
@@ -97,6 +100,7 @@ class Worker:
             loop.on_death = self._give_up
         try:
             self._dispatcher.start()
+            self._housekeeping.start()
             self._notifier.start()
             if self._scheduler is not None:
                 self._scheduler.start()
@@ -108,6 +112,7 @@ class Worker:
         """End all runs, as an orderly stop of the server does; takes at most a few seconds."""
         with ExitStack() as steps:  # in reverse order; each step runs even if another one raises
             steps.callback(self._dispatcher.stop)
+            steps.callback(self._housekeeping.stop)
             steps.callback(self._notifier.stop)
             if self._scheduler is not None:
                 steps.callback(self._scheduler.stop)
@@ -149,7 +154,7 @@ def run(
     worker.start()
     on_ready()
     stop.wait()
-    is_whole = not any(loop.is_dead for loop in worker.loops)
+    is_whole = all(state.is_alive for state in states(worker.loops))
     worker.stop()
     store.close()
     return is_whole

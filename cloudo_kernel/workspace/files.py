@@ -87,19 +87,19 @@ class WorkspaceFiles:
             raise PathInvalid(glob, fault, field="glob")
         parts = glob.split("/")
         if len(parts) > _MAX_PARTS or parts.count("**") > _MAX_DEEP:
-            fits = f"at most {_MAX_PARTS} parts, and {_MAX_DEEP} of them **"
+            fits = f"up to {_MAX_PARTS} parts, and up to {_MAX_DEEP} of them are **"
             raise MalformedRequest(f"A pattern of files has {fits}.", field="glob")
         with _explained(folder, field="dir"):
             if not here.is_dir():
                 raise NoSuchFile(folder)
         if any("**" in part and part != "**" for part in parts):
-            raise MalformedRequest(f"In the pattern {glob!r} ** is a part of its own, as in **/*.csv.", field="glob")
+            raise MalformedRequest(f"In the pattern {glob!r} ** has to be a whole part, as in **/*.csv.", field="glob")
         found: dict[str, File] = {}
         with _explained(glob, field="glob"):
             for path in _matching(here, [part for part in parts if part not in ("", ".")]):
                 found |= {file.path: file for file in self._listed(path)}
                 if len(found) > LIST_LIMIT:
-                    raise TooLarge(f"More than {LIST_LIMIT:,} files fit {glob!r} in {folder!r}.", field="glob")
+                    raise TooLarge(f"More than {LIST_LIMIT:,} files match {glob!r} in {folder!r}.", field="glob")
         return tuple(found[path] for path in sorted(found))
 
     def located(self, path: str, *, field: str = "path") -> Path:
@@ -205,7 +205,7 @@ def _check_kind(path: str, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise PathInvalid(path, "it is a folder")
     if not stat.S_ISREG(found.st_mode):
-        raise PathInvalid(path, "it is no ordinary file")
+        raise PathInvalid(path, "it is not a regular file")
 
 
 def _record(path: str, found: os.stat_result, *, content: str | None = None, encoding: str = "text") -> File:
@@ -216,7 +216,7 @@ def _record(path: str, found: os.stat_result, *, content: str | None = None, enc
 
 def _too_large(path: str, size: int) -> TooLarge:
     return TooLarge(
-        f"{path!r} has {size / 2**20:.1f} MiB; {LIMIT_BYTES / 2**20:.0f} MiB at most are read or written at once. "
+        f"{path!r} has {size / 2**20:.1f} MiB; up to {LIMIT_BYTES / 2**20:.0f} MiB can be read or written at once. "
         "A flow can open large files itself.",
         field="content",
     )

@@ -1,7 +1,8 @@
-"""The layout of a workspace. Finds and names folders; creates them only on request."""
+"""The layout of a workspace, and its user's name. Finds and names folders; creates them only on request."""
 
 from __future__ import annotations
 
+import getpass
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,16 @@ class Workspace:
             ignore.write_text("*\n")
 
     @classmethod
+    def at(cls, folder: str | Path | None) -> Workspace:
+        """Return the workspace in an existing folder, or without one that of `find`. Raises `WorkspaceNotFound`."""
+        if folder is None:
+            return cls.find()
+        root = Path(folder).expanduser().resolve()
+        if not root.is_dir():
+            raise WorkspaceNotFound(str(root))
+        return cls(root)
+
+    @classmethod
     def find(cls, start: Path | None = None) -> Workspace:
         """Return `CLOUDO_WORKSPACE`, else the nearest folder from `start` upwards that contains `.cloudo/`.
 
@@ -74,3 +85,11 @@ class Workspace:
 def executed_notebook(flow_name: str | None, execution_id: str) -> str:
     """Return the path of an executed notebook below the workspace; a script has no flow name."""
     return f"executions/{flow_name or '_script'}/{execution_id}.ipynb"
+
+
+def default_user_name() -> str:
+    """Return the login name of the operating system's user, for where no server provides a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return f"user-{os.getuid()}"

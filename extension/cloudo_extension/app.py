@@ -16,8 +16,8 @@ from traitlets import Bool, Float, Integer, List, Unicode, default
 
 from cloudo_extension.backend.backend import Backend
 from cloudo_extension.http import openapi
-from cloudo_extension.http.session_tokens import SessionTokens, TokenIdentity
-from cloudo_extension.pages import explorer, not_found
+from cloudo_extension.http.authentication import SessionTokens, TokenIdentity
+from cloudo_extension.pages import explorer
 from cloudo_extension.pages.dashboard import dashboard_handlers
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
@@ -25,81 +25,83 @@ from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.security import outbound_http
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
-from cloudo_kernel.workspace.layout import Workspace
-from cloudo_kernel.workspace.users import default_user_name
+from cloudo_kernel.workspace.layout import Workspace, default_user_name
 
 #: Maximum number of cached identities.
 _MAX_IDENTITIES = 256
 
 
 class Cloudo(ExtensionApp):
-    """Every notebook a flow, every run a durable, visible execution."""
+    """Makes every notebook a flow and every run a durable, visible execution."""
 
     name = "cloudo"
     extension_url = "/cloudo/"
     load_other_extensions = True
 
     workspace = Unicode(
-        config=True, help="The folder of `flows/`, `executions/` and `.cloudo/`. Default: the server's root folder."
+        config=True, help="The folder with `flows/`, `executions/` and `.cloudo/`. Default: the server's root folder."
     )
     user_name = Unicode(
         config=True,
-        help="Who starts executions under Jupyter's own token or password, which name nobody. Default: the login name.",
+        help="User name under Jupyter's own token or password, which identify no user. Default: the login name.",
     )
     administrators = List(
         Unicode(),
         config=True,
-        help="Names of users who may say for whom a webhook runs. Under Jupyter's own token or password there is one "
-        "user, and it is one.",
+        help="Names of users who can choose the user that a webhook runs as. Under Jupyter's own token or password, "
+        "the single user is an administrator.",
     )
     slots = Integer(
         None,
         allow_none=True,
         min=1,
         config=True,
-        help="How many executions this server's worker runs at once, at most. Default: as many as the setting "
-        "`client.execution.max_running` lets the whole store run.",
+        help="Maximum number of concurrent executions of this server's worker. Default: the setting "
+        "`client.execution.max_running`, which limits the whole store.",
     )
     embedded_worker = Bool(
-        True, config=True, help="Whether this server runs executions itself. If not, start `cloudo worker` beside it."
+        True, config=True, help="Whether this server runs executions itself. If not, start `cloudo worker` as well."
     )
     preload = List(
         Unicode(),
         default_value=list(PRELOAD),
         config=True,
-        help="Modules that are imported once, before any notebook runs, so that they are there at once in each. "
-        "One that is not installed, or that starts a thread, is left out.",
+        help="Modules to import once, before any notebook runs, so that importing them in a notebook takes no time. "
+        "Modules that are not installed, or that start a thread, are skipped.",
     )
     linger_seconds = Float(
         LINGER_SECONDS,
         min=0,
         config=True,
-        help="How long a durable execution that waits keeps its processes. "
-        "After that it costs nothing until it is woken, and is replayed then.",
+        help="Seconds that a waiting durable execution keeps its processes. "
+        "After that it needs none until it continues; then it is replayed.",
     )
     allowed_private_networks = List(
         Unicode(),
         config=True,
-        help="Networks such as `10.0.0.0/8` that notifications of `on_success`, `on_error` and `on_recovery` may call, "
-        "though they are of this machine or private. Default: the environment's `CLOUDO_ALLOWED_PRIVATE_NETWORKS`, "
-        "separated by commas, which `cloudo worker` heeds too.",
+        help="Private or local networks, such as `10.0.0.0/8`, that notifications of `on_success`, `on_error` and "
+        "`on_recovery` can call. Default: the environment variable `CLOUDO_ALLOWED_PRIVATE_NETWORKS`, separated by "
+        "commas, which `cloudo worker` uses, too.",
     )
     notification_delays = List(
         Float(min=0),
         default_value=list(NOTIFICATION_DELAYS),
         config=True,
-        help="How many seconds an address that is to be notified and did not answer is left in peace: after its first "
-        "failure, after its second, and so on. After the last it is given up.",
+        help="Seconds between delivery attempts of a notification: after the first failure, the second, and so on. "
+        "After the last delay there is one more attempt.",
     )
     activity_seconds = Float(
         60,
         min=0,
         config=True,
-        help="How often it is looked whether executions run or schedules wait for their time, which then counts as "
-        "activity: neither JupyterHub nor `ServerApp.shutdown_no_activity_timeout` stops such a server. 0 for never.",
+        help="Seconds between checks for running executions and pending schedules. They count as activity, so that "
+        "neither JupyterHub nor `ServerApp.shutdown_no_activity_timeout` stops the server. 0 disables the checks.",
     )
     max_body_bytes = Integer(
-        64 * 1024 * 1024, min=1024, config=True, help="The largest body, in bytes, that a request may bring."
+        64 * 1024 * 1024,
+        min=1024,
+        config=True,
+        help="Maximum size in bytes of a request body with a notebook, script or file. Others can have 16 MiB.",
     )
 
     @default("workspace")  # type: ignore[untyped-decorator]  # traitlets
@@ -146,7 +148,6 @@ class Cloudo(ExtensionApp):
         self.handlers.extend(explorer.pages)
         workspace = self.backend.workspace.root
         self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
-        self.handlers.extend(not_found.pages)
 
     def mint_token(self, user_name: str) -> str:
         """Return a new short-lived token for a program that acts as the user whom the server calls `user_name`."""
@@ -181,13 +182,13 @@ class Cloudo(ExtensionApp):
         if self.activity_seconds:
             self._activity.start()
         if self.backend.workspace.state.is_dir():
-            await self.backend.go_on()
+            await self.backend.resume()
 
     async def _note_activity(self) -> None:
         try:
             self._is_needed = await self.backend.is_needed()
         except CloudoError:
-            self.log.exception("Whether there is something to do cannot be told")
+            self.log.exception("Cannot determine whether executions or schedules are pending")
         if self._is_needed:
             self.serverapp.web_app.settings["last_activity_times"]["cloudo"] = datetime.now(UTC)
 

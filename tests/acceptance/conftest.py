@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.acceptance.page import Open, is_foreign, ready
-from tests.flows import write_flow
-from tests.server import RunningServer, Servers
+import cloudo_kernel as cloudo
+from cloudo_kernel.flow_api import System
+from tests.acceptance.page import HOSTILE, Open, is_foreign, ready
+from tests.acceptance.shell import Shell
+from tests.flows import write_flow, write_script
+from tests.server import WITHOUT_LAB, RunningServer, Servers, start_server
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +41,98 @@ def server(start: Callable[..., RunningServer]) -> RunningServer:
     return server
 
 
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace without flows."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    (workspace / "flows").mkdir()
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def system(workspace: Path) -> Iterator[System]:
+    """The author's `system` in the workspace; a worker of its own runs what is started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLOUDO_TEST_WORKSPACE", str(workspace))  # tells these processes from those of other tests
+        system = cloudo.connect(str(workspace))
+        yield system
+        system.api.close()
+
+
+@pytest.fixture
+def script(workspace: Path) -> Callable[[str, str], Path]:
+    """Write a script as a flow."""
+    return lambda name, text: write_script(workspace, name, textwrap.dedent(text))
+
+
+# --- the command line ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def ctrl_c_works() -> Iterator[None]:
+    """A background job ignores SIGINT, and so would everything it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def shell(ctrl_c_works: None, tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def served(ctrl_c_works: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell in a workspace with a server, which runs what is started there: no command has to start a worker."""
+    shell = Shell(tmp_path_factory.mktemp("served"))
+    server = start_server(shell.workspace, shell.home, extensions=WITHOUT_LAB)
+    yield shell
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, dict[str, Any]]:
+    """A workspace in which one flow ran, and the record that `run --json` printed."""
+    shell = Shell(tmp_path_factory.mktemp("played"))
+    write_flow(
+        shell.workspace,
+        "reports/täglich",
+        "print('hello')\nthis.log('about to', n=n)",
+        "this.set_output('zip', zip_code)\nthis.set_output('inputs', [n, names])",
+        "this.success('all is well')",
+        parameters="n = 1  # how many\nzip_code: str = '0'\nnames: list[str] = ['x']",
+        metadata={"title": "Every day"},
+    )
+    (shell.workspace / "flows" / "torn.ipynb").write_text("{")
+    (shell.home / "in.json").write_text('{"n": 7, "names": ["from", "file"]}')
+    words = ("-i", str(shell.home / "in.json"), "-p", "n=3", "-p", "zip_code=01234", "--name", "Named", "--tag", "a")
+    return shell, shell.json("run", "reports/täglich", *words)
+
+
+@pytest.fixture(scope="session")
+def flows_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The server of most tests of the dashboard: its root is a workspace with a few flows."""
+    workspace = tmp_path_factory.mktemp("workspace é")
+    write_flow(
+        workspace, "reports/quick", "print('the answer', n)", "this.set_output('twice', 2 * n)", parameters="n = 21"
+    )
+    write_flow(
+        workspace,
+        "reports/asking",
+        "this.log('hello', who, times)\nthis.set_output('said', who * times)",
+        parameters="who: str  # whom to greet\ntimes: int = 1",
+        metadata={"title": "Asks a name", "tags": ["salute"]},
+    )
+    write_flow(workspace, "failing", "before = 1", "def inner():\n    return before / 0\ninner()", "after = 2")
+    write_flow(workspace, "endless", "import time\nwhile True: time.sleep(0.05)")
+    write_flow(workspace, "broken", "1", parameters="def (")
+    body = f"this.log({HOSTILE!r})\nthis.set_output({HOSTILE!r}, {HOSTILE!r})\nprint('<script>alert(2)</script>')"
+    write_flow(workspace, "hostile", body, metadata={"title": HOSTILE, "tags": [HOSTILE], "description": HOSTILE})
+    running = start_server(workspace, tmp_path_factory.mktemp("home"))
+    yield running
+    running.stop()
+
+
 # --- pages, of the `server` of the test module -------------------------------------------------------
 
 
@@ -52,7 +151,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]:
     """A browser that is signed in."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(40_000)
     context.request.get(f"{server.url}cloudo/api/1/user/me?token={server.token}")
     context.request.get(f"{server.url}api/me?token={server.token}")
     yield context

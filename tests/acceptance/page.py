@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.server import RunningServer
+from cloudo_kernel.client import Client
+from cloudo_kernel.models import ExecutionFilter, StartExecution
+from tests.server import RunningServer, until
 
 #: A page is up when it has fetched its rows; a kernel takes seconds to boot on a busy machine.
 BOOT = 60_000
 RUN = 60_000
+
+#: A text that would run as a script where it is not escaped.
+HOSTILE = "<img src=x onerror=alert(1)>"
 
 #: Opens an address of the dashboard.
 Open = Callable[..., Page]
@@ -37,3 +43,14 @@ def check(page: Page, *flows: str) -> None:
 
 def row(page: Page, text: str) -> Locator:
     return page.locator("tbody tr").filter(has_text=text).first
+
+
+def run(api: Client, flow_name: str, **inputs: Any) -> str:
+    """Run a flow to its end, from elsewhere; return the execution's id."""
+    started = api.start_execution(StartExecution(flow_name=flow_name, inputs=inputs))
+    until(lambda: api.execution(started.id).is_ended, seconds=60)
+    return started.id
+
+
+def newest(api: Client, flow_name: str) -> Any:
+    return api.executions(ExecutionFilter(flow_name=flow_name), limit=1).items[0]

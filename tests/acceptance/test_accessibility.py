@@ -34,7 +34,7 @@ FORM = {
     "pin": {"element": "password"},
     "sure": {"element": "toggle"},
 }
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")

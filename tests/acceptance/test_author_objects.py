@@ -62,7 +62,7 @@ def test_what_was_set_is_saved(run: Run) -> None:
         """
     )
     assert outputs["seen"] == ["mine", "soon", ["a"], "half way"]
-    assert outputs["nothing"] == [f"MalformedRequest: There is nothing to save: {HOW}"] * 2
+    assert outputs["nothing"] == [f"MalformedRequest: Nothing to save: {HOW}"] * 2
 
 
 HOW = "give a field, such as save(message='half way')."
@@ -129,7 +129,7 @@ def test_times_to_wait_are_numbers_or_text_of_any_length(run: Run) -> None:
     assert outputs["late"] == [
         "DependencyTimeoutError: Not ended within 0.1 s: script.",
         False,
-        "MessageResponseTimeoutError: input request expired: nobody answered 'Who?' within 0.1 seconds.",
+        "MessageResponseTimeoutError: input request expired: 'Who?' was not answered within 0.1 seconds.",
         "MalformedRequest: timeout_seconds takes a number of seconds, not 'soon'.",
         "MalformedRequest: timeout_seconds takes a finite number of seconds, not nan.",
     ]

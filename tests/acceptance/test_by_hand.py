@@ -158,7 +158,7 @@ def test_it_holds_no_slot_and_is_neither_paused_nor_retried(notebook: Notebook, 
     with pytest.raises(Conflict, match="cannot be paused"):
         api.pause_execution(mine)
     api.cancel_execution(mine)
-    with pytest.raises(Conflict, match="cannot be started anew"):
+    with pytest.raises(Conflict, match="cannot be retried"):
         api.retry_execution(mine)
 
 
@@ -311,15 +311,16 @@ def test_ten_thousand_lines_are_kept_in_order(notebook: Notebook, api: Client) -
 
 def test_a_server_that_stops_or_dies_ends_them_in_success(tmp_path_factory: pytest.TempPathFactory) -> None:
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        server = servers.start()
         for how in (signal.SIGTERM, signal.SIGKILL):
-            server = servers.start()
             notebook = Notebook(server, "flows/a.ipynb")
             mine = notebook.do("this.log('x')\nprint(this.id)")
             notebook.client.stop_channels()
             notebook.http.close()
             server.stop(how)
-            with servers.start(server.workspace).client() as api:
-                until(lambda: api.execution(mine).is_ended)  # noqa: B023 -- it is called here
+            server = servers.start(server.workspace)
+            with server.client() as api:
+                until(lambda: api.execution(mine).is_ended, seconds=60)  # noqa: B023 -- it is called here
                 assert api.execution(mine).status is Status.ENDED_SUCCESS
 
 

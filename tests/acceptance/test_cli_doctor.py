@@ -5,26 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from cloudo_kernel.cli.diagnostics import State
 from cloudo_kernel.workspace.layout import Workspace
-from tests.acceptance.test_cli import Shell, Up, opened_by
+from tests.acceptance.shell import Shell, Up, opened_by
 from tests.flows import write_flow
 from tests.server import free_port
 
 pytestmark = pytest.mark.timeout(180)
 
 PARTS = ("python", "packages", "kernel", "extension", "system", "workspace", "server", "flows", "run")
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 def test_of_a_sound_installation_each_part_is_well(shell: Shell) -> None:
@@ -79,7 +76,7 @@ def test_a_package_that_is_missing_or_too_old_is_named(shell: Shell, tmp_path: P
     shell.environment["PYTHONPATH"] = str(tmp_path / "packages")
     found = [one for one in json.loads(shell.run("doctor", "--json").stdout) if one["part"] == "packages"]
     assert [one["message"] for one in found] == [
-        "papermill is 2.3.0, and has to be >=2.6.",
+        "papermill is 2.3.0, but must be >=2.6.",
         "no-such-package is not installed.",
     ]
     assert found[0]["hint"] == f"{sys.executable} -m pip install 'papermill>=2.6'"
@@ -97,7 +94,7 @@ def test_a_workspace_that_cannot_be_written_to_is_named(shell: Shell) -> None:
 def test_where_there_is_no_workspace_the_rest_is_looked_at(shell: Shell) -> None:
     done = shell.run("doctor", cwd="/")
     assert done.returncode == 0
-    assert "warning   workspace  There is none at or above /." in done.stdout
+    assert "warning   workspace  No workspace at or above /." in done.stdout
     assert "A flow ran in a kernel" in done.stdout
     shutil.rmtree(shell.workspace)
     gone = shell.run("doctor", "--workspace", str(shell.workspace), cwd="/")
@@ -141,3 +138,20 @@ def test_a_store_that_cannot_be_used_is_told_once(shell: Shell) -> None:
     (problem,) = [one for one in found if one["state"] == State.PROBLEM]
     assert problem["part"] == "workspace"
     assert "move it away" in problem["message"]
+
+
+def test_the_store_of_a_development_version_is_named_and_the_workspace_goes_on_without_it(shell: Shell) -> None:
+    write_flow(shell.workspace, "quick", "1")
+    notebook = shell.workspace / shell.json("run", "quick")["notebook"]
+    state = Workspace(shell.workspace).state
+    with closing(sqlite3.connect(state / "cloudo.sqlite")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0021'")
+    found = json.loads(shell.run("doctor", "--json").stdout)
+    (problem,) = [one for one in found if one["state"] == State.PROBLEM]
+    assert problem["part"] == "workspace"
+    assert "development version" in problem["message"]
+    assert "move the folder .cloudo out of the workspace" in problem["message"]
+    state.rename(shell.workspace.with_name("old state"))
+    Workspace(shell.workspace).create()  # as `cloudo up` does
+    assert shell.json("run", "quick")["status"] == "ENDED_SUCCESS"
+    assert notebook.exists()

@@ -6,7 +6,6 @@ import base64
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -17,7 +16,7 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
-from tests.acceptance.test_cli import Shell
+from tests.acceptance.shell import Shell
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,11 +36,6 @@ FORM: dict[str, Any] = {
     },
     "required": ["top", "key"],
 }
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 @pytest.fixture
@@ -203,7 +197,7 @@ def test_words_answer_without_questions(shell: Shell, api: Service) -> None:
         (["top=0", "key=x", "start=true"], 1, "'top' takes a whole number of at least 1, not 0"),
         (["start=true"], 1, "'top' is required"),
         (["top=1", "key=x"], 1, "exactly one of them is true"),
-        (["who=x", "cancel=true"], 1, "'who' is nothing that the form asks for"),
+        (["who=x", "cancel=true"], 1, "'who' is not a field of the form"),
     ],
 )
 def test_words_that_do_not_fit_are_refused(shell: Shell, api: Service, words: list[str], code: int, said: str) -> None:

@@ -19,7 +19,7 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.worker.worker import Worker
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
-from tests.acceptance.test_cli import Shell
+from tests.acceptance.shell import Shell
 from tests.flows import write_flow
 from tests.server import until
 
@@ -81,7 +81,7 @@ def test_a_schedule_is_made_listed_changed_run_and_deleted(shell: Shell, api: Se
     assert second.startswith("next: ")
     assert second.count("08:30") == 3
     assert second.endswith(" … (Europe/Vienna)")
-    assert "Nobody is there to start it yet" in done.stderr
+    assert "No worker is running" in done.stderr
     assert (made.inputs, made.overlap, made.trigger.daily_at) == ({"zip": "01234"}, "queue", "08:30")
 
     edit = ("schedules", "edit", own, "--every", "1h30m", "--grid", "--start", "2035-01-01", "--name", "x")
@@ -100,7 +100,7 @@ def test_a_schedule_is_made_listed_changed_run_and_deleted(shell: Shell, api: Se
     assert heads.split() == ["ID", "NAME", "FLOW", "WHEN", "NEXT", "LAST", "STATE"]
     assert row.startswith(f"{own}  reports/sales  reports/sales  daily at 08:30 (Europe/Vienna)  ")
     assert row.endswith("  active")
-    assert "No schedule is like that" in nothing[1]
+    assert "No matching schedules" in nothing[1]
     assert paused[1].endswith(": paused\n")
     assert json.loads(resumed[1])[0]["enabled"] is True
     [record] = json.loads(edited[1])
@@ -161,25 +161,53 @@ def test_an_end_a_window_and_a_pause_after_failures_are_taken_away(shell: Shell,
     assert (edited.next_run, edited.start, edited.max_iterations) == (made.next_run, made.start, 9)
 
 
+def test_a_flow_runs_every_month(shell: Shell, api: Service) -> None:
+    made, wrong_day, no_time, help_text = said_by(
+        shell,
+        ("schedule", "reports/sales", "--monthly", "31 8:30", "--timezone", "Europe/Berlin"),
+        ("schedule", "reports/sales", "--monthly", "fifth monday 8:30"),
+        ("schedule", "reports/sales", "--monthly", "31"),
+        ("schedule", "--help"),
+    )
+    [schedule] = api.schedules().items
+    described = "monthly on the 31st, or the last day of shorter months, at 08:30 (Europe/Berlin)"
+    first, second = made[1].splitlines()
+    assert first.endswith(f"reports/sales: {described}")
+    assert second.count("08:30") == 3
+    assert schedule.trigger.model_dump(mode="json") == {"monthly": {"day": 31, "at": "08:30"}}
+    assert wrong_day[0] == 2
+    assert 'monthly.day: it is a number from 1 to 31, "last", or first' in " ".join(wrong_day[2].split())
+    assert (no_time[0], "Invalid value for --monthly" in no_time[2]) == (2, True)
+    assert "--monthly 'DAY HH:MM'" in help_text[1]
+    [edited, backfilled] = said_by(
+        shell,
+        ("schedules", "edit", schedule.id, "--monthly", "last friday 18:00", "--json"),
+        ("schedules", "backfill", schedule.id, "--from", "2026-01-01", "--to", "2026-03-01", "--dry-run"),
+    )
+    assert json.loads(edited[1])[0]["trigger"] == {"monthly": {"day": "last friday", "at": "18:00"}}
+    assert "Fri 30 Jan" in backfilled[1]
+    assert "Fri 27 Feb" in backfilled[1]
+
+
 def test_what_makes_no_sense_or_is_unusual_is_refused(shell: Shell, api: Service) -> None:
     wanted: dict[tuple[str, ...], tuple[int, str]] = {
-        (): (2, "Say when: give one of --at, --in, --every, --daily, --cron."),
+        (): (2, "Give one of --at, --in, --every, --daily, --monthly, --cron."),
         ("--in", "5", "--daily", "08:30"): (2, "not --in and --daily"),
-        ("--in", "5x"): (2, "Invalid value for --in: '5x' is no duration"),
-        ("--at", "whenever"): (2, "Invalid value for --at: 'whenever' is no moment"),
+        ("--in", "5x"): (2, "Invalid value for --in: '5x' is not a duration"),
+        ("--at", "whenever"): (2, "Invalid value for --at: 'whenever' is not a time"),
         ("--at", "08:30", "--timezone", "Vienna"): (2, "Did you mean Europe/Vienna?"),
-        ("--daily", "08:30", "--grid"): (2, "Wait and start go with every_seconds."),
-        ("--daily", "08:30", "--until", "never"): (2, "Invalid value for --until: 'never' is no moment"),
-        ("--cron", "0 0 31 2 *"): (1, "never comes round"),
+        ("--daily", "08:30", "--grid"): (2, "Wait and start require every_seconds."),
+        ("--daily", "08:30", "--until", "never"): (2, "Invalid value for --until: 'never' is not a time"),
+        ("--cron", "0 0 31 2 *"): (1, "is never due"),
         ("--daily", "08:30", "-p", "top=many"): (1, "top"),
-        ("--at", "2001-01-01"): (1, "Nothing was saved. Give --yes if that is meant."),
+        ("--at", "2001-01-01"): (1, "Nothing was saved. Confirm with --yes."),
         ("--every", "0.5"): (1, "below one second"),
         ("--daily", "08:30", "--catch-up-window", "long"): (
             2,
-            "Invalid value for --catch-up-window: 'long' is no duration",
+            "Invalid value for --catch-up-window: 'long' is not a duration",
         ),
         ("--daily", "08:30", "--on-error", "nowhere"): (1, "There is no flow 'nowhere'"),
-        ("--daily", "08:30", "--on-error", "{flow}"): (2, "Invalid value for --on-error: '{flow}' is no JSON"),
+        ("--daily", "08:30", "--on-error", "{flow}"): (2, "Invalid value for --on-error: '{flow}' is not valid JSON"),
         ("--daily", "08:30", "--on-error", "https://"): (2, "on_error"),
     }
     done = said_by(shell, *(("schedule", "reports/sales", *words) for words in wanted))
@@ -197,9 +225,7 @@ def test_a_terminal_is_asked_about_what_is_unusual(shell: Shell, api: Service) -
         assert api.schedules().items == ()
         terminal = pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=20, **where)
         terminal.setwinsize(50, 200)
-        terminal.expect(
-            r"happens twice in Europe/Vienna.*next: Sun 28 Oct 2035 02:30\+02:00 .*Is that meant\? \[Y/n\]: "
-        )
+        terminal.expect(r"occurs twice in Europe/Vienna.*next: Sun 28 Oct 2035 02:30\+02:00 .*Save it\? \[Y/n\]: ")
         terminal.sendline(typed)
         terminal.expect(pexpect.EOF)
         terminal.close()
@@ -246,10 +272,10 @@ def test_past_times_are_told_and_run(shell: Shell, api: Service) -> None:
         ("schedules", "edit", made["id"], "--no-pin", "--json"),
     )
     assert told[1].splitlines()[1:] == ["2 times (Europe/Vienna):", "  Sun 1 Nov 08:30", "  Mon 2 Nov 08:30"]
-    assert (unsure[0], "Give --yes" in unsure[2]) == (1, True)
+    assert (unsure[0], "Confirm with --yes" in unsure[2]) == (1, True)
     occurrences = api.occurrences(made["id"]).items
     assert [one["execution_id"] for one in json.loads(ran[1])] == [one.execution_id for one in occurrences[::-1]]
-    assert "something was started already" in nothing[1]
-    assert (odd[0], "start before end" in odd[2]) == (1, True)
-    assert (wrong[0], "'whenever' is no day such as 2026-11-01" in wrong[2]) == (2, True)
+    assert "each has started something already" in nothing[1]
+    assert (odd[0], "start is before end" in odd[2]) == (1, True)
+    assert (wrong[0], "'whenever' is neither a day such as 2026-11-01" in wrong[2]) == (2, True)
     assert json.loads(follow[1])[0]["pin_source"] is False

@@ -7,15 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_cli import Shell
+from tests.acceptance.shell import Shell
 from tests.flows import write_flow
 
 TIMEOUT = "client.input.timeout.minutes"
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
 
 
 def test_settings_are_listed_with_their_defaults(shell: Shell) -> None:
@@ -29,14 +24,7 @@ def test_settings_are_listed_with_their_defaults(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     ("word", "value"),
-    [
-        ("[north, {a: 1}]", ["north", {"a": 1}]),
-        ("no", "no"),
-        ("note: this", "note: this"),
-        ("null", None),
-        ("-1.5", -1.5),
-        ("2025-03-31", "2025-03-31"),
-    ],
+    [("[north, {a: 1}]", ["north", {"a": 1}]), ("no", "no"), ("null", None)],
 )
 def test_a_value_is_read_as_yaml(shell: Shell, word: str, value: object) -> None:
     assert shell.json("settings", "set", "team.x", word)["value"] == value
@@ -57,7 +45,7 @@ def test_a_whole_document_comes_from_standard_input(shell: Shell, tmp_path: Path
 
 
 def test_the_history_tells_what_became_of_a_setting(shell: Shell) -> None:
-    assert shell.run("settings", "history", TIMEOUT).stdout == f"Nobody has changed {TIMEOUT} yet.\n"
+    assert shell.run("settings", "history", TIMEOUT).stdout == f"{TIMEOUT} has not been changed yet.\n"
     for value in ("5", "7"):
         shell.run("settings", "set", TIMEOUT, value)
     assert shell.run("settings", "delete", TIMEOUT).returncode == 0

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_cli import Shell
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+from tests.acceptance.shell import Shell
 
 
 def test_a_token_is_made_listed_and_revoked(shell: Shell) -> None:
@@ -31,7 +25,7 @@ def test_a_token_is_made_listed_and_revoked(shell: Shell) -> None:
     assert secret not in json.dumps(listed)
     line = rf"^{short[1]} +ci +{listed['prefix']}… +never +in \d+ days +etl/\* +execution:start$"
     assert re.search(line, shell.run("tokens").stdout, re.MULTILINE)
-    assert shell.run("token", "revoke", short[1]).stdout == f"ci ({listed['prefix']}…) opens nothing any more.\n"
+    assert shell.run("token", "revoke", short[1]).stdout == f"ci ({listed['prefix']}…) is revoked.\n"
     assert shell.run("tokens").stdout.startswith("No tokens yet.")
     gone = shell.run("token", "revoke", short[1])
     assert (gone.returncode, gone.stderr) == (1, f"Error: You have no token '{short[1]}'; it may have been revoked.\n")

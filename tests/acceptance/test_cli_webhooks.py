@@ -12,7 +12,7 @@ import pytest
 
 from cloudo_kernel.cli.webhook import SCHEMES
 from cloudo_kernel.models import SignatureScheme
-from tests.acceptance.test_cli import Shell
+from tests.acceptance.shell import Shell
 from tests.flows import write_script
 from tests.server import WITHOUT_LAB, RunningServer, start_server
 
@@ -101,7 +101,7 @@ def test_a_key_comes_from_a_file_and_what_does_not_fit_is_named(
         (("a", "--flow", "on_push"), 1, "already a webhook"),
         (("c", "--flow", "nope"), 1, "no flow"),
         (("c d", "--flow", "on_push"), 2, "name"),
-        (("c", "--flow", "on_push", "--network", "here"), 2, "no network"),
+        (("c", "--flow", "on_push", "--network", "here"), 2, "not a network"),
         (("c", "--flow", "on_push", "--no-key", "--signature", "github"), 2, "--no-key"),
         (("c", "--flow", "on_push", "--signature", "hmac-sha256"), 1, "signature_header"),
         (("c", "--flow", "on_push", "--signature", "stripe"), 2, "--key-from"),

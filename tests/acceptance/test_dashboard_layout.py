@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(240)
 
 NARROW = {"width": 390, "height": 844}
 CHILDREN = 52
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_an_address_that_is_none_leads_to_the_dashboard(context: BrowserContext,
         reply = page.goto(f"{server.url}cloudo/{path}")
         assert reply
         assert reply.status == 404
-        expect(page.get_by_role("heading")).to_have_text("There is no such page")
+        expect(page.get_by_role("heading")).to_have_text("Page not found")
     page.get_by_role("link", name="Open the dashboard").click()
     ready(page)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Flows")

@@ -32,7 +32,7 @@ def handler(system, this):
     answer = system.message("Which region?", {"properties": {"region": {}, "pin": {"element": "password"}}}).wait()
     this.set_output("region", answer.get("response")["region"])
 """
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
     expect(dialog.locator(".cloudo-field-error").filter(has_text="at least 12 characters")).to_be_visible()
     dialog.get_by_label("The key", exact=True).fill("correct-horse-battery")
     button(dialog, "Save").click()
-    expect(dialog.get_by_text("comes with each call and cannot be fixed")).to_be_visible()
+    expect(dialog.get_by_text("comes with each delivery and cannot be fixed")).to_be_visible()
     dialog.get_by_label("Fixed inputs").fill('{"shop": "north"}')
     dialog.get_by_label("The caller gets").select_option("record")
     button(dialog, "Save").click()
@@ -192,7 +192,7 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
 def test_a_token_is_made_shown_once_used_and_revoked(show: Open, api: Client, server: RunningServer) -> None:
     page = show("tokens")
     expect(page.get_by_text("No tokens yet")).to_be_visible()
-    for name in ("REST", "Explore what programs can ask"):
+    for name in ("REST", "API explorer"):
         expect(page.get_by_role("link", name=name)).to_have_attribute("href", "/cloudo/explorer")
     button(page, "New token…").first.click()
     dialog = page.get_by_role("dialog")

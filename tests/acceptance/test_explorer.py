@@ -28,7 +28,7 @@ def explorer(browser: Browser, server: RunningServer) -> Iterator[Page]:
     """The page, for somebody who is logged in and has nothing but cookies."""
     wrong: list[str] = []
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(40_000)
     login = context.new_page()
     login.goto(f"{server.url}login?next=/cloudo/explorer")
     login.fill("#password_input", server.token)

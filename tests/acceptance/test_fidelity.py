@@ -105,7 +105,7 @@ def by_papermill(text: str, folder: Path, kernel: str) -> tuple[str | None, nbfo
 
 
 def by_cloudo(api: Client, text: str) -> tuple[Execution, nbformat.NotebookNode]:
-    ended = api.wait(api.start_execution(StartExecution(script=text)).id, timeout=2 * MINUTE)
+    ended = api.wait(api.start_execution(StartExecution(script=text)).id, timeout=4 * MINUTE)
     return ended, nbformat.reads(api.execution_notebook(ended.id), as_version=4)
 
 
@@ -115,7 +115,7 @@ def test_the_table_of_the_cells_is_that_of_the_suite() -> None:
     assert len({cell.shows for cell in cells()}) == len(set(cells())) == len(cells()) >= CELLS
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("kernel", ["python", "bash", "xpython", "tcp"])
 def test_a_run_puts_out_what_papermill_does(
     api: Client, server: RunningServer, specs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str

@@ -77,8 +77,8 @@ def test_a_flow_is_scheduled(notebook: Notebook, api: Client) -> None:
         ("%flow", "Usage: %flow NAME key=value"),
         ("%flow 'a b/quick' n", "is not of the form KEY=VALUE"),
         ("%flow nowhere", "There is no flow 'nowhere'"),
-        ("%schedule 'a b/quick' n=1", "Say when"),
-        ("%schedule 'a b/quick' in=5x", "is no duration"),
+        ("%schedule 'a b/quick' n=1", "Give one of"),
+        ("%schedule 'a b/quick' in=5x", "is not a duration"),
         ("%schedule 'a b/quick' at=2001-01-01", "is in the past"),
     ],
 )

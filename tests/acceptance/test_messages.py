@@ -149,7 +149,7 @@ def test_a_request_that_nobody_answers_expires(api: Client, http: httpx.Client, 
         api.delete_setting(INPUT_TIMEOUT)
     assert ended.status is Status.ENDED_ERROR
     assert ended.log is not None
-    assert [line.text for line in ended.log] == ["input request expired: nobody answered 'Anyone?' in time."]
+    assert [line.text for line in ended.log] == ["input request expired: 'Anyone?' was not answered in time."]
     assert ended.error is not None
     assert ended.error.name == "MessageResponseTimeoutError"
     expired = ended.output_value["id"]
@@ -168,7 +168,7 @@ def test_a_wait_has_a_limit_of_its_own_and_leaves_the_request_open(api: Client, 
         "    this.set_output('said', str(error))\n    this.set_output('expires_at', message.load('expires_at'))",
     )
     ended = api.wait(execution.id)
-    said = "input request expired: nobody answered 'Later?' within 0.3 seconds."
+    said = "input request expired: 'Later?' was not answered within 0.3 seconds."
     assert ended.output_value == {"said": said, "expires_at": None}
     [message] = api.messages(execution_id=execution.id).items
     assert message.state is MessageState.OPEN

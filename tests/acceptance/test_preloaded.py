@@ -98,7 +98,7 @@ def test_a_flow_that_installs_a_package_imports_what_it_installed(api: Client, p
     install = f"%pip install --quiet --no-index --no-deps --upgrade --target {packages} {wheel}"
     log, printed = run(api, install, "import versioned\nprint(versioned.version)")
     assert printed[-1] == "2"
-    assert log == [f"{BECAUSE}it installs packages, of which some may be preloaded."]
+    assert log == [f"{BECAUSE}it installs packages, and some of them may be preloaded."]
 
 
 def test_a_module_beside_the_flow_is_not_taken_for_a_preloaded_one(api: Client, server: RunningServer) -> None:

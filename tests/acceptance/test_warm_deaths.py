@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
 from cloudo_kernel.processes.zygotes import Zygotes
+from cloudo_kernel.worker.runner_pool import RunnerPool
+from cloudo_kernel.worker.socket_dirs import SocketDirs
 from tests.flows import notebook
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 from tests.workers import is_alive
@@ -91,7 +94,8 @@ def kernel_of(runner: psutil.Process) -> psutil.Process | None:
 
 def kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has died with its parent
+            process.kill()
 
 
 def check(api: Client, execution_id: str, *, seconds: float = 60) -> None:
@@ -168,8 +172,41 @@ def test_who_waits_for_a_zygote_that_dies_meanwhile_gets_the_next_one(monkeypatc
         zygotes.close()
 
 
+def test_a_start_waits_for_zygotes_up_to_a_limit_in_all_and_then_starts_cold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setattr("cloudo_kernel.processes.zygotes._DISAPPOINTED_SECONDS", 0.0)
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("t")))
+    zygotes, sockets = Zygotes(()), SocketDirs()
+    pool = RunnerPool(zygotes, sockets)
+    try:
+        ready = zygotes.get(wait_seconds=60)
+        assert ready is not None
+        psutil.Process(ready.pid).suspend()  # it takes requests, and never answers
+        assert _seconds_of_cold_start(pool) < 6
+        psutil.Process(ready.pid).kill()
+        until(lambda: ready.is_dead)
+        assert zygotes.get() is None  # the next one warms up
+        psutil.Process(next(one.pid for one in psutil.Process().children() if _is_zygote(one))).suspend()
+        assert _seconds_of_cold_start(pool) < 6
+    finally:
+        zygotes.close()
+        pool.close()
+        sockets.close()
+
+
+def _seconds_of_cold_start(pool: RunnerPool) -> float:
+    """Take a runner with a limit of 2 s; return how long that took."""
+    began = time.monotonic()
+    runner = pool.take(wait_seconds=2.0)
+    seconds = time.monotonic() - began
+    assert runner.zygote is None
+    runner.close()
+    return seconds
+
+
 def _is_zygote(process: psutil.Process) -> bool:
-    return "cloudo_kernel.processes" in process.cmdline()
+    return process.status() != psutil.STATUS_ZOMBIE and "cloudo_kernel.processes" in process.cmdline()
 
 
 def test_killed_processes_leave_no_folders_of_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -211,7 +248,7 @@ def test_a_kernel_that_is_started_cold_dies_with_a_runner_that_is_killed_meanwhi
         kernel = first_child_of_a_cold_runner(server, killed)
         killed.add(kernel.ppid())
         psutil.Process(kernel.ppid()).kill()
-        until(lambda kernel=kernel: not is_alive(kernel), seconds=5)  # type: ignore[misc]  # mypy cannot infer it
+        until(lambda kernel=kernel: not is_alive(kernel), seconds=10)  # type: ignore[misc]  # mypy cannot infer it
         api.cancel_execution(started)
         api.wait(started, timeout=timedelta(minutes=1))
 

@@ -37,10 +37,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bin_folder(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel with its locked dependencies, as a user would with pip (or faster, with uv)."""
     folder = tmp_path_factory.mktemp("installed")
-    command(sys.executable, "-m", "venv", folder / "env", cwd=folder)
     python = folder / "env" / "bin" / "python"
-    uv = shutil.which("uv") or Path(sys.executable).with_name("uv")
-    installer = [uv, "pip", "install", "--python", python] if Path(uv).exists() else [python, "-m", "pip", "install"]
+    uv = Path(shutil.which("uv") or Path(sys.executable).with_name("uv"))
+    installer = [uv, "pip", "install", "--python", python] if uv.exists() else [python, "-m", "pip", "install"]
+    without = ["--without-pip"] if uv.exists() else []
+    command(sys.executable, "-m", "venv", *without, folder / "env", cwd=folder)
     command(*installer, "--quiet", "--require-hashes", "-r", CHECKOUT / "requirements" / "up.txt", cwd=folder)
     command(*installer, "--quiet", "--no-deps", wheel, cwd=folder)
     return python.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudo_kernel.api import Api
-from cloudo_kernel.models import Execution, StartExecution, Trigger
+from cloudo_kernel.models import Execution, Origin, StartExecution
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.worker.worker import Worker
@@ -56,7 +56,7 @@ def _in_process(folder: Path) -> Iterator[End]:
     catalog = Catalog(workspace, library=library_folders())
     worker = Worker(store, catalog)
     worker.start()
-    one, other = (Service(store, catalog, user_name=name, trigger=Trigger.CLI) for name in ("ada", "grace"))
+    one, other = (Service(store, catalog, user_name=name, trigger=Origin.CLI) for name in ("ada", "grace"))
     yield End(one, other, folder)
     worker.stop()
     store.close()
@@ -64,6 +64,6 @@ def _in_process(folder: Path) -> Iterator[End]:
 
 def _over_http(folder: Path, home: Path) -> Iterator[End]:
     server = start_server(folder, home, "--Cloudo.user_name=ada", extensions=WITHOUT_LAB)
-    with server.client(trigger=Trigger.CLI) as one, server.client(trigger=Trigger.CLI) as other:
+    with server.client(trigger=Origin.CLI) as one, server.client(trigger=Origin.CLI) as other:
         yield End(one, other, folder)
     server.stop()

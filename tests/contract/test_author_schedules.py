@@ -65,6 +65,8 @@ def test_a_schedule_is_made_found_opened_and_shown(end: End, system: System) -> 
     [
         ({"trigger": {"daily_at": "8:30", "timezone": "Asia/Tokyo"}}, "daily at 08:30"),
         ({"trigger": {"cron": "0 9 * * 1-5"}, "timezone": "UTC"}, "cron 0 9 * * 1-5"),
+        ({"monthly": "last friday 18:00"}, "monthly on the last Friday at 18:00"),
+        ({"monthly": {"day": 1, "at": time(8, 30)}, "max_iterations": 2}, "monthly on the 1st at 08:30"),
         ({"delay_seconds": timedelta(hours=2)}, "once, after 2 hours"),
         ({"at": datetime(2035, 5, 1, 12, tzinfo=UTC), "timezone": "UTC"}, "once at Tue 1 May 2035 12:00"),
         ({"at": "2035-05-01 12:00", "timezone": "Asia/Tokyo"}, "once at Tue 1 May 2035 12:00"),
@@ -87,6 +89,7 @@ def test_a_time_is_a_trigger_or_said_in_words(end: End, system: System, given: d
         ({"daily_at": "25:00"}, "daily_at"),
         ({"cron": "0 0 31 2 *"}, "trigger.cron"),
         ({"every_seconds": -1}, "every_seconds"),
+        ({"monthly": {"day": 0, "at": "08:30"}}, "monthly.day"),
         ({"every_seconds": 60, "overlap": "maybe"}, "overlap"),
         ({"every_seconds": 60, "ovrlap": "skip"}, "ovrlap"),
         ({"every_seconds": 60, "inputs": {"a": object()}}, "inputs['a']"),
@@ -131,7 +134,7 @@ def test_a_schedule_is_changed_paused_resumed_and_run_out_of_turn(end: End, syst
 
 def test_a_preview_says_what_is_unusual_and_saves_nothing(end: End, system: System) -> None:
     preview = system.preview(at="2035-10-28T02:30", timezone="Europe/Vienna")
-    assert "happens twice" in preview.notes[0]
+    assert "occurs twice" in preview.notes[0]
     assert not preview.needs_confirmation
     assert system.preview({"every_seconds": 0.5}).needs_confirmation
     assert len(system.preview(daily_at="08:30").times) == 10

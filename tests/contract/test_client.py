@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from cloudo_kernel import errors
 from cloudo_kernel.client import Client
-from cloudo_kernel.client import base as module
+from cloudo_kernel.client import waiting as module
 from cloudo_kernel.discovery import connect, running_servers
 from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
 from tests.flows import write_flow
@@ -69,6 +70,15 @@ class _Stranger(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         pass
+
+
+def test_a_token_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing, binary = tmp_path / "gone", tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    for path, reason in ((missing, "No such file"), (binary, "not text")):
+        monkeypatch.setenv("CLOUDO_TOKEN_FILE", str(path))
+        with pytest.raises(errors.MalformedRequest, match=f"CLOUDO_TOKEN_FILE names {path}.*{reason}"):
+            connect("http://127.0.0.1:9/")
 
 
 def test_a_server_that_is_not_cloudo_is_told_apart() -> None:
@@ -178,4 +188,4 @@ def test_a_wait_outlasts_a_restart_of_the_server(
                 pass
             again.stop()
             with pytest.raises(errors.Unavailable):
-                wait.result(timeout=20)
+                wait.result(timeout=60)

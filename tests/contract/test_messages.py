@@ -147,7 +147,7 @@ def test_a_wait_ends_with_the_answer(end: End) -> None:
         time.sleep(0.3)
         assert not waiting.done()
         answered = end.api.answer_message(asked.id, {"n": 1})
-        assert waiting.result(timeout=5) == answered
+        assert waiting.result(timeout=20) == answered
 
 
 def test_a_wait_ends_when_its_time_or_the_request_s_is_over(end: End) -> None:
@@ -165,7 +165,7 @@ def test_a_wait_ends_when_the_message_is_deleted(end: End) -> None:
         time.sleep(0.2)
         end.api.delete_message(asked.id)
         with pytest.raises(errors.MessageNotFound):
-            waiting.result(timeout=5)
+            waiting.result(timeout=20)
 
 
 # As authors see it

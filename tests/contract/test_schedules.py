@@ -13,11 +13,11 @@ from cloudo_kernel.models import (
     CreateSchedule,
     ExecutionFilter,
     OccurrenceOutcome,
+    Origin,
     PreviewSchedule,
     Schedule,
     ScheduleTrigger,
     Status,
-    Trigger,
 )
 from tests.contract.conftest import End
 from tests.server import until
@@ -69,7 +69,7 @@ def test_what_is_due_runs_and_leaves_an_occurrence(end: End) -> None:
         assert (one.outcome, one.iteration) == (OccurrenceOutcome.STARTED, number)
         assert one.execution_id is not None
         ended = end.api.wait(one.execution_id, timeout=MINUTE)
-        assert (ended.status, ended.trigger, ended.user_name) == (Status.ENDED_SUCCESS, Trigger.SCHEDULE, "ada")
+        assert (ended.status, ended.trigger, ended.user_name) == (Status.ENDED_SUCCESS, Origin.SCHEDULE, "ada")
         assert ended.output_value["seen"]["iterations"] == number
     assert end.api.schedule(made.id).next_run is None
     assert len(end.api.executions(ExecutionFilter(schedule_id=made.id)).items) == 3

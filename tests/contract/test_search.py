@@ -12,7 +12,7 @@ from cloudo_kernel.models import ExecutionFilter, StartExecution
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.store.executions.text_index import TextIndex
-from cloudo_kernel.worker import dispatcher
+from cloudo_kernel.worker import housekeeping
 from cloudo_kernel.worker.worker import Worker
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
@@ -20,7 +20,7 @@ from tests.server import until
 
 
 def test_a_worker_keeps_the_index_of_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "_TEXTS_SECONDS", 0.1)
+    monkeypatch.setattr(housekeeping, "_TEXTS_SECONDS", 0.1)
     workspace = Workspace(tmp_path)
     workspace.create()
     store = Store.open(workspace.database_url, key_file=workspace.key_file)

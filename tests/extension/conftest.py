@@ -15,7 +15,7 @@ StartServer = Callable[..., RunningServer]
 
 
 class Holder(httpx.Client):
-    """Somebody who holds a token."""
+    """A client with a token of its own."""
 
     token: dict[str, Any]
 
@@ -46,21 +46,21 @@ def server(start: StartServer) -> RunningServer:
 
 @pytest.fixture(scope="session")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
-    """Who holds the server's token."""
+    """A client with the server's token."""
     with client(server) as http:
         yield http
 
 
 @pytest.fixture
-def nobody(server: RunningServer) -> Iterator[httpx.Client]:
-    """Who holds nothing."""
+def anonymous(server: RunningServer) -> Iterator[httpx.Client]:
+    """A client without a token."""
     with client(server, token=None) as http:
         yield http
 
 
 @pytest.fixture
 def token(server: RunningServer, http: httpx.Client) -> Iterator[MakeToken]:
-    """Make tokens, and return who holds them."""
+    """Create tokens, and return clients that use them."""
     with ExitStack() as stack:
 
         def make(*actions: str, **fields: Any) -> httpx.Client:
@@ -89,7 +89,7 @@ def later(http: httpx.Client, **fields: Any) -> dict[str, Any]:
 
 
 def error_of(reply: httpx.Response) -> dict[str, Any]:
-    """Return the error that a reply tells of, having checked that it tells nothing else."""
+    """Return the error in a reply, after checking that the reply contains nothing else."""
     assert reply.headers["Content-Type"].startswith("application/json"), reply.text
     assert "Traceback" not in reply.text
     body = json.loads(reply.text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudo_extension.http import handler as base
+from cloudo_extension.http.request_body import BodyHandler
 
 
 def _load_jupyter_server_extension(_server: Any) -> None:
-    base.BODY_SECONDS = 0.5
+    BodyHandler.body_seconds = 0.5

@@ -28,14 +28,14 @@ class HeaderIdentity(IdentityProvider):
 
 
 class NoContents(Authorizer):
-    """An authorizer that lets nobody near the files."""
+    """An authorizer that refuses access to files."""
 
     def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:  # noqa: ARG002 -- Jupyter's
         return resource != "contents"
 
 
 class ReadersOnly(Authorizer):
-    """An authorizer that lets nobody change anything."""
+    """An authorizer that refuses all changes."""
 
     def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:  # noqa: ARG002 -- Jupyter's
         return action == "read"

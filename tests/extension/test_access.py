@@ -30,13 +30,13 @@ def log_in(http: httpx.Client, server: RunningServer) -> None:
     http.post(f"{server.url}login", data={"password": server.token, "_xsrf": page.cookies["_xsrf"]})
 
 
-def test_every_route_but_health_and_webhooks_refuses_strangers(server: RunningServer, nobody: httpx.Client) -> None:
+def test_every_route_but_health_and_webhooks_refuses_strangers(server: RunningServer, anonymous: httpx.Client) -> None:
     routes = json.loads((server.runtime / "routes").read_text())
     assert len(routes) > 10
     for route in routes:
         path = re.sub(r"\([^()]*\)|\.\*", "x", route).strip("/")
         for method in METHODS:
-            reply = nobody.request(method, f"{server.url}{path}", json=None if method == "GET" else {})
+            reply = anonymous.request(method, f"{server.url}{path}", json=None if method == "GET" else {})
             if path.endswith("/health") and method == "GET":
                 assert reply.status_code == 200
             elif path.startswith("cloudo/webhook/"):  # for everybody; there is no webhook of this name
@@ -49,13 +49,13 @@ def test_every_route_but_health_and_webhooks_refuses_strangers(server: RunningSe
                 assert reply.status_code in (301, 302, 403, 404, 405), (method, path)
 
 
-def test_a_stranger_learns_nothing_about_unknown_addresses(nobody: httpx.Client) -> None:
-    assert nobody.get("/no/such/thing").status_code == 403
+def test_a_stranger_learns_nothing_about_unknown_addresses(anonymous: httpx.Client) -> None:
+    assert anonymous.get("/no/such/thing").status_code == 403
 
 
 @pytest.mark.parametrize("form", ["token {}", "Token {}", "Bearer {}", "bearer  {}", "{}"])
-def test_the_servers_token_is_accepted_in_every_form(server: RunningServer, nobody: httpx.Client, form: str) -> None:
-    reply = nobody.post(
+def test_the_servers_token_is_accepted_in_every_form(server: RunningServer, anonymous: httpx.Client, form: str) -> None:
+    reply = anonymous.post(
         "/execution",
         json={"flow_name": "quick", "delay_seconds": 1e6},
         headers={"Authorization": form.format(server.token)},
@@ -64,19 +64,19 @@ def test_the_servers_token_is_accepted_in_every_form(server: RunningServer, nobo
 
 
 @pytest.mark.parametrize("header", ["token wrong", "Bearer wrong", "wrong", "", "token", "Basic eDp5"])
-def test_a_wrong_token_is_refused(nobody: httpx.Client, header: str) -> None:
-    reply = nobody.get("/flow", headers={"Authorization": header})
+def test_a_wrong_token_is_refused(anonymous: httpx.Client, header: str) -> None:
+    reply = anonymous.get("/flow", headers={"Authorization": header})
     assert reply.status_code == 403
     assert error_of(reply)["code"] == "permission_denied"
 
 
 def test_a_host_name_that_the_server_does_not_answer_to_is_named_to_those_who_may_know(
-    server: RunningServer, http: httpx.Client, nobody: httpx.Client
+    server: RunningServer, http: httpx.Client, anonymous: httpx.Client
 ) -> None:
     host = {"Host": "my-server.lan:8888"}
     refused = [
         http.get("/user/me", headers=host),
-        nobody.get("/user/me", params={"token": server.token}, headers=host),
+        anonymous.get("/user/me", params={"token": server.token}, headers=host),
     ]
     for reply in refused:
         told = error_of(reply)
@@ -84,8 +84,8 @@ def test_a_host_name_that_the_server_does_not_answer_to_is_named_to_those_who_ma
         assert "'my-server.lan'" in told["message"]
         assert "c.ServerApp.local_hostnames" in told["message"]
         assert "c.ServerApp.allow_remote_access" in told["message"]
-    stranger = nobody.get("/user/me", headers=host)
-    usual = nobody.get("/user/me")
+    stranger = anonymous.get("/user/me", headers=host)
+    usual = anonymous.get("/user/me")
     assert (stranger.status_code, stranger.text) == (usual.status_code, usual.text)
     assert stranger.headers.keys() == usual.headers.keys()
 
@@ -143,11 +143,11 @@ def test_a_cookie_alone_changes_nothing_at_any_address(server: RunningServer, br
 
 def test_who_was_refused_is_in_the_history_and_nobody_fills_it(start: StartServer) -> None:
     server = start(None)
-    with client(server) as http, client(server, token=None) as nobody, client(server, token=None) as browser:
+    with client(server) as http, client(server, token=None) as anonymous, client(server, token=None) as browser:
         assert http.get("/flow").status_code == 200
         log_in(browser, server)
         guessed = {"Authorization": "token guessed-secret"}
-        assert [nobody.get("/schedule", headers=guessed).status_code for _ in range(20)] == [403] * 20
+        assert [anonymous.get("/schedule", headers=guessed).status_code for _ in range(20)] == [403] * 20
         assert browser.put("/setting/x", json={"value": 1}).status_code == 403
 
         def told() -> list[dict[str, Any]]:
@@ -206,16 +206,18 @@ def test_a_foreign_page_cannot_use_the_cookies_of_a_user(browser: httpx.Client) 
         assert reply.status_code in (403, 404)
 
 
-def test_a_session_token_acts_as_its_user_and_opens_nothing_else(server: RunningServer, nobody: httpx.Client) -> None:
+def test_a_session_token_acts_as_its_user_and_opens_nothing_else(
+    server: RunningServer, anonymous: httpx.Client
+) -> None:
     token = (server.runtime / "session-token").read_text()
     for form in (f"token {token}", f"Bearer {token}", token):
         headers = {"Authorization": form}
-        assert nobody.get("/user/me", headers=headers).json() == {"name": "ada"}
-        assert nobody.post("/execution", json={"flow_name": "quick", "delay_seconds": 1e6}, headers=headers).json()[
+        assert anonymous.get("/user/me", headers=headers).json() == {"name": "ada"}
+        assert anonymous.post("/execution", json={"flow_name": "quick", "delay_seconds": 1e6}, headers=headers).json()[
             "user_name"
         ] == ("ada")
     for path in ("api/contents", "api/kernels", "api/status", "files/flows/quick.ipynb"):
-        reply = nobody.get(f"{server.url}{path}", headers={"Authorization": f"token {token}"})
+        reply = anonymous.get(f"{server.url}{path}", headers={"Authorization": f"token {token}"})
         assert reply.status_code in (302, 403), path
 
 
@@ -253,4 +255,4 @@ def test_a_server_that_opens_its_store_logs_no_failure(
     assert http.post("/execution", json={"flow_name": "quick"}).status_code == 201
     second = start(server.workspace)  # it opens the store at once, as that was used before
     assert "503 GET" not in second.log.read_text()
-    assert "The look at the health" not in second.log.read_text()
+    assert "The health check" not in second.log.read_text()

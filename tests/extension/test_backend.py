@@ -33,7 +33,7 @@ def test_an_engine_that_closes_ends_worker_and_store_whatever_failed_before(tmp_
 
     async def scenario(backend: Backend, _store: Store) -> None:
         assert [worker.private for worker in _store.workers.all()] == [False]
-        backend._spawn(fail())
+        backend.spawn(fail())
 
     with_backend(tmp_path, scenario)
     store = Store.open(Workspace(tmp_path).database_url)

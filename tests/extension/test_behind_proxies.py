@@ -17,7 +17,7 @@ import pytest
 
 from tests.certificate import certificate
 from tests.extension.conftest import StartServer, client
-from tests.extension.test_webhook_calls import ECHO, KEY, got, make
+from tests.extension.webhooks import ECHO, KEY, got, make
 from tests.flows import write_script
 from tests.server import RunningServer, free_port, until
 

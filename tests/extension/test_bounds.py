@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cloudo_kernel.forms.elements import FILE_LIMIT_BYTES
 from cloudo_kernel.security import bounds
 from tests.bounds import ANY_FLOW, BOUNDED, WEBHOOK, Bounded
 from tests.extension.conftest import StartServer, client, error_of
@@ -82,3 +84,13 @@ def test_the_table_of_bounds_has_a_row_for_each() -> None:
     table = SECURITY.read_text().partition("## What a request can cost")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([^|]+?) \|", table, re.MULTILINE)[1:]
     assert [case.row for case in BOUNDED] == [row for row in rows if row in {case.row for case in BOUNDED}]
+
+
+def test_an_answer_with_several_files_may_be_larger_than_a_record(server: RunningServer) -> None:
+    keys = ("a", "b", "c", "d")
+    form = {"properties": {key: {"element": "file"} for key in keys}}
+    file = {"name": "large", "content": base64.b64encode(bytes(FILE_LIMIT_BYTES)).decode()}
+    with client(server) as http:
+        asked = http.post("/message", json={"subject": "Which files?", "body": form}).json()
+        reply = http.post(f"/message/{asked['id']}/response", json={"response": dict.fromkeys(keys, file)})
+    assert reply.status_code == 200, reply.text[:500]

@@ -81,7 +81,7 @@ def test_a_stream_of_one_subject_holds_nothing_else(http: httpx.Client) -> None:
 
 
 def test_a_stream_on_which_nothing_happens_is_kept_open(http: httpx.Client) -> None:
-    quiet = {"subject_id": "nobody"}
+    quiet = {"subject_id": "absent"}
     with http.stream("GET", "/event", params=quiet, headers=STREAM) as stream:
         comments = [next(events) for events in [frames(stream)] for _ in range(3)]
     assert all("comment" in comment for comment in comments)
@@ -134,7 +134,7 @@ def test_a_long_poll_answers_when_something_happens_or_its_time_is_over(
     assert time.monotonic() - begun < 10
     assert {event["subject_id"] for event in page["items"]} == {target}
     begun = time.monotonic()
-    empty = http.get("/event", params={"after": page["next"], "subject_id": "nobody", "timeout_seconds": 1}).json()
+    empty = http.get("/event", params={"after": page["next"], "subject_id": "absent", "timeout_seconds": 1}).json()
     assert empty == {"items": [], "next": page["next"]}
     assert 0.9 < time.monotonic() - begun < 5
 
@@ -148,7 +148,7 @@ def test_a_server_that_stops_ends_who_waits_and_the_next_one_goes_on_by_itself(s
         assert http.get("/health").json()["pending"] == 1
         body = {"flow_name": "quick", "delay_seconds": 1e6, "wait": 50}
         waits = [
-            threads.submit(http.get, "/event", params={"subject_id": "nobody", "timeout_seconds": 50}),
+            threads.submit(http.get, "/event", params={"subject_id": "absent", "timeout_seconds": 50}),
             threads.submit(http.post, "/execution", json=body),
         ]
         with http.stream("GET", "/event", headers=STREAM) as stream:
@@ -161,7 +161,7 @@ def test_a_server_that_stops_ends_who_waits_and_the_next_one_goes_on_by_itself(s
         assert time.monotonic() - begun < 10
         for wait in waits:
             with contextlib.suppress(httpx.TransportError):  # the server may be gone before its answer is out
-                assert wait.result(timeout=5).status_code in (200, 202, 503)
+                assert wait.result(timeout=30).status_code in (200, 202, 503)
     assert "Traceback" not in first.log.read_text()
 
     second = start(first.workspace)
@@ -170,6 +170,6 @@ def test_a_server_that_stops_ends_who_waits_and_the_next_one_goes_on_by_itself(s
         types: list[str] = []
         while "ExecutionEnded" not in types:
             page = http.get("/event", params=query).json()
-            assert page["items"], "nobody picked the execution up"
+            assert page["items"], "no worker picked the execution up"
             types += [event["type"] for event in page["items"]]
             query["after"] = page["next"]

@@ -10,7 +10,7 @@ import pytest
 
 from cloudo_extension.backend import event_feed
 from cloudo_extension.backend.event_feed import EventFeed
-from cloudo_extension.http.session_tokens import LIFETIME_SECONDS, SessionTokens
+from cloudo_extension.http.authentication import LIFETIME_SECONDS, SessionTokens
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models import Event
 from cloudo_kernel.store import Store

@@ -215,7 +215,7 @@ def _attack(server: RunningServer, seed: int, number: int) -> None:
             line.close()
             if slow and chance.random() < 0.2:
                 chance.choice(slow).say(b" ")
-        assert not select.select(slow, [], [], 0)[0]  # they are waited for, and cost nobody else anything
+        assert not select.select(slow, [], [], 0)[0]  # they are waited for, and cost other callers nothing
 
 
 def _slow(server: RunningServer, chance: random.Random, stack: ExitStack) -> Line:

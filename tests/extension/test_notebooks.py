@@ -62,7 +62,7 @@ def test_an_output_of_50_mb_neither_hangs_the_server_nor_floods_the_page(
         assert time.monotonic() - begun < 5
         page = stream.read()
     assert len(page) < 1_000_000
-    assert b"output shortened, open the notebook to see it all" in page
+    assert b"output shortened; open the notebook to see all of it" in page
 
 
 def test_a_page_comes_in_parts_while_it_is_rendered(server: RunningServer, http: httpx.Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.openapi import document
 from cloudo_extension.http.operation import METHODS, operations_of
 from cloudo_extension.rest import routes
+from cloudo_kernel.api import VERBS
 from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition
-from cloudo_kernel.models import Action
+from cloudo_kernel.models import Action, Execution
 from cloudo_kernel.workspace.layout import Workspace
 from tests.server import RunningServer
 
@@ -70,6 +72,19 @@ def test_each_method_that_serves_is_in_the_document_and_no_other(made: dict[str,
     assert sorted(documented) == sorted(served)
     names = [name for _, name in documented]
     assert len(set(names)) == len(names) > 50
+
+
+def test_each_verb_with_an_address_is_served_there() -> None:
+    served = {
+        (operation.verb, f"{method} {pattern.removeprefix('cloudo/api/1/')}")
+        for pattern, handler in routes
+        for method, operation in operations_of(handler).items()
+    }
+    for name, verb in VERBS.items():
+        if verb.http is not None:
+            path = re.sub(r"{\w+}", "([^/]+)", re.sub(r"{\w+:path}", "(.+)", verb.http))
+            assert (name, path) in served, name
+    assert {name for name, verb in VERBS.items() if verb.http is None} == {"wait", "wait_message"}
 
 
 def test_a_method_that_does_not_say_what_it_is_cannot_be_made() -> None:
@@ -128,17 +143,21 @@ def test_each_record_that_is_sent_has_an_example(made: dict[str, Any]) -> None:
     assert len({type(record) for record in EXAMPLES}) == len(EXAMPLES)
 
 
-def test_the_comments_of_fields_are_their_descriptions(made: dict[str, Any]) -> None:
+def test_fields_have_the_descriptions_of_their_models(made: dict[str, Any]) -> None:
     fields = made["components"]["schemas"]["Execution"]["properties"]
-    assert fields["id"]["description"] == "UUIDv7: sorts by the time of creation."
+    assert (
+        fields["id"]["description"]
+        == Execution.model_fields["id"].description
+        == "UUIDv7: sorts by the time of creation."
+    )
     assert fields["created_at"]["format"] == "date-time"
 
 
 def test_a_server_sends_the_document_with_its_own_address(
-    server: RunningServer, http: httpx.Client, nobody: httpx.Client, made: dict[str, Any]
+    server: RunningServer, http: httpx.Client, anonymous: httpx.Client, made: dict[str, Any]
 ) -> None:
     reply = http.get("/openapi.json")
     assert reply.status_code == 200
     assert reply.headers["Content-Type"].startswith("application/json")
     assert reply.json() == made
-    assert nobody.get("/openapi.json").status_code == 403
+    assert anonymous.get("/openapi.json").status_code == 403

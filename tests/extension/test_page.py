@@ -23,7 +23,7 @@ from cloudo_kernel.errors import Unavailable
 from tests.server import until
 from tests.workers import is_alive
 
-NOTE = "output shortened, open the notebook to see it all"
+NOTE = "output shortened; open the notebook to see all of it"
 
 
 FORMAT = {"nbformat": 4, "nbformat_minor": 4}
@@ -266,7 +266,7 @@ def test_a_page_whose_process_dies_says_so_and_harms_no_other(renderer: Renderer
         return cut.decode(), (first + b"".join([part async for part in other])).decode()
 
     cut, other = asyncio.run(read())
-    assert "The rest of this notebook could not be made into a page" in cut
+    assert "The rest of this notebook cannot be shown" in cut
     assert cut.endswith("</html>\n")
     assert other.endswith("</html>\n")
     assert "could not be made" not in other

@@ -1,4 +1,4 @@
-"""Protected inputs and outputs, over HTTP and through real kernels: the flow has them, and nobody else."""
+"""Protected inputs and outputs, over HTTP and through real kernels: only the flow has them."""
 
 from __future__ import annotations
 
@@ -151,11 +151,11 @@ def test_a_webhook_leaves_protected_values_out_and_keeps_its_own(http: httpx.Cli
     changed = http.patch("/webhook/hooked", json={"inputs": made.json()["inputs"]})
     assert changed.json()["inputs"] == {"password": "•••"}
     url = str(http.base_url).replace("/api/1", "/webhook/hooked").rstrip("/")
-    with client(server, token=None) as nobody:
-        reply = nobody.post(url, headers={"X-Cloudo-Key": key})
+    with client(server, token=None) as anonymous:
+        reply = anonymous.post(url, headers={"X-Cloudo-Key": key})
         assert reply.json()["output_value"] == {"n": len(SECRET)}
         http.patch("/webhook/hooked", json={"inputs": {"password": "•••", "answers": 1}})
-        assert nobody.post(url, headers={"X-Cloudo-Key": key}).text == SECRET  # the flow itself says so
+        assert anonymous.post(url, headers={"X-Cloudo-Key": key}).text == SECRET  # the flow itself says so
     database = b"".join(path.read_bytes() for path in Path(server.workspace, ".cloudo").glob("cloudo.sqlite*"))
     assert SECRET.encode() not in database
     assert "canary" not in made.text + changed.text + reply.text + http.get("/webhook").text
@@ -168,14 +168,14 @@ def test_what_a_webhook_hides_stays_hidden_whatever_it_starts_then(http: httpx.C
     body = {"name": "moving", "flow_name": "guarded", "inputs": {"password": SECRET}}
     assert http.post("/webhook", json=body).status_code == 201
     url = str(http.base_url).replace("/api/1", "/webhook/moving").rstrip("/")
-    with client(server, token=None) as nobody:
-        assert nobody.post(url, json=1).status_code == 200
+    with client(server, token=None) as anonymous:
+        assert anonymous.post(url, json=1).status_code == 200
         refused = http.patch("/webhook/moving", json={"flow_name": "numbered"})
         assert (refused.status_code, error_of(refused)["field"]) == (422, "password")
         moved = http.patch("/webhook/moving", json={"flow_name": "open"})
-        called = nobody.post(url, json=2)
+        called = anonymous.post(url, json=2)
         write_flow(server.workspace, "open", "1", parameters="password: int\njson = None")
-        misfit = nobody.post(url, json=3)
+        misfit = anonymous.post(url, json=3)
         assert (misfit.status_code, error_of(misfit)["field"]) == (422, "password")
         write_flow(server.workspace, "open", "print(password)", parameters="password: str\njson = None")
     first = http.get("/webhook/moving/delivery").json()["items"][-1]

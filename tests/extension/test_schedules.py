@@ -60,6 +60,9 @@ def test_every_address_answers(http: httpx.Client, made: dict[str, Any]) -> None
         ({"trigger": {"at": "1901-01-01T00:00:00Z"}}, 422, "confirmed"),
         ({"trigger": {"cron": "0 0 31 2 *"}}, 400, "trigger.cron"),
         ({"trigger": {"delay_seconds": -1}}, 400, "trigger.delay_seconds"),
+        ({"trigger": {"monthly": {"day": 0, "at": "08:30"}}}, 400, "trigger.monthly.day"),
+        ({"trigger": {"monthly": {"day": "31", "at": "08:30"}}}, 400, "trigger.monthly.day"),
+        ({"trigger": {"monthly": {"day": 31}}}, 400, "trigger.monthly.at"),
         ({"trigger": {"delay_seconds": 5, "max_iterations": 2}}, 400, "trigger"),
         ({"timezone": "../../etc/passwd"}, 400, "timezone"),
         ({"trigger": {"daily_at": "08:30", "timezone": "Asia/Tokyo"}}, 400, "timezone"),
@@ -75,6 +78,29 @@ def test_what_does_not_fit_is_named(http: httpx.Client, change: dict[str, Any], 
     reply = http.post("/schedule", json=DAILY | change)
     assert reply.status_code == status, reply.text
     assert error_of(reply).get("field") == field, reply.text
+
+
+def test_a_monthly_trigger_is_created_previewed_changed_and_backfilled(http: httpx.Client) -> None:
+    trigger = {"monthly": {"day": 31, "at": "08:30"}, "timezone": "Europe/Berlin"}
+    preview = http.post("/schedule/preview", json={"trigger": trigger, "after": "2027-01-31T12:00:00Z"}).json()
+    assert preview["description"] == "monthly on the 31st, or the last day of shorter months, at 08:30"
+    assert [time["local"] for time in preview["times"]][:3] == [
+        "2027-02-28T08:30:00+01:00",
+        "2027-03-31T08:30:00+02:00",
+        "2027-04-30T08:30:00+02:00",
+    ]
+    made = http.post("/schedule", json={"flow_name": "quick", "trigger": trigger, "jitter_seconds": 30}).json()
+    assert (made["trigger"], made["timezone"]) == ({"monthly": trigger["monthly"]}, "Europe/Berlin")
+    assert len(made["next_runs"]) == 10
+    path, first_monday = f"/schedule/{made['id']}", {"monthly": {"day": "first monday", "at": "02:30"}}
+    changed = http.patch(path, json={"trigger": first_monday}).json()
+    assert http.get(path).json()["trigger"] == changed["trigger"] == first_monday
+    span = {"start": "2026-01-01T00:00:00", "end": "2026-04-01T00:00:00"}
+    past = [f"2026-{day}T01:30:00.000000Z" for day in ("01-05", "02-02", "03-02")]
+    for is_dry in (True, False):
+        run = http.post(f"{path}/backfill", json={**span, "dry_run": is_dry}).json()["items"]
+        assert [one["due"] for one in run] == past
+    assert http.post(f"{path}/backfill", json=span).json()["items"] == []
 
 
 def test_changes_that_do_not_fit_change_nothing(http: httpx.Client, made: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Requests that nobody would think of, made from the OpenAPI document: each gets a reply that it tells of."""
+"""Unusual requests generated from the OpenAPI document: each gets a documented reply."""
 
 from __future__ import annotations
 

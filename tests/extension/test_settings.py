@@ -79,7 +79,7 @@ def test_a_secret_is_never_answered(http: httpx.Client) -> None:
         ("client.execution.max_running", "many", "a whole number"),
         ("client.input.timeout.minutes", 1e300, "a number of minutes"),
         ("user.ada.message.error.retention_time.minutes", -1, "a number of minutes"),
-        ("user.ada.execution.max_running", 2, "of the whole store"),
+        ("user.ada.execution.max_running", 2, "applies to the whole store"),
         ("client.flow.library.fallback", 1, "true or false"),
     ],
 )

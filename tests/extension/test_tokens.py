@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cloudo_kernel.models import StartExecution, Trigger
+from cloudo_kernel.models import Origin, StartExecution
 from tests.extension.conftest import MakeToken, StartServer, client, error_of, later
 from tests.flows import write_flow
 from tests.server import RunningServer, until
@@ -30,25 +30,25 @@ def routes(server: RunningServer) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("why", ["unknown", "revoked", "expired"])
 def test_a_token_that_is_not_valid_opens_as_much_as_none(
-    server: RunningServer, http: httpx.Client, nobody: httpx.Client, token: MakeToken, why: str
+    server: RunningServer, http: httpx.Client, anonymous: httpx.Client, token: MakeToken, why: str
 ) -> None:
     if why == "unknown":
-        nobody.headers["Authorization"] = "token cloudo_" + "0" * 64
+        anonymous.headers["Authorization"] = "token cloudo_" + "0" * 64
     elif why == "revoked":
         revoked = token("*")
-        nobody.headers["Authorization"] = revoked.headers["Authorization"]
+        anonymous.headers["Authorization"] = revoked.headers["Authorization"]
         assert revoked.get("/user/me").status_code == 200
         assert http.delete(f"/token/{revoked.token['id']}").status_code == 204
     else:
         expiring = token("*", expires_in_seconds=0.3)
-        nobody.headers["Authorization"] = expiring.headers["Authorization"]
+        anonymous.headers["Authorization"] = expiring.headers["Authorization"]
         until(lambda: expiring.get("/user/me").status_code == 403, seconds=10, what="the token expires")
     for method, path in routes(server):
         body = None if method == "GET" else {}
-        reply = nobody.request(method, path, json=body)
+        reply = anonymous.request(method, path, json=body)
         if path != "/health":
             assert reply.status_code == 403, (method, path)
-            stranger = nobody.request(method, path, json=body, headers={"Authorization": ""})
+            stranger = anonymous.request(method, path, json=body, headers={"Authorization": ""})
             assert error_of(reply) == error_of(stranger), (method, path)
 
 
@@ -166,7 +166,7 @@ def test_what_a_token_starts_runs_as_its_user_and_without_its_limits(server: Run
     )
     starter = token("execution:start", flows=["etl/*"])
     started = starter.post("/execution", json={"flow_name": "etl/parent", "wait": 20})
-    assert started.status_code in (201, 202), started.text  # it gets to know what became of its start
+    assert started.status_code in (201, 202), started.text  # it learns the outcome of its start
     execution_id = started.json()["id"]
     assert starter.get(f"/execution/{execution_id}").status_code == 403  # but may not look at will
     with server.client() as owner:
@@ -182,16 +182,16 @@ def test_what_a_token_starts_runs_as_its_user_and_without_its_limits(server: Run
 def test_a_program_waits_with_a_token_limited_to_flows(server: RunningServer, token: MakeToken) -> None:
     write_flow(server.workspace, "etl/load", "1")
     holder = token("execution:start", "read", flows=["etl/*"])
-    with server.client(token=holder.token["secret"], trigger=Trigger.CLI) as api:
+    with server.client(token=holder.token["secret"], trigger=Origin.CLI) as api:
         started = api.start_execution(StartExecution(flow_name="etl/load"))
         assert api.wait(started.id).status == "ENDED_SUCCESS"
 
 
 @pytest.mark.parametrize("form", ["token {}", "Token {}", "Bearer {}", "bearer  {}", "{}"])
-def test_a_token_is_accepted_in_every_form(nobody: httpx.Client, token: MakeToken, form: str) -> None:
+def test_a_token_is_accepted_in_every_form(anonymous: httpx.Client, token: MakeToken, form: str) -> None:
     secret = token("read").token["secret"]
-    assert nobody.get("/flow", headers={"Authorization": form.format(secret)}).status_code == 200
-    assert nobody.get("/flow", params={"token": secret}).status_code == 403  # addresses are logged
+    assert anonymous.get("/flow", headers={"Authorization": form.format(secret)}).status_code == 200
+    assert anonymous.get("/flow", params={"token": secret}).status_code == 403  # addresses are logged
 
 
 def test_a_token_opens_nothing_of_jupyters_own(server: RunningServer, token: MakeToken) -> None:

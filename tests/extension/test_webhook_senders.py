@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.extension.conftest import StartServer, client, error_of
-from tests.extension.test_webhook_calls import ECHO, KEY, deliveries, got, make
+from tests.extension.webhooks import ECHO, KEY, deliveries, got, make
 from tests.flows import write_script
 from tests.server import RunningServer, until
 

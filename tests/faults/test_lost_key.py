@@ -54,6 +54,6 @@ def test_doctor_finds_a_lost_key(workspace: Workspace, api: Service) -> None:
     workspace.key_file.unlink()
     done = cloudo(workspace, "doctor")
     assert done.returncode == 1
-    assert "is missing, and the store holds secrets sealed with it" in done.stdout
+    assert "is missing, and the store holds secrets that need it" in done.stdout
     with closing(Store.open(workspace.database_url)) as store, pytest.raises(SecretLost, match="is missing"):
         store.encryption.encrypt(b"x")

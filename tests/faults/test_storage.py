@@ -134,7 +134,7 @@ def test_a_read_only_disk_is_named_and_nothing_is_lost(
     refused = post(server)
     assert refused.status_code == 503, refused.text
     assert refused.json()["error"]["code"] == "unavailable"
-    assert "may this user write to it" in refused.json()["error"]["message"]
+    assert "this user may write to it" in refused.json()["error"]["message"]
     assert health(server)[0] == 503
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     assert post(server, wait=True).json()["status"] == "ENDED_SUCCESS"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -31,6 +32,7 @@ DOORS = {
 }
 REMOVED = "the database file was removed or replaced"
 NEWER = "this store was made by a newer Cloudo"
+DEVELOPMENT = "this store was made by a development version of Cloudo"
 
 
 @pytest.fixture
@@ -104,11 +106,11 @@ def test_a_folder_that_was_moved_and_put_back_loses_nothing(
     assert "Traceback" not in log
 
 
-def take_over(workspace: Workspace) -> None:
-    """Do to a store what the migration of a newer Cloudo does."""
+def take_over(workspace: Workspace, revision: str = "9999") -> None:
+    """Do to a store what the migration of another Cloudo does."""
     with closing(sqlite3.connect(workspace.state / "cloudo.sqlite")) as database, database:
         database.execute("ALTER TABLE executions ADD COLUMN of_tomorrow INTEGER")
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE alembic_version SET version_num = ?", [revision])
 
 
 def test_an_older_server_stops_writing_when_a_newer_one_has_taken_over(
@@ -122,25 +124,32 @@ def test_an_older_server_stops_writing_when_a_newer_one_has_taken_over(
     assert server.log.read_text().count(NEWER) == 1
 
 
-def test_a_store_of_a_newer_version_is_refused_at_every_door(tmp_path: Path, start_server: StartServer) -> None:
+@pytest.mark.parametrize(
+    ("revision", "why", "hint"),
+    [("9999", NEWER, "pip install --upgrade cloudo"), ("0021", DEVELOPMENT, "move the folder .cloudo out")],
+)
+def test_a_store_of_another_version_is_refused_at_every_door(
+    tmp_path: Path, start_server: StartServer, revision: str, why: str, hint: str
+) -> None:
     server = start_server(tmp_path)
     write_flows(tmp_path)
     workspace = Workspace(tmp_path)
     workspace.create()
     Store.open(workspace.database_url).close()
-    take_over(workspace)
+    take_over(workspace, revision)
     refused = httpx.post(
         f"{server.api}/execution", json={"flow_name": "quick"}, headers={"Authorization": f"token {server.token}"}
     )
     assert refused.status_code == 503
-    assert NEWER in refused.json()["error"]["message"]
+    assert why in refused.json()["error"]["message"]
     health = httpx.get(f"{server.api}/health")
-    assert (health.status_code, health.json()["reason"]) == (503, NEWER)
-    with pytest.raises(Unavailable, match=f"{NEWER}.*pip install --upgrade cloudo"):
+    assert (health.status_code, health.json()["reason"]) == (503, why)
+    with pytest.raises(Unavailable, match=f"{why}.*{re.escape(hint)}"):
         Store.open(workspace.database_url)
     for command in ("executions", "worker"):
         words = [sys.executable, "-m", "cloudo_kernel", "--workspace", str(tmp_path), command]
         done = subprocess.run(words, check=False, capture_output=True, text=True, env=os.environ, timeout=60)
         assert done.returncode == 1
-        assert NEWER in done.stderr
+        assert why in done.stderr
+        assert hint in done.stderr
         assert "Traceback" not in done.stderr

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import signal
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import apscheduler.schedulers.base as timer
 
 from cloudo_kernel.store import Store
 from cloudo_kernel.worker.worker import Worker
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
+from tests.faults import saboteur
 
 
 def main() -> None:
@@ -22,17 +21,17 @@ def main() -> None:
     parser.add_argument("--lease-seconds", type=float, default=5.0)
     parser.add_argument("--slots", type=int)
     parser.add_argument("--clock", type=Path, help="a file with the seconds by which the clock is wrong")
+    parser.add_argument("--saboteur", action="store_true", help="break its loops when files order it")
     given = parser.parse_args()
+    if given.saboteur:
+        saboteur.start(given.workspace)
 
-    class MovedClock(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
-            wrong = float(given.clock.read_text()) if given.clock else 0.0
-            return datetime.now(tz) + timedelta(seconds=wrong)
+    def moved_clock() -> datetime:
+        wrong = float(given.clock.read_text()) if given.clock else 0.0
+        return datetime.now(UTC) + timedelta(seconds=wrong)
 
-    timer.datetime = MovedClock  # the timer's library reads the machine's clock, which is moved for everyone
     workspace = Workspace(given.workspace)
-    store = Store.open(workspace.database_url, clock=lambda: MovedClock.now(UTC))
+    store = Store.open(workspace.database_url, clock=moved_clock)
     worker = Worker(store, Catalog(workspace), lease_seconds=given.lease_seconds, slots=given.slots)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     worker.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudo_kernel.models import ExecutionType, Trigger
+from cloudo_kernel.models import ExecutionType, Origin
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import NewExecution, Store
@@ -46,7 +46,7 @@ def new() -> Callable[..., NewExecution]:
             "type": ExecutionType.FLOW,
             "flow_name": "report",
             "input_value": {},
-            "trigger": Trigger.API,
+            "trigger": Origin.API,
             "user_name": "ada",
             "source_text": "{}",
             "source_sha256": "44136fa3",

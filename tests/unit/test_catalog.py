@@ -16,30 +16,7 @@ from cloudo_kernel.errors import FlowBroken, FlowNotFound, NameInvalid
 from cloudo_kernel.models import FlowSource
 from cloudo_kernel.workspace.catalog import Catalog, library_folders
 from cloudo_kernel.workspace.layout import Workspace
-
-
-def code(source: str, *tags: str) -> dict[str, Any]:
-    return {
-        "cell_type": "code",
-        "source": source,
-        "metadata": {"tags": list(tags)},
-        "outputs": [],
-        "execution_count": None,
-    }
-
-
-def markdown(source: str | list[str]) -> dict[str, Any]:
-    return {"cell_type": "markdown", "source": source, "metadata": {}}
-
-
-def notebook(*cells: dict[str, Any], **metadata: Any) -> str:
-    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells})
-
-
-def write(path: Path, text: str = notebook()) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
+from tests.unit.flow_files import broken, code, markdown, names, notebook, write
 
 
 @pytest.fixture
@@ -61,17 +38,6 @@ def library(tmp_path: Path) -> Path:
 @pytest.fixture
 def catalog(workspace: Workspace, library: Path) -> Catalog:
     return Catalog(workspace, library=[library])
-
-
-def names(catalog: Catalog, q: str | None = None) -> list[str]:
-    return [flow.name for flow in catalog.flows(q)]
-
-
-def broken(catalog: Catalog, name: str) -> str:
-    reason = {flow.name: flow.broken for flow in catalog.flows()}[name]
-    assert reason is not None
-    assert not reason.endswith(".")
-    return reason
 
 
 def test_without_flows_folder_there_are_no_flows(catalog: Catalog) -> None:
@@ -197,25 +163,25 @@ def test_only_the_first_parameters_cell_with_code_counts(flows: Path, catalog: C
         ("{", "it is not JSON (line 1: "),
         ("[" * 100_000, "nested too deeply"),
         ("1" * 10_000, "endless number"),
-        ("[]", "it is JSON, but no notebook"),
-        ('{"nbformat": 4}', "its cells are no list"),
-        ('{"nbformat": 4, "cells": [], "metadata": []}', "its metadata no object"),
-        ('{"nbformat": 4, "cells": [3]}', "its cell 1 is no cell of a notebook"),
-        ('{"nbformat": 4, "cells": [{"cell_type": "code"}]}', "its cell 1 is no cell of a notebook"),
+        ("[]", "it is JSON, but not a notebook"),
+        ('{"nbformat": 4}', "its cells are not a list"),
+        ('{"nbformat": 4, "cells": [], "metadata": []}', "its metadata is not an object"),
+        ('{"nbformat": 4, "cells": [3]}', "its cell 1 is not a cell of a notebook"),
+        ('{"nbformat": 4, "cells": [{"cell_type": "code"}]}', "its cell 1 is not a cell of a notebook"),
         ('{"nbformat": 2, "worksheets": []}', "--nbformat 4"),
         ('{"nbformat": 3, "worksheets": 3}', "cannot be upgraded to 4"),
         ('{"nbformat": 5, "cells": []}', "newer than"),
         (notebook(markdown("# \ud800")), "half a character"),
         (notebook(code("a = 1\n\nb = = 2", "parameters")), "the parameters cell has a syntax error in line 3: invalid"),
-        (notebook(cloudo={"retries": -1}), "its metadata 'cloudo.retries' does not fit: Input should"),
+        (notebook(cloudo={"retries": -1}), "its metadata 'cloudo.retries' is invalid: Input should"),
         (notebook(cloudo={"retries": 101}), "'cloudo.retries'"),
         (notebook(cloudo={"retry_delay_seconds": 90_000}), "'cloudo.retry_delay_seconds'"),
         (notebook(cloudo={"priority": 101}), "'cloudo.priority'"),
         (notebook(cloudo={"max_running": 0}), "'cloudo.max_running'"),
-        (notebook(cloudo={"timeout_seconds": -1}), "its metadata 'cloudo.timeout_seconds' does not fit: Input should"),
+        (notebook(cloudo={"timeout_seconds": -1}), "its metadata 'cloudo.timeout_seconds' is invalid: Input should"),
         (notebook(cloudo={"tags": ["a", 3]}), "'cloudo.tags.1'"),
         (notebook(cloudo="x"), "'cloudo'"),
-        (notebook(cloudo={"timeout_seconds": float("nan")}), "'cloudo.timeout_seconds' does not fit: NaN"),
+        (notebook(cloudo={"timeout_seconds": float("nan")}), "'cloudo.timeout_seconds' is invalid: NaN"),
     ],
 )
 def test_a_broken_notebook_is_listed_with_the_reason_and_harms_no_other(
@@ -229,83 +195,6 @@ def test_a_broken_notebook_is_listed_with_the_reason_and_harms_no_other(
     json.dumps([flow.model_dump(mode="json") for flow in catalog.flows()], ensure_ascii=False).encode()
     with pytest.raises(FlowBroken, match="The flow 'bad' is broken: "):
         catalog.snapshot("bad")
-
-
-def test_text_that_is_not_utf8_is_broken(flows: Path, catalog: Catalog) -> None:
-    (flows / "x.ipynb").write_bytes(b"\xff")
-    assert broken(catalog, "x") == "it is not text in UTF-8 (byte 0)"
-
-
-def test_a_very_large_file_is_not_read(flows: Path, catalog: Catalog) -> None:
-    with (flows / "x.ipynb").open("wb") as file:
-        file.truncate(101 * 1024 * 1024)
-    assert broken(catalog, "x") == "it is larger than 50 MB; clear its outputs"
-
-
-def test_a_file_that_may_not_be_read_is_broken_until_it_may(flows: Path, catalog: Catalog) -> None:
-    path = write(flows / "x.ipynb")
-    path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("root may read everything")
-    assert broken(catalog, "x") == "it cannot be read: Permission denied"
-    path.chmod(0o600)
-    assert catalog.flow("x").broken is None
-
-
-def test_a_pipe_is_not_waited_for(flows: Path, catalog: Catalog) -> None:
-    os.mkfifo(flows / "x.ipynb")
-    assert broken(catalog, "x") == "it is not a file"
-
-
-@pytest.mark.parametrize("name", ["CON", "a\\b", "a ", "a\nb", "x.py", "long" * 40])
-def test_a_file_name_that_is_no_flow_name_is_listed_as_broken(flows: Path, catalog: Catalog, name: str) -> None:
-    write(flows / f"{name}.ipynb")
-    assert broken(catalog, name).startswith("its file name cannot be a flow's: ")
-
-
-def test_a_file_name_that_is_no_text_is_listed_as_broken(flows: Path, catalog: Catalog) -> None:
-    (flows / os.fsdecode(b"a\xff.ipynb")).write_text(notebook())
-    assert catalog.flows()[0].name == "a\ufffd"
-    json.dumps([flow.model_dump(mode="json") for flow in catalog.flows()], ensure_ascii=False).encode()
-
-
-def test_a_decomposed_file_name_is_found_by_its_composed_name(flows: Path, catalog: Catalog) -> None:
-    write(flows / "Ma\u0308rz.ipynb")
-    assert names(catalog) == ["März"]
-    assert catalog.flow("März") == catalog.flow("Ma\u0308rz")
-    catalog.replace("März", notebook(markdown("# New")))
-    assert [flow.title for flow in catalog.flows()] == ["New"]
-
-
-def test_links_that_lead_nowhere_in_circles_or_outside_are_broken(flows: Path, catalog: Catalog) -> None:
-    outside = write(flows.parent / "secret.ipynb", notebook(markdown("# Secret")))
-    (flows / "nowhere.ipynb").symlink_to("missing.ipynb")
-    (flows / "circle.ipynb").symlink_to("circle.ipynb")
-    (flows / "outside.ipynb").symlink_to(outside)
-    assert broken(catalog, "nowhere") == "it is a link to a file that does not exist"
-    assert broken(catalog, "circle") == "it cannot be read: Too many levels of symbolic links"
-    assert broken(catalog, "outside") == "its link leaves the folder of the flows"
-    assert "Secret" not in [flow.title for flow in catalog.flows()]
-    with pytest.raises(FlowBroken):
-        catalog.snapshot("outside")
-
-
-def test_a_link_to_a_flow_is_a_flow(flows: Path, catalog: Catalog) -> None:
-    write(flows / "a.ipynb", notebook(markdown("# Same")))
-    (flows / "b.ipynb").symlink_to("a.ipynb")
-    assert [(flow.name, flow.title) for flow in catalog.flows()] == [("a", "Same"), ("b", "Same")]
-
-
-def test_links_to_folders_are_not_listed_and_do_not_lead_outside(flows: Path, catalog: Catalog) -> None:
-    write(flows.parent / "private" / "x.ipynb")
-    write(flows / "real" / "x.ipynb")
-    (flows / "out").symlink_to(flows.parent / "private")
-    (flows / "alias").symlink_to("real")
-    (flows / "real" / "loop").symlink_to(flows)
-    assert names(catalog) == ["real/x"]
-    assert catalog.flow("alias/x").name == "real/x"
-    with pytest.raises(NameInvalid, match="leaves the folder"):
-        catalog.flow("out/x")
 
 
 def test_an_unknown_flow_is_not_found_and_similar_ones_are_named(flows: Path, catalog: Catalog) -> None:

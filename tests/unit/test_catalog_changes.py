@@ -91,7 +91,7 @@ def test_of_two_that_create_at_once_one_wins(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("text", ["", "print(1)", "{}", '{"nbformat": 3, "worksheets": []}', "\ud800"])
 def test_text_that_is_no_notebook_is_refused(workspace: Workspace, catalog: Catalog, text: str) -> None:
-    with pytest.raises(MalformedRequest, match="The source is no notebook: ") as caught:
+    with pytest.raises(MalformedRequest, match="The source is not a notebook: ") as caught:
         catalog.create("x", text)
     assert caught.value.field == "source"
     assert not workspace.flows.exists()

@@ -114,6 +114,12 @@ def test_the_title_is_the_metadata_s_else_the_first_line_of_the_docstring(
         "try:\n    from elsewhere import handler\nexcept ImportError:\n    pass",
         "if True:\n    def handler(system, this): ...",
         "{1: 2}\ndef handler(system, this): ...",
+        "try:\n    import elsewhere\nexcept ImportError:\n    def handler(system, this): ...",
+        "match 1:\n    case _:\n        def handler(system, this): ...",
+        "match print:\n    case handler:\n        pass",
+        "match [print]:\n    case [handler, *_]:\n        pass",
+        "other, handler = 1, print",
+        "for handler in (print,):\n    pass",
     ],
 )
 def test_what_can_be_called_with_system_and_this_is_a_handler(text: str) -> None:
@@ -130,18 +136,22 @@ def test_what_can_be_called_with_system_and_this_is_a_handler(text: str) -> None
         ("class A:\n    def handler(self, system): ...", "defines no handler"),
         ("def outer():\n    def handler(system, this): ...", "defines no handler"),
         ("def handler(event): ...", "does not take two arguments"),
+        ("match 1:\n    case _:\n        def handler(event): ...", "does not take two arguments"),
+        ("try:\n    raise OSError\nexcept OSError as handler:\n    pass", "defines no handler"),
+        ("handler: object", "defines no handler"),
+        ("[handler for handler in (print,)]", "defines no handler"),
         ("def handler(system, this, more): ...", "does not take two arguments"),
         ("def handler(system, this, *, more): ...", "does not take two arguments"),
         ("def handler(system, this):\n  x =", "syntax error in line 2"),
         (f"{HANDLER}\nreturn 1", "syntax error in line 4"),
         ("%matplotlib inline\n" + HANDLER, "syntax error in line 1"),
         ("\0" + HANDLER, "it cannot be parsed|syntax error"),
-        (f"# cloudo:\n#   timeout_seconds: soon\n{HANDLER}", "metadata 'cloudo.timeout_seconds' does not fit"),
-        (f"# cloudo: 5\n{HANDLER}", "metadata 'cloudo' does not fit"),
+        (f"# cloudo:\n#   timeout_seconds: soon\n{HANDLER}", "metadata 'cloudo.timeout_seconds' is invalid"),
+        (f"# cloudo: 5\n{HANDLER}", "metadata 'cloudo' is invalid"),
         (f"# cloudo: {{title: [}}\n{HANDLER}", "cannot be read as YAML"),
         (f"# cloudo:{{title: x}}\n{HANDLER}", "a space has to follow the colon"),
-        (f"# cloudo:\n#   a: &a [1]\n#   tags: [*a, *a]\n{HANDLER}", "a YAML alias, which is not taken"),
-        (f"# cloudo:\n#   title: 2025-01-01\n{HANDLER}", "metadata 'cloudo.title' does not fit"),
+        (f"# cloudo:\n#   a: &a [1]\n#   tags: [*a, *a]\n{HANDLER}", "a YAML alias, which is not allowed"),
+        (f"# cloudo:\n#   title: 2025-01-01\n{HANDLER}", "metadata 'cloudo.title' is invalid"),
     ],
 )
 def test_what_cannot_be_run_is_listed_with_the_reason(flows: Path, catalog: Catalog, text: str, reason: str) -> None:
@@ -178,7 +188,7 @@ def test_a_script_keeps_its_ending_whatever_is_done_with_it(
     assert catalog.rename("own", "reports/mine").path == "flows/reports/mine.py"
     assert catalog.replace("reports/mine", HANDLER).title == "mine"
     for text, reason in ((NOTEBOOK, "defines no handler"), ("x =", "syntax error in line 1"), ("", "no handler")):
-        with pytest.raises(MalformedRequest, match=f"The source is no script of a flow: .*{reason}"):
+        with pytest.raises(MalformedRequest, match=f"The source is not a script of a flow: .*{reason}"):
             catalog.replace("reports/mine", text)
     assert (flows / "reports" / "mine.py").read_text() == HANDLER
     catalog.delete("reports/mine")
@@ -187,9 +197,9 @@ def test_a_script_keeps_its_ending_whatever_is_done_with_it(
 
 def test_a_notebook_stays_one(catalog: Catalog) -> None:
     catalog.create("a", NOTEBOOK)
-    with pytest.raises(MalformedRequest, match="The source is no notebook"):
+    with pytest.raises(MalformedRequest, match="The source is not a notebook"):
         catalog.replace("a", HANDLER)
-    with pytest.raises(MalformedRequest, match=r"no notebook: .*; and as a script, it has a syntax error in line 1"):
+    with pytest.raises(MalformedRequest, match=r"not a notebook: .*; and as a script, it has a syntax error in line 1"):
         catalog.create("b", "def handler(system, this)")
 
 
@@ -198,7 +208,7 @@ def test_a_script_of_a_request_that_defines_a_handler_is_kept_as_it_is(workspace
     source = catalog.script(FULL)
     assert (source.text, source.kind, source.flow.metadata.retries) == (FULL, "script", 2)
     assert catalog.script("def handler(event): ...").kind == "notebook"
-    with pytest.raises(MalformedRequest, match=r"metadata 'cloudo\.retries' does not fit"):
+    with pytest.raises(MalformedRequest, match=r"metadata 'cloudo\.retries' is invalid"):
         catalog.script(f"# cloudo: {{retries: -1}}\n{HANDLER}")
 
 

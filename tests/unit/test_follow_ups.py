@@ -20,10 +20,10 @@ from cloudo_kernel.models import (
     Execution,
     ExecutionFilter,
     FollowingFlow,
+    Origin,
     ScheduleTrigger,
     StartExecution,
     Status,
-    Trigger,
 )
 from cloudo_kernel.security.permissions import Rights
 from cloudo_kernel.service import Service
@@ -93,7 +93,7 @@ def test_of_several_workers_one_starts_it(workspace: Workspace, store: Store, ap
         "error": {"name": "ValueError", "value": "no", "cell": 1},
         "message": "ValueError: no",
     }
-    assert (following[0].user_name, following[0].trigger, following[0].parent_id) == ("ada", Trigger.FLOW, None)
+    assert (following[0].user_name, following[0].trigger, following[0].parent_id) == ("ada", Origin.FLOW, None)
 
 
 def test_one_that_starts_itself_does_so_once(workspace: Workspace, store: Store, api: Service) -> None:
@@ -210,8 +210,8 @@ def test_what_a_schedule_says_wins_over_its_flow(
         ({"url": "https://ada:secret@example.com/"}, "without user name and password"),
         ({"url": "https:///path"}, "the name or the address of a host"),
         ({"url": "https://example.com:99999/"}, "Port out of range"),
-        ({"url": "https://example.com/\r\nHost: x"}, "ASCII signs"),
-        ({"url": "https://１２７.0.0.1/"}, "ASCII signs"),
+        ({"url": "https://example.com/\r\nHost: x"}, "ASCII characters"),
+        ({"url": "https://１２７.0.0.1/"}, "ASCII characters"),
         ({"url": "https://[::1%25eth0]/"}, "the name or the address of a host"),
         ([{"flow": "a"}] * 11, "at most 10 items"),
     ],
@@ -252,18 +252,18 @@ def test_a_name_that_stands_for_this_machine_is_given_up_at_once(
     write_flow(workspace.root, "watched", "1", metadata={"on_success": {"url": "http://localhost:9/secret-part"}})
     execution = api.start_execution(StartExecution(flow_name="watched"))
     finish(store, execution, SUCCESS)
-    assert store.follow_ups.next_call(reserved_for="private") is None
-    assert store.follow_ups.next_call(reserved_for=None) == store.now
-    [due] = store.follow_ups.claim_calls("w", most=9, reserved_for=None)
-    assert store.follow_ups.claim_calls("w1", most=9, reserved_for=None) == ()
+    assert store.follow_ups.next_notification(reserved_for="private") is None
+    assert store.follow_ups.next_notification(reserved_for=None) == store.now
+    [due] = store.follow_ups.claim_notifications("w", most=9, reserved_for=None)
+    assert store.follow_ups.claim_notifications("w1", most=9, reserved_for=None) == ()
     store.queue.release("w", lost=True)
-    [again] = store.follow_ups.claim_calls("w1", most=9, reserved_for=None)
-    api.make_call(due, timeout_seconds=1, delay_seconds=9)  # by the one that was lost: it counts no more
+    [again] = store.follow_ups.claim_notifications("w1", most=9, reserved_for=None)
+    api.send_notification(due, timeout_seconds=1, delay_seconds=9)  # by the one that was lost: it counts no more
     assert api.execution(execution.id).log == ()
-    api.make_call(again, timeout_seconds=1, delay_seconds=9)
+    api.send_notification(again, timeout_seconds=1, delay_seconds=9)
     [line] = api.execution(execution.id).log or ()
     assert line.text.startswith("http://localhost:9 (on_success) could not be called: 'localhost' (")
-    assert store.follow_ups.next_call(reserved_for=None) is None
+    assert store.follow_ups.next_notification(reserved_for=None) is None
 
 
 def test_a_call_that_cannot_be_noted_is_made_again(
@@ -273,18 +273,18 @@ def test_a_call_that_cannot_be_noted_is_made_again(
     finish(store, api.start_execution(StartExecution(flow_name="watched")), SUCCESS)
     calls: list[DueFollowUp] = []
 
-    def make_call(due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
+    def send_notification(due: DueFollowUp, *, timeout_seconds: float, delay_seconds: float | None) -> None:
         calls.append(due)
         if len(calls) == 1:
             raise Unavailable("The disk is full.")
-        store.follow_ups.settle_call(due, place="https://example.com")
+        store.follow_ups.settle_notification(due, place="https://example.com")
 
-    notifier = Notifier(store, make_call, worker_id="w", reserved_for=None)
+    notifier = Notifier(store, send_notification, worker_id="w", reserved_for=None)
     notifier.start()
-    until(lambda: store.follow_ups.next_call(reserved_for=None) == clock.now + timedelta(seconds=60))
+    until(lambda: store.follow_ups.next_notification(reserved_for=None) == clock.now + timedelta(seconds=60))
     clock.now += timedelta(seconds=60)
     notifier.loop.wake()
     until(lambda: len(calls) == 2)
     notifier.stop()
     assert [due.attempts for due in calls] == [1, 2]
-    assert store.follow_ups.next_call(reserved_for=None) is None
+    assert store.follow_ups.next_notification(reserved_for=None) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from cloudo_kernel.models import FollowUps, follow_up_notation
+from cloudo_kernel.models import FollowUps, follow_ups
 
 CASES = {
     "": None,
@@ -20,16 +20,16 @@ CASES = {
 
 @pytest.mark.parametrize("text", CASES)
 def test_what_is_written_is_read_told_and_written_again(text: str) -> None:
-    read = TypeAdapter(FollowUps | None).validate_python(follow_up_notation.read_text(text))
+    read = TypeAdapter(FollowUps | None).validate_python(follow_ups.parse(text))
     if CASES[text] is None:
         assert read is None
     else:
-        assert follow_up_notation.spoken(read) == (CASES[text] or "nothing")
-    again = follow_up_notation.written(read)
-    assert TypeAdapter(FollowUps | None).validate_python(follow_up_notation.read_text(again)) == read
+        assert follow_ups.describe(read) == (CASES[text] or "nothing")
+    again = follow_ups.to_text(read)
+    assert TypeAdapter(FollowUps | None).validate_python(follow_ups.parse(again)) == read
 
 
 def test_what_looks_like_json_and_is_none_is_refused() -> None:
-    assert follow_up_notation.read(["null"]) is None
-    with pytest.raises(ValueError, match=r"'\{flow: a\}' is no JSON"):
-        follow_up_notation.read_text("{flow: a}")
+    assert follow_ups.parse_lines(["null"]) is None
+    with pytest.raises(ValueError, match=r"'\{flow: a\}' is not valid JSON"):
+        follow_ups.parse("{flow: a}")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudo_kernel.errors import FormInvalid, ResponseInvalid
-from cloudo_kernel.forms.form import ELEMENTS, Form, checked_body, preview_request, shorthand
-from cloudo_kernel.scheduling.humanize import with_offset
+from cloudo_kernel.forms.elements import ELEMENTS, with_offset
+from cloudo_kernel.forms.form import Form, checked_body, preview_request, shorthand
 
 
 def body(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def test_a_required_list_needs_a_choice() -> None:
 
 
 def test_texts_are_shown_and_not_asked() -> None:
-    with pytest.raises(ResponseInvalid, match="'note' is nothing that the form asks for; it asks for 'key'"):
+    with pytest.raises(ResponseInvalid, match="'note' is not a field of the form, which has 'key'"):
         answer({"note": "x"}, note={"element": "markdown", "description": "Read *this*."}, key={})
     assert not Form(checked_body(body(note={"element": "markdown"}))).asks
 

@@ -105,6 +105,44 @@ def test_a_loop_that_dies_says_so_and_calls_for_help(
     assert "The loop tested has died." in caplog.messages
 
 
+def test_the_state_of_a_loop_tells_its_last_turn_and_its_error(steps: Steps, start: Callable[[], Loop]) -> None:
+    assert Loop("tested", steps).state is None, "it was not started"
+    steps.error = Unavailable("/a/path is full", reason="the disk is full")
+    loop = start()
+    until(lambda: loop.is_failing)
+    state = loop.state
+    assert state is not None
+    assert (state.name, state.is_alive, state.is_stuck, state.error) == ("tested", True, False, "the disk is full")
+    steps.error = RuntimeError("the password is 123")
+    until(lambda: (now := loop.state) is not None and now.error == "RuntimeError", what=lambda: str(loop.state))
+    steps.error = None
+    until(lambda: (now := loop.state) is not None and now.error is None)
+    state = loop.state
+    assert state is not None
+    assert state.stuck_after_seconds == 6 * 60
+    assert state.idle_seconds < 20
+    loop.stop()
+    assert loop.state is None, "it was stopped"
+
+
+def test_a_loop_whose_step_hangs_is_stuck_and_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudo_kernel.processes.loop._MIN_INTERVAL_SECONDS", 0.05)
+    go_on, entered = threading.Event(), threading.Event()
+
+    def hang() -> float:
+        entered.set()
+        go_on.wait()
+        return 0.01
+
+    loop = Loop("tested", hang)
+    loop.start()
+    assert entered.wait(20)
+    until(lambda: (state := loop.state) is not None and state.is_stuck)
+    assert not loop.is_dead
+    loop.stop()  # returns, although the step hangs
+    go_on.set()
+
+
 def test_a_listener_that_fails_is_called_again_and_does_not_keep_the_others_from_being_called(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -42,9 +42,9 @@ def test_an_unknown_input_is_refused_with_a_proposal() -> None:
     schema = input_schema("region = 'north'\ntop = 1")
     assert refused(schema, {"regoin": 1}) == (
         "regoin",
-        "The flow takes no input 'regoin'. Did you mean 'region'? It takes: region, top.",
+        "The flow has no input 'regoin'. Did you mean 'region'? Its inputs: region, top.",
     )
-    assert refused(input_schema(""), {"x": 1}) == ("x", "The flow takes no input 'x'. It takes none.")
+    assert refused(input_schema(""), {"x": 1}) == ("x", "The flow has no input 'x'. It has no inputs.")
 
 
 def test_a_missing_input_is_named_with_what_fits() -> None:
@@ -158,19 +158,19 @@ def test_the_inputs_given_are_not_changed() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (float("nan"), "The input 'x' does not fit: NaN and infinity cannot be written as JSON."),
+        (float("nan"), "The input 'x' is invalid: NaN and infinity cannot be written as JSON."),
         (
             [1, {"a": float("-inf")}],
-            "The input 'x[1].a' does not fit: NaN and infinity cannot be written as JSON.",
+            "The input 'x[1].a' is invalid: NaN and infinity cannot be written as JSON.",
         ),
-        ({1, 2}, "The input 'x' does not fit: a value of the type set cannot be written as JSON."),
-        (b"x", "The input 'x' does not fit: a value of the type bytes cannot be written as JSON."),
+        ({1, 2}, "The input 'x' is invalid: a value of the type set cannot be written as JSON."),
+        (b"x", "The input 'x' is invalid: a value of the type bytes cannot be written as JSON."),
         (
             {1: 2},
-            "The input 'x' does not fit: a key of the type int cannot be written as JSON, only text can.",
+            "The input 'x' is invalid: a key of the type int cannot be written as JSON, only text can.",
         ),
-        ("\ud800", "The input 'x' does not fit: the text holds half a character (an unpaired surrogate)."),
-        ([1 << 20_000], "The input 'x[0]' does not fit: the number has more than 4,000 digits."),
+        ("\ud800", "The input 'x' is invalid: the text holds half a character (an unpaired surrogate)."),
+        ([1 << 20_000], "The input 'x[0]' is invalid: the number has more than 4,000 digits."),
     ],
 )
 @pytest.mark.parametrize("schema", [ANY, input_schema("x = None")])
@@ -183,7 +183,7 @@ def test_endless_and_deep_values_are_refused() -> None:
     endless.append(endless)
     assert refused(ANY, {"x": endless}) == (
         "x",
-        "The input 'x' does not fit: it is nested more than 100 deep.",
+        "The input 'x' is invalid: it is nested more than 100 deep.",
     )
 
 

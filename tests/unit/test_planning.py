@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloudo_kernel import planning
 from cloudo_kernel.models import CatchUp, OccurrenceOutcome, Overlap, Schedule, ScheduleTrigger
-from cloudo_kernel.scheduling import planning
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

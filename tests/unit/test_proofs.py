@@ -16,7 +16,7 @@ from cloudo_kernel.errors import SignatureInvalid
 from cloudo_kernel.models import SignatureScheme, Webhook
 from cloudo_kernel.models.senders import SENDERS, defaults_of
 from cloudo_kernel.webhooks import signatures
-from cloudo_kernel.webhooks.request import WebhookCall
+from cloudo_kernel.webhooks.request import DeliveryRequest
 
 MADE = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -58,10 +58,10 @@ def webhook(scheme: SignatureScheme, **more: Any) -> Webhook:
     )
 
 
-def called(headers: dict[str, str], body: bytes, **more: Any) -> WebhookCall:
+def called(headers: dict[str, str], body: bytes, **more: Any) -> DeliveryRequest:
     values = {"webhook_name": "w", "method": "POST", "path": "/cloudo/webhook/w", "query": (), "source_ip": "192.0.2.1"}
     values |= {"url": "https://hooks.example.com/cloudo/webhook/w", **more}
-    return WebhookCall(headers=HTTPHeaders(headers), body=body, **values)
+    return DeliveryRequest(headers=HTTPHeaders(headers), body=body, **values)
 
 
 def check(hook: Webhook, key: str, headers: dict[str, str], body: bytes, now: datetime = MADE, **more: Any) -> None:

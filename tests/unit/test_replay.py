@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from cloudo_kernel.errors import CloudoError, Unavailable
-from cloudo_kernel.models import StartExecution, Status, Trigger
+from cloudo_kernel.models import Origin, StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Claim, Outcome, Store
 from cloudo_kernel.worker.flow_requests import FlowRequests
@@ -103,7 +103,7 @@ class Machine:
         self.store.close()
 
     def _service(self, parent_id: str | None = None) -> Service:
-        trigger = Trigger.API if parent_id is None else Trigger.FLOW
+        trigger = Origin.API if parent_id is None else Origin.FLOW
         return Service(self.store, self.catalog, user_name="ada", trigger=trigger, parent_id=parent_id)
 
     def _claim(self, worker_id: str) -> Claim:

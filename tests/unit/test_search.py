@@ -12,7 +12,7 @@ import pytest
 
 from cloudo_kernel.models import ExecutionFilter, Status
 from cloudo_kernel.store import NewExecution, Outcome, Store
-from cloudo_kernel.store.executions import lists, search, text_index
+from cloudo_kernel.store.executions import lists, text_index
 from cloudo_kernel.store.executions.text_index import TextIndex
 
 Add = Callable[..., str]
@@ -35,8 +35,8 @@ SELECT id FROM executions WHERE ({conditions}) AND (
 def indexed(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Return the store with an index from its first execution on, that is made and asked in small steps."""
     monkeypatch.setattr(text_index, "_AT_ONCE", 9)
-    monkeypatch.setattr(search, "_FIRST_STEP", 1)
-    monkeypatch.setattr(search, "_MAX_STEP", 5)
+    monkeypatch.setattr(lists, "_FIRST_STEP", 1)
+    monkeypatch.setattr(lists, "_MAX_STEP", 5)
     store.texts = TextIndex(store._database, least=0)
     store.executions._texts = store.texts
     return store
@@ -164,7 +164,7 @@ def test_a_search_finds_what_the_plain_definition_says(
 
 def use_index_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a search that has to read one execution after the other find nothing."""
-    monkeypatch.setattr(search._Scan, "go", lambda _self, _number: False)
+    monkeypatch.setattr(lists._Scan, "go", lambda _self, _number: False)
 
 
 @pytest.mark.parametrize("q", ["nEEdle", "dle", "é", "日", "本語", "4%", "NOWHERE"])

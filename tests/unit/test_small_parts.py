@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudo_kernel import errors
 from cloudo_kernel.errors import (
     CloudoError,
     FlowNotFound,
@@ -93,6 +96,24 @@ def test_a_caller_gets_an_answer_whatever_fails_at_the_other_end() -> None:
     channel.hang_up(ours)
     server.join(10)
     assert not server.is_alive()
+
+
+def test_the_drawn_tree_of_errors_has_each_class_below_its_base() -> None:
+    drawn, above = [], ["CloudoError"]
+    for branch, name in re.findall(r"^    ((?:│   |    )*[├└]── )(\w+)", errors.__doc__ or "", re.MULTILINE):
+        depth = len(branch) // 4
+        above = [*above[:depth], name]
+        drawn.append((above[depth - 1], name))
+    assert sorted(drawn) == sorted(branches(CloudoError))
+    assert all(hasattr(errors, name) for _, name in drawn)
+
+
+def branches(base: type[CloudoError]) -> Iterator[tuple[str, str]]:
+    """Yield the names of each error below `base` and of its base."""
+    for kind in base.__subclasses__():
+        if kind.__module__.startswith("cloudo_kernel.errors"):
+            yield base.__name__, kind.__name__
+        yield from branches(kind)
 
 
 def test_errors_come_over_a_channel_as_themselves() -> None:
@@ -197,6 +218,13 @@ def test_values_of_numpy_and_pandas_become_json() -> None:
 def test_what_is_no_json_is_named_with_its_place_and_type() -> None:
     with pytest.raises(MalformedRequest, match=r"report\['rows'\]\[1\] is a Lock|report\['rows'\]\[1\] is a lock"):
         to_json({"rows": [1, threading.Lock()]}, name="report")
+
+
+@pytest.mark.parametrize("value", [{1: "a", "1": "b"}, {"1": "a", 1: "b"}, {None: 1, "None": 2}, {True: 1, "True": 2}])
+def test_keys_that_are_the_same_in_json_are_an_error_that_names_the_key(value: dict[object, object]) -> None:
+    second = list(value)[1]
+    with pytest.raises(MalformedRequest, match=rf"rows\['x'\] has two keys .* the second one is {second!r}"):
+        to_json({"x": value}, name="rows")
 
 
 @given(

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from cloudo_kernel.models import CreateSchedule, ScheduleTrigger
-from cloudo_kernel.scheduling.planning import Absence
+from cloudo_kernel.planning import Absence
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.worker.heartbeat import Heartbeat

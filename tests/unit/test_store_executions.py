@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
-from cloudo_kernel.models import ExecutionFilter, FollowingFlow, LogLine, Status
+from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, TooManyUnended, Unavailable
+from cloudo_kernel.models import ExecutionFilter, LogLine, Status
+from cloudo_kernel.settings import MAX_UNENDED_PER_ROOT
 from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Outcome, Store
 from cloudo_kernel.store.executions import lists
-from cloudo_kernel.store.sql.database import NEWEST_MIGRATION, Database
 from cloudo_kernel.store.tables import idempotency_keys
 from tests.unit.conftest import Clock
 
@@ -128,6 +128,21 @@ def test_the_record_of_a_start_is_the_one_in_the_store(store: Store, new: Callab
         retention_minutes=3,
     )
     assert store.executions.insert(full) == store.executions.get(full.id)
+
+
+def test_a_refused_start_leaves_its_idempotency_key_free(store: Store, new: Callable[..., NewExecution]) -> None:
+    store.settings.save(MAX_UNENDED_PER_ROOT, 1, user_name="ada")
+    parent = store.executions.insert(new()).id
+    sibling = store.executions.insert(new(parent_id=parent)).id
+    key = IdempotencyKey("k", "a")
+    for _ in range(2):
+        with pytest.raises(TooManyUnended):
+            store.executions.insert(new(parent_id=parent), idempotency=key)
+    both = store.executions.insert_all([(new(parent_id=parent), key), (new(parent_id=parent), key)])
+    assert [type(one) for one in both] == [TooManyUnended, TooManyUnended]
+    store.control.cancel(sibling, user_name="ada", reason="makes room")
+    retried = store.executions.insert(new(parent_id=parent), idempotency=key)
+    assert store.executions.insert(new(parent_id=parent), idempotency=key) == retried
 
 
 def test_an_idempotency_key_is_forgotten_after_a_day(tmp_path: Path, new: Callable[..., NewExecution]) -> None:
@@ -259,83 +274,12 @@ def test_every_commit_is_written_through_to_the_disk(tmp_path: Path, store: Stor
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
 
 
-def test_the_migrations_make_exactly_the_tables(tmp_path: Path, store: Store) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    from cloudo_kernel.store.tables import metadata
-
-    with store._database.read() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
-    assert version == NEWEST_MIGRATION
-
-
-def test_a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    old = Database(f"sqlite:///{tmp_path / 'old.sqlite'}")
-    config = Config()
-    config.set_main_option("script_location", "cloudo_kernel.store:migrations")
-    with old.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.exec_driver_sql("INSERT INTO sources (sha256, text) VALUES ('x', '{}')")
-        connection.exec_driver_sql(
-            "INSERT INTO executions (id, name, type, status, input_value, output_value, trigger, user_name, created_at,"
-            " progress, source_sha256, tags, kernel, folder)"
-            " VALUES ('1', 'old', 'SCRIPT', 'PENDING', '{}', '{}', 'api', 'ada', 0, '{}', 'x', '[]', 'cloudo', '/')"
-        )
-    old.close()
-    store = Store.open(f"sqlite:///{tmp_path / 'old.sqlite'}")
-    store.workers.register("w", private=False)
-    [claim] = store.queue.claim("w", free=1)
-    store.reports.begin(claim.id, claim.attempt)
-    store.reports.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
-    assert store.executions.get("1").status is Status.ENDED_ERROR  # without retries
-    store.close()
-
-
-def test_error_flows_of_an_older_version_are_still_started(tmp_path: Path) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    old = Database(f"sqlite:///{tmp_path / 'old.sqlite'}")
-    config = Config()
-    config.set_main_option("script_location", "cloudo_kernel.store:migrations")
-    with old.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0009")
-        connection.exec_driver_sql("INSERT INTO sources (sha256, text) VALUES ('x', '{}')")
-        for execution_id, status, ended_at in (("1", "PENDING", "NULL"), ("2", "ENDED_ERROR", "5")):
-            connection.exec_driver_sql(
-                "INSERT INTO executions (id, name, type, status, input_value, output_value, trigger, user_name,"
-                " created_at, progress, source_sha256, tags, kernel, folder, on_error, ended_at) VALUES"
-                f" ('{execution_id}', 'old', 'FLOW', '{status}', '{{}}', '{{}}', 'api', 'ada', 0, '{{}}', 'x', '[]',"
-                f" 'cloudo', '/', 'notify', {ended_at})"
-            )
-    old.close()
-    store = Store.open(f"sqlite:///{tmp_path / 'old.sqlite'}")
-    assert [due.execution.id for due in store.follow_ups.due_flows(reserved_for=None)] == ["2"]
-    store.workers.register("w", private=False)
-    [claim] = store.queue.claim("w", free=1)
-    store.reports.begin(claim.id, claim.attempt)
-    store.reports.finish(claim.id, claim.attempt, Outcome(status=Status.ENDED_ERROR, message="no"))
-    due = store.follow_ups.due_flows(reserved_for=None)
-    assert [(one.execution.id, one.target) for one in due] == [
-        ("2", FollowingFlow(flow="notify")),
-        ("1", FollowingFlow(flow="notify")),
-    ]
-    store.close()
-
-
 def test_a_store_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "broken.sqlite"
     broken.write_text("this is no database " * 100)
     with pytest.raises(Unavailable, match="not a database"):
         Store.open(f"sqlite:///{broken}")
-    with pytest.raises(Unavailable, match="does its folder exist"):
+    with pytest.raises(Unavailable, match="check that its folder exists"):
         Store.open(f"sqlite:///{tmp_path / 'nowhere' / 'store.sqlite'}")
 
 

@@ -128,7 +128,7 @@ def test_those_that_would_wait_for_each_other_are_named(store: Store, run: Add) 
     store.reports.wait(b, 1, message="", on=[c])
     with pytest.raises(DependencyCycle) as caught:
         store.reports.wait(c, 1, message="", on=[a])
-    assert f"for ever: c ({c}) → a ({a}) → b ({b}) → c ({c})." in str(caught.value)
+    assert f"forever: c ({c}) → a ({a}) → b ({b}) → c ({c})." in str(caught.value)
     assert store.executions.status(c) is Status.RUNNING  # nothing was changed
     with pytest.raises(DependencyCycle):
         store.reports.wait(c, 1, message="", on=[c])

@@ -12,11 +12,11 @@ from tornado.httputil import HTTPHeaders
 from cloudo_kernel import errors
 from cloudo_kernel.models import Delivery, ExecutionFilter, Status, Webhook, WebhookResponse
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.service.webhook_calls import WebhookCalls
+from cloudo_kernel.service.webhook_calls import WebhookDeliveries
 from cloudo_kernel.settings import RETENTION
 from cloudo_kernel.store import NewExecution, Outcome, Store
 from cloudo_kernel.webhooks import signatures
-from cloudo_kernel.webhooks.request import WebhookCall
+from cloudo_kernel.webhooks.request import DeliveryRequest
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests.unit.conftest import Clock
@@ -51,12 +51,12 @@ def test_an_unknown_name_costs_the_same_comparisons_as_a_wrong_key(
         return real(shown, wanted)
 
     monkeypatch.setattr(signatures, "is_key", is_key)
-    calls = WebhookCalls(store, Catalog(Workspace(tmp_path)), check_rate=lambda _webhook, _caller: None)
+    calls = WebhookDeliveries(store, Catalog(Workspace(tmp_path)), check_rate=lambda _webhook, _caller: None)
     headers = HTTPHeaders({"X-Cloudo-Key": "a", "Authorization": "Bearer b", "Content-Type": "application/json"})
     outcomes, asked = set(), {}
     for name in ("keyed", "off", "far", "no-such-one"):
         about = {"method": "POST", "path": "/", "source_ip": "127.0.0.1", "query": [("key", "c")], "headers": headers}
-        [error] = calls.receive_all([WebhookCall(webhook_name=name, body=b'{"key": "d"}', **about)])  # type: ignore[arg-type]  # a dict of mixed values
+        [error] = calls.receive_all([DeliveryRequest(webhook_name=name, body=b'{"key": "d"}', **about)])  # type: ignore[arg-type]  # a dict of mixed values
         outcomes.add((type(error), str(error).replace(name, "")))
         asked[name], compared[:] = list(compared), []
     assert outcomes == {(errors.WebhookNotFound, "There is no webhook ''.")}

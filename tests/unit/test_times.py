@@ -9,8 +9,8 @@ import pytest
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import ScheduleTrigger
-from cloudo_kernel.scheduling.humanize import describe, moment, notes, seconds, spoken
-from cloudo_kernel.scheduling.triggers import zone
+from cloudo_kernel.scheduling.humanize import moment, seconds, spoken
+from cloudo_kernel.scheduling.zones import zone
 
 VIENNA = zone("Europe/Vienna")
 #: A Monday, 17:00 in Vienna.
@@ -58,7 +58,7 @@ def test_a_moment_is_said_in_its_zone(said: str, text: str) -> None:
     ],
 )
 def test_a_trigger_is_described(fields: dict[str, Any], text: str) -> None:
-    assert describe(trigger(**fields), "Europe/Vienna") == text
+    assert trigger(**fields).rule.describe("Europe/Vienna") == text
 
 
 @pytest.mark.parametrize(
@@ -73,27 +73,27 @@ def test_a_trigger_is_described(fields: dict[str, Any], text: str) -> None:
         (
             {"at": "2027-10-31T02:30"},
             (
-                "02:30 on Sun 31 Oct 2027 happens twice in Europe/Vienna; the first, 02:30+02:00, is meant. "
-                "Give the offset to say which.",
+                "02:30 on Sun 31 Oct 2027 occurs twice in Europe/Vienna. It runs at the first, 02:30+02:00. "
+                "Add an offset to choose.",
             ),
         ),
         ({"at": "2027-10-31T02:30+01:00"}, ()),
         (
             {"every_seconds": 60, "start": "2027-03-28T02:30"},
             (
-                "02:30 on Sun 28 Mar 2027 does not exist in Europe/Vienna, whose clocks are put forward then; "
-                "the end of the gap, 03:00+02:00, is meant. Give the offset to say which.",
+                "02:30 on Sun 28 Mar 2027 does not exist in Europe/Vienna: the clocks go forward. "
+                "It runs at the end of the gap, 03:00+02:00. Add an offset to choose another time.",
             ),
         ),
     ],
 )
 def test_what_is_unusual_is_noted(fields: dict[str, Any], texts: tuple[str, ...]) -> None:
-    assert notes(trigger(**fields), VIENNA, now=NOW) == texts
+    assert trigger(**fields).rule.notes(VIENNA, now=NOW) == texts
 
 
 def test_a_gap_of_a_day_is_noted_with_the_day_after() -> None:
-    said = notes(trigger(at="2011-12-30T08:30"), zone("Pacific/Apia"), now=datetime(2011, 1, 1, tzinfo=UTC))
-    assert "the end of the gap, Sat 31 Dec 2011 00:00+14:00, is meant" in said[0]
+    said = trigger(at="2011-12-30T08:30").rule.notes(zone("Pacific/Apia"), now=datetime(2011, 1, 1, tzinfo=UTC))
+    assert "It runs at the end of the gap, Sat 31 Dec 2011 00:00+14:00." in said[0]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_duration_is_read(text: str, amount: float) -> None:
     ["", "and", "-5", "5 x", "m", "1h1h", "30m1h", "1h30", "1e5", "inf", "nan", "١", "1,5h", "1..5h", "1mo", "9" * 500],
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(MalformedRequest, match=r"1h30m|at most 1000 years") as refused:
+    with pytest.raises(MalformedRequest, match=r"1h30m|maximum is 1000 years") as refused:
         seconds(text, field="every")
     assert refused.value.field == "every"
 

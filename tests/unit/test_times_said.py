@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 23, 16, tzinfo=UTC)
 
 def said(number: int, **trigger: Any) -> str:
     moments = [NOW + timedelta(days=day) for day in range(number)]
-    return humanize.coming(moments, ScheduleTrigger(**trigger), "Europe/Vienna", now=NOW)
+    return ScheduleTrigger(**trigger).rule.coming(moments, "Europe/Vienna", now=NOW)
 
 
 def test_the_next_times_are_said_in_the_zone_of_the_schedule() -> None:
@@ -49,11 +49,14 @@ def test_a_word_says_how_a_schedule_stands(fields: dict[str, Any], word: str) ->
     schedule = Schedule.model_validate(
         {"id": "1", "name": "a", "flow_name": "a", "user_name": "ada", **plain, **fields}
     )
-    assert humanize.standing(schedule, now=NOW) == word
+    assert schedule.state(now=NOW) == word
 
 
 def test_a_time_of_day_is_read_as_people_write_it() -> None:
-    read = {text: humanize.time_of_day(text) for text in ("8:30", "08:30", " 23:59 ", "08:30:00", "8:30:15")}
+    read = {
+        text: humanize.time_of_day(text, field="daily_at")
+        for text in ("8:30", "08:30", " 23:59 ", "08:30:00", "8:30:15")
+    }
     assert list(read.values()) == ["08:30", "08:30", "23:59", "08:30", "08:30:15"]
 
 

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import ScheduleTrigger
-from cloudo_kernel.scheduling.triggers import LATEST, checked, due_times, jitter, next_due, resolve, zone
+from cloudo_kernel.planning import jitter
+from cloudo_kernel.scheduling.zones import LATEST, resolve, zone
 
 VIENNA = zone("Europe/Vienna")
 START = datetime(2026, 11, 23, 16, 0, 0, 123_456, tzinfo=UTC)
@@ -35,7 +36,7 @@ def utc(text: str) -> datetime:
 
 
 def first(count: int, after: datetime = START, start: datetime = START, **fields: Any) -> list[datetime]:
-    return list(islice(due_times(trigger(**fields), VIENNA, start=start, after=after), count))
+    return list(islice(trigger(**fields).rule.due_times(VIENNA, start=start, after=after), count))
 
 
 def run_elsewhere(code: str, **environment: str) -> str:
@@ -81,19 +82,19 @@ def test_what_is_no_zone_is_refused_with_the_nearest_names(name: str, hint: str)
     ("tz", "name"), [("Asia/Kolkata", "Asia/Kolkata"), (":Europe/Vienna", "Europe/Vienna"), ("Etc/UTC", "UTC")]
 )
 def test_the_zone_of_this_machine_is_that_of_its_environment(tz: str, name: str) -> None:
-    code = "from cloudo_kernel.scheduling.triggers import local_zone_name; print(local_zone_name())"
+    code = "from cloudo_kernel.scheduling.zones import local_zone_name; print(local_zone_name())"
     assert run_elsewhere(code, TZ=tz) == name
 
 
 def test_the_machine_s_zone_locale_and_database_do_not_matter() -> None:
     code = """if True:
         from datetime import *
-        from cloudo_kernel.scheduling import humanize as times, triggers
+        from cloudo_kernel.scheduling import humanize as times, zones
         from cloudo_kernel.models.schedules import ScheduleTrigger
         import locale, os, zoneinfo
-        now, vienna = datetime(2027, 3, 27, 12, tzinfo=UTC), triggers.zone("Europe/Vienna")
+        now, vienna = datetime(2027, 3, 27, 12, tzinfo=UTC), zones.zone("Europe/Vienna")
         for said in ({"daily_at": "02:30"}, {"cron": "30 2 * mar sun"}):
-            print(triggers.next_due(ScheduleTrigger(**said), vienna, start=now, after=now))
+            print(ScheduleTrigger(**said).rule.next_due(vienna, start=now, after=now))
         print(times.spoken(now, vienna, now=now), times.moment("tue 08:30", vienna, now=now))
         assert os.environ.get("PYTHONTZPATH") is None or zoneinfo.TZPATH == ()
     """
@@ -144,11 +145,11 @@ def test_of_a_repeated_time_fold_does_not_matter_and_an_offset_does() -> None:
 @pytest.mark.parametrize(
     ("cron", "what"),
     [
-        ("60 * * * *", "the minute '60' does not fit. It takes 0 to 59"),
-        ("0 24 * * *", "the hour '24' does not fit. It takes 0 to 23"),
-        ("0 0 0 * *", "the day of the month '0' does not fit. It takes 1 to 31"),
-        ("0 0 * foo *", "the month 'foo' does not fit. It takes 1 to 12 or jan to dec"),
-        ("0 0 * * fri-mon", "the day of the week 'fri-mon' does not fit. It takes 0 to 7"),
+        ("60 * * * *", "the minute '60' is invalid. It takes 0 to 59"),
+        ("0 24 * * *", "the hour '24' is invalid. It takes 0 to 23"),
+        ("0 0 0 * *", "the day of the month '0' is invalid. It takes 1 to 31"),
+        ("0 0 * foo *", "the month 'foo' is invalid. It takes 1 to 12 or jan to dec"),
+        ("0 0 * * fri-mon", "the day of the week 'fri-mon' is invalid. It takes 0 to 7"),
         ("0 0 * * 5#6", "the day of the week '5#6'"),
         ("*/0 * * * *", "steps"),
         ("5-5/0 * * * *", "the minute '5-5/0'"),
@@ -156,10 +157,10 @@ def test_of_a_repeated_time_fold_does_not_matter_and_an_offset_does() -> None:
         ("-1 * * * *", "the minute '-1'"),
         ("² * * * *", "the minute"),
         (f"{'9' * 190} * * * *", "the minute"),
-        ("0 0 31 2 *", "never comes round"),
-        ("0 0 30,31 feb *", "never comes round"),
-        ("0 0 31 4,6,9,11 *", "never comes round"),
-        ("0 0 */29 2 1#5", "never comes round"),
+        ("0 0 31 2 *", "is never due"),
+        ("0 0 30,31 feb *", "is never due"),
+        ("0 0 31 4,6,9,11 *", "is never due"),
+        ("0 0 */29 2 1#5", "is never due"),
         ("0 0 * * * *", "takes five fields (minute, hour, day of the month, month, day of the week), not 6"),
         ("0 0 * *", "not 4"),
         (" ", "not 0"),
@@ -169,7 +170,7 @@ def test_of_a_repeated_time_fold_does_not_matter_and_an_offset_does() -> None:
 )
 def test_cron_that_does_not_fit_is_refused_with_the_field(cron: str, what: str) -> None:
     with pytest.raises(MalformedRequest) as refused:
-        checked(trigger(cron=cron), VIENNA)
+        trigger(cron=cron).rule.check(VIENNA)
     assert refused.value.field == "trigger.cron"
     assert what in str(refused.value)
 
@@ -187,7 +188,7 @@ def test_cron_that_does_not_fit_is_refused_with_the_field(cron: str, what: str) 
 )
 def test_what_is_out_of_range_is_refused(field: str, value: object) -> None:
     with pytest.raises(MalformedRequest) as refused:
-        checked(trigger(**{field: value}), VIENNA)
+        trigger(**{field: value}).rule.check(VIENNA)
     assert refused.value.field == f"trigger.{field}"
 
 
@@ -230,7 +231,7 @@ def test_a_moment_outside_all_years_is_refused_by_the_record() -> None:
     ],
 )
 def test_what_fits_is_taken(fields: dict[str, Any]) -> None:
-    checked(trigger(**fields), VIENNA)
+    trigger(**fields).rule.check(VIENNA)
 
 
 # --- once, and at an interval ------------------------------------------------------------------------------------
@@ -320,6 +321,7 @@ TRIGGERS = [
     {"cron": "0 0 1 * *"},
     {"daily_at": "02:30"},
     {"daily_at": "00:00"},
+    {"monthly": {"day": 31, "at": "02:30"}},
     {"every_seconds": 7_777.7},
 ]
 
@@ -329,7 +331,7 @@ SPAN = (utc("2026-09-20T00:00"), utc("2026-11-10T00:00"))
 
 @cache
 def times_of(number: int, name: str) -> list[datetime]:
-    times = due_times(trigger(**TRIGGERS[number]), zone(name), start=SPAN[0], after=utc("2000-01-01T00:00"))
+    times = trigger(**TRIGGERS[number]).rule.due_times(zone(name), start=SPAN[0], after=utc("2000-01-01T00:00"))
     return list(takewhile(lambda due: due < SPAN[1], times))
 
 
@@ -340,24 +342,24 @@ def times_of(number: int, name: str) -> list[datetime]:
     st.datetimes(datetime(2026, 9, 1), datetime(2026, 11, 15)),  # noqa: DTZ001 hypothesis takes naive ones
 )
 def test_the_times_after_any_moment_are_the_rest_of_all_times(number: int, name: str, moment: datetime) -> None:
-    said, after, every = trigger(**TRIGGERS[number]), moment.replace(tzinfo=UTC), times_of(number, name)
+    rule, after, every = trigger(**TRIGGERS[number]).rule, moment.replace(tzinfo=UTC), times_of(number, name)
     assert every == sorted(set(every))
     assert every[0] >= SPAN[0]
     rest = [due for due in every if due > after][:20]
-    assert list(islice(due_times(said, zone(name), start=SPAN[0], after=after), len(rest))) == rest
-    assert not rest or next_due(said, zone(name), start=SPAN[0], after=after) == rest[0]
+    assert list(islice(rule.due_times(zone(name), start=SPAN[0], after=after), len(rest))) == rest
+    assert not rest or rule.next_due(zone(name), start=SPAN[0], after=after) == rest[0]
 
 
 @pytest.mark.parametrize("fields", [*TRIGGERS, {"cron": "0 0 29 2 *"}, {"cron": "* * * * *"}])
 @pytest.mark.parametrize("name", ["Pacific/Kiritimati", "Pacific/Niue"])
 def test_times_end_with_the_years(fields: dict[str, Any], name: str) -> None:
     very_late = LATEST - timedelta(hours=3)
-    late = list(due_times(trigger(**fields), zone(name), start=START, after=very_late))
+    late = list(trigger(**fields).rule.due_times(zone(name), start=START, after=very_late))
     assert all(very_late < due <= LATEST + DAY for due in late)
     for after in (LATEST, datetime.max.replace(tzinfo=UTC)):
-        assert next_due(trigger(**fields), zone(name), start=START, after=after) is None
+        assert trigger(**fields).rule.next_due(zone(name), start=START, after=after) is None
     earliest = datetime.min.replace(tzinfo=UTC)
-    assert next_due(trigger(**fields), zone(name), start=earliest, after=earliest) is not None
+    assert trigger(**fields).rule.next_due(zone(name), start=earliest, after=earliest) is not None
 
 
 # --- jitter ------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import ScheduleTrigger
-from cloudo_kernel.scheduling.triggers import checked, due_times, resolve
+from cloudo_kernel.scheduling.zones import resolve
 
 Segment = tuple[datetime, datetime, timedelta]
 
@@ -122,7 +122,7 @@ def said(clock: timedelta) -> ScheduleTrigger:
 
 def due_between(trigger: ScheduleTrigger, zone: ZoneInfo, start: datetime, end: datetime) -> list[datetime]:
     """Return what we say, as the oracle says it."""
-    times = due_times(trigger, zone, start=start.replace(tzinfo=UTC), after=start.replace(tzinfo=UTC))
+    times = trigger.rule.due_times(zone, start=start.replace(tzinfo=UTC), after=start.replace(tzinfo=UTC))
     return [due.replace(tzinfo=None) for due in takewhile(lambda due: due < end.replace(tzinfo=UTC), times)]
 
 
@@ -241,7 +241,7 @@ def test_cron_is_due_when_a_walk_minute_by_minute_says(
     trigger = ScheduleTrigger(cron=" ".join(text for text, _ in fields))
     expected = [moment for moment, new in walk(name, start) if any(map(fits, new))]
     try:
-        checked(trigger, zone)
+        trigger.rule.check(zone)
     except MalformedRequest:
         assert expected == []
         return

@@ -24,7 +24,6 @@ from cloudo_kernel.store.executions import dependencies
 from cloudo_kernel.store.executions.fencing import LEASED, history
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.transitions import fail_dependent, release, stop, tell
-from cloudo_kernel.store.executions.unended import unstopped_below
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import executions
 
@@ -39,6 +38,11 @@ _WANTS_PAUSE = select(_c.wants_pause).where(_c.id == bindparam("of"))
 _OF = select(_c.id, _c.stop_reason).where(
     _c.worker_id == bindparam("worker"), or_(*(_c.status == one.value for one in LEASED)), _c.stop_reason.is_not(None)
 )
+_UNSTOPPED = (_c.ended_at.is_(None), _c.stop_reason.is_(None))
+_UNSTOPPED_OF_ROOT = select(executions).where(_c.root_id == bindparam("of"), *_UNSTOPPED).limit(bindparam("most"))
+_below = select(_c.id).where(_c.parent_id == bindparam("of")).cte("below", recursive=True)
+_below = _below.union_all(select(_c.id).where(_c.parent_id == _below.c.id))
+_UNSTOPPED_BELOW = select(executions).where(_c.id.in_(select(_below.c.id)), *_UNSTOPPED).limit(bindparam("most"))
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,14 @@ class Control:
         with self._database.write() as connection:
             root = _row(connection, execution_id)
             has_ended = Status(root.status).is_ended
-            if has_ended and not unstopped_below(connection, root, most=1):
+            if has_ended and not _unstopped_below(connection, root, most=1):
                 _check(connection, root, Status.ENDED_CANCELLED)
             if not has_ended:
                 stop(connection, root, reason=reason, now=self._database.clock(), user_name=user_name)
         is_done = False
         while not is_done:
             with self._database.write() as connection:
-                rows = unstopped_below(connection, root, most=_MAX_AT_ONCE)
+                rows = _unstopped_below(connection, root, most=_MAX_AT_ONCE)
                 for row in rows:
                     # Ending an earlier row may have ended this one, its child.
                     if not Status(_row(connection, row.id).status).is_ended:
@@ -194,3 +198,9 @@ def _row(connection: Connection, execution_id: str) -> Any:
 
 def _check(connection: Connection, row: Any, wanted: Status) -> None:
     lifecycle.check(row.id, Status(row.status), wanted, history=history(connection, row.id))
+
+
+def _unstopped_below(connection: Connection, row: Any, *, most: int) -> Sequence[Any]:
+    """Return up to `most` rows of descendants that have not ended and have no stop request."""
+    query = _UNSTOPPED_OF_ROOT if row.parent_id is None else _UNSTOPPED_BELOW
+    return connection.execute(query, {"of": row.id, "most": most}).all()

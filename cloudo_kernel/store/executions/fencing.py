@@ -66,11 +66,11 @@ def change(
 
     Raises `StaleAttempt`, `IllegalTransition`.
     """
-    worked_out = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
-    given = {name: value for name, value in values.items() if name not in worked_out}
+    computed = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
+    given = {name: value for name, value in values.items() if name not in computed}
     statement = _changing_and_returning(expected)
-    if worked_out:
-        statement = statement.values(**worked_out)
+    if computed:
+        statement = statement.values(**computed)
     row = connection.execute(statement, {EXECUTION_ID: execution_id, ATTEMPT: attempt, **given}).one_or_none()
     if row is not None:
         return row

@@ -62,22 +62,20 @@ class Journal:
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
             row = {"execution_id": execution_id, "position": call.position, "verb": call.verb}
-            connection.execute(_INSERT, {**row, "arguments": {}, "is_done": call.is_done, "sealed": self._sealed(call)})
+            connection.execute(_INSERT, {**row, "is_done": call.is_done, "sealed": self._sealed(call)})
 
     def finish(self, execution_id: str, attempt: int, call: Call) -> None:
         """Record the result of a call that was added when it began."""
-        values = {"is_done": True, "arguments": {}, "sealed": self._sealed(call)}
+        values = {"is_done": True, "sealed": self._sealed(call)}
         mine = (calls.c.execution_id == execution_id, calls.c.position == call.position)
         with self._database.write() as connection:
             check_live(connection, execution_id, attempt)
             connection.execute(update(calls).where(*mine).values(**values))
 
     def _sealed(self, call: Call) -> str:
-        said = {"arguments": call.arguments, "result": call.result, "error": call.error}
-        return self._encryption.encrypt(json.dumps(said).encode())
+        payload = {"arguments": call.arguments, "result": call.result, "error": call.error}
+        return self._encryption.encrypt(json.dumps(payload).encode())
 
     def _opened(self, row: Row[Any]) -> Call:
-        said = {"arguments": row.arguments, "result": row.result, "error": row.error}
-        if row.sealed is not None:  # None: written by a version that did not seal calls
-            said = json.loads(self._encryption.decrypt(row.sealed))
-        return Call(position=row.position, verb=row.verb, is_done=row.is_done, **said)
+        payload = json.loads(self._encryption.decrypt(row.sealed))
+        return Call(position=row.position, verb=row.verb, is_done=row.is_done, **payload)

@@ -1,12 +1,32 @@
-"""Describe an execution before it is stored, and the values that its record masks."""
+"""Describe an execution before it is stored, and the values that its record masks; refuse executions above a limit."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cloudo_kernel.models import EngineTier, Execution, ExecutionType, JsonObject, Trigger
+from sqlalchemy import Connection, bindparam, func, select
+
+from cloudo_kernel import settings
+from cloudo_kernel.errors import TooManyUnended
+from cloudo_kernel.models import EngineTier, Execution, ExecutionType, JsonObject, Origin
+from cloudo_kernel.store.settings import value_of
+from cloudo_kernel.store.tables import executions
+
+# Built once, because every child and every webhook call uses them. Each count uses a partial index of unended rows.
+_c = executions.c
+_IS_UNENDED = _c.ended_at.is_(None)
+_ROOT = select(func.coalesce(_c.root_id, _c.id)).where(_c.id == bindparam("parent"))
+_COUNTS = {
+    column.name: select(func.count()).select_from(
+        select(_c.id).where(column == bindparam("of"), _IS_UNENDED).limit(bindparam("most")).subquery()
+    )
+    for column in (_c.root_id, _c.webhook_name)
+}
+_LIMITS = {"root_id": settings.MAX_UNENDED_PER_ROOT, "webhook_name": settings.MAX_UNENDED_PER_WEBHOOK}
 
 
 @dataclass(kw_only=True)
@@ -18,7 +38,7 @@ class NewExecution:
     type: ExecutionType
     flow_name: str | None
     input_value: JsonObject
-    trigger: Trigger
+    trigger: Origin
     user_name: str
     source_text: str
     source_sha256: str
@@ -100,3 +120,25 @@ class Protected:
             "output_value": {**execution.output_value, **self.outputs},
         }
         return execution.model_copy(update=update)
+
+
+def refused(connection: Connection, new: Sequence[NewExecution]) -> dict[str, TooManyUnended]:
+    """Set the root of each child, and return an error by id for each execution above a limit."""
+    refusals: dict[str, TooManyUnended] = {}
+    numbers: Counter[tuple[str, str]] = Counter()
+    limits: dict[str, int] = {}
+    for one in new:
+        if one.parent_id is not None and one.root_id is None:
+            one.root_id = connection.execute(_ROOT, {"parent": one.parent_id}).scalar() or one.parent_id
+        for column in ("root_id", "webhook_name"):
+            of = getattr(one, column)
+            if of is None:  # nearly all
+                continue
+            most = limits[column] if column in limits else value_of(connection, _LIMITS[column])
+            limits[column] = most
+            if (column, of) not in numbers:
+                numbers[column, of] = connection.execute(_COUNTS[column], {"of": of, "most": most}).scalar_one()
+            if numbers[column, of] >= most:
+                refusals[one.id] = TooManyUnended(_LIMITS[column], most)
+            numbers[column, of] += 1
+    return refusals

@@ -1,23 +1,39 @@
-"""Queue executions: hand out pending ones to workers, and take them back from lost workers."""
+"""Queue executions: count slots, hand out pending executions to workers, and take them back from lost workers."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
-from cloudo_kernel.models import EngineTier, ErrorDetail, ExecutionType, Status
+from cloudo_kernel import settings
+from cloudo_kernel.models import EngineTier, ExecutionType, Status
 from cloudo_kernel.models.event_types import WORKER, WORKER_LOST, WORKER_STOPPED
+from cloudo_kernel.models.lifecycle import outcome_of_lost
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.fencing import LEASED, check_live
 from cloudo_kernel.store.executions.records import ENDED
-from cloudo_kernel.store.executions.slots import Slots
-from cloudo_kernel.store.executions.transitions import Outcome, end, end_run, requeue, tell
+from cloudo_kernel.store.executions.transitions import end_run, tell
 from cloudo_kernel.store.executions.wakeups import is_any_overdue, next_wake, wake_overdue
 from cloudo_kernel.store.schedules.follow_ups import release_claims
+from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import executions, follow_ups, workers
 
@@ -63,10 +79,15 @@ _TAKE = (
     .values(status=Status.RUNNING.value, worker_id=bindparam("worker"), attempt=_c.attempt + 1, started_at=None)
     .returning(_c.id, _c.attempt, _c.timeout_seconds, _c.kernel, _c.engine, _c.durable, _c.flow_name)
 )
-
-
 _RESERVED = (
     select(_c.id).where(_c.status == Status.PENDING.value, ~_c.is_held, _c.reserved_for == bindparam("worker")).limit(1)
+)
+_count = select(_c.flow_name, _c.max_running, _c.status, func.count().label("number"))
+_groups = (_c.flow_name, _c.max_running, _c.status)
+# Two selects, each with its own index, so that 10,000 waiting executions that want no slot yet are not read.
+_HOLD_OR_WANT = union_all(
+    _count.where(_c.status == Status.RUNNING.value, _c.type != ExecutionType.INTERACTIVE.value).group_by(*_groups),
+    _count.where(_c.wants_slot, _c.status == Status.WAITING.value).group_by(*_groups),
 )
 
 
@@ -82,6 +103,48 @@ class Claim:
     durable: bool
     #: None for a script.
     flow_name: str | None = None
+
+
+class Slots:
+    """The slots as one transaction sees them. Scripts belong to no flow, and count under the name None."""
+
+    def __init__(self, connection: Connection) -> None:
+        rows = connection.execute(_HOLD_OR_WANT).all()
+        self._most = int(value_of(connection, settings.MAX_RUNNING))
+        self._running: Counter[str | None] = Counter()
+        for row in rows:
+            if row.status == Status.RUNNING:
+                self._running[row.flow_name] += row.number
+        #: Running, or wanting a slot back within the limit of their flow; these come before new work.
+        self._ahead = self._running.copy()
+        for row in rows:
+            if row.status == Status.WAITING:
+                left = row.number if row.max_running is None else row.max_running - self._ahead[row.flow_name]
+                self._ahead[row.flow_name] += max(0, min(row.number, left))
+
+    @property
+    def free_for_new_work(self) -> int:
+        """The number of new executions that may be claimed, after those that come before new work."""
+        return self._most - self._ahead.total()
+
+    def has_room_again(self, flow_name: str | None, max_running: int | None) -> bool:
+        """Return whether an execution that wants its slot back can have it now."""
+        is_flow_full = max_running is not None and self._running[flow_name] >= max_running
+        return self._running.total() < self._most and not is_flow_full
+
+    def take(self, flow_name: str | None, max_running: int | None) -> bool:
+        """Take a slot for new work of the flow; return False if the flow is full."""
+        if max_running is not None and self._ahead[flow_name] >= max_running:
+            return False
+        self._ahead[flow_name] += 1
+        return True
+
+    def flow_has_room(self) -> ColumnElement[bool]:
+        """Return the condition that an execution's flow is not full."""
+        c = executions.c
+        of_flow = {name: number for name, number in self._ahead.items() if name is not None}
+        running = case(of_flow, value=c.flow_name, else_=0) if of_flow else literal(0)
+        return or_(c.max_running.is_(None), c.max_running > running)
 
 
 class Queue:
@@ -105,7 +168,7 @@ class Queue:
         now = self._database.clock()
         about = {"now": now, "worker": worker_id}
         with self._database.read() as connection:
-            if not _may_give(connection, about, free, is_private=private):
+            if not _has_work(connection, about, free, is_private=private):
                 return ()
         claims: list[Claim | None] = []
         with self._database.write() as connection:
@@ -196,7 +259,7 @@ class Queue:
             return _release_held(connection, worker_id, self._database.clock(), but=running)
 
 
-def _may_give(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
+def _has_work(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
     """Return whether there is anything to claim or wake; most checks find nothing, which saves a write transaction."""
     if is_any_overdue(connection, now=about["now"]):
         return True
@@ -227,22 +290,10 @@ def _release_held(
     is_held = c.worker_id == worker_id, c.status.in_(LEASED)
     held = [row for row in connection.execute(query.where(*is_held)).all() if row.id not in but]
     for row in held:
-        _release_one(connection, row, now)
+        kind, has_begun = ExecutionType(row.type), row.started_at is not None
+        outcome = outcome_of_lost(kind, has_begun=has_begun, stop_reason=row.stop_reason)
+        end_run(connection, row.id, row.attempt, outcome, now=now)
     return tuple(row.id for row in held)
-
-
-def _release_one(connection: Connection, held: Row[*tuple[Any, ...]], now: datetime) -> None:
-    if held.stop_reason is not None:
-        outcome = Outcome(status=Status.ENDED_CANCELLED, message=held.stop_reason)
-        end(connection, held.id, held.attempt, outcome, now=now)
-    elif held.type == ExecutionType.INTERACTIVE:
-        end(connection, held.id, held.attempt, Outcome(status=Status.ENDED_SUCCESS), now=now)
-    elif held.started_at is None:
-        requeue(connection, held.id, held.attempt, now=now, reason="its worker was lost before it had begun")
-    else:
-        error = ErrorDetail(name="WorkerLost", value="The worker that ran it died, or lost its lease.")
-        outcome = Outcome(status=Status.ENDED_ERROR, message="worker lost", error=error)
-        end_run(connection, held.id, held.attempt, outcome, now=now)
 
 
 def _is_registered(connection: Connection, worker_id: str) -> bool:

@@ -34,9 +34,15 @@ from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions.lists import newest
 from cloudo_kernel.store.executions.log import last_lines
-from cloudo_kernel.store.executions.new_execution import IdempotencyKey, Inserted, NewExecution, Protected, Start
+from cloudo_kernel.store.executions.new_execution import (
+    IdempotencyKey,
+    Inserted,
+    NewExecution,
+    Protected,
+    Start,
+    refused,
+)
 from cloudo_kernel.store.executions.text_index import TextIndex
-from cloudo_kernel.store.executions.unended import refused
 from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns
 from cloudo_kernel.store.tables import (
@@ -67,6 +73,9 @@ _SEALED = select(executions.c.sealed_inputs, executions.c.sealed_outputs).where(
 _INSERT = insert(executions)
 _INSERT_MANY = BulkStatement(_INSERT)
 _ADD_KEY = insert(idempotency_keys)
+_FORGET_KEY = delete(idempotency_keys).where(
+    idempotency_keys.c.user_name == bindparam("of_user"), idempotency_keys.c.key == bindparam("of_key")
+)
 _NEWEST_OF_FLOW = (
     select(executions.c.id, executions.c.status, executions.c.created_at, executions.c.ended_at)
     .where(executions.c.flow_name == bindparam("flow"))
@@ -119,17 +128,22 @@ class Executions:
         firsts = [self._first_of(connection, new, key, now) if key else None for new, key in starts]
         fresh = [new for (new, _), first in zip(starts, firsts, strict=True) if first is None]
         refusals = refused(connection, fresh)
+        for new, key in starts:
+            if key is not None and new.id in refusals:  # it created nothing, so the caller may retry
+                connection.execute(_FORGET_KEY, {"of_user": new.user_name, "of_key": key.key})
         rows = insert_new(connection, [new for new in fresh if new.id not in refusals], self._add_source, now=now)
-        return [
-            refusals[new.id]
-            if new.id in refusals
-            else Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
-            if first is None
-            else first
-            if isinstance(first, Exception)
-            else Inserted(_get(connection, first), is_new=False)
-            for (new, _), first in zip(starts, firsts, strict=True)
-        ]
+
+        def outcome(new: NewExecution, first: str | IdempotencyConflict | None) -> Inserted | Exception:
+            if isinstance(first, Exception):
+                return first
+            execution_id = new.id if first is None else first
+            if execution_id in refusals:
+                return refusals[execution_id]
+            if first is None:
+                return Inserted(Execution.model_validate(rows[new.id] | {"log": ()}), is_new=True)
+            return Inserted(_get(connection, first), is_new=False)
+
+        return [outcome(new, first) for (new, _), first in zip(starts, firsts, strict=True)]
 
     def first_of(self, user_name: str, key: str) -> tuple[str, str] | None:
         """Return the execution id that belongs to a user's idempotency key, and the digest of the first request."""
@@ -291,7 +305,7 @@ class Executions:
                 return IdempotencyConflict(idempotency.key)
             return str(row.execution_id)
         if row is not None:
-            connection.execute(delete(table).where(is_mine))
+            connection.execute(_FORGET_KEY, {"of_user": new.user_name, "of_key": idempotency.key})
         claim = {**vars(idempotency), "user_name": new.user_name, "execution_id": new.id, "created_at": now}
         connection.execute(_ADD_KEY, claim)
         return None

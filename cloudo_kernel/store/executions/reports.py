@@ -10,14 +10,15 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.models import Execution, JsonObject, Progress, RunOptions, Status
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CHANGED, EXECUTION_PROGRESSED, EXECUTION_RESUMED
+from cloudo_kernel.models.lifecycle import Outcome
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import dependencies
 from cloudo_kernel.store.executions.fencing import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, change, check_live
 from cloudo_kernel.store.executions.new_execution import Protected
+from cloudo_kernel.store.executions.queue import Slots
 from cloudo_kernel.store.executions.records import to_record
-from cloudo_kernel.store.executions.slots import Slots
-from cloudo_kernel.store.executions.transitions import Outcome, detach, end_run, requeue, tell
+from cloudo_kernel.store.executions.transitions import detach, end_run, requeue, tell
 from cloudo_kernel.store.executions.wakeups import Wake, forget, register_wait
 from cloudo_kernel.store.locks import is_turn
 from cloudo_kernel.store.sql.database import Database

@@ -6,7 +6,6 @@ changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, case, delete, exists, f
 
 from cloudo_kernel import settings
 from cloudo_kernel.errors import StaleAttempt
-from cloudo_kernel.models import ErrorDetail, ExecutionType, JsonObject, LogLine, Progress, Status, lifecycle, rfc3339
+from cloudo_kernel.models import ErrorDetail, ExecutionType, JsonObject, LogLine, Status, lifecycle, rfc3339
 from cloudo_kernel.models.event_types import (
     EXECUTION,
     EXECUTION_CANCEL_REQUESTED,
@@ -23,6 +22,7 @@ from cloudo_kernel.models.event_types import (
     OF_STATUS,
     PASSING,
 )
+from cloudo_kernel.models.lifecycle import Attempt, Children, Decision, Next, Outcome
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import dependencies
 from cloudo_kernel.store.executions.fencing import ATTEMPT, EXECUTION_ID, LEASED, change, changing
@@ -31,20 +31,13 @@ from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.wakeups import forget, forget_all, wake
 from cloudo_kernel.store.locks import release_all
 from cloudo_kernel.store.messages import withdraw
-from cloudo_kernel.store.schedules.counters import run_ended
 from cloudo_kernel.store.schedules.follow_ups import note_end
+from cloudo_kernel.store.schedules.records import run_ended
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.tables import calls, events, executions, lock_waiters, locks, waits
 from cloudo_kernel.store.tables import dependencies as dependency_rows
 
-#: Maximum delay before a retry.
-_MAX_DELAY_SECONDS = 86_400.0
 PARENT_ENDED = "its parent ended"
-#: The error names of runs that were cut off.
-_DEATHS = ("KernelDied", "WorkerLost", "Timeout")
-#: A durable execution that dies this many times without a new call in between is not replayed again.
-_MAX_DEATHS = 5
-
 
 # Built once, because every run ends: building takes SQLAlchemy several times as long as running.
 _c = executions.c
@@ -70,50 +63,44 @@ _FORGET_PASSING = delete(events).where(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The outcome of a run."""
-
-    status: Status
-    message: str | None = None
-    error: ErrorDetail | None = None
-    progress: Progress | None = None
-    #: Path of the executed notebook; None if the run did not write it.
-    notebook: str | None = None
-    #: The server was stopped during the run. The run did not fail, but is retried like a failure if a retry is left.
-    is_interrupted: bool = False
-
-    @property
-    def is_death(self) -> bool:
-        """Whether the run was cut off instead of ending itself; a durable execution survives that."""
-        return self.is_interrupted or (self.error is not None and self.error.name in _DEATHS)
-
-    @property
-    def reason(self) -> str:
-        """Why the run ended, on one line."""
-        if self.error is None:
-            return self.message or self.status
-        return f"{self.error.name}: {self.error.value}".strip().split("\n", 1)[0][:500]
-
-
 def requeue(connection: Connection, execution_id: str, attempt: int, *, now: datetime, **details: Any) -> None:
     """Give up a run: the execution becomes pending, or paused if that was requested. `details` goes into the event."""
     _give_up(connection, execution_id, attempt, {}, now=now, **details)
 
 
-def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> None:
-    """End a run, and with it the execution unless it is retried or replayed. Raises `StaleAttempt`."""
+def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Outcome | None, *, now: datetime) -> None:
+    """End a run, and with it the execution unless it is retried, replayed or requeued. Raises `StaleAttempt`.
+
+    Without an outcome, its worker was lost before the run had begun.
+    """
     row = connection.execute(_ENDING, {EXECUTION_ID: execution_id}).one_or_none()
     if row is None or row.attempt != attempt or row.status not in LEASED:
         raise StaleAttempt(execution_id, attempt)
-    if row.durable and row.stop_reason is None and outcome.is_death and _survive(connection, row, outcome, now=now):
-        return
-    has_failed = outcome.status is Status.ENDED_ERROR or outcome.is_interrupted
-    if not has_failed or row.stop_reason is not None or row.failures >= row.retries:
-        _end_all(connection, row, attempt, outcome, now=now)
-        return
-    seconds = min(row.retry_delay_seconds * 2**row.failures, _MAX_DELAY_SECONDS)
-    _retry(connection, execution_id, attempt, outcome, seconds=seconds, now=now, is_durable=row.durable)
+    is_death = row.durable and outcome is not None and outcome.is_death
+    calls_made = _calls_made(connection, row.id) if is_death else 0
+    decision = lifecycle.after_attempt(_attempt(row, calls_made), outcome, now=now)
+    if decision.next is Next.END:
+        _end_all(connection, row, attempt, decision, now=now)
+    elif decision.next is Next.RETRY:
+        _retry(connection, row, decision, now=now)
+    elif decision.next is Next.REPLAY:
+        _replay(connection, row, decision, now=now)
+    else:
+        requeue(connection, row.id, attempt, now=now, reason=decision.reason)
+
+
+def _attempt(row: Row[*tuple[Any, ...]], calls_made: int) -> Attempt:
+    return Attempt(
+        number=row.attempt,
+        is_stop_requested=row.stop_reason is not None,
+        failures=row.failures,
+        retries=row.retries,
+        retry_delay=timedelta(seconds=row.retry_delay_seconds),
+        durable=row.durable,
+        calls=calls_made,
+        deaths=row.deaths,
+        died_at_call=row.died_at_call,
+    )
 
 
 def end(
@@ -132,23 +119,25 @@ def end(
     row = connection.execute(_ENDING, {EXECUTION_ID: execution_id}).one_or_none()
     if row is None:  # ended elsewhere, and deleted since
         raise StaleAttempt(execution_id, attempt)
-    _end_all(connection, row, attempt, outcome, now=now, user_name=user_name)
+    decision = lifecycle.after_end(outcome, durable=row.durable)
+    _end_all(connection, row, attempt, decision, now=now, user_name=user_name)
 
 
 def _end_all(
     connection: Connection,
     row: Row[*tuple[Any, ...]],
     attempt: int,
-    outcome: Outcome,
+    decision: Decision,
     *,
     now: datetime,
     user_name: str | None = None,
 ) -> None:
     """End the execution of the row, and release or end the held executions that depend on it."""
-    _end(connection, row, attempt, outcome, now=now, user_name=user_name)
+    _end(connection, row, attempt, decision, now=now, user_name=user_name)
     # With PostgreSQL, its schedule may have added a dependent since the row was read.
     is_followed = row.has_dependencies or (row.schedule_id is not None and connection.dialect.name != "sqlite")
-    ended = [(row.id, outcome.status is Status.ENDED_SUCCESS)] if is_followed else []
+    is_success = decision.outcome is not None and decision.outcome.status is Status.ENDED_SUCCESS
+    ended = [(row.id, is_success)] if is_followed else []
     while ended:  # not recursive, because a chain of dependents can be long
         on_id, is_success = ended.pop()
         for dependent in dependencies.end(connection, on_id):
@@ -160,7 +149,8 @@ def _end_all(
             # Occurrences of a schedule are independent: each waits for the end of the one before, whatever its outcome.
             if not is_success and held.schedule_id is None:
                 following = connection.execute(_ENDING, {EXECUTION_ID: dependent}).one()
-                _end(connection, following, held.attempt, _after_failure(on_id), now=now)
+                failed = lifecycle.after_end(_after_failure(on_id), durable=following.durable)
+                _end(connection, following, held.attempt, failed, now=now)
                 ended.append((dependent, False))
             elif not dependencies.has_any(connection, dependent):
                 release(connection, dependent, now=now)
@@ -170,15 +160,44 @@ def _end(
     connection: Connection,
     row: Row[*tuple[Any, ...]],
     attempt: int,
-    outcome: Outcome,
+    decision: Decision,
     *,
     now: datetime,
     user_name: str | None = None,
 ) -> None:
+    outcome = decision.outcome
+    assert outcome is not None, "the end of an execution has an outcome"
+    values = _values_of_end(connection, row, outcome, now=now)
+    ending = changing(lifecycle.origins(outcome.status))
+    if not connection.execute(ending, {EXECUTION_ID: row.id, ATTEMPT: attempt, **values}).rowcount:
+        raise StaleAttempt(row.id, attempt)
+    connection.execute(_FORGET_PASSING, {"of": row.id})
+    if decision.forgets_calls:
+        forget_all(connection, row.id)
+    if decision.wakes_waiters and row.has_waiters:
+        wake(connection, row.id, now=now)
+    if row.schedule_id is not None:
+        run_ended(connection, row.schedule_id, row.id, outcome.status, now=now)
+    if row.follow_ups:
+        note_end(connection, row, decision.occasions, now=now)
+    if decision.releases_locks and row.has_locks:
+        release_all(connection, row.id, now=now)
+    error = outcome.error.name if outcome.error else None
+    details = {"user_name": user_name, "message": outcome.message, "error": error}
+    tell(connection, row.id, outcome.status, now=now, **details)
+    if decision.withdraws_messages:
+        withdraw(connection, row.id, now=now)
+    if row.has_children:
+        _stop_children(connection, row.id, decision.children, now=now)
+
+
+def _values_of_end(
+    connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcome, *, now: datetime
+) -> dict[str, Any]:
     minutes = row.retention_minutes
     if minutes is None:
         minutes = value_of(connection, settings.RETENTION, user_name=row.user_name)
-    values: dict[str, Any] = {
+    return {
         "status": outcome.status,
         "ended_at": now,
         "expires_at": now + timedelta(minutes=minutes),
@@ -188,29 +207,6 @@ def _end(
         "is_held": False,
         **_found(outcome),
     }
-    ending = changing(lifecycle.origins(outcome.status))
-    if not connection.execute(ending, {EXECUTION_ID: row.id, ATTEMPT: attempt, **values}).rowcount:
-        raise StaleAttempt(row.id, attempt)
-    connection.execute(_FORGET_PASSING, {"of": row.id})
-    if row.durable:
-        forget_all(connection, row.id)
-    if row.has_waiters:
-        wake(connection, row.id, now=now)
-    if row.schedule_id is not None:
-        run_ended(connection, row.schedule_id, row.id, outcome.status, now=now)
-    if row.follow_ups:
-        note_end(connection, row, outcome.status, now=now)
-    if row.has_locks:
-        release_all(connection, row.id, now=now)
-    error = outcome.error.name if outcome.error else None
-    details = {"user_name": user_name, "message": outcome.message, "error": error}
-    tell(connection, row.id, outcome.status, now=now, **details)
-    is_success = outcome.status is Status.ENDED_SUCCESS
-    # Its children and input requests outlive a success: another execution may wait for them.
-    if not is_success:
-        withdraw(connection, row.id, now=now)
-    if row.has_children:
-        _stop_children(connection, row.id, now=now, only_held=is_success)
 
 
 def release(connection: Connection, execution_id: str, *, now: datetime) -> None:
@@ -271,51 +267,45 @@ def tell(
     )
 
 
-def _retry(
-    connection: Connection,
-    execution_id: str,
-    attempt: int,
-    outcome: Outcome,
-    *,
-    seconds: float,
-    now: datetime,
-    is_durable: bool,
-) -> None:
-    due = now + timedelta(seconds=seconds)
+def _retry(connection: Connection, row: Row[*tuple[Any, ...]], decision: Decision, *, now: datetime) -> None:
+    outcome, due = decision.outcome, decision.due
+    assert outcome is not None, "a retry follows a failure"
+    assert due is not None, "a retry has a time"
     values = {"failures": executions.c.failures + 1, "scheduled_for": due, **_found(outcome)}
-    if is_durable:  # the next attempt starts from the beginning
-        forget_all(connection, execution_id)
+    if decision.forgets_calls:
+        forget_all(connection, row.id)
         values |= {"output_value": {}, "sealed_outputs": None}
     error = outcome.error.name if outcome.error else None
     details = {"error": error, "message": outcome.message, "scheduled_for": rfc3339(due)}
-    _give_up(connection, execution_id, attempt, values, now=now, **details)
-    release_all(connection, execution_id, now=now)
-    when = f"in {seconds:g} s" if seconds else "at once"
-    how = "was interrupted" if outcome.is_interrupted else "failed"
-    text = f"Attempt {attempt} {how} ({outcome.reason}); trying again {when}"
-    append(connection, execution_id, [LogLine(time=now, level="warning", text=text)], now=now)
-    withdraw(connection, execution_id, now=now)
-    _stop_children(connection, execution_id, now=now)
+    _give_up(connection, row.id, row.attempt, values, now=now, **details)
+    if decision.releases_locks:
+        release_all(connection, row.id, now=now)
+    _warn(connection, row.id, decision.log, now=now)
+    if decision.withdraws_messages:
+        withdraw(connection, row.id, now=now)
+    _stop_children(connection, row.id, decision.children, now=now)
 
 
-def _survive(connection: Connection, row: Row[*tuple[Any, ...]], outcome: Outcome, *, now: datetime) -> bool:
-    """Continue a durable execution by a replay; return False after `_MAX_DEATHS` deaths without a new call."""
-    c = executions.c
-    if not outcome.is_interrupted:
-        made = (
-            connection.execute(select(func.max(calls.c.position)).where(calls.c.execution_id == row.id)).scalar() or 0
-        )
-        deaths = row.deaths + 1 if made <= row.died_at_call else 1
-        if deaths >= _MAX_DEATHS:
-            return False
-        values = {"deaths": deaths, "died_at_call": made}
-        connection.execute(update(executions).where(c.id == row.id).values(**values))
-        text = f"Attempt {row.attempt} was cut off ({outcome.reason}); a replay goes on from there"
-        append(connection, row.id, [LogLine(time=now, level="warning", text=text)], now=now)
+def _replay(connection: Connection, row: Row[*tuple[Any, ...]], decision: Decision, *, now: datetime) -> None:
+    """Let a durable execution go on by a replay: at once, or when what it waits for is over."""
+    counted = {"deaths": decision.deaths, "died_at_call": decision.died_at_call}
+    if counted != {"deaths": row.deaths, "died_at_call": row.died_at_call}:
+        connection.execute(update(executions).where(executions.c.id == row.id).values(**counted))
+    _warn(connection, row.id, decision.log, now=now)
     if not detach(connection, row.id, row.attempt):
         forget(connection, row.id)
-        requeue(connection, row.id, row.attempt, now=now, reason=outcome.reason)
-    return True
+        requeue(connection, row.id, row.attempt, now=now, reason=decision.reason)
+
+
+def _warn(connection: Connection, execution_id: str, text: str | None, *, now: datetime) -> None:
+    if text is not None:
+        append(connection, execution_id, [LogLine(time=now, level="warning", text=text)], now=now)
+
+
+def _calls_made(connection: Connection, execution_id: str) -> int:
+    """Return the number of recorded calls of a durable execution."""
+    last = select(func.max(calls.c.position)).where(calls.c.execution_id == execution_id)
+    return int(connection.execute(last).scalar() or 0)
 
 
 def detach(connection: Connection, execution_id: str, attempt: int) -> bool:
@@ -367,13 +357,12 @@ def _after_failure(on_id: str) -> Outcome:
     return Outcome(status=Status.ENDED_ERROR, message=value, error=error)
 
 
-def _stop_children(connection: Connection, execution_id: str, *, now: datetime, only_held: bool = False) -> None:
-    """Stop the children of a run: it no longer waits for them, and another attempt starts its own.
-
-    `only_held`, after a success, stops only held children without dependencies, because nothing will release them.
-    """
-    query = _HELD_CHILDREN if only_held else _CHILDREN
+def _stop_children(connection: Connection, execution_id: str, what: Children, *, now: datetime) -> None:
+    """Stop the children of a run: it no longer waits for them, and another attempt starts its own."""
+    if what is Children.KEEP:
+        return
+    query = _HELD_CHILDREN if what is Children.STOP_HELD else _CHILDREN
     for child in connection.execute(query, {"parent": execution_id}).all():
-        if only_held and dependencies.has_any(connection, child.id):
+        if what is Children.STOP_HELD and dependencies.has_any(connection, child.id):
             continue
         stop(connection, child, reason=PARENT_ENDED, now=now, user_name=None)

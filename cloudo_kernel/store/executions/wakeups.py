@@ -30,10 +30,10 @@ class Wake:
 _WAITERS = select(waits.c.execution_id).where(waits.c.subject_id == bindparam("subject"))
 _c = executions.c
 # `concat` keeps SQLite from scanning all waiting executions by the state index; the one on `wake_at` finds the few.
-_FORSAKEN = (_c.status.concat("") == Status.WAITING.value, func.coalesce(_c.worker_id, "") == "")
-_OVERDUE = select(_c.id).where(_c.wake_at <= bindparam("now"), *_FORSAKEN)
+_WAITS_ALONE = (_c.status.concat("") == Status.WAITING.value, func.coalesce(_c.worker_id, "") == "")
+_OVERDUE = select(_c.id).where(_c.wake_at <= bindparam("now"), *_WAITS_ALONE)
 _ANY_OVERDUE = _OVERDUE.limit(1)
-_NEXT = select(_c.wake_at).where(_c.wake_at.is_not(None), *_FORSAKEN).order_by(_c.wake_at).limit(1)
+_NEXT = select(_c.wake_at).where(_c.wake_at.is_not(None), *_WAITS_ALONE).order_by(_c.wake_at).limit(1)
 
 
 def register_wait(connection: Connection, execution_id: str, wake: Wake) -> None:
@@ -120,5 +120,5 @@ def _requeue(connection: Connection, ids: Sequence[str], *, now: datetime) -> No
             execution_id,
             time=now,
             status=Status.PENDING,
-            reason="what it waited for is there",
+            reason="its wait is over",
         )

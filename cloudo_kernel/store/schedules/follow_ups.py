@@ -87,16 +87,16 @@ class FollowUps:
         """Drop a follow-up, and write to the log of the ended execution why its flow cannot be started."""
         with self._database.write() as connection:
             if _take(connection, due):
-                _complain(connection, due, complaint, now=self._database.clock())
+                _log_error(connection, due, complaint, now=self._database.clock())
 
-    def next_call(self, *, reserved_for: str | None) -> datetime | None:
+    def next_notification(self, *, reserved_for: str | None) -> datetime | None:
         """Return when the next unclaimed call is due."""
         with self._database.read() as connection:
             query, about = _NEXT_CALL[reserved_for is None], {"worker": reserved_for}
             moment: datetime | None = connection.execute(query, about).scalar()
         return moment
 
-    def claim_calls(self, worker_id: str, *, most: int, reserved_for: str | None) -> tuple[Due, ...]:
+    def claim_notifications(self, worker_id: str, *, most: int, reserved_for: str | None) -> tuple[Due, ...]:
         """Claim up to `most` due calls, oldest first. No other worker makes them while this worker lives."""
         now = self._database.clock()
         is_due = and_(_IS_OPEN_CALL, _IS_FOR[reserved_for is None], _f.due_at <= now)
@@ -117,7 +117,7 @@ class FollowUps:
         with self._database.write() as connection:
             connection.execute(update(follow_ups).where(is_meant).values(worker_id=None, due_at=again))
 
-    def settle_call(
+    def settle_notification(
         self, due: Due, *, place: str, reason: str | None = None, delay_seconds: float | None = None
     ) -> None:
         """Record the outcome of a call.
@@ -141,18 +141,18 @@ class FollowUps:
                 return
             if reason is not None and delay_seconds is None:
                 text = f"{place} ({due.occasion}) could not be called: {reason}"
-                _complain(connection, due, text, now=now)
+                _log_error(connection, due, text, now=now)
             record(connection, kind, event_types.EXECUTION, due.execution.id, time=now, **details)
 
 
-def note_end(connection: Connection, row: Row[Any], status: Status, *, now: datetime) -> None:
-    """Insert the follow-ups of an execution, in the transaction that ends it; `row` is the execution's."""
+def note_end(connection: Connection, row: Row[Any], occasions: Collection[Occasion], *, now: datetime) -> None:
+    """Insert the follow-ups of an execution, in the transaction that ends it; `row` is the execution's.
+
+    The end is one of `occasions`, and a recovery only if the previous execution had failed.
+    """
     wanted: JsonObject = row.follow_ups
-    occasions = [Occasion.ON_ERROR] if status is Status.ENDED_ERROR else []
-    if status is Status.ENDED_SUCCESS:
-        occasions.append(Occasion.ON_SUCCESS)
-        if Occasion.ON_RECOVERY in wanted and _had_failed(connection, row):
-            occasions.append(Occasion.ON_RECOVERY)
+    is_recovery = Occasion.ON_RECOVERY in occasions and Occasion.ON_RECOVERY in wanted and _had_failed(connection, row)
+    occasions = [one for one in occasions if one is not Occasion.ON_RECOVERY or is_recovery]
     new = [
         {
             "id": new_id(),
@@ -177,12 +177,12 @@ def release_claims(connection: Connection, worker_id: str, *, successor: str | N
 
 
 def _had_failed(connection: Connection, row: Row[Any]) -> bool:
-    """Tell whether the previous execution failed: of the same schedule if there is one, else of the same flow."""
+    """Return whether the previous execution failed: of the same schedule if there is one, else of the same flow."""
     if row.flow_name is None:
         return False
-    is_kin = _e.flow_name == row.flow_name if row.schedule_id is None else _e.schedule_id == row.schedule_id
+    is_related = _e.flow_name == row.flow_name if row.schedule_id is None else _e.schedule_id == row.schedule_id
     has_run = _e.status.in_((Status.ENDED_SUCCESS.value, Status.ENDED_ERROR.value))
-    query = select(_e.status).where(is_kin, has_run, _e.id < row.id).order_by(_e.id.desc()).limit(1)
+    query = select(_e.status).where(is_related, has_run, _e.id < row.id).order_by(_e.id.desc()).limit(1)
     return connection.execute(query).scalar() == Status.ENDED_ERROR
 
 
@@ -205,5 +205,5 @@ def _take(connection: Connection, due: Due) -> bool:
     return connection.execute(delete(follow_ups).where(_is(due))).rowcount > 0
 
 
-def _complain(connection: Connection, due: Due, text: str, *, now: datetime) -> None:
+def _log_error(connection: Connection, due: Due, text: str, *, now: datetime) -> None:
     append(connection, due.execution.id, [LogLine(time=now, level="error", text=text)], now=now)

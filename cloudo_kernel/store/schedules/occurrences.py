@@ -1,4 +1,4 @@
-"""Records the outcomes of due times, and starts executions and advances their schedules in one transaction."""
+"""Record the outcomes of due times, start executions and advance their schedules in one transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, exists, literal_column, select, update
 
 from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule, event_types
-from cloudo_kernel.scheduling.spans import Run, without
+from cloudo_kernel.planning import Span, without
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import dependencies
 from cloudo_kernel.store.executions.new_execution import NewExecution
@@ -196,7 +196,7 @@ class Occurrences:
                 _cancel(connection, firing.cancelled, now=now)
         details = [(one.due.schedule.id, new) for one in firings for new in _in_runs(connection, one)]
         self._write(connection, details, now)
-        record_all(connection, [row for one in firings for row in _told(one, now=now, user_name=user_name)])
+        record_all(connection, [row for one in firings for row in _skip_events(one, now=now, user_name=user_name)])
 
     def start(self, due: Due, new: Sequence[NewOccurrence], *, event: str, user_name: str) -> bool:
         """Start executions of a schedule out of turn; return False if it has changed since it was read.
@@ -248,10 +248,10 @@ def _in_runs(connection: Connection, firing: Firing) -> Sequence[NewOccurrence]:
             found.append(first)
             continue
         number = first.number + sum(one.number for one in others)
-        run = Run(first.due, last.until or last.due, number, first.iteration)
-        is_in_it = and_(_o.schedule_id == schedule.id, _o.due.between(run.due, run.until))
+        span = Span(first.due, last.until or last.due, number, first.iteration)
+        is_in_it = and_(_o.schedule_id == schedule.id, _o.due.between(span.due, span.until))
         started = select(_o.due).where(is_in_it, _o.execution_id.is_not(None))
-        if (left := without(schedule, run, frozenset(connection.execute(started).scalars()))) is not None:
+        if (left := without(schedule, span, frozenset(connection.execute(started).scalars()))) is not None:
             found.append(first._replace(**left._asdict()))
     return found
 
@@ -261,12 +261,12 @@ def _take_out(connection: Connection, schedule: Schedule, dues: Sequence[datetim
     is_its = _o.schedule_id == schedule.id
     is_meant = and_(is_its, _o.until.is_not(None), _o.due <= max(dues), _o.until >= min(dues))
     for row in connection.execute(select(occurrences).where(is_meant)).mappings().all():
-        run = Run(row["due"], row["until"], row["count"], row["iteration"])
-        started = select(_o.due).where(is_its, _o.due.between(run.due, run.until), _o.execution_id.is_not(None))
+        span = Span(row["due"], row["until"], row["count"], row["iteration"])
+        started = select(_o.due).where(is_its, _o.due.between(span.due, span.until), _o.execution_id.is_not(None))
         known = {one for one in connection.execute(started).scalars() if one not in dues}
         # Due times started earlier are no longer counted, but the range must not begin or end with one.
-        left = without(schedule, run._replace(number=run.number + len(known)), known.union(dues))
-        is_row = and_(is_its, _o.due == run.due)
+        left = without(schedule, span._replace(number=span.number + len(known)), known.union(dues))
+        is_row = and_(is_its, _o.due == span.due)
         if left is None:
             connection.execute(delete(occurrences).where(is_row))
         else:
@@ -322,7 +322,7 @@ def _advanced(firing: Firing) -> dict[str, Any]:
     }
 
 
-def _told(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, Any]]:
+def _skip_events(firing: Firing, *, now: datetime, user_name: str) -> list[dict[str, Any]]:
     """Return the events of occurrences that started nothing; executions have their own events."""
     if all(new.execution is not None for new in firing.occurrences):
         return []

@@ -1,7 +1,8 @@
-"""Creates, reads, changes and deletes schedules. `occurrences` records the outcomes of their due times."""
+"""Create, read, change and delete schedules. `occurrences` records the outcomes of their due times."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,9 +27,10 @@ from sqlalchemy import (
     update,
 )
 
-from cloudo_kernel import settings
+from cloudo_kernel import planning, settings
 from cloudo_kernel.errors import ScheduleNotFound
-from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleTrigger, event_types
+from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleTrigger, Status, event_types
+from cloudo_kernel.scheduling import triggers
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.records import ENDED, forget_source
 from cloudo_kernel.store.settings import value_of
@@ -41,7 +43,7 @@ _s, _o, _e = schedules.c, occurrences.c, executions.c
 # Built once: SQLAlchemy takes several times as long to build a statement as to run it.
 _INSERT = BulkStatement(insert(schedules))
 _COLUMNS = tuple(schedules.c.keys())
-_SHOWN = tuple(name for name in Schedule.model_fields if name in schedules.c)
+_RECORD_COLUMNS = tuple(name for name in Schedule.model_fields if name in schedules.c)
 _NEXT_DUE = select(_s.fire_at).where(_s.fire_at.is_not(None)).order_by(_s.fire_at).limit(1)
 _DUE = select(_s.id, _s.revision).where(_s.fire_at <= bindparam("now")).order_by(_s.fire_at).limit(bindparam("most"))
 _COMING = (
@@ -56,6 +58,8 @@ _UNENDED = (
     .where(_e.schedule_id.in_(bindparam("ids", expanding=True)), _e.status.not_in(ENDED))
     .order_by(_e.id)
 )
+
+_ONE = select(schedules).where(_s.id == bindparam("of"))
 
 #: Schedules are read this long before they are due, up to `_MAX_AHEAD` of them, `_AHEAD_AT_ONCE` at a time.
 _AHEAD = timedelta(seconds=10)
@@ -252,7 +256,8 @@ class Schedules:
         # Only one-time schedules are deleted: a user may still want to change the end of any other.
         has_records = exists().where(_o.schedule_id == _s.id)
         is_over = and_(_s.next_run.is_(None), _s.enabled, _s.awaited_id.is_(None), ~has_records)
-        runs_once = or_(_s.trigger["at"].as_string().is_not(None), _s.trigger["delay_seconds"].as_string().is_not(None))
+        once = [kind.word for kind in triggers.KINDS if kind.is_once]
+        runs_once = or_(*(_s.trigger[word].as_string().is_not(None) for word in once))
         deleted = limit
         while deleted == limit:
             with self._database.write() as connection:
@@ -261,7 +266,7 @@ class Schedules:
         with self._database.read() as connection:
             finished = list(connection.execute(select(_s.id).where(is_over, runs_once).limit(limit)).scalars())
         for schedule_id in finished:
-            with suppress(ScheduleNotFound):  # somebody has just changed or deleted it
+            with suppress(ScheduleNotFound):  # another caller has just changed or deleted it
                 self.delete(schedule_id, user_name="cloudo", where=and_(is_over, runs_once))
 
     def _keep_source(self, connection: Connection, hidden: Hidden) -> None:
@@ -274,10 +279,40 @@ class Schedules:
         record(connection, event, event_types.SCHEDULE, schedule.id, **about, **shown)
 
 
+def run_ended(connection: Connection, schedule_id: str, execution_id: str, status: Status, *, now: datetime) -> None:
+    """Update a schedule after one of its executions has ended.
+
+    Counts errors in a row, and pauses the schedule at `pause_on_error_count`. Plans the next run of an interval that
+    counts from the end of this execution.
+    """
+    row = connection.execute(_ONE, {"of": schedule_id}).one_or_none()
+    if row is None:  # deleted meanwhile
+        return
+    values: dict[str, Any] = {}
+    errors = 0 if status is Status.ENDED_SUCCESS else row.error_count + (status is Status.ENDED_ERROR)
+    if errors != row.error_count:
+        values["error_count"] = errors
+    if row.awaited_id == execution_id:
+        schedule = Schedule.model_validate(dict(row._mapping))
+        due = planning.after_end(schedule, now) if row.enabled else None
+        fire_at = None if due is None else planning.fire_at(schedule, due)
+        values |= {"next_run": due, "fire_at": fire_at, "awaited_id": None}
+    most = row.pause_on_error_count
+    if most is not None and errors >= most and row.enabled:
+        reason = f"{errors} execution{'s' * (errors != 1)} in a row ended in error"
+        values |= {"enabled": False, "pause_reason": reason}
+        if row.fire_at is None or row.fire_at > now:  # otherwise it is due, and the scheduler records the outcome
+            values |= {"next_run": None, "fire_at": None}
+        about = {"time": now, "name": row.name, "flow_name": row.flow_name, "reason": reason}
+        record(connection, event_types.SCHEDULE_PAUSED, event_types.SCHEDULE, schedule_id, **about)
+    # Always increment the revision: a reader that saw this execution running must not wait for its end any more.
+    connection.execute(update(schedules).where(_s.id == schedule_id).values(**values, revision=_s.revision + 1))
+
+
 def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
     follow_ups = {one.value: following for one in Occasion if (following := getattr(schedule, one)) is not None}
     return {
-        **{name: getattr(schedule, name) for name in _SHOWN},
+        **{name: getattr(schedule, name) for name in _RECORD_COLUMNS},
         "trigger": schedule.trigger.model_dump(mode="json"),
         **dict.fromkeys(Occasion),
         **{name: [one.model_dump(mode="json", exclude_defaults=True) for one in of] for name, of in follow_ups.items()},
@@ -290,13 +325,13 @@ def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:
 
 def _record(row: Row[Any], last: Occurrence | None = None) -> Schedule:
     values = dict(zip(_COLUMNS, row, strict=True))
-    return Schedule.model_validate({**values, "trigger": _trigger(*row.trigger.items()), "last_occurrence": last})
+    return Schedule.model_validate({**values, "trigger": _trigger(json.dumps(row.trigger)), "last_occurrence": last})
 
 
 @lru_cache(maxsize=10_000)
-def _trigger(*items: tuple[str, Any]) -> ScheduleTrigger:
-    """Return a cached trigger; thousands of schedules may share one."""
-    return ScheduleTrigger.model_validate(dict(items))
+def _trigger(text: str) -> ScheduleTrigger:
+    """Return a cached trigger for its JSON; thousands of schedules may share one."""
+    return ScheduleTrigger.model_validate(json.loads(text))
 
 
 def _occurrence(row: Row[Any]) -> Occurrence:

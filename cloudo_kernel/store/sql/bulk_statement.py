@@ -1,7 +1,7 @@
-"""Compiles a statement once and runs it for many rows.
+"""Compile a statement once and run it for many rows.
 
-SQLAlchemy processes each value of each row several times. For an execution started by a schedule, this took as long as
-all the other work; docs/performance.md has the measurements.
+SQLAlchemy processes each value of each row several times. Without that, starts in groups of 16 take
+15 % less processor time, and starts in groups of 100 take 30 % less.
 """
 
 from __future__ import annotations

@@ -15,21 +15,19 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, inspect, or_, text, true
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.store import migrations
 from cloudo_kernel.store.sql.connections import ChangeCounter, Readers
-from cloudo_kernel.store.sql.file_guard import FileGuard, Unusable, newer_schema
+from cloudo_kernel.store.sql.file_guard import FileGuard, Unusable
 from cloudo_kernel.store.sql.group_commit import GroupCommit, TurnTimeout
 
 _log = logging.getLogger(__name__)
-
-#: The newest migration. A database at this version opens without importing Alembic, which takes 0.4 s.
-NEWEST_MIGRATION = "0021"
 
 #: Seconds after a failed write before `probe` tries one. Other writes, such as heartbeats, may come first.
 _PROBE_SECONDS = 5.0
@@ -68,7 +66,7 @@ class Database:
         if self._is_sqlite and self._url.database:
             _refuse_remote(Path(self._url.database))
         path = self._url.database if self._is_sqlite else None
-        self._guard = FileGuard(Path(path).absolute(), newest=NEWEST_MIGRATION) if path else None
+        self._guard = _guard(Path(path).absolute()) if path else None
         self.engine = _engine(str(url), self._guard, is_sqlite=self._is_sqlite)
         self._readers = Readers(self.engine)
         self._counter = ChangeCounter(self.engine)
@@ -157,28 +155,16 @@ class Database:
             return self._counter.read()
 
     def migrate(self) -> None:
-        """Upgrade the tables to the newest version; fast if they are current. Raises `Unavailable` if newer."""
-        version = self._version()
-        if version != NEWEST_MIGRATION:
-            self._upgrade(version)
+        """Bring the tables to the newest revision; fast if they are current. Raises `Unavailable`."""
+        with self.read() as connection:
+            revision = migrations.revision_of(connection)
+        if revision != migrations.NEWEST:
+            with self.write() as connection:
+                migrations.migrate(connection)
         if self._guard is not None:
             with self._explained("read"):
                 self._guard.pin(self._raw_connection)
         self._is_migrated = True
-
-    def _upgrade(self, version: str | None) -> None:
-        from alembic import command
-        from alembic.config import Config
-        from alembic.util import CommandError
-
-        config = Config()
-        config.set_main_option("script_location", "cloudo_kernel.store:migrations")
-        try:
-            with self.write() as connection:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-        except CommandError as error:  # an unknown revision
-            raise self._unavailable(newer_schema(version, NEWEST_MIGRATION)) from error
 
     def _raw_connection(self) -> sqlite3.Connection:
         connection = self.engine.raw_connection()
@@ -210,13 +196,6 @@ class Database:
         self.engine.dispose()
         if self._guard is not None:
             self._guard.close()
-
-    def _version(self) -> str | None:
-        with self.read() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return version
 
     @contextmanager
     def _explained(self, kind: str) -> Iterator[None]:
@@ -286,6 +265,10 @@ def _to_json(value: Any) -> str:
         return json.dumps(value)
 
 
+def _guard(path: Path) -> FileGuard:
+    return FileGuard(path, newest=migrations.NEWEST, unknown=migrations.unknown)
+
+
 def _engine(url: str, guard: FileGuard | None, *, is_sqlite: bool) -> Engine:
     # Error messages go into logs, so they must not contain written values.
     more: dict[str, Any] = {
@@ -340,13 +323,13 @@ def _refuse_remote(database: Path) -> None:
 
 _LOCKED = "the database is locked"
 _LOCKED_HINT = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
-_SYSTEM_HINT = "the log of the system may say more"
+_SYSTEM_HINT = "the system log may say more"
 #: SQLite error codes of an unusable database: the reason (None for the driver's message) and a hint.
 _CAUSES: dict[int, tuple[str | None, str]] = {
     sqlite3.SQLITE_BUSY: (_LOCKED, _LOCKED_HINT),
     sqlite3.SQLITE_LOCKED: (_LOCKED, _LOCKED_HINT),
     sqlite3.SQLITE_READONLY: (None, "give this user the right to write to the file and its folder"),
-    sqlite3.SQLITE_CANTOPEN: (None, "does its folder exist, and may this user write to it?"),
+    sqlite3.SQLITE_CANTOPEN: (None, "check that its folder exists and that this user may write to it"),
     sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),
     sqlite3.SQLITE_CORRUPT: ("the database file is damaged", "restore it from a backup"),
     sqlite3.SQLITE_NOTADB: (None, "move it away"),

@@ -1,4 +1,4 @@
-"""Checks that the open database is still the one at its path, with the same files and a known schema."""
+"""Check that the open database is still the one at its path, with the same files and a known schema."""
 
 from __future__ import annotations
 
@@ -21,15 +21,6 @@ class Unusable(Exception):
         self.reason = reason
 
 
-def newer_schema(version: str | None, newest: str) -> Unusable:
-    """Return the error for a store whose schema this version of Cloudo does not know."""
-    return Unusable(
-        "this store was made by a newer Cloudo",
-        f"its schema is {version} and this Cloudo knows {newest}: update with `pip install --upgrade cloudo`, "
-        "or restore a backup that the older Cloudo made",
-    )
-
-
 class FileGuard:
     """Watches the files and the schema of one SQLite database, from `pin` on.
 
@@ -37,10 +28,11 @@ class FileGuard:
     and after. After the second check, everyone who opens the database by its path finds the commit.
     """
 
-    def __init__(self, path: Path, *, newest: str) -> None:
-        """`newest` is the newest migration that this version of Cloudo knows."""
+    def __init__(self, path: Path, *, newest: str, unknown: Callable[[str | None], Unusable]) -> None:
+        """`newest` is the only revision that this version of Cloudo can use; `unknown` makes the error for others."""
         self._paths = tuple(f"{path}{ending}" for ending in _ENDINGS)
         self._newest = newest
+        self._unknown = unknown
         self._ids: tuple[tuple[int, int], ...] = ()
         self._schema = -1
         #: Stays open: closing the last connection removes the log, and the next process would create a new file.
@@ -73,7 +65,7 @@ class FileGuard:
             return
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         if row is None or row[0] != self._newest:
-            raise newer_schema(None if row is None else row[0], self._newest)
+            raise self._unknown(None if row is None else row[0])
         self._schema = schema
 
     def blame(self) -> Unusable | None:

@@ -130,7 +130,7 @@ class GroupCommit:
         except SQLAlchemyError:
             self._end(group, Unavailable(_INTERRUPTED))
         except BaseException:
-            self._end(group, Unavailable("The write was interrupted; whether it is kept is not known."))
+            self._end(group, Unavailable("The write was interrupted, and may or may not have been saved."))
             raise
         else:
             self._group, group.is_over, self._kept = None, True, group.connection

@@ -1,4 +1,4 @@
-"""The tables of the store. A change here needs a migration in `migrations/versions`."""
+"""The tables of the store. A change here needs a revision in `migrations/versions`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,20 @@ from cloudo_kernel.store.tables.executions import (
     waits,
     workers,
 )
-from cloudo_kernel.store.tables.records import events, lock_waiters, locks, messages, settings, tokens
-from cloudo_kernel.store.tables.schedules import absences, occurrences, schedules
-from cloudo_kernel.store.tables.webhooks import deliveries, webhook_responses, webhooks
+from cloudo_kernel.store.tables.records import (
+    absences,
+    deliveries,
+    events,
+    lock_waiters,
+    locks,
+    messages,
+    occurrences,
+    schedules,
+    settings,
+    tokens,
+    webhook_responses,
+    webhooks,
+)
 
 __all__ = [
     "UtcMicroseconds",

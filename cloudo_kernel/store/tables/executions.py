@@ -28,6 +28,8 @@ workers = Table(
     #: When the last two heartbeats came, by the wall clock.
     Column("beat_at", UtcMicroseconds),
     Column("previous_beat_at", UtcMicroseconds),
+    #: The states of its background loops at its last heartbeat.
+    Column("loops", JSON),
 )
 
 executions = Table(
@@ -174,13 +176,10 @@ calls = Table(
     Column("execution_id", Text, primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("verb", Text, nullable=False),
-    Column("arguments", JSON, nullable=False),
     #: False: the call has begun, such as a wait or a step, and has no result yet.
     Column("is_done", Boolean, nullable=False),
-    Column("result", JSON),
-    Column("error", JSON),
     #: Arguments, result and error, sealed together: they belong to the flow alone and may be secret.
-    Column("sealed", Text),
+    Column("sealed", Text, nullable=False),
 )
 
 #: What durable executions wait for, such as the end of another execution.

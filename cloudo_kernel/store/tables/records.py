@@ -1,8 +1,21 @@
-"""The tables of events, messages, settings, locks and tokens."""
+"""The tables of events, messages, settings, locks, tokens, schedules and webhooks."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, Table, Text, false
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    false,
+)
 
 from cloudo_kernel.store.tables.base import UtcMicroseconds, metadata
 
@@ -103,4 +116,149 @@ tokens = Table(
     Index(None, "sha256", unique=True),
     Index(None, "user_name"),
     Index(None, "made_by"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("flow_name", Text, nullable=False),
+    Column("trigger", JSON, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("inputs", JSON, nullable=False),
+    Column("overlap", Text, nullable=False),
+    Column("catch_up", Text, nullable=False),
+    Column("catch_up_window_seconds", Float),
+    Column("jitter_seconds", Float, nullable=False),
+    Column("pause_on_error_count", Integer),
+    Column("on_success", JSON(none_as_null=True)),
+    Column("on_error", JSON(none_as_null=True)),
+    Column("on_recovery", JSON(none_as_null=True)),
+    Column("pin_source", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("end_at", UtcMicroseconds),
+    Column("max_iterations", BigInteger),
+    Column("iterations", BigInteger, nullable=False, server_default="0"),
+    Column("start", UtcMicroseconds, nullable=False),
+    Column("next_run", UtcMicroseconds),
+    Column("user_name", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("broken", Text),
+    Column("pause_reason", Text),
+    # The columns from here on are not in the record.
+    #: Counts changes, so that a writer can tell whether the schedule has changed since it was read.
+    Column("revision", BigInteger, nullable=False, server_default="0"),
+    #: The next run, jitter included; None while no run is planned.
+    Column("fire_at", UtcMicroseconds),
+    #: The last planned occurrence: earlier ones never recur, whatever the clock says.
+    Column("last_due", UtcMicroseconds),
+    #: The execution from whose end the interval is counted.
+    Column("awaited_id", Text),
+    #: How many executions in a row have failed.
+    Column("error_count", Integer, nullable=False, server_default="0"),
+    #: With `pin_source`: the source that it runs.
+    Column("source_sha256", Text, ForeignKey("sources.sha256")),
+    #: The unmasked inputs, sealed.
+    Column("sealed_inputs", Text),
+    Index(None, "fire_at"),
+    Index(None, "flow_name"),
+    Index(None, "source_sha256"),
+)
+
+#: The outcome of each due time of a schedule, or of a range of due times.
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("schedule_id", Text, primary_key=True),
+    Column("due", UtcMicroseconds, primary_key=True),
+    #: For a range: the last due time, and how many there are, not counting those started out of turn.
+    Column("until", UtcMicroseconds),
+    Column("count", BigInteger, nullable=False, server_default="1"),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("execution_id", Text),
+    #: Its execution is part of catching up: no policy skips or cancels it, and others like it queue behind it.
+    Column("is_caught_up", Boolean, nullable=False, server_default=false()),
+    #: It is caught up because it was late, not because it was due while others were caught up.
+    Column("is_late", Boolean, nullable=False, server_default=false()),
+    Column("iteration", BigInteger),
+    Column("lateness_seconds", Float),
+    #: When the outcome was decided. A due time may be caught up, or run by hand, much later.
+    Column("noted_at", UtcMicroseconds, nullable=False),
+    Index(None, "noted_at"),
+)
+
+#: Periods without a live scheduler. The row without an end starts at the newest heartbeat.
+absences = Table(
+    "absences",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("start", UtcMicroseconds, nullable=False),
+    Column("end", UtcMicroseconds),
+    Index(None, "end"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("flow_name", Text, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("signature", Text),
+    Column("signature_header", Text),
+    Column("signed_content", Text, nullable=False),
+    Column("timestamp_header", Text),
+    Column("public_url", Text),
+    Column("delivery_id", Text),
+    Column("challenge_parameter", Text),
+    Column("key_header", Text, nullable=False),
+    Column("allowed_methods", JSON, nullable=False),
+    Column("allowed_networks", JSON, nullable=False),
+    Column("max_body_bytes", BigInteger, nullable=False),
+    Column("rate_limit", Integer),
+    Column("allowed_origins", JSON, nullable=False, server_default="[]"),
+    Column("raw", Boolean, nullable=False, server_default=false()),
+    Column("enabled", Boolean, nullable=False),
+    Column("sync_timeout_seconds", Float, nullable=False),
+    Column("inputs", JSON, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    Column("modified_at", UtcMicroseconds, nullable=False),
+    # The columns from here on are not in the record.
+    #: A digest of the callers' key or, with a signature, the sealed key.
+    Column("kept_key", Text),
+    #: The unmasked fixed inputs, sealed.
+    Column("sealed_inputs", Text),
+    Index(None, "flow_name"),
+)
+
+#: The calls of webhooks.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("webhook_name", Text, nullable=False),
+    Column("received_at", UtcMicroseconds, nullable=False),
+    Column("source_ip", Text, nullable=False),
+    Column("status_code", Integer),
+    Column("execution_id", Text),
+    #: Only set for a call that started something: no other call can then use the same id.
+    Column("delivery_id", Text),
+    Column("reason", Text),
+    Index(None, "webhook_name", "id"),
+    Index(None, "webhook_name", "delivery_id", unique=True),
+    Index(None, "received_at"),
+)
+
+#: The responses of flows to the calls that started them.
+webhook_responses = Table(
+    "webhook_responses",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("status", Integer, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    #: Whether the content is sealed, because it contains a secret of the flow.
+    Column("is_sealed", Boolean, nullable=False, server_default=false()),
 )

@@ -11,13 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from cloudo_kernel.errors import AddressRefused
-from cloudo_kernel.models import Fault, Flow, FlowMetadata, FlowSource, JsonObject, Occasion, OutgoingCall
+from cloudo_kernel.models import Fault, Flow, FlowMetadata, FlowSource, JsonObject, Notification, Occasion
 from cloudo_kernel.security import outbound_http
-from cloudo_kernel.workspace.catalog import handler, notebook
+from cloudo_kernel.workspace.catalog import notebook, script
 from cloudo_kernel.workspace.catalog.kernels import language_of
-from cloudo_kernel.workspace.catalog.names import name_fault
-from cloudo_kernel.workspace.catalog.parameters import input_schema
-from cloudo_kernel.workspace.catalog.places import SCRIPT, Place, printable
+from cloudo_kernel.workspace.catalog.parameters import input_schema, write_only
+from cloudo_kernel.workspace.catalog.places import SCRIPT, Place, name_fault, printable
 from cloudo_kernel.workspace.catalog.values import NotJson, json_value
 
 _LAST_MOMENT = 253_402_300_799  # the end of the year 9999, the last one that datetime supports
@@ -44,10 +43,10 @@ def checked_calls(flow: Flow, allowed: Sequence[outbound_http.Network]) -> Flow:
     following = (one for occasion in Occasion for one in getattr(flow.metadata, occasion))
     try:
         for one in following:
-            if isinstance(one, OutgoingCall):
+            if isinstance(one, Notification):
                 outbound_http.check(one.url, allowed)
     except AddressRefused as error:
-        return flow.model_copy(update={"broken": flow.broken or f"its metadata do not fit: {error}"})
+        return flow.model_copy(update={"broken": flow.broken or f"its metadata is invalid: {error}"})
     return flow
 
 
@@ -60,11 +59,11 @@ def status(path: Path) -> os.stat_result:
 
 
 def _script(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
-    script = handler.parse(text)
-    metadata = _metadata(script.metadata)
+    handler = script.parse(text)
+    metadata = _metadata(handler.metadata)
     if metadata.kernel is not None and metadata.kernel not in native_kernels:
-        raise notebook.Unreadable("its metadata 'cloudo.kernel' does not fit: a script runs in the kernel cloudo only")
-    return _flow(place, kind="script", title=metadata.title or script.title, metadata=metadata)
+        raise notebook.Unreadable("its metadata 'cloudo.kernel' is invalid: a script runs only in the kernel cloudo")
+    return _flow(place, kind="script", title=metadata.title or handler.title, metadata=metadata)
 
 
 def _notebook(place: Place, text: str, native_kernels: Collection[str]) -> Flow:
@@ -90,9 +89,9 @@ def _metadata(given: Any) -> FlowMetadata:
     except ValidationError as error:
         fault = Fault.of(error)
         field = ".".join(map(str, ("cloudo", *fault.path)))
-        raise notebook.Unreadable(f"its metadata {field!r} does not fit: {fault.said}") from error
+        raise notebook.Unreadable(f"its metadata {field!r} is invalid: {fault.problem}") from error
     except NotJson as error:
-        raise notebook.Unreadable(f"its metadata 'cloudo{error.path}' does not fit: {error}") from error
+        raise notebook.Unreadable(f"its metadata 'cloudo{error.path}' is invalid: {error}") from error
 
 
 def _flow(
@@ -106,7 +105,7 @@ def _flow(
     broken: str | None = None,
 ) -> Flow:
     metadata = metadata or FlowMetadata()
-    schema = _with_protected(schema or input_schema(None), metadata.protect_inputs)
+    schema = write_only(schema or input_schema(None), metadata.protect_inputs)
     if place.winner is None and (fault := name_fault(place.name)):
         broken = f"its file name cannot be a flow's: {fault}; rename the file"
     path = place.path
@@ -126,12 +125,3 @@ def _flow(
         modified_at=datetime.fromtimestamp(min(max(status(place.path).st_mtime, 0), _LAST_MOMENT), UTC),
         broken=broken,
     )
-
-
-def _with_protected(schema: JsonObject, protected: Collection[str]) -> JsonObject:
-    """Return the schema with `writeOnly` for protected inputs, which are never shown again."""
-    properties = {
-        name: {**declared, "writeOnly": True} if name in protected else declared
-        for name, declared in schema["properties"].items()
-    }
-    return {**schema, "properties": properties}

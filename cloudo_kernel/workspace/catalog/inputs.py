@@ -77,7 +77,7 @@ def _fitted(name: str, given: object, schema: JsonObject) -> Any:
     try:
         value = json_value(given)
     except NotJson as error:
-        raise InputsInvalid(f"The input {_quoted(name + error.path)} does not fit: {error}.", field=name) from None
+        raise InputsInvalid(f"The input {_quoted(name + error.path)} is invalid: {error}.", field=name) from None
     if not schema:  # any value is valid
         return value
     if fault := _fault(schema, value):
@@ -146,8 +146,8 @@ def _unknown(name: str, known: list[str]) -> str:
     # difflib is slow for long texts.
     similar = difflib.get_close_matches(name, known, n=1) if len(name) <= _MAX_SIMILAR else []
     hint = f" Did you mean {similar[0]!r}?" if similar else ""
-    takes = f" It takes: {', '.join(known)}." if known else " It takes none."
-    return f"The flow takes no input {_quoted(name)}.{hint}{takes}"
+    takes = f" Its inputs: {', '.join(known)}." if known else " It has no inputs."
+    return f"The flow has no input {_quoted(name)}.{hint}{takes}"
 
 
 def _fitting(schema: JsonObject) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.security import bounds
-from cloudo_kernel.workspace.catalog.names import is_below
+from cloudo_kernel.workspace.catalog.places import is_below
 
 _MAX_BYTES = 50 * 1024 * 1024
 #: Maximum characters of Markdown to search for the first heading.
@@ -156,7 +156,7 @@ def _upgraded(document: Any, text: str) -> Any:
     """Return the document in nbformat 4; nbformat 3 is upgraded in memory, and again for each run."""
     form = _object(document).get("nbformat")
     if not isinstance(form, int) or isinstance(form, bool):
-        raise Unreadable("it is JSON, but no notebook")
+        raise Unreadable("it is JSON, but not a notebook")
     if form < 3:
         raise Unreadable(
             f"it has the notebook format {form}, which is too old to be run; "
@@ -183,10 +183,10 @@ def _upgraded(document: Any, text: str) -> Any:
 def _checked(document: Any) -> Notebook:
     cells, metadata = document.get("cells"), document.get("metadata", {})
     if not isinstance(cells, list) or not isinstance(metadata, dict):
-        raise Unreadable("it is no notebook: its cells are no list, or its metadata no object")
+        raise Unreadable("it is not a notebook: its cells are not a list, or its metadata is not an object")
     for number, cell in enumerate(cells, start=1):
         if _object(cell).get("cell_type") not in _KINDS or _source(cell) is None:
-            raise Unreadable(f"its cell {number} is no cell of a notebook")
+            raise Unreadable(f"its cell {number} is not a cell of a notebook")
     return Notebook(_normal(document, metadata, cells))
 
 

@@ -6,7 +6,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from cloudo_kernel.models import JsonObject
@@ -68,6 +68,15 @@ def input_schema(cell_source: str | None) -> JsonObject:
         **({"required": needed} if needed else {}),
         "additionalProperties": False,
     }
+
+
+def write_only(schema: JsonObject, names: Collection[str]) -> JsonObject:
+    """Return the schema with `writeOnly` for these inputs, whose values are never shown."""
+    properties = {
+        name: {**declared, "writeOnly": True} if name in names else declared
+        for name, declared in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
 
 
 def defaults(schema: JsonObject) -> JsonObject:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,24 +17,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from cloudo_extension.backend.batched_starts import Start, start_all
-from cloudo_extension.backend.batching import Batcher
+from cloudo_extension.backend.batching import Batcher, Start, start_all
 from cloudo_extension.backend.event_feed import EventFeed
-from cloudo_extension.backend.rate_limit import RateLimiter, network
-from cloudo_extension.backend.refusals import Refusals
+from cloudo_extension.backend.rate_limit import RateLimiter, Refusals, network
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
-from cloudo_kernel.models import Health, Token, Trigger, Webhook
-from cloudo_kernel.models.event_types import ACCESS_REFUSED, ADDRESS, PERMISSION_DENIED
-from cloudo_kernel.processes.loop import Failures
+from cloudo_kernel.models import Execution, Health, Origin, Token, Webhook, event_types
+from cloudo_kernel.processes.loop import Failures, states
 from cloudo_kernel.security.permissions import Rights
 from cloudo_kernel.workspace.layout import Workspace
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
-    from cloudo_kernel.service.webhook_calls import Answered, Note, Received, WebhookCalls
+    from cloudo_kernel.service.webhook_calls import Answered, Note, Received, WebhookDeliveries
     from cloudo_kernel.store import Inserted, Store
-    from cloudo_kernel.webhooks.request import WebhookCall
+    from cloudo_kernel.webhooks.request import DeliveryRequest
     from cloudo_kernel.worker.interactive_sessions import Sessions
     from cloudo_kernel.worker.worker import Worker
     from cloudo_kernel.workspace.catalog import Catalog
@@ -51,7 +49,7 @@ _REOPEN_SECONDS = 2.0
 PREPARE_SECONDS = 5.0
 _DENIAL_SECONDS = 60.0
 _MAX_DENIALS = 1000
-_STRANGERS_A_MINUTE = 30
+_MAX_ANONYMOUS_A_MINUTE = 30
 _STOPPING = "The server is stopping. Try again when it is back."
 _OPENING = "The store is being opened. Try again in a moment."
 
@@ -65,8 +63,8 @@ class _Parts:
     worker: Worker | None
     feed: EventFeed
     starts: Batcher[Start, Inserted]
-    webhook_calls: WebhookCalls
-    received: Batcher[WebhookCall, Received | Answered]
+    webhook_calls: WebhookDeliveries
+    received: Batcher[DeliveryRequest, Received | Answered]
     healths: Batcher[None, Health]
     sessions: Sessions
     unlisten: Callable[[], None]
@@ -89,8 +87,8 @@ class Backend:
         """Call `prepare` once on a thread, `PREPARE_SECONDS` after opening; pass `worker_options` to `Worker`."""
         self.workspace = workspace
         self.rate_limiter = RateLimiter()
-        #: Limits the recorded refusals of strangers, who could otherwise fill the store.
-        self._strangers = RateLimiter()
+        #: Limits the recorded refusals of anonymous callers, which could otherwise fill the store.
+        self._anonymous = RateLimiter()
         #: Refused webhook calls.
         self.refusals = Refusals(self._record_refusals)
         self._has_worker = has_worker
@@ -101,8 +99,8 @@ class Backend:
         self._parts: _Parts | None = None
         self._is_closed = False
         #: The error of the last attempt to open the backend, if it failed.
-        self._trouble: Exception | None = None
-        self.health_failures = Failures("The look at the health")
+        self._open_error: Exception | None = None
+        self.health_failures = Failures("The health check")
         #: Retries opening a store that was unreachable when the server started.
         self._later: asyncio.Task[None] | None = None
         #: (subject id, route) → time from which a refusal is recorded again.
@@ -119,11 +117,11 @@ class Backend:
         A token found recently is not looked up again: the thread call would cost as much as starting an execution.
         """
         if self._parts is None and not self.workspace.state.is_dir():
-            return None  # a stranger must not open an unused workspace
+            return None  # an anonymous caller must not open an unused workspace
         tokens = (await self.open()).store.tokens
         found = tokens.known(secret) or await self.call(tokens.find, secret)
         if found is not None and tokens.is_use_worth_noting(found):
-            self._spawn(self.call(tokens.note_use, found.id))
+            self.spawn(self.call(tokens.note_use, found.id))
         return found
 
     def note_denial(self, subject_type: str, subject_id: str, *, route: str, **details: Any) -> None:
@@ -134,26 +132,28 @@ class Backend:
         if len(self._denials) >= _MAX_DENIALS:
             self._denials.clear()
         self._denials[key] = now + _DENIAL_SECONDS
-        add = partial(self._parts.store.events.add, PERMISSION_DENIED, subject_type, subject_id, **details)
-        self._spawn(self.call(add))
+        self._add_event(event_types.PERMISSION_DENIED, subject_type, subject_id, **details)
 
-    def note_stranger(self, address: str, *, route: str, **details: Any) -> None:
+    def note_anonymous(self, address: str, *, route: str, **details: Any) -> None:
         """Record that an unknown caller was refused, once a minute per network and route.
 
-        Up to `_STRANGERS_A_MINUTE` are recorded in all, so that strangers cannot fill the store. The server's log has
-        every refusal.
+        Up to `_MAX_ANONYMOUS_A_MINUTE` are recorded in all, so that anonymous callers cannot fill the store. The
+        server's log has every refusal.
         """
         if self._parts is None:
             return
         try:
-            self._strangers.check(route, network(address, ipv4_bits=24), 1)
-            self._strangers.check("", "", _STRANGERS_A_MINUTE)
+            self._anonymous.check(route, network(address, ipv4_bits=24), 1)
+            self._anonymous.check("", "", _MAX_ANONYMOUS_A_MINUTE)
         except TooManyCalls:
             return
-        add = partial(self._parts.store.events.add, ACCESS_REFUSED, ADDRESS, address, user_name=None, **details)
-        self._spawn(self.call(add))
+        self._add_event(event_types.ACCESS_REFUSED, event_types.ADDRESS, address, user_name=None, **details)
 
-    async def service(self, user_name: str, trigger: Trigger, rights: Rights) -> Service:
+    def _add_event(self, *event: str, **details: Any) -> None:
+        if self._parts is not None:
+            self.spawn(self.call(partial(self._parts.store.events.add, *event, **details)))
+
+    async def service(self, user_name: str, trigger: Origin, rights: Rights) -> Service:
         """Return the service for one request. Opens the backend on the first. Raises `Unavailable`."""
         parts = await self.open()
         from cloudo_kernel.service import Service
@@ -167,24 +167,24 @@ class Backend:
         if self._parts is None:
             raise Unavailable(_STOPPING)
         parts = self._parts
-        return Service(parts.store, parts.catalog, user_name=user_name, trigger=Trigger.FLOW, parent_id=parent_id)
+        return Service(parts.store, parts.catalog, user_name=user_name, trigger=Origin.FLOW, parent_id=parent_id)
 
     @property
     def is_used(self) -> bool:
         """Whether Cloudo has been used in this workspace."""
         return self._parts is not None or self.workspace.state.is_dir()
 
-    async def webhook_calls(self) -> WebhookCalls:
+    async def webhook_calls(self) -> WebhookDeliveries:
         """Return the receiver of webhook calls."""
         return (await self.open()).webhook_calls
 
-    async def receive(self, call: WebhookCall) -> Received | Answered:
+    async def receive(self, call: DeliveryRequest) -> Received | Answered:
         """Receive a webhook call, in one commit with concurrent calls."""
         return await (await self.open()).received.add(call)
 
     def _record_refusals(self, notes: Sequence[Note]) -> None:
         if self._parts is not None:
-            self._spawn(self.call(self._parts.webhook_calls.note_all, notes))
+            self.spawn(self.call(self._parts.webhook_calls.note_all, notes))
 
     def _check_rate(self, webhook: Webhook, caller: str) -> None:
         if webhook.rate_limit is not None:
@@ -198,6 +198,21 @@ class Backend:
         """Return the process's event feed."""
         return (await self.open()).feed
 
+    async def until_ended(self, read: Callable[[str], Execution], execution_id: str, seconds: float) -> Execution:
+        """Return `read(execution_id)` once the execution has ended, `seconds` have passed or the server stops."""
+        with (await self.feed()).subscribe(execution_id) as news:
+            try:
+                async with asyncio.timeout(seconds):
+                    execution = await self.call(read, execution_id)
+                    while not execution.is_ended and not news.is_closed:
+                        event = await news.next()
+                        if event is None or event.type in (event_types.EXECUTION_ENDED, event_types.EXECUTION_DELETED):
+                            news.catch_up()
+                            execution = await self.call(read, execution_id)
+                    return execution
+            except TimeoutError:
+                return await self.call(read, execution_id)
+
     async def start(self, start: Start) -> Inserted:
         """Start an execution, in one commit with concurrent starts."""
         return await (await self.open()).starts.add(start)
@@ -206,8 +221,8 @@ class Backend:
         """Return the service's health, or None while Cloudo is unused. Never opens the backend."""
         if self._is_closed:
             raise _passing(_STOPPING, reason="the server is stopping")
-        if self._parts is None and self._trouble is not None:
-            raise self._trouble
+        if self._parts is None and self._open_error is not None:
+            raise self._open_error
         if self._parts is None and self._opening.locked():
             raise _passing(_OPENING, reason="the store is being opened")
         if self._parts is None:
@@ -236,13 +251,13 @@ class Backend:
                     try:
                         self._parts = await self._assemble()
                     except Exception as error:
-                        self._trouble = error
+                        self._open_error = error
                         raise
-                    self._trouble = None
-                    asyncio.get_running_loop().call_later(PREPARE_SECONDS, self._prepare_in_peace)
+                    self._open_error = None
+                    asyncio.get_running_loop().call_later(PREPARE_SECONDS, self._after_opening)
         return self._parts
 
-    async def go_on(self) -> None:
+    async def resume(self) -> None:
         """Open a previously used store without waiting for a request, so that its schedules run.
 
         Retries an unreachable store in the background until it opens.
@@ -250,11 +265,11 @@ class Backend:
         try:
             await self.open()
         except Exception as error:  # noqa: BLE001 -- nothing else would retry
-            _log.warning("The store cannot be opened yet and is tried again: %s", error)
+            _log.warning("Cannot open the store yet, retrying: %s", error)
             self._later = asyncio.create_task(self._open_later())
 
     async def _open_later(self) -> None:
-        failures = Failures("The opening of the store")
+        failures = Failures("Opening the store")
         while self._parts is None and not self._is_closed:
             await asyncio.sleep(_REOPEN_SECONDS)
             try:
@@ -263,12 +278,12 @@ class Backend:
                 failures.note(error)
         failures.clear()
 
-    def _prepare_in_peace(self) -> None:
+    def _after_opening(self) -> None:
         """Call `prepare` and check for the key, when the request that opened the backend is likely answered."""
         if self._prepare is not None and not self._is_closed:
             self._threads.submit(self._prepare)
         if self._parts is not None:
-            self._threads.submit(_look_for_key, self._parts.store)
+            self._threads.submit(_check_key, self._parts.store)
         # Objects that exist by now are long-lived. Now and then, collecting them took a fifth of a second.
         gc.freeze()
 
@@ -292,16 +307,16 @@ class Backend:
             steps.callback(parts.feed.close)
             await asyncio.gather(*self._spawned, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in the background. Logs a failure and does not retry."""
 
         async def run() -> None:
             try:
                 await work
             except CloudoError as error:
-                _log.warning("What nobody waits for has failed", extra={"reason": str(error)})
+                _log.warning("A background task has failed", extra={"reason": str(error)})
             except Exception:  # noqa: BLE001 -- a background task has no caller
-                _log.exception("What nobody waits for has failed")
+                _log.exception("A background task has failed")
 
         task = asyncio.create_task(run())
         self._spawned.add(task)  # the event loop keeps only a weak reference
@@ -312,7 +327,7 @@ class Backend:
         store, catalog, worker = await self.call(build)
 
         from cloudo_kernel.service import Service
-        from cloudo_kernel.service.webhook_calls import WebhookCalls
+        from cloudo_kernel.service.webhook_calls import WebhookDeliveries
         from cloudo_kernel.worker.interactive_sessions import Sessions
 
         try:
@@ -324,7 +339,7 @@ class Backend:
             raise
         read = partial(store.events.after, limit=PAGE_LIMIT)
         feed = EventFeed(read, newest=lambda: max(oldest, store.tail.newest))
-        calls = WebhookCalls(store, catalog, check_rate=self._check_rate)
+        calls = WebhookDeliveries(store, catalog, check_rate=self._check_rate)
         health = Service(store, catalog, user_name="").health
         return _Parts(
             store,
@@ -341,9 +356,9 @@ class Backend:
         )
 
 
-def _look_for_key(store: Store) -> None:
+def _check_key(store: Store) -> None:
     if store.encryption.is_key_lost:
-        _log.error("The key file is missing, and the store holds secrets that were sealed with it. Put the file back.")
+        _log.error("The key file is missing. Secrets in the store are encrypted with it. Restore the file.")
 
 
 def _passing(message: str, *, reason: str) -> Unavailable:
@@ -354,15 +369,25 @@ def _passing(message: str, *, reason: str) -> Unavailable:
 
 
 def _with_loops(health: Health, parts: _Parts) -> Health:
-    """Add the state of this server's loops. A dead loop or a failing dispatcher makes it unavailable."""
-    loops = {parts.sessions.loop, parts.store.tail.loop, *(parts.worker.loops if parts.worker is not None else ())}
-    dead = sorted(loop.name for loop in loops if loop.is_dead)
-    failing = sorted(loop.name for loop in loops if loop.is_failing)
-    details: dict[str, Any] = {"failing_loops": tuple(dead + failing)}
-    if dead:
-        details |= {"status": "unavailable", "reason": f"the loop {dead[0]} has died: restart the server"}
+    """Add this server's loops. One that is dead or stuck, or a failing dispatcher, makes the server unavailable."""
+    from cloudo_kernel.service.loop_health import fault, loop_health
+
+    worker_id = None if parts.worker is None else parts.worker.id
+    of_worker = () if parts.worker is None else parts.worker.loops
+    others = {parts.sessions.loop, parts.store.tail.loop} - set(of_worker)
+    own = [loop_health(state, worker_id=worker_id, pid=os.getpid()) for state in states(of_worker)]
+    own += [loop_health(state, worker_id=None, pid=os.getpid()) for state in states(others)]
+    faults = [text for loop in own if (text := fault(loop))]
+    broken = sorted(loop.name for loop in own if fault(loop))
+    failing = sorted(loop.name for loop in own if loop.error is not None and loop.name not in broken)
+    details: dict[str, Any] = {
+        "failing_loops": tuple(broken + failing),
+        "loops": (*own, *(loop for loop in health.loops if loop.worker_id != worker_id)),
+    }
+    if faults:
+        details |= {"status": "unavailable", "reason": f"{faults[0]}: restart the server"}
     elif "dispatcher" in failing and health.reason is None:
-        details |= {"status": "unavailable", "reason": "the loop dispatcher fails: nothing is started"}
+        details |= {"status": "unavailable", "reason": "the loop dispatcher is failing: executions do not start"}
     return health.model_copy(update=details)
 
 

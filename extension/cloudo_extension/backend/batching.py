@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from cloudo_kernel.models import StartExecution
+
+if TYPE_CHECKING:
+    from cloudo_kernel.service import Service
+    from cloudo_kernel.store import IdempotencyKey, Inserted, NewExecution, Store
+    from cloudo_kernel.workspace.catalog import Catalog
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -68,3 +76,35 @@ class Batcher(Generic[Item, Outcome]):
             quiet_rounds = quiet_rounds + 1 if len(self._waiting) == seen else 0
             seen = len(self._waiting)
             await asyncio.sleep(0)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A request to start an execution."""
+
+    service: Service
+    request: StartExecution
+    idempotency_key: str | None
+
+
+def start_all(store: Store, catalog: Catalog, starts: Sequence[Start]) -> list[Inserted | Exception]:
+    """Start each, and return its outcome or its error. Raises `Unavailable` for all."""
+    with catalog.at_one_moment():
+        prepared = [_prepared(start) for start in starts]
+    fitting = [one for one in prepared if isinstance(one, tuple)]
+    inserted = iter(store.executions.insert_all(fitting) if fitting else ())
+    return [next(inserted) if isinstance(one, tuple) else one for one in prepared]
+
+
+def _prepared(start: Start) -> tuple[NewExecution, IdempotencyKey | None] | Inserted | Exception:
+    from cloudo_kernel.service.starts import NO_LONGER
+    from cloudo_kernel.store import Inserted
+
+    service, request, key = start.service, start.request, start.idempotency_key
+    try:
+        try:
+            return service.prepare_start(request, idempotency_key=key)
+        except NO_LONGER as error:
+            return Inserted(service.first_start(request, key, error), is_new=False)
+    except Exception as error:  # noqa: BLE001 -- raised in the waiting caller
+        return error

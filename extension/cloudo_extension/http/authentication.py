@@ -1,26 +1,30 @@
 """Authentication of requests, by token or by Jupyter, and the headers of every reply.
 
 Jupyter's own authentication costs more than starting an execution. Requests with a token skip the steps for browsers.
+Session tokens, for the dashboard's kernels, live in this process; API tokens, which users create, are in the store.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import re
+import secrets
 import time
+from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jupyter_core.utils import ensure_async
 from jupyter_server import CallContext
-from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.log import log_request
 from jupyter_server.prometheus.metrics import HTTP_REQUEST_DURATION_SECONDS
 from tornado import web
 from tornado.httputil import HTTPHeaders, format_timestamp
 
-from cloudo_extension.http.session_tokens import TokenIdentity
 from cloudo_kernel.errors import PermissionDenied
 from cloudo_kernel.security.permissions import EVERYTHING, TOKEN_PREFIX, Rights
 
@@ -28,11 +32,53 @@ if TYPE_CHECKING:
     from prometheus_client import Histogram
 
     from cloudo_extension.backend.backend import Backend
-    from cloudo_extension.http.session_tokens import SessionTokens
 
 #: Maximum number of remembered host names. A caller can make up a new one with every port.
 _MAX_HOSTS = 100
 _READS = frozenset({"GET", "HEAD"})
+#: Lifetime of a token for `cloudo/`: a working day. A dashboard that stays open longer has to be reloaded.
+LIFETIME_SECONDS = 12 * 3600
+
+
+class SessionTokens:
+    """Creates tokens and finds their users. A restart of the server invalidates all of them."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        #: Digest of the token → (user name, time at which it expires).
+        self._sessions: dict[bytes, tuple[str, float]] = {}
+
+    def mint(self, user_name: str) -> str:
+        """Return a new token that acts as `user_name`."""
+        now = self._clock()
+        self._sessions = {digest: kept for digest, kept in self._sessions.items() if kept[1] > now}
+        token = secrets.token_urlsafe(32)
+        self._sessions[_digest(token)] = (user_name, now + LIFETIME_SECONDS)
+        return token
+
+    def user_of(self, token: str) -> str | None:
+        """Return the user of a token, or None if it was not created here or has expired.
+
+        Digests are compared, each in constant time, so that timing reveals nothing about a token.
+        """
+        wanted, found = _digest(token), None
+        for digest, (user_name, ends_at) in self._sessions.items():
+            if hmac.compare_digest(digest, wanted) and ends_at > self._clock():
+                found = user_name
+        return found
+
+
+class TokenIdentity(IdentityProvider):
+    """Replaces the server's identity provider in a request with a token."""
+
+    def __init__(self, user_name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._user = User(username=user_name)
+
+    def get_user(self, handler: Any) -> User:
+        """Return the token's user. Unlike a cookie, a token is never sent by accident, so XSRF is not checked."""
+        handler._token_authenticated = True
+        return self._user
 
 
 class Extension(Protocol):
@@ -107,7 +153,7 @@ class AuthenticatedHandler(APIHandler):
     async def _read_authorization(self) -> None:
         """Accept `Authorization: X` like `token X`, and tokens of our own like the server's.
 
-        An invalid token is ignored: its sender is a stranger unless Jupyter identifies them in another way.
+        An invalid token is ignored: its sender is anonymous unless Jupyter identifies them in another way.
         """
         scheme, _, token = self.request.headers.get("Authorization", "").strip().partition(" ")
         if scheme and not token:
@@ -143,7 +189,8 @@ class AuthenticatedHandler(APIHandler):
     async def _refuse_host(self) -> None:
         """Refuse a host name that is not the server's, and tell authenticated callers why.
 
-        Jupyter refuses before it authenticates. Strangers learn no more here. Raises `HTTPError`, `PermissionDenied`.
+        Jupyter refuses before it authenticates, and anonymous callers learn no more here. Raises `HTTPError`,
+        `PermissionDenied`.
         """
         user = await ensure_async(self.identity_provider.get_user(self))
         if user is None:
@@ -167,7 +214,7 @@ class AuthenticatedHandler(APIHandler):
         return self._secret is None or await self.backend.token(self._secret) is not None
 
     async def authorize(self) -> None:
-        """Refuse strangers and callers without permission. Raises `HTTPError`, `PermissionDenied`."""
+        """Refuse anonymous callers and callers without permission. Raises `HTTPError`, `PermissionDenied`."""
         if self.current_user is None:
             raise web.HTTPError(403)
         what = (self.action, self.auth_resource)
@@ -260,3 +307,7 @@ def _shows_debugging(log: logging.Logger) -> bool:
             return True
         at = at.parent if at.propagate else None
     return False
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -53,27 +53,32 @@ _REFUSALS: dict[int, tuple[str, str]] = {
         "Log in, or send the server's token as `Authorization: token …`; "
         "a request that changes something and has only a cookie also needs the header X-XSRFToken.",
     ),
-    404: ("not_found", "There is nothing at this address. The addresses are those of `cloudo/api/1`."),
-    405: ("method_not_allowed", "This address does not take this method."),
-    413: ("too_large", "The body is larger than the server takes (c.Cloudo.max_body_bytes)."),
+    404: ("not_found", "There is no such address. `cloudo/explorer` lists the addresses of REST."),
+    405: ("method_not_allowed", "This address does not support this method."),
+    413: ("too_large", "The body is larger than the server accepts (c.Cloudo.max_body_bytes)."),
     415: ("unsupported_media_type", "The body must be JSON, sent with `Content-Type: application/json`."),
     499: ("client_closed_request", "The client closed the connection while it was waiting."),
 }
 
 
 class ErrorBody(BaseModel):
-    """What a caller is told about an error."""
+    """An error, as callers see it."""
 
     code: str
     message: str
-    #: The input, parameter or setting that is at fault, where there is one; the first of several.
-    field: str | None = None
-    #: Each mistake by itself, for an error that names a field.
-    errors: tuple[FieldError, ...] | None = Field(default=None, max_length=errors.MAX_ERRORS)
+    field: str | None = Field(
+        default=None,
+        description="Name of the invalid input, parameter or setting; the first if there are several.",
+    )
+    errors: tuple[FieldError, ...] | None = Field(
+        default=None,
+        max_length=errors.MAX_ERRORS,
+        description="Every single error, for errors that name a field.",
+    )
 
 
 class ErrorReply(BaseModel):
-    """The body of every reply that is not a success."""
+    """The body of every error reply."""
 
     error: ErrorBody
 
@@ -89,31 +94,31 @@ def status_of(error: errors.CloudoError | type[errors.CloudoError]) -> HTTPStatu
 def reply_to(error: BaseException | None, status: int, *, log_id: str | None) -> ErrorReply:
     """Return the reply to `error`; `log_id` names an unexpected one in the server's log."""
     if isinstance(error, errors.CloudoError):
-        told, field = _field_errors(error), error.field and error.field[:_FIELD_CHARACTERS]
-        body = ErrorBody(code=error.code, message=_bounded(str(error)), field=field, errors=told or None)
+        single, field = _field_errors(error), error.field and error.field[:_FIELD_CHARACTERS]
+        body = ErrorBody(code=error.code, message=_bounded(str(error)), field=field, errors=single or None)
     elif status in _REFUSALS:
         code, message = _REFUSALS[status]
         reason = error.log_message if isinstance(error, HTTPError) else None
         body = ErrorBody(code=code, message=_bounded(reason or message))
     elif log_id is not None:
-        message = f"Something went wrong that should not. The server's log tells more: look for {log_id}."
+        message = f"Internal error. Search the server's log for {log_id}."
         body = ErrorBody(code="internal", message=message)
     else:
-        body = ErrorBody(code="error", message=f"The server answered {status}.")
+        body = ErrorBody(code="error", message=f"The server replied with status {status}.")
     return ErrorReply(error=body)
 
 
 def _field_errors(error: errors.CloudoError) -> tuple[FieldError, ...]:
     """Return the field errors, up to about the length of a message."""
-    told: list[FieldError] = []
+    found: list[FieldError] = []
     left = sum(_ENDS)
     for one in error.errors:
         field = one["field"] and one["field"][:_FIELD_CHARACTERS]
-        told.append(FieldError(field=field, message=_bounded(one["message"], _ENDS_OF_ONE)))
-        left -= len(told[-1].message) + len(field or "")
+        found.append(FieldError(field=field, message=_bounded(one["message"], _ENDS_OF_ONE)))
+        left -= len(found[-1].message) + len(field or "")
         if left < 0:
             break
-    return tuple(told)
+    return tuple(found)
 
 
 def _bounded(message: str, ends: tuple[int, int] = _ENDS) -> str:

@@ -8,165 +8,120 @@ from typing import Final
 from pydantic import BaseModel
 
 from cloudo_extension.http.errors import ErrorBody, ErrorReply
-from cloudo_kernel.models import (
-    BulkError,
-    BulkItem,
-    BulkOutcome,
-    CreatedToken,
-    Delivery,
-    Event,
-    Execution,
-    ExecutionBrief,
-    File,
-    Flow,
-    FlowSource,
-    Health,
-    Kernel,
-    LogLine,
-    Message,
-    MessageLevel,
-    MessageState,
-    Occurrence,
-    OccurrenceOutcome,
-    PreviewTime,
-    Progress,
-    Schedule,
-    SchedulePreview,
-    ScheduleTrigger,
-    Setting,
-    Status,
-    Token,
-    Trigger,
-    User,
-    Webhook,
-)
-from cloudo_kernel.models.webhooks import CallReply
+from cloudo_kernel import models
+from cloudo_kernel.models.webhooks import DeliveryReply
 
-_THEN = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
-_LATER = _THEN + timedelta(seconds=1)
+_TIME = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
+_DAY = timedelta(days=1)
 _FLOW = "examples/greeting"
-_EXECUTION_ID = "019ab4c1-7c40-7d2e-9f0a-3b5d1e6f8a90"
-_LINE = LogLine(time=_LATER, text="Hello, Ada!")
-_OCCURRENCE = Occurrence(
-    due=_THEN, outcome=OccurrenceOutcome.STARTED, execution_id=_EXECUTION_ID, iteration=1, lateness_seconds=0.01
+_ID = "019ab4c1-7c40-7d2e-9f0a-3b5d1e6f8a9"
+_EXECUTION_ID = f"{_ID}0"
+_OUTPUTS = {"greeting": "Hello, Ada!"}
+_UNKNOWN = {"code": "flow_not_found", "message": "There is no flow 'examples/greting'.", "field": "flow_name"}
+_NAME = {"type": "string", "description": "whom to greet", "x-order": 0}
+_SCHEMA = {"type": "object", "properties": {"name": _NAME}, "required": ["name"], "additionalProperties": False}
+_FORM = {"type": "object", "properties": {"top": {"element": "integer", "type": "integer", "label": "top"}}}
+_LINE = models.LogLine(time=_TIME + timedelta(seconds=1), text="Hello, Ada!")
+_TOKEN = models.Token(
+    id=f"{_ID}1",
+    name="ci",
+    prefix="cloudo_5Yk2",
+    actions=(models.Action.EXECUTION_START, models.Action.READ),
+    flows=("etl/*",),
+    user_name="ada",
+    created_at=_TIME,
+    expires_at=_TIME + 30 * _DAY,
 )
-_SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string", "description": "whom to greet", "x-order": 0}},
-    "required": ["name"],
-    "additionalProperties": False,
-}
-_TOKEN = {
-    "id": "019ab4c1-7c40-7d2e-9f0a-3b5d1e6f8a91",
-    "name": "ci",
-    "prefix": "cloudo_5Yk2",
-    "actions": ("execution:start", "read"),
-    "flows": ("etl/*",),
-    "user_name": "ada",
-    "created_at": _THEN,
-    "expires_at": _THEN + timedelta(days=30),
-}
+_OCCURRENCE = models.Occurrence(
+    due=_TIME,
+    outcome=models.OccurrenceOutcome.STARTED,
+    execution_id=_EXECUTION_ID,
+    iteration=1,
+    lateness_seconds=0.01,
+)
+_STARTED = models.ExecutionBrief(id=_EXECUTION_ID, status=models.Status.PENDING, created_at=_TIME)
 
 EXAMPLES: Final[tuple[BaseModel, ...]] = (
-    Kernel(name="cloudo", title="Cloudo", language="python"),
-    ErrorReply(
-        error=ErrorBody(code="flow_not_found", message="There is no flow 'examples/greting'.", field="flow_name")
-    ),
-    CallReply(id=_EXECUTION_ID, name=_FLOW, status=Status.ENDED_SUCCESS, output_value={"greeting": "Hello, Ada!"}),
-    Flow(
+    models.Kernel(name="cloudo", title="Cloudo", language="python"),
+    ErrorReply(error=ErrorBody(**_UNKNOWN)),
+    DeliveryReply(id=_EXECUTION_ID, name=_FLOW, status=models.Status.ENDED_SUCCESS, output_value=_OUTPUTS),
+    models.Flow(
         name=_FLOW,
         title="Greeting",
-        source=FlowSource.LIBRARY,
-        path="/opt/share/cloudo/flows/examples/greeting.ipynb",
+        source=models.FlowSource.LIBRARY,
+        path=f"/opt/share/cloudo/flows/{_FLOW}.ipynb",
         input_schema=_SCHEMA,
-        modified_at=_THEN,
+        modified_at=_TIME,
     ),
-    Execution(
+    models.Execution(
         id=_EXECUTION_ID,
         name=_FLOW,
         flow_name=_FLOW,
-        status=Status.ENDED_SUCCESS,
+        status=models.Status.ENDED_SUCCESS,
         input_value={"name": "Ada"},
-        output_value={"greeting": "Hello, Ada!"},
+        output_value=_OUTPUTS,
         log=(_LINE,),
-        trigger=Trigger.API,
+        trigger=models.Origin.API,
         user_name="ada",
-        created_at=_THEN,
-        started_at=_THEN,
-        ended_at=_LATER,
+        created_at=_TIME,
+        started_at=_TIME,
+        ended_at=_LINE.time,
         attempt=1,
-        progress=Progress(done=3, total=3),
+        progress=models.Progress(done=3, total=3),
         notebook=f"executions/{_FLOW}/{_EXECUTION_ID}.ipynb",
         source_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     ),
-    BulkOutcome(
+    models.BulkOutcome(
         items=(
-            BulkItem(
-                flow_name=_FLOW,
-                ok=True,
-                execution=ExecutionBrief(id=_EXECUTION_ID, status=Status.PENDING, created_at=_THEN),
-            ),
-            BulkItem(
-                flow_name="examples/greting",
-                ok=False,
-                error=BulkError(
-                    code="flow_not_found", message="There is no flow 'examples/greting'.", field="flow_name"
-                ),
-            ),
+            models.BulkItem(flow_name=_FLOW, ok=True, execution=_STARTED),
+            models.BulkItem(flow_name="examples/greting", ok=False, error=models.BulkError(**_UNKNOWN)),
         )
     ),
     _LINE,
-    Message(
-        id="019ab4c1-7c40-7d2e-9f0a-3b5d1e6f8a92",
-        subject="How many?",
-        body={"type": "object", "properties": {"top": {"element": "integer", "type": "integer", "label": "top"}}},
-        level=MessageLevel.INFO,
-        created_at=_THEN,
-        state=MessageState.OPEN,
-    ),
-    Schedule(
-        id="019ab4c1-7c40-7d2e-9f0a-3b5d1e6f8a93",
+    models.Message(id=f"{_ID}2", subject="How many?", body=_FORM, created_at=_TIME, state=models.MessageState.OPEN),
+    models.Schedule(
+        id=f"{_ID}3",
         name=_FLOW,
         flow_name=_FLOW,
-        trigger=ScheduleTrigger(daily_at="08:30"),
+        trigger=models.ScheduleTrigger(daily_at="08:30"),
         timezone="Europe/Vienna",
         inputs={"name": "Ada"},
         iterations=1,
-        start=_THEN,
-        next_run=_THEN + timedelta(days=1),
-        next_runs=(_THEN + timedelta(days=1),),
+        start=_TIME,
+        next_run=_TIME + _DAY,
+        next_runs=(_TIME + _DAY,),
         last_occurrence=_OCCURRENCE,
         user_name="ada",
-        created_at=_THEN - timedelta(hours=1),
+        created_at=_TIME - timedelta(hours=1),
     ),
     _OCCURRENCE,
-    SchedulePreview(
+    models.SchedulePreview(
         timezone="Europe/Vienna",
         description="daily at 08:30",
-        times=(PreviewTime(utc=_THEN, local="2026-11-24T08:30:00+01:00", text="Tue 24 Nov 08:30"),),
+        times=(models.PreviewTime(utc=_TIME, local="2026-11-24T08:30:00+01:00", text="Tue 24 Nov 08:30"),),
     ),
-    Webhook(name="deploy", flow_name=_FLOW, user_name="ada", has_key=True, created_at=_THEN, modified_at=_THEN),
-    Delivery(
-        id="019ab4c1-7c40-7d2e-9f0a-3b5d1e6f8a94",
+    models.Webhook(name="deploy", flow_name=_FLOW, user_name="ada", has_key=True, created_at=_TIME, modified_at=_TIME),
+    models.Delivery(
+        id=f"{_ID}4",
         webhook_name="deploy",
-        received_at=_THEN,
+        received_at=_TIME,
         source_ip="192.0.2.7",
         status_code=200,
         execution_id=_EXECUTION_ID,
     ),
-    Event(
+    models.Event(
         id=42,
-        time=_THEN,
+        time=_TIME,
         type="ExecutionCreated",
         subject_type="execution",
         subject_id=_EXECUTION_ID,
         user_name="ada",
         data={"trigger": "api"},
     ),
-    Setting(name="team.regions", value=["north", "south"], modified_at=_THEN, modified_by="ada"),
-    File(path="notes/plan.txt", size=23, modified_at=_THEN, content="first north, then south"),
-    Token.model_validate(_TOKEN),
-    CreatedToken.model_validate({**_TOKEN, "secret": "cloudo_5Yk2…"}),
-    User(name="ada"),
-    Health(status="ok", version="0.1.0", workers=1, running=0, pending=0),
+    models.Setting(name="team.regions", value=["north", "south"], modified_at=_TIME, modified_by="ada"),
+    models.File(path="notes/plan.txt", size=23, modified_at=_TIME, content="first north, then south"),
+    _TOKEN,
+    models.CreatedToken(**dict(_TOKEN), secret="cloudo_5Yk2…"),  # noqa: S106 -- an example  # nosec B106
+    models.User(name="ada"),
+    models.Health(status="ok", version="0.1.0", workers=1, running=0, pending=0),
 )

@@ -6,27 +6,27 @@ Each method of a handler declares with `@operation` what it accepts and returns,
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast, get_args
+from urllib.parse import quote
 
-import pydantic_core
 from pydantic import BaseModel, ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from cloudo_extension.http import request_body
-from cloudo_extension.http.authentication import AuthenticatedHandler
 from cloudo_extension.http.errors import reply_to, status_of
-from cloudo_extension.http.etags import etag_of, versions_in
 from cloudo_extension.http.operation import Operation, PageQuery, check_operations, operations_of
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooLarge, TooManyCalls
-from cloudo_kernel.models import Page, Trigger, event_types, malformed
+from cloudo_extension.http.request_body import BodyHandler
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooManyCalls
+from cloudo_kernel.models import Origin, Page, event_types, malformed
 from cloudo_kernel.models.base import Record
 from cloudo_kernel.models.canonical import from_text
-from cloudo_kernel.security.bounds import OutOfBounds, check_json
+from cloudo_kernel.models.versions import ANY_VERSION, version_of
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -38,19 +38,18 @@ T = TypeVar("T")
 #: Prefix of all REST routes, below the server's base URL.
 API = "cloudo/api/1"
 
-#: Default timeout for receiving a body.
-BODY_SECONDS = 300.0
-
 #: Types of query parameters that are not text.
 _KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
 #: Jupyter's own query parameters, accepted everywhere.
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
 #: Triggers that a caller may name. `flow` is reserved for the worker.
-_DOORS = {door.value: door for door in (Trigger.API, Trigger.UI, Trigger.CELL, Trigger.CLI)}
+_SOURCES = {source.value: source for source in (Origin.API, Origin.UI, Origin.CELL, Origin.CLI)}
+#: Entity tags, in `If-Match`.
+_TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
+_TAGS = re.compile(rf"\s*{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*\s*")
 
 
-@web.stream_request_body
-class Handler(AuthenticatedHandler):
+class Handler(BodyHandler):
     """One noun of REST. Every method requires a known user unless `is_public`."""
 
     is_public: ClassVar[bool] = False
@@ -59,23 +58,20 @@ class Handler(AuthenticatedHandler):
     api: Service
 
     def __init_subclass__(cls) -> None:
-        """Reject HTTP methods without `@operation`."""
+        """Reject HTTP methods without `@operation`, and answer HEAD as GET: tornado sends no body then."""
         super().__init_subclass__()
         check_operations(cls)
+        if "get" in vars(cls) and "head" not in vars(cls):
+            cls.head = cls.get
 
     def initialize(self) -> None:
-        """Prepare for a streamed body; tornado calls it first."""
+        """Prepare the request; tornado calls it first."""
         super().initialize()
-        self._chunks: list[bytes] = []
-        self._size = 0
         self._log_id: str | None = None
-        self._refusal: Exception | None = None
-        #: The body's timeout, set by `request_body`.
-        self.body_timer: asyncio.TimerHandle | None = None
-        self._is_deserted = False
+        self._is_disconnected = False
         self._waiting: asyncio.Task[Any] | None = None
 
-    # Receiving
+    # Admitting
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """Decode percent-decoded bytes as text; tornado calls it, for the path first."""
@@ -87,46 +83,6 @@ class Handler(AuthenticatedHandler):
                 raise
             self._refuse(refusal)
         return text
-
-    async def prepare(self) -> None:
-        """Admit or refuse the request; tornado calls it before it reads the body."""
-        request_body.watch(self)
-        try:
-            await self._admit()
-        except (web.HTTPError, CloudoError) as refusal:
-            self._refuse(refusal)
-        request_body.limit(self)
-
-    def data_received(self, chunk: bytes) -> None:
-        """Keep a chunk of the body unless the request is refused; tornado calls it."""
-        self._size += len(chunk)
-        if self._size > self.app.max_body_bytes:
-            self._refuse(web.HTTPError(413))
-        elif self._refusal is None:
-            self._chunks.append(chunk)
-
-    def _refuse(self, refusal: Exception) -> None:
-        """Raise `refusal` in place of the method, which tornado calls after it has read the whole body.
-
-        The client would lose an earlier reply: closing a connection while it still sends resets the connection.
-        `ServerApp.max_body_size` limits how much is read and discarded.
-        """
-
-        async def refuse(*_path: str) -> None:
-            raise refusal
-
-        self._refusal = refusal
-        self._chunks.clear()
-        setattr(self, cast("str", self.request.method).lower(), refuse)
-
-    def flaw(self) -> Exception:
-        """Return the error for a body that is not valid HTTP, or the request's earlier refusal."""
-        return self._refusal or request_body.flaw(self.request.headers)
-
-    @property
-    def body_seconds(self) -> float:
-        """Timeout for receiving a body, because slower senders hold a connection for nothing."""
-        return BODY_SECONDS
 
     async def _admit(self) -> None:
         await self.identify()
@@ -141,33 +97,26 @@ class Handler(AuthenticatedHandler):
 
     def _check_form(self) -> None:
         """Check what is known before the body: method, query, media type and announced size."""
-        operation = self._operations().get(cast("str", self.request.method))
+        operation = self._operations().get("GET" if self.request.method == "HEAD" else str(self.request.method))
         if operation is None:
             raise web.HTTPError(405)
         known = operation.query_names
         for name in self.request.query_arguments:
             if name not in known | _JUPYTERS:
-                takes = ", ".join(sorted(known)) or "none"
-                raise MalformedRequest(f"Unknown query parameter {name!r}; known here: {takes}.", field=name)
-        headers = self.request.headers
-        if (request_body.announced_bytes(headers) or 0) > self.app.max_body_bytes:
-            raise web.HTTPError(413)
-        if request_body.announces_body(headers):
-            if headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise web.HTTPError(415, "A compressed body is not accepted. Send it without Content-Encoding.")
-            if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-                raise web.HTTPError(415)
+                accepted = ", ".join(sorted(known)) or "none"
+                raise MalformedRequest(f"Unknown query parameter {name!r}. Known parameters: {accepted}.", field=name)
+        self._check_body_headers()
 
     @classmethod
     @cache
     def _operations(cls) -> dict[str, Operation]:
         return operations_of(cls)
 
-    def _trigger(self) -> Trigger:
-        door = self.request.headers.get("X-Cloudo-Trigger", Trigger.API.value)
-        if door not in _DOORS:
-            raise MalformedRequest(f"The header X-Cloudo-Trigger takes {', '.join(_DOORS)}, not {door!r}.")
-        return _DOORS[door]
+    def _trigger(self) -> Origin:
+        source = self.request.headers.get("X-Cloudo-Trigger", Origin.API.value)
+        if source not in _SOURCES:
+            raise MalformedRequest(f"The header X-Cloudo-Trigger must be one of {', '.join(_SOURCES)}, not {source!r}.")
+        return _SOURCES[source]
 
     # Reading
 
@@ -189,27 +138,10 @@ class Handler(AuthenticatedHandler):
         """Return the query's `limit` and `cursor` as arguments for a verb."""
         return self.asked(model).model_dump()
 
-    def body(self, *, default: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the body, a JSON object, or `default` if it is empty. Raises `MalformedRequest`, `TooLarge`."""
-        if default is not None and not self._chunks:
-            return default
-        content = b"".join(self._chunks)
-        try:
-            check_json(content)
-            # Strict where `json` is not: no NaN, no lone surrogates, no endless nesting.
-            found = pydantic_core.from_json(content, allow_inf_nan=False)
-        except OutOfBounds as error:
-            raise TooLarge(f"The body is too large: {error}.") from None
-        except ValueError as error:
-            raise MalformedRequest(f"The body is not JSON: {error}.") from error
-        if not isinstance(found, dict):
-            raise MalformedRequest("The body must be a JSON object.")
-        return found
-
-    def sent(self, model: type[Model]) -> Model:
+    async def sent(self, model: type[Model]) -> Model:
         """Return the body as the operation's record. Raises `MalformedRequest`."""
         assert model is self._operations()[cast("str", self.request.method)].body, "not what the document says"
-        return self.parse(model, self.body())
+        return self.parse(model, await self.body())
 
     def parse(self, model: type[Model], content: dict[str, Any]) -> Model:
         """Return `content` as a record. Raises `MalformedRequest` naming each invalid field."""
@@ -223,19 +155,28 @@ class Handler(AuthenticatedHandler):
     async def answer(self, verb: Callable[..., BaseModel], /, *args: Any, **kwargs: Any) -> None:
         """Call a verb and send the record it returns."""
 
-        def as_json() -> tuple[str, str | None]:  # also off the event loop: serializing a page is slow
+        def as_json() -> tuple[bytes, str | None]:  # also off the event loop: serializing a page is slow
             record = verb(*args, **kwargs)
-            text = record.model_dump_json()
-            return text, etag_of(record, text)
+            content = record.model_dump_json().encode()
+            return content, _etag_of(record, content)
 
-        text, etag = await self.backend.call(as_json)
+        content, etag = await self.backend.call(as_json)
         if etag is not None:
             self.set_header("ETag", etag)
-            if self.request.method == "GET" and self.check_etag_header():
+            if self.request.method in ("GET", "HEAD") and self.check_etag_header():
                 self.set_status(304)
                 await web.RequestHandler.finish(self)
                 return
-        await self.finish(text)
+        await self.finish(content)
+
+    async def answer_created(
+        self, noun: str, verb: Callable[..., BaseModel], /, *args: Any, key: str = "id", **kwargs: Any
+    ) -> None:
+        """Call a verb that creates a record, and send it with 201 and `Location`: `noun`, then the record's `key`."""
+        record = await self.backend.call(verb, *args, **kwargs)
+        self.set_status(201)
+        self.set_header("Location", self.at(noun, quote(getattr(record, key))))
+        await self.answer(lambda: record)
 
     async def answer_page(
         self,
@@ -262,7 +203,7 @@ class Handler(AuthenticatedHandler):
 
     def unless_changed(self, look: Callable[..., BaseModel], verb: Callable[..., T]) -> Callable[..., T]:
         """Wrap `verb` so that it raises `Outdated` if the record that `look` returns does not match `If-Match`."""
-        versions = versions_in(self.request.headers.get("If-Match"))
+        versions = _versions_in(self.request.headers.get("If-Match"))
         return verb if versions is None else partial(self.api.unless_changed, versions, look, verb)
 
     async def finish_empty(self) -> None:
@@ -282,31 +223,25 @@ class Handler(AuthenticatedHandler):
         try:
             outcome = await task
         except (asyncio.CancelledError, StreamClosedError):
-            if not self._is_deserted:
+            if not self._is_disconnected:
                 raise
             raise web.HTTPError(499, reason="Client closed request") from None
         if not (self._finished or await self.is_still_known()):
-            raise web.HTTPError(403, "The token was revoked, or has expired, while this was waited for.")
+            raise web.HTTPError(403, "The token was revoked or expired while the request was waiting.")
         return outcome
 
     def on_connection_close(self) -> None:
         """Cancel the wait of a disconnected client; tornado calls it."""
         super().on_connection_close()
-        request_body.leave(self)
-        self._is_deserted = True
+        self._is_disconnected = True
         if self._waiting is not None:
             self._waiting.cancel()
-
-    def on_finish(self) -> None:
-        """Release the connection for the next request; tornado calls it."""
-        super().on_finish()
-        request_body.leave(self)
 
     # Errors
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Send an error with its own status; tornado calls it with 500 for all errors but its own."""
-        if self._is_deserted:  # the client is gone, and half a reply may already be sent
+        if self._is_disconnected:  # the client is gone, and half a reply may already be sent
             self.set_status(499, "Client closed request")
             self.finish()
             return
@@ -316,7 +251,7 @@ class Handler(AuthenticatedHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
-            self.set_header("Allow", ", ".join(self._operations()))
+            self.set_header("Allow", ", ".join(self._operations()).replace("GET", "GET, HEAD"))
         if isinstance(error := _error_in(kwargs), TooManyCalls):
             self.set_header("Retry-After", str(error.retry_after_seconds))
         if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection without announcing it
@@ -342,22 +277,22 @@ class Handler(AuthenticatedHandler):
     def _note_refusal(self, error: web.HTTPError) -> None:
         """Record the refusal of an unknown caller, or of one with only a cookie."""
         if getattr(self, "_jupyter_current_user", None) is not None:
-            self.note_denial(error.log_message or "This takes more than a cookie.")
+            self.note_denial(error.log_message or "A cookie alone is not enough for this request.")
             return
-        told = {"method": self.request.method, "path": self.request.path[:500]}
-        self.backend.note_stranger(self.request.remote_ip or "", route=type(self).__name__, **told)
+        details = {"method": self.request.method, "path": self.request.path[:500]}
+        self.backend.note_anonymous(self.request.remote_ip or "", route=type(self).__name__, **details)
 
     def note_denial(self, reason: str) -> None:
         """Record that a known caller was refused."""
         token, route = self.rights.token, type(self).__name__
         subject = (event_types.TOKEN, token.id) if token else (event_types.USER, self.user_name)
-        told = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
-        told |= {"token": token.prefix} if token else {}
-        self.backend.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **told)
+        details = {"method": self.request.method, "path": self.request.path[:500], "reason": reason}
+        details |= {"token": token.prefix} if token else {}
+        self.backend.note_denial(*subject, route=f"{self.request.method} {route}", user_name=self.user_name, **details)
 
 
-class NothingHere(Handler):
-    """Answers 404 at unknown addresses below REST's root, but 403 to strangers."""
+class UnknownAddress(Handler):
+    """Answers 404 at unknown addresses below REST's root, but 403 to anonymous callers."""
 
     def _check_form(self) -> None:
         raise web.HTTPError(404)
@@ -372,9 +307,34 @@ def from_query(annotation: Any, text: str) -> Any:
         return text
 
 
+def _etag_of(record: BaseModel, content: bytes) -> str | None:
+    """Return the entity tag of a record that is sent as `content`, or None if it cannot be edited.
+
+    A tag has two parts, `"<version>.<representation>"` (RFC 9110, section 13). An edit is refused only if the version
+    has changed, so that the next run of a schedule, for example, does not make it fail. A reply is omitted only if both
+    parts are unchanged.
+    """
+    version = version_of(record)
+    return None if version is None else f'"{version}.{hashlib.sha256(content).hexdigest()[:16]}"'
+
+
+def _versions_in(header: str | None) -> frozenset[str] | None:
+    """Return the versions that `If-Match` names, or None if it was not sent. Raises `MalformedRequest`.
+
+    Weak tags are accepted, because only the version is compared: proxies that compress a reply weaken its tag.
+    """
+    if header is None:
+        return None
+    if header.strip() == "*":
+        return frozenset({ANY_VERSION})
+    if not _TAGS.fullmatch(header):
+        raise MalformedRequest('The header If-Match must hold the value of an ETag header, with its quotes, or "*".')
+    return frozenset(tag.partition(".")[0] for tag in _TAG.findall(header))
+
+
 def _error_in(kwargs: dict[str, Any]) -> BaseException | None:
     found: tuple[Any, BaseException | None, Any] = kwargs.get("exc_info") or (None, None, None)
     return found[1]
 
 
-routes = [(r"cloudo/api", NothingHere), (r"cloudo/api/.*", NothingHere)]
+routes = [(r"cloudo/api", UnknownAddress), (r"cloudo/api/.*", UnknownAddress)]

@@ -30,20 +30,22 @@ Route = tuple[str, type[Any]]
 _ROOT: Final = "cloudo"
 _ABOUT: Final = """\
 Every Jupyter notebook is a flow, every run a durable execution.
-JSON comes in and goes out; times are RFC 3339 in UTC.
-A request that has the cookie of a login in place of a token, and changes something, also needs the header X-XSRFToken.
+Requests and replies are JSON. Times are RFC 3339 in UTC.
+A write request with a login cookie instead of a token also needs the header X-XSRFToken.
 """
 _TOKEN: Final = {
     "type": "http",
     "scheme": "bearer",
-    "description": "The server's token, or an API token of Cloudo. The roles named at an operation are what an API "
-    "token must allow; with `*` it may do everything.",
+    "description": "The server's token, or an API token of Cloudo. The roles of an operation are the actions that "
+    "an API token must allow; `*` allows everything.",
 }
 _IF_MATCH: Final = (
-    "The `ETag` of what the caller read: if somebody has changed it since, nothing is done. "
-    "What only passes, such as the next run of a schedule, is no change."
+    "The `ETag` of the record that the caller read. If it was changed since, the request fails with 412. "
+    "Values that change by themselves, such as the next run of a schedule, do not count."
 )
-_IF_NONE_MATCH: Final = "The `ETag` of what the caller has: if it is still the same, nothing is sent."
+_IF_NONE_MATCH: Final = (
+    "The `ETag` of the record that the caller has. If it is still current, the reply is 304 without a body."
+)
 _ANY_JSON: Final[JsonObject] = {"application/json": {"schema": {}}}
 #: Errors of every operation that requires a known caller.
 _EVERYWHERE: Final = (errors.MalformedRequest, errors.PermissionDenied, errors.Unavailable)
@@ -145,9 +147,9 @@ class _Written:
 
     def _permission(self) -> str:
         if self._is_public:
-            return "For everyone, without a token."
+            return "Public: needs no token."
         action = self._found.permission
-        return f"An API token must allow `{action}`." if action else "Every known caller may."
+        return f"An API token must allow `{action}`." if action else "Every authenticated caller is allowed."
 
     def _parameters(self) -> list[JsonObject]:
         names = re.findall(r"{(\w+)}", self._path)
@@ -184,7 +186,7 @@ class _Written:
     def _responses(self) -> dict[int, JsonObject]:
         responses = {status: self._success(status, reply) for status, reply in self._found.replies.items()}
         if self._is_tagged:
-            responses[304] = {"description": "It is as `If-None-Match` says."}
+            responses[304] = {"description": "Unchanged since the `ETag` in `If-None-Match`."}
         for status, kinds in self._failures().items():
             told = " ".join(f"`{kind.code}`: {inspect.getdoc(kind)}" for kind in kinds)
             schema = self._references[ErrorReply, "serialization"]
@@ -198,9 +200,11 @@ class _Written:
             content = {"application/json": {"schema": self._references[reply.content, "serialization"]}, **content}
         if content:
             response["content"] = content
-        headers = {"Location": "Where it is, from the root of the server."} if status == HTTPStatus.CREATED else {}
+        headers = (
+            {"Location": "Path of the new object, from the root of the server."} if status == HTTPStatus.CREATED else {}
+        )
         if reply.content in EDITED:
-            headers["ETag"] = "Its version, for `If-Match` and `If-None-Match`."
+            headers["ETag"] = "Version of the record, for `If-Match` and `If-None-Match`."
         if headers:
             response["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()

@@ -5,7 +5,6 @@ Every HTTP method needs an operation: otherwise its handler class cannot be crea
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,15 +14,14 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, Field
 
 from cloudo_kernel import errors
-from cloudo_kernel.api import PAGE_LIMIT, Api
+from cloudo_kernel.api import API_ROOT, PAGE_LIMIT, VERBS, errors_of
 from cloudo_kernel.models import JsonObject, Request
-from cloudo_kernel.security.permissions import OF_VERB
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_NAMES = re.compile(r"`(\w+)`")
 _MARK = "_cloudo_operation"
+_PARAMETER = re.compile(r"{\w+(:path)?}")
 
 
 class Query(Request):
@@ -33,10 +31,8 @@ class Query(Request):
 class PageQuery(Query):
     """Which page of a list is wanted."""
 
-    #: The most items that the page holds.
-    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT)
-    #: The `next` of the page before.
-    cursor: str | None = None
+    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT, description="Maximum number of items.")
+    cursor: str | None = Field(default=None, description="The `next` of the previous page.")
 
 
 @dataclass(frozen=True)
@@ -88,12 +84,12 @@ class Operation:
     @property
     def description(self) -> str | None:
         """The verb's docstring in `Api`."""
-        return None if self.verb is None else inspect.getdoc(getattr(Api, self.verb))
+        return None if self.verb is None else VERBS[self.verb].documentation
 
     @property
     def permission(self) -> str | None:
         """The action that a token must allow, or None if every known caller may call."""
-        action = None if self.verb is None else OF_VERB[self.verb]
+        action = None if self.verb is None else VERBS[self.verb].action
         return None if action is None else action.value
 
 
@@ -131,13 +127,13 @@ def check_operations(handler: type[Any]) -> None:
             raise TypeError(f"{handler.__qualname__}.{name.lower()} needs @operation(...) above it.")
 
 
-def errors_of(verb: str) -> frozenset[type[errors.CloudoError]]:
-    """Return the errors that a verb's docstring says it raises, including those of other verbs that it names."""
-    _, _, told = (inspect.getdoc(getattr(Api, verb)) or "").partition("Raises")
-    found: set[type[errors.CloudoError]] = set()
-    for name in _NAMES.findall(told):
-        if name in OF_VERB and name != verb:
-            found |= errors_of(name)
-        elif isinstance(kind := getattr(errors, name, None), type) and issubclass(kind, errors.CloudoError):
-            found.add(kind)
-    return frozenset(found)
+def routes_of(*handlers: type[Any]) -> list[tuple[str, type[Any]]]:
+    """Return the routes of handlers, whose verbs declare their addresses in `Api`."""
+    return [(f"{API_ROOT}/{_path_of(handler)}", handler) for handler in handlers]
+
+
+def _path_of(handler: type[Any]) -> str:
+    """Return the pattern of a path. Raises `ValueError` if the handler's verbs declare several addresses, or none."""
+    verbs = (VERBS[found.verb] for found in operations_of(handler).values() if found.verb is not None)
+    [path] = {verb.http.partition(" ")[2] for verb in verbs if verb.http is not None}
+    return _PARAMETER.sub(lambda found: "(.+)" if found[1] else "([^/]+)", path)

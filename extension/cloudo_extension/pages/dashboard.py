@@ -1,7 +1,7 @@
 """The dashboard's page at `cloudo/`: the shipped notebook, rendered by Voila, in any workspace.
 
 The shell of the page is sent at once; the kernel starts while the browser paints it. `page_kernels` ends the kernel
-when no page uses it any more.
+when no page uses it any more. Unknown addresses below `cloudo/` get a page that links to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
-from tornado import web
+from tornado import escape, web
 from tornado.iostream import StreamClosedError
 from voila.configuration import VoilaConfiguration
 from voila.notebook_renderer import NotebookRenderer
@@ -41,7 +41,7 @@ _EXTENSIONS: Final = {
 #: MathJax would be loaded from another host, and nothing here uses TeX. Voila loads it anyway, and waits for these
 #: names.
 _NO_MATHJAX: Final = "MathJax={Hub:{Config(){},Configured(){},Queue(){},Register:{StartupHook(){}}}}"
-_FAILED: Final = "cloudoFailed('The dashboard could not start: the log of the server tells why.')"
+_FAILED: Final = "cloudoFailed('The dashboard could not start. The server's log has the reason.')"
 #: Libraries cannot fetch anything from other hosts, and inline scripts need the nonce of this reply. Widget modules
 #: are blobs; compiling schemas needs `unsafe-eval`.
 _POLICY: Final = "; ".join(
@@ -59,6 +59,22 @@ _POLICY: Final = "; ".join(
     )
 )
 
+#: Selects the light or dark theme as the dashboard's `page.js` does, without the rest of that script.
+_THEME: Final = (
+    "let theme = null; try { theme = localStorage.getItem('cloudo-theme') } catch {} "
+    "document.documentElement.dataset.theme = "
+    "theme || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')"
+)
+_NOT_FOUND: Final = """<!doctype html>
+<html lang="en" data-theme="light">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Page not found · Cloudo</title><style>{style}</style><script nonce="{nonce}">{theme}</script></head>
+<body data-cloudo-root="{root}"><div class="cloudo cloudo-page"><main class="cloudo-main"><div class="cloudo-nothing">
+<h1>Page not found</h1><p>There is no page at this address. Check its spelling.</p>
+<p><a class="cloudo-link" href="{root}">Open the dashboard</a></p>
+</div></main></div></body>
+</html>
+"""
 _HOST: Final = re.compile(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", re.ASCII)
 
 
@@ -92,10 +108,20 @@ def dashboard_handlers(
         # Webhook calls go to cloudo/webhook/<name>, in the singular.
         (r"cloudo/(webhooks/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})", DashboardHandler, options),
         (r"voila/execution/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", CellsHandler, {}),
+        (r"cloudo/(?!api/|webhook/).*", NotFoundHandler),
     ]
 
 
-class DashboardHandler(JupyterHandler):
+class _PageHandler(JupyterHandler):
+    """A page whose content security policy names the scripts of this reply by a nonce."""
+
+    @cached_property
+    def nonce(self) -> str:
+        """The nonce that allows the inline scripts of this reply."""
+        return secrets.token_urlsafe(16)
+
+
+class DashboardHandler(_PageHandler):
     """Sends the page. Its script reads from the path which view to open."""
 
     def initialize(self, voila: VoilaConfiguration, kernels: PageKernels) -> None:
@@ -103,11 +129,6 @@ class DashboardHandler(JupyterHandler):
         self._voila = voila
         self._kernels = kernels
         self._kernel_id: str | None = None
-
-    @cached_property
-    def nonce(self) -> str:
-        """The nonce that allows the inline scripts of this reply."""
-        return secrets.token_urlsafe(16)
 
     @property
     def content_security_policy(self) -> str:
@@ -186,6 +207,23 @@ class DashboardHandler(JupyterHandler):
         }
 
 
+class NotFoundHandler(_PageHandler):
+    """Answers unknown addresses below `cloudo/`, except those of REST and webhooks."""
+
+    @property
+    def content_security_policy(self) -> str:
+        """The page's content security policy: it allows its own style and script."""
+        return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{self.nonce}'; frame-ancestors 'self'"
+
+    @web.authenticated
+    def get(self) -> None:
+        """Send the 404 page."""
+        self.set_status(404)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        root = escape.xhtml_escape(f"{self.base_url}cloudo/")
+        self.write(_NOT_FOUND.format(style=style(), nonce=self.nonce, theme=_THEME, root=root))
+
+
 class NoMathJaxHandler(JupyterHandler):
     """Sends the stub for MathJax."""
 
@@ -230,7 +268,7 @@ def notebook_path() -> Path:
     found = [place / "dashboard.ipynb" for place in places if (place / "dashboard.ipynb").is_file()]
     if not found:
         raise web.HTTPError(
-            500, "The dashboard's notebook is not installed. Install cloudo anew, as a wheel or with `make up`."
+            500, "The dashboard's notebook is not installed. Reinstall cloudo, from a wheel or with `make up`."
         )
     return found[0]
 

@@ -33,7 +33,7 @@ _OUTPUTS_LIMIT = 500
 _FIRST_CELLS = 20
 _CELLS = 100
 
-_NOTE = "output shortened, open the notebook to see it all"
+_NOTE = "output shortened; open the notebook to see all of it"
 #: Media types of outputs that a script draws.
 _SCRIPTED = re.compile(
     r"application/(javascript|vnd\.(bokehjs|holoviews|jupyter\.widget-view|plotly|vega|vegalite))", re.IGNORECASE
@@ -74,7 +74,7 @@ def parts(notebook: str, *, lab_url: str = "") -> Iterator[str]:
         cells, whole = document["cells"], {**document, "cells": []}
         nbformat.from_dict(whole).metadata.items()
         if not isinstance(cells, list):
-            raise TypeError("its cells are no list")
+            raise TypeError("its cells are not a list")
     except Exception as error:  # noqa: BLE001 -- a hostile notebook can make json and nbformat raise anything
         yield f"<p class='note'>This notebook cannot be shown: {escape(str(error))}</p>"
     else:

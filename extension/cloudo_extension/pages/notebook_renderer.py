@@ -35,8 +35,7 @@ _PIECE_BYTES = 1 << 16
 #: The end of a complete page. Any other page was cut off.
 _END = b"</html>\n"
 _REMAINDER_MISSING = (
-    "<p class='note'>The rest of this notebook could not be made into a page. Open it in JupyterLab.</p>"
-    "</main></body></html>\n"
+    "<p class='note'>The rest of this notebook cannot be shown. Open it in JupyterLab.</p></main></body></html>\n"
 )
 
 
@@ -44,7 +43,7 @@ class Renderer:
     """Renders notebooks as pages."""
 
     def __init__(self) -> None:
-        self._seats = asyncio.Semaphore(_MAX_PAGES)
+        self._slots = asyncio.Semaphore(_MAX_PAGES)
         #: Guards the process and the socket to it.
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,15 +56,15 @@ class Renderer:
         page.
         """
         try:
-            await asyncio.wait_for(self._seats.acquire(), _PART_SECONDS)
+            await asyncio.wait_for(self._slots.acquire(), _PART_SECONDS)
         except TimeoutError:
-            raise Unavailable("Too many notebooks are being made into pages. Try again in a minute.") from None
+            raise Unavailable("Too many notebooks are being rendered. Try again in a minute.") from None
         try:
             async with aclosing(self._parts(f"{lab_url}\n{notebook}".encode("utf-8", "replace"))) as parts:
                 async for part in parts:
                     yield part
         finally:
-            self._seats.release()
+            self._slots.release()
 
     def close(self) -> None:
         """End the process; its children end with their sockets."""
@@ -93,7 +92,7 @@ class Renderer:
             if end:
                 break
         if not end:
-            raise Unavailable("This notebook could not be made into a page. Open it in JupyterLab.")
+            raise Unavailable("This notebook cannot be shown as a page. Open it in JupyterLab.")
         if end != _END:
             yield _REMAINDER_MISSING.encode()
 
@@ -107,7 +106,7 @@ class Renderer:
                     return ours
                 self._end()
         ours.close()
-        raise Unavailable("The process that makes notebooks into pages cannot be started.")
+        raise Unavailable("The process that renders notebooks cannot be started.")
 
     def _running(self) -> socket.socket:
         """Return the socket to the process. Starts a new process if it has ended."""

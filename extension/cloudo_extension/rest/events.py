@@ -8,8 +8,8 @@ from pydantic import Field
 from tornado import web
 
 from cloudo_extension.backend.event_feed import Subscription
-from cloudo_extension.http.handler import API, Handler, from_query
-from cloudo_extension.http.operation import Query, Reply, operation
+from cloudo_extension.http.handler import Handler, from_query
+from cloudo_extension.http.operation import Query, Reply, operation, routes_of
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Event, Page
 
@@ -22,16 +22,20 @@ _NEWEST = 2**63 - 1
 
 
 class EventQuery(Query):
-    """Which events are wanted, and for how long they are waited for."""
+    """Filters of events, and how long to wait for one."""
 
-    #: Those with a higher id; without it, those from now on.
-    after: int | None = Field(default=None, ge=0, le=_NEWEST)
-    #: The most items that the page holds.
-    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT)
-    #: How long to wait where there is none.
-    timeout_seconds: float = Field(default=0, ge=0, le=_POLL_SECONDS, allow_inf_nan=False)
-    #: Those about one thing, such as an execution.
-    subject_id: str | None = None
+    after: int | None = Field(
+        default=None, ge=0, le=_NEWEST, description="Only events with a higher id. Default: only new events."
+    )
+    limit: int = Field(default=100, ge=1, le=PAGE_LIMIT, description="Maximum number of items.")
+    timeout_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=_POLL_SECONDS,
+        allow_inf_nan=False,
+        description="Time to wait for an event if there is none.",
+    )
+    subject_id: str | None = Field(default=None, description="Only events about one object, such as an execution.")
 
 
 class LastEvent(Query):
@@ -56,7 +60,7 @@ class Events(Handler):
     async def get(self) -> None:
         """Return events above `after`, oldest first: as a stream, or as one page."""
         asked = self.asked(EventQuery)
-        if "text/event-stream" in self.request.headers.get("Accept", ""):
+        if self.request.method != "HEAD" and "text/event-stream" in self.request.headers.get("Accept", ""):
             last = self.request.headers.get("Last-Event-ID")
             after = asked.after if last is None else self.parse(LastEvent, {"Last-Event-ID": from_query(int, last)}).id
             await self.while_connected(self._stream(after, asked.subject_id))
@@ -134,4 +138,4 @@ def _frame(event: Event) -> str:
     return f"id: {event.id}\ndata: {event.model_dump_json()}\n\n"
 
 
-routes = [(rf"{API}/event", Events)]
+routes = routes_of(Events)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from cloudo_extension.backend.batched_starts import Start
-from cloudo_extension.backend.waiting import until_ended
+from cloudo_extension.backend.batching import Start
 from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, Reply, operation
+from cloudo_extension.http.operation import PageQuery, Query, Reply, operation, routes_of
+from cloudo_extension.http.request_body import MAX_RECORD_BYTES
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied
+from cloudo_kernel.errors import ExecutionNotFound, MalformedRequest, PermissionDenied, TooLarge
 from cloudo_kernel.models import (
     BulkOutcome,
     BulkRequest,
@@ -48,39 +48,47 @@ def _seconds(wait: object) -> float:
 
 
 class Wait(Request):
-    """The part of the body of `POST /execution` that is not about the execution but about the reply."""
+    """The part of the body of `POST /execution` that concerns the reply."""
 
-    #: True (60 seconds) or seconds: wait for the end; when it does not come in time, the reply is the record so far.
     wait: Annotated[
         float,
         BeforeValidator(_seconds),
         WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0}]}),
-    ] = 0
+    ] = Field(
+        default=0,
+        description="Seconds to wait for the end, or true for 60. If the execution takes longer, the reply is "
+        "its current record.",
+    )
 
 
 class StartBody(StartExecution, Wait):
     """The body of `POST /execution`."""
 
-    #: Means the same as `inputs`: give one of both.
-    input_value: JsonObject | None = None
+    input_value: JsonObject | None = Field(default=None, description="Synonym of `inputs`. Use one of the two.")
 
 
 class WaitQuery(Query):
-    """How long a reader waits for the end."""
+    """How long to wait for the end."""
 
-    #: Seconds: wait so long for the end; when it does not come in time, the reply is the record so far.
-    wait: float = Field(default=0, ge=0, le=_WAIT_SECONDS, allow_inf_nan=False)
+    wait: float = Field(
+        default=0,
+        ge=0,
+        le=_WAIT_SECONDS,
+        allow_inf_nan=False,
+        description="Seconds to wait for the end. If the execution takes longer, the reply is its current record.",
+    )
 
 
 class LogQuery(PageQuery):
-    """Which page of a log is wanted."""
+    """The requested page of a log."""
 
-    #: The most lines that the page holds.
-    limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT)
+    limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT, description="Maximum number of lines.")
 
 
 class Executions(Handler):
     """`/execution`."""
+
+    takes_documents: ClassVar[bool] = True
 
     @operation("executions", reply=Page[Execution], query=(ExecutionFilter, PageQuery))
     async def get(self) -> None:
@@ -99,23 +107,28 @@ class Executions(Handler):
         },
     )
     async def post(self) -> None:
-        """Start an execution, and wait for its end when asked to."""
-        wanted = _with_inputs(self.body())
+        """Start an execution, and optionally wait for its end."""
+        wanted = _with_inputs(await self.body())
+        if "script" not in wanted and self._size > MAX_RECORD_BYTES:
+            raise TooLarge(f"The inputs have more than {MAX_RECORD_BYTES:,} bytes. Save a file, and send its path.")
         wait = self.parse(Wait, {"wait": wanted.pop("wait", False)})
         request = self.parse(StartExecution, wanted)
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= 255:
-            raise MalformedRequest("The header Idempotency-Key takes 1 to 255 characters.")
+            raise MalformedRequest("The header Idempotency-Key must have 1 to 255 characters.")
         outcome = await self.backend.start(Start(self.api, request, key))
         started = outcome.execution
         self.set_header("Location", self.at("execution", started.id))
         if wait.wait:
-            started = await self.while_connected(until_ended(self.backend, self.api.started, started.id, wait.wait))
+            started = await self.while_connected(self.backend.until_ended(self.api.started, started.id, wait.wait))
         if wait.wait and not started.is_ended:
             self.set_status(202)
         else:
             self.set_status(201 if outcome.is_new else 200)
-        await self.finish(started.model_dump_json())
+        if wait.wait or self.is_large:
+            await self.answer(lambda: started)
+        else:
+            await self.finish(started.model_dump_json())
 
 
 class ManyExecutions(Handler):
@@ -128,8 +141,8 @@ class ManyExecutions(Handler):
         example={"action": "start", "flow_names": ["examples/greeting"], "inputs": {"name": "Ada"}},
     )
     async def post(self) -> None:
-        """Do the same to many executions, or start many flows."""
-        outcome = await self.backend.call(self.api.bulk_executions, self.sent(BulkRequest))
+        """Apply one action to many executions, or start many flows."""
+        outcome = await self.backend.call(self.api.bulk_executions, await self.sent(BulkRequest))
         refused = [item.error for item in outcome.items if item.error and item.error.code == PermissionDenied.code]
         if refused:  # the reply is still a success
             self.note_denial(refused[0].message)
@@ -141,11 +154,11 @@ class OneExecution(Handler):
 
     @operation("execution", reply=Execution, query=(WaitQuery,))
     async def get(self, execution_id: str) -> None:
-        """Return the whole record, at once or when the execution has ended."""
+        """Return the whole record, immediately or when the execution has ended."""
         if seconds := self.asked(WaitQuery).wait:
-            wait = until_ended(self.backend, self.api.execution, execution_id, seconds)
+            wait = self.backend.until_ended(self.api.execution, execution_id, seconds)
             execution = await self.while_connected(wait)
-            await self.finish(execution.model_dump_json())
+            await self.answer(lambda: execution)
         else:
             await self.answer(self.api.execution, execution_id)
 
@@ -172,7 +185,7 @@ class Children(Handler):
         "executions", id="execution_children", reply=Page[Execution], query=(PageQuery,), raises=(ExecutionNotFound,)
     )
     async def get(self, execution_id: str) -> None:
-        """List the executions that this one started, newest first."""
+        """List the executions that this execution started, newest first."""
         await self.backend.call(self.api.execution, execution_id)  # raises if it does not exist
         await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page())
 
@@ -186,8 +199,9 @@ class Again(Request):
 class CancelBody(Request):
     """The body of `POST /execution/<id>/cancel`."""
 
-    #: Everything below it ends, too, also where it has ended itself.
-    tree: bool = False
+    tree: bool = Field(
+        default=False, description="Also cancel all descendants, even if the execution itself has ended."
+    )
 
 
 class Cancel(Handler):
@@ -195,8 +209,8 @@ class Cancel(Handler):
 
     @operation("cancel_execution", reply=Execution, body=CancelBody, has_optional_body=True, example={"tree": True})
     async def post(self, execution_id: str) -> None:
-        """End the execution and its children, or its whole tree."""
-        wanted = self.parse(CancelBody, self.body(default={}))
+        """Cancel the execution and its children, or its whole tree."""
+        wanted = self.parse(CancelBody, await self.body(default={}))
         await self.answer(self.api.cancel_execution, execution_id, tree=wanted.tree)
 
 
@@ -205,7 +219,7 @@ class Pause(Handler):
 
     @operation("pause_execution", reply=Execution)
     async def post(self, execution_id: str) -> None:
-        """Pause the execution, at once or before its next cell."""
+        """Pause the execution, immediately or before its next cell."""
         await self.answer(self.api.pause_execution, execution_id)
 
 
@@ -214,7 +228,7 @@ class Resume(Handler):
 
     @operation("resume_execution", reply=Execution)
     async def post(self, execution_id: str) -> None:
-        """Let the execution go on."""
+        """Resume the execution."""
         await self.answer(self.api.resume_execution, execution_id)
 
 
@@ -230,12 +244,9 @@ class Retry(Handler):
         example={"inputs": {"name": "Grace"}},
     )
     async def post(self, execution_id: str) -> None:
-        """Start the ended execution anew, with its own inputs or others."""
-        again = self.parse(Again, _with_inputs(self.body(default={})))
-        started = await self.backend.call(self.api.retry_execution, execution_id, again.inputs)
-        self.set_header("Location", self.at("execution", started.id))
-        self.set_status(201)
-        await self.answer(lambda: started)
+        """Start the ended execution again, with its own or other inputs."""
+        again = self.parse(Again, _with_inputs(await self.body(default={})))
+        await self.answer_created("execution", self.api.retry_execution, execution_id, again.inputs)
 
 
 def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -243,18 +254,11 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
     if "input_value" not in wanted:
         return wanted
     if "inputs" in wanted:
-        raise MalformedRequest("inputs and input_value mean the same: send one of them.", field="input_value")
+        raise MalformedRequest("inputs and input_value are synonyms: send only one of them.", field="input_value")
     return {"inputs" if name == "input_value" else name: value for name, value in wanted.items()}
 
 
 routes = [
-    (rf"{API}/execution", Executions),
-    (rf"{API}/execution/bulk", ManyExecutions),
-    (rf"{API}/execution/([^/]+)", OneExecution),
-    (rf"{API}/execution/([^/]+)/log", Log),
+    *routes_of(Executions, ManyExecutions, OneExecution, Log, Cancel, Pause, Resume, Retry),
     (rf"{API}/execution/([^/]+)/children", Children),
-    (rf"{API}/execution/([^/]+)/cancel", Cancel),
-    (rf"{API}/execution/([^/]+)/pause", Pause),
-    (rf"{API}/execution/([^/]+)/resume", Resume),
-    (rf"{API}/execution/([^/]+)/retry", Retry),
 ]

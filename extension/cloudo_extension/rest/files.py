@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import File, Page, Request
 from cloudo_kernel.workspace.files import decoded
 
 
 class FileQuery(Query):
-    """Which files are wanted."""
+    """Filters of the list of files."""
 
-    #: The folder in which they are.
-    dir: str = "."
-    #: A pattern of their paths below it; `**/*` is for all folders below it too.
-    glob: str = "*"
+    dir: str = Field(default=".", description="Folder to list.")
+    glob: str = Field(
+        default="*", description="Pattern of paths relative to the folder; `**/*` includes all subfolders."
+    )
 
 
 class ContentQuery(Query):
-    """Whether the content is wanted."""
+    """Whether to include the content."""
 
-    #: 0 leaves the content out.
-    content: int = Field(default=1, ge=0, le=1)
+    content: int = Field(default=1, ge=0, le=1, description="0 omits the content.")
 
 
 class Content(Request):
@@ -52,10 +51,11 @@ class OneFile(Handler):
     """`/file/<path>`."""
 
     auth_resource = "contents"
+    takes_documents: ClassVar[bool] = True
 
     @operation("file", reply=File, query=(ContentQuery,))
     async def get(self, path: str) -> None:
-        """Return a file, with `content=0` without its content."""
+        """Return a file. `content=0` omits its content."""
         with_content = self.asked(ContentQuery).content != 0
         await self.answer(self.api.file, path, with_content=with_content)
 
@@ -63,8 +63,8 @@ class OneFile(Handler):
         "save_file", reply=File, body=Content, example={"content": "first north, then south"}, is_conditional=True
     )
     async def put(self, path: str) -> None:
-        """Make the file, or replace it as a whole."""
-        given, save = self.sent(Content), self.unless_changed(self._look, self.api.save_file)
+        """Create or replace the file."""
+        given, save = await self.sent(Content), self.unless_changed(self._look, self.api.save_file)
         await self.answer(lambda: save(path, decoded(given.content, given.encoding)))
 
     @operation("delete_file", status=204, is_conditional=True)
@@ -77,4 +77,4 @@ class OneFile(Handler):
         return self.api.file(path, with_content=False)
 
 
-routes = [(rf"{API}/file", Files), (rf"{API}/file/(.+)", OneFile)]
+routes = routes_of(Files, OneFile)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from typing import ClassVar
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from pydantic import Field
+
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import Flow, Kernel, Page, Request
 
 
 class FlowQuery(Query):
-    """Which flows are wanted."""
+    """Filters of the list of flows."""
 
-    #: Part of name, title or a tag.
-    q: str | None = None
+    q: str | None = Field(default=None, description="Search in name, title and tags.")
 
 
 class CreateFlow(Request):
-    """The body of `POST /flow`: a name, and either a notebook's JSON text or the flow to copy."""
+    """The body of `POST /flow`: a name, and either notebook JSON or the name of a flow to copy."""
 
     name: str
     source: str | None = None
@@ -34,9 +35,11 @@ class ChangeFlow(Request):
 class Flows(Handler):
     """`/flow`."""
 
+    takes_documents: ClassVar[bool] = True
+
     @operation("flows", reply=Page[Flow], query=(FlowQuery, PageQuery))
     async def get(self) -> None:
-        """List the flows by name."""
+        """List flows by name."""
         q = self.asked(FlowQuery).q
         await self.answer_page(lambda: self.api.flows(q=q), "name", order=lambda name: (name.casefold(), name))
 
@@ -48,15 +51,17 @@ class Flows(Handler):
         example={"name": "hello", "copy_of": "examples/greeting"},
     )
     async def post(self) -> None:
-        """Create a flow of the workspace."""
-        wanted = self.sent(CreateFlow)
-        self.set_status(201)
-        self.set_header("Location", self.at("flow", quote(wanted.name)))
-        await self.answer(self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of)
+        """Create a flow in the workspace."""
+        wanted = await self.sent(CreateFlow)
+        await self.answer_created(
+            "flow", self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of, key="name"
+        )
 
 
 class OneFlow(Handler):
     """`/flow/<name>`; the name's `/` may be raw or `%2F`."""
+
+    takes_documents: ClassVar[bool] = True
 
     @operation("flow", reply=Flow)
     async def get(self, name: str) -> None:
@@ -66,14 +71,14 @@ class OneFlow(Handler):
     @operation("change_flow", reply=Flow, is_conditional=True, body=ChangeFlow, example={"name": "people/hello"})
     async def patch(self, name: str) -> None:
         """Replace the flow's source, or move it."""
-        wanted = self.sent(ChangeFlow)
+        wanted = await self.sent(ChangeFlow)
         await self.answer(
             self.unless_changed(self.api.flow, self.api.change_flow), name, source=wanted.source, new_name=wanted.name
         )
 
     @operation("delete_flow", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
-        """Delete a flow of the workspace."""
+        """Delete a flow from the workspace."""
         await self.backend.call(self.unless_changed(self.api.flow, self.api.delete_flow), name)
         await self.finish_empty()
 
@@ -83,8 +88,8 @@ class Kernels(Handler):
 
     @operation("kernels", reply=Page[Kernel], query=(PageQuery,))
     async def get(self) -> None:
-        """List the kernels that flows can run in, by name."""
+        """List the available kernels by name."""
         await self.answer_page(self.api.kernels, "name")
 
 
-routes = [(rf"{API}/kernel", Kernels), (rf"{API}/flow", Flows), (rf"{API}/flow/(.+)", OneFlow)]
+routes = routes_of(Kernels, Flows, OneFlow)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import Reply, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import Reply, operation, routes_of
 from cloudo_kernel.models import Health
 
 
@@ -23,8 +23,10 @@ class OneHealth(Handler):
     )
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def get(self) -> None:
-        """Tell whether executions can be started and run; 503 when they cannot."""
+        """Return whether executions can start and run; 503 if not. Only known callers see the background loops."""
         health = await self._health()
+        if self.current_user is None:
+            health = health.model_copy(update={"loops": ()})
         self.set_status(200 if health.status == "ok" else 503)
         await self.finish(health.model_dump_json())
 
@@ -45,4 +47,4 @@ class OneHealth(Handler):
         return found or Health(status=status, reason=reason, **nothing)
 
 
-routes = [(rf"{API}/health", OneHealth)]
+routes = routes_of(OneHealth)

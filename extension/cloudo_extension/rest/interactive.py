@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
 from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
@@ -30,30 +31,29 @@ _LOOP_SECONDS = 10
 
 
 class KernelQuery(Query):
-    """Whose notebook it is."""
+    """The kernel of the notebook."""
 
-    #: The kernel, by the server's own id.
-    kernel_id: str
+    kernel_id: str = Field(description="Jupyter's id of the kernel.")
 
 
 class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both bases derive from tornado's own handler
     """`/interactive`."""
 
     _frames: Frames | None = None
-    _by_hand: Session | None = None
+    _session: Session | None = None
 
     @operation(id="interactive", query=(KernelQuery,), replies={101: Reply(text="The WebSocket is open.")})
     async def get(self, *args: Any, **kwargs: Any) -> None:
-        """Open the WebSocket; what is said there changes things, so a cookie alone is not enough."""
+        """Open a WebSocket for an interactive notebook. It can change data, so a cookie alone is not enough."""
         if not self.token_authenticated:
             self.check_xsrf_cookie()
             if "X-XSRFToken" not in self.request.headers:  # Jupyter accepts a page's referrer instead; this does not
                 raise web.HTTPError(403)
         if not self.rights.are_all:  # neither flows started there nor calls of `system` are limited
-            raise PermissionDenied(f"A notebook by hand takes the right to everything. {self.rights}")
+            raise PermissionDenied(f"An interactive notebook needs all permissions. {self.rights}")
         self._kernel_id = self.asked(KernelQuery).kernel_id
-        if self.request.headers.get("Upgrade", "").lower() != "websocket":
-            raise MalformedRequest("This address takes WebSockets only.")
+        if self.request.method == "HEAD" or self.request.headers.get("Upgrade", "").lower() != "websocket":
+            raise MalformedRequest("This address accepts only WebSockets.")
         await super().get(*args, **kwargs)
 
     def check_origin(self, origin: str = "") -> bool:
@@ -77,17 +77,17 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both base
 
         # The same kernel id of another user is another kernel.
         key = f"{self.user_name}/{kernel_id}"
-        self._by_hand = await self.backend.call(sessions.open, key, self._frames, self._service, flow_name)
+        self._session = await self.backend.call(sessions.open, key, self._frames, self._service, flow_name)
 
     async def on_message(self, message: str | bytes) -> None:
         """Pass a frame to the session's thread. A text message interrupts the session instead of waiting its turn."""
-        if self._frames is None or self._by_hand is None:
+        if self._frames is None or self._session is None:
             return
         if not await self.is_still_known():  # the token was revoked, or has expired
             self.close()
             return
         if isinstance(message, str):
-            self._by_hand.interrupt()
+            self._session.interrupt()
             return
         while self._frames.number >= _MAX_WAITING:
             await asyncio.sleep(_ROOM_SECONDS)
@@ -95,8 +95,8 @@ class Interactive(WebSocketHandler, Handler):  # type: ignore[misc]  # both base
 
     def on_close(self) -> None:
         """End the session: its kernel is gone."""
-        if self._by_hand is not None:
-            self._by_hand.stop()
+        if self._session is not None:
+            self._session.stop()
         if self._frames is not None:
             self._frames.close()
 
@@ -137,24 +137,24 @@ class Frames:
     def __init__(self, handler: WebSocketHandler, loop: asyncio.AbstractEventLoop) -> None:
         self._handler = handler
         self._loop = loop
-        self._come: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._received: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._next: list[bytes | None] = []
         self._is_closed = False
 
     @property
     def number(self) -> int:
         """The number of waiting frames."""
-        return self._come.qsize()
+        return self._received.qsize()
 
     def put(self, frame: bytes) -> None:
         """Add a received frame."""
-        self._come.put(frame)
+        self._received.put(frame)
 
     def close(self) -> None:
         """Tell the thread and the kernel that the connection has ended."""
         if not self._is_closed:
             self._is_closed = True
-            self._come.put(None)
+            self._received.put(None)
             with suppress(RuntimeError):  # the server has stopped
                 self._loop.call_soon_threadsafe(self._handler.close)
 
@@ -162,14 +162,14 @@ class Frames:
         """See `channel.Frames.poll`."""
         if not self._next:
             try:
-                self._next.append(self._come.get(timeout=timeout))
+                self._next.append(self._received.get(timeout=timeout))
             except queue.Empty:
                 return False
         return True
 
     def recv_bytes(self) -> bytes:
         """See `channel.Frames.recv_bytes`."""
-        frame = self._next.pop() if self._next else self._come.get()
+        frame = self._next.pop() if self._next else self._received.get()
         if frame is None:
             raise EOFError
         return frame

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from typing import ClassVar
+
+from pydantic import Field
+
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page, Request
 
 
 class MessageQuery(Query):
-    """Which messages are wanted."""
+    """Filters of the list of messages."""
 
-    #: Those only that wait for an answer.
-    unanswered: bool = False
-    #: Those in one of these states only.
-    state: tuple[MessageState, ...] = ()
-    #: Those that one execution made.
-    execution_id: str | None = None
+    unanswered: bool = Field(default=False, description="Only messages that wait for an answer.")
+    state: tuple[MessageState, ...] = Field(default=(), description="Only messages in one of these states.")
+    execution_id: str | None = Field(default=None, description="Only messages of one execution.")
 
 
 class Answer(Request):
@@ -45,11 +46,8 @@ class Messages(Handler):
         },
     )
     async def post(self) -> None:
-        """Make a message that belongs to no execution."""
-        made = await self.backend.call(self.api.create_message, self.sent(CreateMessage))
-        self.set_header("Location", self.at("message", made.id))
-        self.set_status(201)
-        await self.answer(lambda: made)
+        """Create a message that belongs to no execution."""
+        await self.answer_created("message", self.api.create_message, await self.sent(CreateMessage))
 
 
 class OneMessage(Handler):
@@ -68,16 +66,14 @@ class OneMessage(Handler):
 
 
 class Response(Handler):
-    """`/message/<id>/response`."""
+    """`/message/<id>/response`. An answer can hold files."""
+
+    takes_documents: ClassVar[bool] = True
 
     @operation("answer_message", reply=Message, body=Answer, example={"response": {"top": 3}})
     async def post(self, message_id: str) -> None:
         """Answer the input request."""
-        await self.answer(self.api.answer_message, message_id, self.sent(Answer).response)
+        await self.answer(self.api.answer_message, message_id, (await self.sent(Answer)).response)
 
 
-routes = [
-    (rf"{API}/message", Messages),
-    (rf"{API}/message/([^/]+)", OneMessage),
-    (rf"{API}/message/([^/]+)/response", Response),
-]
+routes = routes_of(Messages, OneMessage, Response)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from pydantic import Field
 from tornado import web
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import Query, Reply, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import Query, Reply, operation, routes_of
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_kernel.workspace.catalog import is_handler
 
@@ -47,10 +48,11 @@ class _Document(Handler):
 
 
 class FormatQuery(Query):
-    """How the notebook is wanted."""
+    """The format of the notebook."""
 
-    #: `html` is a page on which nothing runs and nothing is loaded.
-    format: Literal["ipynb", "html"] = "ipynb"
+    format: Literal["ipynb", "html"] = Field(
+        default="ipynb", description="`html` is a page that runs no scripts and loads nothing."
+    )
 
 
 class Notebook(_Document):
@@ -58,7 +60,7 @@ class Notebook(_Document):
 
     @operation("execution_notebook", query=(FormatQuery,), replies={200: Reply(media=(_NOTEBOOK, "text/html"))})
     async def get(self, execution_id: str) -> None:
-        """Return the executed notebook, as notebook JSON or as a page to look at."""
+        """Return the executed notebook, as notebook JSON or as an HTML page."""
         wanted = self.asked(FormatQuery).format
         text = await self.backend.call(self.api.execution_notebook, execution_id)
         if wanted == "html":
@@ -97,7 +99,7 @@ class Source(_Document):
 
     @operation("execution_source", replies={200: Reply(media=(_NOTEBOOK, "text/x-python"))})
     async def get(self, execution_id: str) -> None:
-        """Return exactly the source that was run: a notebook's JSON text, or a script that defines a handler."""
+        """Return the exact source of the run: notebook JSON, or a script that defines a handler."""
 
         def read() -> tuple[str, bool]:
             text = self.api.execution_source(execution_id)
@@ -108,4 +110,4 @@ class Source(_Document):
         await self.send(text.encode(), kind, file_name=f"{execution_id}-source.{ending}")
 
 
-routes = [(rf"{API}/execution/([^/]+)/notebook", Notebook), (rf"{API}/execution/([^/]+)/source", Source)]
+routes = routes_of(Notebook, Source)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from pydantic import Field
+
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import (
     Backfill,
     ChangeSchedule,
@@ -20,11 +22,10 @@ _DAILY = {"trigger": {"daily_at": "08:30"}, "timezone": "Europe/Vienna"}
 
 
 class ScheduleQuery(Query):
-    """Which schedules are wanted."""
+    """Filters of the list of schedules."""
 
     flow_name: str | None = None
-    #: Part of the name, or of the flow's.
-    q: str | None = None
+    q: str | None = Field(default=None, description="Search in name and flow name.")
 
 
 class Schedules(Handler):
@@ -43,11 +44,8 @@ class Schedules(Handler):
         example={"flow_name": "examples/greeting", "inputs": {"name": "Ada"}, **_DAILY},
     )
     async def post(self) -> None:
-        """Make a schedule."""
-        made = await self.backend.call(self.api.create_schedule, self.sent(CreateSchedule))
-        self.set_header("Location", self.at("schedule", made.id))
-        self.set_status(201)
-        await self.answer(lambda: made)
+        """Create a schedule."""
+        await self.answer_created("schedule", self.api.create_schedule, await self.sent(CreateSchedule))
 
 
 class Preview(Handler):
@@ -55,8 +53,8 @@ class Preview(Handler):
 
     @operation("preview_schedule", reply=SchedulePreview, body=PreviewSchedule, example=_DAILY)
     async def post(self) -> None:
-        """Tell when a trigger would start something; nothing is saved."""
-        await self.answer(self.api.preview_schedule, self.sent(PreviewSchedule))
+        """Return the due times of a trigger without saving it."""
+        await self.answer(self.api.preview_schedule, await self.sent(PreviewSchedule))
 
 
 class OneSchedule(Handler):
@@ -64,21 +62,23 @@ class OneSchedule(Handler):
 
     @operation("schedule", reply=Schedule)
     async def get(self, schedule_id: str) -> None:
-        """Return one schedule with its next ten times."""
+        """Return one schedule with its next ten due times."""
         await self.answer(self.api.schedule, schedule_id)
 
     @operation(
         "change_schedule", reply=Schedule, is_conditional=True, body=ChangeSchedule, example={"overlap": "queue"}
     )
     async def patch(self, schedule_id: str) -> None:
-        """Change the schedule in place."""
+        """Change the schedule."""
         await self.answer(
-            self.unless_changed(self.api.schedule, self.api.change_schedule), schedule_id, self.sent(ChangeSchedule)
+            self.unless_changed(self.api.schedule, self.api.change_schedule),
+            schedule_id,
+            await self.sent(ChangeSchedule),
         )
 
     @operation("delete_schedule", status=204, is_conditional=True)
     async def delete(self, schedule_id: str) -> None:
-        """Delete the schedule; its executions stay."""
+        """Delete the schedule. Its executions remain."""
         await self.backend.call(self.unless_changed(self.api.schedule, self.api.delete_schedule), schedule_id)
         await self.finish_empty()
 
@@ -88,7 +88,7 @@ class Pause(Handler):
 
     @operation("pause_schedule", reply=Schedule)
     async def post(self, schedule_id: str) -> None:
-        """Let the schedule start nothing until it is resumed."""
+        """Pause the schedule until it is resumed."""
         await self.answer(self.api.pause_schedule, schedule_id)
 
 
@@ -97,7 +97,7 @@ class Resume(Handler):
 
     @operation("resume_schedule", reply=Schedule)
     async def post(self, schedule_id: str) -> None:
-        """Let the schedule go on with its next time."""
+        """Resume the schedule at its next due time."""
         await self.answer(self.api.resume_schedule, schedule_id)
 
 
@@ -107,10 +107,7 @@ class TriggerNow(Handler):
     @operation("trigger_schedule", reply=Execution, status=201)
     async def post(self, schedule_id: str) -> None:
         """Start an execution of the schedule now."""
-        started = await self.backend.call(self.api.trigger_schedule, schedule_id)
-        self.set_header("Location", self.at("execution", started.id))
-        self.set_status(201)
-        await self.answer(lambda: started)
+        await self.answer_created("execution", self.api.trigger_schedule, schedule_id)
 
 
 class RunPast(Handler):
@@ -123,8 +120,8 @@ class RunPast(Handler):
         example={"start": "2026-11-01T00:00:00", "end": "2026-11-03T00:00:00"},
     )
     async def post(self, schedule_id: str) -> None:
-        """Run past times, in order."""
-        wanted = self.sent(Backfill)
+        """Run past due times, in order."""
+        wanted = await self.sent(Backfill)
         await self.answer(lambda: Page[Occurrence](items=self.api.backfill_schedule(schedule_id, wanted)))
 
 
@@ -133,17 +130,8 @@ class Occurrences(Handler):
 
     @operation("occurrences", reply=Page[Occurrence], query=(PageQuery,))
     async def get(self, schedule_id: str) -> None:
-        """List what became of the schedule's times, newest first."""
+        """List the schedule's occurrences, newest first."""
         await self.answer(self.api.occurrences, schedule_id, **self.page())
 
 
-routes = [
-    (rf"{API}/schedule", Schedules),
-    (rf"{API}/schedule/preview", Preview),
-    (rf"{API}/schedule/([^/]+)", OneSchedule),
-    (rf"{API}/schedule/([^/]+)/pause", Pause),
-    (rf"{API}/schedule/([^/]+)/resume", Resume),
-    (rf"{API}/schedule/([^/]+)/trigger", TriggerNow),
-    (rf"{API}/schedule/([^/]+)/backfill", RunPast),
-    (rf"{API}/schedule/([^/]+)/occurrence", Occurrences),
-]
+routes = routes_of(Schedules, Preview, OneSchedule, Pause, Resume, TriggerNow, RunPast, Occurrences)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, operation
+from pydantic import Field
+
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, operation, routes_of
 from cloudo_kernel.errors import SettingNotFound
 from cloudo_kernel.models import Page, Request, Setting
 
@@ -15,8 +16,7 @@ class SettingValue(Request):
     """The body of `PUT` and `PATCH` of `/setting/<name>`."""
 
     value: Any
-    #: None: as it was.
-    secret: bool | None = None
+    secret: bool | None = Field(default=None, description="Whether the value is secret. Null: unchanged.")
 
 
 class NewSetting(SettingValue):
@@ -30,7 +30,7 @@ class Settings(Handler):
 
     @operation("settings", reply=Page[Setting], query=(PageQuery,))
     async def get(self) -> None:
-        """List the settings that were saved."""
+        """List the saved settings."""
         await self.answer_page(self.api.settings, "name")
 
     @operation(
@@ -41,12 +41,11 @@ class Settings(Handler):
         example={"name": "team.regions", "value": ["north", "south"]},
     )
     async def post(self) -> None:
-        """Save a setting that is not there yet."""
-        new = self.sent(NewSetting)
-        created = await self.backend.call(self.api.create_setting, new.name, new.value, secret=bool(new.secret))
-        self.set_header("Location", self.at("setting", quote(created.name)))
-        self.set_status(201)
-        await self.answer(lambda: created)
+        """Create a setting."""
+        new = await self.sent(NewSetting)
+        await self.answer_created(
+            "setting", self.api.create_setting, new.name, new.value, secret=bool(new.secret), key="name"
+        )
 
 
 class OneSetting(Handler):
@@ -60,7 +59,7 @@ class OneSetting(Handler):
     @operation("save_setting", reply=Setting, is_conditional=True, body=SettingValue, example={"value": ["north"]})
     async def put(self, name: str) -> None:
         """Save a value."""
-        given, save = self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
+        given, save = await self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
         await self.answer(save, name, given.value, secret=given.secret)
 
     @operation(
@@ -73,16 +72,16 @@ class OneSetting(Handler):
         is_conditional=True,
     )
     async def patch(self, name: str) -> None:
-        """Save another value of a setting that is there, or has a documented default."""
-        given, save = self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
+        """Change an existing setting, or one with a documented default."""
+        given, save = await self.sent(SettingValue), self.unless_changed(self.api.setting, self.api.save_setting)
         await self.backend.call(self.api.setting, name)  # raises if it does not exist
         await self.answer(save, name, given.value, secret=given.secret)
 
     @operation("delete_setting", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
-        """Forget the setting."""
+        """Delete the setting."""
         await self.backend.call(self.unless_changed(self.api.setting, self.api.delete_setting), name)
         await self.finish_empty()
 
 
-routes = [(rf"{API}/setting", Settings), (rf"{API}/setting/(.+)", OneSetting)]
+routes = routes_of(Settings, OneSetting)

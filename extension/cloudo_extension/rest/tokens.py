@@ -1,17 +1,20 @@
-"""REST for API tokens; `http.session_tokens` has those of the dashboard's kernels."""
+"""REST for API tokens; `http.authentication` has those of the dashboard's kernels."""
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from pydantic import Field
+
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import CreatedToken, CreateToken, Page, Token
 
 
 class TokenQuery(Query):
-    """Which tokens are wanted."""
+    """Filters of the list of tokens."""
 
-    #: Whose, if an administrator asks; `*` for everybody's.
-    user_name: str | None = None
+    user_name: str | None = Field(
+        default=None, description="User whose tokens to list, for administrators; `*` for all users."
+    )
 
 
 class Tokens(Handler):
@@ -19,7 +22,7 @@ class Tokens(Handler):
 
     @operation("tokens", reply=Page[Token], query=(TokenQuery, PageQuery))
     async def get(self) -> None:
-        """List one's own tokens."""
+        """List your own tokens."""
         wanted = self.asked(TokenQuery)
         await self.answer_page(lambda: self.api.tokens(user_name=wanted.user_name), "id", is_newest_first=True)
 
@@ -36,8 +39,8 @@ class Tokens(Handler):
         },
     )
     async def post(self) -> None:
-        """Make a token; this reply alone has its secret."""
-        made = await self.backend.call(self.api.create_token, self.sent(CreateToken))
+        """Create a token. Only this reply contains its secret."""
+        made = await self.backend.call(self.api.create_token, await self.sent(CreateToken))
         self.set_header("Cache-Control", "no-store")
         self.set_status(201)
         await self.answer(lambda: made)
@@ -53,4 +56,4 @@ class OneToken(Handler):
         await self.finish_empty()
 
 
-routes = [(rf"{API}/token", Tokens), (rf"{API}/token/([^/]+)", OneToken)]
+routes = routes_of(Tokens, OneToken)

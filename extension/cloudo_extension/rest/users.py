@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import operation, routes_of
 from cloudo_kernel.models import User
 
 
@@ -16,4 +16,4 @@ class Me(Handler):
         await self.answer(self.api.user)
 
 
-routes = [(rf"{API}/user/me", Me)]
+routes = routes_of(Me)

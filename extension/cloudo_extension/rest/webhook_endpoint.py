@@ -6,8 +6,6 @@ flow may have written them.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -15,10 +13,9 @@ import pydantic_core
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
-from cloudo_extension.backend.waiting import until_ended
-from cloudo_extension.http import request_body
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import Reply, operation
+from cloudo_extension.http.request_body import TOO_LARGE
 from cloudo_kernel.errors import (
     BodyTooSlow,
     CloudoError,
@@ -36,34 +33,34 @@ from cloudo_kernel.errors import (
     WebhookNotFound,
 )
 from cloudo_kernel.models import Execution, JsonObject, Status, WebhookReply, WebhookResponse
-from cloudo_kernel.models.webhooks import KEY_HEADER, MAX_BODY, CallReply, Webhook
+from cloudo_kernel.models.webhooks import KEY_HEADER, MAX_BODY, DeliveryReply, Webhook
 from cloudo_kernel.security.redaction import PROTECTED
-from cloudo_kernel.webhooks.request import WebhookCall
+from cloudo_kernel.webhooks.request import DeliveryRequest
 
 if TYPE_CHECKING:
-    from cloudo_kernel.service.webhook_calls import Received, WebhookCalls
+    from cloudo_kernel.service.webhook_calls import Received, WebhookDeliveries
     from cloudo_kernel.store import NewExecution
 
 #: The limit for an unknown webhook, the same as the default of known ones.
-_USUAL_LIMIT = Webhook.model_fields["max_body_bytes"].default
-#: Bodies up to this size are kept without looking up the webhook, which takes as long as all the rest.
+_DEFAULT_MAX_BYTES = Webhook.model_fields["max_body_bytes"].default
+#: Bodies up to this size are kept without looking up the webhook, which would double the time of a call.
 _SMALL_BYTES = 64 * 1024
 #: Maximum size that is read. Too much is discarded, so that the sender sees the reply. It is the same for all names,
 #: so that it does not reveal whether a webhook exists.
-_PATIENCE_BYTES = MAX_BODY + 8 * 1024 * 1024
+_MAX_READ_BYTES = MAX_BODY + 8 * 1024 * 1024
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 _CORS, _CLOUD_EVENTS = "Access-Control-Allow-Origin", "WebHook-Allowed-Origin"
 #: Request headers with an origin, and the reply headers that allow it.
 _ORIGINS: Final = {"Origin": _CORS, "WebHook-Request-Origin": _CLOUD_EVENTS}
-_DELETED = "This delivery was answered before; its execution was deleted since then."
+_DELETED = "This delivery was answered before. Its execution has been deleted."
 
 
 #: For both methods. A flow's own reply, with its own status, is unknown in advance.
 _DOCUMENTED: Final[dict[str, Any]] = {
     "headers": {KEY_HEADER: "The webhook's key, where it has one and the call is not signed."},
     "replies": {
-        200: Reply(CallReply, "The flow has ended, however it did; or what it answers in place of that.", ("*/*",)),
-        202: Reply(CallReply, "It has not: the caller did not wait, or the time is over."),
+        200: Reply(DeliveryReply, "The flow has ended, however it did; or what it answers in place of that.", ("*/*",)),
+        202: Reply(DeliveryReply, "It has not: the caller did not wait, or the time is over."),
     },
     "raises": (
         BodyTooSlow,
@@ -82,12 +79,11 @@ _DOCUMENTED: Final[dict[str, Any]] = {
 }
 
 
-@web.stream_request_body
 class NoCall(Handler):
     """Answers 404 to everyone at other addresses below `cloudo/webhook`, such as one with a trailing slash."""
 
     is_public: ClassVar[bool] = True
-    body_seconds = 60.0
+    body_seconds: ClassVar[float] = 60.0
 
     def initialize(self) -> None:
         """Prepare for an anonymous caller; tornado calls it first."""
@@ -124,11 +120,10 @@ class NoCall(Handler):
             self.request.uri = f"{self.request.path}?key=[secret]"
 
 
-@web.stream_request_body
 class Call(NoCall):
     """`cloudo/webhook/<name>`, for everyone."""
 
-    _call: WebhookCall | None = None
+    _call: DeliveryRequest | None = None
     _is_too_large = False
 
     def initialize(self) -> None:
@@ -144,17 +139,17 @@ class Call(NoCall):
             raise web.HTTPError(405)
         self._calls = await self._open()
         self._limit = await self._body_limit()
-        self.request.connection.set_max_body_size(_PATIENCE_BYTES)
+        self.request.connection.set_max_body_size(_MAX_READ_BYTES)
 
     async def _body_limit(self) -> int:
         """Return how much of a body to keep. A small one is kept whole, and its size is checked later."""
-        announced = request_body.announced_bytes(self.request.headers)
+        announced = self.announced_bytes
         if announced is not None and announced <= _SMALL_BYTES:
             return _SMALL_BYTES
         kept = await self.backend.call(self._calls.find, self.path_args[0])
-        return int(_USUAL_LIMIT if kept is None else kept.webhook.max_body_bytes)
+        return int(_DEFAULT_MAX_BYTES if kept is None else kept.webhook.max_body_bytes)
 
-    async def _open(self) -> WebhookCalls:
+    async def _open(self) -> WebhookDeliveries:
         """Return the receiver of calls. Raises `WebhookNotFound` and leaves no trace if Cloudo is unused."""
         if not self.backend.is_used:
             raise WebhookNotFound(self.path_args[0])
@@ -171,29 +166,29 @@ class Call(NoCall):
         else:
             self._chunks.append(chunk)
 
-    def flaw(self) -> Exception:
+    def invalid_body(self) -> Exception:
         """Return the error for a body that is not valid HTTP, or is larger than any webhook accepts.
 
         The limit of this webhook must make no difference, because the caller is not authenticated yet.
         """
-        return web.HTTPError(413, request_body.TOO_LARGE) if self._size > MAX_BODY else super().flaw()
+        return web.HTTPError(413, TOO_LARGE) if self._size > MAX_BODY else super().invalid_body()
 
     @operation(id="call_webhook_by_get", **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def get(self, name: str) -> None:
         """Start the webhook's flow, and wait for its end unless the caller does not want to."""
-        await self._take(name)
+        await self._receive(name)
 
     @operation(id="call_webhook", has_any_body=True, **_DOCUMENTED)
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def post(self, name: str) -> None:
         """Start the webhook's flow, and wait for its end unless the caller does not want to."""
-        await self._take(name)
+        await self._receive(name)
 
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def head(self, name: str) -> None:
         """Answer 200 to a sender that checks the address, such as Trello. Starts nothing."""
-        await self._take(name)
+        await self._receive(name)
 
     @allow_unauthenticated  # type: ignore[untyped-decorator]  # jupyter_server
     async def options(self, name: str) -> None:
@@ -230,7 +225,7 @@ class Call(NoCall):
         for header, value in self._origin_headers.items():
             self.set_header(header, value)
 
-    async def _take(self, name: str) -> None:
+    async def _receive(self, name: str) -> None:
         if "Origin" in self.request.headers:
             await self._allow_origin(name)
         self._call = self._parsed(name)
@@ -238,15 +233,15 @@ class Call(NoCall):
         from cloudo_kernel.service.webhook_calls import Answered  # imported already, with the backend
 
         if isinstance(received, Answered):
-            self.backend.refusals.note(self._call, received.reason, self._send_as_said(received.response))
+            self.backend.refusals.note(self._call, received.reason, self._send_response(received.response))
             return
         if received.is_async:
-            self._send(202, await self._begun(received))
+            self._send(202, await self._current_state(received))
             return
         status = await self.while_connected(self._answer(received))
-        self._later(self._calls.note_reply, received, status)
+        self.backend.spawn(self.backend.call(self._calls.note_reply, received, status))
 
-    def _parsed(self, name: str) -> WebhookCall:
+    def _parsed(self, name: str) -> DeliveryRequest:
         query = self.request.query
         try:
             fields = [
@@ -254,7 +249,7 @@ class Call(NoCall):
             ]
         except UnicodeDecodeError as error:
             raise MalformedRequest("The query is not UTF-8.") from error
-        return WebhookCall(
+        return DeliveryRequest(
             webhook_name=name,
             method=cast("str", self.request.method),
             path=self.request.path,
@@ -272,19 +267,19 @@ class Call(NoCall):
         """Send the outcome of the execution, or its state if it does not end in time. Return the HTTP status."""
         seconds = received.webhook.sync_timeout_seconds
         try:
-            execution = await until_ended(self.backend, self._calls.execution, received.execution_id, seconds)
+            execution = await self.backend.until_ended(self._calls.execution, received.execution_id, seconds)
         except ExecutionNotFound:
             return self._send(200, {"id": received.execution_id, "message": _DELETED})
         if not execution.is_ended:
             return self._send(202, _brief(execution, execution.status))
         response = await self.backend.call(self._calls.response, execution.id)
         if response is not None:
-            return self._send_as_said(response)
+            return self._send_response(response)
         if received.webhook.reply is WebhookReply.RECORD:
             return self._send(200, _without_traceback(execution))
         return self._send(200, _brief(execution, execution.status))
 
-    async def _begun(self, received: Received) -> JsonObject:
+    async def _current_state(self, received: Received) -> JsonObject:
         """Return the current state of the execution that this call, or an earlier delivery, started."""
         if received.new is not None:
             return _brief(received.new, Status.PENDING)
@@ -300,7 +295,7 @@ class Call(NoCall):
         web.RequestHandler.finish(self, pydantic_core.to_json(content))
         return status
 
-    def _send_as_said(self, response: WebhookResponse) -> int:
+    def _send_response(self, response: WebhookResponse) -> int:
         self.set_status(response.status)
         if response.status == 204:
             self.clear_header("Content-Type")
@@ -337,18 +332,6 @@ class Call(NoCall):
             self.set_header("Retry-After", str(seconds))
         return status_code
 
-    def _later(self, function: Callable[..., None], *args: object) -> None:
-        """Call `function` in the background."""
-        task = asyncio.create_task(self._quietly(function, *args))
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
-
-    async def _quietly(self, function: Callable[..., None], *args: object) -> None:
-        try:
-            await self.backend.call(function, *args)
-        except (CloudoError, RuntimeError):  # the store is unreachable, or the server is stopping
-            self.log.exception("What became of the call of a webhook cannot be stored.")
-
 
 def _brief(execution: Execution | NewExecution, status: Status) -> JsonObject:
     """Return the fields of an execution for a caller, without protected outputs."""
@@ -365,8 +348,5 @@ def _without_traceback(execution: Execution) -> JsonObject:
     error = execution.error and execution.error.model_copy(update={"traceback": ()})
     return execution.model_copy(update={"error": error}).model_dump(mode="json")
 
-
-#: The event loop keeps only weak references.
-_tasks: set[asyncio.Task[None]] = set()
 
 routes = [(r"cloudo/webhook/([^/]+)", Call), (r"cloudo/webhook", NoCall), (r"cloudo/webhook/.*", NoCall)]

@@ -1,14 +1,14 @@
-"""REST for webhooks: create, list, change, delete, list and replay deliveries. `webhook_endpoint` takes the calls."""
+"""REST for webhooks and their deliveries. `webhook_endpoint` receives the calls."""
 
 from __future__ import annotations
 
-from cloudo_extension.http.handler import API, Handler
-from cloudo_extension.http.operation import PageQuery, Query, operation
+from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import ChangeWebhook, CreateWebhook, Delivery, Execution, Page, Webhook
 
 
 class WebhookQuery(Query):
-    """Which webhooks are wanted."""
+    """Filters of the list of webhooks."""
 
     flow_name: str | None = None
 
@@ -29,11 +29,8 @@ class Webhooks(Handler):
         example={"name": "deploy", "flow_name": "examples/greeting", "inputs": {"name": "Ada"}},
     )
     async def post(self) -> None:
-        """Make a webhook."""
-        made = await self.backend.call(self.api.create_webhook, self.sent(CreateWebhook))
-        self.set_header("Location", self.at("webhook", made.name))
-        self.set_status(201)
-        await self.answer(lambda: made)
+        """Create a webhook."""
+        await self.answer_created("webhook", self.api.create_webhook, await self.sent(CreateWebhook), key="name")
 
 
 class OneWebhook(Handler):
@@ -46,14 +43,14 @@ class OneWebhook(Handler):
 
     @operation("change_webhook", reply=Webhook, is_conditional=True, body=ChangeWebhook, example={"rate_limit": 60})
     async def patch(self, name: str) -> None:
-        """Change the webhook in place."""
+        """Change the webhook."""
         await self.answer(
-            self.unless_changed(self.api.webhook, self.api.change_webhook), name, self.sent(ChangeWebhook)
+            self.unless_changed(self.api.webhook, self.api.change_webhook), name, await self.sent(ChangeWebhook)
         )
 
     @operation("delete_webhook", status=204, is_conditional=True)
     async def delete(self, name: str) -> None:
-        """Delete the webhook; its executions stay."""
+        """Delete the webhook. Its executions remain."""
         await self.backend.call(self.unless_changed(self.api.webhook, self.api.delete_webhook), name)
         await self.finish_empty()
 
@@ -72,16 +69,8 @@ class Replay(Handler):
 
     @operation("replay_delivery", reply=Execution, status=201)
     async def post(self, name: str, delivery_id: str) -> None:
-        """Start again what the delivery started."""
-        started = await self.backend.call(self.api.replay_delivery, name, delivery_id)
-        self.set_header("Location", self.at("execution", started.id))
-        self.set_status(201)
-        await self.answer(lambda: started)
+        """Start the delivery's execution again."""
+        await self.answer_created("execution", self.api.replay_delivery, name, delivery_id)
 
 
-routes = [
-    (rf"{API}/webhook", Webhooks),
-    (rf"{API}/webhook/([^/]+)", OneWebhook),
-    (rf"{API}/webhook/([^/]+)/delivery", Deliveries),
-    (rf"{API}/webhook/([^/]+)/delivery/([^/]+)/replay", Replay),
-]
+routes = routes_of(Webhooks, OneWebhook, Deliveries, Replay)

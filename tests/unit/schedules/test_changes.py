@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import NoResultFound
 
-from cloudo_kernel import errors
+from cloudo_kernel import errors, planning
 from cloudo_kernel.models import ChangeSchedule, ScheduleTrigger
-from cloudo_kernel.scheduling import planning
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from tests.unit.conftest import Clock
@@ -98,7 +97,7 @@ def test_times_that_came_before_a_change_are_missed_with_the_reason(
     clock.now += 4 * MINUTE
     changed = api.change_schedule(made.id, change)
     assert told(api, made) == [f"MISSED 1-{number}" if number > 1 else "MISSED 1"]
-    assert {one.reason for one in occurrences(api, made)} == {f"the schedule was {what} before anybody started it"}
+    assert {one.reason for one in occurrences(api, made)} == {f"the schedule was {what} before the run started"}
     assert changed.iterations == number
     assert changed.next_run is None or changed.next_run > clock.now
     assert api.run_due_schedules() == 0

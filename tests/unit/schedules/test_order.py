@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from cloudo_kernel import planning
 from cloudo_kernel.dashboard.schedule_rows import schedule_row, schedule_whole
 from cloudo_kernel.models import Backfill, Overlap, Status
-from cloudo_kernel.scheduling import planning
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Outcome, Store
 from cloudo_kernel.store.tables import schedules
@@ -185,7 +185,7 @@ def test_one_in_a_zone_that_only_others_know_keeps_nobody_from_starting(
     in_zone("Mars/Olympus", strange.id, store)
     away(store, clock, 3 * MINUTE)
     api.run_due_schedules()
-    assert "A schedule cannot be looked after" in caplog.text
+    assert "A schedule could not be processed" in caplog.text
     assert (told(api, strange), told(api, plain)[-1]) == ([], "SKIPPED 4")
     seen = api.schedule(strange.id)
     assert "no time zone 'Mars/Olympus'" in str(seen.broken)

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from cloudo_kernel import errors
-from cloudo_kernel.models import Backfill, ChangeSchedule, PreviewSchedule, ScheduleTrigger, Trigger
-from cloudo_kernel.scheduling import planning
+from cloudo_kernel import errors, planning
+from cloudo_kernel.models import Backfill, ChangeSchedule, Origin, PreviewSchedule, ScheduleTrigger
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import RETENTION, TIMEZONE
 from cloudo_kernel.store import Store
@@ -27,7 +26,7 @@ def test_a_moment_starts_one_execution_with_what_the_flow_knows(api: Service, cl
     [started] = executions(api, made)
     assert started.name == "scheduled report"
     assert started.input_value == {"n": 5, "iterations": 1}
-    assert (started.trigger, started.user_name, started.scheduled_for) == (Trigger.SCHEDULE, "ada", clock.now)
+    assert (started.trigger, started.user_name, started.scheduled_for) == (Origin.SCHEDULE, "ada", clock.now)
     after = api.schedule(made.id)
     assert (after.next_run, after.iterations, after.next_runs) == (None, 1, ())
     assert after.last_occurrence is not None

@@ -1,1 +1,1 @@
-"""The migrations, in order; each goes one version up."""
+"""The revisions, in order. Each changes the tables of stores that an earlier version of Cloudo created."""

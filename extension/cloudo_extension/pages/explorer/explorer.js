@@ -1,12 +1,12 @@
-// Shows the OpenAPI document of this server. Requests go out as whoever is logged in, or with the token that was
-// entered under Authorize, and then with nothing else.
+// Shows the OpenAPI document of this server. Requests use the login of the browser, or only the token entered under
+// Authorize.
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", paint);
 paint();
 
-/** The cookie that a request which changes something has to repeat in a header; read anew, as a login changes it. */
+/** The cookie that write requests repeat in a header. Read for each request, because a login changes it. */
 const xsrf = () => document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)?.[1];
 
 SwaggerUIBundle({

@@ -1,0 +1,147 @@
+"""Verbs for the flows and the files of the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from cloudo_kernel.errors import FlowNotFound, MalformedRequest
+from cloudo_kernel.models import Action, File, Flow, Kernel
+from cloudo_kernel.models.event_types import (
+    FILE,
+    FILE_DELETED,
+    FILE_SAVED,
+    FLOW,
+    FLOW_CHANGED,
+    FLOW_CREATED,
+    FLOW_DELETED,
+)
+from cloudo_kernel.service.base import Base
+from cloudo_kernel.workspace.catalog import kernels
+from cloudo_kernel.workspace.catalog.places import is_below
+from cloudo_kernel.workspace.files import WorkspaceFiles
+
+
+class WorkspaceVerbs(Base):
+    """List, read, create, change and delete flows and files."""
+
+    def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
+        """See `Api.flows`."""
+        self._ask("flows")
+        flows = [flow for flow in self._catalog.flows(q) if self._is_offered(flow) and self._rights.fits(flow.name)]
+        return self._with_runs(flows)
+
+    def flow(self, name: str) -> Flow:
+        """See `Api.flow`."""
+        self._ask_flow("flow", name)
+        flow = self._catalog.flow(name)
+        if not self._is_offered(flow):
+            raise FlowNotFound(name)
+        return self._with_runs([flow])[0]
+
+    def flow_source(self, name: str) -> str:
+        """Return the current source of a flow. Only running flows call it."""
+        if not self._is_offered(self._catalog.flow(name)):
+            raise FlowNotFound(name)
+        return self._catalog.snapshot(name).text
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        """See `Api.kernels`."""
+        self._ask("kernels")
+        return kernels()
+
+    def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
+        """See `Api.create_flow`."""
+        self._ask("create_flow")
+        if (source is None) == (copy_of is None):
+            raise MalformedRequest(
+                "A new flow needs either its source or the name of the flow to copy.", field="source"
+            )
+        text = self._catalog.snapshot(copy_of).text if copy_of is not None else source
+        assert text is not None
+        flow = self._catalog.create(name, text)
+        self._tell_of_flow(FLOW_CREATED, flow.name)
+        return flow
+
+    def change_flow(self, name: str, *, source: str | None = None, new_name: str | None = None) -> Flow:
+        """See `Api.change_flow`."""
+        self._ask("change_flow")
+        if source is None and new_name is None:
+            raise MalformedRequest("Changing a flow needs a new source or a new name.", field="source")
+        with self._store.journal.together():  # one change at a time, across all servers
+            flow = self._catalog.flow(name)
+            if source is not None:
+                flow = self._catalog.replace(name, source)
+            if new_name is not None and new_name != name:
+                flow = self._catalog.rename(name, new_name)
+                self._store.schedules.rename_flow(name, flow.name)
+                self._store.webhooks.rename_flow(name, flow.name)
+            self._tell_of_flow(FLOW_CHANGED, flow.name, former_name=name if flow.name != name else None)
+        return flow
+
+    def delete_flow(self, name: str) -> None:
+        """See `Api.delete_flow`."""
+        self._ask("delete_flow")
+        with self._store.journal.together():
+            self._catalog.delete(name)
+            self._tell_of_flow(FLOW_DELETED, name)
+
+    def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
+        """See `Api.files`."""
+        self._ask("files")
+        return self._files.list(folder, glob)
+
+    def file(self, path: str, *, with_content: bool = True) -> File:
+        """See `Api.file`."""
+        self._ask("file")
+        return self._files.read(path, with_content=with_content)
+
+    def save_file(self, path: str, content: bytes) -> File:
+        """See `Api.save_file`."""
+        self._ask("save_file")
+        self._check_file(path)
+        saved = self._files.write(path, content)
+        self._tell_of_file(FILE_SAVED, saved.path, size=saved.size)
+        return saved
+
+    def delete_file(self, path: str) -> None:
+        """See `Api.delete_file`."""
+        self._ask("delete_file")
+        self._check_file(path)
+        self._files.delete(path)
+        self._tell_of_file(FILE_DELETED, path)
+
+    def _with_runs(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
+        """Return flows with their last executions and their next run."""
+        names = [flow.name for flow in flows]
+        newest, coming = self._store.executions.newest_of_flows(names), self._store.schedules.next_runs(names)
+        return tuple(
+            flow.model_copy(update={"last_executions": newest.get(flow.name, ()), "next_run": coming.get(flow.name)})
+            for flow in flows
+        )
+
+    def _tell_of_flow(self, event_type: str, name: str, *, former_name: str | None = None) -> None:
+        told = {} if former_name is None else {"former_name": former_name}
+        self._store.events.add(event_type, FLOW, name, user_name=self._user_name, **told)
+
+    def _tell_of_file(self, event_type: str, path: str, **details: int) -> None:
+        """Record which user changed a file, and for a flow which execution."""
+        by = {} if self._parent_id is None else {"execution_id": self._parent_id}
+        named = self.redaction.mask(PurePosixPath(path).as_posix())
+        self._store.events.add(event_type, FILE, named, user_name=self._user_name, **details, **by)
+
+    def _check_file(self, path: str) -> None:
+        """Raise `PermissionDenied` if the file is in the flows folder and the caller may not write flows.
+
+        Links are resolved, and case is ignored, because some file systems are case-insensitive.
+        """
+        if self._rights.may(Action.FLOW_WRITE):
+            return
+        flows, located = self._catalog.workspace.flows, self._files.located(path)
+        named = PurePosixPath(path).parts[0].casefold()
+        if named == flows.name or is_below(flows, located):
+            self._rights.check(Action.FLOW_WRITE)
+
+    @property
+    def _files(self) -> WorkspaceFiles:
+        return WorkspaceFiles(self._catalog.workspace.root)

@@ -1,0 +1,209 @@
+"""Messages in the dashboard: forms are answered in a real browser, from real runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.models import CreateMessage, ExecutionFilter, StartExecution
+from tests.acceptance.page import HOSTILE, RUN, Open, button
+from tests.flows import write_flow, write_script
+from tests.original_scripts import asking
+from tests.server import RunningServer, until
+
+pytestmark = pytest.mark.timeout(240)
+expect.set_options(timeout=40_000)
+
+
+@pytest.fixture(scope="module")
+def server(flows_server: RunningServer) -> RunningServer:
+    return flows_server
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+def ask(api: Client, subject: str, **more: Any) -> str:
+    return api.create_message(CreateMessage(subject=subject, **more)).id
+
+
+def message(page: Page, subject: str) -> Locator:
+    return page.locator(".cloudo-message").filter(has_text=subject)
+
+
+@pytest.fixture
+def no_messages(api: Client) -> None:
+    for one in api.messages(unanswered=True).items:
+        api.delete_message(one.id)
+
+
+@pytest.mark.usefixtures("no_messages")
+def test_a_flow_that_asks_is_answered_in_place(show: Open, api: Client, server: RunningServer) -> None:
+    body = {
+        "properties": {
+            "intro": {"element": "markdown", "description": "Which *report*?"},
+            "name": {"element": "string", "label": "Name", "description": "of the report"},
+            "note": {"element": "text"},
+            "top": {"element": "integer", "label": "How many", "minimum": 1, "default": 5},
+            "share": {"element": "number"},
+            "urgent": {"element": "toggle", "label": "Urgent"},
+            "region": {"element": "select", "enum": ["north", "south"]},
+            "kinds": {"element": "multiselect", "enum": ["a", "b", 3], "default": ["a"]},
+            "day": {"element": "date"},
+            "at": {"element": "time"},
+            "due": {"element": "datetime"},
+            "key": {"element": "password"},
+            "file": {"element": "file"},
+            "go": {"element": "submit", "label": "Go"},
+            "stop": {"element": "submit", "label": "Stop", "required": []},
+        },
+        "required": ["name", "region"],
+    }
+    source = f"asked = system.message('Details?', {body!r})\nthis.set_output('answer', asked.wait().get('response'))"
+    write_flow(server.workspace, "asks a form", "this.save(name='who asks')", source)
+    page = show("flows")
+    expect(page.get_by_label("Messages")).to_be_hidden()
+    started = api.start_execution(StartExecution(flow_name="asks a form"))
+    expect(page.get_by_role("heading", name="1 unanswered message")).to_be_visible(timeout=RUN)
+    asked = message(page, "Details?")
+    asked.locator("summary").press("Enter")
+    expect(asked.get_by_text("Which *report*?")).to_be_visible()
+    expect(asked.get_by_role("link", name="who asks")).to_have_attribute("href", re.compile(started.id))
+    expect(asked.get_by_label("Name", exact=True)).to_be_focused()
+    expect(asked.get_by_label("How many")).to_have_value("5")
+    button(asked, "Go").click()
+    expect(asked.get_by_text("This is required.")).to_have_count(2)
+    expect(asked.get_by_label("Name", exact=True)).to_be_focused()
+    asked.get_by_label("Name", exact=True).fill("daily")
+    asked.get_by_label("region").select_option("south")
+    asked.get_by_label("How many").fill("0")
+    button(asked, "Go").click()
+    expect(asked.get_by_text("'top' takes a whole number of at least 1, not 0.")).to_be_visible()
+    expect(asked.get_by_label("How many")).to_be_focused()
+    asked.get_by_label("How many").fill("2")
+    asked.get_by_label("note").fill("one\ntwo")
+    asked.get_by_label("share").fill("0.5")
+    asked.get_by_label("Urgent").check()
+    asked.get_by_role("group", name="kinds").get_by_label("3").check()
+    asked.get_by_label("day").fill("2026-11-23")
+    asked.get_by_label("at", exact=True).fill("08:30:00")
+    asked.get_by_label("due").fill("2026-11-23T08:30:00")
+    asked.get_by_label("key").fill("hunter2")
+    assert asked.get_by_label("key").get_attribute("type") == "password"
+    asked.get_by_label("file").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"x"})
+    asked.get_by_label("Name", exact=True).press("Enter")  # presses the first button
+    expect(page.locator(".cloudo-toast")).to_contain_text("Answered: Details?")
+    expect(page.get_by_label("Messages")).to_be_hidden()
+    until(lambda: api.execution(started.id).is_ended, seconds=60)
+    answer = api.execution(started.id).output_value["answer"]
+    assert answer.pop("due").startswith("2026-11-23T08:30:00")
+    assert answer.pop("at").startswith("08:30")
+    assert answer == {
+        "name": "daily", "note": "one\ntwo", "top": 2, "share": 0.5, "urgent": True, "region": "south",
+        "kinds": ["a", 3], "day": "2026-11-23", "key": "•••",
+        "file": {"name": "a.txt", "content": "eA==", "type": "text/plain"}, "go": True, "stop": False,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("no_messages")
+def test_a_script_of_the_original_s_kind_is_answered_with_its_own_defaults(
+    show: Open, api: Client, server: RunningServer
+) -> None:
+    write_script(server.workspace, "later", asking("later"))
+    started = api.start_execution(StartExecution(flow_name="later", inputs={"flow_name": "reports/quick"}))
+    page = show("flows")
+    asked = message(page, "later")
+    asked.locator("summary").press("Enter", timeout=RUN)
+    expect(asked.get_by_label("Flow", exact=True)).to_have_value("reports/quick")
+    expect(asked.get_by_label("After")).to_have_value("1")
+    button(asked, "Begin").click()
+    expect(page.get_by_label("Messages")).to_be_hidden()
+    [waiting] = api.executions(ExecutionFilter(parent_id=started.id)).items
+    assert api.wait(waiting.id, timeout=timedelta(minutes=1)).message == "started reports/quick"
+    [run] = api.executions(ExecutionFilter(parent_id=waiting.id)).items
+    assert run.name == "later reports/quick"
+
+
+@pytest.mark.usefixtures("no_messages")
+def test_a_button_that_requires_nothing_sends_an_empty_form_by_keyboard(show: Open, api: Client) -> None:
+    properties = {
+        "n": {"element": "integer"},
+        "few": {"element": "integer", "maximum": 5},
+        "go": {"element": "submit"},
+        "stop": {"element": "submit", "required": []},
+    }
+    asked = ask(api, "Go on?", body={"properties": properties, "required": ["n"]})
+    second = ask(api, "The other one", message="Read this.")
+    page = show("flows")
+    expect(page.get_by_role("heading", name="2 unanswered messages")).to_be_visible()
+    message(page, "Go on?").locator("summary").press("Space")
+    expect(message(page, "Go on?").get_by_label("n", exact=True)).to_be_focused()
+    page.keyboard.type("not a number")
+    page.keyboard.press("Tab")
+    page.keyboard.type("99")
+    button(message(page, "Go on?"), "stop").press("Enter")
+    expect(message(page, "Go on?")).to_have_count(0)
+    assert api.message(asked).response == {"go": False, "stop": True}
+    expect(message(page, "The other one").locator("summary")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(button(message(page, "The other one"), "OK")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(message(page, "The other one")).to_have_count(0)
+    assert api.message(second).response == {"ok": True}
+
+
+@pytest.mark.usefixtures("no_messages")
+def test_what_is_answered_elsewhere_leaves_but_not_under_the_hands(show: Open, api: Client) -> None:
+    open_one, other = ask(api, "Open here", request="Who?"), ask(api, "Closed here", request="Who?")
+    page = show("flows")
+    message(page, "Open here").locator("summary").click()
+    message(page, "Open here").get_by_label("Who?").fill("half a name")
+    newest_one = ask(api, "The newest", request="Who?")
+    expect(page.locator(".cloudo-message").first).to_contain_text("The newest")
+    expect(message(page, "Open here").get_by_label("Who?")).to_have_value("half a name")
+    for one in (other, open_one, newest_one):
+        api.answer_message(one, {"response": "somebody"})
+    expect(message(page, "Closed here")).to_have_count(0)
+    expect(message(page, "Open here").get_by_text("no longer open")).to_be_visible()
+    expect(message(page, "Open here").get_by_label("Who?")).to_have_value("half a name")
+    expect(button(message(page, "Open here"), "Send")).to_be_disabled()
+
+
+@pytest.mark.usefixtures("no_messages")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_hostile_messages_stay_text_and_fit_a_narrow_window(show: Open, api: Client, scheme: Any) -> None:
+    about = {"label": HOSTILE, "description": HOSTILE, "example": HOSTILE}
+    long = "x" * 200
+    properties: dict[str, Any] = {
+        HOSTILE: {"element": "markdown", "description": f"{HOSTILE} <b>bold</b> [a](javascript:alert(3)) {long}"},
+        "a": {**about, "element": "text", "default": HOSTILE},
+        "b": {**about, "element": "select", "enum": [HOSTILE, long]},
+        "c": {**about, "element": "multiselect", "enum": [HOSTILE, long]},
+        "d": {**about, "element": "submit"},
+    }
+    ask(api, f"{HOSTILE} {long}", body={"properties": properties}, level="error")
+    page = show("flows")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator(".cloudo-message summary").click()
+    expect(page.locator(".cloudo-told")).to_contain_text("<b>bold</b> [a](javascript:alert(3))")
+    expect(page.locator(".cloudo-answer").get_by_role("button")).to_contain_text(HOSTILE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    inside = page.locator(".cloudo-messages").bounding_box()
+    for control in page.locator(".cloudo-answer :is(.cloudo-control, button)").all():
+        box = control.bounding_box()
+        assert inside
+        assert box
+        assert box["x"] + box["width"] <= inside["x"] + inside["width"]
+    assert page.locator("main img").count() == 0
+    page.locator(".cloudo-answer").get_by_role("button").click()
+    expect(page.locator(".cloudo-toast")).to_contain_text(HOSTILE)

@@ -1,0 +1,278 @@
+"""The page of the dashboard: addresses, keyboard, hostile texts, kernels and its own source, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.dashboard import page_source
+from cloudo_kernel.models import Status
+from tests.acceptance.page import BOOT, HOSTILE, RUN, Open, button, check, newest, ready, row, run
+from tests.server import RunningServer, until
+
+pytestmark = pytest.mark.timeout(240)
+expect.set_options(timeout=40_000)
+KERNEL_ID = "JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId"
+
+
+@pytest.fixture(scope="module")
+def server(flows_server: RunningServer) -> RunningServer:
+    return flows_server
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+def kernels(server: RunningServer) -> set[str]:
+    reply = httpx.get(f"{server.url}api/kernels", headers={"Authorization": f"token {server.token}"})
+    return {kernel["id"] for kernel in reply.raise_for_status().json()}
+
+
+@dataclass
+class Closed:
+    """Pages that were closed before the tests of this file began."""
+
+    #: The kernels that were there before them.
+    kernels: set[str]
+    #: The files of their tokens.
+    tokens: set[Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed(context: BrowserContext, server: RunningServer) -> Closed:
+    """Open pages and close them, in every way: the kernel of one that never connected ends after a minute."""
+    before, tokens = kernels(server), set(server.runtime.glob("cloudo-*/*"))
+    for turn in range(6):
+        page = context.new_page()
+        page.goto(f"{server.url}cloudo/", wait_until="commit")
+        if turn % 3:  # the others are closed while they still start
+            ready(page)
+        if turn % 3 < 2:
+            page.goto("about:blank")  # what closing a tab does, too: the page says goodbye
+        page.close()  # as a crash does: without a word
+    return Closed(before, set(server.runtime.glob("cloudo-*/*")) - tokens)
+
+
+def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client) -> None:
+    execution_id = run(api, "reports/quick")
+    page = show("executions")
+    row(page, "reports/quick").click(position={"x": 600, "y": 8})
+    expect(page).to_have_url(re.compile(execution_id))
+    expect(page).to_have_title("reports/quick · Cloudo")
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Flows").click()
+    expect(page).to_have_title("Flows · Cloudo")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("reports/quick")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Executions")
+    page.goto(re.sub(r"[^/]*$", "01900000-0000-7000-8000-000000000000", page.url + "/"), wait_until="commit")
+    ready(page)
+    expect(page.get_by_text("There is no such execution")).to_be_visible()
+
+
+def test_the_keyboard_alone_plays_a_flow(show: Open, api: Client) -> None:
+    page = show("flows")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Filter flows")).to_be_focused()
+    page.keyboard.type("asking")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.tagName") == "TR":
+            break
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Select reports/asking")).to_be_checked()
+    for _ in range(10):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.textContent") == "Play":
+            break
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("who", exact=True)).to_be_focused()
+    page.keyboard.type("me")
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(button(page, "Play")).to_be_focused()
+    expect(page.locator("[aria-live=polite]").filter(has_text="Started 1 execution")).to_have_count(1)
+    until(lambda: newest(api, "reports/asking").input_value == {"who": "me"}, seconds=60)
+
+
+def test_hostile_names_and_values_stay_text(show: Open, api: Client) -> None:
+    execution_id = run(api, "hostile")
+    page = show("flows")
+    expect(row(page, HOSTILE)).to_be_visible()
+    check(page, "hostile")
+    button(page, "Run with inputs…").click()
+    expect(page.get_by_role("dialog")).to_contain_text(HOSTILE)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Executions").first.click()
+    row(page, "hostile").get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile(execution_id))
+    expect(page.get_by_role("log")).to_contain_text(HOSTILE)
+    expect(page.locator(".cloudo-values dt").filter(has_text=HOSTILE)).to_be_visible()
+    expect(page.frame_locator("iframe").get_by_text("alert(2)").first).to_be_visible()
+    assert page.locator("img").count() == 0
+
+
+def test_light_and_dark_follow_the_system_and_the_button_which_is_remembered(show: Open) -> None:
+    page = show("flows")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    button(page, "Light or dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.reload(wait_until="commit")
+    ready(page)
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_a_narrow_window_needs_no_sideways_scrolling(show: Open, api: Client) -> None:
+    execution_id = run(api, "hostile")
+    page = show("flows")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for view in ("Flows", "Executions"):  # for those of schedules see test_dashboard_schedules
+        page.get_by_role("navigation", name="Views").get_by_role("link", name=view).click()
+        expect(page.locator("tbody tr").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator(f"a[href$='{execution_id}']").first.click()
+    expect(page.locator(".cloudo-facts")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_shell_is_painted_before_the_kernel_is_there(context: BrowserContext, server: RunningServer) -> None:
+    page = context.new_page()
+    page.route("**/voila/static/**", lambda route: route.abort())
+    page.goto(f"{server.url}cloudo/executions", wait_until="domcontentloaded")
+    expect(page).to_have_title("Executions · Cloudo")
+    expect(page.locator(".cloudo-skeleton")).to_be_visible()
+    expect(page.get_by_role("link", name="Executions")).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="Flows").click()
+    assert page.url.endswith("cloudo/flows")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Flows")
+
+
+def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
+    one = "01900000-0000-7000-8000-000000000000"
+    lists = ("flows", "executions", "schedules", "messages", "webhooks", "tokens")
+    for path in ("", *lists, *(f"{name}/{one}" for name in lists[1:5])):
+        reply = httpx.get(f"{server.url}cloudo/{path}")
+        assert reply.status_code == 302
+        assert "/login?next=" in reply.headers["location"]
+    reply = httpx.get(f"{server.url}cloudo?token={server.token}", follow_redirects=True)
+    assert reply.status_code == 200
+    assert reply.headers["cache-control"] == "no-store"
+
+
+# --- kernels -----------------------------------------------------------------------------------------
+
+
+def test_closed_pages_leave_no_kernel(closed: Closed, show: Open, server: RunningServer) -> None:
+    kernel = show().evaluate(KERNEL_ID)
+    left = closed.kernels | {kernel}
+    until(lambda: kernels(server) <= left, seconds=120, what=lambda: f"Kernels are left: {kernels(server) - left}")
+    until(lambda: not closed.tokens & set(server.runtime.glob("cloudo-*/*")))
+
+
+def test_the_token_of_a_page_is_in_a_file_for_the_owner_alone(show: Open, server: RunningServer) -> None:
+    show()
+    files = list(server.runtime.glob("cloudo-*/*"))
+    assert files
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_a_page_says_that_its_kernel_has_ended(context: BrowserContext, server: RunningServer) -> None:
+    page = context.new_page()
+    page.goto(f"{server.url}cloudo/", wait_until="commit")
+    ready(page)
+    kernel = page.evaluate(KERNEL_ID)
+    httpx.delete(f"{server.url}api/kernels/{kernel}", headers={"Authorization": f"token {server.token}"})
+    expect(page.get_by_text("kernel has ended")).to_be_visible(timeout=40_000)
+    button(page, "Reload").click()
+    ready(page)
+    expect(page.locator("tbody tr").first).to_be_visible()
+
+
+@pytest.mark.parametrize(("place", "is_ready"), [("lab/tree/", "Cloudo | Idle"), ("notebooks/", "Trusted")])
+def test_the_same_widget_works_in_jupyterlab_and_in_notebook(
+    context: BrowserContext, server: RunningServer, place: str, is_ready: str
+) -> None:
+    shutil.copy(Path(__file__).parents[2] / "notebooks" / "dashboard.ipynb", server.workspace / "dashboard.ipynb")
+    page = context.new_page()
+    page.goto(f"{server.url}{place}dashboard.ipynb")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=BOOT)
+    expect(page.get_by_text(is_ready).first).to_be_visible(timeout=BOOT)
+    page.get_by_role("menuitem", name="Run").click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    expect(row(page, "reports/asking")).to_be_visible(timeout=BOOT)
+    cells = page.locator(".jp-Notebook .jp-CodeCell").count()
+    row(page, "reports/asking").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == cells  # `d d` in the dashboard deletes none
+    button(page, "Run with inputs…").click()
+    page.locator(".cloudo-dialog").get_by_label("who", exact=True).fill("lab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Started 1 execution").first).to_be_visible()
+    page.get_by_role("link", name="Show executions").click()
+    expect(row(page, "reports/asking")).to_contain_text("Success", timeout=RUN)
+    page.get_by_role("link", name="Schedules").click()
+    expect(page.get_by_text("No schedules yet")).to_be_visible()
+    expect(page.get_by_text("Jupyter news")).to_have_count(0)  # nobody is asked, and nothing is fetched
+    page.close()
+
+
+# --- the page side's source --------------------------------------------------------------------------
+
+
+def test_the_script_is_small_and_the_names_of_its_modules_do_not_meet() -> None:
+    folder = Path(page_source.__file__).parent
+    # What every page loads; what is needed later comes later, each part in one reply of the kernel.
+    assert len(page_source.script().encode()) < 100_000
+    for part in page_source.LATER:
+        assert len(page_source.later(part).encode()) < 50_000
+    texts = [path.read_text() for path in folder.glob("*.js")]
+    names = re.findall(r"^(?:export )?(?:async )?(?:const|let|function|class) (\w+)", "\n".join(texts), re.MULTILINE)
+    assert len(names) == len(set(names))
+    for text in texts:
+        assert "innerHTML" not in text.replace("assigns innerHTML", "")
+
+
+def test_the_statuses_of_the_page_are_those_of_the_records() -> None:
+    words = (Path(page_source.__file__).parent / "words.js").read_text()
+    block = words.partition("STATUSES = {")[2].partition("}")[0]
+    assert re.findall(r"(\w+):", block) == list(Status)
+
+
+def test_no_script_runs_that_was_smuggled_into_the_page(show: Open, wrong: list[str]) -> None:
+    page = show()
+    page.evaluate("""() => {
+        window.smuggled = [];
+        const place = document.createElement("div");
+        document.body.append(place);
+        place.innerHTML = '<img src="/no-such" onerror="smuggled.push(1)"><b onclick="smuggled.push(2)">x</b>';
+        place.querySelector("b").click();
+        const sources = { textContent: "smuggled.push(3)", src: "data:text/javascript,smuggled.push(4)" };
+        for (const [name, value] of Object.entries(sources)) {
+            const script = document.createElement("script");
+            script[name] = value;
+            place.append(script);
+        }
+        return fetch("/no-such");
+    }""")
+    # `evaluate` has the browser's messages delivered.
+    until(lambda: page.evaluate("true") and len([one for one in wrong if "Content Security Policy" in one]) == 4)
+    assert page.evaluate("smuggled") == []
+    # Each refusal is told in the console, and so is what is not there; nothing else may have gone wrong.
+    assert not [one for one in wrong if not re.search("Content Security Policy|404", one)]
+    wrong.clear()
