@@ -26,7 +26,7 @@ def test_recursion_ends_at_the_limit(workspace: Path, system: System) -> None:
     runs = system.executions(flow_name="recursive")
     assert len(runs) == 3
     assert runs[0].get("error").name == "TooDeep"
-    assert "more than 2 executions above it" in runs[0].get("error").value
+    assert "more than 2 ancestors" in runs[0].get("error").value
 
 
 def test_executions_that_would_wait_for_each_other_are_told(workspace: Path, system: System) -> None:
