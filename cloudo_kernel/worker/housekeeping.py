@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -61,6 +62,7 @@ class Housekeeping:
     def __init__(self, store: Store, delete_expired: Callable[[], None], *, private: bool) -> None:
         """Prepare the jobs. A private worker leaves the index of texts to others, because it is short-lived."""
         self._store = store
+        self._is_stopping = threading.Event()
         self._timer = BackgroundScheduler(daemon=True, timezone="UTC")
         deleting = Job("housekeeping", _HOUSEKEEPING_SECONDS, delete_expired, self._timer)
         #: Its jobs.
@@ -74,12 +76,14 @@ class Housekeeping:
 
     def stop(self) -> None:
         """Stop the timer, and wait for the jobs that run."""
+        self._is_stopping.set()
         if self._timer.running:
             self._timer.shutdown(wait=True)
 
     def _update_texts(self) -> None:
-        end = time.monotonic() + _TEXTS_SECONDS - 1
         began = time.monotonic()
-        while self._store.texts.update() and time.monotonic() < end and self._timer.running:
-            time.sleep(time.monotonic() - began)  # rest as long as the update took
+        end = began + _TEXTS_SECONDS - 1
+        while self._store.texts.update() and time.monotonic() < end:
+            if self._is_stopping.wait(time.monotonic() - began):  # rest as long as the update took
+                return
             began = time.monotonic()
