@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from cloudo_kernel.models import LoopHealth
+from collections.abc import Iterable
+from typing import Any
+
+from cloudo_kernel.models import Health, LoopHealth
 from cloudo_kernel.processes.loop import LoopState
 
 
@@ -30,3 +33,26 @@ def fault(loop: LoopHealth) -> str | None:
     if not loop.alive:
         return f"the loop {loop.name} has died"
     return f"the loop {loop.name} is stuck" if loop.stuck else None
+
+
+def with_server_loops(
+    health: Health, of_worker: Iterable[LoopState], others: Iterable[LoopState], *, worker_id: str | None, pid: int
+) -> Health:
+    """Add the loops of a server, `pid`: those of its worker, whose reported states they replace, and the others.
+
+    A loop that is dead or stuck, or a failing dispatcher, makes the server unavailable.
+    """
+    own = [loop_health(state, worker_id=worker_id, pid=pid) for state in of_worker]
+    own += [loop_health(state, worker_id=None, pid=pid) for state in others]
+    faults = [text for loop in own if (text := fault(loop))]
+    broken = sorted(loop.name for loop in own if fault(loop))
+    failing = sorted(loop.name for loop in own if loop.error is not None and loop.name not in broken)
+    details: dict[str, Any] = {
+        "failing_loops": tuple(broken + failing),
+        "loops": (*own, *(loop for loop in health.loops if loop.worker_id != worker_id)),
+    }
+    if faults:
+        details |= {"status": "unavailable", "reason": f"{faults[0]}: restart the server"}
+    elif "dispatcher" in failing and health.reason is None:
+        details |= {"status": "unavailable", "reason": "the loop dispatcher is failing: executions do not start"}
+    return health.model_copy(update=details)

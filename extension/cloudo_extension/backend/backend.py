@@ -369,26 +369,12 @@ def _passing(message: str, *, reason: str) -> Unavailable:
 
 
 def _with_loops(health: Health, parts: _Parts) -> Health:
-    """Add this server's loops. One that is dead or stuck, or a failing dispatcher, makes the server unavailable."""
-    from cloudo_kernel.service.loop_health import fault, loop_health
+    from cloudo_kernel.service.loop_health import with_server_loops
 
     worker_id = None if parts.worker is None else parts.worker.id
     of_worker = () if parts.worker is None else parts.worker.loops
     others = {parts.sessions.loop, parts.store.tail.loop} - set(of_worker)
-    own = [loop_health(state, worker_id=worker_id, pid=os.getpid()) for state in states(of_worker)]
-    own += [loop_health(state, worker_id=None, pid=os.getpid()) for state in states(others)]
-    faults = [text for loop in own if (text := fault(loop))]
-    broken = sorted(loop.name for loop in own if fault(loop))
-    failing = sorted(loop.name for loop in own if loop.error is not None and loop.name not in broken)
-    details: dict[str, Any] = {
-        "failing_loops": tuple(broken + failing),
-        "loops": (*own, *(loop for loop in health.loops if loop.worker_id != worker_id)),
-    }
-    if faults:
-        details |= {"status": "unavailable", "reason": f"{faults[0]}: restart the server"}
-    elif "dispatcher" in failing and health.reason is None:
-        details |= {"status": "unavailable", "reason": "the loop dispatcher is failing: executions do not start"}
-    return health.model_copy(update=details)
+    return with_server_loops(health, states(of_worker), states(others), worker_id=worker_id, pid=os.getpid())
 
 
 def _build(workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> tuple[Store, Catalog, Worker | None]:
