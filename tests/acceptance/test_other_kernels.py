@@ -123,3 +123,24 @@ def test_where_sockets_fit_nowhere_kernels_have_tcp(tmp_path: Path, monkeypatch:
         kernel.client.stop_channels()
         end.close()
         made.close()
+
+
+def test_another_kernel_runs_a_notebook_as_it_is(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    write_spec(tmp_path, "bash", "-m", "bash_kernel", language="bash")
+    script = notebook(
+        *("echo $((6 * 7)); pwd", 'echo "is $word of ${#word}"', "ls /nowhere-at-all; false"),
+        parameters="word=none",
+        kernel="bash",
+        metadata={"protect_inputs": ["word"]},
+    )
+    request = StartExecution(script=script, inputs={"word": "open sesame"})
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        server = servers.start(environment={"JUPYTER_PATH": str(tmp_path)})
+        with server.client() as api:
+            ended = api.wait(api.start_execution(request).id, timeout=MINUTE)
+            made = nbformat.reads(api.execution_notebook(ended.id), as_version=4)
+    assert made.metadata.language_info.name == "bash"
+    text = "".join(one.get("text", "") for cell in made.cells for one in cell.get("outputs", ()))
+    assert text.startswith(f"42\n{server.workspace}\nis ••• of 11\n")
+    assert "sesame" not in json.dumps(made)
+    assert ended.progress.done >= 1

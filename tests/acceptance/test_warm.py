@@ -300,32 +300,6 @@ def test_a_memory_limit_ends_what_allocates_without_end(api: Client, engine: str
     assert (execution.error.name, execution.error.cell) == ("MemoryError", 3)  # after two cells that mark the error
 
 
-def test_another_kernel_runs_a_notebook_as_it_is(servers: Servers, tmp_path: Path) -> None:
-    spec = tmp_path / "kernels" / "bash" / "kernel.json"
-    spec.parent.mkdir(parents=True)
-    argv = [sys.executable, "-m", "bash_kernel", "-f", "{connection_file}"]
-    spec.write_text(json.dumps({"argv": argv, "display_name": "Bash", "language": "bash"}))
-    server = servers.start(environment={"JUPYTER_PATH": str(tmp_path)})
-    api = server.client()
-    try:
-        script = notebook(
-            *("echo $((6 * 7)); pwd", 'echo "is $word of ${#word}"', "ls /nowhere-at-all; false"),
-            parameters="word=none",
-            kernel="bash",
-            metadata={"protect_inputs": ["word"]},
-        )
-        request = StartExecution(script=script, inputs={"word": "open sesame"})
-        ended = api.wait(api.start_execution(request).id, timeout=MINUTE)
-        made = nbformat.reads(api.execution_notebook(ended.id), as_version=4)
-        assert made.metadata.language_info.name == "bash"
-        text = "".join(one.get("text", "") for cell in made.cells for one in cell.get("outputs", ()))
-        assert text.startswith(f"42\n{server.workspace}\nis ••• of 11\n")
-        assert "sesame" not in json.dumps(made)
-        assert ended.progress.done >= 1
-    finally:
-        api.close()
-
-
 def test_no_process_outlives_a_killed_server(servers: Servers) -> None:
     server = servers.start()
     api = server.client()
