@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import signal
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+
+import apscheduler.schedulers.base as timer
 
 from cloudo_kernel.store import Store
 from cloudo_kernel.worker.worker import Worker
@@ -26,12 +28,15 @@ def main() -> None:
     if given.saboteur:
         saboteur.start(given.workspace)
 
-    def moved_clock() -> datetime:
-        wrong = float(given.clock.read_text()) if given.clock else 0.0
-        return datetime.now(UTC) + timedelta(seconds=wrong)
+    class MovedClock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            wrong = float(given.clock.read_text()) if given.clock else 0.0
+            return datetime.now(tz) + timedelta(seconds=wrong)
 
+    timer.datetime = MovedClock  # the timer's library reads the machine's clock, which is moved for everyone
     workspace = Workspace(given.workspace)
-    store = Store.open(workspace.database_url, clock=moved_clock)
+    store = Store.open(workspace.database_url, clock=lambda: MovedClock.now(UTC))
     worker = Worker(store, Catalog(workspace), lease_seconds=given.lease_seconds, slots=given.slots)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     worker.start()
