@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 #: Modules whose `preload` imports what their functions need, before the modules of `c.Cloudo.preload` or after them.
 #: The last ones return the files that they have read. A change to one of these makes a zygote outdated.
 _ENTRIES = ("cloudo_kernel.runner.run", "cloudo_kernel.kernel.app")
-_LAST_ENTRIES = ("cloudo_kernel.kernel.fast_kernel",)
+_LAST_ENTRIES = ("cloudo_kernel.kernel.fast_kernel", "cloudo_kernel.runner.prewarm")
 #: The packages that flows import most and that take longest to import.
 PRELOAD = ("numpy", "pandas", "matplotlib.pyplot")
 #: Maximum age of a zygote, so that its open files and imports do not grow as old as the server.
