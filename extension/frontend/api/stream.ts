@@ -1,0 +1,85 @@
+/**
+ * The event stream of a browser, shared by all its tabs: each stream occupies one of the six connections that a browser
+ * allows per server.
+ *
+ * A shared worker holds it. Browsers without shared workers let one tab hold it, by a Web Lock; without those (plain
+ * HTTP), each tab has its own stream, and only while it is visible.
+ */
+
+import { Connection, type Report } from "./connection";
+import { trustedUrl } from "../ui/trusted";
+import type { Listener } from "./transport";
+
+const NAME = "cloudo-events";
+
+/** Subscribe to the events at `url`. Returns the function that ends it. */
+export function listenToEvents(url: string, workerUrl: string | null, listener: Listener): () => void {
+  const take = (report: Report) => {
+    if (report.kind === "events") listener.events(report.events);
+    else if (report.kind === "opened") listener.opened();
+    else listener.lost();
+  };
+  const absolute = new URL(url, location.href).href;
+  if (workerUrl && "SharedWorker" in globalThis) return bySharedWorker(absolute, workerUrl, take);
+  if (navigator.locks && "BroadcastChannel" in globalThis) return byLeader(absolute, take);
+  return byVisibleTab(absolute, take);
+}
+
+function bySharedWorker(url: string, workerUrl: string, take: (report: Report) => void): () => void {
+  const { port } = new SharedWorker(trustedUrl(workerUrl), { name: NAME });
+  port.onmessage = ({ data }: MessageEvent<Report>) => take(data);
+  port.postMessage({ url });
+  const close = () => port.postMessage({ closed: true });
+  // A page that comes back from the browser's cache connects again.
+  const show = ({ persisted }: PageTransitionEvent) => persisted && port.postMessage({ url });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", show);
+  return () => {
+    removeEventListener("pagehide", close);
+    removeEventListener("pageshow", show);
+    close();
+    port.close();
+  };
+}
+
+function byLeader(url: string, take: (report: Report) => void): () => void {
+  const channel = new BroadcastChannel(`${NAME} ${url}`);
+  const ended = new AbortController();
+  channel.onmessage = ({ data }: MessageEvent<Report>) => take(data);
+  void navigator.locks
+    .request(`${NAME} ${url}`, { signal: ended.signal }, () => {
+      const connection = new Connection(url, (report) => {
+        channel.postMessage(report);
+        take(report);
+      });
+      return new Promise<void>((leave) =>
+        ended.signal.addEventListener("abort", () => {
+          connection.close();
+          leave();
+        }),
+      );
+    })
+    .catch(() => {}); // aborted while it waited
+  return () => {
+    ended.abort();
+    channel.close();
+  };
+}
+
+function byVisibleTab(url: string, take: (report: Report) => void): () => void {
+  let connection: Connection | null = null;
+  const follow = () => {
+    if (document.hidden) {
+      connection?.close();
+      connection = null;
+    } else {
+      connection ??= new Connection(url, take);
+    }
+  };
+  document.addEventListener("visibilitychange", follow);
+  follow();
+  return () => {
+    document.removeEventListener("visibilitychange", follow);
+    connection?.close();
+  };
+}

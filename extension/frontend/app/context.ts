@@ -1,0 +1,27 @@
+/** What every view and component can reach: requests, news, the place, and what is said across views. */
+
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { Api } from "../api/client";
+import type { Live } from "../api/live";
+import type { Dialogs } from "../ui/dialog";
+import type { Notices } from "../ui/notices";
+import type { Place } from "./place";
+
+export interface App {
+  api: Api;
+  live: Live;
+  place: Place;
+  notices: Notices;
+  dialogs: Dialogs;
+  /** Whether it is the page, with its own header and theme, rather than an output of a notebook. */
+  isPage: boolean;
+}
+
+export const AppContext = createContext<App | null>(null);
+
+export function useApp(): App {
+  const app = useContext(AppContext);
+  if (!app) throw new Error("This component must be inside a Cloudo app.");
+  return app;
+}

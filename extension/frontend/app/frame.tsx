@@ -1,0 +1,258 @@
+/** The frame around the views: header, navigation, banners, toasts, dialogs, and keys. */
+
+import type { ComponentType } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { ApiError } from "../api/client";
+import { fetchExecutions } from "../api/executions";
+import type { News } from "../api/live";
+import type { Health } from "../api/types";
+import { Button, Empty, IconButton, Link, Skeleton } from "../ui/controls";
+import { DialogHost } from "../ui/dialog";
+import { Banners, Toasts } from "../ui/notices";
+import { count } from "../ui/words";
+import { AppContext, useApp, type App } from "./context";
+import { listOf } from "./place";
+import { toggleTheme } from "./theme";
+import { TITLES, VIEWS } from "./views";
+
+export const TABS = ["flows", "executions", "schedules", "messages", "webhooks", "tokens"] as const;
+const WORKERS_MS = 30_000;
+/** A worker that is just starting gets a moment before the warning. */
+const SECOND_LOOK_MS = 4_000;
+
+export function Frame({ app }: { app: App }) {
+  const root = useRef<HTMLDivElement>(null);
+  useKeys(app, root);
+  useConnectionBanner(app);
+  useWorkersBanner(app);
+  useToastNews(app);
+  const { view } = app.place.route.value;
+  useEffect(() => {
+    for (const cause of ["view", "start", "act"]) app.notices.set(cause, "");
+  }, [view]);
+  return (
+    <AppContext.Provider value={app}>
+      <div ref={root} class={`cloudo ${app.isPage ? "cloudo-page" : "cloudo-output"}`}>
+        {app.isPage && (
+          <a class="cloudo-skip" href="#cloudo-main">
+            Skip to content
+          </a>
+        )}
+        <Header app={app} />
+        <Banners notices={app.notices} />
+        <main class="cloudo-main" id="cloudo-main">
+          <CurrentView />
+        </main>
+        <Toasts notices={app.notices} />
+        <DialogHost dialogs={app.dialogs} />
+      </div>
+    </AppContext.Provider>
+  );
+}
+
+function Header({ app }: { app: App }) {
+  const { view } = app.place.route.value;
+  const base = app.api.transport.baseUrl;
+  const tabs = useRef<HTMLElement>(null);
+  // In a narrow window the tabs scroll: show the current one.
+  useEffect(() => {
+    const row = tabs.current;
+    const tab = row?.querySelector<HTMLElement>("[aria-current]");
+    if (row && tab) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+  }, [view]);
+  return (
+    <header class="cloudo-header">
+      {app.isPage && (
+        <Link view="flows" class="cloudo-brand" aria-label="Cloudo">
+          <svg viewBox="0 0 32 32" aria-hidden="true">
+            <rect width="32" height="32" rx="8" />
+            <path d="M10.5 23a5.5 5.5 0 0 1-.6-10.97 7 7 0 0 1 13.5 1.1A5 5 0 0 1 22.5 23Z" />
+            <path d="M14 13.8v6.4l5.2-3.2Z" />
+          </svg>
+          <span>Cloudo</span>
+        </Link>
+      )}
+      <nav class="cloudo-tabs" aria-label="Views" ref={tabs}>
+        {TABS.map((tab) => (
+          <Link key={tab} view={tab} class="cloudo-tab" aria-current={listOf(view) === tab ? "page" : undefined}>
+            {TITLES[tab]}
+          </Link>
+        ))}
+      </nav>
+      {app.isPage && (
+        <span class="cloudo-header-end">
+          <a class="cloudo-header-link" href={`${base}cloudo/explorer`}>
+            REST
+          </a>
+          <a class="cloudo-header-link" href={`${base}lab`}>
+            JupyterLab
+          </a>
+          <IconButton icon="theme" label="Light or dark" onClick={toggleTheme} />
+        </span>
+      )}
+    </header>
+  );
+}
+
+/** The view of the current route. Views other than the first are fetched when they are first opened. */
+function CurrentView() {
+  const { place, isPage } = useApp();
+  const { view, id } = place.route.value;
+  const [attempt, setAttempt] = useState(0);
+  const loaded = useLoadedView(view, attempt);
+  useEffect(() => {
+    if (isPage) document.title = `${id ?? TITLES[view] ?? "Cloudo"} · Cloudo`;
+  }, [view, id]);
+  if (loaded instanceof Error) {
+    return (
+      <section class="cloudo-view">
+        <div class="cloudo-body">
+          <Empty title="This view could not be loaded">
+            <p>The server may be restarting, or it has a newer version of this page.</p>
+            <Button icon="again" onClick={() => setAttempt(attempt + 1)}>
+              Try again
+            </Button>
+          </Empty>
+        </div>
+      </section>
+    );
+  }
+  const View = loaded;
+  return View ? (
+    <View key={`${view} ${id ?? ""}`} />
+  ) : (
+    <section class="cloudo-view">
+      <div class="cloudo-body">
+        <Skeleton />
+      </div>
+    </section>
+  );
+}
+
+const fetched = new Map<string, ComponentType>();
+
+/** Fetch the code of a view ahead of time. */
+export async function loadView(view: string): Promise<void> {
+  const load = VIEWS[view];
+  if (load && !fetched.has(view)) fetched.set(view, await load());
+}
+
+function useLoadedView(view: string, attempt: number): ComponentType | Error | null {
+  const [, setTurn] = useState(0);
+  const [error, setError] = useState<Error | null>(null);
+  useEffect(() => {
+    setError(null);
+    if (fetched.has(view)) return;
+    loadView(view).then(
+      () => setTurn((turn) => turn + 1),
+      (reason: unknown) => setError(reason instanceof Error ? reason : new Error(String(reason))),
+    );
+  }, [view, attempt]);
+  return fetched.get(view) ?? error;
+}
+
+/** `/` moves to the search field. */
+function useKeys(app: App, root: { current: HTMLElement | null }): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement;
+      const isTyping =
+        /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && (target as HTMLInputElement).type !== "checkbox";
+      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (root.current?.querySelector("dialog")) return;
+      const filter = root.current?.querySelector<HTMLInputElement>("main .cloudo-filter-input");
+      if (!filter) return;
+      event.preventDefault();
+      filter.focus();
+      filter.select();
+    };
+    const listener: HTMLElement | Document | null = app.isPage ? document : root.current;
+    listener?.addEventListener("keydown", onKey as EventListener);
+    return () => listener?.removeEventListener("keydown", onKey as EventListener);
+  }, []);
+}
+
+/** Say when the server is away, and when the session has expired. */
+function useConnectionBanner({ live, api, notices }: App): void {
+  const isConnected = live.isConnected.value;
+  useEffect(() => {
+    if (isConnected !== false) {
+      notices.set("connection", "");
+      return undefined;
+    }
+    const check = async () => {
+      try {
+        await api.get("user/me");
+        notices.set("connection", "Reconnecting to the server. This page continues by itself.", { kind: "warning" });
+      } catch (error) {
+        if (error instanceof ApiError && error.isSignedOut) {
+          const action = {
+            word: "Log in",
+            act: () => open(`${api.transport.baseUrl ?? "/"}login`, "_blank", "noopener"),
+          };
+          notices.set("connection", "Your session has expired. Log in again; what you typed here stays.", { action });
+        } else {
+          notices.set("connection", "The server cannot be reached. This page continues when it answers.", {
+            kind: "warning",
+          });
+        }
+      }
+    };
+    const first = setTimeout(() => void check(), 500);
+    const timer = setInterval(() => void check(), 5_000);
+    return () => {
+      clearTimeout(first);
+      clearInterval(timer);
+    };
+  }, [isConnected]);
+}
+
+/** Warn when no worker would run what is started. */
+function useWorkersBanner({ api, notices, live }: App): void {
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const check = async (isSecond: boolean) => {
+      clearTimeout(timer);
+      const health = await api.get<Health>("health").catch(() => null);
+      const isBad = health !== null && health.status === "no worker";
+      const late =
+        health && health.overdue_schedules > 0 ? `${count(health.overdue_schedules, "schedule")} overdue` : "";
+      const words = `No worker is running${late ? ` (${late})` : ""}: executions stay pending. Start one with: cloudo worker`;
+      if (!isBad) notices.set("workers", "");
+      else if (isSecond) notices.set("workers", words, { kind: "warning" });
+      timer = setTimeout(() => void check(isBad), isBad && !isSecond ? SECOND_LOOK_MS : WORKERS_MS);
+    };
+    // Not before the first view has its rows.
+    timer = setTimeout(() => void check(false), 1_000);
+    const unfollow = live.follow({
+      news: (news) => void (news.has("worker") && check(false)),
+      resync: () => void check(false),
+    });
+    return () => {
+      clearTimeout(timer);
+      unfollow();
+    };
+  }, []);
+}
+
+/** Keep the toasts of started executions up to date. */
+function useToastNews({ api, notices, live }: App): void {
+  const follower = useMemo(
+    () => ({
+      news: (news: News) => {
+        const ids = notices.pending.filter((id) => news.tells("execution", id));
+        if (ids.length > 0) void refresh(ids);
+      },
+      resync: () => void (notices.pending.length > 0 && refresh(notices.pending)),
+    }),
+    [],
+  );
+  const refresh = async (ids: readonly string[]) => {
+    const rows = await fetchExecutions(api, ids).catch(() => []);
+    notices.follow(rows);
+  };
+  useEffect(() => live.follow(follower), []);
+}
+
+/** The frame as an element, for modules without JSX. */
+export const drawFrame = (app: App) => <Frame app={app} />;

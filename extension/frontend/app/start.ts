@@ -1,0 +1,44 @@
+/** Creates an app and draws it into an element. The page, the widget and JupyterLab all start here. */
+
+import { render } from "preact";
+import { Api } from "../api/client";
+import { Live } from "../api/live";
+import type { Transport } from "../api/transport";
+import { Dialogs } from "../ui/dialog";
+import { Notices } from "../ui/notices";
+import type { App } from "./context";
+import { drawFrame, loadView } from "./frame";
+import type { Place } from "./place";
+
+interface Options {
+  transport: Transport;
+  place: Place;
+  isPage: boolean;
+  /** Replies that came with the page, by path. */
+  preloaded?: Map<string, unknown>;
+}
+
+/** Draw an app. Returns the function that removes it. */
+export async function mount(
+  element: HTMLElement,
+  { transport, place, isPage, preloaded }: Options,
+): Promise<() => void> {
+  const live = new Live(transport);
+  const app: App = {
+    api: new Api(transport, preloaded),
+    live,
+    place,
+    notices: new Notices(),
+    dialogs: new Dialogs(),
+    isPage,
+  };
+  await loadView(place.route.peek().view).catch(() => {}); // the frame shows the error
+  element.replaceChildren(); // what the server painted
+  render(drawFrame(app), element);
+  live.start();
+  return () => {
+    render(null, element);
+    live.stop();
+    place.close();
+  };
+}

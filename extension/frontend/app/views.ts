@@ -1,0 +1,29 @@
+/** The views, each fetched when it is first opened, and their titles. */
+
+import type { ComponentType } from "preact";
+
+export const TITLES: Record<string, string> = {
+  flows: "Flows",
+  executions: "Executions",
+  execution: "Execution",
+  schedules: "Schedules",
+  schedule: "Schedule",
+  messages: "Messages",
+  message: "Message",
+  webhooks: "Webhooks",
+  webhook: "Webhook",
+  tokens: "Tokens",
+};
+
+export const VIEWS: Record<string, () => Promise<ComponentType>> = {
+  flows: async () => (await import("../views/flows/list")).FlowList,
+  executions: async () => (await import("../views/executions/list")).ExecutionList,
+  execution: async () => (await import("../views/executions/detail")).ExecutionDetail,
+  schedules: async () => (await import("../views/schedules/list")).ScheduleList,
+  schedule: async () => (await import("../views/schedules/detail")).ScheduleDetail,
+  messages: async () => (await import("../views/messages/list")).MessageList,
+  message: async () => (await import("../views/messages/detail")).MessageDetail,
+  webhooks: async () => (await import("../views/webhooks/list")).WebhookList,
+  webhook: async () => (await import("../views/webhooks/detail")).WebhookDetail,
+  tokens: async () => (await import("../views/tokens/list")).TokenList,
+};

@@ -1,0 +1,329 @@
+/**
+ * A table of records with checkboxes. One row at a time takes the Tab key, and the arrows move it. Only the rows near the
+ * window are in the page, so that thousands of them stay fluid.
+ */
+
+import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "./icons";
+import { useVirtualRows } from "./virtual";
+
+export interface Column<Row> {
+  name: string;
+  label: string;
+  cell: (row: Row) => ComponentChildren;
+  /** The value to sort by. A column without it cannot be sorted by. */
+  sortBy?: (row: Row) => string | number;
+  /** Whether the first click sorts the largest value first, as for times. */
+  isLargestFirst?: boolean;
+}
+
+/** The order of a list: a column's name, with `-` in front if it is descending. */
+export interface Sort {
+  name: string;
+  isDescending: boolean;
+}
+
+/** The selected rows of a table, by key. */
+export class Selection {
+  readonly keys: Signal<ReadonlySet<string>> = signal(new Set<string>());
+  private anchor: string | null = null;
+
+  has(key: string): boolean {
+    return this.keys.value.has(key);
+  }
+
+  clear(): void {
+    this.keys.value = new Set();
+  }
+
+  /** Forget keys that do not exist any more. */
+  retain(existing: ReadonlySet<string>): void {
+    const kept = [...this.keys.peek()].filter((key) => existing.has(key));
+    if (kept.length < this.keys.peek().size) this.keys.value = new Set(kept);
+  }
+
+  /** Select or deselect a key; with `isRange`, all of `keys` from the one chosen last. */
+  choose(key: string, keys: readonly string[], isRange: boolean, isOn: boolean): void {
+    const from = this.anchor === null ? -1 : keys.indexOf(this.anchor);
+    const to = keys.indexOf(key);
+    this.anchor = key;
+    this.set(isRange && from >= 0 ? keys.slice(Math.min(from, to), Math.max(from, to) + 1) : [key], isOn);
+  }
+
+  set(keys: readonly string[], isOn: boolean): void {
+    const changed = new Set(this.keys.peek());
+    for (const key of keys) changed[isOn ? "add" : "delete"](key);
+    this.keys.value = changed;
+  }
+}
+
+interface TableProps<Row> {
+  label: string;
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  keyOf: (row: Row) => string;
+  /** What a screen reader calls the row. */
+  wordOf: (row: Row) => string;
+  /** Without it the table has no checkboxes. */
+  selection?: Selection;
+  isSelectable?: (row: Row) => boolean;
+  /** What a click on a row does; without it, the click selects. */
+  onOpen?: (row: Row) => void;
+  sort?: Sort;
+  onSort?: (name: string) => void;
+}
+
+const INTERACTIVE = "a, button, input, label, select";
+
+export function Table<Row>(props: TableProps<Row>) {
+  const { label, columns, rows, keyOf, selection, isSelectable = () => true, sort, onSort } = props;
+  const body = useRef<HTMLTableSectionElement>(null);
+  const [turn, setTurn] = useState<string | null>(null);
+  const keys = rows.filter(isSelectable).map(keyOf);
+  const turnAt = Math.max(
+    0,
+    rows.findIndex((row) => keyOf(row) === turn),
+  );
+  const shown = useVirtualRows(rows.length, body);
+  const focusAt = useRef<number | null>(null);
+
+  // A row whose turn it was may have left: the focus goes to the one in its place.
+  const lastAt = useRef(0);
+  const hadFocus = useRef(false);
+  useLayoutEffect(() => {
+    const inside = body.current?.contains(document.activeElement) ?? false;
+    if (hadFocus.current && !inside && document.activeElement === document.body && rows.length > 0) {
+      focusRow(body.current, Math.min(lastAt.current, rows.length - 1));
+    }
+    hadFocus.current = body.current?.contains(document.activeElement) ?? false;
+  }, [rows]);
+  useEffect(() => {
+    if (focusAt.current === null) return;
+    focusRow(body.current, focusAt.current);
+    focusAt.current = null;
+  });
+
+  const move = (to: number) => {
+    const at = Math.min(Math.max(to, 0), rows.length - 1);
+    const row = rows[at];
+    if (row === undefined) return;
+    setTurn(keyOf(row));
+    if (focusRow(body.current, at)) return;
+    focusAt.current = at;
+    shown.scrollTo(at);
+  };
+  const toggle = (row: Row, isRange: boolean) => {
+    if (selection && isSelectable(row))
+      selection.choose(keyOf(row), keys, isRange, !selection.keys.peek().has(keyOf(row)));
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const line = (event.target as HTMLElement).closest<HTMLElement>("tr[data-at]");
+    if (!line) return;
+    const at = Number(line.dataset.at);
+    const row = rows[at];
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
+    if (to !== undefined) move(to);
+    else if (event.target !== line || row === undefined) return;
+    else if (event.key === " ") toggle(row, event.shiftKey);
+    else if (event.key === "Enter" && props.onOpen) props.onOpen(row);
+    else return;
+    event.preventDefault();
+  };
+
+  return (
+    <table class="cloudo-table" role="table" aria-label={label} aria-rowcount={rows.length + 1}>
+      <thead role="rowgroup">
+        <tr role="row">
+          {selection && (
+            <th class="cloudo-check" role="columnheader">
+              <SelectAll selection={selection} keys={keys} />
+            </th>
+          )}
+          {columns.map((column) => (
+            <Head key={column.name} column={column} sort={sort} onSort={onSort} />
+          ))}
+        </tr>
+      </thead>
+      <tbody
+        ref={body}
+        role="rowgroup"
+        onKeyDown={onKeyDown}
+        onMouseDown={(event) => event.shiftKey && event.preventDefault()}
+        onFocusIn={(event) => {
+          const line = (event.target as HTMLElement).closest<HTMLElement>("tr[data-at]");
+          if (!line) return;
+          hadFocus.current = true;
+          lastAt.current = Number(line.dataset.at);
+          const row = rows[lastAt.current];
+          if (row !== undefined) setTurn(keyOf(row));
+        }}
+        onFocusOut={(event) => {
+          if (event.relatedTarget) hadFocus.current = false;
+        }}
+      >
+        {shown.before > 0 && <Spacer height={shown.before} />}
+        {shown.indexes.map((at) => {
+          const row = rows[at] as Row;
+          return (
+            <Line
+              key={keyOf(row)}
+              {...props}
+              row={row}
+              at={at}
+              keys={keys}
+              isInTurn={at === turnAt}
+              toggle={toggle}
+              measure={shown.measure}
+            />
+          );
+        })}
+        {shown.after > 0 && <Spacer height={shown.after} />}
+      </tbody>
+    </table>
+  );
+}
+
+function focusRow(body: HTMLElement | null, at: number): boolean {
+  const line = body?.querySelector<HTMLElement>(`tr[data-at="${at}"]`);
+  line?.focus();
+  return Boolean(line);
+}
+
+const Spacer = ({ height }: { height: number }) => (
+  <tr class="cloudo-spacer" aria-hidden="true">
+    <td style={{ height: `${height}px` }} />
+  </tr>
+);
+
+function Head<Row>({ column, sort, onSort }: { column: Column<Row>; sort?: Sort; onSort?: (name: string) => void }) {
+  const isSorted = sort?.name === column.name;
+  const order = isSorted ? (sort.isDescending ? "descending" : "ascending") : "none";
+  return (
+    <th
+      class={`cloudo-col-${column.name}`}
+      role="columnheader"
+      scope="col"
+      aria-sort={column.sortBy ? order : undefined}
+    >
+      {column.sortBy && onSort ? (
+        <button type="button" onClick={() => onSort(column.name)}>
+          {column.label}
+          <span class="cloudo-arrow">{isSorted && <Icon name={sort.isDescending ? "down" : "up"} />}</span>
+        </button>
+      ) : (
+        column.label
+      )}
+    </th>
+  );
+}
+
+function SelectAll({ selection, keys }: { selection: Selection; keys: readonly string[] }) {
+  const selected = selection.keys.value;
+  const chosen = keys.filter((key) => selected.has(key)).length;
+  const isAll = chosen > 0 && chosen === keys.length;
+  return (
+    <input
+      type="checkbox"
+      aria-label="Select all"
+      checked={isAll}
+      indeterminate={chosen > 0 && !isAll}
+      disabled={keys.length === 0}
+      onClick={() => selection.set(keys, !isAll)}
+    />
+  );
+}
+
+type LineProps<Row> = TableProps<Row> & {
+  row: Row;
+  at: number;
+  keys: readonly string[];
+  isInTurn: boolean;
+  toggle: (row: Row, isRange: boolean) => void;
+  measure: (element: HTMLElement | null) => void;
+};
+
+function Line<Row>(props: LineProps<Row>) {
+  const {
+    row,
+    at,
+    keys,
+    columns,
+    keyOf,
+    wordOf,
+    selection,
+    isSelectable = () => true,
+    onOpen,
+    isInTurn,
+    toggle,
+    measure,
+  } = props;
+  const element = useRef<HTMLTableRowElement>(null);
+  const isSelected = selection?.has(keyOf(row)) ?? false;
+  useLayoutEffect(() => measure(element.current));
+  // Tab reaches only the controls of the row in turn.
+  useLayoutEffect(() => {
+    for (const control of element.current?.querySelectorAll<HTMLElement>("a, button, input") ?? []) {
+      control.tabIndex = isInTurn ? 0 : -1;
+    }
+  });
+  const click = (event: MouseEvent) => {
+    const target = event.target as HTMLElement;
+    if (target.closest(INTERACTIVE) || String(getSelection())) return;
+    if (onOpen && !target.closest(".cloudo-check")) onOpen(row);
+    else toggle(row, event.shiftKey);
+  };
+  return (
+    <tr
+      ref={element}
+      role="row"
+      data-at={at}
+      data-index={at}
+      aria-rowindex={at + 2}
+      tabIndex={isInTurn ? 0 : -1}
+      class={isSelected ? "cloudo-selected" : undefined}
+      onClick={click}
+    >
+      {selection && (
+        <td class="cloudo-check" role="cell">
+          <input
+            type="checkbox"
+            aria-label={`Select ${wordOf(row)}`}
+            checked={isSelected}
+            disabled={!isSelectable(row)}
+            onClick={(event) => selection.choose(keyOf(row), keys, event.shiftKey, event.currentTarget.checked)}
+          />
+        </td>
+      )}
+      {columns.map((column) => (
+        <td key={column.name} class={`cloudo-col-${column.name}`} role="cell" data-label={column.label}>
+          {column.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+/** "2 selected", with a button that clears the selection. */
+export function SelectedCount({
+  selection,
+  shown,
+}: {
+  selection: Selection;
+  shown: ReadonlySignal<readonly string[]> | readonly string[];
+}) {
+  const selected = selection.keys.value;
+  const keys = Array.isArray(shown) ? shown : (shown as ReadonlySignal<readonly string[]>).value;
+  const hidden = selected.size - keys.filter((key: string) => selected.has(key)).length;
+  return (
+    <span class="cloudo-selected-count" aria-live="polite" hidden={selected.size === 0}>
+      <span>
+        {selected.size} selected{hidden > 0 && ` (${hidden} hidden by the filter)`}
+      </span>
+      <button type="button" class="cloudo-link" onClick={() => selection.clear()}>
+        Clear
+      </button>
+    </span>
+  );
+}
