@@ -1,8 +1,9 @@
 /** What every view and component can reach: requests, news, the place, and what is said across views. */
 
 import { createContext } from "preact";
-import { useContext } from "preact/hooks";
+import { useContext, useEffect, useRef } from "preact/hooks";
 import type { Api } from "../api/client";
+import type { ExecutionFollower, ExecutionNews } from "../api/executions";
 import type { Live } from "../api/live";
 import type { Dialogs } from "../ui/dialog";
 import type { Notices } from "../ui/notices";
@@ -11,6 +12,7 @@ import type { Place } from "./place";
 export interface App {
   api: Api;
   live: Live;
+  executions: ExecutionNews;
   place: Place;
   notices: Notices;
   dialogs: Dialogs;
@@ -24,4 +26,12 @@ export function useApp(): App {
   const app = useContext(AppContext);
   if (!app) throw new Error("This component must be inside a Cloudo app.");
   return app;
+}
+
+/** Call `follower` with changed and deleted executions while the component is there. */
+export function useExecutionNews(follower: ExecutionFollower): void {
+  const { executions } = useApp();
+  const latest = useRef(follower);
+  latest.current = follower;
+  useEffect(() => executions.follow((changed, deleted) => latest.current(changed, deleted)), [executions]);
 }

@@ -1,10 +1,9 @@
 /** The frame around the views: header, navigation, banners, toasts, dialogs, and keys. */
 
 import type { ComponentType } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/client";
 import { fetchExecutions } from "../api/executions";
-import type { News } from "../api/live";
 import type { Health } from "../api/types";
 import { Button, Empty, IconButton, Link, Skeleton } from "../ui/controls";
 import { DialogHost } from "../ui/dialog";
@@ -236,22 +235,16 @@ function useWorkersBanner({ api, notices, live }: App): void {
 }
 
 /** Keep the toasts of started executions up to date. */
-function useToastNews({ api, notices, live }: App): void {
-  const follower = useMemo(
-    () => ({
-      news: (news: News) => {
-        const ids = notices.pending.filter((id) => news.tells("execution", id));
-        if (ids.length > 0) void refresh(ids);
-      },
-      resync: () => void (notices.pending.length > 0 && refresh(notices.pending)),
-    }),
-    [],
-  );
-  const refresh = async (ids: readonly string[]) => {
-    const rows = await fetchExecutions(api, ids).catch(() => []);
-    notices.follow(rows);
-  };
-  useEffect(() => live.follow(follower), []);
+function useToastNews({ api, executions, notices, live }: App): void {
+  useEffect(() => {
+    const unfollow = executions.follow((changed) => notices.follow(changed));
+    const resync = async () => notices.follow(await fetchExecutions(api, notices.pending).catch(() => []));
+    const end = live.follow({ resync: () => void resync() });
+    return () => {
+      unfollow();
+      end();
+    };
+  }, []);
 }
 
 /** The frame as an element, for modules without JSX. */

@@ -31,11 +31,11 @@ interface Options {
 
 /**
  * Fetch by `fetch`, again whenever `key` changes, and again after changes on the server that concern it.
- * The last value stays while the next one is fetched, unless `key` has changed.
+ * The last value stays while the next one is fetched, unless `key` has changed. `fetch` may `show` a first part early.
  */
 export function useResource<T>(
   key: string,
-  fetch: (signal: AbortSignal) => Promise<T>,
+  fetch: (signal: AbortSignal, show: (value: T) => void) => Promise<T>,
   options: Options = {},
 ): Resource<T> {
   const { live } = useApp();
@@ -54,8 +54,8 @@ export function useResource<T>(
       aborter = new AbortController();
       const { signal } = aborter;
       try {
-        const value = await latest.current.fetch(signal);
-        if (!isClosed) setState({ key, value, error: null });
+        const show = (value: T) => void (isClosed || setState({ key, value, error: null }));
+        show(await latest.current.fetch(signal, show));
       } catch (error) {
         if (isClosed || signal.aborted) return;
         const known = error instanceof ApiError ? error : new ApiError(0, "error", String(error));

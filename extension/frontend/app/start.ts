@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 import { Api } from "../api/client";
+import { ExecutionNews } from "../api/executions";
 import { Live } from "../api/live";
 import type { Transport } from "../api/transport";
 import { Dialogs } from "../ui/dialog";
@@ -24,9 +25,11 @@ export async function mount(
   { transport, place, isPage, preloaded }: Options,
 ): Promise<() => void> {
   const live = new Live(transport);
+  const api = new Api(transport, preloaded);
   const app: App = {
-    api: new Api(transport, preloaded),
+    api,
     live,
+    executions: new ExecutionNews(api, live),
     place,
     notices: new Notices(),
     dialogs: new Dialogs(),

@@ -37,12 +37,13 @@ export class Dialogs {
       <Dialog
         title={title}
         close={close}
+        focus={(dialog) => dialog.querySelector<HTMLElement>("[type=submit]")?.focus()}
         onSubmit={() => {
           isSure = true;
           close();
         }}
         buttons={
-          <Button type="submit" kind="danger" autoFocus>
+          <Button type="submit" kind="danger">
             {word}
           </Button>
         }
@@ -62,6 +63,8 @@ interface DialogProps {
   buttons?: ComponentChildren;
   /** A dialog that only informs has nothing to cancel. */
   isInformation?: boolean;
+  /** Moves the focus when the dialog has opened. */
+  focus?: (dialog: HTMLElement) => void;
   /** Wide dialogs hold two columns. */
   isWide?: boolean;
   children: ComponentChildren;
@@ -83,7 +86,7 @@ export function Dialog({
     const dialog = element.current;
     const before = document.activeElement;
     dialog?.showModal();
-    dialog?.querySelector<HTMLElement>("[autofocus]")?.focus();
+    if (dialog && focus) focus(dialog);
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
