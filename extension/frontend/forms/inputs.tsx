@@ -230,11 +230,12 @@ function Control({ field, id, described }: { field: InputField; id: string; desc
     return <textarea {...shared} class="cloudo-control" rows={rows} value={field.text.value} onInput={onInput} />;
   }
   const inputMode = kind === "integer" ? "numeric" : kind === "number" ? "decimal" : undefined;
+  const type = INPUT_TYPES[kind] ?? (field.isHidden ? "password" : "text");
   return (
     <input
       {...shared}
       class="cloudo-control"
-      type={INPUT_TYPES[kind] ?? (field.isHidden ? "password" : "text")}
+      type={type as "text"}
       step={INPUT_TYPES[kind] && kind !== "date" ? 1 : undefined}
       inputMode={inputMode}
       value={field.text.value}

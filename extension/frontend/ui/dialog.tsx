@@ -78,6 +78,7 @@ export function Dialog({
   buttons,
   isInformation = false,
   isWide = false,
+  focus,
   children,
 }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);

@@ -1,10 +1,8 @@
 /** The list of flows: fetched page by page, and kept up to date with the executions. */
 
-import { useState } from "preact/hooks";
 import type { Api } from "../../api/client";
 import type { Execution, Flow, Page } from "../../api/types";
-import { useExecutionNews } from "../../app/context";
-import { useApp } from "../../app/context";
+import { useApp, useExecutionNews } from "../../app/context";
 import { useResource, type Resource } from "../../app/resource";
 import { byAge } from "../../ui/words";
 
@@ -31,24 +29,22 @@ async function fetchFlows(api: Api, signal: AbortSignal, show: (flows: Flow[]) =
 /** All flows, without their input schemas. */
 export function useFlows(): Resource<Flow[]> {
   const { api } = useApp();
-  const resource = useResource("flows", (signal, show) => fetchFlows(api, signal, show), {
+  const resource = useResource<Flow[]>("flows", (signal, show) => fetchFlows(api, signal, show), {
     everyMs: RELIST_MS,
     // The next run of a schedule is in the list, too.
     concerns: (news) => news.has("flow") || news.has("schedule"),
     paceMs: 2_000,
   });
-  const [, redraw] = useState(0);
   useExecutionNews((changed) => {
-    if (changed.length === 0) return;
-    resource.set((flows) => withExecutions(flows, changed));
-    redraw((turn) => turn + 1);
+    if (changed.length > 0) resource.set((flows) => withExecutions(flows, changed));
   });
   return resource;
 }
 
 /** Return the flows with changed executions among their last ones. */
 export function withExecutions(flows: readonly Flow[], changed: readonly Execution[]): Flow[] {
-  const byFlow = Map.groupBy(changed, ({ flow_name }) => flow_name);
+  const byFlow = new Map<string | null, Execution[]>();
+  for (const one of changed) byFlow.set(one.flow_name, [...(byFlow.get(one.flow_name) ?? []), one]);
   return flows.map((flow) => {
     const news = byFlow.get(flow.name);
     if (!news) return flow;
