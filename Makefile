@@ -8,9 +8,10 @@ NEWEST ?= .venv-newest
 # Tests mostly wait for processes that start: one more at once than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: up test unit coverage test-newest lint lock clean
+.PHONY: up test unit frontend coverage test-newest lint lock clean
 
 up: $(VENV)/.installed-up
+	@$(BIN)/python extension/frontend/hatch_build.py
 	@mkdir -p $(WORKSPACE)/flows
 	@test -e $(WORKSPACE)/quickstart.ipynb || cp notebooks/quickstart.ipynb $(WORKSPACE)/
 	$(BIN)/cloudo up $(WORKSPACE) $(ARGS)
@@ -19,7 +20,12 @@ test: lint
 	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 unit: $(VENV)/.installed-test
+	@$(BIN)/python extension/frontend/hatch_build.py
 	$(BIN)/python -m pytest tests/unit -n $(JOBS) --maxprocesses 4 $(ARGS)
+
+# Rebuild the front end if a source has changed. Node comes from PyPI.
+frontend: $(VENV)/.installed-up
+	$(BIN)/python extension/frontend/hatch_build.py
 
 # In all processes that these tests start; the floor is in pyproject.toml.
 coverage: $(VENV)/.installed-test
@@ -42,6 +48,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/python extension/frontend/hatch_build.py check
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive cloudo_kernel extension
 
 # The locked packages, then the project itself. uv where it is or can be had, else pip.
@@ -64,6 +71,7 @@ lock:
 	  --extra examples --group build -o requirements/up.txt pyproject.toml $(LOCK)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --extra examples --group build --group test -c requirements/up.txt -o requirements/test.txt pyproject.toml $(LOCK)
+	$(BIN)/python extension/frontend/hatch_build.py lock
 
 clean:
-	rm -rf $(VENV) $(NEWEST) $(WORKSPACE) build dist
+	rm -rf $(VENV) $(NEWEST) $(WORKSPACE) build dist extension/frontend/node_modules

