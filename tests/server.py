@@ -80,6 +80,7 @@ def start_server(
     token: str | None = None,
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
+    base_url: str = "/",
 ) -> RunningServer:
     """Start a server and wait until it answers.
 
@@ -101,7 +102,8 @@ def start_server(
     variables |= environment or {}
     command = [
         *(sys.executable, "-c", _SERVER, "--no-browser", "--allow-root", f"--ServerApp.root_dir={workspace}"),
-        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", *options),
+        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.base_url={base_url}"),
+        *(f"--IdentityProvider.token={token}", *options),
     ]
     log = home / f"server-{port}.log"
     with log.open("wb") as output:
@@ -113,7 +115,7 @@ def start_server(
             cwd=workspace,
             preexec_fn=_end_with_the_tests,  # noqa: PLW1509 -- it takes no lock
         )
-    server = RunningServer(f"http://127.0.0.1:{port}/", token, workspace, process, log, folders["RUNTIME"])
+    server = RunningServer(f"http://127.0.0.1:{port}{base_url}", token, workspace, process, log, folders["RUNTIME"])
     until(lambda: _answers(server), seconds=60, what=lambda: f"The server does not answer:\n{log.read_text()}")
     return server
 

@@ -19,6 +19,7 @@ from cloudo_extension.http import openapi
 from cloudo_extension.http.authentication import SessionTokens, TokenIdentity
 from cloudo_extension.pages import explorer
 from cloudo_extension.pages.dashboard import dashboard_handlers
+from cloudo_extension.pages.frontend import FOLDER, Frontend
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
 from cloudo_kernel.errors import CloudoError
@@ -97,6 +98,7 @@ class Cloudo(ExtensionApp):
         help="Seconds between checks for running executions and pending schedules. They count as activity, so that "
         "neither JupyterHub nor `ServerApp.shutdown_no_activity_timeout` stops the server. 0 disables the checks.",
     )
+    frontend = Unicode(str(FOLDER), config=True, help="The folder with the built front end.")
     max_body_bytes = Integer(
         64 * 1024 * 1024,
         min=1024,
@@ -146,8 +148,7 @@ class Cloudo(ExtensionApp):
         # tornado tries routes in order, so those that programs call many times a second come first.
         self.handlers.extend(sorted(routes, key=lambda route: route[1] not in BUSIEST))
         self.handlers.extend(explorer.pages)
-        workspace = self.backend.workspace.root
-        self.handlers.extend(dashboard_handlers(self.serverapp, workspace=workspace, mint_token=self.mint_token))
+        self.handlers.extend(dashboard_handlers(self.serverapp, Frontend(Path(self.frontend))))
 
     def mint_token(self, user_name: str) -> str:
         """Return a new short-lived token for a program that acts as the user whom the server calls `user_name`."""

@@ -1,65 +1,68 @@
 """The dashboard's page at `cloudo/`: the shipped notebook, rendered by Voila, in any workspace.
 
-The shell of the page is sent at once; the kernel starts while the browser paints it. `page_kernels` ends the kernel
-when no page uses it any more. Unknown addresses below `cloudo/` get a page that links to it.
+No kernel runs for it: its one widget draws itself from data, and the page's script asks REST for them. The reply holds
+the shell, the first view's data, and its rows. Unknown addresses below `cloudo/` get a page that links to it.
 """
 
 from __future__ import annotations
 
-import re
+import gzip
 import secrets
 import sysconfig
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlencode
 
 import nbformat
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
+from pydantic import BaseModel
 from tornado import escape, web
-from tornado.iostream import StreamClosedError
 from voila.configuration import VoilaConfiguration
 from voila.notebook_renderer import NotebookRenderer
 from voila.paths import collect_template_paths
-from voila.tornado.execution_request_handler import ExecutionRequestHandler
-from voila.utils import get_page_config
 
 import cloudo_kernel
-from cloudo_extension.pages.page_kernels import PageKernels
-from cloudo_kernel.dashboard.page_source import style
+from cloudo_extension.http.authentication import Extension
+from cloudo_extension.pages import first_view, words
+from cloudo_extension.pages.first_view import View
+from cloudo_extension.pages.frontend import Frontend, accepts_gzip, static_handlers
+from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.models import Origin
+from cloudo_kernel.security.permissions import EVERYTHING
 
 TEMPLATE: Final = "cloudo"
-#: JupyterLab extensions that the page needs. Each further one costs requests and delays the first row.
-_EXTENSIONS: Final = {
-    "anywidget",
-    "@jupyter-widgets/jupyterlab-manager",
-    "@voila-dashboards/widgets-manager8",
-}
-#: MathJax would be loaded from another host, and nothing here uses TeX. Voila loads it anyway, and waits for these
-#: names.
-_NO_MATHJAX: Final = "MathJax={Hub:{Config(){},Configured(){},Queue(){},Register:{StartupHook(){}}}}"
-_FAILED: Final = "cloudoFailed('The dashboard could not start. The server's log has the reason.')"
-#: Libraries cannot fetch anything from other hosts, and inline scripts need the nonce of this reply. Widget modules
-#: are blobs; compiling schemas needs `unsafe-eval`.
+#: Maximum number of rows that the reply holds beside their data. A screen shows fewer.
+_ROWS: Final = 50
+#: Level 5 takes a third of the time of level 9, and the page grows by 3 %.
+_COMPRESSION: Final = 5
+#: Scripts come from this server, or carry the nonce of this reply. Nothing compiles text, and no text becomes HTML but
+#: through the page's own policy of trusted types.
 _POLICY: Final = "; ".join(
     (
-        "default-src 'self'",
-        "script-src 'self' 'nonce-{nonce}' 'unsafe-eval' blob:",
-        "object-src 'none'",
-        "style-src 'self' 'unsafe-inline'",
+        "default-src 'none'",
+        "script-src 'self' 'nonce-{nonce}'",
+        "style-src 'self' 'nonce-{nonce}'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self'{lines}",
-        "frame-ancestors 'self'",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "frame-src 'self'",
+        "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",
+        "frame-ancestors 'self'",
+        "require-trusted-types-for 'script'",
+        "trusted-types cloudo",
     )
 )
-
-#: Selects the light or dark theme as the dashboard's `page.js` does, without the rest of that script.
+#: Selects the light or dark theme as the page's script does, before anything is painted.
 _THEME: Final = (
     "let theme = null; try { theme = localStorage.getItem('cloudo-theme') } catch {} "
     "document.documentElement.dataset.theme = "
@@ -68,47 +71,30 @@ _THEME: Final = (
 _NOT_FOUND: Final = """<!doctype html>
 <html lang="en" data-theme="light">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Page not found · Cloudo</title><style>{style}</style><script nonce="{nonce}">{theme}</script></head>
-<body data-cloudo-root="{root}"><div class="cloudo cloudo-page"><main class="cloudo-main"><div class="cloudo-nothing">
+<title>Page not found · Cloudo</title><style nonce="{nonce}">{style}</style><script nonce="{nonce}">{theme}</script>
+</head>
+<body><div class="cloudo cloudo-page"><main class="cloudo-main"><div class="cloudo-nothing">
 <h1>Page not found</h1><p>There is no page at this address. Check its spelling.</p>
 <p><a class="cloudo-link" href="{root}">Open the dashboard</a></p>
 </div></main></div></body>
 </html>
 """
-_HOST: Final = re.compile(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?", re.ASCII)
 
 
-def dashboard_handlers(
-    server_app: ServerApp, *, workspace: Path, mint_token: Callable[[str], str]
-) -> list[tuple[Any, ...]]:
-    """Return the routes of the dashboard, below the server's base URL.
-
-    `workspace` is the kernels' working directory. `mint_token(user_name)` returns a short-lived token for the user.
-    """
-    # The user's own configuration of Voila is for their notebooks, not for this page.
-    voila = VoilaConfiguration(
-        parent=server_app,
-        template=TEMPLATE,
-        theme="light",
-        allow_template_override="NO",
-        allow_theme_override="NO",
-        strip_sources=True,
-        show_tracebacks=True,
-        progressive_rendering=True,
-        prelaunch_hook=None,
-        page_config_hook=None,
-    )
-    kernels = PageKernels(server_app, workspace=workspace, mint_token=mint_token)
-    options = {"voila": voila, "kernels": kernels}
+def dashboard_handlers(server_app: ServerApp, frontend: Frontend) -> list[tuple[Any, ...]]:
+    """Return the routes of the dashboard, below the server's base URL."""
+    options = {"page": Page(server_app, frontend)}
+    one_id = "[0-9a-fA-F-]{36}"
     return [
         (r"cloudo", web.RedirectHandler, {"url": url_path_join(server_app.base_url, "cloudo/")}),
-        (r"cloudo/no-mathjax\.js", NoMathJaxHandler),
-        (r"cloudo/(flows|executions|schedules|messages|webhooks|tokens|)", DashboardHandler, options),
-        (r"cloudo/((?:executions|schedules|messages)/[0-9a-fA-F-]{36})", DashboardHandler, options),
+        *static_handlers(frontend),
+        (r"cloudo/(flows|executions|schedules|messages|webhooks|tokens|settings|workers|)", DashboardHandler, options),
+        (rf"cloudo/((?:executions|schedules|messages)/{one_id})", DashboardHandler, options),
+        # The name of a flow holds `/`, raw or as `%2F`.
+        (r"cloudo/(flows/.+)", DashboardHandler, options),
         # Webhook calls go to cloudo/webhook/<name>, in the singular.
         (r"cloudo/(webhooks/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})", DashboardHandler, options),
-        (r"voila/execution/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", CellsHandler, {}),
-        (r"cloudo/(?!api/|webhook/).*", NotFoundHandler),
+        (r"cloudo/(?!api/|webhook/).*", NotFoundHandler, {"frontend": frontend}),
     ]
 
 
@@ -117,146 +103,184 @@ class _PageHandler(JupyterHandler):
 
     @cached_property
     def nonce(self) -> str:
-        """The nonce that allows the inline scripts of this reply."""
+        """The nonce that allows the inline scripts and styles of this reply."""
         return secrets.token_urlsafe(16)
+
+    def set_default_headers(self) -> None:
+        """Send the referrer to no other site, and keep the page in no cache. Jupyter's own pages need the referrer."""
+        super().set_default_headers()
+        self.set_header("Referrer-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-store")
+
+    def compute_etag(self) -> None:
+        """Send no ETag: no two replies are alike."""
+
+    def drop_token(self) -> bool:
+        """Redirect to the same address without the token, if it has one. Jupyter has set the login cookie by then."""
+        if "token" not in self.request.query_arguments:
+            return False
+        kept = [(name, value) for name, value in parse_qsl(self.request.query, True) if name != "token"]
+        self.redirect(f"{self.request.path}{'?' if kept else ''}{urlencode(kept)}")
+        return True
 
 
 class DashboardHandler(_PageHandler):
     """Sends the page. Its script reads from the path which view to open."""
 
-    def initialize(self, voila: VoilaConfiguration, kernels: PageKernels) -> None:
+    def initialize(self, page: Page) -> None:
         """Store the route's options; tornado calls it first."""
-        self._voila = voila
-        self._kernels = kernels
-        self._kernel_id: str | None = None
+        self._page = page
 
     @property
     def content_security_policy(self) -> str:
         """The page's content security policy."""
-        # Some browsers do not count a WebSocket to the same host as the same origin.
-        host = self.request.host if _HOST.fullmatch(self.request.host) else ""
-        return _POLICY.format(nonce=self.nonce, lines=f" ws://{host} wss://{host}" if host else "")
-
-    def set_default_headers(self) -> None:
-        """Send the referrer to no other site. Jupyter's own pages need it."""
-        super().set_default_headers()
-        self.set_header("Referrer-Policy", "same-origin")
+        return _POLICY.format(nonce=self.nonce)
 
     @web.authenticated
-    @authorized("execute", resource="kernels")  # type: ignore[untyped-decorator]  # jupyter_server's are untyped
+    @authorized("read", resource="cloudo")  # type: ignore[untyped-decorator]  # jupyter_server's are untyped
     async def get(self, path: str = "") -> None:
-        """Send the shell, start a kernel, and send its id."""
-        self.set_header("Cache-Control", "no-store")
+        """Send the page, with the data of the view at `path`."""
+        if self.drop_token():
+            return
+        _ = self.xsrf_token  # sets the cookie that the page's write requests need
+        view = View.at(path)
+        html = await self._page.render(view, await self._records(view), nonce=self.nonce)
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        _ = self.xsrf_token  # sets the cookie that the closing page's beacon needs (voila#1458)
-        renderer = self._renderer()
-        await renderer.initialize()
-        list_name, _, one = path.partition("/")
-        view = list_name.removesuffix("s") if one else list_name or "flows"
-        renderer.resources[TEMPLATE] = {"style": style(), "view": view, "nonce": self.nonce}
+        self.set_header("Vary", "Accept-Encoding")
+        content = html.encode()
+        if accepts_gzip(self):
+            self.set_header("Content-Encoding", "gzip")
+            content = await self._extension.backend.call(partial(gzip.compress, content, _COMPRESSION, mtime=0))
+        self.finish(content)
+
+    async def _records(self, view: View) -> Mapping[str, BaseModel]:
+        """Return the view's records; none if the store cannot be read."""
+        name = self._extension.name_of(str(self.current_user.username))
+        rights = EVERYTHING.of_administrator() if self._extension.is_administrator(name) else EVERYTHING
+        backend = self._extension.backend
         try:
-            async for piece, _ in renderer.generate_content_generator():
-                self.write(piece)
-            await self.flush()
-        except StreamClosedError:
-            await self._abandon()
-        except Exception:
-            self.log.exception("The dashboard could not be rendered.")
-            await self._abandon()
-            self.write(f"<script nonce='{self.nonce}'>{_FAILED}</script>")
+            api = await backend.service(name, Origin.UI, rights)
+            return await backend.call(first_view.read, view, api)
+        except CloudoError:
+            return {}
+        except Exception:  # the page is there, asks again by itself, and says what is wrong
+            self.log.exception("The first view of the dashboard could not be read.")
+            return {}
 
-    async def start_kernel(self, kernel_name: str, notebook: nbformat.NotebookNode) -> str:
-        """Flush the rendered parts, start the page's kernel, and keep the notebook for `CellsHandler`."""
-        await self.flush()
-        self._kernel_id = await self._kernels.start(kernel_name, user_name=self.current_user.username)
-        ExecutionRequestHandler._execution_data[self._kernel_id] = {
-            "nb": notebook,
-            "config": self.config,
-            "show_tracebacks": True,
-        }
-        return self._kernel_id
-
-    async def _abandon(self) -> None:
-        if self._kernel_id is not None:
-            await self._kernels.end(self._kernel_id)
-
-    def _renderer(self) -> _Renderer:
-        return _Renderer(
-            page=self,
-            request_handler=self,
-            voila_configuration=self._voila,
-            traitlet_config=self.config,
-            notebook_path="dashboard.ipynb",
-            template_paths=_template_paths(),
-            config_manager=self.config_manager,
-            contents_manager=self.contents_manager,
-            base_url=self.base_url,
-            kernel_spec_manager=self.kernel_spec_manager,
-            page_config=self._page_config(),
-            mathjax_config="",
-            mathjax_url="",
-        )
-
-    def _page_config(self) -> dict[str, Any]:
-        config: dict[str, Any] = get_page_config(self.base_url, self.settings, self.log, self._voila)
-        extensions = [one for one in config["federated_extensions"] if one["name"] in _EXTENSIONS]
-        return {
-            **config,
-            "federated_extensions": extensions,
-            "fullMathjaxUrl": url_path_join(self.base_url, "cloudo/no-mathjax.js"),
-        }
+    @property
+    def _extension(self) -> Extension:
+        extension: Extension = self.settings["cloudo"]
+        return extension
 
 
 class NotFoundHandler(_PageHandler):
     """Answers unknown addresses below `cloudo/`, except those of REST and webhooks."""
 
+    def initialize(self, frontend: Frontend) -> None:
+        """Store the route's options; tornado calls it first."""
+        self._frontend = frontend
+
     @property
     def content_security_policy(self) -> str:
         """The page's content security policy: it allows its own style and script."""
-        return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{self.nonce}'; frame-ancestors 'self'"
+        allowed = f"'nonce-{self.nonce}'"
+        return f"default-src 'none'; style-src {allowed}; script-src {allowed}; frame-ancestors 'self'"
 
     @web.authenticated
     def get(self) -> None:
         """Send the 404 page."""
+        if self.drop_token():
+            return
         self.set_status(404)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         root = escape.xhtml_escape(f"{self.base_url}cloudo/")
-        self.write(_NOT_FOUND.format(style=style(), nonce=self.nonce, theme=_THEME, root=root))
+        style = self._frontend.build().style
+        self.write(_NOT_FOUND.format(style=style, nonce=self.nonce, theme=_THEME, root=root))
 
 
-class NoMathJaxHandler(JupyterHandler):
-    """Sends the stub for MathJax."""
+class Page:
+    """Renders the page's notebook. Voila's renderer and its template are prepared once: they take 0.1 s."""
 
-    @web.authenticated
-    def get(self) -> None:
-        """Send the stub."""
-        self.set_header("Content-Type", "text/javascript; charset=utf-8")
-        self.set_header("Cache-Control", "max-age=86400")
-        self.write(_NO_MATHJAX)
+    def __init__(self, server_app: ServerApp, frontend: Frontend) -> None:
+        self._server = server_app
+        self._frontend = frontend
+        self._renderer: _Renderer | None = None
+
+    async def render(self, view: View, records: Mapping[str, BaseModel], *, nonce: str) -> str:
+        """Return the page's HTML. Raises `HTTPError` if the front end or the notebook is missing."""
+        build = self._frontend.build()
+        if self._renderer is None:
+            renderer = self._new_renderer()
+            await renderer.initialize()
+            renderer.exporter.environment.autoescape = True  # before its first template; Voila's default is off
+            self._renderer = renderer
+        html: str = await self._renderer.render(
+            view=view,
+            nonce=nonce,
+            style=build.style,
+            script=url_path_join(self._server.base_url, "cloudo/static", build.script),
+            events=url_path_join(self._server.base_url, "cloudo/static", build.events),
+            theme_script=_THEME,
+            version=version("cloudo"),
+            words=words,
+            data=first_view.as_json(records),
+            flows=_items(records, first_view.FLOWS),
+            executions=_items(records, first_view.EXECUTIONS),
+        )
+        return html
+
+    def _new_renderer(self) -> _Renderer:
+        # The user's own configuration of Voila is for their notebooks, not for this page.
+        voila = VoilaConfiguration(
+            parent=self._server,
+            template=TEMPLATE,
+            theme="light",
+            allow_template_override="NO",
+            allow_theme_override="NO",
+            strip_sources=True,
+            prelaunch_hook=None,
+            page_config_hook=None,
+        )
+        return _Renderer(
+            voila_configuration=voila,
+            traitlet_config=self._server.config,
+            notebook_path="dashboard.ipynb",
+            template_paths=_template_paths(),
+            contents_manager=self._server.contents_manager,
+            base_url=self._server.base_url,
+            page_config={},
+            mathjax_config="",
+            mathjax_url="",
+        )
+
+
+class _Content(SimpleNamespace):
+    """What the template shows. nbconvert copies all resources, which would take longer than rendering them."""
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
 
 
 class _Renderer(NotebookRenderer):
-    """Renders the installed notebook, and lets the handler start the kernel."""
+    """Renders the installed notebook with the page's data, and starts no kernel."""
 
-    def __init__(self, *, page: DashboardHandler, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._page = page
+    resources: dict[str, Any]
 
     async def load_notebook(self, _path: str) -> nbformat.NotebookNode:
         """Read the installed notebook. Voila reads only below the server's root."""
-        return await self.fix_notebook(nbformat.read(notebook_path(), as_version=4))
+        return nbformat.read(notebook_path(), as_version=4)
 
-    async def _jinja_kernel_start(self, nb: nbformat.NotebookNode, kernel_id: Any, kernel_future: Any) -> str:  # noqa: ARG002
-        return await self._page.start_kernel(nb.metadata.kernelspec.name, nb)
+    async def render(self, **page: Any) -> str:
+        """Return the HTML; the template sees `page` as `resources.cloudo`."""
+        self.resources = {**self.resources, TEMPLATE: _Content(**page)}  # read before the first await
+        # Voila adds the parts up, and then those that are marked as safe would escape the others.
+        return "".join([part async for part, _ in self.generate_content_generator()])
 
-    async def _cleanup_resources(self) -> None:
-        """Do nothing: `CellsHandler` talks to the kernel, not the renderer."""
 
-
-class CellsHandler(ExecutionRequestHandler):
-    """Runs the notebook's cells once the page is connected to its kernel; Voila's script connects to it."""
-
-    _executor = None
+def _items(records: Mapping[str, BaseModel], address: str) -> Any:
+    """Return the first items of a list, or None if it was not read."""
+    page: Any = records.get(address)
+    return None if page is None else page.items[:_ROWS]
 
 
 def notebook_path() -> Path:

@@ -1,0 +1,104 @@
+"""The data of the view that the page opens with, so that its rows are painted before any script has come.
+
+Each value is what REST would answer at the same address, with the caller's own rights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel
+
+from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.models import Flow, Page
+
+if TYPE_CHECKING:
+    from cloudo_kernel.service import Service
+
+Read = Callable[["Service"], BaseModel]
+
+#: Maximum number of items of each list.
+_LIMIT: Final = 100
+FLOWS: Final = f"flow?limit={_LIMIT}"
+EXECUTIONS: Final = f"execution?limit={_LIMIT}"
+#: No character of the data may end its element, or a line of a script.
+_ESCAPES: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
+
+
+@dataclass(frozen=True)
+class View:
+    """A view of the page: a list such as `flows`, or one item such as `execution`."""
+
+    #: The tab: the list that the view is or belongs to.
+    tab: str
+    #: The key of the one item; empty for a list.
+    key: str = ""
+
+    @classmethod
+    def at(cls, path: str) -> View:
+        """Return the view at a path below `cloudo/`."""
+        tab, _, key = path.partition("/")
+        return cls(tab or "flows", key)
+
+    @property
+    def name(self) -> str:
+        """The view's name in the page."""
+        return self.tab.removesuffix("s") if self.key else self.tab
+
+    @property
+    def title(self) -> str:
+        """The heading until the script sets another one."""
+        return self.name.capitalize()
+
+    def reads(self) -> Mapping[str, Read]:
+        """Return what the view shows first, by address below REST's root."""
+        wanted: dict[str, Read] = {"user/me": lambda api: api.user()}
+        if self.name == "flows":
+            wanted[FLOWS] = _flows
+            wanted[f"message?unanswered=true&limit={_LIMIT}"] = lambda api: api.messages(unanswered=True, limit=_LIMIT)
+        elif self.name == "executions":
+            wanted[EXECUTIONS] = lambda api: api.executions(limit=_LIMIT)
+        elif self.name == "execution":
+            wanted[f"execution/{self.key}"] = partial(_execution, self.key)
+        elif self.name == "schedules":
+            wanted[f"schedule?limit={_LIMIT}"] = lambda api: api.schedules(limit=_LIMIT)
+        elif self.name == "messages":
+            wanted["message?limit=50"] = lambda api: api.messages(limit=50)
+        elif self.name == "webhooks":
+            wanted[f"webhook?limit={_LIMIT}"] = lambda api: api.webhooks(limit=_LIMIT)
+        return wanted
+
+
+def read(view: View, api: Service) -> dict[str, BaseModel]:
+    """Return the records that the view shows first, by address. Blocks.
+
+    A refused or failed one is left out: the page then asks for it itself, and shows the error.
+    """
+    found: dict[str, BaseModel] = {}
+    for address, ask in view.reads().items():
+        try:
+            found[address] = ask(api)
+        except CloudoError:
+            continue
+    return found
+
+
+def as_json(records: Mapping[str, BaseModel]) -> str:
+    """Return the records as one JSON object that is safe in a `<script>` element."""
+    parts = (f"{json.dumps(address)}:{record.model_dump_json()}" for address, record in records.items())
+    return f"{{{','.join(parts)}}}".translate(_ESCAPES)
+
+
+def _execution(execution_id: str, api: Service) -> BaseModel:
+    return api.execution(execution_id)
+
+
+def _flows(api: Service) -> Page[Flow]:
+    """Return the first page of flows, as REST orders them."""
+    flows = api.flows()
+    shown = flows[:_LIMIT]
+    return Page[Flow](items=shown, next=shown[-1].name if len(flows) > len(shown) else None)

@@ -1,0 +1,107 @@
+"""The built front end: which files the page loads, and the handler that sends them.
+
+`make frontend` builds them from `extension/frontend/`. Their names hold a hash of their content, so that browsers keep
+them for good. Beside each file is a compressed copy, because Jupyter's server compresses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import JupyterHandler
+from tornado import web
+
+#: The folder of a build, unless `c.Cloudo.frontend` names another one.
+FOLDER: Final = Path(__file__).parents[1] / "static"
+#: The route of the files, below the server's base URL.
+ROUTE: Final = r"cloudo/static/([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)"
+_NOT_BUILT: Final = "The front end is not built. Run `make frontend`."
+#: Workers have the policy of their script, not that of the page.
+_POLICY: Final = "default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'"
+_KINDS: Final = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".map": "application/json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+
+
+@dataclass(frozen=True)
+class Build:
+    """The parts of one build that the page names."""
+
+    #: Name of the page's script.
+    script: str
+    #: Name of the script of the worker that holds the event stream for all tabs.
+    events: str
+    #: The whole style sheet.
+    style: str
+
+
+class Frontend:
+    """Reads the build in a folder, again whenever it was rebuilt."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: tuple[int, Build] | None = None
+
+    def build(self) -> Build:
+        """Return the current build. Raises `HTTPError` without one."""
+        manifest = self.folder / "manifest.json"
+        try:
+            changed_at = manifest.stat().st_mtime_ns
+            if self._read is None or self._read[0] != changed_at:
+                names = json.loads(manifest.read_bytes())
+                style = (self.folder / names["style.css"]).read_text(encoding="utf-8")
+                self._read = changed_at, Build(names["page.js"], names["events.js"], style)
+        except (OSError, ValueError, KeyError) as error:
+            raise web.HTTPError(500, _NOT_BUILT) from error
+        return self._read[1]
+
+
+class StaticHandler(JupyterHandler, web.StaticFileHandler):
+    """`cloudo/static/<file>`."""
+
+    @property
+    def content_security_policy(self) -> str:
+        """The policy of the workers that are started from these files."""
+        return _POLICY
+
+    @web.authenticated
+    @authorized("read", resource="cloudo")  # type: ignore[untyped-decorator]  # jupyter_server's are untyped
+    async def get(self, path: str, include_body: bool = True) -> None:  # type: ignore[override]  # as tornado's own
+        """Send a file, compressed if the browser accepts that."""
+        kind = _KINDS.get(Path(path).suffix)
+        if kind is None:  # the manifest, whose name has no hash, and the compressed copies
+            raise web.HTTPError(404)
+        self._kind = kind
+        compressed = f"{path}.gz"
+        self._is_compressed = accepts_gzip(self) and (Path(self.root) / compressed).is_file()
+        await web.StaticFileHandler.get(self, compressed if self._is_compressed else path, include_body=include_body)
+
+    def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 -- tornado's signature
+        """Set the type by the name, regardless of the machine's MIME table; tornado calls it."""
+        self.set_header("Content-Type", self._kind)
+        self.set_header("Cache-Control", "private, max-age=31536000, immutable")
+        self.set_header("Vary", "Accept-Encoding")
+        if self._is_compressed:
+            self.set_header("Content-Encoding", "gzip")
+
+
+def accepts_gzip(handler: web.RequestHandler) -> bool:
+    """Return whether the browser accepts a reply compressed with gzip (RFC 9110, section 12.5.3)."""
+    weights: dict[str, str] = {}
+    for offer in handler.request.headers.get("Accept-Encoding", "").split(","):
+        coding, _, weight = offer.replace(" ", "").lower().partition(";q=")
+        weights[coding] = weight or "1"
+    return weights.get("gzip", weights.get("*", "0")).strip("0.") != ""
+
+
+def static_handlers(frontend: Frontend) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+    """Return the route of the built files."""
+    return [(ROUTE, StaticHandler, {"path": str(frontend.folder)})]

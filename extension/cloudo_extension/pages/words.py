@@ -1,0 +1,69 @@
+"""Words for times and statuses in the rows that the server paints. The page's script replaces them with its own."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from cloudo_kernel.models import Execution, Origin, Status
+
+STATUSES: Final = {
+    Status.PENDING: "Pending",
+    Status.RUNNING: "Running",
+    Status.WAITING: "Waiting",
+    Status.PAUSED: "Paused",
+    Status.ENDED_SUCCESS: "Success",
+    Status.ENDED_ERROR: "Error",
+    Status.ENDED_CANCELLED: "Cancelled",
+}
+ORIGINS: Final = {
+    Origin.UI: "dashboard",
+    Origin.API: "REST",
+    Origin.CELL: "notebook cell",
+    Origin.CLI: "command line",
+}
+#: Unit, and how many of it are one of the next.
+_STEPS: Final = (("second", 60.0), ("minute", 60.0), ("hour", 24.0), ("day", 7.0), ("week", 4.35), ("month", 12.0))
+_NEXT_TO_NOW: Final = {("day", -1): "yesterday", ("day", 1): "tomorrow"}
+_BREAKS: Final = re.compile(r"(?<=[/_.-])")
+
+
+def ago(moment: datetime, *, now: datetime | None = None) -> str:
+    """Return `3 minutes ago`, `yesterday` or `in 2 hours`."""
+    amount = (moment - (now or datetime.now(UTC))).total_seconds()
+    if abs(amount) < 10:
+        return "in a moment" if amount > 1 else "just now"
+    unit = "year"
+    for name, size in _STEPS:
+        if abs(amount) < size:
+            unit = name
+            break
+        amount /= size
+    number = round(amount)
+    if number == 0 or (unit, number) in _NEXT_TO_NOW:
+        return _NEXT_TO_NOW.get((unit, number), f"this {unit}")
+    words = f"{abs(number)} {unit}{'' if abs(number) == 1 else 's'}"
+    return f"in {words}" if number > 0 else f"{words} ago"
+
+
+def duration(execution: Execution) -> str:
+    """Return how long an ended execution has run: `0.4 s`, `3 min 05 s`. Empty for any other."""
+    if execution.started_at is None or execution.ended_at is None:
+        return ""
+    seconds = max(0.0, (execution.ended_at - execution.started_at).total_seconds())
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, second = divmod(int(seconds), 60)
+    if not minutes:
+        return f"{second} s"
+    hours, minute = divmod(minutes, 60)
+    if not hours:
+        return f"{minute} min {second:02} s"
+    days, hour = divmod(hours, 24)
+    return f"{days} d {hour} h" if days else f"{hour} h {minute:02} min"
+
+
+def breakable(name: str) -> list[str]:
+    """Return the parts of a name, so that a long one breaks between them."""
+    return _BREAKS.split(name)

@@ -1,0 +1,28 @@
+"""A build of the front end that is small enough for tests of the server."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+SCRIPT = "page-0A1b2C3d.js"
+EVENTS = "events-2A2b3C4d.js"
+CHUNK = "chunk-4E5f6G7h.js"
+STYLE = ".cloudo-table{width:100%}"
+_FILES = {
+    "page.js": (SCRIPT, f'import "./{CHUNK}";\n'),
+    "widget.js": ("widget-1A2b3C4d.js", "export default { render() {} };\n"),
+    "events.js": (EVENTS, "self.onconnect = () => {};\n"),
+    "style.css": ("style-3A2b3C4d.css", STYLE),
+}
+
+
+def write_build(folder: Path) -> Path:
+    """Write a build into `folder`, as the bundler does, and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (*_FILES.values(), (CHUNK, "export const answer = 42;\n" * 50)):
+        (folder / name).write_text(text)
+        (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    (folder / "manifest.json").write_text(json.dumps({entry: name for entry, (name, _) in _FILES.items()}))
+    return folder
