@@ -4,6 +4,7 @@ import type { ComponentType } from "preact";
 
 export const TITLES: Record<string, string> = {
   flows: "Flows",
+  flow: "Flow",
   executions: "Executions",
   execution: "Execution",
   schedules: "Schedules",
@@ -17,6 +18,7 @@ export const TITLES: Record<string, string> = {
 
 export const VIEWS: Record<string, () => Promise<ComponentType>> = {
   flows: async () => (await import("../views/flows/list")).FlowList,
+  flow: async () => (await import("../views/flows/detail")).FlowDetail,
   executions: async () => (await import("../views/executions/list")).ExecutionList,
   execution: async () => (await import("../views/executions/detail")).ExecutionDetail,
   schedules: async () => (await import("../views/schedules/list")).ScheduleList,

@@ -117,8 +117,16 @@ function fieldsOf({ properties = {}, required = [], additionalProperties }: Sche
   return [new InputField("inputs", { type: "object", description }, false, true)];
 }
 
-/** The fields of one flow. `isAlone` means that the dialog's title names the flow already. */
-export function InputFields({ form, isAlone }: { form: InputForm; isAlone: boolean }) {
+interface InputFieldsProps {
+  form: InputForm;
+  /** Whether the dialog's title names the flow already. */
+  isAlone: boolean;
+  /** Whether name and description stand elsewhere. */
+  isTitled?: boolean;
+}
+
+/** The fields of one flow. */
+export function InputFields({ form, isAlone, isTitled = false }: InputFieldsProps) {
   const { flow, fields, isBrief } = form;
   const asked = fields.filter((field) => !isBrief || field.isRequired);
   const folded = fields.filter((field) => !asked.includes(field));
@@ -129,8 +137,8 @@ export function InputFields({ form, isAlone }: { form: InputForm; isAlone: boole
         {flow.title}
         {!isAlone && path}
       </legend>
-      {isAlone && path}
-      {flow.description && <p class="cloudo-field-note">{flow.description}</p>}
+      {isAlone && !isTitled && path}
+      {!isTitled && flow.description && <p class="cloudo-field-note">{flow.description}</p>}
       <p class="cloudo-field-error" role="alert">
         {form.problem.value}
       </p>

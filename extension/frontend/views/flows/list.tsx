@@ -11,6 +11,7 @@ import { MenuButton } from "../../ui/menu";
 import { Selection, type Column } from "../../ui/table";
 import { ago, count, cut } from "../../ui/words";
 import { OpenMessages } from "../messages/open";
+import { newFlow } from "./files";
 import { customise, PLANNERS, plan } from "./planners";
 import { useFlows } from "./rows";
 import { play, playWithInputs } from "./run";
@@ -44,7 +45,9 @@ function FlowCell({ flow: { title, name, path, broken, description } }: { flow: 
   return (
     <>
       <div class="cloudo-title">
-        <span>{cut(title)}</span>
+        <Link view="flow" id={name} class="cloudo-plain-link">
+          {cut(title)}
+        </Link>
         <LabLink path={path} class="cloudo-icon-button cloudo-quiet" label={`Open ${name} in JupyterLab`}>
           <Icon name="open" />
         </LabLink>
@@ -230,6 +233,9 @@ function Actions({ selection }: { selection: Selection }) {
         onClick={() => void playWithInputs(app, names)}
       >
         Run with inputs…
+      </Button>
+      <Button icon="plus" onClick={() => void newFlow(app)}>
+        New flow…
       </Button>
     </>
   );

@@ -15,7 +15,7 @@ interface Start {
 }
 
 /** The result of one start, in the order of the request. */
-type Result = { execution: Execution } | { error: ApiError };
+export type Result = { execution: Execution } | { error: ApiError };
 
 const asksFor = ({ input_schema }: Flow): boolean => ((input_schema.required as string[] | undefined) ?? []).length > 0;
 
@@ -48,7 +48,7 @@ async function currentFlows({ api, notices }: App, names: readonly string[]): Pr
 }
 
 /** Return a function that starts flows. Called again after a failure, it starts nothing twice. */
-function starter({ api, notices }: App): (starts: readonly Start[]) => Promise<Result[]> {
+export function starter({ api, notices }: App): (starts: readonly Start[]) => Promise<Result[]> {
   const attempt = crypto.getRandomValues(new Uint32Array(4)).join("-");
   return async (starts) => {
     const results = await Promise.all(
@@ -67,7 +67,7 @@ function starter({ api, notices }: App): (starts: readonly Start[]) => Promise<R
   };
 }
 
-function showErrors({ notices }: App, starts: readonly Start[], results: readonly Result[]): void {
+export function showErrors({ notices }: App, starts: readonly Start[], results: readonly Result[]): void {
   const failed = results.flatMap((result, at) =>
     "error" in result ? [`${starts[at]?.flow_name}: ${result.error.message}`] : [],
   );

@@ -1,0 +1,192 @@
+/** The home page: what runs, what asks, what has failed, what comes next. */
+
+import { useMemo } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import type { Execution, Flow, Health, Message, Page, Status } from "../../api/types";
+import { useApp } from "../../app/context";
+import { useResource } from "../../app/resource";
+import { Empty, Heading, Link, Panel } from "../../ui/controls";
+import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
+import { count, cut, messageOf } from "../../ui/words";
+
+const HOURS = 24;
+const LISTED = 6;
+const DAY_MS = 24 * 3600 * 1000;
+/** Queries are the same for this long, so that a change is fetched, and a redraw is not. */
+const MINUTE_MS = 60_000;
+
+interface Activity {
+  buckets: { start: string; ended_success: number; ended_error: number; ended_cancelled: number }[];
+}
+
+const ACTIVE: Status[] = ["RUNNING", "WAITING", "PAUSED"];
+
+export function Home() {
+  const since = useMemo(() => new Date(Math.floor((Date.now() - DAY_MS) / MINUTE_MS) * MINUTE_MS).toISOString(), []);
+  const health = useOf<Health>("health", {}, ["execution", "worker"]);
+  const running = useOf<Page<Execution>>("execution", { status: ACTIVE, limit: LISTED });
+  const failed = useOf<Page<Execution>>("execution", { status: ["ENDED_ERROR"], since, limit: LISTED });
+  const questions = useOf<Page<Message>>("message", { unanswered: true, limit: LISTED }, ["message"]);
+  const activity = useOf<Activity>("execution/activity", { hours: HOURS });
+  const flows = useOf<Page<Flow>>("flow", { brief: true, limit: 500 }, ["flow", "schedule"]);
+  const next = (flows?.items ?? []).filter(({ next_run }) => next_run).sort((one, other) => (one.next_run ?? "").localeCompare(other.next_run ?? ""));
+  const failures = activity?.buckets.reduce((sum, { ended_error }) => sum + ended_error, 0);
+  return (
+    <section class="cloudo-view" aria-label="Home">
+      <div class="cloudo-heading">
+        <Heading>Home</Heading>
+      </div>
+      <div class="cloudo-cards">
+        <Card view="executions" query={{ status: ACTIVE.join() }} value={health?.running} words="running" />
+        <Card view="executions" query={{ status: "PENDING" }} value={health?.pending} words="in the queue" />
+        <Card view="messages" value={questions && count(questions.items.length, "open").split(" ")[0]} words="open input requests" tone="waiting" />
+        <Card view="executions" query={{ status: "ENDED_ERROR" }} value={failures} words="failures in 24 hours" tone="error" />
+        <Card view="workers" value={health?.workers} words="workers" />
+      </div>
+      {flows?.items.length === 0 && (
+        <Empty title="Welcome to Cloudo">
+          <p>
+            Put a notebook into the folder <code>flows/</code>, and run it on the page <Link view="flows">Flows</Link>.
+          </p>
+        </Empty>
+      )}
+      {activity && <ActivityChart activity={activity} />}
+      <div class="cloudo-columns">
+        <Panel title="Running now" actions={<Link view="executions">All executions</Link>}>
+          <Executions page={running} none="Nothing runs.">
+            {(one) => (
+              <>
+                <ProgressBar of={one} />
+                <span class="cloudo-muted">
+                  <Duration of={one} />
+                </span>
+              </>
+            )}
+          </Executions>
+        </Panel>
+        <Panel title="Recent failures">
+          <Executions page={failed} none="Nothing has failed in the last 24 hours.">
+            {(one) => (
+              <span class="cloudo-muted">
+                <Time at={one.ended_at} /> · {messageOf(one)}
+              </span>
+            )}
+          </Executions>
+        </Panel>
+      </div>
+      <div class="cloudo-columns">
+        <Panel title="Open input requests" actions={<Link view="messages">All messages</Link>}>
+          <Items items={questions?.items} none="No flow waits for an answer.">
+            {({ id, subject, created_at }) => (
+              <li key={id}>
+                <Link view="message" id={id}>
+                  {cut(subject)}
+                </Link>
+                <span class="cloudo-muted">
+                  <Time at={created_at} />
+                </span>
+              </li>
+            )}
+          </Items>
+        </Panel>
+        <Panel title="Next runs" actions={<Link view="schedules">All schedules</Link>}>
+          <Items items={flows && next.slice(0, LISTED)} none="No flow is scheduled.">
+            {({ name, title, next_run }) => (
+              <li key={name}>
+                <Link view="flow" id={name}>
+                  {cut(title)}
+                </Link>
+                <span class="cloudo-muted">
+                  <Time at={next_run} />
+                </span>
+              </li>
+            )}
+          </Items>
+        </Panel>
+      </div>
+    </section>
+  );
+}
+
+/** A reply of REST, fetched again after changes of these subjects. */
+function useOf<T>(path: string, query: Record<string, string | number | boolean | readonly string[]>, subjects: readonly string[] = ["execution"]): T | null {
+  const { api } = useApp();
+  const fetch = (signal: AbortSignal) => api.get<T>(path, query, signal);
+  const concerns = { concerns: (news: { has: (subject: string) => boolean }) => subjects.some((subject) => news.has(subject)), paceMs: 1_000 };
+  return useResource<T>(`${path} ${JSON.stringify(query)}`, fetch, concerns).value;
+}
+
+interface CardProps {
+  view: string;
+  query?: Record<string, string>;
+  value: ComponentChildren;
+  words: string;
+  tone?: string;
+}
+
+function Card({ view, query = {}, value, words, tone }: CardProps) {
+  const { place } = useApp();
+  const hasTone = tone && value !== 0 && value !== "0" && value !== null && value !== undefined;
+  return (
+    <a
+      class="cloudo-card"
+      href={place.href({ view, query }) ?? "#"}
+      data-tone={hasTone ? tone : undefined}
+      onClick={(event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+        event.preventDefault();
+        place.go(view, undefined, query);
+      }}
+    >
+      <b>{value ?? "–"}</b>
+      <span>{words}</span>
+    </a>
+  );
+}
+
+function Items<Item>({ items, none, children }: { items: readonly Item[] | null | undefined; none: string; children: (item: Item) => ComponentChildren }) {
+  if (!items) return <p class="cloudo-muted">…</p>;
+  return items.length > 0 ? <ul class="cloudo-told-list">{items.map(children)}</ul> : <p class="cloudo-muted">{none}</p>;
+}
+
+function Executions({ page, none, children }: { page: Page<Execution> | null; none: string; children: (one: Execution) => ComponentChildren }) {
+  return (
+    <Items items={page?.items} none={none}>
+      {(one) => (
+        <li key={one.id}>
+          <StatusMark status={one.status} />
+          <Link view="execution" id={one.id}>
+            {cut(one.name)}
+          </Link>
+          {children(one)}
+        </li>
+      )}
+    </Items>
+  );
+}
+
+function ActivityChart({ activity: { buckets } }: { activity: Activity }) {
+  const total = (one: Activity["buckets"][number]) => one.ended_success + one.ended_error + one.ended_cancelled;
+  const most = Math.max(1, ...buckets.map(total));
+  const runs = buckets.reduce((sum, one) => sum + total(one), 0);
+  const failures = buckets.reduce((sum, one) => sum + one.ended_error, 0);
+  const hour = (start: string) => new Date(start).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const first = buckets[0];
+  return (
+    <Panel title="Last 24 hours" count={`${count(runs, "run")}, ${count(failures, "failure")}`}>
+      <div class="cloudo-hours" role="img" aria-label={`${count(runs, "run")} and ${count(failures, "failure")} in the last 24 hours`}>
+        {buckets.map((one) => (
+          <div key={one.start} class="cloudo-hour" title={`${hour(one.start)}: ${count(total(one), "run")}, ${one.ended_error} failed`}>
+            {(["ended_success", "ended_error", "ended_cancelled"] as const).map((kind) => (
+              <span key={kind} data-status={kind.toUpperCase()} style={{ height: `${(100 * one[kind]) / most}%` }} />
+            ))}
+          </div>
+        ))}
+      </div>
+      <div class="cloudo-hours-axis" aria-hidden="true">
+        <span>{first && hour(first.start)}</span>
+        <span>now</span>
+      </div>
+    </Panel>
+  );
+}
