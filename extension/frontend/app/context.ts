@@ -1,5 +1,6 @@
 /** What every view and component can reach: requests, news, the place, and what is said across views. */
 
+import type { Signal } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext, useEffect, useRef } from "preact/hooks";
 import type { Api } from "../api/client";
@@ -16,6 +17,8 @@ export interface App {
   place: Place;
   notices: Notices;
   dialogs: Dialogs;
+  /** The heading of the current view; the page shows it in its title. */
+  title: Signal<string>;
   /** Whether it is the page, with its own header and theme, rather than an output of a notebook. */
   isPage: boolean;
 }

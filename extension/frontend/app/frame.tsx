@@ -95,13 +95,14 @@ function Header({ app }: { app: App }) {
 
 /** The view of the current route. Views other than the first are fetched when they are first opened. */
 function CurrentView() {
-  const { place, isPage } = useApp();
+  const { place, isPage, title } = useApp();
   const { view, id } = place.route.value;
   const [attempt, setAttempt] = useState(0);
   const loaded = useLoadedView(view, attempt);
+  const heading = title.value;
   useEffect(() => {
-    if (isPage) document.title = `${id ?? TITLES[view] ?? "Cloudo"} · Cloudo`;
-  }, [view, id]);
+    if (isPage) document.title = `${heading || (TITLES[view] ?? "Cloudo")} · Cloudo`;
+  }, [heading, view]);
   if (loaded instanceof Error) {
     return (
       <section class="cloudo-view">

@@ -1,5 +1,6 @@
 /** Creates an app and draws it into an element. The page, the widget and JupyterLab all start here. */
 
+import { signal } from "@preact/signals";
 import { render } from "preact";
 import { Api } from "../api/client";
 import { ExecutionNews } from "../api/executions";
@@ -33,6 +34,7 @@ export async function mount(
     place,
     notices: new Notices(),
     dialogs: new Dialogs(),
+    title: signal(""),
     isPage,
   };
   await loadView(place.route.peek().view).catch(() => {}); // the frame shows the error

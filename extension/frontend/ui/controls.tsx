@@ -108,13 +108,21 @@ export function Breakable({ text }: { text: string }) {
   );
 }
 
-/** The heading of a view. It takes the focus when the reader has moved here. */
+/** The heading of a view, and the title of the page. It takes the focus when the reader has moved here. */
 export function Heading({ children }: { children: ComponentChildren }) {
-  const { place } = useApp();
+  const { place, title } = useApp();
   const element = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (place.hasMoved) element.current?.focus({ preventScroll: true });
   }, [place]);
+  useEffect(() => {
+    const parts = [...(element.current?.childNodes ?? [])];
+    const isName = (part: ChildNode) => !(part instanceof Element && part.matches(".cloudo-count"));
+    title.value = parts
+      .filter(isName)
+      .map(({ textContent }) => textContent)
+      .join("");
+  });
   return (
     <h1 tabIndex={-1} ref={element}>
       {children}

@@ -1,9 +1,11 @@
 /** The library flows that create schedules: started for other flows, they ask for the time in a dialog. */
 
 import { ApiError, pathOf } from "../../api/client";
-import type { Execution, Flow } from "../../api/types";
+import { fetchExecutions } from "../../api/executions";
+import type { Execution, Flow, Page, Schedule } from "../../api/types";
 import type { App } from "../../app/context";
-import { LabLink, labUrl } from "../../ui/controls";
+import { LabLink, Link, labUrl } from "../../ui/controls";
+import { isEnded, messageOf } from "../../ui/words";
 import { openRequestDialog } from "../messages/dialog";
 
 /** The entries of the menu, and the flow behind each. */
@@ -14,18 +16,84 @@ export const PLANNERS = [
   { word: "Run daily…", flow: "Daily" },
 ] as const;
 
-/** Start a planner for flows, and open its form. */
+/** Further schedules share one toast. */
+const MAX_REPORTED = 5;
+
+/** Start a planner for flows, open its form, and report what it has scheduled. */
 export async function plan(app: App, planner: string, names: readonly string[]): Promise<void> {
   const { api, notices } = app;
   notices.set("start", "");
   try {
     const inputs = { flow_name: names.length === 1 ? names[0] : names };
     const started = await api.post<Execution>("execution", { flow_name: planner, inputs });
+    reportEnd(app, started, names);
     const title = PLANNERS.find(({ flow }) => flow === planner)?.word.replace("…", "") ?? planner;
     await openRequestDialog(app, started.id, title);
   } catch (error) {
     notices.fail("start", error);
   }
+}
+
+/** Wait for the end of a planner, then report its schedules, or why there are none. */
+function reportEnd(app: App, started: Execution, names: readonly string[]): void {
+  const check = (one: Execution | undefined) => {
+    if (!one || !isEnded(one.status)) return;
+    unfollow();
+    unsync();
+    if (one.status === "ENDED_SUCCESS") void reportSchedules(app, one, names);
+    else if (one.status === "ENDED_ERROR") reportFailure(app, one);
+  };
+  const unfollow = app.executions.follow((changed) => check(changed.find(({ id }) => id === started.id)));
+  const resync = async () => check((await fetchExecutions(app.api, [started.id]).catch(() => []))[0]);
+  const unsync = app.live.follow({ resync: () => void resync() });
+}
+
+async function reportSchedules({ api, notices }: App, ended: Execution, names: readonly string[]): Promise<void> {
+  const page = await api.get<Page<Schedule>>("schedule", { limit: 50 }).catch(() => null);
+  const created = (page?.items ?? []).filter(
+    (one) => names.includes(one.flow_name) && one.created_at >= ended.created_at,
+  );
+  for (const schedule of created.slice(0, MAX_REPORTED)) {
+    const { id, name, next_run, timezone, description } = schedule;
+    const time = next_run ? `next ${inZone(next_run, timezone)} (${timezone})` : description;
+    const link = (
+      <Link view="schedule" id={id}>
+        Show schedule
+      </Link>
+    );
+    notices.tell(`Scheduled${names.length > 1 ? ` ${name}` : ""}: ${time}`, link);
+  }
+  if (created.length > MAX_REPORTED) {
+    notices.tell(`and ${created.length - MAX_REPORTED} more schedules`, <Link view="schedules">Show all</Link>);
+  }
+  // A copy of the workspace may do anything.
+  if (created.length === 0) {
+    const link = (
+      <Link view="execution" id={ended.id}>
+        Show execution
+      </Link>
+    );
+    notices.tell(`${ended.name}: ${ended.message ?? "done"}`, link);
+  }
+}
+
+function reportFailure({ notices, place }: App, ended: Execution): void {
+  const action = { word: "Show execution", act: () => place.go("execution", ended.id) };
+  notices.set("start", `${ended.name}: ${messageOf(ended) || "It failed."}`, { isClosable: true, action });
+}
+
+/** A time as "Wed 2 Dec 08:30" in a zone. */
+function inZone(time: string, timeZone: string): string {
+  const options = {
+    timeZone,
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  } as const;
+  return new Intl.DateTimeFormat("en-GB", options).format(new Date(time)).replaceAll(",", "");
 }
 
 /** Open the workspace's own copy of a library flow in JupyterLab. It is created if there is none. */

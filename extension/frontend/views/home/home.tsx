@@ -29,7 +29,9 @@ export function Home() {
   const questions = useOf<Page<Message>>("message", { unanswered: true, limit: LISTED }, ["message"]);
   const activity = useOf<Activity>("execution/activity", { hours: HOURS });
   const flows = useOf<Page<Flow>>("flow", { brief: true, limit: 500 }, ["flow", "schedule"]);
-  const next = (flows?.items ?? []).filter(({ next_run }) => next_run).sort((one, other) => (one.next_run ?? "").localeCompare(other.next_run ?? ""));
+  const next = (flows?.items ?? [])
+    .filter(({ next_run }) => next_run)
+    .sort((one, other) => (one.next_run ?? "").localeCompare(other.next_run ?? ""));
   const failures = activity?.buckets.reduce((sum, { ended_error }) => sum + ended_error, 0);
   return (
     <section class="cloudo-view" aria-label="Home">
@@ -39,8 +41,19 @@ export function Home() {
       <div class="cloudo-cards">
         <Card view="executions" query={{ status: ACTIVE.join() }} value={health?.running} words="running" />
         <Card view="executions" query={{ status: "PENDING" }} value={health?.pending} words="in the queue" />
-        <Card view="messages" value={questions && count(questions.items.length, "open").split(" ")[0]} words="open input requests" tone="waiting" />
-        <Card view="executions" query={{ status: "ENDED_ERROR" }} value={failures} words="failures in 24 hours" tone="error" />
+        <Card
+          view="messages"
+          value={questions && count(questions.items.length, "open").split(" ")[0]}
+          words="open input requests"
+          tone="waiting"
+        />
+        <Card
+          view="executions"
+          query={{ status: "ENDED_ERROR" }}
+          value={failures}
+          words="failures in 24 hours"
+          tone="error"
+        />
         <Card view="workers" value={health?.workers} words="workers" />
       </div>
       {flows?.items.length === 0 && (
@@ -109,10 +122,17 @@ export function Home() {
 }
 
 /** A reply of REST, fetched again after changes of these subjects. */
-function useOf<T>(path: string, query: Record<string, string | number | boolean | readonly string[]>, subjects: readonly string[] = ["execution"]): T | null {
+function useOf<T>(
+  path: string,
+  query: Record<string, string | number | boolean | readonly string[]>,
+  subjects: readonly string[] = ["execution"],
+): T | null {
   const { api } = useApp();
   const fetch = (signal: AbortSignal) => api.get<T>(path, query, signal);
-  const concerns = { concerns: (news: { has: (subject: string) => boolean }) => subjects.some((subject) => news.has(subject)), paceMs: 1_000 };
+  const concerns = {
+    concerns: (news: { has: (subject: string) => boolean }) => subjects.some((subject) => news.has(subject)),
+    paceMs: 1_000,
+  };
   return useResource<T>(`${path} ${JSON.stringify(query)}`, fetch, concerns).value;
 }
 
@@ -144,12 +164,32 @@ function Card({ view, query = {}, value, words, tone }: CardProps) {
   );
 }
 
-function Items<Item>({ items, none, children }: { items: readonly Item[] | null | undefined; none: string; children: (item: Item) => ComponentChildren }) {
+function Items<Item>({
+  items,
+  none,
+  children,
+}: {
+  items: readonly Item[] | null | undefined;
+  none: string;
+  children: (item: Item) => ComponentChildren;
+}) {
   if (!items) return <p class="cloudo-muted">…</p>;
-  return items.length > 0 ? <ul class="cloudo-told-list">{items.map(children)}</ul> : <p class="cloudo-muted">{none}</p>;
+  return items.length > 0 ? (
+    <ul class="cloudo-told-list">{items.map(children)}</ul>
+  ) : (
+    <p class="cloudo-muted">{none}</p>
+  );
 }
 
-function Executions({ page, none, children }: { page: Page<Execution> | null; none: string; children: (one: Execution) => ComponentChildren }) {
+function Executions({
+  page,
+  none,
+  children,
+}: {
+  page: Page<Execution> | null;
+  none: string;
+  children: (one: Execution) => ComponentChildren;
+}) {
   return (
     <Items items={page?.items} none={none}>
       {(one) => (
@@ -174,9 +214,17 @@ function ActivityChart({ activity: { buckets } }: { activity: Activity }) {
   const first = buckets[0];
   return (
     <Panel title="Last 24 hours" count={`${count(runs, "run")}, ${count(failures, "failure")}`}>
-      <div class="cloudo-hours" role="img" aria-label={`${count(runs, "run")} and ${count(failures, "failure")} in the last 24 hours`}>
+      <div
+        class="cloudo-hours"
+        role="img"
+        aria-label={`${count(runs, "run")} and ${count(failures, "failure")} in the last 24 hours`}
+      >
         {buckets.map((one) => (
-          <div key={one.start} class="cloudo-hour" title={`${hour(one.start)}: ${count(total(one), "run")}, ${one.ended_error} failed`}>
+          <div
+            key={one.start}
+            class="cloudo-hour"
+            title={`${hour(one.start)}: ${count(total(one), "run")}, ${one.ended_error} failed`}
+          >
             {(["ended_success", "ended_error", "ended_cancelled"] as const).map((kind) => (
               <span key={kind} data-status={kind.toUpperCase()} style={{ height: `${(100 * one[kind]) / most}%` }} />
             ))}

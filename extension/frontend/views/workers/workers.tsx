@@ -26,7 +26,11 @@ interface Queue {
 
 export function Workers() {
   const { api, notices } = useApp();
-  const options = { concerns: (news: { has: (subject: string) => boolean }) => news.has("worker") || news.has("execution"), paceMs: 1_000, everyMs: 5_000 };
+  const options = {
+    concerns: (news: { has: (subject: string) => boolean }) => news.has("worker") || news.has("execution"),
+    paceMs: 1_000,
+    everyMs: 5_000,
+  };
   const workers = useResource<Page<Worker>>("workers", (signal) => api.get("worker", {}, signal), options);
   const queue = useResource<Queue>("queue", (signal) => api.get("queue", {}, signal), options);
   const isPaused = queue.value?.paused ?? false;
@@ -59,7 +63,15 @@ export function Workers() {
         </p>
       </Panel>
       <Panel title="Workers" count={workers.value?.items.length}>
-        {workers.value === null ? workers.error ? <p>{workers.error.message}</p> : <Skeleton lines={2} /> : <WorkerTable workers={workers.value.items} />}
+        {workers.value === null ? (
+          workers.error ? (
+            <p>{workers.error.message}</p>
+          ) : (
+            <Skeleton lines={2} />
+          )
+        ) : (
+          <WorkerTable workers={workers.value.items} />
+        )}
       </Panel>
     </section>
   );
