@@ -11,7 +11,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import ExecutionFilter, StartExecution
 from tests.server import RunningServer, until
 
-#: A page is up when it has fetched its rows; a kernel takes seconds to boot on a busy machine.
+#: JupyterLab takes long to start on a busy machine.
 BOOT = 60_000
 RUN = 60_000
 
@@ -23,7 +23,9 @@ Open = Callable[..., Page]
 
 
 def ready(page: Page) -> None:
-    expect(page.locator("#cloudo-shell")).to_have_count(0, timeout=BOOT)
+    """Wait until the script has replaced what the server painted, and has its rows."""
+    expect(page.locator("#cloudo main[aria-busy]")).to_have_count(0, timeout=BOOT)
+    expect(page.locator(".cloudo-main h1")).to_have_count(1, timeout=BOOT)
     expect(page.locator(".cloudo-skeleton")).to_have_count(0, timeout=BOOT)
 
 

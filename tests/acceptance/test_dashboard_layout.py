@@ -78,9 +78,9 @@ def test_a_link_that_is_drawn_anew_keeps_the_focus(show: Open, api: Client) -> N
 
 def test_the_actions_stay_at_hand_and_hide_no_row_that_has_the_focus(show: Open) -> None:
     page = show("flows")
-    expect(page.get_by_text("Check one or more flows")).to_be_visible()
+    expect(page.get_by_text("Select one or more flows")).to_be_visible()
     check(page, "parent")
-    expect(page.get_by_text("Check one or more flows")).to_be_hidden()
+    expect(page.get_by_text("Select one or more flows")).to_be_hidden()
     expect(button(page, "Play")).to_be_in_viewport()
     page.get_by_label("Select parent", exact=True).focus()
     bottom = page.get_by_role("toolbar").bounding_box()

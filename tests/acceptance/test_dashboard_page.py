@@ -1,11 +1,10 @@
-"""The page of the dashboard: addresses, keyboard, hostile texts, kernels and its own source, in a real browser."""
+"""The page of the dashboard: addresses, keyboard, hostile texts, and its policy, in a real browser."""
 
 from __future__ import annotations
 
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -13,14 +12,12 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.dashboard import page_source
 from cloudo_kernel.models import Status
 from tests.acceptance.page import BOOT, HOSTILE, RUN, Open, button, check, newest, ready, row, run
 from tests.server import RunningServer, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
-KERNEL_ID = "JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId"
 
 
 @pytest.fixture(scope="module")
@@ -39,31 +36,6 @@ def kernels(server: RunningServer) -> set[str]:
     return {kernel["id"] for kernel in reply.raise_for_status().json()}
 
 
-@dataclass
-class Closed:
-    """Pages that were closed before the tests of this file began."""
-
-    #: The kernels that were there before them.
-    kernels: set[str]
-    #: The files of their tokens.
-    tokens: set[Path]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def closed(context: BrowserContext, server: RunningServer) -> Closed:
-    """Open pages and close them, in every way: the kernel of one that never connected ends after a minute."""
-    before, tokens = kernels(server), set(server.runtime.glob("cloudo-*/*"))
-    for turn in range(6):
-        page = context.new_page()
-        page.goto(f"{server.url}cloudo/", wait_until="commit")
-        if turn % 3:  # the others are closed while they still start
-            ready(page)
-        if turn % 3 < 2:
-            page.goto("about:blank")  # what closing a tab does, too: the page says goodbye
-        page.close()  # as a crash does: without a word
-    return Closed(before, set(server.runtime.glob("cloudo-*/*")) - tokens)
-
-
 def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client) -> None:
     execution_id = run(api, "reports/quick")
     page = show("executions")
@@ -78,7 +50,7 @@ def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: 
     expect(page.get_by_role("heading", level=1)).to_have_text("Executions")
     page.goto(re.sub(r"[^/]*$", "01900000-0000-7000-8000-000000000000", page.url + "/"), wait_until="commit")
     ready(page)
-    expect(page.get_by_text("There is no such execution")).to_be_visible()
+    expect(page.get_by_text(re.compile("This execution does not exist|There is no such execution"))).to_be_visible()
 
 
 def test_the_keyboard_alone_plays_a_flow(show: Open, api: Client) -> None:
@@ -149,16 +121,25 @@ def test_a_narrow_window_needs_no_sideways_scrolling(show: Open, api: Client) ->
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_the_shell_is_painted_before_the_kernel_is_there(context: BrowserContext, server: RunningServer) -> None:
+def test_rows_are_painted_before_any_script_has_come(
+    context: BrowserContext, server: RunningServer, api: Client
+) -> None:
+    execution_id = run(api, "reports/quick")
     page = context.new_page()
-    page.route("**/voila/static/**", lambda route: route.abort())
-    page.goto(f"{server.url}cloudo/executions", wait_until="domcontentloaded")
+    page.route("**/cloudo/static/**", lambda route: route.abort())
+    page.goto(f"{server.url}cloudo/", wait_until="domcontentloaded")
+    expect(row(page, "reports/quick")).to_contain_text("Success")
+    page.get_by_role("link", name="Executions").click()
     expect(page).to_have_title("Executions · Cloudo")
-    expect(page.locator(".cloudo-skeleton")).to_be_visible()
     expect(page.get_by_role("link", name="Executions")).to_have_attribute("aria-current", "page")
-    page.get_by_role("link", name="Flows").click()
-    assert page.url.endswith("cloudo/flows")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Flows")
+    expect(page.locator(f"a[href$='{execution_id}']")).to_be_visible()
+    page.close()
+
+
+def test_a_page_needs_no_kernel(show: Open, server: RunningServer) -> None:
+    before = kernels(server)
+    show("flows").reload(wait_until="networkidle")
+    assert kernels(server) == before
 
 
 def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
@@ -171,35 +152,6 @@ def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
     reply = httpx.get(f"{server.url}cloudo?token={server.token}", follow_redirects=True)
     assert reply.status_code == 200
     assert reply.headers["cache-control"] == "no-store"
-
-
-# --- kernels -----------------------------------------------------------------------------------------
-
-
-def test_closed_pages_leave_no_kernel(closed: Closed, show: Open, server: RunningServer) -> None:
-    kernel = show().evaluate(KERNEL_ID)
-    left = closed.kernels | {kernel}
-    until(lambda: kernels(server) <= left, seconds=120, what=lambda: f"Kernels are left: {kernels(server) - left}")
-    until(lambda: not closed.tokens & set(server.runtime.glob("cloudo-*/*")))
-
-
-def test_the_token_of_a_page_is_in_a_file_for_the_owner_alone(show: Open, server: RunningServer) -> None:
-    show()
-    files = list(server.runtime.glob("cloudo-*/*"))
-    assert files
-    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
-
-
-def test_a_page_says_that_its_kernel_has_ended(context: BrowserContext, server: RunningServer) -> None:
-    page = context.new_page()
-    page.goto(f"{server.url}cloudo/", wait_until="commit")
-    ready(page)
-    kernel = page.evaluate(KERNEL_ID)
-    httpx.delete(f"{server.url}api/kernels/{kernel}", headers={"Authorization": f"token {server.token}"})
-    expect(page.get_by_text("kernel has ended")).to_be_visible(timeout=40_000)
-    button(page, "Reload").click()
-    ready(page)
-    expect(page.locator("tbody tr").first).to_be_visible()
 
 
 @pytest.mark.parametrize(("place", "is_ready"), [("lab/tree/", "Cloudo | Idle"), ("notebooks/", "Trusted")])
@@ -232,47 +184,40 @@ def test_the_same_widget_works_in_jupyterlab_and_in_notebook(
     page.close()
 
 
-# --- the page side's source --------------------------------------------------------------------------
-
-
-def test_the_script_is_small_and_the_names_of_its_modules_do_not_meet() -> None:
-    folder = Path(page_source.__file__).parent
-    # What every page loads; what is needed later comes later, each part in one reply of the kernel.
-    assert len(page_source.script().encode()) < 100_000
-    for part in page_source.LATER:
-        assert len(page_source.later(part).encode()) < 50_000
-    texts = [path.read_text() for path in folder.glob("*.js")]
-    names = re.findall(r"^(?:export )?(?:async )?(?:const|let|function|class) (\w+)", "\n".join(texts), re.MULTILINE)
-    assert len(names) == len(set(names))
-    for text in texts:
-        assert "innerHTML" not in text.replace("assigns innerHTML", "")
-
-
 def test_the_statuses_of_the_page_are_those_of_the_records() -> None:
-    words = (Path(page_source.__file__).parent / "words.js").read_text()
-    block = words.partition("STATUSES = {")[2].partition("}")[0]
+    words = (Path(__file__).parents[2] / "extension" / "frontend" / "ui" / "words.ts").read_text()
+    block = words.partition("STATUSES: Record<Status, string> = {")[2].partition("}")[0]
     assert re.findall(r"(\w+):", block) == list(Status)
 
 
 def test_no_script_runs_that_was_smuggled_into_the_page(show: Open, wrong: list[str]) -> None:
     page = show()
-    page.evaluate("""() => {
+    refused = page.evaluate("""async () => {
         window.smuggled = [];
+        const refused = new Set();
         const place = document.createElement("div");
         document.body.append(place);
-        place.innerHTML = '<img src="/no-such" onerror="smuggled.push(1)"><b onclick="smuggled.push(2)">x</b>';
-        place.querySelector("b").click();
-        const sources = { textContent: "smuggled.push(3)", src: "data:text/javascript,smuggled.push(4)" };
-        for (const [name, value] of Object.entries(sources)) {
-            const script = document.createElement("script");
-            script[name] = value;
-            place.append(script);
+        const script = () => place.appendChild(document.createElement("script"));
+        const tries = {
+            html: () => (place.innerHTML = '<img src="/no-such" onerror="smuggled.push(1)">'),
+            handler: () => place.setAttribute("onclick", "smuggled.push(2)"),
+            text: () => (script().textContent = "smuggled.push(3)"),
+            source: () => (script().src = "data:text/javascript,smuggled.push(4)"),
+            node: () => script().append("smuggled.push(5)"),
+            eval: () => eval("smuggled.push(6)"),
+            policy: () => trustedTypes.createPolicy("mine", {}),
+            worker: () => new Worker("data:text/javascript,1"),
+        };
+        document.addEventListener("securitypolicyviolation", () => refused.add("reported"));
+        for (const [name, act] of Object.entries(tries)) {
+            try { act() } catch { refused.add(name) }
         }
-        return fetch("/no-such");
+        place.click();
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return [...refused];
     }""")
-    # `evaluate` has the browser's messages delivered.
-    until(lambda: page.evaluate("true") and len([one for one in wrong if "Content Security Policy" in one]) == 4)
     assert page.evaluate("smuggled") == []
-    # Each refusal is told in the console, and so is what is not there; nothing else may have gone wrong.
-    assert not [one for one in wrong if not re.search("Content Security Policy|404", one)]
+    assert {"html", "text", "source", "eval", "policy", "worker", "reported"} <= set(refused)
+    # The console reports each refusal; nothing else may have gone wrong.
+    assert not [one for one in wrong if not re.search("Content Security Policy|TrustedScript|TrustedHTML|trusted", one)]
     wrong.clear()
