@@ -23,6 +23,7 @@ from cloudo_kernel.models import (
     BulkRequest,
     ChangeWebhook,
     CreatedToken,
+    CreatedWebhook,
     CreateToken,
     CreateWebhook,
     Delivery,
@@ -33,11 +34,13 @@ from cloudo_kernel.models import (
     Kernel,
     LogLine,
     Message,
+    MessagePreview,
     MessageState,
     Page,
     Setting,
     Token,
     Webhook,
+    WebhookPreset,
 )
 
 __all__ = ["API_ROOT", "PAGE_LIMIT", "VERBS", "Api", "AuthorApi", "errors_of"]
@@ -129,6 +132,13 @@ class Api(AuthorApi):
         form, and `MessageNotFound`.
         """
 
+    @verb(Action.READ, "POST message/{message_id}/preview")
+    def preview_message(self, message_id: str, answers: JsonObject) -> MessagePreview:
+        """Return the next times of the schedule that these answers would create. Nothing is saved.
+
+        Raises `MessageNotFound`, and `MalformedRequest` about the trigger.
+        """
+
     @verb(Action.MESSAGE_WRITE, "DELETE message/{message_id}")
     def delete_message(self, message_id: str) -> None:
         """Delete a message. Flows that wait for its answer get `MessageNotFound`. Raises `MessageNotFound`."""
@@ -148,24 +158,31 @@ class Api(AuthorApi):
         """
 
     @verb(Action.WEBHOOK_WRITE, "POST webhook")
-    def create_webhook(self, request: CreateWebhook) -> Webhook:
+    def create_webhook(self, request: CreateWebhook) -> CreatedWebhook:
         """Create a webhook: a public name at which an HTTP request starts a flow, as the webhook's creator.
 
+        With `generate_key` this reply, and no other, holds its new `key`.
         Raises `WebhookExists`, `FlowNotFound`, `FlowBroken`, `NameInvalid`, `InputsInvalid` about the fixed inputs,
-        and `MalformedRequest` about its signature.
+        and `MalformedRequest` about its signature, or if a key is to be generated that the sender issues.
         """
 
     @verb(Action.READ, "GET webhook")
     def webhooks(self, *, flow_name: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:
         """List webhooks by name. Records never hold keys."""
 
+    @verb(Action.READ, "GET webhook/preset")
+    def webhook_presets(self) -> tuple[WebhookPreset, ...]:
+        """List the senders whose signatures Cloudo knows, with the defaults for their webhooks."""
+
     @verb(Action.READ, "GET webhook/{name}")
     def webhook(self, name: str) -> Webhook:
         """Return one webhook. Raises `WebhookNotFound`."""
 
     @verb(Action.WEBHOOK_WRITE, "PATCH webhook/{name}")
-    def change_webhook(self, name: str, request: ChangeWebhook) -> Webhook:
+    def change_webhook(self, name: str, request: ChangeWebhook) -> CreatedWebhook:
         """Change a webhook in place. From then on it acts as the user who changed it.
+
+        With `generate_key` this reply, and no other, holds its new `key`.
 
         Raises what `create_webhook` raises, and `WebhookNotFound`.
         """

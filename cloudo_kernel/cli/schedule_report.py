@@ -38,7 +38,7 @@ def next_time(one: Schedule) -> str:
 
 def state(one: Schedule) -> str:
     """Return the state, and the reason if it is broken or paused."""
-    word = one.state(now=datetime.now(UTC))
+    word = one.state_at(datetime.now(UTC))
     why = one.broken if word == "broken" else one.pause_reason if word == "paused" else None
     return click.style(word, fg=_COLOURS.get(word)) + ("" if why is None else f": {display.value(why)}")
 

@@ -55,7 +55,7 @@ def schedule_row(schedule: Schedule, *, now: datetime) -> JsonObject:
         "name": cut(schedule.name, NAME),
         "when": cut(schedule.trigger.rule.describe(schedule.timezone), NAME),
         "next_text": schedule.next_run and _spoken(schedule.next_run, schedule, now),
-        "state": _STATES[schedule.state(now=now)],
+        "state": _STATES[schedule.state_at(now)],
         "reason": _reason(schedule),
     }
 

@@ -53,7 +53,7 @@ class Schedule:
     def summary(self) -> str:
         """The next times in its zone, `next: Tue 24 Nov 08:30, … (Europe/Vienna)`, or its state if it is not active."""
         record, now = self._record, datetime.now(UTC)
-        state = record.state(now=now)
+        state = record.state_at(now)
         if state == "broken":
             return f"broken: {record.broken}"
         if state != "active":

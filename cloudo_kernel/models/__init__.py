@@ -35,7 +35,7 @@ from cloudo_kernel.models.executions import (
 )
 from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel, RunOptions
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Notification, Occasion
-from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessageState
+from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessagePreview, MessageState
 from cloudo_kernel.models.records import Event, File, Health, LoopHealth, OwnClient, Setting, User
 from cloudo_kernel.models.schedules import (
     Backfill,
@@ -50,15 +50,19 @@ from cloudo_kernel.models.schedules import (
     Schedule,
     ScheduleOptions,
     SchedulePreview,
+    ScheduleState,
     ScheduleTrigger,
 )
 from cloudo_kernel.models.tokens import Action, CreatedToken, CreateToken, Token
 from cloudo_kernel.models.webhooks import (
     ChangeWebhook,
+    CreatedWebhook,
     CreateWebhook,
     Delivery,
+    LastDelivery,
     SignatureScheme,
     Webhook,
+    WebhookPreset,
     WebhookReply,
     WebhookResponse,
 )

@@ -80,6 +80,14 @@ FollowUp = Annotated[
 FollowUps = Annotated[tuple[FollowUp, ...], Field(max_length=10), BeforeValidator(_listed)]
 
 
+def _read(value: Any) -> Any:
+    return parse(value) if isinstance(value, str) else value
+
+
+#: The same as JSON or as text, which `parse` reads; null, or empty text, for those of the flow.
+WrittenFollowUps = Annotated[FollowUps | None, BeforeValidator(_read, json_schema_input_type=FollowUps | str | None)]
+
+
 def parse_lines(lines: Sequence[str]) -> Any:
     """Return the follow-ups in `lines` as requests take them, or None without any: the flow's own are used then.
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
+from cloudo_kernel.models.schedules import SchedulePreview
 
 
 class MessageState(StrEnum):
@@ -41,6 +42,7 @@ class Message(Record):
     )
     level: MessageLevel = MessageLevel.INFO
     execution_id: str | None = Field(default=None, description="Id of the execution that created the message.")
+    execution_name: str | None = Field(default=None, description="Its name; null if it is no longer kept.")
     created_at: UtcTime
     expires_at: UtcTime | None = Field(default=None, description="Time at which the request expires; null for never.")
     response: JsonObject | None = Field(
@@ -54,6 +56,12 @@ class Message(Record):
     def is_open(self) -> bool:
         """Whether it waits for an answer."""
         return self.state is MessageState.OPEN
+
+
+class MessagePreview(Record):
+    """The preview of the schedule that an answer would create."""
+
+    preview: SchedulePreview | None = Field(description="Null if the form has no preview, or no time is answered yet.")
 
 
 class CreateMessage(Request):

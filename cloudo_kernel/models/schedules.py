@@ -9,7 +9,8 @@ from typing import Any, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
-from cloudo_kernel.models.follow_ups import FollowUps
+from cloudo_kernel.models.executions import ExecutionBrief
+from cloudo_kernel.models.follow_ups import FollowUps, WrittenFollowUps
 from cloudo_kernel.scheduling.times import LocalOrUtcTime
 from cloudo_kernel.scheduling.triggers import KINDS, TriggerFields
 
@@ -46,6 +47,20 @@ class OccurrenceOutcome(StrEnum):
     MISSED = "MISSED"
     #: A later one ran in its place.
     COALESCED = "COALESCED"
+
+
+class ScheduleState(StrEnum):
+    """The state of a schedule."""
+
+    #: It waits for its next time.
+    ACTIVE = "active"
+    #: Its next time follows from the end of a run that is in progress.
+    RUNNING = "running"
+    PAUSED = "paused"
+    #: It cannot start its flow.
+    BROKEN = "broken"
+    #: It has no time left.
+    FINISHED = "finished"
 
 
 class ScheduleTrigger(TriggerFields, Request):
@@ -106,6 +121,9 @@ class Occurrence(Record):
     outcome: OccurrenceOutcome
     reason: str | None = Field(default=None, description="Reason why it did not start, or why it started out of turn.")
     execution_id: str | None = None
+    execution: ExecutionBrief | None = Field(
+        default=None, description="The execution that it started; null if none, or if it is no longer kept."
+    )
     iteration: int | None = Field(
         default=None, description="Number of the (first) occurrence, from 1; null for an execution started out of turn."
     )
@@ -156,18 +174,28 @@ class Schedule(Record):
     created_at: UtcTime
     broken: str | None = Field(default=None, description="Why it cannot start anything, or None.")
     pause_reason: str | None = Field(default=None, description="Why Cloudo paused it, or None.")
+    description: str = Field(default="", description="The trigger in words, such as `daily at 08:30`.")
+    state: ScheduleState = Field(default=ScheduleState.ACTIVE, description="Its state when it was read.")
+    state_reason: str | None = Field(default=None, description="Why it is broken or paused, or None.")
 
-    def state(self, *, now: datetime) -> str:
-        """Return its state: active, running, paused, finished or broken."""
+    def described(self, *, now: datetime) -> Self:
+        """Return the record with its description and its state."""
+        state = self.state_at(now)
+        reasons = {ScheduleState.BROKEN: self.broken, ScheduleState.PAUSED: self.pause_reason}
+        words = {"description": self.trigger.rule.describe(self.timezone), "state_reason": reasons.get(state)}
+        return self.model_copy(update={"state": state, **words})
+
+    def state_at(self, now: datetime) -> ScheduleState:
+        """Return its state at a time."""
         if not self.enabled:
-            return "paused"
+            return ScheduleState.PAUSED
         is_over = self.max_iterations is not None and self.iterations >= self.max_iterations
         is_over = is_over or (self.end_at is not None and self.end_at < now)
         if self.next_run is None and (is_over or not self.trigger.counts_from_end):
-            return "finished"
+            return ScheduleState.FINISHED
         if self.broken is not None:
-            return "broken"
-        return "running" if self.next_run is None else "active"
+            return ScheduleState.BROKEN
+        return ScheduleState.RUNNING if self.next_run is None else ScheduleState.ACTIVE
 
 
 class ScheduleOptions(Request):
@@ -181,9 +209,11 @@ class ScheduleOptions(Request):
     catch_up_window_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     jitter_seconds: float = Field(default=0, ge=0, le=86_400, allow_inf_nan=False)
     pause_on_error_count: int | None = Field(default=None, ge=1, le=1_000_000)
-    on_success: FollowUps | None = None
-    on_error: FollowUps | None = None
-    on_recovery: FollowUps | None = None
+    on_success: WrittenFollowUps = Field(
+        default=None, description="Follow-ups of its executions, as JSON or as text; null for those of the flow."
+    )
+    on_error: WrittenFollowUps = None
+    on_recovery: WrittenFollowUps = None
     pin_source: bool = False
     enabled: bool = True
     end_at: LocalOrUtcTime | None = None
@@ -239,6 +269,9 @@ class SchedulePreview(Record):
 
     timezone: str
     description: str = Field(description="The trigger in words, such as `daily at 08:30`.")
+    summary: str = Field(
+        default="", description="The trigger and its next times in one sentence, such as `daily at 08:30, next: …`."
+    )
     times: tuple[PreviewTime, ...]
     notes: tuple[str, ...] = Field(
         default=(),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cloudo_kernel.models.webhooks import SECRET_PREFIX, SYNC_SECONDS, SignatureScheme
+from cloudo_kernel.models.webhooks import SECRET_PREFIX, SYNC_SECONDS, SignatureScheme, WebhookPreset
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,32 @@ SENDERS: Final[Mapping[SignatureScheme, Sender]] = {
     # https://www.dropbox.com/developers/reference/webhooks
     SignatureScheme.DROPBOX: Sender("X-Dropbox-Signature", challenge_parameter="challenge"),
 }
+
+
+#: The names of senders, where they are not the word with a capital.
+_TITLES: Final = {
+    SignatureScheme.STANDARD_WEBHOOKS: "Standard Webhooks",
+    SignatureScheme.GITHUB: "GitHub",
+    SignatureScheme.GITLAB: "GitLab",
+    SignatureScheme.HUBSPOT: "HubSpot",
+}
+
+
+def presets() -> tuple[WebhookPreset, ...]:
+    """Return the known senders, for a form."""
+    return tuple(
+        WebhookPreset(
+            name=scheme,
+            title=_TITLES.get(scheme, scheme.value.capitalize()),
+            signature_header=sender.header,
+            signed_content=sender.content,
+            timestamp_header=sender.timestamp,
+            is_key_plain=sender.is_plain,
+            issues_key=sender.issues_key,
+            **defaults_of(scheme),
+        )
+        for scheme, sender in SENDERS.items()
+    )
 
 
 def sender_of(scheme: SignatureScheme, key: str) -> Sender:

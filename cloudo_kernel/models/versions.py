@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from cloudo_kernel.models.flows import Flow
 from cloudo_kernel.models.records import File, Setting
 from cloudo_kernel.models.schedules import Schedule
-from cloudo_kernel.models.webhooks import Webhook
+from cloudo_kernel.models.webhooks import CreatedWebhook, Webhook
 
 #: Matches any version of an existing record.
 ANY_VERSION: Final = "*"
@@ -20,10 +20,18 @@ _PASSING: Final[dict[type[BaseModel], frozenset[str]]] = {
     # The version is the same with and without the content, as each edit changes the time.
     File: frozenset({"content", "encoding"}),
     Flow: frozenset({"broken", "last_executions", "next_run"}),
-    Schedule: frozenset({"broken", "iterations", "last_occurrence", "next_run", "next_runs", "pause_reason"}),
+    Schedule: frozenset(
+        {
+            *("broken", "iterations", "last_occurrence", "next_run", "next_runs", "pause_reason"),
+            *("description", "state", "state_reason"),
+        }
+    ),
     Setting: frozenset({"locked_by"}),
-    Webhook: frozenset(),
+    Webhook: frozenset({"last_delivery"}),
+    CreatedWebhook: frozenset({"last_delivery", "key"}),
 }
+#: The fields that only the reply to an edit has.
+ONCE: Final[dict[type[BaseModel], set[str]]] = {CreatedWebhook: {"key"}}
 #: The types of editable records.
 EDITED: Final = frozenset(_PASSING)
 

@@ -7,13 +7,13 @@ import binascii
 import ipaddress
 import re
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from cloudo_kernel.models.base import JsonObject, Record, Request, UtcTime
-from cloudo_kernel.models.executions import Status
+from cloudo_kernel.models.executions import ExecutionBrief, Status
 
 #: The inputs from a delivery. A fixed input cannot have one of these names.
 DELIVERY_INPUTS = ("method", "path", "query", "headers", "json", "form", "text", "body_base64")
@@ -31,6 +31,8 @@ _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 _JSON_PATH = re.compile(r"\$(\.[A-Za-z0-9_-]+|\[\d{1,4}\]){1,20}")
 _ORIGIN = re.compile(r"\*|(https?://)?[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 _SIGNED = frozenset({"body", "timestamp", "method", "url"})
+#: Names that are addresses below `/webhook`.
+_RESERVED: Final = frozenset({"preset"})
 #: Headers that senders and proxies use for other purposes.
 _TAKEN = frozenset({"authorization", "cookie", "content-type", "content-length", "host"})
 
@@ -119,6 +121,12 @@ def _origin(text: str) -> str:
     return origin
 
 
+def _name(name: str) -> str:
+    if name in _RESERVED:
+        raise ValueError(f"takes another name than {name!r}, which is an address of its own")
+    return name
+
+
 def _key(key: str) -> str:
     if not (key.isascii() and key.isprintable()) or key != key.strip():
         raise ValueError("takes ASCII letters, digits and punctuation, without spaces around them")
@@ -135,13 +143,23 @@ QueryName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-
 SignedContent = Annotated[str, AfterValidator(_content)]
 #: Long enough that it cannot be guessed, and short enough for a header.
 Key = Annotated[str, Field(min_length=12, max_length=500), AfterValidator(_key)]
-WebhookName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")]
+WebhookName = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"), AfterValidator(_name)
+]
 Methods = Annotated[tuple[WebhookMethod, ...], Field(min_length=1, max_length=2)]
 BodyLimit = Annotated[int, Field(ge=0, le=MAX_BODY)]
 #: Deliveries per minute from one address.
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 UserName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 SyncTimeout = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
+
+
+class LastDelivery(Record):
+    """The newest call of a webhook."""
+
+    received_at: UtcTime
+    status_code: int | None = None
+    reason: str | None = None
 
 
 class Webhook(Record):
@@ -193,6 +211,30 @@ class Webhook(Record):
     reply: WebhookReply = WebhookReply.BRIEF
     created_at: UtcTime
     modified_at: UtcTime
+    last_delivery: LastDelivery | None = Field(default=None, description="The newest call; null without any.")
+
+
+class CreatedWebhook(Webhook):
+    """A created or changed webhook, with the key if Cloudo has just generated it."""
+
+    key: str | None = Field(
+        default=None, repr=False, description="The key that `generate_key` has generated. No other reply contains it."
+    )
+
+
+class WebhookPreset(Record):
+    """A known sender: how it signs its calls, and the defaults for its webhooks."""
+
+    name: SignatureScheme = Field(description="The value of `signature`.")
+    title: str
+    signature_header: str = Field(description="The header with the signature. The preset sets it.")
+    signed_content: str = Field(description="The signed text.")
+    timestamp_header: str | None = Field(default=None, description="The header with the time, if it has its own.")
+    is_key_plain: bool = Field(default=False, description="Whether the header holds the key itself.")
+    issues_key: bool = Field(description="Whether the sender issues the key, so that none can be generated here.")
+    delivery_id: str | None = Field(default=None, description="Default of the webhook's field.")
+    challenge_parameter: str | None = Field(default=None, description="Default of the webhook's field.")
+    sync_timeout_seconds: float = Field(description="Default of the webhook's field.")
 
 
 class Delivery(Record):
@@ -206,6 +248,9 @@ class Delivery(Record):
         default=None, description="HTTP status of the reply; null while the caller waits, or if it disconnected."
     )
     execution_id: str | None = None
+    execution: ExecutionBrief | None = Field(
+        default=None, description="The execution that it started; null if none, or if it is no longer kept."
+    )
     delivery_id: str | None = Field(
         default=None, description="The sender's id of the delivery. A repeated id starts nothing."
     )
@@ -224,6 +269,9 @@ class ChangeWebhook(Request):
         default=None,
         repr=False,
         description="The key of unsigned calls, or the secret that signs calls; null removes it.",
+    )
+    generate_key: bool = Field(
+        default=False, description="Generate the key. Only the reply to this request contains it. Not with `key`."
     )
     signature: SignatureScheme | None = None
     signature_header: HeaderName | None = None
@@ -244,9 +292,15 @@ class ChangeWebhook(Request):
     inputs: FixedInputs | None = None
     reply: WebhookReply | None = None
 
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.generate_key and "key" in self.model_fields_set:
+            raise ValueError("give either key or generate_key")
+        return self
+
     def given(self) -> JsonObject:
         """Return the fields that were given, including None for those that can be removed."""
-        found: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        found: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"generate_key"}}
         return {name: value for name, value in found.items() if value is not None or name in _REMOVABLE}
 
 

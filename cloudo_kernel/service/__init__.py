@@ -7,7 +7,7 @@ from cloudo_kernel.service.due import DueVerbs
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.follow_ups import FollowUpVerbs
-from cloudo_kernel.service.messages import MessageVerbs
+from cloudo_kernel.service.previews import PreviewVerbs
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.tokens import TokenVerbs
 from cloudo_kernel.service.workspace import WorkspaceVerbs
@@ -16,6 +16,6 @@ __all__ = ["Service"]
 
 
 class Service(
-    WorkspaceVerbs, FollowUpVerbs, ExecutionVerbs, DueVerbs, MessageVerbs, EventVerbs, SettingVerbs, TokenVerbs, Api
+    WorkspaceVerbs, FollowUpVerbs, ExecutionVerbs, DueVerbs, PreviewVerbs, EventVerbs, SettingVerbs, TokenVerbs, Api
 ):
     """Implement `Api` over a store and a catalog for one caller. Cheap to create: use one per request."""

@@ -192,7 +192,8 @@ class DueVerbs(ScheduleVerbs):
                 after_ids = (execution.id,)
             return new
 
-        return tuple(one.record for one in self._start(schedule_id, made, event=SCHEDULE_BACKFILLED))
+        started = [one.record for one in self._start(schedule_id, made, event=SCHEDULE_BACKFILLED)]
+        return self._store.occurrences.with_executions(started)
 
     def _start(
         self, schedule_id: str, made: Callable[[Due], list[NewOccurrence]], *, event: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -75,7 +76,7 @@ class ScheduleVerbs(StartVerbs):
         schedule = _planned(schedule, after=after)
         sealed = self._store.encryption.seal_values(hidden)
         self._store.schedules.insert(schedule, replace(self._hidden(schedule), sealed_inputs=sealed))
-        return _with_next_runs(schedule)
+        return _with_next_runs(schedule).described(now=schedule.created_at)
 
     def schedules(
         self, *, flow_name: str | None = None, q: str | None = None, limit: int = 100, cursor: str | None = None
@@ -136,6 +137,9 @@ class ScheduleVerbs(StartVerbs):
     def preview_schedule(self, request: PreviewSchedule) -> SchedulePreview:
         """See `Api.preview_schedule`."""
         self._ask("preview_schedule")
+        return self._previewed(request)
+
+    def _previewed(self, request: PreviewSchedule) -> SchedulePreview:
         now = self._store.now
         timing = self._timing(request.trigger, request.timezone, confirmed=True)
         if request.after is not None and request.trigger.is_local:
@@ -151,10 +155,11 @@ class ScheduleVerbs(StartVerbs):
         )
         zone = zones.zone(schedule.timezone)
         after = schedule.start - _INSTANT if request.after is None else request.after
-        shown = islice(planning.times(schedule, after=after), _SHOWN)
+        shown = tuple(islice(planning.times(schedule, after=after), _SHOWN))
         return SchedulePreview(
             timezone=schedule.timezone,
             description=schedule.trigger.rule.describe(schedule.timezone),
+            summary=_summary(request.trigger, schedule, shown, now=now),
             times=tuple(
                 PreviewTime(
                     utc=time, local=time.astimezone(zone).isoformat(), text=humanize.spoken(time, zone, now=now)
@@ -328,7 +333,7 @@ class ScheduleVerbs(StartVerbs):
                 self._validated(_lenient(flow, schedule.inputs), schedule.inputs, Origin.SCHEDULE)
         except CloudoError as error:
             broken = broken or str(error)
-        return schedule.model_copy(update={"broken": broken})
+        return schedule.model_copy(update={"broken": broken}).described(now=self._store.now)
 
 
 def _lenient(flow: Flow, inputs: JsonObject) -> Flow:
@@ -337,6 +342,14 @@ def _lenient(flow: Flow, inputs: JsonObject) -> Flow:
     hidden = [name for name, value in inputs.items() if name in properties and PROTECTED in str(value)]
     properties |= {name: {} for name in hidden}
     return flow.model_copy(update={"input_schema": {**flow.input_schema, "properties": properties}})
+
+
+def _summary(trigger: ScheduleTrigger, schedule: Schedule, times: Sequence[datetime], *, now: datetime) -> str:
+    description = schedule.trigger.rule.describe(schedule.timezone)
+    if not times:
+        return f"{description}: there is no time left."
+    coming = trigger.rule.coming(times, schedule.timezone, now=now)
+    return coming if trigger.counts_from_end else f"{description}, {coming}"
 
 
 def changed_all_the_time() -> Unavailable:

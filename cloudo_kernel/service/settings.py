@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cloudo_kernel.errors import MalformedRequest, SettingInvalid, SettingNotFound, WebhookExists, WebhookNotFound
-from cloudo_kernel.models import Action, ChangeWebhook, CreateWebhook, JsonObject, Setting, Webhook
+from cloudo_kernel.models import Action, ChangeWebhook, CreatedWebhook, CreateWebhook, JsonObject, Setting, Webhook
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.webhooks import WebhookVerbs
 from cloudo_kernel.settings import DOCUMENTED
@@ -71,7 +71,7 @@ class SettingVerbs(WebhookVerbs):
                 with suppress(WebhookNotFound):
                     super().delete_webhook(name.removeprefix(_PREFIX))
 
-    def change_webhook(self, name: str, request: ChangeWebhook) -> Webhook:
+    def change_webhook(self, name: str, request: ChangeWebhook) -> CreatedWebhook:
         """See `Api.change_webhook`."""
         with self._store.journal.together():
             changed = super().change_webhook(name, request)

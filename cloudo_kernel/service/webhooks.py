@@ -8,6 +8,7 @@ from typing import Any
 from cloudo_kernel.errors import Conflict, ExecutionNotFound, MalformedRequest
 from cloudo_kernel.models import (
     ChangeWebhook,
+    CreatedWebhook,
     CreateWebhook,
     Delivery,
     Execution,
@@ -18,9 +19,10 @@ from cloudo_kernel.models import (
     SignatureScheme,
     StartExecution,
     Webhook,
+    WebhookPreset,
 )
 from cloudo_kernel.models.ids import new_id
-from cloudo_kernel.models.senders import defaults_of
+from cloudo_kernel.models.senders import defaults_of, issues_key, presets
 from cloudo_kernel.models.webhooks import secret_bytes
 from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs, restored
@@ -34,18 +36,19 @@ _MIN_SECRET = 12
 class WebhookVerbs(StartVerbs):
     """Create, read, list, change and delete webhooks. List and replay their deliveries."""
 
-    def create_webhook(self, request: CreateWebhook) -> Webhook:
+    def create_webhook(self, request: CreateWebhook) -> CreatedWebhook:
         """See `Api.create_webhook`."""
         self._ask_flow("create_webhook", request.flow_name)
-        now = self._store.now
+        now, key = self._store.now, request.key
+        new_key = _new_key(request.signature) if request.generate_key else None
         given = {name: value for name, value in request.given().items() if name != "key"}
         given = {**defaults_of(request.signature), **given}
         given["user_name"] = self._rights.acting_for(request.user_name, user_name=self._user_name)
-        webhook = Webhook(**given, has_key=request.key is not None, created_at=now, modified_at=now)
+        webhook = Webhook(**given, has_key=(new_key or key) is not None, created_at=now, modified_at=now)
         webhook, sealed = self._with_fixed_inputs(webhook)
-        kept = self._kept(webhook, request.key)
+        kept = self._kept(webhook, new_key or key)
         self._store.webhooks.insert(webhook, kept, sealed_inputs=sealed, user_name=self._user_name)
-        return webhook
+        return CreatedWebhook(**dict(webhook), key=new_key)
 
     def webhooks(self, *, flow_name: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:
         """See `Api.webhooks`."""
@@ -57,15 +60,22 @@ class WebhookVerbs(StartVerbs):
     def webhook(self, name: str) -> Webhook:
         """See `Api.webhook`."""
         self._ask_webhook("webhook", name)
-        return self._store.webhooks.get(name).webhook
+        return self._store.webhooks.shown(name)
 
-    def change_webhook(self, name: str, request: ChangeWebhook) -> Webhook:
+    def webhook_presets(self) -> tuple[WebhookPreset, ...]:
+        """See `Api.webhook_presets`."""
+        self._ask("webhook_presets")
+        return presets()
+
+    def change_webhook(self, name: str, request: ChangeWebhook) -> CreatedWebhook:
         """See `Api.change_webhook`."""
         self._ask_webhook("change_webhook", name)
-        given = request.given()
+        given, new_key = request.given(), None
+        before = self._store.webhooks.get(name)
+        if request.generate_key:
+            new_key = given["key"] = _new_key(given.get("signature", before.webhook.signature))
         if not given:
             raise MalformedRequest("Changing a webhook needs at least one field.")
-        before = self._store.webhooks.get(name)
         fields = {field: value for field, value in given.items() if field != "key"}
         if "signature" in given:
             fields = {**_new_defaults(before.webhook, given["signature"]), **fields}
@@ -81,7 +91,7 @@ class WebhookVerbs(StartVerbs):
         if given.keys() & {"key", "signature", "signature_header", "signed_content", "timestamp_header"}:
             fields["kept_key"] = self._changed_key(before, changed, given)
         self._store.webhooks.change(name, fields, user_name=self._user_name)
-        return self._store.webhooks.get(name).webhook
+        return CreatedWebhook(**dict(self._store.webhooks.shown(name)), key=new_key)
 
     def delete_webhook(self, name: str) -> None:
         """See `Api.delete_webhook`."""
@@ -167,6 +177,13 @@ class WebhookVerbs(StartVerbs):
         if key is None:
             return None
         return signatures.digest(key) if webhook.signature is None else self._store.encryption.encrypt(key.encode())
+
+
+def _new_key(signature: SignatureScheme | None) -> str:
+    """Return a new key. Raises `MalformedRequest` if the sender issues it."""
+    if issues_key(signature):
+        raise MalformedRequest(f"{signature} issues the key itself. Copy it from there.", field="generate_key")
+    return signatures.new_key(signature)
 
 
 def _new_defaults(before: Webhook, signature: SignatureScheme | None) -> JsonObject:

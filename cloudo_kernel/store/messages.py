@@ -52,6 +52,12 @@ from cloudo_kernel.store.tables import executions, messages
 _MAX_LIFETIME = timedelta(days=36_500)
 
 
+_author = executions.alias()
+_is_author = _author.c.id == messages.c.execution_id
+_NAME = _author.c.name.label("execution_name")
+_WHOLE = select(messages, _NAME).outerjoin_from(messages, _author, _is_author)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewMessage:
     """A message to insert. The body is a validated form."""
@@ -77,7 +83,7 @@ class Messages:
         """Add a message. Raises `StaleAttempt` if the execution that creates it has ended."""
         now = self._database.clock()
         with self._database.write() as connection:
-            _check_alive(connection, new.execution_id)
+            name = _check_alive(connection, new.execution_id)
             row = {name: value for name, value in vars(new).items() if name != "timeout_seconds"}
             asks = new.body is not None and Form(new.body).asks
             row |= {"created_at": now, "state": MessageState.OPEN if asks else MessageState.INFO}
@@ -86,7 +92,7 @@ class Messages:
             connection.execute(insert(messages).values(**row))
             about = {"level": new.level, "execution_id": new.execution_id, "state": row["state"]}
             record(connection, MESSAGE_CREATED, MESSAGE, new.id, time=now, user_name=new.user_name, **about)
-        return Message.model_validate(row)
+        return Message.model_validate({**row, "execution_name": name})
 
     def get(self, message_id: str) -> Message:
         """Return a message with protected values masked. Raises `MessageNotFound`."""
@@ -197,7 +203,7 @@ class Messages:
 
     def _row(self, message_id: str) -> Row[Any]:
         with self._database.read() as connection:
-            row = connection.execute(select(messages).where(messages.c.id == message_id)).one_or_none()
+            row = connection.execute(_WHOLE.where(messages.c.id == message_id)).one_or_none()
         if row is None:
             raise MessageNotFound(message_id)
         return row
@@ -222,13 +228,15 @@ def why_closed(message: Message) -> str:
     return "it asks for nothing"
 
 
-def _check_alive(connection: Connection, execution_id: str | None) -> None:
+def _check_alive(connection: Connection, execution_id: str | None) -> str | None:
+    """Return the name of the execution that creates a message. Raises `StaleAttempt` if it has ended."""
     if execution_id is None:
-        return
+        return None
     c = executions.c
-    row = connection.execute(select(c.status, c.attempt).where(c.id == execution_id)).one_or_none()
+    row = connection.execute(select(c.status, c.attempt, c.name).where(c.id == execution_id)).one_or_none()
     if row is None or row.status in ENDED:
         raise StaleAttempt(execution_id, 0 if row is None else row.attempt)
+    return str(row.name)
 
 
 def _close(
@@ -299,7 +307,7 @@ def _brief() -> Select[Any]:
         size = func.length(cast(messages.c[name], Text))
         columns.append(size.label(f"{name}_size"))
         columns.append(case((size <= LIST_VALUE_BYTES, messages.c[name]), else_=null()).label(name))
-    return select(*columns)
+    return select(*columns, _NAME).outerjoin_from(messages, _author, _is_author)
 
 
 def _brief_record(row: Row[Any], now: datetime) -> Message:

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from cloudo_kernel import settings
 from cloudo_kernel.errors import DeliveryNotFound, Unavailable, WebhookExists, WebhookNotFound
-from cloudo_kernel.models import Delivery, Page, Webhook, WebhookResponse, event_types
+from cloudo_kernel.models import Delivery, LastDelivery, Page, Webhook, WebhookResponse, event_types
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.fencing import LEASED, change
+from cloudo_kernel.store.executions.lists import briefs_of
 from cloudo_kernel.store.executions.new_execution import NewExecution, refused
 from cloudo_kernel.store.executions.records import insert_new
 from cloudo_kernel.store.settings import value_of
@@ -29,6 +30,21 @@ _ONE = select(webhooks).where(_w.name == bindparam("called"))
 _ADD_DELIVERY = insert(deliveries)
 _REPLIED = update(deliveries).where(_d.id == bindparam("of")).values(status_code=bindparam("replied"))
 _FIRST = select(_d.execution_id).where(_d.webhook_name == bindparam("called"), _d.delivery_id == bindparam("delivered"))
+_newest = deliveries.alias()
+_is_newest = (
+    _d.id
+    == select(_newest.c.id)
+    .where(_newest.c.webhook_name == _w.name)
+    .order_by(_newest.c.id.desc())
+    .limit(1)
+    .correlate(webhooks)
+    .scalar_subquery()
+)
+#: Webhooks with their newest delivery.
+_SHOWN = select(webhooks, _d.received_at, _d.status_code, _d.reason, _d.id.label("last_id")).outerjoin_from(
+    webhooks, deliveries, _is_newest
+)
+_DELIVERY_COLUMNS = tuple(deliveries.c.keys())
 _RESPONSE = select(webhook_responses).where(_r.execution_id == bindparam("of"))
 
 #: Deliveries are kept at least this long, as senders may repeat one, however short the retention of executions is.
@@ -81,17 +97,25 @@ class Webhooks:
             raise WebhookNotFound(name)
         return found
 
+    def shown(self, name: str) -> Webhook:
+        """Return a webhook with its newest delivery. Raises `WebhookNotFound`."""
+        with self._database.read() as connection:
+            row = connection.execute(_SHOWN.where(_w.name == name)).one_or_none()
+        if row is None:
+            raise WebhookNotFound(name)
+        return _shown(row)
+
     def page(self, *, flow_name: str | None, limit: int, after: str | None, flows: Patterns = None) -> Page[Webhook]:
         """Return webhooks of flows that match the patterns, by name. The cursor is the name of the last one."""
         is_meant = self._database.fits(_w.flow_name, flows)
-        query = select(webhooks).where(is_meant).order_by(_w.name).limit(limit + 1)
+        query = _SHOWN.where(is_meant).order_by(_w.name).limit(limit + 1)
         if flow_name is not None:
             query = query.where(_w.flow_name == flow_name)
         if after is not None:
             query = query.where(_w.name > after)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        items = tuple(_record(row) for row in rows[:limit])
+        items = tuple(_shown(row) for row in rows[:limit])
         return Page[Webhook](items=items, next=items[-1].name if len(rows) > limit else None)
 
     def change(self, name: str, values: Mapping[str, Any], *, user_name: str) -> None:
@@ -166,14 +190,14 @@ class Webhooks:
     def _claimed(self, connection: Connection, given: Sequence[Delivery]) -> set[str]:
         """Add deliveries, and return the ids of those whose sender's id was not used before: nearly always all."""
         ids = {delivery.id for delivery in given}
-        if self._claim.run(connection, [dict(delivery) for delivery in given]) == len(ids):
+        if self._claim.run(connection, [_row(delivery) for delivery in given]) == len(ids):
             return ids
         return set(connection.execute(select(_d.id).where(_d.id.in_(ids))).scalars())
 
     def note(self, *given: Delivery) -> None:
         """Add deliveries that started nothing."""
         with self._database.write() as connection:
-            connection.execute(_ADD_DELIVERY, [dict(delivery) for delivery in given])
+            connection.execute(_ADD_DELIVERY, [_row(delivery) for delivery in given])
 
     def note_reply(self, delivery_id: str, status_code: int) -> None:
         """Record the status code of the reply to a call."""
@@ -187,7 +211,11 @@ class Webhooks:
             query = query.where(_d.id < before)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        items = tuple(Delivery.model_validate(dict(row._mapping)) for row in rows[:limit])
+            started = briefs_of(connection, (row.execution_id for row in rows))
+        items = tuple(
+            Delivery.model_validate({**row._mapping, "execution": started.get(row.execution_id)})
+            for row in rows[:limit]
+        )
         return Page[Delivery](items=items, next=items[-1].id if len(rows) > limit else None)
 
     def delivery(self, name: str, delivery_id: str) -> Delivery:
@@ -242,3 +270,12 @@ def _for_whom(user_name: str, writer: str) -> dict[str, str]:
 
 def _record(row: Row[Any]) -> Webhook:
     return Webhook.model_validate({**row._mapping, "has_key": row.kept_key is not None})
+
+
+def _shown(row: Row[Any]) -> Webhook:
+    last = None if row.last_id is None else LastDelivery.model_validate(row, from_attributes=True)
+    return _record(row).model_copy(update={"last_delivery": last})
+
+
+def _row(delivery: Delivery) -> dict[str, Any]:
+    return {name: getattr(delivery, name) for name in _DELIVERY_COLUMNS}

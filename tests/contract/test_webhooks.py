@@ -28,7 +28,7 @@ def test_one_is_made_read_listed_changed_and_deleted(end: End) -> None:
         ("192.0.2.0/24",),
     )
     assert (made.enabled, made.max_body_bytes, made.sync_timeout_seconds) == (True, 1024 * 1024, 8)
-    assert end.api.webhook(made.name) == made
+    assert end.api.webhook(made.name).model_dump() == made.model_dump(exclude={"key"})
     assert [one.name for one in end.api.webhooks(flow_name=flow).items] == [made.name]
     changed = end.api.change_webhook(made.name, ChangeWebhook(enabled=False, rate_limit=None, allowed_networks=()))
     assert (changed.enabled, changed.rate_limit, changed.allowed_networks, changed.has_key) == (False, None, (), True)

@@ -29,7 +29,7 @@ def test_a_new_message_answers_with_the_record_and_where_it_is(server: RunningSe
     assert record["state"] == "OPEN"
     assert http.get(f"/message/{record['id']}").json() == record
     assert set(record) == {
-        *("id", "subject", "body", "level", "execution_id", "created_at", "expires_at"),
+        *("id", "subject", "body", "level", "execution_id", "execution_name", "created_at", "expires_at"),
         *("response", "answered_by", "answered_at", "state"),
     }
 

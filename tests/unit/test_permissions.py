@@ -60,6 +60,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "bulk_executions": (BulkRequest(action=BulkAction.CANCEL, ids=("x",)),),
     "create_message": (CreateMessage(subject="x", body={"no": "form"}),),
     "answer_message": ("x", {}),
+    "preview_message": ("x", {}),
     "create_schedule": (CreateSchedule(flow_name="x", trigger=DAILY),),
     "preview_schedule": (PreviewSchedule(trigger=DAILY),),
     "change_schedule": ("x", ChangeSchedule(name="y")),
@@ -74,7 +75,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "create_token": (CreateToken(name="x", actions=(Action.TOKEN_WRITE,), expires_at=NOON),),
 }
 WITHOUT_ARGUMENTS = {
-    "flows", "executions", "messages", "events", "schedules", "webhooks",
+    "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets",
     "settings", "files", "tokens", "user", "health", "kernels",
 }  # fmt: skip
 

@@ -49,7 +49,7 @@ def test_a_word_says_how_a_schedule_stands(fields: dict[str, Any], word: str) ->
     schedule = Schedule.model_validate(
         {"id": "1", "name": "a", "flow_name": "a", "user_name": "ada", **plain, **fields}
     )
-    assert schedule.state(now=NOW) == word
+    assert schedule.state_at(NOW) == word
 
 
 def test_a_time_of_day_is_read_as_people_write_it() -> None:

@@ -8,13 +8,13 @@ the worst case that takes a few times as long as the faster way.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, and_, false, func, or_, select, true, type_coerce
 
-from cloudo_kernel.models import ExecutionFilter, Status
+from cloudo_kernel.models import ExecutionBrief, ExecutionFilter, Status
 from cloudo_kernel.store.executions.text_entry import marks_of
 from cloudo_kernel.store.executions.text_index import Candidates, TextIndex
 from cloudo_kernel.store.tables import executions
@@ -99,6 +99,15 @@ def newest(
         if candidates is None:
             return [row.id for row in query.rows(_c.id, where=[has_text], limit=limit)]
         return _race(_Scan(query, has_text, limit), _Lookup(query, has_text, limit, candidates))
+
+
+def briefs_of(connection: Connection, ids: Iterable[str | None]) -> dict[str, ExecutionBrief]:
+    """Return the executions that other records name, by id, as far as they are still kept. One query for a page."""
+    wanted = {one for one in ids if one is not None}
+    if not wanted:
+        return {}
+    query = select(_c.id, _c.status, _c.created_at, _c.ended_at).where(_c.id.in_(wanted))
+    return {row.id: ExecutionBrief.model_validate(dict(row._mapping)) for row in connection.execute(query)}
 
 
 def _has_text(q: str) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, exists, literal_column, select, update
 
-from cloudo_kernel.models import Occurrence, OccurrenceOutcome, Schedule, event_types
+from cloudo_kernel.models import ExecutionBrief, Occurrence, OccurrenceOutcome, Schedule, event_types
 from cloudo_kernel.planning import Span, without
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import dependencies
+from cloudo_kernel.store.executions.lists import briefs_of
 from cloudo_kernel.store.executions.new_execution import NewExecution
 from cloudo_kernel.store.executions.records import ENDED, insert_new
 from cloudo_kernel.store.executions.transitions import stop
@@ -138,7 +139,15 @@ class Occurrences:
         if before is not None:
             query = query.where(_o.due < before)
         with self._database.read() as connection:
-            return tuple(_record(row) for row in connection.execute(query))
+            rows = connection.execute(query).all()
+            started = briefs_of(connection, (row.execution_id for row in rows))
+        return tuple(_record(row, started) for row in rows)
+
+    def with_executions(self, found: Sequence[Occurrence]) -> tuple[Occurrence, ...]:
+        """Return occurrences with the executions that they started."""
+        with self._database.read() as connection:
+            started = briefs_of(connection, (one.execution_id for one in found))
+        return tuple(one.model_copy(update={"execution": started.get(one.execution_id or "")}) for one in found)
 
     def started_between(self, schedule_id: str, start: datetime, end: datetime) -> frozenset[datetime]:
         """Return the due times from `start` to before `end` for which an execution was started."""
@@ -287,8 +296,8 @@ def _closed_up(
             left_out[execution.id] = after
 
 
-def _record(row: Row[Any]) -> Occurrence:
-    return Occurrence.model_validate(dict(row._mapping))
+def _record(row: Row[Any], started: Mapping[str, ExecutionBrief]) -> Occurrence:
+    return Occurrence.model_validate({**row._mapping, "execution": started.get(row.execution_id)})
 
 
 def _noted(schedule_id: str, new: NewOccurrence, now: datetime) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from cloudo_kernel.errors import ScheduleNotFound
 from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleTrigger, Status, event_types
 from cloudo_kernel.scheduling import triggers
 from cloudo_kernel.store.events import record
+from cloudo_kernel.store.executions.lists import briefs_of
 from cloudo_kernel.store.executions.records import ENDED, forget_source
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.bulk_statement import BulkStatement
@@ -334,10 +335,6 @@ def _trigger(text: str) -> ScheduleTrigger:
     return ScheduleTrigger.model_validate(json.loads(text))
 
 
-def _occurrence(row: Row[Any]) -> Occurrence:
-    return Occurrence.model_validate(dict(row._mapping))
-
-
 def _with_last(due: Due, last: dict[str, Occurrence]) -> Due:
     schedule = due.schedule.model_copy(update={"last_occurrence": last.get(due.schedule.id)})
     return replace(due, schedule=schedule)
@@ -376,4 +373,8 @@ def _last_occurrences(connection: Connection, ids: Sequence[str]) -> dict[str, O
     chosen = newest.group_by(_o.schedule_id).subquery()
     is_newest = and_(_o.schedule_id == chosen.c.schedule_id, _o.due == chosen.c.due)
     rows = connection.execute(select(occurrences).join(chosen, is_newest)).all()
-    return {row.schedule_id: _occurrence(row) for row in rows}
+    started = briefs_of(connection, (row.execution_id for row in rows))
+    return {
+        row.schedule_id: Occurrence.model_validate({**row._mapping, "execution": started.get(row.execution_id)})
+        for row in rows
+    }

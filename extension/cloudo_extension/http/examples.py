@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from cloudo_extension.http.errors import ErrorBody, ErrorReply
 from cloudo_kernel import models
+from cloudo_kernel.models.senders import presets
 from cloudo_kernel.models.webhooks import DeliveryReply
 
 _TIME = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
@@ -40,6 +41,16 @@ _OCCURRENCE = models.Occurrence(
     lateness_seconds=0.01,
 )
 _STARTED = models.ExecutionBrief(id=_EXECUTION_ID, status=models.Status.PENDING, created_at=_TIME)
+
+_PREVIEW = models.SchedulePreview(
+    timezone="Europe/Vienna",
+    description="daily at 08:30",
+    summary="daily at 08:30, next: Tue 24 Nov 08:30 (Europe/Vienna)",
+    times=(models.PreviewTime(utc=_TIME, local="2026-11-24T08:30:00+01:00", text="Tue 24 Nov 08:30"),),
+)
+_WEBHOOK = models.Webhook(
+    name="deploy", flow_name=_FLOW, user_name="ada", has_key=True, created_at=_TIME, modified_at=_TIME
+)
 
 EXAMPLES: Final[tuple[BaseModel, ...]] = (
     models.Kernel(name="cloudo", title="Cloudo", language="python"),
@@ -95,12 +106,11 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         created_at=_TIME - timedelta(hours=1),
     ),
     _OCCURRENCE,
-    models.SchedulePreview(
-        timezone="Europe/Vienna",
-        description="daily at 08:30",
-        times=(models.PreviewTime(utc=_TIME, local="2026-11-24T08:30:00+01:00", text="Tue 24 Nov 08:30"),),
-    ),
-    models.Webhook(name="deploy", flow_name=_FLOW, user_name="ada", has_key=True, created_at=_TIME, modified_at=_TIME),
+    _PREVIEW,
+    models.MessagePreview(preview=_PREVIEW),
+    _WEBHOOK,
+    models.CreatedWebhook(**dict(_WEBHOOK), key="m1vPMXNU…"),
+    presets()[1],
     models.Delivery(
         id=f"{_ID}4",
         webhook_name="deploy",

@@ -26,7 +26,7 @@ from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
 from cloudo_kernel.models import Origin, Page, event_types, malformed
 from cloudo_kernel.models.base import Record
 from cloudo_kernel.models.canonical import from_text
-from cloudo_kernel.models.versions import ANY_VERSION, version_of
+from cloudo_kernel.models.versions import ANY_VERSION, ONCE, version_of
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -315,6 +315,8 @@ def _etag_of(record: BaseModel, content: bytes) -> str | None:
     parts are unchanged.
     """
     version = version_of(record)
+    if (once := ONCE.get(type(record))) is not None:
+        content = record.model_dump_json(exclude=once).encode()
     return None if version is None else f'"{version}.{hashlib.sha256(content).hexdigest()[:16]}"'
 
 

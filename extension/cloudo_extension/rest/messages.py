@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
-from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page, Request
+from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessagePreview, MessageState, Page, Request
 
 
 class MessageQuery(Query):
@@ -23,6 +23,12 @@ class Answer(Request):
     """The body of `POST /message/<id>/response`."""
 
     response: JsonObject
+
+
+class Answers(Request):
+    """The body of `POST /message/<id>/preview`."""
+
+    answers: JsonObject
 
 
 class Messages(Handler):
@@ -76,4 +82,13 @@ class Response(Handler):
         await self.answer(self.api.answer_message, message_id, (await self.sent(Answer)).response)
 
 
-routes = routes_of(Messages, OneMessage, Response)
+class Preview(Handler):
+    """`/message/<id>/preview`."""
+
+    @operation("preview_message", reply=MessagePreview, body=Answers, example={"answers": {"daily_at": "08:30"}})
+    async def post(self, message_id: str) -> None:
+        """Return the next times of the schedule that these answers would create."""
+        await self.answer(self.api.preview_message, message_id, (await self.sent(Answers)).answers)
+
+
+routes = routes_of(Messages, OneMessage, Response, Preview)

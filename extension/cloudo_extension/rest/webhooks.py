@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
-from cloudo_kernel.models import ChangeWebhook, CreateWebhook, Delivery, Execution, Page, Webhook
+from cloudo_kernel.models import (
+    ChangeWebhook,
+    CreatedWebhook,
+    CreateWebhook,
+    Delivery,
+    Execution,
+    Page,
+    Webhook,
+    WebhookPreset,
+)
 
 
 class WebhookQuery(Query):
@@ -23,14 +32,24 @@ class Webhooks(Handler):
 
     @operation(
         "create_webhook",
-        reply=Webhook,
+        reply=CreatedWebhook,
         status=201,
         body=CreateWebhook,
         example={"name": "deploy", "flow_name": "examples/greeting", "inputs": {"name": "Ada"}},
     )
     async def post(self) -> None:
         """Create a webhook."""
+        self.set_header("Cache-Control", "no-store")
         await self.answer_created("webhook", self.api.create_webhook, await self.sent(CreateWebhook), key="name")
+
+
+class Presets(Handler):
+    """`/webhook/preset`."""
+
+    @operation("webhook_presets", reply=Page[WebhookPreset], query=(PageQuery,))
+    async def get(self) -> None:
+        """List the senders whose signatures Cloudo knows."""
+        await self.answer_page(lambda: sorted(self.api.webhook_presets(), key=lambda one: one.name), "name")
 
 
 class OneWebhook(Handler):
@@ -41,9 +60,12 @@ class OneWebhook(Handler):
         """Return one webhook."""
         await self.answer(self.api.webhook, name)
 
-    @operation("change_webhook", reply=Webhook, is_conditional=True, body=ChangeWebhook, example={"rate_limit": 60})
+    @operation(
+        "change_webhook", reply=CreatedWebhook, is_conditional=True, body=ChangeWebhook, example={"rate_limit": 60}
+    )
     async def patch(self, name: str) -> None:
         """Change the webhook."""
+        self.set_header("Cache-Control", "no-store")
         await self.answer(
             self.unless_changed(self.api.webhook, self.api.change_webhook), name, await self.sent(ChangeWebhook)
         )
@@ -73,4 +95,4 @@ class Replay(Handler):
         await self.answer_created("execution", self.api.replay_delivery, name, delivery_id)
 
 
-routes = routes_of(Webhooks, OneWebhook, Deliveries, Replay)
+routes = routes_of(Webhooks, Presets, OneWebhook, Deliveries, Replay)
