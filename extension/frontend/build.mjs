@@ -21,10 +21,31 @@ const common = {
   write: false,
 };
 
-/** Run esbuild; return the contents of its files by name. */
+/** Run esbuild; return the contents of its files by name, and what imports what. */
 async function bundle(options) {
-  const { outputFiles } = await build({ ...common, outdir: "out", ...options });
-  return outputFiles.map(({ path, contents }) => [basename(path), contents]);
+  const { outputFiles, metafile } = await build({ ...common, outdir: "out", metafile: true, ...options });
+  return { contents: outputFiles.map(({ path, contents }) => [basename(path), contents]), outputs: metafile.outputs };
+}
+
+/** The chunks that each view needs, so that the page can ask for all of them at once. */
+function chunksOfViews(outputs) {
+  const byEntry = new Map(Object.entries(outputs).map(([path, { entryPoint }]) => [entryPoint, path]));
+  const needs = (path, found = new Set()) => {
+    if (found.has(path)) return found;
+    found.add(path);
+    for (const { path: imported, kind } of outputs[path].imports)
+      if (kind === "import-statement") needs(imported, found);
+    return found;
+  };
+  const views = readFileSync(join(here, "app/views.ts"), "utf8").matchAll(
+    /(\w+): async \(\) => \(await import\("\.\.\/(.+?)"\)\)/g,
+  );
+  return Object.fromEntries(
+    [...views].map(([, view, module]) => {
+      const paths = [...needs(byEntry.get("app/page.ts")), ...needs(byEntry.get(`${module}.tsx`))];
+      return [view, [...new Set(paths.map((path) => basename(path)))]];
+    }),
+  );
 }
 
 const hashed = (name, contents) => {
@@ -40,12 +61,15 @@ const split = {
   chunkNames: "chunk-[hash]",
   entryNames: "[name]-[hash]",
 };
-for (const [name, contents] of await bundle(split)) {
+const page = await bundle(split);
+for (const [name, contents] of page.contents) {
   files.set(name, contents);
   if (name.startsWith("page-")) manifest["page.js"] = name;
 }
+manifest.views = chunksOfViews(page.outputs);
 // These are single files: a worker cannot import chunks on every browser, and a widget has no server to import from.
-for (const [name, contents] of await bundle({ entryPoints: ["api/events.ts", "app/widget.ts", "ui/style.css"] })) {
+const single = await bundle({ entryPoints: ["api/events.ts", "app/widget.ts", "ui/style.css"] });
+for (const [name, contents] of single.contents) {
   manifest[name] = hashed(name, contents);
   files.set(manifest[name], contents);
 }

@@ -24,5 +24,6 @@ def write_build(folder: Path) -> Path:
     for name, text in (*_FILES.values(), (CHUNK, "export const answer = 42;\n" * 50)):
         (folder / name).write_text(text)
         (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    (folder / "manifest.json").write_text(json.dumps({entry: name for entry, (name, _) in _FILES.items()}))
+    names: dict[str, object] = {entry: name for entry, (name, _) in _FILES.items()}
+    (folder / "manifest.json").write_text(json.dumps(names | {"views": {"flows": [SCRIPT, CHUNK]}}))
     return folder

@@ -88,7 +88,7 @@ def dashboard_handlers(server_app: ServerApp, frontend: Frontend) -> list[tuple[
     return [
         (r"cloudo", web.RedirectHandler, {"url": url_path_join(server_app.base_url, "cloudo/")}),
         *static_handlers(frontend),
-        (r"cloudo/(flows|executions|schedules|messages|webhooks|tokens|settings|workers|)", DashboardHandler, options),
+        (r"cloudo/(home|flows|executions|schedules|messages|webhooks|tokens|settings|workers|)", DashboardHandler, options),
         (rf"cloudo/((?:executions|schedules|messages)/{one_id})", DashboardHandler, options),
         # The name of a flow holds `/`, raw or as `%2F`.
         (r"cloudo/(flows/.+)", DashboardHandler, options),
@@ -218,8 +218,9 @@ class Page:
             view=view,
             nonce=nonce,
             style=build.style,
-            script=url_path_join(self._server.base_url, "cloudo/static", build.script),
-            events=url_path_join(self._server.base_url, "cloudo/static", build.events),
+            script=self._url(build.script),
+            events=self._url(build.events),
+            preload=[self._url(name) for name in build.views.get(view.name, ())],
             theme_script=_THEME,
             version=version("cloudo"),
             words=words,
@@ -228,6 +229,9 @@ class Page:
             executions=_items(records, first_view.EXECUTIONS),
         )
         return html
+
+    def _url(self, name: str) -> str:
+        return str(url_path_join(self._server.base_url, "cloudo/static", name))
 
     def _new_renderer(self) -> _Renderer:
         # The user's own configuration of Voila is for their notebooks, not for this page.

@@ -7,6 +7,7 @@ them for good. Beside each file is a compressed copy, because Jupyter's server c
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +42,8 @@ class Build:
     events: str
     #: The whole style sheet.
     style: str
+    #: Names of the scripts that each view needs, with the page's own.
+    views: Mapping[str, Sequence[str]]
 
 
 class Frontend:
@@ -58,7 +61,7 @@ class Frontend:
             if self._read is None or self._read[0] != changed_at:
                 names = json.loads(manifest.read_bytes())
                 style = (self.folder / names["style.css"]).read_text(encoding="utf-8")
-                self._read = changed_at, Build(names["page.js"], names["events.js"], style)
+                self._read = changed_at, Build(names["page.js"], names["events.js"], style, names["views"])
         except (OSError, ValueError, KeyError) as error:
             raise web.HTTPError(500, _NOT_BUILT) from error
         return self._read[1]

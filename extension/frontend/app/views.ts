@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 
 export const TITLES: Record<string, string> = {
+  home: "Home",
   flows: "Flows",
   flow: "Flow",
   executions: "Executions",
@@ -14,9 +15,11 @@ export const TITLES: Record<string, string> = {
   webhooks: "Webhooks",
   webhook: "Webhook",
   tokens: "Tokens",
+  workers: "Workers",
 };
 
 export const VIEWS: Record<string, () => Promise<ComponentType>> = {
+  home: async () => (await import("../views/home/home")).Home,
   flows: async () => (await import("../views/flows/list")).FlowList,
   flow: async () => (await import("../views/flows/detail")).FlowDetail,
   executions: async () => (await import("../views/executions/list")).ExecutionList,
@@ -28,4 +31,5 @@ export const VIEWS: Record<string, () => Promise<ComponentType>> = {
   webhooks: async () => (await import("../views/webhooks/list")).WebhookList,
   webhook: async () => (await import("../views/webhooks/detail")).WebhookDetail,
   tokens: async () => (await import("../views/tokens/list")).TokenList,
+  workers: async () => (await import("../views/workers/workers")).Workers,
 };
