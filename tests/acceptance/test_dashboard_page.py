@@ -1,11 +1,10 @@
-"""The page of the dashboard: addresses, keyboard, hostile texts, kernels and its own source, in a real browser."""
+"""The page of the dashboard: addresses, keyboard, hostile texts and its own source, in a real browser."""
 
 from __future__ import annotations
 
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -20,7 +19,6 @@ from tests.server import RunningServer, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
-KERNEL_ID = "JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId"
 
 
 @pytest.fixture(scope="module")
@@ -32,36 +30,6 @@ def server(flows_server: RunningServer) -> RunningServer:
 def api(server: RunningServer) -> Iterator[Client]:
     with server.client() as client:
         yield client
-
-
-def kernels(server: RunningServer) -> set[str]:
-    reply = httpx.get(f"{server.url}api/kernels", headers={"Authorization": f"token {server.token}"})
-    return {kernel["id"] for kernel in reply.raise_for_status().json()}
-
-
-@dataclass
-class Closed:
-    """Pages that were closed before the tests of this file began."""
-
-    #: The kernels that were there before them.
-    kernels: set[str]
-    #: The files of their tokens.
-    tokens: set[Path]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def closed(context: BrowserContext, server: RunningServer) -> Closed:
-    """Open pages and close them, in every way: the kernel of one that never connected ends after a minute."""
-    before, tokens = kernels(server), set(server.runtime.glob("cloudo-*/*"))
-    for turn in range(6):
-        page = context.new_page()
-        page.goto(f"{server.url}cloudo/", wait_until="commit")
-        if turn % 3:  # the others are closed while they still start
-            ready(page)
-        if turn % 3 < 2:
-            page.goto("about:blank")  # what closing a tab does, too: the page says goodbye
-        page.close()  # as a crash does: without a word
-    return Closed(before, set(server.runtime.glob("cloudo-*/*")) - tokens)
 
 
 def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client) -> None:
@@ -149,18 +117,6 @@ def test_a_narrow_window_needs_no_sideways_scrolling(show: Open, api: Client) ->
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_the_shell_is_painted_before_the_kernel_is_there(context: BrowserContext, server: RunningServer) -> None:
-    page = context.new_page()
-    page.route("**/voila/static/**", lambda route: route.abort())
-    page.goto(f"{server.url}cloudo/executions", wait_until="domcontentloaded")
-    expect(page).to_have_title("Executions · Cloudo")
-    expect(page.locator(".cloudo-skeleton")).to_be_visible()
-    expect(page.get_by_role("link", name="Executions")).to_have_attribute("aria-current", "page")
-    page.get_by_role("link", name="Flows").click()
-    assert page.url.endswith("cloudo/flows")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Flows")
-
-
 def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
     one = "01900000-0000-7000-8000-000000000000"
     lists = ("flows", "executions", "schedules", "messages", "webhooks", "tokens")
@@ -171,35 +127,6 @@ def test_strangers_are_sent_to_the_login(server: RunningServer) -> None:
     reply = httpx.get(f"{server.url}cloudo?token={server.token}", follow_redirects=True)
     assert reply.status_code == 200
     assert reply.headers["cache-control"] == "no-store"
-
-
-# --- kernels -----------------------------------------------------------------------------------------
-
-
-def test_closed_pages_leave_no_kernel(closed: Closed, show: Open, server: RunningServer) -> None:
-    kernel = show().evaluate(KERNEL_ID)
-    left = closed.kernels | {kernel}
-    until(lambda: kernels(server) <= left, seconds=120, what=lambda: f"Kernels are left: {kernels(server) - left}")
-    until(lambda: not closed.tokens & set(server.runtime.glob("cloudo-*/*")))
-
-
-def test_the_token_of_a_page_is_in_a_file_for_the_owner_alone(show: Open, server: RunningServer) -> None:
-    show()
-    files = list(server.runtime.glob("cloudo-*/*"))
-    assert files
-    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
-
-
-def test_a_page_says_that_its_kernel_has_ended(context: BrowserContext, server: RunningServer) -> None:
-    page = context.new_page()
-    page.goto(f"{server.url}cloudo/", wait_until="commit")
-    ready(page)
-    kernel = page.evaluate(KERNEL_ID)
-    httpx.delete(f"{server.url}api/kernels/{kernel}", headers={"Authorization": f"token {server.token}"})
-    expect(page.get_by_text("kernel has ended")).to_be_visible(timeout=40_000)
-    button(page, "Reload").click()
-    ready(page)
-    expect(page.locator("tbody tr").first).to_be_visible()
 
 
 @pytest.mark.parametrize(("place", "is_ready"), [("lab/tree/", "Cloudo | Idle"), ("notebooks/", "Trusted")])
