@@ -227,6 +227,7 @@ class Page:
             data=first_view.as_json(records),
             flows=_items(records, first_view.FLOWS),
             executions=_items(records, first_view.EXECUTIONS),
+            rows=_ROWS,
         )
         return html
 
@@ -282,9 +283,9 @@ class _Renderer(NotebookRenderer):
 
 
 def _items(records: Mapping[str, BaseModel], address: str) -> Any:
-    """Return the first items of a list, or None if it was not read."""
+    """Return the items of a list, or None if it was not read."""
     page: Any = records.get(address)
-    return None if page is None else page.items[:_ROWS]
+    return None if page is None else page.items
 
 
 def notebook_path() -> Path:
