@@ -29,6 +29,8 @@ from cloudo_kernel.models import (
     Delivery,
     Event,
     Execution,
+    ExecutionCount,
+    ExecutionFilter,
     Flow,
     JsonObject,
     Kernel,
@@ -79,6 +81,10 @@ class Api(AuthorApi):
 
         Raises `FlowNotFound`, `NameInvalid`, and `PermissionDenied` for the library.
         """
+
+    @verb(Action.READ, "GET execution/count")
+    def execution_count(self, where: ExecutionFilter | None = None) -> ExecutionCount:
+        """Count executions, in all and by status. The numbers are up to a second old."""
 
     @verb(Action.READ, "GET execution/{execution_id}/log")
     def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:

@@ -26,7 +26,9 @@ from cloudo_kernel.models import (
     BulkRequest,
     Execution,
     ExecutionBrief,
+    ExecutionCount,
     ExecutionFilter,
+    ExecutionOrder,
     Fault,
     JsonObject,
     LogLine,
@@ -56,14 +58,23 @@ class ExecutionVerbs(StartVerbs):
     """Read, list, await, cancel, pause, resume and delete executions, one or many. Create and change children."""
 
     def executions(
-        self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
+        self,
+        where: ExecutionFilter | None = None,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        order: ExecutionOrder = ExecutionOrder.NEWEST,
     ) -> Page[Execution]:
         """See `Api.executions`."""
         self._ask("executions")
-        wanted, flows = where or ExecutionFilter(), self._rights.flows
-        if wanted.q is not None and len(wanted.q) > _MAX_QUERY:
-            raise MalformedRequest(f"q has at most {_MAX_QUERY:,} characters.", field="q")
-        return self._store.executions.page(wanted, flows=flows, limit=page_limit(limit), before=id_cursor(cursor))
+        wanted, flows = checked_filter(where), self._rights.flows
+        size, before = page_limit(limit), id_cursor(cursor)
+        return self._store.executions.page(wanted, flows=flows, limit=size, before=before, order=order)
+
+    def execution_count(self, where: ExecutionFilter | None = None) -> ExecutionCount:
+        """See `Api.execution_count`."""
+        self._ask("execution_count")
+        return self._store.counts.of(checked_filter(where), flows=self._rights.flows)
 
     def execution(self, execution_id: str) -> Execution:
         """See `Api.execution`."""
@@ -262,6 +273,14 @@ class ExecutionVerbs(StartVerbs):
             self._store.executions.delete(execution.id, user_name=self._user_name)
         except ExecutionNotFound:
             return  # already deleted by another caller
+
+
+def checked_filter(where: ExecutionFilter | None) -> ExecutionFilter:
+    """Return a filter. Raises `MalformedRequest` for a text that is too long."""
+    wanted = where or ExecutionFilter()
+    if wanted.q is not None and len(wanted.q) > _MAX_QUERY:
+        raise MalformedRequest(f"q has at most {_MAX_QUERY:,} characters.", field="q")
+    return wanted
 
 
 def checked_fields(fields: JsonObject) -> JsonObject:

@@ -82,6 +82,11 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         notebook=f"executions/{_FLOW}/{_EXECUTION_ID}.ipynb",
         source_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     ),
+    models.ExecutionCount(
+        total=3,
+        by_status=dict.fromkeys(models.Status, 0) | {models.Status.ENDED_SUCCESS: 2, models.Status.ENDED_ERROR: 1},
+        as_of=_TIME,
+    ),
     models.BulkOutcome(
         items=(
             models.BulkItem(flow_name=_FLOW, ok=True, execution=_STARTED),

@@ -16,7 +16,9 @@ from cloudo_kernel.models import (
     BulkOutcome,
     BulkRequest,
     Execution,
+    ExecutionCount,
     ExecutionFilter,
+    ExecutionOrder,
     JsonObject,
     LogLine,
     Page,
@@ -79,6 +81,12 @@ class WaitQuery(Query):
     )
 
 
+class ExecutionQuery(PageQuery):
+    """The requested page of executions, and their order."""
+
+    order: ExecutionOrder = Field(default=ExecutionOrder.NEWEST, description="Which come first.")
+
+
 class LogQuery(PageQuery):
     """The requested page of a log."""
 
@@ -90,10 +98,10 @@ class Executions(Handler):
 
     takes_documents: ClassVar[bool] = True
 
-    @operation("executions", reply=Page[Execution], query=(ExecutionFilter, PageQuery))
+    @operation("executions", reply=Page[Execution], query=(ExecutionFilter, ExecutionQuery))
     async def get(self) -> None:
-        """List executions, newest first."""
-        await self.answer(self.api.executions, self.asked(ExecutionFilter), **self.page())
+        """List executions in order."""
+        await self.answer(self.api.executions, self.asked(ExecutionFilter), **self.page(ExecutionQuery))
 
     @operation(
         "start_execution",
@@ -147,6 +155,15 @@ class ManyExecutions(Handler):
         if refused:  # the reply is still a success
             self.note_denial(refused[0].message)
         await self.answer(lambda: outcome)
+
+
+class Count(Handler):
+    """`/execution/count`."""
+
+    @operation("execution_count", reply=ExecutionCount, query=(ExecutionFilter,))
+    async def get(self) -> None:
+        """Count executions, in all and by status."""
+        await self.answer(self.api.execution_count, self.asked(ExecutionFilter))
 
 
 class OneExecution(Handler):
@@ -259,6 +276,6 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 routes = [
-    *routes_of(Executions, ManyExecutions, OneExecution, Log, Cancel, Pause, Resume, Retry),
+    *routes_of(Executions, ManyExecutions, Count, OneExecution, Log, Cancel, Pause, Resume, Retry),
     (rf"{API}/execution/([^/]+)/children", Children),
 ]
