@@ -16,6 +16,15 @@ from cloudo_kernel.models.base import (
     UtcTime,
     malformed,
 )
+from cloudo_kernel.models.cells import (
+    Cell,
+    CellOutput,
+    CellStatus,
+    CellType,
+    ExecutionCells,
+    LogPage,
+    OutputType,
+)
 from cloudo_kernel.models.executions import (
     BulkAction,
     BulkError,
@@ -30,6 +39,7 @@ from cloudo_kernel.models.executions import (
     ExecutionOrder,
     ExecutionType,
     LogLine,
+    LogSource,
     Origin,
     Progress,
     StartExecution,

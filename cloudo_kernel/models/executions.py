@@ -51,12 +51,23 @@ class Origin(StrEnum):
     WEBHOOK = "webhook"
 
 
-class LogLine(Record):
-    """One line of an execution's log."""
+class LogSource(StrEnum):
+    """The source of a line of a log."""
 
-    time: UtcTime
+    #: `this.log`.
+    LOG = "log"
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+class LogLine(Record):
+    """One line of an execution's log, or one that a cell printed."""
+
+    time: UtcTime = Field(description="Of a printed line, the start of its cell.")
     level: str = "info"
     text: str
+    source: LogSource = LogSource.LOG
+    cell: int | None = Field(default=None, description="Index of the cell that printed it; null for `this.log`.")
 
 
 class Progress(Record):

@@ -31,19 +31,16 @@ from cloudo_kernel.models import (
     ExecutionOrder,
     Fault,
     JsonObject,
-    LogLine,
     Page,
     StartExecution,
 )
 from cloudo_kernel.models.executions import Tags
-from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
+from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.workspace.layout import executed_notebook
 
 #: Databases limit the length of a search text.
 _MAX_QUERY = 1_000
-#: No log has a line number of this many digits, and Python refuses to parse thousands of digits.
-_MAX_DIGITS = 18
 #: The fields of an execution that a flow may change, with the type of each value.
 _FIELDS: dict[str, TypeAdapter[Any]] = {
     "name": TypeAdapter(Annotated[str, Field(min_length=1, max_length=500)]),
@@ -84,14 +81,6 @@ class ExecutionVerbs(StartVerbs):
     def started(self, execution_id: str) -> Execution:
         """Return an execution that the caller has started. The right to start it is enough to see it."""
         return self._store.executions.get(execution_id)
-
-    def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
-        """See `Api.execution_log`."""
-        self._ask_execution("execution_log", execution_id)
-        if cursor is not None and not (cursor.isdecimal() and len(cursor) < _MAX_DIGITS):
-            raise not_a_cursor()
-        self._store.executions.status(execution_id)  # raises `ExecutionNotFound`
-        return self._store.log.page(execution_id, limit=page_limit(limit), after=int(cursor or 0))
 
     def execution_notebook(self, execution_id: str) -> str:
         """See `Api.execution_notebook`."""

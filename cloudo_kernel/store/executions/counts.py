@@ -89,5 +89,5 @@ def _counted(connection: Connection, where: ExecutionFilter, is_visible: ColumnE
         return found
     if where.status is not None:
         conditions.append(_c.status.in_([one.value for one in where.status]))
-    query = select(_c.status, func.count()).where(*conditions, is_visible).group_by(_c.status)
-    return found | {Status(row[0]): row[1] for row in connection.execute(query)}
+    grouped = select(_c.status, func.count()).where(*conditions, is_visible).group_by(_c.status)
+    return found | {Status(row[0]): row[1] for row in connection.execute(grouped)}

@@ -94,6 +94,23 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         )
     ),
     _LINE,
+    models.LogPage(items=(_LINE,), end="1"),
+    models.ExecutionCells(
+        version="1795505401000000000-2048",
+        cells=(
+            models.Cell(
+                index=0,
+                id="a1b2c3d4",
+                type=models.CellType.CODE,
+                source="print('Hello')",
+                status=models.CellStatus.DONE,
+                execution_count=1,
+                started_at=_TIME,
+                ended_at=_LINE.time,
+                outputs=(models.CellOutput(type=models.OutputType.STREAM, name="stdout", text="Hello\n"),),
+            ),
+        ),
+    ),
     models.Message(id=f"{_ID}2", subject="How many?", body=_FORM, created_at=_TIME, state=models.MessageState.OPEN),
     models.Schedule(
         id=f"{_ID}3",

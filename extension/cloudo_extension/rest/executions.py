@@ -16,11 +16,12 @@ from cloudo_kernel.models import (
     BulkOutcome,
     BulkRequest,
     Execution,
+    ExecutionCells,
     ExecutionCount,
     ExecutionFilter,
     ExecutionOrder,
     JsonObject,
-    LogLine,
+    LogPage,
     Page,
     Request,
     StartExecution,
@@ -91,6 +92,17 @@ class LogQuery(PageQuery):
     """The requested page of a log."""
 
     limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT, description="Maximum number of lines.")
+    tail: int | None = Field(
+        default=None, ge=1, le=5_000, description="Only the last lines, oldest first. Not with `cursor`."
+    )
+    streams: bool = Field(default=False, description="Also the lines that cells printed, at the start of their cell.")
+
+
+class CellsQuery(Query):
+    """The requested cells."""
+
+    after: str | None = Field(default=None, description="The `version` that the caller has.")
+    first: int = Field(default=0, ge=0, alias="from", description="Index of the first cell.")
 
 
 class Executions(Handler):
@@ -189,10 +201,19 @@ class OneExecution(Handler):
 class Log(Handler):
     """`/execution/<id>/log`."""
 
-    @operation("execution_log", reply=Page[LogLine], query=(LogQuery,))
+    @operation("execution_log", reply=LogPage, query=(LogQuery,))
     async def get(self, execution_id: str) -> None:
         """Page through the log from its first line."""
         await self.answer(self.api.execution_log, execution_id, **self.page(LogQuery))
+
+
+class Cells(Handler):
+    """`/execution/<id>/cells`."""
+
+    @operation("execution_cells", reply=ExecutionCells, query=(CellsQuery,))
+    async def get(self, execution_id: str) -> None:
+        """Return the cells of the executed notebook, live while it runs."""
+        await self.answer(self.api.execution_cells, execution_id, **self.asked(CellsQuery).model_dump())
 
 
 class Children(Handler):
@@ -276,6 +297,6 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 routes = [
-    *routes_of(Executions, ManyExecutions, Count, OneExecution, Log, Cancel, Pause, Resume, Retry),
+    *routes_of(Executions, ManyExecutions, Count, OneExecution, Log, Cells, Cancel, Pause, Resume, Retry),
     (rf"{API}/execution/([^/]+)/children", Children),
 ]
