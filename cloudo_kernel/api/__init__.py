@@ -29,10 +29,13 @@ from cloudo_kernel.models import (
     Delivery,
     Event,
     Execution,
+    ExecutionCells,
+    ExecutionCount,
+    ExecutionFilter,
     Flow,
     JsonObject,
     Kernel,
-    LogLine,
+    LogPage,
     Message,
     MessagePreview,
     MessageState,
@@ -80,9 +83,33 @@ class Api(AuthorApi):
         Raises `FlowNotFound`, `NameInvalid`, and `PermissionDenied` for the library.
         """
 
+    @verb(Action.READ, "GET execution/count")
+    def execution_count(self, where: ExecutionFilter | None = None) -> ExecutionCount:
+        """Count executions, in all and by status. The numbers are up to a second old."""
+
     @verb(Action.READ, "GET execution/{execution_id}/log")
-    def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
-        """Page through the log from its first line. Raises `ExecutionNotFound`."""
+    def execution_log(
+        self,
+        execution_id: str,
+        *,
+        limit: int = 500,
+        cursor: str | None = None,
+        tail: int | None = None,
+        streams: bool = False,
+    ) -> LogPage:
+        """Page through the log from its first line, or return its last lines with `tail`, up to 5,000.
+
+        With `streams` it also has the lines that the cells printed, each at the start of its cell.
+        Raises `ExecutionNotFound`.
+        """
+
+    @verb(Action.READ, "GET execution/{execution_id}/cells")
+    def execution_cells(self, execution_id: str, *, after: str | None = None, first: int = 0) -> ExecutionCells:
+        """Return the cells of the executed notebook, from the index `first` on, as of its last save.
+
+        If the version is still `after`, there are no cells in the reply.
+        Raises `ExecutionNotFound`, and `NotebookNotFound` for a file that is not a notebook.
+        """
 
     @verb(Action.READ, "GET execution/{execution_id}/notebook")
     def execution_notebook(self, execution_id: str) -> str:

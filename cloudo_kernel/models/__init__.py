@@ -16,6 +16,15 @@ from cloudo_kernel.models.base import (
     UtcTime,
     malformed,
 )
+from cloudo_kernel.models.cells import (
+    Cell,
+    CellOutput,
+    CellStatus,
+    CellType,
+    ExecutionCells,
+    LogPage,
+    OutputType,
+)
 from cloudo_kernel.models.executions import (
     BulkAction,
     BulkError,
@@ -25,9 +34,12 @@ from cloudo_kernel.models.executions import (
     ErrorDetail,
     Execution,
     ExecutionBrief,
+    ExecutionCount,
     ExecutionFilter,
+    ExecutionOrder,
     ExecutionType,
     LogLine,
+    LogSource,
     Origin,
     Progress,
     StartExecution,

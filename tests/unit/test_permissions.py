@@ -75,7 +75,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "create_token": (CreateToken(name="x", actions=(Action.TOKEN_WRITE,), expires_at=NOON),),
 }
 WITHOUT_ARGUMENTS = {
-    "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets",
+    "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets", "execution_count",
     "settings", "files", "tokens", "user", "health", "kernels",
 }  # fmt: skip
 

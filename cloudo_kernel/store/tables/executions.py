@@ -119,6 +119,7 @@ executions = Table(
     Index(None, "flow_name", "id"),
     Index(None, "parent_id", "id"),
     Index(None, "user_name", "id"),
+    Index(None, "trigger", "id"),
     Index(None, "created_at"),
     Index(
         "ix_executions_ended",
@@ -167,6 +168,15 @@ executions = Table(
         sqlite_where=text("wants_slot = 1"),
         postgresql_where=text("wants_slot"),
     ),
+)
+
+#: The tags of executions, for lists by tag; the record has them, too.
+execution_tags = Table(
+    "execution_tags",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("execution_id", Text, primary_key=True),
+    Index(None, "execution_id"),
 )
 
 #: The recorded calls of durable executions.
