@@ -62,6 +62,8 @@ _POLICY: Final = "; ".join(
         "trusted-types cloudo",
     )
 )
+#: The lists and single pages; `cloudo/` itself shows the flows.
+_VIEWS: Final = "home|flows|executions|schedules|messages|webhooks|tokens|settings|workers"
 #: Selects the light or dark theme as the page's script does, before anything is painted.
 _THEME: Final = (
     "let theme = null; try { theme = localStorage.getItem('cloudo-theme') } catch {} "
@@ -88,7 +90,7 @@ def dashboard_handlers(server_app: ServerApp, frontend: Frontend) -> list[tuple[
     return [
         (r"cloudo", web.RedirectHandler, {"url": url_path_join(server_app.base_url, "cloudo/")}),
         *static_handlers(frontend),
-        (r"cloudo/(home|flows|executions|schedules|messages|webhooks|tokens|settings|workers|)", DashboardHandler, options),
+        (rf"cloudo/({_VIEWS}|)", DashboardHandler, options),
         (rf"cloudo/((?:executions|schedules|messages)/{one_id})", DashboardHandler, options),
         # The name of a flow holds `/`, raw or as `%2F`.
         (r"cloudo/(flows/.+)", DashboardHandler, options),
