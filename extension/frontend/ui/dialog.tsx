@@ -58,8 +58,8 @@ export class Dialogs {
 interface DialogProps {
   title: string;
   close: () => void;
-  /** Called by the submit button and by Enter. */
-  onSubmit?: () => void;
+  /** Called by a submit button, which it gets, and by Enter. */
+  onSubmit?: (submitter: HTMLElement | null) => void;
   buttons?: ComponentChildren;
   /** A dialog that only informs has nothing to cancel. */
   isInformation?: boolean;
@@ -114,7 +114,7 @@ export function Dialog({
         onKeyDown={submitByEnter}
         onSubmit={(event) => {
           event.preventDefault();
-          onSubmit?.();
+          onSubmit?.((event as SubmitEvent).submitter);
         }}
       >
         <header>

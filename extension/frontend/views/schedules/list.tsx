@@ -1,0 +1,243 @@
+/** The schedules: what each starts, when it runs next, and the outcomes of its last runs. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { Occurrence, Schedule } from "../../api/types";
+import { useApp, useExecutionNews } from "../../app/context";
+import { usePaged } from "../../app/paged";
+import { Breakable, Button, Empty, Link } from "../../ui/controls";
+import { List, NoMatch, sorted, useSort } from "../../ui/list";
+import { Selection, type Column } from "../../ui/table";
+import { cut } from "../../ui/words";
+import { Histories, needOf, Picture } from "./history";
+import {
+  actOnSchedules,
+  deleteSchedules,
+  NextRun,
+  RUN_NOW,
+  SCHEDULE_ALLOWS,
+  ScheduleStateMark,
+  type ScheduleAction,
+} from "./marks";
+
+const PAGE_ROWS = 50;
+/** A sorted list has to be loaded first. */
+const MAX_SORTED = 500;
+const TYPING_MS = 250;
+
+type Known = ReadonlyMap<string, readonly Occurrence[]>;
+
+const columnsWith = (histories: () => Known): Column<Schedule>[] => [
+  { name: "state", label: "State", cell: ({ state }) => <ScheduleStateMark state={state} /> },
+  {
+    name: "name",
+    label: "Schedule",
+    cell: (schedule) => <NameCell schedule={schedule} />,
+    sortBy: ({ name }) => name.toLowerCase(),
+  },
+  {
+    name: "flow",
+    label: "Flow",
+    cell: ({ name, flow_name }) => (
+      <div class={name === flow_name ? "cloudo-path cloudo-same" : "cloudo-path"}>
+        <Breakable text={flow_name} />
+      </div>
+    ),
+    sortBy: ({ flow_name }) => flow_name.toLowerCase(),
+  },
+  {
+    name: "when",
+    label: "When",
+    cell: ({ description, timezone }) => (
+      <>
+        <div>{cut(description)}</div>
+        <div class="cloudo-muted">{timezone}</div>
+      </>
+    ),
+  },
+  {
+    name: "next",
+    label: "Next run",
+    cell: (schedule) => <NextRun schedule={schedule} />,
+    sortBy: ({ next_run }) => next_run ?? "~",
+  },
+  {
+    name: "past",
+    label: "Past runs",
+    cell: ({ id, timezone }) => <Picture occurrences={histories().get(id)} zone={timezone} />,
+    sortBy: ({ id }) => needOf(histories().get(id)),
+  },
+  { name: "by", label: "By", cell: ({ user_name }) => user_name },
+];
+
+function NameCell({ schedule: { id, name, state_reason } }: { schedule: Schedule }) {
+  return (
+    <>
+      <Link view="schedule" id={id} class="cloudo-title cloudo-plain-link">
+        {cut(name)}
+      </Link>
+      {state_reason && <div class="cloudo-note">{cut(state_reason)}</div>}
+    </>
+  );
+}
+
+const keyOf = ({ id }: Schedule) => id;
+
+export function ScheduleList() {
+  const app = useApp();
+  const { api, place } = app;
+  const histories = useMemo(() => new Histories(api), [api]);
+  useEffect(() => () => histories.close(), [histories]);
+  const known = histories.known.value;
+  const columns = useMemo(() => columnsWith(() => known), [known]);
+  const [sort, onSort] = useSort(columns, "-"); // without a choice, the newest first
+  const q = place.route.value.query.q ?? "";
+  const page = usePaged<Schedule>(
+    "schedule",
+    { q: useSettled(q) },
+    { concerns: (news) => news.has("schedule"), paceMs: 500, size: sort.name ? MAX_SORTED : PAGE_ROWS },
+  );
+  const selection = useMemo(() => new Selection(), []);
+  const all = page.value?.items ?? [];
+  useEffect(() => {
+    if (!page.value) return;
+    selection.retain(new Set(page.value.items.map(keyOf)));
+    histories.load(page.value.items);
+  }, [page.value]);
+  useHistoryNews(histories, all, page.refresh);
+  const rows = useMemo(
+    () => page.value && sorted(page.value.items, columns, sort, keyOf),
+    [page.value, columns, sort.name, sort.isDescending],
+  );
+  if (page.error && !page.value) return <Failed message={page.error.message} retry={page.refresh} />;
+  return (
+    <List
+      title="Schedules"
+      rows={rows}
+      columns={columns}
+      keyOf={keyOf}
+      wordOf={({ name, description }) => `${cut(name)}, ${description}`}
+      selection={selection}
+      onOpen={({ id }) => place.go("schedule", id)}
+      filter={q}
+      onFilter={(text) => place.refine({ q: text.trim() })}
+      sort={sort}
+      onSort={onSort}
+      actions={<Actions selection={selection} schedules={all} refresh={page.refresh} />}
+      empty={
+        q ? (
+          <NoMatch
+            title="No matching schedules"
+            text={`No schedule has “${q}” in its name or in the name of its flow.`}
+            onClear={() => place.refine({ q: "" })}
+          />
+        ) : (
+          <NoSchedules />
+        )
+      }
+      footer={
+        page.value?.next && (
+          <div class="cloudo-more">
+            <Button
+              icon="down"
+              title={sort.name ? `Only the ${all.length} newest schedules are sorted` : undefined}
+              onClick={page.more}
+            >
+              Load more
+            </Button>
+          </div>
+        )
+      }
+    />
+  );
+}
+
+/** A text once the typing has paused. */
+function useSettled(text: string): string {
+  const [settled, setSettled] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(text), text ? TYPING_MS : 0);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return settled;
+}
+
+/** Renew histories when the schedules, or executions that they have started, change. */
+function useHistoryNews(histories: Histories, schedules: readonly Schedule[], refresh: () => void): void {
+  const { live } = useApp();
+  const ids = useMemo(() => new Set(schedules.map(keyOf)), [schedules]);
+  const renew = (changed: readonly (string | null | undefined)[]) => {
+    const ours = [...new Set(changed)].filter((id): id is string => Boolean(id && ids.has(id)));
+    histories.renew(ours);
+    return ours.length > 0;
+  };
+  useEffect(
+    () =>
+      live.follow({
+        news: (news) => void renew([...news.of("schedule").keys()]),
+        resync: () => void renew([...ids]),
+      }),
+    [live, ids],
+  );
+  useExecutionNews((changed) => {
+    if (renew(changed.map(({ schedule_id }) => schedule_id))) refresh();
+  });
+}
+
+interface ActionsProps {
+  selection: Selection;
+  schedules: readonly Schedule[];
+  refresh: () => void;
+}
+
+function Actions({ selection, schedules, refresh }: ActionsProps) {
+  const app = useApp();
+  const chosen = schedules.filter(({ id }) => selection.has(id));
+  const act = async (action: ScheduleAction) => {
+    await actOnSchedules(app, action, chosen.filter(SCHEDULE_ALLOWS[action]));
+    refresh();
+  };
+  const remove = async () => {
+    if (await deleteSchedules(app, chosen)) refresh();
+  };
+  const isOff = (action: ScheduleAction) => !chosen.some(SCHEDULE_ALLOWS[action]);
+  return (
+    <>
+      <Button icon="pause" disabled={isOff("pause")} onClick={() => void act("pause")}>
+        Pause
+      </Button>
+      <Button icon="play" disabled={isOff("resume")} onClick={() => void act("resume")}>
+        Resume
+      </Button>
+      <Button icon="again" title={RUN_NOW} disabled={isOff("trigger")} onClick={() => void act("trigger")}>
+        Run now
+      </Button>
+      <Button icon="trash" disabled={chosen.length === 0} onClick={() => void remove()}>
+        Delete
+      </Button>
+    </>
+  );
+}
+
+const NoSchedules = () => (
+  <Empty title="No schedules yet">
+    <p>
+      <Link view="flows">Select a flow</Link>, then use the arrow beside Play to run it at a time, at an interval, or
+      every day.
+    </p>
+  </Empty>
+);
+
+function Failed({ message, retry }: { message: string; retry: () => void }) {
+  return (
+    <section class="cloudo-view" aria-label="Schedules">
+      <div class="cloudo-body">
+        <Empty title="The schedules could not be loaded">
+          <p>{message}</p>
+          <Button icon="again" onClick={retry}>
+            Try again
+          </Button>
+        </Empty>
+      </div>
+    </section>
+  );
+}
