@@ -29,10 +29,12 @@ from cloudo_kernel.models import (
     Delivery,
     Event,
     Execution,
+    ExecutionActivity,
     ExecutionCells,
     ExecutionCount,
     ExecutionFilter,
     Flow,
+    FlowActivity,
     JsonObject,
     Kernel,
     LogPage,
@@ -61,6 +63,14 @@ class Api(AuthorApi):
     @verb(Action.READ, "GET kernel")
     def kernels(self) -> tuple[Kernel, ...]:
         """List the kernels that flows can run in: `cloudo`, and the kernelspecs of the server's machine."""
+
+    @verb(Action.READ, "GET flow/activity")
+    def flow_activity(self, *, recent: int = 12) -> tuple[FlowActivity, ...]:
+        """Return the last executions of each flow, up to 50, their median duration and the next run, by name."""
+
+    @verb(Action.READ, "GET execution/activity")
+    def execution_activity(self, *, hours: int = 24) -> ExecutionActivity:
+        """Count the executions that ended in each of the last hours, up to 744."""
 
     @verb(Action.FLOW_WRITE, "POST flow")
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:

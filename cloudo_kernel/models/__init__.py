@@ -5,6 +5,7 @@ All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339
 
 from __future__ import annotations
 
+from cloudo_kernel.models.activity import ActivityBucket, ExecutionActivity, FlowActivity, RecentExecution
 from cloudo_kernel.models.base import (
     Fault,
     FieldError,

@@ -10,6 +10,7 @@ from pathlib import Path
 from cloudo_kernel.models.lifecycle import Outcome
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import EventListener, Events
+from cloudo_kernel.store.executions.activity import Activity
 from cloudo_kernel.store.executions.control import Control
 from cloudo_kernel.store.executions.counts import Counts
 from cloudo_kernel.store.executions.journal import Call, Journal
@@ -69,6 +70,7 @@ class Store:
         self.texts = TextIndex(database)
         self.executions = Executions(database, self.encryption, self.texts)
         self.counts = Counts(database)
+        self.activity = Activity(database)
         self.queue = Queue(database)
         self.reports = Reports(database, self.encryption)
         self.control = Control(database)

@@ -75,7 +75,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "create_token": (CreateToken(name="x", actions=(Action.TOKEN_WRITE,), expires_at=NOON),),
 }
 WITHOUT_ARGUMENTS = {
-    "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets", "execution_count",
+    "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets",
+    "execution_count", "flow_activity", "execution_activity",
     "settings", "files", "tokens", "user", "health", "kernels",
 }  # fmt: skip
 

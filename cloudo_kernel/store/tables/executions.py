@@ -120,6 +120,13 @@ executions = Table(
     Index(None, "parent_id", "id"),
     Index(None, "user_name", "id"),
     Index(None, "trigger", "id"),
+    # Covers the numbers by hour.
+    Index(
+        "ix_executions_ended_at",
+        *("ended_at", "status", "flow_name"),
+        sqlite_where=text("ended_at IS NOT NULL"),
+        postgresql_where=text("ended_at IS NOT NULL"),
+    ),
     Index(None, "created_at"),
     Index(
         "ix_executions_ended",

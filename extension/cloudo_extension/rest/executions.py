@@ -16,6 +16,7 @@ from cloudo_kernel.models import (
     BulkOutcome,
     BulkRequest,
     Execution,
+    ExecutionActivity,
     ExecutionCells,
     ExecutionCount,
     ExecutionFilter,
@@ -178,6 +179,21 @@ class Count(Handler):
         await self.answer(self.api.execution_count, self.asked(ExecutionFilter))
 
 
+class ActivityQuery(Query):
+    """The requested span."""
+
+    hours: int = Field(default=24, ge=1, le=744, description="Number of hours, the current one included.")
+
+
+class Activity(Handler):
+    """`/execution/activity`."""
+
+    @operation("execution_activity", reply=ExecutionActivity, query=(ActivityQuery,))
+    async def get(self) -> None:
+        """Count the executions that ended in each of the last hours."""
+        await self.answer(self.api.execution_activity, hours=self.asked(ActivityQuery).hours)
+
+
 class OneExecution(Handler):
     """`/execution/<id>`."""
 
@@ -297,6 +313,6 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 routes = [
-    *routes_of(Executions, ManyExecutions, Count, OneExecution, Log, Cells, Cancel, Pause, Resume, Retry),
+    *routes_of(Executions, ManyExecutions, Count, Activity, OneExecution, Log, Cells, Cancel, Pause, Resume, Retry),
     (rf"{API}/execution/([^/]+)/children", Children),
 ]

@@ -1,4 +1,4 @@
-"""Lists of executions by tag and by trigger."""
+"""Lists of executions by tag, by trigger and by the hour of their end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table of tags with the tags of all executions, and an index on triggers."""
+    """Add the table of tags with the tags of all executions, and indexes on triggers and ends."""
     op.create_table(
         "execution_tags",
         sa.Column("tag", sa.Text(), nullable=False),
@@ -21,6 +21,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_execution_tags_execution_id", "execution_tags", ["execution_id"])
     op.create_index("ix_executions_trigger_id", "executions", ["trigger", "id"])
+    has_ended = sa.text("ended_at IS NOT NULL")
+    op.create_index(
+        "ix_executions_ended_at",
+        "executions",
+        ["ended_at", "status", "flow_name"],
+        sqlite_where=has_ended,
+        postgresql_where=has_ended,
+    )
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     each = "json_each(executions.tags)" if is_sqlite else "json_array_elements_text(executions.tags) AS each(value)"
     op.execute(
