@@ -129,3 +129,8 @@ class Flow(Record):
         default=(), description="The last five executions, newest first."
     )
     next_run: UtcTime | None = None
+
+    @property
+    def brief(self) -> Flow:
+        """The record without its input schema and metadata, as long lists have it."""
+        return self.model_copy(update={"input_schema": {}, "metadata": FlowMetadata()})

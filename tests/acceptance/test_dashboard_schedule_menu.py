@@ -80,7 +80,7 @@ def test_the_arrow_leads_to_the_question_and_the_schedule_stands_in_both_views(s
     line = row(page, "reports/one")
     expect(line).to_contain_text("Active")
     expect(line).to_contain_text("Europe/Vienna")
-    expect(line).to_contain_text("no run yet")
+    expect(line).to_contain_text("no runs yet")
 
 
 def test_several_checked_flows_get_one_question_and_one_schedule_each(show: Open, api: Client) -> None:

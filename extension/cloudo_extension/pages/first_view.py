@@ -24,7 +24,7 @@ Read = Callable[["Service"], BaseModel]
 
 #: Maximum number of items of each list.
 _LIMIT: Final = 100
-FLOWS: Final = f"flow?limit={_LIMIT}"
+FLOWS: Final = f"flow?brief=true&limit={_LIMIT}"
 EXECUTIONS: Final = f"execution?limit={_LIMIT}"
 #: No character of the data may end its element, or a line of a script.
 _ESCAPES: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
@@ -113,4 +113,6 @@ def _flows(api: Service) -> Page[Flow]:
     """Return the first page of flows, as REST orders them."""
     flows = api.flows()
     shown = flows[:_LIMIT]
-    return Page[Flow](items=shown, next=shown[-1].name if len(flows) > len(shown) else None)
+    return Page[Flow](
+        items=tuple(flow.brief for flow in shown), next=shown[-1].name if len(flows) > len(shown) else None
+    )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from pydantic import Field
 
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
-from cloudo_kernel.models import Flow, FlowActivity, FlowMetadata, Kernel, Page, Request
-
-_LEFT_OUT: Final = {"input_schema": {}, "metadata": FlowMetadata()}
+from cloudo_kernel.models import Flow, FlowActivity, Kernel, Page, Request
 
 
 def _by_name(name: str) -> tuple[str, str]:
@@ -59,7 +57,7 @@ class Flows(Handler):
 
         def flows() -> Sequence[Flow]:
             found = self.api.flows(q=wanted.q)
-            return tuple(one.model_copy(update=_LEFT_OUT) for one in found) if wanted.brief else found
+            return tuple(one.brief for one in found) if wanted.brief else found
 
         await self.answer_page(flows, "name", order=_by_name)
 

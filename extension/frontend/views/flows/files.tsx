@@ -37,7 +37,7 @@ export const duplicateFlow = (app: App, flow: Flow): Promise<void> =>
 
 export const renameFlow = (app: App, flow: Flow): Promise<void> =>
   askName(app, { title: `Rename ${flow.title}`, word: "Rename", name: flow.name }, (name) =>
-    app.api.patch<Flow>(`flow/${pathOf(flow.name)}`, { new_name: name }),
+    app.api.patch<Flow>(`flow/${pathOf(flow.name)}`, { name }),
   );
 
 export async function deleteFlow(app: App, flow: Flow): Promise<void> {
