@@ -42,10 +42,13 @@ from cloudo_kernel.models import (
     MessagePreview,
     MessageState,
     Page,
+    QueueState,
     Setting,
+    SettingDescription,
     Token,
     Webhook,
     WebhookPreset,
+    Worker,
 )
 
 __all__ = ["API_ROOT", "PAGE_LIMIT", "VERBS", "Api", "AuthorApi", "errors_of"]
@@ -239,6 +242,29 @@ class Api(AuthorApi):
         Raises `WebhookNotFound`, `DeliveryNotFound`, what `start_execution` raises, and `Conflict` if it started no
         execution, or its execution was deleted.
         """
+
+    @verb(Action.READ, "GET setting/documented", beyond_flows=True)
+    def documented_settings(self) -> tuple[SettingDescription, ...]:
+        """List the settings that Cloudo reads, with their meaning, default, valid values and current value."""
+
+    @verb(Action.READ, "GET worker", beyond_flows=True)
+    def workers(self) -> tuple[Worker, ...]:
+        """List the workers with a live lease."""
+
+    @verb(Action.READ, "GET queue")
+    def queue(self) -> QueueState:
+        """Return the number of pending executions, and whether the queue is paused."""
+
+    @verb(Action.SETTING_WRITE, "POST queue/pause")
+    def pause_queue(self) -> QueueState:
+        """Pause the queue: nothing starts until it is resumed, also after a restart. Running executions go on.
+
+        Executions of a process without a server are not affected.
+        """
+
+    @verb(Action.SETTING_WRITE, "POST queue/resume")
+    def resume_queue(self) -> QueueState:
+        """Resume the queue."""
 
     @verb(Action.SETTING_WRITE, "POST setting")
     def create_setting(self, name: str, value: Any, *, secret: bool = False) -> Setting:

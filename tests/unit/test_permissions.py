@@ -76,7 +76,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 WITHOUT_ARGUMENTS = {
     "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets",
-    "execution_count", "flow_activity", "execution_activity",
+    "execution_count", "flow_activity", "documented_settings", "workers", "queue", "pause_queue", "resume_queue",
+     "execution_activity",
     "settings", "files", "tokens", "user", "health", "kernels",
 }  # fmt: skip
 
