@@ -45,6 +45,7 @@ from cloudo_kernel.models import (
     QueueState,
     Setting,
     SettingDescription,
+    SourceDiff,
     Token,
     Webhook,
     WebhookPreset,
@@ -135,6 +136,13 @@ class Api(AuthorApi):
     def execution_source(self, execution_id: str) -> str:
         """Return the exact source that the execution ran. Raises `ExecutionNotFound`."""
 
+    @verb(Action.READ, "GET execution/{execution_id}/source/diff")
+    def source_diff(self, execution_id: str, against: str) -> SourceDiff:
+        """Return the changes from the source of the execution `against` to that of this one, by cell.
+
+        Raises `ExecutionNotFound`.
+        """
+
     @verb(Action.EXECUTION_WRITE, "DELETE execution/{execution_id}")
     def delete_execution(self, execution_id: str) -> None:
         """Delete an ended execution with its log and its executed notebook.
@@ -145,6 +153,8 @@ class Api(AuthorApi):
     @verb(None, "POST execution/bulk", writes=True)  # each item requires the action of its own verb
     def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
         """Start up to 500 flows, or apply one action to up to 500 executions. Return the result of each, in order.
+
+        `cancel`, `retry` and `delete` also take a filter, for up to 10,000 executions; the reply has the first 500.
 
         Items fail independently: the error of an item does not affect the others. Starts are one commit.
         """

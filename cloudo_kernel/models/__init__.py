@@ -25,6 +25,7 @@ from cloudo_kernel.models.cells import (
     ExecutionCells,
     LogPage,
     OutputType,
+    SourceDiff,
 )
 from cloudo_kernel.models.executions import (
     BulkAction,

@@ -68,6 +68,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "create_webhook": (CreateWebhook(name="x", flow_name="x"),),
     "change_webhook": ("x", ChangeWebhook(enabled=False)),
     "replay_delivery": ("x", "x"),
+    "source_diff": ("x", "x"),
     "save_setting": ("", 1),
     "create_setting": ("", 1),
     "delete_setting": ("no.such",),

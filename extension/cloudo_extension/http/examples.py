@@ -105,13 +105,17 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         as_of=_TIME,
     ),
     models.BulkOutcome(
+        matched=2,
+        done=1,
+        failed=1,
         items=(
             models.BulkItem(flow_name=_FLOW, ok=True, execution=_STARTED),
             models.BulkItem(flow_name="examples/greting", ok=False, error=models.BulkError(**_UNKNOWN)),
-        )
+        ),
     ),
     _LINE,
     models.LogPage(items=(_LINE,), end="1"),
+    models.SourceDiff(diff="--- a\n+++ b\n@@ -1,2 +1,2 @@\n # %%\n-print(1)\n+print(2)\n"),
     models.ExecutionCells(
         version="1795505401000000000-2048",
         cells=(
