@@ -108,6 +108,9 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     ),
     "client.execution.max_unended_per_root": _whole(10_000),
     "client.webhook.max_unended": _whole(100),
+    "client.queue.paused": DocumentedSetting(
+        False, "true or false", lambda value: value is not None, kind="boolean", is_personal=False
+    ),
     # For the library's flow `Notify by email`, without its secret `client.smtp.password`: anyone may read these.
     "client.smtp.host": _line("the name of a mail server, such as mail.example.com"),
     "client.smtp.port": DocumentedSetting(
@@ -128,6 +131,54 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     ),
 }
 
+_RETENTION_MEANING = "Minutes for which a message of this level is kept after its answer, expiry or creation."
+#: What each setting is for.
+MEANINGS: dict[str, str] = {
+    "client.execution.retention_time.minutes": "Minutes for which an ended execution is kept. A flow's own value wins.",
+    "client.execution.max_running": "Maximum number of executions that run at once in the whole store.",
+    "client.message.success.retention_time.minutes": _RETENTION_MEANING,
+    "client.message.info.retention_time.minutes": _RETENTION_MEANING,
+    "client.message.warning.retention_time.minutes": _RETENTION_MEANING,
+    "client.message.error.retention_time.minutes": _RETENTION_MEANING,
+    "client.input.timeout.minutes": "Minutes for which an input request waits for an answer; 0 or less for no limit.",
+    "client.timezone": "Time zone of schedules that name none; null for the server's.",
+    "client.execution.max_depth": "Maximum number of ancestors of an execution.",
+    "client.flow.library.fallback": "Whether the flows of the library are offered.",
+    "client.execution.max_unended_per_root": "Maximum number of unended executions below one root execution.",
+    "client.webhook.max_unended": "Maximum number of unended executions of one webhook; further calls get 429.",
+    "client.queue.paused": "Whether the queue is paused: nothing starts, and running executions go on.",
+    "client.smtp.host": "Mail server of the flow `Notify by email`.",
+    "client.smtp.port": "Its port; null for the usual one.",
+    "client.smtp.security": "How the connection to the mail server is encrypted.",
+    "client.smtp.user": "User name at the mail server.",
+    "client.smtp.from": "E-mail address of the sender.",
+    "client.smtp.to": "Recipients if a start names none: an address, or a list.",
+}
+
+_TEXT: dict[str, Any] = {"type": ["string", "null"], "minLength": 1, "maxLength": 1000}
+_BOOLEAN: dict[str, Any] = {"type": "boolean"}
+_EXECUTIONS: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": _MAX_EXECUTIONS}
+_MINUTES: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": _MAX_MINUTES}
+_ADDRESS: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "@"}
+#: JSON Schemas of the values. Those of the others are `_MINUTES`. A zone has to be known to the server, too.
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "client.execution.max_running": {"type": "integer", "minimum": 1, "maximum": 100_000},
+    "client.input.timeout.minutes": {"type": "number", "minimum": -_MAX_MINUTES, "maximum": _MAX_MINUTES},
+    "client.timezone": {"type": ["string", "null"]},
+    "client.execution.max_depth": {"type": "integer", "minimum": 0},
+    "client.flow.library.fallback": _BOOLEAN,
+    "client.execution.max_unended_per_root": _EXECUTIONS,
+    "client.webhook.max_unended": _EXECUTIONS,
+    "client.queue.paused": _BOOLEAN,
+    "client.smtp.host": _TEXT,
+    "client.smtp.port": {"type": ["integer", "null"], "minimum": 1, "maximum": 65_535},
+    "client.smtp.security": {"enum": ["starttls", "tls", "none"]},
+    "client.smtp.user": _TEXT,
+    "client.smtp.from": _TEXT,
+    "client.smtp.to": {"anyOf": [{"type": "null"}, _ADDRESS, {"type": "array", "items": _ADDRESS}]},
+}
+
+QUEUE_PAUSED = "client.queue.paused"
 MAX_RUNNING = "client.execution.max_running"
 MAX_DEPTH = "client.execution.max_depth"
 MAX_UNENDED_PER_ROOT = "client.execution.max_unended_per_root"
@@ -177,6 +228,16 @@ def fits(name: str, value: Any) -> bool:
     except SettingInvalid:
         return False
     return True
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of the values of a documented setting."""
+    return _SCHEMAS.get(name, _MINUTES)
+
+
+def personal_pattern(name: str) -> str | None:
+    """Return the name of a user's own value of a documented setting, with `*` for the user; None if there is none."""
+    return f"{_PERSONAL}*.{name.removeprefix(_SHARED)}" if DOCUMENTED[name].is_personal else None
 
 
 def default(name: str) -> Any:

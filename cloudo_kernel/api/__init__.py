@@ -42,10 +42,14 @@ from cloudo_kernel.models import (
     MessagePreview,
     MessageState,
     Page,
+    QueueState,
     Setting,
+    SettingDescription,
+    SourceDiff,
     Token,
     Webhook,
     WebhookPreset,
+    Worker,
 )
 
 __all__ = ["API_ROOT", "PAGE_LIMIT", "VERBS", "Api", "AuthorApi", "errors_of"]
@@ -132,6 +136,13 @@ class Api(AuthorApi):
     def execution_source(self, execution_id: str) -> str:
         """Return the exact source that the execution ran. Raises `ExecutionNotFound`."""
 
+    @verb(Action.READ, "GET execution/{execution_id}/source/diff")
+    def source_diff(self, execution_id: str, against: str) -> SourceDiff:
+        """Return the changes from the source of the execution `against` to that of this one, by cell.
+
+        Raises `ExecutionNotFound`.
+        """
+
     @verb(Action.EXECUTION_WRITE, "DELETE execution/{execution_id}")
     def delete_execution(self, execution_id: str) -> None:
         """Delete an ended execution with its log and its executed notebook.
@@ -142,6 +153,8 @@ class Api(AuthorApi):
     @verb(None, "POST execution/bulk", writes=True)  # each item requires the action of its own verb
     def bulk_executions(self, request: BulkRequest) -> BulkOutcome:
         """Start up to 500 flows, or apply one action to up to 500 executions. Return the result of each, in order.
+
+        `cancel`, `retry` and `delete` also take a filter, for up to 10,000 executions; the reply has the first 500.
 
         Items fail independently: the error of an item does not affect the others. Starts are one commit.
         """
@@ -239,6 +252,29 @@ class Api(AuthorApi):
         Raises `WebhookNotFound`, `DeliveryNotFound`, what `start_execution` raises, and `Conflict` if it started no
         execution, or its execution was deleted.
         """
+
+    @verb(Action.READ, "GET setting/documented", beyond_flows=True)
+    def documented_settings(self) -> tuple[SettingDescription, ...]:
+        """List the settings that Cloudo reads, with their meaning, default, valid values and current value."""
+
+    @verb(Action.READ, "GET worker", beyond_flows=True)
+    def workers(self) -> tuple[Worker, ...]:
+        """List the workers with a live lease."""
+
+    @verb(Action.READ, "GET queue")
+    def queue(self) -> QueueState:
+        """Return the number of pending executions, and whether the queue is paused."""
+
+    @verb(Action.SETTING_WRITE, "POST queue/pause")
+    def pause_queue(self) -> QueueState:
+        """Pause the queue: nothing starts until it is resumed, also after a restart. Running executions go on.
+
+        Executions of a process without a server are not affected.
+        """
+
+    @verb(Action.SETTING_WRITE, "POST queue/resume")
+    def resume_queue(self) -> QueueState:
+        """Resume the queue."""
 
     @verb(Action.SETTING_WRITE, "POST setting")
     def create_setting(self, name: str, value: Any, *, secret: bool = False) -> Setting:

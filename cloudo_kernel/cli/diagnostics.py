@@ -227,6 +227,8 @@ def _server(workspace: Workspace) -> Look:
     else:
         words = f"{server['url']}, workers: {health.workers}, running: {health.running}, pending: {health.pending}."
         yield State.WELL, words, None
+    if health.queue_paused:
+        yield State.WARNING, f"The queue is paused: {health.pending} pending.", "cloudo queue resume"
     if health.overdue_schedules:
         yield State.WARNING, f"Overdue schedules: {health.overdue_schedules}.", "cloudo schedules"
 

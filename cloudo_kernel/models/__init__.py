@@ -25,6 +25,7 @@ from cloudo_kernel.models.cells import (
     ExecutionCells,
     LogPage,
     OutputType,
+    SourceDiff,
 )
 from cloudo_kernel.models.executions import (
     BulkAction,
@@ -49,7 +50,18 @@ from cloudo_kernel.models.executions import (
 from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel, RunOptions
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Notification, Occasion
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessagePreview, MessageState
-from cloudo_kernel.models.records import Event, File, Health, LoopHealth, OwnClient, Setting, User
+from cloudo_kernel.models.records import (
+    Event,
+    File,
+    Health,
+    LoopHealth,
+    OwnClient,
+    QueueState,
+    Setting,
+    SettingDescription,
+    User,
+    Worker,
+)
 from cloudo_kernel.models.schedules import (
     Backfill,
     CatchUp,

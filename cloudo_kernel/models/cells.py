@@ -83,3 +83,10 @@ class LogPage(Page[LogLine]):
     end: str | None = Field(
         default=None, description="The cursor after the last line of this page, to follow a log that grows."
     )
+
+
+class SourceDiff(Record):
+    """The difference between the sources of two executions."""
+
+    diff: str = Field(description="Unified diff of the cells' sources; empty if they are the same.")
+    is_cut: bool = Field(default=False, description="Whether a source or the diff is too long, and its end left out.")

@@ -226,11 +226,20 @@ class BulkAction(StrEnum):
     DELETE = "delete"
 
 
+#: The actions that take a filter.
+FILTERED: Final = frozenset({BulkAction.CANCEL, BulkAction.RETRY, BulkAction.DELETE})
+
+
 class BulkRequest(Request):
     """A request to start many flows, or to apply one action to many executions."""
 
     action: BulkAction
     ids: Names | None = Field(default=None, description="Execution ids; for every action except `start`.")
+    filter: ExecutionFilter | None = Field(
+        default=None,
+        description="In place of `ids`, for `cancel`, `retry` and `delete`: up to 10,000 matching executions in a "
+        "state that allows the action, newest first.",
+    )
     flow_names: Names | None = Field(default=None, description="Names of flows; for `start` only.")
     inputs: JsonObject | None = Field(
         default=None, description="Inputs for every item of `start`; with `retry` they replace the earlier inputs."
@@ -242,8 +251,13 @@ class BulkRequest(Request):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
+        if self.filter is not None:
+            if self.action not in FILTERED:
+                raise ValueError(f"{self.action} takes no filter")
+            if self.ids is not None:
+                raise ValueError("give either ids or filter")
         takes, other = ("flow_names", "ids") if self.action is BulkAction.START else ("ids", "flow_names")
-        if getattr(self, takes) is None or getattr(self, other) is not None:
+        if (self.filter is None and getattr(self, takes) is None) or getattr(self, other) is not None:
             raise ValueError(f"{self.action} takes {takes}, not {other}")
         if self.inputs is not None and self.action not in (BulkAction.START, BulkAction.RETRY):
             raise ValueError(f"{self.action} takes no inputs")
@@ -282,4 +296,7 @@ class BulkItem(Record):
 class BulkOutcome(Record):
     """The result of each item, in the order of the request."""
 
-    items: tuple[BulkItem, ...]
+    matched: int = Field(default=0, description="Number of items.")
+    done: int = 0
+    failed: int = 0
+    items: tuple[BulkItem, ...] = Field(description="The first 500 results.")

@@ -37,6 +37,41 @@ class Setting(Record):
     )
 
 
+class SettingDescription(Record):
+    """A setting that Cloudo reads."""
+
+    name: str
+    pattern: str | None = Field(
+        default=None, description="Name of a user's own value, with `*` for the user; null if users have none."
+    )
+    meaning: str
+    fits: str = Field(description="The valid values, in words.")
+    value_schema: JsonObject = Field(description="JSON Schema of the valid values.")
+    default: Any = None
+    value: Any = Field(default=None, description="The current value.")
+
+
+class Worker(Record):
+    """A worker with a live lease."""
+
+    id: str
+    name: str = Field(description="Its machine and its process.")
+    host: str
+    pid: int
+    private: bool = Field(description="Whether it runs only the executions of one process without a server.")
+    slots: int = Field(description="Maximum number of executions that run at once in the whole store.")
+    running: tuple[str, ...] = Field(default=(), description="Ids of the executions that it runs.")
+    started_at: UtcTime
+    lease_age_seconds: float = Field(description="Seconds since its last heartbeat.")
+
+
+class QueueState(Record):
+    """The queue of executions."""
+
+    pending: int
+    paused: bool = Field(description="Whether nothing starts. Running executions go on.")
+
+
 class File(Record):
     """A file in the workspace."""
 
@@ -91,6 +126,7 @@ class Health(Record):
     workers: int = Field(description="Workers with a live lease.")
     running: int
     pending: int
+    queue_paused: bool = Field(default=False, description="Whether the queue is paused, so that nothing starts.")
     overdue_schedules: int = Field(
         default=0,
         description="Schedules whose time has come while no worker was alive, or one lived and did not start it.",

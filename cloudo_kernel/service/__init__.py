@@ -9,6 +9,7 @@ from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.follow_ups import FollowUpVerbs
 from cloudo_kernel.service.notebooks import NotebookVerbs
 from cloudo_kernel.service.previews import PreviewVerbs
+from cloudo_kernel.service.queue import QueueVerbs
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.tokens import TokenVerbs
 from cloudo_kernel.service.workspace import WorkspaceVerbs
@@ -24,6 +25,7 @@ class Service(
     DueVerbs,
     PreviewVerbs,
     EventVerbs,
+    QueueVerbs,
     SettingVerbs,
     TokenVerbs,
     Api,

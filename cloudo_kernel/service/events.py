@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import chain
 
+from cloudo_kernel import settings
 from cloudo_kernel.errors import PermissionDenied
 from cloudo_kernel.models import Event, Health, LoopHealth, OwnClient, Page, Status, User
 from cloudo_kernel.processes import liveness
@@ -90,6 +91,7 @@ class EventVerbs(Base):
             workers=len(workers),
             running=counts.get(Status.RUNNING, 0),
             pending=counts.get(Status.PENDING, 0),
+            queue_paused=bool(self._setting(settings.QUEUE_PAUSED)),
             overdue_schedules=0 if overdue_before is None else self._store.schedules.overdue(before=overdue_before),
             loops=tuple(chain.from_iterable(loops.values())),
         )

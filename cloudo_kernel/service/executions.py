@@ -33,8 +33,9 @@ from cloudo_kernel.models import (
     JsonObject,
     Page,
     StartExecution,
+    Status,
 )
-from cloudo_kernel.models.executions import Tags
+from cloudo_kernel.models.executions import BULK_LIMIT, Tags
 from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.workspace.layout import executed_notebook
@@ -48,6 +49,15 @@ _FIELDS: dict[str, TypeAdapter[Any]] = {
     "tags": TypeAdapter(Tags),
     "input_value": TypeAdapter(JsonObject),
     "output_value": TypeAdapter(JsonObject),
+}
+
+
+#: Maximum number of executions to which a bulk request with a filter applies.
+_MAX_FILTERED = 10_000
+_VERB_OF = {
+    BulkAction.CANCEL: "cancel_execution",
+    BulkAction.RETRY: "retry_execution",
+    BulkAction.DELETE: "delete_execution",
 }
 
 
@@ -151,8 +161,20 @@ class ExecutionVerbs(StartVerbs):
         """See `Api.bulk_executions`."""
         self._ask("bulk_executions")
         if request.action is BulkAction.START:
-            return BulkOutcome(items=self._start_all(request))
-        return BulkOutcome(items=tuple(self._done(request, execution_id) for execution_id in request.ids or ()))
+            return _outcome(self._start_all(request))
+        ids = request.ids or ()
+        if request.filter is not None:
+            self._ask(_VERB_OF[request.action])  # an error of the request, not of each item
+            ids = self._matching(request.action, checked_filter(request.filter))
+        return _outcome(tuple(self._done(request, execution_id) for execution_id in ids))
+
+    def _matching(self, action: BulkAction, where: ExecutionFilter) -> tuple[str, ...]:
+        """Return the ids of matching executions in a state that allows the action, newest first."""
+        fitting = [status for status in where.status or Status if status.is_ended != (action is BulkAction.CANCEL)]
+        if not fitting:
+            return ()
+        wanted = where.model_copy(update={"status": tuple(fitting)})
+        return self._store.executions.ids(wanted, limit=_MAX_FILTERED, flows=self._rights.flows)
 
     def _start_all(self, request: BulkRequest) -> tuple[BulkItem, ...]:
         """Start the flows of the request in one commit."""
@@ -285,6 +307,11 @@ def checked_fields(fields: JsonObject) -> JsonObject:
         except ValidationError as error:
             raise MalformedRequest(f"{field}: {Fault.of(error).problem}.", field=field) from error
     return checked
+
+
+def _outcome(items: tuple[BulkItem, ...]) -> BulkOutcome:
+    done = sum(item.ok for item in items)
+    return BulkOutcome(matched=len(items), done=done, failed=len(items) - done, items=items[:BULK_LIMIT])
 
 
 def _brief(execution: Execution) -> ExecutionBrief:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from cloudo_kernel.errors import MalformedRequest, NotebookNotFound
-from cloudo_kernel.models import Execution, ExecutionCells, LogLine, LogPage
+from cloudo_kernel.models import Execution, ExecutionCells, LogLine, LogPage, SourceDiff
 from cloudo_kernel.service.base import Base, not_a_cursor, page_limit
 from cloudo_kernel.workspace import executed_cells
 from cloudo_kernel.workspace.executed_cells import Printed
 from cloudo_kernel.workspace.layout import executed_notebook
+from cloudo_kernel.workspace.source_diff import difference
 
 #: Maximum number of lines of `tail`.
 MAX_TAIL: Final = 5_000
@@ -44,6 +45,13 @@ class NotebookVerbs(Base):
         except ValueError as error:
             raise NotebookNotFound(execution_id) from error
         return found.model_copy(update={"version": version})
+
+    def source_diff(self, execution_id: str, against: str) -> SourceDiff:
+        """See `Api.source_diff`."""
+        for one in (execution_id, against):
+            self._ask_execution("source_diff", one)
+        old, new = (self._store.executions.source(one) for one in (against, execution_id))
+        return difference(old, new, old_name=against, new_name=execution_id)
 
     def execution_log(
         self,

@@ -18,6 +18,8 @@ from cloudo_kernel.service.webhooks import WebhookVerbs
 from cloudo_kernel.settings import DOCUMENTED
 
 _MAX_NAME = 200
+#: The name that is an address of its own.
+_RESERVED = "documented"
 #: Maximum size of a setting as JSON.
 _LIMIT_BYTES = 1024 * 1024
 #: SQLite gives a JSON column numeric affinity, so it rounds a larger number that is the whole value.
@@ -146,6 +148,8 @@ def check_name(name: str) -> None:
 def _check(name: str, value: Any) -> None:
     """Raise an error if the name or the value of a setting is invalid."""
     check_name(name)
+    if name == _RESERVED:
+        raise SettingInvalid(name, "another name: GET /setting/documented lists the documented settings")
     try:
         size = len(json.dumps(value, allow_nan=False))
     except (ValueError, TypeError, RecursionError) as error:

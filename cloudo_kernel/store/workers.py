@@ -31,7 +31,9 @@ LEASE_SECONDS = 15.0
 _OVERDUE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
 _w, _a = workers.c, absences.c
-_ALL = select(_w.id, _w.heartbeat, _w.host, _w.pid, _w.private, _w.beat_at, _w.previous_beat_at, _w.loops)
+_ALL = select(
+    _w.id, _w.heartbeat, _w.started_at, _w.host, _w.pid, _w.private, _w.beat_at, _w.previous_beat_at, _w.loops
+)
 _BEAT = (
     update(workers)
     .where(_w.id == bindparam("of"))
@@ -51,6 +53,7 @@ class WorkerRow:
 
     id: str
     heartbeat: int
+    started_at: datetime
     host: str
     pid: int
     private: bool

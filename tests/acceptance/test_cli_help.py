@@ -42,6 +42,7 @@ COMMANDS = (
         "settings",
         "tokens",
         "token",
+        "queue",
         "worker",
         "doctor",
     ),

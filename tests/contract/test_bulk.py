@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudo_kernel import errors
-from cloudo_kernel.models import BulkAction, BulkRequest, Status
+from cloudo_kernel.models import BulkAction, BulkRequest, ExecutionFilter, Status
 from tests.contract.conftest import End
 
 UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
@@ -65,3 +65,23 @@ def test_executions_are_stopped_started_anew_and_deleted(end: End) -> None:
 def test_what_does_not_go_together_is_no_request(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         BulkRequest.model_validate(given)
+
+
+def test_one_action_applies_to_all_that_match_a_filter(end: End) -> None:
+    flow = end.flow()
+    ids = [end.later(flow).id for _ in range(4)]
+    end.api.cancel_execution(ids[0])
+    where = ExecutionFilter(flow_name=flow)
+    cancelled = end.api.bulk_executions(BulkRequest(action=BulkAction.CANCEL, filter=where))
+    assert (cancelled.matched, cancelled.done, cancelled.failed) == (3, 3, 0)
+    assert [item.id for item in cancelled.items] == ids[:0:-1]
+    pending = ExecutionFilter(flow_name=flow, status=(Status.PENDING,))
+    assert end.api.bulk_executions(BulkRequest(action=BulkAction.DELETE, filter=pending)).matched == 0
+    retried = end.api.bulk_executions(BulkRequest(action=BulkAction.RETRY, filter=ExecutionFilter(ids=tuple(ids[:2]))))
+    assert (retried.done, len(retried.items)) == (2, 2)
+    deleted = end.api.bulk_executions(BulkRequest(action=BulkAction.DELETE, filter=ExecutionFilter(ids=tuple(ids))))
+    assert (deleted.matched, deleted.done) == (4, 4)
+    assert end.api.executions(ExecutionFilter(ids=tuple(ids))).items == ()
+    for wrong in ({"action": "pause", "filter": {}}, {"action": "cancel", "filter": {}, "ids": ["x"]}):
+        with pytest.raises(ValueError, match="filter"):
+            BulkRequest.model_validate(wrong)

@@ -68,6 +68,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "create_webhook": (CreateWebhook(name="x", flow_name="x"),),
     "change_webhook": ("x", ChangeWebhook(enabled=False)),
     "replay_delivery": ("x", "x"),
+    "source_diff": ("x", "x"),
     "save_setting": ("", 1),
     "create_setting": ("", 1),
     "delete_setting": ("no.such",),
@@ -76,7 +77,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 WITHOUT_ARGUMENTS = {
     "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets",
-    "execution_count", "flow_activity", "execution_activity",
+    "execution_count", "flow_activity", "documented_settings", "workers", "queue", "pause_queue", "resume_queue",
+     "execution_activity",
     "settings", "files", "tokens", "user", "health", "kernels",
 }  # fmt: skip
 

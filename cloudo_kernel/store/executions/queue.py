@@ -163,12 +163,15 @@ class Queue:
 
         Higher priorities come first, then older executions. Executions of a full flow stay in the queue, and do not
         block those behind them. A private worker claims only executions reserved for it, others only unreserved ones.
-        A worker that has lost its lease gets nothing, because its death would go unnoticed.
+        A worker that has lost its lease gets nothing, because its death would go unnoticed. Nor does one of a paused
+        queue, unless it is private.
         """
         now = self._database.clock()
         about = {"now": now, "worker": worker_id}
         with self._database.read() as connection:
             if not _has_work(connection, about, free, is_private=private):
+                return ()
+            if not private and value_of(connection, settings.QUEUE_PAUSED):
                 return ()
         claims: list[Claim | None] = []
         with self._database.write() as connection:
@@ -201,6 +204,16 @@ class Queue:
         query = select(func.count()).where(c.worker_id == worker_id, c.status == Status.RUNNING)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
+
+    def running_by_worker(self) -> dict[str, tuple[str, ...]]:
+        """Return the ids of the running executions of each worker."""
+        c = executions.c
+        query = select(c.worker_id, c.id).where(c.status == Status.RUNNING, c.worker_id.is_not(None)).order_by(c.id)
+        found: dict[str, tuple[str, ...]] = {}
+        with self._database.read() as connection:
+            for worker_id, execution_id in connection.execute(query):
+                found[worker_id] = (*found.get(worker_id, ()), execution_id)
+        return found
 
     def has_reserved(self, worker_id: str) -> bool:
         """Return whether an execution reserved for the worker has not ended, or a follow-up reserved for it is due."""

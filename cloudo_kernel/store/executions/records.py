@@ -245,6 +245,14 @@ class Executions:
             items = brief_records(connection.execute(brief().where(executions.c.id.in_(found[:limit])).order_by(by_id)))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
 
+    def ids(self, where: ExecutionFilter, *, limit: int, flows: Patterns = None) -> tuple[str, ...]:
+        """Return the ids of up to `limit` executions of flows that match the patterns, newest first."""
+        fits = None if flows is None else partial(self._database.fits, patterns=flows)
+        newest = ExecutionOrder.NEWEST
+        with self._database.read() as connection:
+            found = ordered(connection, where, fits=fits, beyond=None, limit=limit, texts=self._texts, order=newest)
+        return tuple(found)
+
     def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
         """Return up to `each` executions of each flow, newest first; flows without any are left out."""
         with self._database.read() as connection:

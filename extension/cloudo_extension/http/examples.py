@@ -105,13 +105,17 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         as_of=_TIME,
     ),
     models.BulkOutcome(
+        matched=2,
+        done=1,
+        failed=1,
         items=(
             models.BulkItem(flow_name=_FLOW, ok=True, execution=_STARTED),
             models.BulkItem(flow_name="examples/greting", ok=False, error=models.BulkError(**_UNKNOWN)),
-        )
+        ),
     ),
     _LINE,
     models.LogPage(items=(_LINE,), end="1"),
+    models.SourceDiff(diff="--- a\n+++ b\n@@ -1,2 +1,2 @@\n # %%\n-print(1)\n+print(2)\n"),
     models.ExecutionCells(
         version="1795505401000000000-2048",
         cells=(
@@ -168,6 +172,27 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         data={"trigger": "api"},
     ),
     models.Setting(name="team.regions", value=["north", "south"], modified_at=_TIME, modified_by="ada"),
+    models.SettingDescription(
+        name="client.execution.max_depth",
+        pattern="user.*.execution.max_depth",
+        meaning="Maximum number of ancestors of an execution.",
+        fits="a whole number, 0 or more",
+        value_schema={"type": "integer", "minimum": 0},
+        default=50,
+        value=50,
+    ),
+    models.Worker(
+        id=f"{_ID}5",
+        name="host-a:4711",
+        host="host-a",
+        pid=4711,
+        private=False,
+        slots=4,
+        running=(_EXECUTION_ID,),
+        started_at=_TIME,
+        lease_age_seconds=0.7,
+    ),
+    models.QueueState(pending=3, paused=False),
     models.File(path="notes/plan.txt", size=23, modified_at=_TIME, content="first north, then south"),
     _TOKEN,
     models.CreatedToken(**dict(_TOKEN), secret="cloudo_5Yk2…"),  # noqa: S106 -- an example  # nosec B106

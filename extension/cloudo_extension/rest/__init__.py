@@ -12,6 +12,7 @@ from cloudo_extension.rest import (
     interactive,
     messages,
     notebooks,
+    queue,
     schedules,
     settings,
     tokens,
@@ -20,7 +21,7 @@ from cloudo_extension.rest import (
     webhooks,
 )
 
-_RECORDS = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files, tokens)
+_RECORDS = (flows, executions, notebooks, messages, schedules, webhooks, events, settings, files, tokens, queue)
 #: Every route, most general last. The OpenAPI document is built from them.
 routes: Final[tuple[openapi.Route, ...]] = tuple(
     route

@@ -14,6 +14,7 @@ from tornado import web
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import Query, Reply, operation, routes_of
 from cloudo_extension.pages.notebook_renderer import Renderer
+from cloudo_kernel.models import SourceDiff
 from cloudo_kernel.workspace.catalog import is_handler
 
 #: A notebook holds whatever its flow printed, so nothing in it may run, load anything, or act as the user.
@@ -110,4 +111,19 @@ class Source(_Document):
         await self.send(text.encode(), kind, file_name=f"{execution_id}-source.{ending}")
 
 
-routes = routes_of(Notebook, Source)
+class DiffQuery(Query):
+    """The execution to compare with."""
+
+    against: str = Field(min_length=1, description="Id of the execution whose source is the old one.")
+
+
+class Difference(Handler):
+    """`/execution/<id>/source/diff`."""
+
+    @operation("source_diff", reply=SourceDiff, query=(DiffQuery,))
+    async def get(self, execution_id: str) -> None:
+        """Return the changes from another execution's source to this one's, by cell."""
+        await self.answer(self.api.source_diff, execution_id, self.asked(DiffQuery).against)
+
+
+routes = routes_of(Notebook, Source, Difference)

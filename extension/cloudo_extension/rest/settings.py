@@ -9,7 +9,7 @@ from pydantic import Field
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import PageQuery, operation, routes_of
 from cloudo_kernel.errors import SettingNotFound
-from cloudo_kernel.models import Page, Request, Setting
+from cloudo_kernel.models import Page, Request, Setting, SettingDescription
 
 
 class SettingValue(Request):
@@ -48,6 +48,15 @@ class Settings(Handler):
         )
 
 
+class Documented(Handler):
+    """`/setting/documented`."""
+
+    @operation("documented_settings", reply=Page[SettingDescription], query=(PageQuery,))
+    async def get(self) -> None:
+        """List the settings that Cloudo reads."""
+        await self.answer_page(self.api.documented_settings, "name")
+
+
 class OneSetting(Handler):
     """`/setting/<name>`."""
 
@@ -84,4 +93,4 @@ class OneSetting(Handler):
         await self.finish_empty()
 
 
-routes = routes_of(Settings, OneSetting)
+routes = routes_of(Settings, Documented, OneSetting)
