@@ -29,10 +29,15 @@ from cloudo_kernel.models import (
     Delivery,
     Event,
     Execution,
+    ExecutionActivity,
+    ExecutionCells,
+    ExecutionCount,
+    ExecutionFilter,
     Flow,
+    FlowActivity,
     JsonObject,
     Kernel,
-    LogLine,
+    LogPage,
     Message,
     MessagePreview,
     MessageState,
@@ -59,6 +64,14 @@ class Api(AuthorApi):
     def kernels(self) -> tuple[Kernel, ...]:
         """List the kernels that flows can run in: `cloudo`, and the kernelspecs of the server's machine."""
 
+    @verb(Action.READ, "GET flow/activity")
+    def flow_activity(self, *, recent: int = 12) -> tuple[FlowActivity, ...]:
+        """Return the last executions of each flow, up to 50, their median duration and the next run, by name."""
+
+    @verb(Action.READ, "GET execution/activity")
+    def execution_activity(self, *, hours: int = 24) -> ExecutionActivity:
+        """Count the executions that ended in each of the last hours, up to 744."""
+
     @verb(Action.FLOW_WRITE, "POST flow")
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """Create a flow of the workspace from a notebook's JSON text, or as a copy of another flow.
@@ -80,9 +93,33 @@ class Api(AuthorApi):
         Raises `FlowNotFound`, `NameInvalid`, and `PermissionDenied` for the library.
         """
 
+    @verb(Action.READ, "GET execution/count")
+    def execution_count(self, where: ExecutionFilter | None = None) -> ExecutionCount:
+        """Count executions, in all and by status. The numbers are up to a second old."""
+
     @verb(Action.READ, "GET execution/{execution_id}/log")
-    def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
-        """Page through the log from its first line. Raises `ExecutionNotFound`."""
+    def execution_log(
+        self,
+        execution_id: str,
+        *,
+        limit: int = 500,
+        cursor: str | None = None,
+        tail: int | None = None,
+        streams: bool = False,
+    ) -> LogPage:
+        """Page through the log from its first line, or return its last lines with `tail`, up to 5,000.
+
+        With `streams` it also has the lines that the cells printed, each at the start of its cell.
+        Raises `ExecutionNotFound`.
+        """
+
+    @verb(Action.READ, "GET execution/{execution_id}/cells")
+    def execution_cells(self, execution_id: str, *, after: str | None = None, first: int = 0) -> ExecutionCells:
+        """Return the cells of the executed notebook, from the index `first` on, as of its last save.
+
+        If the version is still `after`, there are no cells in the reply.
+        Raises `ExecutionNotFound`, and `NotebookNotFound` for a file that is not a notebook.
+        """
 
     @verb(Action.READ, "GET execution/{execution_id}/notebook")
     def execution_notebook(self, execution_id: str) -> str:

@@ -17,6 +17,7 @@ from cloudo_kernel.models import (
     CreateSchedule,
     Execution,
     ExecutionFilter,
+    ExecutionOrder,
     File,
     Flow,
     Health,
@@ -55,9 +56,14 @@ class AuthorApi:
 
     @verb(Action.READ, "GET execution")
     def executions(
-        self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
+        self,
+        where: ExecutionFilter | None = None,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        order: ExecutionOrder = ExecutionOrder.NEWEST,
     ) -> Page[Execution]:
-        """List executions, newest first, without log, traceback and values above 4 KiB."""
+        """List executions in order, by default newest first, without log, traceback and values above 4 KiB."""
 
     @verb(Action.READ, "GET execution/{execution_id}")
     def execution(self, execution_id: str) -> Execution:

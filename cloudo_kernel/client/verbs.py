@@ -19,6 +19,7 @@ from cloudo_kernel.errors import FormInvalid, InputsInvalid, ResponseInvalid
 from cloudo_kernel.models import (
     CreateMessage,
     Execution,
+    ExecutionCells,
     File,
     Flow,
     Health,
@@ -112,6 +113,11 @@ class Client(Waiting, Api):
         except InputsInvalid as error:
             raise ResponseInvalid(None, "is no JSON") from error
         return self._record(Message, self._send("POST", f"message/{part(message_id)}/response", **body))
+
+    def execution_cells(self, execution_id: str, *, after: str | None = None, first: int = 0) -> ExecutionCells:
+        """See `Api.execution_cells`."""
+        query = {"after": after, "from": first or None}
+        return self._get(ExecutionCells, f"execution/{part(execution_id)}/cells", **query)
 
     def files(self, folder: str = ".", *, glob: str = "*") -> tuple[File, ...]:
         """See `Api.files`."""

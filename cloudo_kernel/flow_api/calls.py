@@ -17,8 +17,11 @@ from cloudo_kernel.models import (
     Backfill,
     CreateMessage,
     Execution,
+    ExecutionFilter,
+    ExecutionOrder,
     JsonObject,
     Occurrence,
+    Page,
     StartExecution,
     malformed,
 )
@@ -109,6 +112,22 @@ class RunApi(AuthorApi, RunVerbs):
         more = {"tree": True} if tree else {}
         cancelled: Execution = self.call(RUN_VERBS["cancel_execution"], {"execution_id": execution_id, **more})
         return cancelled
+
+    def executions(
+        self,
+        where: ExecutionFilter | None = None,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        order: ExecutionOrder = ExecutionOrder.NEWEST,
+    ) -> Page[Execution]:
+        """See `Api.executions`."""
+        # Sent only when set: durable flows of older versions have recorded the call without `order`.
+        more = {} if order is ExecutionOrder.NEWEST else {"order": order.value}
+        found: Page[Execution] = self.call(
+            RUN_VERBS["executions"], {"where": where, "limit": limit, "cursor": cursor, **more}
+        )
+        return found
 
     def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
         """Run past times of the schedule. The executions are not children of this one."""

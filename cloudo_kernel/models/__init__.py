@@ -5,6 +5,7 @@ All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339
 
 from __future__ import annotations
 
+from cloudo_kernel.models.activity import ActivityBucket, ExecutionActivity, FlowActivity, RecentExecution
 from cloudo_kernel.models.base import (
     Fault,
     FieldError,
@@ -16,6 +17,15 @@ from cloudo_kernel.models.base import (
     UtcTime,
     malformed,
 )
+from cloudo_kernel.models.cells import (
+    Cell,
+    CellOutput,
+    CellStatus,
+    CellType,
+    ExecutionCells,
+    LogPage,
+    OutputType,
+)
 from cloudo_kernel.models.executions import (
     BulkAction,
     BulkError,
@@ -25,9 +35,12 @@ from cloudo_kernel.models.executions import (
     ErrorDetail,
     Execution,
     ExecutionBrief,
+    ExecutionCount,
     ExecutionFilter,
+    ExecutionOrder,
     ExecutionType,
     LogLine,
+    LogSource,
     Origin,
     Progress,
     StartExecution,

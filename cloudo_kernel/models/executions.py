@@ -51,12 +51,23 @@ class Origin(StrEnum):
     WEBHOOK = "webhook"
 
 
-class LogLine(Record):
-    """One line of an execution's log."""
+class LogSource(StrEnum):
+    """The source of a line of a log."""
 
-    time: UtcTime
+    #: `this.log`.
+    LOG = "log"
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+class LogLine(Record):
+    """One line of an execution's log, or one that a cell printed."""
+
+    time: UtcTime = Field(description="Of a printed line, the start of its cell.")
     level: str = "info"
     text: str
+    source: LogSource = LogSource.LOG
+    cell: int | None = Field(default=None, description="Index of the cell that printed it; null for `this.log`.")
 
 
 class Progress(Record):
@@ -167,12 +178,35 @@ class ExecutionFilter(Request):
     """Filters of a list of executions. Null fields do not restrict it."""
 
     status: tuple[Status, ...] | None = Field(default=None, max_length=20)
+    ids: tuple[Annotated[str, Field(max_length=100)], ...] | None = Field(
+        default=None, max_length=BULK_LIMIT, description="Only executions with these ids."
+    )
     flow_name: str | None = None
+    tag: str | None = Field(default=None, max_length=200, description="Only executions with this tag.")
+    trigger: tuple[Origin, ...] | None = Field(
+        default=None, max_length=20, description="Only executions started in one of these ways."
+    )
     parent_id: str | None = None
     schedule_id: str | None = None
     user_name: str | None = None
     since: UtcTime | None = Field(default=None, description="Only executions created at or after this time.")
+    until: UtcTime | None = Field(default=None, description="Only executions created before this time.")
     q: str | None = Field(default=None, description="Search in name, flow name, message and id.")
+
+
+class ExecutionOrder(StrEnum):
+    """The order of a list of executions, by the time of creation."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+class ExecutionCount(Record):
+    """The number of matching executions."""
+
+    total: int
+    by_status: dict[Status, int] = Field(description="The number in each status, also where it is 0.")
+    as_of: UtcTime = Field(description="When they were counted, up to a second ago.")
 
 
 Names = Annotated[

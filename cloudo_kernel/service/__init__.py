@@ -7,6 +7,7 @@ from cloudo_kernel.service.due import DueVerbs
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.follow_ups import FollowUpVerbs
+from cloudo_kernel.service.notebooks import NotebookVerbs
 from cloudo_kernel.service.previews import PreviewVerbs
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.tokens import TokenVerbs
@@ -16,6 +17,15 @@ __all__ = ["Service"]
 
 
 class Service(
-    WorkspaceVerbs, FollowUpVerbs, ExecutionVerbs, DueVerbs, PreviewVerbs, EventVerbs, SettingVerbs, TokenVerbs, Api
+    WorkspaceVerbs,
+    FollowUpVerbs,
+    ExecutionVerbs,
+    NotebookVerbs,
+    DueVerbs,
+    PreviewVerbs,
+    EventVerbs,
+    SettingVerbs,
+    TokenVerbs,
+    Api,
 ):
     """Implement `Api` over a store and a catalog for one caller. Cheap to create: use one per request."""

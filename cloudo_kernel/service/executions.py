@@ -26,22 +26,21 @@ from cloudo_kernel.models import (
     BulkRequest,
     Execution,
     ExecutionBrief,
+    ExecutionCount,
     ExecutionFilter,
+    ExecutionOrder,
     Fault,
     JsonObject,
-    LogLine,
     Page,
     StartExecution,
 )
 from cloudo_kernel.models.executions import Tags
-from cloudo_kernel.service.base import id_cursor, not_a_cursor, page_limit
+from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs
 from cloudo_kernel.workspace.layout import executed_notebook
 
 #: Databases limit the length of a search text.
 _MAX_QUERY = 1_000
-#: No log has a line number of this many digits, and Python refuses to parse thousands of digits.
-_MAX_DIGITS = 18
 #: The fields of an execution that a flow may change, with the type of each value.
 _FIELDS: dict[str, TypeAdapter[Any]] = {
     "name": TypeAdapter(Annotated[str, Field(min_length=1, max_length=500)]),
@@ -56,14 +55,23 @@ class ExecutionVerbs(StartVerbs):
     """Read, list, await, cancel, pause, resume and delete executions, one or many. Create and change children."""
 
     def executions(
-        self, where: ExecutionFilter | None = None, *, limit: int = 100, cursor: str | None = None
+        self,
+        where: ExecutionFilter | None = None,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        order: ExecutionOrder = ExecutionOrder.NEWEST,
     ) -> Page[Execution]:
         """See `Api.executions`."""
         self._ask("executions")
-        wanted, flows = where or ExecutionFilter(), self._rights.flows
-        if wanted.q is not None and len(wanted.q) > _MAX_QUERY:
-            raise MalformedRequest(f"q has at most {_MAX_QUERY:,} characters.", field="q")
-        return self._store.executions.page(wanted, flows=flows, limit=page_limit(limit), before=id_cursor(cursor))
+        wanted, flows = checked_filter(where), self._rights.flows
+        size, before = page_limit(limit), id_cursor(cursor)
+        return self._store.executions.page(wanted, flows=flows, limit=size, before=before, order=order)
+
+    def execution_count(self, where: ExecutionFilter | None = None) -> ExecutionCount:
+        """See `Api.execution_count`."""
+        self._ask("execution_count")
+        return self._store.counts.of(checked_filter(where), flows=self._rights.flows)
 
     def execution(self, execution_id: str) -> Execution:
         """See `Api.execution`."""
@@ -73,14 +81,6 @@ class ExecutionVerbs(StartVerbs):
     def started(self, execution_id: str) -> Execution:
         """Return an execution that the caller has started. The right to start it is enough to see it."""
         return self._store.executions.get(execution_id)
-
-    def execution_log(self, execution_id: str, *, limit: int = 500, cursor: str | None = None) -> Page[LogLine]:
-        """See `Api.execution_log`."""
-        self._ask_execution("execution_log", execution_id)
-        if cursor is not None and not (cursor.isdecimal() and len(cursor) < _MAX_DIGITS):
-            raise not_a_cursor()
-        self._store.executions.status(execution_id)  # raises `ExecutionNotFound`
-        return self._store.log.page(execution_id, limit=page_limit(limit), after=int(cursor or 0))
 
     def execution_notebook(self, execution_id: str) -> str:
         """See `Api.execution_notebook`."""
@@ -262,6 +262,14 @@ class ExecutionVerbs(StartVerbs):
             self._store.executions.delete(execution.id, user_name=self._user_name)
         except ExecutionNotFound:
             return  # already deleted by another caller
+
+
+def checked_filter(where: ExecutionFilter | None) -> ExecutionFilter:
+    """Return a filter. Raises `MalformedRequest` for a text that is too long."""
+    wanted = where or ExecutionFilter()
+    if wanted.q is not None and len(wanted.q) > _MAX_QUERY:
+        raise MalformedRequest(f"q has at most {_MAX_QUERY:,} characters.", field="q")
+    return wanted
 
 
 def checked_fields(fields: JsonObject) -> JsonObject:

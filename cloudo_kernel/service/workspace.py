@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import PurePosixPath
+from statistics import median
 
 from cloudo_kernel.errors import FlowNotFound, MalformedRequest
-from cloudo_kernel.models import Action, File, Flow, Kernel
+from cloudo_kernel.models import Action, ExecutionActivity, File, Flow, FlowActivity, Kernel, RecentExecution, Status
 from cloudo_kernel.models.event_types import (
     FILE,
     FILE_DELETED,
@@ -21,6 +23,10 @@ from cloudo_kernel.workspace.catalog import kernels
 from cloudo_kernel.workspace.catalog.places import is_below
 from cloudo_kernel.workspace.files import WorkspaceFiles
 
+#: Bounds of what lists of flows and charts show.
+_MAX_RECENT = 50
+_MAX_HOURS = 744
+
 
 class WorkspaceVerbs(Base):
     """List, read, create, change and delete flows and files."""
@@ -30,6 +36,36 @@ class WorkspaceVerbs(Base):
         self._ask("flows")
         flows = [flow for flow in self._catalog.flows(q) if self._is_offered(flow) and self._rights.fits(flow.name)]
         return self._with_runs(flows)
+
+    def flow_activity(self, *, recent: int = 12) -> tuple[FlowActivity, ...]:
+        """See `Api.flow_activity`."""
+        self._ask("flow_activity")
+        if not 1 <= recent <= _MAX_RECENT:
+            raise MalformedRequest(f"recent is a number from 1 to {_MAX_RECENT}.", field="recent")
+        flows = self._catalog.flows(None)
+        names = [flow.name for flow in flows if self._is_offered(flow) and self._rights.fits(flow.name)]
+        newest = self._store.activity.of_flows(names, each=recent)
+        coming = self._store.schedules.next_runs(names)
+        return tuple(
+            FlowActivity(
+                flow_name=name,
+                recent=newest.get(name, ()),
+                median_seconds=_median_seconds(newest.get(name, ())),
+                next_run=coming.get(name),
+            )
+            for name in names
+        )
+
+    def execution_activity(self, *, hours: int = 24) -> ExecutionActivity:
+        """See `Api.execution_activity`."""
+        self._ask("execution_activity")
+        if not 1 <= hours <= _MAX_HOURS:
+            raise MalformedRequest(f"hours is a number from 1 to {_MAX_HOURS}.", field="hours")
+        this_hour = self._store.now.replace(minute=0, second=0, microsecond=0)
+        first = this_hour - timedelta(hours=hours - 1)
+        return ExecutionActivity(
+            buckets=self._store.activity.by_hour(first=first, hours=hours, flows=self._rights.flows)
+        )
 
     def flow(self, name: str) -> Flow:
         """See `Api.flow`."""
@@ -145,3 +181,9 @@ class WorkspaceVerbs(Base):
     @property
     def _files(self) -> WorkspaceFiles:
         return WorkspaceFiles(self._catalog.workspace.root)
+
+
+def _median_seconds(recent: Sequence[RecentExecution]) -> float | None:
+    done = [one for one in recent if one.status is Status.ENDED_SUCCESS]
+    seconds = [(one.ended_at - one.started_at).total_seconds() for one in done if one.started_at and one.ended_at]
+    return median(seconds) if seconds else None

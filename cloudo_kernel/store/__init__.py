@@ -10,7 +10,9 @@ from pathlib import Path
 from cloudo_kernel.models.lifecycle import Outcome
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import EventListener, Events
+from cloudo_kernel.store.executions.activity import Activity
 from cloudo_kernel.store.executions.control import Control
+from cloudo_kernel.store.executions.counts import Counts
 from cloudo_kernel.store.executions.journal import Call, Journal
 from cloudo_kernel.store.executions.log import Log
 from cloudo_kernel.store.executions.new_execution import IdempotencyKey, Inserted, NewExecution, Protected
@@ -67,6 +69,8 @@ class Store:
         self.encryption = Encryption(key_file, has_sealed=partial(has_sealed, database))
         self.texts = TextIndex(database)
         self.executions = Executions(database, self.encryption, self.texts)
+        self.counts = Counts(database)
+        self.activity = Activity(database)
         self.queue = Queue(database)
         self.reports = Reports(database, self.encryption)
         self.control = Control(database)

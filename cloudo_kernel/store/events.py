@@ -64,7 +64,7 @@ class Events:
     def newest_id(self) -> int:
         """Return the id of the newest event, or 0 without events."""
         with self._database.read() as connection:
-            return int(connection.execute(_NEWEST_ID).scalar_one())
+            return newest_event(connection)
 
     def after(self, event_id: int, *, limit: int, subject_id: str | None = None) -> tuple[Event, ...]:
         """Return up to `limit` events with a greater id, oldest first."""
@@ -162,3 +162,8 @@ class EventListener:
                 self._failures.note(error)
         if not self._untold:
             self._failures.clear()
+
+
+def newest_event(connection: Connection) -> int:
+    """Return the id of the newest event, or 0 without events."""
+    return int(connection.execute(_NEWEST_ID).scalar_one())

@@ -42,7 +42,8 @@ from cloudo_kernel.models.event_types import (
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.store.events import event_row, record, record_all
-from cloudo_kernel.store.executions.records import ENDED, LIST_VALUE_BYTES
+from cloudo_kernel.store.executions.brief import LIST_VALUE_BYTES
+from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.wakeups import wake
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.database import Database, Patterns

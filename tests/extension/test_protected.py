@@ -29,7 +29,10 @@ def run(http: httpx.Client, flow_name: str, **more: Any) -> dict[str, Any]:
 def all_of(http: httpx.Client, server: RunningServer, execution: dict[str, Any]) -> str:
     """Return all that can be read of an execution."""
     path = f"/execution/{execution['id']}"
-    texts = [http.get(f"{path}{part}").text for part in ("", "/log", "/notebook", "/notebook?format=html")]
+    texts = [
+        http.get(f"{path}{part}").text
+        for part in ("", "/log", "/log?streams=1", "/cells", "/notebook", "/notebook?format=html")
+    ]
     texts += [http.get("/execution").text, http.get("/event", params={"after": 0, "limit": 500}).text]
     return "".join(texts) + Path(server.workspace, execution["notebook"]).read_text()
 

@@ -76,6 +76,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 WITHOUT_ARGUMENTS = {
     "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets",
+    "execution_count", "flow_activity", "execution_activity",
     "settings", "files", "tokens", "user", "health", "kernels",
 }  # fmt: skip
 

@@ -47,9 +47,19 @@ def test_a_store_of_the_first_release_is_brought_to_the_tables_of_a_new_one(tmp_
         database.executescript(FROZEN.read_text())
         database.execute("INSERT INTO absences (start) VALUES (0)")
         database.execute("INSERT INTO alembic_version VALUES (?)", [migrations.FIRST])
+        database.execute("INSERT INTO sources VALUES ('44136fa3', '{}')")
+        columns = "id, name, type, status, input_value, output_value, trigger, user_name, created_at, progress"
+        database.execute(
+            f"INSERT INTO executions ({columns}, source_sha256, tags, kernel, folder) "
+            "VALUES ('1', 'a', 'FLOW', 'PENDING', '{}', '{}', 'api', 'ada', 0, '{}', '44136fa3', "
+            "'[\"x\", \"y\", \"x\"]', 'cloudo', '/')"
+        )
     for path in (old, new):
         Store.open(f"sqlite:///{path}").close()
     assert schema(old) == schema(new)
+    with closing(Store.open(f"sqlite:///{old}")) as store:
+        [found] = store.executions.page(ExecutionFilter(tag="y"), limit=2, before=None).items
+        assert found.tags == ("x", "y", "x")
 
 
 def test_a_revision_changes_a_store_that_has_records_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,18 +67,19 @@ def test_a_revision_changes_a_store_that_has_records_in_it(tmp_path: Path, monke
     with closing(Store.open(f"sqlite:///{path}")) as store:
         store.settings.save("colour", "red", user_name="ada")
     shutil.copytree(Path(migrations.__file__).parent, scripts)
-    (scripts / "versions" / "0101_shade.py").write_text(
-        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0101'\ndown_revision = '0100'\n"
+    (scripts / "versions" / "9000_shade.py").write_text(
+        "from alembic import op\nimport sqlalchemy as sa\n"
+        f"revision = '9000'\ndown_revision = '{migrations.NEWEST}'\n"
         "def upgrade():\n    op.add_column('settings', sa.Column('shade', sa.Text(), server_default='light'))\n"
     )
     monkeypatch.setattr(migrations, "SCRIPTS", str(scripts))
-    monkeypatch.setattr(migrations, "NEWEST", "0101")
+    monkeypatch.setattr(migrations, "NEWEST", "9000")
     for _ in range(2):
         with closing(Store.open(f"sqlite:///{path}")) as store:
             assert store.settings.get("colour").value == "red"
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT name, shade FROM settings").fetchall() == [("colour", "light")]
-        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0101",)]
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("9000",)]
 
 
 def test_several_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:

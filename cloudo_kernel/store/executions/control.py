@@ -20,7 +20,7 @@ from cloudo_kernel.models.event_types import (
     EXECUTION_RESUMED,
 )
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions import dependencies
+from cloudo_kernel.store.executions import dependencies, tags
 from cloudo_kernel.store.executions.fencing import LEASED, history
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.transitions import fail_dependent, release, stop, tell
@@ -100,6 +100,8 @@ class Control:
             if late and (row.attempt > 0 or row.status in ENDED):
                 raise Conflict(f"The execution {execution_id} has begun; its {late[0]} is its own now.", field=late[0])
             connection.execute(update(executions).where(_c.id == execution_id).values(**fields))
+            if "tags" in fields:
+                tags.replace(connection, execution_id, fields["tags"])
             record(
                 connection,
                 EXECUTION_CHANGED,

@@ -1,4 +1,4 @@
-"""Find the newest executions that match a filter; every filter uses an index.
+"""Find the newest or the oldest executions that match a filter; every filter uses an index.
 
 A search for a text goes two ways in turns, in growing steps, until one of them completes. Scanning the newest
 executions finds a frequent text fast, the index of texts a rare one, and it is unknown beforehand which is faster. In
@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, and_, false, func, or_, select, true, type_coerce
 
-from cloudo_kernel.models import ExecutionBrief, ExecutionFilter, Status
+from cloudo_kernel.models import ExecutionBrief, ExecutionFilter, ExecutionOrder, Status
 from cloudo_kernel.store.executions.text_entry import marks_of
 from cloudo_kernel.store.executions.text_index import Candidates, TextIndex
-from cloudo_kernel.store.tables import executions
+from cloudo_kernel.store.tables import execution_tags, executions
 from cloudo_kernel.store.tables.base import microseconds
 
-_c = executions.c
+_c, _t = executions.c, execution_tags.c
 #: Up to this many recent executions, sorting them is faster than scanning all executions by id.
 _MAX_SORTED: Final = 5_000
+#: Executions whose ids are compared to find the id at an end of a span of time.
+_NEIGHBOURS: Final = 1_000
 #: Maximum number of flows to query one by one. More flows than this own most of the newest executions.
 _MAX_NAMES: Final = 100
 #: Number of executions that a search checks in its first and in its longest steps.
@@ -42,11 +44,16 @@ class _Query:
     alternatives: Sequence[Sequence[ColumnElement[bool]]]
     #: The expression that sorts executions by id.
     order: ColumnElement[Any]
+    is_oldest_first: bool = False
+
+    def beyond(self, execution_id: str) -> ColumnElement[bool]:
+        """Return the condition that an execution comes after another one in the list."""
+        return self.order > execution_id if self.is_oldest_first else self.order < execution_id
 
     def rows(
         self, *columns: ColumnElement[Any], where: Sequence[ColumnElement[bool]] = (), limit: int
     ) -> list[Row[Any]]:
-        """Return the newest executions that also meet the conditions in `where`.
+        """Return the first executions that also meet the conditions in `where`.
 
         Runs one query per alternative, because one query for all of them would have to sort.
         """
@@ -54,51 +61,75 @@ class _Query:
         for alternative in self.alternatives:
             conditions = [*self.conditions, *where, *alternative]
             if len(rows) == limit:
-                conditions.append(_c.id > rows[-1].id)
-            query = select(*columns).where(*conditions).order_by(self.order.desc()).limit(limit)
-            rows = sorted([*rows, *self.connection.execute(query)], key=lambda row: str(row.id), reverse=True)[:limit]
+                conditions.append(_c.id < rows[-1].id if self.is_oldest_first else _c.id > rows[-1].id)
+            by_id = self.order.asc() if self.is_oldest_first else self.order.desc()
+            found = self.connection.execute(select(*columns).where(*conditions).order_by(by_id).limit(limit))
+            rows = sorted([*rows, *found], key=lambda row: str(row.id), reverse=not self.is_oldest_first)[:limit]
         return rows
 
 
-def newest(
+def ordered(
     connection: Connection,
     where: ExecutionFilter,
     *,
     fits: Fits | None,
-    before: str | None,
+    beyond: str | None,
     limit: int,
     texts: TextIndex,
+    order: ExecutionOrder,
 ) -> list[str]:
-    """Return the ids of up to `limit` matching executions, newest first, with ids below `before`.
+    """Return the ids of up to `limit` matching executions in order, from the first one after the id `beyond`.
 
     `fits` builds the condition on the flow name; None allows all flows.
     """
-    conditions = _conditions(where)
-    if before is not None:
-        conditions.append(_c.id < before)
     names = None
+    conditions = conditions_of(where)
     if fits is not None:
         names = None if where.flow_name is not None else _flow_names(connection, fits)
         if names is None:
             # `||` keeps the query off the name index, which would require a sort.
             conditions.append(fits(_c.flow_name.op("||")("")))
-    order: ColumnElement[Any] = _c.id
-    if where.since is not None:
-        recent = select(_c.id).where(_c.created_at >= where.since).limit(_MAX_SORTED + 1).subquery()
-        if connection.execute(select(func.count()).select_from(recent)).scalar_one() <= _MAX_SORTED:
-            conditions.append(_c.created_at >= where.since)
-            order = _c.id.op("||")("")  # use the index on `created_at` instead of the one on ids
-        else:
-            # No index covers a sum, so this scans the newest ids; most of them match.
-            conditions.append(type_coerce(_c.created_at, BigInteger) + 0 >= microseconds(where.since))
-    query = _Query(connection, conditions, _alternatives(where.status, names), order)
+    is_oldest_first = order is ExecutionOrder.OLDEST
+    by_id, in_time = _in_time(connection, where, is_oldest_first=is_oldest_first)
+    if in_time and by_id is not _c.id and by_id is not _t.execution_id:
+        conditions = _by_time(conditions, where.tag)
+    query = _Query(connection, [*conditions, *in_time], _alternatives(where, names), by_id, is_oldest_first)
+    if beyond is not None:
+        query = replace(query, conditions=[*query.conditions, query.beyond(beyond)])
     if not where.q:
         return [row.id for row in query.rows(_c.id, limit=limit)]
-    has_text = _has_text(where.q)
+    is_found = has_text(where.q)
+    before = None if is_oldest_first else beyond
     with texts.candidates(connection, where.q, before=before, marks=marks_of(where, names)) as candidates:
         if candidates is None:
-            return [row.id for row in query.rows(_c.id, where=[has_text], limit=limit)]
-        return _race(_Scan(query, has_text, limit), _Lookup(query, has_text, limit, candidates))
+            return [row.id for row in query.rows(_c.id, where=[is_found], limit=limit)]
+        return _race(_Scan(query, is_found, limit), _Lookup(query, is_found, limit, candidates))[:limit]
+
+
+def _in_time(
+    connection: Connection, where: ExecutionFilter, *, is_oldest_first: bool
+) -> tuple[ColumnElement[Any], list[ColumnElement[bool]]]:
+    """Return the expression that sorts executions by id, and the conditions on their time and tag."""
+    by_id: ColumnElement[Any] = _t.execution_id if where.tag is not None else _c.id
+    spans = [_c.created_at >= where.since] if where.since is not None else []
+    spans += [_c.created_at < where.until] if where.until is not None else []
+    if not spans:
+        return by_id, []
+    recent = select(_c.id).where(*spans).limit(_MAX_SORTED + 1).subquery()
+    if connection.execute(select(func.count()).select_from(recent)).scalar_one() <= _MAX_SORTED:
+        return _c.id.op("||")(""), spans  # use the index on `created_at` instead of the one on ids
+    # No index covers a sum, so this scans ids from one end of the span; most of them match.
+    exact = type_coerce(_c.created_at, BigInteger) + 0
+    conditions = [exact >= microseconds(where.since)] if where.since is not None else []
+    conditions += [exact < microseconds(where.until)] if where.until is not None else []
+    is_needed = where.since if is_oldest_first else where.until
+    if is_needed is not None:
+        # Ids are in the order of creation but for starts at the same moment, which this many neighbours cover.
+        ends = _c.created_at.asc() if is_oldest_first else _c.created_at.desc()
+        near = select(_c.id).where(*spans).order_by(ends).limit(_NEIGHBOURS).subquery()
+        edge = connection.execute(select(func.min(near.c.id) if is_oldest_first else func.max(near.c.id))).scalar_one()
+        conditions.append(by_id >= edge if is_oldest_first else by_id <= edge)
+    return by_id, conditions
 
 
 def briefs_of(connection: Connection, ids: Iterable[str | None]) -> dict[str, ExecutionBrief]:
@@ -110,7 +141,7 @@ def briefs_of(connection: Connection, ids: Iterable[str | None]) -> dict[str, Ex
     return {row.id: ExecutionBrief.model_validate(dict(row._mapping)) for row in connection.execute(query)}
 
 
-def _has_text(q: str) -> ColumnElement[bool]:
+def has_text(q: str) -> ColumnElement[bool]:
     """Return the condition that a text contains `q`, ignoring case (on SQLite, of ASCII letters only)."""
     return or_(*(column.icontains(q, autoescape=True) for column in (_c.name, _c.flow_name, _c.message, _c.id)))
 
@@ -127,12 +158,12 @@ def _race(scan: _Scan, lookup: _Lookup) -> list[str]:
 
 
 class _Scan:
-    """Check all executions that match the other filters, newest first."""
+    """Check all executions that match the other filters, in order."""
 
-    def __init__(self, query: _Query, has_text: ColumnElement[bool], limit: int) -> None:
+    def __init__(self, query: _Query, is_found: ColumnElement[bool], limit: int) -> None:
         self.found: list[str] = []
         self._query = query
-        self._columns = (_c.id, has_text.label("has_text"))
+        self._columns = (_c.id, is_found.label("has_text"))
         self._limit = limit
         self._before: list[ColumnElement[bool]] = []
 
@@ -141,26 +172,27 @@ class _Scan:
         rows = self._query.rows(*self._columns, where=self._before, limit=number)
         self.found += [row.id for row in rows if row.has_text]
         if rows:
-            self._before = [_c.id < rows[-1].id]
+            self._before = [self._query.beyond(rows[-1].id)]
         return len(rows) < number or len(self.found) >= self._limit
 
 
 class _Lookup:
     """Check the candidates of the index, newest first, and executions that changed since its last update."""
 
-    def __init__(self, query: _Query, has_text: ColumnElement[bool], limit: int, candidates: Candidates) -> None:
+    def __init__(self, query: _Query, is_found: ColumnElement[bool], limit: int, candidates: Candidates) -> None:
         self._connection = query.connection
         self._candidates = candidates
         self._limit = limit
+        self._is_oldest_first = query.is_oldest_first
         is_one = or_(false(), *(and_(true(), *alternative) for alternative in query.alternatives))
-        self._matching = select(_c.id).where(*query.conditions, has_text, is_one)
+        self._matching = select(_c.id).where(*query.conditions, is_found, is_one)
         self._indexed: set[str] = set()
         self._changed: set[str] | None = None
 
     @property
     def found(self) -> list[str]:
-        """The matches, newest first."""
-        return sorted(self._indexed | (self._changed or set()), reverse=True)
+        """The matches, in order."""
+        return sorted(self._indexed | (self._changed or set()), reverse=not self._is_oldest_first)
 
     def go(self, number: int) -> bool:
         """Check the next `number` entries of the index; return whether `found` is complete."""
@@ -168,8 +200,8 @@ class _Lookup:
             self._changed = self._of(self._candidates.changed)
         ids, is_last = self._candidates.next(number)
         self._indexed |= self._of(ids)
-        # Changed executions do not count towards the limit: candidates may be newer.
-        return is_last or len(self._indexed) >= self._limit
+        # Changed executions do not count towards the limit: candidates may be newer. The oldest ones come last.
+        return is_last or (not self._is_oldest_first and len(self._indexed) >= self._limit)
 
     def _of(self, ids: Sequence[str]) -> set[str]:
         if not ids:
@@ -191,20 +223,33 @@ def _flow_names(connection: Connection, fits: Fits) -> list[str] | None:
     return found if len(found) <= _MAX_NAMES else None
 
 
-def _alternatives(statuses: Sequence[Status] | None, names: Sequence[str] | None) -> list[list[ColumnElement[bool]]]:
+def _alternatives(where: ExecutionFilter, names: Sequence[str] | None) -> list[list[ColumnElement[bool]]]:
     """Return alternative conditions. At least one must hold; each has an index with its ids in order."""
     flows = [[]] if names is None else [[_c.flow_name == name] for name in names]
-    return [[*_of(status), *flow] for status in statuses or (None,) for flow in flows]
+    triggers = [[]] if where.trigger is None else [[_c.trigger == one.value] for one in where.trigger]
+    statuses = [status_is(status) for status in where.status or (None,)]
+    return [[*status, *trigger, *flow] for status in statuses for trigger in triggers for flow in flows]
 
 
-def _of(status: Status | None) -> list[ColumnElement[bool]]:
+def status_is(status: Status | None) -> list[ColumnElement[bool]]:
+    """Return the conditions for a status, or none. They are those of the index on ended executions."""
     if status is None:
         return []
     # The partial index on ended executions needs the condition `ended_at IS NOT NULL`.
     return [_c.status == status.value, *([_c.ended_at.is_not(None)] if status.is_ended else [])]
 
 
-def _conditions(where: ExecutionFilter) -> list[ColumnElement[bool]]:
-    """Return the conditions of the filter, except status, time and text."""
+def conditions_of(where: ExecutionFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions of the filter, except status, trigger, time and text."""
     named = {name: getattr(where, name) for name in ("flow_name", "parent_id", "schedule_id", "user_name")}
-    return [_c[name] == wanted for name, wanted in named.items() if wanted is not None]
+    found = [_c[name] == wanted for name, wanted in named.items() if wanted is not None]
+    if where.ids is not None:
+        found.append(_c.id.in_(where.ids))
+    if where.tag is not None:  # a join, whose index has the ids in order
+        found += [_t.tag == where.tag, _t.execution_id == _c.id]
+    return found
+
+
+def _by_time(conditions: Sequence[ColumnElement[bool]], tag: str | None) -> list[ColumnElement[bool]]:
+    """Return conditions with which a query starts at the index on `created_at`, not at the one on tags."""
+    return [one if tag is None or not one.compare(_t.tag == tag) else _t.tag.op("||")("") == tag for one in conditions]

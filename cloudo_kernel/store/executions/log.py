@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from cloudo_kernel.models import LogLine, Page
+from cloudo_kernel.models import LogLine
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_LOGGED
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.fencing import check_live
@@ -19,6 +19,7 @@ RECORD_LINES = 1000
 
 # Built once, because every read of an execution uses them: building takes SQLAlchemy several times as long as running.
 _INSERT = insert(log_lines)
+_COLUMNS = {"time", "level", "text"}
 _OF = log_lines.c.execution_id == bindparam("of")
 _LAST = select(log_lines).where(_OF).order_by(log_lines.c.number.desc()).limit(RECORD_LINES)
 _NEWEST_NUMBER = select(func.coalesce(func.max(log_lines.c.number), 0)).where(_OF)
@@ -36,7 +37,7 @@ def append(connection: Connection, execution_id: str, lines: Sequence[LogLine], 
     connection.execute(
         _INSERT,
         [
-            {"execution_id": execution_id, "number": number, **line.model_dump()}
+            {"execution_id": execution_id, "number": number, **line.model_dump(include=_COLUMNS)}
             for number, line in enumerate(lines, start=first)
         ],
     )
@@ -64,15 +65,19 @@ class Log:
                     is_it = (c.execution_id == execution_id, c.number == row.number)
                     connection.execute(update(log_lines).where(*is_it).values(text=text))
 
-    def page(self, execution_id: str, *, limit: int, after: int) -> Page[LogLine]:
-        """Return up to `limit` lines with a number above `after`; the cursor is the number of the last one."""
+    def lines(self, execution_id: str, *, limit: int, after: int) -> tuple[LogLine, ...]:
+        """Return up to `limit` lines with a number above `after`."""
         query = (
             select(log_lines)
             .where(log_lines.c.execution_id == execution_id, log_lines.c.number > after)
             .order_by(log_lines.c.number)
-            .limit(limit + 1)
+            .limit(limit)
         )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        items = tuple(LogLine.model_validate(dict(row._mapping)) for row in rows[:limit])
-        return Page[LogLine](items=items, next=str(rows[limit - 1].number) if len(rows) > limit else None)
+        return tuple(LogLine.model_validate(dict(row._mapping)) for row in rows)
+
+    def length(self, execution_id: str) -> int:
+        """Return the number of lines."""
+        with self._database.read() as connection:
+            return int(connection.execute(_NEWEST_NUMBER, {"of": execution_id}).scalar_one())

@@ -4,35 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
     Connection,
     Insert,
-    Result,
     Row,
-    Select,
-    Text,
     and_,
     bindparam,
-    case,
-    cast,
     delete,
     exists,
-    func,
     insert,
-    null,
     or_,
     select,
 )
 
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
-from cloudo_kernel.models import Execution, ExecutionBrief, ExecutionFilter, JsonObject, Page, RunOptions, Status
+from cloudo_kernel.models import (
+    Execution,
+    ExecutionBrief,
+    ExecutionFilter,
+    ExecutionOrder,
+    JsonObject,
+    Page,
+    RunOptions,
+    Status,
+)
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED, EXECUTION_STARTED
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
-from cloudo_kernel.store.executions.lists import newest
+from cloudo_kernel.store.executions import tags
+from cloudo_kernel.store.executions.brief import brief, brief_records
+from cloudo_kernel.store.executions.lists import ordered
 from cloudo_kernel.store.executions.log import last_lines
 from cloudo_kernel.store.executions.new_execution import (
     IdempotencyKey,
@@ -55,8 +59,6 @@ from cloudo_kernel.store.tables import (
     webhook_responses,
 )
 
-#: Values above this size are left out of lists.
-LIST_VALUE_BYTES = 4096
 #: How long an idempotency key is valid.
 IDEMPOTENCY_PERIOD = timedelta(hours=24)
 
@@ -164,6 +166,7 @@ class Executions:
         with self._database.write() as connection:
             connection.execute(self._add_source, {"sha256": new.source_sha256, "text": new.source_text})
             connection.execute(_INSERT, row)
+            tags.add(connection, {new.id: new.tags})
             record_all(connection, [_created(new, now), started])
         return Execution.model_validate(row | {"log": ()})
 
@@ -226,14 +229,25 @@ class Executions:
             return str(connection.execute(select(sources.c.text).where(sources.c.sha256 == source_sha256)).scalar_one())
 
     def page(
-        self, where: ExecutionFilter, *, limit: int, before: str | None, flows: Patterns = None
+        self,
+        where: ExecutionFilter,
+        *,
+        limit: int,
+        before: str | None,
+        flows: Patterns = None,
+        order: ExecutionOrder = ExecutionOrder.NEWEST,
     ) -> Page[Execution]:
-        """Return executions of flows that match the patterns, newest first; the cursor is the id of the last one."""
+        """Return executions of flows that match the patterns, in order; the cursor is the id of the last one.
+
+        `before` is the cursor: the id of the execution before the page.
+        """
         fits = None if flows is None else partial(self._database.fits, patterns=flows)
         with self._database.read() as connection:
-            found = newest(connection, where, fits=fits, before=before, limit=limit + 1, texts=self._texts)
-            query = brief().where(executions.c.id.in_(found[:limit])).order_by(executions.c.id.desc())
-            items = brief_records(connection.execute(query))
+            found = ordered(
+                connection, where, fits=fits, beyond=before, limit=limit + 1, texts=self._texts, order=order
+            )
+            by_id = executions.c.id.asc() if order is ExecutionOrder.OLDEST else executions.c.id.desc()
+            items = brief_records(connection.execute(brief().where(executions.c.id.in_(found[:limit])).order_by(by_id)))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
 
     def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
@@ -267,6 +281,7 @@ class Executions:
             connection.execute(delete(log_lines).where(log_lines.c.execution_id == execution_id))
             connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
             connection.execute(delete(follow_ups).where(follow_ups.c.execution_id == execution_id))
+            tags.forget(connection, execution_id)
             connection.execute(delete(executions).where(executions.c.id == execution_id))
             forget_source(connection, row.source_sha256)
             about: JsonObject = {"time": self._database.clock(), "user_name": user_name, "name": row.name}
@@ -323,6 +338,7 @@ def insert_new(
         values = tuple(rows.values())
         used = tuple(name for name in values[0] if any(row[name] is not None for row in values))
         _INSERT_MANY.run(connection, values, used)
+        tags.add(connection, {one.id: one.tags for one in new})
         record_all(connection, [_created(one, now) for one in new])
     return rows
 
@@ -361,34 +377,3 @@ def _get(connection: Connection, execution_id: str) -> Execution:
     if row is None:
         raise ExecutionNotFound(execution_id)
     return to_record(row, log=last_lines(connection, execution_id))
-
-
-@cache
-def brief() -> Select[Any]:
-    """Return the query for list records: all fields of the record, with values above `LIST_VALUE_BYTES` left out."""
-    values = ("input_value", "output_value")
-    columns: list[Any] = [
-        column for column in executions.c if column.name in Execution.model_fields and column.name not in values
-    ]
-    for name in values:
-        size = func.length(cast(executions.c[name], Text))
-        columns.append(size.label(f"{name}_size"))
-        small = case((size <= LIST_VALUE_BYTES, executions.c[name]), else_=null())
-        columns.append(small.label(name))
-    return select(*columns)
-
-
-def brief_records(rows: Result[Any]) -> tuple[Execution, ...]:
-    """Build records from the rows of `brief`."""
-    names = tuple(rows.keys())  # read once: each row would build the names again
-    return tuple(brief_record(dict(zip(names, row, strict=True))) for row in rows.all())
-
-
-def brief_record(values: dict[str, Any]) -> Execution:
-    """Build a record from a row of `brief`, given as a dictionary that this modifies."""
-    for name in ("input_value", "output_value"):
-        if values[f"{name}_size"] > LIST_VALUE_BYTES:
-            values[name] = {"left_out": f"{values[f'{name}_size']} bytes; read the execution itself"}
-    if values["error"] is not None:
-        values["error"] = {**values["error"], "traceback": ()}
-    return Execution.model_validate(values)

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, or_, text, true
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, literal_column, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.selectable import TableValuedAlias
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store import migrations
@@ -146,6 +147,12 @@ class Database:
         letters = {"*": ".*", "?": "."}
         texts = ("".join(letters.get(letter) or re.escape(letter) for letter in pattern) for pattern in patterns)
         return or_(*(column.regexp_match(f"^{text}$") for text in texts))
+
+    def texts_of(self, array: ColumnElement[Any]) -> TableValuedAlias:
+        """Return a table with the texts of a JSON array in its column `value`, one a row."""
+        if self._is_sqlite:
+            return func.json_each(array).table_valued("value")
+        return func.json_array_elements_text(array.op("::")(literal_column("json"))).table_valued("value")
 
     def changes(self) -> int | None:
         """Return a number that changes with every commit, or None if not supported. Use it in one thread only."""

@@ -6,6 +6,7 @@ from cloudo_kernel.store.tables.base import UtcMicroseconds, metadata
 from cloudo_kernel.store.tables.executions import (
     calls,
     dependencies,
+    execution_tags,
     executions,
     follow_ups,
     idempotency_keys,
@@ -36,6 +37,7 @@ __all__ = [
     "deliveries",
     "dependencies",
     "events",
+    "execution_tags",
     "executions",
     "follow_ups",
     "idempotency_keys",

@@ -119,6 +119,14 @@ executions = Table(
     Index(None, "flow_name", "id"),
     Index(None, "parent_id", "id"),
     Index(None, "user_name", "id"),
+    Index(None, "trigger", "id"),
+    # Covers the numbers by hour.
+    Index(
+        "ix_executions_ended_at",
+        *("ended_at", "status", "flow_name"),
+        sqlite_where=text("ended_at IS NOT NULL"),
+        postgresql_where=text("ended_at IS NOT NULL"),
+    ),
     Index(None, "created_at"),
     Index(
         "ix_executions_ended",
@@ -167,6 +175,15 @@ executions = Table(
         sqlite_where=text("wants_slot = 1"),
         postgresql_where=text("wants_slot"),
     ),
+)
+
+#: The tags of executions, for lists by tag; the record has them, too.
+execution_tags = Table(
+    "execution_tags",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("execution_id", Text, primary_key=True),
+    Index(None, "execution_id"),
 )
 
 #: The recorded calls of durable executions.

@@ -82,6 +82,28 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         notebook=f"executions/{_FLOW}/{_EXECUTION_ID}.ipynb",
         source_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     ),
+    models.FlowActivity(
+        flow_name=_FLOW,
+        recent=(
+            models.RecentExecution(
+                id=_EXECUTION_ID,
+                status=models.Status.ENDED_SUCCESS,
+                created_at=_TIME,
+                started_at=_TIME,
+                ended_at=_LINE.time,
+            ),
+        ),
+        median_seconds=1.0,
+        next_run=_TIME + _DAY,
+    ),
+    models.ExecutionActivity(
+        buckets=(models.ActivityBucket(start=_TIME.replace(minute=0), ended_success=2, ended_error=1),)
+    ),
+    models.ExecutionCount(
+        total=3,
+        by_status=dict.fromkeys(models.Status, 0) | {models.Status.ENDED_SUCCESS: 2, models.Status.ENDED_ERROR: 1},
+        as_of=_TIME,
+    ),
     models.BulkOutcome(
         items=(
             models.BulkItem(flow_name=_FLOW, ok=True, execution=_STARTED),
@@ -89,6 +111,23 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         )
     ),
     _LINE,
+    models.LogPage(items=(_LINE,), end="1"),
+    models.ExecutionCells(
+        version="1795505401000000000-2048",
+        cells=(
+            models.Cell(
+                index=0,
+                id="a1b2c3d4",
+                type=models.CellType.CODE,
+                source="print('Hello')",
+                status=models.CellStatus.DONE,
+                execution_count=1,
+                started_at=_TIME,
+                ended_at=_LINE.time,
+                outputs=(models.CellOutput(type=models.OutputType.STREAM, name="stdout", text="Hello\n"),),
+            ),
+        ),
+    ),
     models.Message(id=f"{_ID}2", subject="How many?", body=_FORM, created_at=_TIME, state=models.MessageState.OPEN),
     models.Schedule(
         id=f"{_ID}3",

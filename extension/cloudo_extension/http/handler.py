@@ -126,7 +126,8 @@ class Handler(BodyHandler):
         A list parameter can be repeated or hold comma-separated values. Raises `MalformedRequest`.
         """
         found: dict[str, Any] = {}
-        for name, field in model.model_fields.items():
+        for word, field in model.model_fields.items():
+            name = field.alias or word
             texts = [text for text in self.get_query_arguments(name, strip=False) if text]
             if texts and "tuple" in str(field.annotation):
                 found[name] = [part for text in texts for part in text.split(",") if part]

@@ -73,7 +73,7 @@ class Operation:
     @cached_property
     def query_names(self) -> frozenset[str]:
         """The accepted query parameters. Any other is an error."""
-        return frozenset(name for model in self.query for name in model.model_fields)
+        return frozenset(field.alias or name for model in self.query for name, field in model.model_fields.items())
 
     @property
     def errors(self) -> frozenset[type[errors.CloudoError]]:

@@ -16,9 +16,13 @@ from cloudo_kernel.models import (
     BulkOutcome,
     BulkRequest,
     Execution,
+    ExecutionActivity,
+    ExecutionCells,
+    ExecutionCount,
     ExecutionFilter,
+    ExecutionOrder,
     JsonObject,
-    LogLine,
+    LogPage,
     Page,
     Request,
     StartExecution,
@@ -79,10 +83,27 @@ class WaitQuery(Query):
     )
 
 
+class ExecutionQuery(PageQuery):
+    """The requested page of executions, and their order."""
+
+    order: ExecutionOrder = Field(default=ExecutionOrder.NEWEST, description="Which come first.")
+
+
 class LogQuery(PageQuery):
     """The requested page of a log."""
 
     limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT, description="Maximum number of lines.")
+    tail: int | None = Field(
+        default=None, ge=1, le=5_000, description="Only the last lines, oldest first. Not with `cursor`."
+    )
+    streams: bool = Field(default=False, description="Also the lines that cells printed, at the start of their cell.")
+
+
+class CellsQuery(Query):
+    """The requested cells."""
+
+    after: str | None = Field(default=None, description="The `version` that the caller has.")
+    first: int = Field(default=0, ge=0, alias="from", description="Index of the first cell.")
 
 
 class Executions(Handler):
@@ -90,10 +111,10 @@ class Executions(Handler):
 
     takes_documents: ClassVar[bool] = True
 
-    @operation("executions", reply=Page[Execution], query=(ExecutionFilter, PageQuery))
+    @operation("executions", reply=Page[Execution], query=(ExecutionFilter, ExecutionQuery))
     async def get(self) -> None:
-        """List executions, newest first."""
-        await self.answer(self.api.executions, self.asked(ExecutionFilter), **self.page())
+        """List executions in order."""
+        await self.answer(self.api.executions, self.asked(ExecutionFilter), **self.page(ExecutionQuery))
 
     @operation(
         "start_execution",
@@ -149,6 +170,30 @@ class ManyExecutions(Handler):
         await self.answer(lambda: outcome)
 
 
+class Count(Handler):
+    """`/execution/count`."""
+
+    @operation("execution_count", reply=ExecutionCount, query=(ExecutionFilter,))
+    async def get(self) -> None:
+        """Count executions, in all and by status."""
+        await self.answer(self.api.execution_count, self.asked(ExecutionFilter))
+
+
+class ActivityQuery(Query):
+    """The requested span."""
+
+    hours: int = Field(default=24, ge=1, le=744, description="Number of hours, the current one included.")
+
+
+class Activity(Handler):
+    """`/execution/activity`."""
+
+    @operation("execution_activity", reply=ExecutionActivity, query=(ActivityQuery,))
+    async def get(self) -> None:
+        """Count the executions that ended in each of the last hours."""
+        await self.answer(self.api.execution_activity, hours=self.asked(ActivityQuery).hours)
+
+
 class OneExecution(Handler):
     """`/execution/<id>`."""
 
@@ -172,10 +217,19 @@ class OneExecution(Handler):
 class Log(Handler):
     """`/execution/<id>/log`."""
 
-    @operation("execution_log", reply=Page[LogLine], query=(LogQuery,))
+    @operation("execution_log", reply=LogPage, query=(LogQuery,))
     async def get(self, execution_id: str) -> None:
         """Page through the log from its first line."""
         await self.answer(self.api.execution_log, execution_id, **self.page(LogQuery))
+
+
+class Cells(Handler):
+    """`/execution/<id>/cells`."""
+
+    @operation("execution_cells", reply=ExecutionCells, query=(CellsQuery,))
+    async def get(self, execution_id: str) -> None:
+        """Return the cells of the executed notebook, live while it runs."""
+        await self.answer(self.api.execution_cells, execution_id, **self.asked(CellsQuery).model_dump())
 
 
 class Children(Handler):
@@ -259,6 +313,6 @@ def _with_inputs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 routes = [
-    *routes_of(Executions, ManyExecutions, OneExecution, Log, Cancel, Pause, Resume, Retry),
+    *routes_of(Executions, ManyExecutions, Count, Activity, OneExecution, Log, Cells, Cancel, Pause, Resume, Retry),
     (rf"{API}/execution/([^/]+)/children", Children),
 ]

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Final
 
 from pydantic import Field
 
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
-from cloudo_kernel.models import Flow, Kernel, Page, Request
+from cloudo_kernel.models import Flow, FlowActivity, FlowMetadata, Kernel, Page, Request
+
+_LEFT_OUT: Final = {"input_schema": {}, "metadata": FlowMetadata()}
+
+
+def _by_name(name: str) -> tuple[str, str]:
+    """Return the key that sorts flows by name."""
+    return name.casefold(), name
 
 
 class FlowQuery(Query):
     """Filters of the list of flows."""
 
     q: str | None = Field(default=None, description="Search in name, title and tags.")
+    brief: bool = Field(default=False, description="Leave `input_schema` and `metadata` empty.")
+
+
+class ActivityQuery(Query):
+    """How much is wanted."""
+
+    recent: int = Field(default=12, ge=1, le=50, description="Maximum number of executions of each flow.")
 
 
 class CreateFlow(Request):
@@ -40,8 +55,13 @@ class Flows(Handler):
     @operation("flows", reply=Page[Flow], query=(FlowQuery, PageQuery))
     async def get(self) -> None:
         """List flows by name."""
-        q = self.asked(FlowQuery).q
-        await self.answer_page(lambda: self.api.flows(q=q), "name", order=lambda name: (name.casefold(), name))
+        wanted = self.asked(FlowQuery)
+
+        def flows() -> Sequence[Flow]:
+            found = self.api.flows(q=wanted.q)
+            return tuple(one.model_copy(update=_LEFT_OUT) for one in found) if wanted.brief else found
+
+        await self.answer_page(flows, "name", order=_by_name)
 
     @operation(
         "create_flow",
@@ -56,6 +76,16 @@ class Flows(Handler):
         await self.answer_created(
             "flow", self.api.create_flow, wanted.name, source=wanted.source, copy_of=wanted.copy_of, key="name"
         )
+
+
+class Activity(Handler):
+    """`/flow/activity`."""
+
+    @operation("flow_activity", reply=Page[FlowActivity], query=(ActivityQuery, PageQuery))
+    async def get(self) -> None:
+        """List the recent executions of each flow."""
+        recent = self.asked(ActivityQuery).recent
+        await self.answer_page(lambda: self.api.flow_activity(recent=recent), "flow_name", order=_by_name)
 
 
 class OneFlow(Handler):
@@ -92,4 +122,4 @@ class Kernels(Handler):
         await self.answer_page(self.api.kernels, "name")
 
 
-routes = routes_of(Kernels, Flows, OneFlow)
+routes = routes_of(Kernels, Flows, Activity, OneFlow)

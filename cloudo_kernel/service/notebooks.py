@@ -1,0 +1,172 @@
+"""Verbs for executed notebooks: their cells, and the log with the lines that they print."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cloudo_kernel.errors import MalformedRequest, NotebookNotFound
+from cloudo_kernel.models import Execution, ExecutionCells, LogLine, LogPage
+from cloudo_kernel.service.base import Base, not_a_cursor, page_limit
+from cloudo_kernel.workspace import executed_cells
+from cloudo_kernel.workspace.executed_cells import Printed
+from cloudo_kernel.workspace.layout import executed_notebook
+
+#: Maximum number of lines of `tail`.
+MAX_TAIL: Final = 5_000
+#: No log has a line number of this many digits, and Python refuses to parse thousands of digits.
+_MAX_DIGITS: Final = 18
+#: Number of notebooks whose printed lines are kept, for their next pages.
+_MAX_KEPT: Final = 4
+
+
+class NotebookVerbs(Base):
+    """Read executed notebooks and logs."""
+
+    def execution_cells(self, execution_id: str, *, after: str | None = None, first: int = 0) -> ExecutionCells:
+        """See `Api.execution_cells`."""
+        self._ask_execution("execution_cells", execution_id)
+        if first < 0:
+            raise MalformedRequest("first is the index of a cell, from 0.", field="first")
+        execution = self._store.executions.get(execution_id)
+        is_ended, path = execution.is_ended, self._executed(execution)
+        # A pending cell is skipped once the run has ended, even if the notebook was not saved again.
+        version = _version(path, is_ended=is_ended)
+        if not version or after == version:
+            return ExecutionCells(version=version)
+        try:
+            found = executed_cells.page_of(path, first=first, is_ended=is_ended)
+        except FileNotFoundError:  # deleted just now
+            return ExecutionCells(version="")
+        except ValueError as error:
+            raise NotebookNotFound(execution_id) from error
+        return found.model_copy(update={"version": version})
+
+    def execution_log(
+        self,
+        execution_id: str,
+        *,
+        limit: int = 500,
+        cursor: str | None = None,
+        tail: int | None = None,
+        streams: bool = False,
+    ) -> LogPage:
+        """See `Api.execution_log`."""
+        self._ask_execution("execution_log", execution_id)
+        size, start = page_limit(limit), _Place.of(cursor)
+        self._store.executions.status(execution_id)  # raises `ExecutionNotFound`
+        printed = self._printed(execution_id) if streams else _Printed(())
+        if tail is None:
+            return self._page(execution_id, printed, start, size, is_merged=streams)
+        if cursor is not None or not 1 <= tail <= MAX_TAIL:
+            problem = "has no cursor" if cursor is not None else f"is a number from 1 to {MAX_TAIL:,}"
+            raise MalformedRequest(f"tail {problem}.", field="tail")
+        logged = self._store.log.length(execution_id)
+        total = logged + printed.number
+        # The last lines of the merged log are among the last ones of both.
+        begin = _Place(max(0, logged - tail), max(0, printed.number - tail))
+        page = self._page(execution_id, printed, begin, 2 * tail, is_merged=streams)
+        return page.model_copy(update={"items": page.items[-tail:], "total": total, "next": None})
+
+    def _page(self, execution_id: str, printed: _Printed, start: _Place, size: int, *, is_merged: bool) -> LogPage:
+        """Return up to `size` lines from a place on, merged by time."""
+        logged = self._store.log.lines(execution_id, limit=size + 1, after=start.logged)
+        others = printed.lines(start.printed, size + 1)
+        items: list[LogLine] = []
+        first, second = 0, 0
+        while len(items) < size and (first < len(logged) or second < len(others)):
+            is_printed = first == len(logged) or (second < len(others) and others[second].time <= logged[first].time)
+            items.append(others[second] if is_printed else logged[first])
+            first, second = (first, second + 1) if is_printed else (first + 1, second)
+        end = _Place(start.logged + first, start.printed + second).text(is_merged=is_merged)
+        is_last = first == len(logged) and second == len(others)
+        return LogPage(items=tuple(items), next=None if is_last else end, end=end)
+
+    def _printed(self, execution_id: str) -> _Printed:
+        execution = self._store.executions.get(execution_id)
+        path = self._executed(execution)
+        version = executed_cells.version_of(path)
+        if not version:
+            return _Printed(())
+        return _kept.of(path, version, started_at=execution.started_at or execution.created_at)
+
+    def _executed(self, execution: Execution) -> Path:
+        """Return the path of the executed notebook, which may not exist yet."""
+        path = execution.notebook or executed_notebook(execution.flow_name, execution.id)
+        return self._catalog.workspace.root / path
+
+
+class _Place:
+    """A place in a log: the number of logged lines before it, and of printed ones."""
+
+    def __init__(self, logged: int, printed: int) -> None:
+        self.logged = logged
+        self.printed = printed
+
+    @classmethod
+    def of(cls, cursor: str | None) -> _Place:
+        """Return the place of a cursor. Raises `MalformedRequest`."""
+        parts = (cursor or "0").split(".")
+        if len(parts) > 2 or not all(part.isdecimal() and len(part) < _MAX_DIGITS for part in parts):
+            raise not_a_cursor()
+        return cls(int(parts[0]), int(parts[1]) if len(parts) > 1 else 0)
+
+    def text(self, *, is_merged: bool) -> str:
+        """Return the cursor."""
+        return f"{self.logged}.{self.printed}" if is_merged else str(self.logged)
+
+
+class _Printed:
+    """The lines that the cells of one notebook printed."""
+
+    def __init__(self, parts: tuple[Printed, ...], *, started_at: datetime | None = None) -> None:
+        self._parts = parts
+        self._started_at = started_at
+        self.number = sum(len(part.lines) for part in parts)
+
+    def lines(self, start: int, limit: int) -> list[LogLine]:
+        """Return up to `limit` lines, from the line `start` on."""
+        found: list[LogLine] = []
+        passed = 0
+        for part in self._parts:
+            if passed + len(part.lines) > start and len(found) < limit:
+                begin = max(0, start - passed)
+                texts = part.lines[begin : begin + limit - len(found)]
+                about = {"time": part.time or self._started_at, "source": part.source, "cell": part.cell}
+                found += [LogLine.model_validate({**about, "text": text}) for text in texts]
+            passed += len(part.lines)
+        return found
+
+
+class _Kept:
+    """Keeps the printed lines of the notebooks that were read last: the pages of a long log come one by one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: OrderedDict[tuple[Path, str], _Printed] = OrderedDict()
+
+    def of(self, path: Path, version: str, *, started_at: datetime) -> _Printed:
+        """Return the printed lines of a notebook."""
+        with self._lock:
+            found = self._found.get((path, version))
+        if found is None:
+            try:
+                found = _Printed(executed_cells.printed_in(path), started_at=started_at)
+            except (FileNotFoundError, ValueError):
+                return _Printed(())
+            with self._lock:
+                self._found[path, version] = found
+                while len(self._found) > _MAX_KEPT:
+                    self._found.popitem(last=False)
+        return found
+
+
+_kept = _Kept()
+
+
+def _version(path: Path, *, is_ended: bool) -> str:
+    version = executed_cells.version_of(path)
+    return f"{version}-ended" if version and is_ended else version

@@ -1,0 +1,109 @@
+"""Filters, order and counts of lists of executions, over both ends."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from cloudo_kernel import errors
+from cloudo_kernel.models import Execution, ExecutionFilter, ExecutionOrder, Origin, Status
+from tests.contract.conftest import End
+from tests.server import until
+
+
+def ids_of(end: End, order: ExecutionOrder = ExecutionOrder.NEWEST, **where: object) -> list[str]:
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = end.api.executions(ExecutionFilter.model_validate(where), limit=2, cursor=cursor, order=order)
+        found += [one.id for one in page.items]
+        if page.next is None:
+            return found
+        cursor = page.next
+
+
+def several(end: End, number: int = 5, **fields: object) -> list[Execution]:
+    flow = end.flow()
+    return [end.later(flow, **fields) for _ in range(number)]
+
+
+def test_lists_run_in_both_orders(end: End) -> None:
+    ids = [one.id for one in several(end)]
+    where = {"flow_name": end.api.execution(ids[0]).flow_name}
+    assert ids_of(end, **where) == ids[::-1]
+    assert ids_of(end, ExecutionOrder.OLDEST, **where) == ids
+    assert ids_of(end, ExecutionOrder.OLDEST, **where, status=["PENDING", "ENDED_ERROR"]) == ids
+    assert ids_of(end, ExecutionOrder.OLDEST, **where, q=ids[1][:30]) == [one for one in ids if one[:30] == ids[1][:30]]
+
+
+def test_executions_are_found_by_ids(end: End) -> None:
+    ids = [one.id for one in several(end, 3)]
+    assert ids_of(end, ids=ids[:2]) == [ids[1], ids[0]]
+    assert ids_of(end, ids=[*ids, "x"], status=["ENDED_ERROR"]) == []
+    with pytest.raises(ValueError, match="500"):
+        ExecutionFilter(ids=("x",) * 501)
+
+
+def test_executions_are_found_by_tag(end: End) -> None:
+    tag = uuid.uuid4().hex
+    flow = end.flow()
+    tagged = [end.later(flow, tags=[tag, "shared", tag]).id for _ in range(3)]
+    end.later(flow, tags=[f"{tag}0"])
+    for order in ExecutionOrder:
+        expected = tagged if order is ExecutionOrder.OLDEST else tagged[::-1]
+        assert ids_of(end, order, tag=tag) == expected
+        assert ids_of(end, order, tag=tag, flow_name=flow, status=["PENDING"]) == expected
+        assert ids_of(end, order, tag=tag, q=flow) == expected
+    end.api.cancel_execution(tagged[0])
+    assert ids_of(end, tag=tag, status=["ENDED_CANCELLED"]) == [tagged[0]]
+    again = end.api.retry_execution(tagged[0])
+    assert ids_of(end, tag=tag)[0] == again.id
+    end.api.delete_execution(tagged[0])
+    assert tagged[0] not in ids_of(end, tag=tag)
+    end.api.cancel_execution(again.id)
+
+
+def test_executions_are_found_by_trigger(end: End) -> None:
+    [one] = several(end, 1)
+    where = {"flow_name": one.flow_name}
+    assert ids_of(end, **where, trigger=[Origin.CLI]) == [one.id]
+    assert ids_of(end, **where, trigger=[Origin.UI, Origin.CLI], status=["PENDING"]) == [one.id]
+    assert ids_of(end, **where, trigger=[Origin.WEBHOOK, Origin.FLOW]) == []
+
+
+def test_executions_are_found_by_time(end: End) -> None:
+    made = several(end)
+    where = {"flow_name": made[0].flow_name}
+    span = {**where, "since": made[1].created_at, "until": made[3].created_at}
+    assert ids_of(end, **span) == [made[2].id, made[1].id]
+    assert ids_of(end, ExecutionOrder.OLDEST, **span) == [made[1].id, made[2].id]
+    assert ids_of(end, **where, until=made[0].created_at) == []
+    assert ids_of(end, until=made[0].created_at - timedelta(days=3650)) == []
+
+
+def test_executions_are_counted_by_status(end: End) -> None:
+    made = several(end, 4, tags=["counted"])
+    where = ExecutionFilter(flow_name=made[0].flow_name)
+    found = end.api.execution_count(where)
+    assert (found.total, found.by_status[Status.PENDING], found.by_status[Status.ENDED_ERROR]) == (4, 4, 0)
+    assert found.by_status.keys() == set(Status)
+    end.api.cancel_execution(made[0].id)
+    until(lambda: end.api.execution_count(where).by_status[Status.ENDED_CANCELLED] == 1)
+    again = end.api.execution_count(where)
+    assert again.as_of > found.as_of
+    assert again.total == 4
+    for more, total in (
+        ({"status": ["PENDING"]}, 3),
+        ({"tag": "counted"}, 4),
+        ({"tag": "other"}, 0),
+        ({"q": "no such text"}, 0),
+        ({"trigger": ["cli"], "ids": [made[0].id]}, 1),
+        ({"since": made[1].created_at, "until": made[3].created_at}, 2),
+    ):
+        one = ExecutionFilter.model_validate({"flow_name": made[0].flow_name, **more})
+        assert end.api.execution_count(one).total == total, more
+    assert end.api.execution_count().total >= 4
+    with pytest.raises(errors.MalformedRequest):
+        end.api.execution_count(ExecutionFilter(q="x" * 1001))
