@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cloudo_kernel.flow_api import Execution, Flow, System
+    from cloudo_kernel.widgets import Dashboard
 
-__all__ = ["Execution", "Flow", "System", "connect"]
+__all__ = ["Dashboard", "Execution", "Flow", "System", "connect"]
 
 
 def connect(where: str | None = None, *, token: str | None = None, **options: Any) -> System:
@@ -34,6 +35,10 @@ def load_ipython_extension(shell: Any) -> None:
 
 def __getattr__(name: str) -> Any:
     # What takes long to import is imported when it is asked for: `cloudo --help` needs none of it.
+    if name == "Dashboard":
+        from cloudo_kernel.widgets import Dashboard
+
+        return Dashboard
     if name in __all__:
         from cloudo_kernel import flow_api
 

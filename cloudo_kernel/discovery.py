@@ -99,7 +99,7 @@ def _address(url: str, token: str | None) -> FoundServer:
 
 
 def _token_at_hand() -> str | None:
-    """Return the token in `CLOUDO_TOKEN_FILE`, which a server creates for a dashboard's kernel, or `CLOUDO_TOKEN`.
+    """Return the token in the file that `CLOUDO_TOKEN_FILE` names, or `CLOUDO_TOKEN`.
 
     Raises `MalformedRequest` if the file cannot be read.
     """

@@ -21,6 +21,7 @@ import cloudo_extension.rest
 import cloudo_kernel
 from cloudo_kernel import errors, flow_api, models, settings
 from cloudo_kernel.cli import cloudo
+from cloudo_kernel.errors.http_status import status_of
 from cloudo_kernel.models import StartExecution, event_types
 from cloudo_kernel.scheduling import humanize, zones
 from cloudo_kernel.workspace.catalog import Catalog
@@ -141,7 +142,7 @@ def methods(handler: type[RequestHandler]) -> list[str]:
 
 
 def test_rest_has_the_codes_of_all_errors() -> None:
-    statuses = resolve("cloudo_extension.http.errors")
+    replies = resolve("cloudo_extension.http.errors")
     said = {(code, int(row[0])) for row in rows("docs/rest.md", "status") for code in re.findall(r"`(\w+)`", row[1])}
     never_sent = {
         "error",
@@ -156,8 +157,8 @@ def test_rest_has_the_codes_of_all_errors() -> None:
         "dependency_timeout",
         "message_response_timeout",
     }
-    there = {(code, int(statuses.status_of(errors.from_code(code, "")))) for code in error_codes() - never_sent}
-    refusals = {(code, status) for status, (code, _) in statuses._REFUSALS.items() if status != 499}
+    there = {(code, int(status_of(errors.from_code(code, "")))) for code in error_codes() - never_sent}
+    refusals = {(code, status) for status, (code, _) in replies._REFUSALS.items() if status != 499}
     assert said == there | refusals | {("internal", 500)}
 
 

@@ -18,7 +18,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.service import Service
 
 NAMES = {
-    cloudo_kernel: {"Execution", "Flow", "System", "connect"},
+    cloudo_kernel: {"Dashboard", "Execution", "Flow", "System", "connect"},
     flow_api: {
         "CloudoError",
         "DependencyFailedError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -72,6 +73,15 @@ class Connection:
         address = str(self._http.base_url.join(path).copy_with(scheme=self._http.base_url.scheme.replace("http", "ws")))
         names = ("Authorization", "X-Cloudo-Trigger")
         return address, {name: self._http.headers[name] for name in names if name in self._http.headers}
+
+    def exchange(self, method: str, path: str, content: str | None, headers: Mapping[str, str]) -> httpx.Response:
+        """Send a request to a path below the REST root, and return the reply, whatever its status.
+
+        `path` is already quoted. Raises `Unavailable`, and `MalformedRequest` for a path with a host.
+        """
+        if urlsplit(path).scheme or urlsplit(path).netloc:
+            raise MalformedRequest(f"{path[:200]!r} is not a path.", field="path")
+        return self._request(method, path, content=content, headers=dict(headers))
 
     def close(self) -> None:
         """Close the connections."""

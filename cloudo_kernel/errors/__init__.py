@@ -55,7 +55,7 @@
 
     ExecutionEnded (BaseException)     not an error: `this.success(...)` raises it to stop the notebook
 
-`code` is the stable identifier for programs. Only the extension maps errors to HTTP status codes.
+`code` is the stable identifier for programs. `http_status` maps errors to HTTP status codes.
 """
 
 from __future__ import annotations

@@ -150,10 +150,6 @@ class Cloudo(ExtensionApp):
         self.handlers.extend(explorer.pages)
         self.handlers.extend(dashboard_handlers(self.serverapp, Frontend(Path(self.frontend))))
 
-    def mint_token(self, user_name: str) -> str:
-        """Return a new short-lived token for a program that acts as the user whom the server calls `user_name`."""
-        return self.session_tokens.mint(self.name_of(user_name))
-
     def name_of(self, user_name: str) -> str:
         """Return Cloudo's name for the user whom the server's identity provider calls `user_name`.
 

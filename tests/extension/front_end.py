@@ -21,7 +21,7 @@ _FILES = {
 def write_build(folder: Path) -> Path:
     """Write a build into `folder`, as the bundler does, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (*_FILES.values(), (CHUNK, "export const answer = 42;\n" * 50)):
+    for name, text in (*_FILES.values(), (CHUNK, "export const answer = 42;\n" + "// A long comment.\n" * 50)):
         (folder / name).write_text(text)
         (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     names: dict[str, object] = {entry: name for entry, (name, _) in _FILES.items()}

@@ -56,10 +56,6 @@ USED = {
     "_pipe_flag": "the pipe for forked children is opened when the first one writes",
     "_pipe_port": "the pipe for forked children is opened when the first one writes",
     "_pipe_uuid": "the pipe for forked children is opened when the first one writes",
-    # voila
-    "_cleanup_resources": "the kernel of a page belongs to the pool",
-    "_execution_data": "a page's kernel is in Voila's table while the page is open",
-    "_jinja_kernel_start": "the kernel of a page is running already",
     # tornado
     "_body_future": "whether the body has arrived in time",
     "_finished": "whether a reply has been sent",

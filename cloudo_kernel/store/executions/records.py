@@ -36,6 +36,7 @@ from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import tags
 from cloudo_kernel.store.executions.brief import brief, brief_records
+from cloudo_kernel.store.executions.flow_briefs import newest_of_flows
 from cloudo_kernel.store.executions.lists import ordered
 from cloudo_kernel.store.executions.log import last_lines
 from cloudo_kernel.store.executions.new_execution import (
@@ -77,12 +78,6 @@ _INSERT_MANY = BulkStatement(_INSERT)
 _ADD_KEY = insert(idempotency_keys)
 _FORGET_KEY = delete(idempotency_keys).where(
     idempotency_keys.c.user_name == bindparam("of_user"), idempotency_keys.c.key == bindparam("of_key")
-)
-_NEWEST_OF_FLOW = (
-    select(executions.c.id, executions.c.status, executions.c.created_at, executions.c.ended_at)
-    .where(executions.c.flow_name == bindparam("flow"))
-    .order_by(executions.c.id.desc())
-    .limit(bindparam("each"))
 )
 
 
@@ -252,13 +247,8 @@ class Executions:
 
     def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
         """Return up to `each` executions of each flow, newest first; flows without any are left out."""
-        found: dict[str, tuple[ExecutionBrief, ...]] = {}
         with self._database.read() as connection:
-            for name in flow_names:  # a window over all flows would read every execution
-                rows = connection.execute(_NEWEST_OF_FLOW, {"flow": name, "each": each}).all()
-                if rows:
-                    found[name] = tuple(ExecutionBrief.model_validate(dict(row._mapping)) for row in rows)
-        return found
+            return newest_of_flows(connection, flow_names, each=each)
 
     def unended_children(self, execution_id: str) -> tuple[str, ...]:
         """Return the ids of the children that have not ended."""

@@ -19,10 +19,11 @@ from pydantic import BaseModel, ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from cloudo_extension.http.errors import reply_to, status_of
+from cloudo_extension.http.errors import reply_to
 from cloudo_extension.http.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.http.request_body import BodyHandler
 from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooManyCalls
+from cloudo_kernel.errors.http_status import status_of
 from cloudo_kernel.models import Origin, Page, event_types, malformed
 from cloudo_kernel.models.base import Record
 from cloudo_kernel.models.canonical import from_text

@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from cloudo_extension.http.errors import ErrorReply, status_of
+from cloudo_extension.http.errors import ErrorReply
 from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import Operation, Reply, operation, operations_of
 from cloudo_extension.http.schemas import Mode, parameters_of, schemas_of
 from cloudo_kernel import errors
+from cloudo_kernel.errors.http_status import status_of
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.models.versions import EDITED
 

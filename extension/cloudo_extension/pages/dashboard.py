@@ -31,7 +31,7 @@ from voila.paths import collect_template_paths
 import cloudo_kernel
 from cloudo_extension.http.authentication import Extension
 from cloudo_extension.pages import first_view, words
-from cloudo_extension.pages.first_view import View
+from cloudo_extension.pages.first_view import FirstView, View
 from cloudo_extension.pages.frontend import Frontend, accepts_gzip, static_handlers
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.models import Origin
@@ -62,6 +62,8 @@ _POLICY: Final = "; ".join(
         "trusted-types cloudo",
     )
 )
+#: The lists and single pages; `cloudo/` itself shows the flows.
+_VIEWS: Final = "home|flows|executions|schedules|messages|webhooks|tokens|settings|workers"
 #: Selects the light or dark theme as the page's script does, before anything is painted.
 _THEME: Final = (
     "let theme = null; try { theme = localStorage.getItem('cloudo-theme') } catch {} "
@@ -88,7 +90,7 @@ def dashboard_handlers(server_app: ServerApp, frontend: Frontend) -> list[tuple[
     return [
         (r"cloudo", web.RedirectHandler, {"url": url_path_join(server_app.base_url, "cloudo/")}),
         *static_handlers(frontend),
-        (r"cloudo/(home|flows|executions|schedules|messages|webhooks|tokens|settings|workers|)", DashboardHandler, options),
+        (rf"cloudo/({_VIEWS}|)", DashboardHandler, options),
         (rf"cloudo/((?:executions|schedules|messages)/{one_id})", DashboardHandler, options),
         # The name of a flow holds `/`, raw or as `%2F`.
         (r"cloudo/(flows/.+)", DashboardHandler, options),
@@ -144,7 +146,7 @@ class DashboardHandler(_PageHandler):
             return
         _ = self.xsrf_token  # sets the cookie that the page's write requests need
         view = View.at(path)
-        html = await self._page.render(view, await self._records(view), nonce=self.nonce)
+        html = await self._page.render(view, await self._first_view(view), nonce=self.nonce)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Vary", "Accept-Encoding")
         content = html.encode()
@@ -153,8 +155,8 @@ class DashboardHandler(_PageHandler):
             content = await self._extension.backend.call(partial(gzip.compress, content, _COMPRESSION, mtime=0))
         self.finish(content)
 
-    async def _records(self, view: View) -> Mapping[str, BaseModel]:
-        """Return the view's records; none if the store cannot be read."""
+    async def _first_view(self, view: View) -> FirstView:
+        """Return the view's data; none if the store cannot be read."""
         name = self._extension.name_of(str(self.current_user.username))
         rights = EVERYTHING.of_administrator() if self._extension.is_administrator(name) else EVERYTHING
         backend = self._extension.backend
@@ -162,10 +164,10 @@ class DashboardHandler(_PageHandler):
             api = await backend.service(name, Origin.UI, rights)
             return await backend.call(first_view.read, view, api)
         except CloudoError:
-            return {}
+            return FirstView()
         except Exception:  # the page is there, asks again by itself, and says what is wrong
             self.log.exception("The first view of the dashboard could not be read.")
-            return {}
+            return FirstView()
 
     @property
     def _extension(self) -> Extension:
@@ -206,7 +208,7 @@ class Page:
         self._frontend = frontend
         self._renderer: _Renderer | None = None
 
-    async def render(self, view: View, records: Mapping[str, BaseModel], *, nonce: str) -> str:
+    async def render(self, view: View, first: FirstView, *, nonce: str) -> str:
         """Return the page's HTML. Raises `HTTPError` if the front end or the notebook is missing."""
         build = self._frontend.build()
         if self._renderer is None:
@@ -224,9 +226,11 @@ class Page:
             theme_script=_THEME,
             version=version("cloudo"),
             words=words,
-            data=first_view.as_json(records),
-            flows=_items(records, first_view.FLOWS),
-            executions=_items(records, first_view.EXECUTIONS),
+            data=first_view.as_json(first.records),
+            last_event=first.last_event,
+            flows=_items(first.records, first_view.FLOWS),
+            executions=_items(first.records, first_view.EXECUTIONS),
+            rows=_ROWS,
         )
         return html
 
@@ -282,9 +286,9 @@ class _Renderer(NotebookRenderer):
 
 
 def _items(records: Mapping[str, BaseModel], address: str) -> Any:
-    """Return the first items of a list, or None if it was not read."""
+    """Return the items of a list, or None if it was not read."""
     page: Any = records.get(address)
-    return None if page is None else page.items[:_ROWS]
+    return None if page is None else page.items
 
 
 def notebook_path() -> Path:

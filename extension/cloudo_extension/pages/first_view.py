@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -73,18 +74,29 @@ class View:
         return wanted
 
 
-def read(view: View, api: Service) -> dict[str, BaseModel]:
-    """Return the records that the view shows first, by address. Blocks.
+@dataclass(frozen=True)
+class FirstView:
+    """What the page opens with."""
 
-    A refused or failed one is left out: the page then asks for it itself, and shows the error.
+    #: By address below REST's root.
+    records: Mapping[str, BaseModel] = field(default_factory=dict)
+    #: Id of the newest event before the records were read; the page's event stream continues after it.
+    last_event: str | None = None
+
+
+def read(view: View, api: Service) -> FirstView:
+    """Return what the view shows first. Blocks.
+
+    A refused or failed record is left out: the page then asks for it itself, and shows the error.
     """
+    last_event = None
+    with suppress(CloudoError):
+        last_event = api.events(limit=1).next
     found: dict[str, BaseModel] = {}
     for address, ask in view.reads().items():
-        try:
+        with suppress(CloudoError):
             found[address] = ask(api)
-        except CloudoError:
-            continue
-    return found
+    return FirstView(found, last_event)
 
 
 def as_json(records: Mapping[str, BaseModel]) -> str:

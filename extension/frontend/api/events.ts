@@ -6,6 +6,13 @@ interface SharedWorkerScope {
   onconnect: ((event: MessageEvent) => void) | null;
 }
 
+/** A message from a tab. */
+interface Greeting {
+  url?: string;
+  after?: number | null;
+  closed?: boolean;
+}
+
 const scope = globalThis as unknown as SharedWorkerScope;
 const ports = new Set<MessagePort>();
 let connection: Connection | null = null;
@@ -14,7 +21,7 @@ const tell = (report: Report) => ports.forEach((port) => port.postMessage(report
 
 scope.onconnect = ({ ports: [port] }) => {
   if (!port) return;
-  port.onmessage = ({ data }: MessageEvent<{ url?: string; closed?: boolean }>) => {
+  port.onmessage = ({ data }: MessageEvent<Greeting>) => {
     if (data.closed) {
       ports.delete(port);
       if (ports.size === 0) {
@@ -23,9 +30,16 @@ scope.onconnect = ({ ports: [port] }) => {
       }
     } else if (data.url) {
       ports.add(port);
-      connection ??= new Connection(data.url, tell);
-      port.postMessage({ kind: connection.isOpen ? "opened" : "lost" } satisfies Report);
+      if (connection) greet(port, connection, data.after ?? null);
+      else connection = new Connection(data.url, tell, data.after ?? null);
     }
   };
   port.start();
 };
+
+/** Tell a tab that connects later what it has missed. */
+function greet(port: MessagePort, connected: Connection, after: number | null): void {
+  const missed = connected.eventsAfter(after);
+  if (missed?.length) port.postMessage({ kind: "events", events: missed } satisfies Report);
+  port.postMessage((connected.isOpen ? { kind: "opened", isComplete: missed !== null } : { kind: "lost" }) satisfies Report);
+}

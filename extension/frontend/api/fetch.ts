@@ -7,6 +7,8 @@ export class FetchTransport implements Transport {
   constructor(
     readonly baseUrl: string,
     private readonly workerUrl: string | null,
+    /** The newest event when the page was made. */
+    private readonly lastEvent: number | null = null,
   ) {}
 
   async request({ method, path, body, headers = {}, signal }: Request): Promise<Reply> {
@@ -34,7 +36,8 @@ export class FetchTransport implements Transport {
   }
 
   listen(listener: Listener): () => void {
-    return listenToEvents(`${this.baseUrl}cloudo/api/1/event`, this.workerUrl, listener);
+    const url = `${this.baseUrl}cloudo/api/1/event`;
+    return listenToEvents({ url, workerUrl: this.workerUrl, after: this.lastEvent }, listener);
   }
 }
 

@@ -50,7 +50,7 @@ export class KernelTransport implements Transport {
     const id = this.newId();
     this.listeners.set(id, listener);
     this.model.send({ id, events: { after: null } });
-    listener.opened();
+    listener.opened(false);
     return () => {
       this.listeners.delete(id);
       this.model.send({ id, close: true });

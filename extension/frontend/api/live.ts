@@ -50,18 +50,16 @@ export class Live {
   constructor(private readonly transport: Transport) {}
 
   start(): void {
-    let isFirst = true;
     this.end = this.transport.listen({
       events: (events) => {
         const news = new News(events);
         for (const follower of [...this.followers]) follower.news?.(news);
       },
-      opened: () => {
+      opened: (isComplete) => {
         const wasLost = this.isConnected.value === false;
         this.isConnected.value = true;
-        // Between the first replies and the first connection nothing is lost for long: views fetch once more.
-        if (wasLost || isFirst) for (const follower of [...this.followers]) follower.resync?.();
-        isFirst = false;
+        // After an outage views fetch again what they could not fetch during it.
+        if (wasLost || !isComplete) for (const follower of [...this.followers]) follower.resync?.();
       },
       lost: () => {
         this.isConnected.value = false;

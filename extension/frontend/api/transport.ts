@@ -22,8 +22,8 @@ export interface Reply {
 /** What the event stream reports. */
 export interface Listener {
   events(events: ServerEvent[]): void;
-  /** The stream is open (again). Events may have been missed, so views fetch again. */
-  opened(): void;
+  /** The stream is open (again). Unless it is complete, events may have been missed. */
+  opened(isComplete: boolean): void;
   /** The stream is interrupted; it reconnects by itself. */
   lost(): void;
 }
@@ -31,7 +31,7 @@ export interface Listener {
 export interface Transport {
   /** Send a request. Rejects only if there is no reply at all. */
   request(request: Request): Promise<Reply>;
-  /** Subscribe to all events from now on. Returns the function that ends it. */
+  /** Subscribe to all events since the page was made. Returns the function that ends it. */
   listen(listener: Listener): () => void;
   /** Base URL of the server, ending in `/`, or null where links to it cannot work. */
   readonly baseUrl: string | null;

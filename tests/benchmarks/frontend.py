@@ -1,0 +1,177 @@
+"""Measures the dashboard in a real browser: `python -m tests.benchmarks.frontend`.
+
+Plain Voila, opening a notebook of one word, takes turns with it. The store has 500 flows and 10,000 executions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from nbformat import v4
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from cloudo_kernel.models import BulkAction, BulkRequest
+from tests.benchmarks.rest import fill
+from tests.benchmarks.timing import TRIVIAL, figure, head, ratio, row
+from tests.flows import write_flow
+from tests.server import RunningServer, start_server
+
+FLOWS = 500
+EXECUTIONS = 10_000
+QUEUED = 2_000
+#: A slow line: round trip in milliseconds, bytes per second.
+LATENCY, BANDWIDTH = 400, 50_000
+FIRST_ROW = "tbody tr:nth-child(5)"
+#: The script has replaced what the server painted.
+LIVE = ".cloudo-bar button"
+
+
+@contextmanager
+def opened(browser: Browser, server: RunningServer, *, is_slow: bool = False) -> Iterator[Page]:
+    """Give a page of a browser that has never seen the server, but is logged in."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.request.get(f"{server.url}cloudo/?token={server.token}")
+    page = context.new_page()
+    if is_slow:
+        session = context.new_cdp_session(page)
+        session.send("Network.enable")
+        limits = {"offline": False, "latency": LATENCY, "downloadThroughput": BANDWIDTH, "uploadThroughput": BANDWIDTH}
+        session.send("Network.emulateNetworkConditions", limits)
+    yield page
+    context.close()
+
+
+def until_seen(page: Page, address: str, *selectors: str) -> list[float]:
+    """Open an address; return after how many milliseconds each selector is painted."""
+    begun = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    seen = []
+    for selector in selectors:
+        page.wait_for_selector(selector, timeout=120_000)
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        seen.append((time.perf_counter() - begun) * 1000)
+    return seen
+
+
+def paint(browser: Browser, server: RunningServer, rounds: int) -> None:
+    """Measure the first rows, beside plain Voila, and on a slow line."""
+    address = f"{server.url}cloudo/"
+    rows, live, peers, slow_rows, slow_live = [], [], [], [], []
+    for _ in range(rounds):
+        with opened(browser, server) as page:
+            first, second = until_seen(page, address, FIRST_ROW, LIVE)
+            rows.append(first)
+            live.append(second)
+        with opened(browser, server) as page:
+            peers += until_seen(page, f"{server.url}voila/render/empty.ipynb", "text=There")
+        with opened(browser, server, is_slow=True) as page:
+            first, second = until_seen(page, address, FIRST_ROW, LIVE)
+            slow_rows.append(first)
+            slow_live.append(second)
+    row("dashboard: rows painted", rows, f"{ratio(rows, peers)} plain Voila")
+    row("dashboard: usable", live, f"{ratio(live, peers)} plain Voila")
+    row("plain Voila, one word", peers)
+    row(f"{LATENCY} ms and {BANDWIDTH // 1000} kB/s: rows painted", slow_rows)
+    row(f"{LATENCY} ms and {BANDWIDTH // 1000} kB/s: usable", slow_live)
+
+
+def click_play(browser: Browser, server: RunningServer, rounds: int) -> None:
+    """Measure from the click on Play until the page says that the execution runs."""
+    script = """() => new Promise((done) => {
+        const begun = performance.now();
+        const look = () => {
+            const found = document.querySelector('.cloudo-toast :is([data-status=RUNNING], [data-status^=ENDED])');
+            if (found) done(performance.now() - begun); else requestAnimationFrame(look);
+        };
+        [...document.querySelectorAll('button')].find((button) => button.textContent === 'Play').click();
+        look();
+    })"""
+    took = []
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}cloudo/?q=trivial", wait_until="commit")
+        page.get_by_label("Select trivial", exact=True).check()
+        for _ in range(rounds + 1):
+            took.append(page.evaluate(script))
+            page.wait_for_selector(".cloudo-toast [data-status=ENDED_SUCCESS]")
+            page.get_by_role("button", name="Dismiss").first.click()
+    row("Play → running, seen in the page", took[1:])
+
+
+def under_load(browser: Browser, server: RunningServer, rounds: int) -> None:
+    """Measure opening the page while many runs are queued."""
+    idle, busy = [], []
+    address = f"{server.url}cloudo/"
+    for _ in range(rounds):
+        with opened(browser, server) as page:
+            idle += until_seen(page, address, FIRST_ROW)
+    with server.client() as api:
+        for _ in range(QUEUED // 500):
+            api.bulk_executions(BulkRequest(action=BulkAction.START, flow_names=("trivial",) * 500))
+        for _ in range(rounds):
+            with opened(browser, server) as page:
+                busy += until_seen(page, address, FIRST_ROW)
+        left = api.health().pending
+    row(f"rows painted with {QUEUED:,} runs queued", busy, f"{ratio(busy, idle)} idle; {left:,} still queued")
+
+
+def restart(browser: Browser, server: RunningServer, again: Callable[[], RunningServer]) -> None:
+    """Measure from the first answer of a restarted server until the page is live."""
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}cloudo/", wait_until="commit")
+        page.wait_for_selector(LIVE)
+        page.wait_for_timeout(1_500)
+        server.process.kill()
+        server.process.wait()
+        page.wait_for_selector(".cloudo-banner", timeout=30_000)
+        restarted = again()
+        begun = time.perf_counter()
+        page.wait_for_selector(".cloudo-banner", state="detached", timeout=60_000)
+        row("server killed: answers again → page live", [(time.perf_counter() - begun) * 1000])
+        restarted.stop()
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", nargs="+", choices=("paint", "play", "load", "restart"))
+    given = parser.parse_args()
+    parts = given.only or ["paint", "play", "load", "restart"]
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        home, workspace = Path(name, "home"), Path(name, "workspace")
+        home.mkdir()
+        (workspace / ".cloudo").mkdir(parents=True)
+        for number in range(FLOWS):
+            write_flow(workspace, f"folder {number % 20}/flow {number}", "1", parameters="n = 1  # how many")
+        write_flow(workspace, "trivial", *TRIVIAL)
+        empty = v4.new_notebook(cells=[v4.new_markdown_cell("There", id="there")])
+        (workspace / "empty.ipynb").write_text(nbformat.writes(empty))
+        server = start_server(workspace, home)
+        fill(server, EXECUTIONS)
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        head()
+        try:
+            if "paint" in parts:
+                paint(browser, server, given.rounds)
+            if "play" in parts:
+                click_play(browser, server, given.rounds)
+            if "restart" in parts:
+                port = int(server.url.split(":")[2].split("/")[0])
+                restart(browser, server, lambda: start_server(workspace, home, token=server.token, port=port))
+                server = start_server(workspace, home)
+            if "load" in parts:
+                under_load(browser, server, given.rounds)
+        finally:
+            browser.close()
+            server.stop()
+        figure("flows, executions", f"{FLOWS}, {EXECUTIONS:,}")
+
+
+if __name__ == "__main__":
+    main()
