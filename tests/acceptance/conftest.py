@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 import cloudo_kernel as cloudo
 from cloudo_kernel.flow_api import System
-from tests.acceptance.page import HOSTILE, Open, is_foreign, ready
+from tests.acceptance.page import HOSTILE, Open, is_failure, is_foreign, ready
 from tests.acceptance.shell import Shell
 from tests.flows import write_flow, write_script
 from tests.server import WITHOUT_LAB, RunningServer, Servers, start_server
@@ -169,7 +169,7 @@ def only_page(context: BrowserContext, server: RunningServer, wrong: list[str]) 
     """One page for many tests: its kernel takes seconds to boot."""
     page = context.new_page()
     page.on("pageerror", lambda error: wrong.append(f"script failed: {error}"))
-    page.on("console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}"))
+    page.on("console", lambda message: is_failure(message) and wrong.append(f"console: {message.text}"))
     page.on("dialog", lambda dialog: (wrong.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda request: is_foreign(request.url, server) and wrong.append(f"left: {request.url}"))
     page.on("websocket", lambda line: is_foreign(line.url, server) and wrong.append(f"left: {line.url}"))

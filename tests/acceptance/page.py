@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import ExecutionFilter, StartExecution
@@ -32,6 +33,15 @@ def ready(page: Page) -> None:
 def is_foreign(url: str, server: RunningServer) -> bool:
     here = server.url.partition("://")[2]
     return not url.startswith(("data:", "blob:", "about:")) and url.partition("://")[2][: len(here)] != here
+
+
+def is_failure(message: ConsoleMessage) -> bool:
+    """Tell whether a console message is an error, other than that the server refused what was typed.
+
+    Chromium reports each refused request. The page shows the reason beside the field.
+    """
+    is_refusal = re.search(r"responded with a status of (400|409|422) ", message.text) is not None
+    return message.type == "error" and not is_refusal
 
 
 def button(page: Page | Locator, name: str) -> Locator:

@@ -71,12 +71,12 @@ def test_a_flow_that_asks_is_answered_in_place(show: Open, api: Client, server: 
     source = f"asked = system.message('Details?', {body!r})\nthis.set_output('answer', asked.wait().get('response'))"
     write_flow(server.workspace, "asks a form", "this.save(name='who asks')", source)
     page = show("flows")
-    expect(page.get_by_label("Messages")).to_be_hidden()
+    expect(page.get_by_label("Input requests")).to_have_count(0)
     started = api.start_execution(StartExecution(flow_name="asks a form"))
-    expect(page.get_by_role("heading", name="1 unanswered message")).to_be_visible(timeout=RUN)
+    expect(page.get_by_role("heading", name="1 input request")).to_be_visible(timeout=RUN)
     asked = message(page, "Details?")
     asked.locator("summary").press("Enter")
-    expect(asked.get_by_text("Which *report*?")).to_be_visible()
+    expect(asked.locator(".cloudo-told em")).to_have_text("report")
     expect(asked.get_by_role("link", name="who asks")).to_have_attribute("href", re.compile(started.id))
     expect(asked.get_by_label("Name", exact=True)).to_be_focused()
     expect(asked.get_by_label("How many")).to_have_value("5")
@@ -102,7 +102,7 @@ def test_a_flow_that_asks_is_answered_in_place(show: Open, api: Client, server: 
     asked.get_by_label("file").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"x"})
     asked.get_by_label("Name", exact=True).press("Enter")  # presses the first button
     expect(page.locator(".cloudo-toast")).to_contain_text("Answered: Details?")
-    expect(page.get_by_label("Messages")).to_be_hidden()
+    expect(page.get_by_label("Input requests")).to_have_count(0)
     until(lambda: api.execution(started.id).is_ended, seconds=60)
     answer = api.execution(started.id).output_value["answer"]
     assert answer.pop("due").startswith("2026-11-23T08:30:00")
@@ -126,7 +126,7 @@ def test_a_script_of_the_original_s_kind_is_answered_with_its_own_defaults(
     expect(asked.get_by_label("Flow", exact=True)).to_have_value("reports/quick")
     expect(asked.get_by_label("After")).to_have_value("1")
     button(asked, "Begin").click()
-    expect(page.get_by_label("Messages")).to_be_hidden()
+    expect(page.get_by_label("Input requests")).to_have_count(0)
     [waiting] = api.executions(ExecutionFilter(parent_id=started.id)).items
     assert api.wait(waiting.id, timeout=timedelta(minutes=1)).message == "started reports/quick"
     [run] = api.executions(ExecutionFilter(parent_id=waiting.id)).items
@@ -144,7 +144,7 @@ def test_a_button_that_requires_nothing_sends_an_empty_form_by_keyboard(show: Op
     asked = ask(api, "Go on?", body={"properties": properties, "required": ["n"]})
     second = ask(api, "The other one", message="Read this.")
     page = show("flows")
-    expect(page.get_by_role("heading", name="2 unanswered messages")).to_be_visible()
+    expect(page.get_by_role("heading", name="2 input requests")).to_be_visible()
     message(page, "Go on?").locator("summary").press("Space")
     expect(message(page, "Go on?").get_by_label("n", exact=True)).to_be_focused()
     page.keyboard.type("not a number")
@@ -194,7 +194,7 @@ def test_hostile_messages_stay_text_and_fit_a_narrow_window(show: Open, api: Cli
     page = show("flows")
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 390, "height": 844})
-    page.locator(".cloudo-message summary").click()
+    message(page, HOSTILE).locator("summary").click()
     expect(page.locator(".cloudo-told")).to_contain_text("<b>bold</b> [a](javascript:alert(3))")
     expect(page.locator(".cloudo-answer").get_by_role("button")).to_contain_text(HOSTILE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

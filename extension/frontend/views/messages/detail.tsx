@@ -4,6 +4,7 @@ import { useMemo } from "preact/hooks";
 import { segment, type ApiError } from "../../api/client";
 import type { Message } from "../../api/types";
 import { useApp } from "../../app/context";
+import { useGone } from "../../app/gone";
 import { useResource } from "../../app/resource";
 import { AnswerForm, type FormBody, type FormElement } from "../../forms/answer";
 import { AnswerBox, Told } from "../../forms/answers";
@@ -23,9 +24,10 @@ export function MessageDetail() {
   const { api, place } = useApp();
   const id = place.route.value.id ?? "";
   const message = useResource<Message>(`message ${id}`, (signal) => api.get(`message/${segment(id)}`, {}, signal), {
-    concerns: (news) => news.tells("message", id),
+    concerns: (news) => news.tells("message", id) && !news.tells("message", id, "MessageDeleted"),
   });
-  const isGone = message.error?.status === 404;
+  const isDeleted = useGone("message", id, "MessageDeleted");
+  const isGone = isDeleted || message.error?.status === 404;
   return (
     <section class="cloudo-view" aria-label="Message">
       <nav aria-label="Back">
@@ -36,25 +38,24 @@ export function MessageDetail() {
       {message.value && !isGone ? (
         <Whole message={message.value} refresh={message.refresh} />
       ) : (
-        <Missing error={message.error} retry={message.refresh} />
+        <Missing isGone={isGone} error={message.error} retry={message.refresh} />
       )}
     </section>
   );
 }
 
-function Missing({ error, retry }: { error: ApiError | null; retry: () => void }) {
-  const isGone = error?.status === 404;
+function Missing({ isGone, error, retry }: { isGone: boolean; error: ApiError | null; retry: () => void }) {
   return (
     <>
       <div class="cloudo-heading">
         <Heading>Message</Heading>
       </div>
       <div class="cloudo-body">
-        {!error ? (
+        {!isGone && !error ? (
           <Skeleton />
         ) : (
           <Empty title={isGone ? "This message does not exist" : "The message could not be loaded"}>
-            <p>{isGone ? "It was deleted or has expired, or the address is mistyped." : error.message}</p>
+            <p>{isGone ? "It was deleted or has expired, or the address is mistyped." : error?.message}</p>
             {isGone ? <Link view="messages">Show all messages</Link> : <Button onClick={retry}>Try again</Button>}
           </Empty>
         )}

@@ -2,9 +2,11 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { segment, type ApiError } from "../../api/client";
+import type { News } from "../../api/live";
 import type { Occurrence, Schedule } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { usePaged, type Paged } from "../../app/paged";
+import { useGone } from "../../app/gone";
 import { useResource } from "../../app/resource";
 import { Breakable, Button, Empty, Heading, Link, Panel, Skeleton } from "../../ui/controls";
 import { SimpleTable } from "../../ui/simple";
@@ -30,8 +32,9 @@ const PAGE_ROWS = 25;
 export function ScheduleDetail() {
   const { api, place } = useApp();
   const id = place.route.value.id ?? "";
-  const options = { concerns: (news: { tells: (type: string, id: string) => boolean }) => news.tells("schedule", id) };
-  const paced = { ...options, paceMs: PACE_MS };
+  const isDeleted = useGone("schedule", id, "ScheduleDeleted");
+  const concerns = (news: News) => news.tells("schedule", id) && !news.tells("schedule", id, "ScheduleDeleted");
+  const paced = { concerns, paceMs: PACE_MS };
   const path = `schedule/${segment(id)}`;
   const schedule = useResource<Schedule>(`schedule ${id}`, (signal) => api.get(path, {}, signal), paced);
   const past = usePaged<Occurrence>(`${path}/occurrence`, {}, { ...paced, size: PAGE_ROWS });
@@ -40,9 +43,9 @@ export function ScheduleDetail() {
     past.refresh();
   };
   useExecutionNews((changed) => {
-    if (changed.some(({ schedule_id }) => schedule_id === id)) refresh();
+    if (!isDeleted && changed.some(({ schedule_id }) => schedule_id === id)) refresh();
   });
-  const isGone = schedule.error?.status === 404;
+  const isGone = isDeleted || schedule.error?.status === 404;
   return (
     <section class="cloudo-view" aria-label="Schedule">
       <nav aria-label="Back">
@@ -53,14 +56,13 @@ export function ScheduleDetail() {
       {schedule.value && !isGone ? (
         <Whole schedule={schedule.value} past={past} refresh={refresh} set={(saved) => schedule.set(() => saved)} />
       ) : (
-        <Missing error={schedule.error} retry={schedule.refresh} />
+        <Missing isGone={isGone} error={schedule.error} retry={schedule.refresh} />
       )}
     </section>
   );
 }
 
-function Missing({ error, retry }: { error: ApiError | null; retry: () => void }) {
-  const isGone = error?.status === 404;
+function Missing({ isGone, error, retry }: { isGone: boolean; error: ApiError | null; retry: () => void }) {
   const gone = "It was deleted, or the address is mistyped. Executions that it has started are kept.";
   return (
     <>
@@ -68,11 +70,11 @@ function Missing({ error, retry }: { error: ApiError | null; retry: () => void }
         <Heading>Schedule</Heading>
       </div>
       <div class="cloudo-body">
-        {!error ? (
+        {!isGone && !error ? (
           <Skeleton />
         ) : (
           <Empty title={isGone ? "This schedule does not exist" : "The schedule could not be loaded"}>
-            <p>{isGone ? gone : error.message}</p>
+            <p>{isGone ? gone : error?.message}</p>
             {isGone ? <Link view="schedules">Show all schedules</Link> : <Button onClick={retry}>Try again</Button>}
           </Empty>
         )}

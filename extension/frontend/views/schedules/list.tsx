@@ -173,7 +173,10 @@ function useHistoryNews(histories: Histories, schedules: readonly Schedule[], re
   useEffect(
     () =>
       live.follow({
-        news: (news) => void renew([...news.of("schedule").keys()]),
+        news: (news) => {
+          const changes = [...news.of("schedule")].filter(([, types]) => !types.has("ScheduleDeleted"));
+          renew(changes.map(([id]) => id));
+        },
         resync: () => void renew([...ids]),
       }),
     [live, ids],
