@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
 
 import cloudo_kernel as cloudo
 from cloudo_kernel.flow_api import System
@@ -164,9 +164,19 @@ def wrong() -> list[str]:
     return []
 
 
+def is_wrong(message: ConsoleMessage) -> bool:
+    """Say whether a message is an error, other than of a failed request: see `is_refused`."""
+    return message.type == "error" and not message.text.startswith("Failed to load resource")
+
+
+def is_refused(reply: Response) -> bool:
+    """Say whether something that the page reads was refused. What a reader enters may be refused, and the page says so."""
+    return reply.status >= 400 and reply.request.method == "GET"
+
+
 @pytest.fixture(scope="module")
 def only_page(context: BrowserContext, server: RunningServer, wrong: list[str]) -> Page:
-    """One page for many tests: its kernel takes seconds to boot."""
+    """One page for many tests, and what goes wrong in it."""
     page = context.new_page()
     page.on("pageerror", lambda error: wrong.append(f"script failed: {error}"))
     page.on("console", lambda message: is_failure(message) and wrong.append(f"console: {message.text}"))
@@ -178,7 +188,7 @@ def only_page(context: BrowserContext, server: RunningServer, wrong: list[str]) 
 
 @pytest.fixture
 def show(only_page: Page, server: RunningServer, wrong: list[str]) -> Iterator[Open]:
-    """Open an address of the dashboard, in the page that is there already, and wait until its view is there.
+    """Open an address of the dashboard, and wait until its view is there.
 
     No script may fail in it, and nothing may leave the machine.
     """
@@ -187,14 +197,7 @@ def show(only_page: Page, server: RunningServer, wrong: list[str]) -> Iterator[O
     def show(path: str = "") -> Page:
         page.set_viewport_size({"width": 1280, "height": 800})
         page.emulate_media(color_scheme="light")
-        # At once: some leave by themselves, and the numbers of the others change.
-        dismissals = ".cloudo-toast [aria-label=Dismiss]"
-        page.locator(dismissals).evaluate_all("buttons => buttons.forEach((button) => button.click())")
-        if page.url == "about:blank" or page.locator("dialog").count():
-            page.goto(f"{server.url}cloudo/{path}", wait_until="commit")
-        else:
-            page.evaluate("path => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')) }",
-                          f"/cloudo/{path}")  # fmt: skip
+        page.goto(f"{server.url}cloudo/{path}", wait_until="commit")
         ready(page)
         return page
 

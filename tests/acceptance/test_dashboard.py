@@ -199,7 +199,7 @@ def test_an_execution_is_paused_and_resumed_by_keyboard(show: Open, api: Client,
     expect(button(page, "Retry")).to_have_count(0)
     until(lambda: api.execution(started.id).progress.cell, seconds=60)
     button(page, "Pause").press("Enter")
-    expect(page.locator(".cloudo-toast")).to_contain_text("pauses before its next cell")
+    expect(page.locator(".cloudo-toast")).to_contain_text("Pausing after the current cell.")
     go.touch()
     expect(status).to_have_text("Paused", timeout=RUN)
     expect(button(page, "Resume")).to_be_focused()
@@ -262,5 +262,5 @@ def test_executions_are_filtered_by_status_and_paged(show: Open, api: Client) ->
     assert set(statuses.all_inner_texts()) == {"Error"}
     button(page, "Error").click()
     button(page, "Paused").click()
-    expect(page.get_by_text("No execution fits the filter")).to_be_visible()
+    expect(page.get_by_text("No matching executions")).to_be_visible()
     assert page.url.endswith("executions?status=PAUSED")

@@ -3,7 +3,8 @@
 import type { ServerEvent } from "./types";
 
 /** A message from the stream to the tabs. `isComplete`: no event was missed since the id that the tab has named. */
-export type Report = { kind: "events"; events: ServerEvent[] } | { kind: "opened"; isComplete: boolean } | { kind: "lost" };
+export type Report =
+  { kind: "events"; events: ServerEvent[] } | { kind: "opened"; isComplete: boolean } | { kind: "lost" };
 
 /** Delays between attempts after the browser has given up, in milliseconds. */
 const BACKOFF = [250, 500, 1000, 1000, 2000];

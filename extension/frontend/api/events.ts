@@ -41,5 +41,7 @@ scope.onconnect = ({ ports: [port] }) => {
 function greet(port: MessagePort, connected: Connection, after: number | null): void {
   const missed = connected.eventsAfter(after);
   if (missed?.length) port.postMessage({ kind: "events", events: missed } satisfies Report);
-  port.postMessage((connected.isOpen ? { kind: "opened", isComplete: missed !== null } : { kind: "lost" }) satisfies Report);
+  port.postMessage(
+    (connected.isOpen ? { kind: "opened", isComplete: missed !== null } : { kind: "lost" }) satisfies Report,
+  );
 }

@@ -33,7 +33,12 @@ export function listenToEvents({ url, workerUrl, after }: Stream, listener: List
   return byVisibleTab(absolute, after, take);
 }
 
-function bySharedWorker(url: string, workerUrl: string, after: number | null, take: (report: Report) => void): () => void {
+function bySharedWorker(
+  url: string,
+  workerUrl: string,
+  after: number | null,
+  take: (report: Report) => void,
+): () => void {
   const { port } = new SharedWorker(trustedUrl(workerUrl), { name: NAME });
   port.onmessage = ({ data }: MessageEvent<Report>) => take(data);
   port.postMessage({ url, after });

@@ -14,7 +14,17 @@ import { listOf } from "./place";
 import { toggleTheme } from "./theme";
 import { TITLES, VIEWS } from "./views";
 
-export const TABS = ["home", "flows", "executions", "schedules", "messages", "webhooks", "tokens", "workers"] as const;
+export const TABS = [
+  "home",
+  "flows",
+  "executions",
+  "schedules",
+  "messages",
+  "webhooks",
+  "tokens",
+  "settings",
+  "workers",
+] as const;
 const WORKERS_MS = 30_000;
 /** A worker that is just starting gets a moment before the warning. */
 const SECOND_LOOK_MS = 4_000;

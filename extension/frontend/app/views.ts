@@ -15,6 +15,7 @@ export const TITLES: Record<string, string> = {
   webhooks: "Webhooks",
   webhook: "Webhook",
   tokens: "Tokens",
+  settings: "Settings",
   workers: "Workers",
 };
 
@@ -31,5 +32,6 @@ export const VIEWS: Record<string, () => Promise<ComponentType>> = {
   webhooks: async () => (await import("../views/webhooks/list")).WebhookList,
   webhook: async () => (await import("../views/webhooks/detail")).WebhookDetail,
   tokens: async () => (await import("../views/tokens/list")).TokenList,
+  settings: async () => (await import("../views/settings/settings")).Settings,
   workers: async () => (await import("../views/workers/workers")).Workers,
 };

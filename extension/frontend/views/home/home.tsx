@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import type { Execution, Flow, Health, Message, Page, Status } from "../../api/types";
+import type { Activity, Execution, Flow, Health, Message, Page, Status } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Empty, Heading, Link, Panel } from "../../ui/controls";
@@ -14,10 +14,6 @@ const LISTED = 6;
 const DAY_MS = 24 * 3600 * 1000;
 /** Queries are the same for this long, so that a change is fetched, and a redraw is not. */
 const MINUTE_MS = 60_000;
-
-interface Activity {
-  buckets: { start: string; ended_success: number; ended_error: number; ended_cancelled: number }[];
-}
 
 const ACTIVE: Status[] = ["RUNNING", "WAITING", "PAUSED"];
 

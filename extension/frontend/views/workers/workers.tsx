@@ -1,28 +1,11 @@
 /** The workers that run executions, and the queue in front of them. */
 
-import type { Page } from "../../api/types";
+import type { Page, QueueState, Worker } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Button, Empty, Heading, Link, Panel, Skeleton } from "../../ui/controls";
 import { Time } from "../../ui/marks";
 import { count } from "../../ui/words";
-
-interface Worker {
-  id: string;
-  name: string | null;
-  host: string;
-  pid: number;
-  slots: number;
-  running: string[];
-  started_at: string;
-  lease_age_seconds: number;
-  is_private: boolean;
-}
-
-interface Queue {
-  pending: number;
-  paused: boolean;
-}
 
 export function Workers() {
   const { api, notices } = useApp();
@@ -32,7 +15,7 @@ export function Workers() {
     everyMs: 5_000,
   };
   const workers = useResource<Page<Worker>>("workers", (signal) => api.get("worker", {}, signal), options);
-  const queue = useResource<Queue>("queue", (signal) => api.get("queue", {}, signal), options);
+  const queue = useResource<QueueState>("queue", (signal) => api.get("queue", {}, signal), options);
   const isPaused = queue.value?.paused ?? false;
   const turn = async () => {
     try {
@@ -92,7 +75,7 @@ function WorkerTable({ workers }: { workers: readonly Worker[] }) {
       <table class="cloudo-simple">
         <thead>
           <tr>
-            {["Worker", "Host", "Process", "Slots", "Started", "Last heartbeat", "Running"].map((word) => (
+            {["Worker", "Host", "Process", "Started", "Last heartbeat", "Running"].map((word) => (
               <th key={word} scope="col">
                 {word}
               </th>
@@ -102,12 +85,9 @@ function WorkerTable({ workers }: { workers: readonly Worker[] }) {
         <tbody>
           {workers.map((worker) => (
             <tr key={worker.id}>
-              <td>{worker.name ?? worker.id.slice(0, 8)}</td>
+              <td>{worker.name}</td>
               <td>{worker.host}</td>
               <td>{worker.pid}</td>
-              <td>
-                {worker.running.length}/{worker.slots}
-              </td>
               <td>
                 <Time at={worker.started_at} />
               </td>

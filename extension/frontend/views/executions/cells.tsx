@@ -1,0 +1,125 @@
+/** The cells of a notebook while it runs, and their outputs as text and images. */
+
+import { useRef } from "preact/hooks";
+import type { Api } from "../../api/client";
+import type { Cell, CellOutput, Execution, ExecutionCells } from "../../api/types";
+import { useApp } from "../../app/context";
+import { useResource } from "../../app/resource";
+import { Duration } from "../../ui/marks";
+import { isEnded } from "../../ui/words";
+
+/** The notebook is saved about once a second. */
+const PACE_MS = 1_000;
+const MAX_CELLS = 500;
+const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const WORDS: Record<Cell["status"], string> = {
+  pending: "",
+  running: "running",
+  done: "",
+  failed: "failed",
+  skipped: "not run",
+};
+
+interface Known {
+  version: string;
+  cells: readonly Cell[];
+}
+
+const isFinal = ({ type, status }: Cell): boolean => type !== "code" || status === "done" || status === "failed";
+
+/** Fetch the cells that may have changed since `known`. */
+async function fetchCells(api: Api, id: string, known: Known | null, signal: AbortSignal): Promise<Known> {
+  const first = known ? known.cells.findIndex((cell) => !isFinal(cell)) : 0;
+  const from = first < 0 ? (known?.cells.length ?? 0) : first;
+  const cells = known ? known.cells.slice(0, from) : [];
+  let next: number | null = from;
+  let version = "";
+  do {
+    const query = { from: next, after: version ? undefined : known?.version };
+    const page: ExecutionCells = await api.get<ExecutionCells>(`execution/${id}/cells`, query, signal);
+    if (known && !version && page.version === known.version) return known;
+    version = page.version;
+    cells.push(...page.cells);
+    next = page.next;
+  } while (next !== null && cells.length < MAX_CELLS);
+  return { version, cells };
+}
+
+/** `turn` changes when the reader asks for them again. */
+export function Cells({ execution, turn }: { execution: Execution; turn: number }) {
+  const { api } = useApp();
+  const { id, attempt, status } = execution;
+  const known = useRef<Known | null>(null);
+  const key = `cells ${id} ${attempt} ${isEnded(status)} ${turn}`;
+  const shownKey = useRef(key);
+  if (shownKey.current !== key) {
+    shownKey.current = key;
+    known.current = null;
+  }
+  const { value, error } = useResource<Known>(
+    key,
+    async (signal) => (known.current = await fetchCells(api, id, known.current, signal)),
+    {
+      concerns: (news) => news.tells("execution", id),
+      // A long cell prints without any event.
+      everyMs: status === "RUNNING" ? 2 * PACE_MS : undefined,
+      paceMs: PACE_MS,
+    },
+  );
+  if (error && !value) return <p class="cloudo-muted">{error.message}</p>;
+  if (!value || value.cells.length === 0)
+    return <p class="cloudo-muted">The notebook appears here when its first cells are done.</p>;
+  return (
+    <ol class="cloudo-cells" aria-label="Cells">
+      {value.cells.slice(0, MAX_CELLS).map((cell) => (
+        <CellBox key={cell.index} cell={cell} />
+      ))}
+      {value.cells.length >= MAX_CELLS && <li class="cloudo-muted">{`The first ${MAX_CELLS} cells.`}</li>}
+    </ol>
+  );
+}
+
+function CellBox({ cell }: { cell: Cell }) {
+  const { type, status, source, execution_count, outputs, is_source_cut } = cell;
+  const isRunning = status === "running";
+  return (
+    <li class="cloudo-cell" data-cell={status} aria-current={isRunning ? "step" : undefined}>
+      <div class="cloudo-cell-head">
+        <span>{type === "code" ? `[${isRunning ? "*" : (execution_count ?? " ")}]` : ""}</span>
+        {WORDS[status] && <span>{WORDS[status]}</span>}
+        {type === "code" && <Duration of={cell} />}
+      </div>
+      <div class="cloudo-cell-body">
+        <pre class={type === "code" ? "cloudo-cell-source" : "cloudo-cell-text"}>
+          {source}
+          {is_source_cut && "…"}
+        </pre>
+        {outputs.map((output, at) => (
+          <Output key={at} output={output} />
+        ))}
+      </div>
+    </li>
+  );
+}
+
+/** An output as text or image. The notebook itself shows everything else. */
+export function Output({ output: { type, name, text, data, is_cut } }: { output: CellOutput }) {
+  const image = IMAGES.find((kind) => typeof data?.[kind] === "string");
+  const plain = text ?? data?.["text/plain"];
+  const other = Object.keys(data ?? {})[0];
+  return (
+    <div class="cloudo-cell-output" data-output={type === "error" || name === "stderr" ? "error" : undefined}>
+      {image ? (
+        <img
+          src={`data:${image};base64,${String(data?.[image]).replaceAll("\n", "")}`}
+          alt={String(plain ?? "Output")}
+        />
+      ) : typeof plain === "string" ? (
+        <pre>{plain}</pre>
+      ) : (
+        <p class="cloudo-muted">{other ? `An output of type ${other}. ` : "An output. "}Open the notebook to see it.</p>
+      )}
+      {is_cut && <p class="cloudo-muted">This output is shortened. Open the notebook to see all of it.</p>}
+    </div>
+  );
+}

@@ -1,0 +1,306 @@
+/** One execution: what went in, what came out, its log, and its notebook. */
+
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { ErrorDetail, Execution, Message, Page } from "../../api/types";
+import { useApp, useExecutionNews } from "../../app/context";
+import { useResource } from "../../app/resource";
+import { Copyable } from "../../ui/copy";
+import { Breakable, Button, Empty, Heading, LabLink, Link, Panel, Skeleton } from "../../ui/controls";
+import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
+import { Facts, ValuesPanel } from "../../ui/values";
+import { ALLOWS, STATUSES, cut, isEnded, moment, type Action } from "../../ui/words";
+import { ACTIONS, WORDS, apply } from "./actions";
+import { Children } from "./children";
+import { LogPanel } from "./log";
+import { NotebookPanel } from "./notebook";
+import { OriginLink } from "./origin";
+
+/** The whole record may be large. */
+const PACE_MS = 1_000;
+const MAX_VALUE = 20_000;
+/** Longer tracebacks are folded. */
+const MAX_OPEN_LINES = 40;
+
+export function ExecutionDetail() {
+  const { api, place, live, notices } = useApp();
+  const id = place.route.value.id ?? "";
+  const resource = useResource<Execution>(`execution ${id}`, (signal) => api.get(`execution/${id}`, {}, signal), {
+    concerns: (news) => [...(news.of("execution").get(id) ?? [])].some((type) => type !== "ExecutionLogged"),
+    paceMs: PACE_MS,
+  });
+  // The status shows before the whole record has come. Records of lists have no traceback.
+  useExecutionNews((changed) => {
+    const row = changed.find((one) => one.id === id);
+    if (row) resource.set((whole) => ({ ...row, error: whole.error ?? row.error, log: whole.log }));
+  });
+  const execution = resource.value;
+  const status = useRef<string | null>(null);
+  useEffect(() => {
+    if (!execution) return;
+    if (status.current && status.current !== execution.status)
+      notices.announce(`${execution.name}: ${STATUSES[execution.status]}`);
+    status.current = execution.status;
+  }, [execution?.status]);
+  void live;
+  const isMissing = resource.error?.code === "execution_not_found";
+  return (
+    <section class="cloudo-view" aria-label="Execution">
+      <nav aria-label="Back">
+        <Link view="executions" class="cloudo-link cloudo-back">
+          Executions
+        </Link>
+      </nav>
+      {execution && !isMissing ? (
+        <Whole execution={execution} take={(row) => resource.set((whole) => ({ ...row, log: whole.log }))} />
+      ) : (
+        <Missing isMissing={isMissing} message={resource.error?.message} retry={resource.refresh} />
+      )}
+    </section>
+  );
+}
+
+function Missing({ isMissing, message, retry }: { isMissing: boolean; message?: string; retry: () => void }) {
+  return (
+    <>
+      <div class="cloudo-heading">
+        <Heading>Execution</Heading>
+      </div>
+      <div class="cloudo-body">
+        {isMissing ? (
+          <Empty title="This execution does not exist">
+            <p>It was deleted or has expired, or the address is mistyped.</p>
+            <Link view="executions">Show all executions</Link>
+          </Empty>
+        ) : message ? (
+          <Empty title="The execution could not be loaded">
+            <p>{message}</p>
+            <Button icon="again" onClick={retry}>
+              Try again
+            </Button>
+          </Empty>
+        ) : (
+          <Skeleton />
+        )}
+      </div>
+    </>
+  );
+}
+
+interface WholeProps {
+  execution: Execution;
+  take: (row: Execution) => void;
+}
+
+function Whole({ execution, take }: WholeProps) {
+  const { id, name, status, attempt, progress, error, input_value, output_value } = execution;
+  return (
+    <>
+      <div class="cloudo-heading">
+        <div class="cloudo-heading-title">
+          <Heading>
+            <Breakable text={cut(name)} />
+          </Heading>
+          <span class="cloudo-status-place">
+            <StatusMark status={status} />
+          </span>
+        </div>
+        <Actions execution={execution} take={take} />
+      </div>
+      <div class="cloudo-detail">
+        {error && <ErrorPanel error={error} />}
+        {attempt > 0 && <ProgressBar of={execution} />}
+        <Messages id={id} />
+        <ExecutionFacts execution={execution} />
+        <Children id={id} />
+        <div class="cloudo-columns">
+          <ValuesPanel title="Outputs" values={output_value} none="No outputs." />
+          <ValuesPanel title="Inputs" values={input_value} none="No inputs: the defaults apply." />
+        </div>
+        <LogPanel id={id} version={`${status} ${attempt} ${progress.done}`} />
+        <NotebookPanel execution={execution} />
+      </div>
+    </>
+  );
+}
+
+/** After its click, Pause gives the focus to Resume, and the other way round. */
+const COUNTERPARTS: Partial<Record<Action, Action>> = { pause: "resume", resume: "pause" };
+
+function Actions({ execution, take }: WholeProps) {
+  const app = useApp();
+  const bar = useRef<HTMLDivElement>(null);
+  const focused = useRef<Action | null>(null);
+  const offered = ACTIONS.filter((action) => ALLOWS[action](execution));
+  const act = async (action: Action) => {
+    const changed = await apply(app, action, [execution]);
+    if (action === "delete" && changed && !app.notices.banners.peek().some(({ cause }) => cause === "act"))
+      app.place.go("executions");
+    else if (action !== "retry" && changed?.[0]) take(changed[0]);
+  };
+  // A button that leaves while it has the focus hands it on.
+  useLayoutEffect(() => {
+    const last = focused.current;
+    if (!last || (document.activeElement !== document.body && document.activeElement !== null)) return;
+    const to = offered.includes(last) ? last : COUNTERPARTS[last];
+    bar.current?.querySelector<HTMLElement>(`[data-action="${to ?? ""}"]`)?.focus();
+  }, [execution.status]);
+  return (
+    <div
+      ref={bar}
+      class="cloudo-bar cloudo-bar-inline"
+      role="toolbar"
+      aria-label="Actions"
+      onFocusIn={({ target }) => (focused.current = ((target as HTMLElement).dataset.action as Action) ?? null)}
+      onFocusOut={({ relatedTarget }) => {
+        if (relatedTarget) focused.current = null;
+      }}
+    >
+      {offered.map((action) => {
+        const { word, icon, title } = WORDS[action];
+        return (
+          <Button key={action} icon={icon} title={title} data-action={action} onClick={() => void act(action)}>
+            {word}
+          </Button>
+        );
+      })}
+      <LabLink path={execution.notebook} class="cloudo-button">
+        Open in JupyterLab
+      </LabLink>
+    </div>
+  );
+}
+
+function ErrorPanel({ error: { name, value, cell, traceback } }: { error: ErrorDetail }) {
+  return (
+    <section class="cloudo-panel cloudo-error" aria-label="Error" role="alert">
+      <header>
+        <h2>{cut(name)}</h2>
+      </header>
+      <p class="cloudo-error-value">{cut(value, MAX_VALUE)}</p>
+      {cell !== null && <p class="cloudo-muted">{`In cell ${cell + 1} of the notebook.`}</p>}
+      {traceback.length > 0 && (
+        <details open={traceback.length < MAX_OPEN_LINES}>
+          <summary>Traceback</summary>
+          <pre class="cloudo-trace" tabIndex={0}>
+            {traceback.join("\n")}
+          </pre>
+        </details>
+      )}
+    </section>
+  );
+}
+
+/** Messages of the execution, with those that wait for an answer first. */
+function Messages({ id }: { id: string }) {
+  const { api } = useApp();
+  const { value } = useResource<Page<Message>>(
+    `messages of ${id}`,
+    (signal) => api.get("message", { execution_id: id, limit: 50 }, signal),
+    { concerns: (news) => news.has("message") },
+  );
+  const messages = [...(value?.items ?? [])].sort(
+    (one, other) => Number(other.state === "OPEN") - Number(one.state === "OPEN"),
+  );
+  if (messages.length === 0) return null;
+  return (
+    <Panel title="Messages" class={messages.some(({ state }) => state === "OPEN") ? "cloudo-messages" : ""}>
+      <ul class="cloudo-told-list">
+        {messages.map(({ id: message, subject, state, created_at }) => (
+          <li key={message}>
+            <span class="cloudo-state" data-state={state}>
+              {MESSAGE_STATES[state] ?? state}
+            </span>
+            <Link view="message" id={message}>
+              {cut(subject)}
+            </Link>
+            <span class="cloudo-muted">
+              <Time at={created_at} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+const MESSAGE_STATES: Record<string, string> = {
+  OPEN: "Waits for an answer",
+  ANSWERED: "Answered",
+  EXPIRED: "Expired",
+  INFO: "Information",
+};
+
+function ExecutionFacts({ execution }: { execution: Execution }) {
+  const { id, flow_name, type, message, error, started_at, ended_at, status, scheduled_for, attempt } = execution;
+  const { parent_id, retry_of, progress, notebook, user_name, tags, expires_at } = execution;
+  const isLater = !started_at && !isEnded(status) && scheduled_for;
+  const flow = flow_name ? (
+    <Link view="flow" id={flow_name}>
+      {flow_name}
+    </Link>
+  ) : (
+    type === "SCRIPT" && "script"
+  );
+  return (
+    <Facts
+      facts={[
+        ["Flow", flow],
+        ["Message", !error && message && <span class="cloudo-wide">{cut(message, 2_000)}</span>],
+        ["Duration", started_at && <Duration of={execution} />],
+        ["Created", moment(execution.created_at)],
+        [attempt > 0 ? "Next attempt" : "Not before", isLater && moment(scheduled_for)],
+        ["Started", moment(started_at)],
+        ["Ended", moment(ended_at)],
+        ["Started by", <StartedBy key="by" execution={execution} user={user_name} parent={parent_id} />],
+        [
+          "Retry of",
+          retry_of && (
+            <Link view="execution" id={retry_of}>
+              an earlier execution
+            </Link>
+          ),
+        ],
+        ["Attempt", attempt > 1 && String(attempt)],
+        [
+          "Cell",
+          started_at && !isEnded(status) && progress.cell && <span class="cloudo-wide">{cut(progress.cell)}</span>,
+        ],
+        [
+          "Tags",
+          tags.length > 0 &&
+            tags.map((tag) => (
+              <Link key={tag} view="executions" query={{ tag }} class="cloudo-tag cloudo-plain-link">
+                {cut(tag, 60)}
+              </Link>
+            )),
+        ],
+        [
+          "Notebook",
+          notebook && (
+            <code class="cloudo-wide">
+              <Breakable text={notebook} />
+            </code>
+          ),
+        ],
+        ["Kept until", expires_at && moment(expires_at)],
+        ["Id", <Copyable key="id" text={id} label="Copy the id" />],
+      ]}
+    />
+  );
+}
+
+function StartedBy({ execution, user, parent }: { execution: Execution; user: string; parent: string | null }) {
+  return (
+    <span>
+      {user}, <OriginLink of={execution} />
+      {parent && (
+        <>
+          {", "}
+          <Link view="execution" id={parent}>
+            its parent
+          </Link>
+        </>
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,222 @@
+/** The executions, newest first, live. */
+
+import { useEffect, useMemo } from "preact/hooks";
+import type { Execution, Status } from "../../api/types";
+import { useApp } from "../../app/context";
+import { Breakable, Button, Empty, Link } from "../../ui/controls";
+import { Icon } from "../../ui/icons";
+import { List, NoMatch } from "../../ui/list";
+import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
+import { Selection, type Column } from "../../ui/table";
+import { STATUSES, count, cut, isEnded, messageOf, type Action } from "../../ui/words";
+import { ACTIONS, WORDS, apply, isOffered } from "./actions";
+import { chipsOf, cleared, isFiltered, statusesOf } from "./filters";
+import { OriginLink } from "./origin";
+import { useExecutionCount, useExecutionRows, useSettled, type Count } from "./rows";
+
+const columns: Column<Execution>[] = [
+  { name: "status", label: "Status", cell: ({ status }) => <StatusMark status={status} /> },
+  { name: "name", label: "Execution", cell: (row) => <NameCell row={row} /> },
+  { name: "progress", label: "Progress", cell: (row) => <ProgressBar of={row} /> },
+  { name: "duration", label: "Duration", cell: (row) => <Duration of={row} /> },
+  { name: "started", label: "Started", cell: (row) => <StartedCell row={row} /> },
+  { name: "by", label: "By", cell: (row) => <ByCell row={row} /> },
+];
+
+function NameCell({ row }: { row: Execution }) {
+  const { id, name, flow_name, type, tags } = row;
+  const path = flow_name && flow_name !== name ? flow_name : type === "SCRIPT" ? "script" : "";
+  const message = messageOf(row);
+  return (
+    <>
+      <Link view="execution" id={id} class="cloudo-title cloudo-plain-link">
+        <Breakable text={cut(name)} />
+      </Link>
+      {path && (
+        <div class="cloudo-path">
+          <Breakable text={path} />
+        </div>
+      )}
+      {message && <div class="cloudo-note">{message}</div>}
+      {tags.length > 0 && (
+        <div>
+          {tags.map((tag) => (
+            <Link key={tag} view="executions" query={{ tag }} class="cloudo-tag cloudo-plain-link">
+              {cut(tag, 60)}
+            </Link>
+          ))}
+        </div>
+      )}
+    </>
+  );
+}
+
+function StartedCell({ row: { started_at, scheduled_for, status } }: { row: Execution }) {
+  if (started_at) return <Time at={started_at} />;
+  if (scheduled_for && status !== "ENDED_CANCELLED")
+    return (
+      <span class="cloudo-muted">
+        due <Time at={scheduled_for} />
+      </span>
+    );
+  return <span class="cloudo-muted">{isEnded(status) ? "never" : "not yet"}</span>;
+}
+
+const ByCell = ({ row }: { row: Execution }) => (
+  <>
+    <div>{row.user_name}</div>
+    <div class="cloudo-muted">
+      <OriginLink of={row} />
+    </div>
+  </>
+);
+
+export function ExecutionList() {
+  const { place } = useApp();
+  const { query } = place.route.value;
+  const executions = useExecutionRows(query);
+  const counted = useExecutionCount(query);
+  const selection = useMemo(() => new Selection(), []);
+  const { rows } = executions;
+  useEffect(() => {
+    if (rows) selection.retain(new Set(rows.map(({ id }) => id)));
+  }, [rows]);
+  const [typed, onType] = useSettled(query.q ?? "", (text) => place.refine({ q: text.trim() }));
+  const total = counted && totalOf(counted, statusesOf(query));
+  const clear = () => {
+    onType("");
+    place.refine(cleared(query));
+  };
+  return (
+    <List
+      title="Executions"
+      count={total ? total.toLocaleString("en") : ""}
+      rows={executions.error && rows === null ? [] : rows}
+      columns={columns}
+      keyOf={({ id }) => id}
+      wordOf={({ name, status }) => `${name}, ${STATUSES[status]}`}
+      selection={selection}
+      onOpen={({ id }) => place.go("execution", id)}
+      filter={typed}
+      onFilter={onType}
+      more={<Chips counted={counted} />}
+      actions={<Toolbar selection={selection} executions={executions} />}
+      empty={
+        executions.error ? (
+          <Failed message={executions.error.message} retry={executions.refresh} />
+        ) : isFiltered(query) ? (
+          <NoMatch title="No matching executions" text="New ones that match appear here." onClear={clear} />
+        ) : (
+          <NoExecutions />
+        )
+      }
+      footer={executions.hasMore && <More more={executions.more} shown={rows?.length ?? 0} total={total} />}
+    />
+  );
+}
+
+function totalOf({ total, by_status }: Count, statuses: readonly Status[]): number {
+  return statuses.length === 0 ? total : statuses.reduce((sum, status) => sum + by_status[status], 0);
+}
+
+/** One chip for each status, and one for each other filter of the address. */
+function Chips({ counted }: { counted: Count | null }) {
+  const { place } = useApp();
+  const { query } = place.route.value;
+  const chosen = statusesOf(query);
+  const toggle = (status: Status) => {
+    const now = chosen.includes(status) ? chosen.filter((one) => one !== status) : [...chosen, status];
+    place.refine({ status: now.join(",") });
+  };
+  return (
+    <div class="cloudo-chips" role="group" aria-label="Filters">
+      {(Object.entries(STATUSES) as [Status, string][]).map(([status, word]) => (
+        <button
+          key={status}
+          type="button"
+          class="cloudo-chip"
+          data-status={status}
+          aria-pressed={chosen.includes(status)}
+          aria-label={word}
+          onClick={() => toggle(status)}
+        >
+          <Icon name={status} />
+          <span>{word}</span>
+          {counted && <span class="cloudo-chip-count">{counted.by_status[status].toLocaleString("en")}</span>}
+        </button>
+      ))}
+      {chipsOf(query).map(({ name, text }) => (
+        <button
+          key={name}
+          type="button"
+          class="cloudo-chip"
+          aria-pressed="true"
+          aria-label={`Remove the filter ${text}`}
+          title="Remove this filter"
+          onClick={() => place.refine({ [name]: "" })}
+        >
+          <span>{cut(text, 60)}</span>
+          <Icon name="close" />
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface ToolbarProps {
+  selection: Selection;
+  executions: ReturnType<typeof useExecutionRows>;
+}
+
+function Toolbar({ selection, executions: { rows, take } }: ToolbarProps) {
+  const app = useApp();
+  const selected = selection.keys.value;
+  const chosen = (rows ?? []).filter(({ id }) => selected.has(id));
+  const act = async (action: Action) => {
+    const changed = await apply(app, action, chosen);
+    if (changed && action !== "delete") take(changed);
+  };
+  return (
+    <>
+      {ACTIONS.map((action) => {
+        const { word, icon, title } = WORDS[action];
+        const isOff = !isOffered(action, chosen);
+        const reason = action === "delete" && isOff && chosen.length > 0 ? "Only ended executions can be deleted" : "";
+        return (
+          <Button key={action} icon={icon} disabled={isOff} title={reason || title} onClick={() => void act(action)}>
+            {word}
+          </Button>
+        );
+      })}
+    </>
+  );
+}
+
+function More({ more, shown, total }: { more: () => Promise<void>; shown: number; total: number | null }) {
+  const { notices } = useApp();
+  return (
+    <div class="cloudo-more">
+      <Button icon="down" onClick={() => void more().catch((error: unknown) => notices.fail("act", error))}>
+        Load more
+      </Button>
+      {total !== null && <p class="cloudo-muted">{`The newest ${shown} of ${count(total, "execution")}`}</p>}
+    </div>
+  );
+}
+
+const NoExecutions = () => (
+  <Empty title="No executions yet">
+    <p>
+      <Link view="flows">Run a flow</Link>, and its execution appears here.
+    </p>
+  </Empty>
+);
+
+const Failed = ({ message, retry }: { message: string; retry: () => void }) => (
+  <Empty title="The executions could not be loaded" isFiltered>
+    <p>{message}</p>
+    <Button icon="again" onClick={retry}>
+      Try again
+    </Button>
+  </Empty>
+);

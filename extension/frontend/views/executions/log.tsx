@@ -1,0 +1,178 @@
+/** The log of one execution: its last lines first, earlier ones on demand, new ones as they come. */
+
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Pace } from "../../api/pace";
+import type { Api } from "../../api/client";
+import type { LogLine } from "../../api/types";
+import { useApp } from "../../app/context";
+import { LinkButton, Panel } from "../../ui/controls";
+import { count, cut, moment } from "../../ui/words";
+
+const PAGE = 500;
+/** Maximum number of lines in the page. While following, older ones leave at the top. */
+const MAX_LINES = 3_000;
+const MAX_LENGTH = 2_000;
+/** Distance from the end, in pixels, at which the reader follows it. */
+const AT_END = 24;
+const PACE_MS = 300;
+
+interface LogPage {
+  items: LogLine[];
+  next: string | null;
+  total: number | null;
+  end: string | null;
+}
+
+/** The lines in the page, and the number of earlier ones. */
+interface Shown {
+  lines: readonly LogLine[];
+  earlier: number;
+  end: string | null;
+}
+
+const fetchTail = async (api: Api, id: string, tail: number): Promise<Shown> => {
+  const page = await api.get<LogPage>(`execution/${id}/log`, { tail, streams: true });
+  return { lines: page.items, earlier: (page.total ?? page.items.length) - page.items.length, end: page.end };
+};
+
+/** Return all lines after `from`. */
+async function fetchAfter(api: Api, id: string, from: string | null): Promise<[LogLine[], string | null]> {
+  const lines: LogLine[] = [];
+  let end = from;
+  let hasNext: boolean;
+  do {
+    const page: LogPage = await api.get<LogPage>(`execution/${id}/log`, { cursor: end, limit: PAGE, streams: true });
+    lines.push(...page.items);
+    end = page.end ?? end;
+    hasNext = page.next !== null;
+  } while (hasNext);
+  return [lines, end];
+}
+
+/** `version` changes with everything that may have printed a line. */
+function useLog(id: string, version: string) {
+  const { api, live } = useApp();
+  const [shown, setShown] = useState<Shown | null>(null);
+  const [problem, setProblem] = useState("");
+  const latest = useRef<Shown | null>(null);
+  /** Whether the reader is at the end; then older lines may leave. */
+  const isAtEnd = useRef(true);
+  const set = (now: Shown) => {
+    latest.current = now;
+    setShown(now);
+  };
+  const read = async () => {
+    try {
+      const before = latest.current;
+      if (!before) set(await fetchTail(api, id, PAGE));
+      else {
+        const [lines, end] = await fetchAfter(api, id, before.end);
+        if (lines.length > 0 && latest.current === before) set(withMore(before, lines, end, isAtEnd.current));
+      }
+      setProblem("");
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  };
+  const act = useRef(read);
+  act.current = read;
+  const pace = useRef<Pace | null>(null);
+  useEffect(() => {
+    const own = new Pace(() => act.current(), PACE_MS);
+    pace.current = own;
+    own.want();
+    const unfollow = live.follow({
+      news: (news) => news.tells("execution", id, "ExecutionLogged") && own.want(),
+      resync: () => own.want(),
+    });
+    return () => {
+      own.stop();
+      unfollow();
+    };
+  }, [id]);
+  useEffect(() => pace.current?.want(), [version]);
+  const showEarlier = async () => {
+    const now = latest.current;
+    if (now) set(await fetchTail(api, id, Math.min(MAX_LINES, now.lines.length + PAGE)));
+  };
+  return { shown, problem, isAtEnd, showEarlier };
+}
+
+/** Return `before` with further lines; beyond the maximum the first ones leave, if the reader is at the end. */
+function withMore(before: Shown, lines: readonly LogLine[], end: string | null, isAtEnd: boolean): Shown {
+  const all = [...before.lines, ...lines];
+  const leaving = isAtEnd || all.length > 2 * MAX_LINES ? Math.max(0, all.length - MAX_LINES) : 0;
+  return { lines: all.slice(leaving), earlier: before.earlier + leaving, end };
+}
+
+export function LogPanel({ id, version }: { id: string; version: string }) {
+  const { notices } = useApp();
+  const { shown, problem, isAtEnd, showEarlier } = useLog(id, version);
+  const box = useRef<HTMLDivElement>(null);
+  const heightBefore = useRef<number | null>(null);
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    if (heightBefore.current !== null) element.scrollTop += element.scrollHeight - heightBefore.current;
+    else if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+    heightBefore.current = null;
+  }, [shown]);
+  const earlier = async () => {
+    // What is in sight stays in sight.
+    heightBefore.current = box.current?.scrollHeight ?? null;
+    await showEarlier().catch((error: unknown) => notices.fail("act", error));
+    box.current?.focus();
+  };
+  const { lines = [], earlier: more = 0 } = shown ?? {};
+  const isFull = lines.length >= MAX_LINES;
+  return (
+    <Panel
+      title="Log"
+      count={lines.length + more > 0 ? count(lines.length + more, "line") : ""}
+      actions={
+        more > 0 &&
+        (isFull ? (
+          <span class="cloudo-muted">{`The last ${count(lines.length, "line")}`}</span>
+        ) : (
+          <LinkButton onClick={() => void earlier()}>{`Show earlier lines (${more.toLocaleString("en")})`}</LinkButton>
+        ))
+      }
+    >
+      {problem && <p class="cloudo-field-error">{problem}</p>}
+      <div
+        ref={box}
+        class={`cloudo-log ${lines.length === 0 ? "cloudo-empty" : ""}`.trim()}
+        tabIndex={0}
+        role="log"
+        aria-live="off"
+        aria-label="Log"
+        onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+          isAtEnd.current = scrollHeight - scrollTop - clientHeight < AT_END;
+        }}
+      >
+        {shown && lines.length === 0 && <div class="cloudo-muted">Nothing logged.</div>}
+        {lines.map((line, at) => (
+          <Line key={more + at} line={line} />
+        ))}
+      </div>
+    </Panel>
+  );
+}
+
+const clock = (time: string): string => new Date(time).toLocaleTimeString("en-GB");
+
+function Line({ line: { time, level, text, source, cell } }: { line: LogLine }) {
+  const isLogged = source === "log";
+  const title = isLogged ? moment(time) : `Printed by cell ${(cell ?? 0) + 1}, which started ${moment(time)}`;
+  return (
+    <div data-level={level} data-source={source}>
+      <time dateTime={time} title={title}>
+        {clock(time)}
+      </time>
+      <span class="cloudo-log-text">
+        {isLogged && level !== "info" && <b>{level} </b>}
+        {cut(text, MAX_LENGTH)}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * The executed notebook. While it runs, its cells are shown live; afterwards the server renders it as a page that runs
+ * no scripts, in a frame that may do nothing.
+ */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { ApiError } from "../../api/client";
+import type { Execution } from "../../api/types";
+import { useApp } from "../../app/context";
+import { useResource } from "../../app/resource";
+import { Button, LabLink, Panel } from "../../ui/controls";
+import { isEnded } from "../../ui/words";
+import { Cells } from "./cells";
+
+/** The frame is loaded when the reader comes this near to it. */
+const NEAR = "300px";
+
+export function NotebookPanel({ execution }: { execution: Execution }) {
+  const { id, status, notebook, attempt } = execution;
+  const isOver = isEnded(status);
+  const box = useRef<HTMLDivElement>(null);
+  const isNear = useNear(box);
+  const [turn, setTurn] = useState(0);
+  const isRunning = !isOver && attempt > 0;
+  return (
+    <Panel
+      title="Notebook"
+      actions={
+        <>
+          {!isOver && notebook && (
+            <Button kind="small" icon="again" onClick={() => setTurn(turn + 1)}>
+              Refresh
+            </Button>
+          )}
+          <LabLink path={notebook}>Open in JupyterLab</LabLink>
+        </>
+      }
+    >
+      <div ref={box} class="cloudo-notebook">
+        {isRunning ? (
+          <Cells execution={execution} turn={turn} />
+        ) : !isOver ? (
+          <p class="cloudo-muted">The notebook appears here when its first cells are done.</p>
+        ) : !notebook ? (
+          <p class="cloudo-muted">This execution has no notebook.</p>
+        ) : (
+          isNear && <Ended key={`${status} ${attempt} ${turn}`} id={id} path={notebook} execution={execution} />
+        )}
+      </div>
+    </Panel>
+  );
+}
+
+/** Whether the element has been near the window. */
+function useNear(element: { current: HTMLElement | null }): boolean {
+  const [isNear, setNear] = useState(false);
+  useEffect(() => {
+    if (!element.current) return undefined;
+    const watcher = new IntersectionObserver(
+      (seen) => setNear((was) => was || seen.some((one) => one.isIntersecting)),
+      {
+        rootMargin: NEAR,
+      },
+    );
+    watcher.observe(element.current);
+    return () => watcher.disconnect();
+  }, []);
+  return isNear;
+}
+
+/** The page of the notebook; its cells where no server can be reached by address. */
+function Ended({ id, path, execution }: { id: string; path: string; execution: Execution }) {
+  const { api } = useApp();
+  // A frame shows no errors of its own: ask first. `from` is past the last cell, so none are sent.
+  const found = useResource<{ version: string }>(`notebook ${id} ${execution.status}`, (signal) =>
+    api.get(`execution/${id}/cells`, { from: 1_000_000 }, signal),
+  );
+  if (found.error) return <p class="cloudo-muted">{wordsOf(found.error, path)}</p>;
+  if (!found.value) return <p class="cloudo-muted">Loading…</p>;
+  if (!found.value.version) return <p class="cloudo-muted">{gone(path)}</p>;
+  const { baseUrl } = api.transport;
+  return baseUrl ? (
+    <iframe
+      class="cloudo-frame"
+      sandbox=""
+      title="Executed notebook"
+      referrerpolicy="no-referrer"
+      src={`${baseUrl}cloudo/api/1/execution/${id}/notebook?format=html`}
+    />
+  ) : (
+    <Cells execution={execution} turn={0} />
+  );
+}
+
+const gone = (path: string): string => `${path} was moved or deleted.`;
+
+const wordsOf = (error: ApiError, path: string): string => (error.status === 404 ? gone(path) : error.message);
