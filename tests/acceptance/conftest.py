@@ -170,7 +170,7 @@ def is_wrong(message: ConsoleMessage) -> bool:
 
 
 def is_refused(reply: Response) -> bool:
-    """Say whether something that the page reads was refused. What a reader enters may be refused, and the page says so."""
+    """Say whether a read was refused. What a reader enters may be refused: the page says so."""
     return reply.status >= 400 and reply.request.method == "GET"
 
 

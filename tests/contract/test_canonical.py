@@ -9,7 +9,6 @@ import pytest
 
 from cloudo_kernel import errors
 from cloudo_kernel.cli.questions import answers_of
-from cloudo_kernel.dashboard.calls import Calls
 from cloudo_kernel.flow_api import System
 from cloudo_kernel.forms.form import Form
 from cloudo_kernel.models import (
@@ -55,18 +54,13 @@ def by_api(end: End, message: Message, given: dict[str, Any]) -> None:
     end.api.answer_message(message.id, given)
 
 
-def by_dashboard(end: End, message: Message, given: dict[str, Any]) -> None:
-    reply = Calls(end.api).answer("answer_message", {"message_id": message.id, "response": given})
-    assert "error" not in reply, reply
-
-
 def by_shell(end: End, message: Message, given: dict[str, Any]) -> None:
     words = [f"{key}={value}" for key, value in given.items()]
     assert message.body is not None
     end.api.answer_message(message.id, answers_of(words, Form(message.body)))
 
 
-@pytest.mark.parametrize("answer", [by_api, by_dashboard, by_shell])
+@pytest.mark.parametrize("answer", [by_api, by_shell])
 def test_an_answer_is_the_same_by_whichever_door(end: End, answer: Answer) -> None:
     message = end.api.create_message(CreateMessage(subject="When?", body=BODY))
     assert message.body is not None
@@ -77,7 +71,7 @@ def test_an_answer_is_the_same_by_whichever_door(end: End, answer: Answer) -> No
     assert [type(response[key]) for key in KEPT] == [type(value) for value in KEPT.values()]
 
 
-@pytest.mark.parametrize("answer", [by_api, by_dashboard, by_shell])
+@pytest.mark.parametrize("answer", [by_api, by_shell])
 def test_a_moment_without_an_offset_is_that_of_the_user_who_answers(end: End, answer: Answer) -> None:
     end.api.save_setting("client.timezone", "Asia/Kathmandu")
     message = end.api.create_message(CreateMessage(subject="When?", body=BODY))
@@ -97,8 +91,6 @@ def test_inputs_are_the_same_however_a_flow_is_started(end: End) -> None:
     [item] = end.api.bulk_executions(bulk).items
     assert item.execution is not None
     assert end.api.execution(item.execution.id).input_value == INJECTED
-    reply = Calls(end.api).answer("start", {"items": [{"flow_name": flow, "inputs": INPUTS, "key": "one"}]})
-    assert end.api.execution(reply["result"][0]["row"]["id"]).input_value == INJECTED
 
 
 def test_what_is_kept_for_later_starts_is_canonical_too(end: End) -> None:
@@ -131,8 +123,6 @@ def test_a_single_message_has_its_descriptions_rendered(end: End) -> None:
     assert body["properties"]["message"]["description"] == "**Done**, <b>see</b>"
     rendered = "<p><strong>Done</strong>, &lt;b&gt;see&lt;/b&gt;</p>\n"
     assert body["properties"]["message"]["description_html"] == rendered
-    shown = Calls(end.api).answer("message", {"message_id": message.id})["result"]
-    assert shown["body"]["properties"]["message"]["description_html"] == rendered
     again = end.api.create_message(CreateMessage(subject="Once more", body=body))
     assert "description_html" not in str(again.body)
 
