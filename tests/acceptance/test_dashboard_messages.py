@@ -194,7 +194,7 @@ def test_hostile_messages_stay_text_and_fit_a_narrow_window(show: Open, api: Cli
     page = show("flows")
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 390, "height": 844})
-    message(page, HOSTILE).locator("summary").click()
+    message(page, HOSTILE).first.locator("summary").click()
     expect(page.locator(".cloudo-told")).to_contain_text("<b>bold</b> [a](javascript:alert(3))")
     expect(page.locator(".cloudo-answer").get_by_role("button")).to_contain_text(HOSTILE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -80,7 +80,7 @@ def test_the_arrow_leads_to_the_question_and_the_schedule_stands_in_both_views(s
     line = row(page, "reports/one")
     expect(line).to_contain_text("Active")
     expect(line).to_contain_text("Europe/Vienna")
-    expect(line).to_contain_text("no run yet")
+    expect(line).to_contain_text("no runs yet")
 
 
 def test_several_checked_flows_get_one_question_and_one_schedule_each(show: Open, api: Client) -> None:
@@ -110,6 +110,7 @@ def test_customise_asks_copies_a_library_flow_once_and_links_to_the_copy(show: O
     page = show("flows")
     copy = server.workspace / "flows" / "Recurring.ipynb"
     choose(page, "Customise Recurring…")
+    expect(dialog(page)).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog(page)).to_have_count(0)
     assert not copy.exists()
@@ -157,6 +158,7 @@ def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
     expect(dialog(page).get_by_label("Flow")).to_be_focused(timeout=RUN)
     dialog(page).get_by_label("Time zone").press("Enter")
     until(lambda: [one.flow_name for one in api.schedules().items] == ["reports/two"], seconds=60)
+    expect(dialog(page)).to_have_count(0, timeout=RUN)
     page.get_by_role("navigation", name="Views").get_by_role("link", name="Schedules").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Schedules")
     row(page, "reports/two").press("Enter")
