@@ -1,0 +1,1 @@
+export const CopyableLines = (_: { text: string; label: string }) => null;
