@@ -1,1 +1,0 @@
-export const CopyableLines = (_: { text: string; label: string }) => null;
