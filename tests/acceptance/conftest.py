@@ -179,7 +179,9 @@ def only_page(context: BrowserContext, server: RunningServer, wrong: list[str]) 
     """One page for many tests, and what goes wrong in it."""
     page = context.new_page()
     page.on("pageerror", lambda error: wrong.append(f"script failed: {error}"))
-    page.on("console", lambda message: is_failure(message) and wrong.append(f"console: {message.text}"))
+    page.on(
+        "console", lambda message: is_failure(message) and wrong.append(f"console: {message.text} {message.location}")
+    )
     page.on("dialog", lambda dialog: (wrong.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda request: is_foreign(request.url, server) and wrong.append(f"left: {request.url}"))
     page.on("websocket", lambda line: is_foreign(line.url, server) and wrong.append(f"left: {line.url}"))

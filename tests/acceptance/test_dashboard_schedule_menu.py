@@ -158,7 +158,7 @@ def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
     expect(dialog(page).get_by_label("Flow")).to_be_focused(timeout=RUN)
     dialog(page).get_by_label("Time zone").press("Enter")
     until(lambda: [one.flow_name for one in api.schedules().items] == ["reports/two"], seconds=60)
-    expect(dialog(page)).to_have_count(0)
+    expect(dialog(page)).to_have_count(0, timeout=RUN)
     page.get_by_role("navigation", name="Views").get_by_role("link", name="Schedules").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Schedules")
     row(page, "reports/two").press("Enter")

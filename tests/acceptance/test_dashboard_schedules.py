@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import CreateSchedule, Overlap, Schedule, ScheduleTrigger
@@ -40,7 +40,8 @@ def api(server: RunningServer) -> Iterator[Client]:
 
 
 @pytest.fixture(autouse=True)
-def no_schedules(api: Client) -> None:
+def no_schedules(api: Client, only_page: Page) -> None:
+    only_page.goto("about:blank")  # it would ask for a schedule in the moment of its deletion
     for schedule in api.schedules().items:
         api.delete_schedule(schedule.id)
     for asked in api.messages(unanswered=True).items:
@@ -131,7 +132,9 @@ def test_a_missing_schedule_is_reported(show: Open, wrong: list[str]) -> None:
     wrong.clear()
 
 
-def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(show: Open, api: Client) -> None:
+def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(
+    show: Open, api: Client, wrong: list[str]
+) -> None:
     made = make(api, name="to be changed")
     page = show(f"schedules/{made.id}")
     button(page, "Edit").click()
@@ -159,6 +162,7 @@ def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(show: O
     dialog.get_by_label("On error").fill("reports/tow\nhttps://example.com/hook")
     button(dialog, "Save").click()
     expect(dialog.get_by_text("There is no flow 'reports/tow'")).to_be_visible()
+    assert "status of 404" in wrong.pop()  # the flow was not found
     expect(dialog.get_by_label("On error")).to_be_focused()
     dialog.get_by_label("On error").fill('{"flow": "reports/two", "inputs": {"n": 4}}\nhttps://example.com/hook')
     dialog.get_by_label("On success").fill("[]")
