@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 import cloudo_kernel as cloudo
 from cloudo_kernel.flow_api import System
@@ -162,16 +162,6 @@ def context(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]
 def wrong() -> list[str]:
     """What has gone wrong in the page."""
     return []
-
-
-def is_wrong(message: ConsoleMessage) -> bool:
-    """Say whether a message is an error, other than of a failed request: see `is_refused`."""
-    return message.type == "error" and not message.text.startswith("Failed to load resource")
-
-
-def is_refused(reply: Response) -> bool:
-    """Say whether a read was refused. What a reader enters may be refused: the page says so."""
-    return reply.status >= 400 and reply.request.method == "GET"
 
 
 @pytest.fixture(scope="module")

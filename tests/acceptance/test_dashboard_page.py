@@ -36,7 +36,7 @@ def kernels(server: RunningServer) -> set[str]:
     return {kernel["id"] for kernel in reply.raise_for_status().json()}
 
 
-def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client) -> None:
+def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client, wrong: list[str]) -> None:
     execution_id = run(api, "reports/quick")
     page = show("executions")
     row(page, "reports/quick").click(position={"x": 600, "y": 8})
@@ -51,6 +51,8 @@ def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: 
     page.goto(re.sub(r"[^/]*$", "01900000-0000-7000-8000-000000000000", page.url + "/"), wait_until="commit")
     ready(page)
     expect(page.get_by_text(re.compile("This execution does not exist|There is no such execution"))).to_be_visible()
+    assert all("01900000-0000" in one for one in wrong), wrong
+    wrong.clear()
 
 
 def test_the_keyboard_alone_plays_a_flow(show: Open, api: Client) -> None:
@@ -59,13 +61,13 @@ def test_the_keyboard_alone_plays_a_flow(show: Open, api: Client) -> None:
     expect(page.get_by_label("Filter flows")).to_be_focused()
     page.keyboard.type("asking")
     expect(page.locator("tbody tr")).to_have_count(1)
-    for _ in range(10):
+    for _ in range(15):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.tagName") == "TR":
             break
     page.keyboard.press("Space")
     expect(page.get_by_label("Select reports/asking")).to_be_checked()
-    for _ in range(10):
+    for _ in range(15):
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.textContent") == "Play":
             break

@@ -226,7 +226,7 @@ function useWorkersBanner({ api, notices, live }: App): void {
       const health = await api.get<Health>("health").catch(() => null);
       const isBad = health !== null && health.status === "no worker";
       const overdue = health?.overdue_schedules ?? 0;
-    const late = overdue > 0 && `${count(overdue, "schedule")} ${overdue === 1 ? "is" : "are"} overdue`;
+      const late = overdue > 0 && `${count(overdue, "schedule")} ${overdue === 1 ? "is" : "are"} overdue`;
       const words = `No worker is running: ${late || "executions stay pending"}. Start one with: cloudo worker`;
       if (!isBad) notices.set("workers", "");
       else if (isSecond) notices.set("workers", words, { kind: "warning" });

@@ -69,7 +69,8 @@ abstract class AnyPlace {
     this.entered(true);
   }
 
-  protected entered(_isRefined: boolean): void {}
+  /** The route has changed; `isRefined` says that only its filters have. */
+  protected abstract entered(isRefined: boolean): void;
 }
 
 /** The place of a page: the address bar. */
@@ -120,4 +121,6 @@ export class MemoryPlace extends AnyPlace implements Place {
   }
 
   close(): void {}
+
+  protected override entered(): void {}
 }
