@@ -76,7 +76,7 @@ interface EntryFieldProps {
   label: string;
   note?: string;
   /** The type of the input; `area` and `select` are other controls. */
-  type?: "text" | "time" | "datetime-local" | "area" | "select" | "checkbox";
+  type?: "text" | "password" | "time" | "datetime-local" | "area" | "select" | "checkbox";
   /** Values and words of a select. */
   options?: readonly (readonly [string, string])[];
   placeholder?: string;
@@ -171,7 +171,7 @@ function EntryControl(props: ControlProps) {
       <input
         {...shared}
         class="cloudo-control"
-        type={type}
+        type={type as "text"}
         step={type === "text" ? undefined : 1}
         inputMode={inputMode}
         list={suggestions && `${id}-list`}

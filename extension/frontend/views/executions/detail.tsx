@@ -22,7 +22,7 @@ const MAX_VALUE = 20_000;
 const MAX_OPEN_LINES = 40;
 
 export function ExecutionDetail() {
-  const { api, place, live, notices } = useApp();
+  const { api, place, notices } = useApp();
   const id = place.route.value.id ?? "";
   const resource = useResource<Execution>(`execution ${id}`, (signal) => api.get(`execution/${id}`, {}, signal), {
     concerns: (news) => [...(news.of("execution").get(id) ?? [])].some((type) => type !== "ExecutionLogged"),
@@ -41,7 +41,6 @@ export function ExecutionDetail() {
       notices.announce(`${execution.name}: ${STATUSES[execution.status]}`);
     status.current = execution.status;
   }, [execution?.status]);
-  void live;
   const isMissing = resource.error?.code === "execution_not_found";
   return (
     <section class="cloudo-view" aria-label="Execution">
