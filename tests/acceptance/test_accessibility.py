@@ -67,7 +67,9 @@ def places(server: RunningServer) -> dict[str, str]:
         httpx.post(f"{server.url}cloudo/webhook/deploy")  # without its key
         api.create_token(CreateToken(name="ci", actions=("read",), flows=("etl/*",)))
     return {
+        "home": "home",
         "flows": "flows",
+        "flow": "flows/failing",
         "executions": "executions",
         "execution": f"executions/{failed.id}",
         "messages": "messages",
@@ -78,6 +80,8 @@ def places(server: RunningServer) -> dict[str, str]:
         "webhooks": "webhooks",
         "webhook": "webhooks/deploy",
         "tokens": "tokens",
+        "settings": "settings",
+        "workers": "workers",
         "missing": "webhooks/nowhere",
     }
 
@@ -97,8 +101,8 @@ def look(page: Page, what: str) -> None:
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
 
 
-VIEWS = ("flows", "executions", "execution", "messages", "message", "answered", "schedules", "schedule", "webhooks",
-         "webhook", "tokens", "missing")  # fmt: skip
+VIEWS = ("home", "flows", "flow", "executions", "execution", "messages", "message", "answered", "schedules", "schedule", "webhooks",
+         "webhook", "tokens", "settings", "workers", "missing")  # fmt: skip
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -123,24 +127,24 @@ def edit(page: Page) -> None:
 
 def new_webhook(page: Page) -> None:
     button(page, "New webhook…").click()
-    page.get_by_label("The caller proves itself").select_option("hmac-sha256")
+    page.get_by_label("Authentication").select_option("hmac-sha256")
     page.get_by_label("Key", exact=True).select_option("own")
     page.get_by_role("dialog").locator("summary").click()
 
 
 def new_key(page: Page) -> None:
     edit(page)
-    page.get_by_label("Key", exact=True).select_option("made")
+    page.get_by_label("Key", exact=True).select_option("generate")
     button(page, "Save").click()
-    expect(page.get_by_text("the only time")).to_be_visible()
+    expect(page.get_by_text("is shown only once")).to_be_visible()
 
 
 def new_secret(page: Page) -> None:
     button(page, "New token…").click()
     page.get_by_label("Name").fill("another")
     page.get_by_label("read", exact=True).check()
-    button(page, "Make token").click()
-    expect(page.get_by_text("the only time")).to_be_visible()
+    button(page, "Create token").click()
+    expect(page.get_by_text("is shown only once")).to_be_visible()
 
 
 DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {

@@ -13,7 +13,6 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from cloudo_kernel import errors
 from cloudo_kernel.client import Client
-from cloudo_kernel.dashboard import page_source
 from cloudo_kernel.models import Action, CreateMessage, CreateWebhook, MessageState, SignatureScheme, StartExecution
 from tests.acceptance.page import RUN, Open, button, row
 from tests.flows import write_flow, write_script
@@ -92,7 +91,7 @@ def test_a_webhook_is_made_called_as_shown_and_replayed_by_keyboard(
     page.keyboard.type("deploy")
     page.keyboard.press("Enter")
     told = page.get_by_role("dialog", name="Key of deploy")
-    expect(told.get_by_text("the only time that the key is shown")).to_be_visible()
+    expect(told.get_by_text("The key is shown only once")).to_be_visible()
     key = told.locator("code").first.inner_text()
     assert len(key) > 40
     button(told, "Copy the key").press("Enter")
@@ -113,7 +112,7 @@ def test_a_webhook_is_made_called_as_shown_and_replayed_by_keyboard(
     calls.get_by_role("button", name=re.compile("^Replay the call")).first.press("Enter")
     expect(page.get_by_text("Started 1 execution").first).to_be_visible()
     expect(calls.get_by_text(re.compile("a replay of"))).to_be_visible()
-    calls.get_by_role("link", name="on_push").first.press("Enter")
+    calls.get_by_role("link", name="Open the execution").first.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("on_push")
     expect(page.locator(".cloudo-panel").filter(has_text="Outputs")).to_contain_text("main", timeout=RUN)
     page.locator(".cloudo-facts").get_by_role("link", name="webhook", exact=True).press("Enter")
@@ -124,7 +123,7 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
     api.create_webhook(CreateWebhook(name="shop", flow_name="on_push"))
     page = show("webhooks")
     line = row(page, "shop")
-    expect(line).to_contain_text("None: anybody may call")
+    expect(line).to_contain_text("None (anyone can call it)")
     expect(line).to_contain_text(f"{server.url}cloudo/webhook/shop")
     expect(line).to_contain_text("never")
     assert httpx.post(f"{server.url}cloudo/webhook/shop?async").status_code == 202
@@ -143,21 +142,21 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
     expect(dialog.get_by_text("There is no flow 'nowhere'")).to_be_visible()
     expect(dialog.get_by_label("Flow", exact=True)).to_be_focused()
     dialog.get_by_label("Flow", exact=True).fill("other")
-    dialog.get_by_label("The caller proves itself").select_option("hmac-sha256")
+    dialog.get_by_label("Authentication").select_option("hmac-sha256")
     dialog.get_by_label("Key", exact=True).select_option("own")
-    dialog.get_by_label("The key", exact=True).fill("short")
-    dialog.get_by_label("Header of the signature").fill("X-Signature")
+    dialog.get_by_label("Key value", exact=True).fill("short")
+    dialog.get_by_label("Signature header").fill("X-Signature")
     dialog.get_by_text("Limits, networks").click()
-    dialog.get_by_label("Calls a minute").fill("")
-    dialog.get_by_label("Only from these networks").fill("10.0.0.0/8\n127.0.0.1")
+    dialog.get_by_label("Maximum calls per minute").fill("")
+    dialog.get_by_label("Allowed networks").fill("10.0.0.0/8\n127.0.0.1")
     dialog.get_by_label("Fixed inputs").fill('{"json": 1}')
     button(dialog, "Save").click()
     expect(dialog.locator(".cloudo-field-error").filter(has_text="at least 12 characters")).to_be_visible()
-    dialog.get_by_label("The key", exact=True).fill("correct-horse-battery")
+    dialog.get_by_label("Key value", exact=True).fill("correct-horse-battery")
     button(dialog, "Save").click()
     expect(dialog.get_by_text("comes with each delivery and cannot be fixed")).to_be_visible()
     dialog.get_by_label("Fixed inputs").fill('{"shop": "north"}')
-    dialog.get_by_label("The caller gets").select_option("record")
+    dialog.get_by_label("Reply", exact=True).select_option("record")
     button(dialog, "Save").click()
     expect(dialog).to_have_count(0)
     expect(button(page, "Edit")).to_be_focused()
@@ -170,8 +169,8 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
     assert '"shop":"north"' in called
     # Back to a key, a new one.
     button(page, "Edit").click()
-    dialog.get_by_label("The caller proves itself").select_option("key")
-    dialog.get_by_label("Key", exact=True).select_option("made")
+    dialog.get_by_label("Authentication").select_option("key")
+    dialog.get_by_label("Key", exact=True).select_option("generate")
     button(dialog, "Save").click()
     key = page.get_by_role("dialog", name="Key of shop").locator("code").first.inner_text()
     page.keyboard.press("Escape")
@@ -183,7 +182,7 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
     with pytest.raises(errors.WebhookNotFound):
         api.webhook("shop")
     show("webhooks/shop")
-    expect(page.get_by_text("There is no such webhook")).to_be_visible()
+    expect(page.get_by_text("This webhook does not exist")).to_be_visible()
 
 
 # --- tokens ------------------------------------------------------------------------------------------
@@ -198,15 +197,15 @@ def test_a_token_is_made_shown_once_used_and_revoked(show: Open, api: Client, se
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("ci")
     dialog.get_by_label("Only these flows").fill("on_*\n")
-    button(dialog, "Make token").click()
+    button(dialog, "Create token").click()
     expect(dialog.get_by_text("Choose at least one.")).to_be_visible()
     dialog.get_by_label("read", exact=True).check()
     dialog.get_by_label("setting:write").check()
-    button(dialog, "Make token").click()
+    button(dialog, "Create token").click()
     expect(dialog.get_by_text("limited to flows cannot have setting:write")).to_be_visible()
     dialog.get_by_label("setting:write").uncheck()
     dialog.get_by_label("Expires").select_option("in a week")
-    button(dialog, "Make token").click()
+    button(dialog, "Create token").click()
     told = page.get_by_role("dialog", name="Token ci")
     secret = told.locator("code").first.inner_text()
     assert secret.startswith("cloudo_")
@@ -228,8 +227,8 @@ def test_a_token_is_made_shown_once_used_and_revoked(show: Open, api: Client, se
 
 
 def test_the_actions_of_the_page_are_those_of_the_records() -> None:
-    words = (Path(page_source.__file__).parent / "tokens.js").read_text()
-    block = words.partition("ACTIONS = {")[2].partition("\n}")[0]
+    words = (Path(__file__).parents[2] / "extension" / "frontend" / "views" / "tokens" / "form.tsx").read_text()
+    block = words.partition("ACTIONS: Record<string, string> = {")[2].partition("\n}")[0]
     found = re.findall(r'^  "?([\w:*]+)"?:', block, re.MULTILINE)
     assert sorted(found) == sorted(action.value for action in Action)
     assert found[-1] == Action.EVERYTHING
@@ -248,7 +247,7 @@ def test_messages_are_found_by_state_with_who_answered_and_what_but_passwords(sh
     expect(row(page, "It is done")).to_contain_text("Info")
     button(page, "Answered").click()
     assert page.url.endswith("messages?status=ANSWERED")
-    expect(page.get_by_text("No message fits the filter")).to_be_visible()
+    expect(page.get_by_text("No matching messages")).to_be_visible()
     button(page, "Clear the filter").click()
     button(page, "Open").click()
     expect(page.locator("tbody tr")).to_have_count(1)

@@ -193,7 +193,7 @@ function SecretDialog({
   return (
     <Dialog title={`Token ${name}`} close={close} onSubmit={close} buttons={done} isInformation focus={focus}>
       <p>
-        This is the only time that the secret is shown. Keep it like a password.{" "}
+        The secret is shown only once. Keep it like a password.{" "}
         {expires_at ? `It expires ${moment(expires_at)}.` : "It does not expire."}
       </p>
       <div class="cloudo-secret">
