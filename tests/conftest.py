@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cloudo_kernel.processes.zygotes import shared_zygotes
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
@@ -14,6 +15,9 @@ from cloudo_kernel.workspace.layout import Workspace
 
 # jsonschema imports it to check IRIs, and building its grammar takes a second in each process of the tests.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
+
+# Workers within the tests' processes: pandas and matplotlib take seconds to import, and these tests need neither.
+shared_zygotes(())
 
 
 @pytest.fixture

@@ -159,11 +159,15 @@ def free_port() -> int:
 def until(
     is_true: Callable[[], object], *, seconds: float = 60, what: Callable[[], str] = lambda: "It never came."
 ) -> None:
-    """Ask again and again until something is true; fail with `what` when it is not in time."""
-    end = time.monotonic() + seconds
+    """Ask again and again until something is true; fail with `what` when it is not in time.
+
+    The pauses grow with the wait: many questions look at all processes, or ask the server that is waited for.
+    """
+    begin = time.monotonic()
     while not is_true():
-        assert time.monotonic() < end, what()
-        time.sleep(0.02)
+        waited = time.monotonic() - begin
+        assert waited < seconds, what()
+        time.sleep(min(0.02 + waited / 20, 0.2))
 
 
 def _answers(server: RunningServer) -> bool:

@@ -14,14 +14,9 @@ from cloudo_kernel.api.run import RUN_VERBS, RunVerbs
 from cloudo_kernel.api.verb import Verb, derived
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models import (
-    Backfill,
     CreateMessage,
     Execution,
-    ExecutionFilter,
-    ExecutionOrder,
     JsonObject,
-    Occurrence,
-    Page,
     StartExecution,
     malformed,
 )
@@ -105,37 +100,6 @@ class RunApi(AuthorApi, RunVerbs):
         """See `Api.wait`. Releases the slot while it waits."""
         ended = self.wait_for([execution_id], timeout=timeout)
         return ended[0] if ended else self.execution(execution_id)
-
-    def cancel_execution(self, execution_id: str, *, tree: bool = False) -> Execution:
-        """See `Api.cancel_execution`."""
-        # Sent only when set: durable flows of older versions have recorded the call without `tree`.
-        more = {"tree": True} if tree else {}
-        cancelled: Execution = self.call(RUN_VERBS["cancel_execution"], {"execution_id": execution_id, **more})
-        return cancelled
-
-    def executions(
-        self,
-        where: ExecutionFilter | None = None,
-        *,
-        limit: int = 100,
-        cursor: str | None = None,
-        order: ExecutionOrder = ExecutionOrder.NEWEST,
-    ) -> Page[Execution]:
-        """See `Api.executions`."""
-        # Sent only when set: durable flows of older versions have recorded the call without `order`.
-        more = {} if order is ExecutionOrder.NEWEST else {"order": order.value}
-        found: Page[Execution] = self.call(
-            RUN_VERBS["executions"], {"where": where, "limit": limit, "cursor": cursor, **more}
-        )
-        return found
-
-    def backfill_schedule(self, schedule_id: str, request: Backfill) -> tuple[Occurrence, ...]:
-        """Run past times of the schedule. The executions are not children of this one."""
-        sent = to_wire({"schedule_id": schedule_id, "request": request}, now=self.now)
-        found = self._channel.call("backfill_schedule", **sent)
-        # Durable flows of older versions have recorded a page.
-        items = found["items"] if isinstance(found, dict) else found
-        return tuple(Occurrence.model_validate(item) for item in items)
 
     def acquire_lock(self, name: str, *, timeout: timedelta | None = None, call: str | None = None) -> bool:
         """See `RunVerbs.acquire_lock`."""

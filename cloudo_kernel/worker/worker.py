@@ -1,4 +1,7 @@
-"""A worker: all parts that run the executions of a queue. `python -m cloudo_kernel.worker WORKSPACE`."""
+"""A worker: all parts that run the executions of a queue.
+
+`python -m cloudo_kernel.worker --private ID WORKSPACE` runs the private worker of a process without a server.
+"""
 
 from __future__ import annotations
 

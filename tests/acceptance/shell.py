@@ -23,6 +23,7 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
+from tests.acceptance import forked_commands
 from tests.server import until
 
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
@@ -54,8 +55,11 @@ class Shell:
 
     def run(self, *words: str, seconds: float = 90, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        process = self.start(*words, **more)
-        code = end_of(process, seconds=seconds)
+        if more.keys() <= {"cwd"} and not forked_commands.NOT_FORKED.intersection(words):
+            where = {"cwd": more.get("cwd", self.workspace), "environment": self.environment}
+            code = forked_commands.run(words, **where, out=self.home / "out", err=self.home / "err", seconds=seconds)
+        else:
+            code = end_of(self.start(*words, **more), seconds=seconds)
         return subprocess.CompletedProcess(words, code, self.out, self.err)
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -39,14 +39,23 @@ class End:
         return self.api.start_execution(request)
 
 
+@pytest.fixture(scope="session")
+def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
+    """A client of a real server: one for all files, which each switch between the ends."""
+    folder, home = tmp_path_factory.mktemp("workspace"), tmp_path_factory.mktemp("home")
+    server = start_server(folder, home, "--Cloudo.user_name=ada", extensions=WITHOUT_LAB)
+    with server.client(trigger=Origin.CLI) as one, server.client(trigger=Origin.CLI) as other:
+        yield End(one, other, folder)
+    server.stop()
+
+
 @pytest.fixture(scope="session", params=["in process", "over HTTP"])
 def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """Both ends, one after the other: the service itself, and a client of a real server."""
-    folder = tmp_path_factory.mktemp("workspace")
     if request.param == "in process":
-        yield from _in_process(folder)
+        yield from _in_process(tmp_path_factory.mktemp("workspace"))
     else:
-        yield from _over_http(folder, tmp_path_factory.mktemp("home"))
+        yield request.getfixturevalue("over_http")
 
 
 def _in_process(folder: Path) -> Iterator[End]:
@@ -60,10 +69,3 @@ def _in_process(folder: Path) -> Iterator[End]:
     yield End(one, other, folder)
     worker.stop()
     store.close()
-
-
-def _over_http(folder: Path, home: Path) -> Iterator[End]:
-    server = start_server(folder, home, "--Cloudo.user_name=ada", extensions=WITHOUT_LAB)
-    with server.client(trigger=Origin.CLI) as one, server.client(trigger=Origin.CLI) as other:
-        yield End(one, other, folder)
-    server.stop()

@@ -82,7 +82,7 @@ def rest(served: RunningServer) -> Iterator[httpx.Client]:
 
 def send(case: Any, server: RunningServer) -> None:
     """Send a request, and check the reply; what would only take long is left out."""
-    for fields, name in ((case.query, "timeout_seconds"), (case.body, "wait")):
+    for fields, name in ((case.query, "timeout_seconds"), (case.query, "wait"), (case.body, "wait")):
         if isinstance(fields, dict) and is_long(fields.get(name)):
             del fields[name]
     # A query parameter that is empty counts as not given, whatever its schema says.

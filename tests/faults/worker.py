@@ -9,6 +9,7 @@ from pathlib import Path
 
 import apscheduler.schedulers.base as timer
 
+from cloudo_kernel.processes.zygotes import shared_zygotes
 from cloudo_kernel.store import Store
 from cloudo_kernel.worker.worker import Worker
 from cloudo_kernel.workspace.catalog import Catalog
@@ -35,6 +36,7 @@ def main() -> None:
             return datetime.now(tz) + timedelta(seconds=wrong)
 
     timer.datetime = MovedClock  # the timer's library reads the machine's clock, which is moved for everyone
+    shared_zygotes(())  # as in servers of tests, nothing is imported beforehand
     workspace = Workspace(given.workspace)
     store = Store.open(workspace.database_url, clock=lambda: MovedClock.now(UTC))
     worker = Worker(store, Catalog(workspace), lease_seconds=given.lease_seconds, slots=given.slots)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from cloudo_kernel.errors import IllegalTransition, StaleAttempt
-from cloudo_kernel.models import ErrorDetail, LogLine, Progress, Status
+from cloudo_kernel.models import ErrorDetail, ExecutionType, LogLine, Progress, Status
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Claim, Outcome, Store
 from cloudo_kernel.store.executions.control import StopRequest
@@ -129,6 +129,17 @@ def test_a_worker_that_came_back_keeps_its_lease(store: Store, add: Callable[...
     assert store.workers.beat("w1")
     assert len(store.queue.release("w1", lost=True, heartbeat=seen.heartbeat + 2)) == 1
     assert not store.workers.beat("w1")
+
+
+def test_a_lost_worker_may_hold_a_parent_and_its_interactive_child(store: Store, add: Callable[..., str]) -> None:
+    parent = add()
+    child = add(parent_id=parent, type=ExecutionType.INTERACTIVE)
+    store.queue.claim("w1", free=9)
+    for execution_id in (parent, child):
+        store.reports.begin(execution_id, 1)
+    assert set(store.queue.release("w1", lost=True)) == {parent, child}
+    assert store.executions.status(parent) is Status.ENDED_ERROR
+    assert store.executions.status(child) is Status.ENDED_CANCELLED  # by the end of its parent
 
 
 def test_a_lost_worker_leaves_nothing_running(store: Store, add: Callable[..., str]) -> None:

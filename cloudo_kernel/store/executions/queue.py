@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,7 @@ from sqlalchemy import (
 )
 
 from cloudo_kernel import settings
+from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.models import EngineTier, ExecutionType, Status
 from cloudo_kernel.models.event_types import WORKER, WORKER_LOST, WORKER_STOPPED
 from cloudo_kernel.models.lifecycle import outcome_of_lost
@@ -305,7 +307,8 @@ def _release_held(
     for row in held:
         kind, has_begun = ExecutionType(row.type), row.started_at is not None
         outcome = outcome_of_lost(kind, has_begun=has_begun, stop_reason=row.stop_reason)
-        end_run(connection, row.id, row.attempt, outcome, now=now)
+        with suppress(StaleAttempt):  # the end of its parent, earlier in this loop, has ended an interactive child
+            end_run(connection, row.id, row.attempt, outcome, now=now)
     return tuple(row.id for row in held)
 
 
