@@ -18,9 +18,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
 SCHEMES = ("light", "dark")
+#: The pictures that the documents show.
 DOCUMENTED = {
-    *("flows", "executions", "execution", "notebook", "dialog", "messages", "answered"),
-    *("schedules", "schedule", "backfill", "webhooks", "webhook", "tokens"),
+    *("flows-wide-light", "flows-narrow-dark", "home-wide-dark", "flow-wide-light", "executions-wide-light"),
+    *("execution-wide-dark", "messages-wide-light", "answered-wide-light", "schedules-wide-light"),
+    *("backfill-wide-light", "webhook-wide-light", "tokens-wide-light"),
 }
 FLOWS = ("examples/sales_report", "examples/data_quality_check", "examples/greeting", "examples/long_running")
 
@@ -42,11 +44,11 @@ class Photographer:
 
     def open(self, path: str) -> None:
         self.page.goto(f"{self.url}cloudo/{path}", wait_until="commit")
-        expect(self.page.locator("#cloudo-shell")).to_have_count(0, timeout=60_000)
+        expect(self.page.locator("#cloudo main[aria-busy]")).to_have_count(0, timeout=60_000)
         expect(self.page.locator(".cloudo-skeleton")).to_have_count(0, timeout=30_000)
 
     def take(self, what: str) -> None:
-        if self.is_for_docs and what not in DOCUMENTED:
+        if self.is_for_docs and f"{what}-{self.name}" not in DOCUMENTED:
             return
         self.page.wait_for_timeout(400)
         self.page.screenshot(path=self.folder / f"{what}-{self.name}.png")
@@ -63,10 +65,10 @@ def empty(camera: Photographer) -> None:
 
 
 def loading(camera: Photographer) -> None:
-    camera.page.route("**/voila/static/**", lambda route: route.abort())
+    camera.page.route("**/cloudo/static/**", lambda route: route.abort())
     camera.page.goto(f"{camera.url}cloudo/", wait_until="domcontentloaded")
     camera.take("loading")
-    camera.page.unroute("**/voila/static/**")
+    camera.page.unroute("**/cloudo/static/**")
 
 
 def flows(camera: Photographer) -> None:
@@ -195,7 +197,7 @@ def schedules(camera: Photographer) -> None:
     expect(morning.get_by_label(re.compile("ended well"))).to_have_count(6, timeout=120_000)
     camera.take("schedules")
     camera.open(f"schedules/{made['Morning report']}")
-    expect(page.get_by_role("region", name="Past times")).to_contain_text("ended well")
+    expect(page.get_by_role("region", name="Past runs")).to_contain_text("ended well")
     camera.take("schedule")
     page.get_by_role("button", name="Backfill").click()
     page.get_by_label("From").fill(f"{today - timedelta(days=14):%Y-%m-%d}T00:00:00")
@@ -247,14 +249,16 @@ def execution(camera: Photographer) -> None:
     camera.take("execution-missing")
 
 
-def trouble(camera: Photographer) -> None:
-    page = camera.page
-    camera.open("flows")
-    kernel = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
-    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
-    page.request.delete(f"{camera.url}api/kernels/{kernel}", headers={"X-XSRFToken": cookies["_xsrf"]})
-    expect(page.get_by_text("kernel has ended")).to_be_visible(timeout=40_000)
-    camera.take("kernel-ended")
+def pages(camera: Photographer) -> None:
+    """Take the pages that need nothing of their own."""
+    for view, path in (
+        ("home", "home"),
+        ("flow", "flows/examples/sales_report"),
+        ("settings", "settings"),
+        ("workers", "workers"),
+    ):
+        camera.open(path)
+        camera.take(view)
 
 
 def cameras(arguments: argparse.Namespace) -> Iterator[Photographer]:
@@ -268,7 +272,7 @@ def cameras(arguments: argparse.Namespace) -> Iterator[Photographer]:
         browser.close()
 
 
-_VIEWS = (loading, flows, messages, schedules, executions, execution, webhooks, tokens, trouble)
+_VIEWS = (loading, flows, messages, schedules, executions, execution, webhooks, tokens, pages)
 
 
 def main() -> None:
@@ -280,7 +284,7 @@ def main() -> None:
     parser.add_argument("--only", default=".*", help="a pattern of sizes and schemes, such as narrow-.*")
     parser.add_argument("--all", action="store_true", help="also states that the docs do not show")
     parser.add_argument(
-        "--views", help="some of loading,flows,messages,schedules,webhooks,tokens,executions,execution,trouble"
+        "--views", help="some of loading,flows,messages,schedules,webhooks,tokens,executions,execution,pages"
     )
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -101,8 +101,10 @@ def look(page: Page, what: str) -> None:
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
 
 
-VIEWS = ("home", "flows", "flow", "executions", "execution", "messages", "message", "answered", "schedules", "schedule", "webhooks",
-         "webhook", "tokens", "settings", "workers", "missing")  # fmt: skip
+VIEWS = (
+    *("home", "flows", "flow", "executions", "execution", "messages", "message", "answered", "schedules", "schedule"),
+    *("webhooks", "webhook", "tokens", "settings", "workers", "missing"),
+)
 
 
 @pytest.mark.parametrize("view", VIEWS)
