@@ -36,11 +36,12 @@ def is_foreign(url: str, server: RunningServer) -> bool:
 
 
 def is_failure(message: ConsoleMessage) -> bool:
-    """Tell whether a console message is an error, other than that the server refused what was typed.
+    """Tell whether a console message is an error, other than that REST refused something.
 
-    Chromium reports each refused request. The page shows the reason beside the field.
+    Chromium reports each refused request. The page shows the reason where it happened.
     """
-    is_refusal = re.search(r"responded with a status of (400|409|422) ", message.text) is not None
+    is_rest = "/cloudo/api/1/" in message.location["url"]
+    is_refusal = is_rest and re.search(r"responded with a status of (400|404|409|422) ", message.text) is not None
     return message.type == "error" and not is_refusal
 
 

@@ -49,7 +49,7 @@ def test_the_children_of_an_execution_are_listed_and_followed(show: Open, api: C
     page.reload(wait_until="commit")
     ready(page)
     expect(children.get_by_role("listitem")).to_have_count(50)
-    expect(children.get_by_role("heading")).to_have_text("Children50 newest, 50 under way")
+    expect(children.get_by_role("heading")).to_have_text("Children50+, 50 running")
     button(children, "Load more").click()
     expect(children.get_by_role("listitem")).to_have_count(CHILDREN)
     expect(button(children, "Load more")).to_be_hidden()

@@ -36,7 +36,7 @@ def kernels(server: RunningServer) -> set[str]:
     return {kernel["id"] for kernel in reply.raise_for_status().json()}
 
 
-def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client, wrong: list[str]) -> None:
+def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client) -> None:
     execution_id = run(api, "reports/quick")
     page = show("executions")
     row(page, "reports/quick").click(position={"x": 600, "y": 8})
@@ -51,8 +51,6 @@ def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: 
     page.goto(re.sub(r"[^/]*$", "01900000-0000-7000-8000-000000000000", page.url + "/"), wait_until="commit")
     ready(page)
     expect(page.get_by_text(re.compile("This execution does not exist|There is no such execution"))).to_be_visible()
-    assert all("01900000-0000" in one for one in wrong), wrong
-    wrong.clear()
 
 
 def test_the_keyboard_alone_plays_a_flow(show: Open, api: Client) -> None:

@@ -246,7 +246,7 @@ def test_messages_are_found_by_state_with_who_answered_and_what_but_passwords(sh
     expect(row(page, "Which region?").get_by_role("link", name="the asking one")).to_be_visible()
     expect(row(page, "It is done")).to_contain_text("Info")
     button(page, "Answered").click()
-    assert page.url.endswith("messages?status=ANSWERED")
+    assert page.url.endswith("messages?state=ANSWERED")
     expect(page.get_by_text("No matching messages")).to_be_visible()
     button(page, "Clear the filter").click()
     button(page, "Open").click()

@@ -66,8 +66,15 @@ function Header({ app }: { app: App }) {
   // In a narrow window the tabs scroll: show the current one.
   useEffect(() => {
     const row = tabs.current;
-    const tab = row?.querySelector<HTMLElement>("[aria-current]");
-    if (row && tab) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+    if (!row) return undefined;
+    const reach = () => {
+      const tab = row.querySelector<HTMLElement>("[aria-current]");
+      if (tab) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+    };
+    const resized = new ResizeObserver(reach);
+    resized.observe(row);
+    reach();
+    return () => resized.disconnect();
   }, [view]);
   return (
     <header class="cloudo-header">

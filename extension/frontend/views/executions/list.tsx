@@ -137,12 +137,15 @@ function Chips({ counted }: { counted: Count | null }) {
           class="cloudo-chip"
           data-status={status}
           aria-pressed={chosen.includes(status)}
-          aria-label={word}
           onClick={() => toggle(status)}
         >
           <Icon name={status} />
           <span>{word}</span>
-          {counted && <span class="cloudo-chip-count">{counted.by_status[status].toLocaleString("en")}</span>}
+          {counted && (
+            <span class="cloudo-chip-count" aria-hidden="true">
+              {counted.by_status[status].toLocaleString("en")}
+            </span>
+          )}
         </button>
       ))}
       {chipsOf(query).map(({ name, text }) => (

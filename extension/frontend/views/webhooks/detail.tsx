@@ -223,7 +223,7 @@ function DeliveryTable({ name, deliveries }: { name: string; deliveries: Paged<D
     }
   };
   return (
-    <SimpleTable label="Deliveries" heads={["Received", "From", "Reply", "Outcome", "Replay"]}>
+    <SimpleTable label="Table of deliveries" heads={["Received", "From", "Reply", "Outcome", "Replay"]}>
       {deliveries.value?.items.map((row) => (
         <tr key={row.id}>
           <td>

@@ -26,7 +26,7 @@ export function Workers() {
     }
   };
   return (
-    <section class="cloudo-view" aria-label="Workers">
+    <section class="cloudo-view" aria-label="Workers and queue">
       <div class="cloudo-heading">
         <Heading>Workers and queue</Heading>
       </div>
@@ -71,7 +71,7 @@ function WorkerTable({ workers }: { workers: readonly Worker[] }) {
     );
   }
   return (
-    <div class="cloudo-scroll" tabIndex={0} role="region" aria-label="Workers">
+    <div class="cloudo-scroll" tabIndex={0} role="region" aria-label="Table of workers">
       <table class="cloudo-simple">
         <thead>
           <tr>
