@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudo_kernel.errors import FormInvalid, ResponseInvalid
@@ -157,6 +157,7 @@ def test_an_answer_that_does_not_fit_is_refused_and_names_its_field(about: dict[
 
 
 @pytest.mark.parametrize("element", sorted(ELEMENTS.keys() - {"markdown", "submit"}))
+@settings(max_examples=40)  # for each of the elements
 @given(value=st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists))
 def test_whatever_is_answered_is_taken_or_refused(element: str, value: object) -> None:
     about: dict[str, Any] = {"element": element, "enum": ["a", 1]}
