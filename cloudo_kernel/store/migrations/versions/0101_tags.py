@@ -32,6 +32,6 @@ def upgrade() -> None:
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     each = "json_each(executions.tags)" if is_sqlite else "json_array_elements_text(executions.tags) AS each(value)"
     op.execute(
-        "INSERT INTO execution_tags (tag, execution_id) "  # noqa: S608 -- both texts are constants
+        "INSERT INTO execution_tags (tag, execution_id) "  # noqa: S608  # nosec B608 -- both texts are constants
         f"SELECT DISTINCT value, executions.id FROM executions, {each}"
     )
