@@ -5,8 +5,8 @@ import type { Live, News } from "./live";
 import { Pace } from "./pace";
 import type { Execution, Page } from "./types";
 
-/** Maximum number of ids in one request. */
-const MAX_IDS = 500;
+/** Maximum number of ids in one request: proxies refuse addresses above 8 kB. */
+const MAX_IDS = 150;
 /** Interval between two fetches while executions keep changing. */
 const PACE_MS = 200;
 

@@ -11,7 +11,8 @@ import { filterOf, statusesOf } from "./filters";
 const PAGE = 100;
 /** REST counts at most once a second, too. */
 const COUNT_MS = 1_000;
-const MAX_IDS = 500;
+/** Proxies refuse longer addresses. */
+const MAX_IDS = 150;
 
 export interface Count {
   total: number;
