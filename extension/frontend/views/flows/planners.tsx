@@ -6,6 +6,7 @@ import type { Execution, Flow, Page, Schedule } from "../../api/types";
 import type { App } from "../../app/context";
 import { LabLink, Link, labUrl } from "../../ui/controls";
 import { isEnded, messageOf } from "../../ui/words";
+import { inZone } from "../../ui/zones";
 import { openRequestDialog } from "../messages/dialog";
 
 /** The entries of the menu, and the flow behind each. */
@@ -80,20 +81,6 @@ async function reportSchedules({ api, notices }: App, ended: Execution, names: r
 function reportFailure({ notices, place }: App, ended: Execution): void {
   const action = { word: "Show execution", act: () => place.go("execution", ended.id) };
   notices.set("start", `${ended.name}: ${messageOf(ended) || "It failed."}`, { isClosable: true, action });
-}
-
-/** A time as "Wed 2 Dec 08:30" in a zone. */
-function inZone(time: string, timeZone: string): string {
-  const options = {
-    timeZone,
-    weekday: "short",
-    day: "numeric",
-    month: "short",
-    hour: "2-digit",
-    minute: "2-digit",
-    hourCycle: "h23",
-  } as const;
-  return new Intl.DateTimeFormat("en-GB", options).format(new Date(time)).replaceAll(",", "");
 }
 
 /** Open the workspace's own copy of a library flow in JupyterLab. It is created if there is none. */
