@@ -24,7 +24,8 @@ from cloudo_kernel.models.versions import version_of
 
 _IN_PATH: Final = re.compile(r"{(\w+)(:path)?}")
 _TAG: Final = re.compile(r'"([^".]+)[^"]*"')
-_PAGING: Final = frozenset({"limit", "cursor"})
+#: Parameters about the form of a list; without a server, lists come whole.
+_LIST_FORM: Final = frozenset({"limit", "cursor", "brief"})
 
 
 class Reply(NamedTuple):
@@ -106,7 +107,7 @@ def _arguments(
             given = _given(kind, sent.pop(key)) if key in asked else sent.pop(key)
             value = timedelta(seconds=_adapter(float).validate_python(given)) if kind is timedelta else given
             arguments[name] = _adapter(kind).validate_python(value)
-    if unknown := sent.keys() - _PAGING:
+    if unknown := sent.keys() - _LIST_FORM:
         raise MalformedRequest(f"Unknown parameter {min(unknown)!r}.", field=min(unknown))
     return arguments
 

@@ -123,18 +123,14 @@ def test_a_schedule_shows_its_times_and_its_past_with_links(show: Open, api: Cli
     expect(row(page, "failing").get_by_role("link", name="schedule", exact=True)).to_be_visible()
 
 
-def test_a_missing_schedule_is_reported(show: Open, wrong: list[str]) -> None:
+def test_a_missing_schedule_is_reported(show: Open) -> None:
     page = show("schedules/01900000-0000-7000-8000-000000000000")
     expect(page.get_by_text("This schedule does not exist")).to_be_visible()
     page.get_by_role("link", name="Show all schedules").click()
     expect(page.get_by_text("No schedules yet")).to_be_visible()
-    assert all("404" in one for one in wrong)
-    wrong.clear()
 
 
-def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(
-    show: Open, api: Client, wrong: list[str]
-) -> None:
+def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(show: Open, api: Client) -> None:
     made = make(api, name="to be changed")
     page = show(f"schedules/{made.id}")
     button(page, "Edit").click()
@@ -162,7 +158,6 @@ def test_a_schedule_is_changed_while_its_next_times_follow_what_is_typed(
     dialog.get_by_label("On error").fill("reports/tow\nhttps://example.com/hook")
     button(dialog, "Save").click()
     expect(dialog.get_by_text("There is no flow 'reports/tow'")).to_be_visible()
-    assert "status of 404" in wrong.pop()  # the flow was not found
     expect(dialog.get_by_label("On error")).to_be_focused()
     dialog.get_by_label("On error").fill('{"flow": "reports/two", "inputs": {"n": 4}}\nhttps://example.com/hook')
     dialog.get_by_label("On success").fill("[]")

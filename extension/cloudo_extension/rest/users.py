@@ -13,6 +13,8 @@ class Me(Handler):
     @operation("user", reply=User)
     async def get(self) -> None:
         """Return who is calling."""
+        if not self.token_authenticated:
+            _ = self.xsrf_token  # sets the cookie that write requests of the same page need
         await self.answer(self.api.user)
 
 

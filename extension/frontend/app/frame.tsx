@@ -230,7 +230,9 @@ function useWorkersBanner({ api, notices, live }: App): void {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const check = async (isSecond: boolean) => {
       clearTimeout(timer);
-      const health = await api.get<Health>("health").catch(() => null);
+      // It answers 503 when no worker is alive, with the same record.
+      const reply = await api.transport.request({ method: "GET", path: "health" }).catch(() => null);
+      const health = reply && typeof reply.body === "object" ? (reply.body as Health | null) : null;
       const isBad = health !== null && health.status === "no worker";
       const overdue = health?.overdue_schedules ?? 0;
       const late = overdue > 0 && `${count(overdue, "schedule")} ${overdue === 1 ? "is" : "are"} overdue`;
