@@ -111,8 +111,8 @@ def test_rows_are_in_the_html(http: httpx.Client, open_page: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "view", "asked"),
     [
-        ("", "flows", ["flow?limit=100", "message?unanswered=true&limit=100"]),
-        ("flows", "flows", ["flow?limit=100", "message?unanswered=true&limit=100"]),
+        ("", "flows", ["flow?brief=true&limit=100", "message?unanswered=true&limit=500"]),
+        ("flows", "flows", ["flow?brief=true&limit=100", "message?unanswered=true&limit=500"]),
         ("flows/quick", "flow", []),
         ("flows/reports%2Ft%C3%A4glich%20w%C3%B6chentlich", "flow", []),
         ("flows/reports/t%C3%A4glich%20w%C3%B6chentlich", "flow", []),

@@ -99,15 +99,15 @@ def test_a_preset_fills_in_what_is_not_given(http: httpx.Client) -> None:
         "slack": (2, "$.event_id", None),
         "meta": (8, None, "hub.challenge"),
     }.items():
-        made = {"name": "preset", "flow_name": "echo", "key": KEY, "signature": signature}
-        http.delete("/webhook/preset")
+        made = {"name": "with-preset", "flow_name": "echo", "key": KEY, "signature": signature}
+        http.delete("/webhook/with-preset")
         assert fields(http.post("/webhook", json=made).json()) == expected
-    changed = http.patch("/webhook/preset", json={"signature": "slack"}).json()
+    changed = http.patch("/webhook/with-preset", json={"signature": "slack"}).json()
     assert fields(changed) == (2, "$.event_id", None)
     own = {"sync_timeout_seconds": 20, "delivery_id": None}
-    assert fields(http.patch("/webhook/preset", json=own).json()) == (20, None, None)
-    assert fields(http.patch("/webhook/preset", json={"signature": "shopify"}).json())[0] == 20
-    assert fields(http.patch("/webhook/preset", json={"signature": None, "key": KEY}).json())[:2] == (20, None)
+    assert fields(http.patch("/webhook/with-preset", json=own).json()) == (20, None, None)
+    assert fields(http.patch("/webhook/with-preset", json={"signature": "shopify"}).json())[0] == 20
+    assert fields(http.patch("/webhook/with-preset", json={"signature": None, "key": KEY}).json())[:2] == (20, None)
 
 
 def test_a_challenge_is_answered_and_starts_nothing(http: httpx.Client, caller: httpx.Client) -> None:

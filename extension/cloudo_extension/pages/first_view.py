@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 
+from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.models import Flow, Page
 
@@ -60,7 +61,7 @@ class View:
         wanted: dict[str, Read] = {"user/me": lambda api: api.user()}
         if self.name == "flows":
             wanted[FLOWS] = _flows
-            wanted[f"message?unanswered=true&limit={_LIMIT}"] = lambda api: api.messages(unanswered=True, limit=_LIMIT)
+            wanted[f"message?unanswered=true&limit={PAGE_LIMIT}"] = _open_messages
         elif self.name == "executions":
             wanted[EXECUTIONS] = lambda api: api.executions(limit=_LIMIT)
         elif self.name == "execution":
@@ -107,6 +108,10 @@ def as_json(records: Mapping[str, BaseModel]) -> str:
 
 def _execution(execution_id: str, api: Service) -> BaseModel:
     return api.execution(execution_id)
+
+
+def _open_messages(api: Service) -> BaseModel:
+    return api.messages(unanswered=True, limit=PAGE_LIMIT)
 
 
 def _flows(api: Service) -> Page[Flow]:
