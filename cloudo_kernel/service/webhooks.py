@@ -60,7 +60,7 @@ class WebhookVerbs(StartVerbs):
     def webhook(self, name: str) -> Webhook:
         """See `Api.webhook`."""
         self._ask_webhook("webhook", name)
-        return self._store.webhooks.shown(name)
+        return self._store.webhooks.with_last_delivery(name)
 
     def webhook_presets(self) -> tuple[WebhookPreset, ...]:
         """See `Api.webhook_presets`."""
@@ -91,7 +91,7 @@ class WebhookVerbs(StartVerbs):
         if given.keys() & {"key", "signature", "signature_header", "signed_content", "timestamp_header"}:
             fields["kept_key"] = self._changed_key(before, changed, given)
         self._store.webhooks.change(name, fields, user_name=self._user_name)
-        return CreatedWebhook(**dict(self._store.webhooks.shown(name)), key=new_key)
+        return CreatedWebhook(**dict(self._store.webhooks.with_last_delivery(name)), key=new_key)
 
     def delete_webhook(self, name: str) -> None:
         """See `Api.delete_webhook`."""

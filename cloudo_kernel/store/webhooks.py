@@ -41,7 +41,7 @@ _is_newest = (
     .scalar_subquery()
 )
 #: Webhooks with their newest delivery.
-_SHOWN = select(webhooks, _d.received_at, _d.status_code, _d.reason, _d.id.label("last_id")).outerjoin_from(
+_WITH_LAST = select(webhooks, _d.received_at, _d.status_code, _d.reason, _d.id.label("last_id")).outerjoin_from(
     webhooks, deliveries, _is_newest
 )
 _DELIVERY_COLUMNS = tuple(deliveries.c.keys())
@@ -97,25 +97,25 @@ class Webhooks:
             raise WebhookNotFound(name)
         return found
 
-    def shown(self, name: str) -> Webhook:
+    def with_last_delivery(self, name: str) -> Webhook:
         """Return a webhook with its newest delivery. Raises `WebhookNotFound`."""
         with self._database.read() as connection:
-            row = connection.execute(_SHOWN.where(_w.name == name)).one_or_none()
+            row = connection.execute(_WITH_LAST.where(_w.name == name)).one_or_none()
         if row is None:
             raise WebhookNotFound(name)
-        return _shown(row)
+        return _with_last(row)
 
     def page(self, *, flow_name: str | None, limit: int, after: str | None, flows: Patterns = None) -> Page[Webhook]:
         """Return webhooks of flows that match the patterns, by name. The cursor is the name of the last one."""
         is_meant = self._database.fits(_w.flow_name, flows)
-        query = _SHOWN.where(is_meant).order_by(_w.name).limit(limit + 1)
+        query = _WITH_LAST.where(is_meant).order_by(_w.name).limit(limit + 1)
         if flow_name is not None:
             query = query.where(_w.flow_name == flow_name)
         if after is not None:
             query = query.where(_w.name > after)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        items = tuple(_shown(row) for row in rows[:limit])
+        items = tuple(_with_last(row) for row in rows[:limit])
         return Page[Webhook](items=items, next=items[-1].name if len(rows) > limit else None)
 
     def change(self, name: str, values: Mapping[str, Any], *, user_name: str) -> None:
@@ -272,7 +272,7 @@ def _record(row: Row[Any]) -> Webhook:
     return Webhook.model_validate({**row._mapping, "has_key": row.kept_key is not None})
 
 
-def _shown(row: Row[Any]) -> Webhook:
+def _with_last(row: Row[Any]) -> Webhook:
     last = None if row.last_id is None else LastDelivery.model_validate(row, from_attributes=True)
     return _record(row).model_copy(update={"last_delivery": last})
 

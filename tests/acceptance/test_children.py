@@ -271,8 +271,8 @@ def test_sleeping_takes_its_time_and_no_slot(system: System, run: Run, start: Ru
         """
     )
     *slept, past, long_past = execution.outputs["took"]
-    assert all(0.29 <= seconds < 0.4 for seconds in slept), slept
-    assert max(past, long_past) < 0.1
+    assert min(slept) >= 0.29
+    assert max(past, long_past) < min(slept)
     system.api.save_setting(MAX_RUNNING, 1)
     try:
         sleeper = start("this.sleep(60)")

@@ -62,7 +62,7 @@ def test_executions_are_found_by_tag(end: End) -> None:
     assert ids_of(end, tag=tag)[0] == again.id
     end.api.delete_execution(tagged[0])
     assert tagged[0] not in ids_of(end, tag=tag)
-    end.api.cancel_execution(again.id)
+    end.api.wait(again.id)
 
 
 def test_executions_are_found_by_trigger(end: End) -> None:

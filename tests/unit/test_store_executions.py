@@ -223,7 +223,7 @@ def test_only_ended_executions_can_be_deleted_and_take_their_log_along(
         store.executions.get(execution_id)
     with pytest.raises(ExecutionNotFound):
         store.executions.source(execution_id)
-    assert store.log.page(execution_id, limit=9, after=0).items == ()
+    assert store.log.lines(execution_id, limit=9, after=0) == ()
 
 
 def test_a_record_carries_the_last_thousand_lines_and_the_log_all(
@@ -238,10 +238,10 @@ def test_a_record_carries_the_last_thousand_lines_and_the_log_all(
     log = store.executions.get(execution_id).log
     assert log is not None
     assert [log[0].text, log[-1].text, len(log)] == ["200", "1199", 1000]
-    first = store.log.page(execution_id, limit=500, after=0)
-    assert (first.items[0].text, first.next) == ("0", "500")
-    last = store.log.page(execution_id, limit=500, after=1000)
-    assert (last.items[-1].text, last.next) == ("1199", None)
+    first = store.log.lines(execution_id, limit=500, after=0)
+    assert (first[0].text, first[-1].text) == ("0", "499")
+    assert store.log.lines(execution_id, limit=500, after=1000)[-1].text == "1199"
+    assert store.log.length(execution_id) == 1200
 
 
 def test_the_newest_executions_of_each_flow_are_found(store: Store, new: Callable[..., NewExecution]) -> None:

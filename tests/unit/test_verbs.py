@@ -105,7 +105,10 @@ SENT: dict[str, tuple[Callable[[RunApi], Any], JsonObject]] = {
         {"request": {"flow_name": "x"}, "is_held": False, "init": None},
     ),
     "release_execution": (lambda api: api.release_execution("x"), {"execution_id": "x", "after": []}),
-    "executions": (lambda api: api.executions(), {"where": None, "limit": 100, "cursor": None}),
+    "executions": (
+        lambda api: api.executions(),
+        {"where": None, "limit": 100, "cursor": None, "order": "newest"},
+    ),
     "cancel_execution": (lambda api: api.cancel_execution("x"), {"execution_id": "x", "tree": False}),
     "retry_execution": (lambda api: api.retry_execution("x"), {"execution_id": "x", "inputs": None}),
     "wait_for": (lambda api: api.wait("x"), {"ids": ["x"], "first": False, "until": None}),
