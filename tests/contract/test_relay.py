@@ -203,7 +203,7 @@ def test_messages_that_ask_for_nothing_are_ignored(page: Page, message: Any) -> 
 def test_the_widget_is_a_relay_with_a_view(end: End, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[Any] = []
     # ipykernel's comms, which are used once it is imported, send nothing outside of a kernel.
-    monkeypatch.setattr(Dashboard, "_send", lambda _self, message, buffers=None: heard.append(message))
+    monkeypatch.setattr(Dashboard, "_send", lambda _self, message, **_more: heard.append(message))
     widget = Dashboard(end.api, _esm="export default {}", _css="", view="executions")
     state = widget.get_state()
     assert (state["view"], state["_esm"]) == ("executions", "export default {}")
