@@ -80,8 +80,7 @@ function Source({ flow, lastRun }: { flow: Flow; lastRun: Execution | null }) {
   const { api } = useApp();
   const isFile = flow.source === "workspace";
   const { value, error } = useResource<string | null>(`source ${flow.path} ${flow.modified_at}`, async (signal) => {
-    if (isFile)
-      return (await api.get<{ content: string | null }>(fileOf(flow.path), {}, signal)).content;
+    if (isFile) return (await api.get<{ content: string | null }>(fileOf(flow.path), {}, signal)).content;
     if (!lastRun) return null;
     const source = await api.get<unknown>(`execution/${lastRun.id}/source`, {}, signal);
     return typeof source === "string" ? source : JSON.stringify(source);
