@@ -148,6 +148,18 @@ export function Empty({
   );
 }
 
+/** Says that something could not be loaded, and offers another attempt. */
+export function LoadError({ what, message, retry }: { what: string; message: string; retry: () => void }) {
+  return (
+    <Empty title={`${what} could not be loaded`} isFiltered>
+      <p>{message}</p>
+      <Button icon="again" onClick={retry}>
+        Try again
+      </Button>
+    </Empty>
+  );
+}
+
 /** Lines in place of rows that are still loading. */
 export function Skeleton({ lines = 6 }: { lines?: number }) {
   return (

@@ -1,14 +1,18 @@
 /** The frame of a list: heading with count and search field, a bar of actions on the selection, and the table. */
 
 import type { ComponentChildren } from "preact";
+import type { ApiError } from "../api/client";
 import { useApp } from "../app/context";
-import { Button, Empty, FilterField, Heading, Skeleton } from "./controls";
+import { Button, Empty, FilterField, Heading, LoadError, Skeleton } from "./controls";
 import { SelectedCount, Selection, Table, type Column, type Sort } from "./table";
 
 interface ListProps<Row> {
   title: string;
   /** All rows, or null while they load. */
   rows: readonly Row[] | null;
+  /** Why they could not be loaded. */
+  error: ApiError | null;
+  retry: () => void;
   columns: readonly Column<Row>[];
   keyOf: (row: Row) => string;
   wordOf: (row: Row) => string;
@@ -51,7 +55,11 @@ export function List<Row>(props: ListProps<Row>) {
       )}
       <div class="cloudo-body">
         {rows === null ? (
-          <Skeleton />
+          props.error ? (
+            <LoadError what={`The ${title.toLowerCase()}`} message={props.error.message} retry={props.retry} />
+          ) : (
+            <Skeleton />
+          )
         ) : rows.length === 0 ? (
           props.empty
         ) : (

@@ -5,7 +5,8 @@ import type { ErrorDetail, Execution, Message, Page } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Copyable } from "../../ui/copy";
-import { Breakable, Button, Empty, Heading, LabLink, Link, Panel, Skeleton } from "../../ui/controls";
+import { Breakable, Button, Heading, LabLink, Link, Panel } from "../../ui/controls";
+import { Single } from "../../ui/single";
 import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
 import { Facts, ValuesPanel } from "../../ui/values";
 import { ALLOWS, STATUSES, cut, isEnded, moment, type Action } from "../../ui/words";
@@ -43,45 +44,19 @@ export function ExecutionDetail() {
   }, [execution?.status]);
   const isMissing = resource.error?.code === "execution_not_found";
   return (
-    <section class="cloudo-view" aria-label="Execution">
-      <nav aria-label="Back">
-        <Link view="executions" class="cloudo-link cloudo-back">
-          Executions
-        </Link>
-      </nav>
-      {execution && !isMissing ? (
+    <Single
+      label="Execution"
+      list="executions"
+      heading="Execution"
+      error={resource.error}
+      isGone={isMissing}
+      gone="It was deleted or has expired, or the address is mistyped."
+      retry={resource.refresh}
+    >
+      {execution && (
         <Whole execution={execution} take={(row) => resource.set((whole) => ({ ...row, log: whole.log }))} />
-      ) : (
-        <Missing isMissing={isMissing} message={resource.error?.message} retry={resource.refresh} />
       )}
-    </section>
-  );
-}
-
-function Missing({ isMissing, message, retry }: { isMissing: boolean; message?: string; retry: () => void }) {
-  return (
-    <>
-      <div class="cloudo-heading">
-        <Heading>Execution</Heading>
-      </div>
-      <div class="cloudo-body">
-        {isMissing ? (
-          <Empty title="This execution does not exist">
-            <p>It was deleted or has expired, or the address is mistyped.</p>
-            <Link view="executions">Show all executions</Link>
-          </Empty>
-        ) : message ? (
-          <Empty title="The execution could not be loaded">
-            <p>{message}</p>
-            <Button icon="again" onClick={retry}>
-              Try again
-            </Button>
-          </Empty>
-        ) : (
-          <Skeleton />
-        )}
-      </div>
-    </>
+    </Single>
   );
 }
 

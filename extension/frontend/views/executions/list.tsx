@@ -91,7 +91,9 @@ export function ExecutionList() {
     <List
       title="Executions"
       count={total ? total.toLocaleString("en") : ""}
-      rows={executions.error && rows === null ? [] : rows}
+      rows={rows}
+      error={executions.error}
+      retry={executions.refresh}
       columns={columns}
       keyOf={({ id }) => id}
       wordOf={({ name, status }) => `${name}, ${STATUSES[status]}`}
@@ -102,9 +104,7 @@ export function ExecutionList() {
       more={<Chips counted={counted} />}
       actions={<Toolbar selection={selection} executions={executions} />}
       empty={
-        executions.error ? (
-          <Failed message={executions.error.message} retry={executions.refresh} />
-        ) : isFiltered(query) ? (
+        isFiltered(query) ? (
           <NoMatch title="No matching executions" text="New ones that match appear here." onClear={clear} />
         ) : (
           <NoExecutions />
@@ -212,14 +212,5 @@ const NoExecutions = () => (
     <p>
       <Link view="flows">Run a flow</Link>, and its execution appears here.
     </p>
-  </Empty>
-);
-
-const Failed = ({ message, retry }: { message: string; retry: () => void }) => (
-  <Empty title="The executions could not be loaded" isFiltered>
-    <p>{message}</p>
-    <Button icon="again" onClick={retry}>
-      Try again
-    </Button>
   </Empty>
 );

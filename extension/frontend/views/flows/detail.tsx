@@ -1,12 +1,13 @@
 /** One flow: a form to run it, its recent runs, its schedules and webhooks, and its source. */
 
 import { useMemo, useRef, useState } from "preact/hooks";
-import { pathOf, type ApiError } from "../../api/client";
+import { pathOf } from "../../api/client";
 import type { Execution, Flow, Page, Schedule, Webhook } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { focusFirst, InputFields, InputForm } from "../../forms/inputs";
-import { Breakable, Button, Empty, Heading, LabLink, Link, Panel, Skeleton } from "../../ui/controls";
+import { Breakable, Button, Heading, LabLink, Link, Panel, Skeleton } from "../../ui/controls";
+import { Single } from "../../ui/single";
 import { Icon } from "../../ui/icons";
 import { Duration, StatusMark, Time } from "../../ui/marks";
 import { MenuButton } from "../../ui/menu";
@@ -27,35 +28,17 @@ export function FlowDetail() {
     concerns: (news) => news.tells("flow", name),
   });
   return (
-    <section class="cloudo-view" aria-label="Flow">
-      <nav aria-label="Back">
-        <Link view="flows" class="cloudo-link cloudo-back">
-          Flows
-        </Link>
-      </nav>
-      {flow.value ? <Whole flow={flow.value} /> : <Missing name={name} error={flow.error} retry={flow.refresh} />}
-    </section>
-  );
-}
-
-function Missing({ name, error, retry }: { name: string; error: ApiError | null; retry: () => void }) {
-  const isGone = error?.code === "flow_not_found";
-  return (
-    <>
-      <div class="cloudo-heading">
-        <Heading>{name}</Heading>
-      </div>
-      <div class="cloudo-body">
-        {!error ? (
-          <Skeleton />
-        ) : (
-          <Empty title={isGone ? "This flow does not exist" : "The flow could not be loaded"}>
-            <p>{isGone ? "It was renamed or deleted, or the address is mistyped." : error.message}</p>
-            {isGone ? <Link view="flows">Show all flows</Link> : <Button onClick={retry}>Try again</Button>}
-          </Empty>
-        )}
-      </div>
-    </>
+    <Single
+      label="Flow"
+      list="flows"
+      heading={name}
+      error={flow.error}
+      isGone={flow.error?.code === "flow_not_found"}
+      gone="It was renamed or deleted, or the address is mistyped."
+      retry={flow.refresh}
+    >
+      {flow.value && <Whole flow={flow.value} />}
+    </Single>
   );
 }
 

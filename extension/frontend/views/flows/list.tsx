@@ -129,14 +129,13 @@ export function FlowList() {
     [flows.value, q, sort.name, sort.isDescending],
   );
   const onFilter = (text: string) => place.refine({ q: text.trim() });
-  if (flows.error && flows.value === null) {
-    return <FailedList message={flows.error.message} retry={flows.refresh} />;
-  }
   return (
     <List
       title="Flows"
       count={all.length || ""}
       rows={flows.value && matching}
+      error={flows.error}
+      retry={flows.refresh}
       columns={columns}
       keyOf={keyOf}
       wordOf={keyOf}
@@ -177,21 +176,6 @@ const NoFlows = () => (
     </p>
   </Empty>
 );
-
-function FailedList({ message, retry }: { message: string; retry: () => void }) {
-  return (
-    <section class="cloudo-view" aria-label="Flows">
-      <div class="cloudo-body">
-        <Empty title="The flows could not be loaded">
-          <p>{message}</p>
-          <Button icon="again" onClick={retry}>
-            Try again
-          </Button>
-        </Empty>
-      </div>
-    </section>
-  );
-}
 
 function Actions({ selection }: { selection: Selection }) {
   const app = useApp();

@@ -37,12 +37,7 @@ export function Home() {
       <div class="cloudo-cards">
         <Card view="executions" query={{ status: ACTIVE.join() }} value={health?.running} words="running" />
         <Card view="executions" query={{ status: "PENDING" }} value={health?.pending} words="in the queue" />
-        <Card
-          view="messages"
-          value={questions && count(questions.items.length, "open").split(" ")[0]}
-          words="open input requests"
-          tone="waiting"
-        />
+        <Card view="messages" value={questions && questions.items.length} words="open input requests" tone="waiting" />
         <Card
           view="executions"
           query={{ status: "ENDED_ERROR" }}

@@ -1,14 +1,15 @@
 /** One message: its form while it is open, and its answer. */
 
 import { useMemo } from "preact/hooks";
-import { segment, type ApiError } from "../../api/client";
+import { segment } from "../../api/client";
 import type { Message } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useGone } from "../../app/gone";
 import { useResource } from "../../app/resource";
 import { AnswerForm, type FormBody, type FormElement } from "../../forms/answer";
 import { AnswerBox, Told } from "../../forms/answers";
-import { Button, Empty, Heading, Link, Panel, Skeleton } from "../../ui/controls";
+import { Button, Heading, Link, Panel } from "../../ui/controls";
+import { Single } from "../../ui/single";
 import { Time } from "../../ui/marks";
 import { Facts, ValuesPanel } from "../../ui/values";
 import { cut, size } from "../../ui/words";
@@ -29,38 +30,17 @@ export function MessageDetail() {
   const isDeleted = useGone("message", id, "MessageDeleted");
   const isGone = isDeleted || message.error?.status === 404;
   return (
-    <section class="cloudo-view" aria-label="Message">
-      <nav aria-label="Back">
-        <Link view="messages" class="cloudo-link cloudo-back">
-          Messages
-        </Link>
-      </nav>
-      {message.value && !isGone ? (
-        <Whole message={message.value} refresh={message.refresh} />
-      ) : (
-        <Missing isGone={isGone} error={message.error} retry={message.refresh} />
-      )}
-    </section>
-  );
-}
-
-function Missing({ isGone, error, retry }: { isGone: boolean; error: ApiError | null; retry: () => void }) {
-  return (
-    <>
-      <div class="cloudo-heading">
-        <Heading>Message</Heading>
-      </div>
-      <div class="cloudo-body">
-        {!isGone && !error ? (
-          <Skeleton />
-        ) : (
-          <Empty title={isGone ? "This message does not exist" : "The message could not be loaded"}>
-            <p>{isGone ? "It was deleted or has expired, or the address is mistyped." : error?.message}</p>
-            {isGone ? <Link view="messages">Show all messages</Link> : <Button onClick={retry}>Try again</Button>}
-          </Empty>
-        )}
-      </div>
-    </>
+    <Single
+      label="Message"
+      list="messages"
+      heading="Message"
+      error={message.error}
+      isGone={isGone}
+      gone="It was deleted or has expired, or the address is mistyped."
+      retry={message.refresh}
+    >
+      {message.value && <Whole message={message.value} refresh={message.refresh} />}
+    </Single>
   );
 }
 

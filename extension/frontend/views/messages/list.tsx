@@ -66,11 +66,12 @@ export function MessageList() {
     )
       page.refresh();
   };
-  if (page.error && !page.value) return <Failed message={page.error.message} retry={page.refresh} />;
   return (
     <List
       title="Messages"
       rows={rows}
+      error={page.error}
+      retry={page.refresh}
       columns={columns}
       keyOf={keyOf}
       wordOf={({ subject }) => cut(subject)}
@@ -145,18 +146,3 @@ const NoMessages = () => (
     </p>
   </Empty>
 );
-
-function Failed({ message, retry }: { message: string; retry: () => void }) {
-  return (
-    <section class="cloudo-view" aria-label="Messages">
-      <div class="cloudo-body">
-        <Empty title="The messages could not be loaded">
-          <p>{message}</p>
-          <Button icon="again" onClick={retry}>
-            Try again
-          </Button>
-        </Empty>
-      </div>
-    </section>
-  );
-}

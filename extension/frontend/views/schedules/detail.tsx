@@ -1,14 +1,15 @@
 /** One schedule: what it starts and when, its next runs, and the outcomes of past ones. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { segment, type ApiError } from "../../api/client";
+import { segment } from "../../api/client";
 import type { News } from "../../api/live";
 import type { Occurrence, Schedule } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { usePaged, type Paged } from "../../app/paged";
 import { useGone } from "../../app/gone";
 import { useResource } from "../../app/resource";
-import { Breakable, Button, Empty, Heading, Link, Panel, Skeleton } from "../../ui/controls";
+import { Breakable, Button, Heading, Link, Panel } from "../../ui/controls";
+import { Single } from "../../ui/single";
 import { SimpleTable } from "../../ui/simple";
 import { ValuesPanel } from "../../ui/values";
 import { count } from "../../ui/words";
@@ -47,39 +48,19 @@ export function ScheduleDetail() {
   });
   const isGone = isDeleted || schedule.error?.status === 404;
   return (
-    <section class="cloudo-view" aria-label="Schedule">
-      <nav aria-label="Back">
-        <Link view="schedules" class="cloudo-link cloudo-back">
-          Schedules
-        </Link>
-      </nav>
-      {schedule.value && !isGone ? (
+    <Single
+      label="Schedule"
+      list="schedules"
+      heading="Schedule"
+      error={schedule.error}
+      isGone={isGone}
+      gone="It was deleted, or the address is mistyped. Executions that it has started are kept."
+      retry={schedule.refresh}
+    >
+      {schedule.value && (
         <Whole schedule={schedule.value} past={past} refresh={refresh} set={(saved) => schedule.set(() => saved)} />
-      ) : (
-        <Missing isGone={isGone} error={schedule.error} retry={schedule.refresh} />
       )}
-    </section>
-  );
-}
-
-function Missing({ isGone, error, retry }: { isGone: boolean; error: ApiError | null; retry: () => void }) {
-  const gone = "It was deleted, or the address is mistyped. Executions that it has started are kept.";
-  return (
-    <>
-      <div class="cloudo-heading">
-        <Heading>Schedule</Heading>
-      </div>
-      <div class="cloudo-body">
-        {!isGone && !error ? (
-          <Skeleton />
-        ) : (
-          <Empty title={isGone ? "This schedule does not exist" : "The schedule could not be loaded"}>
-            <p>{isGone ? gone : error?.message}</p>
-            {isGone ? <Link view="schedules">Show all schedules</Link> : <Button onClick={retry}>Try again</Button>}
-          </Empty>
-        )}
-      </div>
-    </>
+    </Single>
   );
 }
 

@@ -108,11 +108,12 @@ export function ScheduleList() {
     () => page.value && sorted(page.value.items, columns, sort, keyOf),
     [page.value, columns, sort.name, sort.isDescending],
   );
-  if (page.error && !page.value) return <Failed message={page.error.message} retry={page.refresh} />;
   return (
     <List
       title="Schedules"
       rows={rows}
+      error={page.error}
+      retry={page.refresh}
       columns={columns}
       keyOf={keyOf}
       wordOf={({ name, description }) => `${cut(name)}, ${description}`}
@@ -229,18 +230,3 @@ const NoSchedules = () => (
     </p>
   </Empty>
 );
-
-function Failed({ message, retry }: { message: string; retry: () => void }) {
-  return (
-    <section class="cloudo-view" aria-label="Schedules">
-      <div class="cloudo-body">
-        <Empty title="The schedules could not be loaded">
-          <p>{message}</p>
-          <Button icon="again" onClick={retry}>
-            Try again
-          </Button>
-        </Empty>
-      </div>
-    </section>
-  );
-}

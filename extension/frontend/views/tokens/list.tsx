@@ -112,29 +112,21 @@ export function TokenList() {
       {create}
     </Empty>
   );
-  const failed = tokens.error && tokens.value === null && (
-    <Empty title="The tokens could not be loaded">
-      <p>{tokens.error.message}</p>
-      <Button icon="again" onClick={tokens.refresh}>
-        Try again
-      </Button>
-    </Empty>
-  );
   const isNone = selection.keys.value.size === 0;
   return (
     <List
       title="Tokens"
       rows={
-        failed
-          ? []
-          : tokens.value &&
-            sorted(
-              all.filter((token) => matches(token, q)),
-              columns,
-              sort,
-              keyOf,
-            )
+        tokens.value &&
+        sorted(
+          all.filter((token) => matches(token, q)),
+          columns,
+          sort,
+          keyOf,
+        )
       }
+      error={tokens.error}
+      retry={tokens.refresh}
       columns={columns}
       keyOf={keyOf}
       wordOf={({ name, prefix }) => `${name}, ${prefix}`}
@@ -161,8 +153,7 @@ export function TokenList() {
         </>
       }
       empty={
-        failed ||
-        (q ? (
+        q ? (
           <NoMatch
             title="No matching tokens"
             text="No token has this in its name, actions or flows."
@@ -170,7 +161,7 @@ export function TokenList() {
           />
         ) : (
           none
-        ))
+        )
       }
     />
   );

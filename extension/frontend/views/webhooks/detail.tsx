@@ -1,13 +1,14 @@
 /** One webhook: its address and how to call it, its limits, and its deliveries. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { segment, type ApiError } from "../../api/client";
+import { segment } from "../../api/client";
 import type { Delivery, Execution, Webhook } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { usePaged, type Paged } from "../../app/paged";
 import { useResource } from "../../app/resource";
 import { Copyable, CopyableLines } from "../../ui/copy";
-import { Button, Empty, Heading, Link, Panel, Skeleton } from "../../ui/controls";
+import { Button, Heading, Link, Panel } from "../../ui/controls";
+import { Single } from "../../ui/single";
 import { StatusMark, Time } from "../../ui/marks";
 import { SimpleTable } from "../../ui/simple";
 import { Facts, ValuesPanel } from "../../ui/values";
@@ -28,46 +29,17 @@ export function WebhookDetail() {
     concerns: (news) => news.tells("webhook", name),
   });
   return (
-    <section class="cloudo-view" aria-label="Webhook">
-      <nav aria-label="Back">
-        <Link view="webhooks" class="cloudo-link cloudo-back">
-          Webhooks
-        </Link>
-      </nav>
-      {webhook.value && webhook.error?.status !== 404 ? (
-        <Whole webhook={webhook.value} take={(saved) => webhook.set(() => saved)} />
-      ) : (
-        <Missing name={name} error={webhook.error} retry={webhook.refresh} />
-      )}
-    </section>
-  );
-}
-
-function Missing({ name, error, retry }: { name: string; error: ApiError | null; retry: () => void }) {
-  const isGone = error?.status === 404;
-  return (
-    <>
-      <div class="cloudo-heading">
-        <Heading>{name}</Heading>
-      </div>
-      <div class="cloudo-body">
-        {!error ? (
-          <Skeleton />
-        ) : isGone ? (
-          <Empty title="This webhook does not exist">
-            <p>It was deleted, or the address is mistyped. Its executions stay.</p>
-            <Link view="webhooks">Show all webhooks</Link>
-          </Empty>
-        ) : (
-          <Empty title="The webhook could not be loaded">
-            <p>{error.message}</p>
-            <Button icon="again" onClick={retry}>
-              Try again
-            </Button>
-          </Empty>
-        )}
-      </div>
-    </>
+    <Single
+      label="Webhook"
+      list="webhooks"
+      heading={name}
+      error={webhook.error}
+      isGone={webhook.error?.status === 404}
+      gone="It was deleted, or the address is mistyped. Its executions stay."
+      retry={webhook.refresh}
+    >
+      {webhook.value && <Whole webhook={webhook.value} take={(saved) => webhook.set(() => saved)} />}
+    </Single>
   );
 }
 

@@ -84,12 +84,13 @@ export function WebhookList() {
   const isMatch = ({ name, flow_name }: Webhook) => `${name}\n${flow_name}`.toLowerCase().includes(q.toLowerCase());
   const rows = sorted(all.filter(isMatch), columns, sort, keyOf);
   const onFilter = (text: string) => place.refine({ q: text.trim() });
-  const hasFailed = webhooks.error !== null && webhooks.value === null;
   return (
     <List
       title="Webhooks"
       count={all.length || ""}
-      rows={hasFailed ? [] : webhooks.value && rows}
+      rows={webhooks.value && rows}
+      error={webhooks.error}
+      retry={webhooks.refresh}
       columns={columns}
       keyOf={keyOf}
       wordOf={keyOf}
@@ -101,14 +102,7 @@ export function WebhookList() {
       onSort={onSort}
       actions={<Toolbar rows={all} selection={selection} refresh={webhooks.refresh} />}
       empty={
-        webhooks.error && webhooks.value === null ? (
-          <Empty title="The webhooks could not be loaded">
-            <p>{webhooks.error.message}</p>
-            <Button icon="again" onClick={webhooks.refresh}>
-              Try again
-            </Button>
-          </Empty>
-        ) : all.length === 0 ? (
+        all.length === 0 ? (
           <NoWebhooks />
         ) : (
           <NoMatch
