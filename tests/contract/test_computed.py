@@ -62,7 +62,7 @@ def test_an_occurrence_has_the_execution_that_it_started(end: End) -> None:
     flow = end.flow("1 / 0")
     made = end.api.create_schedule(CreateSchedule(flow_name=flow, trigger=DAILY, timezone="UTC"))
     assert made.next_run is not None
-    span = Backfill(start=made.next_run - timedelta(days=2), end=made.next_run - timedelta(days=1, hours=-1))
+    span = Backfill(start=made.next_run - timedelta(days=3), end=made.next_run - timedelta(days=1))
     assert {one.execution for one in end.api.backfill_schedule(made.id, span.model_copy(update={"dry_run": True}))} == {
         None
     }

@@ -232,8 +232,8 @@ def test_after_20_failures_further_ones_get_429_and_the_right_key_gets_in(
     make(http, "guessed", key=KEY, rate_limit=None)
     make(http, "forged", signature="github", key=KEY, rate_limit=None)
     answers: dict[str, list[httpx.Response]] = {"guessed": [], "no-guess": [], "forged": []}
-    for number in range(30):
-        for name, replies in answers.items():
+    for name, replies in answers.items():  # one after the other: a slow machine must not stretch them over a minute
+        for number in range(30):
             # A caller that makes up its address is still the same caller.
             headers = {"X-Cloudo-Key": f"wrong {number}", "X-Forwarded-For": f"192.0.2.{number}"}
             replies.append(caller.post(f"/{name}", json={}, headers=headers))
