@@ -116,7 +116,11 @@ def start_server(
             preexec_fn=_end_with_the_tests,  # noqa: PLW1509 -- it takes no lock
         )
     server = RunningServer(f"http://127.0.0.1:{port}{base_url}", token, workspace, process, log, folders["RUNTIME"])
-    until(lambda: _answers(server), seconds=60, what=lambda: f"The server does not answer:\n{log.read_text()}")
+    try:
+        until(lambda: _answers(server), seconds=60, what=lambda: f"The server does not answer:\n{log.read_text()}")
+    except BaseException:
+        server.stop(signal.SIGKILL)
+        raise
     return server
 
 
@@ -145,8 +149,9 @@ class Servers:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for server in self._started:
-            server.stop()
+        with contextlib.ExitStack() as stack:  # each is stopped even if another one does not stop
+            for server in self._started:
+                stack.callback(server.stop)
 
 
 def free_port() -> int:

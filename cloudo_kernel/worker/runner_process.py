@@ -107,8 +107,9 @@ class RunnerProcess:
     def kill(self) -> None:
         """Kill its process group. That cuts the kernel's lifeline, which kills the kernel, too."""
         if self.is_alive:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):  # just forked: it leads no group yet
                 os.killpg(self._process.pid, signal.SIGKILL)
+        self.cut()  # so that it ends itself as soon as it does
 
     def complaints(self) -> str:
         """Return the last part of its standard error."""

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from cloudo_kernel.processes.lifeline import Lifeline, tied
+from cloudo_kernel.worker.runner_process import RunnerProcess
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only processes of ours are tied")
 
@@ -51,3 +53,23 @@ def test_a_program_whose_parent_is_gone_before_it_begins_never_begins(tmp_path: 
     gate.write_text("go\n")
     assert late.wait(timeout=10) == -signal.SIGKILL
     assert not (tmp_path / "begun").exists()
+
+
+def test_a_runner_that_is_killed_before_it_leads_a_group_never_begins(tmp_path: Path) -> None:
+    """A server that stops while a zygote is slow waited forever for the run that nothing had killed."""
+    gate, folder = tmp_path / "gate", tmp_path / "sockets"
+    os.mkfifo(gate)
+    folder.mkdir()
+
+    def start(descriptors: Mapping[str, int]) -> subprocess.Popen[bytes]:
+        command = tied(["touch", str(tmp_path / "begun")], descriptors["lifeline"])
+        return subprocess.Popen(
+            ["sh", "-c", f'read _ < {gate}; exec setsid "$@"', "sh", *command], pass_fds=(descriptors["lifeline"],)
+        )
+
+    runner = RunnerProcess(start, folder)
+    runner.kill()
+    gate.write_text("go\n")
+    assert runner.wait() == -signal.SIGKILL
+    assert not (tmp_path / "begun").exists()
+    runner.close()
