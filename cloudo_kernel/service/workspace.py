@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import PurePosixPath
 from statistics import median
 
 from cloudo_kernel.errors import FlowNotFound, MalformedRequest
-from cloudo_kernel.models import Action, ExecutionActivity, File, Flow, FlowActivity, Kernel, RecentExecution, Status
+from cloudo_kernel.models import (
+    Action,
+    ExecutionActivity,
+    File,
+    Flow,
+    FlowActivity,
+    Kernel,
+    Page,
+    RecentExecution,
+    Status,
+)
 from cloudo_kernel.models.event_types import (
     FILE,
     FILE_DELETED,
@@ -19,12 +30,14 @@ from cloudo_kernel.models.event_types import (
     FLOW_DELETED,
 )
 from cloudo_kernel.service.base import Base
-from cloudo_kernel.workspace.catalog import kernels
+from cloudo_kernel.workspace.catalog import kernels, sort_key
 from cloudo_kernel.workspace.catalog.places import is_below
 from cloudo_kernel.workspace.files import WorkspaceFiles
 
 #: Bounds of what lists of flows and charts show.
 _MAX_RECENT = 50
+#: Executions of each flow in lists of flows.
+_BRIEFS = 5
 _MAX_HOURS = 744
 
 
@@ -34,16 +47,23 @@ class WorkspaceVerbs(Base):
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
         """See `Api.flows`."""
         self._ask("flows")
-        flows = [flow for flow in self._catalog.flows(q) if self._is_offered(flow) and self._rights.fits(flow.name)]
-        return self._with_runs(flows)
+        return self._with_runs(self._offered(q))
+
+    def page_of_flows(self, *, q: str | None = None, after: str | None = None, limit: int, brief: bool) -> Page[Flow]:
+        """Return one page of `flows`, from the name `after` on. Only what is shown is looked up in the store."""
+        self._ask("flows")
+        flows = self._offered(q)
+        if after is not None:
+            flows = flows[bisect_right(flows, sort_key(after), key=lambda flow: sort_key(flow.name)) :]
+        shown = self._with_runs([flow.brief if brief else flow for flow in flows[:limit]])
+        return Page[Flow](items=shown, next=shown[-1].name if len(flows) > len(shown) else None)
 
     def flow_activity(self, *, recent: int = 12) -> tuple[FlowActivity, ...]:
         """See `Api.flow_activity`."""
         self._ask("flow_activity")
         if not 1 <= recent <= _MAX_RECENT:
             raise MalformedRequest(f"recent is a number from 1 to {_MAX_RECENT}.", field="recent")
-        flows = self._catalog.flows(None)
-        names = [flow.name for flow in flows if self._is_offered(flow) and self._rights.fits(flow.name)]
+        names = [flow.name for flow in self._offered(None)]
         newest = self._store.activity.of_flows(names, each=recent)
         coming = self._store.schedules.next_runs(names)
         return tuple(
@@ -147,10 +167,14 @@ class WorkspaceVerbs(Base):
         self._files.delete(path)
         self._tell_of_file(FILE_DELETED, path)
 
+    def _offered(self, q: str | None) -> list[Flow]:
+        """Return the flows that the caller may see, sorted by name."""
+        return [flow for flow in self._catalog.flows(q) if self._is_offered(flow) and self._rights.fits(flow.name)]
+
     def _with_runs(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
         """Return flows with their last executions and their next run."""
         names = [flow.name for flow in flows]
-        newest, coming = self._store.executions.newest_of_flows(names), self._store.schedules.next_runs(names)
+        newest, coming = self._store.activity.briefs(names, each=_BRIEFS), self._store.schedules.next_runs(names)
         return tuple(
             flow.model_copy(update={"last_executions": newest.get(flow.name, ()), "next_run": coming.get(flow.name)})
             for flow in flows

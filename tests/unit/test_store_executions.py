@@ -247,7 +247,7 @@ def test_a_record_carries_the_last_thousand_lines_and_the_log_all(
 def test_the_newest_executions_of_each_flow_are_found(store: Store, new: Callable[..., NewExecution]) -> None:
     ids = [store.executions.insert(new()).id for _ in range(7)]
     other = store.executions.insert(new(flow_name="other")).id
-    newest = store.executions.newest_of_flows(["report", "other", "none"])
+    newest = store.activity.briefs(["report", "other", "none"], each=5)
     assert [brief.id for brief in newest["report"]] == ids[:1:-1]
     assert [brief.id for brief in newest["other"]] == [other]
     assert "none" not in newest

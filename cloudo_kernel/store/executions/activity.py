@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, func, select, type_coerce
 
-from cloudo_kernel.models import ActivityBucket, RecentExecution, Status
+from cloudo_kernel.models import ActivityBucket, ExecutionBrief, RecentExecution, Status
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.sql.database import Database, Patterns
 from cloudo_kernel.store.tables import executions
@@ -40,11 +41,22 @@ class Activity:
     def of_flows(self, flow_names: Sequence[str], *, each: int) -> dict[str, tuple[RecentExecution, ...]]:
         """Return up to `each` executions of each flow, newest first; flows without any are left out."""
         found: dict[str, list[RecentExecution]] = {}
-        with self._database.read() as connection:
-            rows = connection.execute(self._recent, {"flows": json.dumps(flow_names), "each": each}).all()
-        for name, *values in sorted(rows, key=lambda row: str(row[1]), reverse=True):
+        for name, *values in self._newest(flow_names, each):
             found.setdefault(name, []).append(_built(*values))
         return {name: tuple(recent) for name, recent in found.items()}
+
+    def briefs(self, flow_names: Sequence[str], *, each: int) -> dict[str, tuple[ExecutionBrief, ...]]:
+        """Return what `of_flows` does, without the times of the starts."""
+        found: dict[str, list[ExecutionBrief]] = {}
+        for name, execution_id, status, created_at, _started_at, ended_at in self._newest(flow_names, each):
+            brief = ExecutionBrief(id=execution_id, status=_STATUSES[status], created_at=created_at, ended_at=ended_at)
+            found.setdefault(name, []).append(brief)
+        return {name: tuple(briefs) for name, briefs in found.items()}
+
+    def _newest(self, flow_names: Sequence[str], each: int) -> list[Any]:
+        with self._database.read() as connection:
+            rows = connection.execute(self._recent, {"flows": json.dumps(flow_names), "each": each}).all()
+        return sorted(rows, key=lambda row: str(row[1]), reverse=True)
 
     def by_hour(self, *, first: datetime, hours: int, flows: Patterns = None) -> tuple[ActivityBucket, ...]:
         """Count the ended executions of flows that match the patterns, in hours from `first` on."""

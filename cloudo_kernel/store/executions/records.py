@@ -23,7 +23,6 @@ from sqlalchemy import (
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
 from cloudo_kernel.models import (
     Execution,
-    ExecutionBrief,
     ExecutionFilter,
     ExecutionOrder,
     JsonObject,
@@ -36,7 +35,6 @@ from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import tags
 from cloudo_kernel.store.executions.brief import brief, brief_records
-from cloudo_kernel.store.executions.flow_briefs import newest_of_flows
 from cloudo_kernel.store.executions.lists import ordered
 from cloudo_kernel.store.executions.log import last_lines
 from cloudo_kernel.store.executions.new_execution import (
@@ -252,11 +250,6 @@ class Executions:
         with self._database.read() as connection:
             found = ordered(connection, where, fits=fits, beyond=None, limit=limit, texts=self._texts, order=newest)
         return tuple(found)
-
-    def newest_of_flows(self, flow_names: Sequence[str], *, each: int = 5) -> dict[str, tuple[ExecutionBrief, ...]]:
-        """Return up to `each` executions of each flow, newest first; flows without any are left out."""
-        with self._database.read() as connection:
-            return newest_of_flows(connection, flow_names, each=each)
 
     def unended_children(self, execution_id: str) -> tuple[str, ...]:
         """Return the ids of the children that have not ended."""

@@ -17,6 +17,7 @@ from cloudo_kernel.workspace.catalog.parameters import write_only as write_only
 from cloudo_kernel.workspace.catalog.places import check_name as check_name
 from cloudo_kernel.workspace.catalog.places import contained as contained
 from cloudo_kernel.workspace.catalog.places import library_folders as library_folders
+from cloudo_kernel.workspace.catalog.places import sort_key as sort_key
 from cloudo_kernel.workspace.catalog.script import as_notebook as as_notebook
 from cloudo_kernel.workspace.catalog.script import is_handler as is_handler
 from cloudo_kernel.workspace.catalog.script import script_text as script_text

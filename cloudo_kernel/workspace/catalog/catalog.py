@@ -20,7 +20,16 @@ from cloudo_kernel.models import Flow, FlowSource
 from cloudo_kernel.workspace import atomic_write
 from cloudo_kernel.workspace.catalog import description, notebook, script
 from cloudo_kernel.workspace.catalog.kernels import CLOUDO, kernel_fault
-from cloudo_kernel.workspace.catalog.places import NOTEBOOK, SCRIPT, Place, Places, check_name, contained, is_below
+from cloudo_kernel.workspace.catalog.places import (
+    NOTEBOOK,
+    SCRIPT,
+    Place,
+    Places,
+    check_name,
+    contained,
+    is_below,
+    sort_key,
+)
 from cloudo_kernel.workspace.layout import Workspace
 
 
@@ -80,7 +89,7 @@ class Catalog:
         wanted = (q or "").casefold()
         return tuple(
             flow
-            for flow in sorted(found, key=lambda flow: (flow.name.casefold(), flow.name))
+            for flow in sorted(found, key=lambda flow: sort_key(flow.name))
             if any(wanted in text.casefold() for text in (flow.name, flow.title, *flow.tags))
         )
 

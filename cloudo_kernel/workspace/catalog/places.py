@@ -33,6 +33,11 @@ _INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}
 _BIDIRECTIONAL = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
 
 
+def sort_key(name: str) -> tuple[str, str]:
+    """Return the key that sorts flows by name."""
+    return name.casefold(), name
+
+
 @dataclass(frozen=True)
 class Place:
     """A file that is, or claims to be, a flow."""
@@ -75,8 +80,10 @@ class Places:
                 below[:] = sorted(name for name in below if name[0] != "." and name != "__pycache__")
                 files = [name for name in names if _is_flow(name)]
                 for file in sorted(files, key=lambda name: (not name.endswith(NOTEBOOK), name)):
-                    place = _place(source, root, Path(folder, file))
+                    place = _place(source, root, f"{folder}/{file}")
                     winner = found.setdefault(place.name, place)
+                    if winner is place:
+                        continue
                     if winner.path.parent == place.path.parent and winner.path.suffix != place.path.suffix:
                         name = f"{place.name}{place.ending}"
                         found.setdefault(name, Place(name, source, root, place.path, winner.path))
@@ -96,7 +103,7 @@ class Places:
             for ending in _ENDINGS:
                 path = f"{folder}/{last}{ending}"
                 if _is_flow(f"{last}{ending}") and os.path.lexists(path):
-                    return _place(source, root, Path(path))
+                    return _place(source, root, path)
             # Some systems write file names decomposed (NFD).
             if not normal.isascii() and (place := self.all().get(normal)) and place.source == source:
                 return place
@@ -113,7 +120,10 @@ def _is_flow(file: str) -> bool:
     return file.endswith(_ENDINGS) and not file.startswith((".", "_") if file.endswith(SCRIPT) else ".")
 
 
-def _place(source: FlowSource, root: Path, path: Path) -> Place:
+@lru_cache(maxsize=20_000)
+def _place(source: FlowSource, root: Path, file: str) -> Place:
+    """Return the place of a file. Cached: for 500 flows the paths take longer than reading the folders."""
+    path = Path(file)
     ending = SCRIPT if path.name.endswith(SCRIPT) else NOTEBOOK
     return Place(printable(path.relative_to(root).as_posix()).removesuffix(ending), source, root, path)
 

@@ -6,6 +6,7 @@ Each value is what REST would answer at the same address, with the caller's own 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from pydantic import BaseModel
 
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.models import Flow, Page
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -28,7 +28,7 @@ _LIMIT: Final = 100
 FLOWS: Final = f"flow?brief=true&limit={_LIMIT}"
 EXECUTIONS: Final = f"execution?limit={_LIMIT}"
 #: No character of the data may end its element, or a line of a script.
-_ESCAPES: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
+_UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class View:
         """Return what the view shows first, by address below REST's root."""
         wanted: dict[str, Read] = {"user/me": lambda api: api.user()}
         if self.name == "flows":
-            wanted[FLOWS] = _flows
+            wanted[FLOWS] = lambda api: api.page_of_flows(limit=_LIMIT, brief=True)
             wanted[f"message?unanswered=true&limit={PAGE_LIMIT}"] = _open_messages
         elif self.name == "executions":
             wanted[EXECUTIONS] = lambda api: api.executions(limit=_LIMIT)
@@ -103,7 +103,7 @@ def read(view: View, api: Service) -> FirstView:
 def as_json(records: Mapping[str, BaseModel]) -> str:
     """Return the records as one JSON object that is safe in a `<script>` element."""
     parts = (f"{json.dumps(address)}:{record.model_dump_json()}" for address, record in records.items())
-    return f"{{{','.join(parts)}}}".translate(_ESCAPES)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", f"{{{','.join(parts)}}}")
 
 
 def _execution(execution_id: str, api: Service) -> BaseModel:
@@ -112,12 +112,3 @@ def _execution(execution_id: str, api: Service) -> BaseModel:
 
 def _open_messages(api: Service) -> BaseModel:
     return api.messages(unanswered=True, limit=PAGE_LIMIT)
-
-
-def _flows(api: Service) -> Page[Flow]:
-    """Return the first page of flows, as REST orders them."""
-    flows = api.flows()
-    shown = flows[:_LIMIT]
-    return Page[Flow](
-        items=tuple(flow.brief for flow in shown), next=shown[-1].name if len(flows) > len(shown) else None
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -10,11 +9,7 @@ from pydantic import Field
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.models import Flow, FlowActivity, Kernel, Page, Request
-
-
-def _by_name(name: str) -> tuple[str, str]:
-    """Return the key that sorts flows by name."""
-    return name.casefold(), name
+from cloudo_kernel.workspace.catalog import sort_key
 
 
 class FlowQuery(Query):
@@ -53,13 +48,8 @@ class Flows(Handler):
     @operation("flows", reply=Page[Flow], query=(FlowQuery, PageQuery))
     async def get(self) -> None:
         """List flows by name."""
-        wanted = self.asked(FlowQuery)
-
-        def flows() -> Sequence[Flow]:
-            found = self.api.flows(q=wanted.q)
-            return tuple(one.brief for one in found) if wanted.brief else found
-
-        await self.answer_page(flows, "name", order=_by_name)
+        wanted, page = self.asked(FlowQuery), self.asked(PageQuery)
+        await self.answer(self.api.page_of_flows, q=wanted.q, after=page.cursor, limit=page.limit, brief=wanted.brief)
 
     @operation(
         "create_flow",
@@ -83,7 +73,7 @@ class Activity(Handler):
     async def get(self) -> None:
         """List the recent executions of each flow."""
         recent = self.asked(ActivityQuery).recent
-        await self.answer_page(lambda: self.api.flow_activity(recent=recent), "flow_name", order=_by_name)
+        await self.answer_page(lambda: self.api.flow_activity(recent=recent), "flow_name", order=sort_key)
 
 
 class OneFlow(Handler):
