@@ -65,7 +65,7 @@ start = {
     "limits": {
         name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT")
     },
-    "niceness and processors": [os.nice(0), len(os.sched_getaffinity(0))],
+    "processors": len(os.sched_getaffinity(0)),
     "leads its group and session": [os.getpid() == os.getpgrp(), os.getpid() == os.getsid(0)],
     "what is said of a crash": [
         Path("/proc/self/coredump_filter").read_text(),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import pytest
 
 from cloudo_kernel.client import Client
@@ -129,6 +130,14 @@ def test_processes_that_a_flow_starts_find_a_module_beside_it(api: Client, serve
     left = path.with_name("ended.txt")
     assert left.read_text() == "in order"
     left.unlink()
+
+
+@pytest.mark.parametrize("engine", ["kernel", "cold"])
+def test_a_run_yields_to_the_server(api: Client, server: RunningServer, engine: str) -> None:
+    write_flow(server.workspace, "sub/nice", "import os\nprint(os.nice(0))", metadata={"engine": engine})
+    ended = api.wait(api.start_execution(StartExecution(flow_name="sub/nice")).id, timeout=MINUTE)
+    made = nbformat.reads(api.execution_notebook(ended.id), as_version=4)
+    assert int(made.cells[0].outputs[0].text) > psutil.Process(server.process.pid).nice()
 
 
 def test_two_forked_runs_share_nothing_that_is_drawn_or_secret(api: Client, server: RunningServer) -> None:
