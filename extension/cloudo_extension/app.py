@@ -16,7 +16,7 @@ from traitlets import Bool, Float, Integer, List, Unicode, default
 
 from cloudo_extension.backend.backend import Backend
 from cloudo_extension.http import openapi
-from cloudo_extension.http.authentication import SessionTokens, TokenIdentity
+from cloudo_extension.http.authentication import TokenIdentity
 from cloudo_extension.pages import explorer
 from cloudo_extension.pages.dashboard import dashboard_handlers
 from cloudo_extension.pages.frontend import FOLDER, Frontend
@@ -120,7 +120,6 @@ class Cloudo(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Create the objects that the handlers need. Writes nothing to disk."""
-        self.session_tokens = SessionTokens()
         #: Host names, with port, that `check_host` has accepted.
         self.local_hosts: set[str] = set()
         #: Default reply headers by handler class.

@@ -14,7 +14,6 @@ from cloudo_extension.rest import events
 def _load_jupyter_server_extension(server: Any) -> None:
     cloudo = server.web_app.settings["cloudo"]
     runtime = Path(server.runtime_dir)
-    (runtime / "session-token").write_text(cloudo.session_tokens.mint("ada"))
     (runtime / "routes").write_text(json.dumps([pattern for pattern, *_ in cloudo.handlers]))
     events.HEARTBEAT_SECONDS = 0.3
 

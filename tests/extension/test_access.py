@@ -206,21 +206,6 @@ def test_a_foreign_page_cannot_use_the_cookies_of_a_user(browser: httpx.Client) 
         assert reply.status_code in (403, 404)
 
 
-def test_a_session_token_acts_as_its_user_and_opens_nothing_else(
-    server: RunningServer, anonymous: httpx.Client
-) -> None:
-    token = (server.runtime / "session-token").read_text()
-    for form in (f"token {token}", f"Bearer {token}", token):
-        headers = {"Authorization": form}
-        assert anonymous.get("/user/me", headers=headers).json() == {"name": "ada"}
-        assert anonymous.post("/execution", json={"flow_name": "quick", "delay_seconds": 1e6}, headers=headers).json()[
-            "user_name"
-        ] == ("ada")
-    for path in ("api/contents", "api/kernels", "api/status", "files/flows/quick.ipynb"):
-        reply = anonymous.get(f"{server.url}{path}", headers={"Authorization": f"token {token}"})
-        assert reply.status_code in (302, 403), path
-
-
 def test_another_identity_provider_is_taken_at_its_word_and_an_authorizer_is_heeded(start: StartServer) -> None:
     inside = "tests.extension.inside"
     classes = {"identity_provider_class": f"{inside}.HeaderIdentity", "authorizer_class": f"{inside}.ReadersOnly"}

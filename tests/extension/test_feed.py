@@ -10,7 +10,6 @@ import pytest
 
 from cloudo_extension.backend import event_feed
 from cloudo_extension.backend.event_feed import EventFeed
-from cloudo_extension.http.authentication import LIFETIME_SECONDS, SessionTokens
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models import Event
 from cloudo_kernel.store import Store
@@ -125,16 +124,3 @@ def test_a_feed_that_ends_wakes_its_readers_and_keeps_no_new_ones(tmp_path: Path
             assert await late.next() is None
 
     in_a_loop(tmp_path, scenario)
-
-
-def test_a_session_token_stands_for_its_user_until_it_expires() -> None:
-    now = 0.0
-    tokens = SessionTokens(clock=lambda: now)
-    ada, grace = tokens.mint("ada"), tokens.mint("grace")
-    assert (tokens.user_of(ada), tokens.user_of(grace)) == ("ada", "grace")
-    for wrong in ("", ada[:-1], f"{ada}x", "\ud800", "é"):
-        assert tokens.user_of(wrong) is None
-    now = LIFETIME_SECONDS + 1
-    assert tokens.user_of(ada) is None
-    tokens.mint("ada")
-    assert len(tokens._sessions) == 1

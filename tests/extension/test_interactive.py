@@ -10,7 +10,7 @@ import httpx
 import pytest
 import websocket
 
-from tests.extension.conftest import StartServer, error_of
+from tests.extension.conftest import MakeToken, StartServer, error_of
 from tests.server import RunningServer, until
 
 Open = Callable[..., websocket.WebSocket]
@@ -46,13 +46,15 @@ def call(socket: websocket.WebSocket, verb: str, number: int | None = 1, **argum
     return reply
 
 
-def test_only_who_may_write_opens_it(server: RunningServer, connect: Open, http: httpx.Client) -> None:
+def test_only_who_may_write_opens_it(
+    server: RunningServer, connect: Open, http: httpx.Client, token: MakeToken
+) -> None:
     cookies = httpx.Client(base_url=server.api, trust_env=False)
     with cookies:
         page = cookies.get(f"{server.url}login")
         cookies.post(f"{server.url}login", data={"password": server.token, "_xsrf": page.cookies["_xsrf"]})
         cookie = "; ".join(f"{name}={value}" for name, value in cookies.cookies.items())
-        token = cookies.cookies["_xsrf"]
+        xsrf = cookies.cookies["_xsrf"]
     for headers in (
         {},
         {"Authorization": "token wrong"},
@@ -64,9 +66,8 @@ def test_only_who_may_write_opens_it(server: RunningServer, connect: Open, http:
             connect(**headers)
         assert refused.value.status_code == 403
         assert json.loads(refused.value.resp_body or b"{}")["error"]["code"] == "permission_denied"
-    assert call(connect(Cookie=cookie, X_XSRFToken=token), "user")["result"]
-    session = (server.runtime / "session-token").read_text()
-    assert call(connect(Authorization=f"token {session}"), "user")["result"] == {"name": "ada"}
+    assert call(connect(Cookie=cookie, X_XSRFToken=xsrf), "user")["result"]
+    assert call(connect(Authorization=token("*").headers["Authorization"]), "user")["result"]
     assert http.get("/execution", params={"q": "notebook"}).json()["items"] == []
 
 

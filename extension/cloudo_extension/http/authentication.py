@@ -1,18 +1,15 @@
 """Authentication of requests, by token or by Jupyter, and the headers of every reply.
 
 Jupyter's own authentication costs more than starting an execution. Requests with a token skip the steps for browsers.
-Session tokens, for the dashboard's kernels, live in this process; API tokens, which users create, are in the store.
+API tokens, which users create, are in the store.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import logging
 import re
-import secrets
 import time
-from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -36,36 +33,6 @@ if TYPE_CHECKING:
 #: Maximum number of remembered host names. A caller can make up a new one with every port.
 _MAX_HOSTS = 100
 _READS = frozenset({"GET", "HEAD"})
-#: Lifetime of a token for `cloudo/`: a working day. A dashboard that stays open longer has to be reloaded.
-LIFETIME_SECONDS = 12 * 3600
-
-
-class SessionTokens:
-    """Creates tokens and finds their users. A restart of the server invalidates all of them."""
-
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        #: Digest of the token → (user name, time at which it expires).
-        self._sessions: dict[bytes, tuple[str, float]] = {}
-
-    def mint(self, user_name: str) -> str:
-        """Return a new token that acts as `user_name`."""
-        now = self._clock()
-        self._sessions = {digest: kept for digest, kept in self._sessions.items() if kept[1] > now}
-        token = secrets.token_urlsafe(32)
-        self._sessions[_digest(token)] = (user_name, now + LIFETIME_SECONDS)
-        return token
-
-    def user_of(self, token: str) -> str | None:
-        """Return the user of a token, or None if it was not created here or has expired.
-
-        Digests are compared, each in constant time, so that timing reveals nothing about a token.
-        """
-        wanted, found = _digest(token), None
-        for digest, (user_name, ends_at) in self._sessions.items():
-            if hmac.compare_digest(digest, wanted) and ends_at > self._clock():
-                found = user_name
-        return found
 
 
 class TokenIdentity(IdentityProvider):
@@ -85,7 +52,6 @@ class Extension(Protocol):
     """The extension, as handlers see it: `cloudo_extension.app.Cloudo`."""
 
     backend: Backend
-    session_tokens: SessionTokens
     serverapp: Any
     user_name: str
     max_body_bytes: int
@@ -165,8 +131,6 @@ class AuthenticatedHandler(APIHandler):
         if secret.startswith(TOKEN_PREFIX) and (found := await self.backend.token(secret)):
             self._secret, self.rights = secret, Rights.of(found)
             self._identity = self.app.identity_of(found.user_name)
-        elif name := self.app.session_tokens.user_of(secret):
-            self._identity = self.app.identity_of(name)
         elif self.app.is_servers_token(secret) and self._shows_nothing_else:
             self._identity = self.app.identity_of(self.app.user_name)
 
