@@ -23,7 +23,7 @@ from cloudo_extension.backend.rate_limit import RateLimiter, Refusals, network
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
 from cloudo_kernel.models import Execution, Health, Origin, Token, Webhook, event_types
-from cloudo_kernel.processes.loop import Failures, states
+from cloudo_kernel.processes.loop import Failures, Loop, states
 from cloudo_kernel.security.permissions import Rights
 from cloudo_kernel.workspace.layout import Workspace
 
@@ -227,7 +227,7 @@ class Backend:
             raise _passing(_OPENING, reason="the store is being opened")
         if self._parts is None:
             return None
-        return _with_loops(await self._parts.healths.add(None), self._parts)
+        return await self._parts.healths.add(None)
 
     async def is_needed(self) -> bool:
         """Return whether executions run here or a schedule is waiting for its next occurrence."""
@@ -341,6 +341,8 @@ class Backend:
         feed = EventFeed(read, newest=lambda: max(oldest, store.tail.newest))
         calls = WebhookDeliveries(store, catalog, check_rate=self._check_rate)
         health = Service(store, catalog, user_name="").health
+        sessions = Sessions(store, self.workspace.state)
+        others = (sessions.loop, store.tail.loop)
         return _Parts(
             store,
             catalog,
@@ -350,8 +352,8 @@ class Backend:
             webhook_calls=calls,
             received=Batcher(self.call, calls.receive_all),
             # Health is public and has no rate limit, so concurrent requests share one check.
-            healths=Batcher(self.call, lambda asking: [health()] * len(asking)),
-            sessions=Sessions(store, self.workspace.state),
+            healths=Batcher(self.call, lambda asking: [_with_loops(health(), worker, others)] * len(asking)),
+            sessions=sessions,
             unlisten=store.tail.add_listener(feed.wake),
         )
 
@@ -368,13 +370,14 @@ def _passing(message: str, *, reason: str) -> Unavailable:
     return error
 
 
-def _with_loops(health: Health, parts: _Parts) -> Health:
+def _with_loops(health: Health, worker: Worker | None, others: Sequence[Loop]) -> Health:
+    """Add the state of this server's loops; the store's tail may be one of the worker's."""
     from cloudo_kernel.service.loop_health import with_server_loops
 
-    worker_id = None if parts.worker is None else parts.worker.id
-    of_worker = () if parts.worker is None else parts.worker.loops
-    others = {parts.sessions.loop, parts.store.tail.loop} - set(of_worker)
-    return with_server_loops(health, states(of_worker), states(others), worker_id=worker_id, pid=os.getpid())
+    own = () if worker is None else worker.loops
+    worker_id = None if worker is None else worker.id
+    beside = [loop for loop in others if loop not in own]
+    return with_server_loops(health, states(own), states(beside), worker_id=worker_id, pid=os.getpid())
 
 
 def _build(workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> tuple[Store, Catalog, Worker | None]:
