@@ -23,9 +23,11 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
-from tests.acceptance import forked_commands
+from tests.forker import Forked, forker_of
 from tests.server import until
 
+#: Commands that look at their own process, or run for long.
+NOT_FORKED = {"doctor", "up", "worker"}
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
 
 
@@ -55,11 +57,14 @@ class Shell:
 
     def run(self, *words: str, seconds: float = 90, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        if more.keys() <= {"cwd"} and not forked_commands.NOT_FORKED.intersection(words):
+        process: subprocess.Popen[str] | Forked
+        if more.keys() <= {"cwd"} and not NOT_FORKED.intersection(words):
             where = {"cwd": more.get("cwd", self.workspace), "environment": self.environment}
-            code = forked_commands.run(words, **where, out=self.home / "out", err=self.home / "err", seconds=seconds)
+            files = {"out": self.home / "out", "err": self.home / "err"}
+            process = forker_of("tests.acceptance.forked_commands").start(words, **where, **files)
         else:
-            code = end_of(self.start(*words, **more), seconds=seconds)
+            process = self.start(*words, **more)
+        code = end_of(process, seconds=seconds)
         return subprocess.CompletedProcess(words, code, self.out, self.err)
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -107,7 +112,7 @@ class Shell:
         return (self.home / "err").read_text()
 
 
-def end_of(process: subprocess.Popen[str], *, seconds: float = 60) -> int:
+def end_of(process: subprocess.Popen[str] | Forked, *, seconds: float = 60) -> int:
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:

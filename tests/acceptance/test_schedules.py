@@ -37,7 +37,8 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with Servers(tmp_path_factory, extensions=WITHOUT_LAB, config={"Cloudo": {"preload": []}}) as servers:
+    # Not forked: these tests count on the seconds that a start takes.
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB, is_forked=False) as servers:
         yield servers
 
 
