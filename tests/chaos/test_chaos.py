@@ -30,7 +30,7 @@ def test_what_was_answered_is_found_again_whatever_goes_wrong_with_the_machine()
         found = Chaos(Path(folder), plan).run()
     assert found.faults == [], f"seed {seed}\n{found.table()}"
     assert found.machine.total() > 2
-    assert found.promises > 10
+    assert found.promises > 5, "every door has answered"
     assert found.accepted > 3
 
 
