@@ -40,6 +40,10 @@ class Result(ResultSummary):
     data: JsonObject = Field(description="MIME bundle: text, JSON, or base64 for binary images, by MIME type.")
     metadata: JsonObject = Field(default_factory=dict, description="The bundle's metadata, such as an image's width.")
 
+    markdown_html: str | None = Field(
+        default=None, description="The bundle's `text/markdown`, up to 10,000 characters, rendered and sanitised."
+    )
+
     @property
     def image(self) -> str | None:
         """The MIME type of its image; None without one."""

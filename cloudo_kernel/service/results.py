@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloudo_kernel.errors import ResultNotFound
+from cloudo_kernel.forms.markdown import MAX_CHARACTERS, rendered
 from cloudo_kernel.models.results import LAST_FIGURE, Result, ResultSummary
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.workspace import executed_cells
@@ -28,7 +29,10 @@ class ResultVerbs(Base):
         if found is None:
             self._store.executions.status(execution_id)  # raises `ExecutionNotFound`
             raise ResultNotFound(name)
-        return found
+        text = found.data.get("text/markdown")
+        if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
+            return found
+        return found.model_copy(update={"markdown_html": rendered(text)})
 
     def _last_figure(self, execution_id: str) -> Result | None:
         execution = self._store.executions.get(execution_id)

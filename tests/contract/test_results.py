@@ -22,7 +22,7 @@ SHOWS = f"""
 import pandas as pd
 from IPython.display import Markdown
 this.show("table", pd.DataFrame({{"a": [1, 2]}}))
-this.show("words", Markdown("**bold**"))
+this.show("words", Markdown("**bold** <script>"))
 this.show("picture", {{"image/png": {PNG!r}}})
 this.show("table", "replaced")
 """
@@ -45,7 +45,9 @@ def test_results_are_kept_by_name_and_replaced_in_place(end: End) -> None:
     assert (table.types, words.types[0], picture.types) == (("text/plain",), "text/plain", ("image/png",))
     assert not picture.is_from_notebook
     assert end.api.execution_result(execution.id, "table").data == {"text/plain": "replaced"}
-    assert end.api.execution_result(execution.id, "words").data["text/markdown"] == "**bold**"
+    bold = end.api.execution_result(execution.id, "words")
+    assert bold.data["text/markdown"] == "**bold** <script>"
+    assert bold.markdown_html == "<p><strong>bold</strong> &lt;script&gt;</p>\n"
     shown = end.api.execution_result(execution.id, "picture")
     assert base64.b64decode(shown.data["image/png"]) == PNG
     assert 0 < shown.size < MAX_RESULT_BYTES

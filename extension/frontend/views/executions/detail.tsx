@@ -15,6 +15,7 @@ import { Children } from "./children";
 import { LogPanel } from "./log";
 import { NotebookPanel } from "./notebook";
 import { OriginLink } from "./origin";
+import { ResultsPanel } from "./results";
 
 /** The whole record may be large. */
 const PACE_MS = 1_000;
@@ -84,6 +85,7 @@ function Whole({ execution, take }: WholeProps) {
         {error && <ErrorPanel error={error} />}
         {attempt > 0 && <ProgressBar of={execution} />}
         <Messages id={id} />
+        <ResultsPanel execution={execution} />
         <ExecutionFacts execution={execution} />
         <Children id={id} />
         <div class="cloudo-columns">
