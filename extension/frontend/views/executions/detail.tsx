@@ -113,6 +113,15 @@ function Actions({ execution, take }: WholeProps) {
       app.place.go("executions");
     else if (action !== "retry" && changed?.[0]) take(changed[0]);
   };
+  const change = async () => {
+    app.notices.set("act", "");
+    try {
+      const { runAgain } = await import("./again");
+      await runAgain(app, execution.id);
+    } catch (error) {
+      app.notices.fail("act", error);
+    }
+  };
   // A button that leaves while it has the focus hands it on.
   useLayoutEffect(() => {
     const last = focused.current;
@@ -139,6 +148,11 @@ function Actions({ execution, take }: WholeProps) {
           </Button>
         );
       })}
+      {isEnded(execution.status) && execution.type !== "INTERACTIVE" && (
+        <Button icon="form" onClick={() => void change()}>
+          Run again with changes…
+        </Button>
+      )}
       <LabLink path={execution.notebook} class="cloudo-button">
         Open in JupyterLab
       </LabLink>
