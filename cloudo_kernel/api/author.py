@@ -26,6 +26,8 @@ from cloudo_kernel.models import (
     Occurrence,
     Page,
     PreviewSchedule,
+    Result,
+    ResultSummary,
     Schedule,
     SchedulePreview,
     Setting,
@@ -68,6 +70,18 @@ class AuthorApi:
     @verb(Action.READ, "GET execution/{execution_id}")
     def execution(self, execution_id: str) -> Execution:
         """Return a whole record, with the last 1,000 log lines. Raises `ExecutionNotFound`."""
+
+    @verb(Action.READ, "GET execution/{execution_id}/results")
+    def execution_results(self, execution_id: str) -> tuple[ResultSummary, ...]:
+        """List the results of an execution with their names, MIME types and sizes, in the order they were shown.
+
+        An ended execution without results has one, `figure`: the last figure of its notebook, if it has any.
+        Raises `ExecutionNotFound`.
+        """
+
+    @verb(Action.READ, "GET execution/{execution_id}/results/{name}")
+    def execution_result(self, execution_id: str, name: str) -> Result:
+        """Return one result with its MIME bundle. Raises `ExecutionNotFound`, `ResultNotFound`."""
 
     @verb(Action.READ)
     def wait(self, execution_id: str, *, timeout: timedelta | None = None) -> Execution:

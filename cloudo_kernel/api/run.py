@@ -64,6 +64,10 @@ class RunVerbs:
         """Save one output. With `append`, add the value to the existing list or text."""
 
     @verb(writes=True)
+    def show(self, name: str, data: JsonObject, metadata: JsonObject) -> None:
+        """Save a MIME bundle as the result `name`. It replaces an earlier result of the same name."""
+
+    @verb(writes=True)
     def webhook_response(self, content: bytes, *, status: int, content_type: str) -> None:
         """Set the response to the webhook call that started this execution."""
 

@@ -17,6 +17,7 @@
     │   ├── FlowNotFound
     │   ├── ExecutionNotFound
     │   ├── NotebookNotFound
+    │   ├── ResultNotFound
     │   ├── MessageNotFound
     │   ├── ScheduleNotFound
     │   ├── TokenNotFound
@@ -92,6 +93,7 @@ from cloudo_kernel.errors.requests import PathInvalid as PathInvalid
 from cloudo_kernel.errors.requests import PermissionDenied as PermissionDenied
 from cloudo_kernel.errors.requests import ResourceNotFoundError as ResourceNotFoundError
 from cloudo_kernel.errors.requests import ResponseInvalid as ResponseInvalid
+from cloudo_kernel.errors.requests import ResultNotFound as ResultNotFound
 from cloudo_kernel.errors.requests import ScheduleNotFound as ScheduleNotFound
 from cloudo_kernel.errors.requests import SettingExists as SettingExists
 from cloudo_kernel.errors.requests import SettingInvalid as SettingInvalid

@@ -144,6 +144,13 @@ class NotebookNotFound(ResourceNotFoundError):
     template = "The execution {} has no executed notebook: it has not started yet, or its file was removed."
 
 
+class ResultNotFound(ResourceNotFoundError):
+    """The execution has no result of this name."""
+
+    code = "result_not_found"
+    template = "The execution has no result {!r}."
+
+
 class MessageNotFound(ResourceNotFoundError):
     """No message has this id (any more)."""
 

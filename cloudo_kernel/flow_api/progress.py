@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,8 +83,8 @@ def show_progress(api: AuthorApi, record: Execution) -> Iterator[None]:
         is_left.set()
 
 
-def to_html(record: Execution) -> str:
-    """Return the execution as HTML; everything in it is escaped."""
+def to_html(record: Execution, results: Sequence[str] = ()) -> str:
+    """Return the execution as HTML; everything in it is escaped. `results` are HTML already."""
     escape = html.escape
     colour = _COLOURS.get(record.status, "#9a6700")
     seconds = _seconds(record)
@@ -101,6 +101,7 @@ def to_html(record: Execution) -> str:
     if record.error is not None and record.error.traceback:
         lines = escape("\n".join(record.error.traceback))
         parts.append(f"<details><summary>Traceback</summary><pre>{lines}</pre></details>")
+    parts.extend(results)
     if record.output_value and record.is_ended:
         rows = "".join(
             f"<tr><td {_CELL}><code>{escape(name)}</code></td><td {_CELL}>{escape(_short(value))}</td></tr>"

@@ -21,6 +21,7 @@ from cloudo_kernel.flow_api.calls import RunApi, start_request
 from cloudo_kernel.flow_api.execution import Execution, ReturnWhen, flat, to_return_when
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.moments import to_epoch, to_limit, to_seconds
+from cloudo_kernel.flow_api.results import to_bundle
 from cloudo_kernel.flow_api.values import (
     appended,
     check_text,
@@ -32,6 +33,7 @@ from cloudo_kernel.flow_api.values import (
     to_json,
 )
 from cloudo_kernel.models import Status
+from cloudo_kernel.models.results import check_result
 
 _STATUSES = {"success": Status.ENDED_SUCCESS, "error": Status.ENDED_ERROR, "cancelled": Status.ENDED_CANCELLED}
 _LEVELS = ("debug", "info", "warning", "error")
@@ -74,6 +76,16 @@ class This(Execution):
             before = self._fetched.output_value
             changed = {**before, key: appended(before.get(key), value) if append else value}
             self._fetched = self._fetched.model_copy(update={"output_value": changed})
+
+    def show(self, name: str, value: Any) -> None:
+        """Keep a rich result: a figure, a DataFrame, Markdown, HTML, or any other value that a notebook can display.
+
+        The same name replaces an earlier result. The execution's page shows its results first.
+        Raises `TooLarge` above 2 MiB, and `MalformedRequest` for the 21st result.
+        """
+        data, metadata = to_bundle(value)
+        check_result(check_text(name, "A result's name"), data, metadata)
+        self._api.show(name, data, metadata)
 
     def log(self, *values: Any, level: str = "info", **named: Any) -> None:
         """Add one line to the log. Levels are `debug`, `info`, `warning` and `error`."""

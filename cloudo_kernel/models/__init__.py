@@ -62,6 +62,7 @@ from cloudo_kernel.models.records import (
     User,
     Worker,
 )
+from cloudo_kernel.models.results import Result, ResultSummary
 from cloudo_kernel.models.schedules import (
     Backfill,
     CatchUp,

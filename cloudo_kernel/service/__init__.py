@@ -10,6 +10,7 @@ from cloudo_kernel.service.follow_ups import FollowUpVerbs
 from cloudo_kernel.service.notebooks import NotebookVerbs
 from cloudo_kernel.service.previews import PreviewVerbs
 from cloudo_kernel.service.queue import QueueVerbs
+from cloudo_kernel.service.results import ResultVerbs
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.tokens import TokenVerbs
 from cloudo_kernel.service.workspace import WorkspaceVerbs
@@ -22,6 +23,7 @@ class Service(
     FollowUpVerbs,
     ExecutionVerbs,
     NotebookVerbs,
+    ResultVerbs,
     DueVerbs,
     PreviewVerbs,
     EventVerbs,

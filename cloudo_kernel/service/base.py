@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from cloudo_kernel.errors import (
     ScheduleNotFound,
     WebhookNotFound,
 )
-from cloudo_kernel.models import Flow, FlowSource, Origin
+from cloudo_kernel.models import Execution, Flow, FlowSource, Origin
 from cloudo_kernel.models.canonical import canonical
 from cloudo_kernel.models.versions import ANY_VERSION, version_of
 from cloudo_kernel.scheduling import zones
@@ -31,6 +32,7 @@ from cloudo_kernel.security.permissions import EVERYTHING, Rights
 from cloudo_kernel.security.redaction import Redaction
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import executed_notebook
 
 T = TypeVar("T")
 
@@ -106,6 +108,14 @@ class Base:
         self._rights.check_verb(verb)
         if self._rights.flows is not None and not self._rights.fits(self._store.webhooks.get(name).webhook.flow_name):
             raise WebhookNotFound(name)
+
+    def _executed(self, execution: Execution) -> Path:
+        """Return the path of the executed notebook, which may not exist.
+
+        A killed worker may have written a notebook that the record does not name.
+        """
+        path = execution.notebook or executed_notebook(execution.flow_name, execution.id)
+        return self._catalog.workspace.root / path
 
     def unless_changed(
         self,

@@ -38,7 +38,6 @@ from cloudo_kernel.models import (
 from cloudo_kernel.models.executions import BULK_LIMIT, Tags
 from cloudo_kernel.service.base import id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs
-from cloudo_kernel.workspace.layout import executed_notebook
 
 #: Databases limit the length of a search text.
 _MAX_QUERY = 1_000
@@ -277,9 +276,7 @@ class ExecutionVerbs(StartVerbs):
 
     def _delete(self, execution: Execution) -> None:
         """Delete the notebook, then the row. After a crash in between, the next call finds the row and finishes."""
-        # A killed worker may have written a notebook that the record does not name.
-        path = execution.notebook or executed_notebook(execution.flow_name, execution.id)
-        (self._catalog.workspace.root / path).unlink(missing_ok=True)
+        self._executed(execution).unlink(missing_ok=True)
         try:
             self._store.executions.delete(execution.id, user_name=self._user_name)
         except ExecutionNotFound:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from cloudo_kernel.errors import MalformedRequest, NotebookNotFound
-from cloudo_kernel.models import Execution, ExecutionCells, LogLine, LogPage, SourceDiff
+from cloudo_kernel.models import ExecutionCells, LogLine, LogPage, SourceDiff
 from cloudo_kernel.service.base import Base, not_a_cursor, page_limit
 from cloudo_kernel.workspace import executed_cells
 from cloudo_kernel.workspace.executed_cells import Printed
-from cloudo_kernel.workspace.layout import executed_notebook
 from cloudo_kernel.workspace.source_diff import difference
 
 #: Maximum number of lines of `tail`.
@@ -100,11 +99,6 @@ class NotebookVerbs(Base):
         if not version:
             return _Printed(())
         return _kept.of(path, version, started_at=execution.started_at or execution.created_at)
-
-    def _executed(self, execution: Execution) -> Path:
-        """Return the path of the executed notebook, which may not exist yet."""
-        path = execution.notebook or executed_notebook(execution.flow_name, execution.id)
-        return self._catalog.workspace.root / path
 
 
 class _Place:

@@ -19,6 +19,7 @@ from cloudo_kernel.store.executions.new_execution import IdempotencyKey, Inserte
 from cloudo_kernel.store.executions.queue import Claim, Queue
 from cloudo_kernel.store.executions.records import Executions
 from cloudo_kernel.store.executions.reports import Assignment, Reports
+from cloudo_kernel.store.executions.results import Results
 from cloudo_kernel.store.executions.text_index import TextIndex
 from cloudo_kernel.store.executions.wakeups import Wake
 from cloudo_kernel.store.locks import Locks
@@ -77,6 +78,7 @@ class Store:
         self.follow_ups = FollowUps(database)
         self.owners = Owners(database)
         self.log = Log(database)
+        self.results = Results(database)
         self.journal = Journal(database, self.encryption)
         self.messages = Messages(database, self.encryption)
         self.schedules = Schedules(database)

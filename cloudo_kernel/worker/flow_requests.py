@@ -34,6 +34,7 @@ from cloudo_kernel.models import (
     Status,
     rfc3339,
 )
+from cloudo_kernel.models.results import check_result
 from cloudo_kernel.service import Service
 from cloudo_kernel.service.executions import checked_fields
 from cloudo_kernel.service.settings import check_name
@@ -141,7 +142,9 @@ class FlowRequests(AuthorApi, RunVerbs):
         if self._replay is None or name == "end":
             result = self._perform(name, arguments)
         else:
-            result = self._replay.answer(name, dict(arguments), lambda recorded: self._perform(name, recorded))
+            # The bundle of a result is stored as such, and would take the same space again in the journal.
+            kept = {key: value for key, value in arguments.items() if name != "show" or key == "name"}
+            result = self._replay.answer(name, kept, lambda recorded: self._perform(name, {**arguments, **recorded}))
         self._secrets.note(name, arguments, result)
         return result
 
@@ -221,6 +224,14 @@ class FlowRequests(AuthorApi, RunVerbs):
         if self._secrets.redaction.holds(list(output)):
             raise MalformedRequest("The name of an output holds a secret; name it otherwise.", field="output_value")
         return dict(output)
+
+    def show(self, name: str, data: JsonObject, metadata: JsonObject) -> None:
+        """See `RunVerbs.show`."""
+        check_result(name, data, metadata)
+        if self._secrets.redaction.holds(name):
+            raise MalformedRequest("The name of a result holds a secret; name it otherwise.", field="name")
+        shown, about = self._secrets.bundle(data), self._secrets.bundle(metadata)
+        self._store.results.save(self._claim.id, self._claim.attempt, name, shown, about)
 
     def webhook_response(self, content: bytes, *, status: int, content_type: str) -> None:
         """See `RunVerbs.webhook_response`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from cloudo_kernel.forms.form import Form
 from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, LogLine, Progress
+from cloudo_kernel.models.results import IMAGE_TYPES
 from cloudo_kernel.security.redaction import PROTECTED, Redaction
 from cloudo_kernel.store import Assignment, Claim, Outcome, Store
 from cloudo_kernel.workspace.catalog import Catalog, defaults
@@ -81,9 +82,15 @@ class RunSecrets:
         return {"output_value": masked, "hidden_outputs": hidden}
 
     def _learn_late(self, secret: Any) -> None:
-        """Learn a secret that the run already knew, and mask it in the existing log."""
+        """Learn a secret that the run already knew, and mask it in the existing log and results."""
         if self.redaction.learn(secret):
             self._store.log.mask(self._claim.id, self.redaction.mask)
+            self._store.results.mask(self._claim.id, self.bundle)
+
+    def bundle(self, values: JsonObject) -> JsonObject:
+        """Return the data or metadata of a MIME bundle with secrets masked, but for binary images."""
+        shown = {kind: value for kind, value in values.items() if kind in IMAGE_TYPES}
+        return {**self.redaction.mask_value(values), **shown}
 
     def line(self, line: LogLine) -> LogLine:
         """Return a log line with secrets masked."""

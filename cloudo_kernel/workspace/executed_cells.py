@@ -24,6 +24,7 @@ from cloudo_kernel.models import (
     LogSource,
     OutputType,
 )
+from cloudo_kernel.models.results import MAX_RESULT_BYTES, bundle_size
 
 #: Bounds of the outputs of one cell.
 MAX_TEXT: Final = 100_000
@@ -31,6 +32,8 @@ MAX_IMAGE_BYTES: Final = 1 << 20
 #: Bounds of one page. The last cell may exceed the size by its own bounds.
 MAX_PAGE_BYTES: Final = 6 << 20
 MAX_PAGE_CELLS: Final = 1_000
+#: Larger notebooks are not searched for a figure: reading one takes 0.1 s for 10 MB.
+MAX_FIGURE_NOTEBOOK_BYTES: Final = 20 << 20
 
 _BEGIN = re.compile(r'\s*{\s*"cells"\s*:\s*\[')
 _SPACE = re.compile(r"[\s,]*")
@@ -108,6 +111,30 @@ def _printed_in(path: Path) -> Iterator[Printed]:
             if output.get("output_type") == "stream" and output.get("name") in ("stdout", "stderr"):
                 lines = tuple(_text(output.get("text", "")).splitlines())
                 yield Printed(_times(raw)[0], LogSource(output["name"]), index, lines)
+
+
+def last_figure(path: Path) -> tuple[JsonObject, int] | None:
+    """Return the MIME bundle of the last image that a cell displays, and its size. None without one in the limits."""
+    try:
+        if path.stat().st_size > MAX_FIGURE_NOTEBOOK_BYTES or '"image/' not in (text := path.read_text("utf-8")):
+            return None
+        found = [data for raw in raw_cells(text) for data in _displayed(raw) if any(map(_is_image, data))]
+    except (OSError, ValueError, *_BROKEN):
+        return None
+    if not found or (size := bundle_size(found[-1], {})) > MAX_RESULT_BYTES:
+        return None
+    return found[-1], size
+
+
+def _displayed(raw: JsonObject) -> Iterator[JsonObject]:
+    for output in raw.get("outputs", ()):
+        yield {
+            mime: value if isinstance(value, dict) else _text(value) for mime, value in output.get("data", {}).items()
+        }
+
+
+def _is_image(mime: str) -> bool:
+    return mime.startswith("image/")
 
 
 def raw_cells(text: str) -> Iterator[JsonObject]:

@@ -34,13 +34,22 @@ FORM = {
     "pin": {"element": "password"},
     "sure": {"element": "toggle"},
 }
+RESULTS = """
+from IPython.display import HTML, Markdown
+from matplotlib.figure import Figure
+this.show("chart", Figure(figsize=(2, 1)))
+this.show("table", HTML("<table><tr><td>1</td></tr></table>"))
+this.show("summary", Markdown("See the [site](https://example.com)."))
+this.show("note", "a word")
+"""
 expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     workspace = tmp_path_factory.mktemp("workspace")
-    write_flow(workspace, "failing", "this.log('so far')\nsystem.message('told')", "1 / 0", parameters="n: int = 1")
+    told = "this.log('so far')\nsystem.message('told')\nthis.script('1')"
+    write_flow(workspace, "failing", told, RESULTS, "1 / 0", parameters="n: int = 1")
     write_flow(workspace, "broken", "1", parameters="def (")
     running = start_server(workspace, tmp_path_factory.mktemp("home"))
     yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,9 @@ from tests.server import until
 from tests.workers import end_worker, start_worker
 
 FLOW = "Notify by email"
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,22 @@ def test_an_end_in_error_is_written_about(api: Service, box: Mailbox) -> None:
     until(lambda: len(box.mails) == 2, seconds=60)
     assert (box.mails[1]["To"], box.mails[1]["Subject"]) == ("Grace <grace@example.com>", "watched succeeded")
     assert box.receivers == ["team@example.com", "grace@example.com"]
+
+
+@pytest.mark.usefixtures("settings")
+def test_results_are_named_and_pictures_attached(api: Service, box: Mailbox) -> None:
+    root = api._catalog.workspace.root
+    shows = f"this.show('table', 'a b')\nthis.show('chart', {{'image/png': {PNG!r}}})"
+    write_flow(root, "shows", shows, metadata={"on_success": FLOW})
+    api.start_execution(StartExecution(flow_name="shows"))
+    until(lambda: len(box.mails) == 1, seconds=60)
+    [mail] = box.mails
+    [chart] = mail.iter_attachments()
+    assert (chart.get_filename(), chart.get_content_type()) == ("chart.png", "image/png")
+    assert chart.get_content() == PNG
+    body = mail.get_body()
+    assert body is not None
+    assert "Results: table, chart" in body.get_content()
 
 
 @pytest.mark.usefixtures("settings")

@@ -298,3 +298,16 @@ def test_the_limit_of_a_worker_holds_for_what_runs_again_and_blocks_nobody(
     finally:
         worker.stop()
     assert most_at_once(store) == 2
+
+
+def test_a_retry_begins_without_the_results_of_the_failed_run(api: Service, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            "import pathlib\nis_first = not pathlib.Path('failed').exists()\npathlib.Path('failed').touch()",
+            "this.show('first' if is_first else 'second', 1)\nassert not is_first",
+            retries=1,
+        ),
+    )
+    assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 2), record
+    assert [one.name for one in api.execution_results(record.id)] == ["second"]

@@ -51,6 +51,29 @@ def test_an_executed_notebook_comes_as_download_and_as_page_and_nothing_runs_in_
     assert not re.search(r"(src|href)=[\"']?https?:", outputs)
 
 
+def test_a_result_comes_as_bundle_and_as_page_and_nothing_runs_in_it(http: httpx.Client) -> None:
+    html = "<script>alert(1)</script><p onclick='x()'>kept</p><img src=http://evil.example/x.png>"
+    svg = "<svg onload='alert(2)'><script>alert(3)</script></svg>"
+    shows = f"this.show('Täglich 1', {{'text/html': {html!r}}})\nthis.show('drawn', {{'image/svg+xml': {svg!r}}})"
+    path = f"/execution/{run(http, shows)}/results"
+    listed = http.get(path).json()
+    assert [(one["name"], one["types"]) for one in listed["items"]] == [
+        ("Täglich 1", ["text/html"]),
+        ("drawn", ["image/svg+xml"]),
+    ]
+    assert http.get(path, params={"limit": 1}).json()["next"] == "Täglich 1"
+    assert [one["name"] for one in http.get(path, params={"cursor": "Täglich 1"}).json()["items"]] == ["drawn"]
+    assert http.get(f"{path}/Täglich 1").json()["data"] == {"text/html": html}
+    for name in ("Täglich 1", "drawn"):
+        page = http.get(f"{path}/{name}", params={"format": "html"})
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert page.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+        assert not re.search(r"<script|onload|onclick|evil\.example", page.text)
+    assert "<p>kept</p>" in http.get(f"{path}/Täglich 1", params={"format": "html"}).text
+    missing = http.get(f"{path}/other", params={"format": "html"})
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "result_not_found")
+
+
 def test_an_output_of_50_mb_neither_hangs_the_server_nor_floods_the_page(
     server: RunningServer, http: httpx.Client
 ) -> None:

@@ -33,7 +33,7 @@ from cloudo_kernel.models import (
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CREATED, EXECUTION_DELETED, EXECUTION_STARTED
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
-from cloudo_kernel.store.executions import tags
+from cloudo_kernel.store.executions import results, tags
 from cloudo_kernel.store.executions.brief import brief, brief_records
 from cloudo_kernel.store.executions.lists import ordered
 from cloudo_kernel.store.executions.log import last_lines
@@ -258,7 +258,7 @@ class Executions:
             return tuple(connection.execute(query).scalars())
 
     def delete(self, execution_id: str, *, user_name: str | None) -> None:
-        """Delete an ended execution and its log. Raises `ExecutionNotFound`, `ExecutionNotEnded`."""
+        """Delete an ended execution with its log and its results. Raises `ExecutionNotFound`, `ExecutionNotEnded`."""
         with self._database.write() as connection:
             row = connection.execute(
                 select(executions.c.status, executions.c.name, executions.c.source_sha256).where(
@@ -273,6 +273,7 @@ class Executions:
             connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
             connection.execute(delete(follow_ups).where(follow_ups.c.execution_id == execution_id))
             tags.forget(connection, execution_id)
+            results.forget(connection, execution_id)
             connection.execute(delete(executions).where(executions.c.id == execution_id))
             forget_source(connection, row.source_sha256)
             about: JsonObject = {"time": self._database.clock(), "user_name": user_name, "name": row.name}

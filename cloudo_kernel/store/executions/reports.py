@@ -13,7 +13,7 @@ from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CHANGED, EXECU
 from cloudo_kernel.models.lifecycle import Outcome
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions import dependencies
+from cloudo_kernel.store.executions import dependencies, results
 from cloudo_kernel.store.executions.fencing import ATTEMPT, EXECUTION_ID, IS_LIVE, LEASED, change, check_live
 from cloudo_kernel.store.executions.new_execution import Protected
 from cloudo_kernel.store.executions.queue import Slots
@@ -70,6 +70,7 @@ class Reports:
             if not replays and connection.execute(_HAS_FAILED, {"of": execution_id}).scalar():
                 fresh |= {"output_value": {}, "sealed_outputs": None, "message": None}
                 connection.execute(delete(webhook_responses).where(webhook_responses.c.execution_id == execution_id))
+                results.forget(connection, execution_id)
             row = change(
                 connection,
                 execution_id,

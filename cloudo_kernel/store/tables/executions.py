@@ -247,6 +247,21 @@ log_lines = Table(
     Column("text", Text, nullable=False),
 )
 
+#: The results that flows show. They are rows, so that they are written and deleted with their execution.
+results = Table(
+    "results",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    #: Their order.
+    Column("number", Integer, nullable=False),
+    Column("types", JSON, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("created_at", UtcMicroseconds, nullable=False),
+    #: JSON text of `data` and `metadata`, masked.
+    Column("bundle", Text, nullable=False),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

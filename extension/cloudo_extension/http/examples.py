@@ -115,6 +115,8 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
     ),
     _LINE,
     models.LogPage(items=(_LINE,), end="1"),
+    models.ResultSummary(name="total", types=("text/plain",), size=27, created_at=_LINE.time),
+    models.Result(name="total", types=("text/plain",), size=27, created_at=_LINE.time, data={"text/plain": "€38.50"}),
     models.SourceDiff(diff="--- a\n+++ b\n@@ -1,2 +1,2 @@\n # %%\n-print(1)\n+print(2)\n"),
     models.ExecutionCells(
         version="1795505401000000000-2048",

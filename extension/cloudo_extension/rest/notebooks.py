@@ -1,8 +1,9 @@
-"""REST for the source and the executed notebook of an execution."""
+"""REST for the source, the executed notebook and the results of an execution."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from pathlib import Path
 from typing import Literal
@@ -12,9 +13,9 @@ from pydantic import Field
 from tornado import web
 
 from cloudo_extension.http.handler import Handler
-from cloudo_extension.http.operation import Query, Reply, operation, routes_of
+from cloudo_extension.http.operation import PageQuery, Query, Reply, operation, routes_of
 from cloudo_extension.pages.notebook_renderer import Renderer
-from cloudo_kernel.models import SourceDiff
+from cloudo_kernel.models import Page, Result, ResultSummary, SourceDiff
 from cloudo_kernel.workspace.catalog import is_handler
 
 #: A notebook holds whatever its flow printed, so nothing in it may run, load anything, or act as the user.
@@ -56,21 +57,10 @@ class FormatQuery(Query):
     )
 
 
-class Notebook(_Document):
-    """`/execution/<id>/notebook`."""
+class _Rendered(_Document):
+    """Sends a notebook as a page."""
 
-    @operation("execution_notebook", query=(FormatQuery,), replies={200: Reply(media=(_NOTEBOOK, "text/html"))})
-    async def get(self, execution_id: str) -> None:
-        """Return the executed notebook, as notebook JSON or as an HTML page."""
-        wanted = self.asked(FormatQuery).format
-        text = await self.backend.call(self.api.execution_notebook, execution_id)
-        if wanted == "html":
-            path = (await self.backend.call(self.api.execution, execution_id)).notebook
-            await self.while_connected(self._send_page(text, "" if path is None else self._lab_url(path)))
-        else:
-            await self.send(text.encode(), _NOTEBOOK, file_name=f"{execution_id}.ipynb")
-
-    async def _send_page(self, text: str, lab_url: str) -> None:
+    async def send_page(self, text: str, lab_url: str = "") -> None:
         """Send the page while it is rendered, at the client's pace. Disconnects a client that reads nothing."""
         renderer: Renderer = self.settings["cloudo_renderer"]
         async with aclosing(renderer.render(text, lab_url=lab_url)) as parts:
@@ -83,6 +73,21 @@ class Notebook(_Document):
                 except TimeoutError:
                     self.request.connection.close()
         await web.RequestHandler.finish(self)
+
+
+class Notebook(_Rendered):
+    """`/execution/<id>/notebook`."""
+
+    @operation("execution_notebook", query=(FormatQuery,), replies={200: Reply(media=(_NOTEBOOK, "text/html"))})
+    async def get(self, execution_id: str) -> None:
+        """Return the executed notebook, as notebook JSON or as an HTML page."""
+        wanted = self.asked(FormatQuery).format
+        text = await self.backend.call(self.api.execution_notebook, execution_id)
+        if wanted == "html":
+            path = (await self.backend.call(self.api.execution, execution_id)).notebook
+            await self.while_connected(self.send_page(text, "" if path is None else self._lab_url(path)))
+        else:
+            await self.send(text.encode(), _NOTEBOOK, file_name=f"{execution_id}.ipynb")
 
     def _lab_url(self, path: str) -> str:
         """Return the address that opens a file of the workspace in JupyterLab, or an empty string.
@@ -126,4 +131,47 @@ class Difference(Handler):
         await self.answer(self.api.source_diff, execution_id, self.asked(DiffQuery).against)
 
 
-routes = routes_of(Notebook, Source, Difference)
+class Results(Handler):
+    """`/execution/<id>/results`."""
+
+    @operation("execution_results", reply=Page[ResultSummary], query=(PageQuery,))
+    async def get(self, execution_id: str) -> None:
+        """List the results that the flow showed, without their content."""
+        found = await self.backend.call(self.api.execution_results, execution_id)
+        places = {one.name: place for place, one in enumerate(found)}
+        await self.answer_page(lambda: found, "name", order=lambda name: places.get(name, -1))
+
+
+class ResultFormatQuery(Query):
+    """The format of a result."""
+
+    format: Literal["json", "html"] = Field(
+        default="json", description="`html` is a page that runs no scripts and loads nothing."
+    )
+
+
+class OneResult(_Rendered):
+    """`/execution/<id>/results/<name>`."""
+
+    @operation(
+        "execution_result",
+        query=(ResultFormatQuery,),
+        replies={200: Reply(Result, media=("text/html",))},
+    )
+    async def get(self, execution_id: str, name: str) -> None:
+        """Return a result, as its MIME bundle or as an HTML page."""
+        if self.asked(ResultFormatQuery).format == "json":
+            return await self.answer(self.api.execution_result, execution_id, name)
+        found = await self.backend.call(self.api.execution_result, execution_id, name)
+        return await self.while_connected(self.send_page(_notebook_of(found)))
+
+
+def _notebook_of(result: Result) -> str:
+    """Return a notebook that only shows a result."""
+    output = {"output_type": "display_data", "data": result.data, "metadata": result.metadata}
+    hidden = {"jupyter": {"source_hidden": True}}
+    cell = {"cell_type": "code", "source": "", "execution_count": None, "metadata": hidden, "outputs": [output]}
+    return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+routes = routes_of(Notebook, Source, Difference, Results, OneResult)

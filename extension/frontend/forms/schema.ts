@@ -63,7 +63,7 @@ export function textOf(kind: Kind, schema: Schema): string {
   }
   if (value === undefined || value === null) return "";
   if (kind === "date-time") return toLocal(String(value));
-  if (kind === "lines") return (value as unknown[]).join("\n");
+  if (kind === "lines") return Array.isArray(value) ? value.join("\n") : String(value);
   if (kind === "json" || (kind === "any" && typeof value !== "string")) return JSON.stringify(value, null, 2);
   return String(value);
 }

@@ -50,6 +50,21 @@ def test_a_replay_makes_no_second_schedule(api: Service, start: Start) -> None:
 
 
 @pytest.mark.usefixtures("worker")
+def test_a_replay_shows_no_result_again(api: Service, start: Start) -> None:
+    record = ended(
+        api,
+        start(
+            MORTAL + "this.show('early', 'first' if is_first else 'second')\nthis.show('both', 'x' * 100_000)",
+            "die_once()\nthis.show('both', 'replaced')\nthis.set_output('names', list(this.results()))",
+        ),
+    )
+    assert (record.status, record.attempt) == (Status.ENDED_SUCCESS, 2), record
+    assert record.output_value["names"] == ["early", "both"]
+    assert api.execution_result(record.id, "early").data == {"text/plain": "first"}
+    assert api.execution_result(record.id, "both").data == {"text/plain": "replaced"}
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_flow_that_dies_again_and_again_gives_up(api: Service, start: Start) -> None:
     record = ended(api, start("this.log('here')", "import os; os.kill(os.getpid(), 9)"))
     assert (record.status, record.error and record.error.name) == (Status.ENDED_ERROR, "KernelDied")

@@ -11,7 +11,7 @@ import { isEnded } from "../../ui/words";
 /** The notebook is saved about once a second. */
 const PACE_MS = 1_000;
 const MAX_CELLS = 500;
-const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+export const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const WORDS: Record<Cell["status"], string> = {
   pending: "",
   running: "running",

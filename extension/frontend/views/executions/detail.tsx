@@ -15,6 +15,7 @@ import { Children } from "./children";
 import { LogPanel } from "./log";
 import { NotebookPanel } from "./notebook";
 import { OriginLink } from "./origin";
+import { ResultsPanel } from "./results";
 
 /** The whole record may be large. */
 const PACE_MS = 1_000;
@@ -84,6 +85,7 @@ function Whole({ execution, take }: WholeProps) {
         {error && <ErrorPanel error={error} />}
         {attempt > 0 && <ProgressBar of={execution} />}
         <Messages id={id} />
+        <ResultsPanel execution={execution} />
         <ExecutionFacts execution={execution} />
         <Children id={id} />
         <div class="cloudo-columns">
@@ -111,6 +113,15 @@ function Actions({ execution, take }: WholeProps) {
       app.place.go("executions");
     else if (action !== "retry" && changed?.[0]) take(changed[0]);
   };
+  const change = async () => {
+    app.notices.set("act", "");
+    try {
+      const { runAgain } = await import("./again");
+      await runAgain(app, execution.id);
+    } catch (error) {
+      app.notices.fail("act", error);
+    }
+  };
   // A button that leaves while it has the focus hands it on.
   useLayoutEffect(() => {
     const last = focused.current;
@@ -137,6 +148,11 @@ function Actions({ execution, take }: WholeProps) {
           </Button>
         );
       })}
+      {isEnded(execution.status) && execution.type !== "INTERACTIVE" && (
+        <Button icon="form" onClick={() => void change()}>
+          Run again with changes…
+        </Button>
+      )}
       <LabLink path={execution.notebook} class="cloudo-button">
         Open in JupyterLab
       </LabLink>

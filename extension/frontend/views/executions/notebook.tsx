@@ -52,7 +52,7 @@ export function NotebookPanel({ execution }: { execution: Execution }) {
 }
 
 /** Whether the element has been near the window. */
-function useNear(element: { current: HTMLElement | null }): boolean {
+export function useNear(element: { current: HTMLElement | null }): boolean {
   const [isNear, setNear] = useState(false);
   useEffect(() => {
     if (!element.current) return undefined;

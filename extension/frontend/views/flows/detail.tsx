@@ -13,6 +13,7 @@ import { Duration, StatusMark, Time } from "../../ui/marks";
 import { MenuButton } from "../../ui/menu";
 import { RunBars } from "../../ui/runs";
 import { byAge, count, cut, duration } from "../../ui/words";
+import { LatestResults, Thumbnail, useResultsOf } from "../executions/results";
 import { deleteFlow, duplicateFlow, renameFlow } from "./files";
 import { CopyAs, FlowSourcePanel } from "./panels";
 import { PLANNERS, plan } from "./planners";
@@ -45,6 +46,8 @@ export function FlowDetail() {
 function Whole({ flow }: { flow: Flow }) {
   const app = useApp();
   const runs = useRuns(flow.name);
+  const shownRuns = runs?.slice(0, SHOWN_RUNS) ?? [];
+  const results = useResultsOf(shownRuns);
   const isOwn = flow.source === "workspace";
   const menu = () => [
     {
@@ -92,8 +95,9 @@ function Whole({ flow }: { flow: Flow }) {
       )}
       <div class="cloudo-columns">
         <RunPanel flow={flow} />
-        <RunsPanel runs={runs} flow={flow} />
+        <RunsPanel runs={runs} flow={flow} results={results} />
       </div>
+      <LatestResults runs={shownRuns} results={results} />
       <div class="cloudo-columns">
         <SchedulesPanel flow={flow} />
         <WebhooksPanel flow={flow} />
@@ -164,7 +168,13 @@ function RunPanel({ flow }: { flow: Flow }) {
   );
 }
 
-function RunsPanel({ runs, flow }: { runs: readonly Execution[] | null; flow: Flow }) {
+interface RunsProps {
+  runs: readonly Execution[] | null;
+  flow: Flow;
+  results: ReturnType<typeof useResultsOf>;
+}
+
+function RunsPanel({ runs, flow, results }: RunsProps) {
   if (!runs) return <Panel title="Recent runs">{<Skeleton lines={3} />}</Panel>;
   const all = (
     <Link view="executions" query={{ flow: flow.name }}>
@@ -193,6 +203,7 @@ function RunsPanel({ runs, flow }: { runs: readonly Execution[] | null; flow: Fl
                 <span class="cloudo-muted">
                   <Duration of={run} />
                 </span>
+                <Thumbnail id={run.id} results={results.get(run.id)} />
               </li>
             ))}
           </ul>

@@ -142,7 +142,7 @@ function RunDialog({ app, close, flows, others, isBrief, start }: RunDialogProps
 }
 
 /** Show the error of a start beside its fields. Returns whether there was one. */
-function complain(form: InputForm, result: Result | undefined): boolean {
+export function complain(form: InputForm, result: Result | undefined): boolean {
   if (!result || !("error" in result)) return false;
   const { error } = result;
   const all = error.errors.length > 0 ? error.errors : [{ field: error.field, message: error.message }];

@@ -1,0 +1,154 @@
+/**
+ * Results of executions. Images and text are shown here, Markdown as the server has sanitised it. Everything else is
+ * rendered by the server as a page that runs no scripts, in a frame that may do nothing.
+ */
+
+import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
+import { segment } from "../../api/client";
+import type { Execution, Page, Result, ResultSummary } from "../../api/types";
+import { useApp } from "../../app/context";
+import { useResource } from "../../app/resource";
+import { Link, Panel } from "../../ui/controls";
+import { SanitizedHtml } from "../../ui/html";
+import { Time } from "../../ui/marks";
+import { cut, isEnded } from "../../ui/words";
+import { IMAGES } from "./cells";
+import { useNear } from "./notebook";
+
+type Shown = readonly ResultSummary[];
+
+const PACE_MS = 500;
+/** Larger images are not loaded as thumbnails. */
+const MAX_THUMB_BYTES = 500_000;
+const MAX_LATEST = 6;
+/** Types that the view shows itself; a bundle with any other is shown in the frame. */
+const PLAIN = new Set(["text/plain", "text/markdown", "application/json", ...IMAGES]);
+
+const pathOfResult = (id: string, name: string): string => `execution/${id}/results/${segment(name)}`;
+const isImage = ({ types }: ResultSummary): boolean => types.some((type) => IMAGES.includes(type));
+const titleOf = ({ name, is_from_notebook }: ResultSummary): string =>
+  is_from_notebook ? "Last figure of the notebook" : cut(name);
+
+/** What one execution shows; nothing while it shows nothing. */
+export function ResultsPanel({ execution: { id, status, attempt } }: { execution: Execution }) {
+  const { api } = useApp();
+  const { value } = useResource<Page<ResultSummary>>(
+    `results ${id} ${attempt} ${isEnded(status)}`,
+    (signal) => api.get(`execution/${id}/results`, {}, signal),
+    { concerns: (news) => news.tells("execution", id, "ExecutionChanged"), paceMs: PACE_MS },
+  );
+  if (!value?.items.length) return null;
+  return (
+    <Panel title="Results" count={value.items.length}>
+      <div class="cloudo-results">
+        {value.items.map((one) => (
+          <ResultBox key={one.name} id={id} result={one}>
+            {titleOf(one)}
+          </ResultBox>
+        ))}
+      </div>
+    </Panel>
+  );
+}
+
+/** One result with its caption. It is loaded when the reader comes near. */
+function ResultBox({ id, result, children }: { id: string; result: ResultSummary; children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null);
+  const isNear = useNear(box);
+  const { baseUrl } = useApp().api.transport;
+  const isFramed = baseUrl !== null && !isImage(result) && !result.types.every((type) => PLAIN.has(type));
+  return (
+    <figure class="cloudo-result">
+      <figcaption>{children}</figcaption>
+      <div ref={box} class="cloudo-result-body">
+        {!isNear ? null : isFramed ? (
+          <iframe
+            key={result.created_at}
+            class="cloudo-frame"
+            sandbox=""
+            title={titleOf(result)}
+            referrerpolicy="no-referrer"
+            src={`${baseUrl}cloudo/api/1/${pathOfResult(id, result.name)}?format=html`}
+          />
+        ) : (
+          <Content id={id} result={result} />
+        )}
+      </div>
+    </figure>
+  );
+}
+
+function useBundle(id: string, { name, created_at }: ResultSummary) {
+  const { api } = useApp();
+  return useResource<Result>(`result ${id} ${name} ${created_at}`, (signal) =>
+    api.get(pathOfResult(id, name), {}, signal),
+  );
+}
+
+/** A result as image, sanitised Markdown or text. */
+function Content({ id, result }: { id: string; result: ResultSummary }) {
+  const { value, error } = useBundle(id, result);
+  if (error && !value) return <p class="cloudo-muted">{error.message}</p>;
+  if (!value) return <p class="cloudo-muted">Loading…</p>;
+  const source = imageOf(value);
+  if (source) return <img src={source} alt={titleOf(result)} />;
+  if (value.markdown_html) return <SanitizedHtml html={value.markdown_html} />;
+  const json = value.data["application/json"];
+  const text = value.data["text/markdown"] ?? value.data["text/plain"] ?? JSON.stringify(json, null, 2);
+  return <pre tabIndex={0}>{String(text ?? "Open the notebook to see this result.")}</pre>;
+}
+
+function imageOf({ data }: Result): string | null {
+  const kind = IMAGES.find((type) => typeof data[type] === "string");
+  return kind ? `data:${kind};base64,${String(data[kind]).replaceAll("\n", "")}` : null;
+}
+
+/** Results of ended runs by their ids. Each run is asked once. */
+export function useResultsOf(runs: readonly Execution[]): ReadonlyMap<string, Shown> {
+  const { api } = useApp();
+  const known = useRef(new Map<string, Shown>());
+  const ids = runs.filter(({ status }) => isEnded(status)).map(({ id }) => id);
+  useResource(`results of ${ids.join()}`, async (signal) => {
+    const fetchOne = async (id: string) => {
+      const page = await api.get<Page<ResultSummary>>(`execution/${id}/results`, {}, signal);
+      known.current.set(id, page.items);
+    };
+    // One that was deleted meanwhile has none.
+    await Promise.allSettled(ids.filter((id) => !known.current.has(id)).map(fetchOne));
+    return true;
+  });
+  return known.current;
+}
+
+/** The first image of a run, small. */
+export function Thumbnail({ id, results = [] }: { id: string; results?: Shown }) {
+  const first = results.find((one) => isImage(one) && one.size <= MAX_THUMB_BYTES);
+  return first ? <SmallImage id={id} result={first} /> : null;
+}
+
+function SmallImage({ id, result }: { id: string; result: ResultSummary }) {
+  const { value } = useBundle(id, result);
+  const source = value && imageOf(value);
+  return source ? <img class="cloudo-thumbnail" src={source} alt={titleOf(result)} /> : null;
+}
+
+/** The newest results of a flow's runs side by side. */
+export function LatestResults({ runs, results }: { runs: readonly Execution[]; results: ReadonlyMap<string, Shown> }) {
+  const all = runs.flatMap((run) => (results.get(run.id) ?? []).map((one) => ({ run, one })));
+  if (all.length === 0) return null;
+  return (
+    <Panel title="Latest results">
+      <div class="cloudo-results">
+        {all.slice(0, MAX_LATEST).map(({ run, one }) => (
+          <ResultBox key={`${run.id} ${one.name}`} id={run.id} result={one}>
+            {titleOf(one)}{" "}
+            <Link view="execution" id={run.id}>
+              <Time at={run.created_at} />
+            </Link>
+          </ResultBox>
+        ))}
+      </div>
+    </Panel>
+  );
+}
