@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from cloudo_kernel import widgets
 from cloudo_kernel.models import StartExecution, Status
-from tests.acceptance.page import BOOT, RUN, button, is_failure, row
+from tests.acceptance.page import BOOT, HOSTILE, RUN, button, is_failure, ready, row
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import WITHOUT_LAB, RunningServer, start_server, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
 
+EXAMPLE = Path(__file__).parents[2] / "notebooks" / "example_dashboard.ipynb"
 #: The traits of the widget `w`, as a label says them.
 SAY = """
 import ipywidgets, json
@@ -55,7 +57,7 @@ def write_dashboard(server: RunningServer, name: str, *cells: str) -> Path:
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
     path = server.workspace / "dashboards" / f"{name}.ipynb"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(str(nbformat.writes(made)), encoding="utf-8")
     return path
 
@@ -221,3 +223,47 @@ def test_a_form_and_python_share_the_inputs_but_not_the_protected_ones(
         run = api.executions(limit=1).items[0]
     assert (run.status, run.output_value) == (Status.ENDED_SUCCESS, {"size": 6})
     assert "s3cret" not in page.locator(".said").inner_text()
+
+
+def test_the_home_page_opens_dashboards_at_their_own_addresses(context: BrowserContext, server: RunningServer) -> None:
+    folder = server.workspace / "dashboards"
+    shutil.rmtree(folder, ignore_errors=True)
+    page = context.new_page()
+    page.goto(f"{server.url}cloudo/home")
+    ready(page)
+    expect(page.get_by_role("heading", name="Next runs")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dashboards")).to_have_count(0)
+    odd = f"team ä/{HOSTILE.replace('/', '')} 100% #1?"
+    write_dashboard(server, odd, "print('it is there')")
+    shutil.copy(EXAMPLE, folder / "example.ipynb")
+    page.reload()
+    ready(page)
+    panel = page.get_by_role("region", name="Dashboards")
+    with context.expect_page() as opening:
+        panel.get_by_role("link", name=odd, exact=True).click()
+    expect(opening.value.get_by_text("it is there")).to_be_visible(timeout=BOOT)
+    opening.value.close()
+    with context.expect_page() as opening:
+        panel.get_by_role("link", name="Sales of one region", exact=True).click()
+    mine = opening.value
+    button(mine, "Make the report").click(timeout=BOOT)
+    expect(mine.get_by_text("ENDED_SUCCESS: the total is")).to_be_visible(timeout=RUN)
+    expect(row(mine, "sales_report")).to_be_visible()
+    assert mine.url == f"{server.url}voila/render/dashboards/example.ipynb"
+    mine.close()
+    page.close()
+
+
+def test_without_voila_a_dashboard_has_no_link(context: BrowserContext, tmp_path: Path) -> None:
+    (tmp_path / "workspace" / "dashboards").mkdir(parents=True)
+    shutil.copy(EXAMPLE, tmp_path / "workspace" / "dashboards")
+    other = start_server(tmp_path / "workspace", tmp_path / "home", extensions=WITHOUT_LAB)
+    page = context.new_page()
+    try:
+        page.goto(f"{other.url}cloudo/home?token={other.token}")
+        panel = page.get_by_role("region", name="Dashboards")
+        expect(panel.get_by_text("Sales of one region")).to_be_visible()
+        expect(panel.get_by_role("link", name="Sales of one region")).to_have_count(0)
+        page.close()
+    finally:
+        other.stop()
