@@ -14,6 +14,8 @@ up: $(VENV)/.installed-up
 	@$(BIN)/python extension/frontend/hatch_build.py
 	@mkdir -p $(WORKSPACE)/flows
 	@test -e $(WORKSPACE)/quickstart.ipynb || cp notebooks/quickstart.ipynb $(WORKSPACE)/
+	@test -e $(WORKSPACE)/dashboards || \
+	  { mkdir $(WORKSPACE)/dashboards; cp notebooks/example_dashboard.ipynb $(WORKSPACE)/dashboards/example.ipynb; }
 	$(BIN)/cloudo up $(WORKSPACE) $(ARGS)
 
 test: lint

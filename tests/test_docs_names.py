@@ -19,7 +19,7 @@ from tornado.web import RequestHandler
 
 import cloudo_extension.rest
 import cloudo_kernel
-from cloudo_kernel import errors, flow_api, models, settings
+from cloudo_kernel import errors, flow_api, models, settings, widgets
 from cloudo_kernel.cli import cloudo
 from cloudo_kernel.errors.http_status import status_of
 from cloudo_kernel.models import StartExecution, event_types
@@ -62,7 +62,7 @@ def test_modules_files_and_names_exist(name: str) -> None:
         elif re.fullmatch(r"examples/\w+", span):
             assert (ROOT / "flows" / f"{span}.ipynb").exists(), f"{name}: {span}"
         elif re.fullmatch(r"Execution[A-Z]\w+", span):
-            assert span in words | set(dir(errors)) | set(dir(models)), f"{name}: {span}"
+            assert span in words | set(dir(errors)) | set(dir(models)) | set(dir(widgets)), f"{name}: {span}"
         elif re.fullmatch(r"[a-z_]+(\.\w+)+", span) and span not in settings.DOCUMENTED:
             if head in modules:
                 resolve(f"cloudo_kernel.{span}")
@@ -71,6 +71,15 @@ def test_modules_files_and_names_exist(name: str) -> None:
         for author, method in re.findall(r"^(this|system)\.(\w+)", span):
             of = flow_api.This if author == "this" else flow_api.System
             assert hasattr(of, method) or (author, method) == ("system", "api"), f"{name}: {span}"
+
+
+def test_widgets_are_documented_with_their_traits() -> None:
+    table = rows("docs/widgets.md", "widget")
+    assert sorted(re.findall(r"`(\w+)", row[0])[0] for row in table) == widgets.__all__
+    for widget, _, traits in table:
+        kind = getattr(widgets, re.findall(r"`(\w+)", widget)[0])
+        named = re.findall(r"`([a-z_]+)`", traits.split(":")[0] if "filters" in traits else traits)
+        assert set(named) <= set(kind.class_trait_names(sync=True)), widget
 
 
 def test_recipes_name_files_that_exist_and_tests() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import cloudo_kernel
-from cloudo_kernel import flow_api
+from cloudo_kernel import flow_api, widgets
 from cloudo_kernel.api import VERBS, Api
 from cloudo_kernel.client import Client
 from cloudo_kernel.service import Service
@@ -41,6 +41,16 @@ NAMES = {
         "This",
         "exceptions",
         "follow",
+    },
+    widgets: {
+        "Dashboard",
+        "ExecutionView",
+        "Executions",
+        "FlowForm",
+        "Flows",
+        "InputRequests",
+        "PlayButton",
+        "ScheduleForm",
     },
 }
 MEMBERS = {
@@ -153,6 +163,14 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_importing_the_package_imports_nothing_heavy() -> None:
     heavy = {"sqlalchemy", "httpx", "papermill", "nbformat", "jupyter_server", "pydantic", "IPython", "click"}
     code = f"import cloudo_kernel, sys; print(*({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_importing_the_widgets_imports_only_their_library() -> None:
+    """Together with httpx, pydantic and the records it would take three times as long."""
+    heavy = {"sqlalchemy", "httpx", "papermill", "nbformat", "jupyter_server", "pydantic", "click"}
+    code = f"import cloudo_kernel.widgets, sys; print(*({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

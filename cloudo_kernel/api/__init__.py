@@ -41,6 +41,7 @@ from cloudo_kernel.models import (
     Message,
     MessagePreview,
     MessageState,
+    OwnDashboard,
     Page,
     QueueState,
     Setting,
@@ -67,6 +68,10 @@ class Api(AuthorApi):
     @verb(Action.READ, "GET kernel")
     def kernels(self) -> tuple[Kernel, ...]:
         """List the kernels that flows can run in: `cloudo`, and the kernelspecs of the server's machine."""
+
+    @verb(Action.READ, "GET dashboard", beyond_flows=True)
+    def dashboards(self) -> tuple[OwnDashboard, ...]:
+        """List people's own dashboards: the notebooks below `dashboards/` of the workspace, up to 500."""
 
     @verb(Action.READ, "GET flow/activity")
     def flow_activity(self, *, recent: int = 12) -> tuple[FlowActivity, ...]:

@@ -56,6 +56,7 @@ from cloudo_kernel.models.records import (
     Health,
     LoopHealth,
     OwnClient,
+    OwnDashboard,
     QueueState,
     Setting,
     SettingDescription,

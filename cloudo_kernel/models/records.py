@@ -72,6 +72,17 @@ class QueueState(Record):
     paused: bool = Field(description="Whether nothing starts. Running executions go on.")
 
 
+class OwnDashboard(Record):
+    """A notebook in `dashboards/`, which Voila shows as a page."""
+
+    name: str = Field(description="Path relative to `dashboards/`, without its extension.")
+    title: str = Field(description="Title in the metadata of the notebook, else its first heading, else its name.")
+    path: str = Field(description="Path relative to the workspace.")
+    url: str | None = Field(
+        default=None, description="Address of its page below the base URL of the server; null without Voila."
+    )
+
+
 class File(Record):
     """A file in the workspace."""
 

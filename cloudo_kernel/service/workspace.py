@@ -16,6 +16,7 @@ from cloudo_kernel.models import (
     Flow,
     FlowActivity,
     Kernel,
+    OwnDashboard,
     Page,
     RecentExecution,
     Status,
@@ -32,6 +33,7 @@ from cloudo_kernel.models.event_types import (
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.workspace.catalog import kernels, sort_key
 from cloudo_kernel.workspace.catalog.places import is_below
+from cloudo_kernel.workspace.dashboards import dashboards
 from cloudo_kernel.workspace.files import WorkspaceFiles
 
 #: Bounds of what lists of flows and charts show.
@@ -105,6 +107,11 @@ class WorkspaceVerbs(Base):
         """See `Api.kernels`."""
         self._ask("kernels")
         return kernels()
+
+    def dashboards(self) -> tuple[OwnDashboard, ...]:
+        """See `Api.dashboards`."""
+        self._ask("dashboards")
+        return dashboards(self._catalog.workspace.dashboards)
 
     def create_flow(self, name: str, *, source: str | None = None, copy_of: str | None = None) -> Flow:
         """See `Api.create_flow`."""

@@ -6,5 +6,16 @@ The front end is the same as that of the page. Its requests reach `Api` through 
 from __future__ import annotations
 
 from cloudo_kernel.widgets.dashboard import Dashboard
+from cloudo_kernel.widgets.lists import Executions, Flows, InputRequests
+from cloudo_kernel.widgets.runs import ExecutionView, FlowForm, PlayButton, ScheduleForm
 
-__all__ = ["Dashboard"]
+__all__ = [
+    "Dashboard",
+    "ExecutionView",
+    "Executions",
+    "FlowForm",
+    "Flows",
+    "InputRequests",
+    "PlayButton",
+    "ScheduleForm",
+]

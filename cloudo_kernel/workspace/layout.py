@@ -13,7 +13,7 @@ from cloudo_kernel.security import outbound_http
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with `flows/`, `executions/` and the hidden `.cloudo/`."""
+    """A folder with `flows/`, `executions/`, maybe `dashboards/`, and the hidden `.cloudo/`."""
 
     root: Path
     #: Networks of this machine and private networks that notifications of flows and schedules may call.
@@ -25,6 +25,11 @@ class Workspace:
     def flows(self) -> Path:
         """Return the folder of the workspace's own flows."""
         return self.root / "flows"
+
+    @property
+    def dashboards(self) -> Path:
+        """Return the folder of people's own dashboards."""
+        return self.root / "dashboards"
 
     @property
     def executions(self) -> Path:

@@ -42,7 +42,7 @@ def test_the_quick_start_runs_in_a_fresh_workspace(tmp_path: Path, monkeypatch: 
     assert (Workspace(workspace).flows / "quickstart" / "cheer.ipynb").is_file()
 
 
-@pytest.mark.parametrize("name", ["quickstart", "dashboard"])
+@pytest.mark.parametrize("name", ["quickstart", "dashboard", "example_dashboard"])
 def test_a_notebook_is_shipped_without_outputs(name: str) -> None:
     notebook = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
     code: list[dict[str, Any]] = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

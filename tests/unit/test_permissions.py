@@ -79,7 +79,7 @@ WITHOUT_ARGUMENTS = {
     "flows", "executions", "messages", "events", "schedules", "webhooks", "webhook_presets",
     "execution_count", "flow_activity", "documented_settings", "workers", "queue", "pause_queue", "resume_queue",
      "execution_activity",
-    "settings", "files", "tokens", "user", "health", "kernels",
+    "settings", "files", "tokens", "user", "health", "kernels", "dashboards",
 }  # fmt: skip
 
 

@@ -195,6 +195,9 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         lease_age_seconds=0.7,
     ),
     models.QueueState(pending=3, paused=False),
+    models.OwnDashboard(
+        name="sales", title="Sales", path="dashboards/sales.ipynb", url="voila/render/dashboards/sales.ipynb"
+    ),
     models.File(path="notes/plan.txt", size=23, modified_at=_TIME, content="first north, then south"),
     _TOKEN,
     models.CreatedToken(**dict(_TOKEN), secret="cloudo_5Yk2…"),  # noqa: S106 -- an example  # nosec B106

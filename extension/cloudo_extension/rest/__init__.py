@@ -4,6 +4,7 @@ from typing import Final
 
 from cloudo_extension.http import handler, openapi
 from cloudo_extension.rest import (
+    dashboards,
     events,
     executions,
     files,
@@ -25,7 +26,7 @@ _RECORDS = (flows, executions, notebooks, messages, schedules, webhooks, events,
 #: Every route, most general last. The OpenAPI document is built from them.
 routes: Final[tuple[openapi.Route, ...]] = tuple(
     route
-    for module in (*_RECORDS, webhook_endpoint, interactive, users, health, openapi, handler)
+    for module in (*_RECORDS, dashboards, webhook_endpoint, interactive, users, health, openapi, handler)
     for route in module.routes
 )
 #: Handlers that programs call many times a second.

@@ -30,6 +30,7 @@ export type TokenAction = Schemas["Action"];
 export type Setting = Schemas["Setting"];
 export type SettingDescription = Schemas["SettingDescription"];
 export type Activity = Schemas["ExecutionActivity"];
+export type OwnDashboard = Schemas["OwnDashboard"];
 export type QueueState = Schemas["QueueState"];
 export type Worker = Schemas["Worker"];
 export type Health = Schemas["Health"];

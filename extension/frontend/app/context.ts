@@ -9,6 +9,7 @@ import type { Live } from "../api/live";
 import type { Dialogs } from "../ui/dialog";
 import type { Notices } from "../ui/notices";
 import type { Place } from "./place";
+import type { Traits } from "./traits";
 
 export interface App {
   api: Api;
@@ -21,6 +22,10 @@ export interface App {
   title: Signal<string>;
   /** Whether it is the page, with its own header and theme, rather than an output of a notebook. */
   isPage: boolean;
+  /** Whether the tabs are above the view. Without them it is one view of a widget. */
+  hasTabs: boolean;
+  /** What a widget shares with its Python object; null in the page. */
+  traits: Traits | null;
 }
 
 export const AppContext = createContext<App | null>(null);

@@ -47,9 +47,9 @@ export function Frame({ app }: { app: App }) {
             Skip to content
           </a>
         )}
-        <Header app={app} />
+        {app.hasTabs ? <Header app={app} /> : <WayBack app={app} />}
         <Banners notices={app.notices} />
-        <main class="cloudo-main" id="cloudo-main">
+        <main class="cloudo-main" id={app.isPage ? "cloudo-main" : undefined}>
           <CurrentView />
         </main>
         <Toasts notices={app.notices} />
@@ -110,6 +110,20 @@ function Header({ app }: { app: App }) {
   );
 }
 
+/** In a widget without tabs: the way back to its own view. */
+function WayBack({ app: { place } }: { app: App }) {
+  const { view, id } = place.route.value;
+  const { home } = place;
+  if (!home || (view === home.view && id === home.id)) return null;
+  return (
+    <nav aria-label="Back">
+      <Link {...home} class="cloudo-link cloudo-back">
+        Back
+      </Link>
+    </nav>
+  );
+}
+
 /** The view of the current route. Views other than the first are fetched when they are first opened. */
 function CurrentView() {
   const { place, isPage, title } = useApp();
@@ -147,6 +161,9 @@ function CurrentView() {
 }
 
 const fetched = new Map<string, ComponentType>();
+
+/** Add a view that only widgets have. */
+export const addView = (view: string, component: ComponentType): unknown => fetched.set(view, component);
 
 /** Fetch the code of a view ahead of time. */
 export async function loadView(view: string): Promise<void> {

@@ -51,6 +51,8 @@ export interface Place {
   /** The address of a route, or null where there are no addresses. */
   href(route: Route): string | null;
   close(): void;
+  /** In a widget: the route that it shows by itself. */
+  readonly home?: Route;
 }
 
 abstract class AnyPlace {
@@ -111,9 +113,19 @@ export class AddressPlace extends AnyPlace implements Place {
 export class MemoryPlace extends AnyPlace implements Place {
   readonly route: Signal<Route>;
 
+  /** The route that the widget shows by itself; links lead away from it. */
+  home: Route;
+
   constructor(view = "flows", id?: string) {
     super();
-    this.route = signal({ view, id, query: {} });
+    this.home = { view, id, query: {} };
+    this.route = signal(this.home);
+  }
+
+  /** Show another route by itself. */
+  reset(route: Route): void {
+    this.home = route;
+    this.route.value = route;
   }
 
   href(): null {

@@ -11,11 +11,14 @@ import { Notices } from "../ui/notices";
 import type { App } from "./context";
 import { drawFrame, loadView } from "./frame";
 import type { Place } from "./place";
+import type { Traits } from "./traits";
 
 interface Options {
   transport: Transport;
   place: Place;
   isPage: boolean;
+  hasTabs?: boolean;
+  traits?: Traits;
   /** Replies that came with the page, by path. */
   preloaded?: Map<string, unknown>;
 }
@@ -23,7 +26,7 @@ interface Options {
 /** Draw an app. Returns the function that removes it. */
 export async function mount(
   element: HTMLElement,
-  { transport, place, isPage, preloaded }: Options,
+  { transport, place, isPage, hasTabs = true, traits, preloaded }: Options,
 ): Promise<() => void> {
   const live = new Live(transport);
   const api = new Api(transport, preloaded);
@@ -36,6 +39,8 @@ export async function mount(
     dialogs: new Dialogs(),
     title: signal(""),
     isPage,
+    hasTabs,
+    traits: traits ?? null,
   };
   await loadView(place.route.peek().view).catch(() => {}); // the frame shows the error
   element.replaceChildren(); // what the server painted

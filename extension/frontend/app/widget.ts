@@ -1,19 +1,32 @@
-/** The widget that anywidget loads: the same views in a notebook's output. */
+/** The widgets that anywidget loads: the same views in a notebook's output. The trait `view` says which one. */
 
 import { FetchTransport } from "../api/fetch";
 import { KernelTransport, type Model } from "../api/kernel";
 import type { Transport } from "../api/transport";
+import { ScheduleForm } from "../views/widgets/plan";
+import { FlowForm, PlayButton } from "../views/widgets/run";
+import { addView } from "./frame";
 import { MemoryPlace } from "./place";
 import { mount } from "./start";
+import { followTraits, type Traits } from "./traits";
 
+/** The part of anywidget's model that widgets use. */
 interface WidgetModel extends Model {
-  get(name: "view"): string;
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  on(name: string, listener: (message: unknown) => void): void;
+  off(name: string, listener: (message: unknown) => void): void;
 }
 
 interface Rendering {
   model: WidgetModel;
   el: HTMLElement;
 }
+
+addView("play", PlayButton);
+addView("form", FlowForm);
+addView("plan", ScheduleForm);
 
 /** REST of the page's own server, if the extension runs there and knows the user; otherwise the kernel. */
 async function transportOf(model: WidgetModel): Promise<Transport> {
@@ -27,12 +40,32 @@ async function transportOf(model: WidgetModel): Promise<Transport> {
   return new KernelTransport(model);
 }
 
+const traitsOf = (model: WidgetModel): Traits => ({
+  get: <T>(name: string) => model.get(name) as T | undefined,
+  set: (values) => {
+    for (const [name, value] of Object.entries(values)) model.set(name, value);
+    model.save_changes();
+  },
+  follow: (name, listener) => {
+    model.on(`change:${name}`, listener);
+    return () => model.off(`change:${name}`, listener);
+  },
+});
+
 async function render({ model, el }: Rendering): Promise<() => void> {
   // JupyterLab would take keys such as "d", "d" on a row for its own; it asks the focused element first.
   el.addEventListener("focusin", ({ target }) => {
     if (target instanceof HTMLElement) target.dataset.lmSuppressShortcuts = "true";
   });
-  return mount(el, { transport: await transportOf(model), place: new MemoryPlace(model.get("view")), isPage: false });
+  const traits = traitsOf(model);
+  const place = new MemoryPlace(String(model.get("view")));
+  const unfollow = followTraits(traits, place);
+  const transport = await transportOf(model);
+  const close = await mount(el, { transport, place, isPage: false, hasTabs: Boolean(model.get("tabs")), traits });
+  return () => {
+    unfollow();
+    close();
+  };
 }
 
 export default { render };

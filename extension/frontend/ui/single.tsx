@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import type { ApiError } from "../api/client";
+import { useApp } from "../app/context";
 import { TITLES } from "../app/views";
 import { Empty, Heading, Link, LoadError, Skeleton } from "./controls";
 
@@ -23,14 +24,17 @@ interface SingleProps {
 }
 
 export function Single({ label, list, heading, error, isGone, gone, retry, children }: SingleProps) {
+  const { hasTabs } = useApp();
   const noun = label.toLowerCase();
   return (
     <section class="cloudo-view" aria-label={label}>
-      <nav aria-label="Back">
-        <Link view={list} class="cloudo-link cloudo-back">
-          {TITLES[list]}
-        </Link>
-      </nav>
+      {hasTabs && (
+        <nav aria-label="Back">
+          <Link view={list} class="cloudo-link cloudo-back">
+            {TITLES[list]}
+          </Link>
+        </nav>
+      )}
       {children && !isGone ? (
         children
       ) : (

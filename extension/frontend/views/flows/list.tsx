@@ -3,6 +3,7 @@
 import { useMemo } from "preact/hooks";
 import type { Flow } from "../../api/types";
 import { useApp } from "../../app/context";
+import { useSelectedTrait } from "../../app/traits";
 import { Breakable, Button, Empty, LabLink, Link } from "../../ui/controls";
 import { Icon } from "../../ui/icons";
 import { List, NoMatch, sorted, useSort } from "../../ui/list";
@@ -115,6 +116,7 @@ export function FlowList() {
   const { place } = app;
   const flows = useFlows();
   const selection = useMemo(() => new Selection(), []);
+  useSelectedTrait(selection);
   const [sort, onSort] = useSort(columns, "name");
   const q = place.route.value.query.q ?? "";
   const all = flows.value ?? [];

@@ -8,6 +8,7 @@ import { useResource } from "../../app/resource";
 import { Empty, Heading, Link, Panel } from "../../ui/controls";
 import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
 import { count, cut, messageOf } from "../../ui/words";
+import { Dashboards } from "./dashboards";
 
 const HOURS = 24;
 const LISTED = 6;
@@ -55,6 +56,7 @@ export function Home() {
         </Empty>
       )}
       {activity && <ActivityChart activity={activity} />}
+      <Dashboards />
       <div class="cloudo-columns">
         <Panel title="Running now" actions={<Link view="executions">All executions</Link>}>
           <Executions page={running} none="Nothing runs.">

@@ -1,0 +1,51 @@
+/** The widget of one flow's schedules: those that exist, and the forms that create new ones. */
+
+import { useEffect } from "preact/hooks";
+import type { Page, Schedule } from "../../api/types";
+import { useApp } from "../../app/context";
+import { useResource } from "../../app/resource";
+import { useTrait } from "../../app/traits";
+import { Button, Link, LoadError, Panel } from "../../ui/controls";
+import { Time } from "../../ui/marks";
+import { cut } from "../../ui/words";
+import { PLANNERS, plan } from "../flows/planners";
+
+export function ScheduleForm() {
+  const app = useApp();
+  const flow = useTrait<string>("flow", "");
+  const { value, error, refresh } = useResource<Page<Schedule>>(
+    `schedules ${flow}`,
+    (signal) => app.api.get("schedule", { flow_name: flow, limit: 50 }, signal),
+    { concerns: (news) => news.has("schedule") },
+  );
+  const ids = value?.items.map(({ id }) => id);
+  useEffect(() => {
+    if (ids) app.traits?.set({ schedules: ids });
+  }, [ids?.join()]);
+  if (error && !value) return <LoadError what="The schedules" message={error.message} retry={refresh} />;
+  return (
+    <Panel title={`Schedules of ${cut(flow, 80)}`}>
+      <div class="cloudo-bar">
+        {PLANNERS.map(({ word, flow: planner }) => (
+          <Button key={planner} kind="small" icon="plus" onClick={() => void plan(app, planner, [flow])}>
+            {word}
+          </Button>
+        ))}
+      </div>
+      {value?.items.length === 0 && <p class="cloudo-muted">No schedule runs this flow.</p>}
+      <ul class="cloudo-told-list" hidden={!value?.items.length}>
+        {value?.items.map(({ id, name, description, next_run, enabled }) => (
+          <li key={id}>
+            <Link view="schedule" id={id}>
+              {cut(name)}
+            </Link>
+            <span>{description}</span>
+            <span class="cloudo-muted">
+              {!enabled ? "paused" : next_run ? ["next ", <Time key="t" at={next_run} />] : "finished"}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
