@@ -150,3 +150,35 @@ def test_the_oldest_come_first_on_request_and_new_ones_join_the_end(show: Open, 
     ready(page)
     expect(links.first).to_have_attribute("href", re.compile(third))
     assert first < second < third
+
+
+def test_home_shows_what_has_failed_since_the_last_visit(show: Open, api: Client) -> None:
+    old = run(api, "failing")
+    for one in api.settings():
+        if one.name.endswith(".dashboard.last_visit"):
+            api.delete_setting(one.name)
+    page = show("home")
+    recent = page.get_by_role("region", name="Recent failures")
+    expect(recent.get_by_role("listitem").first).to_contain_text("failing")
+
+    def visit() -> str:
+        return next((one.name for one in api.settings() if one.name.endswith(".dashboard.last_visit")), "")
+
+    until(lambda: bool(visit()))
+    ended = api.execution(old).ended_at
+    assert ended
+    # The visit before was two hours ago, as far as the store knows; all failures of this test are newer.
+    earlier = (ended - timedelta(hours=2)).isoformat()
+    api.save_setting(visit(), {"seen": earlier, "before": earlier})
+    page = show("home")
+    failures = page.get_by_role("region", name="Failures since your last visit")
+    expect(failures).to_contain_text("You were last here 2 hours ago.")
+    expect(failures.get_by_role("listitem").first).to_contain_text("ZeroDivisionError")
+    page = show("home")  # a reload is the same visit
+    expect(failures.get_by_role("listitem").first).to_be_visible()
+    button(failures, "Mark as seen").click()
+    expect(failures).to_contain_text("Nothing has failed since your last visit.")
+    run(api, "failing")
+    expect(failures.get_by_role("listitem")).to_have_count(1)
+    page = show("home")
+    expect(failures.get_by_role("listitem")).to_have_count(1)
