@@ -17,6 +17,11 @@ _PERSONAL = "user."
 #: A hundred years. More, added to a date, would leave the calendar.
 _MAX_MINUTES = 52_560_000
 _MAX_EXECUTIONS = 1_000_000
+_MAX_FILTERS = 50
+_MAX_FILTER_NAME = 100
+_MAX_FILTER = 2_000
+#: Maximum number of characters of a moment.
+_MAX_MOMENT = 40
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,25 @@ def _is_address(value: Any) -> bool:
     return _is_line(value) and "@" in value
 
 
+def _is_filters(value: Any) -> bool:
+    """Tell whether it is up to 50 queries by name."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= _MAX_FILTERS
+        and all(0 < len(name) <= _MAX_FILTER_NAME for name in value)
+        and all(isinstance(query, str) and len(query) <= _MAX_FILTER for query in value.values())
+    )
+
+
+def _is_visit(value: Any) -> bool:
+    """Tell whether it is null, or the moments of a visit."""
+    return value is None or (
+        isinstance(value, dict)
+        and value.keys() == {"seen", "before"}
+        and all(isinstance(moment, str) and len(moment) <= _MAX_MOMENT for moment in value.values())
+    )
+
+
 def _line(fits: str) -> DocumentedSetting:
     return DocumentedSetting(None, f"{fits}, or null", lambda value: value is None or _is_line(value))
 
@@ -111,6 +135,12 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
     "client.queue.paused": DocumentedSetting(
         False, "true or false", lambda value: value is not None, kind="boolean", is_personal=False
     ),
+    "client.dashboard.filters": DocumentedSetting(
+        {}, f"an object with up to {_MAX_FILTERS} queries of the list of executions by name", _is_filters
+    ),
+    "client.dashboard.last_visit": DocumentedSetting(
+        None, "an object with the moments `seen` and `before`, or null", _is_visit
+    ),
     # For the library's flow `Notify by email`, without its secret `client.smtp.password`: anyone may read these.
     "client.smtp.host": _line("the name of a mail server, such as mail.example.com"),
     "client.smtp.port": DocumentedSetting(
@@ -147,6 +177,8 @@ MEANINGS: dict[str, str] = {
     "client.execution.max_unended_per_root": "Maximum number of unended executions below one root execution.",
     "client.webhook.max_unended": "Maximum number of unended executions of one webhook; further calls get 429.",
     "client.queue.paused": "Whether the queue is paused: nothing starts, and running executions go on.",
+    "client.dashboard.filters": "Saved filters of the list of executions; each user can have their own.",
+    "client.dashboard.last_visit": "When a user last saw the home page, and when the visit before ended.",
     "client.smtp.host": "Mail server of the flow `Notify by email`.",
     "client.smtp.port": "Its port; null for the usual one.",
     "client.smtp.security": "How the connection to the mail server is encrypted.",
@@ -170,6 +202,18 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "client.execution.max_unended_per_root": _EXECUTIONS,
     "client.webhook.max_unended": _EXECUTIONS,
     "client.queue.paused": _BOOLEAN,
+    "client.dashboard.filters": {
+        "type": "object",
+        "maxProperties": _MAX_FILTERS,
+        "propertyNames": {"minLength": 1, "maxLength": _MAX_FILTER_NAME},
+        "additionalProperties": {"type": "string", "maxLength": _MAX_FILTER},
+    },
+    "client.dashboard.last_visit": {
+        "type": ["object", "null"],
+        "properties": {name: {"type": "string", "maxLength": _MAX_MOMENT} for name in ("seen", "before")},
+        "required": ["seen", "before"],
+        "additionalProperties": False,
+    },
     "client.smtp.host": _TEXT,
     "client.smtp.port": {"type": ["integer", "null"], "minimum": 1, "maximum": 65_535},
     "client.smtp.security": {"enum": ["starttls", "tls", "none"]},
@@ -252,6 +296,12 @@ def names_for(name: str, user_name: str | None) -> tuple[str, ...]:
     if user_name is None or documented is None or not documented.is_personal:
         return (name,)
     return (f"{_PERSONAL}{user_name}.{name.removeprefix(_SHARED)}", name)
+
+
+def overridden(name: str) -> str | None:
+    """Return the documented setting that this one overrides for its user; None if there is none."""
+    shared = _shared_name(name)
+    return shared if shared != name and DOCUMENTED[shared].is_personal else None
 
 
 def _shared_name(name: str) -> str:

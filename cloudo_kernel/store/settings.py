@@ -55,11 +55,15 @@ class Settings:
     def get(self, name: str, *, reveal: bool = False) -> Setting:
         """Return a setting with its saved value or its documented default. Raises `SettingNotFound`.
 
-        Only running flows get the value of a secret: `reveal`.
+        A user's own setting that was not saved has the value that holds for the user. Only running flows get the value
+        of a secret: `reveal`.
         """
+        shared = documented.overridden(name)
         with self._database.read() as connection:
             row = _row(connection, name)
             holder = _holder(connection, name)
+            if row is None and shared is not None:
+                return Setting(name=name, value=value_of(connection, shared), locked_by=holder)
         if row is None and name not in documented.DOCUMENTED:
             raise SettingNotFound(name)
         return self._record(name, row, holder, reveal=reveal)

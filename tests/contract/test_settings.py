@@ -51,6 +51,19 @@ def test_a_documented_setting_has_a_default_and_takes_only_what_fits(end: End) -
     assert end.api.setting(name).value == 10080
 
 
+def test_a_users_own_setting_that_was_not_saved_has_the_value_that_holds(end: End) -> None:
+    own, shared = "user.ada@example.com.dashboard.filters", "client.dashboard.filters"
+    assert (end.api.setting(own).value, end.api.setting(own).modified_at) == ({}, None)
+    end.api.save_setting(shared, {"Failures": "status=ENDED_ERROR"})
+    assert end.api.setting(own).value == {"Failures": "status=ENDED_ERROR"}
+    end.api.save_setting(own, {"Mine": "user=ada"})
+    assert end.api.setting(own).value == {"Mine": "user=ada"}
+    end.api.delete_setting(shared)
+    for missing in ("user.ada.execution.max_running", "user.ada.other"):
+        with pytest.raises(errors.SettingNotFound):
+            end.api.setting(missing)
+
+
 def test_a_setting_of_the_whole_store_is_the_same_for_every_user(end: End) -> None:
     with pytest.raises(errors.SettingInvalid, match="applies to the whole store"):
         end.api.save_setting("user.ada.execution.max_running", 3)

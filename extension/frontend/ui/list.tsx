@@ -18,6 +18,8 @@ interface ListProps<Row> {
   wordOf: (row: Row) => string;
   selection?: Selection;
   isSelectable?: (row: Row) => boolean;
+  /** Number of matching rows, where actions can be applied to all of them, loaded or not. */
+  total?: number | null;
   onOpen?: (row: Row) => void;
   /** Why there are no rows. It replaces the table when `rows` is empty. */
   empty: ComponentChildren;
@@ -27,6 +29,8 @@ interface ListProps<Row> {
   /** Elements between the heading and the bar. */
   more?: ComponentChildren;
   actions?: ComponentChildren;
+  /** Whether there are too many actions for one line of a phone. */
+  hasManyActions?: boolean;
   hint?: string;
   sort?: Sort;
   onSort?: (name: string) => void;
@@ -47,9 +51,13 @@ export function List<Row>(props: ListProps<Row>) {
       </div>
       {props.more}
       {actions && (
-        <div class="cloudo-bar" role="toolbar" aria-label="Actions">
+        <div
+          class={`cloudo-bar ${props.hasManyActions ? "cloudo-bar-many" : ""}`.trim()}
+          role="toolbar"
+          aria-label="Actions"
+        >
           {actions}
-          {selection && <SelectedCount selection={selection} shown={(rows ?? []).map(keyOf)} />}
+          {selection && <SelectedCount selection={selection} shown={(rows ?? []).map(keyOf)} total={props.total} />}
           {hint && !hasSelection && <span class="cloudo-hint">{hint}</span>}
         </div>
       )}

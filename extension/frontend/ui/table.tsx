@@ -28,13 +28,16 @@ export interface Sort {
 /** The selected rows of a table, by key. */
 export class Selection {
   readonly keys: Signal<ReadonlySet<string>> = signal(new Set<string>());
+  /** Whether everything that matches the filter is selected, rows that are not loaded included. */
+  readonly isAll = signal(false);
   private anchor: string | null = null;
 
   has(key: string): boolean {
-    return this.keys.value.has(key);
+    return this.isAll.value || this.keys.value.has(key);
   }
 
   clear(): void {
+    this.isAll.value = false;
     this.keys.value = new Set();
   }
 
@@ -54,6 +57,7 @@ export class Selection {
 
   set(keys: readonly string[], isOn: boolean): void {
     const changed = new Set(this.keys.peek());
+    this.isAll.value = false;
     for (const key of keys) changed[isOn ? "add" : "delete"](key);
     this.keys.value = changed;
   }
@@ -115,8 +119,7 @@ export function Table<Row>(props: TableProps<Row>) {
     shown.scrollTo(at);
   };
   const toggle = (row: Row, isRange: boolean) => {
-    if (selection && isSelectable(row))
-      selection.choose(keyOf(row), keys, isRange, !selection.keys.peek().has(keyOf(row)));
+    if (selection && isSelectable(row)) selection.choose(keyOf(row), keys, isRange, !selection.has(keyOf(row)));
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const line = (event.target as HTMLElement).closest<HTMLElement>("tr[data-at]");
@@ -220,8 +223,7 @@ function Head<Row>({ column, sort, onSort }: { column: Column<Row>; sort?: Sort;
 }
 
 function SelectAll({ selection, keys }: { selection: Selection; keys: readonly string[] }) {
-  const selected = selection.keys.value;
-  const chosen = keys.filter((key) => selected.has(key)).length;
+  const chosen = keys.filter((key) => selection.has(key)).length;
   const isAll = chosen > 0 && chosen === keys.length;
   return (
     <input
@@ -305,22 +307,32 @@ function Line<Row>(props: LineProps<Row>) {
   );
 }
 
-/** "2 selected", with a button that clears the selection. */
+/** "2 selected", with buttons that select everything that matches, and nothing. */
 export function SelectedCount({
   selection,
   shown,
+  total,
 }: {
   selection: Selection;
   shown: ReadonlySignal<readonly string[]> | readonly string[];
+  /** Number of matching rows, if more of them match than are shown, and actions can be applied to all of them. */
+  total?: number | null;
 }) {
   const selected = selection.keys.value;
+  const isAll = selection.isAll.value;
   const keys = Array.isArray(shown) ? shown : (shown as ReadonlySignal<readonly string[]>).value;
   const hidden = selected.size - keys.filter((key: string) => selected.has(key)).length;
   return (
     <span class="cloudo-selected-count" aria-live="polite" hidden={selected.size === 0}>
       <span>
-        {selected.size} selected{hidden > 0 && ` (${hidden} hidden by the filter)`}
+        {isAll ? `All ${total?.toLocaleString("en") ?? ""} matching selected` : `${selected.size} selected`}
+        {!isAll && hidden > 0 && ` (${hidden} hidden by the filter)`}
       </span>
+      {!isAll && total && total > keys.length && keys.every((key: string) => selected.has(key)) && (
+        <button type="button" class="cloudo-link" onClick={() => (selection.isAll.value = true)}>
+          Select all {total.toLocaleString("en")}
+        </button>
+      )}
       <button type="button" class="cloudo-link" onClick={() => selection.clear()}>
         Clear
       </button>

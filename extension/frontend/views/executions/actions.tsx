@@ -1,10 +1,12 @@
 /** Actions on executions: each is one request, for one execution or many. */
 
-import type { ApiError } from "../../api/client";
+import type { ApiError, Query } from "../../api/client";
 import { fetchExecutions } from "../../api/executions";
-import type { Execution } from "../../api/types";
+import type { Execution, Status } from "../../api/types";
 import type { App } from "../../app/context";
-import { ALLOWS, count, type Action } from "../../ui/words";
+import { ALLOWS, count, now, type Action } from "../../ui/words";
+import { filterOf, statusesOf } from "./filters";
+import type { Count } from "./rows";
 
 /** Maximum number of executions in one request. */
 const MAX_IDS = 500;
@@ -24,6 +26,12 @@ interface Item {
   id: string | null;
   execution: { id: string } | null;
   error: Pick<ApiError, "message"> | null;
+}
+
+interface Outcome {
+  done: number;
+  failed: number;
+  items: Item[];
 }
 
 /** Whether an action can be applied to these executions. Delete needs all of them to have ended. */
@@ -58,6 +66,60 @@ export async function apply(app: App, action: Action, rows: readonly Target[]): 
     app.notices.fail("act", error);
     return [];
   }
+}
+
+/** Actions that REST applies to everything that matches a filter. */
+const FILTERED: readonly Action[] = ["cancel", "retry", "delete"];
+/** REST applies an action to at most as many. */
+const MAX_MATCHING = 10_000;
+
+export const isOfferedForAll = (action: Action): boolean => FILTERED.includes(action);
+
+/**
+ * Apply an action to every execution that matches, the ones that are not loaded included. Asks before, with their
+ * number. Executions created after the question are left alone. Resolves to whether it was done.
+ */
+export async function applyToMatching(app: App, action: Action, query: Record<string, string>): Promise<boolean> {
+  const { api, notices, dialogs } = app;
+  const filter: Query = { ...filterOf(query), until: query.until || new Date(now()).toISOString() };
+  const wanted = statusesOf(query);
+  notices.set("act", "");
+  try {
+    const { by_status } = await api.get<Count>("execution/count", filter);
+    const statuses = (Object.keys(by_status) as Status[]).filter(
+      (status) => ALLOWS[action]({ status }) && (wanted.length === 0 || wanted.includes(status)),
+    );
+    const number = statuses.reduce((sum, status) => sum + by_status[status], 0);
+    if (number === 0) throw new Error(`None of the matching executions allows this action: ${WORDS[action].word}.`);
+    if (!(await dialogs.confirm(question(action, number)))) return false;
+    notices.set("act", `${DOING[action]} ${count(Math.min(number, MAX_MATCHING), "execution")}…`, { kind: "warning" });
+    const body = { action, filter: { ...filter, status: statuses } };
+    const { done, failed, items } = await api.post<Outcome>("execution/bulk", body);
+    notices.set("act", "");
+    const problems = new Set(items.flatMap(({ error }) => error?.message ?? []));
+    if (failed > 0) notices.fail("act", [`${count(failed, "execution")} failed.`, ...problems].join("\n"));
+    notices.tell(`${WORDS[action].word}: ${count(done, "execution")}`);
+    return true;
+  } catch (error) {
+    notices.fail("act", error);
+    return false;
+  }
+}
+
+const DOING: Partial<Record<Action, string>> = { cancel: "Cancelling", retry: "Retrying", delete: "Deleting" };
+
+function question(action: Action, number: number): { title: string; text: string; word: string } {
+  const { word } = WORDS[action];
+  const what = count(Math.min(number, MAX_MATCHING), "execution");
+  const more = number > MAX_MATCHING ? ` ${count(number, "execution")} match; the newest come first.` : "";
+  const texts: Partial<Record<Action, string>> = {
+    cancel: "They stop, and so do their children.",
+    retry: "Each is started again, with its own source and inputs.",
+    delete: "Their records, logs and executed notebooks are deleted. This cannot be undone.",
+  };
+  // The other button says Cancel.
+  const button = action === "cancel" ? `Cancel ${what}` : word;
+  return { title: `${word} ${what}?`, text: `${texts[action]}${more}`, word: button };
 }
 
 function isSureToDelete(app: App, rows: readonly Target[]): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** The filters of the list of executions, as the address holds them and as REST takes them. */
 
 import type { Query } from "../../api/client";
-import type { Status } from "../../api/types";
+import type { Origin, Status } from "../../api/types";
 import { STATUSES, moment } from "../../ui/words";
 
 /** Names of filters in the address, their names in REST, and their words. */
@@ -15,7 +15,35 @@ const NAMES: Record<string, { field: string; word: string }> = {
   until: { field: "until", word: "Until" },
 };
 
+/** Spans of time that the address names; they move with the calendar, so that a saved filter stays true. */
+export const RANGES: Record<string, string> = {
+  hour: "Last hour",
+  today: "Today",
+  yesterday: "Yesterday",
+  week: "Last 7 days",
+  month: "Last 30 days",
+};
+
+/** Ways to start an execution, for a choice. */
+export const ORIGIN_WORDS: Origin[] = ["ui", "api", "cli", "cell", "flow", "schedule", "webhook"];
+
 type Place = Readonly<Record<string, string>>;
+
+/** The query with its span of time as `since` and `until`, in the viewer's zone. */
+export function resolved(query: Place): Record<string, string> {
+  const { range = "", ...rest } = query;
+  const now = new Date();
+  const day = (days: number) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days).toISOString();
+  const spans: Record<string, [string, string]> = {
+    hour: [new Date(now.getTime() - 3_600_000).toISOString(), ""],
+    today: [day(0), ""],
+    yesterday: [day(-1), day(0)],
+    week: [day(-6), ""],
+    month: [day(-29), ""],
+  };
+  const span = spans[range];
+  return span ? { ...rest, since: span[0], until: span[1] } : rest;
+}
 
 /** The statuses that the address names; unknown ones are left out. */
 export function statusesOf({ status = "" }: Place): Status[] {
@@ -24,12 +52,15 @@ export function statusesOf({ status = "" }: Place): Status[] {
 
 /** Filters other than status and text, for chips. */
 export function chipsOf(query: Place): { name: string; text: string }[] {
-  return Object.entries(NAMES).flatMap(([name, { word }]) => {
+  const range = RANGES[query.range ?? ""];
+  const span = range ? [{ name: "range", text: range }] : [];
+  const others = Object.entries(NAMES).flatMap(([name, { word }]) => {
     const value = query[name];
-    if (!value) return [];
+    if (!value || (range && (name === "since" || name === "until"))) return [];
     const isTime = (name === "since" || name === "until") && !Number.isNaN(Date.parse(value));
     return [{ name, text: `${word}: ${isTime ? moment(value) : value}` }];
   });
+  return [...span, ...others];
 }
 
 /** The parameters for REST, without the statuses: these also select what is counted. */
@@ -46,6 +77,12 @@ export function filterOf(query: Place): Query {
 export const isFiltered = (query: Place): boolean =>
   Boolean(query.q) || statusesOf(query).length > 0 || chipsOf(query).length > 0;
 
-/** The query without its filters. */
+/** The query without its filters; its order stays. */
 export const cleared = (query: Place): Record<string, string> =>
-  Object.fromEntries(Object.keys(query).map((name) => [name, ""]));
+  Object.fromEntries(Object.keys(query).flatMap((name) => (name === "sort" ? [] : [[name, ""]])));
+
+/** The filters of a query as a text, always in the same order, for saving. */
+export function textOf(query: Place): string {
+  const set = Object.entries(query).filter(([name, value]) => value && name !== "sort");
+  return new URLSearchParams(set.sort(([one], [other]) => (one < other ? -1 : 1))).toString();
+}

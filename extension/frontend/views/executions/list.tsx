@@ -1,17 +1,18 @@
-/** The executions, newest first, live. */
+/** The executions, live. */
 
 import { useEffect, useMemo } from "preact/hooks";
 import type { Execution, Status } from "../../api/types";
 import { useApp } from "../../app/context";
 import { Breakable, Button, Empty, Link } from "../../ui/controls";
 import { Icon } from "../../ui/icons";
-import { List, NoMatch } from "../../ui/list";
+import { List, NoMatch, useSort } from "../../ui/list";
 import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
 import { Selection, type Column } from "../../ui/table";
 import { STATUSES, count, cut, isEnded, messageOf, type Action } from "../../ui/words";
-import { ACTIONS, WORDS, apply, isOffered } from "./actions";
-import { chipsOf, cleared, isFiltered, statusesOf } from "./filters";
+import { ACTIONS, WORDS, apply, applyToMatching, isOffered, isOfferedForAll } from "./actions";
+import { chipsOf, cleared, isFiltered, resolved, statusesOf } from "./filters";
 import { OriginLink } from "./origin";
+import { FilterMenu } from "./saved";
 import { useExecutionCount, useExecutionRows, useSettled, type Count } from "./rows";
 
 const columns: Column<Execution>[] = [
@@ -19,7 +20,14 @@ const columns: Column<Execution>[] = [
   { name: "name", label: "Execution", cell: (row) => <NameCell row={row} /> },
   { name: "progress", label: "Progress", cell: (row) => <ProgressBar of={row} /> },
   { name: "duration", label: "Duration", cell: (row) => <Duration of={row} /> },
-  { name: "started", label: "Started", cell: (row) => <StartedCell row={row} /> },
+  {
+    name: "started",
+    label: "Started",
+    cell: (row) => <StartedCell row={row} />,
+    // The server sorts: by creation, because an execution may not have started yet.
+    sortBy: ({ id }) => id,
+    isLargestFirst: true,
+  },
   { name: "by", label: "By", cell: (row) => <ByCell row={row} /> },
 ];
 
@@ -73,11 +81,16 @@ const ByCell = ({ row }: { row: Execution }) => (
 
 export function ExecutionList() {
   const { place } = useApp();
-  const { query } = place.route.value;
-  const executions = useExecutionRows(query);
+  const { query: asked } = place.route.value;
+  const [sort, onSort] = useSort(columns, "-started");
+  const address = JSON.stringify(asked);
+  // Resolved once for each filter: "last hour" begins when it was chosen.
+  const query = useMemo(() => resolved(asked), [address]);
+  const executions = useExecutionRows(query, sort.isDescending ? "newest" : "oldest");
   const counted = useExecutionCount(query);
   const selection = useMemo(() => new Selection(), []);
   const { rows } = executions;
+  useEffect(() => selection.clear(), [address]);
   useEffect(() => {
     if (rows) selection.retain(new Set(rows.map(({ id }) => id)));
   }, [rows]);
@@ -85,7 +98,7 @@ export function ExecutionList() {
   const total = counted && totalOf(counted, statusesOf(query));
   const clear = () => {
     onType("");
-    place.refine(cleared(query));
+    place.refine(cleared(asked));
   };
   return (
     <List
@@ -101,8 +114,12 @@ export function ExecutionList() {
       onOpen={({ id }) => place.go("execution", id)}
       filter={typed}
       onFilter={onType}
+      sort={sort}
+      onSort={onSort}
+      total={total}
+      hasManyActions
       more={<Chips counted={counted} />}
-      actions={<Toolbar selection={selection} executions={executions} />}
+      actions={<Toolbar selection={selection} executions={executions} query={query} />}
       empty={
         isFiltered(query) ? (
           <NoMatch title="No matching executions" text="New ones that match appear here." onClear={clear} />
@@ -162,6 +179,7 @@ function Chips({ counted }: { counted: Count | null }) {
           <Icon name="close" />
         </button>
       ))}
+      <FilterMenu />
     </div>
   );
 }
@@ -169,13 +187,19 @@ function Chips({ counted }: { counted: Count | null }) {
 interface ToolbarProps {
   selection: Selection;
   executions: ReturnType<typeof useExecutionRows>;
+  query: Record<string, string>;
 }
 
-function Toolbar({ selection, executions: { rows, take } }: ToolbarProps) {
+function Toolbar({ selection, executions: { rows, take, refresh }, query }: ToolbarProps) {
   const app = useApp();
-  const selected = selection.keys.value;
-  const chosen = (rows ?? []).filter(({ id }) => selected.has(id));
+  const isAll = selection.isAll.value;
+  const chosen = (rows ?? []).filter(({ id }) => selection.has(id));
   const act = async (action: Action) => {
+    if (isAll) {
+      if (!(await applyToMatching(app, action, query))) return;
+      selection.clear();
+      return refresh();
+    }
     const changed = await apply(app, action, chosen);
     if (changed && action !== "delete") take(changed);
   };
@@ -183,8 +207,9 @@ function Toolbar({ selection, executions: { rows, take } }: ToolbarProps) {
     <>
       {ACTIONS.map((action) => {
         const { word, icon, title } = WORDS[action];
-        const isOff = !isOffered(action, chosen);
-        const reason = action === "delete" && isOff && chosen.length > 0 ? "Only ended executions can be deleted" : "";
+        const isOff = isAll ? !isOfferedForAll(action) : !isOffered(action, chosen);
+        const reason =
+          !isAll && action === "delete" && isOff && chosen.length > 0 ? "Only ended executions can be deleted" : "";
         return (
           <Button key={action} icon={icon} disabled={isOff} title={reason || title} onClick={() => void act(action)}>
             {word}
@@ -202,7 +227,7 @@ function More({ more, shown, total }: { more: () => Promise<void>; shown: number
       <Button icon="down" onClick={() => void more().catch((error: unknown) => notices.fail("act", error))}>
         Load more
       </Button>
-      {total !== null && <p class="cloudo-muted">{`The newest ${shown} of ${count(total, "execution")}`}</p>}
+      {total !== null && <p class="cloudo-muted">{`${shown} of ${count(total, "execution")}`}</p>}
     </div>
   );
 }

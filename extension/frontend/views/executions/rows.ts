@@ -19,24 +19,34 @@ export interface Count {
   by_status: Record<Status, number>;
 }
 
-/** Rows by id, and the cursor of the older ones. */
+/** The newest or the oldest first. */
+export type Order = "newest" | "oldest";
+
+/** Rows by id, their order, and the cursor of the further ones. */
 export interface Rows {
   byId: ReadonlyMap<string, Execution>;
   next: string | null;
+  order: Order;
 }
 
 /** Return the rows of `pages`, the later ones winning. */
-export const rowsOf = (items: readonly Execution[], next: string | null): Rows => ({
+export const rowsOf = (items: readonly Execution[], next: string | null, order: Order = "newest"): Rows => ({
   byId: new Map(items.map((one) => [one.id, one])),
   next,
+  order,
 });
 
-/** The id of the oldest row. */
-const oldestOf = ({ byId }: Rows): string => [...byId.keys()].reduce((one, other) => (other < one ? other : one), "~");
+/** Whether a row belongs before the last one shown, rather than to the next page. */
+function isWithin({ byId, next, order }: Rows): (id: string) => boolean {
+  if (next === null) return () => true;
+  const ids = [...byId.keys()].sort();
+  const [oldest = "", newest = ""] = [ids[0], ids.at(-1)];
+  return (id) => (order === "newest" ? id > oldest : id < newest);
+}
 
 /**
- * Return `rows` with changes merged in. `matches` tells which of `changed` match the filter. Rows older than the
- * oldest one shown come with the next page.
+ * Return `rows` with changes merged in. `matches` tells which of `changed` match the filter. Rows beyond the last one
+ * shown come with the next page.
  */
 export function merged(
   rows: Rows,
@@ -45,11 +55,11 @@ export function merged(
   matches: (row: Execution) => boolean,
 ): Rows {
   const byId = new Map(rows.byId);
-  const oldest = rows.next === null ? "" : oldestOf(rows);
+  const fits = isWithin(rows);
   let isChanged = false;
   for (const id of deleted) isChanged = byId.delete(id) || isChanged;
   for (const row of changed) {
-    if (matches(row) && (byId.has(row.id) || row.id > oldest)) {
+    if (matches(row) && (byId.has(row.id) || fits(row.id))) {
       byId.set(row.id, row);
       isChanged = true;
     } else isChanged = byId.delete(row.id) || isChanged;
@@ -77,12 +87,13 @@ export interface ExecutionRows {
   take: (changed: readonly Execution[], deleted?: readonly string[]) => void;
 }
 
-/** The executions that match the filter of the address, newest first, kept up to date. */
-export function useExecutionRows(query: Readonly<Record<string, string>>): ExecutionRows {
+/** The executions that match a filter, in order, kept up to date. */
+export function useExecutionRows(query: Readonly<Record<string, string>>, order: Order): ExecutionRows {
   const { api } = useApp();
   const filter = filterOf(query);
   const statuses = statusesOf(query);
-  const full: Query = { status: statuses, ...filter };
+  // Without the usual order, so that the first page is the one that came with the page.
+  const full: Query = { status: statuses, ...filter, order: order === "newest" ? null : order };
   const key = JSON.stringify(full);
   const extra = useRef({ key, pages: 1 });
   if (extra.current.key !== key) extra.current = { key, pages: 1 };
@@ -100,7 +111,7 @@ export function useExecutionRows(query: Readonly<Record<string, string>>): Execu
       cursor = found.next;
       if (cursor === null) break;
     }
-    return rowsOf(items, cursor);
+    return rowsOf(items, cursor, order);
   };
   const resource = useResource<Rows>(`executions ${key}`, fetch);
 
@@ -123,11 +134,15 @@ export function useExecutionRows(query: Readonly<Record<string, string>>): Execu
     const page = await api.get<Page<Execution>>("execution", { ...full, limit: PAGE, cursor });
     extra.current.pages += 1;
     resource.set((rows) => ({
+      ...rows,
       byId: new Map([...rows.byId, ...page.items.map((one) => [one.id, one] as const)]),
       next: page.next,
     }));
   };
-  const rows = useMemo(() => resource.value && [...resource.value.byId.values()].sort(byAge), [resource.value]);
+  const rows = useMemo(() => {
+    const found = resource.value && [...resource.value.byId.values()].sort(byAge);
+    return order === "oldest" ? (found?.reverse() ?? null) : found;
+  }, [resource.value]);
   const hasMore = Boolean(resource.value?.next);
   return { rows, error: resource.error, hasMore, more, refresh: resource.refresh, take };
 }

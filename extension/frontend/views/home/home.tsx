@@ -5,13 +5,16 @@ import type { ComponentChildren } from "preact";
 import type { Activity, Execution, Flow, Health, Message, Page, Status } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
-import { Empty, Heading, Link, Panel } from "../../ui/controls";
+import { Empty, Heading, Link, LinkButton, Panel } from "../../ui/controls";
 import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
 import { count, cut, messageOf } from "../../ui/words";
 import { Dashboards } from "./dashboards";
+import { useLastVisit } from "./visit";
 
 const HOURS = 24;
 const LISTED = 6;
+/** Failures that are looked at. */
+const FAILURES = 100;
 const DAY_MS = 24 * 3600 * 1000;
 /** Queries are the same for this long, so that a change is fetched, and a redraw is not. */
 const MINUTE_MS = 60_000;
@@ -19,10 +22,8 @@ const MINUTE_MS = 60_000;
 const ACTIVE: Status[] = ["RUNNING", "WAITING", "PAUSED"];
 
 export function Home() {
-  const since = useMemo(() => new Date(Math.floor((Date.now() - DAY_MS) / MINUTE_MS) * MINUTE_MS).toISOString(), []);
   const health = useOf<Health>("health", {}, ["execution", "worker"]);
   const running = useOf<Page<Execution>>("execution", { status: ACTIVE, limit: LISTED });
-  const failed = useOf<Page<Execution>>("execution", { status: ["ENDED_ERROR"], since, limit: LISTED });
   const questions = useOf<Page<Message>>("message", { unanswered: true, limit: LISTED }, ["message"]);
   const activity = useOf<Activity>("execution/activity", { hours: HOURS });
   const flows = useOf<Page<Flow>>("flow", { brief: true, limit: 500 }, ["flow", "schedule"]);
@@ -59,7 +60,7 @@ export function Home() {
       <Dashboards />
       <div class="cloudo-columns">
         <Panel title="Running now" actions={<Link view="executions">All executions</Link>}>
-          <Executions page={running} none="Nothing runs.">
+          <Executions items={running?.items} none="Nothing runs.">
             {(one) => (
               <>
                 <ProgressBar of={one} />
@@ -70,15 +71,7 @@ export function Home() {
             )}
           </Executions>
         </Panel>
-        <Panel title="Recent failures">
-          <Executions page={failed} none="Nothing has failed in the last 24 hours.">
-            {(one) => (
-              <span class="cloudo-muted">
-                <Time at={one.ended_at} /> · {messageOf(one)}
-              </span>
-            )}
-          </Executions>
-        </Panel>
+        <Failures />
       </div>
       <div class="cloudo-columns">
         <Panel title="Open input requests" actions={<Link view="messages">All messages</Link>}>
@@ -111,6 +104,46 @@ export function Home() {
         </Panel>
       </div>
     </section>
+  );
+}
+
+/** What has failed since the last visit; on the first one, in the last day. */
+function Failures() {
+  const { isKnown, before, markSeen } = useLastVisit();
+  const day = useMemo(() => new Date(Math.floor((Date.now() - DAY_MS) / MINUTE_MS) * MINUTE_MS).toISOString(), []);
+  const page = useOf<Page<Execution>>("execution", { status: ["ENDED_ERROR"], limit: FAILURES });
+  // By the end: a run of days that fails now is new.
+  const isNew = ({ ended_at }: Execution) => Date.parse(ended_at ?? "") > Date.parse(before ?? day);
+  const failed = (isKnown && page?.items.filter(isNew)) || null;
+  const number = failed && `${failed.length}${failed.length === FAILURES ? "+" : ""}`;
+  const none = before ? "Nothing has failed since your last visit." : "Nothing has failed in the last 24 hours.";
+  const actions = before && failed && failed.length > 0 && (
+    <>
+      <LinkButton onClick={markSeen}>Mark as seen</LinkButton>
+      <Link view="executions" query={{ status: "ENDED_ERROR" }}>
+        All failures
+      </Link>
+    </>
+  );
+  return (
+    <Panel
+      title={before ? "Failures since your last visit" : "Recent failures"}
+      count={failed?.length ? number : undefined}
+      actions={actions || undefined}
+    >
+      {before && failed && failed.length > 0 && (
+        <p class="cloudo-muted">
+          You were last here <Time at={before} />.
+        </p>
+      )}
+      <Executions items={failed?.slice(0, LISTED)} none={none}>
+        {(one) => (
+          <span class="cloudo-muted">
+            <Time at={one.ended_at} /> · {messageOf(one)}
+          </span>
+        )}
+      </Executions>
+    </Panel>
   );
 }
 
@@ -175,16 +208,16 @@ function Items<Item>({
 }
 
 function Executions({
-  page,
+  items,
   none,
   children,
 }: {
-  page: Page<Execution> | null;
+  items: readonly Execution[] | undefined;
   none: string;
   children: (one: Execution) => ComponentChildren;
 }) {
   return (
-    <Items items={page?.items} none={none}>
+    <Items items={items} none={none}>
       {(one) => (
         <li key={one.id}>
           <StatusMark status={one.status} />
