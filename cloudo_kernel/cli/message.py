@@ -76,6 +76,8 @@ def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bo
     cloudo answer 5c1f09ab -p cancel=true              press the button `cancel`
     cloudo answer 5c1f09ab -p 'regions=north, south'   several of the choices
     cloudo answer 5c1f09ab -p report=./report.csv      a file
+    cloudo answer 5c1f09ab -p delay=10m                a duration
+    cloudo answer 5c1f09ab -p 'inputs={region: north}'   the inputs of a flow
 
     With -p there are no prompts, and other fields get their defaults. Do not pass passwords with -p: other users of
     this machine can see the arguments of a command. The first answer counts. The exit code is 1 if the message
@@ -97,7 +99,7 @@ def answer(target: Target, message_id: str, *, words: Sequence[str], as_json: bo
             raise click.BadParameter(str(error), param_hint="-p") from error
     else:
         click.echo(_head(api, message), err=as_json)
-        given = questions.ask(form, preview=lambda request: _coming(api, request), is_error=as_json)
+        given = questions.ask(form, preview=lambda request: _coming(api, request), flow=api.flow, is_error=as_json)
     answered = api.answer_message(message.id, given)
     text = f"{display.short_id(answered.id)}  {display.value(answered.subject)}: answered"
     display.print_record(answered, text, as_json=as_json)

@@ -1,4 +1,7 @@
-"""Asks the fields of a form in the terminal, and parses answers from words. `forms` checks the answers."""
+"""Asks the fields of a form in the terminal, and parses answers from words. `forms` checks the answers.
+
+`flow_inputs` asks for the inputs of a flow.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ from typing import Any
 
 import click
 
-from cloudo_kernel.cli import display
-from cloudo_kernel.cli.values import input_value
+from cloudo_kernel.cli import display, flow_inputs
+from cloudo_kernel.cli.values import document, input_value
 from cloudo_kernel.errors import ResponseInvalid
 from cloudo_kernel.forms.element import Element
 from cloudo_kernel.forms.form import Form, preview_request
-from cloudo_kernel.models import JsonObject
+from cloudo_kernel.forms.time_elements import TimeZone
+from cloudo_kernel.models import Flow, JsonObject
+from cloudo_kernel.scheduling import zones
 
 
 def answers_of(words: Sequence[str], form: Form) -> dict[str, Any]:
@@ -31,10 +36,12 @@ def answers_of(words: Sequence[str], form: Form) -> dict[str, Any]:
     return given
 
 
-def ask(form: Form, *, preview: Callable[[JsonObject], str], is_error: bool) -> dict[str, Any]:
+def ask(
+    form: Form, *, preview: Callable[[JsonObject], str], flow: Callable[[str], Flow], is_error: bool
+) -> dict[str, Any]:
     """Ask the form's questions and return the answers. `is_error` prompts on standard error.
 
-    `preview` returns the next times of a schedule that the form asks for.
+    `preview` returns the next times of a schedule that the form asks for, `flow` a flow by its name.
     A choice of buttons comes first, because a button that requires no answers skips the questions.
     """
     given: dict[str, Any] = {}
@@ -45,11 +52,12 @@ def ask(form: Form, *, preview: Callable[[JsonObject], str], is_error: bool) -> 
     is_waived = button is not None and button.about.get("required") == []
     for element in form.elements:
         if "preview" in element.about:
-            defaults = {one.key: one.about.get("default") for one in form.elements}
-            request = preview_request(element.about["preview"], {**defaults, **given})
+            request = preview_request(element.about["preview"], {**form.defaults, **given})
             click.echo(preview(request) if request else "", err=is_error)
         elif element.kind == "markdown":
             click.echo(_told(element), err=is_error)
+        elif element.kind == "inputs" and not is_waived:
+            given |= flow_inputs.ask(element, {**form.defaults, **given}, flow=flow, is_error=is_error)
         elif element.is_asked and not is_waived:
             answer = _ask_one(element, is_required=element.key in required, is_error=is_error)
             if answer is not None:
@@ -74,12 +82,16 @@ def _button(buttons: Sequence[Element], *, is_error: bool) -> Element | None:
 def _ask_one(element: Element, *, is_required: bool, is_error: bool) -> Any:
     """Return a checked answer, or None if it was left out."""
     about = element.about
+    if isinstance(element, TimeZone) and "default" not in about:
+        about = {**about, "default": zones.local_zone_name()}
     label = click.style(display.clean(element.label), bold=True)
     click.echo(f"{label}{'' if is_required else ' (optional)'}", err=is_error)
     if about["description"]:
         click.echo(display.clean(about["description"]), err=is_error)
 
     def read(text: str) -> Any:
+        if text == "" and "default" in about and "default" not in element.about:
+            return about["default"]  # the server does not know it
         if text == "" and (not is_required or "default" in about):
             return None  # the server inserts the default
         if text == "":
@@ -111,18 +123,31 @@ def _checked(element: Element, text: str) -> Any:
 def _value(element: Element, text: str) -> Any:
     """Parse the text for this element. Raises `ValueError` if it cannot be parsed."""
     match element.kind:
-        case "select":
-            return _choice(element, text)
-        case "multiselect" if text.startswith("["):
-            return input_value(text, {"type": "array"})
-        case "multiselect":
-            return [_choice(element, part.strip()) for part in text.split(",")]
+        case "select" | "multiselect" | "flow":
+            return _chosen(element, text)
+        case "inputs" | "trigger":
+            return document(text)
         case "file":
             return _file(text)
         case _:
             with suppress(ValueError):  # `Element.checked` reports it, including the bounds
                 return element.defined(text)
     return text
+
+
+def _takes_several(element: Element) -> bool:
+    return element.kind == "multiselect" or (element.kind == "flow" and element.about["type"] == "array")
+
+
+def _chosen(element: Element, text: str) -> Any:
+    """Return the choice, or the list of choices, that a text names."""
+    if "enum" not in element.about:
+        return text
+    if not _takes_several(element):
+        return _choice(element, text)
+    if text.startswith("["):
+        return input_value(text, {"type": "array"})
+    return [_choice(element, part.strip()) for part in text.split(",")]
 
 
 def _choice(element: Element, text: str) -> Any:
@@ -152,9 +177,9 @@ def _numbered(names: Sequence[str]) -> str:
 
 
 def _hint(element: Element) -> str:
-    if element.kind in ("select", "multiselect"):
+    if element.kind in ("select", "multiselect", "flow") and "enum" in element.about:
         names = _numbered([display.value(choice) for choice in element.about["enum"]])
-        return names if element.kind == "select" else f"any of {names}, separated by commas"
+        return f"any of {names}, separated by commas" if _takes_several(element) else names
     return element.fitting
 
 

@@ -47,7 +47,8 @@ class ResponseInvalid(CloudoError):
     code = "response_invalid"
 
     def __init__(self, key: str | None, what: str) -> None:
-        super().__init__(f"The answer {what}." if key is None else f"{key!r} {what}.", field=key or "response")
+        end = "" if what.endswith("?") else "."
+        super().__init__(f"The answer {what}{end}" if key is None else f"{key!r} {what}{end}", field=key or "response")
 
 
 class NameInvalid(CloudoError):

@@ -10,11 +10,24 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from cloudo_kernel.errors import FormInvalid, MalformedRequest, ResponseInvalid
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.models.canonical import FITS, canonical, from_text
+
+
+class Flows(Protocol):
+    """The flows that answers name. The service implements it, because forms know no workspace."""
+
+    def check(self, name: str) -> None:
+        """Raise a `CloudoError` unless the flow exists and the person who answers may see it."""
+
+    def checked_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
+        """Return inputs of the flow in canonical form. Raises as `check` does, and `InputsInvalid`."""
+
+    def shown_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
+        """Return checked inputs of the flow with protected values masked."""
 
 
 class Element:
@@ -92,6 +105,16 @@ class Element:
         """Return the answer with the offset of a time zone, if it is a moment without one."""
         return value
 
+    def settle(self, _answer: JsonObject, _flows: Flows) -> None:
+        """Check the answer against the flows and the other answers, and complete it in `_answer`.
+
+        Called when each element has its own answer. Raises `CloudoError`, whose fields begin with the key.
+        """
+
+    def shown(self, value: Any, _answer: JsonObject, _flows: Flows) -> Any:
+        """Return the answer with the inputs masked that a flow protects."""
+        return value
+
     def masked(self, given: object) -> str:
         """Return a value for an error message. Long values are cut."""
         try:
@@ -101,6 +124,9 @@ class Element:
         return text if len(text) <= 60 else f"{text[:59]}…"
 
     # --- its description in the body ---
+
+    def relate(self, _elements: Mapping[str, Element]) -> None:
+        """Check what the description says about other elements of the form. Raises `FormInvalid`."""
 
     def complete(self) -> None:
         """Check the description, and store bounds, default and example in canonical form. Raises `FormInvalid`."""
@@ -119,6 +145,15 @@ class Element:
             return [defined(self.canonical_kind, one) for one in value]
         return defined(self.canonical_kind, value)
 
+    def bound(self, value: object) -> Any:
+        """Return `minimum` or `maximum` in canonical form. Raises `ValueError`."""
+        return defined(self.bound_kind, value)
+
+    @property
+    def bound_fitting(self) -> str:
+        """The accepted bounds in words."""
+        return FITS[self.bound_kind]
+
     def is_in_order(self, minimum: Any, maximum: Any) -> bool:
         """Tell whether the maximum is at least the minimum."""
         return bool(minimum <= maximum)
@@ -129,9 +164,9 @@ class Element:
         bounds = {word: self.about[word] for word in ("minimum", "maximum") if self.about.get(word) is not None}
         for word, bound in bounds.items():
             try:
-                self.about[word] = defined(self.bound_kind, bound)
+                self.about[word] = self.bound(bound)
             except ValueError:
-                raise self._invalid(word, f"is {FITS[self.bound_kind]}, not {self.masked(bound)}") from None
+                raise self._invalid(word, f"is {self.bound_fitting}, not {self.masked(bound)}") from None
         if len(bounds) == 2 and not self.is_in_order(self.about["minimum"], self.about["maximum"]):
             minimum, maximum = (self.masked(self.about[word]) for word in bounds)
             raise self._invalid("maximum", f"is at least the minimum, {minimum}, not {maximum}")
@@ -145,7 +180,7 @@ class Element:
             self.about["default"] = self.defined(self.about["default"])
         try:
             self.about["default"] = self.accepted(self.about["default"])
-        except ValueError as error:
+        except (ValueError, MalformedRequest) as error:
             raise self._invalid("default", str(error)) from None
 
     def _invalid(self, word: str, message: str) -> FormInvalid:

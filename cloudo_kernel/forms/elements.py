@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from cloudo_kernel.forms.element import Element, defined, is_within, length_in_words
+from cloudo_kernel.forms.flow_elements import FlowChoice, FlowInputs
+from cloudo_kernel.forms.time_elements import Duration, TimeZone, TriggerChoice
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.models.canonical import canonical
 from cloudo_kernel.scheduling import zones
@@ -299,7 +301,7 @@ class File(Element):
 
 _KINDS: Final[tuple[type[Element], ...]] = (
     *(Text, LongText, Number, Integer, Toggle, Select, Multiselect, Date, Time, DateTime, Password, File),
-    *(Markdown, Submit),
+    *(FlowChoice, FlowInputs, Duration, TimeZone, TriggerChoice, Markdown, Submit),
 )
 ELEMENTS: Final = {element.kind: element for element in _KINDS}
 

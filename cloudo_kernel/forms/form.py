@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from cloudo_kernel.errors import MAX_ERRORS, FormInvalid, ResponseInvalid, raise_all
-from cloudo_kernel.forms.element import Element, defined
+from cloudo_kernel.errors import MAX_ERRORS, CloudoError, FormInvalid, ResponseInvalid, raise_all
+from cloudo_kernel.forms.element import Element, Flows, defined
 from cloudo_kernel.forms.elements import ELEMENTS, element_of
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.scheduling import triggers
@@ -33,10 +33,12 @@ _OF_FORMAT: Final = {"date": "date", "time": "time", "date-time": "datetime", "p
 _OF_BODY: Final = ("type", "properties", "required")
 _OF_ELEMENT: Final = (
     *("label", "description", "element", "type", "format", "enum"),
-    *("minimum", "maximum", "default", "example", "order", "required", "preview"),
+    *("minimum", "maximum", "default", "example", "order", "required", "preview", "flow", "flow_name"),
 )
 #: The words of a trigger that a preview can use. Of `_TIMES`, only the first that is answered counts.
 _TIMES: Final = tuple(kind.word for kind in triggers.KINDS)
+#: The word for the answer to an element `trigger`, which has all of them.
+_WHOLE: Final = "trigger"
 _WITH_TIMES: Final = ("timezone", "max_iterations", *(word for kind in triggers.KINDS for word in kind.more_words))
 
 
@@ -51,6 +53,11 @@ class Form:
     def fields(self) -> Iterator[Element]:
         """The elements that people enter values for."""
         return (element for element in self.elements if element.is_asked)
+
+    @property
+    def defaults(self) -> JsonObject:
+        """The default of each element that has one."""
+        return {one.key: one.about["default"] for one in self.elements if "default" in one.about}
 
     @property
     def buttons(self) -> tuple[Element, ...]:
@@ -73,15 +80,17 @@ class Form:
         own: Sequence[str] | None = pressed.get("required")
         return self._required if own is None else own
 
-    def answer(self, given: object, *, placed: Callable[[str], str] | None = None) -> JsonObject:
+    def answer(
+        self, given: object, *, placed: Callable[[str], str] | None = None, flows: Flows | None = None
+    ) -> JsonObject:
         """Return the complete answer in canonical form: given values, defaults, and a boolean for each button.
 
-        `placed` adds the offset of a time zone to a moment without one. Raises `ResponseInvalid`, which names each
-        invalid element.
+        `placed` adds the offset of a time zone to a moment without one. `flows` checks the names and inputs of flows.
+        Raises `ResponseInvalid`, which names each invalid element.
         """
         if not isinstance(given, Mapping):
             raise ResponseInvalid(None, "is an object of keys and values")
-        faults = list(islice(self._unknown(given), MAX_ERRORS + 1))
+        faults: list[CloudoError] = list(islice(self._unknown(given), MAX_ERRORS + 1))
         # Null or empty text means no answer, even for an element with a default.
         there = {key: value for key, value in given.items() if value is not None}
         pressed = self._pressed(there)
@@ -102,8 +111,37 @@ class Form:
                     answer[key] = ""
             except ResponseInvalid as fault:
                 faults.append(fault)
+        if flows is not None:
+            invalid = {str(fault.field).partition(".")[0] for fault in faults}
+            faults += self._settle(answer, flows, given=there, skipped=invalid, is_waived=self._is_waived(pressed))
         raise_all(faults)
         return answer
+
+    def _is_waived(self, button: str | None) -> bool:
+        """Tell whether the button requires nothing, such as one that cancels."""
+        return any(one.about.get("required") == [] for one in self.buttons if one.key == button)
+
+    def masks(self, answer: JsonObject, flows: Flows) -> JsonObject:
+        """Return what everyone sees in the place of answers with inputs that a flow protects, by their keys."""
+        shown = {one.key: one.shown(answer[one.key], answer, flows) for one in self.elements if one.key in answer}
+        return {key: value for key, value in shown.items() if value != answer[key]}
+
+    def _settle(
+        self, answer: JsonObject, flows: Flows, *, given: Mapping[str, object], skipped: set[str], is_waived: bool
+    ) -> list[CloudoError]:
+        """Complete the answers about flows, and return what is wrong with them.
+
+        A button that requires nothing adds no answers.
+        """
+        faults: list[CloudoError] = []
+        for element in self.elements:
+            if element.key in skipped or (is_waived and element.key not in given):
+                continue
+            try:
+                element.settle(answer, flows)
+            except CloudoError as fault:
+                faults.append(fault)
+        return faults
 
     def _unknown(self, given: Mapping[Any, object]) -> Iterator[ResponseInvalid]:
         asked = [element.key for element in self.elements if element.is_asked or element.is_button]
@@ -143,6 +181,8 @@ def preview_request(about: Mapping[str, str], given: Mapping[str, object]) -> Js
     `about` is the `preview` of an element. It maps words of a trigger to the keys of the form that answer them.
     """
     said = {word: given[key] for word, key in about.items() if given.get(key) not in (None, "")}
+    if _WHOLE in said:
+        return {"trigger": said[_WHOLE]}
     zone = {"timezone": said.pop("timezone")} if "timezone" in said else {}
     answered = [word for word in said if word in _TIMES]
     if not answered:
@@ -169,6 +209,7 @@ def checked_body(body: object) -> JsonObject:
     made = [_element(key, about, number) for number, (key, about) in enumerate(given.items())]
     elements = {element.key: element for element in sorted(made, key=lambda element: element.about["order"])}
     for key, element in elements.items():
+        element.relate(elements)
         if "preview" in element.about:
             _check_preview(element, elements)
         if element.is_button and "required" in element.about:
@@ -186,8 +227,8 @@ def _check_preview(element: Element, elements: Mapping[str, Element]) -> None:
     if element.kind != "markdown" or not isinstance(preview, Mapping):
         raise FormInvalid(place, "goes with a markdown, and names keys by the words of a trigger")
     for word, key in preview.items():
-        if word not in (*_TIMES, *_WITH_TIMES):
-            raise FormInvalid(place, f"knows {', '.join((*_TIMES, *_WITH_TIMES))}, not {_shown(word)}")
+        if word not in (*_TIMES, *_WITH_TIMES, _WHOLE):
+            raise FormInvalid(place, f"knows {', '.join((*_TIMES, *_WITH_TIMES, _WHOLE))}, not {_shown(word)}")
         if not isinstance(key, str) or key not in elements or not elements[key].is_asked:
             raise FormInvalid(place, f"names {_shown(key)}, which the form does not ask for")
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from cloudo_kernel.errors import FormInvalid, MalformedRequest, MessageClosed
+from cloudo_kernel.errors import FlowBroken, FormInvalid, MalformedRequest, MessageClosed
 from cloudo_kernel.forms import markdown
 from cloudo_kernel.forms.elements import with_offset
 from cloudo_kernel.forms.form import Form, checked_body, shorthand
-from cloudo_kernel.models import CreateMessage, JsonObject, Message, MessageState, Page
+from cloudo_kernel.models import CreateMessage, Flow, JsonObject, Message, MessageState, Page
 from cloudo_kernel.models.ids import new_id
+from cloudo_kernel.security.permissions import Rights
+from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.base import Base, id_cursor, page_limit
 from cloudo_kernel.store import NewMessage, why_closed
+from cloudo_kernel.workspace.catalog import Catalog, validate
 
 
 class MessageVerbs(Base):
@@ -68,8 +71,10 @@ class MessageVerbs(Base):
         if message.body is None or not message.is_open:
             raise MessageClosed(message_id, why_closed(message))
         form = Form(message.body)
-        answer = form.answer(response, placed=lambda moment: with_offset(moment, self._zone()))
-        return self._store.messages.answer(message_id, answer, protected=form.protected, user_name=self._user_name)
+        flows = _Flows(self._catalog, self._rights)
+        answer = form.answer(response, placed=lambda moment: with_offset(moment, self._zone()), flows=flows)
+        masks = {**form.masks(answer, flows), **dict.fromkeys(form.protected, PROTECTED)}
+        return self._store.messages.answer(message_id, answer, masks=masks, user_name=self._user_name)
 
     def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
         """See `Api.wait_message`."""
@@ -86,6 +91,34 @@ class MessageVerbs(Base):
         """See `Api.delete_message`."""
         self._ask_message("delete_message", message_id)
         self._store.messages.delete(message_id, user_name=self._user_name)
+
+
+class _Flows:
+    """The flows that answers name, as the person who answers may see them."""
+
+    def __init__(self, catalog: Catalog, rights: Rights) -> None:
+        self._catalog = catalog
+        self._rights = rights
+
+    def check(self, name: str) -> None:
+        """See `Flows.check`."""
+        self._flow(name)
+
+    def checked_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
+        """See `Flows.checked_inputs`."""
+        return validate(self._flow(name).input_schema, inputs)
+
+    def shown_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
+        """See `Flows.shown_inputs`."""
+        protected = self._flow(name).metadata.protect_inputs
+        return {key: PROTECTED if key in protected else value for key, value in inputs.items()}
+
+    def _flow(self, name: str) -> Flow:
+        self._rights.check_flow(name)
+        flow = self._catalog.flow(name)
+        if flow.broken:
+            raise FlowBroken(name, flow.broken)
+        return flow
 
 
 def _body(request: CreateMessage) -> JsonObject | None:

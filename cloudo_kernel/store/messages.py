@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -40,7 +41,6 @@ from cloudo_kernel.models.event_types import (
     MESSAGE_WITHDRAWN,
 )
 from cloudo_kernel.security.encryption import Encryption
-from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions.brief import LIST_VALUE_BYTES
 from cloudo_kernel.store.executions.records import ENDED
@@ -143,13 +143,18 @@ class Messages:
         items = tuple(_brief_record(row, now) for row in rows[:limit])
         return Page[Message](items=items, next=items[-1].id if len(rows) > limit else None)
 
-    def answer(self, message_id: str, response: JsonObject, *, protected: Iterable[str], user_name: str) -> Message:
-        """Record the answer; only the first one counts. Raises `MessageClosed`, `MessageNotFound`."""
+    def answer(
+        self, message_id: str, response: JsonObject, *, masks: Mapping[str, Any] = MappingProxyType({}), user_name: str
+    ) -> Message:
+        """Record the answer; only the first one counts. Raises `MessageClosed`, `MessageNotFound`.
+
+        `masks` has what everyone sees in the place of protected answers, by their keys.
+        """
         now, c = self._database.clock(), messages.c
-        secret = {key: response[key] for key in protected if key in response}
+        secret = {key: response[key] for key in masks if key in response}
         values: dict[str, Any] = {
             "state": MessageState.ANSWERED,
-            "response": {**response, **dict.fromkeys(secret, PROTECTED)},
+            "response": {**response, **{key: masks[key] for key in secret}},
             "protected": _sealed(secret, self._encryption) if secret else None,
             "answered_by": user_name,
             "answered_at": now,

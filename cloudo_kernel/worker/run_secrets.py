@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from cloudo_kernel.errors import MessageNotFound
+from cloudo_kernel.forms.flow_elements import FlowInputs
 from cloudo_kernel.forms.form import Form
 from cloudo_kernel.models import ErrorDetail, Execution, JsonObject, LogLine, Progress
 from cloudo_kernel.models.results import IMAGE_TYPES
@@ -69,8 +72,18 @@ class RunSecrets:
         elif verb == "settings":
             self.redaction.learn([setting["value"] for setting in result if setting["secret"]])
         elif verb in ("message", "wait_message") and result["response"] and result["body"]:
-            protected = Form(result["body"]).protected
-            self.redaction.learn([value for key, value in result["response"].items() if key in protected])
+            self.redaction.learn(self._secret_answers(result))
+
+    def _secret_answers(self, message: Mapping[str, Any]) -> list[Any]:
+        """Return the protected values in the answer that a flow has got."""
+        form, response = Form(message["body"]), message["response"]
+        found = [value for key, value in response.items() if key in form.protected]
+        inputs = [one.key for one in form.elements if isinstance(one, FlowInputs) and one.key in response]
+        if inputs:
+            with suppress(MessageNotFound):  # a replayed call may be older than its message
+                shown = self._store.messages.get(message["id"]).response or {}
+                found += [part for key in inputs for part in _masked_parts(response[key], shown.get(key))]
+        return found
 
     def split_outputs(self, output: Mapping[str, Any]) -> JsonObject:
         """Return outputs as fields of the store: the values that anyone may see, and the hidden ones.
@@ -109,6 +122,15 @@ class RunSecrets:
             error = ErrorDetail(name=mask(error.name), value=mask(error.value), cell=error.cell, traceback=traceback)
         message = outcome.message and shortened(mask(outcome.message), MAX_MESSAGE)
         return replace(outcome, message=message, error=error)
+
+
+def _masked_parts(value: Any, shown: Any) -> Iterator[Any]:
+    """Yield the parts of a value that are masked in `shown`."""
+    if shown == PROTECTED:
+        yield value
+    elif isinstance(value, Mapping) and isinstance(shown, Mapping):
+        for name in value.keys() & shown.keys():
+            yield from _masked_parts(value[name], shown[name])
 
 
 def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Claim) -> RunSecrets:

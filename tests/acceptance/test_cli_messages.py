@@ -17,6 +17,7 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests.acceptance.shell import Shell
+from tests.flows import write_flow
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -139,6 +140,75 @@ def test_the_next_times_are_told_before_they_are_sent(shell: Shell, api: Service
     terminal.sendline("")
     terminal.expect(pexpect.EOF)
     assert api.message(message_id).response == {"when": "08:30:00", "zone": "Asia/Tokyo"}
+
+
+PLAN: dict[str, Any] = {
+    "which": {"element": "flow", "enum": ["quick", "needs"]},
+    "inputs": {"element": "inputs"},
+    "delay": {"element": "duration", "minimum": 1},
+    "zone": {"element": "timezone"},
+    "when": {"element": "trigger"},
+    "coming": {"element": "markdown", "preview": {"trigger": "when"}},
+}
+
+
+def test_the_inputs_of_the_chosen_flow_are_asked_one_by_one(shell: Shell, api: Service) -> None:
+    write_flow(shell.workspace, "quick", "1")
+    write_flow(shell.workspace, "needs", "1", parameters="region: str  # where\ntop: int = 3")
+    message_id = ask(api, body={"properties": PLAN, "required": ["which", "delay", "zone", "when"]})
+    command = ["-m", "cloudo_kernel", "answer", message_id[-8:]]
+    where: dict[str, Any] = {
+        "cwd": str(shell.workspace),
+        "env": {**shell.environment, "NO_COLOR": "1", "TZ": "Europe/Vienna"},
+    }
+    terminal = pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=20, **where)
+    terminal.setwinsize(50, 200)
+    for said, typed in (
+        (r"which.*1\) quick, 2\) needs: ", "needs"),
+        (r"Inputs of needs\r\n  region \(where\): ", ""),
+        (r"Error: This is required.*: ", "north"),
+        (r"top \[3\]: ", "many"),
+        (r"Error: The input 'top' takes a whole number.*: ", ""),
+        (r"delay.*a duration such as 90 \(seconds\), 10m or 1h30m, at least 1 second: ", "0"),
+        (r"Error: 'delay' takes a duration.*: ", "10m"),
+        (r"zone.*\[Europe/Vienna\]: ", "Vienna"),
+        (r"Error: .*Did you mean Europe/Vienna.*: ", ""),
+        (r"when.*YAML such as daily_at: 08:30.*: ", "daily_at: 25:00"),
+        (r"Error: .*it is a time of day.*: ", "{daily_at: 07:15, timezone: Asia/Tokyo}"),
+        (r"next: .* 07:15 … \(Asia/Tokyo\)", None),
+    ):
+        terminal.expect(said)
+        if typed is not None:
+            terminal.sendline(typed)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    assert api.message(message_id).response == {
+        "which": "needs",
+        "inputs": {"region": "north"},
+        "delay": 600,
+        "zone": "Europe/Vienna",
+        "when": {"daily_at": "07:15", "timezone": "Asia/Tokyo"},
+    }
+
+
+def test_words_answer_the_elements_about_flows_and_times(shell: Shell, api: Service) -> None:
+    write_flow(shell.workspace, "needs", "1", parameters="region: str\ntop: int = 3")
+    form = {**PLAN, "which": {"element": "flow"}}
+    message_id = ask(api, body={"properties": form, "required": ["which"]})
+    words = ("which=needs", "inputs={top: 4}", "delay=1h30m", "zone=UTC", "when={every_seconds: 60, wait: false}")
+    arguments = [part for word in words for part in ("-p", word)]
+    refused = shell.run("answer", message_id, *arguments)
+    assert refused.returncode == 1
+    assert "The flow needs the input 'region'" in refused.stderr
+    arguments[3] = "inputs={region: north, top: 4}"
+    assert shell.json("answer", message_id, *arguments)["response"] == {
+        "which": "needs",
+        "inputs": {"region": "north", "top": 4},
+        "delay": 5400,
+        "zone": "UTC",
+        "when": {"every_seconds": 60, "wait": False},
+    }
 
 
 def test_a_button_that_needs_no_answers_spares_the_questions(shell: Shell, api: Service) -> None:

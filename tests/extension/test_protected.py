@@ -11,7 +11,7 @@ import pytest
 
 from tests.extension.conftest import StartServer, client, error_of
 from tests.flows import write_flow
-from tests.server import RunningServer
+from tests.server import RunningServer, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -131,6 +131,30 @@ def test_a_child_and_a_schedule_hide_what_they_are_given(http: httpx.Client, ser
     assert http.get("/setting/kept.password").json()["secret"] is True
     assert "canary" not in read
     assert SECRET[::-1] not in read
+
+
+def test_the_protected_inputs_in_an_answer_are_for_the_flow_alone(http: httpx.Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "secretive", "1", parameters="password: str\nn: int = 1", metadata=PROTECTS)
+    write_flow(
+        server.workspace,
+        "asks",
+        "form = {'properties': {'given': {'element': 'inputs', 'flow_name': 'secretive'}}}",
+        "given = system.message('Which?', form).wait().get('response')['given']\nprint(given)",
+        "this.set_output('length', len(given['password']))\nthis.set_output('n', given['n'])",
+    )
+    started = http.post("/execution", json={"flow_name": "asks"}).json()
+    query = {"execution_id": started["id"], "unanswered": True}
+    until(lambda: http.get("/message", params=query).json()["items"], seconds=60)
+    [asked] = http.get("/message", params=query).json()["items"]
+    answer = {"response": {"given": {"password": SECRET, "n": 777}}}
+    reply = http.post(f"/message/{asked['id']}/response", json=answer)
+    assert reply.json()["response"] == {"given": {"password": "•••", "n": 777}}
+    until(lambda: http.get(f"/execution/{started['id']}").json()["status"] == "ENDED_SUCCESS", seconds=60)
+    done = http.get(f"/execution/{started['id']}").json()
+    assert done["output_value"] == {"length": len(SECRET), "n": 777}
+    read = reply.text + all_of(http, server, done) + http.get(f"/message/{asked['id']}").text
+    assert "777" in read
+    assert "canary" not in read
 
 
 def test_the_same_protected_start_is_one_and_its_key_tells_nothing(http: httpx.Client, server: RunningServer) -> None:

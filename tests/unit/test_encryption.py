@@ -70,7 +70,7 @@ def test_a_password_in_an_answer_is_not_in_the_database(tmp_path: Path) -> None:
     body = form.checked_body({"properties": {"password": {"element": "password"}}})
     new = {"body": body, "level": MessageLevel.INFO, "execution_id": None, "user_name": "ada"}
     store.messages.insert(NewMessage(id="m", subject="?", **new))  # type: ignore[arg-type]  # mixed values
-    store.messages.answer("m", {"password": "open sesame"}, protected=["password"], user_name="ada")
+    store.messages.answer("m", {"password": "open sesame"}, masks={"password": "•••"}, user_name="ada")
     assert store.messages.revealed("m").response == {"password": "open sesame"}
     store.close()
     for file in workspace.state.iterdir():

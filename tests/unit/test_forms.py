@@ -46,6 +46,14 @@ FITTING = [
     ({"element": "datetime", "maximum": "2027-01-01T00:00:00"}, "2026-11-23T08:30:00+02:00"),
     ({"element": "password"}, "s3cret"),
     ({"element": "file"}, {"name": "a.txt", "content": encoded(b"hello"), "type": "text/plain"}),
+    ({"element": "flow"}, "reports/daily"),
+    ({"element": "flow", "type": "array", "enum": ["a", "b"]}, ["b", "a"]),
+    ({"element": "inputs", "flow_name": "a"}, {"n": 1}),
+    ({"element": "duration"}, 90),
+    ({"element": "duration", "minimum": "1m", "maximum": 3600}, 0.5 * 3600),
+    ({"element": "timezone"}, "Europe/Vienna"),
+    ({"element": "trigger"}, {"daily_at": "08:30", "timezone": "Asia/Tokyo"}),
+    ({"element": "trigger", "enum": ["every_seconds"]}, {"every_seconds": 60.0, "wait": False}),
 ]
 #: What a person writes, and what the flow gets.
 CANONICAL = [
@@ -57,7 +65,15 @@ CANONICAL = [
     ("datetime", "2026-11-23 08:30+01:00", "2026-11-23T08:30:00+01:00"),
     ("datetime", "2026-11-23T08:30:00.5-00:00", "2026-11-23T08:30:00.500000Z"),
     ("integer", 3.0, 3),
+    ("duration", "1h 30m", 5400),
+    ("duration", "90", 90),
+    ("duration", 60.0, 60),
+    ("duration", "0.5 s", 0.5),
+    ("timezone", " UTC ", "UTC"),
+    ("trigger", {"daily_at": "08:30:00"}, {"daily_at": "08:30"}),
 ]
+#: Choices of the elements that do not take any.
+ENUMS: dict[str, list[str]] = {"flow": ["a"], "trigger": ["cron", "daily_at"]}
 NOT_FITTING = [
     ({"element": "string"}, 1),
     ({"element": "string", "minimum": 2}, "a"),
@@ -90,6 +106,23 @@ NOT_FITTING = [
     ({"element": "file"}, {"name": "a", "content": "no base64!"}),
     ({"element": "file", "maximum": 3}, {"name": "a", "content": encoded(b"four")}),
     ({"element": "file"}, {"name": "a", "content": encoded(bytes(6_000_000))}),
+    ({"element": "flow"}, 5),
+    ({"element": "flow"}, ["a"]),
+    ({"element": "flow", "enum": ["a"]}, "b"),
+    ({"element": "flow", "type": "array", "enum": ["a"]}, "a"),
+    ({"element": "flow", "type": "array", "enum": ["a"]}, ["a", "a"]),
+    ({"element": "inputs", "flow_name": "a"}, [1]),
+    ({"element": "inputs", "flow_name": "a"}, "{"),
+    ({"element": "duration"}, "soon"),
+    ({"element": "duration"}, -1),
+    ({"element": "duration"}, True),
+    ({"element": "duration"}, float("nan")),
+    ({"element": "duration", "minimum": 1}, 0),
+    ({"element": "duration", "maximum": "1 hour"}, "2h"),
+    ({"element": "timezone"}, "Europe/Nowhere"),
+    ({"element": "timezone"}, 1),
+    ({"element": "trigger"}, "08:30"),
+    ({"element": "trigger", "enum": ["cron"]}, {"daily_at": "08:30"}),
 ]
 
 
@@ -103,7 +136,8 @@ def test_an_answer_is_kept_in_one_form_and_so_is_a_default(element: str, given: 
     found = answer({"key": given}, key={"element": element})["key"]
     assert (found, type(found)) == (kept, type(kept))
     assert answer({"key": kept}, key={"element": element}) == {"key": kept}
-    assert answer({}, key={"element": element, "default": given, "minimum": given}) == {"key": kept}
+    bounds = {} if element in ("timezone", "trigger") else {"minimum": given}
+    assert answer({}, key={"element": element, "default": given, **bounds}) == {"key": kept}
 
 
 def test_a_moment_without_an_offset_gets_that_of_the_zone() -> None:
@@ -160,12 +194,36 @@ def test_an_answer_that_does_not_fit_is_refused_and_names_its_field(about: dict[
 @settings(max_examples=40)  # for each of the elements
 @given(value=st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists))
 def test_whatever_is_answered_is_taken_or_refused(element: str, value: object) -> None:
-    about: dict[str, Any] = {"element": element, "enum": ["a", 1]}
+    about: dict[str, Any] = {"element": element, "enum": ENUMS.get(element, ["a", 1])}
+    about |= {"flow_name": "a"} if element == "inputs" else {}
     try:
         taken = answer({"key": value}, key=about)
     except ResponseInvalid:
         return
     assert taken.keys() <= {"key"}
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"every_seconds": 0}, "key.every_seconds", "greater than 0"),
+        ({"daily_at": "25:00"}, "key.daily_at", "it is a time of day"),
+        ({"daily_at": "08:30", "timezone": "Vienna"}, "key.timezone", "Did you mean Europe/Vienna"),
+        ({"cron": "0 0 31 2 *"}, "key.cron", "is never due"),
+        ({}, "key", "(?i)give exactly one of"),
+    ],
+)
+def test_an_invalid_trigger_names_the_field_inside_of_it(given: Any, field: str, said: str) -> None:
+    with pytest.raises(ResponseInvalid, match=said) as caught:
+        answer({"key": given}, key={"element": "trigger"})
+    assert caught.value.field == field
+
+
+def test_a_duration_tells_its_bounds_with_units() -> None:
+    with pytest.raises(
+        ResponseInvalid, match=r"takes a duration such as .*, at least 1 minute and at most 1 day, not 5"
+    ):
+        answer({"key": 5}, key={"element": "duration", "minimum": 60, "maximum": "1d"})
 
 
 def test_a_password_is_not_told_when_it_does_not_fit() -> None:
@@ -321,12 +379,34 @@ def test_what_is_unknown_is_kept_unless_it_looks_like_a_mistake() -> None:
         (body(key={"default": float("nan")}), "body"),
         (body(key={"default": object()}), "body"),
         (body(key={"description": "x" * 300_000}), "body"),
+        (body(key={"element": "flow", "type": "object"}), "key.type"),
+        (body(key={"element": "flow", "type": "array"}), "key.enum"),
+        (body(key={"element": "flow", "enum": [1]}), "key.enum"),
+        (body(key={"element": "inputs"}), "key.flow"),
+        (body(key={"element": "inputs", "flow": "other"}, other={}), "key.flow"),
+        (body(key={"element": "inputs", "flow_name": ""}), "key.flow_name"),
+        (
+            body(key={"element": "inputs", "flow": "other", "flow_name": "a"}, other={"element": "flow"}),
+            "key.flow_name",
+        ),
+        (body(key={"element": "duration", "minimum": "soon"}), "key.minimum"),
+        (body(key={"element": "duration", "minimum": "2h", "maximum": "1h"}), "key.maximum"),
+        (body(key={"element": "duration", "default": -1}), "key.default"),
+        (body(key={"element": "timezone", "default": "Vienna"}), "key.default"),
+        (body(key={"element": "trigger", "enum": ["hourly"]}), "key.enum"),
+        (body(key={"element": "trigger", "default": {"daily_at": "25:00"}}), "key.default"),
     ],
 )
 def test_a_body_that_is_no_form_is_refused_and_the_place_named(given: object, place: str) -> None:
     with pytest.raises(FormInvalid) as caught:
         checked_body(given)
     assert caught.value.field == place
+
+
+def test_inputs_are_those_of_the_only_choice_of_a_flow() -> None:
+    made = checked_body(body(inputs={"element": "inputs"}, which={"element": "flow"}))
+    assert made["properties"]["inputs"]["flow"] == "which"
+    assert checked_body(made) == made
 
 
 PREVIEW = {"at": "moment", "delay_seconds": "delay", "timezone": "zone"}
@@ -343,6 +423,8 @@ PREVIEW = {"at": "moment", "delay_seconds": "delay", "timezone": "zone"}
 )
 def test_of_the_times_that_are_answered_the_first_is_previewed(given: Any, request_: object) -> None:
     assert preview_request(PREVIEW, given) == request_
+    when = {"daily_at": "08:30", "timezone": "UTC"}
+    assert preview_request({"trigger": "when"}, {"when": when}) == {"trigger": when}
 
 
 @pytest.mark.parametrize("preview", ["delay", {"delay": "delay"}, {"at": "nowhere"}, {"at": 5}, {"at": "send"}])

@@ -43,7 +43,7 @@ def begun(store: Store, add: Callable[..., str], **more: object) -> tuple[str, i
 
 
 def answer(store: Store, message_id: str, **response: Any) -> None:
-    store.messages.answer(message_id, response, protected=(), user_name="grace")
+    store.messages.answer(message_id, response, masks={}, user_name="grace")
 
 
 def test_a_message_without_a_form_tells_and_asks_nothing(store: Store, ask: Ask) -> None:
@@ -99,7 +99,7 @@ def test_the_first_answer_wins_however_many_come_at_once(store: Store, ask: Ask)
     def try_it(number: int) -> None:
         start.wait()
         try:
-            store.messages.answer(message_id, {"name": number}, protected=(), user_name=f"user {number}")
+            store.messages.answer(message_id, {"name": number}, masks={}, user_name=f"user {number}")
             outcomes.append(number)
         except MessageClosed as error:
             refused.append(str(error))
@@ -120,7 +120,7 @@ def test_the_first_answer_wins_however_many_come_at_once(store: Store, ask: Ask)
 
 def test_protected_answers_are_for_the_flow_alone(store: Store, ask: Ask) -> None:
     message_id = ask()
-    answered = store.messages.answer(message_id, {"name": "x", "key": "hunter2"}, protected={"key"}, user_name="ada")
+    answered = store.messages.answer(message_id, {"name": "x", "key": "hunter2"}, masks={"key": "•••"}, user_name="ada")
     page = store.messages.page(unanswered=False, execution_id=None, limit=10, before=None)
     for shown in (answered, store.messages.get(message_id), page.items[0]):
         assert shown.response == {"name": "x", "key": "•••"}
