@@ -13,6 +13,7 @@ import { Duration, StatusMark, Time } from "../../ui/marks";
 import { MenuButton } from "../../ui/menu";
 import { RunBars } from "../../ui/runs";
 import { byAge, count, cut, duration } from "../../ui/words";
+import { openNewSchedule } from "../schedules/create";
 import { deleteFlow, duplicateFlow, renameFlow } from "./files";
 import { CopyAs, FlowSourcePanel } from "./panels";
 import { PLANNERS, plan } from "./planners";
@@ -218,8 +219,8 @@ function SchedulesPanel({ flow }: { flow: Flow }) {
     paceMs: 1_000,
   });
   const add = (
-    <Button kind="small" icon="plus" onClick={() => void plan(app, "Recurring", [flow.name])}>
-      Run recurring…
+    <Button kind="small" icon="plus" onClick={() => void openNewSchedule(app, flow.name)}>
+      New schedule
     </Button>
   );
   return (

@@ -7,7 +7,6 @@ import type { App } from "../../app/context";
 import { LabLink, Link, labUrl } from "../../ui/controls";
 import { isEnded, messageOf } from "../../ui/words";
 import { inZone } from "../../ui/zones";
-import { openRequestDialog } from "../messages/dialog";
 
 /** The entries of the menu, and the flow behind each. */
 export const PLANNERS = [
@@ -29,6 +28,7 @@ export async function plan(app: App, planner: string, names: readonly string[]):
     const started = await api.post<Execution>("execution", { flow_name: planner, inputs });
     reportEnd(app, started, names);
     const title = PLANNERS.find(({ flow }) => flow === planner)?.word.replace("…", "") ?? planner;
+    const { openRequestDialog } = await import("../messages/dialog");
     await openRequestDialog(app, started.id, title);
   } catch (error) {
     notices.fail("start", error);

@@ -89,11 +89,11 @@ function Whole({ message, refresh }: { message: Message; refresh: () => void }) 
 }
 
 function Content({ message, refresh }: { message: Message; refresh: () => void }) {
-  const { notices } = useApp();
+  const { api, notices } = useApp();
   const { id, state, subject } = message;
   const isOpen = state === "OPEN";
   // The form stays the same object while it is open: news must not take away what is typed.
-  const form = useMemo(() => (isOpen ? new AnswerForm(message) : null), [id, isOpen]);
+  const form = useMemo(() => (isOpen ? new AnswerForm(message, api) : null), [id, isOpen]);
   const told = Object.entries(elementsOf(message)).filter(
     ([, { element, preview }]) => element === "markdown" && !preview,
   );
