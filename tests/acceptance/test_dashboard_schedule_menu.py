@@ -191,7 +191,17 @@ def test_customise_asks_copies_a_library_flow_once_and_links_to_the_copy(show: O
     choose(page, "Customise Recurring…")
     expect(toast.filter(has_text="is already in the workspace")).to_be_visible()
     assert "Mine" in copy.read_text()
-    copy.unlink()
+    choose(page, "Use the shipped Recurring…")
+    expect(dialog(page)).to_contain_text("flows/Recurring.ipynb, is deleted with your changes")
+    page.keyboard.press("Escape")
+    assert copy.exists()
+    choose(page, "Use the shipped Recurring…")
+    button(dialog(page), "Delete my copy").click()
+    expect(toast.filter(has_text="The menu runs the shipped Recurring again.")).to_be_visible()
+    assert not copy.exists()
+    button(page, "Schedule or customise").click()
+    expect(page.get_by_role("menuitem", name="Use the shipped Recurring…")).to_have_count(0)
+    page.keyboard.press("Escape")
 
 
 def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
@@ -206,7 +216,7 @@ def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
     page.keyboard.press("Enter")  # nothing is checked: it stays where it is
     expect(item).to_be_focused()
     page.keyboard.press("End")
-    expect(page.get_by_role("menuitem", name="Customise Daily…")).to_be_focused()
+    expect(page.get_by_role("menuitem", name="Use the shipped Delayed…")).to_be_focused()  # the workspace has its own
     page.keyboard.press("ArrowDown")
     expect(item).to_be_focused()
     page.keyboard.press("r")

@@ -12,7 +12,7 @@ import { Button, Heading, Link, Panel } from "../../ui/controls";
 import { Single } from "../../ui/single";
 import { Time } from "../../ui/marks";
 import { Facts, ValuesPanel } from "../../ui/values";
-import { cut, size } from "../../ui/words";
+import { cut, duration, size } from "../../ui/words";
 import { AnsweredBy, deleteMessages, MessageStateMark } from "./marks";
 
 const LEVELS: Record<string, string> = { success: "Success", warning: "Warning", error: "Error" };
@@ -148,6 +148,7 @@ function answersOf(message: Message): Record<string, unknown> {
 function readable(value: unknown, about: FormElement | undefined): unknown {
   if (about?.element === "submit") return "pressed";
   if (about?.element === "toggle") return value ? "yes" : "no";
+  if (about?.element === "duration") return duration(Number(value) * 1000);
   if (about?.element === "file" && typeof value === "object" && value !== null) {
     const { name = "a file", content = "" } = value as { name?: string; content?: string };
     return `${name} (${size(Math.floor((content.length * 3) / 4))})`;
