@@ -33,6 +33,11 @@ FORM = {
     "parts": {"element": "multiselect", "enum": ["a", "b"]},
     "pin": {"element": "password"},
     "sure": {"element": "toggle"},
+    "which": {"element": "flow", "type": "array", "enum": ["failing"], "default": ["failing"]},
+    "inputs": {"element": "inputs"},
+    "delay": {"element": "duration"},
+    "zone": {"element": "timezone", "default": "Asia/Tokyo"},
+    "when": {"element": "trigger", "default": {"cron": "0 9 * * *", "timezone": "Asia/Tokyo"}},
 }
 RESULTS = """
 from IPython.display import HTML, Markdown
@@ -136,6 +141,14 @@ def edit(page: Page) -> None:
     page.get_by_role("dialog").locator("summary").click()
 
 
+def new_schedule(page: Page) -> None:
+    button(page, "New schedule").click()
+    page.get_by_label("Flow", exact=True).fill("failing")
+    page.get_by_label("Time zone").fill("Asia/Tokyo")
+    expect(page.get_by_role("columnheader", name="Next (Asia/Tokyo)")).to_be_visible()
+    expect(page.get_by_role("group", name="Inputs").get_by_label("n", exact=True)).to_be_visible()
+
+
 def new_webhook(page: Page) -> None:
     button(page, "New webhook…").click()
     page.get_by_label("Authentication").select_option("hmac-sha256")
@@ -162,6 +175,7 @@ DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "inputs": ("flows", run_with_inputs),
     "menu": ("flows", lambda page: button(page, "Schedule or customise").click()),
     "edit of a schedule": ("schedule", edit),
+    "new schedule": ("schedules", new_schedule),
     "backfill": ("schedule", lambda page: button(page, "Backfill").click()),
     "new webhook": ("webhooks", new_webhook),
     "edit of a webhook": ("webhook", edit),

@@ -115,6 +115,68 @@ def test_a_flow_that_asks_is_answered_in_place(show: Open, api: Client, server: 
 
 
 @pytest.mark.usefixtures("no_messages")
+def test_flows_inputs_durations_zones_and_times_are_asked(show: Open, api: Client, server: RunningServer) -> None:
+    write_flow(server.workspace, "forms/needs", "1", parameters="region: str  # where\ntop: int = 3")
+    write_flow(server.workspace, "forms/other", "1", parameters="n: int = 1")
+    body = {
+        "properties": {
+            "which": {"element": "flow", "label": "Flow"},
+            "inputs": {"element": "inputs", "label": "Inputs"},
+            "delay": {"element": "duration", "label": "Delay", "minimum": 60, "default": "10m"},
+            "zone": {"element": "timezone", "label": "Zone"},
+            "when": {"element": "trigger", "label": "Times", "enum": ["daily_at", "cron"]},
+        },
+        "required": ["which", "delay"],
+    }
+    asked = api.message(ask(api, "Which flow?", body=body))
+    page = show(f"messages/{asked.id}")
+    own_zone = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    inputs = page.get_by_role("group", name="Inputs")
+    expect(inputs).to_contain_text("Choose a flow first.")
+    expect(page.get_by_label("Zone", exact=True)).to_have_value(own_zone)
+    which = page.get_by_label("Flow", exact=True)
+    which.fill("forms/")
+    expect(page.locator("datalist option[value='forms/needs']")).to_have_count(1)
+    which.fill("forms/other")
+    page.get_by_label("Delay", exact=True).focus()
+    expect(inputs.get_by_label("n", exact=True)).to_have_value("1")
+    which.fill("forms/needs")
+    page.get_by_label("Delay", exact=True).focus()
+    expect(inputs.get_by_label("top")).to_have_value("3")
+    expect(inputs.get_by_label("n", exact=True)).to_have_count(0)
+    expect(page.get_by_label("Unit of Delay").locator("option:checked")).to_have_text("minutes")
+    times = page.get_by_role("group", name="Times")
+    times.get_by_label("Runs", exact=True).select_option("cron")
+    times.get_by_label("Cron expression").fill("15 7 * * mon")
+    times.get_by_label("Time zone").fill("Asia/Tokyo")
+    preview = times.get_by_role("status", name="Next times")
+    expect(preview).to_contain_text("(at 07:15 on Monday)")
+    expect(preview.get_by_role("columnheader")).to_have_text(["Next (Asia/Tokyo)", f"Your time ({own_zone})"])
+    button(page, "Send").click()
+    expect(inputs.get_by_text("This is required.")).to_be_visible()
+    expect(inputs.get_by_label("region")).to_be_focused()
+    inputs.get_by_label("region").fill("north")
+    page.get_by_label("Delay", exact=True).fill("0")
+    page.get_by_label("Zone", exact=True).fill("Europe/Nowhere")
+    button(page, "Send").click()
+    expect(page.get_by_text("'delay' takes a duration such as 90 (seconds), 10m or 1h30m, at least")).to_be_visible()
+    expect(page.get_by_text("There is no time zone 'Europe/Nowhere'")).to_be_visible()
+    page.get_by_label("Delay", exact=True).fill("1.5")
+    page.get_by_label("Unit of Delay").select_option("hours")
+    page.get_by_label("Zone", exact=True).fill("Europe/Vienna")
+    button(page, "Send").click()
+    expect(page.locator(".cloudo-toast").filter(has_text="Answered: Which flow?")).to_be_visible()
+    assert api.message(asked.id).response == {
+        "which": "forms/needs",
+        "inputs": {"region": "north"},
+        "delay": 5400,
+        "zone": "Europe/Vienna",
+        "when": {"cron": "15 7 * * mon", "timezone": "Asia/Tokyo"},
+    }
+    expect(page.get_by_role("region", name="Answer", exact=True)).to_contain_text("1 h 30 min")
+
+
+@pytest.mark.usefixtures("no_messages")
 def test_a_script_of_the_original_s_kind_is_answered_with_its_own_defaults(
     show: Open, api: Client, server: RunningServer
 ) -> None:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from cloudo_kernel.client import Client
+from cloudo_kernel.errors import ResponseInvalid
 from cloudo_kernel.models import Execution, ExecutionFilter, Message, Schedule, StartExecution, Status
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
@@ -73,17 +74,16 @@ def test_every_day_is_asked_for_confirmed_and_survives_a_kill(api: Client, serve
     assert {key: fields[key].get("default") for key in ("flow_name", "scheduled_at", "timezone", "inputs")} == {
         "flow_name": "quick",
         "scheduled_at": "08:30:00",
-        "timezone": "Europe/Vienna",
-        "inputs": '{"n": 7}',
+        "timezone": None,
+        "inputs": {"n": 7},
     }
     kill_kernel(server)
-    api.answer_message(form.id, {"flow_name": "quick", "timezone": "Vienna"})
-    again = asked(api, execution, after=form.id)
-    assert api.execution(execution.id).attempt == 2  # it was replayed
-    assert again.body is not None
-    assert "Did you mean Europe/Vienna?" in again.body["properties"]["intro"]["description"]
-    api.answer_message(again.id, {"flow_name": "quick", "scheduled_at": "07:15:00", "timezone": "Asia/Tokyo"})
+    with pytest.raises(ResponseInvalid, match="Did you mean Europe/Vienna") as caught:
+        api.answer_message(form.id, {"flow_name": "quick", "timezone": "Vienna"})
+    assert caught.value.field == "timezone"
+    api.answer_message(form.id, {"flow_name": "quick", "scheduled_at": "07:15:00", "timezone": "Asia/Tokyo"})
     record, [schedule] = made(api, execution)
+    assert record.attempt == 2  # it was replayed
     assert (schedule.trigger.daily_at, schedule.timezone, schedule.inputs) == ("07:15", "Asia/Tokyo", {"n": 7})
     assert (schedule.flow_name, schedule.user_name) == ("quick", "ada")
     assert record.message is not None
@@ -115,21 +115,35 @@ def test_several_flows_are_one_form_and_a_schedule_each(api: Client) -> None:
     defaults = {key: one.get("default") for key, one in form.body["properties"].items()}
     assert (defaults["flow_name"], defaults["interval"], defaults["wait"]) == (["quick", "reports/needs"], 60, True)
     assert defaults["max_iterations"] is None
-    answer = {"flow_name": ["quick", "reports/needs"], "interval": 0.5, "wait": False, "max_iterations": 2}
+    answer: dict[str, Any] = {
+        "flow_name": ["quick", "reports/needs"],
+        "interval": 0.5,
+        "wait": False,
+        "max_iterations": 2,
+    }
+    with pytest.raises(ResponseInvalid, match="reports/needs: The flow needs the input 'region'") as caught:
+        api.answer_message(form.id, answer)
+    assert caught.value.field == "inputs.reports/needs.region"
+    answer["inputs"] = {"reports/needs": {"region": "north"}}
     api.answer_message(form.id, answer)
     sure = asked(api, execution, after=form.id)
     assert sure.body is not None
     assert "below one second" in sure.body["properties"]["notes"]["description"]
-    api.answer_message(sure.id, {"confirm": True})
-    form = asked(api, execution, after=sure.id)  # an input is missing
+    api.answer_message(sure.id, {"change": True})
+    form = asked(api, execution, after=sure.id)
     assert form.body is not None
-    assert "region" in form.body["properties"]["intro"]["description"]
+    kept = form.body["properties"]
+    assert (kept["interval"]["default"], kept["inputs"]["default"]) == (
+        0.5,
+        {"quick": {}, "reports/needs": {"region": "north"}},
+    )
     assert api.schedules().items == ()
-    api.answer_message(form.id, {**answer, "interval": 3600, "inputs": '{"region": "north"}'})
+    # An answer of the former form: seconds, and the same inputs for each flow as JSON.
+    api.answer_message(form.id, {**answer, "interval": 3600, "inputs": '{"region": "south"}'})
     _, schedules = made(api, execution)
     assert [one.flow_name for one in schedules] == ["quick", "reports/needs"]
     for schedule in schedules:
-        assert (schedule.trigger.every_seconds, schedule.inputs) == (3600, {"region": "north"})
+        assert (schedule.trigger.every_seconds, schedule.inputs) == (3600, {"region": "south"})
         api.delete_schedule(schedule.id)
 
 

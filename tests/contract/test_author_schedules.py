@@ -64,7 +64,10 @@ def test_a_schedule_is_made_found_opened_and_shown(end: End, system: System) -> 
     ("given", "when"),
     [
         ({"trigger": {"daily_at": "8:30", "timezone": "Asia/Tokyo"}}, "daily at 08:30"),
-        ({"trigger": {"cron": "0 9 * * 1-5"}, "timezone": "UTC"}, "cron 0 9 * * 1-5"),
+        (
+            {"trigger": {"cron": "0 9 * * 1-5"}, "timezone": "UTC"},
+            "cron 0 9 * * 1-5 (at 09:00 on Monday through Friday)",
+        ),
         ({"monthly": "last friday 18:00"}, "monthly on the last Friday at 18:00"),
         ({"monthly": {"day": 1, "at": time(8, 30)}, "max_iterations": 2}, "monthly on the 1st at 08:30"),
         ({"delay_seconds": timedelta(hours=2)}, "once, after 2 hours"),

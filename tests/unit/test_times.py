@@ -54,7 +54,7 @@ def test_a_moment_is_said_in_its_zone(said: str, text: str) -> None:
         ({"daily_at": "08:30"}, "daily at 08:30"),
         ({"daily_at": "08:30:00"}, "daily at 08:30"),
         ({"daily_at": "08:30:15"}, "daily at 08:30:15"),
-        ({"cron": "0 9 * * 1-5"}, "cron 0 9 * * 1-5"),
+        ({"cron": "0 9 * * 1-5"}, "cron 0 9 * * 1-5 (at 09:00 on Monday through Friday)"),
     ],
 )
 def test_a_trigger_is_described(fields: dict[str, Any], text: str) -> None:

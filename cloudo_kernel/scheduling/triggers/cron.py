@@ -80,8 +80,9 @@ class Cron(LocalRule):
             return
 
     def describe(self, zone_name: str) -> str:
-        """Describe the expression by itself."""
-        return f"cron {self.expression}"
+        """Describe the expression by itself, and in words: `cron 0 9 * * 1-5 (at 09:00 on Monday through Friday)`."""
+        words = _parsed(self.expression).explain()
+        return f"cron {self.expression} ({words[0].lower()}{words[1:]})"
 
 
 def _without_step(found: re.Match[str]) -> str:

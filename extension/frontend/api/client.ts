@@ -35,6 +35,12 @@ export class ApiError extends Error {
   }
 }
 
+/** The invalid fields that an error names, or the error itself. */
+export function faultsOf(error: unknown): readonly FieldError[] {
+  if (!(error instanceof ApiError)) return [{ field: null, message: String(error) }];
+  return error.errors.length > 0 ? error.errors : [{ field: error.field, message: error.message }];
+}
+
 interface Options {
   query?: Query;
   body?: unknown;

@@ -1,9 +1,13 @@
 /** The answer to an input request: what is typed into its form, and the values that are sent. */
 
 import { signal, type Signal } from "@preact/signals";
-import { ApiError } from "../api/client";
+import { faultsOf, type Api } from "../api/client";
 import type { Message } from "../api/types";
+import { ownZone } from "../ui/zones";
 import { size } from "../ui/words";
+import { unitOf } from "./entry";
+import { FlowAnswers } from "./flows";
+import { TriggerDraft, type Trigger, type TriggerKind } from "./trigger";
 import { fromLocal, parseNumber, toLocal, type Reading } from "./values";
 
 /** One element of a form, as REST describes it. */
@@ -20,6 +24,10 @@ export interface FormElement {
   /** Of a button: the keys that it requires, in place of those of the form. */
   required?: string[];
   preview?: Record<string, string>;
+  type?: string | null;
+  /** Of inputs: the key of the element that chooses the flow, or the name of the flow. */
+  flow?: string;
+  flow_name?: string;
 }
 
 export interface FormBody {
@@ -51,6 +59,14 @@ export class AnswerField {
   /** The indexes of the chosen values, of an element that takes several. */
   readonly chosen: Signal<ReadonlySet<number>>;
   readonly problem = signal("");
+  /** Of a duration: the seconds of its unit. */
+  readonly unit: Signal<string>;
+  /** Of a flow: the name as it was when the control was left. */
+  readonly picked: Signal<string>;
+  readonly trigger: TriggerDraft | null;
+  inputs: FlowAnswers | null = null;
+  /** Of inputs: the field that chooses their flow. */
+  chooser: AnswerField | null = null;
   file: File | null = null;
   /** Whether the browser says that the text is incomplete, as with half a date. */
   isIncomplete = false;
@@ -60,8 +76,14 @@ export class AnswerField {
     readonly about: FormElement,
     readonly isRequired: boolean,
   ) {
-    this.kind = about.element;
+    this.kind = kindOf(about);
+    this.unit = signal(unitOf(Number(about.default ?? 60)));
     this.text = signal(this.usual());
+    this.picked = signal(this.text.peek());
+    const trigger = (about.default ?? {}) as Trigger;
+    const kinds = about.enum as TriggerKind[] | undefined;
+    this.trigger =
+      this.kind === "trigger" ? new TriggerDraft(trigger, String(trigger.timezone ?? ownZone()), kinds) : null;
     const chosen = Array.isArray(about.default) ? (about.default as unknown[]) : [];
     this.chosen = signal(new Set(chosen.map((value) => this.choices.indexOf(value)).filter((at) => at >= 0)));
   }
@@ -70,9 +92,22 @@ export class AnswerField {
     return this.about.enum ?? [];
   }
 
+  /** The names of the flows that it has chosen, or whose inputs it asks for. */
+  get flowNames(): readonly string[] {
+    if (this.kind === "inputs") return this.about.flow_name ? [this.about.flow_name] : (this.chooser?.flowNames ?? []);
+    if (this.kind === "multiselect") return this.choices.filter((_, at) => this.chosen.value.has(at)).map(String);
+    const name = this.kind === "select" ? this.choices[Number(this.text.value || -1)] : this.picked.value;
+    return typeof name === "string" && name ? [name] : [];
+  }
+
   async read(): Promise<Reading> {
     const { kind, choices } = this;
     const text = this.text.peek();
+    if (this.inputs) {
+      this.chooser?.pick();
+      return this.inputs.answer(this.flowNames);
+    }
+    if (this.trigger) return readTrigger(this.trigger);
     if (kind === "toggle") return { value: text === "true" };
     if (kind === "multiselect") return { value: choices.filter((_, at) => this.chosen.peek().has(at)) };
     if (kind === "file") return this.readFile();
@@ -80,7 +115,23 @@ export class AnswerField {
     if (text === "") return this.isRequired ? { problem: REQUIRED } : { value: null };
     if (kind === "select") return { value: choices[Number(text)] };
     if (kind === "number" || kind === "integer") return parseNumber(text, kind === "integer");
+    if (kind === "duration") {
+      const { value, problem } = parseNumber(text, false);
+      // 0.1 minutes are 6 seconds, and not 6.000000000000001.
+      return problem ? { problem } : { value: Number((Number(value) * Number(this.unit.peek())).toPrecision(15)) };
+    }
     return { value: kind === "datetime" ? fromLocal(text) : text };
+  }
+
+  /** Take the typed name of a flow as chosen. */
+  pick(): void {
+    this.picked.value = this.text.peek();
+  }
+
+  /** Show an error of the server: beside the part of the answer that `place` names, if there is one. */
+  tell(place: string, message: string): void {
+    const isShown = this.trigger?.tell(place, message) ?? this.inputs?.tell(place, message) ?? false;
+    this.problem.value = isShown ? "" : message;
   }
 
   private async readFile(): Promise<Reading> {
@@ -92,7 +143,11 @@ export class AnswerField {
   }
 
   private usual(): string {
-    const { element, default: value } = this.about;
+    const { default: value } = this.about;
+    const element = this.kind;
+    if (element === "timezone") return String(value ?? ownZone());
+    if (element === "trigger" || element === "inputs") return "";
+    if (element === "duration" && value !== undefined) return String(Number(value) / Number(this.unit.peek()));
     if (element === "select") {
       const at = this.choices.indexOf(value);
       return at < 0 ? "" : String(at);
@@ -100,6 +155,22 @@ export class AnswerField {
     if (element === "toggle") return String(value === true);
     if (value === undefined || value === null || element === "file") return "";
     return element === "datetime" ? toLocal(String(value)) : String(value);
+  }
+}
+
+/** The kind of control: a choice of given flows is like any other choice. */
+function kindOf({ element, type, enum: choices }: FormElement): string {
+  if (element !== "flow") return element;
+  return type === "array" ? "multiselect" : choices ? "select" : "flow";
+}
+
+function readTrigger(draft: TriggerDraft): Reading {
+  draft.clear();
+  try {
+    return { value: { ...draft.read(), timezone: draft.zone() } };
+  } catch (error) {
+    const [problem = "Some of these are missing or invalid."] = draft.complain(error);
+    return { problem };
   }
 }
 
@@ -125,7 +196,7 @@ export class AnswerForm {
   /** Counts changes. A preview follows them. */
   readonly turn = signal(0);
 
-  constructor(message: Pick<Message, "id" | "body">) {
+  constructor(message: Pick<Message, "id" | "body">, api: Api) {
     this.id = message.id;
     const { properties, required } = message.body as unknown as FormBody;
     const elements = Object.entries(properties).sort(([, one], [, other]) => one.order - other.order);
@@ -136,8 +207,22 @@ export class AnswerForm {
         return { key, about, field: isText ? null : new AnswerField(key, about, required.includes(key)) };
       });
     this.fields = this.shown.flatMap(({ field }) => field ?? []);
+    for (const field of this.fields) this.link(field, api);
     const submits = elements.filter(([, about]) => about.element === "submit").map(([key, about]) => ({ key, about }));
     this.buttons = submits.length > 0 ? submits : [{ key: null, about: { label: "Send", description: "" } }];
+  }
+
+  /** Connect inputs with the field that chooses their flow. */
+  private link(field: AnswerField, api: Api): void {
+    if (field.kind !== "inputs") return;
+    field.chooser = this.fields.find(({ key }) => key === field.about.flow) ?? null;
+    field.inputs = new FlowAnswers(api, field.chooser?.about.type === "array", field.about.default);
+  }
+
+  /** The field that an error is about, and the place inside of its answer. */
+  private named(name: string | null): { field: AnswerField; place: string } | null {
+    const field = this.fields.find(({ key }) => key === name || name?.startsWith(`${key}.`));
+    return field ? { field, place: (name ?? "").slice(field.key.length + 1) } : null;
   }
 
   changed(): void {
@@ -194,8 +279,8 @@ export class AnswerForm {
     try {
       await send(response);
     } catch (error) {
-      const wrong = faultsOf(error).flatMap(({ field }) => (field !== null && field in response ? [field] : []));
-      const asked = wrong.filter((name) => this.fields.some(({ key }) => key === name));
+      const wrong = faultsOf(error).flatMap(({ field }) => this.named(field)?.field.key ?? []);
+      const asked = wrong.filter((key) => key in response);
       if (!mayDrop || asked.length === 0) throw error;
       const rest = Object.entries(response).filter(([name]) => !asked.includes(name));
       await this.sendAll(Object.fromEntries(rest), mayDrop, send);
@@ -205,8 +290,8 @@ export class AnswerForm {
   private complain(error: unknown): void {
     const rest: string[] = [];
     for (const { field: name, message } of faultsOf(error)) {
-      const field = this.fields.find(({ key }) => key === name);
-      if (field) field.problem.value = message;
+      const found = this.named(name);
+      if (found) found.field.tell(found.place, message);
       else rest.push(message);
     }
     this.problem.value = rest.join("\n");
@@ -214,9 +299,3 @@ export class AnswerForm {
 }
 
 const isWaived = (button: AnswerButton | undefined): boolean => button?.about.required?.length === 0;
-
-/** The invalid fields that an error names, or the error itself. */
-export function faultsOf(error: unknown): readonly { field: string | null; message: string }[] {
-  if (!(error instanceof ApiError)) return [{ field: null, message: String(error) }];
-  return error.errors.length > 0 ? error.errors : [{ field: error.field, message: error.message }];
-}

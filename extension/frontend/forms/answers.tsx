@@ -1,16 +1,18 @@
 /** Draws the form of an input request: a control for each element, with its error beside it. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
-import type { SchedulePreview } from "../api/types";
+import { useId, useMemo, useRef, useState } from "preact/hooks";
 import { useApp } from "../app/context";
 import { Button } from "../ui/controls";
 import { SanitizedHtml } from "../ui/html";
+import { zoneNames } from "../ui/zones";
+import { UnitSelect } from "./entry";
+import { FlowInputs, useFlowNames } from "./flows";
 import { focusFirst } from "./inputs";
 import type { AnswerField, AnswerForm, FormElement } from "./answer";
+import { NextTimes, TriggerFields, usePreview } from "./times";
+import type { TriggerDraft } from "./trigger";
 
-/** A preview follows the form when the typing pauses for so long. */
-const PREVIEW_MS = 250;
 const INPUT_TYPES: Record<string, string> = {
   date: "date",
   time: "time",
@@ -18,6 +20,7 @@ const INPUT_TYPES: Record<string, string> = {
   password: "password",
   file: "file",
 };
+const DECIMAL = ["number", "duration"];
 
 /** The elements of the form, without its buttons. */
 export function AnswerFields({ form }: { form: AnswerForm }) {
@@ -25,7 +28,7 @@ export function AnswerFields({ form }: { form: AnswerForm }) {
     <div onInput={() => form.changed()}>
       {form.shown.map(({ key, about, field }) =>
         field ? (
-          <FieldBox key={key} field={field} />
+          <FieldBox key={key} field={field} form={form} />
         ) : about.preview ? (
           <Preview key={key} form={form} about={about} />
         ) : (
@@ -104,9 +107,10 @@ export function AnswerBox({ form, onAnswered }: { form: AnswerForm; onAnswered: 
 }
 
 /** One field: label, description, control and error. */
-function FieldBox({ field }: { field: AnswerField }) {
+function FieldBox({ field, form }: { field: AnswerField; form: AnswerForm }) {
   const id = useId();
   const { about, kind, isRequired } = field;
+  const isGroup = field.inputs !== null || field.trigger !== null;
   const ids = { name: `${id}-name`, note: `${id}-note`, error: `${id}-error` };
   const note = about.description && (
     <div class="cloudo-field-note" id={ids.note}>
@@ -115,22 +119,55 @@ function FieldBox({ field }: { field: AnswerField }) {
   );
   const label = (
     <div class="cloudo-field-head">
-      <label class="cloudo-field-name" for={id} id={ids.name}>
-        {about.label}
-      </label>
+      {isGroup ? (
+        <span class="cloudo-field-name" id={ids.name}>
+          {about.label}
+        </span>
+      ) : (
+        <label class="cloudo-field-name" for={id} id={ids.name}>
+          {about.label}
+        </label>
+      )}
       {isRequired && <span class="cloudo-field-hint">required</span>}
     </div>
   );
   const described = [note && ids.note, ids.error].filter(Boolean).join(" ");
-  const control = <Control field={field} id={id} described={described} labelled={ids.name} />;
+  const control = isGroup ? (
+    <div role="group" aria-labelledby={ids.name} aria-describedby={described}>
+      {field.inputs && <FlowInputs forms={field.inputs} names={field.flowNames} />}
+      {field.trigger && <TriggerBox draft={field.trigger} form={form} />}
+    </div>
+  ) : (
+    <Control field={field} id={id} described={described} labelled={ids.name} />
+  );
   const parts: ComponentChildren[] = kind === "toggle" ? [control, label, note] : [label, note, control];
   return (
     <div class={`cloudo-field ${kind === "toggle" ? "cloudo-field-checkbox" : ""}`.trim()}>
       {parts}
       <p class="cloudo-field-error" id={ids.error} role="alert">
-        {field.problem.value}
+        {field.problem.value || field.inputs?.problem.value}
       </p>
     </div>
+  );
+}
+
+/** The times of a schedule, with a preview. */
+function TriggerBox({ draft, form }: { draft: TriggerDraft; form: AnswerForm }) {
+  const preview = usePreview(
+    form.turn.value,
+    () => {
+      draft.clear();
+      return { path: "schedule/preview", body: { trigger: draft.read(), timezone: draft.zone() } };
+    },
+    (error) => draft.complain(error),
+  );
+  return (
+    <>
+      <div class="cloudo-schedule-form">
+        <TriggerFields draft={draft} />
+      </div>
+      <NextTimes preview={preview} label="Next times" />
+    </>
   );
 }
 
@@ -191,17 +228,42 @@ function Control({ field, id, described, labelled }: ControlProps) {
       </select>
     );
   }
+  const list = kind === "flow" || kind === "timezone" ? `${id}-list` : undefined;
   if (kind === "text") return <textarea {...shared} class="cloudo-control" rows={4} value={text} onInput={onInput} />;
-  return (
+  const input = (
     <input
       {...shared}
       class="cloudo-control"
       type={(INPUT_TYPES[kind] ?? "text") as "text"}
       step={kind === "time" || kind === "datetime" ? 1 : undefined}
-      inputMode={kind === "integer" ? "numeric" : kind === "number" ? "decimal" : undefined}
+      inputMode={kind === "integer" ? "numeric" : DECIMAL.includes(kind) ? "decimal" : undefined}
+      list={list}
       value={text}
       onInput={onInput}
+      onChange={() => field.pick()}
     />
+  );
+  if (list) return [input, <Suggestions key="list" field={field} id={list} />];
+  if (kind !== "duration") return input;
+  return (
+    <div class="cloudo-field-pair">
+      {input}
+      <UnitSelect unit={field.unit} label={about.label} />
+    </div>
+  );
+}
+
+/** The names of flows or time zones that a typed text may mean. */
+function Suggestions({ field, id }: { field: AnswerField; id: string }) {
+  const isFlow = field.kind === "flow";
+  const flows = useFlowNames(isFlow ? field.text.value : "");
+  const zones = useMemo(() => (isFlow ? [] : zoneNames()), [isFlow]);
+  return (
+    <datalist id={id}>
+      {(isFlow ? flows : zones).map((name) => (
+        <option key={name} value={name} />
+      ))}
+    </datalist>
   );
 }
 
@@ -239,39 +301,15 @@ function Choices({ field, id, described, labelled }: ControlProps) {
 
 /** The next times of the schedule that the answer would create. */
 function Preview({ form, about }: { form: AnswerForm; about: FormElement }) {
-  const { api } = useApp();
-  const [found, setFound] = useState<Pick<SchedulePreview, "summary" | "notes"> | null>(null);
-  const turn = form.turn.value;
-  useEffect(() => {
-    const aborter = new AbortController();
-    const look = async () => {
+  const [error, setError] = useState("");
+  const preview = usePreview(
+    form.turn.value,
+    async () => {
       const answers = await form.values(Object.values(about.preview ?? {}));
-      try {
-        const options = { signal: aborter.signal };
-        const reply = await api.post<{ preview: SchedulePreview | null }>(
-          `message/${form.id}/preview`,
-          { answers },
-          options,
-        );
-        if (!aborter.signal.aborted) setFound(reply.preview);
-      } catch (error) {
-        if (!aborter.signal.aborted) setFound({ summary: (error as Error).message, notes: [] });
-      }
-    };
-    const timer = setTimeout(() => void look(), turn === 0 ? 0 : PREVIEW_MS);
-    return () => {
-      clearTimeout(timer);
-      aborter.abort();
-    };
-  }, [turn]);
-  return (
-    <div class="cloudo-preview" role="status" aria-label={about.label}>
-      <p>{found?.summary ?? ""}</p>
-      <ul>
-        {(found?.notes ?? []).map((note) => (
-          <li key={note}>{note}</li>
-        ))}
-      </ul>
-    </div>
+      setError("");
+      return { path: `message/${form.id}/preview`, body: { answers } };
+    },
+    (found) => setError(found instanceof Error ? found.message : String(found)),
   );
+  return <NextTimes preview={preview} label={about.label} error={error} />;
 }

@@ -1,7 +1,6 @@
 /** Fields of the dashboard's own forms: a labelled control, its text, and what is wrong with it. */
 
 import { signal, type Signal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import { parseNumber } from "./values";
 
@@ -71,6 +70,66 @@ export class Entry {
   }
 }
 
+/** Seconds of a unit, and its word. The largest comes first. */
+export const UNITS = [
+  ["86400", "days"],
+  ["3600", "hours"],
+  ["60", "minutes"],
+  ["1", "seconds"],
+] as const;
+
+/** The largest unit in which seconds are a whole number. */
+export const unitOf = (seconds: number): string =>
+  UNITS.find(([size]) => seconds > 0 && seconds % Number(size) === 0)?.[0] ?? (seconds === 0 ? "60" : "1");
+
+/** A number with a unit, which stands for seconds. */
+export class DurationEntry extends Entry {
+  readonly unit: Signal<string>;
+  private readonly firstUnit: string;
+
+  constructor(seconds: number | null) {
+    const unit = unitOf(seconds ?? 60);
+    super(seconds === null ? "" : String(seconds / Number(unit)));
+    this.firstUnit = unit;
+    this.unit = signal(unit);
+  }
+
+  override get isTouched(): boolean {
+    return super.isTouched || (this.unit.peek() !== this.firstUnit && this.text.peek() !== "");
+  }
+
+  /** The seconds, or null if the text is empty. Throws `Invalid`. */
+  get seconds(): number | null {
+    const number = this.number();
+    // 0.1 minutes are 6 seconds, and not 6.000000000000001.
+    return number === null ? null : Number((number * Number(this.unit.peek())).toPrecision(15));
+  }
+
+  get requiredSeconds(): number {
+    const { seconds } = this;
+    if (seconds === null) throw new Invalid(this, "This is required.");
+    return seconds;
+  }
+}
+
+/** The choice of a unit beside a number. */
+export function UnitSelect({ unit, label }: { unit: Signal<string>; label: string }) {
+  return (
+    <select
+      class="cloudo-control"
+      aria-label={`Unit of ${label}`}
+      value={unit.value}
+      onInput={(event) => (unit.value = event.currentTarget.value)}
+    >
+      {UNITS.map(([seconds, word]) => (
+        <option key={seconds} value={seconds} selected={seconds === unit.value}>
+          {word}
+        </option>
+      ))}
+    </select>
+  );
+}
+
 interface EntryFieldProps {
   entry: Entry;
   label: string;
@@ -84,13 +143,11 @@ interface EntryFieldProps {
   rows?: number;
   /** Values to choose from. */
   suggestions?: readonly string[];
-  /** A control beside it, such as a unit. */
-  beside?: ComponentChildren;
 }
 
 /** A field with its label, note, control and error. */
 export function EntryField(props: EntryFieldProps) {
-  const { entry, label, note, beside } = props;
+  const { entry, label, note } = props;
   const id = useId();
   const isCheckbox = props.type === "checkbox";
   const described = [note && `${id}-note`, `${id}-error`].filter(Boolean).join(" ");
@@ -107,14 +164,15 @@ export function EntryField(props: EntryFieldProps) {
       {note}
     </p>
   );
-  const body = beside ? (
-    <div class="cloudo-field-pair">
-      {control}
-      {beside}
-    </div>
-  ) : (
-    control
-  );
+  const body =
+    entry instanceof DurationEntry ? (
+      <div class="cloudo-field-pair">
+        {control}
+        <UnitSelect unit={entry.unit} label={label} />
+      </div>
+    ) : (
+      control
+    );
   return (
     <div class={`cloudo-field ${isCheckbox ? "cloudo-field-checkbox" : ""}`.trim()}>
       {isCheckbox ? [control, head, hint] : [head, hint, body]}
@@ -173,7 +231,7 @@ function EntryControl(props: ControlProps) {
         class="cloudo-control"
         type={type as "text"}
         step={type === "text" ? undefined : 1}
-        inputMode={inputMode}
+        inputMode={entry instanceof DurationEntry ? "decimal" : inputMode}
         list={suggestions && `${id}-list`}
         value={text}
         onInput={onInput}

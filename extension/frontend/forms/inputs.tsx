@@ -18,6 +18,8 @@ export class InputField {
   readonly problem = signal("");
   /** Whether the browser says that the text is incomplete, as with half a date. */
   isIncomplete = false;
+  /** A value that was there before, and its text. Unchanged, it is sent as it was. */
+  private filled: { text: string; value: unknown } | null = null;
 
   constructor(
     readonly name: string,
@@ -38,6 +40,7 @@ export class InputField {
   /** The input to send. Without value and problem, the flow's own default applies. */
   read(): Reading {
     const text = this.text.peek();
+    if (this.filled?.text === text) return { value: this.filled.value };
     if (!this.isRequired && text === this.usual) return {};
     if (this.isIncomplete) return { problem: "This is incomplete." };
     return text.trim() === "" ? this.readEmpty() : parse(this.kind, text, this.schema);
@@ -46,7 +49,13 @@ export class InputField {
   /** Show a value, such as that of an earlier run. */
   fill(value: unknown): void {
     const { kind, schema } = this;
-    this.text.value = value === null ? "" : textOf(kind, { ...schema, default: value });
+    const text = value === null ? "" : textOf(kind, { ...schema, default: value });
+    this.text.value = text;
+    this.filled = { text, value };
+  }
+
+  get isTouched(): boolean {
+    return this.text.peek() !== (this.filled?.text ?? this.usual);
   }
 
   private readEmpty(): Reading {
@@ -97,9 +106,14 @@ export class InputForm {
   /** Show earlier inputs. */
   fill(inputs: Record<string, unknown>): void {
     for (const field of this.fields) {
-      if (field.isWhole) field.text.value = JSON.stringify(inputs, null, 2);
-      else if (field.name in inputs) field.fill(inputs[field.name]);
+      if (field.isWhole) {
+        if (Object.keys(inputs).length > 0) field.fill(inputs);
+      } else if (field.name in inputs) field.fill(inputs[field.name]);
     }
+  }
+
+  get isTouched(): boolean {
+    return this.fields.some((field) => field.isTouched);
   }
 
   private unfold(): void {

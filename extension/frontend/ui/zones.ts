@@ -58,3 +58,9 @@ export function toZoned(time: string | number, zone: string): string {
 }
 
 const knownZone = (zone: string): string => formatOf(zone).resolvedOptions().timeZone;
+
+/** The names of all zones that the browser knows. */
+export const zoneNames = (): string[] => [
+  "UTC",
+  ...Intl.supportedValuesOf("timeZone").filter((name) => name !== "UTC"),
+];

@@ -14,6 +14,7 @@ import { MenuButton } from "../../ui/menu";
 import { RunBars } from "../../ui/runs";
 import { byAge, count, cut, duration } from "../../ui/words";
 import { LatestResults, Thumbnail, useResultsOf } from "../executions/results";
+import { openNewSchedule } from "../schedules/create";
 import { deleteFlow, duplicateFlow, renameFlow } from "./files";
 import { CopyAs, FlowSourcePanel } from "./panels";
 import { PLANNERS, plan } from "./planners";
@@ -229,8 +230,8 @@ function SchedulesPanel({ flow }: { flow: Flow }) {
     paceMs: 1_000,
   });
   const add = (
-    <Button kind="small" icon="plus" onClick={() => void plan(app, "Recurring", [flow.name])}>
-      Run recurring…
+    <Button kind="small" icon="plus" onClick={() => void openNewSchedule(app, flow.name)}>
+      New schedule
     </Button>
   );
   return (

@@ -13,7 +13,7 @@ import { Selection, type Column } from "../../ui/table";
 import { ago, count, cut } from "../../ui/words";
 import { OpenMessages } from "../messages/open";
 import { newFlow } from "./files";
-import { customise, PLANNERS, plan } from "./planners";
+import { customise, PLANNERS, plan, restoreShipped } from "./planners";
 import { useFlows } from "./rows";
 import { play, playWithInputs } from "./run";
 
@@ -148,7 +148,7 @@ export function FlowList() {
       sort={sort}
       onSort={onSort}
       more={<OpenMessages />}
-      actions={<Actions selection={selection} />}
+      actions={<Actions selection={selection} flows={all} />}
       hint="Select one or more flows to run them."
       empty={
         all.length === 0 ? (
@@ -179,7 +179,7 @@ const NoFlows = () => (
   </Empty>
 );
 
-function Actions({ selection }: { selection: Selection }) {
+function Actions({ selection, flows }: { selection: Selection; flows: readonly Flow[] }) {
   const app = useApp();
   const names = [...selection.keys.value].sort();
   const isNone = names.length === 0;
@@ -195,7 +195,12 @@ function Actions({ selection }: { selection: Selection }) {
     },
     {
       title: "Customise",
-      items: PLANNERS.map(({ flow }) => ({ word: `Customise ${flow}…`, act: () => void customise(app, flow) })),
+      items: [
+        ...PLANNERS.map(({ flow }) => ({ word: `Customise ${flow}…`, act: () => void customise(app, flow) })),
+        ...PLANNERS.filter(({ flow }) => flows.some((one) => one.name === flow && one.source === "workspace")).map(
+          ({ flow }) => ({ word: `Use the shipped ${flow}…`, act: () => void restoreShipped(app, flow) }),
+        ),
+      ],
     },
   ];
   return (

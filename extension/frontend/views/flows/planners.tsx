@@ -7,7 +7,6 @@ import type { App } from "../../app/context";
 import { LabLink, Link, labUrl } from "../../ui/controls";
 import { isEnded, messageOf } from "../../ui/words";
 import { inZone } from "../../ui/zones";
-import { openRequestDialog } from "../messages/dialog";
 
 /** The entries of the menu, and the flow behind each. */
 export const PLANNERS = [
@@ -29,6 +28,7 @@ export async function plan(app: App, planner: string, names: readonly string[]):
     const started = await api.post<Execution>("execution", { flow_name: planner, inputs });
     reportEnd(app, started, names);
     const title = PLANNERS.find(({ flow }) => flow === planner)?.word.replace("…", "") ?? planner;
+    const { openRequestDialog } = await import("../messages/dialog");
     await openRequestDialog(app, started.id, title);
   } catch (error) {
     notices.fail("start", error);
@@ -90,7 +90,7 @@ export async function customise({ api, notices, dialogs }: App, name: string): P
     let flow = await api.get<Flow>(`flow/${pathOf(name)}`);
     const isNew = flow.source === "library";
     if (isNew) {
-      const text = `A copy of the flow ${name} is created in your flows folder. From then on, the menu runs your copy. Delete it to use the shipped one again.`;
+      const text = `A copy of the flow ${name} is created in your flows folder. From then on, the menu runs your copy. “Use the shipped ${name}” in the same menu undoes this.`;
       if (!(await dialogs.confirm({ title: `Customise ${name}?`, text, word: "Create a copy" }))) return;
       flow = await api.post<Flow>("flow", { name, copy_of: name }).catch((error: unknown) => {
         // Another person was quicker: theirs is opened.
@@ -101,6 +101,22 @@ export async function customise({ api, notices, dialogs }: App, name: string): P
     const words = isNew ? `${name} was copied into the workspace.` : `${name} is already in the workspace.`;
     const link = <LabLink path={flow.path}>Open</LabLink>;
     notices.tell(labUrl(baseUrl, flow.path) ? words : `${words} Its path is ${flow.path}.`, link);
+  } catch (error) {
+    notices.fail("start", error);
+  }
+}
+
+/** Delete the workspace's own copy of a library flow, so that the menu runs the shipped one again. */
+export async function restoreShipped({ api, notices, dialogs }: App, name: string): Promise<void> {
+  const path = `flow/${pathOf(name)}`;
+  try {
+    const own = await api.get<Flow>(path);
+    if (own.source === "workspace") {
+      const text = `Your copy, ${own.path}, is deleted with your changes. This cannot be undone. The menu then runs the flow that is shipped with Cloudo.`;
+      if (!(await dialogs.confirm({ title: `Use the shipped ${name}?`, text, word: "Delete my copy" }))) return;
+      await api.delete(path);
+    }
+    notices.tell(`The menu runs the shipped ${name} again.`);
   } catch (error) {
     notices.fail("start", error);
   }

@@ -12,7 +12,7 @@ import { Button, Heading, Link, Panel } from "../../ui/controls";
 import { Single } from "../../ui/single";
 import { Time } from "../../ui/marks";
 import { Facts, ValuesPanel } from "../../ui/values";
-import { cut, size } from "../../ui/words";
+import { cut, duration, size } from "../../ui/words";
 import { AnsweredBy, deleteMessages, MessageStateMark } from "./marks";
 
 const LEVELS: Record<string, string> = { success: "Success", warning: "Warning", error: "Error" };
@@ -89,11 +89,11 @@ function Whole({ message, refresh }: { message: Message; refresh: () => void }) 
 }
 
 function Content({ message, refresh }: { message: Message; refresh: () => void }) {
-  const { notices } = useApp();
+  const { api, notices } = useApp();
   const { id, state, subject } = message;
   const isOpen = state === "OPEN";
   // The form stays the same object while it is open: news must not take away what is typed.
-  const form = useMemo(() => (isOpen ? new AnswerForm(message) : null), [id, isOpen]);
+  const form = useMemo(() => (isOpen ? new AnswerForm(message, api) : null), [id, isOpen]);
   const told = Object.entries(elementsOf(message)).filter(
     ([, { element, preview }]) => element === "markdown" && !preview,
   );
@@ -148,6 +148,7 @@ function answersOf(message: Message): Record<string, unknown> {
 function readable(value: unknown, about: FormElement | undefined): unknown {
   if (about?.element === "submit") return "pressed";
   if (about?.element === "toggle") return value ? "yes" : "no";
+  if (about?.element === "duration") return duration(Number(value) * 1000);
   if (about?.element === "file" && typeof value === "object" && value !== null) {
     const { name = "a file", content = "" } = value as { name?: string; content?: string };
     return `${name} (${size(Math.floor((content.length * 3) / 4))})`;

@@ -40,7 +40,7 @@ function RequestDialog({ app, executionId, title, close }: RequestDialogProps) {
   const asked = useAsked(app, executionId);
   const current = asked.value?.message ?? null;
   const message = current && !answered.has(current.id) ? current : null;
-  const form = useMemo(() => (message ? new AnswerForm(message) : null), [message?.id]);
+  const form = useMemo(() => (message ? new AnswerForm(message, app.api) : null), [message?.id]);
   const isOver = asked.value?.isOver ?? false;
   useEffect(() => {
     if (isOver) close();
@@ -67,6 +67,7 @@ function RequestDialog({ app, executionId, title, close }: RequestDialogProps) {
     <Dialog
       title={title}
       close={cancel}
+      isWide={form?.fields.some(({ inputs, flowNames }) => inputs?.isSeveral && flowNames.length > 1)}
       onSubmit={(submitter) => void submit(submitter)}
       buttons={
         form && (

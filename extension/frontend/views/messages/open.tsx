@@ -126,7 +126,7 @@ function Body({ id, isGone, onAnswered }: { id: string; isGone: boolean; onAnswe
     api.get(`message/${segment(id)}`, {}, signal),
   );
   const whole = message.value;
-  const form = useMemo(() => (whole?.body ? new AnswerForm(whole) : null), [whole !== null]);
+  const form = useMemo(() => (whole?.body ? new AnswerForm(whole, api) : null), [whole !== null]);
   useEffect(() => {
     if (form) form.closed.value = isGone ? GONE : "";
   }, [form, isGone]);

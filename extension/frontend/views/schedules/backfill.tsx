@@ -5,7 +5,7 @@ import { segment } from "../../api/client";
 import { fetchExecutions } from "../../api/executions";
 import type { Execution, Occurrence, Page, Schedule } from "../../api/types";
 import { useApp, useExecutionNews, type App } from "../../app/context";
-import { faultsOf } from "../../forms/answer";
+import { faultsOf } from "../../api/client";
 import { Entry, EntryField, Invalid } from "../../forms/entry";
 import { focusFirst } from "../../forms/inputs";
 import { Button } from "../../ui/controls";

@@ -15,9 +15,8 @@ import { ValuesPanel } from "../../ui/values";
 import { count } from "../../ui/words";
 import { inZone, ownZone } from "../../ui/zones";
 import { BackfillProgress, openBackfill } from "./backfill";
-import { editSchedule } from "./edit";
 import { ScheduleFacts } from "./facts";
-import { dueOf, OutcomeMark } from "./history";
+import { dueOf, FailingMark, OutcomeMark } from "./history";
 import {
   actOnSchedules,
   deleteSchedules,
@@ -88,6 +87,7 @@ function Whole({ schedule, past, refresh, set }: WholeProps) {
             <Breakable text={name} />
           </Heading>
           <ScheduleStateMark state={state} />
+          <FailingMark occurrences={past.value?.items.toReversed()} />
         </div>
         <Actions schedule={schedule} refresh={refresh} set={set} onBackfilled={onBackfilled} />
       </div>
@@ -126,14 +126,16 @@ function Actions({ schedule, refresh, set, onBackfilled }: ActionsProps) {
     if (isToFocus.current) bar.current?.querySelector("button")?.focus();
     isToFocus.current = false;
   }, [schedule.enabled]);
-  const edit = () =>
-    void editSchedule(app, schedule, (saved) => {
+  const edit = async () => {
+    const { editSchedule } = await import("./edit");
+    await editSchedule(app, schedule, (saved) => {
       set(saved);
       refresh();
       const { next_run, timezone, description } = saved;
       const next = next_run ? `next ${inZone(next_run, timezone)} (${timezone})` : description;
       notices.tell(`Saved ${saved.name}: ${next}`);
     });
+  };
   const remove = async () => {
     if (await deleteSchedules(app, [schedule])) place.go("schedules");
   };
@@ -161,7 +163,7 @@ function Actions({ schedule, refresh, set, onBackfilled }: ActionsProps) {
           Backfill
         </Button>
       )}
-      <Button icon="form" onClick={edit}>
+      <Button icon="form" onClick={() => void edit()}>
         Edit
       </Button>
       <Button icon="trash" onClick={() => void remove()}>

@@ -4,12 +4,14 @@ import { signal } from "@preact/signals";
 import type { Api } from "../../api/client";
 import { segment } from "../../api/client";
 import type { Occurrence, Page, Schedule } from "../../api/types";
-import { Shape } from "../../ui/icons";
+import { Icon, Shape } from "../../ui/icons";
 import { Time } from "../../ui/marks";
 import { count, isEnded } from "../../ui/words";
 import { inZone } from "../../ui/zones";
 
 const MAX_SHOWN = 20;
+/** One failure may be chance. */
+const MIN_FAILURES = 2;
 const MAX_REQUESTS = 4;
 /** An occurrence that started later than this counts as late. */
 const LATE_SECONDS = 5;
@@ -98,6 +100,26 @@ export function Picture({ occurrences, zone }: { occurrences: readonly Occurrenc
         last {outcomeOf(last)}, <Time at={last.due} />
       </div>
     </>
+  );
+}
+
+/** How many of the newest runs have failed in a row. Runs in progress and times that started nothing do not count. */
+export function failuresOf(occurrences: readonly Occurrence[]): number {
+  const ended = occurrences.map(kindOf).filter((kind) => kind === "failed" || kind === "well" || kind === "late");
+  const lastSuccess = ended.findLastIndex((kind) => kind !== "failed");
+  return ended.length - 1 - lastSuccess;
+}
+
+/** Says that a schedule keeps failing. `occurrences` are the oldest first. */
+export function FailingMark({ occurrences = [] }: { occurrences?: readonly Occurrence[] }) {
+  const failures = failuresOf(occurrences);
+  if (failures < MIN_FAILURES) return null;
+  const more = failures === occurrences.length && failures >= MAX_SHOWN ? "at least " : "";
+  return (
+    <div class="cloudo-failing">
+      <Icon name="alert" /> last {more}
+      {failures} runs failed
+    </div>
   );
 }
 

@@ -1,14 +1,16 @@
 /** The schedules: what each starts, when it runs next, and the outcomes of its last runs. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import type { Occurrence, Schedule } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { usePaged } from "../../app/paged";
-import { Breakable, Button, Empty, Link } from "../../ui/controls";
+import { useSettled } from "../../app/settled";
+import { Breakable, Button, Empty, Link, LinkButton } from "../../ui/controls";
 import { List, NoMatch, sorted, useSort } from "../../ui/list";
 import { Selection, type Column } from "../../ui/table";
 import { cut } from "../../ui/words";
-import { Histories, needOf, Picture } from "./history";
+import { openNewSchedule } from "./create";
+import { FailingMark, Histories, needOf, Picture } from "./history";
 import {
   actOnSchedules,
   deleteSchedules,
@@ -22,12 +24,20 @@ import {
 const PAGE_ROWS = 50;
 /** A sorted list has to be loaded first. */
 const MAX_SORTED = 500;
-const TYPING_MS = 250;
 
 type Known = ReadonlyMap<string, readonly Occurrence[]>;
 
 const columnsWith = (histories: () => Known): Column<Schedule>[] => [
-  { name: "state", label: "State", cell: ({ state }) => <ScheduleStateMark state={state} /> },
+  {
+    name: "state",
+    label: "State",
+    cell: ({ id, state }) => (
+      <>
+        <ScheduleStateMark state={state} />
+        <FailingMark occurrences={histories().get(id)} />
+      </>
+    ),
+  },
   {
     name: "name",
     label: "Schedule",
@@ -152,16 +162,6 @@ export function ScheduleList() {
   );
 }
 
-/** A text once the typing has paused. */
-function useSettled(text: string): string {
-  const [settled, setSettled] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(text), text ? TYPING_MS : 0);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return settled;
-}
-
 /** Renew histories when the schedules, or executions that they have started, change. */
 function useHistoryNews(histories: Histories, schedules: readonly Schedule[], refresh: () => void): void {
   const { live } = useApp();
@@ -206,6 +206,9 @@ function Actions({ selection, schedules, refresh }: ActionsProps) {
   const isOff = (action: ScheduleAction) => !chosen.some(SCHEDULE_ALLOWS[action]);
   return (
     <>
+      <Button icon="plus" kind="primary" onClick={() => void openNewSchedule(app)}>
+        New schedule
+      </Button>
       <Button icon="pause" disabled={isOff("pause")} onClick={() => void act("pause")}>
         Pause
       </Button>
@@ -222,11 +225,15 @@ function Actions({ selection, schedules, refresh }: ActionsProps) {
   );
 }
 
-const NoSchedules = () => (
-  <Empty title="No schedules yet">
-    <p>
-      <Link view="flows">Select a flow</Link>, then use the arrow beside Play to run it at a time, at an interval, or
-      every day.
-    </p>
-  </Empty>
-);
+function NoSchedules() {
+  const app = useApp();
+  return (
+    <Empty title="No schedules yet">
+      <p>
+        A schedule runs a flow at a time, at an interval, every day or by cron.{" "}
+        <LinkButton onClick={() => void openNewSchedule(app)}>Create a schedule</LinkButton>, or{" "}
+        <Link view="flows">select a flow</Link> and use the arrow beside Play.
+      </p>
+    </Empty>
+  );
+}
