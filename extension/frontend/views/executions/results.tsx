@@ -35,11 +35,17 @@ const titleOf = ({ name, is_from_notebook }: ResultSummary): string =>
 /** What one execution shows; nothing while it shows nothing. */
 export function ResultsPanel({ execution: { id, status, attempt } }: { execution: Execution }) {
   const { api } = useApp();
-  const { value } = useResource<Page<ResultSummary>>(
+  const { value, error } = useResource<Page<ResultSummary>>(
     `results ${id} ${attempt} ${isEnded(status)}`,
     (signal) => api.get(`execution/${id}/results`, {}, signal),
     { concerns: (news) => news.tells("execution", id, "ExecutionChanged"), paceMs: PACE_MS },
   );
+  if (error && !value && error.status !== 404)
+    return (
+      <Panel title="Results">
+        <p class="cloudo-muted">{error.message}</p>
+      </Panel>
+    );
   if (!value?.items.length) return null;
   return (
     <Panel title="Results" count={value.items.length}>
