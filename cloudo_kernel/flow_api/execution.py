@@ -13,14 +13,12 @@ from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRe
 from cloudo_kernel.flow_api.calls import has_children, run_verbs
 from cloudo_kernel.flow_api.moments import to_limit
 from cloudo_kernel.flow_api.progress import show_progress, to_html
-from cloudo_kernel.flow_api.results import to_card
+from cloudo_kernel.flow_api.results import cards_of, results_of
 from cloudo_kernel.flow_api.values import check_fields, given_inputs, pick, to_json
 
 #: The key of the outputs that also returns the log, and the key of a webhook's inputs that also returns the form.
 _LOG, _JSON = "logging", "json"
 _NOUN = "An execution"
-#: Number of results on the card of an execution.
-_MAX_CARDS = 4
 
 
 class ReturnWhen(StrEnum):
@@ -75,10 +73,7 @@ class Execution:
 
         If it has shown nothing, this is the last figure of its notebook, as `figure`.
         """
-        return {one.name: one.data for one in self._results()}
-
-    def _results(self) -> list[models.Result]:
-        return [self._api.execution_result(self.id, one.name) for one in self._api.execution_results(self.id)]
+        return {one.name: one.data for one in results_of(self._api, self.id)}
 
     def get(self, *fields: str) -> Any:
         """Return a field of the local copy, or a tuple of several: `get("status")`, `get("name", "message")`."""
@@ -205,10 +200,7 @@ class Execution:
         return f"<Execution {self._record.name!r} {self.status} {self.id}>"
 
     def _repr_html_(self) -> str:
-        cards: list[str] = []
-        with suppress(CloudoError):  # the server may be gone, or the execution deleted
-            cards = [to_card(one) for one in self._results()[:_MAX_CARDS]]
-        return to_html(self._record, cards)
+        return to_html(self._record, cards_of(self._api, self.id))
 
 
 def _other_inputs(inputs: Mapping[str, Any] | None, input_value: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cloudo_kernel.api import Api, AuthorApi
 from cloudo_kernel.errors import CloudoError, Unavailable
+from cloudo_kernel.flow_api.results import cards_of
 from cloudo_kernel.models import Execution, Status
 
 _LONG_POLL = timedelta(seconds=20)
@@ -70,7 +71,8 @@ def show_progress(api: AuthorApi, record: Execution) -> Iterator[None]:
             for changed in follow(api, record.id):  # type: ignore[arg-type]  # only an Api has events
                 if is_left.is_set():
                     return
-                handle.update(HTML(to_html(changed)))
+                results = cards_of(api, changed.id) if changed.is_ended else ()
+                handle.update(HTML(to_html(changed, results)))
         except CloudoError:
             return  # the wait itself raises the same error
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cloudo_kernel.api import AuthorApi
+from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.models.results import IMAGE_TYPES, Result
 
@@ -18,6 +20,8 @@ _MARKUP: Final = ("image/svg+xml", "text/html")
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _NO_BASE64: Final = re.compile(r"[^A-Za-z0-9+/=]")
 _MAX_TEXT: Final = 10_000
+#: Number of results on the card of an execution.
+_MAX_CARDS: Final = 4
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -52,8 +56,26 @@ def _formatted(value: Any) -> Bundle:
     return data, metadata
 
 
-def to_card(result: Result) -> str:
-    """Return a result as HTML for the output of a cell. Markup in it cannot run scripts or load anything."""
+def results_of(api: AuthorApi, execution_id: str) -> list[Result]:
+    """Fetch the results of an execution."""
+    return [api.execution_result(execution_id, one.name) for one in api.execution_results(execution_id)]
+
+
+def cards_of(api: AuthorApi, execution_id: str) -> list[str]:
+    """Return the first results of an execution as HTML for the output of a cell; none where they cannot be fetched.
+
+    A running flow gets none: the replay of a durable flow would have to repeat the calls of each display.
+    """
+    if not hasattr(api, "events"):  # only an `Api` has them
+        return []
+    try:
+        return [_to_card(one) for one in results_of(api, execution_id)[:_MAX_CARDS]]
+    except CloudoError:  # the server may be gone, or the execution deleted
+        return []
+
+
+def _to_card(result: Result) -> str:
+    """Return a result as HTML. Markup in it cannot run scripts or load anything."""
     name = html.escape(result.name)
     markup = next((kind for kind in _MARKUP if kind in result.data), None)
     if (kind := result.image) is not None:

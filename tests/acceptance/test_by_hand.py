@@ -260,6 +260,20 @@ def test_settings_locks_and_files_work_by_hand(notebook: Notebook, api: Client) 
     assert api.setting("team.by.hand").locked_by is None
 
 
+def test_results_by_hand_are_kept_and_shown_on_the_card(notebook: Notebook, api: Client) -> None:
+    notebook.do("this.show('number', 42)")
+    assert "<b>number</b></small></div><pre>42</pre>" in notebook.do("print(this._repr_html_())")
+    [kept] = api.execution_results(notebook.do("print(this.id)"))
+    assert (kept.name, kept.types) == ("number", ("text/plain",))
+    child = 'this.script(\'this.show("inner", "of the child")\')'
+    assert "<pre>of the child</pre>" in notebook.do(f"child = {child}\nprint(child._repr_html_())")
+    shown: list[str] = []
+    notebook.client.execute_interactive(
+        f"{child};", timeout=60, output_hook=lambda message: shown.append(str(message["content"].get("data")))
+    )
+    assert any("<pre>of the child</pre>" in one for one in shown)  # the progress ends as the card
+
+
 def test_errors_name_what_is_wrong(notebook: Notebook) -> None:
     for source, name in (
         ("this.flow('no such flow')", "FlowNotFound"),

@@ -63,6 +63,42 @@ def test_the_children_of_an_execution_are_listed_and_followed(show: Open, api: C
     expect(children).to_be_hidden()
 
 
+def test_the_timeline_shows_when_each_child_ran(show: Open, api: Client) -> None:
+    nap = "import time; time.sleep(1)"
+    source = f"this.script({nap!r}, name='first')\nthis.script({nap!r}, name='second')"
+    parent = api.start_execution(StartExecution(script=source))
+    until(lambda: api.execution(parent.id).is_ended, seconds=60)
+    page = show(f"executions/{parent.id}")
+    timeline = page.get_by_role("list", name="Timeline")
+    expect(timeline.get_by_role("listitem")).to_have_count(2)
+    expect(timeline.get_by_role("link")).to_have_text(["second", "first"])
+    expect(timeline.get_by_role("listitem").first).to_contain_text("Started after")
+    own = page.locator(".cloudo-timeline-own .cloudo-track-run").bounding_box()
+    second, first = (one.bounding_box() for one in timeline.locator(".cloudo-track-run").all())
+    assert own is not None
+    assert first is not None
+    assert second is not None
+    assert own["x"] <= first["x"] < first["x"] + first["width"] <= second["x"] + 1
+    assert second["x"] + second["width"] <= own["x"] + own["width"] + 1
+    assert first["width"] > 0.2 * own["width"]
+    timeline.get_by_role("link", name="first").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("first")
+
+
+def test_the_bar_of_what_runs_grows(show: Open, api: Client) -> None:
+    parent = api.start_execution(StartExecution(script="this.flow('endless')"))
+    page = show(f"executions/{parent.id}")
+    bar = page.get_by_role("list", name="Timeline").locator(".cloudo-track-run")
+    expect(bar).to_have_attribute("data-status", "RUNNING", timeout=RUN)
+    track = page.locator(".cloudo-timeline-own .cloudo-track")
+    expect(track).to_have_attribute("title", "Started after 0.0 s")
+    total = page.locator(".cloudo-timeline-own > :last-child")
+    before = total.inner_text()
+    expect(total).not_to_have_text(before)
+    button(page, "Cancel").click()
+    expect(bar).to_have_attribute("data-status", "ENDED_CANCELLED", timeout=RUN)
+
+
 def test_a_link_that_is_drawn_anew_keeps_the_focus(show: Open, api: Client) -> None:
     started = api.start_execution(StartExecution(flow_name="endless"))
     page = show(f"executions/{started.id}")

@@ -221,6 +221,11 @@ def test_a_button_that_requires_nothing_sends_an_empty_form_by_keyboard(show: Op
     page.keyboard.press("Enter")
     expect(message(page, "The other one")).to_have_count(0)
     assert api.message(second).response == {"ok": True}
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    third = ask(api, "On its own page", message="Read this.")
+    button(show(f"messages/{third}"), "OK").press("Enter")
+    expect(page.get_by_text("Answered by")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
 
 
 @pytest.mark.usefixtures("no_messages")

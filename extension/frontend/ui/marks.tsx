@@ -68,6 +68,12 @@ export function Duration({ of }: { of: Pick<Execution, "started_at" | "ended_at"
   return <span>{runTime(of)}</span>;
 }
 
+/** Draw the component anew every second while `isRunning`. */
+export function useSeconds(isRunning: boolean): void {
+  useTick();
+  if (isRunning) void second.value;
+}
+
 function RunningDuration({ of }: { of: Pick<Execution, "started_at" | "ended_at"> }) {
   useTick();
   void second.value;

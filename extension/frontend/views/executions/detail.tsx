@@ -1,5 +1,6 @@
 /** One execution: what went in, what came out, its log, and its notebook. */
 
+import { Fragment } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ErrorDetail, Execution, Message, Page } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
@@ -87,7 +88,7 @@ function Whole({ execution, take }: WholeProps) {
         <Messages id={id} />
         <ResultsPanel execution={execution} />
         <ExecutionFacts execution={execution} />
-        <Children id={id} />
+        <Children execution={execution} />
         <div class="cloudo-columns">
           <ValuesPanel title="Outputs" values={output_value} none="No outputs." />
           <ValuesPanel title="Inputs" values={input_value} none="No inputs: the defaults apply." />
@@ -140,19 +141,23 @@ function Actions({ execution, take }: WholeProps) {
         if (relatedTarget) focused.current = null;
       }}
     >
-      {offered.map((action) => {
-        const { word, icon, title } = WORDS[action];
-        return (
-          <Button key={action} icon={icon} title={title} data-action={action} onClick={() => void act(action)}>
-            {word}
+      {offered.map((action) => (
+        <Fragment key={action}>
+          <Button
+            icon={WORDS[action].icon}
+            title={WORDS[action].title}
+            data-action={action}
+            onClick={() => void act(action)}
+          >
+            {WORDS[action].word}
           </Button>
-        );
-      })}
-      {isEnded(execution.status) && execution.type !== "INTERACTIVE" && (
-        <Button icon="form" onClick={() => void change()}>
-          Run again with changes…
-        </Button>
-      )}
+          {action === "retry" && execution.type !== "INTERACTIVE" && (
+            <Button icon="form" onClick={() => void change()}>
+              Run again with changes…
+            </Button>
+          )}
+        </Fragment>
+      ))}
       <LabLink path={execution.notebook} class="cloudo-button">
         Open in JupyterLab
       </LabLink>

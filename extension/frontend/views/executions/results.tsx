@@ -4,7 +4,7 @@
  */
 
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { segment } from "../../api/client";
 import type { Execution, Page, Result, ResultSummary } from "../../api/types";
 import { useApp } from "../../app/context";
@@ -22,6 +22,8 @@ const PACE_MS = 500;
 /** Larger images are not loaded as thumbnails. */
 const MAX_THUMB_BYTES = 500_000;
 const MAX_LATEST = 6;
+/** Frames that load at once. */
+const MAX_FRAMES = 2;
 /** Types that the view shows itself; a bundle with any other is shown in the frame. */
 const PLAIN = new Set(["text/plain", "text/markdown", "application/json", ...IMAGES]);
 
@@ -33,50 +35,83 @@ const titleOf = ({ name, is_from_notebook }: ResultSummary): string =>
 /** What one execution shows; nothing while it shows nothing. */
 export function ResultsPanel({ execution: { id, status, attempt } }: { execution: Execution }) {
   const { api } = useApp();
-  const { value } = useResource<Page<ResultSummary>>(
+  const { value, error } = useResource<Page<ResultSummary>>(
     `results ${id} ${attempt} ${isEnded(status)}`,
     (signal) => api.get(`execution/${id}/results`, {}, signal),
     { concerns: (news) => news.tells("execution", id, "ExecutionChanged"), paceMs: PACE_MS },
   );
+  if (error && !value && error.status !== 404)
+    return (
+      <Panel title="Results">
+        <p class="cloudo-muted">{error.message}</p>
+      </Panel>
+    );
   if (!value?.items.length) return null;
   return (
     <Panel title="Results" count={value.items.length}>
-      <div class="cloudo-results">
-        {value.items.map((one) => (
-          <ResultBox key={one.name} id={id} result={one}>
-            {titleOf(one)}
-          </ResultBox>
-        ))}
-      </div>
+      <ResultGrid items={value.items.map((one) => ({ id, result: one, caption: titleOf(one) }))} />
     </Panel>
   );
 }
 
-/** One result with its caption. It is loaded when the reader comes near. */
-function ResultBox({ id, result, children }: { id: string; result: ResultSummary; children: ComponentChildren }) {
+interface Item {
+  id: string;
+  result: ResultSummary;
+  caption: ComponentChildren;
+}
+
+/** Results side by side. A browser has six connections: frames load one after the other, so that others go on. */
+function ResultGrid({ items }: { items: readonly Item[] }) {
+  const { baseUrl } = useApp().api.transport;
+  const [loaded, setLoaded] = useState(0);
+  const framed = items.filter(
+    ({ result }) => baseUrl !== null && !isImage(result) && !result.types.every((type) => PLAIN.has(type)),
+  );
+  return (
+    <div class="cloudo-results">
+      {items.map((item) => {
+        const place = framed.indexOf(item);
+        return (
+          <figure key={`${item.id} ${item.result.name}`} class="cloudo-result">
+            <figcaption>{item.caption}</figcaption>
+            <div class="cloudo-result-body">
+              {place < 0 ? (
+                <NearContent {...item} />
+              ) : (
+                <Framed {...item} isTurn={place < loaded + MAX_FRAMES} onLoad={() => setLoaded((last) => last + 1)} />
+              )}
+            </div>
+          </figure>
+        );
+      })}
+    </div>
+  );
+}
+
+/** A result as a page of the server, once it is its turn. */
+function Framed({ id, result, isTurn, onLoad }: Item & { isTurn: boolean; onLoad: () => void }) {
+  const { baseUrl } = useApp().api.transport;
+  const path = `${pathOfResult(id, result.name)}?format=html`;
+  return isTurn ? (
+    <iframe
+      key={result.created_at}
+      class="cloudo-frame"
+      sandbox=""
+      title={titleOf(result)}
+      referrerpolicy="no-referrer"
+      src={`${baseUrl}cloudo/api/1/${path}`}
+      onLoad={onLoad}
+    />
+  ) : (
+    <p class="cloudo-muted">Loading…</p>
+  );
+}
+
+/** Content that is loaded when the reader comes near. */
+function NearContent({ id, result }: Item) {
   const box = useRef<HTMLDivElement>(null);
   const isNear = useNear(box);
-  const { baseUrl } = useApp().api.transport;
-  const isFramed = baseUrl !== null && !isImage(result) && !result.types.every((type) => PLAIN.has(type));
-  return (
-    <figure class="cloudo-result">
-      <figcaption>{children}</figcaption>
-      <div ref={box} class="cloudo-result-body">
-        {!isNear ? null : isFramed ? (
-          <iframe
-            key={result.created_at}
-            class="cloudo-frame"
-            sandbox=""
-            title={titleOf(result)}
-            referrerpolicy="no-referrer"
-            src={`${baseUrl}cloudo/api/1/${pathOfResult(id, result.name)}?format=html`}
-          />
-        ) : (
-          <Content id={id} result={result} />
-        )}
-      </div>
-    </figure>
-  );
+  return <div ref={box}>{isNear && <Content id={id} result={result} />}</div>;
 }
 
 function useBundle(id: string, { name, created_at }: ResultSummary) {
@@ -133,22 +168,30 @@ function SmallImage({ id, result }: { id: string; result: ResultSummary }) {
   return source ? <img class="cloudo-thumbnail" src={source} alt={titleOf(result)} /> : null;
 }
 
+function Caption({ run, one }: { run: Execution; one: ResultSummary }) {
+  return (
+    <>
+      {titleOf(one)}{" "}
+      <Link view="execution" id={run.id}>
+        <Time at={run.created_at} />
+      </Link>
+    </>
+  );
+}
+
 /** The newest results of a flow's runs side by side. */
 export function LatestResults({ runs, results }: { runs: readonly Execution[]; results: ReadonlyMap<string, Shown> }) {
-  const all = runs.flatMap((run) => (results.get(run.id) ?? []).map((one) => ({ run, one })));
+  const all = runs.flatMap((run) =>
+    (results.get(run.id) ?? []).map((one): Item => ({
+      id: run.id,
+      result: one,
+      caption: <Caption run={run} one={one} />,
+    })),
+  );
   if (all.length === 0) return null;
   return (
     <Panel title="Latest results">
-      <div class="cloudo-results">
-        {all.slice(0, MAX_LATEST).map(({ run, one }) => (
-          <ResultBox key={`${run.id} ${one.name}`} id={run.id} result={one}>
-            {titleOf(one)}{" "}
-            <Link view="execution" id={run.id}>
-              <Time at={run.created_at} />
-            </Link>
-          </ResultBox>
-        ))}
-      </div>
+      <ResultGrid items={all.slice(0, MAX_LATEST)} />
     </Panel>
   );
 }

@@ -1,6 +1,6 @@
 /** One message: its form while it is open, and its answer. */
 
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { segment } from "../../api/client";
 import type { Message } from "../../api/types";
 import { useApp } from "../../app/context";
@@ -50,10 +50,11 @@ function Whole({ message, refresh }: { message: Message; refresh: () => void }) 
   const remove = async () => {
     if (await deleteMessages(app, [message])) app.place.go("messages");
   };
+  const head = useRef<HTMLDivElement>(null);
   const isPast = state === "EXPIRED";
   return (
     <>
-      <div class="cloudo-heading">
+      <div class="cloudo-heading" ref={head}>
         <div class="cloudo-heading-title">
           <Heading>{message.subject}</Heading>
           <MessageStateMark state={state} />
@@ -82,13 +83,23 @@ function Whole({ message, refresh }: { message: Message; refresh: () => void }) 
             ["Level", LEVELS[level ?? ""]],
           ]}
         />
-        <Content message={message} refresh={refresh} />
+        <Content
+          message={message}
+          refresh={refresh}
+          onAnswered={() => head.current?.querySelector("h1")?.focus({ preventScroll: true })}
+        />
       </div>
     </>
   );
 }
 
-function Content({ message, refresh }: { message: Message; refresh: () => void }) {
+interface ContentProps {
+  message: Message;
+  refresh: () => void;
+  onAnswered: () => void;
+}
+
+function Content({ message, refresh, onAnswered }: ContentProps) {
   const { api, notices } = useApp();
   const { id, state, subject } = message;
   const isOpen = state === "OPEN";
@@ -101,7 +112,7 @@ function Content({ message, refresh }: { message: Message; refresh: () => void }
     const answered = () => {
       notices.tell(`Answered: ${cut(subject)}`);
       refresh();
-      document.querySelector<HTMLElement>(".cloudo-view h1")?.focus({ preventScroll: true });
+      onAnswered();
     };
     return (
       <Panel title="Answer" class="cloudo-messages">

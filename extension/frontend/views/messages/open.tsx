@@ -33,7 +33,7 @@ export function OpenMessages() {
     setAnswered((old) => new Set([...old, message.id]));
     notices.tell(`Answered: ${cut(message.subject)}`);
     page.refresh();
-    (next ?? document.querySelector<HTMLElement>(".cloudo-view h1"))?.focus();
+    (next ?? element.current?.closest(".cloudo-view")?.querySelector<HTMLElement>("h1"))?.focus();
   };
   const isOpen = (id: string) => page.value?.items.some((message) => message.id === id) ?? false;
   const number = rows.filter(({ message: { id } }) => isOpen(id)).length;
