@@ -69,8 +69,11 @@ class Api(AuthorApi):
         """List the kernels that flows can run in: `cloudo`, and the kernelspecs of the server's machine."""
 
     @verb(Action.READ, "GET flow/activity")
-    def flow_activity(self, *, recent: int = 12) -> tuple[FlowActivity, ...]:
-        """Return the last executions of each flow, up to 50, their median duration and the next run, by name."""
+    def flow_activity(self, *, recent: int = 12, names: Sequence[str] = ()) -> tuple[FlowActivity, ...]:
+        """Return the last executions of each flow, up to 50, their median duration and the next run, by name.
+
+        Of `names` only, up to 500, if any are given; unknown ones are left out.
+        """
 
     @verb(Action.READ, "GET execution/activity")
     def execution_activity(self, *, hours: int = 24) -> ExecutionActivity:
