@@ -74,8 +74,11 @@ class Api(AuthorApi):
         """List people's own dashboards: the notebooks below `dashboards/` of the workspace, up to 500."""
 
     @verb(Action.READ, "GET flow/activity")
-    def flow_activity(self, *, recent: int = 12) -> tuple[FlowActivity, ...]:
-        """Return the last executions of each flow, up to 50, their median duration and the next run, by name."""
+    def flow_activity(self, *, recent: int = 12, names: Sequence[str] = ()) -> tuple[FlowActivity, ...]:
+        """Return the last executions of each flow, up to 50, their median duration and the next run, by name.
+
+        Of `names` only, up to 500, if any are given; unknown ones are left out.
+        """
 
     @verb(Action.READ, "GET execution/activity")
     def execution_activity(self, *, hours: int = 24) -> ExecutionActivity:

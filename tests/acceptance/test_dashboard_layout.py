@@ -145,6 +145,18 @@ def test_on_a_phone_all_are_selected_at_once_and_actions_come_with_a_selection(s
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
+def test_on_a_phone_a_flow_is_created_and_played_without_the_bar(show: Open) -> None:
+    page = show("flows")
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]  # it is one
+    expect(page.get_by_role("toolbar")).to_be_hidden()
+    expect(button(page, "New flow…")).to_be_in_viewport()
+    expect(button(row(page, "child"), "Play child")).to_be_visible()
+    check(page, "child")
+    expect(button(page, "Play")).to_be_in_viewport()
+    button(page, "Clear").click()
+    expect(page.get_by_role("toolbar")).to_be_hidden()
+
+
 @pytest.mark.parametrize(("view", "step"), [("webhooks", "New webhook…"), ("tokens", "New token…")])
 def test_an_empty_list_offers_the_first_step_and_nothing_else(show: Open, view: str, step: str) -> None:
     page = show(view)

@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import BulkAction, BulkRequest, ExecutionFilter, StartExecution, Status
-from tests.acceptance.page import RUN, Open, button, ready, row, run
+from cloudo_kernel.models import (
+    BulkAction,
+    BulkRequest,
+    CreateSchedule,
+    ExecutionFilter,
+    ScheduleTrigger,
+    StartExecution,
+    Status,
+)
+from tests.acceptance.page import RUN, Open, button, newest, ready, row, run
 from tests.flows import write_flow
 from tests.server import RunningServer, start_server, until
 
@@ -27,6 +35,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     write_flow(workspace, "many", "1")
     write_flow(workspace, "etl/load", "print('loaded')", metadata={"tags": ["nightly"], "title": "Loads"})
     write_flow(workspace, "failing", "1 / 0")
+    write_flow(workspace, "idle", "1", metadata={"tags": ["nightly"]})
+    write_flow(workspace, "torn", "1", parameters="def (")
     running = start_server(workspace, tmp_path_factory.mktemp("home"))
     yield running
     running.stop()
@@ -182,3 +192,85 @@ def test_home_shows_what_has_failed_since_the_last_visit(show: Open, api: Client
     expect(failures.get_by_role("listitem")).to_have_count(1)
     page = show("home")
     expect(failures.get_by_role("listitem")).to_have_count(1)
+
+
+def test_a_flow_shows_its_recent_runs_as_bars_and_is_played_from_its_row(show: Open, api: Client) -> None:
+    first = run(api, "etl/load")
+    page = show("flows?q=etl")
+    line = row(page, "Loads")
+    bars = line.locator(".cloudo-run-bar")
+    shown = bars.count()
+    assert shown >= 1
+    expect(bars.last).to_have_attribute("href", re.compile(first))
+    expect(bars.last).to_have_attribute("aria-label", re.compile(r"^Success, \d+\.\d s, "))
+    expect(line.get_by_role("group", name=re.compile(r"^Recent runs: \d+, 0 failed$"))).to_be_visible()
+    expect(line).to_contain_text(re.compile(r"median \d+\.\d s"))
+    button(line, "Play etl/load").click()
+    expect(bars).to_have_count(min(shown + 1, 12))
+    expect(bars.last).to_have_attribute("data-status", "ENDED_SUCCESS", timeout=RUN)
+    second = newest(api, "etl/load").id
+    bars.last.click()
+    expect(page).to_have_url(re.compile(second))
+    page = show("flows?q=torn")
+    expect(button(row(page, "torn"), "Play torn")).to_be_disabled()
+
+
+def test_flows_are_filtered_by_kind_and_tag_in_the_address(show: Open, api: Client) -> None:
+    run(api, "failing")
+    trigger = ScheduleTrigger(daily_at="08:30")
+    api.create_schedule(CreateSchedule(flow_name="etl/load", trigger=trigger, timezone="UTC"))
+    page = show("flows")
+    names = page.locator("tbody .cloudo-path")
+    chip = page.get_by_role("group", name="Filters").get_by_role("button")
+    for kind, name in (("Failing", "failing"), ("Scheduled", "etl/load"), ("Broken", "torn")):
+        chip.filter(has_text=kind).click()
+        expect(names).to_have_text([name])
+        expect(chip.filter(has_text=kind)).to_contain_text("1")
+        chip.filter(has_text=kind).click()
+    chip.filter(has_text="Never run").click()
+    chip.filter(has_text="Failing").click()
+    expect(page).to_have_url(re.compile("kind=never%2Cfailing"))
+    expect(names.filter(has_text="idle")).to_have_count(1)
+    expect(names.filter(has_text="failing")).to_have_count(1)
+    expect(names.filter(has_text="etl/load")).to_have_count(0)
+    page = show("flows?kind=samples")
+    expect(names.filter(has_text="examples/greeting")).to_have_count(1)
+    expect(names.filter(has_text="idle")).to_have_count(0)
+    page = show("flows")
+    row(page, "Loads").get_by_role("button", name="nightly").click()
+    expect(page).to_have_url(re.compile(r"flows\?tag=nightly$"))
+    expect(names).to_have_count(2)
+    chip.filter(has_text="Failing").click()
+    expect(page.get_by_text("No matching flows")).to_be_visible()
+    button(page, "Clear the filter").click()
+    expect(names.filter(has_text="failing")).to_have_count(1)
+
+
+#: Notes each change of the first row's height and each element that moves, while the script takes over.
+WATCH = """
+new PerformanceObserver((list) => (window.shifts ??= []).push(...list.getEntries().map((one) => one.value)))
+    .observe({type: 'layout-shift', buffered: true})
+"""
+
+
+def test_the_first_rows_stay_where_they_are_when_their_data_come(
+    context: BrowserContext, server: RunningServer, api: Client
+) -> None:
+    run(api, "etl/load")
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    page.route("**/cloudo/static/**", lambda route: route.abort())
+    page.goto(f"{server.url}cloudo/flows", wait_until="domcontentloaded")
+    line = row(page, "Loads")
+    painted = (line.bounding_box(), line.locator(".cloudo-run-bar").count())
+    page.unroute_all()
+    page.reload(wait_until="commit")
+    ready(page)
+    expect(line.locator(".cloudo-run-bar")).to_have_count(painted[1])
+    box = line.bounding_box()
+    assert box
+    assert painted[0]
+    assert abs(box["y"] - painted[0]["y"]) < 1
+    assert abs(box["height"] - painted[0]["height"]) < 1
+    assert sum(page.evaluate("window.shifts ?? []")) < 0.01
+    page.close()

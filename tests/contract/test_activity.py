@@ -9,6 +9,7 @@ import pytest
 from cloudo_kernel import errors
 from cloudo_kernel.models import CreateSchedule, ScheduleTrigger, StartExecution, Status
 from tests.contract.conftest import End
+from tests.flows import write_flow
 
 
 def test_each_flow_has_its_recent_executions(end: End) -> None:
@@ -32,6 +33,17 @@ def test_each_flow_has_its_recent_executions(end: End) -> None:
     assert [one.recent for one in end.api.flow_activity(recent=1) if one.flow_name == flow] == [found[flow].recent[:1]]
     with pytest.raises(errors.MalformedRequest):
         end.api.flow_activity(recent=51)
+
+
+def test_only_named_flows_are_asked_for(end: End) -> None:
+    one, other = end.flow(), "with, a comma"
+    write_flow(end.workspace, other, "1")
+    pending = end.later(other).id
+    found = end.api.flow_activity(names=(other, "no/such", "../flows/x", one, other))
+    assert [activity.flow_name for activity in found] == sorted((one, other), key=str.casefold)
+    assert [run.id for activity in found for run in activity.recent] == [pending]
+    with pytest.raises(errors.MalformedRequest):
+        end.api.flow_activity(names=["x"] * 501)
 
 
 def test_ends_are_counted_by_hour(end: End) -> None:

@@ -102,6 +102,8 @@ def test_rows_are_in_the_html(http: httpx.Client, open_page: Any) -> None:
     flows = open_page().text
     assert "reports/<wbr>täglich wöchentlich<wbr>" in flows
     assert f'href="/cloudo/executions/{execution["id"]}"' in flows
+    assert re.search(r'<rect width="8" y="\d+" height="\d+"/>', flows)
+    assert "<span>Never run</span>" in flows
     executions = open_page("executions").text
     assert "report of the year" in executions
     assert 'data-status="PENDING"' in executions
@@ -138,7 +140,9 @@ def test_each_view_brings_what_rest_would_answer(
     assert page.status_code == 200
     assert Elements(page.text).by_id("cloudo")[0]["data-view"] == view
     found = data_of(page)
-    assert list(found) == ["user/me", *(address.format(id=one) for address in asked)]
+    activity = [address for address in found if address.startswith("flow/activity?recent=12&names=")]
+    assert len(activity) == (view == "flows")
+    assert list(found) == ["user/me", *(address.format(id=one) for address in asked), *activity]
     for address, value in found.items():
         assert value == http.get(f"/{address}").json(), address
 

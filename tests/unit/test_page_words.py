@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cloudo_extension.pages import words
-from cloudo_kernel.models import Execution, Origin, Status
+from cloudo_kernel.models import Execution, Origin, RecentExecution, Status
 
 NOW = datetime(2026, 12, 2, tzinfo=UTC)
 
@@ -47,3 +47,17 @@ def test_a_duration_is_said_in_two_units(seconds: float, said: str) -> None:
 
 def test_each_status_has_a_word() -> None:
     assert set(words.STATUSES) == set(Status)
+
+
+def test_bars_are_as_high_as_their_runs_were_long() -> None:
+    def one(number: int, seconds: float | None, status: Status = Status.ENDED_SUCCESS) -> RecentExecution:
+        began = datetime.now(UTC) - timedelta(seconds=10)
+        ended = None if seconds is None else began + timedelta(seconds=seconds)
+        return RecentExecution(id=str(number), status=status, created_at=began, started_at=began, ended_at=ended)
+
+    runs = [one(3, 4), one(2, 1, Status.ENDED_ERROR), one(1, 0)]
+    assert words.bars(runs) == [("1", "ENDED_SUCCESS", 12), ("2", "ENDED_ERROR", 25), ("3", "ENDED_SUCCESS", 100)]
+    assert words.median(runs) == "2.0 s"
+    running = words.bars([one(2, None, Status.RUNNING), one(1, 5)])
+    assert (running[1][2], words.bars([]), words.median([])) == (100, [], "")
+    assert 45 <= running[0][2] <= 50

@@ -229,6 +229,7 @@ class Page:
             data=first_view.as_json(first.records),
             last_event=first.last_event,
             flows=_items(first.records, first_view.FLOWS),
+            activity=first.activity,
             executions=_items(first.records, first_view.EXECUTIONS),
             rows=_ROWS,
         )

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.models import Flow, FlowActivity, Page, RecentExecution
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -27,6 +29,9 @@ Read = Callable[["Service"], BaseModel]
 _LIMIT: Final = 100
 FLOWS: Final = f"flow?brief=true&limit={_LIMIT}"
 EXECUTIONS: Final = f"execution?limit={_LIMIT}"
+#: Rows of flows whose recent executions come with the page; a screen shows fewer.
+_BARS: Final = 20
+_ACTIVITY: Final = "flow/activity?recent=12"
 #: No character of the data may end its element, or a line of a script.
 _UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
 
@@ -84,6 +89,12 @@ class FirstView:
     #: Id of the newest event before the records were read; the page's event stream continues after it.
     last_event: str | None = None
 
+    @property
+    def activity(self) -> dict[str, tuple[RecentExecution, ...]]:
+        """The recent executions of the first rows, by flow."""
+        pages: list[Any] = [page for address, page in self.records.items() if address.startswith(_ACTIVITY)]
+        return {one.flow_name: one.recent for page in pages for one in page.items}
+
 
 def read(view: View, api: Service) -> FirstView:
     """Return what the view shows first. Blocks.
@@ -97,6 +108,9 @@ def read(view: View, api: Service) -> FirstView:
     for address, ask in view.reads().items():
         with suppress(CloudoError):
             found[address] = ask(api)
+    if isinstance(flows := found.get(FLOWS), Page):
+        with suppress(CloudoError):
+            found |= _activity(flows, api)
     return FirstView(found, last_event)
 
 
@@ -112,3 +126,17 @@ def _execution(execution_id: str, api: Service) -> BaseModel:
 
 def _open_messages(api: Service) -> BaseModel:
     return api.messages(unanswered=True, limit=PAGE_LIMIT)
+
+
+def by_title(flows: Sequence[Flow]) -> list[Flow]:
+    """Return flows as the list shows them first."""
+    return sorted(flows, key=lambda flow: (flow.title.lower(), flow.name))
+
+
+def _activity(flows: Page[Flow], api: Service) -> dict[str, BaseModel]:
+    """Return the recent executions of the first rows, by the address that asks for these flows."""
+    names = [flow.name for flow in by_title(flows.items)[:_BARS]]
+    if not names:
+        return {}
+    query = urlencode([("names", name) for name in names])
+    return {f"{_ACTIVITY}&{query}": Page[FlowActivity](items=api.flow_activity(names=names))}

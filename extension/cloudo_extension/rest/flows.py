@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
+from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Flow, FlowActivity, Kernel, Page, Request
 from cloudo_kernel.workspace.catalog import sort_key
 
@@ -23,6 +24,7 @@ class ActivityQuery(Query):
     """How much is wanted."""
 
     recent: int = Field(default=12, ge=1, le=50, description="Maximum number of executions of each flow.")
+    names: tuple[str, ...] = Field(default=(), max_length=PAGE_LIMIT, description="Only these flows; repeatable.")
 
 
 class CreateFlow(Request):
@@ -73,7 +75,9 @@ class Activity(Handler):
     async def get(self) -> None:
         """List the recent executions of each flow."""
         recent = self.asked(ActivityQuery).recent
-        await self.answer_page(lambda: self.api.flow_activity(recent=recent), "flow_name", order=sort_key)
+        # A name may have a comma, so it separates none.
+        names = [name for name in self.get_query_arguments("names", strip=False) if name]
+        await self.answer_page(lambda: self.api.flow_activity(recent=recent, names=names), "flow_name", order=sort_key)
 
 
 class OneFlow(Handler):

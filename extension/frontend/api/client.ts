@@ -70,6 +70,11 @@ export class Api {
     return (this.preloaded.get(withQuery(path, query)) as T | undefined) ?? null;
   }
 
+  /** Return the replies that came with the page and whose address begins so. */
+  peekAll<T>(start: string): T[] {
+    return [...this.preloaded].filter(([path]) => path.startsWith(start)).map(([, body]) => body as T);
+  }
+
   post<T>(path: string, body?: unknown, options: Options = {}): Promise<T> {
     return this.send<T>("POST", withQuery(path, options.query ?? {}), { ...options, body });
   }

@@ -26,6 +26,8 @@ interface ListProps<Row> {
   count?: ComponentChildren;
   filter: string;
   onFilter: (text: string) => void;
+  /** The button that creates a new item, beside the heading. */
+  start?: ComponentChildren;
   /** Elements between the heading and the bar. */
   more?: ComponentChildren;
   actions?: ComponentChildren;
@@ -39,7 +41,7 @@ interface ListProps<Row> {
 
 export function List<Row>(props: ListProps<Row>) {
   const { title, rows, selection, actions, hint, keyOf } = props;
-  const hasSelection = (selection?.keys.value.size ?? 0) > 0;
+  const hasSelection = selection !== undefined && (selection.isAll.value || selection.keys.value.size > 0);
   return (
     <section class="cloudo-view" aria-label={title}>
       <div class="cloudo-heading">
@@ -47,6 +49,7 @@ export function List<Row>(props: ListProps<Row>) {
           {title}
           <span class="cloudo-count">{props.count}</span>
         </Heading>
+        {props.start}
         <FilterField label={`Filter ${title.toLowerCase()}`} value={props.filter} onChange={props.onFilter} />
       </div>
       {props.more}
@@ -55,6 +58,7 @@ export function List<Row>(props: ListProps<Row>) {
           class={`cloudo-bar ${props.hasManyActions ? "cloudo-bar-many" : ""}`.trim()}
           role="toolbar"
           aria-label="Actions"
+          data-idle={selection && !hasSelection ? "true" : undefined}
         >
           {actions}
           {selection && <SelectedCount selection={selection} shown={(rows ?? []).map(keyOf)} total={props.total} />}

@@ -16,8 +16,10 @@ export function RunBars({ runs, isLarge = false }: { runs: readonly Run[]; isLar
   const { place } = useApp();
   const ordered = [...runs].sort(byAge).reverse();
   const longest = Math.max(1, ...ordered.map(lasted));
+  const failures = runs.filter(({ status }) => status === "ENDED_ERROR").length;
+  const words = `Recent runs: ${runs.length}, ${failures} failed`;
   return (
-    <div class={`cloudo-run-bars ${isLarge ? "cloudo-large" : ""}`.trim()} role="group" aria-label="Recent runs">
+    <div class={`cloudo-run-bars ${isLarge ? "cloudo-large" : ""}`.trim()} role="group" aria-label={words}>
       {ordered.map((run) => {
         const words = `${STATUSES[run.status]}, ${duration(lasted(run))}, ${new Date(run.created_at).toLocaleString()}`;
         const height = Math.max(MIN_PERCENT, (100 * lasted(run)) / longest);
@@ -28,6 +30,8 @@ export function RunBars({ runs, isLarge = false }: { runs: readonly Run[]; isLar
             href={place.href({ view: "execution", id: run.id, query: {} }) ?? "#"}
             data-status={run.status}
             aria-label={words}
+            // In a list, a dozen of them would stand between one row and the next; the page of the flow has them, too.
+            tabIndex={isLarge ? undefined : -1}
             title={words}
             onClick={(event) => {
               if (event.ctrlKey || event.metaKey || event.shiftKey) return;

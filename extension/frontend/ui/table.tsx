@@ -266,7 +266,8 @@ function Line<Row>(props: LineProps<Row>) {
   useLayoutEffect(() => measure(element.current));
   // Tab reaches only the controls of the row in turn.
   useLayoutEffect(() => {
-    for (const control of element.current?.querySelectorAll<HTMLElement>("a, button, input") ?? []) {
+    for (const control of element.current?.querySelectorAll<HTMLElement>("a:not(.cloudo-run-bar), button, input") ??
+      []) {
       control.tabIndex = isInTurn ? 0 : -1;
     }
   });

@@ -1,18 +1,21 @@
 /** The flows: select one or more, and play them. */
 
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import type { Flow } from "../../api/types";
-import { useApp } from "../../app/context";
+import { useApp, useExecutionNews } from "../../app/context";
 import { useSelectedTrait } from "../../app/traits";
-import { Breakable, Button, Empty, LabLink, Link } from "../../ui/controls";
+import { Breakable, Button, Empty, IconButton, LabLink, Link } from "../../ui/controls";
 import { Icon } from "../../ui/icons";
 import { List, NoMatch, sorted, useSort } from "../../ui/list";
-import { StatusDot, StatusMark, Time } from "../../ui/marks";
+import { StatusMark, Time } from "../../ui/marks";
 import { MenuButton } from "../../ui/menu";
+import { RunBars } from "../../ui/runs";
 import { Selection, type Column } from "../../ui/table";
-import { ago, count, cut } from "../../ui/words";
+import { count, cut, duration } from "../../ui/words";
 import { OpenMessages } from "../messages/open";
+import { Activities, ActivityContext, medianOf, useRecent } from "./activity";
 import { newFlow } from "./files";
+import { KindChips, matches } from "./filters";
 import { customise, PLANNERS, plan, restoreShipped } from "./planners";
 import { useFlows } from "./rows";
 import { play, playWithInputs } from "./run";
@@ -40,6 +43,7 @@ const columns: Column<Flow>[] = [
     isLargestFirst: true,
   },
   { name: "tags", label: "Tags", cell: (flow) => <TagsCell flow={flow} />, sortBy: ({ tags }) => tags.join() },
+  { name: "play", label: "Run", cell: (flow) => <PlayCell flow={flow} /> },
 ];
 
 function FlowCell({ flow: { title, name, path, broken, description } }: { flow: Flow }) {
@@ -68,25 +72,31 @@ function FlowCell({ flow: { title, name, path, broken, description } }: { flow: 
   );
 }
 
-function RunsCell({ flow: { last_executions } }: { flow: Flow }) {
-  const [last, ...older] = last_executions;
+function RunsCell({ flow }: { flow: Flow }) {
+  const runs = useRecent(flow);
+  const [last] = runs;
   if (!last) return <span class="cloudo-muted">never</span>;
+  const median = medianOf(runs);
   return (
     <>
-      <Link view="execution" id={last.id} class="cloudo-plain-link">
-        <StatusMark status={last.status} />
-      </Link>
+      <div class="cloudo-last-run">
+        <Link view="execution" id={last.id} class="cloudo-plain-link">
+          <StatusMark status={last.status} />
+        </Link>
+        <RunBars runs={runs} />
+      </div>
       <div class="cloudo-runs">
         <Time at={last.created_at} />
-        <span class="cloudo-dots">
-          {older.reverse().map(({ id, status, created_at }) => (
-            <Link key={id} view="execution" id={id} class="cloudo-plain-link">
-              <StatusDot status={status} more={ago(created_at)} />
-            </Link>
-          ))}
-        </span>
+        {median !== null && <span title="Median duration of the last successes"> · median {duration(median)}</span>}
       </div>
     </>
+  );
+}
+
+function PlayCell({ flow: { name, broken } }: { flow: Flow }) {
+  const app = useApp();
+  return (
+    <IconButton icon="play" label={`Play ${name}`} disabled={Boolean(broken)} onClick={() => void play(app, [name])} />
   );
 }
 
@@ -100,7 +110,7 @@ function TagsCell({ flow: { tags } }: { flow: Flow }) {
           type="button"
           class="cloudo-tag"
           title="Show flows with this tag"
-          onClick={() => place.refine({ q: tag })}
+          onClick={() => place.refine({ tag })}
         >
           {cut(tag)}
         </button>
@@ -113,62 +123,77 @@ const keyOf = ({ name }: Flow) => name;
 
 export function FlowList() {
   const app = useApp();
-  const { place } = app;
+  const { api, live, place } = app;
   const flows = useFlows();
   const selection = useMemo(() => new Selection(), []);
   useSelectedTrait(selection);
   const [sort, onSort] = useSort(columns, "name");
-  const q = place.route.value.query.q ?? "";
+  const { query } = place.route.value;
+  const address = JSON.stringify(query);
   const all = flows.value ?? [];
   const matching = useMemo(
     () =>
       sorted(
-        all.filter((flow) => matches(flow, q)),
+        all.filter((flow) => matches(flow, query)),
         columns,
         sort,
         keyOf,
       ),
-    [flows.value, q, sort.name, sort.isDescending],
+    [flows.value, address],
   );
+  const activities = useMemo(() => new Activities(api), [api]);
+  useExecutionNews((changed, deleted) => activities.take(changed, deleted));
+  useEffect(() => live.follow({ resync: () => activities.refresh() }), [live, activities]);
   const onFilter = (text: string) => place.refine({ q: text.trim() });
   return (
-    <List
-      title="Flows"
-      count={all.length || ""}
-      rows={flows.value && matching}
-      error={flows.error}
-      retry={flows.refresh}
-      columns={columns}
-      keyOf={keyOf}
-      wordOf={keyOf}
-      selection={selection}
-      isSelectable={({ broken }) => !broken}
-      filter={q}
-      onFilter={onFilter}
-      sort={sort}
-      onSort={onSort}
-      more={<OpenMessages />}
-      actions={<Actions selection={selection} flows={all} />}
-      hint="Select one or more flows to run them."
-      empty={
-        all.length === 0 ? (
-          <NoFlows />
-        ) : (
-          <NoMatch
-            title="No matching flows"
-            text={`None of ${count(all.length, "flow")} has “${q}” in its name, title, description or tags.`}
-            onClear={() => onFilter("")}
-          />
-        )
-      }
-    />
+    <ActivityContext.Provider value={activities}>
+      <List
+        title="Flows"
+        count={all.length ? countOf(matching.length, all.length) : ""}
+        rows={flows.value && matching}
+        error={flows.error}
+        retry={flows.refresh}
+        columns={columns}
+        keyOf={keyOf}
+        wordOf={keyOf}
+        selection={selection}
+        isSelectable={({ broken }) => !broken}
+        filter={query.q ?? ""}
+        onFilter={onFilter}
+        sort={sort}
+        onSort={onSort}
+        start={
+          <Button icon="plus" onClick={() => void newFlow(app)}>
+            New flow…
+          </Button>
+        }
+        more={
+          <>
+            <OpenMessages />
+            <KindChips flows={all} />
+          </>
+        }
+        actions={<Actions selection={selection} flows={all} />}
+        hint="Select one or more flows to run them."
+        empty={
+          all.length === 0 ? (
+            <NoFlows />
+          ) : (
+            <NoMatch
+              title="No matching flows"
+              text={`None of ${count(all.length, "flow")} matches the filters.`}
+              onClear={() => place.refine({ q: "", tag: "", kind: "" })}
+            />
+          )
+        }
+      />
+    </ActivityContext.Provider>
   );
 }
 
-function matches({ name, title, description, tags }: Flow, q: string): boolean {
-  const wanted = q.toLowerCase();
-  return [name, title, description, ...tags].some((text) => text.toLowerCase().includes(wanted));
-}
+/** "12", or "3 of 12" with a filter. */
+const countOf = (shown: number, all: number): string =>
+  shown === all ? all.toLocaleString("en") : `${shown.toLocaleString("en")} of ${all.toLocaleString("en")}`;
 
 const NoFlows = () => (
   <Empty title="No flows yet">
@@ -224,9 +249,6 @@ function Actions({ selection, flows }: { selection: Selection; flows: readonly F
         onClick={() => void playWithInputs(app, names)}
       >
         Run with inputs…
-      </Button>
-      <Button icon="plus" onClick={() => void newFlow(app)}>
-        New flow…
       </Button>
     </>
   );
