@@ -59,13 +59,9 @@ class Shell:
         """Run a command to its end."""
         process: subprocess.Popen[str] | Forked
         if more.keys() <= {"cwd"} and not NOT_FORKED.intersection(words):
-            process = forker_of("tests.acceptance.forked_commands").start(
-                words,
-                cwd=more.get("cwd", self.workspace),
-                environment=self.environment,
-                out=self.home / "out",
-                err=self.home / "err",
-            )
+            where = {"cwd": more.get("cwd", self.workspace), "environment": self.environment}
+            files = {"out": self.home / "out", "err": self.home / "err"}
+            process = forker_of("tests.acceptance.forked_commands").start(words, **where, **files)
         else:
             process = self.start(*words, **more)
         code = end_of(process, seconds=seconds)

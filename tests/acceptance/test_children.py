@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,7 +34,7 @@ def start(system: System) -> Run:
 
     def start(body: str, **more: object) -> Execution:
         source = f"import flow_api\n\ndef handler(system, this):\n{textwrap.indent(textwrap.dedent(body), '    ')}\n"
-        request = StartExecution(script=source, **more)
+        request = StartExecution(script=source, **more)  # type: ignore[arg-type]  # mixed
         return Execution(system.api, system.api.start_execution(request))
 
     return start

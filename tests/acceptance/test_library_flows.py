@@ -158,7 +158,7 @@ def test_given_a_flow_and_a_time_nothing_is_asked(api: Client) -> None:
     for execution in started.values():
         assert api.messages(execution_id=execution.id).items == ()
     assert records["Scheduled"][0].message == "next: Sat 24 Nov 2035 08:30 (Asia/Tokyo)"
-    assert records["Daily"][0].message.startswith("2 schedules, each next: ")
+    assert records["Daily"][0].message.startswith("2 schedules, each next: ")  # type: ignore[union-attr]
     assert "then every hour, counted from the end of the last run" in str(records["Recurring"][0].message)
     assert records["Recurring"][1][0].max_iterations is None
     for name, child, told in (
@@ -166,8 +166,7 @@ def test_given_a_flow_and_a_time_nothing_is_asked(api: Client) -> None:
         ("Recurring", "quick iteration #1", {"n": 3, "iterations": 1}),
     ):
         [schedule] = records[name][1]
-        seen = partial(api.occurrences, schedule.id)
-        until(lambda seen=seen: seen().items, what=lambda: str(api.schedules()))
+        until(lambda schedule=schedule: api.occurrences(schedule.id).items, what=lambda: str(api.schedules()))
         run = api.wait(str(api.occurrences(schedule.id).items[0].execution_id), timeout=timedelta(seconds=60))
         assert (run.name, run.parent_id, run.input_value) == (child, None, told)
         assert run.status is Status.ENDED_SUCCESS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import jsonschema
 import pytest
@@ -13,7 +12,7 @@ from cloudo_kernel.models import StartExecution, Status
 from tests.contract.conftest import End
 from tests.server import until
 
-VALUES: tuple[Any, ...] = (
+VALUES = (
     None,
     True,
     False,

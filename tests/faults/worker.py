@@ -6,7 +6,6 @@ import argparse
 import signal
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
 
 import apscheduler.schedulers.base as timer
 
@@ -32,7 +31,7 @@ def main() -> None:
 
     class MovedClock(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Any:
+        def now(cls, tz: tzinfo | None = None) -> datetime:
             wrong = float(given.clock.read_text()) if given.clock else 0.0
             return datetime.now(tz) + timedelta(seconds=wrong)
 

@@ -97,12 +97,7 @@ def test_a_loop_that_dies_says_so_and_calls_for_help(
     calls: list[str] = []
     helped = threading.Event()
     loop = Loop("tested", steps)
-
-    def call_for_help(name: str) -> None:
-        calls.append(name)
-        helped.set()
-
-    loop.on_death = call_for_help
+    loop.on_death = lambda name: (calls.append(name), helped.set())[0]
     loop.start()
     assert helped.wait(20)
     until(lambda: loop.is_dead)

@@ -29,6 +29,6 @@ describe("the form of an earlier execution", () => {
     const whole = filledForm({ name: "s", title: "s", input_schema: {} } as Flow, { a: 1 });
     expect(whole.read()).toEqual({ a: 1 });
     const lines = flowOf({ names: { type: "array", items: { type: "string" }, default: [] } });
-    expect(filledForm(lines, { names: "Ada" }).read()).toEqual({ names: ["Ada"] });
+    expect(filledForm(lines, { names: "Ada" }).read()).toEqual({ names: "Ada" });
   });
 });
