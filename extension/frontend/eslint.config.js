@@ -6,6 +6,10 @@ export default tseslint.config({ ignores: ["node_modules", "api/schema.d.ts"] },
     eqeqeq: "error",
     "no-console": "error",
     "no-restricted-globals": ["error", "name", "event", "status"],
+    "no-restricted-imports": [
+      "error",
+      { name: "preact/hooks", importNames: ["useId"], message: "Use useId of ui/ids.ts: it counts per document." },
+    ],
     "no-restricted-syntax": [
       "error",
       {

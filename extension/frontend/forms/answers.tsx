@@ -1,10 +1,11 @@
 /** Draws the form of an input request: a control for each element, with its error beside it. */
 
 import type { ComponentChildren } from "preact";
-import { useId, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { useApp } from "../app/context";
 import { Button } from "../ui/controls";
 import { SanitizedHtml } from "../ui/html";
+import { useId } from "../ui/ids";
 import { zoneNames } from "../ui/zones";
 import { UnitSelect } from "./entry";
 import { FlowInputs, useFlowNames } from "./flows";

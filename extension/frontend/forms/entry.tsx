@@ -1,7 +1,7 @@
 /** Fields of the dashboard's own forms: a labelled control, its text, and what is wrong with it. */
 
 import { signal, type Signal } from "@preact/signals";
-import { useId } from "preact/hooks";
+import { useId } from "../ui/ids";
 import { parseNumber } from "./values";
 
 /** The text cannot be sent. */

@@ -1,8 +1,8 @@
 /** The form of a flow's inputs, drawn from its input schema. */
 
 import { signal, type Signal } from "@preact/signals";
-import { useId } from "preact/hooks";
 import type { Flow, Schema } from "../api/types";
+import { useId } from "../ui/ids";
 import { HINTS, INPUT_TYPES, kindOf, parse, textOf, withoutNull, type Kind } from "./schema";
 import type { Reading } from "./values";
 

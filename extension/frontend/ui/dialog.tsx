@@ -4,8 +4,9 @@
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Button, IconButton } from "./controls";
+import { useId } from "./ids";
 
 interface OpenDialog {
   key: number;

@@ -3,8 +3,9 @@
  * returns (the menu button of the ARIA Authoring Practices).
  */
 
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
+import { useId } from "./ids";
 
 export interface MenuItem {
   word: string;

@@ -1,12 +1,13 @@
 /** The menu of filters: spans of time, the dialog for everything else, and the filters that the user has saved. */
 
-import { useId, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { segment } from "../../api/client";
 import type { Setting } from "../../api/types";
 import { useApp, type App } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
+import { useId } from "../../ui/ids";
 import { MenuButton, type MenuGroup } from "../../ui/menu";
 import { cut, originOf } from "../../ui/words";
 import { ORIGIN_WORDS, RANGES, cleared, isFiltered, textOf } from "./filters";

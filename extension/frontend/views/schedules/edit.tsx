@@ -1,7 +1,7 @@
 /** The dialog that creates or changes a schedule. The next runs follow what is typed. */
 
 import type { ComponentProps } from "preact";
-import { useId, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { segment, ApiError } from "../../api/client";
 import type { Schedule } from "../../api/types";
 import type { App } from "../../app/context";
@@ -11,6 +11,7 @@ import { focusFirst } from "../../forms/inputs";
 import { NextTimes, TriggerFields, usePreview } from "../../forms/times";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
+import { useId } from "../../ui/ids";
 import { ScheduleDraft, type EntryName } from "./draft";
 import { OCCASIONS } from "./facts";
 

@@ -1,7 +1,7 @@
 /** The dialog that creates an API token, and the one that shows its secret. */
 
 import { signal } from "@preact/signals";
-import { useId, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
 import type { CreatedToken } from "../../api/types";
 import type { App } from "../../app/context";
@@ -9,6 +9,7 @@ import { Entry, EntryField, Invalid } from "../../forms/entry";
 import { Button } from "../../ui/controls";
 import { Copyable, CopyableLines } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
+import { useId } from "../../ui/ids";
 import { moment } from "../../ui/words";
 
 const DAY = 86_400;
