@@ -156,7 +156,7 @@ def test_of_many_only_those_are_touched_that_a_token_may_touch(
 
     def codes(who: Service, **request: Any) -> list[str | None]:
         items = who.bulk_executions(BulkRequest.model_validate(request)).items
-        return [item.error and item.error.code for item in items]
+        return [item.error.code if item.error else None for item in items]
 
     assert codes(limited, action="cancel", ids=executions) == [None, "execution_not_found"]
     assert codes(limited, action="start", flow_names=(ETL, OTHER)) == [None, "permission_denied"]
