@@ -14,7 +14,7 @@ from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 
 # jsonschema imports it to check IRIs, and building its grammar takes a second in each process of the tests.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
+sys.modules.setdefault("rfc3987_syntax", None)  # None makes the import fail
 
 # Workers within the tests' processes: pandas and matplotlib take seconds to import, and these tests need neither.
 shared_zygotes(())

@@ -112,7 +112,7 @@ def forker_of(module: str) -> Forker:
 
 def _serve(module: str) -> None:
     # jsonschema imports it to check IRIs, and building its grammar takes a third of a server's start.
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # None makes the import fail
+    sys.modules["rfc3987_syntax"] = None  # None makes the import fail
     main = import_module(module).main
     gc.freeze()  # else each process looks at all that was imported when it collects garbage
     woken, wakes = os.pipe()

@@ -29,12 +29,12 @@ from IPython import get_ipython
 shell = get_ipython()
 mask = os.umask(0)
 os.umask(mask)
-ended = []
+ended: list[str] = []
 atexit.register(lambda: Path("ended.txt").write_text(" ".join([*ended, "first"])))
 atexit.register(lambda: ended.append("second"))
 
 
-def of_logger(logger):
+def of_logger(logger: logging.Logger) -> list[object]:
     return [logger.level, logger.propagate, logger.disabled, [type(each).__name__ for each in logger.handlers]]
 
 
@@ -43,7 +43,7 @@ folder = {
     "IPython's history of folders": [*map(str, shell.user_ns["_dh"])],
     "IPython's first folder": shell.starting_dir,
     "history manager's folders": [*map(str, shell.history_manager.dir_hist)],
-    "multiprocessing's folder": process.ORIGINAL_DIR,
+    "multiprocessing's folder": vars(process)["ORIGINAL_DIR"],
     "sys.path": sys.path,
     "matplotlib's file": mpl.matplotlib_fname(),
     "matplotlib's parameters": [

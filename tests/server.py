@@ -95,7 +95,10 @@ def start_server(
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     # pandas and matplotlib take seconds to import, and most tests need neither.
-    settings = {"ServerApp": {"jpserver_extensions": dict(extensions or {})}, "Cloudo": {"preload": []}}
+    settings: dict[str, dict[str, Any]] = {
+        "ServerApp": {"jpserver_extensions": dict(extensions or {})},
+        "Cloudo": {"preload": []},
+    }
     for name, given in (config or {}).items():
         settings[name] = {**settings.get(name, {}), **given}
     (folders["CONFIG"] / "jupyter_server_config.json").write_text(json.dumps(settings))
@@ -192,7 +195,7 @@ def _answers(server: RunningServer) -> bool:
             return bool(reply.status == 200)
     except urllib.error.HTTPError as error:
         with error:  # a store that cannot be used is an answer, too
-            return json.load(error)["reason"] != "the store is being opened"
+            return bool(json.load(error)["reason"] != "the store is being opened")
     except OSError:
         return False
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 import cloudo_kernel as cloudo
 from cloudo_kernel.flow_api import System
@@ -168,13 +168,16 @@ def wrong() -> list[str]:
 def only_page(context: BrowserContext, server: RunningServer, wrong: list[str]) -> Page:
     """One page for many tests, and what goes wrong in it."""
     page = context.new_page()
+
+    def dismiss(dialog: Dialog) -> None:
+        wrong.append(f"a script ran: {dialog.message}")
+        dialog.dismiss()
+
     page.on("pageerror", lambda error: wrong.append(f"script failed: {error}"))
-    page.on(
-        "console", lambda message: is_failure(message) and wrong.append(f"console: {message.text} {message.location}")
-    )
-    page.on("dialog", lambda dialog: (wrong.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda request: is_foreign(request.url, server) and wrong.append(f"left: {request.url}"))
-    page.on("websocket", lambda line: is_foreign(line.url, server) and wrong.append(f"left: {line.url}"))
+    page.on("console", lambda one: wrong.append(f"console: {one.text} {one.location}") if is_failure(one) else None)
+    page.on("dialog", dismiss)
+    page.on("request", lambda one: wrong.append(f"left: {one.url}") if is_foreign(one.url, server) else None)
+    page.on("websocket", lambda one: wrong.append(f"left: {one.url}") if is_foreign(one.url, server) else None)
     return page
 
 

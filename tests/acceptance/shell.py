@@ -59,9 +59,13 @@ class Shell:
         """Run a command to its end."""
         process: subprocess.Popen[str] | Forked
         if more.keys() <= {"cwd"} and not NOT_FORKED.intersection(words):
-            where = {"cwd": more.get("cwd", self.workspace), "environment": self.environment}
-            files = {"out": self.home / "out", "err": self.home / "err"}
-            process = forker_of("tests.acceptance.forked_commands").start(words, **where, **files)
+            process = forker_of("tests.acceptance.forked_commands").start(
+                words,
+                cwd=more.get("cwd", self.workspace),
+                environment=self.environment,
+                out=self.home / "out",
+                err=self.home / "err",
+            )
         else:
             process = self.start(*words, **more)
         code = end_of(process, seconds=seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from cloudo_kernel.flow_api import Execution, System
 from cloudo_kernel.models import StartExecution, Status
 from tests.flows import write_flow
 
-Run = Callable[[str], dict[str, object]]
+Run = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def run(system: System) -> Run:
         """
     )
 
-    def run(source: str) -> dict[str, object]:
+    def run(source: str) -> dict[str, Any]:
         request = StartExecution(script=said + textwrap.dedent(source))
         execution = Execution(system.api, system.api.start_execution(request)).wait(60)
         assert execution.status is Status.ENDED_SUCCESS, execution.get("error")
@@ -176,7 +177,7 @@ def test_several_fields_are_read_at_once(run: Run) -> None:
     ]
     below = "'a file/b' cannot be the path of a file in the workspace: a part of it is a file."
     assert outputs["below"] == [f"PathInvalid: {below}", "NoSuchFile: There is no file 'a file/b' in the workspace."]
-    number, unknown, wrong = outputs["found"]  # type: ignore[misc]  # it is a list
+    number, unknown, wrong = outputs["found"]
     assert number == 1
     assert unknown.startswith("MalformedRequest: colour: ")
     assert wrong.startswith("MalformedRequest: status: ")

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,9 @@ def system(system: System, workspace: Path) -> System:
 def start(system: System) -> Run:
     """Start the body of a handler as a script."""
 
-    def start(body: str, **more: object) -> Execution:
+    def start(body: str, **more: Any) -> Execution:
         source = f"import flow_api\n\ndef handler(system, this):\n{textwrap.indent(textwrap.dedent(body), '    ')}\n"
-        request = StartExecution(script=source, **more)  # type: ignore[arg-type]  # mixed
+        request = StartExecution(script=source, **more)
         return Execution(system.api, system.api.start_execution(request))
 
     return start

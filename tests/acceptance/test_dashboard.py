@@ -241,7 +241,7 @@ def test_a_growing_log_is_followed_and_earlier_lines_are_paged(show: Open, api: 
     write_flow(server.workspace, "chatty", source, wait, "this.log('the last line')")
     started = api.start_execution(StartExecution(flow_name="chatty"))
     until(lambda: len(api.execution(started.id).log or ()) == 1000, seconds=60)
-    until(lambda: api.execution(started.id).log[-1].text == "line 1199.", seconds=60)  # type: ignore[index]
+    until(lambda: api.execution(started.id).log[-1].text == "line 1199.", seconds=60)
     page = show(f"executions/{started.id}")
     log = page.get_by_role("log")
     expect(log.get_by_text("line 1199.")).to_be_visible()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, ViewportSize, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import StartExecution
@@ -15,7 +15,7 @@ from tests.server import RunningServer, start_server, until
 
 pytestmark = pytest.mark.timeout(240)
 
-NARROW = {"width": 390, "height": 844}
+NARROW: ViewportSize = {"width": 390, "height": 844}
 CHILDREN = 52
 expect.set_options(timeout=40_000)
 
@@ -133,7 +133,7 @@ def test_on_a_phone_all_are_selected_at_once_and_actions_come_with_a_selection(s
     for _ in range(3):
         api.start_execution(StartExecution(flow_name="child", delay_seconds=1e6))
     page = show("executions")
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]  # it is one
+    page.set_viewport_size(NARROW)
     expect(page.get_by_role("toolbar")).to_be_hidden()
     page.get_by_label("Select all").check()
     expect(button(page, "Cancel")).to_be_in_viewport()
@@ -147,7 +147,7 @@ def test_on_a_phone_all_are_selected_at_once_and_actions_come_with_a_selection(s
 
 def test_on_a_phone_a_flow_is_created_and_played_without_the_bar(show: Open) -> None:
     page = show("flows")
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]  # it is one
+    page.set_viewport_size(NARROW)
     expect(page.get_by_role("toolbar")).to_be_hidden()
     expect(button(page, "New flow…")).to_be_in_viewport()
     expect(button(row(page, "child"), "Play child")).to_be_visible()

@@ -98,4 +98,4 @@ def test_the_notebook_plays_flows_in_voila_alone(
         page.goto(address)
         plays_two_flows(page)
         page.close()
-    assert len(connect(workspace).api.executions().items) == 2
+    assert len(connect(str(workspace)).api.executions().items) == 2

@@ -32,8 +32,8 @@ def only_page(browser: Browser, server: RunningServer, wrong: list[str]) -> Iter
     page.goto(f"{server.url}login?next=/cloudo/explorer")
     page.fill("#password_input", server.token)
     page.on("pageerror", lambda error: wrong.append(f"script failed: {error}"))
-    page.on("console", lambda said: "Content Security Policy" in said.text and wrong.append(said.text))
-    page.on("request", lambda request: is_foreign(request.url, server) and wrong.append(f"left: {request.url}"))
+    page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    page.on("request", lambda one: wrong.append(f"left: {one.url}") if is_foreign(one.url, server) else None)
     page.click("#login_submit")
     expect(page.get_by_role("heading", name="Cloudo")).to_be_visible(timeout=BOOT)
     yield page

@@ -40,7 +40,7 @@ class Cell:
 def cells() -> list[Cell]:
     """Return the cells of the suite."""
     parts = re.split(r"^# %% \[(\w+)\] (.*)\n", SUITE, flags=re.MULTILINE)[1:]
-    return [Cell(*parts[at : at + 2], parts[at + 2].strip("\n")) for at in range(0, len(parts), 3)]
+    return [Cell(parts[at], parts[at + 1], parts[at + 2].strip("\n")) for at in range(0, len(parts), 3)]
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,8 @@ def test_a_kernel_that_is_not_installed_is_named_with_the_cure(system: System, w
 
 
 def start_of(system: System, **fields: Any) -> Record:
-    return system.api.start_execution(StartExecution(**fields))
+    started: Record = system.api.start_execution(StartExecution(**fields))
+    return started
 
 
 def has_this(record: Record, workspace: Path) -> bool:

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import psutil
@@ -14,7 +15,7 @@ import pytest
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.errors import ResponseInvalid
-from cloudo_kernel.models import Execution, ExecutionFilter, Message, Schedule, StartExecution, Status
+from cloudo_kernel.models import Execution, ExecutionFilter, Message, Occurrence, Schedule, StartExecution, Status
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -158,16 +159,20 @@ def test_given_a_flow_and_a_time_nothing_is_asked(api: Client) -> None:
     for execution in started.values():
         assert api.messages(execution_id=execution.id).items == ()
     assert records["Scheduled"][0].message == "next: Sat 24 Nov 2035 08:30 (Asia/Tokyo)"
-    assert records["Daily"][0].message.startswith("2 schedules, each next: ")  # type: ignore[union-attr]
+    assert records["Daily"][0].message.startswith("2 schedules, each next: ")
     assert "then every hour, counted from the end of the last run" in str(records["Recurring"][0].message)
     assert records["Recurring"][1][0].max_iterations is None
+
+    def occurrences(schedule: Schedule) -> tuple[Occurrence, ...]:
+        return api.occurrences(schedule.id).items
+
     for name, child, told in (
         ("Delayed", "scheduled quick", {"n": 2, "iterations": 1}),
         ("Recurring", "quick iteration #1", {"n": 3, "iterations": 1}),
     ):
         [schedule] = records[name][1]
-        until(lambda schedule=schedule: api.occurrences(schedule.id).items, what=lambda: str(api.schedules()))
-        run = api.wait(str(api.occurrences(schedule.id).items[0].execution_id), timeout=timedelta(seconds=60))
+        until(partial(occurrences, schedule), what=lambda: str(api.schedules()))
+        run = api.wait(str(occurrences(schedule)[0].execution_id), timeout=timedelta(seconds=60))
         assert (run.name, run.parent_id, run.input_value) == (child, None, told)
         assert run.status is Status.ENDED_SUCCESS
     for _, schedules in records.values():

@@ -73,7 +73,7 @@ def opened(context: BrowserContext, server: RunningServer) -> Iterator[Callable[
         page = context.new_page()
         pages.append(page)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: is_failure(message) and wrong.append(message.text))
+        page.on("console", lambda message: wrong.append(message.text) if is_failure(message) else None)
         page.goto(f"{server.url}voila/render/dashboards/mine.ipynb")
         return page
 

@@ -57,7 +57,11 @@ def ended(api: Service, execution_id: str) -> Execution:
 
 
 def until_status(api: Service, execution_id: str, status: Status) -> None:
-    until(lambda: api.execution(execution_id).status is status, seconds=60, what=lambda: api.execution(execution_id))
+    until(
+        lambda: api.execution(execution_id).status is status,
+        seconds=60,
+        what=lambda: str(api.execution(execution_id)),
+    )
 
 
 def until_in_cell(api: Service, execution_id: str) -> None:

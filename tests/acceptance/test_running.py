@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -41,8 +42,8 @@ def system(workspace: Path) -> Iterator[System]:
 def start(system: System) -> Run:
     """Start source as a script, without waiting."""
 
-    def start(source: str, **more: object) -> Execution:
-        return Execution(system.api, system.api.start_execution(StartExecution(script=source, **more)))  # type: ignore[arg-type]  # mixed
+    def start(source: str, **more: Any) -> Execution:
+        return Execution(system.api, system.api.start_execution(StartExecution(script=source, **more)))
 
     return start
 
@@ -361,7 +362,7 @@ def test_requests_that_make_no_sense_are_refused(system: System) -> None:
         StartExecution(flow_name="plain", script="1"),
         StartExecution(script="{not json"),
         StartExecution(script="%%%", script_encoding="base64"),
-        StartExecution(script="1", scheduled_at="2030-01-01T00:00:00Z", delay_seconds=1),  # type: ignore[arg-type]  # parsed
+        StartExecution(script="1", scheduled_at="2030-01-01T00:00:00Z", delay_seconds=1),
     ):
         with pytest.raises(MalformedRequest):
             system.api.start_execution(request)

@@ -118,10 +118,10 @@ def test_an_absence_of_seconds_is_caught_up_as_each_schedule_says(servers: Serve
             assert line[: len(came)] == came, f"{overlap}: all of them, and in order"
             ran = [runs[str(one.execution_id)] for one in line]
             assert {one.status for one in ran} == {Status.ENDED_SUCCESS}, overlap
-            for one, following in pairwise(ran):
-                assert one.ended_at is not None
+            for run, following in pairwise(ran):
+                assert run.ended_at is not None
                 assert following.started_at is not None
-                assert one.ended_at <= following.started_at, f"{overlap}: one after another"
+                assert run.ended_at <= following.started_at, f"{overlap}: one after another"
             meanwhile = [one for one in later if one.due <= line[-1].due]
             assert meanwhile == line, f"{overlap}: those that come meanwhile queue behind them"
         else:
@@ -156,11 +156,11 @@ def test_an_absence_of_a_month_leaves_one_row_and_the_newest_time_starts_at_once
     month = timedelta(days=30)
     store = Store.open(workspace.database_url, clock=lambda: datetime.now(UTC) - month)
     store.workers.register("killed", private=False)
-    api = Service(store, Catalog(workspace), user_name="ada")
+    service = Service(store, Catalog(workspace), user_name="ada")
     triggers = (ScheduleTrigger(every_seconds=1, wait=False), ScheduleTrigger(cron="* * * * *"))
     requests = [CreateSchedule(flow_name="endless", trigger=trigger) for trigger in triggers]
-    second, minute = [api.create_schedule(request) for request in requests]
-    many = api.create_schedule(CreateSchedule(flow_name="quick", trigger=triggers[0], catch_up="all"))
+    second, minute = [service.create_schedule(request) for request in requests]
+    many = service.create_schedule(CreateSchedule(flow_name="quick", trigger=triggers[0], catch_up="all"))
     store.close()
     server = servers.start(tmp_path)
     with server.client() as api:

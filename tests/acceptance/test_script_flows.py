@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -22,8 +23,8 @@ Run = Callable[..., Execution]
 def run(system: System) -> Run:
     """Run a script that comes with the request."""
 
-    def run(source: str, **more: object) -> Execution:
-        request = StartExecution(script=textwrap.dedent(source), **more)  # type: ignore[arg-type]  # mixed
+    def run(source: str, **more: Any) -> Execution:
+        request = StartExecution(script=textwrap.dedent(source), **more)
         return Execution(system.api, system.api.start_execution(request)).wait(60)
 
     return run

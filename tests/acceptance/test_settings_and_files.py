@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ from cloudo_kernel.models import StartExecution, Status
 from cloudo_kernel.settings import MAX_RUNNING
 from tests.server import until
 
-Run = Callable[..., Execution]
+Start = Callable[..., Execution]
+Run = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def system(workspace: Path) -> Iterator[System]:
 
 
 @pytest.fixture
-def start(system: System) -> Run:
+def start(system: System) -> Start:
     """Start source as a script, without waiting."""
     return lambda source, **more: Execution(
         system.api, system.api.start_execution(StartExecution(script=source, **more))
@@ -39,15 +41,15 @@ def start(system: System) -> Run:
 
 
 @pytest.fixture
-def run(start: Run) -> Run:
+def run(start: Start) -> Run:
     """Run source as a script to its success, and return what it put out."""
 
-    def run(source: str) -> dict[str, object]:
+    def run(source: str) -> dict[str, Any]:
         execution = start(source).wait(60)
         assert execution.status is Status.ENDED_SUCCESS, (execution.record.error, execution.record.message)
         return execution.outputs
 
-    return run  # type: ignore[return-value]  # it returns the outputs
+    return run
 
 
 SETTINGS = """
@@ -83,7 +85,7 @@ def test_a_flow_uses_settings_as_a_program_outside_does(run: Run, system: System
     assert names["found"] == SAID
 
 
-def test_a_setting_that_does_not_fit_fails_the_flow_clearly(start: Run) -> None:
+def test_a_setting_that_does_not_fit_fails_the_flow_clearly(start: Start) -> None:
     failed = start("system.setting('client.input.timeout.minutes', value='soon')").wait(60)
     assert failed.record.error is not None
     assert failed.record.error.name == "SettingInvalid"
@@ -113,7 +115,7 @@ with system.setting("team.lock") as lock:
 """
 
 
-def test_who_waits_for_a_lock_holds_no_slot_and_is_next(start: Run, system: System, tmp_path: Path) -> None:
+def test_who_waits_for_a_lock_holds_no_slot_and_is_next(start: Start, system: System, tmp_path: Path) -> None:
     system.api.save_setting(MAX_RUNNING, 1)
     go = tmp_path / "go"
     try:
@@ -136,14 +138,14 @@ def test_who_waits_for_a_lock_holds_no_slot_and_is_next(start: Run, system: Syst
 @pytest.mark.parametrize(
     "end", ["1 / 0", "this.success()", f"import os; os.kill(os.getpid(), {signal.SIGKILL})", "", "this.error('no')"]
 )
-def test_a_lock_ends_with_its_execution(start: Run, system: System, end: str) -> None:
+def test_a_lock_ends_with_its_execution(start: Start, system: System, end: str) -> None:
     execution = start(f"system.setting('team.ends').acquire()\n{end}").wait(60)
     assert execution.load("status").is_ended
     assert [one for one in system.api.settings() if one.name == "team.ends"] == []
     assert start("system.setting('team.ends').acquire().release().release()").wait(60).status is Status.ENDED_SUCCESS
 
 
-def test_a_cancelled_one_lets_go_and_a_wait_may_have_a_limit(start: Run, run: Run) -> None:
+def test_a_cancelled_one_lets_go_and_a_wait_may_have_a_limit(start: Start, run: Run) -> None:
     holder = start("import time\nsystem.setting('team.long').acquire()\nthis.set_output('held', True)\ntime.sleep(99)")
     until(lambda: holder.load("output_value"), seconds=60)
     said = run(
@@ -191,7 +193,7 @@ def test_a_flow_uses_files_as_a_program_outside_does(run: Run, system: System, w
     assert list((workspace / "made").iterdir()) == []
 
 
-def test_a_file_that_is_too_large_is_refused_with_the_limit(start: Run) -> None:
+def test_a_file_that_is_too_large_is_refused_with_the_limit(start: Start) -> None:
     failed = start("system.file('big', b'x' * 17_000_000)").wait(60)
     assert failed.record.error is not None
     assert failed.record.error.name == "TooLarge"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -212,7 +213,8 @@ def _is_zygote(process: psutil.Process) -> bool:
 def test_killed_processes_leave_no_folders_of_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:
     tmp_path = tmp_path_factory.mktemp("short")  # else there is no room for sockets
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
-        config, environment = {"Cloudo": {"preload": []}}, {"TMPDIR": str(tmp_path)}
+        config: dict[str, Any] = {"Cloudo": {"preload": []}}
+        environment = {"TMPDIR": str(tmp_path)}
         server = servers.start(config=config, environment=environment)
         with server.client() as api:
             cold = notebook("this.set_output('began', 1)\nimport time\ntime.sleep(99)", metadata={"engine": "cold"})
@@ -242,7 +244,7 @@ def test_a_kernel_that_is_started_cold_dies_with_a_runner_that_is_killed_meanwhi
     server: RunningServer, api: Client
 ) -> None:
     cold = notebook("import time\ntime.sleep(99)", metadata={"engine": "cold"})
-    killed = set()
+    killed: set[int] = set()
     for _ in range(2):
         started = api.start_execution(StartExecution(script=cold)).id
         kernel = first_child_of_a_cold_runner(server, killed)

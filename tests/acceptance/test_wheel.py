@@ -39,7 +39,9 @@ def bin_folder(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     python = folder / "env" / "bin" / "python"
     uv = Path(shutil.which("uv") or Path(sys.executable).with_name("uv"))
-    installer = [uv, "pip", "install", "--python", python] if uv.exists() else [python, "-m", "pip", "install"]
+    installer: list[str | Path] = [python, "-m", "pip", "install"]
+    if uv.exists():
+        installer = [uv, "pip", "install", "--python", python]
     without = ["--without-pip"] if uv.exists() else []
     command(sys.executable, "-m", "venv", *without, folder / "env", cwd=folder)
     command(*installer, "--quiet", "--require-hashes", "-r", CHECKOUT / "requirements" / "up.txt", cwd=folder)
@@ -60,7 +62,7 @@ def url(bin_folder: Path, tmp_path: Path, environment: dict[str, str]) -> Iterat
     port = free_port()
     workspace = tmp_path / "empty"
     workspace.mkdir()
-    words = [bin_folder / "cloudo", "up", workspace, f"--port={port}", "--no-browser", "--allow-root"]
+    words: list[str | Path] = [bin_folder / "cloudo", "up", workspace, f"--port={port}", "--no-browser", "--allow-root"]
     log = tmp_path / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -110,7 +112,8 @@ def test_the_wheel_alone_plays_a_sample_in_an_empty_folder(
     assert len(ask(url, "cloudo/explorer/swagger-ui/swagger-ui-bundle.js")) > 1_000_000
     flags = ["--url", url, "--token", "secret"]
     ran = command(
-        *(bin_folder / "cloudo", *flags, "run", "examples/greeting", "-p", "name=Ada"),
+        bin_folder / "cloudo",
+        *(*flags, "run", "examples/greeting", "-p", "name=Ada"),
         cwd=tmp_path,
         environment=environment,
     )

@@ -58,7 +58,7 @@ class Bench:
 
     def command(self, notebook: Path) -> None:
         """Run the `papermill` command."""
-        words = [BIN / "papermill", "--no-progress-bar", notebook, self.folder / "out.ipynb"]
+        words: list[str | Path] = [BIN / "papermill", "--no-progress-bar", notebook, self.folder / "out.ipynb"]
         subprocess.run(words, check=True, capture_output=True)
 
     def resident(self, notebook: Path) -> None:

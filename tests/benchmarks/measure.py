@@ -72,7 +72,7 @@ def main() -> None:
             first_paint(server, rounds)
         finally:
             server.stop()
-        words = [BIN / "cloudo", "--workspace", workspace, "flows"]
+        words: list[str | Path] = [BIN / "cloudo", "--workspace", workspace, "flows"]
         row(
             "`cloudo flows`, no server",
             [timed(lambda: subprocess.run(words, check=True, capture_output=True)) for _ in range(rounds)],

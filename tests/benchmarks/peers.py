@@ -58,7 +58,7 @@ class Scheduler:
         self.folder = folder
         port, token = free_port(), secrets.token_hex(8)
         folders = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-        words = [
+        words: list[str | Path] = [
             *(python, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}"),
             *(f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"),
         ]
@@ -117,7 +117,7 @@ def _installed(environment: Path) -> Path:
     python = environment / "bin" / "python"
     if not (environment / ".complete").exists():
         venv.create(environment, with_pip=True, clear=True)
-        words = [python, "-m", "pip", "install", "--quiet", "jupyter-scheduler", "ipykernel"]
+        words: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "jupyter-scheduler", "ipykernel"]
         subprocess.run(words, check=True)
         (environment / ".complete").touch()
     return python

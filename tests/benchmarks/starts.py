@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cloudo_kernel.models import Action, CreateToken, ExecutionFilter, StartExecution, Status
 from cloudo_kernel.settings import MAX_RUNNING
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    how = {"connections": given.connections, "seconds": given.seconds}
+    how: dict[str, Any] = {"connections": given.connections, "seconds": given.seconds}
     with tempfile.TemporaryDirectory() as name:
         home, workspace = Path(name, "home"), Path(name, "workspace")
         for folder in (home, workspace):
@@ -97,7 +98,8 @@ def main() -> None:
             body = json.dumps({"flow_name": "trivial", "inputs": {"name": "Ada", "count": 3}})
             with server.client() as api:
                 made = api.create_token(CreateToken(name="benchmark", actions=(Action.EXECUTION_START,)))
-            path, start = "/cloudo/api/1/execution", {"method": "POST", "body": body, "status": 201}
+            path = "/cloudo/api/1/execution"
+            start: dict[str, Any] = {"method": "POST", "body": body, "status": 201}
             for _ in range(given.rounds):
                 peer = bare(Path(tempfile.mkdtemp(dir=name)), **how)
                 for note, token in ((", API token", made.secret), (", server's token", server.token)):

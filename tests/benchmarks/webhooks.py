@@ -11,7 +11,9 @@ import hmac
 import json
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -40,14 +42,15 @@ def make_webhook(server: RunningServer, flow_name: str) -> None:
 
 def measure_async(*, rounds: int, slots: int, connections: int, seconds: float) -> None:
     """Print how many calls are taken that do not wait, with all slots full."""
-    how = {"connections": connections, "seconds": seconds}
+    how: dict[str, Any] = {"connections": connections, "seconds": seconds}
     with serving(extensions=WITHOUT_LAB) as (server, _), tempfile.TemporaryDirectory() as name:
         fill_slots(server, slots)
         write_flow(server.workspace, "pushed", "print(json)", parameters="json = {}")
         make_webhook(server, "pushed")
         port = int(server.url.rstrip("/").rpartition(":")[2])
         print("| what | per second | p50 ms | p99 ms |\n|---|---|---|---|")
-        path, call = "/cloudo/webhook/pushed?async", {"method": "POST", "body": PAYLOAD, "status": 202}
+        path = "/cloudo/webhook/pushed?async"
+        call: dict[str, Any] = {"method": "POST", "body": PAYLOAD, "status": 202}
         for turn in range(rounds):
             peer = bare(Path(tempfile.mkdtemp(dir=name)), **how)
             ours = load(port, path, more_headers=signed(f"{turn}-{{number}}"), **call, **how)
@@ -72,7 +75,7 @@ def measure_sync(rounds: int) -> None:
 
         start()
         call("first")
-        times = [(timed(start), timed(lambda turn=turn: call(str(turn)))) for turn in range(rounds)]
+        times = [(timed(start), timed(partial(call, str(turn)))) for turn in range(rounds)]
         starts, calls = [one for one, _ in times], [one for _, one in times]
         row("three cells: `POST /execution` that waits", starts)
         row("three cells: call of a webhook that waits", calls)

@@ -176,7 +176,7 @@ def test_without_a_server_or_worker_one_is_told(tmp_path: Path, monkeypatch: pyt
     for variable in ("CLOUDO_URL", "JPY_PARENT_PID"):
         monkeypatch.delenv(variable, raising=False)
     write_flow(tmp_path, "quick", "this.set_output('n', 1)")
-    system = System(cloudo.connect(tmp_path).api)
+    system = System(cloudo.connect(str(tmp_path)).api)
     with pytest.warns(UserWarning, match="nothing will start it before a Jupyter server"):
         made = system.schedule("quick", daily_at="08:30")
     assert isinstance(made, Schedule)

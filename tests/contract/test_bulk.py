@@ -35,9 +35,9 @@ def test_executions_are_stopped_started_anew_and_deleted(end: End) -> None:
     def do(action: BulkAction, *of: str) -> list[tuple[bool, str | None]]:
         items = end.api.bulk_executions(BulkRequest(action=action, ids=of)).items
         assert [item.id for item in items] == list(of)
-        return [
-            (item.ok, item.error.code if item.error else item.execution and item.execution.status) for item in items
-        ]
+        errors = [item.error.code if item.error else None for item in items]
+        states = [item.execution.status if item.execution else None for item in items]
+        return [(item.ok, error or state) for item, error, state in zip(items, errors, states, strict=True)]
 
     assert do(BulkAction.PAUSE, *ids[:2]) == [(True, Status.PAUSED)] * 2
     assert do(BulkAction.RESUME, *ids[1:]) == [(True, Status.PENDING), (False, "illegal_transition")]

@@ -44,7 +44,7 @@ KEPT = {
     "is_new": True,
 }
 PARAMETERS = "at: time\nday: date | None = None\ntop: int = 1"
-INPUTS = {"at": "09:15", "day": "20261123", "top": 3.0}
+INPUTS: dict[str, Any] = {"at": "09:15", "day": "20261123", "top": 3.0}
 INJECTED = {"at": "09:15:00", "day": "2026-11-23", "top": 3}
 
 Answer = Callable[[End, Message, dict[str, Any]], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,7 +123,8 @@ def test_large_outputs_are_cut(end: End) -> None:
 
 def test_many_cells_come_in_pages(end: End) -> None:
     execution = ended(end)
-    large = {"cell_type": "code", "outputs": [{"output_type": "display_data", "data": {"image/png": "x" * 1_000_000}}]}
+    picture = {"output_type": "display_data", "data": {"image/png": "x" * 1_000_000}}
+    large: dict[str, object] = {"cell_type": "code", "outputs": [picture]}
     small: dict[str, object] = {"cell_type": "code", "outputs": []}
     rewrite(end, execution, [*([large] * 10), *([small] * 2_500)])
     found, first, pages = [], 0, 0
@@ -185,9 +187,10 @@ def test_the_last_lines_of_a_log_are_read_alone(end: End) -> None:
     assert [line.text for line in last.items] == ["b", "e", "f"]
     assert (last.total, last.end) == (6, "2.4")
     assert end.api.execution_log(execution.id, tail=5_000).total == 2
-    for wrong in ({"tail": 0}, {"tail": 5_001}, {"tail": 1, "cursor": "1"}, {"cursor": "1.2.3"}, {"cursor": "x"}):
+    tails: list[dict[str, Any]] = [{"tail": 0}, {"tail": 5_001}, {"tail": 1, "cursor": "1"}]
+    for wrong in (*tails, {"cursor": "1.2.3"}, {"cursor": "x"}):
         with pytest.raises(errors.MalformedRequest):
-            end.api.execution_log(execution.id, **wrong)  # type: ignore[arg-type]  # values of several types
+            end.api.execution_log(execution.id, **wrong)
 
 
 def test_a_long_log_is_read_page_by_page(end: End) -> None:

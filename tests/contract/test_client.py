@@ -47,8 +47,9 @@ def test_a_server_of_this_machine_is_found_and_asked_without_a_proxy(
     [running] = running_servers()
     assert urlsplit(running["url"]).hostname not in ("localhost", "127.0.0.1")
     for where in (server.workspace, f"{running['url']}cloudo/?token={server.token}", server.url):
-        with connect(where, token=server.token) as found:
-            assert isinstance(found, Client)
+        found = connect(where, token=server.token)
+        assert isinstance(found, Client)
+        with found:
             assert found.health().version
     with pytest.raises(errors.Unavailable, match=r"No server answers|proxy"), Client("http://192.0.2.1/") as away:
         away.health()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -156,7 +157,7 @@ def test_a_generated_key_is_in_one_reply_only(end: End) -> None:
     assert again.key not in (None, changed.key)
     assert (again.key or "").startswith("whsec_")
     assert end.api.change_webhook(name, ChangeWebhook(enabled=False)).key is None
-    shown = [end.api.webhook(name), *end.api.webhooks(flow_name=flow).items]
+    shown: list[Any] = [end.api.webhook(name), *end.api.webhooks(flow_name=flow).items]
     shown += end.api.events(after=0, limit=500, subject_id=name).items
     text = " ".join(one.model_dump_json() for one in shown)
     assert made.key not in repr(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def several(end: End, number: int = 5, **fields: object) -> list[Execution]:
 
 def test_lists_run_in_both_orders(end: End) -> None:
     ids = [one.id for one in several(end)]
-    where = {"flow_name": end.api.execution(ids[0]).flow_name}
+    where: dict[str, Any] = {"flow_name": end.api.execution(ids[0]).flow_name}
     assert ids_of(end, **where) == ids[::-1]
     assert ids_of(end, ExecutionOrder.OLDEST, **where) == ids
     assert ids_of(end, ExecutionOrder.OLDEST, **where, status=["PENDING", "ENDED_ERROR"]) == ids
@@ -67,7 +68,7 @@ def test_executions_are_found_by_tag(end: End) -> None:
 
 def test_executions_are_found_by_trigger(end: End) -> None:
     [one] = several(end, 1)
-    where = {"flow_name": one.flow_name}
+    where: dict[str, Any] = {"flow_name": one.flow_name}
     assert ids_of(end, **where, trigger=[Origin.CLI]) == [one.id]
     assert ids_of(end, **where, trigger=[Origin.UI, Origin.CLI], status=["PENDING"]) == [one.id]
     assert ids_of(end, **where, trigger=[Origin.WEBHOOK, Origin.FLOW]) == []
@@ -75,8 +76,8 @@ def test_executions_are_found_by_trigger(end: End) -> None:
 
 def test_executions_are_found_by_time(end: End) -> None:
     made = several(end)
-    where = {"flow_name": made[0].flow_name}
-    span = {**where, "since": made[1].created_at, "until": made[3].created_at}
+    where: dict[str, Any] = {"flow_name": made[0].flow_name}
+    span: dict[str, Any] = {**where, "since": made[1].created_at, "until": made[3].created_at}
     assert ids_of(end, **span) == [made[2].id, made[1].id]
     assert ids_of(end, ExecutionOrder.OLDEST, **span) == [made[1].id, made[2].id]
     assert ids_of(end, **where, until=made[0].created_at) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import jsonschema
 import pytest
@@ -12,7 +13,7 @@ from cloudo_kernel.models import StartExecution, Status
 from tests.contract.conftest import End
 from tests.server import until
 
-VALUES = (
+VALUES: tuple[Any, ...] = (
     None,
     True,
     False,

@@ -63,7 +63,7 @@ def token(server: RunningServer, http: httpx.Client) -> Iterator[MakeToken]:
     """Create tokens, and return clients that use them."""
     with ExitStack() as stack:
 
-        def make(*actions: str, **fields: Any) -> httpx.Client:
+        def make(*actions: str, **fields: Any) -> Holder:
             made = http.post("/token", json={"name": "ci", "actions": actions, **fields})
             assert made.status_code == 201, made.text
             assert made.headers["Cache-Control"] == "no-store"

@@ -85,7 +85,8 @@ def test_every_list_comes_in_pages(http: httpx.Client, path: str, key: str) -> N
     keys = [item[key] for item in whole["items"]]
     assert whole["next"] is None
     assert len(keys) >= 3
-    found, cursor = [], None
+    found: list[Any] = []
+    cursor = None
     while cursor is not None or not found:
         page = ask(limit=2, **({} if cursor is None else {"cursor": cursor}))
         assert len(page["items"]) <= 2

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -30,10 +31,10 @@ def server(start: StartServer) -> RunningServer:
     return server
 
 
-def send(server: RunningServer, case: Bounded, request: dict[str, object]) -> httpx.Response:
+def send(server: RunningServer, case: Bounded, request: dict[str, Any]) -> httpx.Response:
     path = case.path if case.path.startswith("/") else f"{server.url}cloudo/{case.path}?async=1"
     with client(server) as http:
-        return http.request(case.method, path, **request)  # type: ignore[arg-type]  # mixed
+        return http.request(case.method, path, **request)
 
 
 @pytest.mark.parametrize("case", BOUNDED, ids=lambda case: case.row)

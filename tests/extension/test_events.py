@@ -92,7 +92,7 @@ def test_a_stream_misses_nothing_when_much_happens(http: httpx.Client) -> None:
         events = frames(stream)
         next(events)
         ids = [later(http)["id"] for _ in range(200)]
-        seen = []
+        seen: list[str] = []
         while len(seen) < len(ids):
             frame = next(events)
             if frame.get("data", {}).get("type") == "ExecutionCreated":

@@ -221,13 +221,13 @@ def test_an_ended_execution_is_retried_with_its_inputs_or_others(http: httpx.Cli
     for body in ({"inputs": {"n": 3}}, {"input_value": {"n": 3}}):
         assert http.post(f"/execution/{first}/retry", json=body).json()["input_value"] == {"n": 3}
     assert http.post(f"/execution/{first}/retry", json={}).json()["input_value"] == {"n": 2}
-    for body, status in (
+    for wrong, status in (
         ({"inputs": {"n": "x"}}, 422),
         ({"inputs": {}, "input_value": {}}, 400),
         ({"inputs": []}, 400),
         ({"name": "other"}, 400),
     ):
-        assert http.post(f"/execution/{first}/retry", json=body).status_code == status, body
+        assert http.post(f"/execution/{first}/retry", json=wrong).status_code == status, wrong
 
 
 def test_pausing_and_resuming_where_the_state_does_not_allow_it_is_a_conflict(http: httpx.Client) -> None:

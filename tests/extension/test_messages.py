@@ -39,8 +39,8 @@ def test_unanswered_ones_are_listed_on_demand(http: httpx.Client) -> None:
     for unanswered, expected in (("1", [message]), ("true", [message]), ("0", [told, message]), ("", [told, message])):
         items = http.get("/message", params={"unanswered": unanswered, "limit": len(expected)}).json()["items"]
         assert items == expected, unanswered
-    for states, expected in (("INFO", told), ("OPEN", message), ("ANSWERED,INFO", told)):
-        assert http.get("/message", params={"state": states, "limit": 1}).json()["items"] == [expected]
+    for states, newest in (("INFO", told), ("OPEN", message), ("ANSWERED,INFO", told)):
+        assert http.get("/message", params={"state": states, "limit": 1}).json()["items"] == [newest]
     page = http.get("/message", params={"limit": 1}).json()
     assert page["items"] == [told]
     assert http.get("/message", params={"limit": 1, "cursor": page["next"]}).json()["items"] == [message]

@@ -42,9 +42,9 @@ def test_a_token_that_is_not_valid_opens_as_much_as_none(
     else:
         expiring = token("*", expires_in_seconds=0.3)
         anonymous.headers["Authorization"] = expiring.headers["Authorization"]
-        until(lambda: expiring.get("/user/me").status_code == 403, seconds=10, what="the token expires")
+        until(lambda: expiring.get("/user/me").status_code == 403, seconds=10, what=lambda: "The token did not expire.")
     for method, path in routes(server):
-        body = None if method == "GET" else {}
+        body: dict[str, Any] | None = None if method == "GET" else {}
         reply = anonymous.request(method, path, json=body)
         if path != "/health":
             assert reply.status_code == 403, (method, path)
@@ -237,7 +237,7 @@ def test_what_was_denied_is_in_the_history(http: httpx.Client, token: MakeToken)
     for _ in range(3):
         assert holder.delete("/flow/quick", params={"x": "no-query-is-kept"}).status_code == 400
         assert holder.delete("/flow/quick").status_code == 403
-    until(lambda: bool(told()), seconds=10, what="the denial is noted")
+    until(lambda: bool(told()), seconds=10, what=lambda: "The denial was not noted.")
     [event] = told()
     assert event["user_name"] == made["user_name"]
     assert event["data"] == {
@@ -259,7 +259,7 @@ def test_its_use_is_noted_and_a_maker_sees_only_their_own(http: httpx.Client, to
     assert listed()["last_used_at"] is None
     assert "secret" not in listed()
     assert holder.get("/flow").status_code == 200
-    until(lambda: listed()["last_used_at"] is not None, seconds=10, what="the use is noted")
+    until(lambda: listed()["last_used_at"] is not None, seconds=10, what=lambda: "The use was not noted.")
 
 
 @pytest.mark.parametrize(

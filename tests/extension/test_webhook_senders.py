@@ -128,7 +128,7 @@ def test_a_challenge_is_answered_and_starts_nothing(http: httpx.Client, caller: 
         assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert reply.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
         assert caller.get(f"/{name}").status_code == 401
-        until(lambda name=name: len(deliveries(http, name)) == 2)
+        until(lambda name=name: len(deliveries(http, name)) == 2)  # type: ignore[misc]  # mypy cannot infer it
         assert {one["execution_id"] for one in deliveries(http, name)} == {None}
         assert deliveries(http, name)[1]["reason"] == "the sender's challenge was answered"
         http.patch(f"/webhook/{name}", json={"enabled": False})

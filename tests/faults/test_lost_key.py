@@ -31,7 +31,7 @@ def test_a_lost_key_is_not_replaced_and_what_needs_none_works(
     workspace.key_file.unlink()
     server = start_server(workspace.root)
     with httpx.Client(headers={"Authorization": f"token {server.token}"}, timeout=60) as http:
-        http.base_url = f"{server.api}/"  # type: ignore[assignment]  # httpx makes a URL of it
+        http.base_url = f"{server.api}/"  # httpx makes a URL of it
         assert http.get("setting/bank.key").json()["value"] == "•••"
         assert http.post("execution", json={"flow_name": "quick", "wait": 60}).json()["status"] == "ENDED_SUCCESS"
         refused = http.put("setting/other", json={"value": "x", "secret": True})

@@ -43,7 +43,7 @@ def server(workspace: Workspace, start_server: StartServer) -> RunningServer:
 @pytest.fixture
 def http(server: RunningServer) -> Iterator[httpx.Client]:
     with httpx.Client(headers={"Authorization": f"token {server.token}"}, timeout=60) as client:
-        client.base_url = f"{server.api}/"  # type: ignore[assignment]  # httpx makes a URL of it
+        client.base_url = f"{server.api}/"  # httpx makes a URL of it
         yield client
 
 

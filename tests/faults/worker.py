@@ -6,6 +6,7 @@ import argparse
 import signal
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any
 
 import apscheduler.schedulers.base as timer
 
@@ -31,7 +32,7 @@ def main() -> None:
 
     class MovedClock(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
+        def now(cls, tz: tzinfo | None = None) -> Any:
             wrong = float(given.clock.read_text()) if given.clock else 0.0
             return datetime.now(tz) + timedelta(seconds=wrong)
 

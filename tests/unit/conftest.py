@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 
 @pytest.fixture
 def new() -> Callable[..., NewExecution]:
-    def new(**more: object) -> NewExecution:
-        values: dict[str, object] = {
+    def new(**more: Any) -> NewExecution:
+        values: dict[str, Any] = {
             "id": new_id(),
             "name": "report",
             "type": ExecutionType.FLOW,
@@ -54,7 +55,7 @@ def new() -> Callable[..., NewExecution]:
             "folder": "/",
             **more,
         }
-        return NewExecution(**values)  # type: ignore[arg-type]  # a dict of mixed values
+        return NewExecution(**values)
 
     return new
 

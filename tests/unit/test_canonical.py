@@ -66,10 +66,10 @@ def test_what_the_original_scripts_parse_is_what_they_get(at: time) -> None:
 @given(
     value=st.none() | st.text() | st.lists(st.integers()) | st.floats() | st.integers() | st.booleans() | st.binary()
 )
-def test_whatever_comes_has_a_form_or_is_refused_in_words(kind: str, value: object) -> None:
+def test_whatever_comes_has_a_form_or_is_refused_in_words(kind: str, value: Any) -> None:
     for read in (canonical, from_text) if isinstance(value, str) else (canonical,):
         try:
-            found = read(kind, value)  # type: ignore[operator]  # both take it
+            found = read(kind, value)
         except ValueError as error:
             found = error
         assert str(found) == FITS[kind] if isinstance(found, ValueError) else canonical(kind, found) == found

@@ -7,6 +7,7 @@ import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,8 +69,8 @@ def test_a_password_in_an_answer_is_not_in_the_database(tmp_path: Path) -> None:
     workspace.create()
     store = Store.open(workspace.database_url)
     body = form.checked_body({"properties": {"password": {"element": "password"}}})
-    new = {"body": body, "level": MessageLevel.INFO, "execution_id": None, "user_name": "ada"}
-    store.messages.insert(NewMessage(id="m", subject="?", **new))  # type: ignore[arg-type]  # mixed values
+    new: dict[str, Any] = {"body": body, "level": MessageLevel.INFO, "execution_id": None, "user_name": "ada"}
+    store.messages.insert(NewMessage(id="m", subject="?", **new))
     store.messages.answer("m", {"password": "open sesame"}, masks={"password": "•••"}, user_name="ada")
     assert store.messages.revealed("m").response == {"password": "open sesame"}
     store.close()

@@ -233,7 +233,11 @@ def test_a_password_is_not_told_when_it_does_not_fit() -> None:
 
 
 def test_what_is_left_out_gets_its_default_and_what_is_emptied_none() -> None:
-    fields = {"a": {"element": "integer", "default": 3.0}, "b": {"element": "string"}, "c": {"element": "toggle"}}
+    fields: dict[str, Any] = {
+        "a": {"element": "integer", "default": 3.0},
+        "b": {"element": "string"},
+        "c": {"element": "toggle"},
+    }
     assert answer({}, **fields) == {"a": 3}
     assert answer({"a": None, "b": "", "c": True}, **fields) == {"b": "", "c": True}
 
@@ -354,8 +358,8 @@ def test_what_is_unknown_is_kept_unless_it_looks_like_a_mistake() -> None:
         ({"properties": ["a"]}, "properties"),
         ({"type": "array", "properties": {"a": {}}}, "type"),
         (body(key="string"), "key"),
-        (body(**{"": {}}), "''"),
-        (body(**{str(n): {} for n in range(201)}), "properties"),
+        (body((), **{"": {}}), "''"),
+        (body((), **{str(n): {} for n in range(201)}), "properties"),
         (body(key={"element": "slider"}), "key.element"),
         (body(key={"element": ["string"]}), "key.element"),
         (body(key={"type": "object"}), "key.type"),

@@ -97,7 +97,12 @@ def test_a_loop_that_dies_says_so_and_calls_for_help(
     calls: list[str] = []
     helped = threading.Event()
     loop = Loop("tested", steps)
-    loop.on_death = lambda name: (calls.append(name), helped.set())[0]
+
+    def call_for_help(name: str) -> None:
+        calls.append(name)
+        helped.set()
+
+    loop.on_death = call_for_help
     loop.start()
     assert helped.wait(20)
     until(lambda: loop.is_dead)

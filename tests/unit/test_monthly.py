@@ -20,7 +20,7 @@ from cloudo_kernel import planning
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.timing import given_trigger
 from cloudo_kernel.models import CatchUp, CreateSchedule, OccurrenceOutcome, Schedule, ScheduleTrigger, malformed
-from cloudo_kernel.scheduling.triggers import Monthly
+from cloudo_kernel.scheduling.triggers.monthly import Monthly
 from cloudo_kernel.scheduling.zones import zone
 from tests.unit.test_triggers_sweep import Segment, due_between, first_shown, segments
 
@@ -130,7 +130,8 @@ def test_it_is_kept_as_json_in_one_form() -> None:
     assert monthly(31.0).model_dump(mode="json") == {"monthly": {"day": 31, "at": "08:30"}}
 
 
-WRONG_DAYS = (0, 32, -1, 1.5, True, None, "", "31", "fifth monday", "first", "first mon", "monday", ["last"], {})
+NOT_DAYS = ("", "31", "fifth monday", "first", "first mon", "monday")
+WRONG_DAYS: tuple[Any, ...] = (0, 32, -1, 1.5, True, None, *NOT_DAYS, ["last"], {})
 
 
 @pytest.mark.parametrize(

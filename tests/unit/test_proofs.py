@@ -59,7 +59,8 @@ def webhook(scheme: SignatureScheme, **more: Any) -> Webhook:
 
 
 def called(headers: dict[str, str], body: bytes, **more: Any) -> DeliveryRequest:
-    values = {"webhook_name": "w", "method": "POST", "path": "/cloudo/webhook/w", "query": (), "source_ip": "192.0.2.1"}
+    values: dict[str, Any] = {"webhook_name": "w", "method": "POST", "path": "/cloudo/webhook/w"}
+    values |= {"query": (), "source_ip": "192.0.2.1"}
     values |= {"url": "https://hooks.example.com/cloudo/webhook/w", **more}
     return DeliveryRequest(headers=HTTPHeaders(headers), body=body, **values)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -82,7 +83,8 @@ def test_what_was_printed_in_pieces_is_masked_as_one_text() -> None:
 
     plain = {"output_type": "display_data", "data": {"text/plain": "x"}, "metadata": {}}
     pieces = [said("stdout", "is hun"), said("stdout", "ter"), said("stdout", "22!"), said("stderr", "hun"), plain]
-    cell = {"cell_type": "code", "source": "1", "metadata": {}, "outputs": [*pieces, said("stderr", "ter22")]}
+    outputs = [*pieces, said("stderr", "ter22")]
+    cell: dict[str, Any] = {"cell_type": "code", "source": "1", "metadata": {}, "outputs": outputs}
     shown = without_secrets({"metadata": {}, "cells": [cell]}, Redaction(["hunter22"]))
     expected = [said("stdout", f"is {PROTECTED}!"), said("stderr", "hun"), plain, said("stderr", "ter22")]
     assert shown["cells"][0]["outputs"] == expected

@@ -127,7 +127,7 @@ def test_waiting_for_a_locked_store_is_no_absence(tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}", clock=clock)
     heartbeat = worker(store, "w")
     clock.now += 2 * SECOND
-    clock.takes += [timedelta(0), 28 * SECOND]
+    clock.takes.extend([timedelta(0), 28 * SECOND])
     heartbeat.beat()
     assert not clock.takes
     clock.now += 2 * SECOND

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -44,8 +45,8 @@ def test_filters_restrict_the_list(store: Store, new: Callable[..., NewExecution
     plain = store.executions.insert(new(name="100% sure_thing"))
     child = store.executions.insert(new(parent_id=plain.id, flow_name="other", name="other", user_name="eve"))
 
-    def found(**where: object) -> set[str]:
-        page = store.executions.page(ExecutionFilter(**where), limit=9, before=None)  # type: ignore[arg-type]  # mixed
+    def found(**where: Any) -> set[str]:
+        page = store.executions.page(ExecutionFilter(**where), limit=9, before=None)
         return {execution.id for execution in page.items}
 
     assert found() == {plain.id, child.id}

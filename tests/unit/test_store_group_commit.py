@@ -99,7 +99,7 @@ def writers(tmp_path: Path) -> Iterator[Writers]:
 
 
 def test_writers_share_one_commit(writers: Writers) -> None:
-    for future in writers.group_of(*(lambda name=f"row {n}": writers.write(name) for n in range(8))):  # type: ignore[misc]
+    for future in writers.group_of(*(lambda name=f"row {n}": writers.write(name) for n in range(8))):
         future.result(20)
     assert len(writers.committed()) == 9
     assert writers.commits == 1

@@ -29,9 +29,9 @@ def schema(path: Path) -> dict[str, Any]:
                 references = {key[2:] for key in database.execute(f"PRAGMA foreign_key_list({name})")}
                 found[name] = (columns, references, "AUTOINCREMENT" in sql)
             else:
-                columns = [column[2] for column in database.execute(f"PRAGMA index_info({name})")]
+                indexed = [column[2] for column in database.execute(f"PRAGMA index_info({name})")]
                 unique = [row[2] for row in database.execute(f"PRAGMA index_list({table})") if row[1] == name]
-                found[name] = (table, columns, unique, (sql or "").partition(" WHERE ")[2])
+                found[name] = (table, indexed, unique, (sql or "").partition(" WHERE ")[2])
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tornado.httputil import HTTPHeaders
@@ -41,7 +42,9 @@ def test_an_unknown_name_costs_the_same_comparisons_as_a_wrong_key(
 ) -> None:
     made = {"flow_name": "report", "user_name": "ada", "created_at": store.now, "modified_at": store.now}
     kept = signatures.digest("the-key-of-the-door")
-    for name, more in {"keyed": {}, "off": {"enabled": False}, "far": {"allowed_networks": ("192.0.2.0/24",)}}.items():
+    hooks: dict[str, dict[str, Any]] = {"keyed": {}, "off": {"enabled": False}}
+    hooks["far"] = {"allowed_networks": ("192.0.2.0/24",)}
+    for name, more in hooks.items():
         hook = Webhook.model_validate({"name": name, "has_key": True, **made, **more})
         store.webhooks.insert(hook, kept, user_name="ada")
     compared: list[tuple[str, int]] = []
@@ -55,8 +58,9 @@ def test_an_unknown_name_costs_the_same_comparisons_as_a_wrong_key(
     headers = HTTPHeaders({"X-Cloudo-Key": "a", "Authorization": "Bearer b", "Content-Type": "application/json"})
     outcomes, asked = set(), {}
     for name in ("keyed", "off", "far", "no-such-one"):
-        about = {"method": "POST", "path": "/", "source_ip": "127.0.0.1", "query": [("key", "c")], "headers": headers}
-        [error] = calls.receive_all([DeliveryRequest(webhook_name=name, body=b'{"key": "d"}', **about)])  # type: ignore[arg-type]  # a dict of mixed values
+        about: dict[str, Any] = {"method": "POST", "path": "/", "source_ip": "127.0.0.1", "query": [("key", "c")]}
+        request = DeliveryRequest(webhook_name=name, body=b'{"key": "d"}', headers=headers, **about)
+        [error] = calls.receive_all([request])
         outcomes.add((type(error), str(error).replace(name, "")))
         asked[name], compared[:] = list(compared), []
     assert outcomes == {(errors.WebhookNotFound, "There is no webhook ''.")}

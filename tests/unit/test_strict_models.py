@@ -137,7 +137,7 @@ def test_what_is_told_names_the_field_as_it_was_sent() -> None:
 
 
 def test_a_whole_number_is_an_integer_however_json_writes_it() -> None:
-    assert ScheduleTrigger(every_seconds=5, max_iterations=3.0).max_iterations == 3  # type: ignore[arg-type]  # as JSON has it
+    assert ScheduleTrigger(every_seconds=5, max_iterations=3.0).max_iterations == 3
     assert ChangeWebhook.model_validate({"rate_limit": 5.0}).rate_limit == 5
     assert FlowMetadata(timeout_seconds=5).timeout_seconds == 5.0
 

@@ -316,7 +316,7 @@ def test_cron_pauses_while_the_clocks_repeat_an_hour() -> None:
     assert due == [utc("2026-10-25T00:40"), utc("2026-10-25T02:00"), utc("2026-10-25T02:20")]
 
 
-TRIGGERS = [
+TRIGGERS: list[dict[str, Any]] = [
     {"cron": "*/20 1-3 * * *"},
     {"cron": "0 0 1 * *"},
     {"daily_at": "02:30"},

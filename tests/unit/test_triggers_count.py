@@ -67,14 +67,15 @@ def test_a_span_is_counted_as_if_each_time_were_visited(
 def test_ten_years_are_counted_at_once(trigger: dict[str, Any], number: int) -> None:
     one, zone = ScheduleTrigger.model_validate(trigger), zones.zone("Europe/Vienna")
     begin = datetime(2015, 1, 1, tzinfo=UTC)
-    span = {"start": begin, "after": begin - timedelta(seconds=1), "until": datetime(2024, 12, 31, tzinfo=UTC)}
+    end = datetime(2024, 12, 31, tzinfo=UTC)
+    span: dict[str, Any] = {"start": begin, "after": begin - timedelta(seconds=1), "until": end}
     began = time.process_time()
     counted = one.rule.count(zone, **span)
     last = one.rule.newest(zone, **span)
     assert time.process_time() - began < 5, "visiting each of them takes minutes"
     assert abs(counted - number) <= 1500, counted
     assert last is not None
-    assert last <= span["until"]
+    assert last <= end
 
 
 def test_a_span_of_missed_times_outlives_a_change_of_its_trigger() -> None:
@@ -82,7 +83,8 @@ def test_a_span_of_missed_times_outlives_a_change_of_its_trigger() -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     minutes = [begin + timedelta(minutes=number) for number in range(3)]
     trigger = ScheduleTrigger(every_seconds=120, wait=False)
-    schedule = Schedule.model_construct(trigger=trigger, timezone="UTC", start=begin)
+    names = {"id": "s", "name": "s", "flow_name": "report", "user_name": "ada"}
+    schedule = Schedule(**names, created_at=begin, trigger=trigger, timezone="UTC", start=begin)
     span = planning.Span(minutes[0], minutes[2], 3, None)
     left = planning.without(schedule, span, {minutes[0], minutes[2]})
     assert left is not None

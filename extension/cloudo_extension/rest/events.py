@@ -16,7 +16,7 @@ from cloudo_kernel.models import Event, Page
 #: Maximum duration of a long poll. Proxies in front of the server would cut a longer one.
 _POLL_SECONDS = 60
 #: Interval of comments in an idle stream, which keep proxies from closing it.
-HEARTBEAT_SECONDS = 15
+HEARTBEAT_SECONDS = 15.0
 #: The largest event id, a 64-bit number of the database.
 _NEWEST = 2**63 - 1
 

@@ -39,7 +39,7 @@ def ended(api: Service, execution_id: str) -> Execution:
 
 def until_let_go(api: Service, execution_id: str) -> None:
     """Wait until the execution waits and its kernel has ended."""
-    until(lambda: api.execution(execution_id).status is Status.WAITING, what=lambda: api.execution(execution_id))
+    until(lambda: api.execution(execution_id).status is Status.WAITING, what=lambda: str(api.execution(execution_id)))
     pid = api.execution(execution_id).output_value["pid"]
     until(lambda: not psutil.pid_exists(pid))
     assert api.execution(execution_id).status is Status.WAITING
