@@ -17,7 +17,20 @@ from tests.server import RunningServer, until
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: What a token that may only read looks at.
-READS = {"flow", "execution", "message", "event", "schedule", "setting", "file", "webhook", "kernel", "worker", "queue"}
+READS = {
+    "dashboard",
+    "flow",
+    "execution",
+    "message",
+    "event",
+    "schedule",
+    "setting",
+    "file",
+    "webhook",
+    "kernel",
+    "worker",
+    "queue",
+}
 
 
 def routes(server: RunningServer) -> Iterator[tuple[str, str]]:
