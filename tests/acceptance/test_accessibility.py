@@ -136,6 +136,13 @@ def run_with_inputs(page: Page) -> None:
     button(page, "Run with inputs…").click()
 
 
+def run_again(page: Page) -> None:
+    button(page, "Run again with changes…").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    # Where the page has frames, axe does not notice that it is inert behind the dialog.
+    page.evaluate("document.querySelectorAll('iframe').forEach(frame => frame.remove())")
+
+
 def edit(page: Page) -> None:
     button(page, "Edit").click()
     page.get_by_role("dialog").locator("summary").click()
@@ -173,6 +180,7 @@ def new_secret(page: Page) -> None:
 
 DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "inputs": ("flows", run_with_inputs),
+    "again": ("execution", run_again),
     "menu": ("flows", lambda page: button(page, "Schedule or customise").click()),
     "edit of a schedule": ("schedule", edit),
     "new schedule": ("schedules", new_schedule),

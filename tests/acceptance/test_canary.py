@@ -59,6 +59,7 @@ LEAKY = (
     "made = bytes.fromhex(coded).decode()\n"
     "print(made)\n"
     "this.log(made)\n"
+    "this.show('made', {'text/html': made * 1000, 'text/markdown': secret, 'application/x+json': {made: [password]}})\n"
     "this.set_output('token', made)\n"
     "this.set_output('all', [password, {'secret': secret}, f'<{answer}>', made])\n"
     "this.step(lambda: password + secret)",
@@ -167,10 +168,12 @@ def test_no_secret_is_anywhere_after_all_was_done_with_it(start: Start, tmp_path
         call_webhooks(second, canary)
         executions = http.get("/execution").json()["items"]
         assert {"leaky", "child", "raising", "after", "hooked"} <= {one["flow_name"] for one in executions}
-        parts = ("", "/log", "/notebook", "/notebook?format=html", "/children", "/source")
+        parts = ("", "/log", "/notebook", "/notebook?format=html", "/children", "/source", "/results", "/results/made")
         read = [http.get(f"/execution/{one['id']}{part}").text for one in executions for part in parts]
         lists = ("execution", "message", "setting", "token", "schedule", "webhook", "webhook/hook/delivery", "flow")
         read += [http.get(f"/{path}").text for path in lists]
+        read += [http.get(f"{record}/results/made", params={"format": "html"}).text]
+        assert http.get(f"{record}/results/made").json()["data"]["application/x+json"] == {"•••": ["•••"]}
         read += [http.get("/event", params={"after": 0, "limit": 500}).text]
     second.stop()
     found = {"processes": seen, "replies": "".join(read)}
