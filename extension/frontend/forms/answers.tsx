@@ -157,6 +157,7 @@ function TriggerBox({ draft, form }: { draft: TriggerDraft; form: AnswerForm }) 
     form.turn.value,
     () => {
       draft.clear();
+      if (draft.kind === "never") return null;
       return { path: "schedule/preview", body: { trigger: draft.read(), timezone: draft.zone() } };
     },
     (error) => draft.complain(error),
