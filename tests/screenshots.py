@@ -205,7 +205,7 @@ def schedules(camera: Photographer) -> None:
     camera.take("backfill")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Edit", exact=True).click()
-    expect(page.get_by_label("Preview")).to_contain_text("next")
+    expect(page.get_by_label("Preview")).to_contain_text("Next")
     camera.take("schedule-edit")
     for one in made.values():
         page.request.delete(f"{camera.url}cloudo/api/1/schedule/{one}", headers=headers)

@@ -146,6 +146,8 @@ def test_flows_inputs_durations_zones_and_times_are_asked(show: Open, api: Clien
     expect(inputs.get_by_label("n", exact=True)).to_have_count(0)
     expect(page.get_by_label("Unit of Delay").locator("option:checked")).to_have_text("minutes")
     times = page.get_by_role("group", name="Times")
+    expect(times.get_by_label("Runs", exact=True).locator("option")).to_have_text(["Never", "Every day", "Cron"])
+    expect(times.get_by_label("Time zone")).to_have_count(0)
     times.get_by_label("Runs", exact=True).select_option("cron")
     times.get_by_label("Cron expression").fill("15 7 * * mon")
     times.get_by_label("Time zone").fill("Asia/Tokyo")

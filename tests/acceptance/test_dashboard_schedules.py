@@ -255,6 +255,47 @@ def test_a_schedule_is_created_with_the_form_of_its_flow(show: Open, api: Client
     (server.workspace / "flows" / "reports" / "needs.ipynb").unlink()
 
 
+def test_a_flow_s_page_creates_a_schedule_of_the_flow(show: Open, api: Client) -> None:
+    page = show("flows/reports/one")
+    button(page, "New schedule").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Flow", exact=True)).to_have_value("reports/one")
+    dialog.get_by_role("group", name="Inputs").get_by_label("n", exact=True).fill("5")
+    dialog.get_by_label("Time of day").fill("07:15")
+    button(dialog, "Create").click()
+    expect(page.get_by_role("region", name="Schedules")).to_contain_text("daily at 07:15")
+    [made] = api.schedules().items
+    assert (made.flow_name, made.inputs, made.name) == ("reports/one", {"n": 5}, "reports/one")
+
+
+def test_unchanged_inputs_stay_also_protected_ones_and_those_of_a_flow_that_is_gone(
+    show: Open, api: Client, server: RunningServer
+) -> None:
+    path = write_flow(
+        server.workspace,
+        "guarded",
+        "assert (pin, n) == (1234, 3)",
+        parameters="pin: int\nn: int = 1",
+        metadata={"protect_inputs": ["pin"]},
+    )
+    made = make(api, "guarded", inputs={"pin": 1234, "n": 1})
+    page = show(f"schedules/{made.id}")
+    button(page, "Edit").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("group", name="Inputs").get_by_label("n", exact=True).fill("3")
+    button(dialog, "Save").click()
+    expect(dialog).to_have_count(0)
+    assert api.schedule(made.id).inputs == {"pin": "•••", "n": 3}
+    assert api.wait(api.trigger_schedule(made.id).id).status == "ENDED_SUCCESS"
+    path.unlink()
+    button(page, "Edit").click()
+    expect(dialog.get_by_role("group", name="Inputs")).to_contain_text("There is no flow 'guarded'")
+    dialog.get_by_label("Name").fill("left over")
+    button(dialog, "Save").click()
+    expect(dialog).to_have_count(0)
+    assert (api.schedule(made.id).name, api.schedule(made.id).inputs) == ("left over", {"pin": "•••", "n": 3})
+
+
 def test_a_schedule_whose_flow_keeps_failing_says_so(show: Open, api: Client) -> None:
     made = make(api, "failing", name="bad luck")
     page = show("schedules")

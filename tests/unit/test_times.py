@@ -55,6 +55,9 @@ def test_a_moment_is_said_in_its_zone(said: str, text: str) -> None:
         ({"daily_at": "08:30:00"}, "daily at 08:30"),
         ({"daily_at": "08:30:15"}, "daily at 08:30:15"),
         ({"cron": "0 9 * * 1-5"}, "cron 0 9 * * 1-5 (at 09:00 on Monday through Friday)"),
+        ({"cron": "@hourly"}, "cron @hourly (at the start of every hour)"),
+        ({"cron": "0 18 LW * *"}, "cron 0 18 LW * * (at 18:00 on the last weekday of every month)"),
+        ({"cron": "5-5/2 * * * *"}, "cron 5-5/2 * * * * (at minute 5 of every hour)"),
     ],
 )
 def test_a_trigger_is_described(fields: dict[str, Any], text: str) -> None:

@@ -7,7 +7,7 @@ import { ownZone } from "../ui/zones";
 import { size } from "../ui/words";
 import { unitOf } from "./entry";
 import { FlowAnswers } from "./flows";
-import { TriggerDraft, type Trigger, type TriggerKind } from "./trigger";
+import { KINDS, TriggerDraft, type Trigger, type TriggerKind } from "./trigger";
 import { fromLocal, parseNumber, toLocal, type Reading } from "./values";
 
 /** One element of a form, as REST describes it. */
@@ -81,7 +81,10 @@ export class AnswerField {
     this.text = signal(this.usual());
     this.picked = signal(this.text.peek());
     const trigger = (about.default ?? {}) as Trigger;
-    const kinds = about.enum as TriggerKind[] | undefined;
+    const kinds: TriggerKind[] = [
+      ...(isRequired || about.default ? [] : ["never" as const]),
+      ...((about.enum as TriggerKind[] | undefined) ?? KINDS),
+    ];
     this.trigger =
       this.kind === "trigger" ? new TriggerDraft(trigger, String(trigger.timezone ?? ownZone()), kinds) : null;
     const chosen = Array.isArray(about.default) ? (about.default as unknown[]) : [];
@@ -166,6 +169,7 @@ function kindOf({ element, type, enum: choices }: FormElement): string {
 
 function readTrigger(draft: TriggerDraft): Reading {
   draft.clear();
+  if (draft.kind === "never") return { value: null };
   try {
     return { value: { ...draft.read(), timezone: draft.zone() } };
   } catch (error) {

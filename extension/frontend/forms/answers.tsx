@@ -158,6 +158,7 @@ function TriggerBox({ draft, form }: { draft: TriggerDraft; form: AnswerForm }) 
     form.turn.value,
     () => {
       draft.clear();
+      if (draft.kind === "never") return null;
       return { path: "schedule/preview", body: { trigger: draft.read(), timezone: draft.zone() } };
     },
     (error) => draft.complain(error),
@@ -215,22 +216,9 @@ function Control({ field, id, described, labelled }: ControlProps) {
       <input {...shared} class="cloudo-control" type="file" onChange={(event) => take(event.currentTarget.files)} />
     );
   }
-  if (kind === "select") {
-    return (
-      <select {...shared} class="cloudo-control" value={text} onInput={onInput}>
-        <option value="" selected={text === ""}>
-          {isRequired ? "Choose…" : "none"}
-        </option>
-        {field.choices.map((choice, at) => (
-          <option key={at} value={at} selected={text === String(at)}>
-            {String(choice)}
-          </option>
-        ))}
-      </select>
-    );
-  }
-  const list = kind === "flow" || kind === "timezone" ? `${id}-list` : undefined;
+  if (kind === "select") return <OneChoice field={field} shared={shared} />;
   if (kind === "text") return <textarea {...shared} class="cloudo-control" rows={4} value={text} onInput={onInput} />;
+  const list = kind === "flow" || kind === "timezone" ? `${id}-list` : undefined;
   const input = (
     <input
       {...shared}
@@ -245,14 +233,16 @@ function Control({ field, id, described, labelled }: ControlProps) {
     />
   );
   if (list) return [input, <Suggestions key="list" field={field} id={list} />];
-  if (kind !== "duration") return input;
-  return (
-    <div class="cloudo-field-pair">
-      {input}
-      <UnitSelect unit={field.unit} label={about.label} />
-    </div>
-  );
+  return kind === "duration" ? <WithUnit field={field}>{input}</WithUnit> : input;
 }
+
+/** A number with the choice of its unit. */
+const WithUnit = ({ field: { unit, about }, children }: { field: AnswerField; children: ComponentChildren }) => (
+  <div class="cloudo-field-pair">
+    {children}
+    <UnitSelect unit={unit} label={about.label} />
+  </div>
+);
 
 /** The names of flows or time zones that a typed text may mean. */
 function Suggestions({ field, id }: { field: AnswerField; id: string }) {
@@ -265,6 +255,24 @@ function Suggestions({ field, id }: { field: AnswerField; id: string }) {
         <option key={name} value={name} />
       ))}
     </datalist>
+  );
+}
+
+/** One of the choices. Its text is the index. */
+function OneChoice({ field, shared }: { field: AnswerField; shared: object }) {
+  const text = field.text.value;
+  const choose = (index: string) => (field.text.value = index);
+  return (
+    <select {...shared} class="cloudo-control" value={text} onInput={(event) => choose(event.currentTarget.value)}>
+      <option value="" selected={text === ""}>
+        {field.isRequired ? "Choose…" : "none"}
+      </option>
+      {field.choices.map((choice, at) => (
+        <option key={at} value={at} selected={text === String(at)}>
+          {String(choice)}
+        </option>
+      ))}
+    </select>
   );
 }
 

@@ -18,6 +18,7 @@ const WORDS: Record<TriggerKind, string> = {
   cron: "Cron",
   at: "Once, at a time",
   delay_seconds: "Once, after a delay",
+  never: "Never",
 };
 const BASES = [
   ["true", "the end of the last run"],
@@ -48,7 +49,7 @@ export function TriggerFields({ draft }: { draft: TriggerDraft }) {
       {ofKind({ name: "delay", label: "Delay" })}
       {ofKind({ name: "wait", label: "Measured from", type: "select", options: BASES })}
       {ofKind({ name: "start", label: "First run (empty: now)", type: "datetime-local" })}
-      {field({ name: "timezone", label: "Time zone", suggestions: zones })}
+      {draft.kind !== "never" && field({ name: "timezone", label: "Time zone", suggestions: zones })}
       {ofKind({
         name: "max_iterations",
         label: "Maximum number of runs",
@@ -59,10 +60,15 @@ export function TriggerFields({ draft }: { draft: TriggerDraft }) {
   );
 }
 
+interface Request {
+  path: string;
+  body: unknown;
+}
+
 /** Fetch the next times while the typing pauses. `read` returns the request, null for none. `fail` gets errors. */
 export function usePreview(
   turn: number,
-  read: () => Promise<{ path: string; body: unknown } | null> | { path: string; body: unknown },
+  read: () => Promise<Request> | Request | null,
   fail: (error: unknown) => void,
 ): SchedulePreview | null {
   const { api } = useApp();

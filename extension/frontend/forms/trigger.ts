@@ -12,11 +12,13 @@ const FIELDS_OF_KIND = {
   cron: ["cron", "max_iterations"],
   at: ["at"],
   delay_seconds: ["delay"],
+  never: [],
 } as const;
 
+/** `never` is no trigger: an optional element of a form may be left without one. */
 export type TriggerKind = keyof typeof FIELDS_OF_KIND;
 
-export const KINDS = Object.keys(FIELDS_OF_KIND) as TriggerKind[];
+export const KINDS = (Object.keys(FIELDS_OF_KIND) as TriggerKind[]).filter((kind) => kind !== "never");
 
 /** A trigger as REST has it, with its zone, start and limit. */
 export type Trigger = Record<string, unknown>;
@@ -94,6 +96,8 @@ export class TriggerDraft {
         return { monthly: this.monthly(), ...most };
       case "every_seconds":
         return { ...this.interval(), ...most };
+      case "never":
+        return {};
     }
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Occurrence } from "../api/types";
-import { kindOf, outcomeOf } from "../views/schedules/history";
+import { failuresOf, kindOf, outcomeOf } from "../views/schedules/history";
 
 test.each([
   ["STARTED", 0.1, "ENDED_SUCCESS", "well"],
@@ -19,4 +19,16 @@ test.each([
 test("a late run says how late it was", () => {
   const late = { outcome: "STARTED", lateness_seconds: 61.4, execution: { status: "ENDED_SUCCESS" } } as Occurrence;
   expect(outcomeOf(late)).toBe("started 61 s late");
+});
+
+test("failures in a row are counted from the newest run that has ended", () => {
+  const started = (status: string) => ({ outcome: "STARTED", execution: { status } }) as Occurrence;
+  const [well, failed, cancelled, running] = ["SUCCESS", "ERROR", "CANCELLED"]
+    .map((end) => started(`ENDED_${end}`))
+    .concat(started("RUNNING")) as [Occurrence, Occurrence, Occurrence, Occurrence];
+  const skipped = { outcome: "SKIPPED" } as Occurrence;
+  expect(failuresOf([])).toBe(0);
+  expect(failuresOf([failed, well])).toBe(0);
+  expect(failuresOf([well, failed, skipped, failed, cancelled, running])).toBe(2);
+  expect(failuresOf([failed, failed, failed])).toBe(3);
 });

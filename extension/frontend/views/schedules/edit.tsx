@@ -48,7 +48,6 @@ interface ScheduleDialogProps {
 
 function ScheduleDialog({ app, schedule, close, onSaved }: ScheduleDialogProps) {
   const body = useRef<HTMLDivElement>(null);
-  const id = useId();
   const draft = useMemo(() => new ScheduleDraft(app.api, schedule), []);
   const [turn, setTurn] = useState(0);
   const [problem, setProblem] = useState("");
@@ -104,35 +103,10 @@ function ScheduleDialog({ app, schedule, close, onSaved }: ScheduleDialogProps) 
           {problem}
         </p>
         <FlowField draft={draft} />
-        <div class="cloudo-schedule-form" onInput={() => setTurn(turn + 1)}>
-          <DraftField
-            draft={draft}
-            name="name"
-            label="Name"
-            placeholder={draft.isNew ? "the flow's name" : undefined}
-          />
-          <TriggerFields draft={draft.times} />
-          <DraftField draft={draft} name="end_at" label="Ends at" type="datetime-local" />
-        </div>
+        <TimingFields draft={draft} onInput={() => setTurn(turn + 1)} />
         <NextTimes preview={preview} label="Preview" />
         {needsConfirmation && <DraftField draft={draft} name="confirmed" label="Save anyway" type="checkbox" />}
-        <div class="cloudo-schedule-form">
-          <DraftField
-            draft={draft}
-            name="overlap"
-            label="If a run is still in progress"
-            type="select"
-            options={OVERLAPS}
-          />
-          <DraftField draft={draft} name="catch_up" label="Missed runs" type="select" options={CATCH_UPS} />
-        </div>
-        <div class="cloudo-schedule-inputs" role="group" aria-labelledby={id}>
-          <p class="cloudo-field-name" id={id}>
-            Inputs
-          </p>
-          <FlowInputs forms={draft.inputs} names={draft.flowNames} />
-          {!draft.isNew && <FlowProblem draft={draft} />}
-        </div>
+        <RunFields draft={draft} />
         <details open={!isFolded} onToggle={(event) => setFolded(!event.currentTarget.open)}>
           <summary>Limits, failures, version, follow-ups</summary>
           <RuleFields draft={draft} />
@@ -177,6 +151,39 @@ const FlowProblem = ({ draft: { inputs } }: { draft: ScheduleDraft }) => (
     {inputs.problem.value}
   </p>
 );
+
+/** When it runs. */
+function TimingFields({ draft, onInput }: { draft: ScheduleDraft; onInput: () => void }) {
+  const placeholder = draft.isNew ? "the flow's name" : undefined;
+  return (
+    <div class="cloudo-schedule-form" onInput={onInput}>
+      <DraftField draft={draft} name="name" label="Name" placeholder={placeholder} />
+      <TriggerFields draft={draft.times} />
+      <DraftField draft={draft} name="end_at" label="Ends at" type="datetime-local" />
+    </div>
+  );
+}
+
+/** What happens to runs that collide or are missed, and the inputs of all runs. */
+function RunFields({ draft }: { draft: ScheduleDraft }) {
+  const id = useId();
+  const overlap = "If a run is still in progress";
+  return (
+    <>
+      <div class="cloudo-schedule-form">
+        <DraftField draft={draft} name="overlap" label={overlap} type="select" options={OVERLAPS} />
+        <DraftField draft={draft} name="catch_up" label="Missed runs" type="select" options={CATCH_UPS} />
+      </div>
+      <div class="cloudo-schedule-inputs" role="group" aria-labelledby={id}>
+        <p class="cloudo-field-name" id={id}>
+          Inputs
+        </p>
+        <FlowInputs forms={draft.inputs} names={draft.flowNames} />
+        {!draft.isNew && <FlowProblem draft={draft} />}
+      </div>
+    </>
+  );
+}
 
 /** Limits, and what happens after failures. */
 function RuleFields({ draft }: { draft: ScheduleDraft }) {

@@ -103,11 +103,13 @@ export function Picture({ occurrences, zone }: { occurrences: readonly Occurrenc
   );
 }
 
-/** How many of the newest runs have failed in a row. Runs in progress and times that started nothing do not count. */
+/** How many of the newest runs have failed in a row. Those in progress, cancelled or never started do not count. */
 export function failuresOf(occurrences: readonly Occurrence[]): number {
-  const ended = occurrences.map(kindOf).filter((kind) => kind === "failed" || kind === "well" || kind === "late");
-  const lastSuccess = ended.findLastIndex((kind) => kind !== "failed");
-  return ended.length - 1 - lastSuccess;
+  const counts = ["failed", "well", "late"];
+  const ended = occurrences.filter(
+    (one) => counts.includes(kindOf(one)) && one.execution?.status !== "ENDED_CANCELLED",
+  );
+  return ended.length - 1 - ended.findLastIndex((one) => kindOf(one) !== "failed");
 }
 
 /** Says that a schedule keeps failing. `occurrences` are the oldest first. */

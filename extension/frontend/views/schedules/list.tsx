@@ -28,20 +28,16 @@ const MAX_SORTED = 500;
 type Known = ReadonlyMap<string, readonly Occurrence[]>;
 
 const columnsWith = (histories: () => Known): Column<Schedule>[] => [
-  {
-    name: "state",
-    label: "State",
-    cell: ({ id, state }) => (
-      <>
-        <ScheduleStateMark state={state} />
-        <FailingMark occurrences={histories().get(id)} />
-      </>
-    ),
-  },
+  { name: "state", label: "State", cell: ({ state }) => <ScheduleStateMark state={state} /> },
   {
     name: "name",
     label: "Schedule",
-    cell: (schedule) => <NameCell schedule={schedule} />,
+    cell: (schedule) => (
+      <>
+        <NameCell schedule={schedule} />
+        <FailingMark occurrences={histories().get(schedule.id)} />
+      </>
+    ),
     sortBy: ({ name }) => name.toLowerCase(),
   },
   {
