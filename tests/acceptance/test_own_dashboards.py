@@ -64,7 +64,10 @@ def write_dashboard(server: RunningServer, name: str, *cells: str) -> Path:
 
 @pytest.fixture
 def opened(context: BrowserContext, server: RunningServer) -> Iterator[Callable[..., Page]]:
-    """Write a dashboard of these cells and open it in Voila. Nothing may fail in it."""
+    """Write a dashboard of these cells and open it in Voila. Nothing may fail in it.
+
+    The page itself opens no event stream: a browser allows six of them, and one worker holds one for all its tabs.
+    """
     pages: list[Page] = []
     wrong: list[str] = []
 
@@ -72,6 +75,7 @@ def opened(context: BrowserContext, server: RunningServer) -> Iterator[Callable[
         write_dashboard(server, "mine", *cells)
         page = context.new_page()
         pages.append(page)
+        page.on("request", lambda request: "/api/1/event" in request.url and wrong.append(f"cloudo {request.url}"))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: is_failure(message) and wrong.append(message.text))
         page.goto(f"{server.url}voila/render/dashboards/mine.ipynb")
