@@ -104,7 +104,8 @@ def test_the_example_of_each_widget_runs(opened: Callable[..., Page], server: Ru
     examples = {kind.__name__: parser.get_examples(kind.__doc__) for kind in classes}
     assert all(examples.values())
     page = opened(*("".join(one.source for one in example) for example in examples.values()))
-    expect(page.locator(".cloudo-output")).to_have_count(len(classes), timeout=BOOT)
+    # Voila shows nothing before all cells have ended, and one of them runs a flow.
+    expect(page.locator(".cloudo-output")).to_have_count(len(classes), timeout=2 * BOOT)
     expect(page.locator(".cloudo-skeleton")).to_have_count(0)
     expect(page.locator(".cloudo-tabs")).to_have_count(1)
     expect(button(page, "Play daily")).to_be_enabled()
