@@ -86,7 +86,7 @@ def test_recipes_name_files_that_exist_and_tests() -> None:
     recipes = text_of("CONTRIBUTING.md").partition("## Recipes")[2].partition("\n## ")[0].split("\n### ")[1:]
     assert [recipe.partition("\n")[0] for recipe in recipes] == [
         *(f"Add {thing}" for thing in ("a verb", "a trigger", "a form element", "an executor")),
-        *("Add a view to the dashboard", "Add a page"),
+        *("Add a view to the dashboard", "Add a widget", "Add a page"),
     ]
     for recipe in recipes:
         steps = [line.partition(": ")[0] for line in recipe.splitlines() if line.startswith("- ")]

@@ -17,11 +17,18 @@ def folder() -> Path:
     return Path(found.submodule_search_locations[0]) / "static"
 
 
-def text_of(entry: str) -> str:
-    """Return a file of the build by its name in the manifest. Raises `FileNotFoundError` without a build."""
-    place = folder()
+def name_of(entry: str) -> str:
+    """Return the file of an entry of the manifest. Raises `FileNotFoundError` without a build."""
     try:
-        names: dict[str, str] = json.loads((place / "manifest.json").read_bytes())
-        return (place / names[entry]).read_text(encoding="utf-8")
+        names: dict[str, str] = json.loads((folder() / "manifest.json").read_bytes())
+        return names[entry]
     except (OSError, ValueError, KeyError) as error:
+        raise FileNotFoundError(_NOT_BUILT) from error
+
+
+def text_of(entry: str) -> str:
+    """Return the text of an entry of the manifest. Raises `FileNotFoundError` without a build."""
+    try:
+        return (folder() / name_of(entry)).read_text(encoding="utf-8")
+    except OSError as error:
         raise FileNotFoundError(_NOT_BUILT) from error

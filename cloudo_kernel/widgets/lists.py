@@ -31,12 +31,14 @@ class _FilteredList(View):
     """A list whose filters are a trait, with the names that they have in the address of the page."""
 
     _FILTERS: ClassVar[Collection[str]] = ()
+    #: Filters with a fixed set of values, and the enumeration of `models` that has them.
+    _CHOICES: ClassVar[Mapping[str, str]] = {}
 
     #: The filters, by name. The reader can change them, too.
     filters = traitlets.Dict().tag(sync=True)
 
     def __init__(self, api: Api | None = None, **traits: Any) -> None:
-        """Connect. Raises `TraitError` for a filter that the list does not have."""
+        """Connect. Raises `TraitError` for a filter or a value that the list does not have."""
         given = {name: traits.pop(name) for name in list(traits) if name in self._FILTERS}
         if given:
             traits["filters"] = {**traits.get("filters", {}), **given}
@@ -48,6 +50,8 @@ class _FilteredList(View):
         if unknown := sorted(set(given) - set(self._FILTERS)):
             raise traitlets.TraitError(f"Unknown filter {unknown[0]!r}. Known filters: {', '.join(self._FILTERS)}.")
         texts = {name: _text_of(name, value) for name, value in given.items()}
+        for name in self._CHOICES.keys() & texts.keys():
+            _check_choices(name, texts[name], self._CHOICES[name])
         return {name: text for name, text in texts.items() if text}
 
 
@@ -63,6 +67,7 @@ class Executions(_FilteredList):
     """
 
     _FILTERS = ("q", "status", "flow", "tag", "user", "trigger", "schedule", "since", "until")
+    _CHOICES = {"status": "Status", "trigger": "Origin"}  # noqa: RUF012 -- declared as ClassVar above
     view = traitlets.Unicode("executions").tag(sync=True)
 
 
@@ -76,8 +81,20 @@ class InputRequests(_FilteredList):
     """
 
     _FILTERS = ("q", "state")
+    _CHOICES = {"state": "MessageState"}  # noqa: RUF012 -- declared as ClassVar above
     view = traitlets.Unicode("messages").tag(sync=True)
     filters = traitlets.Dict({"state": "OPEN"}).tag(sync=True)
+
+
+def _check_choices(name: str, text: str, enumeration: str) -> None:
+    """Raise `TraitError` if a part of the text is not one of the values."""
+    from cloudo_kernel import models
+
+    known = [str(one.value) for one in getattr(models, enumeration)]
+    if unknown := [part for part in text.split(",") if part and part not in known]:
+        raise traitlets.TraitError(
+            f"The filter {name!r} has no value {unknown[0]!r}. Known values: {', '.join(known)}."
+        )
 
 
 def _text_of(name: str, value: Any) -> str:

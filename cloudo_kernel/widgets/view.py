@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import anywidget
 import traitlets
 
-from cloudo_kernel.widgets.bundle import text_of
+from cloudo_kernel.widgets.bundle import name_of, text_of
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
@@ -36,6 +36,8 @@ class View(anywidget.AnyWidget):
     tabs = traitlets.Bool(False).tag(sync=True)
     #: Path of the server that answers REST, if it is known: a hint, because the browser may not reach it.
     base_url = traitlets.Unicode(None, allow_none=True, read_only=True).tag(sync=True)
+    #: Name of the script that holds the browser's one event stream, below `cloudo/static/` of the server.
+    events_script = traitlets.Unicode().tag(sync=True)
 
     _relay: Relay | None = None
 
@@ -45,8 +47,10 @@ class View(anywidget.AnyWidget):
 
         self._api = _connected() if api is None else api
         self._relay = Relay(self._api, self.send)
-        built = {name: text_of(file) for name, file in _BUILT.items() if name not in traits}
-        super().__init__(**built, **traits)
+        if "_esm" not in traits:
+            traits = {name: text_of(file) for name, file in _BUILT.items()} | traits
+            traits.setdefault("events_script", name_of("events.js"))
+        super().__init__(**traits)
         self.on_msg(self._hear)
         if self.comm is not None:
             self.comm.on_close(lambda _message: self.close())

@@ -64,7 +64,10 @@ def write_dashboard(server: RunningServer, name: str, *cells: str) -> Path:
 
 @pytest.fixture
 def opened(context: BrowserContext, server: RunningServer) -> Iterator[Callable[..., Page]]:
-    """Write a dashboard of these cells and open it in Voila. Nothing may fail in it."""
+    """Write a dashboard of these cells and open it in Voila. Nothing may fail in it.
+
+    The page itself opens no event stream: a browser allows six of them, and one worker holds one for all its tabs.
+    """
     pages: list[Page] = []
     wrong: list[str] = []
 
@@ -72,6 +75,7 @@ def opened(context: BrowserContext, server: RunningServer) -> Iterator[Callable[
         write_dashboard(server, "mine", *cells)
         page = context.new_page()
         pages.append(page)
+        page.on("request", lambda request: "/api/1/event" in request.url and wrong.append(f"cloudo {request.url}"))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if is_failure(message) else None)
         page.goto(f"{server.url}voila/render/dashboards/mine.ipynb")
@@ -100,7 +104,8 @@ def test_the_example_of_each_widget_runs(opened: Callable[..., Page], server: Ru
     examples = {kind.__name__: parser.get_examples(kind.__doc__) for kind in classes}
     assert all(examples.values())
     page = opened(*("".join(one.source for one in example) for example in examples.values()))
-    expect(page.locator(".cloudo-output")).to_have_count(len(classes), timeout=BOOT)
+    # Voila shows nothing before all cells have ended, and one of them runs a flow.
+    expect(page.locator(".cloudo-output")).to_have_count(len(classes), timeout=2 * BOOT)
     expect(page.locator(".cloudo-skeleton")).to_have_count(0)
     expect(page.locator(".cloudo-tabs")).to_have_count(1)
     expect(button(page, "Play daily")).to_be_enabled()

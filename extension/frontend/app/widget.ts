@@ -35,9 +35,16 @@ async function transportOf(model: WidgetModel): Promise<Transport> {
   if (baseUrl?.startsWith("/")) {
     const transport = new FetchTransport(baseUrl, null);
     const reply = await transport.request({ method: "GET", path: "user/me" }).catch(() => null);
-    if (reply?.status === 200) return transport;
+    if (reply?.status === 200) return (await withWorker(baseUrl, String(model.get("events_script")))) ?? transport;
   }
   return new KernelTransport(model);
+}
+
+/** Each widget is a module of its own: only a shared worker lets them share one event stream. */
+async function withWorker(baseUrl: string, script: string): Promise<Transport | null> {
+  const url = `${baseUrl}cloudo/static/${script}`;
+  const reply = await fetch(url, { credentials: "same-origin" }).catch(() => null);
+  return reply?.ok ? new FetchTransport(baseUrl, url) : null; // a server of another version has another script
 }
 
 const traitsOf = (model: WidgetModel): Traits => ({
