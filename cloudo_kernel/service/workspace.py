@@ -35,9 +35,12 @@ class WorkspaceVerbs(Base):
 
     def flows(self, *, q: str | None = None) -> tuple[Flow, ...]:
         """See `Api.flows`."""
+        return self.with_runs(self.listed_flows(q))
+
+    def listed_flows(self, q: str | None = None) -> tuple[Flow, ...]:
+        """Return what `flows` returns, without executions and next runs: `with_runs` adds them to those of a page."""
         self._ask("flows")
-        flows = [flow for flow in self._catalog.flows(q) if self._is_offered(flow) and self._rights.fits(flow.name)]
-        return self._with_runs(flows)
+        return tuple(flow for flow in self._catalog.flows(q) if self._is_offered(flow) and self._rights.fits(flow.name))
 
     def flow_activity(self, *, recent: int = 12, names: Sequence[str] = ()) -> tuple[FlowActivity, ...]:
         """See `Api.flow_activity`."""
@@ -85,7 +88,7 @@ class WorkspaceVerbs(Base):
         flow = self._catalog.flow(name)
         if not self._is_offered(flow):
             raise FlowNotFound(name)
-        return self._with_runs([flow])[0]
+        return self.with_runs([flow])[0]
 
     def flow_source(self, name: str) -> str:
         """Return the current source of a flow. Only running flows call it."""
@@ -159,7 +162,7 @@ class WorkspaceVerbs(Base):
         self._files.delete(path)
         self._tell_of_file(FILE_DELETED, path)
 
-    def _with_runs(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
+    def with_runs(self, flows: Sequence[Flow]) -> tuple[Flow, ...]:
         """Return flows with their last executions and their next run."""
         names = [flow.name for flow in flows]
         newest, coming = self._store.executions.newest_of_flows(names), self._store.schedules.next_runs(names)

@@ -187,8 +187,12 @@ class Handler(BodyHandler):
         *,
         order: Callable[[str], Any] = str,
         is_newest_first: bool = False,
+        finish: Callable[[Sequence[Item]], Sequence[Item]] = tuple,
     ) -> None:
-        """Send the page that the query asks for. `items` is sorted by `key`, which is also the cursor."""
+        """Send the page that the query asks for. `items` is sorted by `key`, which is also the cursor.
+
+        `finish` adds to the items of the page what is too expensive for all of them.
+        """
         wanted = self.asked(PageQuery)
 
         def page() -> Page[Item]:
@@ -199,7 +203,8 @@ class Handler(BodyHandler):
                 is_after = [place < start if is_newest_first else place > start for place in places]
                 found = [item for item, is_meant in zip(found, is_after, strict=True) if is_meant]
             shown = tuple(found[: wanted.limit])
-            return Page[Item](items=shown, next=getattr(shown[-1], key) if len(found) > len(shown) else None)
+            following = getattr(shown[-1], key) if len(found) > len(shown) else None
+            return Page[Item](items=tuple(finish(shown)), next=following)
 
         await self.answer(page)
 

@@ -143,8 +143,9 @@ def _activity(flows: Page[Flow], api: Service) -> dict[str, BaseModel]:
 
 def _flows(api: Service) -> Page[Flow]:
     """Return the first page of flows, as REST orders them."""
-    flows = api.flows()
+    flows = api.listed_flows()
     shown = flows[:_LIMIT]
     return Page[Flow](
-        items=tuple(flow.brief for flow in shown), next=shown[-1].name if len(flows) > len(shown) else None
+        items=tuple(flow.brief for flow in api.with_runs(shown)),
+        next=shown[-1].name if len(flows) > len(shown) else None,
     )

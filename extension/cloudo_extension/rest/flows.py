@@ -57,11 +57,11 @@ class Flows(Handler):
         """List flows by name."""
         wanted = self.asked(FlowQuery)
 
-        def flows() -> Sequence[Flow]:
-            found = self.api.flows(q=wanted.q)
+        def finished(page: Sequence[Flow]) -> tuple[Flow, ...]:
+            found = self.api.with_runs(page)
             return tuple(one.brief for one in found) if wanted.brief else found
 
-        await self.answer_page(flows, "name", order=_by_name)
+        await self.answer_page(lambda: self.api.listed_flows(wanted.q), "name", order=_by_name, finish=finished)
 
     @operation(
         "create_flow",
