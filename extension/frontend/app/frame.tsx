@@ -8,6 +8,7 @@ import type { Health } from "../api/types";
 import { Button, Empty, IconButton, Link, Skeleton } from "../ui/controls";
 import { DialogHost } from "../ui/dialog";
 import { Banners, Toasts } from "../ui/notices";
+import { PAGE_KEYS, pageKeys } from "../ui/keys";
 import { count } from "../ui/words";
 import { AppContext, useApp, type App } from "./context";
 import { listOf } from "./place";
@@ -32,6 +33,7 @@ const SECOND_LOOK_MS = 4_000;
 export function Frame({ app }: { app: App }) {
   const root = useRef<HTMLDivElement>(null);
   useKeys(app, root);
+  useNotifications(app);
   useConnectionBanner(app);
   useWorkersBanner(app);
   useToastNews(app);
@@ -103,6 +105,12 @@ function Header({ app }: { app: App }) {
           <a class="cloudo-header-link" href={`${base}lab`}>
             JupyterLab
           </a>
+          <IconButton
+            icon="help"
+            class="cloudo-header-link"
+            label="Keyboard shortcuts"
+            onClick={(event) => PAGE_KEYS["?"]?.act(app, event.currentTarget.closest<HTMLElement>(".cloudo")!)}
+          />
           <IconButton icon="theme" label="Light or dark" onClick={toggleTheme} />
         </span>
       )}
@@ -168,24 +176,32 @@ function useLoadedView(view: string, attempt: number): ComponentType | Error | n
   return fetched.get(view) ?? error;
 }
 
-/** `/` moves to the search field. */
+/** The keys of the page. Inside a notebook's output only those that are pressed there. */
 function useKeys(app: App, root: { current: HTMLElement | null }): void {
   useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement;
-      const isTyping =
-        /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && (target as HTMLInputElement).type !== "checkbox";
-      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (root.current?.querySelector("dialog")) return;
-      const filter = root.current?.querySelector<HTMLInputElement>("main .cloudo-filter-input");
-      if (!filter) return;
-      event.preventDefault();
-      filter.focus();
-      filter.select();
-    };
+    const onKey = pageKeys(app, () => root.current);
     const listener: HTMLElement | Document | null = app.isPage ? document : root.current;
     listener?.addEventListener("keydown", onKey as EventListener);
     return () => listener?.removeEventListener("keydown", onKey as EventListener);
+  }, []);
+}
+
+/** Fetch what tells of runs, in a browser in which it is turned on: also later, in another tab. */
+function useNotifications(app: App): void {
+  useEffect(() => {
+    if (!app.isPage) return undefined;
+    const follow = () => {
+      try {
+        if (localStorage.getItem("cloudo-notifications")) {
+          void import("./notifications").then(({ followRuns }) => followRuns(app));
+        }
+      } catch {
+        // no storage, no notifications
+      }
+    };
+    follow();
+    addEventListener("storage", follow);
+    return () => removeEventListener("storage", follow);
   }, []);
 }
 
