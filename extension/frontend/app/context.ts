@@ -21,6 +21,8 @@ export interface App {
   title: Signal<string>;
   /** Whether it is the page, with its own header and theme, rather than an output of a notebook. */
   isPage: boolean;
+  /** The version of the server that has sent the page; empty for a widget. */
+  version: string;
 }
 
 export const AppContext = createContext<App | null>(null);

@@ -2,7 +2,6 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError } from "../api/client";
 import { fetchExecutions } from "../api/executions";
 import type { Health } from "../api/types";
 import { Button, Empty, IconButton, Link, Skeleton } from "../ui/controls";
@@ -35,7 +34,7 @@ export function Frame({ app }: { app: App }) {
   useKeys(app, root);
   useNotifications(app);
   useConnectionBanner(app);
-  useWorkersBanner(app);
+  useHealthBanners(app);
   useToastNews(app);
   const { view } = app.place.route.value;
   useEffect(() => {
@@ -207,41 +206,42 @@ function useNotifications(app: App): void {
 
 /** Say when the server is away, and when the session has expired. */
 function useConnectionBanner({ live, api, notices }: App): void {
-  const isConnected = live.isConnected.value;
+  const isLost = live.isConnected.value === false;
+  const isSignedOut = api.isSignedOut.value;
+  /** Null until it was looked whether the server answers: short outages are not worth a banner. */
+  const [isReached, setReached] = useState<boolean | null>(null);
   useEffect(() => {
-    if (isConnected !== false) {
-      notices.set("connection", "");
-      return undefined;
-    }
-    const check = async () => {
-      try {
-        await api.get("user/me");
-        notices.set("connection", "Reconnecting to the server. This page continues by itself.", { kind: "warning" });
-      } catch (error) {
-        if (error instanceof ApiError && error.isSignedOut) {
-          const action = {
-            word: "Log in",
-            act: () => open(`${api.transport.baseUrl ?? "/"}login`, "_blank", "noopener"),
-          };
-          notices.set("connection", "Your session has expired. Log in again; what you typed here stays.", { action });
-        } else {
-          notices.set("connection", "The server cannot be reached. This page continues when it answers.", {
-            kind: "warning",
-          });
-        }
-      }
-    };
+    setReached(null);
+    if (!isLost && !isSignedOut) return undefined;
+    const check = () =>
+      api.transport.request({ method: "GET", path: "user/me" }).then(
+        ({ status }) => {
+          setReached(status < 500);
+          api.isSignedOut.value = status === 401 || status === 403;
+        },
+        () => setReached(false),
+      );
     const first = setTimeout(() => void check(), 500);
     const timer = setInterval(() => void check(), 5_000);
     return () => {
       clearTimeout(first);
       clearInterval(timer);
     };
-  }, [isConnected]);
+  }, [isLost, isSignedOut]);
+  useEffect(() => {
+    const words = isReached
+      ? "Reconnecting to the server. This page continues by itself."
+      : "The server cannot be reached. This page continues when it answers.";
+    if (isSignedOut) {
+      const act = () => void open(`${api.transport.baseUrl ?? "/"}login`, "_blank", "noopener");
+      const expired = "Your session has expired. Log in again; what you typed here stays.";
+      notices.set("connection", expired, { action: { word: "Log in", act } });
+    } else notices.set("connection", isLost && isReached !== null ? words : "", { kind: "warning" });
+  }, [isLost, isSignedOut, isReached]);
 }
 
-/** Warn when no worker would run what is started. */
-function useWorkersBanner({ api, notices, live }: App): void {
+/** Warn when no worker would run what is started, and when the server has another version than this page. */
+function useHealthBanners({ api, notices, live, version }: App): void {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const check = async (isSecond: boolean) => {
@@ -249,6 +249,10 @@ function useWorkersBanner({ api, notices, live }: App): void {
       // It answers 503 when no worker is alive, with the same record.
       const reply = await api.transport.request({ method: "GET", path: "health" }).catch(() => null);
       const health = reply && typeof reply.body === "object" ? (reply.body as Health | null) : null;
+      const isOld = Boolean(version && health?.version && health.version !== version);
+      const reload = { word: "Reload", act: () => location.reload() };
+      const other = `The server now has version ${health?.version}; this page is of ${version}. Reload it to go on.`;
+      notices.set("version", isOld ? other : "", { kind: "warning", action: reload });
       const isBad = health !== null && health.status === "no worker";
       const overdue = health?.overdue_schedules ?? 0;
       const late = overdue > 0 && `${count(overdue, "schedule")} ${overdue === 1 ? "is" : "are"} overdue`;

@@ -16,6 +16,7 @@ interface Options {
   transport: Transport;
   place: Place;
   isPage: boolean;
+  version?: string;
   /** Replies that came with the page, by path. */
   preloaded?: Map<string, unknown>;
 }
@@ -23,7 +24,7 @@ interface Options {
 /** Draw an app. Returns the function that removes it. */
 export async function mount(
   element: HTMLElement,
-  { transport, place, isPage, preloaded }: Options,
+  { transport, place, isPage, version = "", preloaded }: Options,
 ): Promise<() => void> {
   const live = new Live(transport);
   const api = new Api(transport, preloaded);
@@ -36,6 +37,7 @@ export async function mount(
     dialogs: new Dialogs(),
     title: signal(""),
     isPage,
+    version,
   };
   await loadView(place.route.peek().view).catch(() => {}); // the frame shows the error
   element.replaceChildren(); // what the server painted
