@@ -149,6 +149,11 @@ def new_secret(page: Page) -> None:
     expect(page.get_by_text("is shown only once")).to_be_visible()
 
 
+def filters(page: Page) -> None:
+    button(page, "Filters").click()
+    page.get_by_role("menuitem", name="Flow, tag, user, time…").click()
+
+
 DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "inputs": ("flows", run_with_inputs),
     "menu": ("flows", lambda page: button(page, "Schedule or customise").click()),
@@ -159,6 +164,8 @@ DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "key of a webhook": ("webhook", new_key),
     "new token": ("tokens", lambda page: button(page, "New token…").click()),
     "secret of a token": ("tokens", new_secret),
+    "help": ("flows", lambda page: button(page, "Keyboard shortcuts").click()),
+    "filters": ("executions", filters),
     "are you sure": ("message", lambda page: button(page, "Delete").click()),
 }
 

@@ -16,13 +16,13 @@ export function NotificationPanel() {
   const app = useApp();
   const [now, setNow] = useState(choice);
   const on = () => void turnOn(app).then(setNow, (error: unknown) => app.notices.fail("act", error));
+  const action =
+    now === "off" ? <Button onClick={on}>Turn on</Button> : <Button onClick={() => setNow(turnOff())}>Turn off</Button>;
   return (
-    <Panel title="Notifications in this browser">
+    <Panel title="Notifications in this browser" actions={(now === "on" || now === "off") && action}>
       <p class="cloudo-muted" role="status">
         {TEXTS[now]}
       </p>
-      {now === "off" && <Button onClick={on}>Turn on</Button>}
-      {now === "on" && <Button onClick={() => setNow(turnOff())}>Turn off</Button>}
     </Panel>
   );
 }
