@@ -41,7 +41,9 @@ def is_failure(message: ConsoleMessage) -> bool:
     Chromium reports each refused request. The page shows the reason where it happened.
     """
     is_rest = "/cloudo/api/1/" in message.location["url"]
-    is_refusal = is_rest and re.search(r"responded with a status of (400|404|409|422|503) ", message.text) is not None
+    is_refusal = (
+        is_rest and re.search(r"responded with a status of (400|403|404|409|422|429|503) ", message.text) is not None
+    )
     return message.type == "error" and not is_refusal
 
 

@@ -178,6 +178,11 @@ def new_secret(page: Page) -> None:
     expect(page.get_by_text("is shown only once")).to_be_visible()
 
 
+def filters(page: Page) -> None:
+    button(page, "Filters").click()
+    page.get_by_role("menuitem", name="Flow, tag, user, time…").click()
+
+
 DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "inputs": ("flows", run_with_inputs),
     "again": ("execution", run_again),
@@ -190,6 +195,8 @@ DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "key of a webhook": ("webhook", new_key),
     "new token": ("tokens", lambda page: button(page, "New token…").click()),
     "secret of a token": ("tokens", new_secret),
+    "help": ("flows", lambda page: button(page, "Keyboard shortcuts").click()),
+    "filters": ("executions", filters),
     "are you sure": ("message", lambda page: button(page, "Delete").click()),
 }
 

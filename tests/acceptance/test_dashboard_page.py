@@ -80,6 +80,59 @@ def test_the_keyboard_alone_plays_a_flow(show: Open, api: Client) -> None:
     until(lambda: newest(api, "reports/asking").input_value == {"who": "me"}, seconds=60)
 
 
+def test_the_help_shows_the_keys_and_each_of_them_works(show: Open, api: Client) -> None:
+    run(api, "reports/quick")
+    page = show("executions")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_contain_text("Search in the list")
+    expect(dialog.get_by_role("heading", name="In the list")).to_be_visible()
+    expect(button(dialog, "Close").last).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    for key, title in (("f", "Flows"), ("s", "Schedules"), ("h", "Home"), ("m", "Messages"), ("w", "Webhooks")):
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        expect(page).to_have_title(f"{title} · Cloudo")
+    page.keyboard.press("g")
+    page.keyboard.press("f")
+    page.keyboard.press("/")
+    page.keyboard.type("gh?")  # in a field, keys are letters
+    expect(page.get_by_label("Filter flows")).to_have_value("gh?")
+    page.get_by_label("Filter flows").fill("")
+    rows = page.locator("tbody tr")
+    rows.first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(rows.nth(1)).to_be_focused()
+    page.keyboard.press("End")
+    expect(rows.last).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Home")
+    expect(rows.first).to_be_focused()
+    page.keyboard.press("Space")
+    expect(rows.first.get_by_role("checkbox")).to_be_checked()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Space")
+    expect(rows.nth(1).get_by_role("checkbox")).to_be_checked()
+    button(page, "Keyboard shortcuts").click()
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("e")
+    page.locator("tbody tr").first.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/executions/[0-9a-f]"))
+
+
+def test_the_skip_link_leads_to_the_content(show: Open) -> None:
+    page = show("flows")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.querySelector('#cloudo-main').contains(document.activeElement)")
+
+
 def test_hostile_names_and_values_stay_text(show: Open, api: Client) -> None:
     execution_id = run(api, "hostile")
     page = show("flows")

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import nbformat
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import (
@@ -149,9 +149,13 @@ class Wrong(list[str]):
         context.expose_binding("ran", lambda source, *number: self.append(f"{number} ran in {source['frame'].url}"))
         context.expose_binding("reported", lambda source, text: self.append(f"{source['frame'].url}: {text}"))
         context.add_init_script(WATCH)
-        context.on("request", lambda request: is_foreign(request.url, server) and self.append(f"left: {request.url}"))
-        context.on("dialog", lambda dialog: (self.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        context.on("request", lambda one: self.append(f"left: {one.url}") if is_foreign(one.url, server) else None)
+        context.on("dialog", self.dismiss)
         context.on("page", lambda page: page.on("pageerror", lambda error: self.append(f"failed: {error}")))
+
+    def dismiss(self, dialog: Dialog) -> None:
+        self.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def opened(context: BrowserContext, server: RunningServer) -> Iterator[Callable[
         write_dashboard(server, "mine", *cells)
         page = context.new_page()
         pages.append(page)
-        page.on("request", lambda request: "/api/1/event" in request.url and wrong.append(f"cloudo {request.url}"))
+        page.on("request", lambda one: wrong.append(f"cloudo {one.url}") if "/api/1/event" in one.url else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if is_failure(message) else None)
         page.goto(f"{server.url}voila/render/dashboards/mine.ipynb")

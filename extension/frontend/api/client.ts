@@ -1,5 +1,6 @@
 /** Typed requests to REST, and their errors. */
 
+import { signal } from "@preact/signals";
 import type { Page } from "./types";
 import type { Reply, Transport } from "./transport";
 
@@ -28,11 +29,6 @@ export class ApiError extends Error {
   get isPassing(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
-
-  /** Whether the caller has to log in again. */
-  get isSignedOut(): boolean {
-    return this.status === 401 || (this.status === 403 && this.code !== "permission_denied");
-  }
 }
 
 /** The invalid fields that an error names, or the error itself. */
@@ -49,6 +45,9 @@ interface Options {
 }
 
 export class Api {
+  /** Whether the last refused request was refused because the session has expired. */
+  readonly isSignedOut = signal(false);
+
   /** `preloaded` holds replies that came with the page, by path. Each is used once. */
   constructor(
     readonly transport: Transport,
@@ -103,6 +102,13 @@ export class Api {
     return items;
   }
 
+  /** Look whether the session has expired: everyone who is logged in may ask who they are. */
+  async checkSession(): Promise<boolean> {
+    const reply = await this.transport.request({ method: "GET", path: "user/me" }).catch(() => null);
+    if (reply) this.isSignedOut.value = isRefusal(reply);
+    return this.isSignedOut.peek();
+  }
+
   private async send<T>(method: string, path: string, { body, headers, signal }: Options): Promise<T> {
     let reply: Reply;
     try {
@@ -111,10 +117,15 @@ export class Api {
       if (signal?.aborted) throw error;
       throw new ApiError(0, "unreachable", "The server cannot be reached.");
     }
+    if (isRefusal(reply) && (await this.checkSession())) {
+      throw new ApiError(401, "signed_out", "Your session has expired. Log in again in another tab, then try again.");
+    }
     if (reply.status >= 400) throw errorOf(reply);
     return reply.body as T;
   }
 }
+
+const isRefusal = ({ status }: Reply): boolean => status === 401 || status === 403;
 
 /** Join path and query. Names in the path have to be encoded: see `segment` and `pathOf`. */
 export function withQuery(path: string, query: Query): string {

@@ -26,6 +26,8 @@ export interface App {
   hasTabs: boolean;
   /** What a widget shares with its Python object; null in the page. */
   traits: Traits | null;
+  /** The version of the server that has sent the page; empty for a widget. */
+  version: string;
 }
 
 export const AppContext = createContext<App | null>(null);

@@ -2,12 +2,12 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError } from "../api/client";
 import { fetchExecutions } from "../api/executions";
 import type { Health } from "../api/types";
 import { Button, Empty, IconButton, Link, Skeleton } from "../ui/controls";
 import { DialogHost } from "../ui/dialog";
 import { Banners, Toasts } from "../ui/notices";
+import { PAGE_KEYS, pageKeys } from "../ui/keys";
 import { count } from "../ui/words";
 import { AppContext, useApp, type App } from "./context";
 import { listOf } from "./place";
@@ -32,8 +32,9 @@ const SECOND_LOOK_MS = 4_000;
 export function Frame({ app }: { app: App }) {
   const root = useRef<HTMLDivElement>(null);
   useKeys(app, root);
+  useNotifications(app);
   useConnectionBanner(app);
-  useWorkersBanner(app);
+  useHealthBanners(app);
   useToastNews(app);
   const { view } = app.place.route.value;
   useEffect(() => {
@@ -103,6 +104,12 @@ function Header({ app }: { app: App }) {
           <a class="cloudo-header-link" href={`${base}lab`}>
             JupyterLab
           </a>
+          <IconButton
+            icon="help"
+            class="cloudo-header-link"
+            label="Keyboard shortcuts"
+            onClick={(event) => PAGE_KEYS["?"]?.act(app, event.currentTarget.closest<HTMLElement>(".cloudo")!)}
+          />
           <IconButton icon="theme" label="Light or dark" onClick={toggleTheme} />
         </span>
       )}
@@ -185,64 +192,73 @@ function useLoadedView(view: string, attempt: number): ComponentType | Error | n
   return fetched.get(view) ?? error;
 }
 
-/** `/` moves to the search field. */
+/** The keys of the page. Inside a notebook's output only those that are pressed there. */
 function useKeys(app: App, root: { current: HTMLElement | null }): void {
   useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement;
-      const isTyping =
-        /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && (target as HTMLInputElement).type !== "checkbox";
-      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (root.current?.querySelector("dialog")) return;
-      const filter = root.current?.querySelector<HTMLInputElement>("main .cloudo-filter-input");
-      if (!filter) return;
-      event.preventDefault();
-      filter.focus();
-      filter.select();
-    };
+    const onKey = pageKeys(app, () => root.current);
     const listener: HTMLElement | Document | null = app.isPage ? document : root.current;
     listener?.addEventListener("keydown", onKey as EventListener);
     return () => listener?.removeEventListener("keydown", onKey as EventListener);
   }, []);
 }
 
-/** Say when the server is away, and when the session has expired. */
-function useConnectionBanner({ live, api, notices }: App): void {
-  const isConnected = live.isConnected.value;
+/** Fetch what tells of runs, in a browser in which it is turned on: also later, in another tab. */
+function useNotifications(app: App): void {
   useEffect(() => {
-    if (isConnected !== false) {
-      notices.set("connection", "");
-      return undefined;
-    }
-    const check = async () => {
+    if (!app.isPage) return undefined;
+    const follow = () => {
       try {
-        await api.get("user/me");
-        notices.set("connection", "Reconnecting to the server. This page continues by itself.", { kind: "warning" });
-      } catch (error) {
-        if (error instanceof ApiError && error.isSignedOut) {
-          const action = {
-            word: "Log in",
-            act: () => open(`${api.transport.baseUrl ?? "/"}login`, "_blank", "noopener"),
-          };
-          notices.set("connection", "Your session has expired. Log in again; what you typed here stays.", { action });
-        } else {
-          notices.set("connection", "The server cannot be reached. This page continues when it answers.", {
-            kind: "warning",
-          });
+        if (localStorage.getItem("cloudo-notifications")) {
+          void import("./notifications").then(({ followRuns }) => followRuns(app));
         }
+      } catch {
+        // no storage, no notifications
       }
     };
+    follow();
+    addEventListener("storage", follow);
+    return () => removeEventListener("storage", follow);
+  }, []);
+}
+
+/** Say when the server is away, and when the session has expired. */
+function useConnectionBanner({ live, api, notices }: App): void {
+  const isLost = live.isConnected.value === false;
+  const isSignedOut = api.isSignedOut.value;
+  /** Null until it was looked whether the server answers: short outages are not worth a banner. */
+  const [isReached, setReached] = useState<boolean | null>(null);
+  useEffect(() => {
+    setReached(null);
+    if (!isLost && !isSignedOut) return undefined;
+    const check = () =>
+      api.transport.request({ method: "GET", path: "user/me" }).then(
+        ({ status }) => {
+          setReached(status < 500);
+          api.isSignedOut.value = status === 401 || status === 403;
+        },
+        () => setReached(false),
+      );
     const first = setTimeout(() => void check(), 500);
     const timer = setInterval(() => void check(), 5_000);
     return () => {
       clearTimeout(first);
       clearInterval(timer);
     };
-  }, [isConnected]);
+  }, [isLost, isSignedOut]);
+  useEffect(() => {
+    const words = isReached
+      ? "Reconnecting to the server. This page continues by itself."
+      : "The server cannot be reached. This page continues when it answers.";
+    if (isSignedOut) {
+      const act = () => void open(`${api.transport.baseUrl ?? "/"}login`, "_blank", "noopener");
+      const expired = "Your session has expired. Log in again; what you typed here stays.";
+      notices.set("connection", expired, { action: { word: "Log in", act } });
+    } else notices.set("connection", isLost && isReached !== null ? words : "", { kind: "warning" });
+  }, [isLost, isSignedOut, isReached]);
 }
 
-/** Warn when no worker would run what is started. */
-function useWorkersBanner({ api, notices, live }: App): void {
+/** Warn when no worker would run what is started, and when the server has another version than this page. */
+function useHealthBanners({ api, notices, live, version }: App): void {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const check = async (isSecond: boolean) => {
@@ -250,6 +266,10 @@ function useWorkersBanner({ api, notices, live }: App): void {
       // It answers 503 when no worker is alive, with the same record.
       const reply = await api.transport.request({ method: "GET", path: "health" }).catch(() => null);
       const health = reply && typeof reply.body === "object" ? (reply.body as Health | null) : null;
+      const isOld = Boolean(version && health?.version && health.version !== version);
+      const reload = { word: "Reload", act: () => location.reload() };
+      const other = `The server now has version ${health?.version}; this page is of ${version}. Reload it to go on.`;
+      notices.set("version", isOld ? other : "", { kind: "warning", action: reload });
       const isBad = health !== null && health.status === "no worker";
       const overdue = health?.overdue_schedules ?? 0;
       const late = overdue > 0 && `${count(overdue, "schedule")} ${overdue === 1 ? "is" : "are"} overdue`;

@@ -9,8 +9,8 @@ const shell = document.getElementById("cloudo");
 const data = document.getElementById("cloudo-data");
 if (shell && data) {
   followSystemTheme();
-  const { baseUrl = "/", eventsUrl, lastEvent } = shell.dataset;
+  const { baseUrl = "/", eventsUrl, lastEvent, version } = shell.dataset;
   const preloaded = new Map(Object.entries(JSON.parse(data.textContent || "{}") as Record<string, unknown>));
   const transport = new FetchTransport(baseUrl, eventsUrl ?? null, lastEvent ? Number(lastEvent) : null);
-  void mount(shell, { transport, place: new AddressPlace(`${baseUrl}cloudo/`), isPage: true, preloaded });
+  void mount(shell, { transport, place: new AddressPlace(`${baseUrl}cloudo/`), isPage: true, version, preloaded });
 }

@@ -19,6 +19,7 @@ interface Options {
   isPage: boolean;
   hasTabs?: boolean;
   traits?: Traits;
+  version?: string;
   /** Replies that came with the page, by path. */
   preloaded?: Map<string, unknown>;
 }
@@ -26,7 +27,7 @@ interface Options {
 /** Draw an app. Returns the function that removes it. */
 export async function mount(
   element: HTMLElement,
-  { transport, place, isPage, hasTabs = true, traits, preloaded }: Options,
+  { transport, place, isPage, hasTabs = true, traits, version = "", preloaded }: Options,
 ): Promise<() => void> {
   const live = new Live(transport);
   const api = new Api(transport, preloaded);
@@ -41,6 +42,7 @@ export async function mount(
     isPage,
     hasTabs,
     traits: traits ?? null,
+    version,
   };
   await loadView(place.route.peek().view).catch(() => {}); // the frame shows the error
   element.replaceChildren(); // what the server painted

@@ -46,7 +46,25 @@ test("a proxy's error page and a lost server are errors, too", async () => {
   expect(lost).toMatchObject({ status: 0, code: "unreachable" });
 });
 
-test("an expired session is told apart from a missing permission", () => {
-  expect(new ApiError(403, "error", "Forbidden").isSignedOut).toBe(true);
-  expect(new ApiError(403, "permission_denied", "no").isSignedOut).toBe(false);
+test("an expired session is told apart from a missing permission", async () => {
+  const asked: string[] = [];
+  const api = (statusOfMe: number) =>
+    new Api({
+      baseUrl: null,
+      listen: () => () => {},
+      request: async ({ path }) => {
+        asked.push(path);
+        const error = { code: "permission_denied", message: "Log in, or send the server's token." };
+        return { status: path === "user/me" ? statusOfMe : 403, headers: {}, body: { error } };
+      },
+    });
+  const expired = api(403);
+  const error = await expired.post("execution", {}).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ status: 401, code: "signed_out" });
+  expect(expired.isSignedOut.value).toBe(true);
+  const known = api(200);
+  const denied = await known.post("execution", {}).catch((reason: unknown) => reason);
+  expect(denied).toMatchObject({ status: 403, code: "permission_denied" });
+  expect(known.isSignedOut.value).toBe(false);
+  expect(asked).toEqual(["execution", "user/me", "execution", "user/me"]);
 });

@@ -7,6 +7,7 @@ import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
+import { ROW_KEYS } from "./keys";
 import { useVirtualRows } from "./virtual";
 
 export interface Column<Row> {
@@ -126,11 +127,11 @@ export function Table<Row>(props: TableProps<Row>) {
     if (!line) return;
     const at = Number(line.dataset.at);
     const row = rows[at];
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
-    if (to !== undefined) move(to);
+    const { to, does } = ROW_KEYS[event.key] ?? {};
+    if (to) move(to(at, rows.length));
     else if (event.target !== line || row === undefined) return;
-    else if (event.key === " ") toggle(row, event.shiftKey);
-    else if (event.key === "Enter" && props.onOpen) props.onOpen(row);
+    else if (does === "select") toggle(row, event.shiftKey);
+    else if (does === "open" && props.onOpen) props.onOpen(row);
     else return;
     event.preventDefault();
   };

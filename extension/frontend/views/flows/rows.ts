@@ -1,5 +1,6 @@
 /** The list of flows: fetched page by page, and kept up to date with the executions. */
 
+import { useRef } from "preact/hooks";
 import type { Api } from "../../api/client";
 import type { Execution, Flow, Page } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
@@ -13,7 +14,8 @@ const NEXT = 500;
 const RELIST_MS = 30_000;
 const MAX_RECENT = 5;
 
-async function fetchFlows(api: Api, signal: AbortSignal, show: (flows: Flow[]) => void): Promise<Flow[]> {
+/** `show` gets the first page early, when there is nothing on the screen yet. */
+async function fetchFlows(api: Api, signal: AbortSignal, show: ((flows: Flow[]) => void) | null): Promise<Flow[]> {
   const flows: Flow[] = [];
   let cursor: string | null = null;
   do {
@@ -21,7 +23,7 @@ async function fetchFlows(api: Api, signal: AbortSignal, show: (flows: Flow[]) =
     const page: Page<Flow> = await api.get<Page<Flow>>("flow", query, signal);
     flows.push(...page.items);
     cursor = page.next;
-    if (cursor !== null && flows.length === FIRST) show([...flows]);
+    if (cursor !== null && flows.length === FIRST) show?.([...flows]);
   } while (cursor !== null);
   return flows;
 }
@@ -29,7 +31,13 @@ async function fetchFlows(api: Api, signal: AbortSignal, show: (flows: Flow[]) =
 /** All flows, without their input schemas. */
 export function useFlows(): Resource<Flow[]> {
   const { api } = useApp();
-  const resource = useResource<Flow[]>("flows", (signal, show) => fetchFlows(api, signal, show), {
+  const hasAll = useRef(false);
+  const fetch = async (signal: AbortSignal, show: (flows: Flow[]) => void) => {
+    const flows = await fetchFlows(api, signal, hasAll.current ? null : show);
+    hasAll.current = true;
+    return flows;
+  };
+  const resource = useResource<Flow[]>("flows", fetch, {
     everyMs: RELIST_MS,
     // The next run of a schedule is in the list, too.
     concerns: (news) => news.has("flow") || news.has("schedule"),

@@ -9,23 +9,28 @@ import { Button, Heading, LinkButton, Panel, Skeleton } from "../../ui/controls"
 import { Dialog } from "../../ui/dialog";
 import { Time } from "../../ui/marks";
 import { cut } from "../../ui/words";
+import { NotificationPanel } from "./notifications";
+
+/** What the dashboard keeps for its users; other views show it. */
+const DASHBOARD = /^user\..+\.dashboard\.(filters|last_visit)$/;
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
 
 export function Settings() {
-  const { api } = useApp();
+  const { api, isPage } = useApp();
   const options = { concerns: (news: { has: (subject: string) => boolean }) => news.has("setting"), paceMs: 500 };
   const documented = useResource<SettingDescription[]>("documented", () => api.all("setting/documented"), options);
   const all = useResource<Setting[]>("settings", () => api.all("setting"), options);
   const known = new Set(documented.value?.map(({ name }) => name));
   const changed = new Map(all.value?.map((setting) => [setting.name, setting]));
-  const own = (all.value ?? []).filter(({ name }) => !known.has(name));
+  const own = (all.value ?? []).filter(({ name }) => !known.has(name) && !DASHBOARD.test(name));
   return (
     <section class="cloudo-view" aria-label="Settings">
       <div class="cloudo-heading">
         <Heading>Settings</Heading>
       </div>
       <OwnSettings settings={all.value && own} error={all.error?.message} />
+      {isPage && <NotificationPanel />}
       <Panel title="Settings of Cloudo">
         {documented.value ? (
           <dl class="cloudo-settings">
