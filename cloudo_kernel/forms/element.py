@@ -26,7 +26,7 @@ class Flows(Protocol):
     def checked_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
         """Return inputs of the flow in canonical form. Raises as `check` does, and `InputsInvalid`."""
 
-    def shown_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
+    def masked_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
         """Return checked inputs of the flow with protected values masked."""
 
 
@@ -111,7 +111,7 @@ class Element:
         Called when each element has its own answer. Raises `CloudoError`, whose fields begin with the key.
         """
 
-    def shown(self, value: Any, _answer: JsonObject, _flows: Flows) -> Any:
+    def masked_answer(self, value: Any, _answer: JsonObject, _flows: Flows) -> Any:
         """Return the answer with the inputs masked that a flow protects."""
         return value
 

@@ -142,12 +142,12 @@ class FlowInputs(Element):
         if names:
             answer[self.key] = found if is_list else found[names[0]]
 
-    def shown(self, value: Any, answer: JsonObject, flows: Flows) -> Any:
+    def masked_answer(self, value: Any, answer: JsonObject, flows: Flows) -> Any:
         """Mask the inputs that the flows protect."""
         named = self._named(answer)
         if isinstance(named, list):
-            return {name: flows.shown_inputs(name, value[name]) for name in named}
-        return flows.shown_inputs(named, value) if named else value
+            return {name: flows.masked_inputs(name, value[name]) for name in named}
+        return flows.masked_inputs(named, value) if named else value
 
     def masked(self, given: object) -> str:
         """Return its type: the inputs may be secret."""

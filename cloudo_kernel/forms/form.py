@@ -123,8 +123,10 @@ class Form:
 
     def masks(self, answer: JsonObject, flows: Flows) -> JsonObject:
         """Return what everyone sees in the place of answers with inputs that a flow protects, by their keys."""
-        shown = {one.key: one.shown(answer[one.key], answer, flows) for one in self.elements if one.key in answer}
-        return {key: value for key, value in shown.items() if value != answer[key]}
+        masked = {
+            one.key: one.masked_answer(answer[one.key], answer, flows) for one in self.elements if one.key in answer
+        }
+        return {key: value for key, value in masked.items() if value != answer[key]}
 
     def _settle(
         self, answer: JsonObject, flows: Flows, *, given: Mapping[str, object], skipped: set[str], is_waived: bool

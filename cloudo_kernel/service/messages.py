@@ -108,8 +108,8 @@ class _Flows:
         """See `Flows.checked_inputs`."""
         return validate(self._flow(name).input_schema, inputs)
 
-    def shown_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
-        """See `Flows.shown_inputs`."""
+    def masked_inputs(self, name: str, inputs: JsonObject) -> JsonObject:
+        """See `Flows.masked_inputs`."""
         protected = self._flow(name).metadata.protect_inputs
         return {key: PROTECTED if key in protected else value for key, value in inputs.items()}
 

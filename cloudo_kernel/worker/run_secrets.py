@@ -81,8 +81,8 @@ class RunSecrets:
         inputs = [one.key for one in form.elements if isinstance(one, FlowInputs) and one.key in response]
         if inputs:
             with suppress(MessageNotFound):  # a replayed call may be older than its message
-                shown = self._store.messages.get(message["id"]).response or {}
-                found += [part for key in inputs for part in _masked_parts(response[key], shown.get(key))]
+                masked = self._store.messages.get(message["id"]).response or {}
+                found += [part for key in inputs for part in _masked_parts(response[key], masked.get(key))]
         return found
 
     def split_outputs(self, output: Mapping[str, Any]) -> JsonObject:
@@ -102,8 +102,8 @@ class RunSecrets:
 
     def bundle(self, values: JsonObject) -> JsonObject:
         """Return the data or metadata of a MIME bundle with secrets masked, but for binary images."""
-        shown = {kind: value for kind, value in values.items() if kind in IMAGE_TYPES}
-        return {**self.redaction.mask_value(values), **shown}
+        images = {kind: value for kind, value in values.items() if kind in IMAGE_TYPES}
+        return {**self.redaction.mask_value(values), **images}
 
     def line(self, line: LogLine) -> LogLine:
         """Return a log line with secrets masked."""
@@ -124,13 +124,13 @@ class RunSecrets:
         return replace(outcome, message=message, error=error)
 
 
-def _masked_parts(value: Any, shown: Any) -> Iterator[Any]:
-    """Yield the parts of a value that are masked in `shown`."""
-    if shown == PROTECTED:
+def _masked_parts(value: Any, masked: Any) -> Iterator[Any]:
+    """Yield the parts of a value that are masked in `masked`."""
+    if masked == PROTECTED:
         yield value
-    elif isinstance(value, Mapping) and isinstance(shown, Mapping):
-        for name in value.keys() & shown.keys():
-            yield from _masked_parts(value[name], shown[name])
+    elif isinstance(value, Mapping) and isinstance(masked, Mapping):
+        for name in value.keys() & masked.keys():
+            yield from _masked_parts(value[name], masked[name])
 
 
 def secrets_of(assignment: Assignment, store: Store, catalog: Catalog, claim: Claim) -> RunSecrets:

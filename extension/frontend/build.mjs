@@ -58,6 +58,7 @@ const manifest = {};
 const split = {
   entryPoints: ["app/page.ts"],
   splitting: true,
+  inject: ["app/common.ts"],
   chunkNames: "chunk-[hash]",
   entryNames: "[name]-[hash]",
 };
