@@ -2,7 +2,7 @@
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 
 const here = import.meta.dirname;
@@ -53,12 +53,24 @@ const hashed = (name, contents) => {
   return `${stem}-${createHash("sha256").update(contents).digest("hex").slice(0, 10)}${ending}`;
 };
 
+/** Every view imports what several of them share, so that the bundler puts it into one file instead of a dozen. */
+const shared = {
+  name: "shared",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]views[\\/].*\.tsx?$/ }, ({ path }) => ({
+      contents: `import ${JSON.stringify(join(here, "app/common.ts"))};\n${readFileSync(path, "utf8")}`,
+      loader: path.endsWith("x") ? "tsx" : "ts",
+      resolveDir: dirname(path),
+    }));
+  },
+};
+
 const files = new Map();
 const manifest = {};
 const split = {
   entryPoints: ["app/page.ts"],
   splitting: true,
-  inject: ["app/common.ts"],
+  plugins: [shared],
   chunkNames: "chunk-[hash]",
   entryNames: "[name]-[hash]",
 };

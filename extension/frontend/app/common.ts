@@ -1,4 +1,4 @@
-/** What several views share. Each view imports it, so that the bundler puts it into one file instead of a dozen. */
+/** What several views share; `build.mjs` has each view import it. */
 
 import "../forms/entry";
 import "../forms/inputs";
