@@ -87,6 +87,7 @@ def test_each_end_and_question_is_told_once_and_only_while_no_tab_is_in_sight(ta
     for page in others:
         page.evaluate("become('hidden')")
     run(api, "good")  # one tab is still in sight
+    first.wait_for_timeout(2_000)  # until all tabs know of its end
     first.evaluate("become('hidden')")
     run(api, "failing")
     until(lambda: shown(tabs))

@@ -102,7 +102,9 @@ def test_messages_schedules_and_settings_follow_from_their_declarations(end: End
     made = page.ask("POST", "schedule", {"flow_name": name, "trigger": {"daily_at": "08:30"}})
     assert made["status"] in (200, 201), made
     assert page.ask("POST", f"schedule/{made['body']['id']}/pause")["body"]["next_run"] is None
-    assert page.ask("PUT", "setting/user.ada.dashboard.filters", {"value": ["a"]})["body"]["value"] == ["a"]
+    assert page.ask("PUT", "setting/user.ada.dashboard.filters", {"value": {"mine": "q=a"}})["body"]["value"] == {
+        "mine": "q=a"
+    }
 
 
 @pytest.mark.parametrize(

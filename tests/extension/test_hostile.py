@@ -22,7 +22,7 @@ from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer
 
 #: More than this, above what the server needs anyway, is kept of what was refused.
-MEBIBYTES = 10
+MEBIBYTES = 20
 ADDRESSES = (
     "POST /cloudo/api/1/execution",
     "POST /cloudo/api/1/execution/bulk",
