@@ -26,11 +26,11 @@ def test_killing_processes_at_random_loses_and_doubles_nothing() -> None:
 def test_what_was_answered_is_found_again_whatever_goes_wrong_with_the_machine() -> None:
     seed = random.randrange(10**6)
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
-        plan = Plan(kills=4, seconds=40, seed=seed, pause=1.0, server=True, workers=1, faults=True, lock=3.0)
+        plan = Plan(kills=6, seconds=50, seed=seed, pause=1.0, server=True, workers=1, faults=True, lock=3.0)
         found = Chaos(Path(folder), plan).run()
     assert found.faults == [], f"seed {seed}\n{found.table()}"
     assert found.machine.total() > 2
-    assert found.promises > 5, "every door has answered"
+    assert found.promises > 10
     assert found.accepted > 3
 
 

@@ -33,7 +33,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
 @pytest.fixture(scope="session")
 def server(start: StartServer) -> RunningServer:
     """A server with a quick flow, one that fails, and one that never ends."""
-    # The session tokens live in the server's memory: an extension of the test hands one out.
+    # An extension of the test tells the routes, which only the server knows.
     inside = {**WITHOUT_LAB, "tests.extension.inside": True}
     server = start(None, "--Cloudo.max_body_bytes=1000000", extensions=inside)
     write_flow(server.workspace, "quick", "print('hello')\nn * 2", parameters="n = 1  # how many")
