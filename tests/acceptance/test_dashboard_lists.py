@@ -94,7 +94,7 @@ def test_everything_that_matches_is_cancelled_and_deleted_after_a_question(show:
     button(bar, "Delete").click()
     button(dialog, "Delete").click()
     expect(page.get_by_text("No matching executions")).to_be_visible()
-    until(lambda: [one.id for one in api.executions(where).items] == [later])
+    assert [one.id for one in api.executions(where).items] == [later]
     assert started.done == MANY
     api.cancel_execution(other)
     api.cancel_execution(later)

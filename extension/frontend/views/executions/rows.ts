@@ -144,7 +144,12 @@ export function useExecutionRows(query: Readonly<Record<string, string>>, order:
     return order === "oldest" ? (found?.reverse() ?? null) : found;
   }, [resource.value]);
   const hasMore = Boolean(resource.value?.next);
-  return { rows, error: resource.error, hasMore, more, refresh: resource.refresh, take };
+  // All that were shown are gone, and the server has more.
+  const isStale = hasMore && rows?.length === 0;
+  useEffect(() => {
+    if (isStale) resource.refresh();
+  }, [isStale, resource.value]);
+  return { rows: isStale ? null : rows, error: resource.error, hasMore, more, refresh: resource.refresh, take };
 }
 
 /** How many executions match the filter, in all and by status. The statuses of the filter do not limit it. */
