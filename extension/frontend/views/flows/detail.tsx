@@ -15,6 +15,7 @@ import { RunBars } from "../../ui/runs";
 import { byAge, count, cut, duration } from "../../ui/words";
 import { LatestResults, Thumbnail, useResultsOf } from "../executions/results";
 import { openNewSchedule } from "../schedules/create";
+import { ScheduleItems } from "../schedules/items";
 import { deleteFlow, duplicateFlow, renameFlow } from "./files";
 import { CopyAs, FlowSourcePanel } from "./panels";
 import { PLANNERS, plan } from "./planners";
@@ -237,19 +238,7 @@ function SchedulesPanel({ flow }: { flow: Flow }) {
   return (
     <Panel title="Schedules" actions={add}>
       {value?.items.length ? (
-        <ul class="cloudo-told-list">
-          {value.items.map(({ id, name, description, next_run, enabled }) => (
-            <li key={id}>
-              <Link view="schedule" id={id}>
-                {cut(name)}
-              </Link>
-              <span>{description}</span>
-              <span class="cloudo-muted">
-                {!enabled ? "paused" : next_run ? ["next ", <Time key="t" at={next_run} />] : "finished"}
-              </span>
-            </li>
-          ))}
-        </ul>
+        <ScheduleItems items={value.items} />
       ) : (
         <p class="cloudo-muted">No schedule runs this flow.</p>
       )}

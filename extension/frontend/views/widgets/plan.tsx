@@ -5,10 +5,10 @@ import type { Page, Schedule } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { useTrait } from "../../app/traits";
-import { Button, Link, LoadError, Panel } from "../../ui/controls";
-import { Time } from "../../ui/marks";
+import { Button, LoadError, Panel } from "../../ui/controls";
 import { cut } from "../../ui/words";
 import { PLANNERS, plan } from "../flows/planners";
+import { ScheduleItems } from "../schedules/items";
 
 export function ScheduleForm() {
   const app = useApp();
@@ -32,20 +32,12 @@ export function ScheduleForm() {
           </Button>
         ))}
       </div>
-      {value?.items.length === 0 && <p class="cloudo-muted">No schedule runs this flow.</p>}
-      <ul class="cloudo-told-list" hidden={!value?.items.length}>
-        {value?.items.map(({ id, name, description, next_run, enabled }) => (
-          <li key={id}>
-            <Link view="schedule" id={id}>
-              {cut(name)}
-            </Link>
-            <span>{description}</span>
-            <span class="cloudo-muted">
-              {!enabled ? "paused" : next_run ? ["next ", <Time key="t" at={next_run} />] : "finished"}
-            </span>
-          </li>
+      {value &&
+        (value.items.length > 0 ? (
+          <ScheduleItems items={value.items} />
+        ) : (
+          <p class="cloudo-muted">No schedule runs this flow.</p>
         ))}
-      </ul>
     </Panel>
   );
 }
