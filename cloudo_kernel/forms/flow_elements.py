@@ -92,7 +92,7 @@ class FlowInputs(Element):
 
     @property
     def fitting(self) -> str:
-        """An object, of which shape."""
+        """The shape of the answer."""
         return "an object with the inputs of the flow, or an object of them by the names of several flows"
 
     def read(self, given: object) -> JsonObject:
