@@ -96,7 +96,7 @@ class Channel:
         self._send({"number": None, "verb": verb, "arguments": arguments, "is_main": _is_main()})
 
     def close(self) -> None:
-        """Close the channel."""
+        """Stop the readers of both ends."""
         if isinstance(self._connection, Connection):
             hang_up(self._connection)
         else:
@@ -200,10 +200,13 @@ def _poll_of(connection: Frames) -> Callable[[float], bool]:
 
 
 def hang_up(connection: Connection) -> None:
-    """Close an end and stop the readers of both ends, even if another process still holds a copy."""
+    """Stop the readers of both ends, even if another process still holds a copy.
+
+    The descriptor is closed with the last reference to the connection. If it were closed here, a thread that still
+    uses it could read from whatever is opened next under the same number.
+    """
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
         same.shutdown(socket.SHUT_RDWR)
-    connection.close()
 
 
 def _is_main() -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -161,6 +163,33 @@ def test_no_error_of_a_verb_leaves_its_caller_waiting() -> None:
     channel.hang_up(ours)
     server.join(timeout=5)
     assert not server.is_alive()
+
+
+def test_a_descriptor_is_not_used_again_while_a_call_is_answered() -> None:
+    ours, descriptor = channel.pair()
+    number = ours.fileno()
+    called, may_end = threading.Event(), threading.Event()
+
+    def verbs(_verb: str, _arguments: dict[str, object], /, *, is_main: bool) -> None:
+        called.set()
+        may_end.wait(10)
+
+    server = threading.Thread(target=channel.answer, args=(ours, verbs), kwargs={"flush": lambda: None})
+    server.start()
+    mine = channel.Channel(descriptor)
+    mine.tell("slow")
+    assert called.wait(10)
+    channel.hang_up(ours)
+    connection = weakref.ref(ours)
+    del ours
+    others = [channel.pair() for _ in range(2)]
+    assert number not in {one for ours, theirs in others for one in (ours.fileno(), theirs)}
+    may_end.set()
+    server.join(10)
+    assert not server.is_alive()
+    assert connection() is None
+    for _, theirs in others:
+        os.close(theirs)
 
 
 def test_calls_fail_clearly_when_the_worker_is_gone() -> None:

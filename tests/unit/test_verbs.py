@@ -18,7 +18,7 @@ from cloudo_kernel.api.verb import verbs_of
 from cloudo_kernel.client import Client
 from cloudo_kernel.flow_api.calls import RunApi, from_wire, to_wire
 from cloudo_kernel.models import ChangeSchedule, JsonObject, StartExecution, Status
-from cloudo_kernel.processes.channel import Channel, answer, pair
+from cloudo_kernel.processes.channel import Channel, answer, hang_up, pair
 from cloudo_kernel.service import Service
 from cloudo_kernel.worker.flow_requests import FlowRequests
 
@@ -145,9 +145,8 @@ def test_the_arguments_that_durable_flows_record_have_the_same_names(name: str) 
     ours, theirs = pair()
     thread = threading.Thread(target=answer, args=(ours, note), kwargs={"flush": lambda: None})
     thread.start()
-    channel = Channel(theirs)
     with pytest.raises(errors.Conflict, match="enough"):
-        call(RunApi(channel))
-    channel.close()
+        call(RunApi(Channel(theirs)))
+    hang_up(ours)
     thread.join(timeout=10)
     assert found == [(name, arguments)]
