@@ -190,6 +190,8 @@ class StartVerbs(Base):
         if self._depth and self._depth > (most := self._store.settings.value(settings.MAX_DEPTH)):
             raise TooDeep(more["name"], most)
         common = self._common(source, kind, options) if common is None else common
+        if kind is ExecutionType.FLOW and (inherited := source.flow.tags):
+            more["tags"] = tuple(dict.fromkeys((*more.get("tags", ()), *inherited)))
         return NewExecution(id=new_id(), **{**common, **more, **self._protected(source.flow, hides, **more)})
 
     def _common(self, source: Source, kind: ExecutionType, options: RunOptions = NO_OPTIONS) -> JsonObject:

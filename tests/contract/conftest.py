@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,10 @@ class End:
     other: Api
     workspace: Path
 
-    def flow(self, *sources: str, parameters: str | None = None) -> str:
+    def flow(self, *sources: str, parameters: str | None = None, metadata: dict[str, Any] | None = None) -> str:
         """Write a flow under a new name, which is returned."""
         name = f"contract/{uuid.uuid4().hex}"
-        write_flow(self.workspace, name, *sources or ("1",), parameters=parameters)
+        write_flow(self.workspace, name, *sources or ("1",), parameters=parameters, metadata=metadata)
         return name
 
     def later(self, flow_name: str, **fields: object) -> Execution:

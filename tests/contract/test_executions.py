@@ -44,6 +44,14 @@ def test_a_start_leaves_a_record(end: End) -> None:
     assert end.api.execution(execution.id) == execution
 
 
+def test_an_execution_has_the_tags_of_its_flow_too(end: End) -> None:
+    name = end.flow(metadata={"tags": ["night", "a"]})
+    started = end.later(name, tags=("a", "b"))
+    assert started.tags == ("a", "b", "night")
+    end.api.cancel_execution(started.id)
+    assert end.api.retry_execution(started.id).tags == ("a", "b", "night")
+
+
 @pytest.mark.parametrize(
     ("inputs", "field"),
     [({}, "n"), ({"n": "1"}, "n"), ({"n": 1, "m": 2}, "m"), ({"n": 1, "who": 5}, "who"), ({"n": None}, "n")],
