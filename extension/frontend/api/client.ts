@@ -47,6 +47,8 @@ interface Options {
 export class Api {
   /** Whether the last refused request was refused because the session has expired. */
   readonly isSignedOut = signal(false);
+  /** Whether the last request got no answer. */
+  readonly isAway = signal(false);
 
   /** `preloaded` holds replies that came with the page, by path. Each is used once. */
   constructor(
@@ -102,9 +104,10 @@ export class Api {
     return items;
   }
 
-  /** Look whether the session has expired: everyone who is logged in may ask who they are. */
+  /** Look whether the server answers, and whether the session has expired: every user may ask who they are. */
   async checkSession(): Promise<boolean> {
     const reply = await this.transport.request({ method: "GET", path: "user/me" }).catch(() => null);
+    this.isAway.value = reply === null || reply.status >= 500;
     if (reply) this.isSignedOut.value = isRefusal(reply);
     return this.isSignedOut.peek();
   }
@@ -115,8 +118,10 @@ export class Api {
       reply = await this.transport.request({ method, path, body, headers, signal });
     } catch (error) {
       if (signal?.aborted) throw error;
+      this.isAway.value = true;
       throw new ApiError(0, "unreachable", "The server cannot be reached.");
     }
+    if (reply.status < 500) this.isAway.value = false;
     if (isRefusal(reply) && (await this.checkSession())) {
       throw new ApiError(401, "signed_out", "Your session has expired. Log in again in another tab, then try again.");
     }

@@ -59,7 +59,7 @@ export class Live {
         const wasLost = this.isConnected.value === false;
         this.isConnected.value = true;
         // After an outage views fetch again what they could not fetch during it.
-        if (wasLost || !isComplete) for (const follower of [...this.followers]) follower.resync?.();
+        if (wasLost || !isComplete) this.resync();
       },
       lost: () => {
         this.isConnected.value = false;
@@ -69,6 +69,11 @@ export class Live {
 
   stop(): void {
     this.end?.();
+  }
+
+  /** Have the views fetch everything again. */
+  resync(): void {
+    for (const follower of [...this.followers]) follower.resync?.();
   }
 
   /** Follow changes. Returns the function that ends it. */

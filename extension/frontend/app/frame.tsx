@@ -133,10 +133,12 @@ function WayBack({ app: { place } }: { app: App }) {
 
 /** The view of the current route. Views other than the first are fetched when they are first opened. */
 function CurrentView() {
-  const { place, isPage, title } = useApp();
+  const { place, isPage, title, live } = useApp();
   const { view, id } = place.route.value;
   const [attempt, setAttempt] = useState(0);
   const loaded = useLoadedView(view, attempt);
+  const again = () => setAttempt((one) => one + 1);
+  useEffect(() => (loaded instanceof Error ? live.follow({ resync: again }) : undefined), [loaded]);
   const heading = title.value;
   useEffect(() => {
     if (isPage) document.title = `${heading || (TITLES[view] ?? "Cloudo")} · Cloudo`;
@@ -147,7 +149,7 @@ function CurrentView() {
         <div class="cloudo-body">
           <Empty title="This view could not be loaded">
             <p>The server may be restarting, or it has a newer version of this page.</p>
-            <Button icon="again" onClick={() => setAttempt(attempt + 1)}>
+            <Button icon="again" onClick={again}>
               Try again
             </Button>
           </Empty>
@@ -225,36 +227,37 @@ function useNotifications(app: App): void {
 function useConnectionBanner({ live, api, notices }: App): void {
   const isLost = live.isConnected.value === false;
   const isSignedOut = api.isSignedOut.value;
-  /** Null until it was looked whether the server answers: short outages are not worth a banner. */
-  const [isReached, setReached] = useState<boolean | null>(null);
+  const isAway = api.isAway.value;
+  const isWrong = isLost || isSignedOut || isAway;
+  /** Whether it was looked if the server answers: short outages are not worth a banner. */
+  const [isChecked, setChecked] = useState(false);
   useEffect(() => {
-    setReached(null);
-    if (!isLost && !isSignedOut) return undefined;
-    const check = () =>
-      api.transport.request({ method: "GET", path: "user/me" }).then(
-        ({ status }) => {
-          setReached(status < 500);
-          api.isSignedOut.value = status === 401 || status === 403;
-        },
-        () => setReached(false),
-      );
-    const first = setTimeout(() => void check(), 500);
-    const timer = setInterval(() => void check(), 5_000);
+    const check = () => void api.checkSession().then(() => setChecked(true));
+    const first = isWrong ? setTimeout(check, 500) : undefined;
+    const timer = isWrong ? setInterval(check, 5_000) : undefined;
+    addEventListener("offline", check);
+    addEventListener("online", check);
     return () => {
+      setChecked(false);
       clearTimeout(first);
       clearInterval(timer);
+      removeEventListener("offline", check);
+      removeEventListener("online", check);
     };
-  }, [isLost, isSignedOut]);
+  }, [isWrong]);
+  // The stream may have survived what a request has not.
+  useEffect(() => (isAway ? () => live.resync() : undefined), [isAway]);
   useEffect(() => {
-    const words = isReached
-      ? "Reconnecting to the server. This page continues by itself."
-      : "The server cannot be reached. This page continues when it answers.";
+    const away = navigator.onLine
+      ? "The server cannot be reached. This page continues when it answers."
+      : "You are offline. This page continues when the connection is back.";
+    const words = isAway ? away : "Reconnecting to the server. This page continues by itself.";
     if (isSignedOut) {
       const act = () => void open(`${api.transport.baseUrl ?? "/"}login`, "_blank", "noopener");
       const expired = "Your session has expired. Log in again; what you typed here stays.";
       notices.set("connection", expired, { action: { word: "Log in", act } });
-    } else notices.set("connection", isLost && isReached !== null ? words : "", { kind: "warning" });
-  }, [isLost, isSignedOut, isReached]);
+    } else notices.set("connection", isAway || (isLost && isChecked) ? words : "", { kind: "warning" });
+  }, [isLost, isSignedOut, isAway, isChecked]);
 }
 
 /** Warn when no worker would run what is started, and when the server has another version than this page. */

@@ -19,7 +19,7 @@ import { ScheduleItems } from "../schedules/items";
 import { deleteFlow, duplicateFlow, renameFlow } from "./files";
 import { CopyAs, FlowSourcePanel } from "./panels";
 import { PLANNERS, plan } from "./planners";
-import { showErrors, starter } from "./run";
+import { complain, starter } from "./run";
 
 const MAX_RUNS = 30;
 const SHOWN_RUNS = 8;
@@ -131,20 +131,17 @@ function RunPanel({ flow }: { flow: Flow }) {
   const element = useRef<HTMLFormElement>(null);
   const form = useMemo(() => new InputForm(flow, false), [JSON.stringify(flow.input_schema)]);
   const [isBusy, setBusy] = useState(false);
+  const start = useMemo(() => starter(app), [flow.name]);
   const submit = async () => {
     const inputs = form.read();
     if (!inputs) return void setTimeout(() => focusFirst(element.current));
     setBusy(true);
     try {
-      const starts = [{ flow_name: flow.name, inputs }];
-      const [result] = await starter(app)(starts);
+      const [result] = await start([{ flow_name: flow.name, inputs }]);
       if (result && "execution" in result) return app.place.go("execution", result.execution.id);
-      const error = result?.error;
-      if (error?.errors.length) for (const { field, message } of error.errors) form.complain(message, field);
-      else if (error?.field) form.complain(error.message, error.field);
-      else showErrors(app, starts, result ? [result] : []);
+      complain(form, result);
     } catch (error) {
-      app.notices.fail("start", error);
+      form.complain(String(error), null);
     } finally {
       setBusy(false);
     }
