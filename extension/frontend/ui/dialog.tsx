@@ -118,15 +118,16 @@ export function Dialog({
           onSubmit?.((event as SubmitEvent).submitter);
         }}
       >
-        <header>
+        {/* A header or footer here would be a second banner of the page: a dialog is no section. */}
+        <div class="cloudo-dialog-head">
           <h2 id={id}>{title}</h2>
           <IconButton icon="close" label="Close" onClick={close} />
-        </header>
+        </div>
         <div class="cloudo-dialog-body">{children}</div>
-        <footer>
+        <div class="cloudo-dialog-foot">
           {!isInformation && <Button onClick={close}>Cancel</Button>}
           {buttons}
-        </footer>
+        </div>
       </form>
     </dialog>
   );
