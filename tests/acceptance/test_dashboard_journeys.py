@@ -24,6 +24,7 @@ expect.set_options(timeout=20_000)
 #: Chromium's throttle: a round trip of 400 ms, 50 kB in a second.
 SLOW = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
 WAIT = "import pathlib, time\nprint('in step {0}')\nwhile not pathlib.Path('go{0}').exists(): time.sleep(0.05)"
+LONG = "\n" + 60 * "# a long cell\n"
 DAY_MICROSECONDS = 86_400_000_000
 
 
@@ -34,7 +35,7 @@ def server(start: Callable[..., RunningServer], tmp_path_factory: pytest.TempPat
         write_flow(workspace, name, "this.set_output('said', who)", parameters="who: str\ntimes: int = 1")
     write_flow(workspace, "nightly", "1 / n", parameters="n: int = 0", metadata={"tags": ["night"]})
     write_flow(workspace, "daily", "1 / 0", metadata={"tags": ["day"]})
-    write_flow(workspace, "steps", WAIT.format(1), WAIT.format(2), "print('done')")
+    write_flow(workspace, "steps", WAIT.format(1), LONG, LONG, WAIT.format(2), "print('done')")
     return start(workspace, extensions=WITHOUT_LAB)
 
 
@@ -163,11 +164,13 @@ def test_a_notebook_is_followed_cell_by_cell(show: Open, api: Client, server: Ru
     started = api.start_execution(StartExecution(flow_name="steps"))
     page = show(f"executions/{started.id}")
     cells = page.get_by_role("list", name="Cells").get_by_role("listitem")
-    for step in (1, 2):
+    page.locator(".cloudo-notebook").scroll_into_view_if_needed()
+    for step, following in ((1, 1), (2, 4)):
         current = page.locator(".cloudo-cell[aria-current=step]")
         expect(current).to_contain_text(f"in step {step}", timeout=RUN)
         expect(current).to_have_count(1)
-        expect(cells.nth(step)).to_have_attribute("data-cell", "pending")
+        expect(current).to_be_in_viewport()
+        expect(cells.nth(following)).to_have_attribute("data-cell", "pending")
         Path(server.workspace, "flows", f"go{step}").touch()
     frame = page.frame_locator("iframe[title='Executed notebook']")
     page.locator(".cloudo-notebook").scroll_into_view_if_needed()

@@ -1,6 +1,6 @@
 /** The cells of a notebook while it runs, and their outputs as text and images. */
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Api } from "../../api/client";
 import type { Cell, CellOutput, Execution, ExecutionCells } from "../../api/types";
 import { useApp } from "../../app/context";
@@ -66,17 +66,30 @@ export function Cells({ execution, turn }: { execution: Execution; turn: number 
       paceMs: PACE_MS,
     },
   );
+  const list = useCurrentInView(value?.cells.find((cell) => cell.status === "running")?.index);
   if (error && !value) return <p class="cloudo-muted">{error.message}</p>;
   if (!value || value.cells.length === 0)
     return <p class="cloudo-muted">The notebook appears here when its first cells are done.</p>;
   return (
-    <ol class="cloudo-cells" aria-label="Cells">
+    <ol ref={list} class="cloudo-cells" aria-label="Cells" tabIndex={0}>
       {value.cells.slice(0, MAX_CELLS).map((cell) => (
         <CellBox key={cell.index} cell={cell} />
       ))}
       {value.cells.length >= MAX_CELLS && <li class="cloudo-muted">{`The first ${MAX_CELLS} cells.`}</li>}
     </ol>
   );
+}
+
+/** Scroll a list to its current cell when that changes. Returns the reference for the list. */
+function useCurrentInView(index: number | undefined) {
+  const list = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    const box = list.current;
+    const cell = box?.querySelector<HTMLElement>("[aria-current]");
+    // Not `scrollIntoView`: the page itself stays where the reader is.
+    if (box && cell) box.scrollTop = cell.offsetTop - box.offsetTop - box.clientHeight / 4;
+  }, [index]);
+  return list;
 }
 
 function CellBox({ cell }: { cell: Cell }) {
