@@ -139,6 +139,17 @@ def _chain(inputs: int) -> dict[str, Any]:
     return _parameters("=".join(f"x{number}" for number in range(inputs)) + "=[" + "1," * 2_200 + "]")
 
 
+def _calls(size: int) -> dict[str, Any]:
+    """Return as many inputs as there may be, whose defaults are no values: each keeps its source."""
+    return _parameters("".join(f"x{number}=f(\n)\n" for number in range(bounds.MAX_INPUTS)).ljust(size, "\n"))
+
+
+def _shared(size: int) -> dict[str, Any]:
+    """Return inputs that share a text; their defaults have so many bytes together."""
+    inputs = next(number for number in range(17, bounds.MAX_INPUTS) if size % number == 0)
+    return _parameters("=".join(f"x{number}" for number in range(inputs)) + f"='{'a' * (size // inputs - 2)}'")
+
+
 def _form(elements: int = 1, *, words: int = 0, size: int = 0) -> dict[str, Any]:
     more = {f"w{n}": n for n in range(words - 1)} if words else {}
     properties = {f"e{n}": {"element": "string", **more} for n in range(elements)}
@@ -223,7 +234,9 @@ BOUNDED: Final = (
         bounds.MAX_PARAMETERS_BYTES,
         400,
     ),
+    Bounded("parameters cell: sources of defaults", "POST", "/execution", _calls, bounds.MAX_PARAMETERS_BYTES, 400),
     Bounded("parameters cell: inputs", "POST", "/execution", _chain, bounds.MAX_INPUTS, 400),
+    Bounded("parameters cell: defaults", "POST", "/execution", _shared, bounds.MAX_DEFAULTS_BYTES, 400),
     Bounded("form: size", "POST", "/message", lambda n: _form(size=n), 256 * 1024, 422),
     Bounded("form: elements", "POST", "/message", _form, 200, 422),
     Bounded("form: words of an element", "POST", "/message", lambda n: _form(50, words=n), 50, 422),

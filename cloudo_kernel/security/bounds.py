@@ -21,8 +21,9 @@ MAX_SCRIPT_BYTES: Final = 512 * 1024
 MAX_SCRIPT_WORDS: Final = 20_000
 MAX_PARAMETERS_BYTES: Final = 64 * 1024
 MAX_PARAMETERS_WORDS: Final = 5_000
-#: Inputs of one flow: `a = b = c = [1, 2]` copies the value for each name.
+#: Inputs of one flow, and the source of their defaults: `a = b = c = [1, 2]` copies the value for each name.
 MAX_INPUTS: Final = 200
+MAX_DEFAULTS_BYTES: Final = 1024 * 1024
 #: YAML in a script's `# cloudo:` comment.
 MAX_YAML_BYTES: Final = 16 * 1024
 MAX_YAML_DEPTH: Final = 30

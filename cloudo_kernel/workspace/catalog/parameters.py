@@ -8,6 +8,7 @@ import re
 import tokenize
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from cloudo_kernel.models import JsonObject
 from cloudo_kernel.security import bounds
@@ -53,8 +54,9 @@ def input_schema(cell_source: str | None) -> JsonObject:
         found = _parameters(tree, _Comments(text))
         if len(found) > bounds.MAX_INPUTS:
             raise SyntaxError(f"the parameters cell has more than {bounds.MAX_INPUTS} inputs")
+        defaults_of = _Defaults(text)
         properties = {
-            name: _property(parameter, text) | {"x-order": order}
+            name: _property(parameter, defaults_of) | {"x-order": order}
             for order, (name, parameter) in enumerate(found.items())
         }
     except bounds.OutOfBounds as error:
@@ -114,6 +116,8 @@ class _Comments:
     def __init__(self, text: str) -> None:
         self._beside: dict[int, str] = {}
         self._alone: dict[int, str] = {}
+        #: The joined comment lines above a line.
+        self._above: dict[int, str] = {}
         #: The types in comments `# type: …`, by line.
         self._types: dict[int, ast.expr] = {}
         if "#" not in text:  # tokenizing takes longer than everything else
@@ -141,10 +145,12 @@ class _Comments:
                 return beside
         above: list[str] = []
         line = node.lineno - 1
-        while line in self._alone:
-            above.insert(0, self._alone[line])
+        while line in self._alone:  # taken away: each statement of a line would join them again
+            above.append(self._alone.pop(line))
             line -= 1
-        return " ".join(filter(None, above))
+        if above:
+            self._above[node.lineno] = " ".join(filter(None, reversed(above)))
+        return self._above.get(node.lineno, "")
 
 
 def _type_comment(text: str) -> tuple[ast.expr, str] | None:
@@ -174,14 +180,17 @@ def _parameters(tree: ast.Module, comments: _Comments) -> dict[str, _Parameter]:
         if isinstance(node, ast.Delete):
             for target in node.targets:
                 found.pop(ast.unparse(target), None)
-        for name, new in _assigned(node):
+        assigned = [(name, new) for name, new in _assigned(node) if not name.startswith("_")]
+        if not assigned:
+            continue
+        typed, comment = comments.type_of(node), comments.of(node)
+        for name, new in assigned:
             old = found.get(name, _Parameter())
-            if not name.startswith("_"):
-                found[name] = _Parameter(
-                    annotation=new.annotation or comments.type_of(node) or old.annotation,
-                    default=new.default or old.default,
-                    comment=comments.of(node) or old.comment,
-                )
+            found[name] = _Parameter(
+                annotation=new.annotation or typed or old.annotation,
+                default=new.default or old.default,
+                comment=comment or old.comment,
+            )
     return found
 
 
@@ -207,12 +216,46 @@ def _unpacked(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, _Paramet
             for name_, value_ in zip(names, values, strict=True):
                 yield from _unpacked(name_, value_)
         case ((ast.Tuple() | ast.List()), _):
+            whole = _Parameter(default=ast.Expr(value))
             for part in ast.walk(target):
                 if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-                    yield part.id, _Parameter(default=ast.Expr(value))
+                    yield part.id, whole
 
 
-def _property(parameter: _Parameter, text: str) -> JsonObject:
+class _Defaults:
+    """The values and sources of defaults. Several inputs may share one default: it is read once."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = [line.encode() for line in text.split("\n")]  # positions in a syntax tree are in bytes
+        self._read: dict[int, tuple[JsonObject, int]] = {}
+        self._size = 0
+
+    def keywords(self, default: Any) -> JsonObject:
+        """Return the `default` of an input, or its `x-default` if it is no JSON value. Raises `OutOfBounds`."""
+        if id(default) not in self._read:
+            source = self._source(default)
+            try:
+                found = {"default": json_value(ast.literal_eval(default))}
+            except (ValueError, TypeError, SyntaxError):
+                found = {"x-default": source}
+            self._read[id(default)] = found, len(source)
+        found, size = self._read[id(default)]
+        self._size += size
+        if self._size > bounds.MAX_DEFAULTS_BYTES:
+            raise bounds.OutOfBounds(f"its defaults have more than {bounds.MAX_DEFAULTS_BYTES // 1024} KiB together")
+        return found
+
+    def _source(self, node: Any) -> str:
+        """Return the source of a node. `ast.get_source_segment` splits the whole text for each call."""
+        if not hasattr(node, "lineno"):
+            return ast.unparse(node)
+        lines = self._lines[node.lineno - 1 : node.end_lineno]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"\n".join(lines).decode()
+
+
+def _property(parameter: _Parameter, defaults_of: _Defaults) -> JsonObject:
     default = parameter.default
     schema = annotated(parameter.annotation) if parameter.annotation else {}
     if parameter.comment:
@@ -221,12 +264,9 @@ def _property(parameter: _Parameter, text: str) -> JsonObject:
         return schema
     if not parameter.annotation:
         schema |= _inferred(default)
-    try:
-        value = json_value(ast.literal_eval(default))
-    except (ValueError, TypeError, SyntaxError):
-        return schema | {"x-default": ast.get_source_segment(text, default) or ast.unparse(default)}
+    found = defaults_of.keywords(default)
     # `x: int = None` is common and was once the documented way (PEP 484 before 2018).
-    return (nullable(schema) if value is None else schema) | {"default": value}
+    return (nullable(schema) if found.get("default", default) is None else schema) | found
 
 
 def _inferred(default: ast.AST) -> JsonObject:
