@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import type { Activity, Execution, Flow, Health, Message, Page, Status } from "../../api/types";
+import type { Activity, Execution, Flow, Health, Message, Page, Status, Worker } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Empty, Heading, Link, LinkButton, Panel } from "../../ui/controls";
@@ -13,8 +13,8 @@ import { useLastVisit } from "./visit";
 
 const HOURS = 24;
 const LISTED = 6;
-/** Failures that are looked at. */
-const FAILURES = 100;
+/** Failures, and input requests, that are counted. */
+const COUNTED = 100;
 const DAY_MS = 24 * 3600 * 1000;
 /** Queries are the same for this long, so that a change is fetched, and a redraw is not. */
 const MINUTE_MS = 60_000;
@@ -24,9 +24,12 @@ const ACTIVE: Status[] = ["RUNNING", "WAITING", "PAUSED"];
 export function Home() {
   const health = useOf<Health>("health", {}, ["execution", "worker"]);
   const running = useOf<Page<Execution>>("execution", { status: ACTIVE, limit: LISTED });
-  const questions = useOf<Page<Message>>("message", { unanswered: true, limit: LISTED }, ["message"]);
+  const questions = useOf<Page<Message>>("message", { unanswered: true, limit: COUNTED }, ["message"]);
+  const workers = useOf<Page<Worker>>("worker", {}, ["worker"]);
   const activity = useOf<Activity>("execution/activity", { hours: HOURS });
   const flows = useOf<Page<Flow>>("flow", { brief: true, limit: 500 }, ["flow", "schedule"]);
+  // All workers of a store share its slots.
+  const slots = workers?.items[0]?.slots;
   const next = (flows?.items ?? [])
     .filter(({ next_run }) => next_run)
     .sort((one, other) => (one.next_run ?? "").localeCompare(other.next_run ?? ""));
@@ -37,9 +40,19 @@ export function Home() {
         <Heading>Home</Heading>
       </div>
       <div class="cloudo-cards">
-        <Card view="executions" query={{ status: ACTIVE.join() }} value={health?.running} words="running" />
+        <Card
+          view="executions"
+          query={{ status: ACTIVE.join() }}
+          value={health?.running}
+          words={slots ? `running · ${count(slots, "slot")}` : "running"}
+        />
         <Card view="executions" query={{ status: "PENDING" }} value={health?.pending} words="in the queue" />
-        <Card view="messages" value={questions && questions.items.length} words="open input requests" tone="waiting" />
+        <Card
+          view="messages"
+          value={questions && atLeast(questions.items.length)}
+          words="open input requests"
+          tone="waiting"
+        />
         <Card
           view="executions"
           query={{ status: "ENDED_ERROR" }}
@@ -47,7 +60,7 @@ export function Home() {
           words="failures in 24 hours"
           tone="error"
         />
-        <Card view="workers" value={health?.workers} words="workers" />
+        <Card view="workers" value={health?.workers} words={health?.workers === 1 ? "worker" : "workers"} />
       </div>
       {flows?.items.length === 0 && (
         <Empty title="Welcome to Cloudo">
@@ -60,7 +73,14 @@ export function Home() {
       <Dashboards />
       <div class="cloudo-columns">
         <Panel title="Running now" actions={<Link view="executions">All executions</Link>}>
-          <Executions items={running?.items} none="Nothing runs.">
+          <Executions
+            items={running?.items}
+            none={
+              <>
+                Nothing is running. Play a flow on the page <Link view="flows">Flows</Link>.
+              </>
+            }
+          >
             {(one) => (
               <>
                 <ProgressBar of={one} />
@@ -75,7 +95,7 @@ export function Home() {
       </div>
       <div class="cloudo-columns">
         <Panel title="Open input requests" actions={<Link view="messages">All messages</Link>}>
-          <Items items={questions?.items} none="No flow waits for an answer.">
+          <Items items={questions?.items.slice(0, LISTED)} none="No flow waits for an answer.">
             {({ id, subject, created_at }) => (
               <li key={id}>
                 <Link view="message" id={id}>
@@ -89,7 +109,15 @@ export function Home() {
           </Items>
         </Panel>
         <Panel title="Next runs" actions={<Link view="schedules">All schedules</Link>}>
-          <Items items={flows && next.slice(0, LISTED)} none="No flow is scheduled.">
+          <Items
+            items={flows && next.slice(0, LISTED)}
+            none={
+              <>
+                No flow is scheduled. Select one on the page <Link view="flows">Flows</Link>, and choose when it runs
+                beside <i>Play</i>.
+              </>
+            }
+          >
             {({ name, title, next_run }) => (
               <li key={name}>
                 <Link view="flow" id={name}>
@@ -111,11 +139,11 @@ export function Home() {
 function Failures() {
   const { isKnown, before, markSeen } = useLastVisit();
   const day = useMemo(() => new Date(Math.floor((Date.now() - DAY_MS) / MINUTE_MS) * MINUTE_MS).toISOString(), []);
-  const page = useOf<Page<Execution>>("execution", { status: ["ENDED_ERROR"], limit: FAILURES });
+  const page = useOf<Page<Execution>>("execution", { status: ["ENDED_ERROR"], limit: COUNTED });
   // By the end: a run of days that fails now is new.
   const isNew = ({ ended_at }: Execution) => Date.parse(ended_at ?? "") > Date.parse(before ?? day);
   const failed = (isKnown && page?.items.filter(isNew)) || null;
-  const number = failed && `${failed.length}${failed.length === FAILURES ? "+" : ""}`;
+  const number = failed && atLeast(failed.length);
   const none = before ? "Nothing has failed since your last visit." : "Nothing has failed in the last 24 hours.";
   const actions = before && failed && failed.length > 0 && (
     <>
@@ -146,6 +174,8 @@ function Failures() {
     </Panel>
   );
 }
+
+const atLeast = (number: number) => `${number}${number === COUNTED ? "+" : ""}`;
 
 /** A reply of REST, fetched again after changes of these subjects. */
 function useOf<T>(
@@ -196,7 +226,7 @@ function Items<Item>({
   children,
 }: {
   items: readonly Item[] | null | undefined;
-  none: string;
+  none: ComponentChildren;
   children: (item: Item) => ComponentChildren;
 }) {
   if (!items) return <p class="cloudo-muted">…</p>;
@@ -213,7 +243,7 @@ function Executions({
   children,
 }: {
   items: readonly Execution[] | undefined;
-  none: string;
+  none: ComponentChildren;
   children: (one: Execution) => ComponentChildren;
 }) {
   return (
