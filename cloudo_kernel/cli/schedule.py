@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cloudo_kernel.cli import display, schedule_report
-from cloudo_kernel.cli.listing import find_id
+from cloudo_kernel.cli.listing import find_id, newest, print_list
 from cloudo_kernel.cli.schedule_options import (
     TimedCommand,
     coming,
@@ -20,19 +21,20 @@ from cloudo_kernel.cli.schedule_options import (
     schedule_options,
     trigger_of,
 )
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target, target_options
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.models import Schedule
+
+_ids_argument = click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
 
 
 @click.command(cls=TimedCommand)
 @click.argument("flow_name", metavar="FLOW")
 @schedule_options
 @json_option("the schedule")
-@target_options
-@click.pass_obj
+@pass_target
 def schedule(target: Target, /, flow_name: str, *, yes: bool, as_json: bool, **given: Any) -> int:
     """Start a flow later, or repeatedly.
 
@@ -105,62 +107,46 @@ def schedules(context: click.Context, *, flow_name: str | None, text: str | None
         if as_json:
             raise click.UsageError(f"Put --json after {context.invoked_subcommand}.")
         return
-    found, is_all = _newest(context.ensure_object(Target).connect(), limit, flow_name=flow_name, q=text)
-    if as_json:
-        display.print_json(found)
-    elif found:
-        heads = ("ID", "NAME", "FLOW", "WHEN", "NEXT", "LAST", "STATE")
-        click.echo(display.table(heads, [schedule_report.row(one) for one in found]))
-        if not is_all and sys.stdout.isatty():
-            click.echo(f"There are more. Show them with -n {2 * limit}.", err=True)
-    elif flow_name is None and text is None:
-        click.echo("No schedules yet. Create one with `cloudo schedule FLOW --daily 08:30`.")
+    list_page = partial(context.ensure_object(Target).connect().schedules, flow_name=flow_name, q=text)
+    found, is_all = newest(list_page, limit)
+    if flow_name is None and text is None:
+        empty = "No schedules yet. Create one with `cloudo schedule FLOW --daily 08:30`."
     else:
-        click.echo("No matching schedules. `cloudo schedules` lists all.")
+        empty = "No matching schedules. `cloudo schedules` lists all."
+    heads = ("ID", "NAME", "FLOW", "WHEN", "NEXT", "LAST", "STATE")
+    print_list(found, heads, schedule_report.row, empty=empty, as_json=as_json)
+    if not (is_all or as_json) and sys.stdout.isatty():
+        click.echo(f"There are more. Show them with -n {2 * limit}.", err=True)
 
 
 @schedules.command()
 @click.argument("schedule_id", metavar="ID")
 @json_option("the schedule")
-@target_options
-@click.pass_obj
+@pass_target
 def show(target: Target, schedule_id: str, *, as_json: bool) -> None:
     """Show a schedule with its next ten times."""
     api = target.connect()
     found = api.schedule(find_schedule(api, schedule_id))
-    if as_json:
-        display.print_json(found)
-    else:
-        click.echo(schedule_report.everything(found))
+    display.print_record(found, schedule_report.everything(found), as_json=as_json)
 
 
 @schedules.command()
 @click.argument("schedule_id", metavar="ID")
 @click.option("-n", "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="Maximum number.")
 @json_option("the occurrences")
-@target_options
-@click.pass_obj
+@pass_target
 def history(target: Target, schedule_id: str, *, limit: int, as_json: bool) -> None:
     """List past times and their outcomes, newest first."""
     api = target.connect()
     found = api.occurrences(find_schedule(api, schedule_id), limit=limit).items
-    if as_json:
-        display.print_json(found)
-    elif found:
-        click.echo(
-            display.table(
-                ("DUE", "OUTCOME", "LATE", "EXECUTION", "REASON"), [schedule_report.past(one) for one in found]
-            )
-        )
-    else:
-        click.echo("No past times yet.")
+    heads = ("DUE", "OUTCOME", "LATE", "EXECUTION", "REASON")
+    print_list(found, heads, schedule_report.past, empty="No past times yet.", as_json=as_json)
 
 
 @schedules.command()
-@click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
+@_ids_argument
 @json_option("the schedules")
-@target_options
-@click.pass_obj
+@pass_target
 def pause(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
     """Pause schedules until they are resumed. Times that pass meanwhile do not count."""
     api = target.connect()
@@ -168,10 +154,9 @@ def pause(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
 
 
 @schedules.command()
-@click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
+@_ids_argument
 @json_option("the schedules")
-@target_options
-@click.pass_obj
+@pass_target
 def resume(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
     """Resume paused schedules with their next times."""
     api = target.connect()
@@ -179,10 +164,9 @@ def resume(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int
 
 
 @schedules.command()
-@click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
+@_ids_argument
 @json_option("the executions")
-@target_options
-@click.pass_obj
+@pass_target
 def run(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
     """Start an extra execution of each now. Its times and its limit do not change."""
     api = target.connect(keep_running=True)
@@ -199,8 +183,7 @@ def run(target: Target, schedule_ids: Sequence[str], *, as_json: bool) -> int:
 @click.argument("schedule_id", metavar="ID")
 @schedule_options
 @json_option("the schedule")
-@target_options
-@click.pass_obj
+@pass_target
 def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **given: Any) -> int:
     """Change a schedule in place. Past and running executions are not affected.
 
@@ -240,9 +223,8 @@ def edit(target: Target, /, schedule_id: str, *, yes: bool, as_json: bool, **giv
 
 
 @schedules.command()
-@click.argument("schedule_ids", metavar="ID...", nargs=-1, required=True)
-@target_options
-@click.pass_obj
+@_ids_argument
+@pass_target
 def delete(target: Target, schedule_ids: Sequence[str]) -> int:
     """Delete schedules and their history, but not their executions."""
     api = target.connect()
@@ -282,23 +264,9 @@ def find_schedule(api: Api, text: str) -> str:
     from cloudo_kernel.errors import ScheduleNotFound
 
     def listed() -> list[tuple[str, str]]:
-        return [(one.id, display.clean(one.name)) for one in _newest(api, sys.maxsize)[0]]
+        return [(one.id, display.clean(one.name)) for one in newest(api.schedules)[0]]
 
     return find_id(text, listed, ScheduleNotFound)
-
-
-def _newest(api: Api, limit: int, **where: str | None) -> tuple[list[Schedule], bool]:
-    from cloudo_kernel.api import PAGE_LIMIT
-
-    found: list[Schedule] = []
-    cursor = None
-    while len(found) < limit:
-        page = api.schedules(**where, limit=min(PAGE_LIMIT, limit - len(found)), cursor=cursor)
-        found += page.items
-        cursor = page.next
-        if cursor is None:
-            break
-    return found, cursor is None
 
 
 def _print(records: Sequence[Schedule], *, as_json: bool) -> None:
