@@ -12,7 +12,7 @@ import click
 from cloudo_kernel.cli import display, schedule_report
 from cloudo_kernel.cli.schedule import find_schedule
 from cloudo_kernel.cli.schedule_options import request_of
-from cloudo_kernel.cli.target import Target, json_option, target_options
+from cloudo_kernel.cli.target import Target, json_option, pass_target
 
 if TYPE_CHECKING:
     from cloudo_kernel.models import Occurrence, Schedule
@@ -38,8 +38,7 @@ def _moment(_context: click.Context, option: click.Parameter, text: str | None) 
 @click.option("--dry-run", is_flag=True, help="Only list the times.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option("the occurrences")
-@target_options
-@click.pass_obj
+@pass_target
 def backfill(
     target: Target,
     /,
