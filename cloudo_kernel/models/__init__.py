@@ -5,7 +5,6 @@ All are frozen pydantic models. Times are aware, in UTC, and written as RFC 3339
 
 from __future__ import annotations
 
-from cloudo_kernel.models.activity import ActivityBucket, ExecutionActivity, FlowActivity, RecentExecution
 from cloudo_kernel.models.base import (
     Fault,
     FieldError,
@@ -28,6 +27,7 @@ from cloudo_kernel.models.cells import (
     SourceDiff,
 )
 from cloudo_kernel.models.executions import (
+    ActivityBucket,
     BulkAction,
     BulkError,
     BulkItem,
@@ -35,15 +35,18 @@ from cloudo_kernel.models.executions import (
     BulkRequest,
     ErrorDetail,
     Execution,
+    ExecutionActivity,
     ExecutionBrief,
     ExecutionCount,
     ExecutionFilter,
     ExecutionOrder,
     ExecutionType,
+    FlowActivity,
     LogLine,
     LogSource,
     Origin,
     Progress,
+    RecentExecution,
     StartExecution,
     Status,
 )
