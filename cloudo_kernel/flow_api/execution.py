@@ -11,10 +11,9 @@ from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest
 from cloudo_kernel.flow_api.calls import has_children, run_verbs
-from cloudo_kernel.flow_api.moments import to_limit
 from cloudo_kernel.flow_api.progress import show_progress, to_html
 from cloudo_kernel.flow_api.results import cards_of, results_of
-from cloudo_kernel.flow_api.values import check_fields, given_inputs, pick, to_json
+from cloudo_kernel.flow_api.values import check_fields, given_inputs, pick, to_json, to_limit
 
 #: The key of the outputs that also returns the log, and the key of a webhook's inputs that also returns the form.
 _LOG, _JSON = "logging", "json"

@@ -8,8 +8,7 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MessageClosed, MessageResponseTimeoutError
-from cloudo_kernel.flow_api.moments import to_limit, to_seconds
-from cloudo_kernel.flow_api.values import pick
+from cloudo_kernel.flow_api.values import pick, to_limit, to_seconds
 from cloudo_kernel.models import MessageState
 
 

@@ -9,8 +9,7 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError, StaleAttempt, Unavailable
-from cloudo_kernel.flow_api.moments import to_limit
-from cloudo_kernel.flow_api.values import pick, to_json
+from cloudo_kernel.flow_api.values import pick, to_json, to_limit
 
 #: Stands for "not given", because None is a value.
 UNSET: Any = type("Unset", (), {"__repr__": lambda _self: "…"})()

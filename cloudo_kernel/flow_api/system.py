@@ -16,9 +16,8 @@ from cloudo_kernel.flow_api.execution import Execution, ReturnWhen
 from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
 from cloudo_kernel.flow_api.message import Message
-from cloudo_kernel.flow_api.schedule import Schedule
+from cloudo_kernel.flow_api.schedule import WORDS, Schedule, given_trigger, plain_options
 from cloudo_kernel.flow_api.setting import UNSET, Setting
-from cloudo_kernel.flow_api.timing import WORDS, given_trigger, plain_options
 from cloudo_kernel.flow_api.values import check_text, to_json
 
 #: Text that `system.message` and `system.schedule` read as an id instead of a subject or a flow.

@@ -20,7 +20,6 @@ from cloudo_kernel.errors import (
 from cloudo_kernel.flow_api.calls import RunApi, start_request
 from cloudo_kernel.flow_api.execution import Execution, ReturnWhen, flat, to_return_when
 from cloudo_kernel.flow_api.flow import Flow
-from cloudo_kernel.flow_api.moments import to_epoch, to_limit, to_seconds
 from cloudo_kernel.flow_api.results import to_bundle
 from cloudo_kernel.flow_api.values import (
     appended,
@@ -30,7 +29,10 @@ from cloudo_kernel.flow_api.values import (
     error_to_json,
     given_inputs,
     mapping,
+    to_epoch,
     to_json,
+    to_limit,
+    to_seconds,
 )
 from cloudo_kernel.models import Status
 from cloudo_kernel.models.results import check_result

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from cloudo_kernel import planning
 from cloudo_kernel.errors import MalformedRequest
-from cloudo_kernel.flow_api.timing import given_trigger
+from cloudo_kernel.flow_api.schedule import given_trigger
 from cloudo_kernel.models import CatchUp, CreateSchedule, OccurrenceOutcome, Schedule, ScheduleTrigger, malformed
 from cloudo_kernel.scheduling.triggers.monthly import Monthly
 from cloudo_kernel.scheduling.zones import zone
