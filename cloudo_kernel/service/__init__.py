@@ -7,10 +7,9 @@ from cloudo_kernel.service.due import DueVerbs
 from cloudo_kernel.service.events import EventVerbs
 from cloudo_kernel.service.executions import ExecutionVerbs
 from cloudo_kernel.service.follow_ups import FollowUpVerbs
+from cloudo_kernel.service.messages import MessageVerbs
 from cloudo_kernel.service.notebooks import NotebookVerbs
-from cloudo_kernel.service.previews import PreviewVerbs
 from cloudo_kernel.service.queue import QueueVerbs
-from cloudo_kernel.service.results import ResultVerbs
 from cloudo_kernel.service.settings import SettingVerbs
 from cloudo_kernel.service.tokens import TokenVerbs
 from cloudo_kernel.service.workspace import WorkspaceVerbs
@@ -23,9 +22,8 @@ class Service(
     FollowUpVerbs,
     ExecutionVerbs,
     NotebookVerbs,
-    ResultVerbs,
     DueVerbs,
-    PreviewVerbs,
+    MessageVerbs,
     EventVerbs,
     QueueVerbs,
     SettingVerbs,

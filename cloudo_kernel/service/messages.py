@@ -5,21 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from pydantic import ValidationError
+
 from cloudo_kernel.errors import FlowBroken, FormInvalid, MalformedRequest, MessageClosed
 from cloudo_kernel.forms import markdown
 from cloudo_kernel.forms.elements import with_offset
-from cloudo_kernel.forms.form import Form, checked_body, shorthand
-from cloudo_kernel.models import CreateMessage, Flow, JsonObject, Message, MessageState, Page
+from cloudo_kernel.forms.form import Form, checked_body, preview_request, shorthand
+from cloudo_kernel.models import (
+    CreateMessage,
+    Flow,
+    JsonObject,
+    Message,
+    MessagePreview,
+    MessageState,
+    Page,
+    PreviewSchedule,
+    malformed,
+)
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.security.permissions import Rights
 from cloudo_kernel.security.redaction import PROTECTED
-from cloudo_kernel.service.base import Base, id_cursor, page_limit
+from cloudo_kernel.service.base import id_cursor, page_limit
+from cloudo_kernel.service.schedules import ScheduleVerbs
 from cloudo_kernel.store import NewMessage, why_closed
 from cloudo_kernel.workspace.catalog import Catalog, validate
 
 
-class MessageVerbs(Base):
-    """Create, read, list, answer, await and delete messages."""
+class MessageVerbs(ScheduleVerbs):
+    """Create, read, list, answer, await and delete messages. Preview the schedules that answers would create."""
 
     def create_message(self, request: CreateMessage) -> Message:
         """See `Api.create_message`."""
@@ -75,6 +88,20 @@ class MessageVerbs(Base):
         answer = form.answer(response, placed=lambda moment: with_offset(moment, self._zone()), flows=flows)
         masks = {**form.masks(answer, flows), **dict.fromkeys(form.protected, PROTECTED)}
         return self._store.messages.answer(message_id, answer, masks=masks, user_name=self._user_name)
+
+    def preview_message(self, message_id: str, answers: JsonObject) -> MessagePreview:
+        """See `Api.preview_message`."""
+        self._ask_message("preview_message", message_id)
+        elements = (self._store.messages.get(message_id).body or {}).get("properties", {})
+        wanted = (preview_request(about["preview"], answers) for about in elements.values() if "preview" in about)
+        found = next((one for one in wanted if one is not None), None)
+        if found is None:
+            return MessagePreview(preview=None)
+        try:
+            request = PreviewSchedule.model_validate(found)
+        except ValidationError as error:
+            raise malformed(error) from error
+        return MessagePreview(preview=self._previewed(request))
 
     def wait_message(self, message_id: str, *, timeout: timedelta | None = None) -> Message:
         """See `Api.wait_message`."""

@@ -1,4 +1,4 @@
-"""Verbs for executed notebooks: their cells, and the log with the lines that they print."""
+"""Verbs for executed notebooks: their cells, the results that they show, and the log with the lines that they print."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from cloudo_kernel.errors import MalformedRequest, NotebookNotFound
+from cloudo_kernel.errors import MalformedRequest, NotebookNotFound, ResultNotFound
+from cloudo_kernel.forms.markdown import MAX_CHARACTERS, rendered
 from cloudo_kernel.models import ExecutionCells, LogLine, LogPage, SourceDiff
+from cloudo_kernel.models.results import LAST_FIGURE, Result, ResultSummary
 from cloudo_kernel.service.base import Base, not_a_cursor, page_limit
 from cloudo_kernel.workspace import executed_cells
-from cloudo_kernel.workspace.executed_cells import Printed
-from cloudo_kernel.workspace.source_diff import difference
+from cloudo_kernel.workspace.executed_cells import Printed, difference
 
 #: Maximum number of lines of `tail`.
 MAX_TAIL: Final = 5_000
@@ -24,7 +25,10 @@ _MAX_KEPT: Final = 4
 
 
 class NotebookVerbs(Base):
-    """Read executed notebooks and logs."""
+    """Read executed notebooks, results and logs.
+
+    An ended execution without results offers the last figure of its notebook, which is not stored.
+    """
 
     def execution_cells(self, execution_id: str, *, after: str | None = None, first: int = 0) -> ExecutionCells:
         """See `Api.execution_cells`."""
@@ -99,6 +103,39 @@ class NotebookVerbs(Base):
         if not version:
             return _Printed(())
         return _kept.of(path, version, started_at=execution.started_at or execution.created_at)
+
+    def execution_results(self, execution_id: str) -> tuple[ResultSummary, ...]:
+        """See `Api.execution_results`."""
+        self._ask_execution("execution_results", execution_id)
+        if found := self._store.results.all(execution_id):
+            return found
+        figure = self._last_figure(execution_id)
+        return () if figure is None else (ResultSummary.model_validate(figure.model_dump(exclude={"data"})),)
+
+    def execution_result(self, execution_id: str, name: str) -> Result:
+        """See `Api.execution_result`."""
+        self._ask_execution("execution_result", execution_id)
+        found = self._store.results.get(execution_id, name)
+        if found is None and name == LAST_FIGURE and not self._store.results.all(execution_id):
+            found = self._last_figure(execution_id)
+        if found is None:
+            self._store.executions.status(execution_id)  # raises `ExecutionNotFound`
+            raise ResultNotFound(name)
+        text = found.data.get("text/markdown")
+        if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
+            return found
+        return found.model_copy(update={"markdown_html": rendered(text)})
+
+    def _last_figure(self, execution_id: str) -> Result | None:
+        execution = self._store.executions.get(execution_id)
+        if execution.ended_at is None:
+            return None
+        found = executed_cells.last_figure(self._executed(execution))
+        if found is None:
+            return None
+        data, size = found
+        told = {"name": LAST_FIGURE, "types": tuple(data), "size": size, "created_at": execution.ended_at}
+        return Result.model_validate({**told, "is_from_notebook": True, "data": data})
 
 
 class _Place:

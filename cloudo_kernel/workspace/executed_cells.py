@@ -1,4 +1,4 @@
-"""Read the cells of executed notebooks, in bounded pages, and the lines that their cells print.
+"""Read the cells of executed notebooks, in bounded pages, and the lines that they print. Compare two sources.
 
 A notebook is parsed cell by cell: parsing a large one at once would stop every other thread of the server meanwhile.
 The runner has masked all secrets in the file.
@@ -6,11 +6,13 @@ The runner has masked all secrets in the file.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ from cloudo_kernel.models import (
     JsonObject,
     LogSource,
     OutputType,
+    SourceDiff,
 )
 from cloudo_kernel.models.results import MAX_RESULT_BYTES, bundle_size
 
@@ -53,6 +56,9 @@ _STATUSES: Final = {
     "completed": CellStatus.DONE,
     "failed": CellStatus.FAILED,
 }
+#: Maximum number of lines of a source, and of the diff, and maximum length of a line.
+_MAX_LINES: Final = 4_000
+_MAX_LINE: Final = 2_000
 
 
 @dataclass(frozen=True)
@@ -265,3 +271,29 @@ def _text(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "".join(value)
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def difference(old: str, new: str, *, old_name: str, new_name: str) -> SourceDiff:
+    """Return the difference between two sources, JSON text of notebooks or Python text, cell by cell.
+
+    It is bounded, because comparing takes quadratic time.
+    """
+    before, is_old_cut = _lines(old)
+    after, is_new_cut = _lines(new)
+    found = difflib.unified_diff(before, after, old_name, new_name, lineterm="")
+    shown = list(islice(found, _MAX_LINES + 1))
+    is_cut = is_old_cut or is_new_cut or len(shown) > _MAX_LINES
+    return SourceDiff(diff="".join(f"{line}\n" for line in shown[:_MAX_LINES]), is_cut=is_cut)
+
+
+def _lines(source: str) -> tuple[list[str], bool]:
+    """Return the lines of a source, with a line in front of each cell, and whether some are left out."""
+    lines: list[str] = []
+    try:
+        for cell in raw_cells(source):
+            kind = cell.get("cell_type")
+            lines += ["# %%" if kind == "code" else f"# %% [{kind}]", *source_of(cell).splitlines()]
+    except (AttributeError, KeyError, TypeError, ValueError):  # a script
+        lines = source.splitlines()
+    is_cut = len(lines) > _MAX_LINES or any(len(line) > _MAX_LINE for line in lines)
+    return [line[:_MAX_LINE] for line in lines[:_MAX_LINES]], is_cut
