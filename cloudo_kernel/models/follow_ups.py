@@ -119,20 +119,6 @@ def parse(text: str) -> Any:
     return parse_lines([text])
 
 
-def to_text(follow_ups: Sequence[FollowingFlow | Notification] | None) -> str:
-    """Return the follow-ups as `parse_lines` takes them, one per line."""
-    if follow_ups is None:
-        return ""
-    return "\n".join(map(_line, follow_ups)) or "[]"
-
-
-def _line(one: FollowingFlow | Notification) -> str:
-    plain = one.model_dump(mode="json", exclude_defaults=True)
-    if len(plain) > 1 or next(iter(plain.values())).startswith(("{", "[")):
-        return json.dumps(plain, ensure_ascii=False)
-    return str(next(iter(plain.values())))
-
-
 def describe(follow_ups: Sequence[FollowingFlow | Notification]) -> str:
     """Return a description: `starts Notify by email, calls https://example.com/hook`."""
     return ", ".join(map(_description, follow_ups)) or "nothing"
