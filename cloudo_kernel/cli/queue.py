@@ -52,7 +52,5 @@ def resume(target: Target, *, as_json: bool) -> None:
 
 
 def _tell(found: QueueState, *, as_json: bool) -> None:
-    if as_json:
-        display.print_json(found)
-    else:
-        click.echo(f"{'paused' if found.paused else 'running'}, pending: {found.pending}")
+    text = f"{'paused' if found.paused else 'running'}, pending: {found.pending}"
+    display.print_record(found, text, as_json=as_json)

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 #: The exit code that a shell reports for a process ended by SIGINT.
 INTERRUPTED = 130
 
-_param_option = click.option(
+param_option = click.option(
     "-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated."
 )
 
 
 @click.command()
 @click.argument("flow_name", metavar="FLOW")
-@_param_option
+@param_option
 @click.option(
     "-i",
     "--inputs",
@@ -89,7 +89,8 @@ def run(
     options = {"kernel": kernel, "cell_timeout_seconds": cell_timeout, "report_mode": is_report or None}
     request = _request(flow_name=flow_name, inputs=given, timeout_seconds=timeout, name=name, tags=tags, **options)
     if detach:
-        _print_started(_start(api, request), as_json=as_json)
+        record = _start(api, request)
+        display.print_record(record, record.id, as_json=as_json)
         return 0
     return _watched(target, api, lambda: _start(api, request), follow=follow, as_json=as_json)
 
@@ -108,7 +109,7 @@ def _start(api: Api, request: StartExecution) -> Execution:
 
 @click.command()
 @ids_argument
-@_param_option
+@param_option
 @click.option("--follow", is_flag=True, help="Print the log and the cells of one execution as they run.")
 @click.option("--detach", is_flag=True, help="Print the ids of the new executions and return at once.")
 @json_option("the new execution's record, or a list of them if several ids are given")
@@ -137,7 +138,8 @@ def retry(
     past = api.execution(find(api, execution_ids[0]))
     given = given_inputs(api, past.flow_name, words, ()) if words else None
     if detach:
-        _print_started(api.retry_execution(past.id, given), as_json=as_json)
+        record = api.retry_execution(past.id, given)
+        display.print_record(record, record.id, as_json=as_json)
         return 0
     return _watched(target, api, lambda: api.retry_execution(past.id, given), follow=follow, as_json=as_json)
 
@@ -168,13 +170,6 @@ def _retry_many(api: Api, texts: Sequence[str], words: Sequence[str], *, detach:
 def _check_stay(follow: bool, detach: bool) -> None:
     if follow and detach:
         raise click.UsageError("--follow waits for the end, and --detach does not. Give one of them.")
-
-
-def _print_started(record: Execution, *, as_json: bool) -> None:
-    if as_json:
-        display.print_json(record)
-    else:
-        click.echo(record.id)
 
 
 def _watched(target: Target, api: Api, start: Callable[[], Execution], *, follow: bool, as_json: bool) -> int:

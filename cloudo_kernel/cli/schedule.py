@@ -69,10 +69,7 @@ def schedule(target: Target, /, flow_name: str, *, yes: bool, as_json: bool, **g
         click.echo("Nothing was saved.", err=True)
         return 1
     made = api.create_schedule(request)
-    if as_json:
-        display.print_json(made)
-    else:
-        click.echo(f"{schedule_report.named(made)}\n{coming(preview, trigger)}")
+    display.print_record(made, f"{schedule_report.named(made)}\n{coming(preview, trigger)}", as_json=as_json)
     if not api.health().workers:
         click.echo("No worker is running. Start one with `cloudo up` or `cloudo worker`.", err=True)
     return 0

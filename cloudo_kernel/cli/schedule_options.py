@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import click
 
 from cloudo_kernel.cli import display
-from cloudo_kernel.cli.run import given_inputs
+from cloudo_kernel.cli.run import given_inputs, param_option
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -63,7 +63,7 @@ _TIMING: tuple[_Option, ...] = (
     click.option("--yes", is_flag=True, help="Do not ask for confirmation of anything unusual, such as a past time."),
 )
 _INPUTS: tuple[_Option, ...] = (
-    click.option("-p", "--param", "words", multiple=True, metavar="KEY=VALUE", help="An input; may be repeated."),
+    param_option,
     click.option(
         "-i",
         "--inputs",
