@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -66,11 +65,13 @@ class View:
         wanted: dict[str, Read] = {"user/me": lambda api: api.user()}
         if self.name == "flows":
             wanted[FLOWS] = lambda api: api.page_of_flows(limit=_LIMIT, brief=True)
-            wanted[f"message?unanswered=true&limit={PAGE_LIMIT}"] = _open_messages
+            wanted[f"message?unanswered=true&limit={PAGE_LIMIT}"] = lambda api: api.messages(
+                unanswered=True, limit=PAGE_LIMIT
+            )
         elif self.name == "executions":
             wanted[EXECUTIONS] = lambda api: api.executions(limit=_LIMIT)
         elif self.name == "execution":
-            wanted[f"execution/{self.key}"] = partial(_execution, self.key)
+            wanted[f"execution/{self.key}"] = lambda api: api.execution(self.key)
         elif self.name == "schedules":
             wanted[f"schedule?limit={_LIMIT}"] = lambda api: api.schedules(limit=_LIMIT)
         elif self.name == "messages":
@@ -118,14 +119,6 @@ def as_json(records: Mapping[str, BaseModel]) -> str:
     """Return the records as one JSON object that is safe in a `<script>` element."""
     parts = (f"{json.dumps(address)}:{record.model_dump_json()}" for address, record in records.items())
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", f"{{{','.join(parts)}}}")
-
-
-def _execution(execution_id: str, api: Service) -> BaseModel:
-    return api.execution(execution_id)
-
-
-def _open_messages(api: Service) -> BaseModel:
-    return api.messages(unanswered=True, limit=PAGE_LIMIT)
 
 
 def by_title(flows: Sequence[Flow]) -> list[Flow]:
