@@ -36,31 +36,6 @@ from cloudo_kernel.store.tokens import Tokens
 from cloudo_kernel.store.webhooks import KeptWebhook, Webhooks
 from cloudo_kernel.store.workers import HEARTBEAT_SECONDS, LEASE_SECONDS, WorkerRow, Workers
 
-__all__ = [
-    "HEARTBEAT_SECONDS",
-    "LEASE_SECONDS",
-    "Assignment",
-    "Call",
-    "CatchingUp",
-    "Claim",
-    "Due",
-    "DueFollowUp",
-    "Firing",
-    "Hidden",
-    "IdempotencyKey",
-    "Inserted",
-    "KeptWebhook",
-    "NewExecution",
-    "NewMessage",
-    "NewOccurrence",
-    "Outcome",
-    "Protected",
-    "Store",
-    "Wake",
-    "WorkerRow",
-    "why_closed",
-]
-
 
 class Store:
     """One workspace's executions, logs, messages, events, settings, tokens and workers."""
