@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,7 +41,7 @@ from cloudo_kernel.models.event_types import (
 )
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
-from cloudo_kernel.store.executions.brief import LIST_VALUE_BYTES
+from cloudo_kernel.store.executions.lists import LIST_VALUE_BYTES
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.wakeups import wake
 from cloudo_kernel.store.settings import value_of
@@ -105,7 +104,7 @@ class Messages:
         message = _record(row, self._database.clock())
         if row.protected is None:
             return message
-        protected = _decrypted(row.protected, self._encryption)
+        protected = self._encryption.unseal_values(row.protected)
         return message.model_copy(update={"response": {**(message.response or {}), **protected}})
 
     def is_open(self, message_id: str) -> bool:
@@ -155,7 +154,7 @@ class Messages:
         values: dict[str, Any] = {
             "state": MessageState.ANSWERED,
             "response": {**response, **{key: masks[key] for key in secret}},
-            "protected": _sealed(secret, self._encryption) if secret else None,
+            "protected": self._encryption.seal_values(secret),
             "answered_by": user_name,
             "answered_at": now,
         }
@@ -271,14 +270,6 @@ def _retention(connection: Connection, level: str, user_name: str) -> timedelta:
 
 def _span(seconds: float) -> timedelta:
     return timedelta(seconds=min(seconds, _MAX_LIFETIME.total_seconds()))
-
-
-def _sealed(secret: Mapping[str, Any], encryption: Encryption) -> str:
-    return encryption.encrypt(json.dumps(secret).encode())
-
-
-def _decrypted(kept: str, encryption: Encryption) -> JsonObject:
-    return dict(json.loads(encryption.decrypt(kept)))
 
 
 def _is_open(now: datetime) -> ColumnElement[bool]:

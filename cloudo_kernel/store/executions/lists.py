@@ -1,8 +1,8 @@
-"""Find the newest or the oldest executions that match a filter; every filter uses an index.
+"""Find the newest or the oldest executions that match a filter, and read them as lists show them.
 
-A search for a text goes two ways in turns, in growing steps, until one of them completes. Scanning the newest
-executions finds a frequent text fast, the index of texts a rare one, and it is unknown beforehand which is faster. In
-the worst case that takes a few times as long as the faster way.
+Every filter uses an index. A search for a text goes two ways in turns, in growing steps, until one of them completes.
+Scanning the newest executions finds a frequent text fast, the index of texts a rare one, and it is unknown beforehand
+which is faster. In the worst case that takes a few times as long as the faster way.
 """
 
 from __future__ import annotations
@@ -10,11 +10,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, and_, false, func, or_, select, true, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Result,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    null,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
 
-from cloudo_kernel.models import ExecutionBrief, ExecutionFilter, ExecutionOrder, Status
+from cloudo_kernel.models import Execution, ExecutionBrief, ExecutionFilter, ExecutionOrder, Status
 from cloudo_kernel.store.executions.text_entry import marks_of
 from cloudo_kernel.store.executions.text_index import Candidates, TextIndex
 from cloudo_kernel.store.tables import execution_tags, executions
@@ -32,6 +51,8 @@ _FIRST_STEP: Final = 250
 _MAX_STEP: Final = 2_000
 
 Fits = Callable[[ColumnElement[Any]], ColumnElement[bool]]
+#: Values above this size are left out of lists.
+LIST_VALUE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -253,3 +274,34 @@ def conditions_of(where: ExecutionFilter) -> list[ColumnElement[bool]]:
 def _by_time(conditions: Sequence[ColumnElement[bool]], tag: str | None) -> list[ColumnElement[bool]]:
     """Return conditions with which a query starts at the index on `created_at`, not at the one on tags."""
     return [one if tag is None or not one.compare(_t.tag == tag) else _t.tag.op("||")("") == tag for one in conditions]
+
+
+@cache
+def brief() -> Select[Any]:
+    """Return the query for list records: all fields of the record, with values above `LIST_VALUE_BYTES` left out."""
+    values = ("input_value", "output_value")
+    columns: list[Any] = [
+        column for column in executions.c if column.name in Execution.model_fields and column.name not in values
+    ]
+    for name in values:
+        size = func.length(cast(executions.c[name], Text))
+        columns.append(size.label(f"{name}_size"))
+        small = case((size <= LIST_VALUE_BYTES, executions.c[name]), else_=null())
+        columns.append(small.label(name))
+    return select(*columns)
+
+
+def brief_records(rows: Result[Any]) -> tuple[Execution, ...]:
+    """Build records from the rows of `brief`."""
+    names = tuple(rows.keys())  # read once: each row would build the names again
+    return tuple(brief_record(dict(zip(names, row, strict=True))) for row in rows.all())
+
+
+def brief_record(values: dict[str, Any]) -> Execution:
+    """Build a record from a row of `brief`, given as a dictionary that this modifies."""
+    for name in ("input_value", "output_value"):
+        if values[f"{name}_size"] > LIST_VALUE_BYTES:
+            values[name] = {"left_out": f"{values[f'{name}_size']} bytes; read the execution itself"}
+    if values["error"] is not None:
+        values["error"] = {**values["error"], "traceback": ()}
+    return Execution.model_validate(values)

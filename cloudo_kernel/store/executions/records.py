@@ -34,8 +34,7 @@ from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CREATED, EXECU
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import results, tags
-from cloudo_kernel.store.executions.brief import brief, brief_records
-from cloudo_kernel.store.executions.lists import ordered
+from cloudo_kernel.store.executions.lists import brief, brief_records, ordered
 from cloudo_kernel.store.executions.log import last_lines
 from cloudo_kernel.store.executions.new_execution import (
     IdempotencyKey,

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, 
 from cloudo_kernel.models import Execution, FollowUp, JsonObject, LogLine, Occasion, Status, event_types, rfc3339
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions.brief import brief, brief_record
+from cloudo_kernel.store.executions.lists import brief, brief_record
 from cloudo_kernel.store.executions.log import append
 from cloudo_kernel.store.executions.new_execution import NewExecution
 from cloudo_kernel.store.executions.records import insert_new
