@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from datetime import timedelta
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from urllib.parse import quote
 
+import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import ExecutionFilter, StartExecution
-from tests.acceptance.page import RUN, Open, button, ready
+from cloudo_kernel.models import CreateToken, CreateWebhook, ExecutionFilter, StartExecution
+from cloudo_kernel.service import Service
+from cloudo_kernel.settings import MAX_UNENDED_PER_WEBHOOK
+from cloudo_kernel.store import Store
+from cloudo_kernel.workspace.catalog import Catalog
+from cloudo_kernel.workspace.layout import Workspace
+from tests.acceptance.page import RUN, Open, button, newest, ready, run
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import WITHOUT_LAB, RunningServer, until
 
 pytestmark = pytest.mark.timeout(240)
-expect.set_options(timeout=40_000)
+expect.set_options(timeout=20_000)
+
+GREET, ASKS = "this.set_output('said', name)", "name: str\nage: int = 1"
+#: As long as a name may be: without a blank, from right to left, and in emoji that are several characters each.
+NAMES = ("n" * 240, ("שלום عالم " * 24)[:240], "👩🏽‍🚀" * 60)
+ODD = "o" * 100 + "/" + "d" * 99  # the longest name of a flow
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(start: Callable[..., RunningServer], tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
     workspace = tmp_path_factory.mktemp("workspace")
-    write_flow(workspace, "greet", "this.set_output('said', name)", parameters="name: str\nage: int = 1")
+    write_flow(workspace, "greet", GREET, parameters=ASKS)
     write_flow(workspace, "passing", "1")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    write_flow(workspace, "brief", "1", metadata={"retention_minutes": 0})
+    write_flow(workspace, "endless", "import time\nwhile True: time.sleep(0.05)")
+    write_flow(workspace, "large", "print('x' * 10_000_000)", "for n in range(200_000): print(f'line {n}')")
+    write_flow(workspace, ODD, "1", metadata={"title": NAMES[1], "tags": [NAMES[2][:200]], "description": NAMES[0]})
+    return start(workspace, extensions=WITHOUT_LAB)
 
 
 @pytest.fixture(scope="module")
@@ -84,44 +98,85 @@ def test_a_flow_that_is_deleted_while_its_page_is_open_is_gone(show: Open, api: 
     expect(page.get_by_role("heading", level=1)).to_contain_text("Flows")
 
 
-def test_an_execution_that_is_deleted_while_it_is_watched_is_gone(show: Open, api: Client) -> None:
-    """Housekeeping deletes an expired one by the same verb."""
-    started = api.start_execution(StartExecution(flow_name="greet", inputs={"name": "Ada"}))
-    page = show(f"executions/{started.id}")
-    expect(page.get_by_role("heading", level=1)).to_have_text("greet")
-    api.wait(started.id, timeout=timedelta(seconds=60))
-    api.delete_execution(started.id)
+def test_an_execution_that_expires_while_it_is_watched_is_gone(show: Open, api: Client, server: RunningServer) -> None:
+    started = run(api, "brief")
+    page = show(f"executions/{started}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("brief")
+    workspace = Workspace(server.workspace)
+    store = Store.open(workspace.database_url)
+    Service(store, Catalog(workspace), user_name="ada").delete_expired()  # as each worker does once a minute
+    store.close()
     expect(page.get_by_role("heading", name="This execution does not exist")).to_be_visible()
     expect(page.get_by_text("It was deleted or has expired")).to_be_visible()
 
 
-def refuse(page: Page, status: int, code: str, message: str) -> None:
-    """Have the server refuse the next start, as REST words it."""
-    body = json.dumps({"error": {"code": code, "message": message}})
-    reply = {"status": status, "content_type": "application/json", "body": body}
-    page.route("**/api/1/execution", lambda route: route.fulfill(**reply), times=1)
+@contextmanager
+def broken(server: RunningServer, _page: Page) -> Iterator[None]:
+    write_flow(server.workspace, "greet", "1", parameters="def (")
+    try:
+        yield
+    finally:
+        write_flow(server.workspace, "greet", GREET, parameters=ASKS)
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "message"),
-    [
-        (429, "too_many_calls", "Too many calls. Try again in 7 seconds."),
-        (503, "unavailable", "The disk is full."),
-        (409, "flow_broken", "The flow cannot run: its parameters cell has a syntax error."),
-    ],
-)
+@contextmanager
+def without_rights(server: RunningServer, page: Page) -> Iterator[None]:
+    with server.client() as api:
+        created = api.create_token(CreateToken(name="reader", actions=("read",)))
+    page.set_extra_http_headers({"Authorization": f"token {created.secret}"})
+    try:
+        yield
+    finally:
+        page.set_extra_http_headers({})
+
+
+@contextmanager
+def locked(server: RunningServer, _page: Page) -> Iterator[None]:
+    with closing(sqlite3.connect(server.workspace / ".cloudo" / "cloudo.sqlite", isolation_level=None)) as store:
+        store.execute("BEGIN IMMEDIATE")
+        yield
+        store.execute("ROLLBACK")
+
+
+REFUSALS = {
+    409: (broken, "The flow 'greet' is broken: the parameters cell has a syntax error"),
+    403: (without_rights, "This takes the right to execution:start."),
+    503: (locked, "another process has held it"),
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
 def test_a_refused_start_says_why_and_can_be_repeated(
-    show: Open, api: Client, status: int, code: str, message: str
+    show: Open, api: Client, server: RunningServer, status: int
 ) -> None:
+    cause, message = REFUSALS[status]
     page = show("flows/greet")
-    page.get_by_label("name", exact=True).fill("Grace")
-    refuse(page, status, code, message)
-    button(page, "Run").click()
-    expect(page.get_by_text(message)).to_be_visible()
-    expect(page.get_by_label("name", exact=True)).to_have_value("Grace")
+    page.get_by_label("name", exact=True).fill(f"Grace {status}")
+    with cause(server, page):
+        with page.expect_response("**/api/1/execution") as reply:
+            button(page, "Run").click()
+        assert reply.value.status == status
+        expect(page.get_by_role("region", name="Run", exact=True).get_by_text(message)).to_be_visible()
+    expect(page.get_by_label("name", exact=True)).to_have_value(f"Grace {status}")
     button(page, "Run").click()
     expect(page).to_have_url(re.compile("/cloudo/executions/"))
-    until(lambda: api.executions(ExecutionFilter(flow_name="greet")).items[0].input_value == {"name": "Grace"})
+    until(lambda: newest(api, "greet").input_value == {"name": f"Grace {status}"})
+
+
+def test_too_many_runs_of_a_webhook_are_told_where_it_is_replayed(
+    show: Open, api: Client, server: RunningServer
+) -> None:
+    api.create_webhook(CreateWebhook(name="busy", flow_name="endless", sync_timeout_seconds=0))
+    api.save_setting(MAX_UNENDED_PER_WEBHOOK, 1)
+    started = httpx.post(f"{server.url}cloudo/webhook/busy").raise_for_status().json()
+    page = show("webhooks/busy")
+    page.get_by_role("button", name=re.compile("^Replay the call")).click()
+    expect(page.get_by_text("1 executions started by this webhook have not ended, which is the limit.")).to_be_visible()
+    api.cancel_execution(started["id"])
+    until(lambda: api.execution(started["id"]).is_ended)
+    page.get_by_role("button", name=re.compile("^Replay the call")).click()
+    expect(page.get_by_text("Started 1 execution").first).to_be_visible()
+    api.cancel_execution(newest(api, "endless").id)
 
 
 def test_an_invalid_input_is_named_beside_its_field(show: Open) -> None:
@@ -132,3 +187,32 @@ def test_an_invalid_input_is_named_beside_its_field(show: Open) -> None:
     button(page, "Run").click()
     expect(age).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("name", exact=True)).to_have_value("Ada")
+
+
+def test_ten_megabytes_in_a_cell_and_a_log_of_200_000_lines_leave_the_page_usable(show: Open, api: Client) -> None:
+    ended = run(api, "large")
+    page = show(f"executions/{ended}")
+    log = page.get_by_role("log")
+    expect(log.get_by_text("line 199999", exact=True)).to_be_attached()
+    expect(page.get_by_role("region", name="Log")).to_contain_text(re.compile(r"200,0\d\d lines"))
+    assert page.locator("*").count() < 5_000
+    page.get_by_role("button", name="Show earlier lines").click()
+    expect(log.get_by_text("line 199200", exact=True)).to_be_attached()
+    page.locator(".cloudo-notebook").scroll_into_view_if_needed()
+    expect(page.frame_locator("iframe[title='Executed notebook']").get_by_text("for n in range").first).to_be_visible()
+    page.get_by_role("link", name="Flows").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Flows")
+
+
+def test_long_names_right_to_left_text_and_emoji_fit(show: Open, api: Client) -> None:
+    ids = [api.start_execution(StartExecution(flow_name=ODD, name=name, delay_seconds=1e6)).id for name in NAMES]
+    page = show("executions")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        for path in ("executions", "flows", f"flows/{quote(ODD)}", *(f"executions/{one}" for one in ids)):
+            page.goto(re.sub("/cloudo/.*", f"/cloudo/{path}", page.url), wait_until="commit")
+            ready(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.goto(re.sub("/cloudo/.*", "/cloudo/executions", page.url), wait_until="commit")
+    for name in NAMES:
+        expect(page.locator("tbody tr").filter(has_text=name[:20]).first).to_be_visible()
