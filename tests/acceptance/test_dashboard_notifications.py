@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
 
 #: A browser without a screen shows no notification and hides no tab: what it would show is kept, and tabs hide on call.
+#: `decided` counts how often a tab has asked which ones are in sight, which it does for each piece of news.
 RECORD = """
 window.shown = [];
 window.Notification = class extends EventTarget {
@@ -30,6 +31,9 @@ window.Notification = class extends EventTarget {
     window.shown.push({title, ...options, open: () => this.onclick()});
   }
 };
+window.decided = 0;
+const query = navigator.locks.query.bind(navigator.locks);
+navigator.locks.query = async () => { const held = await query(); window.decided += 1; return held; };
 let visibility = 'visible';
 Object.defineProperty(document, 'visibilityState', {get: () => visibility});
 Object.defineProperty(document, 'hidden', {get: () => visibility === 'hidden'});
@@ -84,10 +88,11 @@ def test_each_end_and_question_is_told_once_and_only_while_no_tab_is_in_sight(ta
     button(first, "Turn on").click()
     expect(button(first, "Turn off")).to_be_visible()
     run(api, "good")
+    until(lambda: first.evaluate("decided") == 1)
     for page in others:
         page.evaluate("become('hidden')")
     run(api, "good")  # one tab is still in sight
-    first.wait_for_timeout(2_000)  # until all tabs know of its end
+    until(lambda: first.evaluate("decided") == 2)
     first.evaluate("become('hidden')")
     run(api, "failing")
     until(lambda: shown(tabs))
