@@ -72,6 +72,10 @@ class RunningServer:
                 raise AssertionError(f"The server did not stop:\n{self.log.read_text()}") from None
 
 
+#: Starts a server: `serve(workspace=None, *options, config=…, extensions=…, token=…, port=…)`.
+Serve = Callable[..., RunningServer]
+
+
 def start_server(
     workspace: Path,
     home: Path,

@@ -16,18 +16,18 @@ from cloudo_kernel.flow_api import System
 from tests.acceptance.page import HOSTILE, Open, is_failure, is_foreign, ready
 from tests.acceptance.shell import Shell
 from tests.flows import write_flow, write_script
-from tests.server import WITHOUT_LAB, RunningServer, Servers, start_server
+from tests.server import WITHOUT_LAB, RunningServer, Serve, Servers, start_server
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
-    """Start further servers: `start(workspace=None, *options, config=…, extensions=…, token=…, port=…)`."""
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start further servers, which end with the tests."""
     with Servers(tmp_path_factory) as servers:
         yield servers.start
 
 
 @pytest.fixture(scope="session")
-def server(start: Callable[..., RunningServer]) -> RunningServer:
+def server(start: Serve) -> RunningServer:
     """A server as `make up` starts it, JupyterLab and all, with a workspace of a few flows."""
     server = start()
     flows = server.workspace
@@ -47,6 +47,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = tmp_path_factory.mktemp("workspace")
     (workspace / "flows").mkdir()
     return workspace
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start servers that end with the test module. What only pages of Jupyter's own need is left out."""
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        yield servers.start
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +117,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, dict[str, A
 
 
 @pytest.fixture(scope="session")
-def flows_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def flows_server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningServer:
     """The server of most tests of the dashboard: its root is a workspace with a few flows."""
     workspace = tmp_path_factory.mktemp("workspace é")
     write_flow(
@@ -128,9 +135,7 @@ def flows_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSe
     write_flow(workspace, "broken", "1", parameters="def (")
     body = f"this.log({HOSTILE!r})\nthis.set_output({HOSTILE!r}, {HOSTILE!r})\nprint('<script>alert(2)</script>')"
     write_flow(workspace, "hostile", body, metadata={"title": HOSTILE, "tags": [HOSTILE], "description": HOSTILE})
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return start(workspace)
 
 
 # --- pages, of the `server` of the test module -------------------------------------------------------

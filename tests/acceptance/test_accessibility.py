@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from cloudo_kernel.models import (
 )
 from tests.acceptance.page import Open, button, check
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server
+from tests.server import RunningServer, Serve
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -51,14 +51,11 @@ expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     told = "this.log('so far')\nsystem.message('told')\nthis.script('1')"
     write_flow(workspace, "failing", told, RESULTS, "1 / 0", parameters="n: int = 1")
     write_flow(workspace, "broken", "1", parameters="def (")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

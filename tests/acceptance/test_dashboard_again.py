@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -11,7 +12,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
 from tests.acceptance.page import RUN, Open, button, run
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -24,13 +25,10 @@ FAILS = "assert key == 'right', 'the key is wrong'\nthis.set_output('said', [who
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "greet", FAILS, parameters=PARAMETERS, metadata={"protect_inputs": ["key"]})
     write_flow(workspace, "gone", "1")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, ViewportSize, expect
@@ -11,7 +12,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import StartExecution
 from tests.acceptance.page import RUN, Open, button, check, ready, row
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -21,8 +22,7 @@ expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "child", "this.set_output('n', n)", parameters="n = 0")
     write_flow(workspace, "endless", "import time\nwhile True: time.sleep(0.05)")
     born = f"[this.flow('child', name=f'child {{n}}', run=False) for n in range({CHILDREN - 1})]"
@@ -30,9 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     write_flow(workspace, "parent", f"children = {born}", last, "this.wait_for(last, return_when='ALL_ENDED')")
     for number in range(20):
         write_flow(workspace, f"many/flow {number:02}", "1")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

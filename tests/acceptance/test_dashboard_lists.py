@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
@@ -21,7 +22,7 @@ from cloudo_kernel.models import (
 )
 from tests.acceptance.page import RUN, Open, button, newest, ready, row, run
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -30,16 +31,13 @@ MANY = 130
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "many", "1")
     write_flow(workspace, "etl/load", "print('loaded')", metadata={"tags": ["nightly"], "title": "Loads"})
     write_flow(workspace, "failing", "1 / 0")
     write_flow(workspace, "idle", "1", metadata={"tags": ["nightly"]})
     write_flow(workspace, "torn", "1", parameters="def (")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import CreateSchedule, ScheduleTrigger, StartExecution
 from tests.acceptance.page import RUN, button, ready
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -42,14 +43,11 @@ window.become = (state) => { visibility = state; document.dispatchEvent(new Even
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "good", "this.success('all is well')")
     write_flow(workspace, "failing", "1 / 0")
     write_flow(workspace, "asks", "system.message('Which region?', {'properties': {'region': {}}}).wait()")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
@@ -14,7 +15,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import CreateSchedule, CreateWebhook, ScheduleTrigger, StartExecution, Status
 from tests.acceptance.page import RUN, Open, button, run
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -22,17 +23,14 @@ GREET = "this.set_output('said', f'{word} {name}')"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     about = {"title": "Greets people", "tags": ["hello"], "description": "Says a word to someone."}
     write_flow(
         workspace, "people/greet", GREET, parameters="name: str  # whom to greet\nword = 'Hello'", metadata=about
     )
     write_flow(workspace, "failing", "1 / 0")
     write_flow(workspace, "asks", "system.message('Which region?', {'properties': {'region': {}}}).wait()")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +12,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import StartExecution
 from tests.acceptance.page import HOSTILE, RUN, Open, run
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server
+from tests.server import RunningServer, Serve
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -59,17 +60,14 @@ FIGURE = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "shows", SHOWS)
     write_flow(workspace, "hostile", HOSTILES)
     write_flow(workspace, "live", *LIVE)
     write_flow(workspace, "figure", FIGURE)
     write_flow(workspace, "chart", FIGURE)
     write_flow(workspace, "nothing", "1")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -12,21 +13,18 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import Status
 from tests.acceptance.page import RUN, Open, button, check, newest, row
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     for name in ("reports/one", "reports/two"):
         write_flow(workspace, name, "n", parameters="n: int = 1  # how many")
     write_flow(workspace, "Delayed", "1 / 0", parameters="flow_name: str | list[str]")  # wins over the library's
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

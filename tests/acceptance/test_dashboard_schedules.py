@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import CreateSchedule, Overlap, Schedule, ScheduleTrigger
 from tests.acceptance.page import RUN, Open, button, row
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -22,15 +23,12 @@ expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     for name in ("reports/one", "reports/two"):
         write_flow(workspace, name, "n", parameters="n: int = 1  # how many")
     write_flow(workspace, "failing", "1 / 0")
     write_flow(workspace, "hostile", "1", metadata={"title": HOSTILE})
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")
@@ -408,24 +406,17 @@ def test_a_hostile_name_stays_text_and_fits_a_narrow_window(show: Open, api: Cli
     assert page.locator("main img, dialog img").count() == 0
 
 
-def test_overdue_schedules_without_a_worker_are_told(
-    context: BrowserContext, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    workspace = tmp_path_factory.mktemp("alone")
-    write_flow(workspace, "one", "1")
-    config = {"Cloudo": {"embedded_worker": False}}
-    alone = start_server(workspace, tmp_path_factory.mktemp("home"), config=config)
-    try:
-        with alone.client() as api:
-            for number in range(3):
-                make(api, "one", trigger={"delay_seconds": 0}, name=f"number {number}")
-            until(lambda: api.health().overdue_schedules == 3, seconds=60)
-        page = context.new_page()
-        page.goto(f"{alone.url}cloudo/schedules?token={alone.token}", wait_until="commit")
-        banner = page.get_by_text("No worker is running: 3 schedules are overdue. Start one with: cloudo worker")
-        expect(banner).to_be_visible(timeout=60_000)
-        page.get_by_role("link", name="Flows").click()
-        expect(banner).to_be_visible()
-        page.close()
-    finally:
-        alone.stop()
+def test_overdue_schedules_without_a_worker_are_told(context: BrowserContext, serve: Serve) -> None:
+    alone = serve(None, "--Cloudo.embedded_worker=False")
+    write_flow(alone.workspace, "one", "1")
+    with alone.client() as api:
+        for number in range(3):
+            make(api, "one", trigger={"delay_seconds": 0}, name=f"number {number}")
+        until(lambda: api.health().overdue_schedules == 3, seconds=60)
+    page = context.new_page()
+    page.goto(f"{alone.url}cloudo/schedules?token={alone.token}", wait_until="commit")
+    banner = page.get_by_text("No worker is running: 3 schedules are overdue. Start one with: cloudo worker")
+    expect(banner).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Flows").click()
+    expect(banner).to_be_visible()
+    page.close()

@@ -16,7 +16,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import Action, CreateMessage, CreateWebhook, MessageState, SignatureScheme, StartExecution
 from tests.acceptance.page import RUN, Open, button, row
 from tests.flows import write_flow, write_script
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -35,14 +35,11 @@ expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     write_script(workspace, "on_push", ON_PUSH)
     write_script(workspace, "asks", ASKS)
     write_flow(workspace, "other", "1")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,7 +29,7 @@ from cloudo_kernel.models import (
 )
 from tests.acceptance.page import BOOT, is_foreign, ready
 from tests.flows import notebook, write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(180)
 expect.set_options(timeout=40_000)
@@ -159,14 +160,11 @@ class Wrong(list[str]):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     for number, text in enumerate(PAYLOADS):
         write_flow(workspace, f"each/{number}", "1", metadata={"title": text, "tags": [text], "description": text})
     write_everything(workspace)
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace, extensions={})  # Voila is one
 
 
 def write_everything(workspace: Any) -> None:
