@@ -28,7 +28,7 @@ from cloudo_kernel import models
 from cloudo_kernel.models import StartExecution, Status
 from tests.documents import NAMES, blocks
 from tests.flows import write_flow, write_script
-from tests.server import WITHOUT_LAB, RunningServer, start_server
+from tests.server import WITHOUT_LAB, RunningServer, Servers
 
 MARK = "\x1e"
 
@@ -99,9 +99,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
             write_flow(workspace, name, *flow.cells, parameters=flow.parameters, metadata=flow.metadata)
         else:
             write_script(workspace, name, flow.script)
-    server = start_server(workspace, tmp_path_factory.mktemp("home"), extensions=WITHOUT_LAB)
-    yield server
-    server.stop()
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        yield servers.start(workspace)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if steps(name)])

@@ -16,7 +16,7 @@ from cloudo_kernel.worker.worker import Worker
 from cloudo_kernel.workspace.catalog import Catalog, library_folders
 from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
-from tests.server import WITHOUT_LAB, start_server
+from tests.server import WITHOUT_LAB, Servers
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,10 @@ class End:
 @pytest.fixture(scope="session")
 def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """A client of a real server: one for all files, which each switch between the ends."""
-    folder, home = tmp_path_factory.mktemp("workspace"), tmp_path_factory.mktemp("home")
-    server = start_server(folder, home, "--Cloudo.user_name=ada", extensions=WITHOUT_LAB)
-    with server.client(trigger=Origin.CLI) as one, server.client(trigger=Origin.CLI) as other:
-        yield End(one, other, folder)
-    server.stop()
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        server = servers.start(None, "--Cloudo.user_name=ada")
+        with server.client(trigger=Origin.CLI) as one, server.client(trigger=Origin.CLI) as other:
+            yield End(one, other, server.workspace)
 
 
 @pytest.fixture(scope="session", params=["in process", "over HTTP"])
