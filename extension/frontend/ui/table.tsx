@@ -5,7 +5,7 @@
 
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
 import { ROW_KEYS } from "./keys";
 import { useVirtualRows } from "./virtual";
@@ -86,10 +86,15 @@ export function Table<Row>(props: TableProps<Row>) {
   const { label, columns, rows, keyOf, selection, isSelectable = () => true, sort, onSort } = props;
   const body = useRef<HTMLTableSectionElement>(null);
   const [turn, setTurn] = useState<string | null>(null);
-  const keys = rows.filter(isSelectable).map(keyOf);
-  const turnAt = Math.max(
-    0,
-    rows.findIndex((row) => keyOf(row) === turn),
+  // Scrolling draws the table with the same `props`: what follows from them stays, so that its rows are not drawn again.
+  const keys = useMemo(() => rows.filter(isSelectable).map(keyOf), [props]);
+  const turnAt = useMemo(
+    () =>
+      Math.max(
+        0,
+        rows.findIndex((row) => keyOf(row) === turn),
+      ),
+    [props, turn],
   );
   const shown = useVirtualRows(rows.length, body);
   const focusAt = useRef<number | null>(null);
@@ -119,9 +124,12 @@ export function Table<Row>(props: TableProps<Row>) {
     focusAt.current = at;
     shown.scrollTo(at);
   };
-  const toggle = (row: Row, isRange: boolean) => {
-    if (selection && isSelectable(row)) selection.choose(keyOf(row), keys, isRange, !selection.has(keyOf(row)));
-  };
+  const toggle = useCallback(
+    (row: Row, isRange: boolean) => {
+      if (selection && isSelectable(row)) selection.choose(keyOf(row), keys, isRange, !selection.has(keyOf(row)));
+    },
+    [props],
+  );
   const onKeyDown = (event: KeyboardEvent) => {
     const line = (event.target as HTMLElement).closest<HTMLElement>("tr[data-at]");
     if (!line) return;

@@ -11,12 +11,12 @@ import {
   windowScroll,
 } from "@tanstack/virtual-core";
 import type { RefObject } from "preact";
-import { useLayoutEffect, useReducer, useRef } from "preact/hooks";
+import { useCallback, useLayoutEffect, useReducer, useRef } from "preact/hooks";
 
 /** Tables up to this length are shown whole: browsers cope, and their own search finds every row. */
 const MAX_WHOLE = 200;
 const ROW_HEIGHT = 76;
-const OVERSCAN = 12;
+const OVERSCAN = 4;
 
 export interface VirtualRows {
   indexes: readonly number[];
@@ -49,6 +49,8 @@ export function useVirtualRows(count: number, body: RefObject<HTMLElement | null
   const virtualizer = isWhole ? null : kept.current;
   if (virtualizer && virtualizer.options.count !== count) virtualizer.setOptions({ ...virtualizer.options, count });
   useLayoutEffect(() => virtualizer?._willUpdate());
+  // Another one for another virtualizer, so that rows that were drawn before it are measured, too.
+  const measure = useCallback((element: HTMLElement | null) => virtualizer?.measureElement(element), [virtualizer]);
 
   if (isWhole) return { indexes: range(0, count), before: 0, after: 0, measure: () => {}, scrollTo: () => {} };
   const items = virtualizer?.getVirtualItems() ?? [];
@@ -59,7 +61,7 @@ export function useVirtualRows(count: number, body: RefObject<HTMLElement | null
     indexes: first && last ? range(first.index, last.index + 1) : range(0, Math.min(count, 40)),
     before: first ? first.start - margin : 0,
     after: last && virtualizer ? virtualizer.getTotalSize() - (last.end - margin) : 0,
-    measure: (element) => virtualizer?.measureElement(element),
+    measure,
     scrollTo: (index) => virtualizer?.scrollToIndex(index),
   };
 }
