@@ -94,7 +94,7 @@ class FlowForm(PlayButton):
 
 
 class ScheduleForm(View):
-    """The schedules of one flow, and the forms that create new ones.
+    """The schedules of one flow, and the dialog for a new one.
 
     >>> from cloudo_kernel.widgets import ScheduleForm
     >>> ScheduleForm("reports/daily")

@@ -163,6 +163,25 @@ def test_a_button_says_why_its_flow_does_not_run(opened: Callable[..., Page]) ->
     expect(widget(page, "Play secret").get_by_role("alert")).to_contain_text("key")
 
 
+def test_the_widget_of_schedules_creates_one_in_the_dialog(opened: Callable[..., Page], server: RunningServer) -> None:
+    page = opened(
+        "import ipywidgets\nfrom cloudo_kernel.widgets import ScheduleForm\nw = ScheduleForm('reports/daily')",
+        SAY.replace("NAMES", "['schedules']"),
+        "ipywidgets.VBox([w, said])",
+    )
+    button(page, "New schedule…").click(timeout=BOOT)
+    dialog = page.get_by_role("dialog", name="New schedule")
+    expect(dialog.get_by_label("n", exact=True)).to_have_value("1")
+    dialog.get_by_label("n", exact=True).fill("5")
+    button(dialog, "Create").click()
+    expect(dialog).to_have_count(0)
+    with server.client() as api:
+        (schedule,) = api.schedules(flow_name="reports/daily").items
+    assert schedule.inputs == {"n": 5}
+    said(page, schedules=f'["{schedule.id}"]')
+    expect(widget(page, "Schedules of reports/daily").get_by_role("listitem")).to_have_count(1)
+
+
 def test_selected_flows_are_the_same_in_the_page_and_in_python(opened: Callable[..., Page]) -> None:
     page = opened(
         "import ipywidgets\nfrom cloudo_kernel.widgets import Flows\nw = Flows(selected=['failing'])",

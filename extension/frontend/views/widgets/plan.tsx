@@ -1,4 +1,4 @@
-/** The widget of one flow's schedules: those that exist, and the forms that create new ones. */
+/** The widget of one flow's schedules: those that exist, and the dialog for a new one. */
 
 import { useEffect } from "preact/hooks";
 import type { Page, Schedule } from "../../api/types";
@@ -7,7 +7,7 @@ import { useResource } from "../../app/resource";
 import { useTrait } from "../../app/traits";
 import { Button, LoadError, Panel } from "../../ui/controls";
 import { cut } from "../../ui/words";
-import { PLANNERS, plan } from "../flows/planners";
+import { openNewSchedule } from "../schedules/create";
 import { ScheduleItems } from "../schedules/items";
 
 export function ScheduleForm() {
@@ -23,15 +23,13 @@ export function ScheduleForm() {
     if (ids) app.traits?.set({ schedules: ids });
   }, [ids?.join()]);
   if (error && !value) return <LoadError what="The schedules" message={error.message} retry={refresh} />;
+  const add = (
+    <Button kind="small" icon="plus" onClick={() => void openNewSchedule(app, flow)}>
+      New schedule…
+    </Button>
+  );
   return (
-    <Panel title={`Schedules of ${cut(flow, 80)}`}>
-      <div class="cloudo-bar">
-        {PLANNERS.map(({ word, flow: planner }) => (
-          <Button key={planner} kind="small" icon="plus" onClick={() => void plan(app, planner, [flow])}>
-            {word}
-          </Button>
-        ))}
-      </div>
+    <Panel title={`Schedules of ${cut(flow, 80)}`} actions={add}>
       {value &&
         (value.items.length > 0 ? (
           <ScheduleItems items={value.items} />
