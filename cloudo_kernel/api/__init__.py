@@ -44,6 +44,7 @@ from cloudo_kernel.models import (
     OwnDashboard,
     Page,
     QueueState,
+    ReadInputs,
     Setting,
     SettingDescription,
     SourceDiff,
@@ -68,6 +69,13 @@ class Api(AuthorApi):
     @verb(Action.READ, "GET kernel")
     def kernels(self) -> tuple[Kernel, ...]:
         """List the kernels that flows can run in: `cloudo`, and the kernelspecs of the server's machine."""
+
+    @verb(Action.READ, "POST inputs/yaml")
+    def read_inputs(self, yaml: str) -> ReadInputs:
+        """Read inputs of a flow from YAML, up to 16 KiB. Nothing is saved.
+
+        Raises `MalformedRequest`, naming the line.
+        """
 
     @verb(Action.READ, "GET dashboard", beyond_flows=True)
     def dashboards(self) -> tuple[OwnDashboard, ...]:

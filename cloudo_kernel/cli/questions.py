@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from cloudo_kernel.cli import display
-from cloudo_kernel.cli.values import document, input_value
+from cloudo_kernel.cli.values import input_value
 from cloudo_kernel.errors import CloudoError, ResponseInvalid
 from cloudo_kernel.forms.element import Element
 from cloudo_kernel.forms.flow_elements import chosen
@@ -21,6 +21,7 @@ from cloudo_kernel.forms.time_elements import TimeZone
 from cloudo_kernel.models import Flow, JsonObject
 from cloudo_kernel.models.canonical import canonical
 from cloudo_kernel.scheduling import zones
+from cloudo_kernel.security.documents import document
 
 
 def answers_of(words: Sequence[str], form: Form) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 from cloudo_kernel.cli import display, values
 from cloudo_kernel.cli.listing import print_list
 from cloudo_kernel.cli.target import Target, json_option, pass_target, target_options
+from cloudo_kernel.security.documents import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +122,7 @@ def _given(name: str, value: str | None, *, secret: bool) -> Any:
             "Leave VALUE out to be prompted for it, or send it to standard input."
         )
     try:
-        return values.document(sys.stdin.read()) if value == "-" else values.input_value(value, {})
+        return document(sys.stdin.read()) if value == "-" else values.input_value(value, {})
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="VALUE") from error
 

@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cloudo_kernel.security.bounds import OutOfBounds, check_yaml
-
-if TYPE_CHECKING:
-    from yaml import SafeLoader
-
-#: Patterns of values that are not text: YAML 1.2's core schema, limited to JSON. YAML 1.1 would read `no` as false,
-#: `010` as 8 and `2025-03-31` as a date.
-_WORDS = {
-    "bool": "true|True|TRUE|false|False|FALSE",
-    "null": "null|Null|NULL",
-    "int": "-?(?:0|[1-9][0-9]*)",
-    "float": r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?",
-}
-_PLAIN = re.compile("|".join(_WORDS.values()))
+from cloudo_kernel.security.documents import PLAIN, document
 
 
 def inputs_of(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
@@ -49,17 +35,6 @@ def input_value(text: str, schema: dict[str, Any]) -> Any:
     return text if "string" in types and not _is_one_of(types, found) else found
 
 
-def document(text: str) -> Any:
-    """Parse a whole YAML document, limited to JSON values. Raises `ValueError`."""
-    import yaml
-
-    try:
-        check_yaml(text)
-        return yaml.load(text, _loader())  # noqa: S506 -- it is a SafeLoader  # nosec B506
-    except (yaml.YAMLError, OutOfBounds) as error:
-        raise ValueError(f"That is not YAML: {error}") from error
-
-
 def jupyter_flags(words: Sequence[str], switches: Collection[str]) -> tuple[list[str], list[str]]:
     """Return Jupyter's flags in the form of every version, `--port=8899`, and the words that belong to no flag.
 
@@ -80,7 +55,7 @@ def jupyter_flags(words: Sequence[str], switches: Collection[str]) -> tuple[list
 
 
 def _parsed(text: str) -> Any:
-    if _PLAIN.fullmatch(text):
+    if PLAIN.fullmatch(text):
         return json.loads(text.lower())
     if not text.startswith(("[", "{", '"', "'")):
         return text  # `note: this` is text here, not a mapping
@@ -88,19 +63,6 @@ def _parsed(text: str) -> Any:
         return document(text)
     except ValueError:
         return text
-
-
-def _loader() -> type[SafeLoader]:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Reads fewer words as something other than text."""
-
-        yaml_implicit_resolvers = {}  # noqa: RUF012 -- PyYAML's API: add_implicit_resolver fills it
-
-    for tag, words in _WORDS.items():
-        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{words})$"), None)
-    return Loader
 
 
 def _types(schema: dict[str, Any]) -> set[str]:

@@ -50,7 +50,7 @@ from cloudo_kernel.models.executions import (
     StartExecution,
     Status,
 )
-from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel, RunOptions
+from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSource, Kernel, ReadInputs, RunOptions
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Notification, Occasion
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessagePreview, MessageState
 from cloudo_kernel.models.records import (

@@ -106,6 +106,12 @@ class Kernel(Record):
     language: str = Field(description="Programming language; empty if the kernelspec does not state it.")
 
 
+class ReadInputs(Record):
+    """Inputs of a flow, read from a text."""
+
+    inputs: JsonObject
+
+
 class Flow(Record):
     """A notebook below the flows folder of the workspace, or in the shipped library."""
 

@@ -20,6 +20,7 @@ from cloudo_kernel.models import (
     Kernel,
     OwnDashboard,
     Page,
+    ReadInputs,
     RecentExecution,
     Status,
 )
@@ -32,6 +33,8 @@ from cloudo_kernel.models.event_types import (
     FLOW_CREATED,
     FLOW_DELETED,
 )
+from cloudo_kernel.security.bounds import MAX_YAML_BYTES
+from cloudo_kernel.security.documents import mapping
 from cloudo_kernel.service.base import Base
 from cloudo_kernel.workspace.catalog import kernels, sort_key
 from cloudo_kernel.workspace.catalog.places import is_below
@@ -120,6 +123,16 @@ class WorkspaceVerbs(Base):
         """See `Api.kernels`."""
         self._ask("kernels")
         return kernels()
+
+    def read_inputs(self, yaml: str) -> ReadInputs:
+        """See `Api.read_inputs`."""
+        self._ask("read_inputs")
+        try:
+            if len(yaml.encode(errors="replace")) > MAX_YAML_BYTES:
+                raise ValueError(f"YAML has up to {MAX_YAML_BYTES // 1024} KiB here.")
+            return ReadInputs(inputs=mapping(yaml))
+        except ValueError as error:
+            raise MalformedRequest(str(error), field="yaml") from error
 
     def dashboards(self) -> tuple[OwnDashboard, ...]:
         """See `Api.dashboards`."""

@@ -107,7 +107,7 @@ def test_a_script_is_run_again_and_a_deleted_flow_is_an_error(show: Open, api: C
     until(lambda: api.execution(script.id).is_ended, seconds=60)
     page = show(f"executions/{script.id}")
     dialog = opened(page)
-    dialog.get_by_label("inputs").fill('{"b": 2}')
+    dialog.get_by_label("Name of input 1").fill("b")
     button(dialog, "Run again").click()
     expect(page.get_by_role("region", name="Outputs")).to_contain_text("b", timeout=RUN)
     gone = run(api, "gone")

@@ -149,3 +149,11 @@ def test_a_broken_flow_says_why_and_is_not_started(end: End) -> None:
     with pytest.raises(errors.FlowBroken) as caught:
         end.api.start_execution(StartExecution(flow_name=name))
     assert name in str(caught.value)
+
+
+def test_inputs_are_read_from_yaml(end: End) -> None:
+    assert end.api.read_inputs("region: north\ntop: [1, no]").inputs == {"region": "north", "top": [1, "no"]}
+    for text, words in (("a: 1\na: 2", "Line 2"), ("x" * 20_000, "16 KiB")):
+        with pytest.raises(errors.MalformedRequest, match=words) as caught:
+            end.api.read_inputs(text)
+        assert caught.value.field == "yaml"

@@ -56,6 +56,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "create_flow": ("x",),
     "change_flow": ("x",),
     "delete_flow": ("x",),
+    "read_inputs": ("a: 1",),
     "start_execution": (StartExecution(flow_name="x"),),
     "bulk_executions": (BulkRequest(action=BulkAction.CANCEL, ids=("x",)),),
     "create_message": (CreateMessage(subject="x", body={"no": "form"}),),

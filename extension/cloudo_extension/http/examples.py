@@ -153,6 +153,7 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
     _OCCURRENCE,
     _PREVIEW,
     models.MessagePreview(preview=_PREVIEW),
+    models.ReadInputs(inputs={"region": "north", "top": 3}),
     _WEBHOOK,
     models.CreatedWebhook(**dict(_WEBHOOK), key="m1vPMXNU…"),
     presets()[1],

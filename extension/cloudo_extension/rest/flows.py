@@ -9,7 +9,7 @@ from pydantic import Field
 from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import PageQuery, Query, operation, routes_of
 from cloudo_kernel.api import PAGE_LIMIT
-from cloudo_kernel.models import Flow, FlowActivity, Kernel, Page, Request
+from cloudo_kernel.models import Flow, FlowActivity, Kernel, Page, ReadInputs, Request
 from cloudo_kernel.workspace.catalog import sort_key
 
 
@@ -40,6 +40,12 @@ class ChangeFlow(Request):
 
     source: str | None = None
     name: str | None = None
+
+
+class YamlText(Request):
+    """The body of `POST /inputs/yaml`."""
+
+    yaml: str
 
 
 class Flows(Handler):
@@ -114,4 +120,13 @@ class Kernels(Handler):
         await self.answer_page(self.api.kernels, "name")
 
 
-routes = routes_of(Kernels, Flows, Activity, OneFlow)
+class InputsFromYaml(Handler):
+    """`/inputs/yaml`."""
+
+    @operation("read_inputs", reply=ReadInputs, body=YamlText, example={"yaml": "region: north\ntop: 3"})
+    async def post(self) -> None:
+        """Read inputs from YAML."""
+        await self.answer(self.api.read_inputs, (await self.sent(YamlText)).yaml)
+
+
+routes = routes_of(InputsFromYaml, Kernels, Flows, Activity, OneFlow)

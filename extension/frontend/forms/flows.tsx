@@ -41,6 +41,7 @@ export class FlowForms {
     this.problem.value = "";
     this.isLoading.value = true;
     const forms = await Promise.all(names.map((name) => this.formOf(name)));
+    await Promise.all(forms.map((form) => form?.ready(this.api)));
     if (this.wanted !== names.join("\n")) return;
     this.isLoading.value = false;
     this.forms.value = forms.filter((form) => form !== null);

@@ -1,8 +1,11 @@
 /** The form of a flow's inputs, drawn from its input schema. */
 
 import { signal, type Signal } from "@preact/signals";
+import type { Api } from "../api/client";
 import type { Flow, Schema } from "../api/types";
 import { useId } from "../ui/ids";
+import { PairFields } from "./pair-fields";
+import { Pairs } from "./pairs";
 import { HINTS, INPUT_TYPES, kindOf, parse, textOf, withoutNull, type Kind } from "./schema";
 import type { Reading } from "./values";
 
@@ -12,6 +15,8 @@ export class InputField {
   readonly schema: Schema;
   readonly isHidden: boolean;
   readonly isNullable: boolean;
+  /** What is typed, where it stands for all inputs. */
+  readonly pairs: Pairs | null;
   /** The text of the default. */
   readonly usual: string;
   readonly text: Signal<string>;
@@ -25,8 +30,8 @@ export class InputField {
     readonly name: string,
     readonly original: Schema,
     readonly isRequired: boolean,
-    /** Whether it stands for all inputs, as one JSON object. */
-    readonly isWhole = false,
+    /** Whether it stands for all inputs. */
+    isWhole = false,
   ) {
     const { inner, isNullable } = withoutNull(original);
     this.schema = { ...inner, default: original.default };
@@ -35,10 +40,12 @@ export class InputField {
     this.isNullable = isNullable && !(inner.enum ?? []).includes(null);
     this.usual = textOf(this.kind, this.schema);
     this.text = signal(this.usual);
+    this.pairs = isWhole ? new Pairs(this.text) : null;
   }
 
   /** The input to send. Without value and problem, the flow's own default applies. */
-  read(): Reading {
+  read(isShown = true): Reading {
+    if (this.pairs) return this.pairs.read(isShown);
     const text = this.text.peek();
     if (this.filled?.text === text) return { value: this.filled.value };
     if (!this.isRequired && text === this.usual) return {};
@@ -49,9 +56,19 @@ export class InputField {
   /** Show a value, such as that of an earlier run. */
   fill(value: unknown): void {
     const { kind, schema } = this;
+    if (this.pairs) {
+      this.pairs.fill(value as Record<string, unknown>);
+      return void (this.filled = { text: this.text.peek(), value });
+    }
     const text = value === null ? "" : textOf(kind, { ...schema, default: value });
     this.text.value = text;
     this.filled = { text, value };
+  }
+
+  /** Show the default. */
+  reset(): void {
+    if (this.pairs) this.pairs.fill({});
+    else this.text.value = this.usual;
   }
 
   get isTouched(): boolean {
@@ -79,6 +96,11 @@ export class InputForm {
     this.fields = fieldsOf(flow.input_schema as Schema);
   }
 
+  /** Have the server read what only it can read, before `read`. */
+  async ready(api: Api): Promise<void> {
+    for (const { pairs } of this.fields) await pairs?.check(api);
+  }
+
   /** The inputs to send, or null after showing beside each field what is wrong. */
   read(): Record<string, unknown> | null {
     const inputs: Record<string, unknown> = {};
@@ -88,7 +110,7 @@ export class InputForm {
       const { value, problem } = field.read();
       field.problem.value = problem ?? "";
       if (problem) isValid = false;
-      else if (value !== undefined && field.isWhole) Object.assign(inputs, value);
+      else if (value !== undefined && field.pairs) Object.assign(inputs, value);
       else if (value !== undefined) inputs[field.name] = value;
     }
     this.unfold();
@@ -106,7 +128,7 @@ export class InputForm {
   /** Show earlier inputs. */
   fill(inputs: Record<string, unknown>): void {
     for (const field of this.fields) {
-      if (field.isWhole) {
+      if (field.pairs) {
         if (Object.keys(inputs).length > 0) field.fill(inputs);
       } else if (field.name in inputs) field.fill(inputs[field.name]);
     }
@@ -127,8 +149,7 @@ function fieldsOf({ properties = {}, required = [], additionalProperties }: Sche
   if (names.length > 0)
     return names.map((name) => new InputField(name, properties[name] ?? {}, required.includes(name)));
   if (additionalProperties === false) return [];
-  const description = "This flow accepts any inputs. Enter them as one JSON object.";
-  return [new InputField("inputs", { type: "object", description }, false, true)];
+  return [new InputField("inputs", { type: "object" }, false, true)];
 }
 
 interface InputFieldsProps {
@@ -175,7 +196,8 @@ export function InputFields({ form, isAlone, isTitled = false }: InputFieldsProp
 /** One field: label, hint, description, control and error. */
 function FieldBox({ field }: { field: InputField }) {
   const id = useId();
-  const { kind, isRequired, original } = field;
+  const { kind, isRequired, original, pairs } = field;
+  if (pairs) return <PairFields field={field} pairs={pairs} />;
   const ids = { hint: `${id}-hint`, note: `${id}-note`, error: `${id}-error` };
   const described = [ids.hint, original.description && ids.note, ids.error].filter(Boolean).join(" ");
   const isCheckbox = isPlainBoolean(field);
@@ -281,5 +303,5 @@ function optionsOf({ kind, schema, isRequired, isNullable, usual }: InputField):
 /** Move the focus to the first invalid control inside `element`, else to the first control. */
 export function focusFirst(element: HTMLElement | null): void {
   const wrong = element?.querySelector<HTMLElement>("[aria-invalid=true]");
-  (wrong ?? element?.querySelector<HTMLElement>(".cloudo-control, input"))?.focus();
+  (wrong ?? element?.querySelector<HTMLElement>(".cloudo-control, input, .cloudo-field button"))?.focus();
 }

@@ -50,7 +50,7 @@ export function filledForm(flow: Flow, inputs: Record<string, unknown>): InputFo
 
 /** Inputs that the form does not show, such as those of a webhook, stay the same where the flow accepts them. */
 function unshown({ form: { flow, fields }, execution }: Again): Record<string, unknown> {
-  if (flow.input_schema.additionalProperties === false || fields.some(({ isWhole }) => isWhole)) return {};
+  if (flow.input_schema.additionalProperties === false || fields.some(({ pairs }) => pairs)) return {};
   const names = new Set(fields.map(({ name }) => name));
   return Object.fromEntries(Object.entries(execution.input_value).filter(([name]) => !names.has(name)));
 }
@@ -61,6 +61,7 @@ function AgainDialog({ app, close, again }: { app: App; close: () => void; again
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
   const submit = async () => {
+    await form.ready(app.api);
     const inputs = form.read();
     if (!inputs) return void setTimeout(() => focusFirst(body.current));
     setBusy(true);

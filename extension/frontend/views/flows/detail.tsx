@@ -133,6 +133,7 @@ function RunPanel({ flow }: { flow: Flow }) {
   const [isBusy, setBusy] = useState(false);
   const start = useMemo(() => starter(app), [flow.name]);
   const submit = async () => {
+    await form.ready(app.api);
     const inputs = form.read();
     if (!inputs) return void setTimeout(() => focusFirst(element.current));
     setBusy(true);

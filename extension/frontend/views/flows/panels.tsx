@@ -17,7 +17,8 @@ const MAX_SHOWN = 200_000;
 export function CopyAs({ flow, form }: { flow: Flow; form: InputForm }) {
   const { api, dialogs } = useApp();
   const server = new URL(api.transport.baseUrl ?? "/", document.baseURI).href;
-  const show = (at: number) => {
+  const show = async (at: number) => {
+    await form.ready(api);
     const snippet = snippetsOf(flow.name, form.read() ?? {}, server)[at];
     if (!snippet) return;
     void dialogs.show((close) => (
@@ -34,7 +35,7 @@ export function CopyAs({ flow, form }: { flow: Flow; form: InputForm }) {
       </Dialog>
     ));
   };
-  const items = ["curl", "Python", "Shell"].map((word, at) => ({ word, act: () => show(at) }));
+  const items = ["curl", "Python", "Shell"].map((word, at) => ({ word, act: () => void show(at) }));
   return (
     <MenuButton
       label="Copy as"

@@ -96,6 +96,7 @@ function RunDialog({ app, close, flows, others, isBrief, start }: RunDialogProps
   const total = forms.length + rest.length;
 
   const submit = async () => {
+    await Promise.all(forms.map((form) => form.ready(app.api)));
     const read = forms.map((form) => form.read());
     const focus = () => setTimeout(() => focusFirst(body.current));
     if (read.includes(null)) return void focus();

@@ -41,7 +41,9 @@ function Form({ flow }: { flow: Flow }) {
   const form = useMemo(() => new InputForm(flow, false), [flow.name, JSON.stringify(flow.input_schema)]);
   useInputsTrait(form);
   const run = useRun();
+  const { api } = useApp();
   const submit = async () => {
+    await form.ready(api);
     const inputs = form.read();
     const error = inputs && (await run.start(flow.name, inputs));
     for (const { field, message } of error?.errors ?? []) form.complain(message, field);
@@ -163,7 +165,7 @@ function useInputsTrait(form: InputForm): void {
       const inputs = traits.get<Inputs>("inputs") ?? {};
       if (isSame(told)) return;
       batch(() => {
-        for (const field of form.fields) if (!field.isHidden) field.text.value = field.usual;
+        for (const field of form.fields) if (!field.isHidden) field.reset();
         form.fill(inputs);
       });
     };
@@ -187,11 +189,11 @@ function valuesOf(form: InputForm): { inputs: Inputs; isValid: boolean } {
   let isValid = true;
   for (const field of form.fields) {
     void field.text.value; // read, so that an effect follows it
-    const { value, problem } = field.read();
+    const { value, problem } = field.read(false);
     const found = value === undefined && !problem ? field.original.default : value;
     if (problem) isValid = false;
     else if (field.isHidden || found === undefined) continue;
-    else if (field.isWhole) Object.assign(inputs, found);
+    else if (field.pairs) Object.assign(inputs, found);
     else inputs[field.name] = found;
   }
   return { inputs, isValid };
