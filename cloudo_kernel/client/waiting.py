@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
@@ -72,9 +72,7 @@ class Waiting(Connection):
             if message.expires_at is not None:
                 expiry = (message.expires_at - datetime.now(UTC)).total_seconds()
                 left = min(left, max(_EXPIRY_POLL_SECONDS, expiry))
-            message = self._until(
-                message_id, read, lambda message: not message.is_open, deadline=Deadline(left), ends=_MESSAGE_ENDS
-            )
+            message = self._closed(message_id, read, Deadline(left))
         return message
 
     def events(
@@ -94,33 +92,19 @@ class Waiting(Connection):
                 return page
             after = int(page.next or 0)
 
-    def _until(
-        self,
-        subject_id: str,
-        read: Callable[[], T],
-        is_over: Callable[[T], bool],
-        *,
-        deadline: Deadline,
-        ends: Collection[str],
-    ) -> T:
-        """Call `read` until its record `is_over` or the deadline has passed; return the last record.
-
-        `ends` are the types of the events after which the record may be over.
-        """
-        record = _outlasting(read, deadline)
-        if is_over(record):
-            return record
+    def _closed(self, message_id: str, read: Callable[[], Message], deadline: Deadline) -> Message:
+        """Call `read` until the message is closed or the deadline has passed; return the last record."""
         # Get the position before the record, so that no end is missed in between.
-        position = int(_outlasting(partial(self.events, subject_id=subject_id), deadline).next or 0)
-        record = _outlasting(read, deadline)
-        while not is_over(record) and not deadline.is_over:
+        position = int(_outlasting(partial(self.events, subject_id=message_id), deadline).next or 0)
+        message = _outlasting(read, deadline)
+        while message.is_open and not deadline.is_over:
             silence = timedelta(seconds=min(deadline.left, _POLL_SECONDS))
-            poll = partial(self.events, after=position, timeout=silence, subject_id=subject_id, limit=PAGE_LIMIT)
+            poll = partial(self.events, after=position, timeout=silence, subject_id=message_id, limit=PAGE_LIMIT)
             page = _outlasting(poll, deadline)
             position = int(page.next or position)
-            if not page.items or any(event.type in ends for event in page.items):
-                record = _outlasting(read, deadline)
-        return record
+            if not page.items or any(event.type in _MESSAGE_ENDS for event in page.items):
+                message = _outlasting(read, deadline)
+        return message
 
 
 def _outlasting(ask: Callable[[], T], deadline: Deadline) -> T:
