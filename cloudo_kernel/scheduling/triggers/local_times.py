@@ -20,7 +20,6 @@ from cloudo_kernel.scheduling.triggers.rule import Rule
 _TICK = timedelta(microseconds=1)
 _HALF_DAY = timedelta(hours=12)
 _DAY = timedelta(days=1)
-_UTC = ZoneInfo("UTC")
 #: Days on which a trigger is due are looked up this many at a time.
 _DAYS_AT_ONCE = 64
 
