@@ -6,14 +6,19 @@ Plain Voila, opening a notebook of one word, takes turns with it. The store has 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import nbformat
+import psutil
 from nbformat import v4
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -26,6 +31,8 @@ from tests.server import RunningServer, start_server
 FLOWS = 500
 EXECUTIONS = 10_000
 QUEUED = 2_000
+EVENTS_PER_SECOND = 100
+VIEWERS = 10
 #: A slow line: round trip in milliseconds, bytes per second.
 LATENCY, BANDWIDTH = 400, 50_000
 FIRST_ROW = "tbody tr:nth-child(5)"
@@ -149,13 +156,72 @@ def restart(browser: Browser, server: RunningServer, again: Callable[[], Running
         restarted.stop()
 
 
+def under_events(browser: Browser, server: RunningServer, seconds: float) -> None:
+    """Measure how far the page is behind, and what it keeps, while `EVENTS_PER_SECOND` executions are changed."""
+    behind, heaps = [], []
+    with opened(browser, server) as page, server.client() as api:
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        api.pause_queue()
+        waiting = BulkRequest(action=BulkAction.START, flow_names=("trivial",) * EVENTS_PER_SECOND)
+        ids = [item.execution.id for item in api.bulk_executions(waiting).items if item.execution]
+        page.goto(f"{server.url}cloudo/executions", wait_until="commit")
+        page.wait_for_selector(LIVE)
+        until = time.monotonic() + seconds
+        for turn in itertools.count():
+            begun = time.perf_counter()
+            action = BulkAction.PAUSE if turn % 2 == 0 else BulkAction.RESUME
+            api.bulk_executions(BulkRequest(action=action, ids=tuple(ids)))  # an event of each
+            told = time.perf_counter()
+            status = "PAUSED" if turn % 2 == 0 else "PENDING"
+            page.wait_for_selector(f"tbody tr:first-child [data-status={status}]", timeout=30_000)
+            behind.append((time.perf_counter() - told) * 1000)
+            if turn % max(1, int(seconds / 10)) == 0:
+                session.send("HeapProfiler.collectGarbage")
+                metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+                heaps.append(metrics["JSHeapUsedSize"] / 2**20)
+            if time.monotonic() > until:
+                break
+            page.wait_for_timeout(max(0, 1_000 - (time.perf_counter() - begun) * 1000))
+        api.bulk_executions(BulkRequest(action=BulkAction.CANCEL, ids=tuple(ids)))
+        api.resume_queue()
+    row(f"{EVENTS_PER_SECOND} events a second for {seconds:.0f} s: page behind", behind)
+    middle = len(heaps) // 2
+    change = statistics.median(heaps[middle:]) - statistics.median(heaps[: middle or 1])
+    figure("heap of the page meanwhile", f"{heaps[0]:.1f} → {heaps[-1]:.1f} MiB", f"second half − first: {change:+.2f}")
+
+
+def viewers(browser: Browser, server: RunningServer) -> None:
+    """Measure what viewers cost the server: memory of its process, and kernels."""
+    process = psutil.Process(server.process.pid)
+
+    def pss() -> float:
+        return process.memory_full_info().pss / 2**20
+
+    with contextlib.ExitStack() as stack:
+        for number in range(VIEWERS + 1):
+            page = stack.enter_context(opened(browser, server))
+            page.goto(f"{server.url}cloudo/", wait_until="commit")
+            page.wait_for_selector(LIVE)
+            page.wait_for_timeout(500)
+            if number == 0:  # the first one opens the store, fills caches
+                before = pss()
+        kernels = httpx.get(f"{server.url}api/kernels", headers={"Authorization": f"token {server.token}"}).json()
+        each = (pss() - before) / VIEWERS
+    figure("a viewer costs the server", f"{each:.2f} MiB", f"{len(kernels)} kernels, {VIEWERS} more viewers")
+
+
+PARTS = ("paint", "play", "load", "restart", "events", "viewers")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", nargs="+", choices=("paint", "play", "load", "restart"))
+    parser.add_argument("--minutes", type=float, default=3, help="how long events come; the target is for 10")
+    parser.add_argument("--only", nargs="+", choices=PARTS)
     given = parser.parse_args()
-    parts = given.only or ["paint", "play", "load", "restart"]
+    parts = given.only or PARTS
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         home, workspace = Path(name, "home"), Path(name, "workspace")
         home.mkdir()
@@ -174,6 +240,10 @@ def main() -> None:
                 paint(browser, server, given.rounds)
             if "play" in parts:
                 click_play(browser, server, given.rounds)
+            if "viewers" in parts:
+                viewers(browser, server)
+            if "events" in parts:
+                under_events(browser, server, given.minutes * 60)
             if "restart" in parts:
                 port = int(server.url.split(":")[2].split("/")[0])
                 restart(browser, server, lambda: start_server(workspace, home, token=server.token, port=port))

@@ -12,11 +12,13 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
 from cloudo_kernel.models import StartExecution
+from tests.benchmarks.starts import load
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, start_server
 
@@ -88,6 +90,21 @@ def measure(http: httpx.Client, path: str, rounds: int) -> None:
     )
 
 
+def rates(server: RunningServer, http: httpx.Client) -> None:
+    """Print how many lists and counts are answered in a second, and how old the counts are."""
+    port = int(server.url.rstrip("/").rpartition(":")[2])
+    print("\n| what | per second | p50 ms | p99 ms |\n|---|---|---|---|")
+    for path in ("/execution?limit=20", "/execution/count", "/execution/count?flow_name=one"):
+        address = f"/cloudo/api/1{path}"
+        load(port, address, token=server.token, status=200, connections=16, seconds=5)
+    ages = []
+    for _ in range(30):
+        counted = datetime.fromisoformat(http.get("/execution/count").raise_for_status().json()["as_of"])
+        ages.append((datetime.now(UTC) - counted).total_seconds())
+        time.sleep(0.1)
+    print(f"\ncounts: at most {max(ages):.2f} s old", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -142,6 +159,7 @@ def main() -> None:
                     measure(http, f"/execution?{query}", given.rounds)
                 measure(http, "/flow", given.rounds)
                 measure(http, "/openapi.json", given.rounds)
+                rates(server, http)
         finally:
             server.stop()
 
