@@ -20,7 +20,7 @@ SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
 SCHEMES = ("light", "dark")
 #: The pictures that the documents show.
 DOCUMENTED = {
-    *("flows-wide-light", "home-wide-dark", "flow-wide-light", "executions-wide-light"),
+    *("flows-wide-light", "home-wide-dark", "flow-wide-light", "executions-wide-light", "execution-wide-light"),
     *("messages-wide-light", "answered-wide-light"),
     *("webhook-wide-light", "tokens-wide-light"),
 }
@@ -241,7 +241,7 @@ def execution(camera: Photographer) -> None:
         camera.take(f"execution{what}")
         page.locator(".cloudo-panel", has=page.get_by_role("heading", name="Notebook")).scroll_into_view_if_needed()
         if status:
-            page.locator("iframe").wait_for()
+            page.locator("iframe[title='Executed notebook']").wait_for()
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         page.wait_for_timeout(1000)
         camera.take(f"notebook{what}")
@@ -258,6 +258,7 @@ def pages(camera: Photographer) -> None:
         ("workers", "workers"),
     ):
         camera.open(path)
+        camera.page.wait_for_timeout(1500)  # frames with results
         camera.take(view)
 
 
