@@ -50,6 +50,8 @@ def test_an_execution_has_the_tags_of_its_flow_too(end: End) -> None:
     assert started.tags == ("a", "b", "night")
     end.api.cancel_execution(started.id)
     assert end.api.retry_execution(started.id).tags == ("a", "b", "night")
+    many = end.flow(metadata={"tags": [f"t{number}" for number in range(150)]})
+    assert len(end.later(many, tags=("a",)).tags) == 100
 
 
 @pytest.mark.parametrize(
