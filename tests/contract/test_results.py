@@ -11,7 +11,7 @@ import pytest
 from cloudo_kernel import errors
 from cloudo_kernel.flow_api import System
 from cloudo_kernel.models import Execution, StartExecution, Status
-from cloudo_kernel.models.results import MAX_RESULT_BYTES, MAX_RESULTS, ResultSummary
+from cloudo_kernel.models.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES, MAX_RESULTS, ResultSummary
 from tests.contract.conftest import End
 from tests.flows import write_flow
 
@@ -74,6 +74,11 @@ def test_a_figure_without_pyplot_is_drawn(end: End) -> None:
     ("source", "error", "told"),
     [
         (f"this.show('big', 'x' * {MAX_RESULT_BYTES})", "TooLarge", "at most 2 MiB"),
+        (
+            f"this.show('many', {{'application/json': [1] * {MAX_RESULT_VALUES}}})",
+            "TooLarge",
+            "more than 100,000 values",
+        ),
         (f"for n in range({MAX_RESULTS + 1}): this.show(f'n{{n}}', n)", "MalformedRequest", "at most 20"),
         ("this.show('png', {'image/png': '><script>'})", "MalformedRequest", "neither bytes nor base64"),
         ("this.show('a/b', 1)", "MalformedRequest", "without a slash"),
@@ -165,6 +170,12 @@ def test_the_last_figure_of_the_notebook_stands_in(end: End) -> None:
         end.api.execution_result(other.id, "figure")
     assert end.api.execution_results(ended(end, "1").id) == ()
     assert end.api.execution_results(end.later(end.flow(show)).id) == ()
+
+
+def test_a_notebook_that_is_slow_to_read_offers_no_figure(end: End) -> None:
+    show = f"from IPython.display import Image, display\ndisplay(Image({PNG!r}))"
+    values = f"display({{'application/json': [1] * {MAX_RESULT_VALUES}}}, raw=True)"
+    assert end.api.execution_results(ended(end, show, values).id) == ()
 
 
 def test_results_go_with_their_execution(end: End) -> None:
