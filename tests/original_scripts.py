@@ -61,11 +61,16 @@ _DAILY = {
                 'most': {'label': 'How often', 'element': 'number', 'type': 'number', 'order': 5},
 """,
     "rest": """
+    import pytz
+    from dateutil.relativedelta import relativedelta
     try:
         at = datetime.datetime.strptime(answer['at'], '%H:%M:%S%z').timetz()
     except ValueError:
         at = datetime.datetime.strptime(answer['at'], '%H:%M:%S').timetz()
     moment = datetime.datetime.combine(datetime.date.today().replace(day=answer['day']), at)
+    if at.tzinfo is None:
+        moment = pytz.timezone(answer.get('timezone', 'Europe/Vienna')).localize(moment)
+    moment += relativedelta(months=1)
     this.log(moment=moment, wall=at.tzinfo is None, most=answer.get('most'))
     return this.success(str(at))
 """,
