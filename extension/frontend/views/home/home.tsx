@@ -49,7 +49,7 @@ export function Home() {
         <Card view="executions" query={{ status: "PENDING" }} value={health?.pending} words="in the queue" />
         <Card
           view="messages"
-          value={questions && atLeast(questions.items.length)}
+          value={questions && counted(questions.items.length)}
           words="open input requests"
           tone="waiting"
         />
@@ -143,7 +143,7 @@ function Failures() {
   // By the end: a run of days that fails now is new.
   const isNew = ({ ended_at }: Execution) => Date.parse(ended_at ?? "") > Date.parse(before ?? day);
   const failed = (isKnown && page?.items.filter(isNew)) || null;
-  const number = failed && atLeast(failed.length);
+  const number = failed && counted(failed.length);
   const none = before ? "Nothing has failed since your last visit." : "Nothing has failed in the last 24 hours.";
   const actions = before && failed && failed.length > 0 && (
     <>
@@ -175,7 +175,7 @@ function Failures() {
   );
 }
 
-const atLeast = (number: number) => `${number}${number === COUNTED ? "+" : ""}`;
+const counted = (number: number) => `${number}${number === COUNTED ? "+" : ""}`;
 
 /** A reply of REST, fetched again after changes of these subjects. */
 function useOf<T>(
