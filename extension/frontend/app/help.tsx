@@ -22,7 +22,7 @@ export function showHelp(app: App, root: HTMLElement): Promise<void> {
       title="Keyboard shortcuts"
       close={close}
       isInformation
-      focus={(dialog) => dialog.querySelector<HTMLElement>("footer button")?.focus()}
+      focus={(dialog) => dialog.querySelector<HTMLElement>(".cloudo-dialog-foot button")?.focus()}
       buttons={<Button onClick={close}>Close</Button>}
     >
       <Keys title="Everywhere" lines={[...everywhere, [["Esc"], "Close a dialog or a menu"]]} />
