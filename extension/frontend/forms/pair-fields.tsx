@@ -85,14 +85,14 @@ function PairRows({ pairs }: { pairs: Pairs }) {
 
 function PairRow({ pairs, row, at, remove }: { pairs: Pairs; row: Pair; at: number; remove: () => void }) {
   const id = useId();
-  const problem = pairs.problems.value[row.id] ?? "";
+  const problem = pairs.problems.value[row.id];
   const shared = { "aria-describedby": id, class: "cloudo-control", spellcheck: false };
   return (
     <div class="cloudo-pair">
       <input
         {...shared}
         aria-label={`Name of input ${at}`}
-        aria-invalid={problem !== ""}
+        aria-invalid={problem?.isOfName === true}
         placeholder="name"
         autocomplete="off"
         value={row.name}
@@ -110,10 +110,14 @@ function PairRow({ pairs, row, at, remove }: { pairs: Pairs; row: Pair; at: numb
           </option>
         ))}
       </select>
-      <PairValue pairs={pairs} row={row} shared={{ ...shared, "aria-label": `Value of input ${at}` }} />
+      <PairValue
+        pairs={pairs}
+        row={row}
+        shared={{ ...shared, "aria-label": `Value of input ${at}`, "aria-invalid": problem?.isOfName === false }}
+      />
       <IconButton icon="trash" label={`Remove input ${at}`} onClick={remove} />
       <p class="cloudo-field-error" id={id} role="alert">
-        {problem}
+        {problem?.text}
       </p>
     </div>
   );

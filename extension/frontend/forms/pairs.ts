@@ -28,8 +28,8 @@ export interface Pair {
 export class Pairs {
   readonly rows = signal<readonly Pair[]>([]);
   readonly yaml = signal<string | null>(null);
-  /** What is wrong with rows, by their ids. */
-  readonly problems = signal<Record<number, string>>({});
+  /** What is wrong with rows, by their ids: with the name, else with the value. */
+  readonly problems = signal<Record<number, { isOfName: boolean; text: string }>>({});
   private checked: { yaml: string; reading: Reading } | null = null;
   private lastId = 0;
 
@@ -42,13 +42,14 @@ export class Pairs {
     if (yaml !== null)
       return this.checked?.yaml === yaml ? this.checked.reading : { problem: "The YAML has not been read yet." };
     const inputs: [string, unknown][] = [];
-    const problems: Record<number, string> = {};
+    const problems: typeof this.problems.value = {};
     for (const row of this.rows.peek().filter(isUsed)) {
       const name = row.name.trim();
       const { value, problem } = read(row);
-      if (!name) problems[row.id] = "Enter a name.";
-      else if (inputs.some(([other]) => other === name)) problems[row.id] = `There is another input ${name}.`;
-      else if (problem) problems[row.id] = problem;
+      const isTwice = inputs.some(([other]) => other === name);
+      if (!name) problems[row.id] = { isOfName: true, text: "Enter a name." };
+      else if (isTwice) problems[row.id] = { isOfName: true, text: `There is another input ${name}.` };
+      else if (problem) problems[row.id] = { isOfName: false, text: problem };
       inputs.push([name, value]);
     }
     if (isShown) this.problems.value = problems;
@@ -56,10 +57,10 @@ export class Pairs {
     return inputs.length > 0 ? { value: Object.fromEntries(inputs) } : {};
   }
 
-  /** Have the server read the YAML, unless it has. */
+  /** Have the server read the YAML, unless it has. What was wrong may have been the connection: it is read again. */
   async check(api: Api): Promise<void> {
     const yaml = this.yaml.peek();
-    if (yaml === null || this.checked?.yaml === yaml) return;
+    if (yaml === null || (this.checked?.yaml === yaml && !this.checked.reading.problem)) return;
     let reading: Reading;
     try {
       reading = { value: (await api.post<{ inputs: Inputs }>("inputs/yaml", { yaml })).inputs };
@@ -128,7 +129,7 @@ export class Pairs {
   }
 }
 
-const isUsed = ({ name, type, text }: Pair): boolean => Boolean(name.trim() || (type !== "boolean" && text.trim()));
+const isUsed = ({ name, type, text }: Pair): boolean => type !== "text" || Boolean(name.trim() || text.trim());
 
 function shown(value: unknown): Pick<Pair, "type" | "text"> {
   if (value === null) return { type: "null", text: "" };

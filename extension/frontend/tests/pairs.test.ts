@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { describe, expect, it, test } from "vitest";
-import type { Api } from "../api/client";
-import { Pairs, yamlOf } from "../forms/pairs";
+import { ApiError, type Api } from "../api/client";
+import { Pairs, yamlOf, type PairType } from "../forms/pairs";
 
 const VALUES = {
   plain: "north",
@@ -30,8 +30,9 @@ describe("rows of inputs", () => {
     expect([pairs.read(), state.value]).toEqual([{}, ""]);
   });
 
-  test.each<[string, "text" | "number" | "list" | "object", string, RegExp]>([
+  test.each<[string, PairType, string, RegExp]>([
     ["", "text", "x", /Enter a name/],
+    ["", "boolean", "true", /Enter a name/],
     ["other", "text", "x", /another input other/],
     ["n", "number", "many", /Enter a number/],
     ["n", "list", "[1", /not valid JSON/],
@@ -43,7 +44,8 @@ describe("rows of inputs", () => {
     const { id } = pairs.rows.value[1]!;
     pairs.change(id, { name, type, text });
     expect(pairs.read().problem).toBeTruthy();
-    expect(pairs.problems.value[id]).toMatch(problem);
+    expect(pairs.problems.value[id]?.text).toMatch(problem);
+    expect(pairs.problems.value[id]?.isOfName).toBe(name !== "n");
     expect(pairs.toYaml()).toBeTruthy();
     expect(pairs.yaml.value).toBeNull();
   });
@@ -73,6 +75,17 @@ describe("YAML", () => {
     expect([pairs.read(), asked]).toEqual([{ value: { b: 2 } }, [{ yaml: "b: 2" }]]);
     expect(await pairs.toRows(api)).toBe("");
     expect(pairs.rows.value.map(({ name, type, text }) => [name, type, text])).toEqual([["b", "number", "2"]]);
+  });
+
+  it("is read again after a server that could not be reached", async () => {
+    const replies = [Promise.reject(new ApiError(0, "unreachable", "away")), Promise.resolve({ inputs: { a: 1 } })];
+    const pairs = new Pairs(signal(""));
+    pairs.write("a: 1");
+    const api = { post: () => replies.shift() } as unknown as Api;
+    await pairs.check(api);
+    expect(pairs.read()).toEqual({ problem: "away" });
+    await pairs.check(api);
+    expect(pairs.read()).toEqual({ value: { a: 1 } });
   });
 
   it("is written in blocks, with quotes where they are needed", () =>
