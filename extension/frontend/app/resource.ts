@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/client";
 import type { Follower, News } from "../api/live";
 import { Pace } from "../api/pace";
+import { reasonOf } from "../ui/words";
 import { useApp } from "./context";
 
 /** Interval between two fetches of one resource while it keeps changing. */
@@ -58,7 +59,7 @@ export function useResource<T>(
         show(await latest.current.fetch(signal, show));
       } catch (error) {
         if (isClosed || signal.aborted) return;
-        const known = error instanceof ApiError ? error : new ApiError(0, "error", String(error));
+        const known = error instanceof ApiError ? error : new ApiError(0, "error", reasonOf(error));
         setState((old) => ({ key, value: old.key === key ? old.value : null, error: known }));
       }
     }, options.paceMs ?? REFRESH_MS);

@@ -124,3 +124,6 @@ export function messageOf({ message, error }: Pick<Execution, "message" | "error
 /** The later of two executions first: ids grow with time. */
 export const byAge = (one: Pick<ExecutionBrief, "id">, other: Pick<ExecutionBrief, "id">): number =>
   one.id < other.id ? 1 : -1;
+
+/** What an error says, without the name of its class. */
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -7,7 +7,7 @@ import type { App } from "../../app/context";
 import { focusFirst, InputFields, InputForm } from "../../forms/inputs";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
-import { cut } from "../../ui/words";
+import { cut, reasonOf } from "../../ui/words";
 import { complain } from "../flows/run";
 
 /** REST shows protected values like this. */
@@ -73,7 +73,7 @@ function AgainDialog({ app, close, again }: { app: App; close: () => void; again
       close();
     } catch (error) {
       if (error instanceof ApiError && error.status === 422) complain(form, { error });
-      else setProblem(error instanceof Error ? error.message : String(error));
+      else setProblem(reasonOf(error));
       setTimeout(() => focusFirst(body.current));
     } finally {
       setBusy(false);

@@ -6,7 +6,7 @@ import type { Api } from "../../api/client";
 import type { LogLine } from "../../api/types";
 import { useApp } from "../../app/context";
 import { LinkButton, Panel } from "../../ui/controls";
-import { count, cut, moment } from "../../ui/words";
+import { count, cut, moment, reasonOf } from "../../ui/words";
 
 const PAGE = 500;
 /** Maximum number of lines in the page. While following, older ones leave at the top. */
@@ -71,7 +71,7 @@ function useLog(id: string, version: string) {
       }
       setProblem("");
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(reasonOf(error));
     }
   };
   const act = useRef(read);

@@ -9,7 +9,7 @@ import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { useId } from "../../ui/ids";
 import { MenuButton, type MenuGroup } from "../../ui/menu";
-import { cut, originOf } from "../../ui/words";
+import { cut, originOf, reasonOf } from "../../ui/words";
 import { ORIGIN_WORDS, RANGES, cleared, isFiltered, textOf } from "./filters";
 
 /** Queries by name. */
@@ -93,7 +93,7 @@ function NameForm({ app, close, saved, save }: NameFormProps) {
       await save({ ...saved, [name.trim()]: text });
       close();
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(reasonOf(error));
     }
   };
   const buttons = (

@@ -12,7 +12,7 @@ import { Icon } from "../../ui/icons";
 import { Duration, StatusMark, Time } from "../../ui/marks";
 import { MenuButton } from "../../ui/menu";
 import { RunBars } from "../../ui/runs";
-import { byAge, count, cut, duration } from "../../ui/words";
+import { byAge, count, cut, duration, reasonOf } from "../../ui/words";
 import { LatestResults, Thumbnail, useResultsOf } from "../executions/results";
 import { openNewSchedule } from "../schedules/create";
 import { ScheduleItems } from "../schedules/items";
@@ -133,16 +133,16 @@ function RunPanel({ flow }: { flow: Flow }) {
   const [isBusy, setBusy] = useState(false);
   const start = useMemo(() => starter(app), [flow.name]);
   const submit = async () => {
-    await form.ready(app.api);
-    const inputs = form.read();
-    if (!inputs) return void setTimeout(() => focusFirst(element.current));
     setBusy(true);
     try {
+      await form.ready(app.api);
+      const inputs = form.read();
+      if (!inputs) return void setTimeout(() => focusFirst(element.current));
       const [result] = await start([{ flow_name: flow.name, inputs }]);
       if (result && "execution" in result) return app.place.go("execution", result.execution.id);
       complain(form, result);
     } catch (error) {
-      form.complain(String(error), null);
+      form.complain(reasonOf(error), null);
     } finally {
       setBusy(false);
     }

@@ -1,11 +1,12 @@
 /** Dialogs that create, duplicate, rename and delete flows. */
 
 import { useState } from "preact/hooks";
-import { ApiError, pathOf } from "../../api/client";
+import { pathOf } from "../../api/client";
 import type { Flow } from "../../api/types";
 import type { App } from "../../app/context";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
+import { reasonOf } from "../../ui/words";
 
 /** A notebook with one empty parameters cell and one empty cell. */
 const EMPTY_NOTEBOOK = JSON.stringify({
@@ -78,7 +79,7 @@ function NameForm({
       close();
       app.place.go("flow", flow.name);
     } catch (error) {
-      setProblem(error instanceof ApiError ? error.message : String(error));
+      setProblem(reasonOf(error));
     }
   };
   return (

@@ -7,7 +7,7 @@ import type { App } from "../../app/context";
 import { focusFirst, InputFields, InputForm } from "../../forms/inputs";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
-import { count } from "../../ui/words";
+import { count, reasonOf } from "../../ui/words";
 
 interface Start {
   flow_name: string;
@@ -113,7 +113,7 @@ function RunDialog({ app, close, flows, others, isBrief, start }: RunDialogProps
       setForms(failed);
       focus();
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(reasonOf(error));
     } finally {
       setBusy(false);
     }

@@ -8,7 +8,7 @@ import { useResource } from "../../app/resource";
 import { Button, Heading, LinkButton, Panel, Skeleton } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Time } from "../../ui/marks";
-import { cut } from "../../ui/words";
+import { cut, reasonOf } from "../../ui/words";
 import { NotificationPanel } from "./notifications";
 
 /** What the dashboard keeps for its users; other views show it. */
@@ -163,7 +163,7 @@ function SettingForm({ app, close, edited }: { app: App; close: () => void; edit
       else await app.api.post("setting", { name: name.trim(), value, secret });
       close();
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(reasonOf(error));
     }
   };
   const buttons = (

@@ -9,6 +9,7 @@ import { focusFirst } from "../../forms/inputs";
 import { Copyable, CopyableLines } from "../../ui/copy";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
+import { reasonOf } from "../../ui/words";
 import { callLine, webhookUrl } from "./call";
 import { WebhookDraft } from "./draft";
 
@@ -82,7 +83,7 @@ function WebhookDialog({
       const errors = error.errors.length > 0 ? error.errors : [error];
       const rest = errors.filter(({ message, field }) => !draft.complain(message, field));
       setProblem(rest.map(({ message }) => message).join("\n"));
-    } else setProblem(String(error));
+    } else setProblem(reasonOf(error));
     if (MORE.some((name) => draft.entry(name).problem.peek())) setOpen(true);
     setTimeout(() => body.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
   };

@@ -10,7 +10,7 @@ import { useTrait } from "../../app/traits";
 import { focusFirst, InputFields, InputForm } from "../../forms/inputs";
 import { Button, Link, LoadError, Skeleton } from "../../ui/controls";
 import { Duration, ProgressBar, StatusMark } from "../../ui/marks";
-import { cut, isEnded, messageOf } from "../../ui/words";
+import { cut, isEnded, messageOf, reasonOf } from "../../ui/words";
 
 type Inputs = Record<string, unknown>;
 
@@ -104,7 +104,7 @@ function useRun() {
       traits?.set({ execution_id: started, status });
       return null;
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(reasonOf(error));
       return error instanceof ApiError ? error : null;
     } finally {
       setStarting(false);
