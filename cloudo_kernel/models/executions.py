@@ -142,7 +142,8 @@ class ExecutionBrief(Record):
 
 
 #: Lists show all of them.
-Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=100), FailFast()]
+MAX_TAGS: Final = 100
+Tags = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=MAX_TAGS), FailFast()]
 
 
 class StartExecution(Request):

@@ -70,10 +70,12 @@ def _loader() -> type[SafeLoader]:
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             seen = set()
             for key, _value in node.value:
-                if key.value.__hash__ and key.value in seen:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                if key.value in seen:
                     problem = f"the name {key.value!r} stands here twice"
                     raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-                seen.add(key.value if key.value.__hash__ else id(key))
+                seen.add(key.value)
             found: dict[Any, Any] = super().construct_mapping(node, deep)
             return found
 

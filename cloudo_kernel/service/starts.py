@@ -34,6 +34,7 @@ from cloudo_kernel.models import (
     Schedule,
     StartExecution,
 )
+from cloudo_kernel.models.executions import MAX_TAGS
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.security.redaction import PROTECTED
 from cloudo_kernel.service.base import Base
@@ -44,8 +45,6 @@ from cloudo_kernel.workspace.catalog import CLOUDO, Source, defaults, kernel_fau
 _LENIENT = (Origin.FLOW, Origin.SCHEDULE, Origin.WEBHOOK)
 
 NO_OPTIONS = RunOptions()
-#: As many tags as a request may name.
-_MAX_TAGS = 100
 
 #: Errors of a start that was possible before its flow changed.
 NO_LONGER = (FlowNotFound, FlowBroken, InputsInvalid)
@@ -193,7 +192,7 @@ class StartVerbs(Base):
             raise TooDeep(more["name"], most)
         common = self._common(source, kind, options) if common is None else common
         if kind is ExecutionType.FLOW and (inherited := source.flow.tags):
-            more["tags"] = tuple(dict.fromkeys((*more.get("tags", ()), *inherited)))[:_MAX_TAGS]
+            more["tags"] = tuple(dict.fromkeys((*more.get("tags", ()), *inherited)))[:MAX_TAGS]
         return NewExecution(id=new_id(), **{**common, **more, **self._protected(source.flow, hides, **more)})
 
     def _common(self, source: Source, kind: ExecutionType, options: RunOptions = NO_OPTIONS) -> JsonObject:
