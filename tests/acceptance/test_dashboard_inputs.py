@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,19 +12,16 @@ from playwright.sync_api import Locator, Page, expect
 from cloudo_kernel.client import Client
 from tests.acceptance.page import RUN, Open, button, check, newest, run
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "any", "this.set_output('got', this.get('input_value'))")
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")
