@@ -44,8 +44,9 @@ export function followRuns(app: App): void {
   const scope = app.api.transport.baseUrl ?? "";
   const [leading, seen] = [`${CHOICE} ${scope}`, `${CHOICE} seen ${scope}`];
   holdWhileVisible(seen);
+  const told = new Told(leading);
   void navigator.locks.request(leading, () => {
-    const teller = new Teller(app, async () => {
+    const teller = new Teller(app, told, async () => {
       const { held } = await navigator.locks.query();
       return choice() === "on" && !held?.some(({ name }) => name === seen);
     });
@@ -76,13 +77,33 @@ function holdWhileVisible(name: string): void {
   follow();
 }
 
+/** What any tab has told: the tab that takes over may get the same news late. */
+class Told {
+  private readonly ids = new Set<string>();
+  private readonly channel: BroadcastChannel;
+
+  constructor(name: string) {
+    this.channel = new BroadcastChannel(name);
+    this.channel.onmessage = ({ data }) => this.ids.add(String(data));
+  }
+
+  has(id: string): boolean {
+    return this.ids.has(id);
+  }
+
+  add(id: string): void {
+    this.ids.add(id);
+    this.channel.postMessage(id);
+  }
+}
+
 /** Makes the notifications. */
 class Teller {
-  private readonly told = new Set<string>();
   private user: Promise<string> | null = null;
 
   constructor(
     private readonly app: App,
+    private readonly told: Told,
     private readonly isWanted: () => Promise<boolean>,
   ) {}
 
@@ -102,6 +123,8 @@ class Teller {
   async tellQuestions(ids: readonly string[]): Promise<void> {
     const { api } = this.app;
     for (const id of ids.slice(0, MAX_QUESTIONS)) {
+      if (this.told.has(id)) continue;
+      this.told.add(id);
       const message = await api.get<Message>(`message/${id}`).catch(() => null);
       if (message?.state !== "OPEN" || !message.execution_id) continue;
       const asking = await api.get<Execution>(`execution/${message.execution_id}`).catch(() => null);
