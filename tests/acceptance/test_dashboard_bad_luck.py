@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -13,7 +14,14 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import CreateToken, CreateWebhook, ExecutionFilter, StartExecution
+from cloudo_kernel.models import (
+    CreateSchedule,
+    CreateToken,
+    CreateWebhook,
+    ExecutionFilter,
+    ScheduleTrigger,
+    StartExecution,
+)
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_UNENDED_PER_WEBHOOK
 from cloudo_kernel.store import Store
@@ -21,7 +29,7 @@ from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests.acceptance.page import RUN, Open, button, newest, ready, run
 from tests.flows import write_flow
-from tests.server import WITHOUT_LAB, RunningServer, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=20_000)
@@ -33,15 +41,14 @@ ODD = "o" * 100 + "/" + "d" * 99  # the longest name of a flow
 
 
 @pytest.fixture(scope="module")
-def server(start: Callable[..., RunningServer], tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "greet", GREET, parameters=ASKS)
     write_flow(workspace, "passing", "1")
     write_flow(workspace, "brief", "1", metadata={"retention_minutes": 0})
     write_flow(workspace, "endless", "import time\nwhile True: time.sleep(0.05)")
     write_flow(workspace, "large", "print('x' * 10_000_000)", "for n in range(200_000): print(f'line {n}')")
     write_flow(workspace, ODD, "1", metadata={"title": NAMES[1], "tags": [NAMES[2][:200]], "description": NAMES[0]})
-    return start(workspace, extensions=WITHOUT_LAB)
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")
@@ -216,3 +223,20 @@ def test_long_names_right_to_left_text_and_emoji_fit(show: Open, api: Client) ->
     page.goto(re.sub("/cloudo/.*", "/cloudo/executions", page.url), wait_until="commit")
     for name in NAMES:
         expect(page.locator("tbody tr").filter(has_text=name[:20]).first).to_be_visible()
+
+
+def test_overdue_schedules_without_a_worker_are_told(context: BrowserContext, serve: Serve) -> None:
+    alone = serve(None, "--Cloudo.embedded_worker=False")
+    write_flow(alone.workspace, "one", "1")
+    with alone.client() as api:
+        for number in range(3):
+            when = ScheduleTrigger(delay_seconds=0)
+            api.create_schedule(CreateSchedule(flow_name="one", trigger=when, name=f"number {number}"))
+        until(lambda: api.health().overdue_schedules == 3, seconds=60)
+    page = context.new_page()
+    page.goto(f"{alone.url}cloudo/schedules?token={alone.token}", wait_until="commit")
+    banner = page.get_by_text("No worker is running: 3 schedules are overdue. Start one with: cloudo worker")
+    expect(banner).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Flows").click()
+    expect(banner).to_be_visible()
+    page.close()

@@ -1,4 +1,4 @@
-"""The arrow beside Play in the dashboard: schedules are made from its menu, in a real browser."""
+"""Schedules are made from the arrow beside Play, and from the page of a flow, in a real browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Status
@@ -239,3 +239,35 @@ def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("reports/two")
     button(page, "Pause").press("Enter")
     expect(button(page, "Resume")).to_be_focused()
+
+
+def test_a_flow_s_page_creates_a_schedule_of_the_flow(show: Open, api: Client) -> None:
+    page = show("flows/reports/one")
+    button(page, "New schedule").click()
+    expect(dialog(page).get_by_label("Flow", exact=True)).to_have_value("reports/one")
+    dialog(page).get_by_role("group", name="Inputs").get_by_label("n", exact=True).fill("5")
+    dialog(page).get_by_label("Time of day").fill("07:15")
+    button(dialog(page), "Create").click()
+    expect(page.get_by_role("region", name="Schedules")).to_contain_text("daily at 07:15")
+    [made] = api.schedules().items
+    assert (made.flow_name, made.inputs, made.name) == ("reports/one", {"n": 5}, "reports/one")
+
+
+def top(element: Locator) -> float:
+    box = element.bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+def test_next_times_that_come_late_do_not_move_what_is_below(show: Open) -> None:
+    page = show("flows/reports/one")
+    held: list[Route] = []
+    page.route("**/schedule/preview", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright reads its signature
+    button(page, "New schedule").click()
+    below = dialog(page).locator("summary")
+    before = top(below)
+    until(lambda: page.evaluate("1") and held)
+    for route in held:
+        route.continue_()
+    expect(dialog(page).get_by_label("Preview").locator("tbody tr")).to_have_count(10)
+    assert abs(top(below) - before) < 30

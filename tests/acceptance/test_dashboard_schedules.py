@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import CreateSchedule, Overlap, Schedule, ScheduleTrigger
@@ -253,19 +253,6 @@ def test_a_schedule_is_created_with_the_form_of_its_flow(show: Open, api: Client
     (server.workspace / "flows" / "reports" / "needs.ipynb").unlink()
 
 
-def test_a_flow_s_page_creates_a_schedule_of_the_flow(show: Open, api: Client) -> None:
-    page = show("flows/reports/one")
-    button(page, "New schedule").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_label("Flow", exact=True)).to_have_value("reports/one")
-    dialog.get_by_role("group", name="Inputs").get_by_label("n", exact=True).fill("5")
-    dialog.get_by_label("Time of day").fill("07:15")
-    button(dialog, "Create").click()
-    expect(page.get_by_role("region", name="Schedules")).to_contain_text("daily at 07:15")
-    [made] = api.schedules().items
-    assert (made.flow_name, made.inputs, made.name) == ("reports/one", {"n": 5}, "reports/one")
-
-
 def test_unchanged_inputs_stay_also_protected_ones_and_those_of_a_flow_that_is_gone(
     show: Open, api: Client, server: RunningServer
 ) -> None:
@@ -404,19 +391,3 @@ def test_a_hostile_name_stays_text_and_fits_a_narrow_window(show: Open, api: Cli
     expect(page.get_by_role("dialog")).to_contain_text(HOSTILE)
     page.keyboard.press("Escape")
     assert page.locator("main img, dialog img").count() == 0
-
-
-def test_overdue_schedules_without_a_worker_are_told(context: BrowserContext, serve: Serve) -> None:
-    alone = serve(None, "--Cloudo.embedded_worker=False")
-    write_flow(alone.workspace, "one", "1")
-    with alone.client() as api:
-        for number in range(3):
-            make(api, "one", trigger={"delay_seconds": 0}, name=f"number {number}")
-        until(lambda: api.health().overdue_schedules == 3, seconds=60)
-    page = context.new_page()
-    page.goto(f"{alone.url}cloudo/schedules?token={alone.token}", wait_until="commit")
-    banner = page.get_by_text("No worker is running: 3 schedules are overdue. Start one with: cloudo worker")
-    expect(banner).to_be_visible(timeout=60_000)
-    page.get_by_role("link", name="Flows").click()
-    expect(banner).to_be_visible()
-    page.close()

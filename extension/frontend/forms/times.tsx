@@ -106,13 +106,16 @@ export function NextTimes({
   preview,
   label,
   error,
+  isBusy = false,
 }: {
   preview: SchedulePreview | null;
   label: string;
   error?: string;
+  /** Whether ten times are on their way: there is room for them already. */
+  isBusy?: boolean;
 }) {
   return (
-    <div class="cloudo-preview" role="status" aria-label={label}>
+    <div class="cloudo-preview" role="status" aria-label={label} aria-busy={isBusy}>
       <p>{error || preview?.description}</p>
       {preview && (
         <>

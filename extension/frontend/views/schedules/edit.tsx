@@ -104,7 +104,7 @@ function ScheduleDialog({ app, schedule, close, onSaved }: ScheduleDialogProps) 
         </p>
         <FlowField draft={draft} />
         <TimingFields draft={draft} onInput={() => setTurn(turn + 1)} />
-        <NextTimes preview={preview} label="Preview" />
+        <NextTimes preview={preview} label="Preview" isBusy={!preview && !problem} />
         {needsConfirmation && <DraftField draft={draft} name="confirmed" label="Save anyway" type="checkbox" />}
         <RunFields draft={draft} />
         <details open={!isFolded} onToggle={(event) => setFolded(!event.currentTarget.open)}>
