@@ -16,7 +16,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import StartExecution
 from tests.acceptance.page import RUN, Open, button, newest, ready, row, run
 from tests.flows import write_flow
-from tests.server import WITHOUT_LAB, RunningServer, until
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(120)
 expect.set_options(timeout=20_000)
@@ -29,14 +29,13 @@ DAY_MICROSECONDS = 86_400_000_000
 
 
 @pytest.fixture(scope="module")
-def server(start: Callable[..., RunningServer], tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
-    workspace = tmp_path_factory.mktemp("workspace")
+def server(workspace: Path, serve: Serve) -> RunningServer:
     for name in ("ask", "ask again"):
         write_flow(workspace, name, "this.set_output('said', who)", parameters="who: str\ntimes: int = 1")
     write_flow(workspace, "nightly", "1 / n", parameters="n: int = 0", metadata={"tags": ["night"]})
     write_flow(workspace, "daily", "1 / 0", metadata={"tags": ["day"]})
     write_flow(workspace, "steps", WAIT.format(1), LONG, LONG, WAIT.format(2), "print('done')")
-    return start(workspace, extensions=WITHOUT_LAB)
+    return serve(workspace)
 
 
 @pytest.fixture(scope="module")
