@@ -68,7 +68,7 @@ _SHOWN = {
     "text": f"{{'text/plain': 'x' * ({MAX_RESULT_BYTES} - 30)}}",
     "markup": f"{{'text/html': '<p>x</p>' * (({MAX_RESULT_BYTES} - 30) // 8)}}",
     "image": f"{{'image/png': 'AAAA' * (({MAX_RESULT_BYTES} - 30) // 4)}}",
-    "values": f"{{'application/json': [1.5 / 7] * ({MAX_RESULT_VALUES} - 4)}}",
+    "values": f"{{'application/json': [0.123456789012] * ({MAX_RESULT_VALUES} - 4)}}",
 }
 
 
