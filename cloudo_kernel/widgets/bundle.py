@@ -1,9 +1,14 @@
-"""The built script and style of the widgets. They lie beside the extension, which serves the same build."""
+"""The built script and style of the widgets: the files of the page, which lie beside the extension that serves them.
+
+A widget has no server to import files from, so that its script holds all of them (see `app/files.ts` of the front end).
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _NOT_BUILT = "The front end is not built. Run `make frontend`."
@@ -17,18 +22,29 @@ def folder() -> Path:
     return Path(found.submodule_search_locations[0]) / "static"
 
 
-def name_of(entry: str) -> str:
-    """Return the file of an entry of the manifest. Raises `FileNotFoundError` without a build."""
+@dataclass(frozen=True)
+class Bundle:
+    """What a widget takes from a build."""
+
+    script: str
+    style: str
+    #: Name of the script that holds the browser's one event stream.
+    events: str
+
+
+def read() -> Bundle:
+    """Return the current build. Raises `FileNotFoundError` without one."""
     try:
-        names: dict[str, str] = json.loads((folder() / "manifest.json").read_bytes())
-        return names[entry]
+        manifest = (folder() / "manifest.json").read_bytes()
+        return _read(folder(), manifest)
     except (OSError, ValueError, KeyError) as error:
         raise FileNotFoundError(_NOT_BUILT) from error
 
 
-def text_of(entry: str) -> str:
-    """Return the text of an entry of the manifest. Raises `FileNotFoundError` without a build."""
-    try:
-        return (folder() / name_of(entry)).read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileNotFoundError(_NOT_BUILT) from error
+@lru_cache(maxsize=1)
+def _read(built: Path, manifest: bytes) -> Bundle:
+    names = json.loads(manifest)
+    texts = {name: (built / name).read_text(encoding="utf-8") for name in (*names["widget"], names["files.js"])}
+    loader = texts.pop(names["files.js"])
+    script = f"const ENTRY={json.dumps(names['widget'][0])},FILES={json.dumps(texts, ensure_ascii=False)};\n{loader}"
+    return Bundle(script, (built / names["style.css"]).read_text(encoding="utf-8"), names["events.js"])

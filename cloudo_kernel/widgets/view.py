@@ -6,19 +6,17 @@ The page's own server answers where it can. Everything that takes long to import
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anywidget
 import traitlets
 
-from cloudo_kernel.widgets.bundle import name_of, text_of
+from cloudo_kernel.widgets import bundle
 
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.widgets.relay import Relay
-
-_BUILT: Final = {"_esm": "widget.js", "_css": "style.css"}
 
 
 class View(anywidget.AnyWidget):
@@ -48,8 +46,8 @@ class View(anywidget.AnyWidget):
         self._api = _connected() if api is None else api
         self._relay = Relay(self._api, self.send)
         if "_esm" not in traits:
-            traits = {name: text_of(file) for name, file in _BUILT.items()} | traits
-            traits.setdefault("events_script", name_of("events.js"))
+            built = bundle.read()
+            traits = {"_esm": built.script, "_css": built.style, "events_script": built.events} | traits
         super().__init__(**traits)
         self.on_msg(self._hear)
         if self.comm is not None:

@@ -27,22 +27,26 @@ async function bundle(options) {
   return { contents: outputFiles.map(({ path, contents }) => [basename(path), contents]), outputs: metafile.outputs };
 }
 
+/** What an output imports at once and, if so asked, later, and what that imports; with itself. */
+function needs(outputs, path, isWhole = false, found = new Set()) {
+  if (found.has(path)) return found;
+  found.add(path);
+  for (const { path: imported, kind } of outputs[path].imports)
+    if (isWhole || kind === "import-statement") needs(outputs, imported, isWhole, found);
+  return found;
+}
+
+const outputOf = (outputs, entry) => Object.keys(outputs).find((path) => outputs[path].entryPoint === entry);
+
 /** The chunks that each view needs, so that the page can ask for all of them at once. */
 function chunksOfViews(outputs) {
-  const byEntry = new Map(Object.entries(outputs).map(([path, { entryPoint }]) => [entryPoint, path]));
-  const needs = (path, found = new Set()) => {
-    if (found.has(path)) return found;
-    found.add(path);
-    for (const { path: imported, kind } of outputs[path].imports)
-      if (kind === "import-statement") needs(imported, found);
-    return found;
-  };
   const views = readFileSync(join(here, "app/views.ts"), "utf8").matchAll(
     /(\w+): async \(\) => \(await import\("\.\.\/(.+?)"\)\)/g,
   );
   return Object.fromEntries(
     [...views].map(([, view, module]) => {
-      const paths = [...needs(byEntry.get("app/page.ts")), ...needs(byEntry.get(`${module}.tsx`))];
+      const entries = ["app/page.ts", `${module}.tsx`];
+      const paths = entries.flatMap((entry) => [...needs(outputs, outputOf(outputs, entry))]);
       return [view, [...new Set(paths.map((path) => basename(path)))]];
     }),
   );
@@ -68,7 +72,7 @@ const shared = {
 const files = new Map();
 const manifest = {};
 const split = {
-  entryPoints: ["app/page.ts"],
+  entryPoints: ["app/page.ts", "app/widget.ts"],
   splitting: true,
   plugins: [shared],
   chunkNames: "chunk-[hash]",
@@ -80,8 +84,10 @@ for (const [name, contents] of page.contents) {
   if (name.startsWith("page-")) manifest["page.js"] = name;
 }
 manifest.views = chunksOfViews(page.outputs);
-// These are single files: a worker cannot import chunks on every browser, and a widget has no server to import from.
-const single = await bundle({ entryPoints: ["api/events.ts", "app/widget.ts", "ui/style.css"] });
+// The widget's kernel sends all of them with `files.js`; the first one is what that imports.
+manifest.widget = [...needs(page.outputs, outputOf(page.outputs, "app/widget.ts"), true)].map((path) => basename(path));
+// These are single files: a worker cannot import chunks on every browser, and no server is there for a widget.
+const single = await bundle({ entryPoints: ["api/events.ts", "app/files.ts", "ui/style.css"] });
 for (const [name, contents] of single.contents) {
   manifest[name] = hashed(name, contents);
   files.set(manifest[name], contents);

@@ -12,7 +12,7 @@ CHUNK = "chunk-4E5f6G7h.js"
 STYLE = ".cloudo-table{width:100%}"
 _FILES = {
     "page.js": (SCRIPT, f'import "./{CHUNK}";\n'),
-    "widget.js": ("widget-1A2b3C4d.js", "export default { render() {} };\n"),
+    "files.js": ("files-1A2b3C4d.js", "export default { render() {} };\n"),
     "events.js": (EVENTS, "self.onconnect = () => {};\n"),
     "style.css": ("style-3A2b3C4d.css", STYLE),
 }
@@ -25,5 +25,5 @@ def write_build(folder: Path) -> Path:
         (folder / name).write_text(text)
         (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     names: dict[str, object] = {entry: name for entry, (name, _) in _FILES.items()}
-    (folder / "manifest.json").write_text(json.dumps(names | {"views": {"flows": [SCRIPT, CHUNK]}}))
+    (folder / "manifest.json").write_text(json.dumps(names | {"views": {"flows": [SCRIPT, CHUNK]}, "widget": [CHUNK]}))
     return folder
