@@ -264,6 +264,7 @@ def test_next_times_that_come_late_do_not_move_what_is_below(show: Open) -> None
     held: list[Route] = []
     page.route("**/schedule/preview", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright reads its signature
     button(page, "New schedule").click()
+    expect(dialog(page).get_by_role("group", name="Inputs").get_by_label("n", exact=True)).to_be_visible()
     below = dialog(page).locator("summary")
     before = top(below)
     until(lambda: page.evaluate("1") and held)

@@ -28,6 +28,7 @@ export class FlowForms {
   readonly problem = signal("");
   readonly isLoading = signal(false);
   private wanted = "";
+  private loading: Promise<void> | null = null;
 
   /** `first` has the inputs of a flow to begin with. */
   constructor(
@@ -36,15 +37,12 @@ export class FlowForms {
   ) {}
 
   /** Show the forms of these flows, and of no others. */
-  async choose(names: readonly string[]): Promise<void> {
-    this.wanted = names.join("\n");
-    this.problem.value = "";
-    this.isLoading.value = true;
-    const forms = await Promise.all(names.map((name) => this.formOf(name)));
-    await Promise.all(forms.map((form) => form?.ready(this.api)));
-    if (this.wanted !== names.join("\n")) return;
-    this.isLoading.value = false;
-    this.forms.value = forms.filter((form) => form !== null);
+  choose(names: readonly string[]): Promise<void> {
+    if (this.loading && this.wanted === names.join("\n")) return this.loading;
+    const loading = this.load(names).finally(() => {
+      if (this.loading === loading) this.loading = null;
+    });
+    return (this.loading = loading);
   }
 
   /** The inputs by the name of the flow, or null after showing what is wrong. */
@@ -56,6 +54,17 @@ export class FlowForms {
 
   get isTouched(): boolean {
     return this.forms.peek().some((form) => form.isTouched);
+  }
+
+  private async load(names: readonly string[]): Promise<void> {
+    this.wanted = names.join("\n");
+    this.problem.value = "";
+    this.isLoading.value = true;
+    const forms = await Promise.all(names.map((name) => this.formOf(name)));
+    await Promise.all(forms.map((form) => form?.ready(this.api)));
+    if (this.wanted !== names.join("\n")) return;
+    this.isLoading.value = false;
+    this.forms.value = forms.filter((form) => form !== null);
   }
 
   private async formOf(name: string): Promise<InputForm | null> {

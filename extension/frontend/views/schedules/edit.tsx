@@ -1,7 +1,7 @@
 /** The dialog that creates or changes a schedule. The next runs follow what is typed. */
 
 import type { ComponentProps } from "preact";
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { segment, ApiError } from "../../api/client";
 import type { Schedule } from "../../api/types";
 import type { App } from "../../app/context";
@@ -28,6 +28,9 @@ const CATCH_UPS = [
 ] as const;
 const FOLLOW_UPS = "One per line: a flow, a URL, or JSON. Empty: the flow's own follow-ups. []: none.";
 
+/** The dialog waits so long for the inputs of its flow. Later ones move what is below them. */
+const MAX_WAIT_MS = 500;
+
 /** Open the dialog for a schedule that exists. `onSaved` gets the changed schedule. */
 export const editSchedule = (app: App, schedule: Schedule, onSaved: (saved: Schedule) => void): Promise<void> =>
   openDialog(app, schedule, onSaved);
@@ -36,19 +39,22 @@ export const editSchedule = (app: App, schedule: Schedule, onSaved: (saved: Sche
 export const newSchedule = (app: App, flowName: string, onSaved: (saved: Schedule) => void): Promise<void> =>
   openDialog(app, { flow_name: flowName }, onSaved);
 
-const openDialog = (app: App, schedule: Partial<Schedule>, onSaved: (saved: Schedule) => void): Promise<void> =>
-  app.dialogs.show((close) => <ScheduleDialog app={app} schedule={schedule} close={close} onSaved={onSaved} />);
+async function openDialog(app: App, schedule: Partial<Schedule>, onSaved: (saved: Schedule) => void): Promise<void> {
+  const draft = new ScheduleDraft(app.api, schedule);
+  const timeout = new Promise((resolve) => setTimeout(resolve, MAX_WAIT_MS));
+  await Promise.race([draft.inputs.choose(draft.flowNames), timeout]);
+  return app.dialogs.show((close) => <ScheduleDialog app={app} draft={draft} close={close} onSaved={onSaved} />);
+}
 
 interface ScheduleDialogProps {
   app: App;
-  schedule: Partial<Schedule>;
+  draft: ScheduleDraft;
   close: () => void;
   onSaved: (saved: Schedule) => void;
 }
 
-function ScheduleDialog({ app, schedule, close, onSaved }: ScheduleDialogProps) {
+function ScheduleDialog({ app, draft, close, onSaved }: ScheduleDialogProps) {
   const body = useRef<HTMLDivElement>(null);
-  const draft = useMemo(() => new ScheduleDraft(app.api, schedule), []);
   const [turn, setTurn] = useState(0);
   const [problem, setProblem] = useState("");
   const [isBusy, setBusy] = useState(false);
@@ -88,7 +94,7 @@ function ScheduleDialog({ app, schedule, close, onSaved }: ScheduleDialogProps) 
   };
   return (
     <Dialog
-      title={draft.isNew ? "New schedule" : `Edit ${schedule.name ?? ""}`}
+      title={draft.isNew ? "New schedule" : `Edit ${draft.schedule.name ?? ""}`}
       close={close}
       onSubmit={() => void submit()}
       buttons={
