@@ -129,12 +129,20 @@ class Handler(BodyHandler):
         found: dict[str, Any] = {}
         for word, field in model.model_fields.items():
             name = field.alias or word
-            texts = [text for text in self.get_query_arguments(name, strip=False) if text]
+            texts = self.asked_texts(name)
             if texts and "tuple" in str(field.annotation):
                 found[name] = [part for text in texts for part in text.split(",") if part]
             elif texts:
                 found[name] = from_query(field.annotation, texts[0])
         return self.parse(model, found)
+
+    def asked_texts(self, name: str) -> list[str]:
+        """Return the values of a query parameter that are not empty, as they were sent.
+
+        `get_query_arguments` replaces control characters, so that an invalid name looks like another, valid one.
+        """
+        values = self.request.query_arguments.get(name, [])
+        return [text for value in values if (text := self.decode_argument(value, name=name))]
 
     def page(self, model: type[PageQuery] = PageQuery) -> dict[str, Any]:
         """Return the query's `limit` and `cursor` as arguments for a verb."""

@@ -82,7 +82,7 @@ class Activity(Handler):
         """List the recent executions of each flow."""
         recent = self.asked(ActivityQuery).recent
         # A name may have a comma, so it separates none.
-        names = [name for name in self.get_query_arguments("names", strip=False) if name]
+        names = self.asked_texts("names")
         await self.answer_page(lambda: self.api.flow_activity(recent=recent, names=names), "flow_name", order=sort_key)
 
 
