@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from jsonschema import Draft202012Validator
 from schemathesis import checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
@@ -52,6 +53,9 @@ FEW = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+#: Values that read like a number, a boolean or a time; a lax model takes them for one.
+LOOKALIKES: tuple[object, ...] = ("5", "1e3", "true", "yes", True, 1, 1.5, "1764576000", 1764576000, "soon")
+_KINDS = {"boolean", "integer", "number", "date-time"}
 LATER = {"flow_name": "examples/greeting", "inputs": {"name": "Ada"}, "delay_seconds": 1e6}
 #: What is made to be there: the address at which it is made, how, and where its name is in the reply.
 KINDS: dict[str, tuple[str, Callable[[str], Any], str]] = {
@@ -147,3 +151,49 @@ def test_nothing_that_violates_its_schema_is_accepted(case: Any, served: Running
     if case.path_parameters and name_what_is_there(case, rest) and wrong == {ParameterLocation.PATH}:
         return
     send(case, served)
+
+
+def fields(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Yield the paths of all fields of a body that are numbers, booleans or times, and the schema of each."""
+    for name, field in schema.get("properties", {}).items():
+        branches = [resolved(branch, whole) for branch in field.get("anyOf", [field])]
+        if any(branch.get("format", branch.get("type")) in _KINDS for branch in branches):
+            yield (name,), field
+        for branch in branches:
+            yield from (((name, *path), inner) for path, inner in fields(branch, whole))
+
+
+def resolved(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return whole["components"]["schemas"][name] if name else schema
+
+
+def nested(path: tuple[str, ...], value: object) -> dict[str, Any]:
+    return {path[0]: nested(path[1:], value) if path[1:] else value}
+
+
+def test_no_value_that_only_reads_like_its_kind_is_accepted(rest: httpx.Client) -> None:
+    """What is generated at random is seldom "5" in place of 5."""
+    whole = document(routes, base_url="/")
+    sent = 0
+    for address, operations in whole["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            for path, field in fields(resolved(content.get("schema", {}), whole), whole):
+                fits = Draft202012Validator({**field, "components": whole["components"]}).is_valid
+                for value in (one for one in LOOKALIKES if not fits(one)):
+                    given = {**content["example"], **nested(path, value)}
+                    reply = rest.request(method, address.removeprefix("/api/1").format_map(Names()), json=given)
+                    told = reply.json().get("error", {})
+                    named = [one["field"] for one in told.get("errors") or [told]]
+                    assert (reply.status_code, ".".join(path) in named) == (400, True), (method, address, given, told)
+                    sent += 1
+    assert sent > 200
+
+
+class Names(dict[str, str]):
+    """Names for the parameters of an address."""
+
+    def __missing__(self, name: str) -> str:
+        """Return a name that nothing has."""
+        return f"no-such-{name}"
