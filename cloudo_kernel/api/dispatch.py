@@ -25,7 +25,7 @@ from cloudo_kernel.models.versions import version_of
 _IN_PATH: Final = re.compile(r"{(\w+)(:path)?}")
 _TAG: Final = re.compile(r'"([^".]+)[^"]*"')
 #: Parameters about the form of a list; without a server, lists come whole.
-_LIST_FORM: Final = frozenset({"limit", "cursor", "brief"})
+_LIST_FORM: Final = frozenset({"limit", "cursor", "brief", "runs"})
 
 
 class Reply(NamedTuple):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import islice
 from pathlib import PurePosixPath
 from statistics import median
 
+from cloudo_kernel import settings
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import FlowNotFound, MalformedRequest, NameInvalid
 from cloudo_kernel.models import (
@@ -36,7 +40,7 @@ from cloudo_kernel.models.event_types import (
 from cloudo_kernel.security.bounds import MAX_YAML_BYTES
 from cloudo_kernel.security.documents import mapping
 from cloudo_kernel.service.base import Base
-from cloudo_kernel.workspace.catalog import kernels, sort_key
+from cloudo_kernel.workspace.catalog import is_match, kernels, sort_key
 from cloudo_kernel.workspace.catalog.places import is_below
 from cloudo_kernel.workspace.dashboards import dashboards
 from cloudo_kernel.workspace.files import WorkspaceFiles
@@ -46,6 +50,8 @@ _MAX_RECENT = 50
 #: Executions of each flow in lists of flows.
 _BRIEFS = 5
 _MAX_HOURS = 744
+#: The pages of one list share a look at the files, unless the reader takes longer than this from page to page.
+_SAME_LIST_SECONDS = 5.0
 
 
 class WorkspaceVerbs(Base):
@@ -56,14 +62,26 @@ class WorkspaceVerbs(Base):
         self._ask("flows")
         return self._with_runs(self._offered(q))
 
-    def page_of_flows(self, *, q: str | None = None, after: str | None = None, limit: int, brief: bool) -> Page[Flow]:
+    def page_of_flows(
+        self, *, q: str | None = None, after: str | None = None, limit: int, brief: bool = False, runs: bool = True
+    ) -> Page[Flow]:
         """Return one page of `flows`, from the name `after` on. Only what is shown is looked up in the store."""
         self._ask("flows")
-        flows = self._offered(q)
-        if after is not None:
-            flows = flows[bisect_right(flows, sort_key(after), key=lambda flow: sort_key(flow.name)) :]
-        shown = self._with_runs([flow.brief if brief else flow for flow in flows[:limit]])
-        return Page[Flow](items=shown, next=shown[-1].name if len(flows) > len(shown) else None)
+        age = 0.0 if after is None else _SAME_LIST_SECONDS
+        flows, wanted = self._catalog.listing(max_age_seconds=age).flows, (q or "").casefold()
+        start = 0 if after is None else bisect_right(flows, sort_key(after), key=lambda flow: sort_key(flow.name))
+        offered = (flow for flow in flows[start:] if is_match(flow, wanted) and self._is_listed(flow))
+        found = list(islice(offered, limit + 1))
+        shown = tuple(flow.brief if brief else flow for flow in found[:limit])
+        return Page[Flow](
+            items=self._with_runs(shown) if runs else shown, next=shown[-1].name if len(found) > len(shown) else None
+        )
+
+    def version_of_flows(self) -> str:
+        """Return a text that changes whenever a flow that the caller may see is added, changed or removed."""
+        self._ask("flows")
+        scope = json.dumps([self._rights.flows, bool(self._setting(settings.LIBRARY_FALLBACK))])
+        return f"{self._catalog.listing().version}-{hashlib.sha256(scope.encode()).hexdigest()[:8]}"
 
     def flow_activity(self, *, recent: int = 12, names: Sequence[str] = ()) -> tuple[FlowActivity, ...]:
         """See `Api.flow_activity`."""

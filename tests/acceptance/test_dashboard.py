@@ -123,9 +123,21 @@ def test_flows_are_filtered_sorted_and_selected_by_range(show: Open) -> None:
 
 def test_a_new_flow_shows_up_when_the_reader_comes_back(show: Open, server: RunningServer) -> None:
     page = show("flows")
-    write_flow(server.workspace, "brand new", "1")
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(row(page, "brand new")).to_be_visible()
+    lists: list[str] = []
+    page.on("request", lambda request: lists.append(request.url) if "/flow?" in request.url else None)
+
+    def come_back() -> None:
+        with page.expect_response(lambda reply: "runs=false" in reply.url):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    for name in ("brand new", "even newer"):
+        write_flow(server.workspace, name, "1")
+        come_back()
+        expect(row(page, name)).to_be_visible()
+    seen = len(lists)
+    come_back()
+    page.wait_for_timeout(500)
+    assert len(lists) == seen + 1, "nothing is new, but the list was fetched"
 
 
 # --- following ---------------------------------------------------------------------------------------

@@ -81,6 +81,33 @@ def test_what_is_as_it_was_is_not_sent_again(make: Callable[..., Any], http: htt
     assert http.get(path, headers={"If-None-Match": seen}).status_code == 200
 
 
+def test_a_list_of_flows_is_sent_again_only_after_a_change_of_a_flow(http: httpx.Client) -> None:
+    def again(seen: str, query: str = "") -> httpx.Response:
+        return http.get(f"/flow?brief=true&runs=false&limit=1{query}", headers={"If-None-Match": seen})
+
+    path, source, _ = flow(http)
+    first = again("")
+    assert (first.status_code, len(first.json()["items"])) == (200, 1)
+    seen = first.headers["ETag"]
+    assert (again(seen).status_code, again(seen).content) == (304, b"")
+    assert http.post("/execution", json={"flow_name": "quick"}).status_code == 201
+    assert again(seen).status_code == 304
+    for change in (lambda: http.patch(path, json=source), lambda: http.delete(path)):
+        assert change().status_code < 300
+        changed = again(seen)
+        assert changed.status_code == 200
+        seen = changed.headers["ETag"]
+    assert "ETag" not in http.get("/flow?limit=1").headers
+
+
+def test_a_list_of_flows_without_runs_has_none_of_them(http: httpx.Client) -> None:
+    http.post("/execution", json={"flow_name": "quick"})
+    with_runs, without = http.get("/flow?q=quick").json(), http.get("/flow?q=quick&runs=false").json()
+    assert with_runs["items"][0]["last_executions"]
+    assert all((one["last_executions"], one["next_run"]) == ([], None) for one in without["items"])
+    assert [one["name"] for one in without["items"]] == [one["name"] for one in with_runs["items"]]
+
+
 def test_a_run_of_a_schedule_is_no_change_of_it_but_is_sent(http: httpx.Client) -> None:
     path, one, _ = schedule(http)
     seen = http.get(path).headers["ETag"]

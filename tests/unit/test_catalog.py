@@ -279,6 +279,38 @@ def test_many_threads_may_list_at_once(flows: Path, catalog: Catalog) -> None:
     assert len(catalog.flows()) == 25
 
 
+def test_the_version_of_the_list_changes_with_each_change_and_only_then(flows: Path, catalog: Catalog) -> None:
+    seen = [catalog.listing().version]
+    path = write(flows / "x.ipynb", notebook(markdown("# One")))
+    (flows / "gone.ipynb").symlink_to("missing")  # broken: read again for each list
+    for change in (
+        lambda: None,
+        lambda: write(path, notebook(markdown("# Two!"))),
+        lambda: os.utime(path, (1, 1)),
+        lambda: path.rename(flows / "y.ipynb"),
+        (flows / "y.ipynb").unlink,
+    ):
+        change()
+        seen.append(catalog.listing().version)
+        assert catalog.listing().version == seen[-1]
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_list_may_be_of_an_earlier_look_but_never_of_one_before_a_change_made_here(
+    flows: Path, catalog: Catalog
+) -> None:
+    def listed() -> list[str]:
+        return [flow.name for flow in catalog.listing(max_age_seconds=60).flows]
+
+    assert listed() == []
+    write(flows / "x.ipynb")
+    assert listed() == []
+    catalog.create("y", notebook())
+    assert listed() == ["x", "y"]
+    catalog.delete("y")
+    assert listed() == ["x"]
+
+
 def test_500_flows_are_listed_the_same_twice(flows: Path, catalog: Catalog) -> None:
     cell = code("rows: int = 3  # how many\nregion: Literal['a', 'b'] | None = None\n", "parameters")
     for number in range(500):

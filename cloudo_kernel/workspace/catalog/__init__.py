@@ -5,6 +5,7 @@ Reads notebooks as JSON and parameters with `ast`, so that listing hundreds of f
 
 from cloudo_kernel.workspace.catalog.catalog import Catalog as Catalog
 from cloudo_kernel.workspace.catalog.catalog import Source as Source
+from cloudo_kernel.workspace.catalog.catalog import is_match as is_match
 from cloudo_kernel.workspace.catalog.inputs import validate as validate
 from cloudo_kernel.workspace.catalog.kernels import CLOUDO as CLOUDO
 from cloudo_kernel.workspace.catalog.kernels import kernel_fault as kernel_fault

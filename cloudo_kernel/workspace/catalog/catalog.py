@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import math
 import os
+import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -47,6 +50,18 @@ class Source:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Listing:
+    """All flows at one moment."""
+
+    #: Sorted by name.
+    flows: tuple[Flow, ...]
+    #: Changes whenever a flow is added, changed or removed; other processes have other versions.
+    version: str
+    #: When the look at the files began, by the monotonic clock.
+    looked_at: float
+
+
 class Catalog:
     """All flows. Thread-safe."""
 
@@ -62,9 +77,13 @@ class Catalog:
         self._native_kernels = {"cloudo", *python_kernels}
         self._lock = threading.Lock()
         #: Parsed flows by path, with a signature that tells whether the file has changed since.
-        self._parsed: dict[Path, tuple[tuple[int, int, int], Flow]] = {}
+        self._parsed: dict[str, tuple[tuple[int, int, int], Flow]] = {}
+        self._looking = threading.Lock()
+        self._listing = Listing((), f"{secrets.token_hex(4)}-0", -math.inf)
+        #: When a flow was last changed here.
+        self._changed_at = -math.inf
         #: Flows by path as of their last start, with the digest of their text.
-        self._started: dict[Path, tuple[str, Flow]] = {}
+        self._started: dict[str, tuple[str, Flow]] = {}
         self._changes = threading.Lock()
         #: The sources that each thread has read in its current `at_one_moment`: saves 32 % of 32 calls of a webhook.
         self._moment = threading.local()
@@ -75,23 +94,35 @@ class Catalog:
         Files that cannot be read are included, with the reason in `broken`. Hidden folders and links to folders are
         skipped.
         """
-        places = self._places.all()
+        wanted = (q or "").casefold()
+        return tuple(flow for flow in self.listing().flows if is_match(flow, wanted))
+
+    def listing(self, *, max_age_seconds: float = 0.0) -> Listing:
+        """Return all flows, from a look at their files that began at most `max_age_seconds` before this call.
+
+        Callers that wait for another one's look share the next look.
+        """
+        oldest = time.monotonic() - max_age_seconds
+        with self._looking:
+            if self._listing.looked_at < max(oldest, self._changed_at):
+                self._listing = self._look(self._listing)
+            return self._listing
+
+    def _look(self, last: Listing) -> Listing:
+        now, places = time.monotonic(), self._places.all()
         with self._lock:
-            paths = {place.path for place in places.values()}
-            for path in self._parsed.keys() - paths:
-                del self._parsed[path]
-            for path in self._started.keys() - paths:
-                del self._started[path]
+            paths = {str(place.path) for place in places.values()}
+            for known in (self._parsed, self._started):
+                for path in known.keys() - paths:
+                    del known[path]
         found, fault = [], cache(kernel_fault)
         for place in places.values():
             with contextlib.suppress(FileNotFoundError):  # deleted just now
                 found.append(_with_kernel_fault(self._read(place), fault))
-        wanted = (q or "").casefold()
-        return tuple(
-            flow
-            for flow in sorted(found, key=lambda flow: sort_key(flow.name))
-            if any(wanted in text.casefold() for text in (flow.name, flow.title, *flow.tags))
-        )
+        flows = tuple(sorted(found, key=lambda flow: sort_key(flow.name)))
+        boot, _, number = last.version.partition("-")
+        version = last.version if flows == last.flows else f"{boot}-{int(number) + 1}"
+        return Listing(flows, version, now)
 
     def flow(self, name: str) -> Flow:
         """Return one flow, broken or not. Raises `FlowNotFound`, `NameInvalid`."""
@@ -131,7 +162,7 @@ class Catalog:
             text = notebook.read(place.root, place.path)
             digest = _sha256(text)
             with self._lock:
-                known = self._started.get(place.path)
+                known = self._started.get(str(place.path))
             flow = known[1] if known and known[0] == digest else self._described(place, text)
         except notebook.Unreadable as error:
             raise errors.FlowBroken(place.name, str(error)) from error
@@ -140,7 +171,7 @@ class Catalog:
         if flow.broken:
             raise errors.FlowBroken(place.name, flow.broken)
         with self._lock:
-            self._started[place.path] = (digest, flow)
+            self._started[str(place.path)] = (digest, flow)
         return Source(text=text, sha256=digest, kind=flow.kind, flow=flow, folder=place.path.parent)
 
     def script(self, text: str) -> Source:
@@ -251,6 +282,7 @@ class Catalog:
         try:
             with self._changes:
                 yield
+                self._changed_at = time.monotonic()
         except FileExistsError as error:
             raise errors.FlowExists(new_name or name) from error
         except FileNotFoundError as error:
@@ -266,12 +298,12 @@ class Catalog:
 
     def _read(self, place: Place) -> Flow:
         """Return the flow in the file, cached until the file changes. Raises `FileNotFoundError`."""
-        status = description.status(place.path)
+        path = str(place.path)  # not the path itself: its status and its hash take as long as the rest
+        status = description.status(path)
         if place.winner is not None:
             return description.broken(place, f"{place.winner.name!r} beside it has the same name and wins; rename it")
         signature = (status.st_mtime_ns, status.st_size, status.st_ino)
-        with self._lock:
-            known = self._parsed.get(place.path)
+        known = self._parsed.get(path)
         if known and known[0] == signature:
             return known[1]
         try:
@@ -280,13 +312,18 @@ class Catalog:
             return description.broken(place, str(error))
         flow = self._described(place, text)
         with self._lock:
-            self._parsed[place.path] = (signature, flow)
+            self._parsed[path] = (signature, flow)
         return flow
 
     def _described(self, place: Place, text: str, *, is_script: bool | None = None) -> Flow:
         is_script = place.ending == SCRIPT if is_script is None else is_script
         flow = description.describe(place, text, is_script=is_script, native_kernels=self._native_kernels)
         return description.checked_calls(flow, self.workspace.allowed_private_networks)
+
+
+def is_match(flow: Flow, wanted: str) -> bool:
+    """Return whether a text in lower case (`str.casefold`) is part of the flow's name, title or a tag."""
+    return not wanted or any(wanted in text.casefold() for text in (flow.name, flow.title, *flow.tags))
 
 
 def _with_kernel_fault(flow: Flow, fault: Callable[[str], str | None]) -> Flow:

@@ -50,12 +50,12 @@ def checked_calls(flow: Flow, allowed: Sequence[outbound_http.Network]) -> Flow:
     return flow
 
 
-def status(path: Path) -> os.stat_result:
+def status(path: str | Path) -> os.stat_result:
     """Return the status of the file, or of the link itself if its target is missing. Raises `FileNotFoundError`."""
     try:
-        return path.stat()
+        return os.stat(path)  # noqa: PTH116 -- takes half the time of that of a path, which counts for 5,000 flows
     except OSError:
-        return path.lstat()
+        return os.lstat(path)
 
 
 def _script(place: Place, text: str, native_kernels: Collection[str]) -> Flow:

@@ -279,11 +279,12 @@ class Backend:
         failures.clear()
 
     def _after_opening(self) -> None:
-        """Call `prepare` and check for the key, when the request that opened the backend is likely answered."""
+        """Call `prepare`, check for the key and read the flows, when the first request is likely answered."""
         if self._prepare is not None and not self._is_closed:
             self._threads.submit(self._prepare)
         if self._parts is not None:
             self._threads.submit(_check_key, self._parts.store)
+            self._threads.submit(self._parts.catalog.listing)  # reading 5,000 flows the first time takes 2 s
         # Objects that exist by now are long-lived. Now and then, collecting them took a fifth of a second.
         gc.freeze()
 

@@ -173,11 +173,17 @@ class Handler(BodyHandler):
         content, etag = await self.backend.call(as_json)
         if etag is not None:
             self.set_header("ETag", etag)
-            if self.request.method in ("GET", "HEAD") and self.check_etag_header():
-                self.set_status(304)
-                await web.RequestHandler.finish(self)
+            if await self.is_unchanged():
                 return
         await self.finish(content)
+
+    async def is_unchanged(self) -> bool:
+        """Send 304 if the caller already has the reply with the ETag that was set. Return whether it was sent."""
+        if self.request.method not in ("GET", "HEAD") or not self.check_etag_header():
+            return False
+        self.set_status(304)
+        await web.RequestHandler.finish(self)
+        return True
 
     async def answer_created(
         self, noun: str, verb: Callable[..., BaseModel], /, *args: Any, key: str = "id", **kwargs: Any

@@ -18,6 +18,11 @@ class FlowQuery(Query):
 
     q: str | None = Field(default=None, description="Search in name, title and tags.")
     brief: bool = Field(default=False, description="Leave `input_schema` and `metadata` empty.")
+    runs: bool = Field(
+        default=True,
+        description="`false` leaves `last_executions` and `next_run` empty. The reply then has an ETag that stays the "
+        "same until a flow is added, changed or removed.",
+    )
 
 
 class ActivityQuery(Query):
@@ -57,7 +62,12 @@ class Flows(Handler):
     async def get(self) -> None:
         """List flows by name."""
         wanted, page = self.asked(FlowQuery), self.asked(PageQuery)
-        await self.answer(self.api.page_of_flows, q=wanted.q, after=page.cursor, limit=page.limit, brief=wanted.brief)
+        if not wanted.runs:
+            # Read before the list: a change in between then makes the next request read it again.
+            self.set_header("ETag", f'"{await self.backend.call(self.api.version_of_flows)}"')
+            if await self.is_unchanged():
+                return
+        await self.answer(self.api.page_of_flows, after=page.cursor, limit=page.limit, **wanted.model_dump())
 
     @operation(
         "create_flow",

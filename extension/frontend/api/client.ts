@@ -66,6 +66,11 @@ export class Api {
     return this.send<T>("GET", full, { signal });
   }
 
+  /** Return the version of what is at an address, its ETag; null if it has none. */
+  async version(path: string, query: Query): Promise<string | null> {
+    return (await this.exchange("GET", withQuery(path, query), {})).headers.etag ?? null;
+  }
+
   /** Return a reply that came with the page, without using it up: for the first paint. */
   peek<T>(path: string, query: Query = {}): T | null {
     return (this.preloaded.get(withQuery(path, query)) as T | undefined) ?? null;
@@ -112,7 +117,11 @@ export class Api {
     return this.isSignedOut.peek();
   }
 
-  private async send<T>(method: string, path: string, { body, headers, signal }: Options): Promise<T> {
+  private async send<T>(method: string, path: string, options: Options): Promise<T> {
+    return (await this.exchange(method, path, options)).body as T;
+  }
+
+  private async exchange(method: string, path: string, { body, headers, signal }: Options): Promise<Reply> {
     let reply: Reply;
     try {
       reply = await this.transport.request({ method, path, body, headers, signal });
@@ -126,7 +135,7 @@ export class Api {
       throw new ApiError(401, "signed_out", "Your session has expired. Log in again in another tab, then try again.");
     }
     if (reply.status >= 400) throw errorOf(reply);
-    return reply.body as T;
+    return reply;
   }
 }
 

@@ -26,6 +26,8 @@ interface Options {
   concerns?: (news: News) => boolean;
   /** Also fetch again at this interval while the page is visible. */
   everyMs?: number;
+  /** Whether the value is still current: asked before such a fetch, which then is left out. */
+  isCurrent?: () => Promise<boolean>;
   /** Milliseconds between two fetches while it keeps changing. */
   paceMs?: number;
 }
@@ -81,13 +83,17 @@ export function useResource<T>(
       resync: () => pace.want(),
     };
     const unfollow = live.follow(follower);
-    const wake = () => document.hidden || pace.want();
-    document.addEventListener("visibilitychange", wake);
-    const timer = options.everyMs && setInterval(wake, options.everyMs);
+    const wake = async () => {
+      if (document.hidden || (await latest.current.options.isCurrent?.().catch(() => false))) return;
+      pace.want();
+    };
+    const look = () => void wake();
+    document.addEventListener("visibilitychange", look);
+    const timer = options.everyMs && setInterval(look, options.everyMs);
     return () => {
       close();
       unfollow();
-      document.removeEventListener("visibilitychange", wake);
+      document.removeEventListener("visibilitychange", look);
       if (timer) clearInterval(timer);
     };
   }, [controls]);

@@ -32,6 +32,7 @@ async function fetchFlows(api: Api, signal: AbortSignal, show: ((flows: Flow[]) 
 export function useFlows(): Resource<Flow[]> {
   const { api } = useApp();
   const hasAll = useRef(false);
+  const version = useRef<string | null>(null);
   const fetch = async (signal: AbortSignal, show: (flows: Flow[]) => void) => {
     const flows = await fetchFlows(api, signal, hasAll.current ? null : show);
     hasAll.current = true;
@@ -39,6 +40,11 @@ export function useFlows(): Resource<Flow[]> {
   };
   const resource = useResource<Flow[]>("flows", fetch, {
     everyMs: RELIST_MS,
+    isCurrent: async () => {
+      const last = version.current;
+      version.current = await api.version("flow", { brief: true, runs: false, limit: 1 });
+      return version.current !== null && version.current === last;
+    },
     // The next run of a schedule is in the list, too.
     concerns: (news) => news.has("flow") || news.has("schedule"),
     paceMs: 2_000,
