@@ -117,11 +117,21 @@ def _token_at_hand() -> str | None:
         ) from error
 
 
+def is_parent_server(url: str) -> bool:
+    """Tell whether the server that started this kernel has this URL."""
+    server = _parent()
+    return server is not None and server["url"] == url
+
+
 def _parent_server() -> dict[str, Any] | None:
-    """Return the server that started this kernel."""
+    """Return the server that started this kernel, if it has Cloudo."""
+    server = _parent()
+    return server if server is not None and _has_cloudo(server) else None
+
+
+def _parent() -> dict[str, Any] | None:
     parent = os.environ.get("JPY_PARENT_PID")
-    servers = [server for server in running_servers() if str(server["pid"]) == parent]
-    return servers[0] if servers and _has_cloudo(servers[0]) else None
+    return next((server for server in running_servers() if str(server["pid"]) == parent), None)
 
 
 def _has_cloudo(server: dict[str, Any]) -> bool:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import html
 import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import click
 from IPython.core.error import UsageError
 
-from cloudo_kernel.cli import display
 from cloudo_kernel.cli.values import input_value, inputs_of
 from cloudo_kernel.errors import ResourceNotFoundError
-from cloudo_kernel.flow_api import Execution, Schedule, System
+from cloudo_kernel.flow_api import Execution, Flow, Schedule, System
 from cloudo_kernel.models import FlowSource
 from cloudo_kernel.scheduling import humanize, triggers, zones
 
@@ -24,24 +21,6 @@ _RULES = ("timezone", "wait", "max_iterations", "overlap", "confirmed")
 #: Marks the start of a part of a cell, as in Jupytext's percent format, and the title of the parameters cell.
 _PART = "# %%"
 _PARAMETERS = "parameters"
-
-
-class Table:
-    """A table as the result of a cell."""
-
-    def __init__(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        self._heads = heads
-        self._rows = rows
-
-    def __repr__(self) -> str:
-        return click.unstyle(display.table(self._heads, self._rows))
-
-    def _repr_html_(self) -> str:
-        def line(kind: str, cells: Sequence[str]) -> str:
-            return "".join(f"<{kind} style='text-align:left'>{html.escape(cell)}</{kind}>" for cell in cells)
-
-        body = "".join(f"<tr>{line('td', row)}</tr>" for row in self._rows)
-        return f"<table><thead><tr>{line('th', self._heads)}</tr></thead><tbody>{body}</tbody></table>"
 
 
 class CloudoMagics:
@@ -85,21 +64,14 @@ class CloudoMagics:
         self._save(name, _notebook(cell))
         return None
 
-    def flows(self, line: str) -> Table:
+    def flows(self, line: str) -> tuple[Flow, ...]:
         """List the flows, or those with a text in their name, title or tags: `%flows sales`."""
-        rows = [(flow.name, flow.get("title"), flow.get("source").value) for flow in self._system.flows(line.strip())]
-        return Table(("NAME", "TITLE", "SOURCE"), rows)
+        return self._system.flows(line.strip() or None)
 
-    def executions(self, line: str) -> Table:
+    def executions(self, line: str) -> tuple[Execution, ...]:
         """List the newest executions, or those of one flow: `%executions reports/daily`."""
         flow = shlex.split(line)
-        found = self._system.executions(limit=20, **({"flow_name": flow[0]} if flow else {}))
-        rows = []
-        for one in found:
-            record = one.record
-            status, told = record.status.removeprefix("ENDED_").lower(), display.value(record.message or "", limit=100)
-            rows.append((display.short_id(one.id), record.name, status, display.ago(record.created_at), told))
-        return Table(("ID", "NAME", "STATUS", "CREATED", "MESSAGE"), rows)
+        return self._system.executions(limit=20, **({"flow_name": flow[0]} if flow else {}))
 
     def schedule(self, line: str) -> Schedule:
         """Create a schedule: `%schedule NAME daily=08:30 timezone=Europe/Vienna key=value …`.

@@ -10,8 +10,9 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest
+from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.calls import has_children, run_verbs
-from cloudo_kernel.flow_api.progress import show_progress, to_html
+from cloudo_kernel.flow_api.progress import current_cell, show_progress
 from cloudo_kernel.flow_api.results import cards_of, results_of
 from cloudo_kernel.flow_api.values import check_fields, given_inputs, pick, to_json, to_limit
 
@@ -40,6 +41,9 @@ def to_return_when(word: ReturnWhen | str) -> ReturnWhen:
 
 class Execution:
     """One run of a flow. `get` and `set` use a local copy of its record; `load` and `save` use the store."""
+
+    #: The cell whose output has it already: its progress was displayed while the cell waited.
+    _displayed_in: object | None = None
 
     def __init__(self, api: AuthorApi, record: models.Execution) -> None:
         self._api = api
@@ -115,8 +119,11 @@ class Execution:
         A notebook cell shows the progress meanwhile. Interrupting the cell does not stop the execution.
         """
         timeout, when = to_limit(timeout_seconds), to_return_when(return_when)
-        with show_progress(self._api, self._record):
+        with show_progress(self._api, self._record) as display:
+            self._displayed_in = None if display is None else current_cell()
             self._record = self._api.wait(self.id, timeout=timeout)
+            if display is not None:
+                display.update(self._record)
         return self.check() if when is ReturnWhen.ALL_SUCCEEDED else self
 
     def run(self) -> Self:
@@ -199,7 +206,29 @@ class Execution:
         return f"<Execution {self._record.name!r} {self.status} {self.id}>"
 
     def _repr_html_(self) -> str:
-        return to_html(self._record, cards_of(self._api, self.id))
+        results = cards_of(self._api, self.id)
+        return cards.execution_card(self._record, pages=cards.pages_of(self._api), results=results)
+
+    def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
+        return {"text/plain": cards.execution_text(self._record), "text/html": self._repr_html_()}
+
+    def _ipython_display_(self) -> None:
+        """Display nothing in the cell that displayed the progress; called by IPython.
+
+        Otherwise IPython goes on to the methods above.
+        """
+        if self._displayed_in is None or self._displayed_in != current_cell():
+            raise NotImplementedError
+
+    def _row(self) -> dict[str, str]:
+        record, pages, text = self._record, cards.pages_of(self._api), self.id[-8:]
+        return {
+            "ID": text if pages is None else cards.link(f"{pages}cloudo/executions/{self.id}", text),
+            "NAME": record.name,
+            "STATUS": cards.status_of(record.status),
+            "CREATED": cards.time_of(record.created_at),
+            "MESSAGE": cards.short(record.message or ""),
+        }
 
 
 def _other_inputs(inputs: Mapping[str, Any] | None, input_value: Mapping[str, Any] | None) -> dict[str, Any] | None:

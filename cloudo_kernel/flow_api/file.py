@@ -7,6 +7,7 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError
+from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.values import pick
 from cloudo_kernel.workspace.files import decoded
 
@@ -80,6 +81,10 @@ class File:
 
     def __repr__(self) -> str:
         return f"<File {self._path!r}>"
+
+    def _row(self) -> dict[str, str]:
+        size, changed = self.get("size", "modified_at")
+        return {"PATH": self.path, "SIZE": f"{size:,}", "CHANGED": cards.time_of(changed)}
 
 
 def _as_bytes(content: str | bytes) -> bytes:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
+from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.calls import run_verbs, start_request
 from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.signature import takes_inputs, words_of
 from cloudo_kernel.flow_api.values import given_inputs, pick
 
 
@@ -39,6 +40,7 @@ class Flow:
             return run_verbs(self._api, "get('script')").flow_source(self.name)
         return getattr(self._record, field)
 
+    @takes_inputs
     def start(
         self,
         inputs: Mapping[str, Any] | None = None,
@@ -50,6 +52,7 @@ class Flow:
         given = given_inputs(inputs, input_value, more_inputs)
         return Execution(self._api, self._api.start_execution(start_request(flow_name=self.name, inputs=given)))
 
+    @takes_inputs
     def run(self, inputs: Mapping[str, Any] | None = None, **more_inputs: Any) -> Execution:
         """Start the flow and wait until the execution has ended. Raises `DependencyFailedError` unless it succeeds."""
         return self.start(inputs, **more_inputs).run()
@@ -58,15 +61,29 @@ class Flow:
         return f"<Flow {self.name!r}>"
 
     def _repr_html_(self) -> str:
-        escape, record = html.escape, self._record
-        rows = "".join(
-            f"<tr><td style='text-align:left'><code>{escape(name)}</code></td>"
-            f"<td style='text-align:left'>{escape(str(about.get('default', '')))}</td>"
-            f"<td style='text-align:left'>{escape(str(about.get('description', '')))}</td></tr>"
-            for name, about in record.input_schema.get("properties", {}).items()
+        record, pages = self._record, cards.pages_of(self._api)
+        parts: list[str] = [record.broken or record.description]
+        if inputs := record.input_schema.get("properties", {}):
+            heads = ("Input", "Type", "Default", "Description")
+            parts.append(cards.to_table(heads, [_about(name, schema) for name, schema in inputs.items()]))
+        if pages is not None:
+            parts.append(cards.link(cards.flow_page(record.name, pages), "Flow"))
+        return cards.to_card(
+            record.title, cards.Html(f"<code>{cards.escaped(record.name)}</code>"), list(filter(None, parts))
         )
-        head = "<thead><tr><th>Input</th><th>Default</th><th>Description</th></tr></thead>" if rows else ""
-        return (
-            f"<div><b>{escape(record.title)}</b> <code>{escape(record.name)}</code>"
-            f"<p>{escape(record.broken or record.description)}</p><table>{head}{rows}</table></div>"
-        )
+
+    def _row(self) -> dict[str, str]:
+        record, pages = self._record, cards.pages_of(self._api)
+        last = record.last_executions[0].status if record.last_executions else None
+        return {
+            "NAME": record.name if pages is None else cards.link(cards.flow_page(record.name, pages), record.name),
+            "TITLE": record.title,
+            "SOURCE": record.source.value,
+            "LAST RUN": "" if last is None else cards.status_of(last),
+        }
+
+
+def _about(name: str, schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return an input as a row of a table."""
+    default = cards.short(schema["default"]) if "default" in schema else "(required)"
+    return name, words_of(schema), default, str(schema.get("description", ""))

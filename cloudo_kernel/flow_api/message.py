@@ -8,6 +8,7 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MessageClosed, MessageResponseTimeoutError
+from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.values import pick, to_limit, to_seconds
 from cloudo_kernel.models import MessageState
 
@@ -65,3 +66,10 @@ class Message:
 
     def __repr__(self) -> str:
         return f"<Message {self._record.subject!r} {self._record.state} {self.id}>"
+
+    def _repr_html_(self) -> str:
+        record, pages = self._record, cards.pages_of(self._api)
+        parts: list[str] = [cards.to_facts({"response": record.response})] if record.response is not None else []
+        if pages is not None:
+            parts.append(cards.link(f"{pages}cloudo/messages/{record.id}", "Message"))
+        return cards.to_card(record.subject, record.state.value.lower(), parts)

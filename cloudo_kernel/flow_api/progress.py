@@ -1,32 +1,26 @@
-"""Follows an execution, and shows it in a notebook cell: live while it runs, and as a rich result."""
+"""Follows an execution, and shows its progress in the output of a cell, or in a line of a terminal."""
 
 from __future__ import annotations
 
-import html
-import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, Protocol
 
 from cloudo_kernel.api import Api, AuthorApi
 from cloudo_kernel.errors import CloudoError, Unavailable
+from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.results import cards_of
-from cloudo_kernel.models import Execution, Status
+from cloudo_kernel.models import Execution
 
 _LONG_POLL = timedelta(seconds=20)
 #: How long a server may be unreachable. A restart takes a few seconds.
 _ABSENCE_SECONDS = 60.0
-_COLOURS = {
-    Status.ENDED_SUCCESS: "#1a7f37",
-    Status.ENDED_ERROR: "#cf222e",
-    Status.ENDED_CANCELLED: "#6e7781",
-    Status.RUNNING: "#0969da",
-}
-_CELL = "style='text-align:left;vertical-align:top'"
+#: Minimum time between two updates of a display: a notebook that logs quickly would flood the browser.
+_UPDATE_INTERVAL_SECONDS = 0.2
 
 
 def follow(api: Api, execution_id: str) -> Iterator[Execution]:
@@ -54,79 +48,115 @@ def _after_next(api: Api, execution_id: str, after: int) -> int:
             time.sleep(0.5)
 
 
-@contextmanager
-def show_progress(api: AuthorApi, record: Execution) -> Iterator[None]:
-    """Show the execution's progress in the current cell within the block. Do nothing outside of a notebook."""
-    events = getattr(api, "events", None)
-    if events is None or not _in_cell():
-        yield
-        return
-    from IPython.display import HTML, display
+class Shown(Protocol):
+    """A display of an execution."""
 
-    handle = display(HTML(to_html(record)), display_id=True)
-    is_left = threading.Event()
+    def update(self, record: Execution) -> None:
+        """Show the record. After an ended one, nothing more is shown."""
+
+
+@contextmanager
+def show_progress(api: AuthorApi, record: Execution) -> Iterator[Shown | None]:
+    """Show an execution's progress within the block, and yield the display, which the caller updates with the end.
+
+    Yields None for an ended execution, in a running flow, and in programs that are neither a notebook nor IPython in a
+    terminal.
+    """
+    kind = None if record.is_ended or not hasattr(api, "events") else _kind_of_display()
+    if kind is None:
+        yield None
+        return
+    display, is_left = kind(api, record), threading.Event()
 
     def watch() -> None:
         try:
             for changed in follow(api, record.id):  # type: ignore[arg-type]  # only an Api has events
-                if is_left.is_set():
+                if is_left.is_set() or changed.is_ended:
                     return
-                results = cards_of(api, changed.id) if changed.is_ended else ()
-                handle.update(HTML(to_html(changed, results)))
+                display.update(changed)
+                is_left.wait(_UPDATE_INTERVAL_SECONDS)
         except CloudoError:
             return  # the wait itself raises the same error
 
-    thread = threading.Thread(target=watch, name="cloudo-progress", daemon=True)
-    thread.start()
+    threading.Thread(target=watch, name="cloudo-progress", daemon=True).start()
     try:
-        yield
-        thread.join(timeout=5)  # let it show the end
+        yield display
     finally:
         is_left.set()
 
 
-def to_html(record: Execution, results: Sequence[str] = ()) -> str:
-    """Return the execution as HTML; everything in it is escaped. `results` are HTML already."""
-    escape = html.escape
-    colour = _COLOURS.get(record.status, "#9a6700")
-    seconds = _seconds(record)
-    parts = [
-        f"<b>{escape(record.name)}</b> "
-        f"<span style='color:{colour};font-weight:600'>{record.status.replace('ENDED_', '').lower()}</span>"
-        f"{'' if seconds is None else f' · {seconds:.1f} s'}"
-    ]
-    if not record.is_ended and record.progress.total:
-        done, total = record.progress.done, record.progress.total
-        parts.append(f"<progress value='{done}' max='{total}' style='width:16em'></progress> {done}/{total} cells")
-    if record.message:
-        parts.append(escape(record.message))
-    if record.error is not None and record.error.traceback:
-        lines = escape("\n".join(record.error.traceback))
-        parts.append(f"<details><summary>Traceback</summary><pre>{lines}</pre></details>")
-    parts.extend(results)
-    if record.output_value and record.is_ended:
-        rows = "".join(
-            f"<tr><td {_CELL}><code>{escape(name)}</code></td><td {_CELL}>{escape(_short(value))}</td></tr>"
-            for name, value in record.output_value.items()
-        )
-        parts.append(f"<table style='margin:4px 0'>{rows}</table>")
-    if record.notebook is not None:
-        parts.append(f"<small style='opacity:.7'>{escape(record.notebook)}</small>")
-    return f"<div>{''.join(f'<div>{part}</div>' for part in parts)}</div>"
+class CellDisplay:
+    """The card of an execution in the output of the cell that waits for it, and its links below it.
+
+    The links are an output of their own, so that an update of the card does not take the button from under the mouse.
+    """
+
+    def __init__(self, api: AuthorApi, record: Execution) -> None:
+        from IPython.display import display
+
+        self._api = api
+        self._pages = cards.pages_of(api)
+        self._is_over = False
+        self._updating = threading.Lock()
+        self._card = display(_bundle(record), raw=True, display_id=True)
+        if self._pages is not None:
+            links = cards.links_of(record, self._pages, can_cancel=True)
+            self._links = display({"text/html": links, "text/plain": ""}, raw=True, display_id=True)
+
+    def update(self, record: Execution) -> None:
+        """See `Shown`."""
+        with self._updating:
+            if self._is_over:
+                return
+            self._is_over = record.is_ended
+            results = cards_of(self._api, record.id) if record.is_ended else []
+            self._card.update(_bundle(record, results), raw=True)
+            if record.is_ended and self._pages is not None:
+                links = cards.links_of(record, self._pages)
+                self._links.update({"text/html": links, "text/plain": ""}, raw=True)
 
 
-def _seconds(record: Execution) -> float | None:
-    if record.started_at is None:
+class TerminalLine:
+    """The state of an execution in one line of a terminal, which is overwritten."""
+
+    def __init__(self, _api: AuthorApi, record: Execution) -> None:
+        self._updating = threading.Lock()
+        self._is_over = False
+        self.update(record)
+
+    def update(self, record: Execution) -> None:
+        """See `Shown`."""
+        with self._updating:
+            if self._is_over:
+                return
+            self._is_over = record.is_ended
+            done, total = record.progress.done, record.progress.total
+            cells = f", {done} of {total} cells" if total and not record.is_ended else ""
+            text = f"{record.name}: {cards.word_of(record.status)}{cells}"
+            sys.stderr.write(f"\r\x1b[K{text[:200]}" + ("\n" if record.is_ended else ""))
+            sys.stderr.flush()
+
+
+def _bundle(record: Execution, results: list[cards.Html] | None = None) -> dict[str, str]:
+    page = cards.execution_card(record, results=results or [])
+    return {"text/html": page, "text/plain": cards.execution_text(record)}
+
+
+def current_cell() -> object | None:
+    """Return a value that is another one in each cell of a notebook; None outside of notebooks."""
+    shell = _shell()
+    return shell.execution_count if shell is not None and hasattr(shell, "kernel") else None
+
+
+def _kind_of_display() -> Callable[[AuthorApi, Execution], Shown] | None:
+    shell = _shell()
+    if shell is None:
         return None
-    return ((record.ended_at or datetime.now(UTC)) - record.started_at).total_seconds()
+    if hasattr(shell, "kernel"):
+        return CellDisplay
+    return TerminalLine if sys.stderr.isatty() else None
 
 
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 500 else f"{text[:500]}…"
-
-
-def _in_cell() -> bool:
+def _shell() -> Any:
     ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
+    return None if ipython is None else ipython.get_ipython()

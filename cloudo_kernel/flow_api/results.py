@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.flow_api.cards import Html
 from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.models.results import IMAGE_TYPES, Result
 
@@ -61,7 +62,7 @@ def results_of(api: AuthorApi, execution_id: str) -> list[Result]:
     return [api.execution_result(execution_id, one.name) for one in api.execution_results(execution_id)]
 
 
-def cards_of(api: AuthorApi, execution_id: str) -> list[str]:
+def cards_of(api: AuthorApi, execution_id: str) -> list[Html]:
     """Return the first results of an execution as HTML for the output of a cell; none where they cannot be fetched.
 
     A running flow gets none: the replay of a durable flow would have to repeat the calls of each display.
@@ -74,7 +75,7 @@ def cards_of(api: AuthorApi, execution_id: str) -> list[str]:
         return []
 
 
-def _to_card(result: Result) -> str:
+def _to_card(result: Result) -> Html:
     """Return a result as HTML. Markup in it cannot run scripts or load anything."""
     name = html.escape(result.name)
     markup = next((kind for kind in _MARKUP if kind in result.data), None)
@@ -88,4 +89,4 @@ def _to_card(result: Result) -> str:
     else:
         text = str(result.data.get("text/markdown") or result.data.get("text/plain") or "")
         shown = f"<pre>{html.escape(text[:_MAX_TEXT])}</pre>"
-    return f"<div><small><b>{name}</b></small></div>{shown}"
+    return Html(f"<div><small><b>{name}</b></small></div>{shown}")

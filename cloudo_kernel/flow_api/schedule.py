@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Self
@@ -10,13 +9,13 @@ from typing import Any, Final, Self
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.calls import request_of
 from cloudo_kernel.flow_api.execution import Execution
 from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.models import JsonObject, ScheduleTrigger
 from cloudo_kernel.scheduling import triggers
 
-_CELL = "style='text-align:left;vertical-align:top'"
 #: The fields of a trigger. The zone is a field of the schedule.
 WORDS: Final = (*triggers.WORDS, "max_iterations")
 
@@ -142,13 +141,23 @@ class Schedule:
         return f"<Schedule {self.name!r} {self.when}; {self.summary}; {self.id}>"
 
     def _repr_html_(self) -> str:
-        record, escape = self._record, html.escape
+        record, pages = self._record, cards.pages_of(self._api)
         inputs = ", ".join(f"{name}={value!r}" for name, value in record.inputs.items())
-        facts = [("flow", record.flow_name), ("when", self.when), ("inputs", inputs), ("id", record.id)]
-        rows = "".join(
-            f"<tr><td {_CELL}>{name}</td><td {_CELL}>{escape(value)}</td></tr>" for name, value in facts if value
-        )
-        return f"<div><b>{escape(record.name)}</b> {escape(self.summary)}<table>{rows}</table></div>"
+        facts = {"flow": record.flow_name, "when": self.when, "inputs": inputs, "id": record.id}
+        parts: list[str] = [cards.to_facts({name: value for name, value in facts.items() if value})]
+        if pages is not None:
+            parts.append(cards.link(f"{pages}cloudo/schedules/{record.id}", "Schedule"))
+        return cards.to_card(record.name, self.summary, parts)
+
+    def _row(self) -> dict[str, str]:
+        record, pages, text = self._record, cards.pages_of(self._api), self.id[-8:]
+        return {
+            "ID": text if pages is None else cards.link(f"{pages}cloudo/schedules/{record.id}", text),
+            "NAME": record.name,
+            "FLOW": record.flow_name,
+            "WHEN": self.when,
+            "NEXT": self.summary,
+        }
 
 
 def given_trigger(trigger: Mapping[str, Any] | ScheduleTrigger | None, words: Mapping[str, Any]) -> ScheduleTrigger:

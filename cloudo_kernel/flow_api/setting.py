@@ -9,6 +9,7 @@ from typing import Any, Self
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest, ResourceNotFoundError, StaleAttempt, Unavailable
+from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.values import pick, to_json, to_limit
 
 #: Stands for "not given", because None is a value.
@@ -125,3 +126,6 @@ class Setting:
 
     def __repr__(self) -> str:
         return f"<Setting {self._name!r}>"
+
+    def _row(self) -> dict[str, str]:
+        return {"NAME": self.name, "VALUE": cards.short(self.get())}

@@ -12,6 +12,7 @@ from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.flow_api.calls import message_request, request_of, run_verbs
+from cloudo_kernel.flow_api.cards import Rows
 from cloudo_kernel.flow_api.execution import Execution, ReturnWhen
 from cloudo_kernel.flow_api.file import File
 from cloudo_kernel.flow_api.flow import Flow
@@ -48,7 +49,8 @@ class System:
 
     def flows(self, q: str | None = None) -> tuple[Flow, ...]:
         """Return the flows whose name, title or tags contain `q`."""
-        return tuple(Flow(self._calls, record) for record in self._calls.flows(q=q))
+        found = (Flow(self._calls, record) for record in self._calls.flows(q=q))
+        return Rows.of(found, empty="No matching flows." if q else "No flows yet.")
 
     def execution(self, execution_id: str) -> Execution:
         """Return an execution. Raises `ResourceNotFoundError`."""
@@ -62,7 +64,7 @@ class System:
         if isinstance(where.get("status"), str):
             where["status"] = (where["status"],)
         page = self._calls.executions(request_of(models.ExecutionFilter, where), limit=limit)
-        return tuple(Execution(self._calls, record) for record in page.items)
+        return Rows.of((Execution(self._calls, record) for record in page.items), empty="No matching executions.")
 
     def message(
         self,
@@ -157,7 +159,7 @@ class System:
     ) -> tuple[Schedule, ...]:
         """Return the newest schedules. `q` selects those with it in their name or the flow's name."""
         page = self._calls.schedules(flow_name=flow_name, q=q, limit=limit)
-        return tuple(Schedule(self._calls, record) for record in page.items)
+        return Rows.of((Schedule(self._calls, record) for record in page.items), empty="No matching schedules.")
 
     def preview(
         self,
@@ -200,7 +202,7 @@ class System:
     def settings(self) -> tuple[Setting, ...]:
         """Return the saved settings, sorted by name."""
         saved = [record for record in self._calls.settings() if record.modified_at is not None]
-        return tuple(Setting(self._calls, record.name, record) for record in saved)
+        return Rows.of((Setting(self._calls, record.name, record) for record in saved), empty="No saved settings.")
 
     def file(self, path: str, content: str | bytes | None = None) -> File:
         """Return a file of the workspace, which need not exist yet. Given `content` is written at once."""
@@ -209,7 +211,8 @@ class System:
 
     def files(self, dir: str = ".", glob: str = "*") -> tuple[File, ...]:  # noqa: A002 -- the original's name
         """Return the files in a folder of the workspace that match a pattern. `**/*` includes all its subfolders."""
-        return tuple(File(self._calls, record.path, record) for record in self._calls.files(dir, glob=glob))
+        found = (File(self._calls, record.path, record) for record in self._calls.files(dir, glob=glob))
+        return Rows.of(found, empty="No matching files.")
 
 
 class Named:

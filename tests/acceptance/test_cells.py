@@ -1,0 +1,185 @@
+"""What the cells of a notebook show: cards, tables and progress, from a real kernel with a real server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from cloudo_kernel.client import Client
+from cloudo_kernel.models import Status
+from tests.acceptance.page import HOSTILE
+from tests.acceptance.test_by_hand import Notebook
+from tests.flows import write_flow
+from tests.server import WITHOUT_LAB, RunningServer, Servers, until
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
+        server = servers.start(None, "--Cloudo.user_name=ada")
+        write_flow(
+            server.workspace,
+            "quick",
+            f"this.set_output({HOSTILE!r}, {HOSTILE!r})\nthis.set_output('got', [n, region])",
+            parameters="from typing import Literal\nn: int = 1\nregion: Literal['north', 'south'] = 'north'  # where",
+            metadata={"title": HOSTILE},
+        )
+        write_flow(server.workspace, "slow", "import time", "for n in range(4): this.log('line', n); time.sleep(0.3)")
+        write_flow(server.workspace, "endless", "import time", "while True: time.sleep(0.1)")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def notebook(server: RunningServer) -> Iterator[Notebook]:
+    notebook = Notebook(server, "cells.ipynb")
+    notebook.do("%load_ext cloudo_kernel")
+    yield notebook
+    notebook.close()
+
+
+@dataclass
+class Output:
+    """The outputs of a cell, as a browser gets them."""
+
+    #: Each new output, as last updated: MIME bundles.
+    bundles: list[dict[str, Any]] = field(default_factory=list)
+    #: Each bundle that was sent, also those that were replaced.
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    results: int = 0
+    error: list[str] = field(default_factory=list)
+
+    @property
+    def page(self) -> str:
+        """What is seen in the end, as HTML."""
+        return "\n".join(bundle.get("text/html", "") for bundle in self.bundles)
+
+
+def cell(notebook: Notebook, source: str) -> Output:
+    """Run a cell and return its outputs."""
+    output, places = Output(), dict[str, int]()
+
+    def take(message: dict[str, Any]) -> None:
+        kind, content = message["msg_type"], message["content"]
+        if kind == "error":
+            output.error = content["traceback"]
+        if "data" not in content:
+            return
+        output.sent.append(content["data"])
+        place = content.get("transient", {}).get("display_id", "")
+        if kind == "update_display_data":
+            output.bundles[places[place]] = content["data"]
+            return
+        places[place] = len(output.bundles)
+        output.bundles.append(content["data"])
+        output.results += kind == "execute_result"
+
+    reply = notebook.client.execute_interactive(source, timeout=60, output_hook=take)
+    if reply["content"]["status"] == "aborted":
+        return cell(notebook, source)
+    return output
+
+
+def test_a_run_is_displayed_once_with_its_links(notebook: Notebook, api: Client) -> None:
+    for source in ("%flow quick n=5", "system.flow('quick').run(n=5)", "run = system.flow('quick').start().wait()"):
+        output = cell(notebook, source)
+        [record] = api.executions(limit=1).items
+        assert (len(output.bundles), output.results) == (2, 0)  # the card and the links
+        assert output.page.count("quick</b>") == 1
+        assert "success" in output.page
+        assert f"href='/cloudo/executions/{record.id}'" in output.page
+        assert f"href='/cloudo/api/1/execution/{record.id}/notebook?format=html'" in output.page
+        assert "href='/cloudo/'" in output.page
+        assert "<button" not in output.page
+    again = cell(notebook, "run")
+    assert (len(again.bundles), again.results) == (1, 1)
+    assert "success" in again.page
+    assert f"href='/cloudo/executions/{record.id}'" in again.page
+    assert again.bundles[0]["text/plain"].startswith("quick: success after ")
+
+
+def test_the_pages_that_a_card_links_to_are_there(notebook: Notebook, server: RunningServer) -> None:
+    pages = cell(notebook, "%flow quick").page + cell(notebook, "system.flow('quick')").page
+    links = re.findall(r"href='([^']*)'", pages)
+    assert len(links) == 4
+    for link in links:
+        reply = notebook.http.get(server.url.rstrip("/") + link)
+        assert reply.status_code == 200, link
+        assert reply.headers["content-type"].startswith("text/html"), link
+
+
+def test_progress_is_displayed_by_cell_with_the_end_of_the_log(notebook: Notebook) -> None:
+    sent = [bundle["text/html"] for bundle in cell(notebook, "%flow slow").sent]
+    assert any("<progress value='1' max='2'" in page and "line 1</pre>" in page for page in sent)
+    assert any("Cancel</button>" in page for page in sent)
+    assert "<progress" not in sent[-2]
+
+
+def test_lists_and_records_are_tables_and_cards_in_which_everything_is_escaped(notebook: Notebook) -> None:
+    cell(notebook, "%flow quick")
+    cell(notebook, "system.setting('team.cells', 1)\nsystem.file('cells.txt', 'x')")
+    cell(
+        notebook, "made = system.schedule('quick', daily_at='08:30')\nmessage = system.message('What?', request='So?')"
+    )
+    for source, seen in {
+        "system.flows('quick')": "quick",
+        "%flows quick": "quick",
+        "system.executions(flow_name='quick')": "success",
+        "system.schedules()": "daily at 08:30",
+        "system.settings()": "team.cells",
+        "system.files(glob='cells.*')": "cells.txt",
+        "system.flow('quick')": "Literal['north', 'south']",
+        "system.executions(limit=1)[0]": "[1, &quot;north&quot;]",
+        "made": "daily at 08:30",
+        "message": "What?",
+    }.items():
+        output = cell(notebook, source)
+        [bundle] = output.bundles
+        assert seen in bundle["text/html"].replace("&#x27;", "'"), source
+        assert HOSTILE not in bundle["text/html"], source
+        assert "text/plain" in bundle
+    assert cell(notebook, "system.flows('quick')").bundles[0]["text/plain"].split()[:3] == ["NAME", "TITLE", "SOURCE"]
+    assert cell(notebook, "system.executions(q='nothing has this')").bundles[0] == {
+        "text/plain": "No matching executions.",
+        "text/html": "No matching executions.",
+    }
+    notebook.do("made.delete()")
+
+
+def test_the_button_cancels_the_run(notebook: Notebook, server: RunningServer, api: Client) -> None:
+    message = notebook.client.execute("%flow endless")
+    page = ""
+    while "Cancel</button>" not in page:
+        content = notebook.client.get_iopub_msg(timeout=30)["content"]
+        page = content.get("data", {}).get("text/html", "")
+    [address] = re.findall(r"fetch\(&#x27;([^&]*)&#x27;", page)
+    notebook.http.get(f"{server.url}tree")  # sets the cookie that the script reads
+    token = {"X-XSRFToken": notebook.http.cookies.get("_xsrf", "")}
+    assert notebook.http.post(server.url.rstrip("/") + address, headers=token).status_code == 200
+    [record] = api.executions(limit=1).items
+    until(lambda: api.execution(record.id).status is Status.ENDED_CANCELLED)
+    reply: dict[str, Any] = {}
+    while reply.get("parent_header", {}).get("msg_id") != message:
+        reply = notebook.client.get_shell_msg(timeout=30)
+    assert reply["content"]["ename"] == "DependencyFailedError"
+
+
+def test_a_flow_has_the_signature_of_its_inputs(notebook: Notebook) -> None:
+    asked = "import inspect, json\nprint(json.dumps([str(one) for one in inspect.signature("
+    inputs = notebook.ask(f"{asked}system.flow('quick').run).parameters.values()]))")
+    assert inputs[1:] == ["n: int = 1", "region: Literal['north', 'south'] = 'north'"]
+    notebook.do("flow = system.flow('quick')")
+    reply = notebook.client.inspect("flow.run", reply=True, timeout=60)
+    told = re.sub(r"\x1b\[[\d;]*m", "", reply["content"]["data"]["text/plain"])
+    assert "region: Literal['north', 'south'] = 'north'" in told
