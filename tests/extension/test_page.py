@@ -210,11 +210,19 @@ def test_what_is_no_notebook_gives_a_page_that_says_so(text: str) -> None:
     assert "This notebook cannot be shown" in page(text)
 
 
-@pytest.fixture
-def renderer() -> Iterator[Renderer]:
+@pytest.fixture(scope="module")
+def only_renderer() -> Iterator[Renderer]:
     renderer = Renderer()
     yield renderer
     renderer.close()
+
+
+@pytest.fixture
+def renderer(only_renderer: Renderer) -> Iterator[Renderer]:
+    """One for all tests, and none finds pages of another: it starts its process again when a test has ended it."""
+    yield only_renderer
+    process = only_renderer._process
+    until(lambda: process is None or process.poll() is not None or not children(only_renderer))
 
 
 NOTEBOOK = json.dumps({"cells": [cell(printed("ü"))], "metadata": {}, **FORMAT})
@@ -250,8 +258,11 @@ def test_a_page_that_takes_too_long_is_given_up(renderer: Renderer, monkeypatch:
     render(renderer)
     monkeypatch.setattr("cloudo_extension.pages.notebook_renderer._PART_SECONDS", 0.2)
     os.kill(pid_of(renderer), signal.SIGSTOP)
-    with pytest.raises(Unavailable):
-        render(renderer, "x" * 10_000_000)
+    try:
+        with pytest.raises(Unavailable):
+            render(renderer, "x" * 10_000_000)
+    finally:
+        os.kill(pid_of(renderer), signal.SIGCONT)
 
 
 def test_a_page_whose_process_dies_says_so_and_harms_no_other(renderer: Renderer) -> None:
