@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -46,6 +47,9 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, how)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
@@ -55,7 +59,10 @@ class Forker:
 
     def __init__(self, module: str) -> None:
         command = [sys.executable, "-m", __name__, module]
-        self._process = subprocess.Popen(command, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # Those of one test would be found in the processes of others.
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("CLOUDO_")}
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen(command, cwd=_CHECKOUT, env=variables, **pipes)
         self._codes: dict[int, int] = {}
         self._unread = b""
         self._lock = threading.Lock()
@@ -64,7 +71,7 @@ class Forker:
     def start(
         self, words: Sequence[str], *, cwd: str | Path, environment: Mapping[str, str], out: Path, err: Path
     ) -> Forked:
-        """Call `main` with `words` in a new process whose outputs go into files."""
+        """Call `main` with `words` in a new process whose outputs go into files; errors are added to theirs."""
         request = {"words": words, "cwd": str(cwd), "environment": dict(environment), "out": str(out), "err": str(err)}
         assert self._process.stdin is not None
         with self._lock:
@@ -156,11 +163,12 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
+    tempfile.tempdir = None  # TMPDIR may be another
     sys.path[0] = ""
     for descriptor, path, flags in (
         (0, os.devnull, os.O_RDONLY),
         (1, request["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
-        (2, request["err"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
+        (2, request["err"], os.O_WRONLY | os.O_CREAT | os.O_APPEND),
     ):
         opened = os.open(path, flags)
         os.dup2(opened, descriptor)

@@ -35,6 +35,9 @@ _NOT_THE_SERVERS = ("CLOUDO_", "JPY_", "JUPYTER", "PYTEST_")
 #: jsonschema imports that module to check IRIs, and building its grammar takes a third of a server's start.
 _SERVER = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyter_server.serverapp import main; main()"
 
+#: Whether servers can be forked from a process that has imported what they need.
+CAN_FORK = sys.platform == "linux"
+
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -156,7 +159,8 @@ class Servers:
         """Start one; what is given goes to `start_server`. It is forked unless it has an environment of its own."""
         folder, given = workspace or self._folders.mktemp("workspace"), {**self._defaults, **given}
         # What Python and libraries read when they start must be read anew.
-        given.setdefault("is_forked", "environment" not in given and sys.platform == "linux")
+        given.setdefault("is_forked", "environment" not in given and CAN_FORK)
+        given.setdefault("extensions", {"jupyter_lsp": False})  # it starts Node twice, to look for language servers
         server = start_server(folder, self._folders.mktemp("home"), *options, **given)
         self._started.append(server)
         return server

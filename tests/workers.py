@@ -6,42 +6,61 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+from tests.forker import Forked, forker_of
+from tests.server import CAN_FORK, until
 
 #: In the environment of a worker and of all that it starts; tells them from those of other tests.
 VARIABLE = "CLOUDO_TEST_WORKSPACE"
 
+Worker = subprocess.Popen[bytes] | Forked
+StartWorker = Callable[..., Worker]
+
+#: The workspaces of forked workers, by process id: the system shows the environment of the process that forked them.
+_forked: dict[int, Path] = {}
+
 
 def start_worker(
-    workspace: Path, *options: str, module: str | None = None, environment: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
-    """Start `cloudo worker`, or another module that says the same when it is ready; the caller ends it."""
-    words = ["-m", module]
-    if module is None:  # as in servers of tests, nothing is imported beforehand
-        words = ["-m", "cloudo_kernel", "--workspace", str(workspace), "worker", "--preload", ""]
-    log = (workspace / ".cloudo" / "worker-errors.log").open("ab")
-    with log:
-        worker = subprocess.Popen(
-            [sys.executable, *words, *options],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=os.environ | {VARIABLE: str(workspace)} | dict(environment or {}),
+    workspace: Path, *options: str, module: str = "", environment: Mapping[str, str] | None = None
+) -> Worker:
+    """Start `cloudo worker`, or another module that says the same when it is ready; the caller ends it.
+
+    It is forked from a process that has imported what it needs, unless it has an environment of its own.
+    """
+    words = [*options]
+    if not module:  # as in servers of tests, nothing is imported beforehand
+        words = ["--workspace", str(workspace), "worker", "--preload", "", *options]
+    variables = os.environ | {VARIABLE: str(workspace)} | dict(environment or {})
+    errors = workspace / ".cloudo" / "worker-errors.log"
+    worker: Worker
+    with tempfile.NamedTemporaryFile(prefix="worker") as out:
+        if CAN_FORK and environment is None:
+            where: dict[str, Any] = {"cwd": Path.cwd(), "out": Path(out.name), "err": errors}
+            worker = forker_of("tests.forked_worker").start([module, *words], environment=variables, **where)
+            _forked[worker.pid] = workspace
+        else:
+            command = [sys.executable, "-m", module or "cloudo_kernel", *words]
+            with errors.open("ab") as log:
+                worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=variables)
+        until(
+            lambda: b"Ctrl-C ends it" in Path(out.name).read_bytes() or worker.poll() is not None,
+            seconds=60,
+            what=errors.read_text,
         )
-    assert worker.stdout is not None
-    line = worker.stdout.readline()
-    assert b"Ctrl-C ends it" in line, (workspace / ".cloudo" / "worker-errors.log").read_text()
+    assert worker.poll() is None, errors.read_text()
     return worker
 
 
-def end_worker(worker: subprocess.Popen[bytes]) -> None:
-    """Kill a worker that is still there, and forget it."""
+def end_worker(worker: Worker) -> None:
+    """Kill a worker that is still there."""
     worker.kill()
     worker.wait()
-    if worker.stdout is not None:
-        worker.stdout.close()
 
 
 def processes(workspace: Path) -> list[psutil.Process]:
@@ -49,7 +68,7 @@ def processes(workspace: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            is_ours = process.environ().get(VARIABLE) == str(workspace)
+            is_ours = process.environ().get(VARIABLE) == str(workspace) or _forked.get(process.pid) == workspace
             if is_ours and is_alive(process):
                 found.append(process)
     return found

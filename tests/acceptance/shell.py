@@ -26,8 +26,8 @@ from cloudo_kernel.workspace.layout import Workspace
 from tests.forker import Forked, forker_of
 from tests.server import until
 
-#: Commands that look at their own process, or run for long.
-NOT_FORKED = {"doctor", "up", "worker"}
+#: Commands that run for long.
+NOT_FORKED = {"up", "worker"}
 ENDLESS = "import time\nwhile True: time.sleep(0.05)"
 
 
@@ -58,7 +58,9 @@ class Shell:
     def run(self, *words: str, seconds: float = 90, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         process: subprocess.Popen[str] | Forked
-        if more.keys() <= {"cwd"} and not NOT_FORKED.intersection(words):
+        is_same_python = self.environment.get("PYTHONPATH") == os.environ.get("PYTHONPATH")
+        if is_same_python and more.keys() <= {"cwd"} and not NOT_FORKED.intersection(words):
+            (self.home / "err").write_text("")
             process = forker_of("tests.acceptance.forked_commands").start(
                 words,
                 cwd=more.get("cwd", self.workspace),

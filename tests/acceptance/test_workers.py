@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,10 +15,11 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.layout import Workspace
+from tests import workers
 from tests.flows import write_flow
 from tests.server import run_processes, until
+from tests.workers import StartWorker, Worker
 
-StartWorker = Callable[..., subprocess.Popen[bytes]]
 MINUTE = timedelta(minutes=1)
 
 
@@ -40,23 +38,15 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def start_worker(workspace: Workspace) -> Iterator[StartWorker]:
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Worker] = []
 
-    def start_worker(*options: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "cloudo_kernel", "--workspace", str(workspace.root), "worker", *options]
-        environment = os.environ | {"CLOUDO_TEST_WORKSPACE": str(workspace.root)}
-        worker = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-        started.append(worker)
-        assert worker.stdout is not None
-        assert b"Ctrl-C ends it" in worker.stdout.readline()
-        return worker
+    def start_worker(*options: str) -> Worker:
+        started.append(workers.start_worker(workspace.root, *options))
+        return started[-1]
 
     yield start_worker
     for worker in started:
-        worker.kill()
-        worker.wait()
-        assert worker.stdout is not None
-        worker.stdout.close()
+        workers.end_worker(worker)
 
 
 def is_in_its_last_cell(api: Service, execution_id: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import threading
 import time
 from contextlib import closing
@@ -27,7 +26,7 @@ from tests.chaos.machine import MAX_LOCK_SECONDS, Machine
 from tests.chaos.promises import Promises
 from tests.chaos.reckoning import Reckoning, reckon
 from tests.server import WITHOUT_LAB, RunningServer, free_port, start_server
-from tests.workers import VARIABLE, end_worker, start_worker
+from tests.workers import VARIABLE, Worker, end_worker, start_worker
 
 #: Of each door; then only executions are started.
 _MAX_PROMISES = 300
@@ -79,7 +78,7 @@ class Chaos:
         self._killer = Killer(self._workspace.root, self._chance)
         self.machine = Machine(self._workspace.state, self._chance, lock_seconds=self.plan.lock)
         self.promises = Promises()
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._workers: list[Worker] = []
         self._server: RunningServer | None = None
         self._port = free_port()
         self._is_over = threading.Event()

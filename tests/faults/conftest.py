@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cloudo_kernel.workspace.layout import Workspace
 from tests import workers
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers
+from tests.workers import StartWorker, Worker
 
 #: Of the workers here; a real one's is longer.
 LEASE_SECONDS = 5.0
@@ -37,11 +37,11 @@ def write_flows(root: Path) -> None:
 
 
 @pytest.fixture
-def start_worker(workspace: Workspace) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def start_worker(workspace: Workspace) -> Iterator[StartWorker]:
     """Start workers with a short lease."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Worker] = []
 
-    def start(*options: str) -> subprocess.Popen[bytes]:
+    def start(*options: str) -> Worker:
         words = (str(workspace.root), "--lease-seconds", str(LEASE_SECONDS), *options)
         started.append(workers.start_worker(workspace.root, *words, module="tests.faults.worker"))
         return started[-1]

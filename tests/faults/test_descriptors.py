@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import resource
-import subprocess
-from collections.abc import Callable
 from datetime import timedelta
 
 import psutil
@@ -17,11 +15,12 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.layout import Workspace
 from tests.faults.conftest import begun, events, start
 from tests.server import until
+from tests.workers import StartWorker
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="elsewhere one process cannot limit another")
 def test_a_worker_without_descriptors_puts_runs_back_until_it_has_some(
-    workspace: Workspace, store: Store, api: Service, start_worker: Callable[..., subprocess.Popen[bytes]]
+    workspace: Workspace, store: Store, api: Service, start_worker: StartWorker
 ) -> None:
     worker = psutil.Process(start_worker().pid)
     [before] = store.workers.all()
@@ -38,7 +37,7 @@ def test_a_worker_without_descriptors_puts_runs_back_until_it_has_some(
 
 @pytest.mark.skipif(not psutil.LINUX, reason="elsewhere one process cannot limit another")
 def test_a_worker_without_threads_puts_runs_back_until_it_has_some_and_says_so_once(
-    workspace: Workspace, store: Store, api: Service, start_worker: Callable[..., subprocess.Popen[bytes]]
+    workspace: Workspace, store: Store, api: Service, start_worker: StartWorker
 ) -> None:
     worker = psutil.Process(start_worker().pid)
     log = workspace.state / "worker-errors.log"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 
@@ -15,8 +14,8 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.layout import Workspace
 from tests.faults.conftest import begun, start
 from tests.server import until
+from tests.workers import StartWorker
 
-StartWorker = Callable[..., subprocess.Popen[bytes]]
 MINUTE = timedelta(minutes=1)
 
 

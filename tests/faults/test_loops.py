@@ -14,6 +14,7 @@ import pytest
 
 from cloudo_kernel.workspace.layout import Workspace
 from tests.server import WITHOUT_LAB, RunningServer, until
+from tests.workers import StartWorker
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="there is no pool of runners elsewhere"),
@@ -71,7 +72,7 @@ def test_a_loop_of_the_server_that_died_is_named_with_a_hint(
 def test_a_stuck_loop_of_another_process_is_named_with_a_hint_until_it_goes_on(
     workspace: Workspace,
     start_server: Callable[..., RunningServer],
-    start_worker: Callable[..., subprocess.Popen[bytes]],
+    start_worker: StartWorker,
 ) -> None:
     server = start_server(workspace.root, config={"Cloudo": {"embedded_worker": False}})
     assert loops(server, server.process.pid).keys() <= {"event-tail"}

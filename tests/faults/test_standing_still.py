@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +16,8 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.layout import Workspace
 from tests.faults.conftest import begun, events, start
 from tests.server import RunningServer, run_processes, until
+from tests.workers import StartWorker
 
-StartWorker = Callable[..., subprocess.Popen[bytes]]
 MINUTE = timedelta(minutes=1)
 
 

@@ -27,6 +27,7 @@ from tests import workers
 from tests.faults.conftest import LEASE_SECONDS, begun, events, start, write_flows
 from tests.flows import write_flow
 from tests.server import RunningServer, until
+from tests.workers import StartWorker
 
 MINUTE = timedelta(minutes=1)
 MEGABYTE = 1_000_000
@@ -147,7 +148,7 @@ def test_a_locked_database_refuses_starts_and_loses_no_run(
     store: Store,
     api: Service,
     start_server: Callable[..., RunningServer],
-    start_worker: Callable[..., subprocess.Popen[bytes]],
+    start_worker: StartWorker,
 ) -> None:
     server = start_server(workspace.root)
     runs = [post(server, flow_name).json()["id"] for flow_name in ("waiting", "ending")]

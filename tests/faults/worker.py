@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from cloudo_kernel.workspace.layout import Workspace
 from tests.faults import saboteur
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("workspace", type=Path)
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int)
     parser.add_argument("--clock", type=Path, help="a file with the seconds by which the clock is wrong")
     parser.add_argument("--saboteur", action="store_true", help="break its loops when files order it")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     if given.saboteur:
         saboteur.start(given.workspace)
 
