@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import pytest
@@ -38,14 +38,20 @@ def test_of_a_sound_installation_each_part_is_well(shell: Shell) -> None:
     assert sorted(shell.workspace.rglob("*")) == before
 
 
-def test_what_is_wrong_is_named_with_its_cure_and_ends_with_1(shell: Shell) -> None:
+@pytest.fixture(scope="module")
+def ill(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, subprocess.CompletedProcess[str]]:
+    """An installation and a workspace in which much is wrong, and what the doctor says of it."""
+    shell = Shell(tmp_path_factory.mktemp("ill"))
     (shell.workspace / "flows" / "torn.ipynb").write_text("{")
-    state = Workspace(shell.workspace).state
-    state.chmod(0o755)
+    Workspace(shell.workspace).state.chmod(0o755)
     config = {"ServerApp": {"jpserver_extensions": {"cloudo_extension": False}}}
+    papermill = "Metadata-Version: 2.1\nName: papermill\nVersion: 2.3.0\n"
+    needs = "Requires-Dist: papermill>=2.6\nRequires-Dist: no-such-package>=1\n"
     for name, text in {
         "config/jupyter_server_config.json": json.dumps(config),
         "data/kernels/cloudo/kernel.json": json.dumps({"argv": ["true"], "display_name": "x", "language": "x"}),
+        "packages/papermill-2.3.0.dist-info/METADATA": papermill,
+        "packages/cloudo-0.1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: cloudo\nVersion: 0.1.0\n{needs}",
     }.items():
         (shell.home / name).parent.mkdir(parents=True, exist_ok=True)
         (shell.home / name).write_text(text)
@@ -53,28 +59,28 @@ def test_what_is_wrong_is_named_with_its_cure_and_ends_with_1(shell: Shell) -> N
     long.mkdir()
     # Before those of the environment that the tests run in.
     shell.environment |= {"JUPYTER_PATH": f"{shell.home}/data", "JUPYTER_CONFIG_PATH": f"{shell.home}/config"}
-    shell.environment["TMPDIR"] = str(long)
-    done = shell.run("doctor", "--json")
+    shell.environment |= {"TMPDIR": str(long), "PYTHONPATH": str(shell.home / "packages")}
+    return shell, shell.run("doctor", "--json")
+
+
+def test_what_is_wrong_is_named_with_its_cure_and_ends_with_1(
+    ill: tuple[Shell, subprocess.CompletedProcess[str]],
+) -> None:
+    shell, done = ill
     assert (done.returncode, done.stderr) == (1, "")
     found = {(one["part"], one["state"]): one for one in json.loads(done.stdout) if one["state"] != State.WELL}
     hints = {
         ("kernel", State.PROBLEM): "jupyter kernelspec remove cloudo",
         ("extension", State.WARNING): "jupyter server extension enable cloudo_extension",
         ("system", State.PROBLEM): "TMPDIR=/tmp, in the environment",
-        ("workspace", State.WARNING): f"chmod 700 {state}",
+        ("workspace", State.WARNING): f"chmod 700 {Workspace(shell.workspace).state}",
     }
     assert {place: found[place]["hint"] for place in hints} == hints
     assert "torn is broken" in found["flows", State.WARNING]["message"]
 
 
-def test_a_package_that_is_missing_or_too_old_is_named(shell: Shell, tmp_path: Path) -> None:
-    for name, version in (("papermill", "2.3.0"), ("cloudo", "0.1.0")):
-        folder = tmp_path / "packages" / f"{name}-{version}.dist-info"
-        folder.mkdir(parents=True)
-        needs = "Requires-Dist: papermill>=2.6\nRequires-Dist: no-such-package>=1\n" if name == "cloudo" else ""
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
-    shell.environment["PYTHONPATH"] = str(tmp_path / "packages")
-    found = [one for one in json.loads(shell.run("doctor", "--json").stdout) if one["part"] == "packages"]
+def test_a_package_that_is_missing_or_too_old_is_named(ill: tuple[Shell, subprocess.CompletedProcess[str]]) -> None:
+    found = [one for one in json.loads(ill[1].stdout) if one["part"] == "packages"]
     assert [one["message"] for one in found] == [
         "papermill is 2.3.0, but must be >=2.6.",
         "no-such-package is not installed.",
@@ -105,7 +111,7 @@ def test_where_there_is_no_workspace_the_rest_is_looked_at(shell: Shell) -> None
 
 def test_open_shows_an_execution_in_the_dashboard_or_in_jupyterlab(shell: Shell) -> None:
     write_flow(shell.workspace, "reports/täglich", "1")
-    server = Up(shell, "--port", str(free_port()))
+    server = Up(shell, "--port", str(free_port()), "--Cloudo.preload=[]")
     try:
         record = shell.json("run", "reports/täglich")
         page = server.dashboard.replace("/cloudo/", f"/cloudo/executions/{record['id']}")

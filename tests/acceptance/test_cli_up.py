@@ -71,7 +71,7 @@ def test_ctrl_c_stops_up_without_asking_and_a_taken_port_is_no_obstacle(shell: S
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        server = Up(shell, f"--port={port}", "--lab", stdin=theirs)
+        server = Up(shell, f"--port={port}", "--lab", "--Cloudo.preload=[]", stdin=theirs)
         try:
             assert f":{port}/" not in server.lab
             assert f"Port {port} was taken" in server.shown
