@@ -19,7 +19,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from jupyter_client.session import new_id
 from nbclient.exceptions import DeadKernelError
 
-from cloudo_kernel.processes import fork
+from cloudo_kernel.processes import fork, priority
 from cloudo_kernel.processes.channel import DESCRIPTOR_VARIABLE
 from cloudo_kernel.processes.child import OwnChild, StderrTail
 from cloudo_kernel.processes.lifeline import Lifeline
@@ -95,6 +95,7 @@ class KernelConnection:
         self.client.session.session, self.client.session.pid = new_id(), os.getpid()
         self.client.load_connection_info(connection)
         self._connect()
+        priority.lower_session(pid)
         # Everything is connected: the names of the sockets are no longer needed.
         shutil.rmtree(self._sockets, ignore_errors=True)
 
@@ -187,6 +188,8 @@ class KernelConnection:
         self._process, self.group = provisioner.process, provisioner.pgid
         os.close(self._descriptor)  # only the kernel keeps its end of the channel
         self._connect_cold(self._manager.client())
+        if self.group is not None:
+            priority.lower_session(self.group)
 
     def _connect_cold(self, client: BlockingKernelClient) -> None:
         self.client = client

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudo_kernel.models import ErrorDetail, Status
-from cloudo_kernel.processes import lifeline
+from cloudo_kernel.processes import lifeline, priority
 from cloudo_kernel.processes.channel import Channel
 from cloudo_kernel.security.redaction import Redaction, without_secrets
 from cloudo_kernel.workspace import atomic_write
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 #: From the interrupt of a kernel to its kill.
 GRACE_SECONDS = 5.0
-#: Lower priority than the server's, which answers people while many runs are queued. An idle machine is as fast.
-_NICENESS = 10
 #: Minimum interval between saves of the executed notebook, apart from the start and the end.
 _SAVE_SECONDS = 1.0
 
@@ -246,7 +244,7 @@ def standby(channel: int, kernel_channel: int, folder: str) -> None:
     from cloudo_kernel.processes import fork
     from cloudo_kernel.runner.kernel_connection import KernelConnection
 
-    _yield_to_the_server()
+    priority.yield_to_the_server()
     kernel = KernelConnection(kernel_channel, Path(folder))
     fork.name_process("cloudo-standby")
     try:
@@ -262,7 +260,7 @@ def standby(channel: int, kernel_channel: int, folder: str) -> None:
 def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: int, folder: Path) -> None:
     """Run the assignment of the worker at the other end of the channel."""
     lifeline.hold(lifeline_descriptor)
-    _yield_to_the_server()
+    priority.yield_to_the_server()
     os.set_inheritable(kernel_descriptor, False)
     # jsonschema imports it to check addresses, which notebooks do not have. It takes 1 s of the 2 s of a start.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
@@ -273,12 +271,6 @@ def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: in
         _run(Channel(runner_descriptor), kernel)
     finally:
         kernel.close()
-
-
-def _yield_to_the_server() -> None:
-    """Lower the priority of this process, and so of the kernel that it starts."""
-    if hasattr(os, "nice"):  # Windows has none
-        os.nice(_NICENESS)
 
 
 def _run(channel: Channel, kernel: KernelConnection, *, is_warm: bool = False) -> None:

@@ -138,10 +138,27 @@ def test_processes_that_a_flow_starts_find_a_module_beside_it(api: Client, serve
 
 @pytest.mark.parametrize("engine", ["kernel", "cold"])
 def test_a_run_yields_to_the_server(api: Client, server: RunningServer, engine: str) -> None:
-    write_flow(server.workspace, "sub/nice", "import os\nprint(os.nice(0))", metadata={"engine": engine})
+    groups = (
+        "def niceness(pid):\n"
+        "    group = pathlib.Path(f'/proc/{pid}/autogroup')\n"
+        "    return [None, *(group.read_text() if group.exists() else '').split()][-1]"
+    )
+    cells = (
+        "import os, pathlib, subprocess",
+        "print(os.nice(0))",
+        f"{groups}\nprint(niceness(os.getpid()))",
+        "print(niceness(os.getppid()))",
+        "print(subprocess.run(['nice'], capture_output=True, text=True, check=True).stdout)",
+    )
+    write_flow(server.workspace, "sub/nice", *cells, metadata={"engine": engine})
     ended = api.wait(api.start_execution(StartExecution(flow_name="sub/nice")).id, timeout=MINUTE)
+    assert ended.status is Status.ENDED_SUCCESS, ended.error
     made = nbformat.reads(api.execution_notebook(ended.id), as_version=4)
-    assert int(made.cells[0].outputs[0].text) > psutil.Process(server.process.pid).nice()
+    own, session, of_runner, of_child = (cell.outputs[0].text.strip() for cell in made.cells[1:])
+    assert int(own) > psutil.Process(server.process.pid).nice()
+    assert of_child == own
+    if session != "None" and os.geteuid() == 0:  # Linux refuses all but ten changes a second to others
+        assert (session, of_runner) == (own, own)
 
 
 def test_two_forked_runs_share_nothing_that_is_drawn_or_secret(api: Client, server: RunningServer) -> None:
