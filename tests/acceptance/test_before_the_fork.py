@@ -38,17 +38,13 @@ FACTS, DRAWN, *SAID = range(len(CELLS))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    packages = tmp_path_factory.mktemp("packages")
-    # As libraries do: what it asks for is remembered in the process from then on.
-    (packages / "asking.py").write_text("import tempfile\ntempfile.gettempdir()\n")
-    path = os.pathsep.join([str(ROOT), str(packages), "library"])
-    environment = {"PYTHONPATH": path, "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo"}
+    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), "library"]), "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo"}
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
         workspace = tmp_path_factory.mktemp("workspace")
         # Of these the flow must see nothing, so they are there before the zygote is.
         (workspace / "matplotlibrc").write_text("lines.linewidth: 9\n")
         (workspace / "helper.py").write_text("def double(x):\n    return 'the wrong one'\n")
-        config = {"Cloudo": {"preload": ["asking", "numpy", "pandas", "matplotlib.pyplot"]}}
+        config = {"Cloudo": {"preload": ["numpy", "pandas", "matplotlib.pyplot"]}}
         server = servers.start(workspace, config=config, environment=environment)
         folder = write_flow(workspace, "sub/warm", *CELLS).parent
         write_flow(workspace, "sub/cold", *CELLS, metadata={"engine": "cold"})

@@ -64,15 +64,16 @@ def test_a_kernel_knows_what_changed_in_the_environment_since_its_zygote_was_sta
     zygotes = shared_zygotes(())
     assert zygotes.get(wait_seconds=60) is not None
     monkeypatch.setenv("CLOUDO_TEST_LATER", "later")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     kernels, client = start_new_kernel(kernel_name="cloudo", cwd=str(tmp_path), startup_timeout=60)
     try:
         printed: list[str] = []
         client.execute_interactive(
-            "import os; print(os.environ.get('CLOUDO_TEST_LATER'))",
+            "import os, tempfile; print(os.environ.get('CLOUDO_TEST_LATER'), tempfile.gettempdir())",
             timeout=60,
             output_hook=lambda message: printed.append(message["content"].get("text", "")),
         )
-        assert "".join(printed).strip() == "later"
+        assert "".join(printed).split() == ["later", str(tmp_path)]
     finally:
         client.stop_channels()
         kernels.shutdown_kernel()
