@@ -184,7 +184,7 @@ def test_no_value_that_only_reads_like_its_kind_is_accepted(rest: httpx.Client) 
                 for value in (one for one in LOOKALIKES if not fits(one)):
                     given = {**content["example"], **nested(path, value)}
                     reply = rest.request(method, address.removeprefix("/api/1").format_map(Names()), json=given)
-                    told = reply.json().get("error", {})
+                    told = reply.json().get("error") or {}
                     named = [one["field"] for one in told.get("errors") or [told]]
                     assert (reply.status_code, ".".join(path) in named) == (400, True), (method, address, given, told)
                     sent += 1
