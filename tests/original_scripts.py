@@ -105,9 +105,12 @@ _AGAIN = {
 _PARTS = {"later": _LATER, "every day": _DAILY, "again": _AGAIN}
 
 
-def asking(name: str) -> str:
-    """Return the source of a flow that asks by a form, and starts another one as the answer says."""
+def asking(kind: str, *, name: str | None = None) -> str:
+    """Return the source of a flow that asks by a form, and starts another one as the answer says.
+
+    `name` is that of the flow, by default its kind.
+    """
     source = _ASKING
-    for part, text in {"name": name, **_PARTS[name]}.items():
+    for part, text in {"name": name or kind, **_PARTS[kind]}.items():
         source = source.replace(f"%({part})s", text)
     return source

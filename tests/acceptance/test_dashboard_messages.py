@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import CreateMessage, ExecutionFilter, StartExecution
-from tests.acceptance.page import HOSTILE, RUN, Open, button
+from cloudo_kernel.models import CreateMessage, ExecutionFilter, StartExecution, Status
+from tests.acceptance.page import HOSTILE, RUN, Open, button, newest
 from tests.flows import write_flow, write_script
 from tests.original_scripts import asking
 from tests.server import RunningServer, until
@@ -195,6 +195,31 @@ def test_a_script_of_the_original_s_kind_is_answered_with_its_own_defaults(
     assert api.wait(waiting.id, timeout=timedelta(minutes=1)).message == "started reports/quick"
     [run] = api.executions(ExecutionFilter(parent_id=waiting.id)).items
     assert run.name == "later reports/quick"
+
+
+@pytest.mark.usefixtures("no_messages")
+def test_a_dialog_stays_while_another_execution_waits_for_its_answer(
+    show: Open, api: Client, server: RunningServer
+) -> None:
+    """The workspace's flow asks as those of the original do, and ends before it is answered."""
+    own = write_script(server.workspace, "Delayed", asking("later", name="Delayed"))
+    page = show("flows")
+    page.get_by_label("Select reports/quick", exact=True).check()
+    for button_name, status in (("Begin", Status.ENDED_SUCCESS), ("Cancel", Status.ENDED_CANCELLED)):
+        button(page, "Schedule or customise").click()
+        page.get_by_role("menuitem", name="Run with delay…", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_label("Flow", exact=True)).to_have_value("reports/quick", timeout=RUN)
+        toast = page.locator(".cloudo-toast").filter(has_text="Delayed: asked")
+        expect(toast).to_be_visible(timeout=RUN)
+        button(dialog, button_name).click()
+        expect(dialog).to_have_count(0)
+        asked = newest(api, "Delayed")
+        until(lambda asked=asked: api.execution(asked.id).is_ended, seconds=60)  # type: ignore[misc]  # mypy cannot infer it
+        assert api.execution(asked.id).status is status
+        assert api.messages(unanswered=True).items == ()
+        button(toast, "Dismiss").click()
+    own.unlink()
 
 
 @pytest.mark.usefixtures("no_messages")

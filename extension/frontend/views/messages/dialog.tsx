@@ -21,7 +21,7 @@ export function openRequestDialog(app: App, executionId: string, title: string):
   return app.dialogs.show((close) => <RequestDialog app={app} executionId={executionId} title={title} close={close} />);
 }
 
-/** What the execution asks now, and whether it has ended. */
+/** What the execution asks now, and whether it has ended and nothing is left to answer. */
 interface Asked {
   message: Message | null;
   isOver: boolean;
@@ -91,18 +91,17 @@ function RequestDialog({ app, executionId, title, close }: RequestDialogProps) {
   );
 }
 
-/** Follow the first open request of an execution. */
+/** Follow the first open request of an execution. A request may outlive it: another execution waits for the answer. */
 function useAsked({ api }: App, executionId: string) {
   const fetch = async (signal: AbortSignal): Promise<Asked> => {
     const query = { execution_id: executionId, unanswered: true, limit: 50 };
-    const [page, execution] = await Promise.all([
-      api.get<Page<Message>>("message", query, signal),
-      api.get<Execution>(`execution/${segment(executionId)}`, {}, signal),
-    ]);
+    // In this order: what it has asked before its end is in the list.
+    const execution = await api.get<Execution>(`execution/${segment(executionId)}`, {}, signal);
+    const page = await api.get<Page<Message>>("message", query, signal);
     const first = page.items.at(-1);
     // Only a single message has its texts rendered.
     const message = first ? await api.get<Message>(`message/${segment(first.id)}`, {}, signal) : null;
-    return { message, isOver: isEnded(execution.status) };
+    return { message, isOver: !message && isEnded(execution.status) };
   };
   return useResource<Asked>(`request of ${executionId}`, fetch, {
     concerns: (news) => news.has("message") || news.tells("execution", executionId),
@@ -140,7 +139,7 @@ function Waiting({ executionId, error, isAnswered, close }: WaitingProps) {
   );
 }
 
-/** Cancel an execution, and delete what it asked. */
+/** Cancel an execution and those that it has started, and delete what it asked. */
 async function withdraw({ api, notices }: App, executionId: string, message: Message | null): Promise<void> {
   const failed: string[] = [];
   const attempt = async (act: () => Promise<unknown>) => {
@@ -153,7 +152,7 @@ async function withdraw({ api, notices }: App, executionId: string, message: Mes
     }
   };
   // In this order: a flow whose request disappears would fail instead.
-  await attempt(() => api.post(`execution/${segment(executionId)}/cancel`));
+  await attempt(() => api.post(`execution/${segment(executionId)}/cancel`, { tree: true }));
   if (message) await attempt(() => api.delete(`message/${segment(message.id)}`));
   if (failed.length > 0) notices.set("act", failed.join("\n"), { isClosable: true });
 }
