@@ -95,7 +95,7 @@ def by_papermill(text: str, folder: Path, kernel: str) -> tuple[str | None, nbfo
     """Execute a notebook in `folder` with stock papermill; return the error that it raises, and what came out."""
     source, executed = folder / "source.ipynb", folder / "executed.ipynb"
     source.write_text(text, encoding="utf-8")
-    options = {"kernel_name": kernel, "progress_bar": False, "execution_timeout": 60, "cwd": str(folder)}
+    options = {"kernel_name": kernel, "progress_bar": False, "execution_timeout": 20, "cwd": str(folder)}
     raised = None
     try:
         papermill.execute_notebook(source, executed, **options)
