@@ -142,7 +142,7 @@ def test_a_cookie_alone_changes_nothing_at_any_address(server: RunningServer, br
 
 
 def test_who_was_refused_is_in_the_history_and_nobody_fills_it(start: StartServer) -> None:
-    server = start(None)
+    server = start(None, "--Cloudo.embedded_worker=False")
     with client(server) as http, client(server, token=None) as anonymous, client(server, token=None) as browser:
         assert http.get("/flow").status_code == 200
         log_in(browser, server)
@@ -209,7 +209,7 @@ def test_a_foreign_page_cannot_use_the_cookies_of_a_user(browser: httpx.Client) 
 def test_another_identity_provider_is_taken_at_its_word_and_an_authorizer_is_heeded(start: StartServer) -> None:
     inside = "tests.extension.inside"
     classes = {"identity_provider_class": f"{inside}.HeaderIdentity", "authorizer_class": f"{inside}.ReadersOnly"}
-    server = start(None, "--Cloudo.user_name=grace", config={"ServerApp": classes})
+    server = start(None, "--Cloudo.user_name=grace", "--Cloudo.embedded_worker=False", config={"ServerApp": classes})
     with client(server, token=None) as http:
         assert http.get("/user/me").status_code == 403
         assert http.get("/user/me", headers={"X-User": "linus"}).json() == {"name": "linus"}

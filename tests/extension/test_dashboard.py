@@ -294,7 +294,7 @@ def test_the_token_leaves_the_address_at_once(server: RunningServer, path: str) 
 
 
 def test_a_page_below_another_base_url_names_it_everywhere(start: StartServer, build: Path) -> None:
-    server = start(None, f"--Cloudo.frontend={build}", base_url="/user/ada/")
+    server = start(None, f"--Cloudo.frontend={build}", "--Cloudo.embedded_worker=False", base_url="/user/ada/")
     with client(server) as http:
         page = http.get(f"{server.url}cloudo/?token={server.token}", follow_redirects=True)
         assert page.url.path == "/user/ada/cloudo/"

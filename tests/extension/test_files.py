@@ -72,7 +72,7 @@ def test_a_body_that_makes_no_sense_is_malformed(http: httpx.Client, body: dict[
 def test_who_may_not_change_jupyters_files_may_not_change_them_here(start: StartServer) -> None:
     inside = "tests.extension.inside"
     classes = {"identity_provider_class": f"{inside}.HeaderIdentity", "authorizer_class": f"{inside}.NoContents"}
-    server = start(None, config={"ServerApp": classes})
+    server = start(None, "--Cloudo.embedded_worker=False", config={"ServerApp": classes})
     with client(server, token=None) as http:
         headers = {"X-User": "linus", "X-XSRFToken": "1", "Cookie": "_xsrf=1"}
         assert http.put("/setting/a", json={"value": 1}, headers=headers).status_code == 200

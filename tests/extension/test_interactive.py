@@ -74,7 +74,7 @@ def test_only_who_may_write_opens_it(
 def test_readers_do_not_open_it(start: StartServer, connect: Open) -> None:
     inside = "tests.extension.inside"
     classes = {"identity_provider_class": f"{inside}.HeaderIdentity", "authorizer_class": f"{inside}.ReadersOnly"}
-    server = start(None, config={"ServerApp": classes})
+    server = start(None, "--Cloudo.embedded_worker=False", config={"ServerApp": classes})
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
         connect(server, X_User="linus", X_XSRFToken="1", Cookie="_xsrf=1")
     assert refused.value.status_code == 403

@@ -282,7 +282,7 @@ def test_what_a_run_makes_a_secret_is_one_for_itself_too(http: httpx.Client, ser
 def test_a_lost_key_fails_what_needs_it_and_nothing_else(start: StartServer, tmp_path: Path) -> None:
     write_flow(tmp_path, "pinned", "pin", parameters="pin: int", metadata=PROTECTS)
     write_flow(tmp_path, "plain", "1")
-    server = start(tmp_path)
+    server = start(tmp_path, "--Cloudo.embedded_worker=False")
     with client(server) as http:
         trigger = {"delay_seconds": 3600}
         made = http.post("/schedule", json={"flow_name": "pinned", "inputs": {"pin": 1}, "trigger": trigger}).json()

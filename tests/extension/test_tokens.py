@@ -298,7 +298,7 @@ def test_a_token_that_makes_no_sense_is_refused(http: httpx.Client, body: dict[s
 
 def test_users_of_another_identity_provider_have_tokens_of_their_own(start: StartServer) -> None:
     config = {"ServerApp": {"identity_provider_class": "tests.extension.inside.HeaderIdentity"}}
-    server = start(None, config=config)
+    server = start(None, "--Cloudo.embedded_worker=False", config=config)
     xsrf = {"X-XSRFToken": "1", "Cookie": "_xsrf=1"}
     with client(server, token=None) as http:
         me = {"X-User": "linus", **xsrf}
@@ -313,7 +313,9 @@ def test_users_of_another_identity_provider_have_tokens_of_their_own(start: Star
 
 def test_administrators_alone_act_for_others_and_the_history_tells(start: StartServer) -> None:
     identity = {"identity_provider_class": "tests.extension.inside.HeaderIdentity"}
-    server = start(None, config={"ServerApp": identity, "Cloudo": {"administrators": ["ada"]}})
+    server = start(
+        None, config={"ServerApp": identity, "Cloudo": {"administrators": ["ada"], "embedded_worker": False}}
+    )
     write_flow(server.workspace, "quick", "1")
     with client(server, token=None) as http:
 

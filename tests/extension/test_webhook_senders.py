@@ -262,7 +262,7 @@ def test_refusals_are_recorded_together_and_also_by_a_server_that_stops(start: S
             assert caller.post("/noted", json={}).status_code == 404
             assert caller.post("/unknown", json={}).status_code == 404
         server.stop()
-    again = start(server.workspace)
+    again = start(server.workspace, "--Cloudo.embedded_worker=False")
     with client(again) as http:
         found = deliveries(http, "noted")
         assert [one["reason"] for one in found] == ["the key was missing or wrong"] * 15
