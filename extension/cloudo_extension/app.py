@@ -19,7 +19,7 @@ from cloudo_extension.http import openapi
 from cloudo_extension.http.authentication import TokenIdentity
 from cloudo_extension.pages import explorer
 from cloudo_extension.pages.dashboard import dashboard_handlers
-from cloudo_extension.pages.frontend import FOLDER, Frontend
+from cloudo_extension.pages.frontend import FOLDER, Frontend, lab_options
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
 from cloudo_kernel.errors import CloudoError
@@ -147,7 +147,11 @@ class Cloudo(ExtensionApp):
         # tornado tries routes in order, so those that programs call many times a second come first.
         self.handlers.extend(sorted(routes, key=lambda route: route[1] not in BUSIEST))
         self.handlers.extend(explorer.pages)
-        self.handlers.extend(dashboard_handlers(self.serverapp, Frontend(Path(self.frontend))))
+        frontend = Frontend(Path(self.frontend))
+        self.handlers.extend(dashboard_handlers(self.serverapp, frontend))
+        page_config = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+        root = Path(self.serverapp.root_dir).resolve()
+        page_config["cloudo"] = lab_options(frontend, workspace=self.backend.workspace.root, root=root)
 
     def name_of(self, user_name: str) -> str:
         """Return Cloudo's name for the user whom the server's identity provider calls `user_name`.

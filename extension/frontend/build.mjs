@@ -1,12 +1,14 @@
-// Bundles the front end: node build.mjs OUTPUT. Writes hashed files, each also compressed, and manifest.json.
+// Bundles the front end: node build.mjs OUTPUT EXTENSION. Writes hashed files, each also compressed, and
+// manifest.json to OUTPUT, and the extension for JupyterLab to EXTENSION.
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { buildLabExtension } from "./labextension.mjs";
 
 const here = import.meta.dirname;
-const output = process.argv[2];
+const [output, labExtension] = process.argv.slice(2);
 const common = {
   absWorkingDir: here,
   bundle: true,
@@ -72,7 +74,7 @@ const shared = {
 const files = new Map();
 const manifest = {};
 const split = {
-  entryPoints: ["app/page.ts", "app/widget.ts"],
+  entryPoints: ["app/page.ts", "app/widget.ts", "app/lab.ts"],
   splitting: true,
   plugins: [shared],
   chunkNames: "chunk-[hash]",
@@ -81,7 +83,8 @@ const split = {
 const page = await bundle(split);
 for (const [name, contents] of page.contents) {
   files.set(name, contents);
-  if (name.startsWith("page-")) manifest["page.js"] = name;
+  const [entry] = /^(page|lab)(?=-)/.exec(name) ?? [];
+  if (entry) manifest[`${entry}.js`] = name;
 }
 manifest.views = chunksOfViews(page.outputs);
 // The widget's kernel sends all of them with `files.js`; the first one is what that imports.
@@ -93,6 +96,7 @@ for (const [name, contents] of single.contents) {
   files.set(manifest[name], contents);
 }
 
+const labSize = await buildLabExtension(labExtension);
 mkdirSync(output, { recursive: true });
 for (const name of readdirSync(output)) if (name !== ".gitignore") rmSync(join(output, name));
 for (const [name, contents] of files) {
@@ -102,4 +106,6 @@ for (const [name, contents] of files) {
 // Last, because it announces the other files.
 writeFileSync(join(output, "manifest.json"), JSON.stringify(manifest, null, 2) + "\n");
 const total = [...files].map(([name]) => readFileSync(join(output, `${name}.gz`)).length).reduce((a, b) => a + b, 0);
-process.stdout.write(`${files.size} files, ${Math.round(total / 1000)} kB compressed\n`);
+process.stdout.write(
+  `${files.size} files, ${Math.round(total / 1000)} kB compressed; JupyterLab: ${Math.round(labSize / 1000)} kB\n`,
+);

@@ -17,6 +17,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "cloudo_extension" / "static"
+LAB = HERE.parent / "labextension"
+#: The extension for JupyterLab as it is installed.
+LAB_OUTPUT = LAB / "built"
+LAB_INSTALLED = Path(sys.prefix, "share", "jupyter", "labextensions", "cloudo")
 LOCK = HERE / "package-lock.json"
 TOOLS = HERE / "node_modules" / ".bin"
 #: REST's types, generated from its OpenAPI document.
@@ -39,7 +43,9 @@ def build() -> None:
     """Install the npm packages if the lock has changed, and bundle if a source has changed."""
     if _is_stale():
         _install("--omit=dev")
-        _node("build.mjs", str(OUTPUT))
+        _node("build.mjs", str(OUTPUT), str(LAB_OUTPUT))
+        if LAB_INSTALLED.is_dir():  # an editable installation copies it
+            shutil.copytree(LAB_OUTPUT, LAB_INSTALLED, dirs_exist_ok=True)
 
 
 def check() -> None:
@@ -50,8 +56,10 @@ def check() -> None:
     document = HERE.parents[1] / "docs" / "openapi.json"
     _tool("openapi-typescript", str(document), "--output", str(TYPES))
     _tool("tsc")
+    _tool("tsc", "--project", str(LAB))
     _tool("eslint", ".", "--max-warnings=0")
-    _tool("prettier", "--check", "--log-level=warn", ".")
+    _tool("eslint", ".", "--max-warnings=0", cwd=LAB)
+    _tool("prettier", "--check", "--log-level=warn", ".", *_lab_sources())
     _tool("stylelint", "ui/**/*.css")
     _tool("vitest", "run", "--silent")
 
@@ -67,7 +75,7 @@ def lock() -> None:
 
 def _is_stale() -> bool:
     manifest = OUTPUT / "manifest.json"
-    if not manifest.exists():
+    if not manifest.exists() or not LAB_OUTPUT.exists():
         return True
     built_at = manifest.stat().st_mtime
     return any(source.stat().st_mtime > built_at for source in _sources())
@@ -76,7 +84,12 @@ def _is_stale() -> bool:
 def _sources() -> list[Path]:
     names = ("*.ts", "*.tsx", "*.css", "*.mjs", LOCK.name)
     found = [path for name in names for path in HERE.rglob(name) if "node_modules" not in path.parts]
+    found += map(Path, _lab_sources())
     return [path for path in found if path != TYPES]  # nothing of it is in the bundle
+
+
+def _lab_sources() -> list[str]:
+    return [str(path) for folder in ("src", "schema") for path in (LAB / folder).iterdir()]
 
 
 def _install(*options: str) -> None:
@@ -90,12 +103,12 @@ def _npm(*arguments: str) -> None:
     _node(str(script), *arguments)
 
 
-def _tool(name: str, *arguments: str) -> None:
-    _node(str(TOOLS / name), *arguments)
+def _tool(name: str, *arguments: str, cwd: Path = HERE) -> None:
+    _node(str(TOOLS / name), *arguments, cwd=cwd)
 
 
-def _node(*arguments: str) -> None:
-    done = subprocess.run([_executable(), *arguments], cwd=HERE, check=False)
+def _node(*arguments: str, cwd: Path = HERE) -> None:
+    done = subprocess.run([_executable(), *arguments], cwd=cwd, check=False)
     if done.returncode:
         sys.exit(f"{Path(arguments[0]).name} failed.")
 

@@ -12,6 +12,7 @@ CHUNK = "chunk-4E5f6G7h.js"
 STYLE = ".cloudo-table{width:100%}"
 _FILES = {
     "page.js": (SCRIPT, f'import "./{CHUNK}";\n'),
+    "lab.js": ("lab-4A2b3C4d.js", "export const answer = 42;\n"),
     "files.js": ("files-1A2b3C4d.js", "export default { render() {} };\n"),
     "events.js": (EVENTS, "self.onconnect = () => {};\n"),
     "style.css": ("style-3A2b3C4d.css", STYLE),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,9 @@ class Build:
     style: str
     #: Names of the scripts that each view needs, with the page's own.
     views: Mapping[str, Sequence[str]]
+    #: Names of the script and the style sheet that the extension for JupyterLab loads.
+    lab: str
+    style_name: str
 
 
 class Frontend:
@@ -61,10 +65,35 @@ class Frontend:
             if self._read is None or self._read[0] != changed_at:
                 names = json.loads(manifest.read_bytes())
                 style = (self.folder / names["style.css"]).read_text(encoding="utf-8")
-                self._read = changed_at, Build(names["page.js"], names["events.js"], style, names["views"])
+                build = Build(
+                    script=names["page.js"],
+                    events=names["events.js"],
+                    style=style,
+                    views=names["views"],
+                    lab=names["lab.js"],
+                    style_name=names["style.css"],
+                )
+                self._read = changed_at, build
         except (OSError, ValueError, KeyError) as error:
             raise web.HTTPError(500, _NOT_BUILT) from error
         return self._read[1]
+
+
+def lab_options(frontend: Frontend, *, workspace: Path, root: Path) -> dict[str, str | None]:
+    """Return what the extension for JupyterLab reads from the page's configuration.
+
+    Addresses are below the server's base URL. `workspace` is below the server's root, or null if it is elsewhere.
+    """
+    try:
+        build = frontend.build()
+    except web.HTTPError:  # the extension says so when a panel opens
+        names: dict[str, str | None] = {"script": None, "style": None, "events": None}
+    else:
+        files = {"script": build.lab, "style": build.style_name, "events": build.events}
+        names = {kind: f"cloudo/static/{name}" for kind, name in files.items()}
+    is_inside = workspace.is_relative_to(root)
+    below = workspace.relative_to(root).as_posix() if is_inside else None
+    return {"version": version("cloudo"), "workspace": "" if below == "." else below, **names}
 
 
 class StaticHandler(JupyterHandler, web.StaticFileHandler):

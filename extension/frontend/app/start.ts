@@ -1,6 +1,6 @@
 /** Creates an app and draws it into an element. The page, the widget and JupyterLab all start here. */
 
-import { signal } from "@preact/signals";
+import { signal, type Signal } from "@preact/signals";
 import { render } from "preact";
 import { Api } from "../api/client";
 import { ExecutionNews } from "../api/executions";
@@ -20,6 +20,8 @@ interface Options {
   hasTabs?: boolean;
   traits?: Traits;
   version?: string;
+  /** Follows the heading of the current view. */
+  title?: Signal<string>;
   /** Replies that came with the page, by path. */
   preloaded?: Map<string, unknown>;
 }
@@ -27,7 +29,7 @@ interface Options {
 /** Draw an app. Returns the function that removes it. */
 export async function mount(
   element: HTMLElement,
-  { transport, place, isPage, hasTabs = true, traits, version = "", preloaded }: Options,
+  { transport, place, isPage, hasTabs = true, traits, version = "", title = signal(""), preloaded }: Options,
 ): Promise<() => void> {
   const live = new Live(transport);
   const api = new Api(transport, preloaded);
@@ -38,7 +40,7 @@ export async function mount(
     place,
     notices: new Notices(),
     dialogs: new Dialogs(),
-    title: signal(""),
+    title,
     isPage,
     hasTabs,
     traits: traits ?? null,

@@ -1,0 +1,125 @@
+/** What the extension for JupyterLab imports from the server: panels with the page's views, a sidebar, and counts. */
+
+import { effect, signal } from "@preact/signals";
+import { Api } from "../api/client";
+import { FetchTransport } from "../api/fetch";
+import { Live } from "../api/live";
+import { Pace } from "../api/pace";
+import type { Message, Page } from "../api/types";
+import { Sidebar } from "../views/lab/sidebar";
+import { addView } from "./frame";
+import { MemoryPlace, type Route } from "./place";
+import { mount } from "./start";
+
+/** What JupyterLab does for a view. */
+export interface Host {
+  baseUrl: string;
+  eventsUrl: string | null;
+  version: string;
+  /** Open a view in a panel of its own. */
+  open(route: Route): void;
+  /** Open a file of the workspace. */
+  openFile(path: string): void;
+}
+
+interface PanelOptions extends Host {
+  route: Route;
+  hasTabs: boolean;
+  /** The panel shows another view now. */
+  onMove(route: Route): void;
+  /** The heading of the view. */
+  onTitle(words: string): void;
+}
+
+/** Counts for the badge and the status bar. */
+export interface Counts {
+  running: number;
+  questions: number;
+}
+
+const COUNT_MS = 500;
+
+addView("sidebar", Sidebar);
+
+const transportOf = ({ baseUrl, eventsUrl }: Pick<Host, "baseUrl" | "eventsUrl">) =>
+  new FetchTransport(baseUrl, eventsUrl);
+
+/** Draw a view with links to all others. Returns the function that removes it, and one that shows another view. */
+export async function mountPanel(
+  element: HTMLElement,
+  { route, hasTabs, onMove, onTitle, ...host }: PanelOptions,
+): Promise<{ close: () => void; go: (route: Route) => void }> {
+  const place = new MemoryPlace(route.view, route.id);
+  place.reset(route);
+  const title = signal("");
+  const transport = transportOf(host);
+  const remove = await mount(element, { transport, place, isPage: false, hasTabs, version: host.version, title });
+  const stops = [effect(() => onMove(place.route.value)), effect(() => onTitle(title.value)), openFiles(element, host)];
+  return {
+    go: ({ view, id, query }) => place.go(view, id, query),
+    close: () => [...stops, remove].forEach((stop) => stop()),
+  };
+}
+
+/** A place whose links open panels in the main area. */
+class SidePlace extends MemoryPlace {
+  constructor(private readonly open: (route: Route) => void) {
+    super("sidebar");
+  }
+
+  override go(view: string, id?: string, query: Record<string, string> = {}): void {
+    this.open({ view, id, query });
+  }
+}
+
+/** Draw the sidebar. Returns the function that removes it. */
+export async function mountSidebar(element: HTMLElement, host: Host): Promise<{ close: () => void }> {
+  const place = new SidePlace(host.open);
+  const { version } = host;
+  const remove = await mount(element, { transport: transportOf(host), place, isPage: false, hasTabs: false, version });
+  const stop = openFiles(element, host);
+  return {
+    close: () => {
+      stop();
+      remove();
+    },
+  };
+}
+
+/** Have links to files of the workspace open them here, rather than in another JupyterLab. */
+function openFiles(element: HTMLElement, { baseUrl, openFile }: Host): () => void {
+  const root = `${baseUrl}lab/tree/`;
+  const follow = (event: MouseEvent) => {
+    const href = (event.target as Element).closest("a")?.getAttribute("href");
+    if (!href?.startsWith(root) || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    openFile(decodeURIComponent(href.slice(root.length)));
+  };
+  element.addEventListener("click", follow);
+  return () => element.removeEventListener("click", follow);
+}
+
+/** Call `tell` with the counts, now and after each change. */
+export function followCounts(host: Pick<Host, "baseUrl" | "eventsUrl">, tell: (counts: Counts) => void): void {
+  const transport = transportOf(host);
+  const api = new Api(transport);
+  const live = new Live(transport);
+  const pace = new Pace(async () => {
+    const counts = await Promise.all([
+      api.get<{ by_status: Record<string, number> }>("execution/count"),
+      api.get<Page<Message>>("message", { unanswered: true, limit: 100 }),
+    ]).catch(() => null); // the views say that the server is away
+    if (counts) tell({ running: counts[0].by_status.RUNNING ?? 0, questions: counts[1].items.length });
+  }, COUNT_MS);
+  live.follow({
+    news: (news) => {
+      const isChange = [...news.of("execution").values()].some(
+        (types) => types.size > 1 || !types.has("ExecutionLogged"),
+      );
+      if (isChange || news.has("message")) pace.want();
+    },
+    resync: () => pace.want(),
+  });
+  live.start();
+  pace.want();
+}

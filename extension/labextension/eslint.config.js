@@ -1,0 +1,3 @@
+import shared from "../frontend/eslint.config.js";
+
+export default [{ ignores: ["built"] }, ...shared];

@@ -1,0 +1,136 @@
+/** The plugin: commands, panels, and where JupyterLab offers them. It loads no view before it is asked for one. */
+
+import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
+import { ILauncher } from "@jupyterlab/launcher";
+import { ITranslator, nullTranslator } from "@jupyterlab/translation";
+import type { Token } from "@lumino/coreutils";
+import type { Route } from "../../frontend/app/place";
+import { followCounts } from "./counts";
+import { icon } from "./icon";
+import { MainPanel, panelName, SidePanel, type Desk } from "./panels";
+import { Server } from "./server";
+
+const CATEGORY = "Cloudo";
+const OPEN = "cloudo:open";
+const SIDEBAR = "cloudo:show-sidebar";
+const HOME: Route = { view: "flows", query: {} };
+
+/** Services by name. Each may be missing: Notebook has fewer than JupyterLab. */
+interface Services {
+  palette: ICommandPalette | null;
+  launcher: ILauncher | null;
+  restorer: ILayoutRestorer | null;
+  translator: ITranslator | null;
+}
+
+const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
+  palette: ICommandPalette,
+  launcher: ILauncher,
+  restorer: ILayoutRestorer,
+  translator: ITranslator,
+};
+const known = Object.entries(TOKENS).filter((entry): entry is [string, Token<unknown>] => entry[1] !== undefined);
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: "cloudo:plugin",
+  description: "Flows, executions and input requests of Cloudo.",
+  autoStart: true,
+  optional: known.map(([, token]) => token),
+  activate: (app, ...services) => {
+    const begin = performance.now();
+    const named = Object.fromEntries(known.map(([name], at) => [name, services[at] ?? null]));
+    activate(app, named as unknown as Services);
+    performance.measure("cloudo:activate", {
+      start: begin,
+      end: performance.now(),
+    });
+  },
+};
+
+/** The badge on the sidebar's tab. Styles of the views come with them. */
+const BADGE = `
+.jp-SideBar .lm-TabBar-tab[data-cloudo-questions]:not([data-cloudo-questions=""])::after {
+  background: var(--jp-warn-color0, #8f5f00); border-radius: 8px; color: var(--jp-ui-inverse-font-color0, #fff);
+  content: attr(data-cloudo-questions); font-size: 10px; line-height: 16px; min-width: 16px; padding: 0 4px;
+  position: absolute; right: 2px; text-align: center; top: 2px; box-sizing: border-box;
+}
+.jp-SideBar .lm-TabBar-tab[data-cloudo-questions] { position: relative; }`;
+
+const queryOf = (text: unknown): Record<string, string> =>
+  text ? (JSON.parse(String(text)) as Record<string, string>) : {};
+
+function activate(app: JupyterFrontEnd, { palette, launcher, restorer, translator }: Services): void {
+  const trans = (translator ?? nullTranslator).load("cloudo");
+  const server = new Server(trans);
+  const { commands, shell } = app;
+  const tracker = new WidgetTracker<MainPanel>({ namespace: "cloudo" });
+  const desk: Desk = {
+    open: ({ view, id, query }) =>
+      void commands.execute(OPEN, {
+        view,
+        id: id ?? "",
+        query: JSON.stringify(query),
+      }),
+    openFile: (path) => void commands.execute("docmanager:open", { path: server.pathOf(path) }),
+  };
+
+  /** Without a route: the dashboard as it is, or its first view. */
+  const open = (route: Route | null): void => {
+    const name = panelName(route ?? HOME);
+    let panel = tracker.find((one) => one.id === `cloudo-${name}`);
+    if (panel && route) panel.go(route);
+    if (!panel) {
+      panel = new MainPanel(server, trans, desk, route ?? HOME, (moved) => void tracker.save(moved));
+      shell.add(panel, "main");
+      void tracker.add(panel);
+    }
+    shell.activateById(panel.id);
+  };
+  commands.addCommand(OPEN, {
+    label: trans.__("Cloudo dashboard"),
+    caption: trans.__("Open the flows, executions, schedules and messages of this server"),
+    icon,
+    execute: ({ view, id, query }) =>
+      open(
+        view
+          ? {
+              view: String(view),
+              id: id ? String(id) : undefined,
+              query: queryOf(query),
+            }
+          : null,
+      ),
+  });
+  void restorer?.restore(tracker, {
+    command: OPEN,
+    name: ({ id }) => id,
+    args: ({ route }) => ({
+      view: route.view,
+      id: route.id ?? "",
+      query: JSON.stringify(route.query),
+    }),
+  });
+  palette?.addItem({ command: OPEN, category: CATEGORY });
+  launcher?.add({ command: OPEN, category: CATEGORY, rank: 1 });
+
+  const style = document.createElement("style");
+  style.textContent = BADGE;
+  document.head.append(style);
+  const side = new SidePanel(server, trans, desk);
+  shell.add(side, "left", { rank: 350 });
+  restorer?.add(side, side.id);
+  commands.addCommand(SIDEBAR, {
+    label: trans.__("Show Cloudo's sidebar"),
+    icon,
+    execute: () => shell.activateById(side.id),
+  });
+  palette?.addItem({ command: SIDEBAR, category: CATEGORY });
+  void app.restored.then(() =>
+    followCounts(server, ({ questions }) => {
+      side.questions = questions;
+    }),
+  );
+}
+
+export default plugin;

@@ -1,0 +1,108 @@
+/** The server's part of Cloudo: whether it is there, and the front end that it serves. */
+
+import { PageConfig } from "@jupyterlab/coreutils";
+import type { TranslationBundle } from "@jupyterlab/translation";
+import type * as Lab from "../../frontend/app/lab";
+
+declare const VERSION: string;
+
+export type FrontEnd = typeof Lab;
+
+/** What the server's extension puts into the page's configuration. Addresses are below the base URL. */
+interface Part {
+  version: string;
+  /** Null if the front end is not built. */
+  script: string | null;
+  style: string | null;
+  events: string | null;
+  /** The workspace below the server's root folder, without slashes around it; null if it is elsewhere. */
+  workspace: string | null;
+}
+
+/** Why there is no front end, and what to do about it. */
+export class Unusable extends Error {}
+
+export class Server {
+  readonly baseUrl = PageConfig.getBaseUrl().replace(location.origin, "");
+  private readonly part: Part | null;
+  private imported: Promise<FrontEnd> | null = null;
+  private readonly waiting: ((frontEnd: FrontEnd) => void)[] = [];
+
+  constructor(private readonly trans: TranslationBundle) {
+    const part = PageConfig.getOption("cloudo");
+    this.part = part ? (JSON.parse(part) as Part) : null;
+  }
+
+  get version(): string {
+    return this.part?.version ?? "";
+  }
+
+  get eventsUrl(): string | null {
+    return this.part?.events ? this.baseUrl + this.part.events : null;
+  }
+
+  /** The path for JupyterLab of a file of the workspace; the same if the workspace is elsewhere. */
+  pathOf(path: string): string {
+    return this.part?.workspace ? `${this.part.workspace}/${path}` : path;
+  }
+
+  /** Call `act` once the front end is loaded. */
+  onLoaded(act: (frontEnd: FrontEnd) => void): void {
+    this.waiting.push(act);
+  }
+
+  /** Why Cloudo cannot work here; empty if it can. */
+  get problem(): string {
+    const { part, trans } = this;
+    if (!part) {
+      return trans.__(
+        "This server does not run Cloudo. Install cloudo in the environment of the server, then restart the server. " +
+          "If it is installed: jupyter server extension enable cloudo_extension",
+      );
+    }
+    if (part.version !== VERSION) {
+      return trans.__(
+        "JupyterLab has Cloudo %1, and the server has Cloudo %2. Install cloudo %2 in the environment of JupyterLab, " +
+          "then reload this page.",
+        VERSION,
+        part.version,
+      );
+    }
+    if (!part.script) return trans.__("The front end is not built. Run make frontend, then restart the server.");
+    return "";
+  }
+
+  /** Import the views from the server. Rejects with `Unusable`. */
+  frontEnd(): Promise<FrontEnd> {
+    this.imported ??= this.load();
+    this.imported.catch(() => (this.imported = null)); // the next panel tries again
+    return this.imported;
+  }
+
+  private async load(): Promise<FrontEnd> {
+    if (this.problem || !this.part?.script) throw new Unusable(this.problem);
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = this.baseUrl + this.part.style;
+    const isStyled = new Promise((resolve, reject) => {
+      link.onload = resolve;
+      link.onerror = reject;
+    });
+    document.head.append(link);
+    try {
+      const [frontEnd] = await Promise.all([
+        import(new URL(this.baseUrl + this.part.script, location.href).href) as Promise<FrontEnd>,
+        isStyled,
+      ]);
+      for (const act of this.waiting.splice(0)) act(frontEnd);
+      return frontEnd;
+    } catch (error) {
+      link.remove();
+      const words = this.trans.__(
+        "Cloudo's views could not be loaded: the server is away, your session has expired, or the server was updated. " +
+          "Reload this page.",
+      );
+      throw new Unusable(words, { cause: error });
+    }
+  }
+}
