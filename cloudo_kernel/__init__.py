@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,12 +16,19 @@ def connect(where: str | None = None, *, token: str | None = None, **options: An
     """Connect to Cloudo and return the way to its flows and executions.
 
     `where` is a server's URL or a workspace's folder; without it, the running server is found, else the workspace.
-    See `cloudo_kernel.discovery.connect` for how, and for the options.
+    See `cloudo_kernel.discovery.connect` for how, and for the options. In IPython, errors are short from then on, and
+    names of flows and inputs are completed.
     """
     from cloudo_kernel.discovery import connect as connect_api
     from cloudo_kernel.flow_api import System
 
-    return System(connect_api(where, token=token, **options))
+    system = System(connect_api(where, token=token, **options))
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and (shell := ipython.get_ipython()) is not None:
+        from cloudo_kernel.cells import install
+
+        install(shell)
+    return system
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -28,8 +36,10 @@ def load_ipython_extension(shell: Any) -> None:
 
     IPython calls it for `%load_ext cloudo_kernel`.
     """
-    from cloudo_kernel.cli.magics import CloudoMagics
+    from cloudo_kernel.cells import install
+    from cloudo_kernel.cells.magics import CloudoMagics
 
+    install(shell)
     CloudoMagics(shell).register()
 
 

@@ -117,4 +117,5 @@ from cloudo_kernel.errors.runs import SecretLost as SecretLost
 from cloudo_kernel.errors.runs import StaleAttempt as StaleAttempt
 from cloudo_kernel.errors.runs import StepFailed as StepFailed
 from cloudo_kernel.errors.runs import Unavailable as Unavailable
+from cloudo_kernel.errors.runs import WaitInterrupted as WaitInterrupted
 from cloudo_kernel.errors.runs import WaitTimeout as WaitTimeout

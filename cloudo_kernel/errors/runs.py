@@ -83,6 +83,16 @@ class DependencyTimeoutError(WaitTimeout):
     code = "dependency_timeout"
 
 
+class WaitInterrupted(KeyboardInterrupt):
+    """An interrupt ended the wait for an execution, which continues."""
+
+    def __init__(self, name: str, execution_id: str, *, system: str) -> None:
+        """`system` is the expression for a `System` where the error is read."""
+        super().__init__(
+            f"Interrupted. {name!r} continues. To cancel it: {system}.execution({execution_id!r}).cancel()"
+        )
+
+
 class MessageResponseTimeoutError(WaitTimeout):
     """An input request was not answered in time."""
 

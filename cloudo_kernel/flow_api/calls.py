@@ -121,6 +121,11 @@ def has_children(api: AuthorApi) -> bool:
     return isinstance(api, RunApi)
 
 
+def is_whole(api: AuthorApi) -> bool:
+    """Tell whether `api` has all verbs: those of a running flow are fewer."""
+    return hasattr(api, "events")
+
+
 def run_verbs(api: AuthorApi, what: str) -> RunVerbs:
     """Return `api` with the verbs that only a running flow has. Raises `MalformedRequest` outside of a run."""
     if not isinstance(api, RunApi):

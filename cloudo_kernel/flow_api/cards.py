@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from cloudo_kernel import discovery
 from cloudo_kernel.api import API_ROOT, AuthorApi
+from cloudo_kernel.flow_api.calls import is_whole
 from cloudo_kernel.models import Execution, LogLine, Status
 
 _COLOURS: Final = {
@@ -90,7 +91,7 @@ def pages_of(api: AuthorApi) -> str | None:
 
     It is only a path for the server that started this kernel: the browser may know that by another name.
     """
-    url = getattr(api, "url", None) if hasattr(api, "events") else None
+    url = getattr(api, "url", None) if is_whole(api) else None
     if url is None:
         return None
     return urlsplit(url).path if discovery.is_parent_server(url) else str(url)

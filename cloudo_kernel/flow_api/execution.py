@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
-from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest
+from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest, WaitInterrupted
 from cloudo_kernel.flow_api import cards
-from cloudo_kernel.flow_api.calls import has_children, run_verbs
+from cloudo_kernel.flow_api.calls import has_children, is_whole, run_verbs
 from cloudo_kernel.flow_api.progress import current_cell, show_progress
 from cloudo_kernel.flow_api.results import cards_of, results_of
 from cloudo_kernel.flow_api.values import check_fields, given_inputs, pick, to_json, to_limit
@@ -119,16 +119,23 @@ class Execution:
         A notebook cell shows the progress meanwhile. Interrupting the cell does not stop the execution.
         """
         timeout, when = to_limit(timeout_seconds), to_return_when(return_when)
-        with show_progress(self._api, self._record) as display:
-            self._displayed_in = None if display is None else current_cell()
-            self._record = self._api.wait(self.id, timeout=timeout)
-            if display is not None:
-                display.update(self._record)
+        try:
+            with show_progress(self._api, self._record) as display:
+                self._displayed_in = None if display is None else current_cell()
+                self._record = self._api.wait(self.id, timeout=timeout)
+                if display is not None:
+                    display.update(self._record)
+        except KeyboardInterrupt:
+            if not is_whole(self._api):
+                raise
+            system = "system" if has_children(self._api) else "cloudo_kernel.connect()"
+            raise WaitInterrupted(self._record.name, self.id, system=system) from None
         return self.check() if when is ReturnWhen.ALL_SUCCEEDED else self
 
     def run(self) -> Self:
-        """Start the execution if it was only created, and wait until it has ended. An interrupt cancels it.
+        """Start the execution if it was only created, and wait until it has ended.
 
+        An interrupt of a running flow cancels it. Elsewhere it continues.
         Raises `DependencyFailedError` unless it succeeds.
         """
         if has_children(self._api):
@@ -148,6 +155,8 @@ class Execution:
     def _finish(self, return_when: ReturnWhen) -> Self:
         try:
             return self.wait(return_when=return_when)
+        except WaitInterrupted:
+            raise
         except KeyboardInterrupt:
             with suppress(CloudoError):  # it may have ended, or the interrupt may have cancelled it
                 self.cancel()

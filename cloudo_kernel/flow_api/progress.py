@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from cloudo_kernel.api import Api, AuthorApi
 from cloudo_kernel.errors import CloudoError, Unavailable
 from cloudo_kernel.flow_api import cards
+from cloudo_kernel.flow_api.calls import is_whole
 from cloudo_kernel.flow_api.results import cards_of
 from cloudo_kernel.models import Execution
 
@@ -62,7 +63,7 @@ def show_progress(api: AuthorApi, record: Execution) -> Iterator[Shown | None]:
     Yields None for an ended execution, in a running flow, and in programs that are neither a notebook nor IPython in a
     terminal.
     """
-    kind = None if record.is_ended or not hasattr(api, "events") else _kind_of_display()
+    kind = None if record.is_ended or not is_whole(api) else _kind_of_display()
     if kind is None:
         yield None
         return

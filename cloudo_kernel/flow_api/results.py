@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.flow_api.calls import is_whole
 from cloudo_kernel.flow_api.cards import Html
 from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.models.results import IMAGE_TYPES, Result
@@ -67,7 +68,7 @@ def cards_of(api: AuthorApi, execution_id: str) -> list[Html]:
 
     A running flow gets none: the replay of a durable flow would have to repeat the calls of each display.
     """
-    if not hasattr(api, "events"):  # only an `Api` has them
+    if not is_whole(api):
         return []
     try:
         return [_to_card(one) for one in results_of(api, execution_id)[:_MAX_CARDS]]

@@ -17,7 +17,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 from ipykernel import ipkernel
@@ -28,8 +28,7 @@ from jupyter_client.jsonutil import json_default
 from traitlets import DottedObjectName
 from traitlets.config import Config
 
-from cloudo_kernel import flow_api
-from cloudo_kernel.errors import ExecutionEnded
+from cloudo_kernel import cells, flow_api
 from cloudo_kernel.kernel import interactive_api
 from cloudo_kernel.processes import fork, inherited
 from cloudo_kernel.processes.channel import DESCRIPTOR_VARIABLE, Channel
@@ -211,7 +210,7 @@ def bind(shell: Any, channel: int | None) -> None:
         api = flow_api.RunApi(Channel(channel))
         own = {"this": flow_api.This(api)}
     own["system"] = flow_api.System(api)
-    shell.set_custom_exc((ExecutionEnded,), _say_ended)
+    cells.install(shell)
     names.update(own)
     # Completion only knows Python's own builtins. The other namespace that it reads is the user's.
     shell.Completer.global_namespace = own
@@ -231,14 +230,6 @@ def _forgiving(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
             return text.encode(errors="replace")
 
     return packed
-
-
-def _say_ended(
-    _shell: Any, _type: type[BaseException], error: BaseException, _traceback: TracebackType, tb_offset: int | None
-) -> None:
-    """Print one line instead of a traceback, because the flow itself ended its execution; called by IPython."""
-    del tb_offset
-    print(error)  # noqa: T201 -- it is the output of the cell
 
 
 def main() -> None:

@@ -30,10 +30,10 @@ pytestmark = pytest.mark.timeout(180)
 class Notebook:
     """A notebook that somebody opened in a kernel, as JupyterLab does it."""
 
-    def __init__(self, server: RunningServer, path: str) -> None:
+    def __init__(self, server: RunningServer, path: str, *, kernel: str = "cloudo") -> None:
         self._server = server
         self.http = httpx.Client(base_url=server.url, headers={"Authorization": f"token {server.token}"}, timeout=60)
-        wanted = {"path": path, "name": Path(path).name, "type": "notebook", "kernel": {"name": "cloudo"}}
+        wanted = {"path": path, "name": Path(path).name, "type": "notebook", "kernel": {"name": kernel}}
         reply = self.http.post("api/sessions", json=wanted)
         assert reply.status_code == 201, reply.text
         self.session, self.kernel = reply.json()["id"], reply.json()["kernel"]["id"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
             metadata={"title": HOSTILE},
         )
         write_flow(server.workspace, "slow", "import time", "for n in range(4): this.log('line', n); time.sleep(0.3)")
+        write_flow(server.workspace, "a b/odd name", "1", parameters="loud: bool = False")
         write_flow(server.workspace, "endless", "import time", "while True: time.sleep(0.1)")
         yield server
 
@@ -44,7 +46,7 @@ def api(server: RunningServer) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def notebook(server: RunningServer) -> Iterator[Notebook]:
     notebook = Notebook(server, "cells.ipynb")
-    notebook.do("%load_ext cloudo_kernel")
+    notebook.do("%load_ext cloudo_kernel\nimport cloudo_kernel as cloudo\nhere = cloudo.connect()")
     yield notebook
     notebook.close()
 
@@ -173,6 +175,110 @@ def test_the_button_cancels_the_run(notebook: Notebook, server: RunningServer, a
     while reply.get("parent_header", {}).get("msg_id") != message:
         reply = notebook.client.get_shell_msg(timeout=30)
     assert reply["content"]["ename"] == "DependencyFailedError"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "said"),
+    [
+        ("%flow quik", "FlowNotFound", "There is no flow 'quik'. Did you mean 'quick'?"),
+        ("%flow quick n=much", "InputsInvalid", "The input 'n' takes"),
+        ("%flow quick region=west", "InputsInvalid", '"north", "south"'),
+        ("system.flow('quick').run(region='west')", "InputsInvalid", '"north", "south"'),
+        ("here.flow('a b/odd name').run(m=1)", "InputsInvalid", "no input 'm'. Its inputs: loud."),
+        ("def inner():\n    system.executions(status='odd')\ninner()", "MalformedRequest", "ENDED_SUCCESS"),
+    ],
+)
+def test_an_error_has_no_frame_of_ours_and_names_what_is_valid(
+    notebook: Notebook, source: str, kind: str, said: str
+) -> None:
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in cell(notebook, source).error]
+    text = "\n".join(lines)
+    assert kind in text
+    assert said in lines[-1]
+    assert "cloudo_kernel" not in text
+    assert "site-packages" not in text
+    assert ("inner()" in text) == ("inner()" in source)
+    assert len(lines) == 1 or not source.startswith("%")
+
+
+def test_errors_of_others_and_of_a_whole_traceback_are_as_before(notebook: Notebook) -> None:
+    assert "ZeroDivisionError" in cell(notebook, "1 / 0").error[-1]
+    cell(notebook, "%flow quik")
+    assert "cloudo_kernel" in notebook.do("import sys, traceback\ntraceback.print_tb(sys.last_traceback)")
+
+
+def has_ended(api: Client, execution_id: str) -> bool:
+    return api.execution(execution_id).is_ended
+
+
+def test_an_interrupt_is_one_line_and_the_execution_continues(notebook: Notebook, api: Client) -> None:
+    for source in ("%flow endless", "system.flow('endless').run()"):
+        message = notebook.client.execute(source)
+        while "data" not in notebook.client.get_iopub_msg(timeout=30)["content"]:
+            pass
+        notebook.http.post(f"api/kernels/{notebook.kernel}/interrupt")
+        reply: dict[str, Any] = {}
+        while reply.get("parent_header", {}).get("msg_id") != message:
+            reply = notebook.client.get_shell_msg(timeout=30)
+        [record] = api.executions(limit=1).items
+        cancel = f"system.execution({record.id!r}).cancel()"
+        assert reply["content"]["traceback"] == [f"Interrupted. 'endless' continues. To cancel it: {cancel}"]
+        assert not record.is_ended
+        notebook.do(cancel)
+        until(partial(has_ended, api, record.id))
+
+
+QUICK = ["n=", "region="]
+
+
+@pytest.mark.parametrize("has_jedi", [True, False])
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("%flow qui", ["quick"]),
+        ("run = %flow 'a b/", ["'a b/odd name'"]),
+        ("%%flow endl", ["endless"]),
+        ("%schedule slo", ["slow"]),
+        ("%flow quick ", QUICK),
+        ("%flow quick n=1 r", ["region="]),
+        ("%flow quick region=", ["north", "south"]),
+        ("%flow quick region=s", ["south"]),
+        ("%flow 'a b/odd name' lou", ["loud="]),
+        ("%flow 'a b/odd name' loud=", ["false", "true"]),
+        ("system.flow('qui", ["quick"]),
+        ('this.flow("a b', ["a b/odd name"]),
+        ('cloudo.connect().flow("end', ["endless"]),
+        ('here.flow("end', ["endless"]),
+        ("system.flow('quick').run(re", ["region="]),
+        ("system.flow('quick').run(n=1, region=", ['"north"', '"south"']),
+        ("flow.start(region='n", ["'north'"]),
+        ("this.flow('quick', n=1, reg", ["region="]),
+    ],
+)
+def test_flows_inputs_and_values_are_completed(
+    notebook: Notebook, typed: str, offered: list[str], *, has_jedi: bool
+) -> None:
+    notebook.do(f"%config IPCompleter.use_jedi = {has_jedi}")
+    notebook.do("flow = here.flow('quick')")
+    reply = notebook.client.complete(typed, reply=True, timeout=60)["content"]
+    assert [text for text in reply["matches"] if text in offered] == offered
+    if not typed.endswith(("re", "reg")):  # a name can also be that of a variable
+        assert reply["matches"] == offered
+    assert typed[reply["cursor_start"] :] == "" or offered[0].startswith(typed[reply["cursor_start"] :])
+
+
+def test_a_kernel_of_another_kind_completes_and_shortens_from_the_first_connection(server: RunningServer) -> None:
+    notebook = Notebook(server, "other.ipynb", kernel="python3")
+    try:
+        notebook.do("import cloudo_kernel as cloudo\ncloudo.connect()")
+        assert notebook.client.complete("cloudo.connect().flow('qui", reply=True, timeout=60)["content"]["matches"] == [
+            "quick"
+        ]
+        error = cell(notebook, "cloudo.connect().flow('quik')").error
+        assert "cloudo_kernel/" not in "\n".join(error)
+        assert "Did you mean 'quick'?" in error[-1]
+    finally:
+        notebook.close()
 
 
 def test_a_flow_has_the_signature_of_its_inputs(notebook: Notebook) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
+from cloudo_kernel.cells.connection import system_of
 from cloudo_kernel.cli.values import input_value, inputs_of
 from cloudo_kernel.errors import ResourceNotFoundError
 from cloudo_kernel.flow_api import Execution, Flow, Schedule, System
@@ -28,7 +29,6 @@ class CloudoMagics:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._connected: System | None = None
 
     def register(self) -> None:
         """Register the magics with the shell."""
@@ -39,15 +39,7 @@ class CloudoMagics:
 
     @property
     def _system(self) -> System:
-        """The kernel's own `system`, which knows the running flow, or a connection in other kernels."""
-        own = self._shell.builtin_trap.auto_builtins.get("system")
-        if isinstance(own, System):
-            return own
-        if self._connected is None:
-            from cloudo_kernel.discovery import connect
-
-            self._connected = System(connect())
-        return self._connected
+        return system_of(self._shell)
 
     def flow(self, line: str, cell: str | None = None) -> Execution | None:
         """Run a flow and wait until it has succeeded: `%flow NAME key=value …`.
