@@ -16,7 +16,7 @@ from cloudo_kernel.flow_api import System
 from tests.acceptance.page import HOSTILE, Open, is_failure, is_foreign, ready
 from tests.acceptance.shell import Shell
 from tests.flows import write_flow, write_script
-from tests.server import WITHOUT_LAB, RunningServer, Serve, Servers, start_server
+from tests.server import CAN_FORK, WITHOUT_LAB, RunningServer, Serve, Servers, start_server
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def shell(ctrl_c_works: None, tmp_path: Path) -> Shell:
 def served(ctrl_c_works: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A shell in a workspace with a server, which runs what is started there: no command has to start a worker."""
     shell = Shell(tmp_path_factory.mktemp("served"))
-    server = start_server(shell.workspace, shell.home, extensions=WITHOUT_LAB)
+    server = start_server(shell.workspace, shell.home, extensions=WITHOUT_LAB, is_forked=CAN_FORK)
     yield shell
     server.stop()
 

@@ -14,7 +14,7 @@ from cloudo_kernel.cli.webhook import SCHEMES
 from cloudo_kernel.models import SignatureScheme
 from tests.acceptance.shell import Shell
 from tests.flows import write_script
-from tests.server import WITHOUT_LAB, RunningServer, start_server
+from tests.server import CAN_FORK, WITHOUT_LAB, RunningServer, start_server
 
 ECHO = "def handler(system, this):\n    this.set_output('got', this.get('input_value')['json'])\n"
 
@@ -28,7 +28,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture(scope="module")
 def server(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = start_server(shell.workspace, tmp_path_factory.mktemp("server"), extensions=WITHOUT_LAB)
+    server = start_server(
+        shell.workspace, tmp_path_factory.mktemp("server"), extensions=WITHOUT_LAB, is_forked=CAN_FORK
+    )
     shell.environment |= {"CLOUDO_URL": server.url, "CLOUDO_TOKEN": server.token}
     yield server
     server.stop()

@@ -12,7 +12,7 @@ from cloudo_kernel.client import Client
 from cloudo_kernel.models import StartExecution
 from tests.acceptance.page import RUN, button, check, ready, row
 from tests.flows import write_flow
-from tests.server import RunningServer, start_server
+from tests.server import CAN_FORK, RunningServer, start_server
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Iterator[RunningServer]:
     workspace = tmp_path_factory.mktemp("workspace")
     write_flow(workspace, "quick", "this.set_output('n', n)", parameters="n: int")
-    running = start_server(workspace, home)
+    running = start_server(workspace, home, is_forked=CAN_FORK)
     yield running
     running.stop()
 
@@ -81,7 +81,7 @@ def test_after_a_restart_the_page_goes_on_and_a_form_keeps_its_text(
     button(dialog, "Play 1 flow").click()
     expect(dialog.get_by_text("The server cannot be reached.")).to_be_visible()
     port = int(server.url.rstrip("/").rpartition(":")[2])
-    again = start_server(server.workspace, home, token=server.token, port=port)
+    again = start_server(server.workspace, home, token=server.token, port=port, is_forked=CAN_FORK)
     try:
         expect(page.locator(".cloudo-banner")).to_have_count(0)
         expect(dialog.get_by_label("n", exact=True)).to_have_value("42")

@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from cloudo_kernel import connect
 from tests.acceptance.page import BOOT, RUN, button, check, row
 from tests.flows import write_flow
-from tests.server import RunningServer, free_port, start_server, until
+from tests.server import RunningServer, Servers, free_port, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -30,9 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     write_flow(workspace, "one", "1")
     write_flow(workspace, "two", "2")
     (workspace / "dashboard.ipynb").write_bytes(NOTEBOOK.read_bytes())
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    with Servers(tmp_path_factory) as servers:
+        yield servers.start(workspace)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from cloudo_kernel import widgets
 from cloudo_kernel.models import StartExecution, Status
 from tests.acceptance.page import BOOT, HOSTILE, RUN, button, is_failure, ready, row
 from tests.flows import write_flow
-from tests.server import WITHOUT_LAB, RunningServer, start_server, until
+from tests.server import WITHOUT_LAB, RunningServer, Serve, Servers, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -47,9 +47,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         parameters="key: str  # the key\nword: str  # any\nn = 2",
         metadata={"protect_inputs": ["key"]},
     )
-    running = start_server(workspace, tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
+    with Servers(tmp_path_factory) as servers:
+        yield servers.start(workspace, extensions={**WITHOUT_LAB, "voila.server_extension": True})
 
 
 def write_dashboard(server: RunningServer, name: str, *cells: str) -> Path:
@@ -278,16 +277,13 @@ def test_the_home_page_opens_dashboards_at_their_own_addresses(context: BrowserC
     page.close()
 
 
-def test_without_voila_a_dashboard_has_no_link(context: BrowserContext, tmp_path: Path) -> None:
+def test_without_voila_a_dashboard_has_no_link(context: BrowserContext, serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "workspace" / "dashboards").mkdir(parents=True)
     shutil.copy(EXAMPLE, tmp_path / "workspace" / "dashboards")
-    other = start_server(tmp_path / "workspace", tmp_path / "home", extensions=WITHOUT_LAB)
+    other = serve(tmp_path / "workspace")
     page = context.new_page()
-    try:
-        page.goto(f"{other.url}cloudo/home?token={other.token}")
-        panel = page.get_by_role("region", name="Dashboards")
-        expect(panel.get_by_text("Sales of one region")).to_be_visible()
-        expect(panel.get_by_role("link", name="Sales of one region")).to_have_count(0)
-        page.close()
-    finally:
-        other.stop()
+    page.goto(f"{other.url}cloudo/home?token={other.token}")
+    panel = page.get_by_role("region", name="Dashboards")
+    expect(panel.get_by_text("Sales of one region")).to_be_visible()
+    expect(panel.get_by_role("link", name="Sales of one region")).to_have_count(0)
+    page.close()
