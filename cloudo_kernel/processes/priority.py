@@ -21,7 +21,7 @@ def yield_to_the_server() -> None:
 
 
 def lower_session(pid: int) -> None:
-    """Give the session that a process leads the niceness of this process.
+    """Give the session that a process leads the niceness of this process. Do nothing if it leads none.
 
     Where Linux has autogroups, each session gets the same share of the processor, and `nice` counts only among the
     processes of one session (man 7 sched): a run of niceness 10 beside a busy server got 50 % of a processor, and gets
@@ -29,4 +29,6 @@ def lower_session(pid: int) -> None:
     runs keep their share then.
     """
     with suppress(OSError):  # there are no autogroups, or it has ended
+        if os.getsid(pid) != pid:
+            return
         Path(f"/proc/{pid}/autogroup").write_text(str(os.nice(0)))
