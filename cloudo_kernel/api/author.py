@@ -29,6 +29,7 @@ from cloudo_kernel.models import (
     Result,
     ResultSummary,
     Schedule,
+    ScheduleOrder,
     SchedulePreview,
     Setting,
     StartExecution,
@@ -65,7 +66,10 @@ class AuthorApi:
         cursor: str | None = None,
         order: ExecutionOrder = ExecutionOrder.NEWEST,
     ) -> Page[Execution]:
-        """List executions in order, by default newest first, without log, traceback and values above 4 KiB."""
+        """List executions in order, by default newest first, without log, traceback and values above 4 KiB.
+
+        The orders by duration sort the newest 10,000 matching executions, and leave out those that never started.
+        """
 
     @verb(Action.READ, "GET execution/{execution_id}")
     def execution(self, execution_id: str) -> Execution:
@@ -142,9 +146,15 @@ class AuthorApi:
 
     @verb(Action.READ, "GET schedule")
     def schedules(
-        self, *, flow_name: str | None = None, q: str | None = None, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        flow_name: str | None = None,
+        q: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        order: ScheduleOrder = ScheduleOrder.NEWEST,
     ) -> Page[Schedule]:
-        """List schedules, newest first. `q` filters by the schedule's name and the flow's name."""
+        """List schedules, newest first, or by their next time. `q` filters by the schedule's and the flow's name."""
 
     @verb(Action.READ, "GET schedule/{schedule_id}")
     def schedule(self, schedule_id: str) -> Schedule:

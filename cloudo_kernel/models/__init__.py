@@ -79,6 +79,7 @@ from cloudo_kernel.models.schedules import (
     PreviewTime,
     Schedule,
     ScheduleOptions,
+    ScheduleOrder,
     SchedulePreview,
     ScheduleState,
     ScheduleTrigger,

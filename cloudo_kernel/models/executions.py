@@ -188,6 +188,9 @@ class ExecutionFilter(Request):
         default=None, max_length=20, description="Only executions started in one of these ways."
     )
     parent_id: str | None = None
+    ancestor_id: str | None = Field(
+        default=None, description="Only descendants of this execution: its children, theirs, and so on."
+    )
     schedule_id: str | None = None
     user_name: str | None = None
     since: UtcTime | None = Field(default=None, description="Only executions created at or after this time.")
@@ -196,10 +199,13 @@ class ExecutionFilter(Request):
 
 
 class ExecutionOrder(StrEnum):
-    """The order of a list of executions, by the time of creation."""
+    """The order of a list of executions: by the time of creation, or by how long they ran."""
 
     NEWEST = "newest"
     OLDEST = "oldest"
+    #: Only the newest 10,000 matching executions are sorted by duration. Those that never started are left out.
+    LONGEST = "longest"
+    SHORTEST = "shortest"
 
 
 class ExecutionCount(Record):

@@ -264,6 +264,14 @@ class PreviewTime(Record):
     text: str = Field(description="The time for display, such as `Tue 24 Nov 08:30`.")
 
 
+class ScheduleOrder(StrEnum):
+    """The order of a list of schedules."""
+
+    NEWEST = "newest"
+    #: Only schedules that have a next time.
+    NEXT = "next"
+
+
 class SchedulePreview(Record):
     """The next ten due times of a trigger."""
 

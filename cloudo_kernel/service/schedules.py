@@ -25,6 +25,7 @@ from cloudo_kernel.models import (
     PreviewTime,
     Schedule,
     ScheduleOptions,
+    ScheduleOrder,
     SchedulePreview,
     ScheduleTrigger,
     rfc3339,
@@ -79,12 +80,19 @@ class ScheduleVerbs(StartVerbs):
         return _with_next_runs(schedule).described(now=schedule.created_at)
 
     def schedules(
-        self, *, flow_name: str | None = None, q: str | None = None, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        flow_name: str | None = None,
+        q: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        order: ScheduleOrder = ScheduleOrder.NEWEST,
     ) -> Page[Schedule]:
         """See `Api.schedules`."""
         self._ask("schedules")
+        size, before = page_limit(limit), id_cursor(cursor)
         page = self._store.schedules.page(
-            flow_name=flow_name, q=q, flows=self._rights.flows, limit=page_limit(limit), before=id_cursor(cursor)
+            flow_name=flow_name, q=q, flows=self._rights.flows, limit=size, before=before, order=order
         )
         return Page[Schedule](items=tuple(map(self._judged, page.items)), next=page.next)
 

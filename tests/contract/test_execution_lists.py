@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudo_kernel import errors
-from cloudo_kernel.models import Execution, ExecutionFilter, ExecutionOrder, Origin, Status
+from cloudo_kernel.models import Execution, ExecutionFilter, ExecutionOrder, Origin, StartExecution, Status
 from tests.contract.conftest import End
 from tests.server import until
 
@@ -47,12 +47,48 @@ def test_executions_are_found_by_ids(end: End) -> None:
         ExecutionFilter(ids=("x",) * 501)
 
 
+def test_lists_are_sorted_by_duration(end: End) -> None:
+    flow = end.flow("import time; time.sleep(seconds)", parameters="seconds = 0.0")
+    runs = [end.api.start_execution(StartExecution(flow_name=flow, inputs={"seconds": n})) for n in (0.9, 0, 0.4)]
+    end.later(flow)  # never started
+    until(lambda: all(end.api.execution(one.id).is_ended for one in runs), seconds=60)
+    durations = {one.id: _seconds(end.api.execution(one.id)) for one in runs}
+    shortest = sorted(durations, key=lambda one: durations[one])
+    assert ids_of(end, ExecutionOrder.SHORTEST, flow_name=flow) == shortest
+    assert ids_of(end, ExecutionOrder.LONGEST, flow_name=flow) == shortest[::-1]
+    assert ids_of(end, ExecutionOrder.LONGEST, flow_name=flow, q=shortest[0]) == [shortest[0]]
+    assert ids_of(end, ExecutionOrder.SHORTEST, flow_name=flow, status=["RUNNING"]) == []
+
+
+def _seconds(execution: Execution) -> float:
+    assert execution.started_at is not None
+    assert execution.ended_at is not None
+    return (execution.ended_at - execution.started_at).total_seconds()
+
+
+def test_the_descendants_of_an_execution_are_found(end: End) -> None:
+    inner = end.flow("system.flow(below).run()", parameters="below: str")
+    leaf = end.flow("1")
+    source = f"this.flow({inner!r}, below={leaf!r})\nthis.flow({leaf!r})"
+    top = end.api.start_execution(StartExecution(script=source))
+    until(lambda: end.api.execution(top.id).is_ended, seconds=60)
+    assert end.api.execution(top.id).status is Status.ENDED_SUCCESS
+    below = ids_of(end, ExecutionOrder.OLDEST, ancestor_id=top.id)
+    assert [end.api.execution(one).flow_name for one in below] == [inner, leaf, leaf]
+    assert end.api.execution(below[1]).parent_id == below[0]
+    assert ids_of(end, ancestor_id=top.id) == below[::-1]
+    assert ids_of(end, ancestor_id=top.id, flow_name=leaf, q=leaf) == below[:0:-1]
+    assert ids_of(end, ancestor_id=below[0]) == [below[1]]
+    assert ids_of(end, ancestor_id="unknown") == []
+    assert end.api.execution_count(ExecutionFilter(ancestor_id=top.id)).total == 3
+
+
 def test_executions_are_found_by_tag(end: End) -> None:
     tag = uuid.uuid4().hex
     flow = end.flow()
     tagged = [end.later(flow, tags=[tag, "shared", tag]).id for _ in range(3)]
     end.later(flow, tags=[f"{tag}0"])
-    for order in ExecutionOrder:
+    for order in (ExecutionOrder.NEWEST, ExecutionOrder.OLDEST):
         expected = tagged if order is ExecutionOrder.OLDEST else tagged[::-1]
         assert ids_of(end, order, tag=tag) == expected
         assert ids_of(end, order, tag=tag, flow_name=flow, status=["PENDING"]) == expected

@@ -16,6 +16,7 @@ from cloudo_kernel.models import (
     Origin,
     PreviewSchedule,
     Schedule,
+    ScheduleOrder,
     ScheduleTrigger,
     Status,
 )
@@ -118,3 +119,21 @@ def test_errors_arrive_as_what_they_are(end: End) -> None:
     once = make(end, ScheduleTrigger(delay_seconds=1e6))
     with pytest.raises(errors.MalformedRequest):
         end.api.backfill_schedule(once.id, Backfill(start=once.created_at - MINUTE, end=once.created_at))
+
+
+def test_schedules_are_listed_by_their_next_time(end: End) -> None:
+    flow = end.flow()
+    now = datetime.now(UTC)
+    triggers = [ScheduleTrigger(at=now + timedelta(days=days)) for days in (3, 1, 2)]
+    late, early, between = (make(end, trigger, flow).id for trigger in triggers)
+    paused = make(end, triggers[0], flow).id
+    end.api.pause_schedule(paused)
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = end.api.schedules(flow_name=flow, limit=1, cursor=cursor, order=ScheduleOrder.NEXT)
+        found += [one.id for one in page.items]
+        if (cursor := page.next) is None:
+            break
+    assert found == [early, between, late]
+    assert [one.id for one in end.api.schedules(flow_name=flow).items] == [paused, between, early, late]

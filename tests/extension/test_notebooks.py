@@ -51,6 +51,18 @@ def test_an_executed_notebook_comes_as_download_and_as_page_and_nothing_runs_in_
     assert not re.search(r"(src|href)=[\"']?https?:", outputs)
 
 
+def test_the_log_comes_as_a_file_with_what_cells_printed(http: httpx.Client) -> None:
+    execution_id = run(http, "this.log('low', level='warning')\nprint('printed')\nfor n in range(600): this.log(n)")
+    reply = http.get(f"/execution/{execution_id}/log/file")
+    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert reply.headers["Content-Disposition"] == f"attachment; filename*=utf-8''{execution_id}.log"
+    assert reply.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    lines = [line.split(" ", 2)[1:] for line in reply.text.splitlines()]
+    assert sorted(lines[:2]) == [["WARNING", "low"], ["stdout", "printed"]]
+    assert lines[2:] == [["INFO", str(n)] for n in range(600)]
+    assert http.get("/execution/none/log/file").status_code == 404
+
+
 def test_a_result_comes_as_bundle_and_as_page_and_nothing_runs_in_it(http: httpx.Client) -> None:
     html = "<script>alert(1)</script><p onclick='x()'>kept</p><img src=http://evil.example/x.png>"
     svg = "<svg onload='alert(2)'><script>alert(3)</script></svg>"

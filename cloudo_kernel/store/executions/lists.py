@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ from cloudo_kernel.store.tables.base import microseconds
 _c, _t = executions.c, execution_tags.c
 #: Up to this many recent executions, sorting them is faster than scanning all executions by id.
 _MAX_SORTED: Final = 5_000
+#: Executions that are sorted by duration.
+MAX_BY_DURATION: Final = 10_000
 #: Executions whose ids are compared to find the id at an end of a span of time.
 _NEIGHBOURS: Final = 1_000
 #: Maximum number of flows to query one by one. More flows than this own most of the newest executions.
@@ -125,6 +128,22 @@ def ordered(
         if candidates is None:
             return [row.id for row in query.rows(_c.id, where=[is_found], limit=limit)]
         return _race(_Scan(query, is_found, limit), _Lookup(query, is_found, limit, candidates))[:limit]
+
+
+def by_duration(
+    connection: Connection, ids: Sequence[str], *, beyond: str | None, limit: int, now: datetime, order: ExecutionOrder
+) -> list[str]:
+    """Return up to `limit` of `ids` in the order of their durations, from the first one after the id `beyond`.
+
+    An execution that has not ended counts until `now`. There is no index on durations: it would slow down each end.
+    """
+    began, ended = (type_coerce(column, BigInteger) for column in (_c.started_at, _c.ended_at))
+    duration = func.coalesce(ended, microseconds(now)) - began
+    place = duration.asc() if order is ExecutionOrder.SHORTEST else duration.desc()
+    query = select(_c.id).where(_c.id.in_(ids), _c.started_at.is_not(None))
+    found = list(connection.execute(query.order_by(place, _c.id.desc())).scalars())
+    start = 0 if beyond is None else found.index(beyond) + 1 if beyond in found else len(found)
+    return found[start : start + limit]
 
 
 def _in_time(
@@ -266,9 +285,18 @@ def conditions_of(where: ExecutionFilter) -> list[ColumnElement[bool]]:
     found = [_c[name] == wanted for name, wanted in named.items() if wanted is not None]
     if where.ids is not None:
         found.append(_c.id.in_(where.ids))
+    if where.ancestor_id is not None:
+        found.append(_c.id.in_(_descendants(where.ancestor_id)))
     if where.tag is not None:  # a join, whose index has the ids in order
         found += [_t.tag == where.tag, _t.execution_id == _c.id]
     return found
+
+
+def _descendants(execution_id: str) -> Select[Any]:
+    """Return the query for the ids of all descendants. Each step reads the index of children."""
+    tree = select(_c.id).where(_c.parent_id == execution_id).cte("tree", recursive=True)
+    child = executions.alias()
+    return select(tree.union_all(select(child.c.id).where(child.c.parent_id == tree.c.id)).c.id)
 
 
 def _by_time(conditions: Sequence[ColumnElement[bool]], tag: str | None) -> list[ColumnElement[bool]]:

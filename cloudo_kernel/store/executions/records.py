@@ -34,7 +34,7 @@ from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CREATED, EXECU
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import results, tags
-from cloudo_kernel.store.executions.lists import brief, brief_records, ordered
+from cloudo_kernel.store.executions.lists import MAX_BY_DURATION, brief, brief_records, by_duration, ordered
 from cloudo_kernel.store.executions.log import last_lines
 from cloudo_kernel.store.executions.new_execution import (
     IdempotencyKey,
@@ -235,11 +235,16 @@ class Executions:
         """
         fits = None if flows is None else partial(self._database.fits, patterns=flows)
         with self._database.read() as connection:
-            found = ordered(
-                connection, where, fits=fits, beyond=before, limit=limit + 1, texts=self._texts, order=order
-            )
-            by_id = executions.c.id.asc() if order is ExecutionOrder.OLDEST else executions.c.id.desc()
-            items = brief_records(connection.execute(brief().where(executions.c.id.in_(found[:limit])).order_by(by_id)))
+            look = partial(ordered, connection, where, fits=fits, texts=self._texts)
+            if order in (ExecutionOrder.LONGEST, ExecutionOrder.SHORTEST):
+                newest = look(beyond=None, limit=MAX_BY_DURATION, order=ExecutionOrder.NEWEST)
+                now = self._database.clock()
+                found = by_duration(connection, newest, beyond=before, limit=limit + 1, now=now, order=order)
+            else:
+                found = look(beyond=before, limit=limit + 1, order=order)
+            places = {execution_id: place for place, execution_id in enumerate(found[:limit])}
+            rows = brief_records(connection.execute(brief().where(executions.c.id.in_(places))))
+        items = tuple(sorted(rows, key=lambda row: places[row.id]))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
 
     def ids(self, where: ExecutionFilter, *, limit: int, flows: Patterns = None) -> tuple[str, ...]:

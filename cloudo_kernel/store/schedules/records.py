@@ -29,7 +29,16 @@ from sqlalchemy import (
 
 from cloudo_kernel import planning, settings
 from cloudo_kernel.errors import ScheduleNotFound
-from cloudo_kernel.models import Occasion, Occurrence, Page, Schedule, ScheduleTrigger, Status, event_types
+from cloudo_kernel.models import (
+    Occasion,
+    Occurrence,
+    Page,
+    Schedule,
+    ScheduleOrder,
+    ScheduleTrigger,
+    Status,
+    event_types,
+)
 from cloudo_kernel.scheduling import triggers
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.lists import briefs_of
@@ -132,17 +141,28 @@ class Schedules:
         return _with_last(due, last)
 
     def page(
-        self, *, flow_name: str | None, q: str | None, limit: int, before: str | None, flows: Patterns = None
+        self,
+        *,
+        flow_name: str | None,
+        q: str | None,
+        limit: int,
+        before: str | None,
+        flows: Patterns = None,
+        order: ScheduleOrder = ScheduleOrder.NEWEST,
     ) -> Page[Schedule]:
-        """Return schedules of flows that match the patterns, newest first. The cursor is the id of the last one."""
-        is_meant = self._database.fits(_s.flow_name, flows)
-        query = select(schedules).where(is_meant).order_by(_s.id.desc()).limit(limit + 1)
+        """Return schedules of flows that match the patterns, in order. The cursor is the id of the last one."""
+        query = select(schedules).where(self._database.fits(_s.flow_name, flows)).limit(limit + 1)
         if flow_name is not None:
             query = query.where(_s.flow_name == flow_name)
         if q:
             query = query.where(or_(*(column.icontains(q, autoescape=True) for column in (_s.name, _s.flow_name))))
-        if before is not None:
-            query = query.where(_s.id < before)
+        if order is ScheduleOrder.NEXT:
+            query = query.where(_s.fire_at.is_not(None)).order_by(_s.fire_at, _s.id)
+            last_one = select(_s.fire_at, _s.id).where(_s.id == before).scalar_subquery()
+            query = query if before is None else query.where(tuple_(_s.fire_at, _s.id) > last_one)
+        else:
+            query = query.order_by(_s.id.desc())
+            query = query if before is None else query.where(_s.id < before)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             last = _last_occurrences(connection, [row.id for row in rows[:limit]])

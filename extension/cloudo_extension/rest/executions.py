@@ -86,7 +86,10 @@ class WaitQuery(Query):
 class ExecutionQuery(PageQuery):
     """The requested page of executions, and their order."""
 
-    order: ExecutionOrder = Field(default=ExecutionOrder.NEWEST, description="Which come first.")
+    order: ExecutionOrder = Field(
+        default=ExecutionOrder.NEWEST,
+        description="Which come first. `longest` and `shortest` sort the newest 10,000 matching ones.",
+    )
 
 
 class LogQuery(PageQuery):
@@ -232,16 +235,28 @@ class Cells(Handler):
         await self.answer(self.api.execution_cells, execution_id, **self.asked(CellsQuery).model_dump())
 
 
+class TreeQuery(Query):
+    """Whether to list children only."""
+
+    tree: bool = Field(default=False, description="All descendants: children, their children, and so on.")
+
+
 class Children(Handler):
     """`/execution/<id>/children`."""
 
     @operation(
-        "executions", id="execution_children", reply=Page[Execution], query=(PageQuery,), raises=(ExecutionNotFound,)
+        "executions",
+        id="execution_children",
+        reply=Page[Execution],
+        query=(TreeQuery, ExecutionQuery),
+        raises=(ExecutionNotFound,),
     )
     async def get(self, execution_id: str) -> None:
-        """List the executions that this execution started, newest first."""
+        """List the executions that this execution started, or its whole tree, by default newest first."""
         await self.backend.call(self.api.execution, execution_id)  # raises if it does not exist
-        await self.answer(self.api.executions, ExecutionFilter(parent_id=execution_id), **self.page())
+        name = "ancestor_id" if self.asked(TreeQuery).tree else "parent_id"
+        where = ExecutionFilter.model_validate({name: execution_id})
+        await self.answer(self.api.executions, where, **self.page(ExecutionQuery))
 
 
 class Again(Request):

@@ -1,4 +1,4 @@
-"""REST for the source, the executed notebook and the results of an execution."""
+"""REST for the source, the executed notebook, the log as a file, and the results of an execution."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from urllib.parse import quote
 from pydantic import Field
 from tornado import web
 
-from cloudo_extension.http.handler import Handler
+from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, Query, Reply, operation, routes_of
 from cloudo_extension.pages.notebook_renderer import Renderer
-from cloudo_kernel.models import Page, Result, ResultSummary, SourceDiff
+from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.models import LogLine, LogSource, Page, Result, ResultSummary, SourceDiff
 from cloudo_kernel.workspace.catalog import is_handler
 
 #: A notebook holds whatever its flow printed, so nothing in it may run, load anything, or act as the user.
@@ -48,6 +49,13 @@ class _Document(Handler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
 
+    async def flush_in_time(self) -> None:
+        """Send what was written. Disconnects a client that reads nothing."""
+        try:
+            await asyncio.wait_for(self.flush(), _CLIENT_SECONDS)
+        except TimeoutError:
+            self.request.connection.close()
+
 
 class FormatQuery(Query):
     """The format of the notebook."""
@@ -68,10 +76,7 @@ class _Rendered(_Document):
                 if not self._headers_written:
                     self.describe("text/html; charset=utf-8")
                 self.write(part)
-                try:
-                    await asyncio.wait_for(self.flush(), _CLIENT_SECONDS)
-                except TimeoutError:
-                    self.request.connection.close()
+                await self.flush_in_time()
         await web.RequestHandler.finish(self)
 
 
@@ -114,6 +119,30 @@ class Source(_Document):
         text, is_script = await self.backend.call(read)
         kind, ending = (_SCRIPT, "py") if is_script else (_NOTEBOOK, "ipynb")
         await self.send(text.encode(), kind, file_name=f"{execution_id}-source.{ending}")
+
+
+class LogFile(_Document):
+    """`/execution/<id>/log/file`."""
+
+    @operation("execution_log", id="execution_log_file", replies={200: Reply(media=("text/plain",))})
+    async def get(self, execution_id: str) -> None:
+        """Download the whole log as text, with the lines that cells printed."""
+        cursor = None
+        while True:
+            page = await self.backend.call(
+                self.api.execution_log, execution_id, limit=PAGE_LIMIT, cursor=cursor, streams=True
+            )
+            if not self._headers_written:
+                self.describe("text/plain; charset=utf-8")
+                self.set_attachment_header(f"{execution_id}.log")
+            self.write("".join(f"{line.time.isoformat()} {_origin(line)} {line.text}\n" for line in page.items))
+            await self.flush_in_time()
+            if (cursor := page.next) is None:
+                return await web.RequestHandler.finish(self)
+
+
+def _origin(line: LogLine) -> str:
+    return line.level.upper() if line.source is LogSource.LOG else line.source.value
 
 
 class DiffQuery(Query):
@@ -174,4 +203,7 @@ def _notebook_of(result: Result) -> str:
     return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
 
-routes = routes_of(Notebook, Source, Difference, Results, OneResult)
+routes = [
+    *routes_of(Notebook, Source, Difference, Results, OneResult),
+    (rf"{API}/execution/([^/]+)/log/file", LogFile),
+]

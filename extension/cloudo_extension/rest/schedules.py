@@ -15,6 +15,7 @@ from cloudo_kernel.models import (
     Page,
     PreviewSchedule,
     Schedule,
+    ScheduleOrder,
     SchedulePreview,
 )
 
@@ -28,13 +29,21 @@ class ScheduleQuery(Query):
     q: str | None = Field(default=None, description="Search in name and flow name.")
 
 
+class ScheduleOrderQuery(PageQuery):
+    """The requested page of schedules, and their order."""
+
+    order: ScheduleOrder = Field(
+        default=ScheduleOrder.NEWEST, description="Which come first. `next` lists those that have a next time."
+    )
+
+
 class Schedules(Handler):
     """`/schedule`."""
 
-    @operation("schedules", reply=Page[Schedule], query=(ScheduleQuery, PageQuery))
+    @operation("schedules", reply=Page[Schedule], query=(ScheduleQuery, ScheduleOrderQuery))
     async def get(self) -> None:
-        """List schedules, newest first."""
-        await self.answer(self.api.schedules, **self.asked(ScheduleQuery).model_dump(), **self.page())
+        """List schedules in order."""
+        await self.answer(self.api.schedules, **self.asked(ScheduleQuery).model_dump(), **self.page(ScheduleOrderQuery))
 
     @operation(
         "create_schedule",
