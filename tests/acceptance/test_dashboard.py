@@ -184,7 +184,7 @@ def test_a_running_execution_is_followed_and_cancelled_then_retried(show: Open, 
     until(lambda: api.execution(started.id).progress.cell, seconds=60)  # its notebook is there
     button(page, "Cancel").click()
     expect(status).to_have_text("Cancelled", timeout=RUN)
-    button(page, "Retry").click()
+    button(page, "Run again").click()
     expect(page.get_by_text("Started 1 execution").first).to_be_visible()
     again = newest(api, "endless")
     assert again.retry_of == started.id
@@ -208,7 +208,7 @@ def test_an_execution_is_paused_and_resumed_by_keyboard(show: Open, api: Client,
     status = page.locator(".cloudo-heading .cloudo-status")
     expect(status).to_have_text("Running", timeout=RUN)
     expect(button(page, "Resume")).to_have_count(0)
-    expect(button(page, "Retry")).to_have_count(0)
+    expect(button(page, "Run again")).to_have_count(0)
     until(lambda: api.execution(started.id).progress.cell, seconds=60)
     button(page, "Pause").press("Enter")
     expect(page.locator(".cloudo-toast")).to_contain_text("Pausing after the current cell.")
@@ -227,7 +227,7 @@ def test_several_executions_are_paused_and_resumed_in_the_list(show: Open, api: 
     for name in names:
         row(page, name).get_by_role("checkbox").check()
     expect(button(page, "Resume")).to_be_disabled()
-    expect(button(page, "Retry")).to_be_disabled()
+    expect(button(page, "Run again")).to_be_disabled()
     button(page, "Pause").click()
     for name in names:
         expect(row(page, name)).to_contain_text("Paused")
@@ -238,7 +238,7 @@ def test_several_executions_are_paused_and_resumed_in_the_list(show: Open, api: 
     button(page, "Cancel").click()
     for name in names:
         expect(row(page, name)).to_contain_text("Cancelled")
-    button(page, "Retry").click()
+    button(page, "Run again").click()
     expect(page.get_by_text("Started 2 executions").first).to_be_visible()
     for execution_id in ids:
         assert api.execution(execution_id).status is Status.ENDED_CANCELLED

@@ -17,7 +17,7 @@ from tests.server import RunningServer, Serve, until
 pytestmark = pytest.mark.timeout(240)
 
 NARROW: ViewportSize = {"width": 390, "height": 844}
-CHILDREN = 52
+CHILDREN = 202
 expect.set_options(timeout=40_000)
 
 
@@ -43,43 +43,47 @@ def test_the_children_of_an_execution_are_listed_and_followed(show: Open, api: C
     parent = api.start_execution(StartExecution(flow_name="parent"))
     page = show(f"executions/{parent.id}")
     children = page.get_by_role("region", name="Children")
-    expect(children.get_by_role("listitem").first).to_contain_text("Runningthe last one", timeout=RUN)
+    expect(children.get_by_role("listitem").last).to_contain_text("Runningthe last one", timeout=RUN)
     page.reload(wait_until="commit")
     ready(page)
-    expect(children.get_by_role("listitem")).to_have_count(50)
-    expect(children.get_by_role("heading")).to_have_text("Children50+, 50 running")
+    expect(children.get_by_role("listitem")).to_have_count(200)
+    expect(children.get_by_role("heading")).to_have_text("Children200+, 200 running")
     button(children, "Load more").click()
     expect(children.get_by_role("listitem")).to_have_count(CHILDREN)
     expect(button(children, "Load more")).to_be_hidden()
     link = children.get_by_role("link", name="the last one")
     link.focus()
     button(page, "Cancel").click()
-    expect(children.get_by_role("listitem").first).to_contain_text("Cancelled", timeout=RUN)
+    expect(children.get_by_role("listitem").last).to_contain_text("Cancelled", timeout=RUN)
     link.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("the last one")
     expect(page.get_by_role("link", name="its parent")).to_be_visible()
     expect(children).to_be_hidden()
 
 
-def test_the_timeline_shows_when_each_child_ran(show: Open, api: Client) -> None:
+def test_the_timeline_shows_when_each_descendant_ran(show: Open, api: Client) -> None:
     nap = "import time; time.sleep(1)"
-    source = f"this.script({nap!r}, name='first')\nthis.script({nap!r}, name='second')"
+    inner = f"this.script({nap!r}, name='inside the first')"
+    source = f"this.script({inner!r}, name='first')\nthis.script({nap!r}, name='second')"
     parent = api.start_execution(StartExecution(script=source))
     until(lambda: api.execution(parent.id).is_ended, seconds=60)
     page = show(f"executions/{parent.id}")
     timeline = page.get_by_role("list", name="Timeline")
-    expect(timeline.get_by_role("listitem")).to_have_count(2)
-    expect(timeline.get_by_role("link")).to_have_text(["second", "first"])
+    expect(timeline.get_by_role("listitem")).to_have_count(3)
+    expect(timeline.get_by_role("link")).to_have_text(["first", "inside the first", "second"])
+    expect(timeline.get_by_role("listitem").nth(1)).to_contain_text("Level 2: inside the first")
     expect(timeline.get_by_role("listitem").first).to_contain_text("Started after")
     own = page.locator(".cloudo-timeline-own .cloudo-track-run").bounding_box()
-    second, first = (one.bounding_box() for one in timeline.locator(".cloudo-track-run").all())
+    first, inner_one, second = (one.bounding_box() for one in timeline.locator(".cloudo-track-run").all())
     assert own is not None
     assert first is not None
+    assert inner_one is not None
     assert second is not None
+    assert first["x"] <= inner_one["x"] < inner_one["x"] + inner_one["width"] <= second["x"] + 1
     assert own["x"] <= first["x"] < first["x"] + first["width"] <= second["x"] + 1
     assert second["x"] + second["width"] <= own["x"] + own["width"] + 1
     assert first["width"] > 0.2 * own["width"]
-    timeline.get_by_role("link", name="first").press("Enter")
+    timeline.get_by_role("link", name="first", exact=True).press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("first")
 
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { axisOf, barsOf } from "../views/executions/timeline";
+import type { Execution } from "../api/types";
+import { axisOf, barsOf, nested } from "../views/executions/timeline";
 
 const second = (seconds: number): string => new Date(1_000_000 + seconds * 1000).toISOString();
 const one = (created: number, started: number | null, ended: number | null) => ({
@@ -33,5 +34,18 @@ describe("the timeline", () => {
     expect(run.left + run.width).toBe(100);
     expect(run.width).toBeGreaterThan(0);
     expect(barsOf(one(50, 40, 30), axis, NOW).wait.width).toBeGreaterThanOrEqual(0);
+  });
+
+  it("puts each execution before its children, by age, and the child of a deleted one at the top", () => {
+    const row = (id: string, parent_id: string) => ({ id, parent_id }) as Execution;
+    const rows = [row("b2", "b"), row("c", "top"), row("b1", "b"), row("d", "gone"), row("b", "top"), row("b11", "b1")];
+    expect(nested(rows, "top").map(({ row: { id }, depth }) => `${id} ${depth}`)).toEqual([
+      "b 0",
+      "b1 1",
+      "b11 2",
+      "b2 1",
+      "c 0",
+      "d 0",
+    ]);
   });
 });

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Execution } from "../api/types";
+import { useApp } from "../app/context";
 import { Button, IconButton, Link } from "./controls";
 import { Icon } from "./icons";
 import { StatusDot } from "./marks";
@@ -119,12 +120,19 @@ export function Banners({ notices }: { notices: Notices }) {
 
 /** The toasts, above everything but dialogs. */
 export function Toasts({ notices }: { notices: Notices }) {
+  const { view, id } = useApp().place.route.value;
+  // The page of the one execution says it all.
+  const isOpen = ({ rows }: Toast) => view === "execution" && rows.length === 1 && rows[0]?.id === id;
+  const toasts = notices.toasts.value;
+  useEffect(() => toasts.filter(isOpen).forEach(({ key }) => notices.close(key)));
   return (
     <>
       <div class="cloudo-toasts">
-        {notices.toasts.value.map((toast) => (
-          <ToastBox key={toast.key} toast={toast} close={() => notices.close(toast.key)} />
-        ))}
+        {toasts
+          .filter((toast) => !isOpen(toast))
+          .map((toast) => (
+            <ToastBox key={toast.key} toast={toast} close={() => notices.close(toast.key)} />
+          ))}
       </div>
       <div class="cloudo-unseen" role="status" aria-live="polite">
         {notices.voice.value}

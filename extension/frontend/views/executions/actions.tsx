@@ -15,7 +15,7 @@ export const WORDS: Record<Action, { word: string; icon: string; title?: string 
   pause: { word: "Pause", icon: "pause" },
   resume: { word: "Resume", icon: "play" },
   cancel: { word: "Cancel", icon: "stop" },
-  retry: { word: "Retry", icon: "again", title: "Start again, with the same source and inputs" },
+  retry: { word: "Run again", icon: "again", title: "Run the current version of the flow with the same inputs" },
   delete: { word: "Delete", icon: "trash" },
 };
 export const ACTIONS = Object.keys(WORDS) as Action[];
@@ -106,7 +106,7 @@ export async function applyToMatching(app: App, action: Action, query: Record<st
   }
 }
 
-const DOING: Partial<Record<Action, string>> = { cancel: "Cancelling", retry: "Retrying", delete: "Deleting" };
+const DOING: Partial<Record<Action, string>> = { cancel: "Cancelling", retry: "Starting", delete: "Deleting" };
 
 function question(action: Action, number: number): { title: string; text: string; word: string } {
   const { word } = WORDS[action];
@@ -114,7 +114,7 @@ function question(action: Action, number: number): { title: string; text: string
   const more = number > MAX_MATCHING ? ` ${count(number, "execution")} match; the newest come first.` : "";
   const texts: Partial<Record<Action, string>> = {
     cancel: "They stop, and so do their children.",
-    retry: "Each is started again, with its own source and inputs.",
+    retry: "Each runs the current version of its flow again, with the same inputs.",
     delete: "Their records, logs and executed notebooks are deleted. This cannot be undone.",
   };
   // The other button says Cancel.

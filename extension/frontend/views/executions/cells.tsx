@@ -6,11 +6,13 @@ import type { Cell, CellOutput, Execution, ExecutionCells } from "../../api/type
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Duration } from "../../ui/marks";
-import { isEnded } from "../../ui/words";
+import { count, isEnded } from "../../ui/words";
 
 /** The notebook is saved about once a second. */
 const PACE_MS = 1_000;
 const MAX_CELLS = 500;
+/** Longer outputs are folded. */
+const MAX_OPEN_LINES = 30;
 export const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const WORDS: Record<Cell["status"], string> = {
   pending: "",
@@ -92,6 +94,26 @@ function useCurrentInView(index: number | undefined) {
   return list;
 }
 
+/** The source of the cell that failed. */
+export function FailedCell({ execution: { id, attempt }, index }: { execution: Execution; index: number }) {
+  const { api } = useApp();
+  const { value } = useResource<ExecutionCells>(`failed cell ${id} ${attempt}`, (signal) =>
+    api.get(`execution/${id}/cells`, { from: index }, signal),
+  );
+  const cell = value?.cells[0];
+  return (
+    <>
+      <p class="cloudo-muted">{`In cell ${index + 1} of the notebook.`}</p>
+      {cell?.index === index && (
+        <pre class="cloudo-cell-source" tabIndex={0} aria-label="Source of the failed cell">
+          {cell.source}
+          {cell.is_source_cut && "…"}
+        </pre>
+      )}
+    </>
+  );
+}
+
 function CellBox({ cell }: { cell: Cell }) {
   const { type, status, source, execution_count, outputs, is_source_cut } = cell;
   const isRunning = status === "running";
@@ -107,11 +129,24 @@ function CellBox({ cell }: { cell: Cell }) {
           {source}
           {is_source_cut && "…"}
         </pre>
-        {outputs.map((output, at) => (
-          <Output key={at} output={output} />
-        ))}
+        {outputs.length > 0 && <Outputs key={status} outputs={outputs} isOpen={isRunning || status === "failed"} />}
       </div>
     </li>
+  );
+}
+
+const textOf = ({ text, data }: CellOutput): string => String(text ?? data?.["text/plain"] ?? "");
+
+/** The outputs of a cell. Long texts are folded, except while the cell runs and after it failed. */
+function Outputs({ outputs, isOpen }: { outputs: readonly CellOutput[]; isOpen: boolean }) {
+  const lines = outputs.reduce((sum, one) => sum + textOf(one).trimEnd().split("\n").length, 0);
+  return (
+    <details class="cloudo-cell-outputs" open={isOpen || lines <= MAX_OPEN_LINES}>
+      <summary>{`Output, ${count(lines, "line")}`}</summary>
+      {outputs.map((output, at) => (
+        <Output key={at} output={output} />
+      ))}
+    </details>
   );
 }
 

@@ -1,4 +1,4 @@
-/** The executions that one execution started, newest first, live, each with its bar on one time axis. */
+/** The executions below one execution, live, as a tree, each with its bar on one time axis. */
 
 import { useState } from "preact/hooks";
 import type { Execution, Page } from "../../api/types";
@@ -6,11 +6,16 @@ import { useApp, useExecutionNews } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Button, Link, Panel } from "../../ui/controls";
 import { Duration, StatusMark, Time, useSeconds } from "../../ui/marks";
-import { byAge, cut, duration, now } from "../../ui/words";
+import { cut, duration, now } from "../../ui/words";
 import { merged, rowsOf, type Rows } from "./rows";
-import { axisOf, barsOf, type Axis, type Bar } from "./timeline";
+import { axisOf, barsOf, nested, type Axis, type Bar } from "./timeline";
 
-const PAGE = 50;
+const PAGE = 200;
+/** Deeper executions are indented no further. */
+const MAX_INDENT = 6;
+
+/** The oldest ones come first, so that no page lacks a parent. */
+const ASKED = { tree: true, order: "oldest", limit: PAGE };
 
 /** A panel of them; nothing while there are none. */
 export function Children({ execution }: { execution: Execution }) {
@@ -18,26 +23,26 @@ export function Children({ execution }: { execution: Execution }) {
   const { id } = execution;
   const path = `execution/${id}/children`;
   const resource = useResource<Rows>(`children ${id}`, async (signal) => {
-    const page = await api.get<Page<Execution>>(path, { limit: PAGE }, signal);
-    return rowsOf(page.items, page.next);
+    const page = await api.get<Page<Execution>>(path, ASKED, signal);
+    return rowsOf(page.items, page.next, "oldest");
   });
   const [isBusy, setBusy] = useState(false);
   useExecutionNews((changed, deleted) => {
-    const ours = changed.filter(({ parent_id }) => parent_id === id);
-    if (ours.length + deleted.length > 0) resource.set((rows) => merged(rows, ours, deleted, () => true));
+    const ours = resource.value ? inTree(resource.value, id, changed) : [];
+    if (ours.length + deleted.length > 0) resource.set((known) => merged(known, ours, deleted, () => true));
   });
   const more = async () => {
     setBusy(true);
     try {
-      const page = await api.get<Page<Execution>>(path, { limit: PAGE, cursor: resource.value?.next });
-      resource.set(({ byId }) => rowsOf([...byId.values(), ...page.items], page.next));
+      const page = await api.get<Page<Execution>>(path, { ...ASKED, cursor: resource.value?.next });
+      resource.set(({ byId }) => rowsOf([...byId.values(), ...page.items], page.next, "oldest"));
     } catch (error) {
       notices.fail("act", error);
     } finally {
       setBusy(false);
     }
   };
-  const rows = [...(resource.value?.byId.values() ?? [])].sort(byAge);
+  const rows = [...(resource.value?.byId.values() ?? [])];
   useSeconds(rows.some(({ ended_at }) => !ended_at) || !execution.ended_at);
   if (rows.length === 0) return null;
   const hasMore = Boolean(resource.value?.next);
@@ -56,7 +61,14 @@ export function Children({ execution }: { execution: Execution }) {
   );
 }
 
-/** The list of children with their bars. The execution's own bar is above it. */
+/** Those of `changed` that are below the execution. */
+function inTree({ byId }: Rows, top: string, changed: readonly Execution[]): Execution[] {
+  const ids = new Set([top, ...byId.keys()]);
+  const isBelow = ({ id, parent_id }: Execution) => Boolean(parent_id && ids.has(parent_id) && ids.add(id));
+  return [...changed].sort((one, other) => (one.id < other.id ? -1 : 1)).filter(isBelow);
+}
+
+/** The tree with its bars. The execution's own bar is above it. */
 function Timeline({ own, rows }: { own: Execution; rows: readonly Execution[] }) {
   const time = now();
   const axis = axisOf(own, rows, time);
@@ -71,12 +83,15 @@ function Timeline({ own, rows }: { own: Execution; rows: readonly Execution[] })
         </span>
       </div>
       <ul aria-label="Timeline">
-        {rows.map((row) => (
+        {nested(rows, own.id).map(({ row, depth }) => (
           <li key={row.id} class="cloudo-timeline-row">
             <StatusMark status={row.status} />
-            <Link view="execution" id={row.id}>
-              {cut(row.name)}
-            </Link>
+            <span style={{ paddingLeft: `${Math.min(depth, MAX_INDENT) * 14}px` }}>
+              {depth > 0 && <span class="cloudo-unseen">{`Level ${depth + 1}: `}</span>}
+              <Link view="execution" id={row.id}>
+                {cut(row.name)}
+              </Link>
+            </span>
             <Bars of={row} axis={axis} time={time} />
             <span class="cloudo-muted">
               <span class="cloudo-unseen">{`${startOf(row, axis.from, time)}. `}</span>

@@ -5,17 +5,17 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ErrorDetail, Execution, Message, Page } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { useResource } from "../../app/resource";
-import { Copyable } from "../../ui/copy";
 import { Breakable, Button, Heading, LabLink, Link, Panel } from "../../ui/controls";
 import { Single } from "../../ui/single";
-import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
-import { Facts, ValuesPanel } from "../../ui/values";
-import { ALLOWS, STATUSES, cut, isEnded, moment, type Action } from "../../ui/words";
+import { ProgressBar, StatusMark, Time } from "../../ui/marks";
+import { ValuesPanel } from "../../ui/values";
+import { ALLOWS, STATUSES, cut, type Action } from "../../ui/words";
 import { ACTIONS, WORDS, apply } from "./actions";
+import { FailedCell } from "./cells";
 import { Children } from "./children";
+import { ExecutionFacts, Summary } from "./facts";
 import { LogPanel } from "./log";
 import { NotebookPanel } from "./notebook";
-import { OriginLink } from "./origin";
 import { ResultsPanel } from "./results";
 
 /** The whole record may be large. */
@@ -82,19 +82,24 @@ function Whole({ execution, take }: WholeProps) {
         </div>
         <Actions execution={execution} take={take} />
       </div>
-      <div class="cloudo-detail">
-        {error && <ErrorPanel error={error} />}
-        {attempt > 0 && <ProgressBar of={execution} />}
-        <Messages id={id} />
-        <ResultsPanel execution={execution} />
-        <ExecutionFacts execution={execution} />
-        <Children execution={execution} />
-        <div class="cloudo-columns">
+      <Summary execution={execution} />
+      <div class="cloudo-sides">
+        <div class="cloudo-detail">
+          {error && <ErrorPanel execution={execution} error={error} />}
+          {attempt > 0 && <ProgressBar of={execution} />}
+          <Messages id={id} />
+          <ResultsPanel execution={execution} />
+          <NotebookPanel execution={execution} />
+        </div>
+        <div class="cloudo-detail cloudo-side">
           <ValuesPanel title="Outputs" values={output_value} none="No outputs." />
           <ValuesPanel title="Inputs" values={input_value} none="No inputs: the defaults apply." />
+          <ExecutionFacts execution={execution} />
         </div>
-        <LogPanel id={id} version={`${status} ${attempt} ${progress.done}`} />
-        <NotebookPanel execution={execution} />
+        <div class="cloudo-detail">
+          <Children execution={execution} />
+          <LogPanel id={id} version={`${status} ${attempt} ${progress.done}`} />
+        </div>
       </div>
     </>
   );
@@ -165,14 +170,16 @@ function Actions({ execution, take }: WholeProps) {
   );
 }
 
-function ErrorPanel({ error: { name, value, cell, traceback } }: { error: ErrorDetail }) {
+/** The error, with the source of the failed cell and its traceback. */
+function ErrorPanel({ execution, error }: { execution: Execution; error: ErrorDetail }) {
+  const { name, value, cell, traceback } = error;
   return (
     <section class="cloudo-panel cloudo-error" aria-label="Error" role="alert">
       <header>
         <h2>{cut(name)}</h2>
       </header>
       <p class="cloudo-error-value">{cut(value, MAX_VALUE)}</p>
-      {cell !== null && <p class="cloudo-muted">{`In cell ${cell + 1} of the notebook.`}</p>}
+      {cell !== null && <FailedCell execution={execution} index={cell} />}
       {traceback.length > 0 && (
         <details open={traceback.length < MAX_OPEN_LINES}>
           <summary>Traceback</summary>
@@ -224,78 +231,3 @@ const MESSAGE_STATES: Record<string, string> = {
   EXPIRED: "Expired",
   INFO: "Information",
 };
-
-function ExecutionFacts({ execution }: { execution: Execution }) {
-  const { id, flow_name, type, message, error, started_at, ended_at, status, scheduled_for, attempt } = execution;
-  const { parent_id, retry_of, progress, notebook, user_name, tags, expires_at } = execution;
-  const isLater = !started_at && !isEnded(status) && scheduled_for;
-  const flow = flow_name ? (
-    <Link view="flow" id={flow_name}>
-      {flow_name}
-    </Link>
-  ) : (
-    type === "SCRIPT" && "script"
-  );
-  return (
-    <Facts
-      facts={[
-        ["Flow", flow],
-        ["Message", !error && message && <span class="cloudo-wide">{cut(message, 2_000)}</span>],
-        ["Duration", started_at && <Duration of={execution} />],
-        ["Created", moment(execution.created_at)],
-        [attempt > 0 ? "Next attempt" : "Not before", isLater && moment(scheduled_for)],
-        ["Started", moment(started_at)],
-        ["Ended", moment(ended_at)],
-        ["Started by", <StartedBy key="by" execution={execution} user={user_name} parent={parent_id} />],
-        [
-          "Retry of",
-          retry_of && (
-            <Link view="execution" id={retry_of}>
-              an earlier execution
-            </Link>
-          ),
-        ],
-        ["Attempt", attempt > 1 && String(attempt)],
-        [
-          "Cell",
-          started_at && !isEnded(status) && progress.cell && <span class="cloudo-wide">{cut(progress.cell)}</span>,
-        ],
-        [
-          "Tags",
-          tags.length > 0 &&
-            tags.map((tag) => (
-              <Link key={tag} view="executions" query={{ tag }} class="cloudo-tag cloudo-plain-link">
-                {cut(tag, 60)}
-              </Link>
-            )),
-        ],
-        [
-          "Notebook",
-          notebook && (
-            <code class="cloudo-wide">
-              <Breakable text={notebook} />
-            </code>
-          ),
-        ],
-        ["Kept until", expires_at && moment(expires_at)],
-        ["Id", <Copyable key="id" text={id} label="Copy the id" />],
-      ]}
-    />
-  );
-}
-
-function StartedBy({ execution, user, parent }: { execution: Execution; user: string; parent: string | null }) {
-  return (
-    <span>
-      {user}, <OriginLink of={execution} />
-      {parent && (
-        <>
-          {", "}
-          <Link view="execution" id={parent}>
-            its parent
-          </Link>
-        </>
-      )}
-    </span>
-  );
-}

@@ -1,8 +1,8 @@
-/** The log of one execution: its last lines first, earlier ones on demand, new ones as they come. */
+/** The log of one execution: its last lines first, earlier ones on demand, new ones as they come; searched by text and level. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Pace } from "../../api/pace";
-import type { Api } from "../../api/client";
+import { segment, type Api } from "../../api/client";
 import type { LogLine } from "../../api/types";
 import { useApp } from "../../app/context";
 import { LinkButton, Panel } from "../../ui/controls";
@@ -105,9 +105,67 @@ function withMore(before: Shown, lines: readonly LogLine[], end: string | null, 
   return { lines: all.slice(leaving), earlier: before.earlier + leaving, end };
 }
 
+/** What the reader looks for. */
+interface Wanted {
+  text: string;
+  kind: string;
+}
+
+const LEVELS = ["debug", "info", "warning", "error", "critical"];
+const KINDS: Record<string, string> = {
+  "": "All lines",
+  log: "Logged",
+  warning: "Warnings and errors",
+  error: "Errors",
+  stdout: "stdout",
+  stderr: "stderr",
+};
+
+export function isWanted({ text, level, source }: LogLine, wanted: Wanted): boolean {
+  if (!text.toLowerCase().includes(wanted.text.trim().toLowerCase())) return false;
+  if (wanted.kind === "") return true;
+  if (!LEVELS.includes(wanted.kind)) return source === wanted.kind;
+  return source === "log" && LEVELS.indexOf(level) >= LEVELS.indexOf(wanted.kind);
+}
+
+/** Fields that restrict the lines, and a link to the whole log. */
+function LogTools({ id, wanted, onChange }: { id: string; wanted: Wanted; onChange: (wanted: Wanted) => void }) {
+  const { baseUrl } = useApp().api.transport;
+  return (
+    <>
+      <input
+        type="search"
+        class="cloudo-control cloudo-log-tool"
+        aria-label="Search the log"
+        placeholder="Search"
+        value={wanted.text}
+        onInput={({ currentTarget }) => onChange({ ...wanted, text: currentTarget.value })}
+      />
+      <select
+        class="cloudo-control cloudo-log-tool"
+        aria-label="Lines"
+        value={wanted.kind}
+        onChange={({ currentTarget }) => onChange({ ...wanted, kind: currentTarget.value })}
+      >
+        {Object.entries(KINDS).map(([kind, words]) => (
+          <option key={kind} value={kind}>
+            {words}
+          </option>
+        ))}
+      </select>
+      {baseUrl && (
+        <a class="cloudo-link" href={`${baseUrl}cloudo/api/1/execution/${segment(id)}/log/file`} download>
+          Download
+        </a>
+      )}
+    </>
+  );
+}
+
 export function LogPanel({ id, version }: { id: string; version: string }) {
   const { notices } = useApp();
   const { shown, problem, isAtEnd, showEarlier } = useLog(id, version);
+  const [wanted, setWanted] = useState<Wanted>({ text: "", kind: "" });
   const box = useRef<HTMLDivElement>(null);
   const heightBefore = useRef<number | null>(null);
   useLayoutEffect(() => {
@@ -116,7 +174,7 @@ export function LogPanel({ id, version }: { id: string; version: string }) {
     if (heightBefore.current !== null) element.scrollTop += element.scrollHeight - heightBefore.current;
     else if (isAtEnd.current) element.scrollTop = element.scrollHeight;
     heightBefore.current = null;
-  }, [shown]);
+  }, [shown, wanted]);
   const earlier = async () => {
     // What is in sight stays in sight.
     heightBefore.current = box.current?.scrollHeight ?? null;
@@ -125,19 +183,27 @@ export function LogPanel({ id, version }: { id: string; version: string }) {
   };
   const { lines = [], earlier: more = 0 } = shown ?? {};
   const isFull = lines.length >= MAX_LINES;
+  const isRestricted = wanted.text.trim() !== "" || wanted.kind !== "";
+  const found = isRestricted ? lines.filter((line) => isWanted(line, wanted)) : lines;
   return (
     <Panel
       title="Log"
       count={lines.length + more > 0 ? count(lines.length + more, "line") : ""}
-      actions={
-        more > 0 &&
-        (isFull ? (
-          <span class="cloudo-muted">{`The last ${count(lines.length, "line")}`}</span>
-        ) : (
-          <LinkButton onClick={() => void earlier()}>{`Show earlier lines (${more.toLocaleString("en")})`}</LinkButton>
-        ))
-      }
+      actions={lines.length > 0 && <LogTools id={id} wanted={wanted} onChange={setWanted} />}
     >
+      {(more > 0 || isRestricted) && (
+        <p class="cloudo-log-more cloudo-muted">
+          {isRestricted && <span role="status">{`${count(found.length, "line")} of ${lines.length} match`}</span>}
+          {more > 0 &&
+            (isFull ? (
+              <span>{`The last ${count(lines.length, "line")}`}</span>
+            ) : (
+              <LinkButton onClick={() => void earlier()}>
+                {`Show earlier lines (${more.toLocaleString("en")})`}
+              </LinkButton>
+            ))}
+        </p>
+      )}
       {problem && <p class="cloudo-field-error">{problem}</p>}
       <div
         ref={box}
@@ -151,8 +217,8 @@ export function LogPanel({ id, version }: { id: string; version: string }) {
         }}
       >
         {shown && lines.length === 0 && <div class="cloudo-muted">Nothing logged.</div>}
-        {lines.map((line, at) => (
-          <Line key={more + at} line={line} />
+        {found.map((line, at) => (
+          <Line key={isRestricted ? at : more + at} line={line} />
         ))}
       </div>
     </Panel>

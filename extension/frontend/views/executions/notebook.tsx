@@ -21,6 +21,7 @@ export function NotebookPanel({ execution }: { execution: Execution }) {
   const box = useRef<HTMLDivElement>(null);
   const isNear = useNear(box);
   const [turn, setTurn] = useState(0);
+  const [hasCells, setCells] = useState(false);
   const isRunning = !isOver && attempt > 0;
   return (
     <Panel
@@ -32,12 +33,17 @@ export function NotebookPanel({ execution }: { execution: Execution }) {
               Refresh
             </Button>
           )}
+          {isOver && notebook && (
+            <Button kind="small" aria-pressed={hasCells} onClick={() => setCells(!hasCells)}>
+              Cells and times
+            </Button>
+          )}
           <LabLink path={notebook}>Open in JupyterLab</LabLink>
         </>
       }
     >
       <div ref={box} class="cloudo-notebook">
-        {isRunning ? (
+        {isRunning || (hasCells && isOver) ? (
           <Cells execution={execution} turn={turn} />
         ) : !isOver ? (
           <p class="cloudo-muted">The notebook appears here when its first cells are done.</p>

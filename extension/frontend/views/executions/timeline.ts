@@ -1,4 +1,4 @@
-/** Executions on one time axis: when each waited and ran, in percent of the whole. */
+/** Executions on one time axis: when each waited and ran, in percent of the whole, and below which one it stands. */
 
 import type { Execution } from "../../api/types";
 
@@ -42,4 +42,24 @@ function bar(start: number, end: number, { from, to }: Axis, isShown = false): B
   const percent = (time: number) => (100 * Math.min(Math.max(time - from, 0), to - from)) / (to - from);
   const width = Math.max(percent(end) - percent(start), isShown ? MIN_WIDTH : 0);
   return { left: Math.min(percent(start), 100 - width), width };
+}
+
+/** An execution of a tree, and the number of executions between it and the top. */
+export interface Node {
+  row: Execution;
+  depth: number;
+}
+
+/** Return a tree in reading order: each execution before its children, and these by age. */
+export function nested(rows: readonly Execution[], top: string): Node[] {
+  const known = new Set(rows.map(({ id }) => id));
+  const below = new Map<string, Execution[]>();
+  for (const row of [...rows].sort((one, other) => (one.id < other.id ? -1 : 1))) {
+    // The child of a deleted execution stands at the top.
+    const parent = row.parent_id && known.has(row.parent_id) ? row.parent_id : top;
+    below.set(parent, [...(below.get(parent) ?? []), row]);
+  }
+  const under = (id: string, depth: number): Node[] =>
+    (below.get(id) ?? []).flatMap((row) => [{ row, depth }, ...under(row.id, depth + 1)]);
+  return under(top, 0);
 }
