@@ -31,3 +31,17 @@ test("a new execution joins only the page that it belongs to", () => {
   expect(shown(merged(oldest, [row("g"), row("c")], [], all))).toBe("bcd");
   expect(shown(merged({ ...oldest, next: null }, [row("g")], [], all))).toBe("bdg");
 });
+
+test("in the order of durations, a run joins the page if it is long enough", () => {
+  const all = () => true;
+  const ran = (id: string, seconds: number | null) =>
+    ({
+      id,
+      started_at: seconds === null ? null : "2026-01-01T00:00:00Z",
+      ended_at: seconds === null ? null : new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString(),
+    }) as Execution;
+  const longest = rowsOf([ran("a", 30), ran("b", 20)], "b", "longest");
+  expect(shown(merged(longest, [ran("c", 25), ran("d", 10), ran("e", null)], [], all))).toBe("abc");
+  const shortest = rowsOf([ran("a", 1), ran("b", 20)], null, "shortest");
+  expect(shown(merged(shortest, [ran("c", 25), ran("e", null)], [], all))).toBe("abc");
+});

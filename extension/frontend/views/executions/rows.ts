@@ -5,7 +5,7 @@ import type { Api, ApiError, Query } from "../../api/client";
 import type { Execution, Page, Status } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { useResource } from "../../app/resource";
-import { byAge } from "../../ui/words";
+import { byAge, now } from "../../ui/words";
 import { filterOf, statusesOf } from "./filters";
 
 const PAGE = 100;
@@ -19,8 +19,8 @@ export interface Count {
   by_status: Record<Status, number>;
 }
 
-/** The newest or the oldest first. */
-export type Order = "newest" | "oldest";
+/** Which come first. */
+export type Order = "newest" | "oldest" | "longest" | "shortest";
 
 /** Rows by id, their order, and the cursor of the further ones. */
 export interface Rows {
@@ -36,12 +36,25 @@ export const rowsOf = (items: readonly Execution[], next: string | null, order: 
   order,
 });
 
-/** Whether a row belongs before the last one shown, rather than to the next page. */
-function isWithin({ byId, next, order }: Rows): (id: string) => boolean {
-  if (next === null) return () => true;
-  const ids = [...byId.keys()].sort();
-  const [oldest = "", newest = ""] = [ids[0], ids.at(-1)];
-  return (id) => (order === "newest" ? id > oldest : id < newest);
+/** How long an execution ran, or has been running; null before its start. */
+function durationOf({ started_at, ended_at }: Execution): number | null {
+  return started_at ? (ended_at ? Date.parse(ended_at) : now()) - Date.parse(started_at) : null;
+}
+
+/** Compare rows as the server sorts them. */
+function comparing(order: Order): (one: Execution, other: Execution) => number {
+  if (order === "newest") return byAge;
+  if (order === "oldest") return (one, other) => byAge(other, one);
+  const turn = order === "longest" ? -1 : 1;
+  return (one, other) => turn * ((durationOf(one) ?? 0) - (durationOf(other) ?? 0)) || byAge(one, other);
+}
+
+/** Whether a row belongs before the last one shown, rather than to the next page or to none. */
+function isWithin({ byId, next, order }: Rows): (row: Execution) => boolean {
+  const compare = comparing(order);
+  const last = next === null ? undefined : [...byId.values()].sort(compare).at(-1);
+  const isSorted = (row: Execution) => order === "newest" || order === "oldest" || durationOf(row) !== null;
+  return (row) => isSorted(row) && (!last || compare(row, last) < 0);
 }
 
 /**
@@ -59,7 +72,7 @@ export function merged(
   let isChanged = false;
   for (const id of deleted) isChanged = byId.delete(id) || isChanged;
   for (const row of changed) {
-    if (matches(row) && (byId.has(row.id) || fits(row.id))) {
+    if (matches(row) && (byId.has(row.id) || fits(row))) {
       byId.set(row.id, row);
       isChanged = true;
     } else isChanged = byId.delete(row.id) || isChanged;
@@ -140,8 +153,7 @@ export function useExecutionRows(query: Readonly<Record<string, string>>, order:
     }));
   };
   const rows = useMemo(() => {
-    const found = resource.value && [...resource.value.byId.values()].sort(byAge);
-    return order === "oldest" ? (found?.reverse() ?? null) : found;
+    return resource.value && [...resource.value.byId.values()].sort(comparing(order));
   }, [resource.value]);
   const hasMore = Boolean(resource.value?.next);
   // All that were shown are gone, and the server has more.
