@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from cloudo_extension.pages.frontend import FOLDER
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Status
 from tests.acceptance.page import BOOT, HOSTILE, RUN, Open, button, check, newest, ready, row, run
@@ -34,6 +36,25 @@ def api(server: RunningServer) -> Iterator[Client]:
 def kernels(server: RunningServer) -> set[str]:
     reply = httpx.get(f"{server.url}api/kernels", headers={"Authorization": f"token {server.token}"})
     return {kernel["id"] for kernel in reply.raise_for_status().json()}
+
+
+def test_what_a_browser_has_to_fetch_is_small(server: RunningServer) -> None:
+    manifest = json.loads((FOLDER / "manifest.json").read_bytes())
+    headers = {"Authorization": f"token {server.token}", "Accept-Encoding": "gzip"}
+    with httpx.Client(base_url=f"{server.url}cloudo/", headers=headers) as http:
+
+        def fetched(path: str) -> int:
+            reply = http.get(path).raise_for_status()
+            assert reply.headers["Content-Encoding"] == "gzip"
+            return int(reply.headers["Content-Length"])
+
+        sizes = {
+            name: fetched(f"static/{name}") for name in {*sum(manifest["views"].values(), [manifest["events.js"]])}
+        }
+        first = fetched("flows") + sizes[manifest["events.js"]]  # style and data are in the page
+    for view, names in manifest["views"].items():
+        assert first + sum(sizes[name] for name in names) <= 120_000, view
+    assert sum(file.stat().st_size for file in FOLDER.glob("*.gz")) <= 200_000
 
 
 def test_addresses_are_links_into_the_dashboard_and_back_works(show: Open, api: Client) -> None:
