@@ -22,3 +22,15 @@ def test_executed_notebooks_and_replies_can_do_nothing(http: httpx.Client) -> No
     for reply in (page, http.get("/flow"), http.get("/no/such/thing"), http.post("/execution", json={})):
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         assert "frame-ancestors 'self'" in reply.headers["Content-Security-Policy"]
+
+
+def test_a_large_list_is_compressed_for_those_who_accept_that(http: httpx.Client) -> None:
+    large, plain = http.get("/flow"), http.get("/flow", headers={"Accept-Encoding": "gzip;q=0, br"})
+    assert large.content == plain.content
+    assert large.headers["Content-Encoding"] == "gzip"
+    assert int(large.headers["Content-Length"]) < len(large.content) / 2
+    assert int(plain.headers["Content-Length"]) == len(plain.content)
+    assert "Content-Encoding" not in plain.headers
+    assert large.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    for path in ("/flow?limit=1", "/flow/quick"):
+        assert "Content-Encoding" not in http.get(path).headers

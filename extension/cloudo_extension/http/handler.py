@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from cloudo_extension.http.compression import compressed
 from cloudo_extension.http.errors import reply_to
 from cloudo_extension.http.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.http.request_body import BodyHandler
@@ -168,7 +169,9 @@ class Handler(BodyHandler):
         def as_json() -> tuple[bytes, str | None]:  # also off the event loop: serializing a page is slow
             record = verb(*args, **kwargs)
             content = record.model_dump_json().encode()
-            return content, _etag_of(record, content)
+            etag = _etag_of(record, content)
+            # A tag of a record that can be edited is one of its bytes.
+            return compressed(content, self) if etag is None else content, etag
 
         content, etag = await self.backend.call(as_json)
         if etag is not None:

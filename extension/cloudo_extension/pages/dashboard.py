@@ -31,9 +31,10 @@ from voila.paths import collect_template_paths
 
 import cloudo_kernel
 from cloudo_extension.http.authentication import Extension
+from cloudo_extension.http.compression import accepts_gzip
 from cloudo_extension.pages import first_view, words
 from cloudo_extension.pages.first_view import FirstView, View
-from cloudo_extension.pages.frontend import Frontend, accepts_gzip, static_handlers
+from cloudo_extension.pages.frontend import Frontend, static_handlers
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.models import Origin
 from cloudo_kernel.security.permissions import EVERYTHING

@@ -17,6 +17,8 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 
+from cloudo_extension.http.compression import accepts_gzip
+
 #: The folder of a build, unless `c.Cloudo.frontend` names another one.
 FOLDER: Final = Path(__file__).parents[1] / "static"
 #: The route of the files, below the server's base URL.
@@ -123,15 +125,6 @@ class StaticHandler(JupyterHandler, web.StaticFileHandler):
         self.set_header("Vary", "Accept-Encoding")
         if self._is_compressed:
             self.set_header("Content-Encoding", "gzip")
-
-
-def accepts_gzip(handler: web.RequestHandler) -> bool:
-    """Return whether the browser accepts a reply compressed with gzip (RFC 9110, section 12.5.3)."""
-    weights: dict[str, str] = {}
-    for offer in handler.request.headers.get("Accept-Encoding", "").split(","):
-        coding, _, weight = offer.replace(" ", "").lower().partition(";q=")
-        weights[coding] = weight or "1"
-    return weights.get("gzip", weights.get("*", "0")).strip("0.") != ""
 
 
 def static_handlers(frontend: Frontend) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:

@@ -64,7 +64,7 @@ class Flows(Handler):
         wanted, page = self.asked(FlowQuery), self.asked(PageQuery)
         if not wanted.runs:
             # Read before the list: a change in between then makes the next request read it again.
-            self.set_header("ETag", f'"{await self.backend.call(self.api.version_of_flows)}"')
+            self.set_header("ETag", f'W/"{await self.backend.call(self.api.version_of_flows)}"')
             if await self.is_unchanged():
                 return
         await self.answer(self.api.page_of_flows, after=page.cursor, limit=page.limit, **wanted.model_dump())
