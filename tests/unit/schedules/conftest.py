@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,21 @@ def workspace(tmp_path: Path) -> Workspace:
     return workspace
 
 
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without schedules, to be copied: making one takes ten times as long."""
+    path = tmp_path_factory.mktemp("new") / "cloudo.sqlite"
+    with closing(Store.open(f"sqlite:///{path}", clock=Clock())) as store:
+        store.workers.register("w", private=False)
+        store.settings.save(MAX_RUNNING, 100, user_name="ada")
+    return path
+
+
 @pytest.fixture
-def store(workspace: Workspace, clock: Clock) -> Iterator[Store]:
-    store = Store.open(workspace.database_url, clock=clock)
-    store.workers.register("w", private=False)
-    store.settings.save(MAX_RUNNING, 100, user_name="ada")
-    yield store
-    store.close()
+def store(workspace: Workspace, clock: Clock, new_store: Path) -> Iterator[Store]:
+    shutil.copy(new_store, workspace.state)
+    with closing(Store.open(workspace.database_url, clock=clock)) as store:
+        yield store
 
 
 @pytest.fixture
