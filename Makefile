@@ -7,6 +7,8 @@ WORKSPACE ?= workspace
 NEWEST ?= .venv-newest
 # Tests mostly wait for processes that start: one more at once than there are processors.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# A plugin of the tests of REST, which takes each process of pytest more than a second to import.
+LIGHT := -p no:schemathesis
 
 .PHONY: up test unit frontend coverage test-newest lint lock clean
 
@@ -23,7 +25,7 @@ test: lint
 
 unit: $(VENV)/.installed-test
 	@$(BIN)/python extension/frontend/hatch_build.py
-	$(BIN)/python -m pytest tests/unit -n $(JOBS) --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest tests/unit $(LIGHT) -n $(JOBS) --maxprocesses 4 $(ARGS)
 
 # Rebuild the front end if a source has changed. Node comes from PyPI.
 frontend: $(VENV)/.installed-up
@@ -32,7 +34,7 @@ frontend: $(VENV)/.installed-up
 # In all processes that these tests start; the floor is in pyproject.toml.
 coverage: $(VENV)/.installed-test
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests/unit tests/contract -n $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/coverage run -m pytest tests/unit tests/contract $(LIGHT) -n $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

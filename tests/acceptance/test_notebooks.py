@@ -58,7 +58,8 @@ def run_cells(notebook: Path, workspace: Path, *, home: Path) -> None:
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
     }
-    options = ("-p", "no:nbval", "-p", "nbval.plugin", "--nbval-lax", "-p", "no:cacheprovider", "-q", "--timeout=240")
+    plugins = ("-p", "no:schemathesis", "-p", "no:nbval", "-p", "nbval.plugin", "-p", "no:cacheprovider")
+    options = (*plugins, "--nbval-lax", "-q", "--timeout=240")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(notebook)],
         cwd=CHECKOUT,
