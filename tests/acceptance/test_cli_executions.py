@@ -96,16 +96,17 @@ def test_a_running_one_is_paused_before_its_next_cell(shell: Shell) -> None:
     until(lambda: not living(shell))
 
 
-def test_retry_starts_an_ended_one_anew(shell: Shell) -> None:
+def test_retry_starts_an_ended_one_anew(served: Shell) -> None:
+    shell = served
     write_flow(shell.workspace, "adding", "this.set_output('sum', a + b)", parameters="a = 1\nb = 2")
     assert shell.run("run", "adding", "-p", "a=10", "--name", "my sum").returncode == 0
-    first = shell.json("executions")[0]["id"]
+    first = shell.json("executions", "--flow", "adding")[0]["id"]
     again = shell.json("retry", first)
     assert (again["output_value"], again["name"], again["retry_of"]) == ({"sum": 12}, "my sum", first)
     other = shell.run("retry", first, "-p", "b=5", "--follow")
     assert other.returncode == 0
     assert re.search(r"sum +6$", other.stdout, re.MULTILINE)
-    waiting = pending(shell, "1").id
+    waiting = pending(shell, "1", delay_seconds=1e6).id
     assert "Only ended ones" in shell.run("retry", waiting).stderr
 
 
