@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,8 @@ from cloudo_kernel.widgets.view import View
 if TYPE_CHECKING:
     from cloudo_kernel.api import Api
     from cloudo_kernel.flow_api import Execution
+
+_log = logging.getLogger(__name__)
 
 
 class ExecutionView(View):
@@ -60,21 +65,52 @@ class PlayButton(View):
     ) -> None:
         """Connect. The flow is looked up when the widget is shown."""
         self._at_end = ipywidgets.CallbackDispatcher()
+        self._loop = _running_loop()
         super().__init__(api, flow=flow, inputs=dict(inputs or {}), **traits)
 
     def on_end(self, callback: Callable[[Execution], object], *, remove: bool = False) -> None:
         """Call `callback` with each execution that this button has started and that has ended, in whatever state.
 
-        The page reports the end, so it must be open. With `remove`, do not call it any more.
+        The kernel waits for the end itself, so it also calls after the page was closed. With `remove`, do not call it
+        any more.
         """
         self._at_end.register_callback(callback, remove=remove)
 
-    @traitlets.observe("status")  # type: ignore[untyped-decorator]  # traitlets
-    def _tell_of_end(self, change: Any) -> None:
-        if change.new.startswith("ENDED_") and self.execution_id and self._at_end.callbacks:
-            from cloudo_kernel.flow_api import System
+    @traitlets.observe("execution_id")  # type: ignore[untyped-decorator]  # traitlets
+    def _follow(self, change: Any) -> None:
+        if change.new:
+            threading.Thread(target=self._wait, args=(change.new,), name="cloudo-run", daemon=True).start()
 
-            self._at_end(System(self._api).execution(self.execution_id))
+    def _wait(self, execution_id: str) -> None:
+        """Wait for the end, and report it in the kernel's own thread, where callbacks may do what cells may."""
+        from cloudo_kernel.errors import CloudoError  # imported late, as everything that takes long
+
+        try:
+            status = self._api.wait(execution_id).status
+        except CloudoError as error:
+            _log.warning("The end of a widget's run is unknown", extra={"id": execution_id, "reason": str(error)})
+            return
+        if self._loop is None:
+            self._tell_of_end(execution_id, status)
+        else:
+            self._loop.call_soon_threadsafe(self._tell_of_end, execution_id, status)
+
+    def _tell_of_end(self, execution_id: str, status: str) -> None:
+        from cloudo_kernel.flow_api import System
+
+        if self.comm is None:  # closed
+            return
+        if self.execution_id == execution_id:
+            self.status = status
+        if self._at_end.callbacks:
+            self._at_end(System(self._api).execution(execution_id))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class FlowForm(PlayButton):

@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from cloudo_kernel import widgets
 from cloudo_kernel.models import StartExecution, Status
-from tests.acceptance.page import BOOT, HOSTILE, RUN, button, is_failure, ready, row
+from tests.acceptance.page import BOOT, HOSTILE, RUN, button, is_failure, newest, ready, row
 from tests.flows import write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Serve, Servers, until
 
@@ -40,6 +40,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     workspace = tmp_path_factory.mktemp("workspace")
     write_flow(workspace, "reports/daily", "this.set_output('twice', 2 * n)", parameters="n = 1  # how many")
     write_flow(workspace, "failing", "1 / 0")
+    go = str(workspace / "go")
+    write_flow(workspace, "slow", f"import os, time\nwhile not os.path.exists({go!r}): time.sleep(0.05)")
     write_flow(
         workspace,
         "secret",
@@ -113,6 +115,28 @@ def test_the_example_of_each_widget_runs(opened: Callable[..., Page], server: Ru
     expect(widget(page, "Schedules of reports/daily")).to_be_visible()
     expect(page.get_by_role("heading", name="reports/daily", exact=True)).to_be_visible()
     expect(page.locator(".jp-RenderedText[data-mime-type$=stderr]")).to_have_count(0)
+
+
+def test_the_callback_comes_after_the_page_was_closed(opened: Callable[..., Page], server: RunningServer) -> None:
+    page = opened(
+        """
+import cloudo_kernel as cloudo
+from cloudo_kernel.widgets import PlayButton
+system = cloudo.connect()
+button = PlayButton("slow", label="Start it")
+button.on_end(lambda execution: system.setting("ended").save([execution.id, str(execution.status), button.status]))
+button
+"""
+    )
+    button(page, "Start it").click(timeout=BOOT)
+    with server.client() as api:
+        until(lambda: newest(api, "slow").status == Status.RUNNING)
+        run = newest(api, "slow")
+        page.evaluate("navigator.sendBeacon = () => true")  # Voila ends the kernel by it
+        page.close()
+        (server.workspace / "go").touch()
+        until(lambda: "ended" in {one.name for one in api.settings()}, seconds=60)
+        assert api.setting("ended").value == [run.id, "ENDED_SUCCESS", "ENDED_SUCCESS"]
 
 
 def test_a_person_plays_a_flow_and_their_callback_shows_its_result(
