@@ -18,6 +18,7 @@ from cloudo_kernel.cli.execution import cancel, delete, executions, log, open_pa
 from cloudo_kernel.cli.flow import flows, kernels
 from cloudo_kernel.cli.message import answer, messages
 from cloudo_kernel.cli.queue import queue
+from cloudo_kernel.cli.result import results
 from cloudo_kernel.cli.run import INTERRUPTED, retry, run
 from cloudo_kernel.cli.schedule import schedule, schedules
 from cloudo_kernel.cli.setting import settings
@@ -57,7 +58,8 @@ def cloudo() -> None:
 
 
 _COMMANDS = (
-    *(up, flows, kernels, run, executions, show, open_page, log, cancel, pause, resume, retry, delete),
+    *(up, flows, kernels, run, executions, show, open_page, log, results),
+    *(cancel, pause, resume, retry, delete),
     *(schedule, schedules, messages, answer, webhooks, webhook, settings, tokens, token, queue, worker, doctor),
 )
 

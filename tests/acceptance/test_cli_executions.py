@@ -57,6 +57,33 @@ def test_the_log_is_printed(played: tuple[Shell, dict[str, Any]]) -> None:
     assert [line["text"] for line in shell.json("log", record["id"])] == ["about to n=3"]
 
 
+def test_results_are_listed_printed_and_saved(served: Shell) -> None:
+    write_flow(
+        served.workspace,
+        "shows",
+        "from matplotlib.figure import Figure\nfigure = Figure()\nfigure.subplots().plot([3, 1, 2])",
+        "this.show('chart', figure)",
+        "this.show('said', '\\x1b[31mred\\x07')",
+        "this.show('page', {'text/html': '<p>hello</p>'})",
+    )
+    execution_id = served.json("run", "shows")["id"]
+    lines = served.run("results", execution_id).stdout.splitlines()
+    assert lines[0].split() == ["NAME", "KIND", "SIZE", "WHEN", "TYPES"]
+    assert [line.split()[:2] for line in lines[1:]] == [["chart", "image"], ["said", "text"], ["page", "HTML"]]
+    assert [one["name"] for one in served.json("results", execution_id)] == ["chart", "said", "page"]
+    assert served.run("results", execution_id, "said").stdout == "red\N{REPLACEMENT CHARACTER}\n"
+    assert "only text/html. Save it with -o FILE." in served.run("results", execution_id, "page").stdout
+    assert served.json("results", execution_id, "page")["data"] == {"text/html": "<p>hello</p>"}
+    image, page = served.home / "chart.png", served.home / "page.html"
+    assert served.run("results", execution_id, "chart", "-o", str(image)).stdout == f"{image}: image/png\n"
+    assert image.read_bytes().startswith(b"\x89PNG")
+    served.run("results", execution_id, "page", "-o", str(page))
+    assert page.read_text() == "<p>hello</p>"
+    assert served.run("results", execution_id, "-o", str(page)).returncode == 2
+    missing = served.run("results", execution_id, "other")
+    assert (missing.returncode, "other" in missing.stderr) == (1, True)
+
+
 def test_cancel_ends_what_runs_and_what_waits_and_tells_what_had_ended(shell: Shell) -> None:
     write_flow(shell.workspace, "endless", ENDLESS)
     assert shell.run("run", "endless", "--detach").returncode == 0

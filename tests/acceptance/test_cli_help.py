@@ -26,6 +26,7 @@ COMMANDS = (
         "show",
         "open",
         "log",
+        "results",
         "cancel",
         "pause",
         "resume",

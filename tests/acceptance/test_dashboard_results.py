@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import StartExecution
-from tests.acceptance.page import HOSTILE, RUN, Open, run
+from tests.acceptance.page import HOSTILE, RUN, Open, button, run
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve
 
@@ -63,6 +63,9 @@ FIGURE = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\
 def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "shows", SHOWS)
     write_flow(workspace, "hostile", HOSTILES)
+    rows = "".join(f"<tr><td>row {number}</td></tr>" for number in range(100))
+    both = f"{{'long': '<table>{rows}</table>', 'short': '<p>short</p>'}}"
+    write_flow(workspace, "tables", f"for name, html in {both}.items(): this.show(name, {{'text/html': html}})")
     write_flow(workspace, "live", *LIVE)
     write_flow(workspace, "figure", FIGURE)
     write_flow(workspace, "chart", FIGURE)
@@ -95,6 +98,24 @@ def test_an_execution_shows_its_results_first(show: Open, api: Client) -> None:
     page = show(f"executions/{run(api, 'nothing')}")
     expect(page.get_by_role("region", name="Outputs")).to_be_visible()
     expect(page.get_by_role("region", name="Results")).to_have_count(0)
+
+
+def test_a_result_has_a_fitting_height_and_is_enlarged(show: Open, api: Client) -> None:
+    page = show(f"executions/{run(api, 'tables')}")
+    results = page.get_by_role("region", name="Results")
+    small, large = (results.locator(f"iframe[title={name}]") for name in ("short", "long"))
+    expect(results.frame_locator("iframe[title=long]").get_by_role("cell", name="row 99")).to_be_attached()
+    heights = [one.evaluate("frame => frame.clientHeight") for one in (small, large)]
+    assert 60 < heights[0] < 180 < heights[1] < 450
+    button(results, "Enlarge long").click()
+    dialog = page.get_by_role("dialog")
+    frame = dialog.locator("iframe")
+    expect(dialog.frame_locator("iframe").get_by_role("cell", name="row 99")).to_be_attached()
+    assert frame.get_attribute("sandbox") == ""
+    assert frame.evaluate("frame => frame.clientHeight") > heights[1]
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(button(results, "Enlarge long")).to_be_focused()
 
 
 def test_hostile_results_run_nothing_and_load_nothing(show: Open, api: Client) -> None:

@@ -7,9 +7,10 @@ import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { segment } from "../../api/client";
 import type { Execution, Page, Result, ResultSummary } from "../../api/types";
-import { useApp } from "../../app/context";
+import { useApp, type App } from "../../app/context";
 import { useResource } from "../../app/resource";
-import { Link, Panel } from "../../ui/controls";
+import { Link, LinkButton, Panel } from "../../ui/controls";
+import { Dialog } from "../../ui/dialog";
 import { SanitizedHtml } from "../../ui/html";
 import { Time } from "../../ui/marks";
 import { cut, isEnded } from "../../ui/words";
@@ -24,6 +25,10 @@ const MAX_THUMB_BYTES = 500_000;
 const MAX_LATEST = 6;
 /** Frames that load at once. */
 const MAX_FRAMES = 2;
+/** Pixels of a frame's height: it cannot tell its own, as it runs no script, so the size of the content does. */
+const MIN_HEIGHT = 110;
+const MAX_HEIGHT = 420;
+const BYTES_PER_PIXEL = 22;
 /** Types that the view shows itself; a bundle with any other is shown in the frame. */
 const PLAIN = new Set(["text/plain", "text/markdown", "application/json", ...IMAGES]);
 
@@ -60,20 +65,43 @@ interface Item {
   caption: ComponentChildren;
 }
 
+/** The height at which most content of this size needs no scrolling. */
+const heightOf = ({ size }: ResultSummary): number =>
+  Math.min(MAX_HEIGHT, MIN_HEIGHT + Math.round(size / BYTES_PER_PIXEL));
+
+/** Show a result as large as the window allows. */
+function enlarge(app: App, item: Item): Promise<void> {
+  const { baseUrl } = app.api.transport;
+  const { id, result } = item;
+  return app.dialogs.show((close) => (
+    <Dialog title={titleOf(result)} close={close} isWide isInformation>
+      <div class="cloudo-result cloudo-result-large">
+        {isFramed(item, baseUrl) ? <Framed {...item} isTurn isLarge /> : <Content id={id} result={result} />}
+      </div>
+    </Dialog>
+  ));
+}
+
+const isFramed = ({ result }: Item, baseUrl: string | null): boolean =>
+  baseUrl !== null && !isImage(result) && !result.types.every((type) => PLAIN.has(type));
+
 /** Results side by side. A browser has six connections: frames load one after the other, so that others go on. */
 function ResultGrid({ items }: { items: readonly Item[] }) {
-  const { baseUrl } = useApp().api.transport;
+  const app = useApp();
   const [loaded, setLoaded] = useState(0);
-  const framed = items.filter(
-    ({ result }) => baseUrl !== null && !isImage(result) && !result.types.every((type) => PLAIN.has(type)),
-  );
+  const framed = items.filter((item) => isFramed(item, app.api.transport.baseUrl));
   return (
     <div class="cloudo-results">
       {items.map((item) => {
         const place = framed.indexOf(item);
         return (
           <figure key={`${item.id} ${item.result.name}`} class="cloudo-result">
-            <figcaption>{item.caption}</figcaption>
+            <figcaption>
+              <span>{item.caption}</span>
+              <LinkButton aria-label={`Enlarge ${titleOf(item.result)}`} onClick={() => void enlarge(app, item)}>
+                Enlarge
+              </LinkButton>
+            </figcaption>
             <div class="cloudo-result-body">
               {place < 0 ? (
                 <NearContent {...item} />
@@ -89,7 +117,13 @@ function ResultGrid({ items }: { items: readonly Item[] }) {
 }
 
 /** A result as a page of the server, once it is its turn. */
-function Framed({ id, result, isTurn, onLoad }: Item & { isTurn: boolean; onLoad: () => void }) {
+function Framed({
+  id,
+  result,
+  isTurn,
+  isLarge = false,
+  onLoad,
+}: Item & { isTurn: boolean; isLarge?: boolean; onLoad?: () => void }) {
   const { baseUrl } = useApp().api.transport;
   const path = `${pathOfResult(id, result.name)}?format=html`;
   return isTurn ? (
@@ -97,6 +131,7 @@ function Framed({ id, result, isTurn, onLoad }: Item & { isTurn: boolean; onLoad
       key={result.created_at}
       class="cloudo-frame"
       sandbox=""
+      style={isLarge ? undefined : { height: `${heightOf(result)}px` }}
       title={titleOf(result)}
       referrerpolicy="no-referrer"
       src={`${baseUrl}cloudo/api/1/${path}`}
