@@ -20,7 +20,7 @@ from tornado.web import RequestHandler
 import cloudo_extension.rest
 import cloudo_kernel
 from cloudo_kernel import errors, flow_api, models, settings, widgets
-from cloudo_kernel.cli import cloudo
+from cloudo_kernel.cli.command import cloudo
 from cloudo_kernel.errors.http_status import status_of
 from cloudo_kernel.models import StartExecution, event_types
 from cloudo_kernel.scheduling import humanize, zones
