@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import click
 from IPython.core.error import UsageError
 
 from cloudo_kernel.cells.connection import system_of
@@ -14,14 +14,15 @@ from cloudo_kernel.cli.values import input_value, inputs_of
 from cloudo_kernel.errors import ResourceNotFoundError
 from cloudo_kernel.flow_api import Execution, Flow, Schedule, System
 from cloudo_kernel.models import FlowSource
-from cloudo_kernel.scheduling import humanize, triggers, zones
+from cloudo_kernel.scheduling import triggers
 
-#: The words of `%schedule` about the schedule. All others are inputs of the flow.
-_WHEN = {kind.options[0].names[0].removeprefix("--"): kind for kind in triggers.KINDS}
-_RULES = ("timezone", "wait", "max_iterations", "overlap", "confirmed")
 #: Marks the start of a part of a cell, as in Jupytext's percent format, and the title of the parameters cell.
 _PART = "# %%"
 _PARAMETERS = "parameters"
+#: Options of `cloudo schedule` without a value.
+_SWITCHES = ("--yes", "--grid", "--pin", "--no-pin", "--json", "--help", "-h")
+#: Words of `%schedule` that are options without a value, if false and if true.
+_SHORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"wait": (("--grid",), ()), "confirmed": ((), ("--yes",))}
 
 
 class CloudoMagics:
@@ -65,42 +66,32 @@ class CloudoMagics:
         flow = shlex.split(line)
         return self._system.executions(limit=20, **({"flow_name": flow[0]} if flow else {}))
 
-    def schedule(self, line: str) -> Schedule:
-        """Create a schedule: `%schedule NAME daily=08:30 timezone=Europe/Vienna key=value …`.
+    def schedule(self, line: str) -> Schedule | None:
+        """Create a schedule: `%schedule NAME --daily 08:30 --timezone Europe/Vienna key=value …`.
 
-        Its time is one of `at`, `in`, `every`, `daily`, `monthly` and `cron`. Further options are `timezone`, `start`,
-        `wait`, `max_iterations`, `overlap` and `confirmed`. All other words are inputs of the flow.
+        The options are those of `cloudo schedule`; `%schedule --help` prints them. They can also be written as
+        `daily=08:30`. All other words are inputs of the flow.
         """
-        name, words = _split(line, "%schedule NAME daily=08:30 key=value")
-        given: dict[str, str] = {}
-        inputs = []
-        for word in words:
-            key, _, text = word.partition("=")
-            if key in _WHEN or key in _RULES or key == "start":
-                given[key] = text
-            else:
-                inputs.append(word)
-        flow = self._system.flow(name)
-        rules = {key: input_value(given[key], {}) for key in _RULES if key in given}
-        when = self._when(given)
-        return self._system.schedule(flow, inputs=_inputs(inputs, flow.get("input_schema")), **when, **rules)
+        from cloudo_kernel.cli import schedule as command
+        from cloudo_kernel.cli.schedule_options import coming, request_of, schedule_fields, trigger_of
+        from cloudo_kernel.models import CreateSchedule, PreviewSchedule
 
-    def _when(self, given: dict[str, str]) -> dict[str, Any]:
-        """Return the time as arguments of `system.schedule`."""
-
-        def moment(text: str) -> datetime | str:
-            return self._moment(text, given.get("timezone"))
-
-        when = {kind.word: kind.read(given[key], moment=moment) for key, kind in _WHEN.items() if key in given}
-        return {**when, "start": moment(given["start"])} if "start" in given else when
-
-    def _moment(self, text: str, timezone: str | None) -> datetime | str:
+        api = self._system.api
+        name, words = _split(line, "%schedule NAME --daily 08:30 key=value")
         try:
-            datetime.fromisoformat(text)
-        except ValueError:
-            zone = zones.zone(timezone or self._system.preview(delay_seconds=0).timezone)
-            return humanize.moment(text, zone, now=datetime.now(zone))
-        return text
+            given = command.schedule.make_context("%schedule", [name, *_flags(words)]).params
+            trigger, flow_name = trigger_of(api, given), given["flow_name"]
+            zone = {} if given["timezone"] is None else {"timezone": given["timezone"]}
+            preview = api.preview_schedule(PreviewSchedule(trigger=trigger, **zone))
+            if preview.notes and not given["yes"]:
+                raise UsageError(f"{' '.join(preview.notes)} {coming(preview, trigger)} Confirm with --yes.")
+            fields = {**zone, **schedule_fields(api, flow_name, given), "trigger": trigger, "confirmed": True}
+            made = api.create_schedule(request_of(CreateSchedule, {"flow_name": flow_name, **fields}))
+        except click.exceptions.Exit:  # after --help
+            return None
+        except click.ClickException as error:
+            raise UsageError(error.format_message()) from error
+        return Schedule(api, made, is_watched=api.health().workers > 0)
 
     def _save(self, name: str, source: str) -> None:
         """Save a flow of the workspace, replacing an existing one."""
@@ -121,6 +112,28 @@ def _split(line: str, usage: str) -> tuple[str, list[str]]:
     except ValueError as error:  # no words, or an unclosed quote
         raise UsageError(f"Usage: {usage}") from error
     return name, words
+
+
+def _flags(words: Iterable[str]) -> Iterator[str]:
+    """Yield the words of `%schedule` as options of the shell: `daily=08:30` is `--daily 08:30`, `n=1` is `-p n=1`."""
+    options = {kind.options[0].names[0].removeprefix("--") for kind in triggers.KINDS} | {
+        "start",
+        "timezone",
+        "overlap",
+    }
+    is_value = False
+    for word in words:
+        key, equals, value = word.partition("=")
+        if is_value or not equals or word.startswith("-"):
+            # `--in 10m` has its value in the next word, `--yes`, `--grid` and `--in=10m` have none there.
+            is_value = not is_value and word.startswith("-") and not equals and word not in _SWITCHES
+            yield word
+        elif key in options or key == "max_iterations":
+            yield from (f"--{key.replace('_', '-')}", value)
+        elif key in _SHORT:
+            yield from _SHORT[key][input_value(value, {}) is True]
+        else:
+            yield from ("-p", word)
 
 
 def _inputs(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cloudo_kernel.errors.base import CloudoError
 
 
@@ -91,6 +93,16 @@ class WaitInterrupted(KeyboardInterrupt):
         super().__init__(
             f"Interrupted. {name!r} continues. To cancel it: {system}.execution({execution_id!r}).cancel()"
         )
+
+    @classmethod
+    def of_many(cls, name: str, execution_ids: Sequence[str], *, system: str) -> WaitInterrupted:
+        """Return the error about several executions of a flow."""
+        error = cls(name, "", system=system)
+        error.args = (
+            f"Interrupted. {len(execution_ids)} executions of {name!r} continue. "
+            f"To cancel them: for run in {system}.executions(ids={list(execution_ids)}): run.cancel()",
+        )
+        return error
 
 
 class MessageResponseTimeoutError(WaitTimeout):

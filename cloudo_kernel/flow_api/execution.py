@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -12,10 +14,14 @@ from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest, WaitInterrupted
 from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.calls import has_children, is_whole, run_verbs
+from cloudo_kernel.flow_api.executed_notebook import ExecutedNotebook
+from cloudo_kernel.flow_api.frames import dataframe_of
 from cloudo_kernel.flow_api.progress import current_cell, show_progress
 from cloudo_kernel.flow_api.results import cards_of, results_of
 from cloudo_kernel.flow_api.values import check_fields, given_inputs, pick, to_json, to_limit
 
+#: Duration of one wait of `await run`.
+_AWAIT = timedelta(seconds=1)
 #: The key of the outputs that also returns the log, and the key of a webhook's inputs that also returns the form.
 _LOG, _JSON = "logging", "json"
 _NOUN = "An execution"
@@ -131,6 +137,33 @@ class Execution:
             system = "system" if has_children(self._api) else "cloudo_kernel.connect()"
             raise WaitInterrupted(self._record.name, self.id, system=system) from None
         return self.check() if when is ReturnWhen.ALL_SUCCEEDED else self
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Wait without blocking other tasks: `await run`. Raises `DependencyFailedError` unless it succeeds."""
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Self:
+        if not is_whole(self._api):  # a run has one channel
+            return self.wait(return_when=ReturnWhen.ALL_SUCCEEDED)
+        with show_progress(self._api, self._record) as display:
+            self._displayed_in = None if display is None else current_cell()
+            while not self._record.is_ended:
+                # A short wait, because the thread of a cancelled task ends with it.
+                self._record = await asyncio.to_thread(self._api.wait, self.id, timeout=_AWAIT)
+            if display is not None:
+                display.update(self._record)
+        return self.check()
+
+    def notebook(self) -> ExecutedNotebook:
+        """Return the executed notebook, which a cell displays. Raises `NotebookNotFound`."""
+        return ExecutedNotebook.of(self._api, self.id)
+
+    def dataframe(self, name: str) -> Any:
+        """Return a table as a pandas DataFrame: an output with rows or columns, or a DataFrame from `this.show`.
+
+        Raises `MalformedRequest` if there is no such table.
+        """
+        return dataframe_of(self._api, self._record, name)
 
     def run(self) -> Self:
         """Start the execution if it was only created, and wait until it has ended.

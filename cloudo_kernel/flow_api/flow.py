@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cloudo_kernel import models
@@ -10,6 +10,7 @@ from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.calls import run_verbs, start_request
 from cloudo_kernel.flow_api.execution import Execution
+from cloudo_kernel.flow_api.frames import run_rows
 from cloudo_kernel.flow_api.signature import takes_inputs, words_of
 from cloudo_kernel.flow_api.values import given_inputs, pick
 
@@ -56,6 +57,15 @@ class Flow:
     def run(self, inputs: Mapping[str, Any] | None = None, **more_inputs: Any) -> Execution:
         """Start the flow and wait until the execution has ended. Raises `DependencyFailedError` unless it succeeds."""
         return self.start(inputs, **more_inputs).run()
+
+    def map(self, rows: Iterable[Mapping[str, Any]] | Any, *, at_once: int = 8) -> Any:
+        """Run the flow once for each row of inputs, and return a table of inputs, outputs and states.
+
+        `rows` are dicts, or a DataFrame, whose missing values are not given. Up to `at_once` run at the same time.
+        Returns a pandas DataFrame, or a list of dicts where pandas is not installed. A run that fails has its state and
+        message in its row. Raises `InputsInvalid`, naming the row.
+        """
+        return run_rows(self._api, self._record, rows, at_once=at_once)
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}>"

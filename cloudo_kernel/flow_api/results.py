@@ -14,6 +14,7 @@ from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.flow_api.calls import is_whole
 from cloudo_kernel.flow_api.cards import Html
+from cloudo_kernel.flow_api.frames import TABLE_TYPE, table_of
 from cloudo_kernel.flow_api.values import to_json
 from cloudo_kernel.models.results import IMAGE_TYPES, Result
 
@@ -55,6 +56,8 @@ def _formatted(value: Any) -> Bundle:
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", bbox_inches="tight")
         data["image/png"] = drawn.getvalue()
+    if (table := table_of(value)) is not None:
+        data[TABLE_TYPE] = table
     return data, metadata
 
 

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import cloudo_kernel as cloudo
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Status
 from tests.acceptance.page import HOSTILE
@@ -33,6 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         )
         write_flow(server.workspace, "slow", "import time", "for n in range(4): this.log('line', n); time.sleep(0.3)")
         write_flow(server.workspace, "a b/odd name", "1", parameters="loud: bool = False")
+        write_flow(server.workspace, "failing", "1 / 0")
         write_flow(server.workspace, "endless", "import time", "while True: time.sleep(0.1)")
         yield server
 
@@ -279,6 +282,69 @@ def test_a_kernel_of_another_kind_completes_and_shortens_from_the_first_connecti
         assert "Did you mean 'quick'?" in error[-1]
     finally:
         notebook.close()
+
+
+def test_a_run_can_be_awaited(notebook: Notebook) -> None:
+    source = "import asyncio\nrun, _ = await asyncio.gather(system.flow('quick').start(n=7), asyncio.sleep(0))\n"
+    assert notebook.ask(f"{source}import json\nprint(json.dumps(run.outputs['got']))") == [7, "north"]
+    error = cell(notebook, "await system.flow('failing').start()").error
+    assert "DependencyFailedError" in error[-1]
+    assert "cloudo_kernel" not in "".join(error)
+
+
+def test_a_flow_runs_for_each_row_with_one_progress_bar(notebook: Notebook) -> None:
+    output = cell(notebook, "table = system.flow('quick').map([{'n': n} for n in range(4)], at_once=2)")
+    assert len(output.bundles) == 1
+    assert "4 of 4 runs" in output.page
+    rows = notebook.ask("print(table[['n', 'got', 'status']].to_json(orient='values'))")
+    assert rows == [[n, [n, "north"], "success"] for n in range(4)]
+    notebook.do(
+        "import pandas\nrows = pandas.DataFrame({'n': [1, None], 'region': ['south', None]}, index=['x', 'y'])\n"
+        "table = here.flow('quick').map(rows)"
+    )
+    assert notebook.do("print(list(table.index), list(table['got']))") == "['x', 'y'] [[1, 'south'], [1, 'north']]"
+    output = cell(notebook, "table = system.flow('failing').map([{}, {}])")
+    assert "2 failed" in output.page
+    assert notebook.do("print(set(table['status']), set(table['message']))").startswith("{'error'} {'ZeroDivisionError")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("here.flow('quick').map([{'n': 1}, {'m': 2}])", "Row 1: no input 'm'. Inputs: n, region."),
+        ("here.flow('quick').map([{'n': 1}, {'n': 'x'}])", "Row 1: The input 'n' takes"),
+        ("here.flow('quick').map({'n': 1})", "rows is a list of dicts or a DataFrame, not a dict."),
+        ("here.flow('quick').map([], at_once=0)", "at_once is a number from 1 to 500, not 0."),
+        ("here.flow('quick').run().dataframe('got it')", "There is no table 'got it'"),
+    ],
+)
+def test_rows_and_tables_that_do_not_fit_are_named(notebook: Notebook, call: str, said: str) -> None:
+    assert said in cell(notebook, call).error[-1]
+
+
+def test_a_table_is_a_dataframe_again(notebook: Notebook) -> None:
+    notebook.do(
+        'run = this.script("""import pandas\nframe = pandas.DataFrame({"day": pandas.to_datetime(["2026-01-02"])})\n'
+        'this.show("totals", frame)\nthis.set_output("rows", [{"k": 1}, {"k": 2}])""")'
+    )
+    said = notebook.do("print(run.dataframe('totals')['day'][0].year, list(run.dataframe('rows')['k']))")
+    assert said == "2026 [1, 2]"
+
+
+def test_the_executed_notebook_is_in_the_output(notebook: Notebook, server: RunningServer, tmp_path: Path) -> None:
+    bundle = cell(notebook, "run = here.flow('quick').start().wait()\nrun.notebook()").bundles[2]
+    [address] = re.findall(r"<iframe sandbox [^>]*src='([^']*)'", bundle["text/html"])
+    reply = notebook.http.get(server.url.rstrip("/") + address)
+    assert "set_output" in reply.text
+    write_flow(tmp_path, "plain", "print('seen')")
+    system = cloudo.connect(str(tmp_path))  # without a server
+    try:
+        page = system.flow("plain").start().wait(60).notebook()._repr_html_()
+    finally:
+        system.api.close()
+    assert page.startswith("<iframe sandbox ")
+    assert "srcdoc=" in page
+    assert "seen" in page
 
 
 def test_a_flow_has_the_signature_of_its_inputs(notebook: Notebook) -> None:

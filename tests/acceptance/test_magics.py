@@ -70,6 +70,19 @@ def test_a_flow_is_scheduled(notebook: Notebook, api: Client) -> None:
     api.delete_schedule(made.id)
 
 
+def test_a_flow_is_scheduled_as_in_the_shell(notebook: Notebook, api: Client) -> None:
+    for line in ("--in 10m n=3 name=Ada", "-p n=3 --in=10m -p name=Ada", "in=10m n=3 name=Ada"):
+        notebook.do(f"made = %schedule 'a b/quick' {line}")
+        [made] = api.schedules().items
+        assert (made.inputs, made.trigger.delay_seconds) == ({"n": 3, "name": "Ada"}, 600)
+        api.delete_schedule(made.id)
+    notebook.do("made = %schedule 'a b/quick' --every 10m --grid --name Often --pause-after 3")
+    [made] = api.schedules().items
+    assert (made.name, made.trigger.wait, made.pause_on_error_count) == ("Often", False, 3)
+    api.delete_schedule(made.id)
+    assert "--max-iterations" in notebook.do("%schedule --help")
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -77,6 +90,8 @@ def test_a_flow_is_scheduled(notebook: Notebook, api: Client) -> None:
         ("%flow 'a b/quick' n", "is not of the form KEY=VALUE"),
         ("%flow nowhere", "There is no flow 'nowhere'"),
         ("%schedule 'a b/quick' n=1", "Give one of"),
+        ("%schedule 'a b/quick' --in 5x", "is not a duration"),
+        ("%schedule 'a b/quick' --inn 5m", "--inn"),
         ("%schedule 'a b/quick' in=5x", "is not a duration"),
         ("%schedule 'a b/quick' at=2001-01-01", "is in the past"),
     ],
