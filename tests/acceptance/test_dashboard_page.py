@@ -117,6 +117,7 @@ def test_the_help_shows_the_keys_and_each_of_them_works(show: Open, api: Client)
         expect(page).to_have_title(f"{title} · Cloudo")
     page.keyboard.press("g")
     page.keyboard.press("f")
+    expect(page.get_by_role("heading", name="Flows", level=1)).to_be_focused()  # as in each view that is gone to
     page.keyboard.press("/")
     page.keyboard.type("gh?")  # in a field, keys are letters
     expect(page.get_by_label("Filter flows")).to_have_value("gh?")
