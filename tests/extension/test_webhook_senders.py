@@ -20,6 +20,9 @@ from tests.server import RunningServer, until
 
 JSON = {"Content-Type": "application/json"}
 ORIGIN = "https://shop.example.com"
+#: The address of a webhook as its senders have it, where it is signed.
+PUBLIC = "https://hooks.example.com/in"
+SVIX_KEY = f"whsec_{base64.b64encode(b'thirty-two bytes of good entropy').decode()}"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,6 +55,60 @@ def of_stripe(body: bytes) -> dict[str, str]:
     stamp = str(int(time.time()))
     signature = hmac.new(KEY.encode(), f"{stamp}.".encode() + body, "sha256").hexdigest()
     return {**JSON, "Stripe-Signature": f"t={stamp},v1={signature}"}
+
+
+def of_svix(body: bytes) -> dict[str, str]:
+    """Return the headers of Svix: those of Standard Webhooks by other names."""
+    stamp = str(int(time.time()))
+    signature = hmac.digest(b"thirty-two bytes of good entropy", f"msg_1.{stamp}.".encode() + body, "sha256")
+    text = base64.b64encode(signature).decode()
+    return {**JSON, "Svix-Id": "msg_1", "Svix-Timestamp": stamp, "Svix-Signature": f"v1,{text}"}
+
+
+def of_paddle(body: bytes) -> dict[str, str]:
+    """Return the headers of Paddle."""
+    stamp = str(int(time.time()))
+    signature = hmac.new(KEY.encode(), f"{stamp}:".encode() + body, "sha256").hexdigest()
+    return {**JSON, "Paddle-Signature": f"ts={stamp};h1={signature}"}
+
+
+def of_hubspot(body: bytes) -> dict[str, str]:
+    """Return the headers of HubSpot."""
+    stamp = f"{int(time.time())}000"
+    signature = hmac.digest(KEY.encode(), b"POST" + PUBLIC.encode() + body + stamp.encode(), "sha256")
+    text = base64.b64encode(signature).decode()
+    return {**JSON, "X-HubSpot-Signature-v3": text, "X-HubSpot-Request-Timestamp": stamp}
+
+
+def of_square(body: bytes) -> dict[str, str]:
+    """Return the headers of Square."""
+    signature = hmac.digest(KEY.encode(), PUBLIC.encode() + body, "sha256")
+    return {**JSON, "x-square-hmacsha256-signature": base64.b64encode(signature).decode()}
+
+
+def of_gitlab(_body: bytes) -> dict[str, str]:
+    """Return the headers of GitLab."""
+    return {**JSON, "X-Gitlab-Token": KEY}
+
+
+@pytest.mark.parametrize(
+    ("sender", "headers", "fields"),
+    [
+        ("standard-webhooks", of_svix, {"key": SVIX_KEY}),
+        ("paddle", of_paddle, {}),
+        ("hubspot", of_hubspot, {"public_url": PUBLIC}),
+        ("square", of_square, {"public_url": PUBLIC}),
+        ("gitlab", of_gitlab, {}),
+    ],
+)
+def test_a_sender_with_a_preset_is_let_in(
+    http: httpx.Client, caller: httpx.Client, sender: str, headers: Any, fields: dict[str, Any]
+) -> None:
+    name, body = make(http, f"let-in-{sender}", **{"signature": sender, "key": KEY, **fields}), b'{"a": 1}'
+    assert got(caller.post(f"/{name}", content=body, headers=headers(body)))["json"] == {"a": 1}
+    wrong = {name: value[:-3] if len(value) > 20 else value for name, value in headers(body).items()}
+    changed = {**wrong, "X-Gitlab-Token": "wrong", "Content-Type": "application/json"}
+    assert caller.post(f"/{name}", content=body, headers=changed).status_code == 401
 
 
 def runs_of(http: httpx.Client, name: str) -> int:
