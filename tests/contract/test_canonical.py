@@ -43,7 +43,7 @@ KEPT = {
     "top": 3,
     "is_new": True,
 }
-PARAMETERS = "at: time\nday: date | None = None\ntop: int = 1"
+PARAMETERS = "at: time\nday: date | None = None\ntop = 1  # type: int how many"
 INPUTS: dict[str, Any] = {"at": "09:15", "day": "20261123", "top": 3.0}
 INJECTED = {"at": "09:15:00", "day": "2026-11-23", "top": 3}
 
@@ -107,7 +107,7 @@ def test_what_is_kept_for_later_starts_is_canonical_too(end: End) -> None:
 def test_each_mistake_is_told_at_once(end: End) -> None:
     flow = end.flow("at", parameters=PARAMETERS)
     with pytest.raises(errors.InputsInvalid) as caught:
-        end.api.start_execution(StartExecution(flow_name=flow, inputs={"day": "soon", "top": "3", "pot": 1}))
+        end.api.start_execution(StartExecution(flow_name=flow, inputs={"day": "soon", "top": 1.5, "pot": 1}))
     assert [one["field"] for one in caught.value.errors] == ["pot", "at", "day", "top"]
     assert all(one["message"] in str(caught.value) for one in caught.value.errors)
     message = end.api.create_message(CreateMessage(subject="When?", body=BODY))
