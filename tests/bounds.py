@@ -104,6 +104,16 @@ def _deep_yaml(depth: int) -> dict[str, Any]:
     return _script(f"# cloudo:\n#   on_error: {{flow: x, inputs: {{a: {deep}}}}}\n{_handler()}")
 
 
+def _inputs_as_yaml(size: int) -> dict[str, Any]:
+    """Return a request with so many bytes of YAML: a list of numbers."""
+    text = "a: [" + "1," * ((size - 6) // 2) + "1]"
+    return _json({"yaml": text.ljust(size)})
+
+
+def _nested_yaml(depth: int) -> dict[str, Any]:
+    return _json({"yaml": f"a: {'[' * (depth - 1)}{']' * (depth - 1)}"})  # the names are a level, too
+
+
 def _words(number: int, head: str = "") -> str:
     """Return Python source of so many words and signs."""
     left = number - len(bounds._WORD.findall(head))
@@ -209,6 +219,8 @@ BOUNDED: Final = (
         "metadata of a script: size", "POST", "/execution", lambda n: _script(_yaml(n)), bounds.MAX_YAML_BYTES, 400
     ),
     Bounded("metadata of a script: nesting", "POST", "/execution", _deep_yaml, bounds.MAX_YAML_DEPTH, 400),
+    Bounded("inputs as YAML: size", "POST", "/inputs/yaml", _inputs_as_yaml, bounds.MAX_YAML_BYTES, 400),
+    Bounded("inputs as YAML: nesting", "POST", "/inputs/yaml", _nested_yaml, bounds.MAX_YAML_DEPTH, 400),
     Bounded("notebook: values", "POST", "/execution", lambda n: _script(_values(n)), bounds.MAX_NOTEBOOK_VALUES, 400),
     Bounded(
         "notebook of the format 3: values",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from cloudo_kernel.security.bounds import OutOfBounds, check_yaml
+from cloudo_kernel.security.bounds import OutOfBounds, check_yaml, yaml_loader
 
 if TYPE_CHECKING:
     from yaml import SafeLoader
@@ -62,10 +62,10 @@ def mapping(text: str) -> dict[str, Any]:
 def _loader() -> type[SafeLoader]:
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml_loader()):  # type: ignore[misc]  # libyaml's class, where it is installed
         """Reads fewer words as something other than text, and a name once."""
 
-        yaml_implicit_resolvers = {}  # noqa: RUF012 -- PyYAML's API: add_implicit_resolver fills it
+        yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # add_implicit_resolver fills it
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             seen = set()
