@@ -9,6 +9,7 @@ from typing import Any
 import click
 from IPython.core.error import UsageError
 
+from cloudo_kernel.cells import new_flow
 from cloudo_kernel.cells.connection import system_of
 from cloudo_kernel.cli.values import input_value, inputs_of
 from cloudo_kernel.errors import ResourceNotFoundError
@@ -16,9 +17,6 @@ from cloudo_kernel.flow_api import Execution, Flow, Schedule, System
 from cloudo_kernel.models import FlowSource
 from cloudo_kernel.scheduling import triggers
 
-#: Marks the start of a part of a cell, as in Jupytext's percent format, and the title of the parameters cell.
-_PART = "# %%"
-_PARAMETERS = "parameters"
 #: Options of `cloudo schedule` without a value.
 _SWITCHES = ("--yes", "--grid", "--pin", "--no-pin", "--json", "--help", "-h")
 #: Words of `%schedule` that are options without a value, if false and if true.
@@ -46,15 +44,20 @@ class CloudoMagics:
         """Run a flow and wait until it has succeeded: `%flow NAME key=value …`.
 
         With a cell, `%%flow NAME` saves the cell as a flow of the workspace. A line `# %% parameters` begins the
-        parameters cell, and the next line `# %%` begins the next cell.
+        parameters cell, and the next line `# %%` begins the next cell. Names of the notebook that the cell uses become
+        inputs and imports: they are listed first, and `%%flow NAME --save` saves the flow with them.
         """
         name, words = _split(line, "%flow NAME key=value")
         if cell is None:
             flow = self._system.flow(name)
             return flow.run(_inputs(words, flow.get("input_schema")))
-        if words:
-            raise UsageError(f"%%flow takes a name alone, not {' '.join(words)}. Quote a name with spaces.")
-        self._save(name, _notebook(cell))
+        if words not in ([], ["--save"]):
+            raise UsageError(f"%%flow takes a name and --save, not {' '.join(words)}. Quote a name with spaces.")
+        made = new_flow.read(cell, self._shell.user_ns)
+        if made.is_changed and not words:
+            print(new_flow.in_words(made, name))  # noqa: T201 -- the output of the cell
+            return None
+        self._save(name, made.notebook)
         return None
 
     def flows(self, line: str) -> tuple[Flow, ...]:
@@ -141,22 +144,3 @@ def _inputs(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
         return inputs_of(words, schema)
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def _notebook(cell: str) -> str:
-    """Return the JSON text of a notebook whose cells are the parts of `cell`."""
-    import nbformat
-
-    parts: list[tuple[str, list[str]]] = [("", [])]
-    for line in cell.splitlines():
-        if line.startswith(_PART):
-            parts.append((line.removeprefix(_PART).strip(), []))
-        else:
-            parts[-1][1].append(line)
-    made = nbformat.v4.new_notebook()
-    made.metadata["kernelspec"] = {"name": "cloudo", "display_name": "Cloudo", "language": "python"}
-    for title, lines in parts:
-        if source := "\n".join(lines).strip("\n"):
-            tags = {"tags": [_PARAMETERS]} if title == _PARAMETERS else {}
-            made.cells.append(nbformat.v4.new_code_cell(source, metadata=tags))
-    return str(nbformat.writes(made))

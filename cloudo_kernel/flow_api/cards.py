@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, Self, TypeVar
@@ -84,6 +85,18 @@ class Rows(tuple[Item, ...]):
     def _repr_html_(self) -> str:
         rows = [one._row() for one in self]
         return to_table(list(rows[0]), [list(row.values()) for row in rows]) if rows else escaped(self._empty)
+
+
+def shell() -> Any:
+    """Return the shell of IPython, None outside of it."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
+
+def current_cell() -> object | None:
+    """Return a value that is another one in each cell of a notebook; None outside of notebooks."""
+    found = shell()
+    return found.execution_count if found is not None and hasattr(found, "kernel") else None
 
 
 def pages_of(api: AuthorApi) -> str | None:

@@ -16,7 +16,7 @@ from cloudo_kernel.flow_api import cards
 from cloudo_kernel.flow_api.calls import has_children, is_whole, run_verbs
 from cloudo_kernel.flow_api.executed_notebook import ExecutedNotebook
 from cloudo_kernel.flow_api.frames import dataframe_of
-from cloudo_kernel.flow_api.progress import current_cell, show_progress
+from cloudo_kernel.flow_api.progress import show_progress
 from cloudo_kernel.flow_api.results import cards_of, results_of
 from cloudo_kernel.flow_api.values import check_fields, given_inputs, pick, to_json, to_limit
 
@@ -127,7 +127,7 @@ class Execution:
         timeout, when = to_limit(timeout_seconds), to_return_when(return_when)
         try:
             with show_progress(self._api, self._record) as display:
-                self._displayed_in = None if display is None else current_cell()
+                self._displayed_in = None if display is None else cards.current_cell()
                 self._record = self._api.wait(self.id, timeout=timeout)
                 if display is not None:
                     display.update(self._record)
@@ -146,7 +146,7 @@ class Execution:
         if not is_whole(self._api):  # a run has one channel
             return self.wait(return_when=ReturnWhen.ALL_SUCCEEDED)
         with show_progress(self._api, self._record) as display:
-            self._displayed_in = None if display is None else current_cell()
+            self._displayed_in = None if display is None else cards.current_cell()
             while not self._record.is_ended:
                 # A short wait, because the thread of a cancelled task ends with it.
                 self._record = await asyncio.to_thread(self._api.wait, self.id, timeout=_AWAIT)
@@ -259,7 +259,7 @@ class Execution:
 
         Otherwise IPython goes on to the methods above.
         """
-        if self._displayed_in is None or self._displayed_in != current_cell():
+        if self._displayed_in is None or self._displayed_in != cards.current_cell():
             raise NotImplementedError
 
     def _row(self) -> dict[str, str]:

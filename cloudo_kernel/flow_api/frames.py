@@ -180,9 +180,7 @@ def _row(given: dict[str, Any], record: Execution) -> dict[str, Any]:
 
 def _progress(flow_name: str, total: int) -> Callable[[list[Execution]], None]:
     """Return a function that shows how many runs have ended, in one bar in the output of the cell."""
-    from cloudo_kernel.flow_api.progress import current_cell
-
-    if current_cell() is None:
+    if cards.current_cell() is None:
         return lambda _ended: None
     from IPython.display import display
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from cloudo_kernel.api import Api, AuthorApi
 from cloudo_kernel.errors import CloudoError, Unavailable
@@ -143,21 +143,10 @@ def _bundle(record: Execution, results: list[cards.Html] | None = None) -> dict[
     return {"text/html": page, "text/plain": cards.execution_text(record)}
 
 
-def current_cell() -> object | None:
-    """Return a value that is another one in each cell of a notebook; None outside of notebooks."""
-    shell = _shell()
-    return shell.execution_count if shell is not None and hasattr(shell, "kernel") else None
-
-
 def _kind_of_display() -> Callable[[AuthorApi, Execution], Shown] | None:
-    shell = _shell()
+    shell = cards.shell()
     if shell is None:
         return None
     if hasattr(shell, "kernel"):
         return CellDisplay
     return TerminalLine if sys.stderr.isatty() else None
-
-
-def _shell() -> Any:
-    ipython = sys.modules.get("IPython")
-    return None if ipython is None else ipython.get_ipython()

@@ -57,6 +57,25 @@ def test_a_cell_is_saved_as_a_flow(notebook: Notebook, api: Client) -> None:
     assert api.flow("made/here").input_schema["properties"]["x"]["type"] == "integer"
 
 
+def test_names_of_the_notebook_become_inputs_once_they_were_listed(notebook: Notebook, api: Client) -> None:
+    notebook.do("import math as m\nregion, factors = 'nörth', [1, 2]")
+    cell = "%%flow made/later{}\nthis.set_output('y', [region, [m.floor(n) for n in factors]])"
+    said = notebook.do(cell.format(""))
+    for line in (
+        'input   region: str = "nörth"',
+        "input   factors: list = [1, 2]",
+        "import  import math as m",
+        "--save",
+    ):
+        assert line in said
+    assert "made/later" not in {flow.name for flow in api.flows()}
+    assert notebook.do(cell.format(" --save")) == "Saved as the flow 'made/later'."
+    assert notebook.ask("run = %flow made/later factors=[2.5]\nprint(json.dumps(run.outputs['y']))") == ["nörth", [2]]
+    _, reply = notebook.run("frame = object()\nget_ipython().run_cell_magic('flow', 'made/no', 'frame, nowhere')")
+    assert "frame is a object; nowhere is not defined" in reply["evalue"]
+    assert "made/no" not in {flow.name for flow in api.flows()}
+
+
 def test_a_flow_is_scheduled(notebook: Notebook, api: Client) -> None:
     said = notebook.do(
         "made = %schedule 'a b/quick' daily=08:30 timezone=Europe/Vienna overlap=queue name=Ada\nprint(made.summary)"
