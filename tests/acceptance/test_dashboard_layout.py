@@ -114,6 +114,20 @@ def test_a_link_that_is_drawn_anew_keeps_the_focus(show: Open, api: Client) -> N
     expect(link).to_be_focused()
 
 
+def test_flows_are_listed_by_folder_and_the_address_has_it(show: Open) -> None:
+    page = show("flows")
+    folder = page.get_by_label("Folder", exact=True)
+    expect(folder.locator("option", has_text="many (20)")).to_have_count(1)
+    folder.select_option("many")
+    expect(page.locator("tbody tr")).to_have_count(20)
+    assert page.url.endswith("?folder=many")
+    page = show("flows?folder=gone")
+    expect(page.get_by_role("heading", name="No matching flows")).to_be_visible()
+    button(page, "Clear the filter").click()
+    expect(row(page, "endless")).to_be_visible()
+    expect(folder).to_have_value("")
+
+
 def test_the_actions_stay_at_hand_and_hide_no_row_that_has_the_focus(show: Open) -> None:
     page = show("flows")
     expect(page.get_by_text("Select one or more flows")).to_be_visible()

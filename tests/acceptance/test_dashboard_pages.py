@@ -91,6 +91,30 @@ def test_what_starts_a_flow_and_its_source_are_on_its_page(show: Open, api: Clie
     expect(page.locator(".cloudo-source")).to_contain_text("this.set_output('said'")
     schedules.get_by_role("link", name="mornings").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("mornings")
+    show("home").get_by_role("region", name="Next runs").get_by_role("link", name="mornings").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("mornings")
+
+
+def test_related_flows_and_changes_of_the_source_are_on_the_page_of_a_flow(
+    show: Open, api: Client, server: RunningServer
+) -> None:
+    follows = {"on_error": [{"flow": "failing"}]}
+    write_flow(server.workspace, "chain/leaf", "first = 1")
+    write_flow(server.workspace, "chain/top", "system.flow('chain/leaf').run()", metadata=follows)
+    run(api, "chain/top")
+    related = show("flows/chain/top").get_by_role("region", name="Related flows")
+    expect(related.get_by_role("link", name="chain/leaf")).to_be_visible()
+    expect(related).to_contain_text("On errorstarts failing")
+    write_flow(server.workspace, "chain/leaf", "second = 2")
+    run(api, "chain/leaf")
+    page = show("flows/chain/leaf")
+    changes = page.get_by_role("region", name="Changes of the source")
+    changes.locator("summary").click()
+    expect(changes.locator("[data-change=removed]")).to_have_text("-first = 1\n")
+    expect(changes.locator("[data-change=added]")).to_have_text("+second = 2\n")
+    related.get_by_role("link", name="chain/top").click()
+    expect(page).to_have_url(re.compile("/flows/chain/top$"))
+    expect(changes).to_have_count(0)
 
 
 def test_flows_are_created_duplicated_renamed_and_deleted(show: Open, api: Client, server: RunningServer) -> None:

@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import { Api } from "../api/client";
 import type { Execution, Flow } from "../api/types";
 import { Activities, medianOf } from "../views/flows/activity";
-import { matches } from "../views/flows/filters";
+import { foldersOf, matches } from "../views/flows/filters";
 
 const run = (id: string, status: string, seconds: number | null = null) => ({
   id,
@@ -24,6 +24,19 @@ test("flows are filtered by kind, tag and text", () => {
   expect(matches(flow({ tags: ["etl"] }), { tag: "etl" })).toBe(true);
   expect(matches(flow({ tags: ["etl 2"] }), { tag: "etl" })).toBe(false);
   expect(matches(flow({ title: "Load orders" }), { q: "ORDER", kind: "never" })).toBe(true);
+});
+
+test("flows are found by folder, with those of its folders", () => {
+  const flows = ["a", "etl/load", "etl/daily/load", "etl/daily/send", "etl2/x"].map((name) => flow({ name }));
+  expect(foldersOf(flows)).toEqual([
+    ["etl", 3],
+    ["etl/daily", 2],
+    ["etl2", 1],
+  ]);
+  const names = (folder: string) => flows.filter((one) => matches(one, { folder })).map(({ name }) => name);
+  expect(names("etl")).toEqual(["etl/load", "etl/daily/load", "etl/daily/send"]);
+  expect(names("etl/daily")).toEqual(["etl/daily/load", "etl/daily/send"]);
+  expect(names("")).toHaveLength(5);
 });
 
 test("the median is that of the successes", () => {

@@ -140,6 +140,7 @@ export function Table<Row>(props: TableProps<Row>) {
     else if (event.target !== line || row === undefined) return;
     else if (does === "select") toggle(row, event.shiftKey);
     else if (does === "open" && props.onOpen) props.onOpen(row);
+    else if (does === "open") line.querySelector<HTMLElement>("a")?.click();
     else return;
     event.preventDefault();
   };

@@ -19,6 +19,7 @@ import { ScheduleItems } from "../schedules/items";
 import { deleteFlow, duplicateFlow, renameFlow } from "./files";
 import { CopyAs, FlowSourcePanel } from "./panels";
 import { PLANNERS, plan } from "./planners";
+import { ChangesPanel, RelationsPanel } from "./relations";
 import { complain, starter } from "./run";
 
 const MAX_RUNS = 30;
@@ -104,6 +105,8 @@ function Whole({ flow }: { flow: Flow }) {
         <SchedulesPanel flow={flow} />
         <WebhooksPanel flow={flow} />
       </div>
+      {runs && <RelationsPanel flow={flow} runs={runs} />}
+      {runs && <ChangesPanel runs={runs} />}
       <FlowSourcePanel flow={flow} lastRun={runs?.[0] ?? null} />
     </>
   );

@@ -182,7 +182,7 @@ export function FlowList() {
             <NoMatch
               title="No matching flows"
               text={`None of ${count(all.length, "flow")} matches the filters.`}
-              onClear={() => place.refine({ q: "", tag: "", kind: "" })}
+              onClear={() => place.refine({ q: "", tag: "", kind: "", folder: "" })}
             />
           )
         }

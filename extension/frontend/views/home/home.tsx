@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import type { Activity, Execution, Flow, Health, Message, Page, Status, Worker } from "../../api/types";
+import type { Activity, Execution, Flow, Health, Message, Page, Schedule, Status, Worker } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Empty, Heading, Link, LinkButton, Panel } from "../../ui/controls";
@@ -27,12 +27,10 @@ export function Home() {
   const questions = useOf<Page<Message>>("message", { unanswered: true, limit: COUNTED }, ["message"]);
   const workers = useOf<Page<Worker>>("worker", {}, ["worker"]);
   const activity = useOf<Activity>("execution/activity", { hours: HOURS });
-  const flows = useOf<Page<Flow>>("flow", { brief: true, limit: 500 }, ["flow", "schedule"]);
+  const flows = useOf<Page<Flow>>("flow", { brief: true, limit: 1 }, ["flow"]);
+  const next = useOf<Page<Schedule>>("schedule", { order: "next", limit: LISTED }, ["schedule"]);
   // All workers of a store share its slots.
   const slots = workers?.items[0]?.slots;
-  const next = (flows?.items ?? [])
-    .filter(({ next_run }) => next_run)
-    .sort((one, other) => (one.next_run ?? "").localeCompare(other.next_run ?? ""));
   const failures = activity?.buckets.reduce((sum, { ended_error }) => sum + ended_error, 0);
   return (
     <section class="cloudo-view" aria-label="Home">
@@ -110,7 +108,7 @@ export function Home() {
         </Panel>
         <Panel title="Next runs" actions={<Link view="schedules">All schedules</Link>}>
           <Items
-            items={flows && next.slice(0, LISTED)}
+            items={next?.items}
             none={
               <>
                 No flow is scheduled. Select one on the page <Link view="flows">Flows</Link>, and choose when it runs
@@ -118,10 +116,10 @@ export function Home() {
               </>
             }
           >
-            {({ name, title, next_run }) => (
-              <li key={name}>
-                <Link view="flow" id={name}>
-                  {cut(title)}
+            {({ id, name, next_run }) => (
+              <li key={id}>
+                <Link view="schedule" id={id}>
+                  {cut(name)}
                 </Link>
                 <span class="cloudo-muted">
                   <Time at={next_run} />
