@@ -55,6 +55,7 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     told = "this.log('so far')\nsystem.message('told')\nthis.script('1')"
     write_flow(workspace, "failing", told, RESULTS, "1 / 0", parameters="n: int = 1")
     write_flow(workspace, "broken", "1", parameters="def (")
+    write_flow(workspace, "free", "1")
     return serve(workspace)
 
 
@@ -133,6 +134,24 @@ def run_with_inputs(page: Page) -> None:
     button(page, "Run with inputs…").click()
 
 
+def rows_of_inputs(page: Page) -> None:
+    check(page, "free")
+    button(page, "Run with inputs…").click()
+    for at, kind in enumerate(("text", "number", "boolean", "list", "object", "null"), 1):
+        button(page, "Add an input").click()
+        page.get_by_label(f"Type of input {at}").select_option(kind)
+    button(page, "Play 1 flow").click()
+    expect(page.get_by_text("Enter a name.").first).to_be_visible()
+
+
+def yaml_of_inputs(page: Page) -> None:
+    check(page, "free")
+    button(page, "Run with inputs…").click()
+    button(page, "Edit as YAML").click()
+    page.get_by_label("Inputs as YAML").fill("a: b: c")
+    expect(page.get_by_text("Line 1")).to_be_visible()
+
+
 def run_again(page: Page) -> None:
     # Where the page has frames, axe also looks at what is inert behind the dialog.
     page.locator("iframe").first.scroll_into_view_if_needed()
@@ -181,7 +200,12 @@ def filters(page: Page) -> None:
 
 DIALOGS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "inputs": ("flows", run_with_inputs),
+    "rows of inputs": ("flows", rows_of_inputs),
+    "YAML of inputs": ("flows", yaml_of_inputs),
     "again": ("execution", run_again),
+    "large result": ("execution", lambda page: button(page, "Enlarge table").click()),
+    "own settings": ("settings", lambda page: button(page, "Edit as YAML…").click()),
+    "setting": ("settings", lambda page: button(page, "New setting…").click()),
     "menu": ("flows", lambda page: button(page, "Schedule or customise").click()),
     "edit of a schedule": ("schedule", edit),
     "new schedule": ("schedules", new_schedule),

@@ -98,6 +98,29 @@ def test_everything_that_matches_is_cancelled_and_deleted_after_a_question(show:
     api.cancel_execution(later)
 
 
+def test_the_list_is_sorted_by_duration_and_the_address_has_it(show: Open, api: Client) -> None:
+    def nap(name: str, seconds: float) -> None:
+        source = f"import time; time.sleep({seconds})"
+        started = api.start_execution(StartExecution(script=source, name=name, tags=("naps",)))
+        until(lambda: api.execution(started.id).is_ended, seconds=60)
+
+    for name, seconds in (("middle", 1.5), ("longest", 4), ("shortest", 0)):
+        nap(name, seconds)
+    page = show("executions?tag=naps")
+    titles = page.locator("tbody .cloudo-title")
+    expect(titles).to_have_text(["shortest", "longest", "middle"])
+    button(page, "Duration").click()
+    expect(titles).to_have_text(["longest", "middle", "shortest"])
+    assert page.url.endswith("?tag=naps&sort=-duration")
+    nap("between", 2.7)
+    expect(titles).to_have_text(["longest", "between", "middle", "shortest"])
+    page.reload(wait_until="commit")
+    ready(page)
+    expect(page.get_by_role("columnheader", name="Duration")).to_have_attribute("aria-sort", "descending")
+    button(page, "Duration").click()
+    expect(titles).to_have_text(["shortest", "middle", "between", "longest"])
+
+
 def test_filters_are_set_saved_opened_and_deleted(show: Open, api: Client) -> None:
     run(api, "etl/load")
     failed = run(api, "failing")
