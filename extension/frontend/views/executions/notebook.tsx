@@ -9,6 +9,7 @@ import type { Execution } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Button, LabLink, Panel } from "../../ui/controls";
+import { Sandbox } from "../../ui/sandbox";
 import { isEnded } from "../../ui/words";
 import { Cells } from "./cells";
 
@@ -86,13 +87,7 @@ function Ended({ id, path, execution }: { id: string; path: string; execution: E
   if (!found.value.version) return <p class="cloudo-muted">{gone(path)}</p>;
   const { baseUrl } = api.transport;
   return baseUrl ? (
-    <iframe
-      class="cloudo-frame"
-      sandbox=""
-      title="Executed notebook"
-      referrerpolicy="no-referrer"
-      src={`${baseUrl}cloudo/api/1/execution/${id}/notebook?format=html`}
-    />
+    <Sandbox title="Executed notebook" src={`${baseUrl}cloudo/api/1/execution/${id}/notebook?format=html`} />
   ) : (
     <Cells execution={execution} turn={0} />
   );

@@ -9,10 +9,11 @@ import { segment } from "../../api/client";
 import type { Execution, Page, Result, ResultSummary } from "../../api/types";
 import { useApp, type App } from "../../app/context";
 import { useResource } from "../../app/resource";
-import { Link, LinkButton, Panel } from "../../ui/controls";
+import { Button, Link, LinkButton, Panel } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { SanitizedHtml } from "../../ui/html";
 import { Time } from "../../ui/marks";
+import { Sandbox } from "../../ui/sandbox";
 import { cut, isEnded } from "../../ui/words";
 import { IMAGES } from "./cells";
 import { useNear } from "./notebook";
@@ -74,7 +75,14 @@ function enlarge(app: App, item: Item): Promise<void> {
   const { baseUrl } = app.api.transport;
   const { id, result } = item;
   return app.dialogs.show((close) => (
-    <Dialog title={titleOf(result)} close={close} isWide isInformation>
+    <Dialog
+      title={titleOf(result)}
+      close={close}
+      isWide
+      isInformation
+      focus={(dialog) => dialog.querySelector<HTMLElement>(".cloudo-dialog-foot button")?.focus()}
+      buttons={<Button onClick={close}>Close</Button>}
+    >
       <div class="cloudo-result cloudo-result-large">
         {isFramed(item, baseUrl) ? <Framed {...item} isTurn isLarge /> : <Content id={id} result={result} />}
       </div>
@@ -127,13 +135,10 @@ function Framed({
   const { baseUrl } = useApp().api.transport;
   const path = `${pathOfResult(id, result.name)}?format=html`;
   return isTurn ? (
-    <iframe
+    <Sandbox
       key={result.created_at}
-      class="cloudo-frame"
-      sandbox=""
-      style={isLarge ? undefined : { height: `${heightOf(result)}px` }}
       title={titleOf(result)}
-      referrerpolicy="no-referrer"
+      height={isLarge ? undefined : heightOf(result)}
       src={`${baseUrl}cloudo/api/1/${path}`}
       onLoad={onLoad}
     />
