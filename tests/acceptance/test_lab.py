@@ -124,7 +124,7 @@ def test_badge_counts_input_requests_and_they_are_answered_in_place(lab: Page, s
         started = api.start_execution(StartExecution(flow_name="colour"))
         expect(tab).to_have_attribute("data-cloudo-questions", "1", timeout=RUN)
         side.get_by_label("Input requests").locator("summary").click()
-        side.get_by_label("colour").fill("green")
+        side.get_by_role("textbox", name="colour").fill("green")
         side.get_by_label("Input requests").locator("[type=submit]").first.click()
         until(lambda: api.execution(started.id).is_ended)
     expect(tab).to_have_attribute("data-cloudo-questions", "")
@@ -157,3 +157,131 @@ def choose_dark(page: Page) -> None:
 
 def colour(panel: Locator) -> str:
     return str(panel.evaluate("(one) => getComputedStyle(one).backgroundColor"))
+
+
+# --- the context menu ---------------------------------------------------------------------------------
+
+FLOW_ENTRIES = ["Run as flow", "Run with inputs…", "Schedule run…", "Run recurring…", "Create webhook…", "Show runs"]
+FILE_ENTRIES = ["Add to flows…", "Run once as it is"]
+
+
+def browse(page: Page, folder: str) -> None:
+    """Show a folder in the file browser."""
+    page.keyboard.press("Escape")
+    if not page.locator("#filebrowser").is_visible():
+        page.locator(".jp-SideBar [data-id=filebrowser]").click()
+    page.locator(".jp-FileBrowser .jp-BreadCrumbs-home").click()
+    for part in folder.split("/") if folder else ():
+        page.locator(".jp-DirListing-item").filter(has_text=part).first.dblclick()
+        expect(page.locator(".jp-BreadCrumbs-item").filter(has_text=part)).to_be_visible()
+
+
+def file(page: Page, name: str) -> Locator:
+    return page.locator(".jp-DirListing-item").filter(has_text=name).first
+
+
+def entries(page: Page, target: Locator) -> list[str]:
+    """Open the context menu; return our entries."""
+    page.keyboard.press("Escape")
+    target.click(button="right")
+    expect(page.locator(".lm-Menu").first).to_be_visible()
+    words = page.locator(".lm-Menu .lm-Menu-item:not(.lm-mod-hidden) .lm-Menu-itemLabel").all_inner_texts()
+    return [word for word in words if word in FLOW_ENTRIES + FILE_ENTRIES]
+
+
+def choose(page: Page, target: Locator, entry: str) -> None:
+    entries(page, target)
+    page.locator(".lm-Menu-item:not(.lm-mod-hidden)").filter(has_text=entry).click()
+
+
+def test_a_flow_has_the_verbs_of_flows_and_runs(lab: Page, server: RunningServer) -> None:
+    browse(lab, "flows")
+    assert entries(lab, file(lab, "failing.ipynb")) == FLOW_ENTRIES
+    with server.client() as api:
+        before = newest(api, "failing").id
+        choose(lab, file(lab, "failing.ipynb"), "Run as flow")
+        until(lambda: newest(api, "failing").id != before)
+    expect(lab.locator(".cloudo-lab-actions").get_by_role("region", name="Started 1 execution")).to_be_visible()
+
+
+def test_a_flow_is_run_with_inputs_scheduled_and_called(lab: Page, server: RunningServer) -> None:
+    browse(lab, "flows/reports")
+    choose(lab, file(lab, "quick.ipynb"), "Run with inputs…")
+    dialog = lab.locator("dialog.cloudo-dialog[open]")
+    dialog.get_by_label("n", exact=True).fill("5")
+    lab.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    with server.client() as api:
+        until(lambda: newest(api, "reports/quick").input_value == {"n": 5})
+    for entry, title in (("Schedule run…", "Schedule run"), ("Run recurring…", "Run recurring")):
+        choose(lab, file(lab, "quick.ipynb"), entry)
+        expect(dialog.get_by_role("heading", name=title)).to_be_visible(timeout=RUN)
+        expect(dialog.locator("[type=submit]").first).to_be_visible(timeout=RUN)
+        lab.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+    choose(lab, file(lab, "quick.ipynb"), "Create webhook…")
+    dialog.get_by_label("Name", exact=True).fill("from-lab")
+    dialog.locator("[type=submit]").click()
+    with server.client() as api:
+        until(lambda: [one.flow_name for one in api.webhooks().items] == ["reports/quick"])
+    expect(dialog.get_by_role("heading", name="Key of from-lab")).to_be_visible()
+    lab.keyboard.press("Escape")
+    expect(lab.locator("[id='cloudo-webhook:from-lab']").get_by_role("heading", name="from-lab")).to_be_visible()
+
+
+def test_runs_of_a_flow_are_shown(lab: Page) -> None:
+    browse(lab, "flows/reports")
+    choose(lab, file(lab, "quick.ipynb"), "Show runs")
+    dashboard = lab.locator("#cloudo-dashboard")
+    expect(dashboard.get_by_role("heading", name="Executions", exact=False)).to_be_visible()
+    expect(dashboard.get_by_role("button", name="Remove the filter", exact=False)).to_have_count(1)
+
+
+def test_a_notebook_outside_of_flows_runs_once_and_is_added(lab: Page, server: RunningServer) -> None:
+    source = (server.workspace / "flows" / "reports" / "quick.ipynb").read_text()
+    for name in ("copied", "moved"):
+        (server.workspace / f"{name}.ipynb").write_text(source)
+    browse(lab, "")
+    button(lab, "Refresh the file browser.").click()
+    assert entries(lab, file(lab, "copied.ipynb")) == FILE_ENTRIES
+    choose(lab, file(lab, "copied.ipynb"), "Run once as it is")
+    with server.client() as api:
+        until(lambda: api.executions(limit=1).items[0].name == "copied")
+        assert api.executions(limit=1).items[0].type == "SCRIPT"
+        for name, word in (("copied", "Copy"), ("moved", "Move")):
+            choose(lab, file(lab, f"{name}.ipynb"), "Add to flows…")
+            dialog = lab.locator(".jp-Dialog")
+            dialog.get_by_label("Name of the flow").fill(f"team/{name}")
+            dialog.get_by_role("button", name=word).click()
+            expect(lab.get_by_text("to flows.").first).to_be_visible()
+            assert api.flow(f"team/{name}").path == f"flows/team/{name}.ipynb"
+    assert (server.workspace / "copied.ipynb").exists()
+    assert not (server.workspace / "moved.ipynb").exists()
+
+
+def test_a_name_that_exists_is_an_error_that_says_so(lab: Page) -> None:
+    browse(lab, "")
+    choose(lab, file(lab, "copied.ipynb"), "Add to flows…")
+    dialog = lab.locator(".jp-Dialog")
+    dialog.get_by_label("Name of the flow").fill("failing")
+    dialog.get_by_role("button", name="Copy").click()
+    expect(lab.locator(".Toastify__toast").filter(has_text="failing")).to_be_visible()
+
+
+def test_the_open_notebook_is_saved_and_run_from_the_palette(lab: Page, server: RunningServer) -> None:
+    browse(lab, "flows")
+    file(lab, "failing.ipynb").dblclick()
+    notebook = lab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    notebook.locator(".jp-Cell .cm-content").last.click()
+    lab.keyboard.press("Control+End")
+    lab.keyboard.type("  # changed")
+    tab = lab.locator(".lm-DockPanel-tabBar .lm-TabBar-tab").filter(has_text="failing.ipynb")
+    assert entries(lab, tab) == FLOW_ENTRIES
+    lab.keyboard.press("Escape")
+    with server.client() as api:
+        before = newest(api, "failing").id
+        lab.keyboard.press("Control+Shift+C")
+        lab.keyboard.type("Run as flow")
+        lab.keyboard.press("Enter")
+        until(lambda: newest(api, "failing").id != before)
+    assert "# changed" in (server.workspace / "flows" / "failing.ipynb").read_text()

@@ -5,8 +5,11 @@ import { Api } from "../api/client";
 import { FetchTransport } from "../api/fetch";
 import { Live } from "../api/live";
 import { Pace } from "../api/pace";
-import type { Message, Page } from "../api/types";
+import type { Execution, Message, Page } from "../api/types";
+import { plan } from "../views/flows/planners";
+import { play, playWithInputs } from "../views/flows/run";
 import { Sidebar } from "../views/lab/sidebar";
+import type { App } from "./context";
 import { addView } from "./frame";
 import { MemoryPlace, type Route } from "./place";
 import { mount } from "./start";
@@ -40,6 +43,7 @@ export interface Counts {
 const COUNT_MS = 500;
 
 addView("sidebar", Sidebar);
+addView("actions", () => null);
 
 const transportOf = ({ baseUrl, eventsUrl }: Pick<Host, "baseUrl" | "eventsUrl">) =>
   new FetchTransport(baseUrl, eventsUrl);
@@ -63,8 +67,11 @@ export async function mountPanel(
 
 /** A place whose links open panels in the main area. */
 class SidePlace extends MemoryPlace {
-  constructor(private readonly open: (route: Route) => void) {
-    super("sidebar");
+  constructor(
+    private readonly open: (route: Route) => void,
+    view = "sidebar",
+  ) {
+    super(view);
   }
 
   override go(view: string, id?: string, query: Record<string, string> = {}): void {
@@ -97,6 +104,47 @@ function openFiles(element: HTMLElement, { baseUrl, openFile }: Host): () => voi
   };
   element.addEventListener("click", follow);
   return () => element.removeEventListener("click", follow);
+}
+
+/** What can be done with flows outside of a panel. */
+export interface Actions {
+  run(flows: readonly string[]): Promise<void>;
+  runWithInputs(flows: readonly string[]): Promise<void>;
+  /** Open the form of a library flow that creates schedules. */
+  plan(planner: string, flows: readonly string[]): Promise<void>;
+  createWebhook(flow: string): Promise<void>;
+  /** Run a notebook, as JSON, or the source of a script. */
+  runOnce(name: string, source: string): Promise<void>;
+  /** Rejects if the name is taken or invalid. */
+  createFlow(name: string, source: string): Promise<void>;
+}
+
+/** Draw an app that shows only what its actions say and ask. */
+export async function mountActions(body: HTMLElement, host: Host): Promise<Actions> {
+  const element = document.createElement("div");
+  element.className = "cloudo-lab-actions";
+  body.append(element);
+  const place = new SidePlace(host.open, "actions");
+  const { version } = host;
+  const app = await new Promise<App>((onApp, reject) => {
+    mount(element, { transport: transportOf(host), place, isPage: false, hasTabs: false, version, onApp }).catch(
+      reject,
+    );
+  });
+  openFiles(element, host);
+  return {
+    run: (flows) => play(app, flows),
+    runWithInputs: (flows) => playWithInputs(app, flows),
+    plan: (planner, flows) => plan(app, planner, flows),
+    createWebhook: async (flow) => {
+      const { newWebhook } = await import("../views/webhooks/form");
+      const webhook = await newWebhook(app, flow);
+      if (webhook) host.open({ view: "webhook", id: webhook.name, query: {} });
+    },
+    runOnce: async (name, script) =>
+      app.notices.started([await app.api.post<Execution>("execution", { name, script })]),
+    createFlow: async (name, source) => void (await app.api.post("flow", { name, source })),
+  };
 }
 
 /** Call `tell` with the counts, now and after each change. */

@@ -22,6 +22,8 @@ interface Options {
   version?: string;
   /** Follows the heading of the current view. */
   title?: Signal<string>;
+  /** Called with the app before it is drawn. */
+  onApp?: (app: App) => void;
   /** Replies that came with the page, by path. */
   preloaded?: Map<string, unknown>;
 }
@@ -29,7 +31,7 @@ interface Options {
 /** Draw an app. Returns the function that removes it. */
 export async function mount(
   element: HTMLElement,
-  { transport, place, isPage, hasTabs = true, traits, version = "", title = signal(""), preloaded }: Options,
+  { transport, place, isPage, hasTabs = true, traits, version = "", title = signal(""), preloaded, onApp }: Options,
 ): Promise<() => void> {
   const live = new Live(transport);
   const api = new Api(transport, preloaded);
@@ -46,6 +48,7 @@ export async function mount(
     traits: traits ?? null,
     version,
   };
+  onApp?.(app);
   await loadView(place.route.peek().view).catch(() => {}); // the frame shows the error
   element.replaceChildren(); // what the server painted
   render(drawFrame(app), element);

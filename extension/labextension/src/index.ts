@@ -2,13 +2,17 @@
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
+import { IDocumentManager } from "@jupyterlab/docmanager";
+import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import type { Token } from "@lumino/coreutils";
 import type { Route } from "../../frontend/app/place";
 import { followCounts } from "./counts";
 import { icon } from "./icon";
-import { MainPanel, panelName, SidePanel, type Desk } from "./panels";
+import type { Desk } from "./desk";
+import { addFileCommands } from "./files";
+import { MainPanel, panelName, SidePanel } from "./panels";
 import { Server } from "./server";
 
 const CATEGORY = "Cloudo";
@@ -22,6 +26,8 @@ interface Services {
   launcher: ILauncher | null;
   restorer: ILayoutRestorer | null;
   translator: ITranslator | null;
+  docs: IDocumentManager | null;
+  browsers: IFileBrowserFactory | null;
 }
 
 const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
@@ -29,6 +35,8 @@ const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
   launcher: ILauncher,
   restorer: ILayoutRestorer,
   translator: ITranslator,
+  docs: IDocumentManager,
+  browsers: IFileBrowserFactory,
 };
 const known = Object.entries(TOKENS).filter((entry): entry is [string, Token<unknown>] => entry[1] !== undefined);
 
@@ -52,7 +60,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
 const BADGE = `
 .jp-SideBar .lm-TabBar-tab[data-cloudo-questions]:not([data-cloudo-questions=""])::after {
   background: var(--jp-warn-color0, #8f5f00); border-radius: 8px; color: var(--jp-ui-inverse-font-color0, #fff);
-  content: attr(data-cloudo-questions); font-size: 10px; line-height: 16px; min-width: 16px; padding: 0 4px;
+  content: attr(data-cloudo-questions); content: attr(data-cloudo-questions) / ""; font-size: 10px; line-height: 16px; min-width: 16px; padding: 0 4px;
   position: absolute; right: 2px; text-align: center; top: 2px; box-sizing: border-box;
 }
 .jp-SideBar .lm-TabBar-tab[data-cloudo-questions] { position: relative; }`;
@@ -60,7 +68,8 @@ const BADGE = `
 const queryOf = (text: unknown): Record<string, string> =>
   text ? (JSON.parse(String(text)) as Record<string, string>) : {};
 
-function activate(app: JupyterFrontEnd, { palette, launcher, restorer, translator }: Services): void {
+function activate(app: JupyterFrontEnd, services: Services): void {
+  const { palette, launcher, restorer, translator, docs, browsers } = services;
   const trans = (translator ?? nullTranslator).load("cloudo");
   const server = new Server(trans);
   const { commands, shell } = app;
@@ -126,6 +135,10 @@ function activate(app: JupyterFrontEnd, { palette, launcher, restorer, translato
     execute: () => shell.activateById(side.id),
   });
   palette?.addItem({ command: SIDEBAR, category: CATEGORY });
+  if (docs) {
+    for (const command of addFileCommands({ app, server, docs, browsers, trans, desk }))
+      palette?.addItem({ command, category: CATEGORY });
+  }
   void app.restored.then(() =>
     followCounts(server, ({ questions }) => {
       side.questions = questions;

@@ -121,6 +121,7 @@ declare module "@jupyterlab/application" {
   interface Shell {
     add(widget: Widget, area?: string, options?: { rank?: number; mode?: string }): void;
     activateById(id: string): void;
+    widgets(area: string): Iterable<Widget>;
     readonly currentWidget: Widget | null;
     readonly currentChanged?: ISignal<unknown, unknown>;
   }
@@ -129,6 +130,8 @@ declare module "@jupyterlab/application" {
     readonly commands: CommandRegistry;
     readonly shell: Shell;
     readonly restored: Promise<unknown>;
+    /** The nearest node around the last context menu for which `test` is true. */
+    contextMenuHitTest(test: (node: HTMLElement) => boolean): HTMLElement | undefined;
   }
   export interface JupyterFrontEndPlugin<T> {
     id: string;
@@ -161,11 +164,39 @@ declare module "@jupyterlab/apputils" {
   }
   export const ICommandPalette: Token<ICommandPalette>;
 
+  export namespace Dialog {
+    interface Button {
+      label: string;
+      accept: boolean;
+      actions: string[];
+    }
+    function cancelButton(options?: Partial<Button>): Readonly<Button>;
+    function okButton(options?: Partial<Button>): Readonly<Button>;
+    function warnButton(options?: Partial<Button>): Readonly<Button>;
+  }
+  export function showDialog<T>(options: {
+    title: string;
+    body: string | (Widget & { getValue(): T });
+    buttons?: readonly Readonly<Dialog.Button>[];
+    focusNodeSelector?: string;
+  }): Promise<{ button: Dialog.Button; value: T | null }>;
+
+  export namespace Notification {
+    interface Options {
+      autoClose?: number | false;
+      actions?: { label: string; callback: (event: MouseEvent) => void }[];
+    }
+    function error(message: string, options?: Options): string;
+    function success(message: string, options?: Options): string;
+    function warning(message: string, options?: Options): string;
+  }
+
   export class WidgetTracker<T extends Widget = Widget> {
     constructor(options: { namespace: string });
     add(widget: T): Promise<void>;
     save(widget: T): Promise<void>;
     find(test: (widget: T) => boolean): T | undefined;
+    readonly currentWidget: T | null;
   }
 }
 
@@ -176,4 +207,62 @@ declare module "@jupyterlab/launcher" {
     add(item: { command: string; category?: string; rank?: number; args?: Readonly<Record<string, string>> }): unknown;
   }
   export const ILauncher: Token<ILauncher>;
+}
+
+declare module "@jupyterlab/services" {
+  export namespace Contents {
+    interface Model {
+      path: string;
+      name: string;
+      type: string;
+      content: unknown;
+    }
+    interface Manager {
+      get(path: string, options?: { content?: boolean }): Promise<Model>;
+      save(path: string, options: Partial<Model>): Promise<Model>;
+      rename(path: string, newPath: string): Promise<Model>;
+      localPath(path: string): string;
+    }
+  }
+}
+
+declare module "@jupyterlab/docregistry" {
+  import type { ISignal } from "@lumino/signaling";
+
+  export interface Context {
+    readonly path: string;
+    readonly localPath: string;
+    readonly model: { readonly dirty: boolean };
+    readonly saveState: ISignal<unknown, "started" | "completed" | "failed" | "completed manually">;
+    save(): Promise<void>;
+  }
+}
+
+declare module "@jupyterlab/docmanager" {
+  import type { Context } from "@jupyterlab/docregistry";
+  import type { Contents } from "@jupyterlab/services";
+  import type { Token } from "@lumino/coreutils";
+  import type { Widget } from "@lumino/widgets";
+
+  export interface IDocumentManager {
+    readonly services: { readonly contents: Contents.Manager };
+    contextForWidget(widget: Widget): Context | undefined;
+    findWidget(path: string, factory?: string | null): Widget | undefined;
+  }
+  export const IDocumentManager: Token<IDocumentManager>;
+}
+
+declare module "@jupyterlab/filebrowser" {
+  import type { WidgetTracker } from "@jupyterlab/apputils";
+  import type { Contents } from "@jupyterlab/services";
+  import type { Token } from "@lumino/coreutils";
+  import type { Widget } from "@lumino/widgets";
+
+  interface FileBrowser extends Widget {
+    selectedItems(): Iterable<Contents.Model>;
+  }
+  export interface IFileBrowserFactory {
+    readonly tracker: WidgetTracker<FileBrowser>;
+  }
+  export const IFileBrowserFactory: Token<IFileBrowserFactory>;
 }

@@ -3,6 +3,7 @@
 import { Widget } from "@lumino/widgets";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import type { Route } from "../../frontend/app/place";
+import { hostOf, type Desk } from "./desk";
 import { icon } from "./icon";
 import type { FrontEnd, Server } from "./server";
 
@@ -78,14 +79,6 @@ class Panel extends Widget {
   }
 }
 
-/** What panels ask of JupyterLab. */
-export interface Desk {
-  /** Open a view in a panel of its own. */
-  open(route: Route): void;
-  /** Open a file of the workspace. */
-  openFile(path: string): void;
-}
-
 const LABELS: Record<string, string> = {
   flow: "Flow",
   execution: "Execution",
@@ -151,10 +144,3 @@ export class SidePanel extends Panel {
     title.dataset = { ...title.dataset, "cloudo-questions": count > 99 ? "99+" : String(count || "") };
   }
 }
-
-const hostOf = ({ baseUrl, eventsUrl, version }: Server, desk: Desk) => ({
-  baseUrl,
-  eventsUrl,
-  version,
-  ...desk,
-});

@@ -3,6 +3,8 @@
 import { PageConfig } from "@jupyterlab/coreutils";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import type * as Lab from "../../frontend/app/lab";
+import type { Actions } from "../../frontend/app/lab";
+import { hostOf, type Desk } from "./desk";
 
 declare const VERSION: string;
 
@@ -19,6 +21,8 @@ interface Part {
   workspace: string | null;
 }
 
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** Why there is no front end, and what to do about it. */
 export class Unusable extends Error {}
 
@@ -26,6 +30,7 @@ export class Server {
   readonly baseUrl = PageConfig.getBaseUrl().replace(location.origin, "");
   private readonly part: Part | null;
   private imported: Promise<FrontEnd> | null = null;
+  private acting: Promise<Actions> | null = null;
   private readonly waiting: ((frontEnd: FrontEnd) => void)[] = [];
 
   constructor(private readonly trans: TranslationBundle) {
@@ -44,6 +49,26 @@ export class Server {
   /** The path for JupyterLab of a file of the workspace; the same if the workspace is elsewhere. */
   pathOf(path: string): string {
     return this.part?.workspace ? `${this.part.workspace}/${path}` : path;
+  }
+
+  /** The folder of the flows for JupyterLab; null if it is outside of the server's root folder. */
+  get flowsFolder(): string | null {
+    return this.part && this.part.workspace !== null ? this.pathOf("flows") : null;
+  }
+
+  /** The name of the flow that a file is, or null. */
+  flowOf(path: string): string | null {
+    const folder = `${this.flowsFolder}/`;
+    return this.flowsFolder !== null && path.startsWith(folder)
+      ? path.slice(folder.length).replace(/\.(ipynb|py)$/, "")
+      : null;
+  }
+
+  /** What the front end does with flows outside of a panel; its dialogs are above everything. */
+  async actions(desk: Desk): Promise<Actions> {
+    const frontEnd = await this.frontEnd();
+    this.acting ??= frontEnd.mountActions(document.body, hostOf(this, desk));
+    return this.acting;
   }
 
   /** Call `act` once the front end is loaded. */

@@ -23,13 +23,13 @@ const METHODS = [
   ["GET", "GET only"],
 ] as const;
 
-/** Ask for a new webhook. Resolves to it, or to null if the reader has cancelled. */
-export const newWebhook = (app: App): Promise<Webhook | null> => openForm(app, null);
+/** Ask for a new webhook, of this flow if there is one. Resolves to it, or to null if the reader has cancelled. */
+export const newWebhook = (app: App, flowName = ""): Promise<Webhook | null> => openForm(app, null, flowName);
 
 /** Change a webhook. Resolves to it as it is afterwards, or to null if the reader has cancelled. */
 export const editWebhook = (app: App, webhook: Webhook): Promise<Webhook | null> => openForm(app, webhook);
 
-async function openForm(app: App, webhook: Webhook | null): Promise<Webhook | null> {
+async function openForm(app: App, webhook: Webhook | null, flowName = ""): Promise<Webhook | null> {
   app.notices.set("act", "");
   try {
     const [flows, presets] = await Promise.all([
@@ -38,6 +38,7 @@ async function openForm(app: App, webhook: Webhook | null): Promise<Webhook | nu
     ]);
     const names = flows.filter(({ broken }) => !broken).map(({ name }) => name);
     const draft = new WebhookDraft(webhook, presets.items);
+    if (flowName) draft.entry("flow_name").text.value = flowName;
     const saved: { webhook: CreatedWebhook | null } = { webhook: null };
     await app.dialogs.show((close) => (
       <WebhookDialog
