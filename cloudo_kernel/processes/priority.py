@@ -25,8 +25,8 @@ def lower_session(pid: int) -> None:
 
     Where Linux has autogroups, each session gets the same share of the processor, and `nice` counts only among the
     processes of one session (man 7 sched): a run beside a busy server got 50 % of a processor, and gets 25 % with this
-    (10 % with a niceness of 10: on a busy machine, runs hardly went on). Every session begins at 0. Unless it is root, Linux refuses more than ten changes a second; further
-    runs keep their share then.
+    (10 % with a niceness of 10: on a busy machine, runs hardly went on). Every session begins at 0. Unless it is root,
+    Linux refuses more than ten changes a second; further runs keep their share then.
     """
     with suppress(OSError):  # there are no autogroups, or it has ended
         if os.getsid(pid) != pid:
