@@ -39,6 +39,7 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     write_script(workspace, "on_push", ON_PUSH)
     write_script(workspace, "asks", ASKS)
     write_flow(workspace, "other", "1")
+    write_flow(workspace, "sales", "1", parameters="region: str\ntop = 3\nis_new = True")
     return serve(workspace)
 
 
@@ -146,13 +147,17 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
     dialog.get_by_text("Limits, networks").click()
     dialog.get_by_label("Maximum calls per minute").fill("")
     dialog.get_by_label("Allowed networks").fill("10.0.0.0/8\n127.0.0.1")
-    dialog.get_by_label("Fixed inputs").fill('{"json": 1}')
+    fixed = dialog.get_by_role("group", name="Fixed inputs")
+    button(fixed, "Add an input").click()
+    fixed.get_by_label("Name of input 1").fill("json")
+    fixed.get_by_label("Value of input 1").fill("1")
     button(dialog, "Save").click()
     expect(dialog.locator(".cloudo-field-error").filter(has_text="at least 12 characters")).to_be_visible()
     dialog.get_by_label("Key value", exact=True).fill("correct-horse-battery")
     button(dialog, "Save").click()
     expect(dialog.get_by_text("comes with each delivery and cannot be fixed")).to_be_visible()
-    dialog.get_by_label("Fixed inputs").fill('{"shop": "north"}')
+    fixed.get_by_label("Name of input 1").fill("shop")
+    fixed.get_by_label("Value of input 1").fill("north")
     dialog.get_by_label("Reply", exact=True).select_option("record")
     button(dialog, "Save").click()
     expect(dialog).to_have_count(0)
@@ -183,6 +188,37 @@ def test_a_webhook_is_changed_switched_and_deleted(show: Open, api: Client, serv
 
 
 # --- tokens ------------------------------------------------------------------------------------------
+
+
+def test_the_fixed_inputs_of_a_webhook_are_the_flows_own_form(show: Open, api: Client) -> None:
+    page = show("webhooks")
+    button(page, "New webhook…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("sales")
+    dialog.get_by_label("Flow", exact=True).fill("sales")
+    dialog.get_by_label("Authentication").select_option("none")
+    dialog.get_by_text("Limits, networks").click()
+    fixed = dialog.get_by_role("group", name="Fixed inputs")
+    top = fixed.get_by_label("top", exact=True)
+    expect(top).to_have_attribute("placeholder", "not fixed")
+    top.fill("many")
+    button(dialog, "Create webhook").click()
+    expect(top).to_be_focused()
+    expect(fixed.get_by_text("Enter a number")).to_be_visible()
+    top.fill("3")
+    fixed.get_by_label("is_new").select_option("no")
+    button(dialog, "Create webhook").click()
+    expect(dialog).to_have_count(0)
+    # A required input is left to the caller, and a value is fixed although it is the default.
+    assert api.webhook("sales").inputs == {"top": 3, "is_new": False}
+    page = show("webhooks/sales")
+    button(page, "Edit").click()
+    dialog.get_by_text("Limits, networks").click()
+    expect(top).to_have_value("3")
+    top.fill("")
+    button(dialog, "Save").click()
+    expect(dialog).to_have_count(0)
+    assert api.webhook("sales").inputs == {"is_new": False}
 
 
 def test_a_token_is_made_shown_once_used_and_revoked(show: Open, api: Client, server: RunningServer) -> None:

@@ -30,10 +30,11 @@ export class FlowForms {
   private wanted = "";
   private loading: Promise<void> | null = null;
 
-  /** `first` has the inputs of a flow to begin with. */
+  /** `first` has the inputs of a flow to begin with. `shape` may change what the form asks for. */
   constructor(
     private readonly api: Api,
     private readonly first: (name: string) => Record<string, unknown> = () => ({}),
+    private readonly shape: (flow: Flow) => Flow = (flow) => flow,
   ) {}
 
   /** Show the forms of these flows, and of no others. */
@@ -71,7 +72,7 @@ export class FlowForms {
     const present = this.forms.peek().find(({ flow }) => flow.name === name);
     if (present) return present;
     try {
-      const form = new InputForm(await this.api.get<Flow>(`flow/${pathOf(name)}`), false);
+      const form = new InputForm(this.shape(await this.api.get<Flow>(`flow/${pathOf(name)}`)), false);
       form.fill(this.first(name));
       return form;
     } catch (error) {

@@ -1,7 +1,10 @@
 /** What the form of a webhook holds, and the request that it makes of it. */
 
-import type { Webhook, WebhookPreset } from "../../api/types";
+import { signal, type Signal } from "@preact/signals";
+import type { Api } from "../../api/client";
+import type { Flow, Schema, Webhook, WebhookPreset } from "../../api/types";
 import { Entry, Invalid } from "../../forms/entry";
+import { FlowForms } from "../../forms/flows";
 
 export const USUAL = {
   flow_name: "",
@@ -25,16 +28,33 @@ const authenticationOf = ({ signature, has_key }: Pick<Webhook, "signature" | "h
 
 type Fields = Record<string, unknown>;
 
+/** The flow without defaults and required inputs: only what is filled in is fixed. */
+export function withoutDefaults(flow: Flow): Flow {
+  const schema = flow.input_schema as Schema;
+  const free = (property: Schema): Schema => ({ ...property, default: undefined, "x-default": "not fixed" });
+  const properties = Object.fromEntries(
+    Object.entries(schema.properties ?? {}).map(([name, property]) => [name, free(property)]),
+  );
+  return { ...flow, input_schema: { ...schema, required: [], properties } as Flow["input_schema"] };
+}
+
 /** The fields of a form. `webhook` is null for a new one. */
 export class WebhookDraft {
   readonly hadKey: boolean;
   readonly entries: Record<string, Entry>;
+  /** The inputs that each call brings, besides its own. */
+  readonly inputs: FlowForms;
+  /** The name of the flow as it was when its control was left. */
+  readonly flow: Signal<string>;
 
   constructor(
+    api: Api,
     readonly webhook: Webhook | null,
     readonly presets: readonly WebhookPreset[],
   ) {
     const from = webhook ?? USUAL;
+    this.flow = signal(from.flow_name);
+    this.inputs = new FlowForms(api, () => from.inputs, withoutDefaults);
     this.hadKey = Boolean(webhook?.has_key);
     const text = (value: unknown) => new Entry(value === null ? "" : String(value));
     this.entries = {
@@ -48,7 +68,6 @@ export class WebhookDraft {
       timestamp_header: text(from.timestamp_header),
       rate_limit: text(from.rate_limit),
       allowed_networks: text(from.allowed_networks.join("\n")),
-      inputs: text(JSON.stringify(from.inputs, null, 2)),
       reply: text(from.reply),
       allowed_methods: text(from.allowed_methods.join()),
       key_header: text(from.key_header),
@@ -61,6 +80,16 @@ export class WebhookDraft {
     const found = this.entries[name];
     if (!found) throw new Error(`The form has no field ${name}.`);
     return found;
+  }
+
+  /** Take the typed name of a flow as chosen. */
+  pick(): void {
+    this.flow.value = this.entry("flow_name").text.peek().trim();
+  }
+
+  /** The chosen flow, if there is one. */
+  get flowNames(): readonly string[] {
+    return this.flow.value ? [this.flow.value] : [];
   }
 
   /** How callers authenticate: `key`, `none`, or the name of a signature. */
@@ -108,13 +137,22 @@ export class WebhookDraft {
     };
     touched("rate_limit", (entry) => entry.number(true));
     touched("allowed_networks", (entry) => entry.text.peek().split(/\s+/).filter(Boolean));
-    touched("inputs", (entry) => entry.object());
+    const isOther = !isNew && this.flow.peek() !== this.webhook?.flow_name;
+    const problem = this.inputs.problem.peek();
+    if (problem && (isNew || isOther)) throw new Invalid(this.entry("flow_name"), problem);
+    if (isOther || this.inputs.isTouched) fields.inputs = this.readInputs();
     touched("reply", (entry) => entry.text.peek());
     touched("allowed_methods", (entry) => entry.text.peek().split(","));
     touched("key_header", (entry) => entry.required("Enter the name of a header."));
     touched("sync_timeout_seconds", (entry) => entry.requiredNumber());
     touched("max_body_bytes", (entry) => entry.requiredNumber(true));
     return fields;
+  }
+
+  private readInputs(): Fields {
+    const read = this.inputs.read();
+    if (!read) throw new Error(this.inputs.problem.peek() || "Some fixed inputs are missing or invalid.");
+    return [...read.values()][0] ?? {};
   }
 
   private addSignature(fields: Fields): void {
@@ -158,11 +196,21 @@ export class WebhookDraft {
         : name === "key" && !this.isShown("key")
           ? "key_source"
           : name;
+    if (this.entries[meant]) {
+      if (this.isShown(meant)) this.entry(meant).problem.value = message;
+      return this.isShown(meant);
+    }
     // Any other field of the request is one of the flow's inputs.
-    const shown = this.entries[meant] ? meant : name ? "inputs" : "";
-    if (!shown || !this.isShown(shown)) return false;
-    this.entry(shown).problem.value = message;
-    return true;
+    const [form] = this.inputs.forms.peek();
+    if (name) form?.complain(message, name === "inputs" ? null : name);
+    return Boolean(name && form);
+  }
+
+  /** Whether a fixed input has a problem. */
+  get hasInputProblem(): boolean {
+    return this.inputs.forms
+      .peek()
+      .some(({ problem, fields }) => problem.peek() || fields.some((field) => field.problem.peek()));
   }
 
   clear(): void {

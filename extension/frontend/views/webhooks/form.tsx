@@ -5,10 +5,12 @@ import { ApiError, segment } from "../../api/client";
 import type { CreatedWebhook, Flow, Page, Webhook, WebhookPreset } from "../../api/types";
 import type { App } from "../../app/context";
 import { EntryField, Invalid } from "../../forms/entry";
+import { FlowInputs } from "../../forms/flows";
 import { focusFirst } from "../../forms/inputs";
 import { Copyable, CopyableLines } from "../../ui/copy";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
+import { useId } from "../../ui/ids";
 import { reasonOf } from "../../ui/words";
 import { callLine, webhookUrl } from "./call";
 import { WebhookDraft } from "./draft";
@@ -37,8 +39,9 @@ async function openForm(app: App, webhook: Webhook | null, flowName = ""): Promi
       app.api.get<Page<WebhookPreset>>("webhook/preset"),
     ]);
     const names = flows.filter(({ broken }) => !broken).map(({ name }) => name);
-    const draft = new WebhookDraft(webhook, presets.items);
+    const draft = new WebhookDraft(app.api, webhook, presets.items);
     if (flowName) draft.entry("flow_name").text.value = flowName;
+    draft.pick();
     const saved: { webhook: CreatedWebhook | null } = { webhook: null };
     await app.dialogs.show((close) => (
       <WebhookDialog
@@ -85,7 +88,7 @@ function WebhookDialog({
       const rest = errors.filter(({ message, field }) => !draft.complain(message, field));
       setProblem(rest.map(({ message }) => message).join("\n"));
     } else setProblem(reasonOf(error));
-    if (MORE.some((name) => draft.entry(name).problem.peek())) setOpen(true);
+    if (draft.hasInputProblem || MORE.some((name) => draft.entry(name).problem.peek())) setOpen(true);
     setTimeout(() => body.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
   };
   const submit = async () => {
@@ -93,6 +96,8 @@ function WebhookDialog({
     setProblem("");
     setBusy(true);
     try {
+      draft.pick();
+      await draft.inputs.choose(draft.flowNames);
       const request = draft.request();
       if (!webhook) save(await app.api.post<CreatedWebhook>("webhook", request));
       else if (Object.keys(request).length === 0) close();
@@ -150,7 +155,12 @@ function MainFields({ draft, flows }: Omit<FormProps, "app">) {
       {draft.isShown("name") && (
         <EntryField entry={entry("name")} label="Name" note="The last part of its address." placeholder="deploy" />
       )}
-      <EntryField entry={entry("flow_name")} label="Flow" note="The flow that a call starts." suggestions={flows} />
+      <div onChange={() => draft.pick()}>
+        <EntryField entry={entry("flow_name")} label="Flow" note="The flow that a call starts." suggestions={flows} />
+        <p class="cloudo-field-error" role="alert">
+          {!entry("flow_name").problem.value && draft.inputs.problem.value}
+        </p>
+      </div>
       <EntryField entry={entry("authentication")} label="Authentication" type="select" options={authentications} />
       {draft.isShown("key_source") && (
         <EntryField entry={entry("key_source")} label="Key" type="select" options={sources} />
@@ -185,7 +195,6 @@ function MainFields({ draft, flows }: Omit<FormProps, "app">) {
 const MORE = [
   "rate_limit",
   "allowed_networks",
-  "inputs",
   "reply",
   "allowed_methods",
   "key_header",
@@ -211,19 +220,27 @@ function MoreFields({ draft }: { draft: WebhookDraft }) {
         rows={2}
         placeholder="any network"
       />
-      <EntryField
-        entry={entry("inputs")}
-        label="Fixed inputs"
-        note="A JSON object. The flow gets it with each call."
-        type="area"
-        rows={3}
-      />
+      <FixedInputs draft={draft} />
       <EntryField entry={entry("reply")} label="Reply" type="select" options={REPLIES} />
       <EntryField entry={entry("allowed_methods")} label="Methods" type="select" options={METHODS} />
       {draft.isShown("key_header") && <EntryField entry={entry("key_header")} label="Key header" />}
       <EntryField entry={entry("sync_timeout_seconds")} label="Maximum wait, in seconds" inputMode="decimal" />
       <EntryField entry={entry("max_body_bytes")} label="Maximum body size, in bytes" inputMode="numeric" />
     </>
+  );
+}
+
+/** The inputs that the flow gets with each call, in its own form. */
+function FixedInputs({ draft }: { draft: WebhookDraft }) {
+  const id = useId();
+  return (
+    <div class="cloudo-schedule-inputs" role="group" aria-labelledby={id}>
+      <p class="cloudo-field-name" id={id}>
+        Fixed inputs
+      </p>
+      <p class="cloudo-field-note">The flow gets them with each call, besides what the call sends.</p>
+      <FlowInputs forms={draft.inputs} names={draft.flowNames} />
+    </div>
   );
 }
 
