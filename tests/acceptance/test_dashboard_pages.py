@@ -191,6 +191,45 @@ def test_settings_are_changed_reset_and_kept_secret(show: Open, api: Client) -> 
     expect(own).to_have_count(0)
 
 
+def test_own_settings_are_read_and_written_as_yaml(show: Open, api: Client) -> None:
+    text = "Dear all,\n  see below.\n\nBye: #1"
+    api.save_setting("mail.text", text)
+    api.save_setting("mail.to", ["a@example.com", "12"])
+    api.save_setting("mail.password", "correct-horse", secret=True)
+    page = show("settings")
+    button(page, "Edit as YAML…").click()
+    dialog = page.get_by_role("dialog").last
+    field = dialog.get_by_label("Settings as YAML")
+    yaml = field.input_value()
+    assert "mail.text: |-\n  Dear all,\n    see below.\n" in yaml
+    assert "correct-horse" not in yaml
+    assert "mail.password" not in yaml
+    field.fill(f"{yaml}mail.limits: {{size: 3}}\nodd: a: b\n")
+    button(dialog, "Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Line ")
+    field.fill(f"{yaml}mail.limits:\n  size: 3\n".replace("a@example.com", "b@example.com"))
+    button(dialog, "Save").click()
+    expect(field).to_have_count(0)
+    assert api.setting("mail.limits").value == {"size": 3}
+    assert api.setting("mail.text").value == text
+    assert next(iter(api.setting("mail.to").value)) == "b@example.com"
+    assert api.setting("mail.to").value[1] == "12"
+    button(page, "Change mail.text").click()
+    value = page.get_by_role("dialog").get_by_label("Value")
+    expect(value).to_have_value(f"|-\n{text}")
+    button(page.get_by_role("dialog"), "Save").click()
+    expect(value).to_have_count(0)
+    assert api.setting("mail.text").value == text
+    button(page, "Edit as YAML…").click()
+    field.fill("".join(line for line in yaml.splitlines(keepends=True) if not line.startswith(("mail.to", "  -"))))
+    button(dialog, "Save").click()
+    expect(page.get_by_role("dialog").last).to_contain_text("mail.limits, mail.to: flows that read them will fail.")
+    button(page.get_by_role("dialog").last, "Delete").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert {one.name for one in api.settings() if one.name.startswith("mail.")} == {"mail.text", "mail.password"}
+    assert api.setting("mail.password").secret
+
+
 def test_the_queue_is_paused_and_resumed(show: Open, api: Client, context: BrowserContext) -> None:
     page = show("workers")
     expect(page.get_by_role("region", name="Table of workers").locator("tbody tr")).to_have_count(1)

@@ -203,8 +203,12 @@ function nested(value: unknown, indent: string): string {
   if (Array.isArray(value) && value.length > 0) return value.map((item) => `\n${indent}- ${scalar(item)}`).join("");
   if (typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length > 0)
     return `\n${yamlOf(value as Inputs, indent).slice(0, -1)}`;
+  if (typeof value === "string" && BLOCK.test(value)) return ` |-\n${value.replace(/^(?=.)/gm, indent)}`;
   return ` ${scalar(value)}`;
 }
+
+/** Texts of several lines that a block of YAML holds as they are. */
+const BLOCK = /^[!-~][\x20-~\u00a1-\u1fff]*\n([\x20-~\u00a1-\u1fff]*\n)*[\x20-~\u00a1-\u1fff]*[!-~]$/;
 
 /** JSON is YAML, but for a few characters. Plain words need no quotes. */
 function scalar(value: unknown): string {

@@ -10,6 +10,7 @@ import { Dialog } from "../../ui/dialog";
 import { Time } from "../../ui/marks";
 import { cut, reasonOf } from "../../ui/words";
 import { NotificationPanel } from "./notifications";
+import { editAll, readYaml, writeYaml } from "./yaml";
 
 /** What the dashboard keeps for its users; other views show it. */
 const DASHBOARD = /^user\..+\.dashboard\.(filters|last_visit)$/;
@@ -77,9 +78,14 @@ function Documented({ setting, changed }: { setting: SettingDescription; changed
 function OwnSettings({ settings, error }: { settings: readonly Setting[] | null; error?: string }) {
   const app = useApp();
   const add = (
-    <Button icon="plus" onClick={() => void edit(app, null)}>
-      New setting…
-    </Button>
+    <>
+      <Button disabled={!settings} onClick={() => void editAll(app, settings ?? [])}>
+        Edit as YAML…
+      </Button>
+      <Button icon="plus" onClick={() => void edit(app, null)}>
+        New setting…
+      </Button>
+    </>
   );
   return (
     <Panel title="Values and secrets of your flows" count={settings?.length || ""} actions={add}>
@@ -152,12 +158,12 @@ function edit(app: App, edited: Edited | null): Promise<void> {
 
 function SettingForm({ app, close, edited }: { app: App; close: () => void; edited: Edited | null }) {
   const [name, setName] = useState(edited?.name ?? "");
-  const [text, setText] = useState(edited ? textOf(edited.value) : "");
+  const [text, setText] = useState(edited && !edited.secret ? writeYaml(edited.value) : "");
   const [secret, setSecret] = useState(edited?.secret ?? false);
   const [problem, setProblem] = useState("");
   const submit = async () => {
-    const value = secret ? text : parsed(text);
     try {
+      const value = secret ? text : await readYaml(app.api, text);
       if (edited)
         await app.api.put(`setting/${segment(name)}`, edited.secret === undefined ? { value } : { value, secret });
       else await app.api.post("setting", { name: name.trim(), value, secret });
@@ -200,7 +206,9 @@ function SettingForm({ app, close, edited }: { app: App; close: () => void; edit
           Value
         </label>
         <p class="cloudo-field-note" id="cloudo-setting-note">
-          {secret ? "The value is encrypted, and never shown again." : "Text, or JSON such as 12, true or [1, 2]."}
+          {secret
+            ? "The value is encrypted, and never shown again."
+            : "YAML: a text, 12, true, or lines such as - item or name: value."}
         </p>
         {secret ? (
           <input
@@ -215,7 +223,7 @@ function SettingForm({ app, close, edited }: { app: App; close: () => void; edit
           <textarea
             id="cloudo-setting-value"
             class="cloudo-control"
-            rows={3}
+            rows={Math.min(12, Math.max(3, text.split("\n").length))}
             value={text}
             spellcheck={false}
             aria-describedby="cloudo-setting-note"
@@ -243,13 +251,4 @@ function SettingForm({ app, close, edited }: { app: App; close: () => void; edit
       )}
     </Dialog>
   );
-}
-
-/** JSON if it is valid, else the text itself. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
 }
