@@ -83,6 +83,7 @@ def test_a_script_with_a_handler_is_a_flow(flows: Path, catalog: Catalog) -> Non
     [
         (HANDLER, "x"),
         (f'"""Report."""\n{HANDLER}', "Report."),
+        (f'"""\ninputs:\n    - day:\n        type: int\n"""\n{HANDLER}', "x"),
         (f"'''\n\n  Long one\nmore'''\n# cloudo: {{tags: [a]}}\n{HANDLER}", "Long one"),
         (f"# cloudo:\n#     title: Deep\n{HANDLER}", "Deep"),
         (f"#cloudo:\n#  title: Close\n{HANDLER}", "Close"),

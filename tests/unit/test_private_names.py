@@ -41,6 +41,7 @@ USED = {
     "_run_startup_files": "start-up code runs after the fork",
     "_walk_mro": "traitlets: a kernel is forked only if it is configured like the zygote's",
     # ipykernel: output streams
+    "_buffer_lock": "another thread may replace the deferred output while it is read",
     "_buffers": "the deferred output of a stream is joined",
     "_fid": "the pipe of the redirected descriptor",
     "_flush": "output of other processes comes before the end of its cell",

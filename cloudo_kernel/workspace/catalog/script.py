@@ -29,7 +29,7 @@ _MARK = "\ufeff"  # the byte order mark, which some editors write
 class Handler:
     """A script that defines `handler`."""
 
-    #: The first line of its docstring.
+    #: The first line of its docstring, unless that begins a list.
     title: str | None
     #: The metadata below `# cloudo:` at its top, not validated.
     metadata: Any
@@ -92,9 +92,9 @@ def _examined(text: str) -> _Parsed | str:
         last = _handler(tree)
     except Unreadable as error:
         return str(error)
-    docstring = ast.get_docstring(tree) or ""
+    first = (ast.get_docstring(tree) or "").strip().split("\n", 1)[0].strip()
     return _Parsed(
-        title=docstring.strip().split("\n", 1)[0].strip() or None,
+        title=None if first.endswith(":") else first or None,  # the original's scripts list `inputs:` there
         head=tuple(_head(_normal(text), tree)),
         is_async=isinstance(last, ast.AsyncFunctionDef),
     )
