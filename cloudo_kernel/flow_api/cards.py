@@ -28,6 +28,8 @@ _WAITING: Final = "var(--jp-warn-color1, #d29922)"
 _BORDER: Final = "1px solid var(--jp-border-color2, rgba(128, 128, 128, .4))"
 _CARD: Final = f"border:{_BORDER};border-radius:4px;padding:8px 12px;max-width:60em;line-height:1.5"
 _CELL: Final = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;overflow-wrap:anywhere"
+#: A page in quirks mode gives tables a colour and a size of their own.
+_TABLE: Final = "color:inherit;font-size:inherit"
 _FAINT: Final = "opacity:.75"
 _LINK: Final = "color:var(--jp-content-link-color, #4493f8)"
 _BAR: Final = "width:16em;vertical-align:middle;accent-color:var(--jp-brand-color1, #2f8fd8)"
@@ -152,7 +154,7 @@ def to_facts(facts: Mapping[str, Any]) -> Html:
         f"<tr>{cell}<code>{escaped(name)}</code></td>{cell}{escaped(short(value))}</td></tr>"
         for name, value in facts.items()
     )
-    return Html(f"<table style='margin:4px 0'>{rows}</table>")
+    return Html(f"<table style='margin:4px 0;{_TABLE}'>{rows}</table>")
 
 
 def to_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
@@ -162,7 +164,7 @@ def to_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
         return "".join(f"<{kind} style='{_CELL}'>{escaped(cell)}</{kind}>" for cell in cells)
 
     body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return Html(f"<table><thead><tr>{line('th', heads)}</tr></thead><tbody>{body}</tbody></table>")
+    return Html(f"<table style='{_TABLE}'><thead><tr>{line('th', heads)}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def to_text(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
