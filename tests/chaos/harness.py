@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests.chaos import marks
 from tests.chaos.killer import Killer
-from tests.chaos.machine import MAX_LOCK_SECONDS, Machine
+from tests.chaos.machine import MAX_LOCK_SECONDS, Machine, disk_at
 from tests.chaos.promises import Promises
 from tests.chaos.reckoning import Reckoning, reckon
 from tests.server import WITHOUT_LAB, RunningServer, free_port, start_server
@@ -67,6 +67,8 @@ class Chaos:
         self._chance = random.Random(self.plan.seed)
         self._workspace = Workspace(self.folder / "w")
         self._workspace.root.mkdir()
+        self._disk = ExitStack()
+        has_disk = self.plan.faults and self._disk.enter_context(disk_at(self._workspace.root))
         self._workspace.create()
         (self.folder / "t").mkdir()
         (self.folder / "h").mkdir()
@@ -76,7 +78,7 @@ class Chaos:
         self._api.save_setting(MAX_RUNNING, self.plan.at_once)
         self._flows = marks.write_flows(self._workspace.root)["real" if self.plan.real else "light"]
         self._killer = Killer(self._workspace.root, self._chance)
-        self.machine = Machine(self._workspace.state, self._chance, lock_seconds=self.plan.lock)
+        self.machine = Machine(self._workspace.state, self._chance, lock_seconds=self.plan.lock, has_disk=has_disk)
         self.promises = Promises()
         self._workers: list[Worker] = []
         self._server: RunningServer | None = None
@@ -85,6 +87,10 @@ class Chaos:
 
     def run(self) -> Reckoning:
         """Do it all, and reckon."""
+        with self._disk:
+            return self._run()
+
+    def _run(self) -> Reckoning:
         loader = threading.Thread(target=self._load, name="load", daemon=True)
         try:
             self._start_what_is_missing()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import resource
 import sqlite3
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,13 +16,33 @@ import psutil
 
 #: Longer than a writer waits for the lock.
 MAX_LOCK_SECONDS = 25.0
+#: Of the disk that can be full.
+_DISK = "1g"
+
+
+@contextmanager
+def disk_at(folder: Path) -> Iterator[bool]:
+    """Mount a disk at a folder that is empty, and yield whether that was possible: only root may."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "none", folder], check=False, capture_output=True
+    )
+    is_mounted = mounted.returncode == 0
+    try:
+        yield is_mounted
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 class Machine:
     """Breaks the store or the workers of a workspace for a while."""
 
-    def __init__(self, state: Path, chance: random.Random, *, lock_seconds: float = MAX_LOCK_SECONDS) -> None:
+    def __init__(
+        self, state: Path, chance: random.Random, *, lock_seconds: float = MAX_LOCK_SECONDS, has_disk: bool = False
+    ) -> None:
+        """`has_disk` says that the workspace, in which `state` is, has a disk of its own, of `disk_at`."""
         self._state = state
+        self._has_disk = has_disk
         self._chance = chance
         self._lock_seconds = lock_seconds
         self.faults: Counter[str] = Counter()
@@ -34,6 +55,8 @@ class Machine:
             "newer schema": (self._newer_schema, 3.0),
             "no threads": (lambda: self._without_threads(workers), 3.0),
         }
+        if self._has_disk:
+            kinds["full disk"] = (self._full_disk, 3.0)
         name = self._chance.choice(sorted(kinds))
         fault, most = kinds[name]
         with contextmanager(fault)():
@@ -51,6 +74,17 @@ class Machine:
         self._state.rename(away)
         yield
         away.rename(self._state)
+
+    def _full_disk(self) -> Iterator[None]:
+        disk = self._state.parent
+        used = int(psutil.disk_usage(str(disk)).used)
+        self._resize(str(used))
+        yield
+        self._resize(_DISK)
+
+    def _resize(self, size: str) -> None:
+        # What was written meanwhile does not fit into less.
+        subprocess.run(["mount", "-o", f"remount,size={size}", self._state.parent], check=False, capture_output=True)
 
     def _newer_schema(self) -> Iterator[None]:
         with closing(self._connection()) as newer:

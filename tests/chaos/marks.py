@@ -45,7 +45,7 @@ class Mark:
 
 def write_flows(workspace: Path) -> dict[str, tuple[str, ...]]:
     """Write the flows, and return their names: `light` ones of one cell, and `real` ones."""
-    log = f"LOG = {str(workspace / 'marks')!r}"
+    log = f"LOG = {str(_file(workspace))!r}"
     ended = "mark('end')"
     sleep = "import time\ntime.sleep(0.3)"
     write_flow(workspace, "light", "\n".join((log, _MARK, sleep, ended)))
@@ -60,12 +60,17 @@ def write_flows(workspace: Path) -> dict[str, tuple[str, ...]]:
 
 def read(workspace: Path) -> dict[str, list[Mark]]:
     """Return the marks of each execution, in their order."""
-    path = workspace / "marks"
+    path = _file(workspace)
     found: dict[str, list[Mark]] = defaultdict(list)
     for line in path.read_text().splitlines() if path.exists() else ():
         execution_id, attempt, word, kernel, runner = line.split()
         found[execution_id].append(Mark(execution_id, int(attempt), word, int(kernel), int(runner)))
     return found
+
+
+def _file(workspace: Path) -> Path:
+    """Return the path of the marks, outside of the workspace, whose disk may be full."""
+    return workspace.with_name("marks")
 
 
 def living(workspace: Path) -> list[Mark]:

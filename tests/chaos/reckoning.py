@@ -18,6 +18,8 @@ from tests.workers import processes
 
 #: Errors that tell of a killed process.
 _KILLED = {"WorkerLost", "KernelDied", "DependencyFailedError"}
+#: In the texts of errors that tell of a killed process or of a full disk.
+_TOLD = ("Kernel died", "No space left on device", "disk is full")
 
 
 class Bout(Protocol):
@@ -97,13 +99,13 @@ def _faults_of(execution: Execution, begun: list[Mark], events: list[Event]) -> 
     if execution.status is Status.ENDED_SUCCESS:
         if [(mark.word, mark.attempt) for mark in begun[-2:]] != [(one, execution.attempt) for one in ("begin", "end")]:
             yield f"a success that was none: {what}, {begun}"
-    elif not (_tells_of_a_kill(execution) or (execution.parent_id and execution.message == PARENT_ENDED)):
+    elif not (_tells_of_a_fault(execution) or (execution.parent_id and execution.message == PARENT_ENDED)):
         yield f"an end that nothing explains: {what}, {execution.message}"
 
 
-def _tells_of_a_kill(execution: Execution) -> bool:
+def _tells_of_a_fault(execution: Execution) -> bool:
     error = execution.error
-    return error is not None and (error.name in _KILLED or "Kernel died" in error.value)
+    return error is not None and (error.name in _KILLED or any(words in error.value for words in _TOLD))
 
 
 def _unnoticed(lost: set[int], events: list[Event]) -> Iterator[str]:
