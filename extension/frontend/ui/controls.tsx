@@ -1,7 +1,7 @@
 /** Buttons, links and small pieces that every view uses. */
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useApp } from "../app/context";
 import type { Route } from "../app/place";
 import { Icon } from "./icons";
@@ -112,7 +112,8 @@ export function Breakable({ text }: { text: string }) {
 export function Heading({ children }: { children: ComponentChildren }) {
   const { place, title } = useApp();
   const element = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  // Before the reader can press another key, which would otherwise be lost.
+  useLayoutEffect(() => {
     if (place.hasMoved) element.current?.focus({ preventScroll: true });
   }, [place]);
   useEffect(() => {
