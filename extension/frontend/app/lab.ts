@@ -11,6 +11,7 @@ import { play, playWithInputs } from "../views/flows/run";
 import { Sidebar } from "../views/lab/sidebar";
 import type { App } from "./context";
 import { addView } from "./frame";
+import { RunFollower, type RunState } from "./lab-run";
 import { MemoryPlace, type Route } from "./place";
 import { mount } from "./start";
 
@@ -146,6 +147,13 @@ export async function mountActions(body: HTMLElement, host: Host): Promise<Actio
     createFlow: async (name, source) => void (await app.api.post("flow", { name, source })),
   };
 }
+
+/** Follow the newest run of a flow. */
+export const followRuns = (
+  host: Pick<Host, "baseUrl" | "eventsUrl">,
+  flow: string,
+  tell: (state: RunState) => void,
+): RunFollower => new RunFollower(transportOf(host), flow, tell);
 
 /** Call `tell` with the counts, now and after each change. */
 export function followCounts(host: Pick<Host, "baseUrl" | "eventsUrl">, tell: (counts: Counts) => void): void {

@@ -12,7 +12,7 @@ export function followCounts(server: Server, tell: (counts: Counts) => void): vo
   let isLive = false;
   const look = async () => {
     if (isLive || document.hidden) return;
-    const counts = await readCounts(server.baseUrl);
+    const counts = await readCounts(server);
     if (counts && !isLive) tell(counts);
   };
   void look();
@@ -25,18 +25,11 @@ export function followCounts(server: Server, tell: (counts: Counts) => void): vo
 }
 
 /** Null if the server does not answer: a mere count says nothing about that. */
-async function readCounts(baseUrl: string): Promise<Counts | null> {
-  const get = async (path: string): Promise<unknown> => {
-    const reply = await fetch(`${baseUrl}cloudo/api/1/${path}`, {
-      credentials: "same-origin",
-    });
-    if (!reply.ok) throw new Error(String(reply.status));
-    return reply.json();
-  };
+async function readCounts(server: Server): Promise<Counts | null> {
   try {
     const [executions, messages] = await Promise.all([
-      get("execution/count") as Promise<{ by_status: Record<string, number> }>,
-      get("message?unanswered=true&limit=100") as Promise<{ items: unknown[] }>,
+      server.get("execution/count") as Promise<{ by_status: Record<string, number> }>,
+      server.get("message?unanswered=true&limit=100") as Promise<{ items: unknown[] }>,
     ]);
     return {
       running: executions.by_status.RUNNING ?? 0,

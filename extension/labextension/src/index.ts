@@ -5,6 +5,7 @@ import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
 import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
+import type { NotebookPanel } from "@jupyterlab/notebook";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import type { Token } from "@lumino/coreutils";
 import type { Route } from "../../frontend/app/place";
@@ -13,7 +14,9 @@ import { icon } from "./icon";
 import type { Desk } from "./desk";
 import { addFileCommands } from "./files";
 import { MainPanel, panelName, SidePanel } from "./panels";
+import { NotebookRun } from "./notebook";
 import { Server } from "./server";
+import { STYLE } from "./style";
 
 const CATEGORY = "Cloudo";
 const OPEN = "cloudo:open";
@@ -55,15 +58,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
   },
 };
-
-/** The badge on the sidebar's tab. Styles of the views come with them. */
-const BADGE = `
-.jp-SideBar .lm-TabBar-tab[data-cloudo-questions]:not([data-cloudo-questions=""])::after {
-  background: var(--jp-warn-color0, #8f5f00); border-radius: 8px; color: var(--jp-ui-inverse-font-color0, #fff);
-  content: attr(data-cloudo-questions); content: attr(data-cloudo-questions) / ""; font-size: 10px; line-height: 16px; min-width: 16px; padding: 0 4px;
-  position: absolute; right: 2px; text-align: center; top: 2px; box-sizing: border-box;
-}
-.jp-SideBar .lm-TabBar-tab[data-cloudo-questions] { position: relative; }`;
 
 const queryOf = (text: unknown): Record<string, string> =>
   text ? (JSON.parse(String(text)) as Record<string, string>) : {};
@@ -124,7 +118,7 @@ function activate(app: JupyterFrontEnd, services: Services): void {
   launcher?.add({ command: OPEN, category: CATEGORY, rank: 1 });
 
   const style = document.createElement("style");
-  style.textContent = BADGE;
+  style.textContent = STYLE;
   document.head.append(style);
   const side = new SidePanel(server, trans, desk);
   shell.add(side, "left", { rank: 350 });
@@ -139,6 +133,13 @@ function activate(app: JupyterFrontEnd, services: Services): void {
     for (const command of addFileCommands({ app, server, docs, browsers, trans, desk }))
       palette?.addItem({ command, category: CATEGORY });
   }
+  app.docRegistry.addWidgetExtension("Notebook", {
+    createNew: (panel, context) => {
+      const run = new NotebookRun({ app, server, trans, desk }, panel as NotebookPanel, context);
+      (panel as NotebookPanel).toolbar.insertAfter("cellType", "cloudo-run", run);
+      return run;
+    },
+  });
   void app.restored.then(() =>
     followCounts(server, ({ questions }) => {
       side.questions = questions;

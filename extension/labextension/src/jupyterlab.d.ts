@@ -49,6 +49,8 @@ declare module "@lumino/widgets" {
     readonly isVisible: boolean;
     readonly disposed: ISignal<this, void>;
     addClass(name: string): void;
+    hide(): void;
+    setHidden(isHidden: boolean): void;
     activate(): void;
     dispose(): void;
     protected onAfterAttach(message: unknown): void;
@@ -112,6 +114,8 @@ declare module "@jupyterlab/translation" {
 }
 
 declare module "@jupyterlab/application" {
+  import type { Context } from "@jupyterlab/docregistry";
+  import type { IDisposable } from "@lumino/disposable";
   import type { CommandRegistry } from "@lumino/commands";
   import type { Token } from "@lumino/coreutils";
   import type { ISignal } from "@lumino/signaling";
@@ -130,6 +134,12 @@ declare module "@jupyterlab/application" {
     readonly commands: CommandRegistry;
     readonly shell: Shell;
     readonly restored: Promise<unknown>;
+    readonly docRegistry: {
+      addWidgetExtension(
+        factory: string,
+        extension: { createNew(widget: Widget, context: Context): IDisposable },
+      ): IDisposable;
+    };
     /** The nearest node around the last context menu for which `test` is true. */
     contextMenuHitTest(test: (node: HTMLElement) => boolean): HTMLElement | undefined;
   }
@@ -232,6 +242,8 @@ declare module "@jupyterlab/docregistry" {
   export interface Context {
     readonly path: string;
     readonly localPath: string;
+    readonly ready: Promise<void>;
+    readonly contentsModel: { readonly last_modified: string } | null;
     readonly model: { readonly dirty: boolean };
     readonly saveState: ISignal<unknown, "started" | "completed" | "failed" | "completed manually">;
     save(): Promise<void>;
@@ -265,4 +277,33 @@ declare module "@jupyterlab/filebrowser" {
     readonly tracker: WidgetTracker<FileBrowser>;
   }
   export const IFileBrowserFactory: Token<IFileBrowserFactory>;
+}
+
+declare module "@jupyterlab/notebook" {
+  import type { Widget } from "@lumino/widgets";
+
+  type Bundle = Record<string, unknown>;
+
+  interface CellModel {
+    readonly id: string;
+    readonly type: string;
+    readonly sharedModel: { getSource(): string };
+    getMetadata(key: string): unknown;
+  }
+  interface NotebookCell extends Widget {
+    readonly model: CellModel;
+  }
+  interface RenderMime {
+    preferredMimeType(bundle: Bundle, safe: "ensure"): string | undefined;
+    createRenderer(kind: string): Widget & { renderModel(model: unknown): Promise<void> };
+    createModel(options: { data: Bundle; trusted: boolean }): unknown;
+  }
+  export interface NotebookPanel extends Widget {
+    readonly content: Widget & {
+      readonly widgets: readonly NotebookCell[];
+      readonly rendermime: RenderMime;
+    };
+    readonly contentHeader: Widget & { addWidget(widget: Widget): void };
+    readonly toolbar: Widget & { insertAfter(at: string, name: string, widget: Widget): boolean };
+  }
 }

@@ -4,6 +4,8 @@ import { PageConfig } from "@jupyterlab/coreutils";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import type * as Lab from "../../frontend/app/lab";
 import type { Actions } from "../../frontend/app/lab";
+import type { RunState } from "../../frontend/app/lab-run";
+import type { FileCell } from "./cells";
 import { hostOf, type Desk } from "./desk";
 
 declare const VERSION: string;
@@ -69,6 +71,26 @@ export class Server {
     const frontEnd = await this.frontEnd();
     this.acting ??= frontEnd.mountActions(document.body, hostOf(this, desk));
     return this.acting;
+  }
+
+  /** The newest run of a flow, null if there is none or the server does not answer. */
+  async newestRun(flow: string): Promise<RunState["execution"] | null> {
+    const query = new URLSearchParams({ flow_name: flow, limit: "5" });
+    const page = (await this.get(`execution?${query}`).catch(() => null)) as { items: RunState["execution"][] } | null;
+    return page?.items.find(({ type }) => type === "FLOW") ?? null;
+  }
+
+  /** The cells of the executed notebook of a run. */
+  async executedNotebook(id: string): Promise<FileCell[]> {
+    return ((await this.get(`execution/${id}/notebook?format=ipynb`)) as { cells: FileCell[] }).cells;
+  }
+
+  /** Ask REST. For what has to be known before the front end is loaded. */
+  async get(path: string): Promise<unknown> {
+    const reply = await fetch(`${this.baseUrl}cloudo/api/1/${path}`, { credentials: "same-origin" });
+    const body = (await reply.json()) as { error?: { message: string } };
+    if (!reply.ok) throw new Error(body.error?.message ?? this.trans.__("The server answered %1.", reply.status));
+    return body;
   }
 
   /** Call `act` once the front end is loaded. */

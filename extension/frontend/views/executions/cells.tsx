@@ -22,7 +22,7 @@ const WORDS: Record<Cell["status"], string> = {
   skipped: "not run",
 };
 
-interface Known {
+export interface Known {
   version: string;
   cells: readonly Cell[];
 }
@@ -30,7 +30,7 @@ interface Known {
 const isFinal = ({ type, status }: Cell): boolean => type !== "code" || status === "done" || status === "failed";
 
 /** Fetch the cells that may have changed since `known`. */
-async function fetchCells(api: Api, id: string, known: Known | null, signal: AbortSignal): Promise<Known> {
+export async function fetchCells(api: Api, id: string, known: Known | null, signal: AbortSignal): Promise<Known> {
   const first = known ? known.cells.findIndex((cell) => !isFinal(cell)) : 0;
   const from = first < 0 ? (known?.cells.length ?? 0) : first;
   const cells = known ? known.cells.slice(0, from) : [];

@@ -1,0 +1,120 @@
+"""The open notebook as a flow: run from its toolbar, and progress and outputs beside its cells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.acceptance.page import BOOT, button, newest
+from tests.flows import write_flow
+from tests.server import RunningServer, Serve, until
+
+pytestmark = pytest.mark.timeout(240)
+expect.set_options(timeout=40_000)
+GATE = "import pathlib, time\nwhile not pathlib.Path({!r}).exists(): time.sleep(0.02)\nprint('through')"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningServer:
+    workspace = tmp_path_factory.mktemp("workspace")
+    write_flow(workspace, "gated", "print('before')", GATE.format(str(workspace / "open")), "6 * 7")
+    write_flow(workspace, "failing", "print('so far')", "1 / 0", "print('never')")
+    write_flow(workspace, "asking", "who", parameters="who: str  # whom to greet")
+    return start(workspace)
+
+
+def notebook(page: Page, server: RunningServer, flow: str) -> Locator:
+    """Open the notebook of a flow in a JupyterLab of its own, without a kernel."""
+    page.goto(f"{server.url}lab/workspaces/{flow}/tree/flows/{flow}.ipynb?reset")
+    panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    expect(panel.locator(".cloudo-run-bar")).to_be_visible(timeout=BOOT)
+    expect(panel.locator(".jp-CodeCell").first).to_be_visible(timeout=BOOT)
+    return panel
+
+
+@pytest.fixture
+def another(browser: Browser, server: RunningServer) -> Iterator[Page]:
+    """A page of another browser."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(40_000)
+    context.request.get(f"{server.url}api/me?token={server.token}")
+    yield context.new_page()
+    context.close()
+
+
+def marks(panel: Locator) -> Locator:
+    return panel.locator(".cloudo-cell-run")
+
+
+def test_a_failure_is_shown_beside_its_cell(another: Page, server: RunningServer) -> None:
+    panel = notebook(another, server, "failing")
+    button(panel, "Run as flow").click()
+    bar = panel.locator(".cloudo-run-strip")
+    expect(bar.get_by_role("status")).to_contain_text("Failed")
+    expect(bar.get_by_role("status")).to_contain_text("ZeroDivisionError")
+    expect(marks(panel).filter(has_text="done")).to_contain_text("so far")
+    expect(marks(panel).filter(has_text="failed")).to_contain_text("division by zero")
+    button(bar, "Open executed notebook").click()
+    expect(another.locator(".lm-DockPanel-tabBar .lm-TabBar-tab")).to_have_count(2)
+
+
+def test_a_flow_that_needs_inputs_asks_for_them(another: Page, server: RunningServer) -> None:
+    panel = notebook(another, server, "asking")
+    button(panel, "Run as flow").click()
+    dialog = another.locator("dialog.cloudo-dialog[open]")
+    dialog.get_by_label("who").fill("Ada")
+    another.keyboard.press("Enter")
+    expect(marks(panel).filter(has_text="Ada")).to_have_count(1)
+
+
+def test_a_run_goes_on_without_a_browser_and_is_taken_over_in_another_one(
+    browser: Browser, another: Page, server: RunningServer
+) -> None:
+    first = browser.new_context()
+    first.set_default_timeout(40_000)
+    first.request.get(f"{server.url}api/me?token={server.token}")
+    panel = notebook(first.new_page(), server, "gated")
+    button(panel, "Run as flow").click()
+    expect(marks(panel).filter(has_text="before")).to_have_count(1)
+    expect(marks(panel).filter(has_text="running")).to_have_count(1)
+    first.close()
+
+    panel = notebook(another, server, "gated")
+    expect(marks(panel).filter(has_text="running")).to_have_count(1)
+    (server.workspace / "open").touch()
+    status = panel.locator(".cloudo-run-strip").get_by_role("status")
+    expect(status).to_contain_text("Success")
+    expect(marks(panel).filter(has_text="through")).to_have_count(1)
+    another.reload()  # it has ended since the notebook was saved
+    expect(marks(panel).filter(has_text="through")).to_have_count(1, timeout=BOOT)
+    button(panel, "Take over outputs").click()
+    expect(marks(panel)).to_have_count(0)
+    expect(panel.locator(".jp-OutputArea-output").filter(has_text="42")).to_have_count(1)
+    another.keyboard.press("Control+s")
+    path = server.workspace / "flows" / "gated.ipynb"
+    until(lambda: '"execute_result"' in path.read_text())
+    outputs = [cell["outputs"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert [one[0]["output_type"] for one in outputs if one] == ["stream", "stream", "execute_result"]
+
+
+def test_cells_with_another_source_are_left_alone_and_a_run_is_dismissed(another: Page, server: RunningServer) -> None:
+    panel = notebook(another, server, "gated")
+    expect(panel.locator(".cloudo-run-strip").get_by_role("status")).to_have_count(0)
+    button(panel, "Run as flow").click()
+    expect(marks(panel).filter(has_text="done")).to_have_count(3)
+    panel.locator(".jp-CodeCell .cm-content").last.click()
+    another.keyboard.press("Control+End")
+    another.keyboard.type(" + 1")
+    button(panel, "Take over outputs").click()
+    dialog = another.locator(".jp-Dialog")
+    expect(dialog).to_contain_text("Their source is not the one that was run: cell")
+    button(dialog, "Ok").click()
+    with server.client() as api:
+        assert newest(api, "gated").status == "ENDED_SUCCESS"
+    button(panel, "Run as flow").click()
+    expect(panel.locator(".cloudo-run-strip").get_by_role("status")).to_contain_text("Success")
+    button(panel, "Dismiss").click()
+    expect(marks(panel)).to_have_count(0)
