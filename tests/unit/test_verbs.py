@@ -127,7 +127,10 @@ SENT: dict[str, tuple[Callable[[RunApi], Any], JsonObject]] = {
     ),
     "end": (lambda api: api.end(Status.ENDED_SUCCESS, None), {"status": "ENDED_SUCCESS", "message": None}),
     "step_done": (lambda api: api.step_done(1, "r"), {"number": 1, "result": "r"}),
-    "schedules": (lambda api: api.schedules(), {"flow_name": None, "q": None, "limit": 100, "cursor": None}),
+    "schedules": (
+        lambda api: api.schedules(),
+        {"flow_name": None, "q": None, "limit": 100, "cursor": None, "order": "newest"},
+    ),
     "pause_schedule": (lambda api: api.pause_schedule("x"), {"schedule_id": "x"}),
     "occurrences": (lambda api: api.occurrences("x"), {"schedule_id": "x", "limit": 100, "cursor": None}),
 }
