@@ -171,6 +171,7 @@ def browse(page: Page, folder: str) -> None:
     if not page.locator("#filebrowser").is_visible():
         page.locator(".jp-SideBar [data-id=filebrowser]").click()
     page.locator(".jp-FileBrowser .jp-BreadCrumbs-home").click()
+    expect(page.locator(".jp-BreadCrumbs-item")).to_have_count(0)
     for part in folder.split("/") if folder else ():
         page.locator(".jp-DirListing-item").filter(has_text=part).first.dblclick()
         expect(page.locator(".jp-BreadCrumbs-item").filter(has_text=part)).to_be_visible()
@@ -253,7 +254,7 @@ def test_a_notebook_outside_of_flows_runs_once_and_is_added(lab: Page, server: R
             dialog = lab.locator(".jp-Dialog")
             dialog.get_by_label("Name of the flow").fill(f"team/{name}")
             dialog.get_by_role("button", name=word).click()
-            expect(lab.get_by_text("to flows.").first).to_be_visible()
+            expect(lab.get_by_text(f"team/{name} was").first).to_be_visible()
             assert api.flow(f"team/{name}").path == f"flows/team/{name}.ipynb"
     assert (server.workspace / "copied.ipynb").exists()
     assert not (server.workspace / "moved.ipynb").exists()
