@@ -194,14 +194,14 @@ def schedules(camera: Photographer) -> None:
     camera.open("schedules")
     expect(page.locator("tbody tr", has_text="Checks")).to_contain_text("Finished", timeout=120_000)
     morning = page.locator("tbody tr", has_text="Morning report")
-    expect(morning.get_by_label(re.compile("ended well"))).to_have_count(6, timeout=120_000)
+    expect(morning.get_by_label(re.compile("succeeded"))).to_have_count(6, timeout=120_000)
     camera.take("schedules")
     camera.open(f"schedules/{made['Morning report']}")
-    expect(page.get_by_role("region", name="Past runs")).to_contain_text("ended well")
+    expect(page.get_by_role("region", name="Past runs")).to_contain_text("succeeded")
     camera.take("schedule")
     page.get_by_role("button", name="Backfill").click()
     page.get_by_label("From").fill(f"{today - timedelta(days=14):%Y-%m-%d}T00:00:00")
-    expect(page.get_by_role("button", name=re.compile(r"Run \d+ times"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile(r"Start \d+ runs"))).to_be_visible()
     camera.take("backfill")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Edit", exact=True).click()
@@ -238,6 +238,7 @@ def execution(camera: Photographer) -> None:
         row.locator(".cloudo-title").click()
         expect(page.locator(".cloudo-facts")).to_be_visible()
         page.wait_for_timeout(1500)
+        expect(page.get_by_text("Loading…")).to_have_count(0, timeout=60_000)
         camera.take(f"execution{what}")
         page.locator(".cloudo-panel", has=page.get_by_role("heading", name="Notebook")).scroll_into_view_if_needed()
         if status:
@@ -258,7 +259,8 @@ def pages(camera: Photographer) -> None:
         ("workers", "workers"),
     ):
         camera.open(path)
-        camera.page.wait_for_timeout(1500)  # frames with results
+        camera.page.wait_for_timeout(1500)
+        expect(camera.page.get_by_text("Loading…")).to_have_count(0, timeout=60_000)
         camera.take(view)
 
 
