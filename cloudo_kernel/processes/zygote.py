@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-from cloudo_kernel.processes import fork, lifeline, preloaded
+from cloudo_kernel.processes import fork, iri_grammar, lifeline, preloaded
 from cloudo_kernel.processes.lifeline import Lifeline
 
 #: The largest request. A larger one, such as for a large environment, leads to a cold start.
@@ -139,8 +139,7 @@ def warm_up(entries: list[str], preload: list[str], left_out: dict[str, str]) ->
     Adds modules that cannot be imported to `left_out`. If a module makes forking impossible, the process starts again
     without it.
     """
-    # jsonschema imports it to check IRIs, which notebooks do not have, and that takes a second.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
+    iri_grammar.leave_out()
     for entry in entries:
         import_module(entry).preload()
     # matplotlib reads its backend when it is imported. A kernel started on its own would set this one before.

@@ -12,14 +12,13 @@ import json
 import os
 import re
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudo_kernel.models import ErrorDetail, Status
-from cloudo_kernel.processes import lifeline, priority
+from cloudo_kernel.processes import iri_grammar, lifeline, priority
 from cloudo_kernel.processes.channel import Channel
 from cloudo_kernel.security.redaction import Redaction, without_secrets
 from cloudo_kernel.workspace import atomic_write
@@ -262,8 +261,7 @@ def main(runner_descriptor: int, kernel_descriptor: int, lifeline_descriptor: in
     lifeline.hold(lifeline_descriptor)
     priority.yield_to_the_server()
     os.set_inheritable(kernel_descriptor, False)
-    # jsonschema imports it to check addresses, which notebooks do not have. It takes 1 s of the 2 s of a start.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail
+    iri_grammar.leave_out()
     from cloudo_kernel.runner.kernel_connection import KernelConnection
 
     kernel = KernelConnection(kernel_descriptor, folder)
