@@ -14,6 +14,7 @@ from cloudo_kernel.cells.connection import system_of
 from cloudo_kernel.cli.values import input_value, inputs_of
 from cloudo_kernel.errors import ResourceNotFoundError
 from cloudo_kernel.flow_api import Execution, Flow, Schedule, System
+from cloudo_kernel.flow_api.calls import is_whole
 from cloudo_kernel.models import FlowSource
 from cloudo_kernel.scheduling import triggers
 
@@ -99,7 +100,7 @@ class CloudoMagics:
     def _save(self, name: str, source: str) -> None:
         """Save a flow of the workspace, replacing an existing one."""
         api = self._system.api
-        if not hasattr(api, "create_flow"):
+        if not is_whole(api):
             raise UsageError("A running flow cannot save flows: %%flow is for notebooks by hand.")
         try:
             is_there = api.flow(name).source is FlowSource.WORKSPACE

@@ -86,23 +86,18 @@ class DependencyTimeoutError(WaitTimeout):
 
 
 class WaitInterrupted(KeyboardInterrupt):
-    """An interrupt ended the wait for an execution, which continues."""
+    """An interrupt ended the wait for executions of a flow, which continue."""
 
-    def __init__(self, name: str, execution_id: str, *, system: str) -> None:
+    def __init__(self, name: str, execution_ids: Sequence[str], *, system: str) -> None:
         """`system` is the expression for a `System` where the error is read."""
-        super().__init__(
-            f"Interrupted. {name!r} continues. To cancel it: {system}.execution({execution_id!r}).cancel()"
-        )
-
-    @classmethod
-    def of_many(cls, name: str, execution_ids: Sequence[str], *, system: str) -> WaitInterrupted:
-        """Return the error about several executions of a flow."""
-        error = cls(name, "", system=system)
-        error.args = (
-            f"Interrupted. {len(execution_ids)} executions of {name!r} continue. "
-            f"To cancel them: for run in {system}.executions(ids={list(execution_ids)}): run.cancel()",
-        )
-        return error
+        if len(execution_ids) == 1:
+            text = f"{name!r} continues. To cancel it: {system}.execution({execution_ids[0]!r}).cancel()"
+        else:
+            runs = f"{system}.executions(ids={list(execution_ids)})"
+            text = (
+                f"{len(execution_ids)} executions of {name!r} continue. To cancel them: for run in {runs}: run.cancel()"
+            )
+        super().__init__(f"Interrupted. {text}")
 
 
 class MessageResponseTimeoutError(WaitTimeout):

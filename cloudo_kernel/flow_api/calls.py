@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.api.run import RUN_VERBS, RunVerbs
 from cloudo_kernel.api.verb import Verb, derived
-from cloudo_kernel.errors import MalformedRequest
+from cloudo_kernel.errors import MalformedRequest, WaitInterrupted
 from cloudo_kernel.models import (
     CreateMessage,
     Execution,
@@ -124,6 +124,11 @@ def has_children(api: AuthorApi) -> bool:
 def is_whole(api: AuthorApi) -> bool:
     """Tell whether `api` has all verbs: those of a running flow are fewer."""
     return hasattr(api, "events")
+
+
+def interrupted_wait(api: AuthorApi, name: str, execution_ids: Sequence[str]) -> WaitInterrupted:
+    """Return the error for an interrupted wait outside of a running flow."""
+    return WaitInterrupted(name, execution_ids, system="system" if has_children(api) else "cloudo_kernel.connect()")
 
 
 def run_verbs(api: AuthorApi, what: str) -> RunVerbs:

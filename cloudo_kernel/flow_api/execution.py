@@ -13,7 +13,7 @@ from cloudo_kernel import models
 from cloudo_kernel.api import AuthorApi
 from cloudo_kernel.errors import CloudoError, DependencyFailedError, MalformedRequest, WaitInterrupted
 from cloudo_kernel.flow_api import cards
-from cloudo_kernel.flow_api.calls import has_children, is_whole, run_verbs
+from cloudo_kernel.flow_api.calls import has_children, interrupted_wait, is_whole, run_verbs
 from cloudo_kernel.flow_api.executed_notebook import ExecutedNotebook
 from cloudo_kernel.flow_api.frames import dataframe_of
 from cloudo_kernel.flow_api.progress import show_progress
@@ -134,8 +134,7 @@ class Execution:
         except KeyboardInterrupt:
             if not is_whole(self._api):
                 raise
-            system = "system" if has_children(self._api) else "cloudo_kernel.connect()"
-            raise WaitInterrupted(self._record.name, self.id, system=system) from None
+            raise interrupted_wait(self._api, self._record.name, [self.id]) from None
         return self.check() if when is ReturnWhen.ALL_SUCCEEDED else self
 
     def __await__(self) -> Generator[Any, None, Self]:

@@ -13,9 +13,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from cloudo_kernel.api import AuthorApi
-from cloudo_kernel.errors import CloudoError, InputsInvalid, MalformedRequest, WaitInterrupted
+from cloudo_kernel.errors import CloudoError, InputsInvalid, MalformedRequest
 from cloudo_kernel.flow_api import cards
-from cloudo_kernel.flow_api.calls import has_children, is_whole, run_verbs, start_request
+from cloudo_kernel.flow_api.calls import interrupted_wait, is_whole, run_verbs, start_request
 from cloudo_kernel.flow_api.signature import properties_of
 from cloudo_kernel.flow_api.values import mapping, to_json
 from cloudo_kernel.models import Execution, ExecutionFilter, Flow, Status
@@ -107,8 +107,7 @@ class _Runs:
         except KeyboardInterrupt:
             if not is_whole(self._api):
                 raise
-            system = "system" if has_children(self._api) else "cloudo_kernel.connect()"
-            raise WaitInterrupted.of_many(self._flow_name, list(self._running), system=system) from None
+            raise interrupted_wait(self._api, self._flow_name, list(self._running)) from None
         return [self._ended[number] for number in range(len(self._inputs))]
 
     def _start(self, number: int) -> None:
