@@ -285,7 +285,8 @@ class Handler(BodyHandler):
             self.note_denial(str(error))
         elif isinstance(error, web.HTTPError) and error.status_code == 403:
             self._note_refusal(error)
-        if error is None or isinstance(error, CloudoError | web.HTTPError):
+        # A client that leaves before its reply is no error of the server.
+        if error is None or isinstance(error, CloudoError | web.HTTPError | StreamClosedError):
             return
         self._log_id = uuid.uuid4().hex[:12]
         self.log.error(
