@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from cloudo_kernel.models import ExecutionFilter
 from tests.acceptance.page import BOOT, button, newest
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve, until
@@ -51,9 +52,11 @@ def marks(panel: Locator) -> Locator:
 
 def test_a_failure_is_shown_beside_its_cell(another: Page, server: RunningServer) -> None:
     panel = notebook(another, server, "failing")
-    button(panel, "Run as flow").click()
+    button(panel, "Run as flow").dblclick()
     bar = panel.locator(".cloudo-run-strip")
     expect(bar.get_by_role("status")).to_contain_text("Failed")
+    with server.client() as api:
+        assert len(api.executions(ExecutionFilter(flow_name="failing")).items) == 1
     expect(bar.get_by_role("status")).to_contain_text("ZeroDivisionError")
     expect(marks(panel).filter(has_text="done")).to_contain_text("so far")
     expect(marks(panel).filter(has_text="failed")).to_contain_text("division by zero")

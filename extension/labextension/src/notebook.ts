@@ -33,6 +33,7 @@ const isEnded = ({ status }: Execution): boolean => status.startsWith("ENDED");
 export class NotebookRun extends Widget {
   private follower: RunFollower | null = null;
   private state: RunState | null = null;
+  private isStarting = false;
   /** A run that ended before is no news. */
   private since = "";
   private readonly marks: CellMarks;
@@ -102,6 +103,8 @@ export class NotebookRun extends Widget {
   private async run(): Promise<void> {
     const { tools, context } = this;
     const { commands } = tools.app;
+    if (this.isStarting) return;
+    this.isStarting = true;
     try {
       if (context.model.dirty) await context.save();
       if (context.model.dirty) return; // JupyterLab has said why
@@ -112,6 +115,8 @@ export class NotebookRun extends Widget {
       const { code } = error as { code?: string };
       if (code === "inputs_invalid") await commands.execute("cloudo:run-with-inputs");
       else Notification.error(reasonOf(error), { autoClose: false });
+    } finally {
+      this.isStarting = false;
     }
   }
 
