@@ -184,17 +184,6 @@ def cut_off_in_a_chunk(line: Line, address: str, body: bytes, _chance: random.Ra
 UNANSWERED = (cut_off, cut_off_in_a_chunk)
 
 
-def test_a_client_that_leaves_before_its_reply_is_no_error(server: RunningServer) -> None:
-    with client(server) as http:
-        assert http.get("/flow").status_code == 200
-        for noun in ("health", "flow", "execution") * 10:
-            line = Line(server)
-            line.begin(f"GET /cloudo/api/1/{noun}")
-            line.leave_abruptly()
-        assert http.get("/flow").status_code == 200
-    assert "Unexpected error" not in server.log.read_text()
-
-
 def test_a_thousand_hostile_posts_leave_nothing_behind(server: RunningServer) -> None:
     process = psutil.Process(server.process.pid)
     with client(server) as http:
@@ -292,3 +281,14 @@ def test_no_name_gets_into_the_headers_of_a_reply(server: RunningServer, name: s
             assert reply.status_code in (400, 422), (address, reply.text)
             assert "Set-Cookie" not in reply.headers
             assert "Location" not in reply.headers
+
+
+def test_a_client_that_leaves_before_its_reply_is_no_error(server: RunningServer) -> None:
+    with client(server) as http:
+        assert http.get("/flow").status_code == 200
+        for noun in ("health", "flow", "execution") * 10:
+            line = Line(server)
+            line.begin(f"GET /cloudo/api/1/{noun}")
+            line.leave_abruptly()
+        assert http.get("/flow").status_code == 200
+    assert "Unexpected error" not in server.log.read_text()
