@@ -188,7 +188,7 @@ def test_a_thousand_hostile_posts_leave_nothing_behind(server: RunningServer) ->
     process = psutil.Process(server.process.pid)
     with client(server) as http:
         assert http.get("/flow").status_code == 200
-        _attack(server, 1, 200)  # what is loaded at its first use is no leak
+        _attack(server, 1, 1000)  # what is loaded at its first use is no leak
         before, files = process.memory_info().rss, process.num_fds()
         _attack(server, 2, 1000)
         assert http.get("/flow").status_code == 200
