@@ -67,5 +67,8 @@ def run(api: Client, flow_name: str, **inputs: Any) -> str:
     return started.id
 
 
-def newest(api: Client, flow_name: str) -> Any:
-    return api.executions(ExecutionFilter(flow_name=flow_name), limit=1).items[0]
+def newest(api: Client, flow_name: str | None = None) -> Any:
+    """Return the newest execution, of a flow if one is named; wait for the first, as a click does not."""
+    of_flow = ExecutionFilter(flow_name=flow_name)
+    until(lambda: api.executions(of_flow, limit=1).items)
+    return api.executions(of_flow, limit=1).items[0]

@@ -18,7 +18,6 @@ from cloudo_kernel.models import (
     CreateSchedule,
     CreateToken,
     CreateWebhook,
-    ExecutionFilter,
     ScheduleTrigger,
     StartExecution,
 )
@@ -93,7 +92,7 @@ def test_an_expired_session_asks_to_log_in_and_keeps_what_was_typed(
     expect(banner).to_have_count(0)
     button(page, "Run").click()
     expect(page.locator(".cloudo-panel").filter(has_text="Outputs")).to_contain_text("Ada", timeout=RUN)
-    assert api.executions(ExecutionFilter(flow_name="greet")).items[0].input_value == {"name": "Ada"}
+    assert newest(api, "greet").input_value == {"name": "Ada"}
 
 
 def test_a_flow_that_is_deleted_while_its_page_is_open_is_gone(show: Open, api: Client) -> None:

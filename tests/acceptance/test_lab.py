@@ -247,8 +247,8 @@ def test_a_notebook_outside_of_flows_runs_once_and_is_added(lab: Page, server: R
     assert entries(lab, file(lab, "copied.ipynb")) == FILE_ENTRIES
     choose(lab, file(lab, "copied.ipynb"), "Run once as it is")
     with server.client() as api:
-        until(lambda: api.executions(limit=1).items[0].name == "copied")
-        assert api.executions(limit=1).items[0].type == "SCRIPT"
+        until(lambda: newest(api).name == "copied")
+        assert newest(api).type == "SCRIPT"
         for name, word in (("copied", "Copy"), ("moved", "Move")):
             choose(lab, file(lab, f"{name}.ipynb"), "Add to flows…")
             dialog = lab.locator(".jp-Dialog")

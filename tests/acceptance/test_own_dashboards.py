@@ -157,7 +157,7 @@ ipywidgets.VBox([button, result])
     expect(page.get_by_text("ENDED_SUCCESS: 42")).to_be_visible(timeout=RUN)
     expect(widget(page, "Make my report").get_by_text("Success")).to_be_visible()
     with server.client() as api:
-        run = api.executions(limit=1).items[0]
+        run = newest(api)
     assert (run.flow_name, run.input_value, run.trigger) == ("reports/daily", {"n": 21}, "ui")
     page.get_by_role("link", name="Success").click()
     expect(page.get_by_role("heading", name="reports/daily")).to_be_visible()
@@ -267,7 +267,7 @@ def test_a_form_and_python_share_the_inputs_but_not_the_protected_ones(
     button(page, "Run").click()
     said(page, status='"ENDED_SUCCESS"')
     with server.client() as api:
-        run = api.executions(limit=1).items[0]
+        run = newest(api)
     assert (run.status, run.output_value) == (Status.ENDED_SUCCESS, {"size": 6})
     assert "s3cret" not in page.locator(".said").inner_text()
 
