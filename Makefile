@@ -5,8 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKSPACE ?= workspace
 NEWEST ?= .venv-newest
-# Tests mostly wait for processes that start: one more at once than there are processors.
-JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Tests mostly wait for processes that start: two more at once than there are processors.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 # A plugin of the tests of REST, which takes each process of pytest more than a second to import.
 LIGHT := -p no:schemathesis
 
@@ -25,7 +25,7 @@ test: lint
 
 unit: $(VENV)/.installed-test
 	@$(BIN)/python extension/frontend/hatch_build.py
-	$(BIN)/python -m pytest tests/unit $(LIGHT) -n $(JOBS) --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest tests/unit $(LIGHT) -m "not slow" -n auto --maxprocesses 4 $(ARGS)
 
 # Rebuild the front end if a source has changed. Node comes from PyPI.
 frontend: $(VENV)/.installed-up

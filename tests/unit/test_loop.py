@@ -47,6 +47,7 @@ def start(steps: Steps) -> Iterator[Callable[[], Loop]]:
         loop.stop()
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_is_retried_and_logged_once_until_it_works(
     steps: Steps, start: Callable[[], Loop], caplog: pytest.LogCaptureFixture
 ) -> None:

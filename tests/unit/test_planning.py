@@ -280,6 +280,7 @@ def expected(
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     trigger=st.sampled_from(

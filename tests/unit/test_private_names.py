@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import cloudo_extension
 import cloudo_kernel
 
@@ -116,6 +118,7 @@ def inherited(path: Path, tree: ast.AST) -> Iterator[str]:
                 yield from private(node) & names_of(base)
 
 
+@pytest.mark.slow
 def test_each_private_name_of_a_library_is_listed_with_its_reason() -> None:
     product = [ast.parse(path.read_text()) for root in (KERNEL, EXTENSION) for path in root.rglob("*.py")]
     ours = set().union(*map(defined, product))

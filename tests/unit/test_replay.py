@@ -197,6 +197,7 @@ def killed_before(store: Store, statement: int) -> Iterator[list[int]]:
         event.remove(store._database.engine, "before_cursor_execute", listen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_flow_that_is_killed_anywhere_ends_as_if_it_had_not_been(tmp_path: Path, seed: int) -> None:
     flow = program(seed)

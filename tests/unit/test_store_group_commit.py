@@ -266,6 +266,7 @@ def test_an_interrupt_before_the_commit_leaves_no_group_open(writers: Writers) -
     assert writers.committed() == {"interrupted", "other", "later"}
 
 
+@pytest.mark.slow
 def test_what_was_told_survives_a_kill(tmp_path: Path) -> None:
     path, told = tmp_path / "group.sqlite", tmp_path / "told"
     for round_number in range(3):

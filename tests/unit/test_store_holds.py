@@ -76,6 +76,7 @@ def test_one_is_released_by_the_last_of_those_that_it_follows(store: Store, add:
     assert claimed(store) == [held]
 
 
+@pytest.mark.slow
 def test_what_follows_a_failure_ends_in_error_however_long_the_row_is(store: Store, add: Add, run: Add) -> None:
     first = run()
     row = [first]

@@ -34,6 +34,7 @@ TRIGGERS: tuple[dict[str, Any], ...] = (
 BEGIN = datetime(2011, 3, 1, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     trigger=st.sampled_from(TRIGGERS),

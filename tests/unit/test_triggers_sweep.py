@@ -25,6 +25,8 @@ from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models.schedules import ScheduleTrigger
 from cloudo_kernel.scheduling.zones import resolve
 
+pytestmark = pytest.mark.slow
+
 Segment = tuple[datetime, datetime, timedelta]
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
