@@ -106,7 +106,11 @@ def send(case: Any, server: RunningServer) -> None:
     headers = {"Authorization": f"token {server.token}"}
     asked = CHECKS[:-1] if is_empty else CHECKS
     where = {"base_url": f"{server.url}cloudo", "session": session(), "timeout": 60}
-    case.call_and_validate(**where, headers=headers, checks=asked)
+    reply = case.call_and_validate(**where, headers=headers, checks=asked)
+    if case.operation.path.endswith("/bulk") and reply.status_code == 200:
+        # At its limit it has started hundreds of executions, and none of them needs to run.
+        pending: Any = {"action": "cancel", "filter": {"status": ["PENDING"], "flow_name": "examples/greeting"}}
+        session().post(f"{server.api}/execution/bulk", json=pending, headers=headers).raise_for_status()
 
 
 def is_long(seconds: Any) -> bool:
