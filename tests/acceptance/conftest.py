@@ -147,7 +147,7 @@ def browser() -> Iterator[Browser]:
     if chromium is None and "CI" not in os.environ:
         pytest.skip("There is no Chromium; on Debian: apt-get install chromium.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
 
