@@ -42,6 +42,8 @@ export interface Counts {
 }
 
 const COUNT_MS = 500;
+/** The server counts executions at most once a second: a look right after a change may be told an older count. */
+const SETTLED_MS = 1_100;
 
 addView("sidebar", Sidebar);
 addView("actions", () => null);
@@ -167,15 +169,21 @@ export function followCounts(host: Pick<Host, "baseUrl" | "eventsUrl">, tell: (c
     ]).catch(() => null); // the views say that the server is away
     if (counts) tell({ running: counts[0].by_status.RUNNING ?? 0, questions: counts[1].items.length });
   }, COUNT_MS);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const look = () => {
+    pace.want();
+    clearTimeout(timer);
+    timer = setTimeout(() => pace.want(), SETTLED_MS);
+  };
   live.follow({
     news: (news) => {
       const isChange = [...news.of("execution").values()].some(
         (types) => types.size > 1 || !types.has("ExecutionLogged"),
       );
-      if (isChange || news.has("message")) pace.want();
+      if (isChange || news.has("message")) look();
     },
-    resync: () => pace.want(),
+    resync: look,
   });
   live.start();
-  pace.want();
+  look();
 }

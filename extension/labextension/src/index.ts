@@ -5,6 +5,7 @@ import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
 import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
+import { IStatusBar } from "@jupyterlab/statusbar";
 import type { NotebookPanel } from "@jupyterlab/notebook";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import type { Token } from "@lumino/coreutils";
@@ -16,6 +17,7 @@ import { addFileCommands } from "./files";
 import { MainPanel, panelName, SidePanel } from "./panels";
 import { NotebookRun } from "./notebook";
 import { Server } from "./server";
+import { StatusItem } from "./status";
 import { STYLE } from "./style";
 
 const CATEGORY = "Cloudo";
@@ -31,6 +33,7 @@ interface Services {
   translator: ITranslator | null;
   docs: IDocumentManager | null;
   browsers: IFileBrowserFactory | null;
+  statusBar: IStatusBar | null;
 }
 
 const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
@@ -40,6 +43,7 @@ const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
   translator: ITranslator,
   docs: IDocumentManager,
   browsers: IFileBrowserFactory,
+  statusBar: IStatusBar,
 };
 const known = Object.entries(TOKENS).filter((entry): entry is [string, Token<unknown>] => entry[1] !== undefined);
 
@@ -140,9 +144,12 @@ function activate(app: JupyterFrontEnd, services: Services): void {
       return run;
     },
   });
+  const status = new StatusItem(trans, desk);
+  services.statusBar?.registerStatusItem("cloudo:status", { item: status, rank: 2, isActive: () => status.isActive });
   void app.restored.then(() =>
-    followCounts(server, ({ questions }) => {
-      side.questions = questions;
+    followCounts(server, (counts) => {
+      side.questions = counts.questions;
+      status.take(counts);
     }),
   );
 }

@@ -32,4 +32,11 @@ export const STYLE = `
 .cloudo-cell-run[data-status=done] { border-color: var(--jp-success-color1); }
 .cloudo-cell-run[data-status=failed] { border-color: var(--jp-error-color1); }
 .cloudo-cell-run-words { color: var(--jp-ui-font-color2); font-size: var(--jp-ui-font-size0); line-height: 1.6; }
-.cloudo-cell-run-output { max-height: 480px; overflow: auto; }`;
+.cloudo-cell-run-output { max-height: 480px; overflow: auto; }
+.cloudo-status-bar:not(.lm-mod-hidden) { align-items: center; display: flex; gap: 4px; height: 24px; padding: 0 4px; }
+.cloudo-status-bar > button {
+  background: none; border: 0; color: inherit; cursor: pointer; font: inherit; height: 100%; padding: 0 2px;
+}
+.cloudo-status-bar > button:hover { background: var(--jp-layout-color4); }
+.cloudo-status-bar > button:focus-visible { outline: 1px solid currentcolor; }
+.cloudo-status-bar > [hidden] { display: none; }`;
