@@ -23,7 +23,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningSer
     workspace = tmp_path_factory.mktemp("workspace")
     write_flow(workspace, "gated", GATE.format(str(workspace / "open")))
     write_flow(workspace, "colour", ASKING)
-    write_flow(workspace, "failing", "1 / 0")
+    write_flow(workspace, "size", ASKING.replace("colour", "size"))
+    for name in ("failing", "wrong"):
+        write_flow(workspace, name, "1 / 0")
+    write_flow(workspace, "quick", "6 * 7")
     return start(workspace)
 
 
@@ -59,3 +62,52 @@ def test_status_bar_counts_and_opens_what_it_counts(lab: Page, server: RunningSe
         (server.workspace / "open").touch()
         until(lambda: api.execution(gated.id).is_ended)
     expect(bar.locator(".cloudo-status-bar")).to_be_hidden()
+
+
+def toast(page: Page, words: str) -> Locator:
+    return page.locator(".Toastify__toast").filter(has_text=words)
+
+
+def settings(page: Page) -> Locator:
+    """Open the form of the extension's settings."""
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    page.get_by_text("Settings Editor", exact=True).click()
+    editor = page.locator("#setting-editor")
+    editor.locator("input[type=search]").first.fill("cloudo")
+    expect(editor.locator(".jp-PluginList-entry")).to_have_count(1)
+    editor.locator(".jp-PluginList-entry").click()
+    expect(editor.locator(".jp-SettingsForm")).to_have_count(1)
+    return editor
+
+
+def test_own_runs_are_notified_of_as_the_settings_say(lab: Page, server: RunningServer) -> None:
+    with server.client() as api:
+        api.start_execution(StartExecution(flow_name="failing"))
+        expect(toast(lab, "Error: failing")).to_contain_text("ZeroDivisionError", timeout=RUN)
+        button(toast(lab, "Error: failing"), "Show").click()
+        expect(lab.locator("[id^='cloudo-execution:']").get_by_text("ZeroDivisionError").first).to_be_visible()
+        asking = api.start_execution(StartExecution(flow_name="size"))
+        button(toast(lab, "Which size?"), "Answer").click(timeout=RUN)
+        question = lab.locator("[id^='cloudo-message:']")
+        question.get_by_role("textbox", name="size").fill("green")
+        question.locator("[type=submit]").first.click()
+        until(lambda: api.execution(asking.id).is_ended)
+        expect(toast(lab, "Success: size")).to_be_visible(timeout=RUN)
+        editor = settings(lab)
+        editor.locator("select").select_option("problems")
+        expect(editor.get_by_role("button", name="Restore to Defaults")).to_be_visible()  # it was saved
+        api.wait(api.start_execution(StartExecution(flow_name="quick")).id)
+        api.start_execution(StartExecution(flow_name="wrong"))
+        expect(toast(lab, "Error: wrong")).to_be_visible(timeout=RUN)
+    expect(toast(lab, "Success: quick")).to_have_count(0)
+
+
+def test_order_of_the_sidebar_is_a_setting(lab: Page) -> None:
+    settings(lab).get_by_label("Failed executions first").check()
+    lab.locator(".jp-SideBar [data-id=cloudo-sidebar]").click()
+    switch = lab.locator("#cloudo-sidebar").get_by_label("Failed first")
+    expect(switch).to_be_checked()
+    with lab.expect_response(lambda reply: "lab/api/settings/cloudo" in reply.url and reply.request.method == "PUT"):
+        switch.uncheck()
+    lab.reload()
+    expect(switch).not_to_be_checked(timeout=BOOT)

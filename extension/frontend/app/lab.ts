@@ -2,17 +2,19 @@
 
 import { effect, signal } from "@preact/signals";
 import { Api } from "../api/client";
+import { ExecutionNews } from "../api/executions";
 import { FetchTransport } from "../api/fetch";
 import { Live } from "../api/live";
 import { Pace } from "../api/pace";
 import type { Execution, Message, Page } from "../api/types";
 import { plan } from "../views/flows/planners";
 import { play, playWithInputs } from "../views/flows/run";
-import { Sidebar } from "../views/lab/sidebar";
+import { failedFirst, Sidebar } from "../views/lab/sidebar";
 import type { App } from "./context";
 import { addView } from "./frame";
 import { RunFollower, type RunState } from "./lab-run";
 import { MemoryPlace, type Route } from "./place";
+import { RunNews, type Story } from "./run-news";
 import { mount } from "./start";
 
 /** What JupyterLab does for a view. */
@@ -157,6 +159,23 @@ export const followRuns = (
   tell: (state: RunState) => void,
 ): RunFollower => new RunFollower(transportOf(host), flow, tell);
 
+/** Call `tell` with the end and the questions of each of the user's own runs, also of those since `since`. */
+export function followOwnRuns(
+  host: Pick<Host, "baseUrl" | "eventsUrl">,
+  since: number,
+  tell: (news: Story) => void,
+): void {
+  const transport = transportOf(host);
+  const api = new Api(transport);
+  const live = new Live(transport);
+  const executions = new ExecutionNews(api, live);
+  const news = new RunNews({ api, executions, live }, { told: new Set(), isWanted: async () => true, tell });
+  news.follow();
+  live.follow({ resync: () => void news.catchUp(since) });
+  live.start();
+  void news.catchUp(since);
+}
+
 /** Call `tell` with the counts, now and after each change. */
 export function followCounts(host: Pick<Host, "baseUrl" | "eventsUrl">, tell: (counts: Counts) => void): void {
   const transport = transportOf(host);
@@ -187,3 +206,6 @@ export function followCounts(host: Pick<Host, "baseUrl" | "eventsUrl">, tell: (c
   live.start();
   look();
 }
+
+/** Whether the sidebar lists failures first: a setting of JupyterLab, which the sidebar's switch changes, too. */
+export { failedFirst };

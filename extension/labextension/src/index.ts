@@ -5,6 +5,7 @@ import { ICommandPalette, WidgetTracker } from "@jupyterlab/apputils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
 import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
+import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import type { NotebookPanel } from "@jupyterlab/notebook";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
@@ -16,7 +17,9 @@ import type { Desk } from "./desk";
 import { addFileCommands } from "./files";
 import { MainPanel, panelName, SidePanel } from "./panels";
 import { NotebookRun } from "./notebook";
+import { notifyOfRuns } from "./notifications";
 import { Server } from "./server";
+import { Settings } from "./settings";
 import { StatusItem } from "./status";
 import { STYLE } from "./style";
 
@@ -34,6 +37,7 @@ interface Services {
   docs: IDocumentManager | null;
   browsers: IFileBrowserFactory | null;
   statusBar: IStatusBar | null;
+  registry: ISettingRegistry | null;
 }
 
 const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
@@ -44,6 +48,7 @@ const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
   docs: IDocumentManager,
   browsers: IFileBrowserFactory,
   statusBar: IStatusBar,
+  registry: ISettingRegistry,
 };
 const known = Object.entries(TOKENS).filter((entry): entry is [string, Token<unknown>] => entry[1] !== undefined);
 
@@ -146,12 +151,16 @@ function activate(app: JupyterFrontEnd, services: Services): void {
   });
   const status = new StatusItem(trans, desk);
   services.statusBar?.registerStatusItem("cloudo:status", { item: status, rank: 2, isActive: () => status.isActive });
-  void app.restored.then(() =>
+  const settings = new Settings();
+  notifyOfRuns({ server, settings, trans, desk });
+  void app.restored.then(async () => {
     followCounts(server, (counts) => {
       side.questions = counts.questions;
       status.take(counts);
-    }),
-  );
+    });
+    await settings.load(services.registry);
+    settings.bindOrder(server);
+  });
 }
 
 export default plugin;

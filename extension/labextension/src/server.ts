@@ -33,6 +33,7 @@ export class Server {
   private readonly part: Part | null;
   private imported: Promise<FrontEnd> | null = null;
   private acting: Promise<Actions> | null = null;
+  private loaded: FrontEnd | null = null;
   private readonly waiting: ((frontEnd: FrontEnd) => void)[] = [];
 
   constructor(private readonly trans: TranslationBundle) {
@@ -93,9 +94,10 @@ export class Server {
     return body;
   }
 
-  /** Call `act` once the front end is loaded. */
+  /** Call `act` once the front end is loaded, which may be now. */
   onLoaded(act: (frontEnd: FrontEnd) => void): void {
-    this.waiting.push(act);
+    if (this.loaded) act(this.loaded);
+    else this.waiting.push(act);
   }
 
   /** Why Cloudo cannot work here; empty if it can. */
@@ -141,6 +143,7 @@ export class Server {
         import(new URL(this.baseUrl + this.part.script, location.href).href) as Promise<FrontEnd>,
         isStyled,
       ]);
+      this.loaded = frontEnd;
       for (const act of this.waiting.splice(0)) act(frontEnd);
       return frontEnd;
     } catch (error) {

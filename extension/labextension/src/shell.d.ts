@@ -12,3 +12,26 @@ declare module "@jupyterlab/statusbar" {
   }
   export const IStatusBar: Token<IStatusBar>;
 }
+
+declare module "@jupyterlab/settingregistry" {
+  import type { Token } from "@lumino/coreutils";
+  import type { ISignal } from "@lumino/signaling";
+
+  export namespace ISettingRegistry {
+    interface Settings {
+      readonly changed: ISignal<unknown, void>;
+      get(key: string): { composite: unknown };
+      set(key: string, value: unknown): Promise<void>;
+    }
+  }
+  export interface ISettingRegistry {
+    load(plugin: string): Promise<ISettingRegistry.Settings>;
+  }
+  export const ISettingRegistry: Token<ISettingRegistry>;
+}
+
+declare module "@jupyterlab/apputils" {
+  export namespace Notification {
+    function info(message: string, options?: Options): string;
+  }
+}

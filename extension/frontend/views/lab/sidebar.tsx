@@ -1,5 +1,6 @@
 /** The sidebar of JupyterLab: input requests, the tree of flows, and the latest executions. */
 
+import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Execution, Flow } from "../../api/types";
@@ -14,6 +15,9 @@ import { useFlows } from "../flows/rows";
 import { play } from "../flows/run";
 import { OpenMessages } from "../messages/open";
 import { treeOf, type Folder } from "./tree";
+
+/** Whether failed executions are listed first. */
+export const failedFirst = signal(false);
 
 const MAX_EXECUTIONS = 50;
 /** Larger folders start closed. */
@@ -126,11 +130,10 @@ function FlowItem({ flow: { name, title, broken, description, last_executions } 
 }
 
 function Executions() {
-  const [isFailedFirst, setFailedFirst] = useState(false);
   const { rows, error, refresh } = useExecutionRows({}, "newest");
   const failed = useExecutionRows({ status: "ENDED_ERROR" }, "newest");
   const others = (rows ?? []).filter(({ status }) => status !== "ENDED_ERROR");
-  const ordered = isFailedFirst ? [...(failed.rows ?? []).slice(0, MAX_EXECUTIONS / 2), ...others] : (rows ?? []);
+  const ordered = failedFirst.value ? [...(failed.rows ?? []).slice(0, MAX_EXECUTIONS / 2), ...others] : (rows ?? []);
   return (
     <Part
       title="Executions"
@@ -139,8 +142,8 @@ function Executions() {
           <input
             type="checkbox"
             role="switch"
-            checked={isFailedFirst}
-            onChange={(event) => setFailedFirst(event.currentTarget.checked)}
+            checked={failedFirst.value}
+            onChange={(event) => (failedFirst.value = event.currentTarget.checked)}
           />
           Failed first
         </label>
