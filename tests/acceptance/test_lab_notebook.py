@@ -24,6 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningSer
     write_flow(workspace, "gated", "print('before')", GATE.format(str(workspace / "open")), "6 * 7")
     write_flow(workspace, "failing", "print('so far')", "1 / 0", "print('never')")
     write_flow(workspace, "asking", "who", parameters="who: str  # whom to greet")
+    write_flow(workspace, "bare", "6 * 7")
     return start(workspace)
 
 
@@ -121,3 +122,31 @@ def test_cells_with_another_source_are_left_alone_and_a_run_is_dismissed(another
     expect(panel.locator(".cloudo-run-strip").get_by_role("status")).to_contain_text("Success")
     button(panel, "Dismiss").click()
     expect(marks(panel)).to_have_count(0)
+
+
+def test_a_parameters_cell_is_added_and_its_inputs_are_shown_as_the_server_reads_them(
+    another: Page, server: RunningServer
+) -> None:
+    panel = notebook(another, server, "asking")
+    expect(panel.locator(".cloudo-inputs")).to_contain_text("who: str required")
+    expect(button(panel, "Add parameters cell")).to_be_hidden()
+
+    panel = notebook(another, server, "bare")
+    button(panel, "Add parameters cell").click()
+    expect(panel.locator(".jp-CodeCell .cm-content").first).to_be_focused()
+    another.keyboard.press("Control+End")
+    another.keyboard.type("\nn: int = 5")
+    another.keyboard.press("Control+s")
+    expect(panel.locator(".cloudo-inputs")).to_contain_text("n: int")
+    first, second = json.loads((server.workspace / "flows" / "bare.ipynb").read_text())["cells"]
+    assert (first["metadata"]["tags"], second["metadata"].get("tags")) == (["parameters"], None)
+    with server.client() as api:
+        assert api.flow("bare").input_schema["properties"]["n"]["type"] == "integer"
+
+    panel = notebook(another, server, "failing")
+    panel.locator(".jp-CodeCell .cm-content").first.click()
+    another.keyboard.press("Control+Shift+C")
+    another.keyboard.type("Add parameters cell")
+    another.keyboard.press("Enter")
+    expect(panel.locator(".jp-CodeCell").first).to_contain_text("The inputs of this flow")
+    expect(button(panel, "Add parameters cell")).to_be_hidden()

@@ -7,7 +7,7 @@ import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
-import type { NotebookPanel } from "@jupyterlab/notebook";
+import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import type { Token } from "@lumino/coreutils";
 import type { Route } from "../../frontend/app/place";
@@ -18,6 +18,7 @@ import { addFileCommands } from "./files";
 import { MainPanel, panelName, SidePanel } from "./panels";
 import { NotebookRun } from "./notebook";
 import { notifyOfRuns } from "./notifications";
+import { addParametersCommand, Parameters } from "./parameters";
 import { Server } from "./server";
 import { Settings } from "./settings";
 import { StatusItem } from "./status";
@@ -38,6 +39,7 @@ interface Services {
   browsers: IFileBrowserFactory | null;
   statusBar: IStatusBar | null;
   registry: ISettingRegistry | null;
+  notebooks: INotebookTracker | null;
 }
 
 const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
@@ -49,6 +51,7 @@ const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
   browsers: IFileBrowserFactory,
   statusBar: IStatusBar,
   registry: ISettingRegistry,
+  notebooks: INotebookTracker,
 };
 const known = Object.entries(TOKENS).filter((entry): entry is [string, Token<unknown>] => entry[1] !== undefined);
 
@@ -142,10 +145,16 @@ function activate(app: JupyterFrontEnd, services: Services): void {
     for (const command of addFileCommands({ app, server, docs, browsers, trans, desk }))
       palette?.addItem({ command, category: CATEGORY });
   }
+  if (services.notebooks) {
+    const command = addParametersCommand(app, services.notebooks, trans);
+    palette?.addItem({ command, category: CATEGORY });
+  }
   app.docRegistry.addWidgetExtension("Notebook", {
-    createNew: (panel, context) => {
-      const run = new NotebookRun({ app, server, trans, desk }, panel as NotebookPanel, context);
-      (panel as NotebookPanel).toolbar.insertAfter("cellType", "cloudo-run", run);
+    createNew: (widget, context) => {
+      const panel = widget as NotebookPanel;
+      const run = new NotebookRun({ app, server, trans, desk }, panel, context);
+      panel.toolbar.insertAfter("cellType", "cloudo-run", run);
+      panel.toolbar.insertAfter("cloudo-run", "cloudo-parameters", new Parameters(server, trans, panel, context));
       return run;
     },
   });

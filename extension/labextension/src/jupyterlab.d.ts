@@ -14,7 +14,7 @@ declare module "@lumino/coreutils" {
 
 declare module "@lumino/signaling" {
   export interface ISignal<Sender, Args> {
-    connect(slot: (sender: Sender, args: Args) => void): boolean;
+    connect(slot: (sender: Sender, args: Args) => void, owner?: unknown): boolean;
     disconnect(slot: (sender: Sender, args: Args) => void): boolean;
   }
 }
@@ -291,6 +291,7 @@ declare module "@jupyterlab/notebook" {
     getMetadata(key: string): unknown;
   }
   interface NotebookCell extends Widget {
+    readonly ready: Promise<void>;
     readonly model: CellModel;
   }
   interface RenderMime {
@@ -298,11 +299,12 @@ declare module "@jupyterlab/notebook" {
     createRenderer(kind: string): Widget & { renderModel(model: unknown): Promise<void> };
     createModel(options: { data: Bundle; trusted: boolean }): unknown;
   }
+  interface Notebook extends Widget {
+    readonly widgets: readonly NotebookCell[];
+    readonly rendermime: RenderMime;
+  }
   export interface NotebookPanel extends Widget {
-    readonly content: Widget & {
-      readonly widgets: readonly NotebookCell[];
-      readonly rendermime: RenderMime;
-    };
+    readonly content: Notebook;
     readonly contentHeader: Widget & { addWidget(widget: Widget): void };
     readonly toolbar: Widget & { insertAfter(at: string, name: string, widget: Widget): boolean };
   }

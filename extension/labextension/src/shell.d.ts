@@ -35,3 +35,26 @@ declare module "@jupyterlab/apputils" {
     function info(message: string, options?: Options): string;
   }
 }
+
+declare module "@jupyterlab/notebook" {
+  import type { WidgetTracker } from "@jupyterlab/apputils";
+  import type { Token } from "@lumino/coreutils";
+  import type { ISignal } from "@lumino/signaling";
+
+  interface NewCell {
+    cell_type: "code";
+    source: string;
+    metadata: Record<string, unknown>;
+  }
+  interface Notebook {
+    readonly model: {
+      readonly readOnly: boolean;
+      readonly sharedModel: { insertCell(at: number, cell: NewCell): unknown };
+    } | null;
+    activeCellIndex: number;
+    mode: "command" | "edit";
+    readonly modelContentChanged: ISignal<unknown, void>;
+  }
+  export type INotebookTracker = WidgetTracker<NotebookPanel>;
+  export const INotebookTracker: Token<INotebookTracker>;
+}

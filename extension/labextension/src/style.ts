@@ -33,6 +33,12 @@ export const STYLE = `
 .cloudo-cell-run[data-status=failed] { border-color: var(--jp-error-color1); }
 .cloudo-cell-run-words { color: var(--jp-ui-font-color2); font-size: var(--jp-ui-font-size0); line-height: 1.6; }
 .cloudo-cell-run-output { max-height: 480px; overflow: auto; }
+.cloudo-inputs {
+  align-items: baseline; color: var(--jp-ui-font-color2); display: flex; flex-wrap: wrap; font-size: var(--jp-ui-font-size0); gap: 0 12px;
+  margin: 2px 0 4px var(--jp-cell-prompt-width, 64px); padding-left: 8px;
+}
+.cloudo-inputs:empty { display: none; }
+.cloudo-inputs code { color: var(--jp-ui-font-color1); }
 .cloudo-status-bar:not(.lm-mod-hidden) { align-items: center; display: flex; gap: 4px; height: 24px; padding: 0 4px; }
 .cloudo-status-bar > button {
   background: none; border: 0; color: inherit; cursor: pointer; font: inherit; height: 100%; padding: 0 2px;
