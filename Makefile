@@ -42,7 +42,7 @@ coverage: $(VENV)/.installed-test
 test-newest:
 	$(PYTHON) -m venv --clear $(NEWEST)
 	uv pip install --quiet --python $(NEWEST)/bin/python --upgrade --overrides requirements/newest.txt \
-	  --group build --group test --editable '.[examples]'
+	  --group build --group test --editable '.[examples,notebook]'
 	uv pip list --quiet --python $(NEWEST)/bin/python | grep -E '^(ipykernel|ipython|jupyter-client|nbclient|papermill|voila) '
 	$(NEWEST)/bin/python -m pytest -W default tests/unit/test_private_names.py tests/acceptance/test_fidelity.py $(ARGS)
 
@@ -72,9 +72,9 @@ $(VENV)/.installed-%: requirements/%.txt pyproject.toml
 # Renew the locks; needs uv.
 lock:
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  --extra examples --group build -o requirements/up.txt pyproject.toml $(LOCK)
+	  --extra examples --extra notebook --group build -o requirements/up.txt pyproject.toml $(LOCK)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  --extra examples --group build --group test -c requirements/up.txt -o requirements/test.txt pyproject.toml $(LOCK)
+	  --extra examples --extra notebook --group build --group test -c requirements/up.txt -o requirements/test.txt pyproject.toml $(LOCK)
 	$(BIN)/python extension/frontend/hatch_build.py lock
 
 clean:

@@ -10,7 +10,7 @@ import { IStatusBar } from "@jupyterlab/statusbar";
 import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import type { Token } from "@lumino/coreutils";
-import type { Route } from "../../frontend/app/place";
+import { formatRoute, type Route } from "../../frontend/app/route";
 import { followCounts } from "./counts";
 import { icon } from "./icon";
 import type { Desk } from "./desk";
@@ -27,6 +27,8 @@ import { STYLE } from "./style";
 const CATEGORY = "Cloudo";
 const OPEN = "cloudo:open";
 const SIDEBAR = "cloudo:show-sidebar";
+/** The name of the application whose pages have a single document each, and no place for panels. */
+const NOTEBOOK = "Jupyter Notebook";
 const HOME: Route = { view: "flows", query: {} };
 
 /** Services by name. Each may be missing: Notebook has fewer than JupyterLab. */
@@ -92,6 +94,10 @@ function activate(app: JupyterFrontEnd, services: Services): void {
 
   /** Without a route: the dashboard as it is, or its first view. */
   const open = (route: Route | null): void => {
+    if (app.name === NOTEBOOK) {
+      window.open(`${server.baseUrl}cloudo/${formatRoute(route ?? HOME)}`, "_blank", "noopener");
+      return;
+    }
     const name = panelName(route ?? HOME);
     let panel = tracker.find((one) => one.id === `cloudo-${name}`);
     if (panel && route) panel.go(route);
