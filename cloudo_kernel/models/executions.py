@@ -125,6 +125,14 @@ class Execution(Record):
     tags: tuple[str, ...] = ()
     retention_minutes: int | None = None
     expires_at: UtcTime | None = None
+    has_children: bool | None = Field(
+        default=None, description="Whether it has started other executions; null except in lists."
+    )
+    thumbnail: str | None = Field(
+        default=None,
+        description="Name of the newest result that it shows as an image of up to 500 kB; null without one, and "
+        "except in lists.",
+    )
 
     @property
     def is_ended(self) -> bool:
@@ -188,6 +196,7 @@ class ExecutionFilter(Request):
         default=None, max_length=20, description="Only executions started in one of these ways."
     )
     parent_id: str | None = None
+    top_level: bool = Field(default=False, description="Only executions without a parent.")
     ancestor_id: str | None = Field(
         default=None, description="Only descendants of this execution: its children, theirs, and so on."
     )

@@ -19,6 +19,8 @@ MAX_RESULT_VALUES: Final = 100_000
 MAX_RESULT_NAME: Final = 100
 #: Binary images, which are base64 in a bundle. SVG is text.
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+#: Lists show no larger images: a browser loads several at once.
+MAX_THUMBNAIL_BYTES: Final = 500_000
 #: The name of the last figure of the executed notebook, which an execution offers that shows no result.
 LAST_FIGURE: Final = "figure"
 

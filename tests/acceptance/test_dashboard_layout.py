@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, ViewportSize, expect
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import StartExecution
+from cloudo_kernel.models import ExecutionFilter, StartExecution
 from tests.acceptance.page import RUN, Open, button, check, ready, row
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve, until
@@ -87,6 +88,46 @@ def test_the_timeline_shows_when_each_descendant_ran(show: Open, api: Client) ->
     expect(page.get_by_role("heading", level=1)).to_have_text("first")
 
 
+def test_children_are_below_their_parent_in_the_list_by_mouse_and_keyboard(show: Open, api: Client) -> None:
+    source = "this.script('1', name='middle', run=False)\nimport time\nwhile True: time.sleep(0.05)"
+    top = api.start_execution(StartExecution(script=source, name="top"))
+    page = show("executions")
+    names = page.locator("tbody .cloudo-title")
+    toggle = button(row(page, "top"), "Children of top")
+    expect(toggle).to_have_attribute("aria-expanded", "false", timeout=RUN)
+    shown = names.count()
+    expect(names.first).to_have_text("top")
+    toggle.click()
+    expect(names.nth(1)).to_have_text("middle")
+    expect(row(page, "middle")).to_have_attribute("aria-level", "2")
+    middle = api.executions(ExecutionFilter(parent_id=top.id)).items[0].id
+    expect(row(page, "middle")).not_to_have_attribute("aria-expanded", "false")
+    api.start_execution(StartExecution(flow_name="child", name="beside", delay_seconds=1e6))
+    expect(names.first).to_have_text("beside")
+
+    row(page, "top").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(names).to_have_count(shown + 1)
+    page.keyboard.press("ArrowRight")
+    expect(row(page, "middle")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(row(page, "middle")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(row(page, "top")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Show the rows below it")
+    page.keyboard.press("Escape")
+
+    api.cancel_execution(top.id)
+    expect(row(page, "middle")).to_contain_text("Cancelled", timeout=RUN)
+    until(lambda: api.execution(top.id).is_ended, seconds=60)
+    api.delete_execution(top.id)
+    expect(page.locator("[aria-level='1']").filter(has_text="middle")).to_be_visible()
+    page = show("executions?status=ENDED_CANCELLED&q=middle")
+    expect(names).to_have_text(["middle"])
+    assert api.execution(middle).parent_id is None
+
+
 def test_the_bar_of_what_runs_grows(show: Open, api: Client) -> None:
     parent = api.start_execution(StartExecution(script="this.flow('endless')"))
     page = show(f"executions/{parent.id}")
@@ -155,6 +196,10 @@ def test_on_a_phone_all_are_selected_at_once_and_actions_come_with_a_selection(s
     expect(button(page, "Cancel")).to_be_in_viewport()
     expect(page.get_by_text(" selected")).to_be_visible()
     button(page, "Clear").click()
+    first = page.locator("tbody .cloudo-title").first.get_attribute("href")
+    page.get_by_role("combobox", name="Sort", exact=True).select_option("Started ↑")
+    expect(page).to_have_url(re.compile("sort=started$"))
+    expect(page.locator("tbody .cloudo-title").last).to_have_attribute("href", first or "")
     expect(page.get_by_role("toolbar")).to_be_hidden()
     row(page, "child").get_by_role("checkbox").check()
     expect(button(page, "Cancel")).to_be_enabled()

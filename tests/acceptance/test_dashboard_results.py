@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import StartExecution
-from tests.acceptance.page import HOSTILE, RUN, Open, button, run
+from tests.acceptance.page import HOSTILE, RUN, Open, button, ready, run
 from tests.flows import write_flow
-from tests.server import RunningServer, Serve
+from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -90,6 +90,11 @@ def test_an_execution_shows_its_results_first(show: Open, api: Client) -> None:
     expect(results.get_by_role("figure")).to_have_count(4)
     expect(results.get_by_role("img", name="chart")).to_be_visible()
     assert is_drawn(page, ".cloudo-result img")
+    listed = show("executions?flow=shows").locator("tbody .cloudo-thumbnail")
+    expect(listed).to_have_accessible_name("Result chart")
+    until(lambda: is_drawn(page, "tbody .cloudo-thumbnail"))
+    page.go_back()
+    ready(page)
     expect(results.frame_locator("iframe[title=table]").get_by_role("cell", name="north")).to_be_visible()
     expect(results.locator("strong")).to_have_text("South")
     expect(results.locator("pre")).to_have_text("plain <b>text</b>")

@@ -81,6 +81,15 @@ def test_the_descendants_of_an_execution_are_found(end: End) -> None:
     assert ids_of(end, ancestor_id=below[0]) == [below[1]]
     assert ids_of(end, ancestor_id="unknown") == []
     assert end.api.execution_count(ExecutionFilter(ancestor_id=top.id)).total == 3
+    three = [top.id, *below[:2]]
+    assert ids_of(end, ids=three, top_level=True) == [top.id]
+    listed = {one.id: one.has_children for one in end.api.executions(ExecutionFilter(ids=tuple(three))).items}
+    assert listed == {top.id: True, below[0]: True, below[1]: False}
+    assert end.api.execution(top.id).has_children is None
+    end.api.delete_execution(below[0])  # its child moves up
+    assert end.api.execution(below[1]).parent_id == top.id
+    end.api.delete_execution(top.id)
+    assert ids_of(end, ids=below, top_level=True) == below[:0:-1]
 
 
 def test_executions_are_found_by_tag(end: End) -> None:

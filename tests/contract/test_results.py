@@ -10,7 +10,7 @@ import pytest
 
 from cloudo_kernel import errors
 from cloudo_kernel.flow_api import System
-from cloudo_kernel.models import Execution, StartExecution, Status
+from cloudo_kernel.models import Execution, ExecutionFilter, StartExecution, Status
 from cloudo_kernel.models.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES, MAX_RESULTS, ResultSummary
 from tests.contract.conftest import End
 from tests.flows import write_flow
@@ -51,6 +51,8 @@ def test_results_are_kept_by_name_and_replaced_in_place(end: End) -> None:
     shown = end.api.execution_result(execution.id, "picture")
     assert base64.b64decode(shown.data["image/png"]) == PNG
     assert 0 < shown.size < MAX_RESULT_BYTES
+    [listed] = end.api.executions(ExecutionFilter(ids=(execution.id,))).items
+    assert (listed.thumbnail, end.api.execution(execution.id).thumbnail) == ("picture", None)
     with pytest.raises(errors.ResultNotFound):
         end.api.execution_result(execution.id, "none")
     for call in (end.api.execution_results, lambda one: end.api.execution_result(one, "table")):

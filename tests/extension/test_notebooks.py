@@ -67,14 +67,16 @@ def test_a_result_comes_as_bundle_and_as_page_and_nothing_runs_in_it(http: httpx
     html = "<script>alert(1)</script><p onclick='x()'>kept</p><img src=http://evil.example/x.png>"
     svg = "<svg onload='alert(2)'><script>alert(3)</script></svg>"
     shows = f"this.show('Täglich 1', {{'text/html': {html!r}}})\nthis.show('drawn', {{'image/svg+xml': {svg!r}}})"
+    shows += "\nthis.show('dot', {'image/gif': b'GIF89a'})"
     path = f"/execution/{run(http, shows)}/results"
     listed = http.get(path).json()
     assert [(one["name"], one["types"]) for one in listed["items"]] == [
         ("Täglich 1", ["text/html"]),
         ("drawn", ["image/svg+xml"]),
+        ("dot", ["image/gif"]),
     ]
     assert http.get(path, params={"limit": 1}).json()["next"] == "Täglich 1"
-    assert [one["name"] for one in http.get(path, params={"cursor": "Täglich 1"}).json()["items"]] == ["drawn"]
+    assert [one["name"] for one in http.get(path, params={"cursor": "drawn"}).json()["items"]] == ["dot"]
     assert http.get(f"{path}/Täglich 1").json()["data"] == {"text/html": html}
     for name in ("Täglich 1", "drawn"):
         page = http.get(f"{path}/{name}", params={"format": "html"})
@@ -82,6 +84,11 @@ def test_a_result_comes_as_bundle_and_as_page_and_nothing_runs_in_it(http: httpx
         assert page.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
         assert not re.search(r"<script|onload|onclick|evil\.example", page.text)
     assert "<p>kept</p>" in http.get(f"{path}/Täglich 1", params={"format": "html"}).text
+    image = http.get(f"{path}/dot", params={"format": "image"})
+    assert (image.headers["Content-Type"], image.content) == ("image/gif", b"GIF89a")
+    assert image.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    no_image = http.get(f"{path}/drawn", params={"format": "image"})  # SVG may hold scripts
+    assert (no_image.status_code, no_image.json()["error"]["field"]) == (400, "format")
     missing = http.get(f"{path}/other", params={"format": "html"})
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "result_not_found")
 

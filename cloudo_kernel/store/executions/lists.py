@@ -25,6 +25,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     false,
     func,
     null,
@@ -35,9 +36,10 @@ from sqlalchemy import (
 )
 
 from cloudo_kernel.models import Execution, ExecutionBrief, ExecutionFilter, ExecutionOrder, Status
+from cloudo_kernel.models.results import IMAGE_TYPES, MAX_THUMBNAIL_BYTES
 from cloudo_kernel.store.executions.text_entry import marks_of
 from cloudo_kernel.store.executions.text_index import Candidates, TextIndex
-from cloudo_kernel.store.tables import execution_tags, executions
+from cloudo_kernel.store.tables import execution_tags, executions, results
 from cloudo_kernel.store.tables.base import microseconds
 
 _c, _t = executions.c, execution_tags.c
@@ -283,6 +285,8 @@ def conditions_of(where: ExecutionFilter) -> list[ColumnElement[bool]]:
     """Return the conditions of the filter, except status, trigger, time and text."""
     named = {name: getattr(where, name) for name in ("flow_name", "parent_id", "schedule_id", "user_name")}
     found = [_c[name] == wanted for name, wanted in named.items() if wanted is not None]
+    if where.top_level:
+        found.append(_c.parent_id.is_(None))
     if where.ids is not None:
         found.append(_c.id.in_(where.ids))
     if where.ancestor_id is not None:
@@ -317,6 +321,19 @@ def brief() -> Select[Any]:
         small = case((size <= LIST_VALUE_BYTES, executions.c[name]), else_=null())
         columns.append(small.label(name))
     return select(*columns)
+
+
+@cache
+def listed() -> Select[Any]:
+    """Return the query for a page of a list: `brief`, with what a row shows of other tables."""
+    child, c = executions.alias(), results.c
+    is_image = or_(*(cast(c.types, Text).contains(f'"{kind}"', autoescape=True) for kind in IMAGE_TYPES))
+    image = select(c.name).where(c.execution_id == _c.id, is_image, c.size <= MAX_THUMBNAIL_BYTES)
+    newest = image.order_by(c.created_at.desc(), c.number.desc()).limit(1)
+    return brief().add_columns(
+        exists().where(child.c.parent_id == _c.id).label("has_children"),
+        newest.correlate(executions).scalar_subquery().label("thumbnail"),
+    )
 
 
 def brief_records(rows: Result[Any]) -> tuple[Execution, ...]:

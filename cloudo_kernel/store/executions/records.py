@@ -18,6 +18,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    update,
 )
 
 from cloudo_kernel.errors import ExecutionNotEnded, ExecutionNotFound, IdempotencyConflict, Unavailable
@@ -34,7 +35,7 @@ from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_CREATED, EXECU
 from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import results, tags
-from cloudo_kernel.store.executions.lists import MAX_BY_DURATION, brief, brief_records, by_duration, ordered
+from cloudo_kernel.store.executions.lists import MAX_BY_DURATION, brief, brief_records, by_duration, listed, ordered
 from cloudo_kernel.store.executions.log import last_lines
 from cloudo_kernel.store.executions.new_execution import (
     IdempotencyKey,
@@ -243,7 +244,7 @@ class Executions:
             else:
                 found = look(beyond=before, limit=limit + 1, order=order)
             places = {execution_id: place for place, execution_id in enumerate(found[:limit])}
-            rows = brief_records(connection.execute(brief().where(executions.c.id.in_(places))))
+            rows = brief_records(connection.execute(listed().where(executions.c.id.in_(places))))
         items = tuple(sorted(rows, key=lambda row: places[row.id]))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
 
@@ -262,12 +263,15 @@ class Executions:
             return tuple(connection.execute(query).scalars())
 
     def delete(self, execution_id: str, *, user_name: str | None) -> None:
-        """Delete an ended execution with its log and its results. Raises `ExecutionNotFound`, `ExecutionNotEnded`."""
+        """Delete an ended execution with its log and its results. Its children become those of its parent.
+
+        Raises `ExecutionNotFound`, `ExecutionNotEnded`.
+        """
         with self._database.write() as connection:
             row = connection.execute(
-                select(executions.c.status, executions.c.name, executions.c.source_sha256).where(
-                    executions.c.id == execution_id
-                )
+                select(
+                    executions.c.status, executions.c.name, executions.c.source_sha256, executions.c.parent_id
+                ).where(executions.c.id == execution_id)
             ).one_or_none()
             if row is None:
                 raise ExecutionNotFound(execution_id)
@@ -279,6 +283,8 @@ class Executions:
             tags.forget(connection, execution_id)
             results.forget(connection, execution_id)
             connection.execute(delete(executions).where(executions.c.id == execution_id))
+            is_child = executions.c.parent_id == execution_id
+            connection.execute(update(executions).where(is_child).values(parent_id=row.parent_id))
             forget_source(connection, row.source_sha256)
             about: JsonObject = {"time": self._database.clock(), "user_name": user_name, "name": row.name}
             record(connection, EXECUTION_DELETED, EXECUTION, execution_id, **about)

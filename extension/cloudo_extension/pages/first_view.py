@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.models import Flow, FlowActivity, Page, RecentExecution
+from cloudo_kernel.models import ExecutionFilter, Flow, FlowActivity, Page, RecentExecution
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -27,7 +27,7 @@ Read = Callable[["Service"], BaseModel]
 #: Maximum number of items of each list.
 _LIMIT: Final = 100
 FLOWS: Final = f"flow?brief=true&limit={_LIMIT}"
-EXECUTIONS: Final = f"execution?limit={_LIMIT}"
+EXECUTIONS: Final = f"execution?top_level=true&limit={_LIMIT}"
 #: Rows of flows whose recent executions come with the page; a screen shows fewer.
 _BARS: Final = 20
 _ACTIVITY: Final = "flow/activity?recent=12"
@@ -69,7 +69,7 @@ class View:
                 unanswered=True, limit=PAGE_LIMIT
             )
         elif self.name == "executions":
-            wanted[EXECUTIONS] = lambda api: api.executions(limit=_LIMIT)
+            wanted[EXECUTIONS] = lambda api: api.executions(ExecutionFilter(top_level=True), limit=_LIMIT)
         elif self.name == "execution":
             wanted[f"execution/{self.key}"] = lambda api: api.execution(self.key)
         elif self.name == "schedules":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from contextlib import aclosing
 from pathlib import Path
@@ -16,7 +17,9 @@ from cloudo_extension.http.handler import API, Handler
 from cloudo_extension.http.operation import PageQuery, Query, Reply, operation, routes_of
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_kernel.api import PAGE_LIMIT
+from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models import LogLine, LogSource, Page, Result, ResultSummary, SourceDiff
+from cloudo_kernel.models.results import IMAGE_TYPES
 from cloudo_kernel.workspace.catalog import is_handler
 
 #: A notebook holds whatever its flow printed, so nothing in it may run, load anything, or act as the user.
@@ -174,8 +177,9 @@ class Results(Handler):
 class ResultFormatQuery(Query):
     """The format of a result."""
 
-    format: Literal["json", "html"] = Field(
-        default="json", description="`html` is a page that runs no scripts and loads nothing."
+    format: Literal["json", "html", "image"] = Field(
+        default="json",
+        description="`html` is a page that runs no scripts and loads nothing, `image` the image of the bundle.",
     )
 
 
@@ -185,14 +189,20 @@ class OneResult(_Rendered):
     @operation(
         "execution_result",
         query=(ResultFormatQuery,),
-        replies={200: Reply(Result, media=("text/html",))},
+        replies={200: Reply(Result, media=("text/html", *IMAGE_TYPES))},
     )
     async def get(self, execution_id: str, name: str) -> None:
-        """Return a result, as its MIME bundle or as an HTML page."""
-        if self.asked(ResultFormatQuery).format == "json":
+        """Return a result, as its MIME bundle, as an HTML page, or only its image."""
+        wanted = self.asked(ResultFormatQuery).format
+        if wanted == "json":
             return await self.answer(self.api.execution_result, execution_id, name)
         found = await self.backend.call(self.api.execution_result, execution_id, name)
-        return await self.while_connected(self.send_page(_notebook_of(found)))
+        if wanted == "html":
+            return await self.while_connected(self.send_page(_notebook_of(found)))
+        kind = found.image
+        if kind is None:
+            raise MalformedRequest(f"The result {name!r} has no image.", field="format")
+        return await self.send(base64.b64decode(found.data[kind]), kind)
 
 
 def _notebook_of(result: Result) -> str:

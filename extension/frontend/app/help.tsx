@@ -7,7 +7,7 @@ import { GO_KEYS, PAGE_KEYS, ROW_KEYS } from "../ui/keys";
 import type { App } from "./context";
 import { TITLES } from "./views";
 
-const NAMES: Record<string, string> = { ArrowDown: "↓", ArrowUp: "↑", " ": "Space" };
+const NAMES: Record<string, string> = { ArrowDown: "↓", ArrowUp: "↑", ArrowRight: "→", ArrowLeft: "←", " ": "Space" };
 
 type Line = [keys: readonly string[], word: string];
 
@@ -16,7 +16,9 @@ export function showHelp(app: App, root: HTMLElement): Promise<void> {
   const hasRows = Boolean(root.querySelector("main .cloudo-table"));
   const everywhere = Object.entries(PAGE_KEYS).map(([key, { word }]): Line => [[key], word]);
   const going = Object.entries(GO_KEYS).map(([key, view]): Line => [["g", key], TITLES[view] ?? view]);
-  const rows = Object.entries(ROW_KEYS).map(([key, { word }]): Line => [[NAMES[key] ?? key], word]);
+  const hasTree = Boolean(root.querySelector("main [role=treegrid]"));
+  const known = Object.entries(ROW_KEYS).filter(([key]) => hasTree || (key !== "ArrowRight" && key !== "ArrowLeft"));
+  const rows = known.map(([key, { word }]): Line => [[NAMES[key] ?? key], word]);
   return app.dialogs.show((close) => (
     <Dialog
       title="Keyboard shortcuts"

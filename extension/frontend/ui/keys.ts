@@ -29,7 +29,7 @@ export const GO_KEYS: Record<string, string> = {
 /** Keys of a row that has the focus. `to` is the row to move to, of `count`. */
 export const ROW_KEYS: Record<
   string,
-  { word: string; to?: (at: number, count: number) => number; does?: "select" | "open" }
+  { word: string; to?: (at: number, count: number) => number; does?: "select" | "open" | "expand" | "collapse" }
 > = {
   ArrowDown: { word: "Next row", to: (at) => at + 1 },
   ArrowUp: { word: "Row above", to: (at) => at - 1 },
@@ -37,6 +37,8 @@ export const ROW_KEYS: Record<
   End: { word: "Last row", to: (_, count) => count - 1 },
   " ": { word: "Select the row; with Shift, all from the one selected before", does: "select" },
   Enter: { word: "Open the row", does: "open" },
+  ArrowRight: { word: "Show the rows below it", does: "expand" },
+  ArrowLeft: { word: "Hide the rows below it, or go to the row that it is below", does: "collapse" },
 };
 
 const GO_MS = 1_500;

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import type { ApiError } from "../api/client";
 import { useApp } from "../app/context";
 import { Button, Empty, FilterField, Heading, LoadError, Skeleton } from "./controls";
-import { SelectedCount, Selection, Table, type Column, type Sort } from "./table";
+import { SelectedCount, Selection, Table, type Column, type Sort, type TableProps } from "./table";
 
 interface ListProps<Row> {
   title: string;
@@ -36,6 +36,7 @@ interface ListProps<Row> {
   hint?: string;
   sort?: Sort;
   onSort?: (name: string) => void;
+  tree?: TableProps<Row>["tree"];
   footer?: ComponentChildren;
 }
 
@@ -99,7 +100,7 @@ export function useSort<Row>(columns: readonly Column<Row>[], usual: string): [S
   const asked = place.route.value.query.sort ?? "";
   const known = columns.filter(({ sortBy }) => sortBy).flatMap(({ name }) => [name, `-${name}`]);
   const text = known.includes(asked) ? asked : usual;
-  const sort = { name: text.replace("-", ""), isDescending: text.startsWith("-") };
+  const sort = { name: text.replace("-", ""), isDescending: text.startsWith("-"), usual };
   const change = (name: string) => {
     const isLargestFirst = columns.find((column) => column.name === name)?.isLargestFirst ?? false;
     const isDescending = sort.name === name ? !sort.isDescending : isLargestFirst;

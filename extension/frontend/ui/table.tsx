@@ -6,6 +6,7 @@
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useApp } from "../app/context";
 import { Icon } from "./icons";
 import { ROW_KEYS } from "./keys";
 import { useVirtualRows } from "./virtual";
@@ -24,6 +25,8 @@ export interface Column<Row> {
 export interface Sort {
   name: string;
   isDescending: boolean;
+  /** The order without a choice; `-` if it is that of no column. */
+  usual: string;
 }
 
 /** The selected rows of a table, by key. */
@@ -64,7 +67,7 @@ export class Selection {
   }
 }
 
-interface TableProps<Row> {
+export interface TableProps<Row> {
   label: string;
   columns: readonly Column<Row>[];
   rows: readonly Row[];
@@ -78,6 +81,16 @@ interface TableProps<Row> {
   onOpen?: (row: Row) => void;
   sort?: Sort;
   onSort?: (name: string) => void;
+  /** For a table whose rows have rows below them. */
+  tree?: TreeOf<Row>;
+}
+
+interface TreeOf<Row> {
+  /** 0 for a row at the top. */
+  depthOf: (row: Row) => number;
+  /** Whether the rows below it are shown; null if it has none. */
+  isOpen: (row: Row) => boolean | null;
+  toggle: (row: Row) => void;
 }
 
 const INTERACTIVE = "a, button, input, label, select";
@@ -139,6 +152,7 @@ export function Table<Row>(props: TableProps<Row>) {
     if (to) move(to(at, rows.length));
     else if (event.target !== line || row === undefined) return;
     else if (does === "select") toggle(row, event.shiftKey);
+    else if ((does === "expand" || does === "collapse") && props.tree) walk(props.tree, rows, at, does, move);
     else if (does === "open" && props.onOpen) props.onOpen(row);
     else if (does === "open") line.querySelector<HTMLElement>("a")?.click();
     else return;
@@ -146,7 +160,12 @@ export function Table<Row>(props: TableProps<Row>) {
   };
 
   return (
-    <table class="cloudo-table" role="table" aria-label={label} aria-rowcount={rows.length + 1}>
+    <table
+      class="cloudo-table"
+      role={props.tree ? "treegrid" : "table"}
+      aria-label={label}
+      aria-rowcount={rows.length + 1}
+    >
       <thead role="rowgroup">
         <tr role="row">
           {selection && (
@@ -157,6 +176,11 @@ export function Table<Row>(props: TableProps<Row>) {
           {columns.map((column) => (
             <Head key={column.name} column={column} sort={sort} onSort={onSort} />
           ))}
+          {sort && (
+            <th class="cloudo-sort" role="columnheader">
+              <SortChoice columns={columns} sort={sort} />
+            </th>
+          )}
         </tr>
       </thead>
       <tbody
@@ -198,6 +222,21 @@ export function Table<Row>(props: TableProps<Row>) {
   );
 }
 
+/** Open or close a row of a tree, or move: down from an open row, and up from a closed one. */
+function walk<Row>(
+  { depthOf, isOpen, toggle }: TreeOf<Row>,
+  rows: readonly Row[],
+  at: number,
+  does: "expand" | "collapse",
+  move: (to: number) => void,
+): void {
+  const row = rows[at] as Row;
+  if (isOpen(row) === (does === "collapse")) return toggle(row);
+  if (does === "expand") return void (isOpen(row) && move(at + 1));
+  const above = rows.slice(0, at).findLastIndex((one) => depthOf(one) < depthOf(row));
+  if (above >= 0) move(above);
+}
+
 function focusRow(body: HTMLElement | null, at: number): boolean {
   const line = body?.querySelector<HTMLElement>(`tr[data-at="${at}"]`);
   line?.focus();
@@ -229,6 +268,35 @@ function Head<Row>({ column, sort, onSort }: { column: Column<Row>; sort?: Sort;
         column.label
       )}
     </th>
+  );
+}
+
+/** The order as a choice, for a narrow window, in which no other heads are shown. */
+function SortChoice<Row>({ columns, sort }: { columns: readonly Column<Row>[]; sort: Sort }) {
+  const { place } = useApp();
+  const orders = columns
+    .filter(({ sortBy }) => sortBy)
+    .flatMap(({ name, label, isLargestFirst }) => {
+      const both = [
+        [name, `${label} ↑`],
+        [`-${name}`, `${label} ↓`],
+      ] as const;
+      return isLargestFirst ? [both[1], both[0]] : both;
+    });
+  const known = sort.usual === "-" ? [["-", "Newest first"] as const, ...orders] : orders;
+  return (
+    <select
+      class="cloudo-chip"
+      aria-label="Sort"
+      value={`${sort.isDescending ? "-" : ""}${sort.name}`}
+      onChange={({ currentTarget }) => place.refine({ sort: currentTarget.value })}
+    >
+      {known.map(([value, words]) => (
+        <option key={value} value={value}>
+          {words}
+        </option>
+      ))}
+    </select>
   );
 }
 
@@ -270,7 +338,9 @@ function Line<Row>(props: LineProps<Row>) {
     isInTurn,
     toggle,
     measure,
+    tree,
   } = props;
+  const cell = tree ? "gridcell" : "cell";
   const element = useRef<HTMLTableRowElement>(null);
   const isSelected = selection?.has(keyOf(row)) ?? false;
   useLayoutEffect(() => measure(element.current));
@@ -294,12 +364,14 @@ function Line<Row>(props: LineProps<Row>) {
       data-at={at}
       data-index={at}
       aria-rowindex={at + 2}
+      aria-level={tree && tree.depthOf(row) + 1}
+      aria-expanded={tree?.isOpen(row) ?? undefined}
       tabIndex={isInTurn ? 0 : -1}
       class={isSelected ? "cloudo-selected" : undefined}
       onClick={click}
     >
       {selection && (
-        <td class="cloudo-check" role="cell">
+        <td class="cloudo-check" role={cell}>
           <input
             type="checkbox"
             aria-label={`Select ${wordOf(row)}`}
@@ -310,7 +382,7 @@ function Line<Row>(props: LineProps<Row>) {
         </td>
       )}
       {columns.map((column) => (
-        <td key={column.name} class={`cloudo-col-${column.name}`} role="cell" data-label={column.label}>
+        <td key={column.name} class={`cloudo-col-${column.name}`} role={cell} data-label={column.label}>
           {column.cell(row)}
         </td>
       ))}

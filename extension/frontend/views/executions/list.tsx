@@ -1,9 +1,10 @@
 /** The executions, live. */
 
-import { useEffect, useMemo } from "preact/hooks";
+import { createContext } from "preact";
+import { useContext, useEffect, useMemo } from "preact/hooks";
 import type { Execution, Status } from "../../api/types";
 import { useApp } from "../../app/context";
-import { Breakable, Button, Empty, Link } from "../../ui/controls";
+import { Breakable, Button, Empty, IconButton, Link } from "../../ui/controls";
 import { Icon } from "../../ui/icons";
 import { List, NoMatch, useSort } from "../../ui/list";
 import { Duration, ProgressBar, StatusMark, Time } from "../../ui/marks";
@@ -14,29 +15,35 @@ import { chipsOf, cleared, isFiltered, resolved, statusesOf } from "./filters";
 import { OriginLink } from "./origin";
 import { FilterMenu } from "./saved";
 import { useExecutionCount, useExecutionRows, useSettled, type Count } from "./rows";
+import { RowThumbnail } from "./thumbnail";
+import { useTree, type Node } from "./tree";
 
-const columns: Column<Execution>[] = [
-  { name: "status", label: "Status", cell: ({ status }) => <StatusMark status={status} /> },
-  { name: "name", label: "Execution", cell: (row) => <NameCell row={row} /> },
-  { name: "progress", label: "Progress", cell: (row) => <ProgressBar of={row} /> },
+const columns: Column<Node>[] = [
+  { name: "status", label: "Status", cell: ({ row }) => <StatusMark status={row.status} /> },
+  { name: "name", label: "Execution", cell: (node) => <NameCell node={node} /> },
+  { name: "progress", label: "Progress", cell: ({ row }) => <ProgressBar of={row} /> },
   // The server sorts these two.
   {
     name: "duration",
     label: "Duration",
-    cell: (row) => <Duration of={row} />,
-    sortBy: ({ id }) => id,
+    cell: ({ row }) => <Duration of={row} />,
+    sortBy: ({ row }) => row.id,
     isLargestFirst: true,
   },
   {
     name: "started",
     label: "Started",
-    cell: (row) => <StartedCell row={row} />,
+    cell: ({ row }) => <StartedCell row={row} />,
     // By creation, because an execution may not have started yet.
-    sortBy: ({ id }) => id,
+    sortBy: ({ row }) => row.id,
     isLargestFirst: true,
   },
-  { name: "by", label: "By", cell: (row) => <ByCell row={row} /> },
+  { name: "by", label: "By", cell: ({ row }) => <ByCell row={row} /> },
 ];
+
+/** Pixels by which a child is indented. Deeper ones are indented no further. */
+const INDENT = 20;
+const MAX_INDENT = 6;
 
 /** Orders by creation and by duration, ascending and descending. */
 const ORDERS = [
@@ -44,12 +51,26 @@ const ORDERS = [
   ["shortest", "longest"],
 ] as const;
 
-function NameCell({ row }: { row: Execution }) {
+/** What opens and closes a row of the list. */
+const ToggleContext = createContext<(id: string) => void>(() => {});
+
+function NameCell({ node: { row, depth, isOpen, hasMore } }: { node: Node }) {
+  const toggle = useContext(ToggleContext);
   const { id, name, flow_name, type, tags } = row;
   const path = flow_name && flow_name !== name ? flow_name : type === "SCRIPT" ? "script" : "";
   const message = messageOf(row);
   return (
-    <>
+    <div class="cloudo-branch" style={{ paddingLeft: `${Math.min(depth, MAX_INDENT) * INDENT}px` }}>
+      {isOpen !== null && (
+        <IconButton
+          icon="down"
+          class="cloudo-toggle"
+          label={`Children of ${name}`}
+          aria-expanded={isOpen}
+          onClick={() => toggle(id)}
+        />
+      )}
+      <RowThumbnail row={row} />
       <Link view="execution" id={id} class="cloudo-title cloudo-plain-link">
         <Breakable text={cut(name)} />
       </Link>
@@ -68,7 +89,16 @@ function NameCell({ row }: { row: Execution }) {
           ))}
         </div>
       )}
-    </>
+      {hasMore && (
+        <div class="cloudo-note">
+          Its first children are shown here,{" "}
+          <Link view="execution" id={id}>
+            all of them on its page
+          </Link>
+          .
+        </div>
+      )}
+    </div>
   );
 }
 
@@ -103,29 +133,31 @@ export function ExecutionList() {
   const executions = useExecutionRows(query, order);
   const counted = useExecutionCount(query);
   const selection = useMemo(() => new Selection(), []);
-  const { rows } = executions;
+  const { nodes, toggle } = useTree(executions.rows);
   useEffect(() => selection.clear(), [address]);
   useEffect(() => {
-    if (rows) selection.retain(new Set(rows.map(({ id }) => id)));
-  }, [rows]);
+    if (nodes) selection.retain(new Set(nodes.map(keyOf)));
+  }, [nodes]);
   const [typed, onType] = useSettled(query.q ?? "", (text) => place.refine({ q: text.trim() }));
   const total = counted && totalOf(counted, statusesOf(query));
+  const shown = executions.rows?.length ?? 0;
   const clear = () => {
     onType("");
     place.refine(cleared(asked));
   };
-  return (
+  const list = (
     <List
       title="Executions"
       count={total ? total.toLocaleString("en") : ""}
-      rows={rows}
+      rows={nodes}
       error={executions.error}
       retry={executions.refresh}
       columns={columns}
-      keyOf={({ id }) => id}
-      wordOf={({ name, status }) => `${name}, ${STATUSES[status]}`}
+      keyOf={keyOf}
+      wordOf={({ row }) => `${row.name}, ${STATUSES[row.status]}`}
+      tree={{ depthOf: ({ depth }) => depth, isOpen: ({ isOpen }) => isOpen, toggle: ({ row }) => toggle(row.id) }}
       selection={selection}
-      onOpen={({ id }) => place.go("execution", id)}
+      onOpen={({ row }) => place.go("execution", row.id)}
       filter={typed}
       onFilter={onType}
       sort={sort}
@@ -133,7 +165,7 @@ export function ExecutionList() {
       total={total}
       hasManyActions
       more={<Chips counted={counted} />}
-      actions={<Toolbar selection={selection} executions={executions} query={query} />}
+      actions={<Toolbar selection={selection} executions={executions} nodes={nodes} query={query} />}
       empty={
         isFiltered(query) ? (
           <NoMatch title="No matching executions" text="New ones that match appear here." onClear={clear} />
@@ -141,10 +173,15 @@ export function ExecutionList() {
           <NoExecutions />
         )
       }
-      footer={executions.hasMore && <More more={executions.more} shown={rows?.length ?? 0} total={total} />}
+      footer={
+        executions.hasMore && <More more={executions.more} shown={shown} total={isFiltered(query) ? total : null} />
+      }
     />
   );
+  return <ToggleContext.Provider value={toggle}>{list}</ToggleContext.Provider>;
 }
+
+const keyOf = ({ row }: Node): string => row.id;
 
 function totalOf({ total, by_status }: Count, statuses: readonly Status[]): number {
   return statuses.length === 0 ? total : statuses.reduce((sum, status) => sum + by_status[status], 0);
@@ -201,13 +238,14 @@ function Chips({ counted }: { counted: Count | null }) {
 interface ToolbarProps {
   selection: Selection;
   executions: ReturnType<typeof useExecutionRows>;
+  nodes: readonly Node[] | null;
   query: Record<string, string>;
 }
 
-function Toolbar({ selection, executions: { rows, take, refresh }, query }: ToolbarProps) {
+function Toolbar({ selection, executions: { take, refresh }, nodes, query }: ToolbarProps) {
   const app = useApp();
   const isAll = selection.isAll.value;
-  const chosen = (rows ?? []).filter(({ id }) => selection.has(id));
+  const chosen = (nodes ?? []).filter(({ row }) => selection.has(row.id)).map(({ row }) => row);
   const act = async (action: Action) => {
     if (isAll) {
       if (!(await applyToMatching(app, action, query))) return;

@@ -5,7 +5,6 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
-import { segment } from "../../api/client";
 import type { Execution, Page, Result, ResultSummary } from "../../api/types";
 import { useApp, type App } from "../../app/context";
 import { useResource } from "../../app/resource";
@@ -17,6 +16,7 @@ import { Sandbox } from "../../ui/sandbox";
 import { cut, isEnded } from "../../ui/words";
 import { IMAGES } from "./cells";
 import { useNear } from "./notebook";
+import { pathOfResult } from "./thumbnail";
 
 type Shown = readonly ResultSummary[];
 
@@ -33,7 +33,6 @@ const BYTES_PER_PIXEL = 22;
 /** Types that the view shows itself; a bundle with any other is shown in the frame. */
 const PLAIN = new Set(["text/plain", "text/markdown", "application/json", ...IMAGES]);
 
-const pathOfResult = (id: string, name: string): string => `execution/${id}/results/${segment(name)}`;
 const isImage = ({ types }: ResultSummary): boolean => types.some((type) => IMAGES.includes(type));
 const titleOf = ({ name, is_from_notebook }: ResultSummary): string =>
   is_from_notebook ? "Last figure of the notebook" : cut(name);

@@ -76,6 +76,11 @@ export function merged(
       byId.set(row.id, row);
       isChanged = true;
     } else isChanged = byId.delete(row.id) || isChanged;
+    const parent = byId.get(row.parent_id ?? "");
+    if (parent && !parent.has_children) {
+      byId.set(parent.id, { ...parent, has_children: true });
+      isChanged = true;
+    }
   }
   return isChanged ? { ...rows, byId } : rows;
 }
@@ -105,8 +110,15 @@ export function useExecutionRows(query: Readonly<Record<string, string>>, order:
   const { api } = useApp();
   const filter = filterOf(query);
   const statuses = statusesOf(query);
+  // Without a filter, children are below their parents only; a filter finds them, too.
+  const isTree = statuses.length === 0 && isEmpty(filter);
   // Without the usual order, so that the first page is the one that came with the page.
-  const full: Query = { status: statuses, ...filter, order: order === "newest" ? null : order };
+  const full: Query = {
+    status: statuses,
+    ...filter,
+    top_level: isTree || null,
+    order: order === "newest" ? null : order,
+  };
   const key = JSON.stringify(full);
   const extra = useRef({ key, pages: 1 });
   if (extra.current.key !== key) extra.current = { key, pages: 1 };
@@ -129,8 +141,10 @@ export function useExecutionRows(query: Readonly<Record<string, string>>, order:
   const resource = useResource<Rows>(`executions ${key}`, fetch);
 
   const take = (changed: readonly Execution[], deleted: readonly string[] = []) => {
+    // The children of a deleted execution move up.
+    if (isTree && deleted.some((id) => resource.value?.byId.get(id)?.has_children)) resource.refresh();
     if (isEmpty(filter)) {
-      const isMatch = ({ status }: Execution) => statuses.length === 0 || statuses.includes(status);
+      const isMatch = ({ status, parent_id }: Execution) => (isTree ? !parent_id : statuses.includes(status));
       return resource.set((rows) => merged(rows, changed, deleted, isMatch));
     }
     // Only the server knows what matches a text, a tag or a pattern.
