@@ -59,6 +59,9 @@ def test_the_children_of_an_execution_are_listed_and_followed(show: Open, api: C
     link.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("the last one")
     expect(page.get_by_role("link", name="its parent")).to_be_visible()
+    trail = page.get_by_role("navigation", name="Back").get_by_role("link")
+    expect(trail).to_have_text(["Executions", "parent"])
+    expect(trail.last).to_have_attribute("href", re.compile(parent.id))
     expect(children).to_be_hidden()
 
 

@@ -11,6 +11,8 @@ interface SingleProps {
   label: string;
   /** The list that it belongs to. */
   list: string;
+  /** Links to the objects above it, after the one to the list. */
+  trail?: ComponentChildren;
   /** The heading until the object has come. */
   heading: string;
   /** The error of the last request for it. */
@@ -23,16 +25,17 @@ interface SingleProps {
   children: ComponentChildren;
 }
 
-export function Single({ label, list, heading, error, isGone, gone, retry, children }: SingleProps) {
+export function Single({ label, list, trail, heading, error, isGone, gone, retry, children }: SingleProps) {
   const { hasTabs } = useApp();
   const noun = label.toLowerCase();
   return (
     <section class="cloudo-view" aria-label={label}>
       {hasTabs && (
-        <nav aria-label="Back">
+        <nav aria-label="Back" class="cloudo-trail">
           <Link view={list} class="cloudo-link cloudo-back">
             {TITLES[list]}
           </Link>
+          {trail}
         </nav>
       )}
       {children && !isGone ? (

@@ -21,6 +21,7 @@ import { ResultsPanel } from "./results";
 /** The whole record may be large. */
 const PACE_MS = 1_000;
 const MAX_VALUE = 20_000;
+const MAX_ANCESTORS = 5;
 /** Longer tracebacks are folded. */
 const MAX_OPEN_LINES = 40;
 
@@ -49,6 +50,7 @@ export function ExecutionDetail() {
     <Single
       label="Execution"
       list="executions"
+      trail={execution?.parent_id && <Ancestors of={execution.parent_id} />}
       heading="Execution"
       error={resource.error}
       isGone={isMissing}
@@ -59,6 +61,30 @@ export function ExecutionDetail() {
         <Whole execution={execution} take={(row) => resource.set((whole) => ({ ...row, log: whole.log }))} />
       )}
     </Single>
+  );
+}
+
+/** Links to the executions above one, the highest first, by the names of their flows. */
+function Ancestors({ of }: { of: string }) {
+  const { api } = useApp();
+  const { value } = useResource<Execution[]>(`ancestors ${of}`, async (signal) => {
+    const found: Execution[] = [];
+    let next: string | null = of;
+    while (next && found.length < MAX_ANCESTORS) {
+      const page: Page<Execution> = await api.get<Page<Execution>>("execution", { ids: next }, signal);
+      found.unshift(...page.items);
+      next = page.items[0]?.parent_id ?? null;
+    }
+    return found;
+  });
+  return (
+    <>
+      {value?.map(({ id, flow_name, name }) => (
+        <Link key={id} view="execution" id={id}>
+          {cut(flow_name ?? name, 60)}
+        </Link>
+      ))}
+    </>
   );
 }
 

@@ -10,14 +10,9 @@ import { OriginLink } from "./origin";
 
 /** One line below the heading: what ran, when, and for how long. */
 export function Summary({ execution }: { execution: Execution }) {
-  const { flow_name, name, started_at, created_at, message, error, parent_id } = execution;
+  const { flow_name, name, started_at, created_at, message, error } = execution;
   return (
     <p class="cloudo-summary">
-      {parent_id && (
-        <Link view="execution" id={parent_id}>
-          Parent
-        </Link>
-      )}
       {flow_name && flow_name !== name && (
         <Link view="flow" id={flow_name}>
           <Breakable text={cut(flow_name)} />
