@@ -238,7 +238,7 @@ class Page:
             words=words,
             data=first_view.as_json(first.records),
             last_event=first.last_event,
-            flows=_items(first.records, first_view.FLOWS),
+            flows=first_view.in_folders(_items(first.records, first_view.FLOWS) or ()),
             activity=first.activity,
             executions=_items(first.records, first_view.EXECUTIONS),
             rows=_ROWS,

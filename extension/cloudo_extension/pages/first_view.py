@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
+from cloudo_extension.pages.words import folder_of
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError
 from cloudo_kernel.models import ExecutionFilter, Flow, FlowActivity, Page, RecentExecution
@@ -121,14 +122,14 @@ def as_json(records: Mapping[str, BaseModel]) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", f"{{{','.join(parts)}}}")
 
 
-def by_title(flows: Sequence[Flow]) -> list[Flow]:
-    """Return flows as the list shows them first."""
-    return sorted(flows, key=lambda flow: (flow.title.lower(), flow.name))
+def in_folders(flows: Sequence[Flow]) -> list[Flow]:
+    """Return flows as the list shows them first: by folder, then by title."""
+    return sorted(flows, key=lambda flow: (folder_of(flow.name), flow.title.lower(), flow.name))
 
 
 def _activity(flows: Page[Flow], api: Service) -> dict[str, BaseModel]:
     """Return the recent executions of the first rows, by the address that asks for these flows."""
-    names = [flow.name for flow in by_title(flows.items)[:_BARS]]
+    names = [flow.name for flow in in_folders(flows.items)[:_BARS]]
     if not names:
         return {}
     query = urlencode([("names", name) for name in names])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -94,6 +95,16 @@ def kinds(flows: Sequence[Flow]) -> dict[str, int]:
         "Broken": sum(flow.broken is not None for flow in flows),
         "Samples": sum(flow.source is FlowSource.LIBRARY for flow in flows),
     }
+
+
+def folder_of(name: str) -> str:
+    """Return the folder of a flow; empty for a flow in none."""
+    return name.rpartition("/")[0]
+
+
+def folders(flows: Sequence[Flow]) -> Mapping[str, int]:
+    """Return the number of flows in each folder."""
+    return Counter(folder_of(flow.name) for flow in flows)
 
 
 def median(runs: Sequence[RecentExecution | ExecutionBrief]) -> str:

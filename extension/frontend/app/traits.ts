@@ -2,7 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
-import type { Selection } from "../ui/table";
+import type { Selection } from "../ui/selection";
 import { useApp } from "./context";
 import type { MemoryPlace } from "./place";
 

@@ -3,6 +3,7 @@ import { Api } from "../api/client";
 import type { Execution, Flow } from "../api/types";
 import { Activities, medianOf } from "../views/flows/activity";
 import { foldersOf, matches } from "../views/flows/filters";
+import { inFolders, isFolder } from "../views/flows/folders";
 
 const run = (id: string, status: string, seconds: number | null = null) => ({
   id,
@@ -24,6 +25,14 @@ test("flows are filtered by kind, tag and text", () => {
   expect(matches(flow({ tags: ["etl"] }), { tag: "etl" })).toBe(true);
   expect(matches(flow({ tags: ["etl 2"] }), { tag: "etl" })).toBe(false);
   expect(matches(flow({ title: "Load orders" }), { q: "ORDER", kind: "never" })).toBe(true);
+});
+
+test("flows are listed below a heading for their folder", () => {
+  const flows = ["b/two", "a/one", "zero", "a/deep/three", "a/four"].map((name) => flow({ name }));
+  const words = (closed: string[]) =>
+    inFolders(flows, new Set(closed)).map((line) => (isFolder(line) ? `${line.folder}: ${line.count}` : line.name));
+  expect(words([])).toEqual(["zero", "a: 2", "a/one", "a/four", "a/deep: 1", "a/deep/three", "b: 1", "b/two"]);
+  expect(words(["a", "gone"])).toEqual(["zero", "a: 2", "a/deep: 1", "a/deep/three", "b: 1", "b/two"]);
 });
 
 test("flows are found by folder, with those of its folders", () => {

@@ -4,7 +4,8 @@ import type { ComponentChildren } from "preact";
 import type { ApiError } from "../api/client";
 import { useApp } from "../app/context";
 import { Button, Empty, FilterField, Heading, LoadError, Skeleton } from "./controls";
-import { SelectedCount, Selection, Table, type Column, type Sort, type TableProps } from "./table";
+import { SelectedCount, Selection } from "./selection";
+import { Table, type Column, type Sort, type TableProps } from "./table";
 
 interface ListProps<Row> {
   title: string;
@@ -37,6 +38,7 @@ interface ListProps<Row> {
   sort?: Sort;
   onSort?: (name: string) => void;
   tree?: TableProps<Row>["tree"];
+  headingOf?: TableProps<Row>["headingOf"];
   footer?: ComponentChildren;
 }
 

@@ -3,12 +3,12 @@
  * window are in the page, so that thousands of them stay fluid.
  */
 
-import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useApp } from "../app/context";
 import { Icon } from "./icons";
 import { ROW_KEYS } from "./keys";
+import { SelectAll, type Selection } from "./selection";
 import { useVirtualRows } from "./virtual";
 
 export interface Column<Row> {
@@ -29,44 +29,6 @@ export interface Sort {
   usual: string;
 }
 
-/** The selected rows of a table, by key. */
-export class Selection {
-  readonly keys: Signal<ReadonlySet<string>> = signal(new Set<string>());
-  /** Whether everything that matches the filter is selected, rows that are not loaded included. */
-  readonly isAll = signal(false);
-  private anchor: string | null = null;
-
-  has(key: string): boolean {
-    return this.isAll.value || this.keys.value.has(key);
-  }
-
-  clear(): void {
-    this.isAll.value = false;
-    this.keys.value = new Set();
-  }
-
-  /** Forget keys that do not exist any more. */
-  retain(existing: ReadonlySet<string>): void {
-    const kept = [...this.keys.peek()].filter((key) => existing.has(key));
-    if (kept.length < this.keys.peek().size) this.keys.value = new Set(kept);
-  }
-
-  /** Select or deselect a key; with `isRange`, all of `keys` from the one chosen last. */
-  choose(key: string, keys: readonly string[], isRange: boolean, isOn: boolean): void {
-    const from = this.anchor === null ? -1 : keys.indexOf(this.anchor);
-    const to = keys.indexOf(key);
-    this.anchor = key;
-    this.set(isRange && from >= 0 ? keys.slice(Math.min(from, to), Math.max(from, to) + 1) : [key], isOn);
-  }
-
-  set(keys: readonly string[], isOn: boolean): void {
-    const changed = new Set(this.keys.peek());
-    this.isAll.value = false;
-    for (const key of keys) changed[isOn ? "add" : "delete"](key);
-    this.keys.value = changed;
-  }
-}
-
 export interface TableProps<Row> {
   label: string;
   columns: readonly Column<Row>[];
@@ -83,6 +45,8 @@ export interface TableProps<Row> {
   onSort?: (name: string) => void;
   /** For a table whose rows have rows below them. */
   tree?: TreeOf<Row>;
+  /** The name of a row that is only a heading for those below it; null for all others. */
+  headingOf?: (row: Row) => ComponentChildren | null;
 }
 
 interface TreeOf<Row> {
@@ -154,7 +118,7 @@ export function Table<Row>(props: TableProps<Row>) {
     else if (does === "select") toggle(row, event.shiftKey);
     else if ((does === "expand" || does === "collapse") && props.tree) walk(props.tree, rows, at, does, move);
     else if (does === "open" && props.onOpen) props.onOpen(row);
-    else if (does === "open") line.querySelector<HTMLElement>("a")?.click();
+    else if (does === "open") line.querySelector<HTMLElement>("a, button")?.click();
     else return;
     event.preventDefault();
   };
@@ -300,21 +264,6 @@ function SortChoice<Row>({ columns, sort }: { columns: readonly Column<Row>[]; s
   );
 }
 
-function SelectAll({ selection, keys }: { selection: Selection; keys: readonly string[] }) {
-  const chosen = keys.filter((key) => selection.has(key)).length;
-  const isAll = chosen > 0 && chosen === keys.length;
-  return (
-    <input
-      type="checkbox"
-      aria-label="Select all"
-      checked={isAll}
-      indeterminate={chosen > 0 && !isAll}
-      disabled={keys.length === 0}
-      onClick={() => selection.set(keys, !isAll)}
-    />
-  );
-}
-
 type LineProps<Row> = TableProps<Row> & {
   row: Row;
   at: number;
@@ -339,7 +288,9 @@ function Line<Row>(props: LineProps<Row>) {
     toggle,
     measure,
     tree,
+    headingOf,
   } = props;
+  const heading = headingOf?.(row) ?? null;
   const cell = tree ? "gridcell" : "cell";
   const element = useRef<HTMLTableRowElement>(null);
   const isSelected = selection?.has(keyOf(row)) ?? false;
@@ -354,6 +305,7 @@ function Line<Row>(props: LineProps<Row>) {
   const click = (event: MouseEvent) => {
     const target = event.target as HTMLElement;
     if (target.closest(INTERACTIVE) || String(getSelection())) return;
+    if (heading !== null) return tree?.toggle(row);
     if (onOpen && !target.closest(".cloudo-check")) onOpen(row);
     else toggle(row, event.shiftKey);
   };
@@ -367,10 +319,18 @@ function Line<Row>(props: LineProps<Row>) {
       aria-level={tree && tree.depthOf(row) + 1}
       aria-expanded={tree?.isOpen(row) ?? undefined}
       tabIndex={isInTurn ? 0 : -1}
-      class={isSelected ? "cloudo-selected" : undefined}
+      class={heading !== null ? "cloudo-folder" : isSelected ? "cloudo-selected" : undefined}
       onClick={click}
     >
-      {selection && (
+      {heading !== null && (
+        <td role={cell} colSpan={columns.length + (selection ? 1 : 0)}>
+          <button type="button" aria-expanded={tree?.isOpen(row) ?? undefined} onClick={() => tree?.toggle(row)}>
+            <Icon name="down" />
+            {heading}
+          </button>
+        </td>
+      )}
+      {heading === null && selection && (
         <td class="cloudo-check" role={cell}>
           <input
             type="checkbox"
@@ -381,44 +341,12 @@ function Line<Row>(props: LineProps<Row>) {
           />
         </td>
       )}
-      {columns.map((column) => (
-        <td key={column.name} class={`cloudo-col-${column.name}`} role={cell} data-label={column.label}>
-          {column.cell(row)}
-        </td>
-      ))}
+      {heading === null &&
+        columns.map((column) => (
+          <td key={column.name} class={`cloudo-col-${column.name}`} role={cell} data-label={column.label}>
+            {column.cell(row)}
+          </td>
+        ))}
     </tr>
-  );
-}
-
-/** "2 selected", with buttons that select everything that matches, and nothing. */
-export function SelectedCount({
-  selection,
-  shown,
-  total,
-}: {
-  selection: Selection;
-  shown: ReadonlySignal<readonly string[]> | readonly string[];
-  /** Number of matching rows, if more of them match than are shown, and actions can be applied to all of them. */
-  total?: number | null;
-}) {
-  const selected = selection.keys.value;
-  const isAll = selection.isAll.value;
-  const keys = Array.isArray(shown) ? shown : (shown as ReadonlySignal<readonly string[]>).value;
-  const hidden = selected.size - keys.filter((key: string) => selected.has(key)).length;
-  return (
-    <span class="cloudo-selected-count" aria-live="polite" hidden={selected.size === 0}>
-      <span>
-        {isAll ? `All ${total?.toLocaleString("en") ?? ""} matching selected` : `${selected.size} selected`}
-        {!isAll && hidden > 0 && ` (${hidden} hidden by the filter)`}
-      </span>
-      {!isAll && total && total > keys.length && keys.every((key: string) => selected.has(key)) && (
-        <button type="button" class="cloudo-link" onClick={() => (selection.isAll.value = true)}>
-          Select all {total.toLocaleString("en")}
-        </button>
-      )}
-      <button type="button" class="cloudo-link" onClick={() => selection.clear()}>
-        Clear
-      </button>
-    </span>
   );
 }

@@ -10,12 +10,14 @@ import { List, NoMatch, sorted, useSort } from "../../ui/list";
 import { StatusMark, Time } from "../../ui/marks";
 import { MenuButton } from "../../ui/menu";
 import { RunBars } from "../../ui/runs";
-import { Selection, type Column } from "../../ui/table";
+import { Selection } from "../../ui/selection";
+import { type Column } from "../../ui/table";
 import { count, cut, duration } from "../../ui/words";
 import { OpenMessages } from "../messages/open";
 import { Activities, ActivityContext, medianOf, useRecent } from "./activity";
 import { newFlow } from "./files";
-import { KindChips, matches } from "./filters";
+import { KindChips, isFiltered, matches } from "./filters";
+import { closedFolders, folderOf, inFolders, isFolder, toggleFolder, type Line } from "./folders";
 import { customise, PLANNERS, plan, restoreShipped } from "./planners";
 import { useFlows } from "./rows";
 import { play, playWithInputs } from "./run";
@@ -120,6 +122,25 @@ function TagsCell({ flow: { tags } }: { flow: Flow }) {
 }
 
 const keyOf = ({ name }: Flow) => name;
+const keyOfLine = (line: Line) => (isFolder(line) ? `${line.folder}/` : line.name);
+const wordOf = (line: Line) => (isFolder(line) ? line.folder : line.name);
+// A heading has no cells.
+const lineColumns = columns as unknown as Column<Line>[];
+
+/** How the list shows folders, where it does. */
+const TREE = {
+  depthOf: (line: Line) => (!isFolder(line) && folderOf(line) ? 1 : 0),
+  isOpen: (line: Line) => (isFolder(line) ? line.isOpen : null),
+  toggle: (line: Line) => isFolder(line) && toggleFolder(line.folder),
+};
+
+const headingOf = (line: Line) =>
+  isFolder(line) ? (
+    <>
+      <Breakable text={line.folder} />
+      <span class="cloudo-count">{line.count.toLocaleString("en")}</span>
+    </>
+  ) : null;
 
 export function FlowList() {
   const app = useApp();
@@ -141,6 +162,10 @@ export function FlowList() {
       ),
     [flows.value, address],
   );
+  // With a filter, or in another order, flows of all folders are compared.
+  const hasFolders = sort.name === "name" && !isFiltered(query) && matching.some(folderOf);
+  const closed = closedFolders.value;
+  const lines = useMemo(() => (hasFolders ? inFolders(matching, closed) : matching), [matching, hasFolders, closed]);
   const activities = useMemo(() => new Activities(api), [api]);
   useExecutionNews((changed, deleted) => activities.take(changed, deleted));
   useEffect(() => live.follow({ resync: () => activities.refresh() }), [live, activities]);
@@ -150,14 +175,16 @@ export function FlowList() {
       <List
         title="Flows"
         count={all.length ? countOf(matching.length, all.length) : ""}
-        rows={flows.value && matching}
+        rows={flows.value && lines}
         error={flows.error}
         retry={flows.refresh}
-        columns={columns}
-        keyOf={keyOf}
-        wordOf={keyOf}
+        columns={lineColumns}
+        keyOf={keyOfLine}
+        wordOf={wordOf}
+        tree={hasFolders ? TREE : undefined}
+        headingOf={headingOf}
         selection={selection}
-        isSelectable={({ broken }) => !broken}
+        isSelectable={(line) => !isFolder(line) && !line.broken}
         filter={query.q ?? ""}
         onFilter={onFilter}
         sort={sort}

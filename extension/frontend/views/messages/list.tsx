@@ -8,7 +8,8 @@ import { Button, Empty, Link } from "../../ui/controls";
 import { Icon } from "../../ui/icons";
 import { List, NoMatch } from "../../ui/list";
 import { Time } from "../../ui/marks";
-import { Selection, type Column } from "../../ui/table";
+import { Selection } from "../../ui/selection";
+import { type Column } from "../../ui/table";
 import { cut } from "../../ui/words";
 import { AnsweredBy, deleteMessages, MESSAGE_STATES, MessageStateMark, type MessageState } from "./marks";
 

@@ -9,7 +9,8 @@ import { Button, Empty } from "../../ui/controls";
 import { Icon } from "../../ui/icons";
 import { List, NoMatch, sorted, useSort } from "../../ui/list";
 import { Time } from "../../ui/marks";
-import { Selection, type Column } from "../../ui/table";
+import { Selection } from "../../ui/selection";
+import { type Column } from "../../ui/table";
 import { count, cut, now } from "../../ui/words";
 import { ACTIONS, newToken } from "./form";
 
