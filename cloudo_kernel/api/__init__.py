@@ -37,6 +37,7 @@ from cloudo_kernel.models import (
     FlowActivity,
     JsonObject,
     Kernel,
+    LogKind,
     LogPage,
     Message,
     MessagePreview,
@@ -126,11 +127,14 @@ class Api(AuthorApi):
         cursor: str | None = None,
         tail: int | None = None,
         streams: bool = False,
+        q: str | None = None,
+        kind: LogKind | None = None,
     ) -> LogPage:
         """Page through the log from its first line, or return its last lines with `tail`, up to 5,000.
 
         With `streams` it also has the lines that the cells printed, each at the start of its cell.
-        Raises `ExecutionNotFound`.
+        With `tail`, `q` and `kind` search the whole log: the last lines that contain the text and are of the kind.
+        Raises `ExecutionNotFound`, `MalformedRequest`.
         """
 
     @verb(Action.READ, "GET execution/{execution_id}/cells")

@@ -22,6 +22,7 @@ from cloudo_kernel.models.cells import (
     CellStatus,
     CellType,
     ExecutionCells,
+    LogKind,
     LogPage,
     OutputType,
     SourceDiff,

@@ -76,10 +76,29 @@ class ExecutionCells(Record):
     )
 
 
+class LogKind(StrEnum):
+    """A kind of lines of a log."""
+
+    #: Those of `this.log`, of any level.
+    LOG = "log"
+    #: Those of `this.log` with at least this level.
+    WARNING = "warning"
+    ERROR = "error"
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels of its lines, least first; none for lines that cells printed."""
+        start = {LogKind.LOG: 0, LogKind.WARNING: 2, LogKind.ERROR: 3}.get(self)
+        return () if start is None else ("debug", "info", "warning", "error", "critical")[start:]
+
+
 class LogPage(Page[LogLine]):
     """A page of a log."""
 
     total: int | None = Field(default=None, description="Number of lines in all; only with `tail`.")
+    matches: int | None = Field(default=None, description="Number of matching lines; only with `q` or `kind`.")
     end: str | None = Field(
         default=None, description="The cursor after the last line of this page, to follow a log that grows."
     )

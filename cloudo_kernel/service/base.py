@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+#: Databases limit the length of a search text.
+MAX_QUERY = 1_000
 #: Poll interval of a wait, in case the event listener misses an event.
 _POLL_INTERVAL_SECONDS = 5.0
 

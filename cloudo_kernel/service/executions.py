@@ -36,11 +36,9 @@ from cloudo_kernel.models import (
     Status,
 )
 from cloudo_kernel.models.executions import BULK_LIMIT, Tags
-from cloudo_kernel.service.base import id_cursor, page_limit
+from cloudo_kernel.service.base import MAX_QUERY, id_cursor, page_limit
 from cloudo_kernel.service.starts import StartVerbs
 
-#: Databases limit the length of a search text.
-_MAX_QUERY = 1_000
 #: The fields of an execution that a flow may change, with the type of each value.
 _FIELDS: dict[str, TypeAdapter[Any]] = {
     "name": TypeAdapter(Annotated[str, Field(min_length=1, max_length=500)]),
@@ -286,8 +284,8 @@ class ExecutionVerbs(StartVerbs):
 def checked_filter(where: ExecutionFilter | None) -> ExecutionFilter:
     """Return a filter. Raises `MalformedRequest` for a text that is too long."""
     wanted = where or ExecutionFilter()
-    if wanted.q is not None and len(wanted.q) > _MAX_QUERY:
-        raise MalformedRequest(f"q has at most {_MAX_QUERY:,} characters.", field="q")
+    if wanted.q is not None and len(wanted.q) > MAX_QUERY:
+        raise MalformedRequest(f"q has at most {MAX_QUERY:,} characters.", field="q")
     return wanted
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from datetime import datetime
+from heapq import merge
 from pathlib import Path
 from typing import Final
 
 from cloudo_kernel.errors import MalformedRequest, NotebookNotFound, ResultNotFound
 from cloudo_kernel.forms.markdown import MAX_CHARACTERS, rendered
-from cloudo_kernel.models import ExecutionCells, LogLine, LogPage, SourceDiff
+from cloudo_kernel.models import ExecutionCells, LogKind, LogLine, LogPage, SourceDiff
 from cloudo_kernel.models.results import LAST_FIGURE, Result, ResultSummary
-from cloudo_kernel.service.base import Base, not_a_cursor, page_limit
+from cloudo_kernel.service.base import MAX_QUERY, Base, not_a_cursor, page_limit
 from cloudo_kernel.workspace import executed_cells
 from cloudo_kernel.workspace.executed_cells import Printed, difference
 
@@ -64,6 +65,8 @@ class NotebookVerbs(Base):
         cursor: str | None = None,
         tail: int | None = None,
         streams: bool = False,
+        q: str | None = None,
+        kind: LogKind | None = None,
     ) -> LogPage:
         """See `Api.execution_log`."""
         self._ask_execution("execution_log", execution_id)
@@ -71,16 +74,32 @@ class NotebookVerbs(Base):
         self._store.executions.status(execution_id)  # raises `ExecutionNotFound`
         printed = self._printed(execution_id) if streams else _Printed(())
         if tail is None:
+            if q is not None or kind is not None:
+                raise MalformedRequest("q and kind search with tail only.", field="tail")
             return self._page(execution_id, printed, start, size, is_merged=streams)
         if cursor is not None or not 1 <= tail <= MAX_TAIL:
             problem = "has no cursor" if cursor is not None else f"is a number from 1 to {MAX_TAIL:,}"
             raise MalformedRequest(f"tail {problem}.", field="tail")
         logged = self._store.log.length(execution_id)
         total = logged + printed.number
+        if q is not None or kind is not None:
+            return self._search(execution_id, printed, q=q or "", kind=kind, size=tail, total=total)
         # The last lines of the merged log are among the last ones of both.
         begin = _Place(max(0, logged - tail), max(0, printed.number - tail))
         page = self._page(execution_id, printed, begin, 2 * tail, is_merged=streams)
         return page.model_copy(update={"items": page.items[-tail:], "total": total, "next": None})
+
+    def _search(
+        self, execution_id: str, printed: _Printed, *, q: str, kind: LogKind | None, size: int, total: int
+    ) -> LogPage:
+        """Return the last lines of a log that contain a text and are of a kind."""
+        if len(q) > MAX_QUERY:
+            raise MalformedRequest(f"q has at most {MAX_QUERY:,} characters.", field="q")
+        levels = (kind or LogKind.LOG).levels
+        logged, first = self._store.log.search(execution_id, text=q, levels=levels, limit=size)
+        others, second = printed.search(q, kind, size)
+        items = tuple(merge(others, logged, key=lambda line: line.time))
+        return LogPage(items=items[-size:], total=total, matches=first + second)
 
     def _page(self, execution_id: str, printed: _Printed, start: _Place, size: int, *, is_merged: bool) -> LogPage:
         """Return up to `size` lines from a place on, merged by time."""
@@ -174,10 +193,24 @@ class _Printed:
             if passed + len(part.lines) > start and len(found) < limit:
                 begin = max(0, start - passed)
                 texts = part.lines[begin : begin + limit - len(found)]
-                about = {"time": part.time or self._started_at, "source": part.source, "cell": part.cell}
-                found += [LogLine.model_validate({**about, "text": text}) for text in texts]
+                found += [self._line(part, text) for text in texts]
             passed += len(part.lines)
         return found
+
+    def search(self, text: str, kind: LogKind | None, limit: int) -> tuple[list[LogLine], int]:
+        """Return the last lines that contain a text, ignoring case, and are of a kind, and their number."""
+        wanted, number = text.lower(), 0
+        last: deque[tuple[Printed, str]] = deque(maxlen=limit)
+        for part in self._parts:
+            if kind is None or kind.value == part.source.value:
+                found = [line for line in part.lines if wanted in line.lower()]
+                number += len(found)
+                last.extend((part, line) for line in found)
+        return [self._line(part, line) for part, line in last], number
+
+    def _line(self, part: Printed, text: str) -> LogLine:
+        about = {"time": part.time or self._started_at, "source": part.source, "cell": part.cell}
+        return LogLine.model_validate({**about, "text": text})
 
 
 class _Kept:

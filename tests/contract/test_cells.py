@@ -15,6 +15,7 @@ from cloudo_kernel.models import (
     CellType,
     Execution,
     ExecutionCells,
+    LogKind,
     LogLine,
     LogSource,
     OutputType,
@@ -187,10 +188,37 @@ def test_the_last_lines_of_a_log_are_read_alone(end: End) -> None:
     assert [line.text for line in last.items] == ["b", "e", "f"]
     assert (last.total, last.end) == (6, "2.4")
     assert end.api.execution_log(execution.id, tail=5_000).total == 2
-    tails: list[dict[str, Any]] = [{"tail": 0}, {"tail": 5_001}, {"tail": 1, "cursor": "1"}]
+    tails: list[dict[str, Any]] = [{"tail": 0}, {"tail": 5_001}, {"tail": 1, "cursor": "1"}, {"q": "a"}]
+    tails += [{"kind": LogKind.LOG}, {"tail": 1, "q": "x" * 1_001}]
     for wrong in (*tails, {"cursor": "1.2.3"}, {"cursor": "x"}):
         with pytest.raises(errors.MalformedRequest):
             end.api.execution_log(execution.id, **wrong)
+
+
+def test_a_log_is_searched_by_text_and_kind(end: End) -> None:
+    logs = "".join(f"this.log('Line %_{n}', level={level!r})\n" for n, level in enumerate(("info", "warning", "error")))
+    execution = ended(end, f"print('A LINE')\n{logs}", "import sys\nprint('line', file=sys.stderr)")
+
+    def found(**wanted: Any) -> tuple[list[str], int | None]:
+        page = end.api.execution_log(execution.id, streams=True, **wanted)
+        assert (page.total, page.next) == (5, None)
+        return [line.text for line in page.items], page.matches
+
+    every = ["A LINE", "Line %_0", "Line %_1", "Line %_2", "line"]
+    assert found(tail=10, q="line") == (every, 5)
+    assert found(tail=2, q="LINE") == (every[-2:], 5)
+    assert found(tail=10, q="%_1") == (["Line %_1"], 1)
+    assert found(tail=10, q="%_1", kind=LogKind.ERROR) == ([], 0)
+    for kind, texts in (
+        (LogKind.LOG, every[1:4]),
+        (LogKind.WARNING, every[2:4]),
+        (LogKind.ERROR, every[3:4]),
+        (LogKind.STDOUT, every[:1]),
+        (LogKind.STDERR, every[4:]),
+    ):
+        assert found(tail=10, kind=kind) == (texts, len(texts))
+    alone = end.api.execution_log(execution.id, tail=10, q="line")
+    assert [line.text for line in alone.items] == every[1:4]
 
 
 def test_a_long_log_is_read_page_by_page(end: End) -> None:
@@ -204,3 +232,8 @@ def test_a_long_log_is_read_page_by_page(end: End) -> None:
     last = end.api.execution_log(execution.id, streams=True, tail=2)
     assert ([line.text for line in last.items], last.total) == (["line 199998", "line 199999"], 200_000)
     assert {line.source for line in last.items} == {LogSource.STDOUT}
+    searched = end.api.execution_log(execution.id, streams=True, tail=3, q="LINE 1999")
+    assert ([line.text for line in searched.items], searched.matches) == (
+        [f"line {number}" for number in range(199_997, 200_000)],
+        111,
+    )

@@ -77,6 +77,18 @@ class Log:
             rows = connection.execute(query).all()
         return tuple(LogLine.model_validate(dict(row._mapping)) for row in rows)
 
+    def search(
+        self, execution_id: str, *, text: str, levels: Sequence[str], limit: int
+    ) -> tuple[tuple[LogLine, ...], int]:
+        """Return the last lines that contain `text`, ignoring case, and have one of the levels, and their number."""
+        c = log_lines.c
+        matching = (c.execution_id == execution_id, c.level.in_(levels), c.text.icontains(text, autoescape=True))
+        last = select(log_lines).where(*matching).order_by(c.number.desc()).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(last).all()
+            number = connection.execute(select(func.count()).where(*matching)).scalar_one()
+        return tuple(LogLine.model_validate(dict(row._mapping)) for row in reversed(rows)), number
+
     def length(self, execution_id: str) -> int:
         """Return the number of lines."""
         with self._database.read() as connection:

@@ -22,6 +22,7 @@ from cloudo_kernel.models import (
     ExecutionFilter,
     ExecutionOrder,
     JsonObject,
+    LogKind,
     LogPage,
     Page,
     Request,
@@ -100,6 +101,15 @@ class LogQuery(PageQuery):
         default=None, ge=1, le=5_000, description="Only the last lines, oldest first. Not with `cursor`."
     )
     streams: bool = Field(default=False, description="Also the lines that cells printed, at the start of their cell.")
+    q: str | None = Field(
+        default=None,
+        description="Only lines that contain this text, ignoring case, up to 1,000 characters. Only with `tail`.",
+    )
+    kind: LogKind | None = Field(
+        default=None,
+        description="Only lines of this kind: `log`, `warning` and `error` are those of `this.log` with at least this "
+        "level. Only with `tail`.",
+    )
 
 
 class CellsQuery(Query):

@@ -5,6 +5,8 @@ import { Pace } from "../../api/pace";
 import { segment, type Api } from "../../api/client";
 import type { LogLine } from "../../api/types";
 import { useApp } from "../../app/context";
+import { useResource, type Resource } from "../../app/resource";
+import { useSettled } from "../../app/settled";
 import { LinkButton, Panel } from "../../ui/controls";
 import { count, cut, moment, reasonOf } from "../../ui/words";
 
@@ -15,11 +17,15 @@ const MAX_LENGTH = 2_000;
 /** Distance from the end, in pixels, at which the reader follows it. */
 const AT_END = 24;
 const PACE_MS = 300;
+/** Maximum number of lines that a search shows. */
+const MAX_FOUND = 1_000;
+const SEARCH_PACE_MS = 1_000;
 
 interface LogPage {
   items: LogLine[];
   next: string | null;
   total: number | null;
+  matches: number | null;
   end: string | null;
 }
 
@@ -111,7 +117,6 @@ interface Wanted {
   kind: string;
 }
 
-const LEVELS = ["debug", "info", "warning", "error", "critical"];
 const KINDS: Record<string, string> = {
   "": "All lines",
   log: "Logged",
@@ -121,11 +126,22 @@ const KINDS: Record<string, string> = {
   stderr: "stderr",
 };
 
-export function isWanted({ text, level, source }: LogLine, wanted: Wanted): boolean {
-  if (!text.toLowerCase().includes(wanted.text.trim().toLowerCase())) return false;
-  if (wanted.kind === "") return true;
-  if (!LEVELS.includes(wanted.kind)) return source === wanted.kind;
-  return source === "log" && LEVELS.indexOf(level) >= LEVELS.indexOf(wanted.kind);
+/** The last lines of the whole log that the reader looks for; null without a search, and until they have come. */
+function useFound(id: string, { text, kind }: Wanted, version: string): Resource<LogPage | null> {
+  const { api } = useApp();
+  const settled = useSettled(text.trim());
+  const isRestricted = Boolean(settled || kind);
+  const query = { tail: MAX_FOUND, streams: true, q: settled, kind };
+  const fetch = (signal: AbortSignal) =>
+    isRestricted ? api.get<LogPage>(`execution/${id}/log`, query, signal) : Promise.resolve(null);
+  const found = useResource<LogPage | null>(`log ${id} ${settled} ${kind}`, fetch, {
+    concerns: (news) => isRestricted && news.tells("execution", id, "ExecutionLogged"),
+    paceMs: SEARCH_PACE_MS,
+  });
+  useEffect(() => {
+    if (isRestricted) found.refresh();
+  }, [version]);
+  return found;
 }
 
 /** Fields that restrict the lines, and a link to the whole log. */
@@ -166,6 +182,7 @@ export function LogPanel({ id, version }: { id: string; version: string }) {
   const { notices } = useApp();
   const { shown, problem, isAtEnd, showEarlier } = useLog(id, version);
   const [wanted, setWanted] = useState<Wanted>({ text: "", kind: "" });
+  const found = useFound(id, wanted, version);
   const box = useRef<HTMLDivElement>(null);
   const heightBefore = useRef<number | null>(null);
   useLayoutEffect(() => {
@@ -174,7 +191,7 @@ export function LogPanel({ id, version }: { id: string; version: string }) {
     if (heightBefore.current !== null) element.scrollTop += element.scrollHeight - heightBefore.current;
     else if (isAtEnd.current) element.scrollTop = element.scrollHeight;
     heightBefore.current = null;
-  }, [shown, wanted]);
+  }, [shown, found.value, wanted]);
   const earlier = async () => {
     // What is in sight stays in sight.
     heightBefore.current = box.current?.scrollHeight ?? null;
@@ -184,7 +201,6 @@ export function LogPanel({ id, version }: { id: string; version: string }) {
   const { lines = [], earlier: more = 0 } = shown ?? {};
   const isFull = lines.length >= MAX_LINES;
   const isRestricted = wanted.text.trim() !== "" || wanted.kind !== "";
-  const found = isRestricted ? lines.filter((line) => isWanted(line, wanted)) : lines;
   return (
     <Panel
       title="Log"
@@ -193,8 +209,9 @@ export function LogPanel({ id, version }: { id: string; version: string }) {
     >
       {(more > 0 || isRestricted) && (
         <p class="cloudo-log-more cloudo-muted">
-          {isRestricted && <span role="status">{`${count(found.length, "line")} of ${lines.length} match`}</span>}
+          {isRestricted && <span role="status">{found.error?.message ?? matchesIn(found.value)}</span>}
           {more > 0 &&
+            !isRestricted &&
             (isFull ? (
               <span>{`The last ${count(lines.length, "line")}`}</span>
             ) : (
@@ -217,12 +234,20 @@ export function LogPanel({ id, version }: { id: string; version: string }) {
         }}
       >
         {shown && lines.length === 0 && <div class="cloudo-muted">Nothing logged.</div>}
-        {found.map((line, at) => (
-          <Line key={isRestricted ? at : more + at} line={line} />
-        ))}
+        {isRestricted
+          ? found.value?.items.map((line, at) => <Line key={at} line={line} />)
+          : lines.map((line, at) => <Line key={more + at} line={line} />)}
       </div>
     </Panel>
   );
+}
+
+/** "12 of 200,000 lines match". */
+function matchesIn(found: LogPage | null): string {
+  if (!found) return "Searching…";
+  const { matches, total, items } = found;
+  const words = `${(matches ?? 0).toLocaleString("en")} of ${count(total ?? 0, "line")} match`;
+  return items.length < (matches ?? 0) ? `${words}; these are the last ${items.length.toLocaleString("en")}` : words;
 }
 
 const clock = (time: string): string => new Date(time).toLocaleTimeString("en-GB");
