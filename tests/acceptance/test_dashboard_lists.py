@@ -241,6 +241,15 @@ def test_flows_are_filtered_by_kind_and_tag_in_the_address(show: Open, api: Clie
     trigger = ScheduleTrigger(daily_at="08:30")
     api.create_schedule(CreateSchedule(flow_name="etl/load", trigger=trigger, timezone="UTC"))
     page = show("flows")
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url))
+    other = api.create_schedule(CreateSchedule(flow_name="idle", trigger=trigger, timezone="UTC"))
+    planned = row(page, "idle").locator(".cloudo-col-next")
+    expect(planned).not_to_be_empty()
+    api.delete_schedule(other.id)
+    expect(planned).to_be_empty()
+    # Only the flow of the schedule was asked for.
+    assert not [url for url in asked if "/flow?" in url]
     names = page.locator("tbody .cloudo-path")
     chip = page.get_by_role("group", name="Filters").get_by_role("button")
     for kind, name in (("Failing", "failing"), ("Scheduled", "etl/load"), ("Broken", "torn")):

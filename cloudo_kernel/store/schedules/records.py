@@ -200,14 +200,14 @@ class Schedules:
         """
         is_meant = and_(_s.id == schedule_id, true() if where is None else where)
         with self._database.write() as connection:
-            deleted = delete(schedules).where(is_meant).returning(_s.name, _s.source_sha256)
+            deleted = delete(schedules).where(is_meant).returning(_s.name, _s.flow_name, _s.source_sha256)
             row = connection.execute(deleted).one_or_none()
             if row is None:
                 raise ScheduleNotFound(schedule_id)
             connection.execute(delete(occurrences).where(_o.schedule_id == schedule_id))
             forget_source(connection, row.source_sha256)
             now = self._database.clock()
-            about = {"time": now, "user_name": user_name, "name": row.name}
+            about = {"time": now, "user_name": user_name, "name": row.name, "flow_name": row.flow_name}
             record(connection, event_types.SCHEDULE_DELETED, event_types.SCHEDULE, schedule_id, **about)
 
     def next_runs(self, flow_names: Sequence[str]) -> dict[str, datetime]:

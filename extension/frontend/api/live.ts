@@ -11,7 +11,7 @@ export type Changes = Map<string, Set<string>>;
 export class News {
   private readonly bySubject = new Map<string, Changes>();
 
-  constructor(events: readonly ServerEvent[]) {
+  constructor(private readonly events: readonly ServerEvent[]) {
     for (const { subject_type, subject_id, type } of events) {
       const changes = this.of(subject_type);
       changes.set(subject_id, (changes.get(subject_id) ?? new Set()).add(type));
@@ -25,6 +25,12 @@ export class News {
 
   has(subjectType: string): boolean {
     return this.bySubject.has(subjectType);
+  }
+
+  /** The flows that events of a type of subject name. */
+  flowsOf(subjectType: string): Set<string> {
+    const own = this.events.filter(({ subject_type }) => subject_type === subjectType);
+    return new Set(own.flatMap(({ data: { flow_name } }) => (typeof flow_name === "string" ? [flow_name] : [])));
   }
 
   /** Whether a subject has one of these events. Without types: any event. */

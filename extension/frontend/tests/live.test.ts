@@ -15,6 +15,10 @@ test("news group events by subject", () => {
   expect(news.tells("execution", "a", "ExecutionLogged")).toBe(true);
   expect(news.tells("execution", "a", "ExecutionEnded")).toBe(false);
   expect([news.tells("execution", "b"), news.has("flow")]).toEqual([false, false]);
+  const planned = { ...event("schedule", "s", "ScheduleChanged"), data: { flow_name: "etl/load" } };
+  expect([...new News([planned, planned, event("schedule", "t", "ScheduleMissed")]).flowsOf("schedule")]).toEqual([
+    "etl/load",
+  ]);
 });
 
 test("the first change is fetched at once, later ones at the pace, none is lost, and none overlaps", async () => {

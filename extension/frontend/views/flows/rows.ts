@@ -1,8 +1,9 @@
 /** The list of flows: fetched page by page, and kept up to date with the executions. */
 
-import { useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Api } from "../../api/client";
-import type { Execution, Flow, Page } from "../../api/types";
+import { Pace } from "../../api/pace";
+import type { Execution, Flow, FlowActivity, Page } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { useResource, type Resource } from "../../app/resource";
 import { byAge } from "../../ui/words";
@@ -13,6 +14,9 @@ const NEXT = 500;
 /** New files in the folder are found by listing again. */
 const RELIST_MS = 30_000;
 const MAX_RECENT = 5;
+const NEXT_RUNS_MS = 1_000;
+/** Proxies refuse addresses above 8 kB, and a name has up to 240 characters. */
+const MAX_NAMES = 20;
 
 /** `show` gets the first page early, when there is nothing on the screen yet. */
 async function fetchFlows(api: Api, signal: AbortSignal, show: ((flows: Flow[]) => void) | null): Promise<Flow[]> {
@@ -45,14 +49,51 @@ export function useFlows(): Resource<Flow[]> {
       version.current = await api.version("flow", { brief: true, runs: false, limit: 1 });
       return version.current !== null && version.current === last;
     },
-    // The next run of a schedule is in the list, too.
-    concerns: (news) => news.has("flow") || news.has("schedule"),
+    concerns: (news) => news.has("flow"),
     paceMs: 2_000,
   });
+  const planned = useNextRuns(resource);
   useExecutionNews((changed) => {
     if (changed.length > 0) resource.set((flows) => withExecutions(flows, changed));
+    // A run of a schedule moves its next one, without an event of the schedule.
+    planned(changed.flatMap(({ schedule_id, flow_name }) => (schedule_id && flow_name ? [flow_name] : [])));
   });
   return resource;
+}
+
+/** Keep the next runs of flows up to date: only flows whose schedules have changed are asked for. */
+function useNextRuns(resource: Resource<Flow[]>): (names: Iterable<string>) => void {
+  const { api, live } = useApp();
+  const wanted = useRef(new Set<string>());
+  const latest = useRef(resource);
+  latest.current = resource;
+  const pace = useMemo(() => {
+    const fetch = async () => {
+      const names = [...wanted.current].slice(0, MAX_NAMES);
+      for (const name of names) wanted.current.delete(name);
+      const query = { recent: 1, limit: MAX_NAMES, names };
+      const page = await api.get<Page<FlowActivity>>("flow/activity", query).catch(() => null);
+      const found = new Map(page?.items.map(({ flow_name, next_run }) => [flow_name, next_run]));
+      const changed = (flow: Flow) =>
+        found.has(flow.name) ? { ...flow, next_run: found.get(flow.name) ?? null } : flow;
+      latest.current.set((flows) => flows.map(changed));
+      if (wanted.current.size > 0) pace.want();
+    };
+    const pace = new Pace(fetch, NEXT_RUNS_MS);
+    return pace;
+  }, [api]);
+  const want = (names: Iterable<string>) => {
+    for (const name of names) wanted.current.add(name);
+    if (wanted.current.size > 0) pace.want();
+  };
+  useEffect(() => {
+    const unfollow = live.follow({ news: (news) => want(news.flowsOf("schedule")) });
+    return () => {
+      pace.stop();
+      unfollow();
+    };
+  }, [live, pace]);
+  return want;
 }
 
 /** Return the flows with changed executions among their last ones. */
