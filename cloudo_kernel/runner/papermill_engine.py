@@ -50,7 +50,7 @@ class Run(Protocol):
         """Start the kernel in the flow's folder."""
 
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
-        """Save the executed notebook; without `now`, at most once a second."""
+        """Save the executed notebook; without `now`, only if the last save was not just now."""
 
     def assign_hidden(self) -> None:
         """Give the kernel the inputs that the notebook must not show."""
@@ -178,7 +178,7 @@ class _Progress(NotebookExecutionManager):
         self.run.save(self.nb)
 
     def save(self, **_kwargs: Any) -> None:
-        """Save, at most once a second."""
+        """Save, unless the last save was just now."""
         self.run.save(self.nb)
 
     def _so_far(self) -> dict[str, Any]:

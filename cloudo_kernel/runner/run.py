@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 #: From the interrupt of a kernel to its kill.
 GRACE_SECONDS = 5.0
-#: Minimum interval between saves of the executed notebook, apart from the start and the end.
-_SAVE_SECONDS = 1.0
+#: Bounds of the interval between saves of the executed notebook, apart from the start and the end. Within them the
+#: interval is this multiple of the time that the last save took: saving takes up to a fiftieth of a run.
+_MIN_SAVE_SECONDS = 0.2
+_MAX_SAVE_SECONDS = 1.0
+_SAVE_REST = 50
 
 #: Hints for errors of the libraries, by name of the error.
 _HINTS = {
@@ -72,6 +75,7 @@ class Run:
         self._is_report: bool = assignment["report_mode"]
         self._path = Path(assignment["notebook"])
         self._saved_at = 0.0
+        self._save_interval_seconds = _MIN_SAVE_SECONDS
         self._unsaved: NotebookNode | None = None
 
     def execute(self) -> None:
@@ -150,22 +154,25 @@ class Run:
         self._has_kernel = True
 
     def save(self, notebook: NotebookNode, *, now: bool = False) -> None:
-        """Save the executed notebook as a whole file; without `now`, at most once a second."""
+        """Save the executed notebook as a whole file; without `now`, not too soon after the last save."""
         self._unsaved = notebook
-        if now or time.monotonic() - self._saved_at >= _SAVE_SECONDS:
+        if now or time.monotonic() - self._saved_at >= self._save_interval_seconds:
             self._write(notebook)
 
     def save_late(self) -> None:
         """Save a notebook that came too soon after the last save; called while the kernel is silent."""
-        if self._unsaved is not None and time.monotonic() - self._saved_at >= _SAVE_SECONDS:
+        if self._unsaved is not None and time.monotonic() - self._saved_at >= self._save_interval_seconds:
             self._write(self._unsaved)
 
     def _write(self, notebook: NotebookNode) -> None:
+        began = time.monotonic()
         redacted = without_secrets(notebook, self._current_secrets())
         text = json.dumps(redacted, indent=1, ensure_ascii=False) + "\n"
         # Before the first cell, the store has everything that is in it.
         atomic_write.write_over(self._path, text, is_synced=self._saved_at > 0)
         self._saved_at = time.monotonic()
+        wanted = _SAVE_REST * (self._saved_at - began)
+        self._save_interval_seconds = min(max(wanted, _MIN_SAVE_SECONDS), _MAX_SAVE_SECONDS)
         self._unsaved = None
 
     def _current_secrets(self) -> Redaction:

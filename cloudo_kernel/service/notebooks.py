@@ -36,7 +36,7 @@ class NotebookVerbs(Base):
         self._ask_execution("execution_cells", execution_id)
         if first < 0:
             raise MalformedRequest("first is the index of a cell, from 0.", field="first")
-        execution = self._store.executions.get(execution_id)
+        execution = self._store.executions.without_log(execution_id)
         is_ended, path = execution.is_ended, self._executed(execution)
         # A pending cell is skipped once the run has ended, even if the notebook was not saved again.
         version = _version(path, is_ended=is_ended)
@@ -116,7 +116,7 @@ class NotebookVerbs(Base):
         return LogPage(items=tuple(items), next=None if is_last else end, end=end)
 
     def _printed(self, execution_id: str) -> _Printed:
-        execution = self._store.executions.get(execution_id)
+        execution = self._store.executions.without_log(execution_id)
         path = self._executed(execution)
         version = executed_cells.version_of(path)
         if not version:
@@ -146,7 +146,7 @@ class NotebookVerbs(Base):
         return found.model_copy(update={"markdown_html": rendered(text)})
 
     def _last_figure(self, execution_id: str) -> Result | None:
-        execution = self._store.executions.get(execution_id)
+        execution = self._store.executions.without_log(execution_id)
         if execution.ended_at is None:
             return None
         found = executed_cells.last_figure(self._executed(execution))

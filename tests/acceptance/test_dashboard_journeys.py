@@ -169,6 +169,7 @@ def test_a_notebook_is_followed_cell_by_cell(show: Open, api: Client, server: Ru
         expect(current).to_contain_text(f"in step {step}", timeout=RUN)
         expect(current).to_have_count(1)
         expect(current).to_be_in_viewport()
+        expect(page.get_by_role("log")).to_contain_text(f"in step {step}")
         expect(cells.nth(following)).to_have_attribute("data-cell", "pending")
         Path(server.workspace, "flows", f"go{step}").touch()
     frame = page.frame_locator("iframe[title='Executed notebook']")

@@ -168,6 +168,14 @@ class Executions:
         with self._database.read() as connection:
             return _get(connection, execution_id)
 
+    def without_log(self, execution_id: str) -> Execution:
+        """Return the record without its log, for callers that ask often. Raises `ExecutionNotFound`."""
+        with self._database.read() as connection:
+            row = connection.execute(_ONE, {"of": execution_id}).one_or_none()
+        if row is None:
+            raise ExecutionNotFound(execution_id)
+        return to_record(row)
+
     def protected(self, execution_id: str) -> Protected:
         """Return the values that the record masks, for the flow itself and for retries. Raises `ExecutionNotFound`."""
         with self._database.read() as connection:

@@ -1,7 +1,7 @@
 /** One execution: what went in, what came out, its log, and its notebook. */
 
 import { Fragment } from "preact";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ErrorDetail, Execution, Message, Page } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
 import { useResource } from "../../app/resource";
@@ -95,6 +95,8 @@ interface WholeProps {
 
 function Whole({ execution, take }: WholeProps) {
   const { id, name, status, attempt, progress, error, input_value, output_value } = execution;
+  // The log has the lines of a cell that still runs, too.
+  const [saved, setSaved] = useState("");
   return (
     <>
       <div class="cloudo-heading">
@@ -115,7 +117,7 @@ function Whole({ execution, take }: WholeProps) {
           {attempt > 0 && <ProgressBar of={execution} />}
           <Messages id={id} />
           <ResultsPanel execution={execution} />
-          <NotebookPanel execution={execution} />
+          <NotebookPanel execution={execution} onSave={setSaved} />
         </div>
         <div class="cloudo-detail cloudo-side">
           <ValuesPanel title="Outputs" values={output_value} none="No outputs." />
@@ -124,7 +126,7 @@ function Whole({ execution, take }: WholeProps) {
         </div>
         <div class="cloudo-detail">
           <Children execution={execution} />
-          <LogPanel id={id} version={`${status} ${attempt} ${progress.done}`} />
+          <LogPanel id={id} version={`${status} ${attempt} ${progress.done} ${saved}`} />
         </div>
       </div>
     </>

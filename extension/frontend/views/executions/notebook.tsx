@@ -16,7 +16,7 @@ import { Cells } from "./cells";
 /** The frame is loaded when the reader comes this near to it. */
 const NEAR = "300px";
 
-export function NotebookPanel({ execution }: { execution: Execution }) {
+export function NotebookPanel({ execution, onSave }: { execution: Execution; onSave: (version: string) => void }) {
   const { id, status, notebook, attempt } = execution;
   const isOver = isEnded(status);
   const box = useRef<HTMLDivElement>(null);
@@ -45,7 +45,7 @@ export function NotebookPanel({ execution }: { execution: Execution }) {
     >
       <div ref={box} class="cloudo-notebook">
         {isRunning || (hasCells && isOver) ? (
-          <Cells execution={execution} turn={turn} />
+          <Cells execution={execution} turn={turn} onSave={onSave} />
         ) : !isOver ? (
           <p class="cloudo-muted">The notebook appears here when its first cells are done.</p>
         ) : !notebook ? (
