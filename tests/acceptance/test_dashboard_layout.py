@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, ViewportSize, expect
 
 from cloudo_kernel.client import Client
-from cloudo_kernel.models import ExecutionFilter, StartExecution
+from cloudo_kernel.models import CreateSchedule, ExecutionFilter, ScheduleTrigger, StartExecution
 from tests.acceptance.page import RUN, Open, button, check, ready, row
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve, until
@@ -236,6 +236,17 @@ def test_on_a_phone_a_flow_is_created_and_played_without_the_bar(show: Open) -> 
     expect(button(page, "Play")).to_be_in_viewport()
     button(page, "Clear").click()
     expect(page.get_by_role("toolbar")).to_be_hidden()
+
+
+def test_on_a_phone_a_list_with_rows_offers_a_new_one(show: Open, api: Client) -> None:
+    trigger = ScheduleTrigger(daily_at="08:30")
+    made = api.create_schedule(CreateSchedule(flow_name="child", trigger=trigger, timezone="UTC"))
+    page = show("schedules")
+    page.set_viewport_size(NARROW)
+    expect(page.locator("tbody tr")).to_have_count(1)
+    button(page, "New schedule").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    api.delete_schedule(made.id)
 
 
 @pytest.mark.parametrize(("view", "step"), [("webhooks", "New webhook…"), ("tokens", "New token…")])

@@ -199,11 +199,11 @@ def test_a_narrow_window_needs_no_sideways_scrolling(show: Open, api: Client) ->
 def test_rows_are_painted_before_any_script_has_come(
     context: BrowserContext, server: RunningServer, api: Client
 ) -> None:
-    execution_id = run(api, "reports/quick")
+    execution_id = run(api, "failing")
     page = context.new_page()
     page.route("**/cloudo/static/**", lambda route: route.abort())
     page.goto(f"{server.url}cloudo/", wait_until="domcontentloaded")
-    expect(row(page, "reports/quick")).to_contain_text("Success")
+    expect(row(page, "failing")).to_contain_text("Error")
     page.get_by_role("link", name="Executions").click()
     expect(page).to_have_title("Executions · Cloudo")
     expect(page.get_by_role("link", name="Executions")).to_have_attribute("aria-current", "page")

@@ -101,8 +101,9 @@ def test_an_execution_shows_its_results_first(show: Open, api: Client) -> None:
     panels = page.locator(".cloudo-detail > section").evaluate_all("all => all.map(one => one.ariaLabel)")
     assert panels[0] == "Results"
     page = show(f"executions/{run(api, 'nothing')}")
-    expect(page.get_by_role("region", name="Outputs")).to_be_visible()
-    expect(page.get_by_role("region", name="Results")).to_have_count(0)
+    expect(page.get_by_role("region", name="Notebook")).to_be_visible()
+    for absent in ("Results", "Outputs", "Inputs"):
+        expect(page.get_by_role("region", name=absent)).to_have_count(0)
 
 
 def test_a_result_has_a_fitting_height_and_is_enlarged(show: Open, api: Client) -> None:

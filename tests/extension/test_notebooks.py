@@ -17,6 +17,8 @@ from IPython.display import HTML, Markdown, display
 display(HTML("<script>alert(1)</script><p onclick='x()'>kept</p><img src=http://evil.example/x.png>"))
 display(HTML("<iframe src=http://evil.example></iframe><a href='javascript:x()'>a</a><form action=/x><input></form>"))
 display(Markdown("# Heading\\n<svg onload=alert(2)><style>@import 'http://evil.example'</style>"))
+print('one', flush=True)
+print('two', flush=True)
 """
 
 
@@ -44,6 +46,7 @@ def test_an_executed_notebook_comes_as_download_and_as_page_and_nothing_runs_in_
     page = reply.text
     assert "<p>kept</p>" in page
     assert ">Heading</h1>" in page
+    assert "<pre>one\ntwo\n</pre>" in page  # not a paragraph for each flush
     assert "prefers-color-scheme" in page
     main = page[page.index("<main>") :]
     outputs = re.sub(r'<div class=" ?highlight[^>]*>.*?</div>', "", main, flags=re.DOTALL)

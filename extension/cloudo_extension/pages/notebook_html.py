@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 from typing import Any
 
 import nbformat
@@ -125,6 +126,21 @@ def _only_inline_images(tag: str, attribute: str, value: str) -> str | None:
     return None if attribute == "href" and is_inline else value
 
 
+def _in_streams(outputs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield outputs with the texts of one stream in one piece: each flush of the kernel is an output of its own."""
+    for name, group in groupby(outputs, key=_stream_of):
+        if name is None:
+            yield from group
+        else:
+            pieces = list(group)
+            yield {**pieces[0], "text": "".join(piece["text"] for piece in pieces)}
+
+
+def _stream_of(output: dict[str, Any]) -> str | None:
+    is_text = output.get("output_type") == "stream" and isinstance(output.get("text"), str)
+    return str(output.get("name")) if is_text else None
+
+
 class _Shortener:
     """Shortens the cells of one notebook to a size that browsers can handle, counted across its parts."""
 
@@ -143,6 +159,7 @@ class _Shortener:
         return short
 
     def _outputs(self, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        outputs = list(_in_streams(outputs))
         short = [self._output(output) for output in outputs[:_OUTPUTS_LIMIT]]
         if any(_needs_scripts(output.get("data", {})) for output in outputs[:_OUTPUTS_LIMIT]):
             short.append({"output_type": "display_data", "metadata": {}, "data": {"text/html": self._note()}})

@@ -17,9 +17,10 @@ export function textOfValue(value: unknown): string {
   return text.length > MAX_ONE_LINE ? JSON.stringify(value, null, 2) : text;
 }
 
-/** A panel of values by name. */
-export function ValuesPanel({ title, values, none }: { title: string; values: object; none: string }) {
+/** A panel of values by name; nothing without values, unless `none` says what that means. */
+export function ValuesPanel({ title, values, none = "" }: { title: string; values: object; none?: string }) {
   const entries = Object.entries(values);
+  if (entries.length === 0 && !none) return null;
   return (
     <Panel title={title}>
       {entries.length === 0 ? (

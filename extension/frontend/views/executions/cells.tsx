@@ -49,17 +49,15 @@ export async function fetchCells(api: Api, id: string, known: Known | null, sign
 
 interface CellsProps {
   execution: Execution;
-  /** It changes when the reader asks for them again. */
-  turn: number;
   /** Called with the version of each save of the notebook. */
   onSave?: (version: string) => void;
 }
 
-export function Cells({ execution, turn, onSave }: CellsProps) {
+export function Cells({ execution, onSave }: CellsProps) {
   const { api } = useApp();
   const { id, attempt, status } = execution;
   const known = useRef<Known | null>(null);
-  const key = `cells ${id} ${attempt} ${isEnded(status)} ${turn}`;
+  const key = `cells ${id} ${attempt} ${isEnded(status)}`;
   const shownKey = useRef(key);
   if (shownKey.current !== key) {
     shownKey.current = key;
@@ -145,13 +143,25 @@ function CellBox({ cell }: { cell: Cell }) {
 
 const textOf = ({ text, data }: CellOutput): string => String(text ?? data?.["text/plain"] ?? "");
 
+/** Outputs with the texts of one stream in one piece. */
+function joined(outputs: readonly CellOutput[]): CellOutput[] {
+  const found: CellOutput[] = [];
+  for (const output of outputs) {
+    const last = found.at(-1);
+    if (last?.type === "stream" && output.type === "stream" && last.name === output.name && !last.is_cut)
+      found[found.length - 1] = { ...output, text: `${last.text ?? ""}${output.text ?? ""}` };
+    else found.push(output);
+  }
+  return found;
+}
+
 /** The outputs of a cell. Long texts are folded, except while the cell runs and after it failed. */
 function Outputs({ outputs, isOpen }: { outputs: readonly CellOutput[]; isOpen: boolean }) {
   const lines = outputs.reduce((sum, one) => sum + textOf(one).trimEnd().split("\n").length, 0);
   return (
     <details class="cloudo-cell-outputs" open={isOpen || lines <= MAX_OPEN_LINES}>
       <summary>{`Output, ${count(lines, "line")}`}</summary>
-      {outputs.map((output, at) => (
+      {joined(outputs).map((output, at) => (
         <Output key={at} output={output} />
       ))}
     </details>

@@ -114,14 +114,14 @@ function Whole({ execution, take }: WholeProps) {
       <div class="cloudo-sides">
         <div class="cloudo-detail">
           {error && <ErrorPanel execution={execution} error={error} />}
-          {attempt > 0 && <ProgressBar of={execution} />}
+          {attempt > 0 && status !== "ENDED_SUCCESS" && <ProgressBar of={execution} />}
           <Messages id={id} />
           <ResultsPanel execution={execution} />
           <NotebookPanel execution={execution} onSave={setSaved} />
         </div>
-        <div class="cloudo-detail cloudo-side">
-          <ValuesPanel title="Outputs" values={output_value} none="No outputs." />
-          <ValuesPanel title="Inputs" values={input_value} none="No inputs: the defaults apply." />
+        <div class="cloudo-detail cloudo-beside">
+          <ValuesPanel title="Outputs" values={output_value} />
+          <ValuesPanel title="Inputs" values={input_value} />
           <ExecutionFacts execution={execution} />
         </div>
         <div class="cloudo-detail">

@@ -8,7 +8,7 @@ import type { ApiError } from "../../api/client";
 import type { Execution } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
-import { Button, LabLink, Panel } from "../../ui/controls";
+import { Button, Panel } from "../../ui/controls";
 import { Sandbox } from "../../ui/sandbox";
 import { isEnded } from "../../ui/words";
 import { Cells } from "./cells";
@@ -21,37 +21,29 @@ export function NotebookPanel({ execution, onSave }: { execution: Execution; onS
   const isOver = isEnded(status);
   const box = useRef<HTMLDivElement>(null);
   const isNear = useNear(box);
-  const [turn, setTurn] = useState(0);
   const [hasCells, setCells] = useState(false);
   const isRunning = !isOver && attempt > 0;
   return (
     <Panel
       title="Notebook"
       actions={
-        <>
-          {!isOver && notebook && (
-            <Button kind="small" icon="again" onClick={() => setTurn(turn + 1)}>
-              Refresh
-            </Button>
-          )}
-          {isOver && notebook && (
-            <Button kind="small" aria-pressed={hasCells} onClick={() => setCells(!hasCells)}>
-              Cells and times
-            </Button>
-          )}
-          <LabLink path={notebook}>Open in JupyterLab</LabLink>
-        </>
+        isOver &&
+        notebook && (
+          <Button kind="small" aria-pressed={hasCells} onClick={() => setCells(!hasCells)}>
+            Cells and times
+          </Button>
+        )
       }
     >
       <div ref={box} class="cloudo-notebook">
         {isRunning || (hasCells && isOver) ? (
-          <Cells execution={execution} turn={turn} onSave={onSave} />
+          <Cells execution={execution} onSave={onSave} />
         ) : !isOver ? (
           <p class="cloudo-muted">The notebook appears here when its first cells are done.</p>
         ) : !notebook ? (
           <p class="cloudo-muted">This execution has no notebook.</p>
         ) : (
-          isNear && <Ended key={`${status} ${attempt} ${turn}`} id={id} path={notebook} execution={execution} />
+          isNear && <Ended key={`${status} ${attempt}`} id={id} path={notebook} execution={execution} />
         )}
       </div>
     </Panel>
@@ -89,7 +81,7 @@ function Ended({ id, path, execution }: { id: string; path: string; execution: E
   return baseUrl ? (
     <Sandbox title="Executed notebook" src={`${baseUrl}cloudo/api/1/execution/${id}/notebook?format=html`} />
   ) : (
-    <Cells execution={execution} turn={0} />
+    <Cells execution={execution} />
   );
 }
 

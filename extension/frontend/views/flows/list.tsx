@@ -59,7 +59,7 @@ function FlowCell({ flow: { title, name, path, broken, description } }: { flow: 
           <Icon name="open" />
         </LabLink>
       </div>
-      <div class="cloudo-path">
+      <div class="cloudo-path" hidden={title === name}>
         <Breakable text={name} />
       </div>
       {broken ? (

@@ -48,14 +48,14 @@ export function Home() {
         <Card
           view="messages"
           value={questions && counted(questions.items.length)}
-          words="open input requests"
+          words={questions?.items.length === 1 ? "open input request" : "open input requests"}
           tone="waiting"
         />
         <Card
           view="executions"
           query={{ status: "ENDED_ERROR" }}
           value={failures}
-          words="failures in 24 hours"
+          words={failures === 1 ? "failure in 24 hours" : "failures in 24 hours"}
           tone="error"
         />
         <Card view="workers" value={health?.workers} words={health?.workers === 1 ? "worker" : "workers"} />

@@ -130,6 +130,13 @@ export function ScheduleList() {
       onFilter={(text) => place.refine({ q: text.trim() })}
       sort={sort}
       onSort={onSort}
+      start={
+        all.length > 0 && (
+          <Button icon="plus" kind="primary" onClick={() => void openNewSchedule(app)}>
+            New schedule
+          </Button>
+        )
+      }
       actions={<Actions selection={selection} schedules={all} refresh={page.refresh} />}
       empty={
         q ? (
@@ -203,9 +210,6 @@ function Actions({ selection, schedules, refresh }: ActionsProps) {
   const isOff = (action: ScheduleAction) => !chosen.some(SCHEDULE_ALLOWS[action]);
   return (
     <>
-      <Button icon="plus" kind="primary" onClick={() => void openNewSchedule(app)}>
-        New schedule
-      </Button>
       <Button icon="pause" disabled={isOff("pause")} onClick={() => void act("pause")}>
         Pause
       </Button>

@@ -136,6 +136,7 @@ export function TokenList() {
       onFilter={onFilter}
       sort={sort}
       onSort={onSort}
+      start={all.length > 0 && create}
       more={
         api.transport.baseUrl && (
           <div>
@@ -146,12 +147,9 @@ export function TokenList() {
         )
       }
       actions={
-        <>
-          {create}
-          <Button icon="trash" disabled={isNone} onClick={() => void revoke(app, all, selection, tokens.refresh)}>
-            Revoke
-          </Button>
-        </>
+        <Button icon="trash" disabled={isNone} onClick={() => void revoke(app, all, selection, tokens.refresh)}>
+          Revoke
+        </Button>
       }
       empty={
         q ? (

@@ -101,6 +101,7 @@ export function WebhookList() {
       onFilter={onFilter}
       sort={sort}
       onSort={onSort}
+      start={all.length > 0 && <NewButton />}
       actions={<Toolbar rows={all} selection={selection} refresh={webhooks.refresh} />}
       empty={
         all.length === 0 ? (
@@ -147,7 +148,6 @@ function Toolbar({ rows, selection, refresh }: ToolbarProps) {
   };
   return (
     <>
-      <NewButton />
       <Button icon="play" disabled={chosen.every(({ enabled }) => enabled)} onClick={() => void turn(true)}>
         Enable
       </Button>
