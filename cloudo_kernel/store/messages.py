@@ -159,12 +159,12 @@ class Messages:
             "answered_at": now,
         }
         with self._database.write() as connection:
-            row = connection.execute(
-                select(c.level, c.user_name).where(c.id == message_id, _is_open(now))
-            ).one_or_none()
+            is_open = (c.id == message_id, _is_open(now))
+            answered = update(messages).where(*is_open).values(**values).returning(c.level, c.user_name)
+            row = connection.execute(answered).one_or_none()
             if row is not None:
-                values["delete_after"] = now + _retention(connection, row.level, row.user_name)
-                connection.execute(update(messages).where(c.id == message_id).values(**values))
+                after = now + _retention(connection, row.level, row.user_name)
+                connection.execute(update(messages).where(c.id == message_id).values(delete_after=after))
                 record(connection, MESSAGE_ANSWERED, MESSAGE, message_id, time=now, user_name=user_name)
                 wake(connection, message_id, now=now)
         message = self.get(message_id)
@@ -251,7 +251,9 @@ def _close(
     c = messages.c
     for row in connection.execute(select(c.id, c.level, c.execution_id, c.user_name).where(is_meant)).all():
         values = {"state": state, "delete_after": now + _retention(connection, row.level, row.user_name)}
-        connection.execute(update(messages).where(c.id == row.id).values(**values))
+        is_open = (c.id == row.id, c.state == MessageState.OPEN.value)
+        if not connection.execute(update(messages).where(*is_open).values(**values)).rowcount:
+            continue
         record(connection, event_type, MESSAGE, row.id, time=now, execution_id=row.execution_id)
         wake(connection, row.id, now=now)
 

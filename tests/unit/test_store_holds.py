@@ -226,3 +226,14 @@ def test_what_a_private_worker_left_is_followed_by_another_one(store: Store, add
     assert [one.execution.id for one in store.follow_ups.due_flows(reserved_for="private")] == [failed]
     store.queue.release("private", lost=True)
     assert [one.execution.id for one in store.follow_ups.due_flows(reserved_for=None)] == [failed]
+
+
+def test_a_parent_can_fail_while_one_child_waits_for_another(store: Store, add: Add, run: Add) -> None:
+    parent = run()
+    first, second, third = (add(parent_id=parent, is_held=held) for held in (False, True, True))
+    store.control.release(second, after=[first])
+    store.control.release(third, after=[second])
+    store.reports.finish(parent, 1, FAILED)
+    assert store.executions.status(parent) is Status.ENDED_ERROR
+    assert store.executions.status(first) is Status.ENDED_CANCELLED
+    assert {store.executions.status(one) for one in (second, third)} == {Status.ENDED_ERROR}

@@ -21,7 +21,7 @@ from cloudo_kernel.models.event_types import (
 )
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions import dependencies, tags
-from cloudo_kernel.store.executions.fencing import LEASED, history
+from cloudo_kernel.store.executions.fencing import LEASED, history, move
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.transitions import fail_dependent, release, stop, tell
 from cloudo_kernel.store.sql.database import Database
@@ -93,13 +93,12 @@ class Control:
         """
         now = self._database.clock()
         with self._database.write() as connection:
-            row = connection.execute(select(_c.status, _c.attempt).where(_c.id == execution_id)).one_or_none()
-            if row is None:
-                raise ExecutionNotFound(execution_id)
             late = [field for field in _BEFORE_START if field in fields]
-            if late and (row.attempt > 0 or row.status in ENDED):
+            unbegun = (_c.attempt == 0, _c.status.not_in(ENDED)) if late else ()
+            is_it = (_c.id == execution_id, *unbegun)
+            if not connection.execute(update(executions).where(*is_it).values(**fields)).rowcount:
+                _row(connection, execution_id)  # raises if it does not exist
                 raise Conflict(f"The execution {execution_id} has begun; its {late[0]} is its own now.", field=late[0])
-            connection.execute(update(executions).where(_c.id == execution_id).values(**fields))
             if "tags" in fields:
                 tags.replace(connection, execution_id, fields["tags"])
             record(
@@ -153,12 +152,12 @@ class Control:
             if row.type == ExecutionType.INTERACTIVE:
                 raise WorkedOnByHand(execution_id, "paused")
             _check(connection, row, Status.PAUSED)
-            is_mine = executions.c.id == execution_id
-            if row.status != Status.RUNNING:
-                connection.execute(update(executions).where(is_mine).values(status=Status.PAUSED, wants_slot=False))
+            status = Status(row.status)
+            if status is not Status.RUNNING:
+                move(connection, execution_id, {"status": Status.PAUSED, "wants_slot": False}, (status,))
                 tell(connection, execution_id, Status.PAUSED, now=now, user_name=user_name)
             elif not row.wants_pause:
-                connection.execute(update(executions).where(is_mine).values(wants_pause=True))
+                move(connection, execution_id, {"wants_pause": True}, (status,))
                 record(connection, EXECUTION_PAUSE_REQUESTED, EXECUTION, execution_id, time=now, user_name=user_name)
 
     def resume(self, execution_id: str, *, user_name: str) -> None:
@@ -176,8 +175,7 @@ class Control:
                 status = Status.RUNNING
             else:
                 raise IllegalTransition(execution_id, row.status, "resumed", history(connection, execution_id))
-            values = {"status": status, "wants_pause": False}
-            connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
+            move(connection, execution_id, {"status": status, "wants_pause": False}, (Status(row.status),))
             tell(connection, execution_id, status, now=now, kind=EXECUTION_RESUMED, user_name=user_name)
 
     def is_pause_wanted(self, execution_id: str) -> bool:

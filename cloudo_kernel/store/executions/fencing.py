@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ClauseElement, Connection, Update, bindparam, or_, select, update
 
-from cloudo_kernel.errors import IllegalTransition, StaleAttempt
+from cloudo_kernel.errors import ExecutionNotFound, IllegalTransition, StaleAttempt
 from cloudo_kernel.models import JsonObject, Status
 from cloudo_kernel.models.event_types import PASSING
 from cloudo_kernel.store.tables import events, executions
@@ -79,6 +79,21 @@ def change(
         raise StaleAttempt(execution_id, attempt)
     wanted = values.get("status", current.status)
     raise IllegalTransition(execution_id, current.status, wanted, history(connection, execution_id))
+
+
+def move(connection: Connection, execution_id: str, values: JsonObject, expected: tuple[Status, ...]) -> None:
+    """Update the row of an execution in one of the `expected` states, whatever its attempt.
+
+    Raises `IllegalTransition` if its state has changed since the caller read it, and `ExecutionNotFound`.
+    """
+    is_expected = _c.status.in_([status.value for status in expected])
+    statement = update(executions).where(_c.id == execution_id, is_expected).values(**values)
+    if not connection.execute(statement).rowcount:
+        current = connection.execute(_CURRENT, {EXECUTION_ID: execution_id}).one_or_none()
+        if current is None:
+            raise ExecutionNotFound(execution_id)
+        status = current.status
+        raise IllegalTransition(execution_id, status, values.get("status", status), history(connection, execution_id))
 
 
 def history(connection: Connection, execution_id: str) -> list[str]:

@@ -6,6 +6,7 @@ changes nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,8 +32,8 @@ from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.wakeups import forget, forget_all, wake
 from cloudo_kernel.store.locks import release_all
 from cloudo_kernel.store.messages import withdraw
+from cloudo_kernel.store.schedules.ends import run_ended
 from cloudo_kernel.store.schedules.follow_ups import note_end
-from cloudo_kernel.store.schedules.records import run_ended
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.tables import calls, events, executions, lock_waiters, locks, waits
 from cloudo_kernel.store.tables import dependencies as dependency_rows
@@ -211,8 +212,9 @@ def _values_of_end(
 
 def release(connection: Connection, execution_id: str, *, now: datetime) -> None:
     """Release a held execution, so that workers can claim it."""
-    connection.execute(update(executions).where(executions.c.id == execution_id).values(is_held=False))
-    record(connection, EXECUTION_RELEASED, EXECUTION, execution_id, time=now)
+    is_held = (_c.id == execution_id, _c.status == Status.PENDING.value, _c.is_held)
+    if connection.execute(update(executions).where(*is_held).values(is_held=False)).rowcount:
+        record(connection, EXECUTION_RELEASED, EXECUTION, execution_id, time=now)
 
 
 def fail_dependent(connection: Connection, execution_id: str, *, on_id: str, now: datetime) -> None:
@@ -231,7 +233,9 @@ def stop(
         outcome = Outcome(status=Status.ENDED_CANCELLED, message=reason)
         end(connection, execution.id, execution.attempt, outcome, now=now, user_name=user_name)
         return True
-    connection.execute(update(executions).where(executions.c.id == execution.id).values(stop_reason=reason))
+    has_worker = (_c.id == execution.id, _c.attempt == execution.attempt, _c.worker_id == execution.worker_id)
+    if not connection.execute(update(executions).where(*has_worker).values(stop_reason=reason)).rowcount:
+        raise StaleAttempt(execution.id, execution.attempt)
     record(
         connection,
         EXECUTION_CANCEL_REQUESTED,
@@ -365,4 +369,5 @@ def _stop_children(connection: Connection, execution_id: str, what: Children, *,
     for child in connection.execute(query, {"parent": execution_id}).all():
         if what is Children.STOP_HELD and dependencies.has_any(connection, child.id):
             continue
-        stop(connection, child, reason=PARENT_ENDED, now=now, user_name=None)
+        with suppress(StaleAttempt):  # the end of another child, earlier in this loop, has ended it
+            stop(connection, child, reason=PARENT_ENDED, now=now, user_name=None)

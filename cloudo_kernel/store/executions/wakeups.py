@@ -110,9 +110,11 @@ def next_wake(connection: Connection) -> datetime | None:
 
 def _requeue(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
     for execution_id in ids:
-        forget(connection, execution_id)
         values = {"status": Status.PENDING, "message": None, "started_at": None, "scheduled_for": None}
-        connection.execute(update(executions).where(executions.c.id == execution_id).values(**values))
+        waits_alone = (_c.id == execution_id, _c.status == Status.WAITING.value, _c.worker_id.is_(None))
+        if not connection.execute(update(executions).where(*waits_alone).values(**values)).rowcount:
+            continue
+        forget(connection, execution_id)
         record(
             connection,
             EXECUTION_REQUEUED,

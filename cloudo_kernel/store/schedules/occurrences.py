@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Row, and_, bindparam, delete, exists, literal_column, select, update
 
+from cloudo_kernel.errors import StaleAttempt
 from cloudo_kernel.models import ExecutionBrief, Occurrence, OccurrenceOutcome, Schedule, event_types
 from cloudo_kernel.planning import Span, without
 from cloudo_kernel.store.events import event_row, record, record_all
@@ -366,4 +368,5 @@ def _lock_cancelled(connection: Connection, firings: Sequence[Firing]) -> None:
 def _cancel(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
     is_meant = and_(_e.id.in_(ids), _e.status.not_in(ENDED), _e.stop_reason.is_(None))
     for row in connection.execute(select(executions).where(is_meant)).all():
-        stop(connection, row, reason="the next occurrence of its schedule took its place", now=now, user_name=None)
+        with suppress(StaleAttempt):  # the end of its parent, earlier in this loop, has ended it
+            stop(connection, row, reason="the next occurrence of its schedule took its place", now=now, user_name=None)

@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from cloudo_kernel import planning, settings
+from cloudo_kernel import settings
 from cloudo_kernel.errors import ScheduleNotFound
 from cloudo_kernel.models import (
     Occasion,
@@ -36,7 +36,6 @@ from cloudo_kernel.models import (
     Schedule,
     ScheduleOrder,
     ScheduleTrigger,
-    Status,
     event_types,
 )
 from cloudo_kernel.scheduling import triggers
@@ -68,8 +67,6 @@ _UNENDED = (
     .where(_e.schedule_id.in_(bindparam("ids", expanding=True)), _e.status.not_in(ENDED))
     .order_by(_e.id)
 )
-
-_ONE = select(schedules).where(_s.id == bindparam("of"))
 
 #: Schedules are read this long before they are due, up to `_MAX_AHEAD` of them, `_AHEAD_AT_ONCE` at a time.
 _AHEAD = timedelta(seconds=10)
@@ -298,36 +295,6 @@ class Schedules:
         about = {"time": self._database.clock(), "user_name": user_name}
         shown = {"name": schedule.name, "flow_name": schedule.flow_name, **details}
         record(connection, event, event_types.SCHEDULE, schedule.id, **about, **shown)
-
-
-def run_ended(connection: Connection, schedule_id: str, execution_id: str, status: Status, *, now: datetime) -> None:
-    """Update a schedule after one of its executions has ended.
-
-    Counts errors in a row, and pauses the schedule at `pause_on_error_count`. Plans the next run of an interval that
-    counts from the end of this execution.
-    """
-    row = connection.execute(_ONE, {"of": schedule_id}).one_or_none()
-    if row is None:  # deleted meanwhile
-        return
-    values: dict[str, Any] = {}
-    errors = 0 if status is Status.ENDED_SUCCESS else row.error_count + (status is Status.ENDED_ERROR)
-    if errors != row.error_count:
-        values["error_count"] = errors
-    if row.awaited_id == execution_id:
-        schedule = Schedule.model_validate(dict(row._mapping))
-        due = planning.after_end(schedule, now) if row.enabled else None
-        fire_at = None if due is None else planning.fire_at(schedule, due)
-        values |= {"next_run": due, "fire_at": fire_at, "awaited_id": None}
-    most = row.pause_on_error_count
-    if most is not None and errors >= most and row.enabled:
-        reason = f"{errors} execution{'s' * (errors != 1)} in a row ended in error"
-        values |= {"enabled": False, "pause_reason": reason}
-        if row.fire_at is None or row.fire_at > now:  # otherwise it is due, and the scheduler records the outcome
-            values |= {"next_run": None, "fire_at": None}
-        about = {"time": now, "name": row.name, "flow_name": row.flow_name, "reason": reason}
-        record(connection, event_types.SCHEDULE_PAUSED, event_types.SCHEDULE, schedule_id, **about)
-    # Always increment the revision: a reader that saw this execution running must not wait for its end any more.
-    connection.execute(update(schedules).where(_s.id == schedule_id).values(**values, revision=_s.revision + 1))
 
 
 def _columns(schedule: Schedule, hidden: Hidden) -> dict[str, Any]:

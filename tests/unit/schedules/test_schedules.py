@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from cloudo_kernel import errors, planning
 from cloudo_kernel.models import Backfill, ChangeSchedule, Origin, PreviewSchedule, ScheduleTrigger
@@ -17,6 +18,7 @@ from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
+from tests.unit.overtaken import Overtaken
 from tests.unit.schedules.steps import GRID, MINUTE, away, executions, make, occurrences, run, told
 
 
@@ -342,3 +344,15 @@ def test_health_tells_of_schedules_that_nobody_looks_after(api: Service, store: 
     assert api.health().overdue_schedules == 1
     api.pause_schedule(made.id)
     assert api.health().overdue_schedules == 0
+
+
+def test_a_pause_between_the_end_of_a_run_and_its_note_is_kept(api: Service, store: Store, clock: Clock) -> None:
+    overtaken = Overtaken(store)
+    made = make(api, {"every_seconds": 60})  # counted from the end of the last run
+    api.run_due_schedules()
+    pause = text("UPDATE schedules SET enabled = :no, revision = revision + 1").bindparams(no=False)
+    overtaken.at("UPDATE schedules", lambda connection: connection.execute(pause))
+    run(store)
+    assert overtaken.is_done
+    after = api.schedule(made.id)
+    assert (after.enabled, after.next_run) == (False, None)
