@@ -137,7 +137,9 @@ const TREE = {
 const headingOf = (line: Line) =>
   isFolder(line) ? (
     <>
-      <Breakable text={line.folder} />
+      <span>
+        <Breakable text={line.folder} />
+      </span>
       <span class="cloudo-count">{line.count.toLocaleString("en")}</span>
     </>
   ) : null;
