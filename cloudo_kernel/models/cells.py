@@ -89,9 +89,11 @@ class LogKind(StrEnum):
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The levels of its lines, least first; none for lines that cells printed."""
-        start = {LogKind.LOG: 0, LogKind.WARNING: 2, LogKind.ERROR: 3}.get(self)
-        return () if start is None else ("debug", "info", "warning", "error", "critical")[start:]
+        """The levels of its lines; none for lines that cells printed."""
+        errors = ("error", "critical")
+        warnings = ("warning", *errors)
+        logged = {LogKind.LOG: ("debug", "info", *warnings), LogKind.WARNING: warnings, LogKind.ERROR: errors}
+        return logged.get(self, ())
 
 
 class LogPage(Page[LogLine]):
