@@ -167,7 +167,6 @@ function activate(app: JupyterFrontEnd, services: Services): void {
   const status = new StatusItem(trans, desk);
   services.statusBar?.registerStatusItem("cloudo:status", { item: status, rank: 2, isActive: () => status.isActive });
   const settings = new Settings();
-  notifyOfRuns({ server, settings, trans, desk });
   void app.restored.then(async () => {
     followCounts(server, (counts) => {
       side.questions = counts.questions;
@@ -175,6 +174,7 @@ function activate(app: JupyterFrontEnd, services: Services): void {
     });
     await settings.load(services.registry);
     settings.bindOrder(server);
+    notifyOfRuns({ server, settings, trans, desk });
   });
 }
 
