@@ -84,7 +84,8 @@ export class Parameters extends Widget {
     button.onclick = () => void addCell(panel, trans);
     this.node.append(button);
     this.hide();
-    panel.content.modelContentChanged.connect(this.draw, this);
+    // The model tells of a new cell before the notebook has its widget.
+    panel.content.modelContentChanged.connect(() => queueMicrotask(() => this.draw()), this);
     context.saveState.connect((_, state) => {
       if (state === "completed") void this.ask();
     });
