@@ -20,6 +20,7 @@ from cloudo_kernel.api.verb import Verb, as_json
 from cloudo_kernel.errors import CloudoError, MalformedRequest, ResourceNotFoundError
 from cloudo_kernel.errors.http_status import status_of
 from cloudo_kernel.models import malformed
+from cloudo_kernel.models.canonical import from_query
 from cloudo_kernel.models.versions import version_of
 
 _IN_PATH: Final = re.compile(r"{(\w+)(:path)?}")
@@ -121,7 +122,7 @@ def _key(name: str, kind: Any, sent: Mapping[str, Any]) -> str | None:
 def _given(kind: Any, texts: list[str]) -> Any:
     """Return the value of a query parameter; a list can be repeated, or separated by commas."""
     is_list = any(word in str(kind) for word in ("tuple", "Sequence"))
-    return [part for text in texts for part in text.split(",") if part] if is_list else texts[0]
+    return [part for text in texts for part in text.split(",") if part] if is_list else from_query(kind, texts[0])
 
 
 def _is_model(kind: Any) -> bool:

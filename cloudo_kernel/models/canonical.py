@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 #: The accepted values of each kind, for error messages.
 FITS: Final = {
@@ -25,6 +25,8 @@ FORMATS: Final = ("date", "time", "date-time")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 #: Python converts at most 4,300 digits between text and int.
 _MAX_DIGITS = 4000
+#: Types of query parameters that are not text.
+_QUERY_KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
 _WORDS: Final = {
     **dict.fromkeys(("y", "yes", "true", "1", "on"), True),
     **dict.fromkeys(("n", "no", "false", "0", "off"), False),
@@ -58,6 +60,15 @@ def from_text(kind: str, text: str) -> Any:
     if kind in ("integer", "number") and len(text) <= _MAX_DIGITS and _NUMBER.fullmatch(text):
         return canonical(kind, int(text) if text.lstrip("+-").isdecimal() else float(text))
     return canonical(kind, text)
+
+
+def from_query(annotation: Any, text: str) -> Any:
+    """Convert a query parameter or header to its type. Invalid text is returned unchanged: a model will name it."""
+    kinds = [_QUERY_KINDS[kind] for kind in (get_args(annotation) or (annotation,)) if kind in _QUERY_KINDS]
+    try:
+        return from_text(kinds[0], text) if kinds else text
+    except ValueError:
+        return text
 
 
 def _boolean(value: Any) -> bool:

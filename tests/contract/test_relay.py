@@ -75,7 +75,11 @@ def test_a_flow_is_started_filtered_and_cancelled(end: End, page: Page) -> None:
     execution = started["body"]
     assert execution["input_value"] == {"n": 3}
     assert page.ask("POST", "execution", start, idempotency_key=name)["body"]["id"] == execution["id"]
-    for query in (f"flow_name={quote(name)}&limit=5", f"status=PENDING,RUNNING&flow_name={quote(name)}"):
+    for query in (
+        f"flow_name={quote(name)}&limit=5",
+        f"status=PENDING,RUNNING&flow_name={quote(name)}",
+        f"top_level=true&flow_name={quote(name)}",
+    ):
         assert [one["id"] for one in page.ask("GET", f"execution?{query}")["body"]["items"]] == [execution["id"]]
     assert page.ask("GET", f"execution?status=RUNNING&flow_name={quote(name)}")["body"]["items"] == []
     cancelled = page.ask("POST", f"execution/{execution['id']}/cancel", {"tree": True})

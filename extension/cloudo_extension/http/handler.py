@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
@@ -27,7 +27,7 @@ from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied
 from cloudo_kernel.errors.http_status import status_of
 from cloudo_kernel.models import Origin, Page, event_types, malformed
 from cloudo_kernel.models.base import Record
-from cloudo_kernel.models.canonical import from_text
+from cloudo_kernel.models.canonical import from_query
 from cloudo_kernel.models.versions import ANY_VERSION, ONCE, version_of
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ T = TypeVar("T")
 #: Prefix of all REST routes, below the server's base URL.
 API = "cloudo/api/1"
 
-#: Types of query parameters that are not text.
-_KINDS: Final = {bool: "boolean", int: "integer", float: "number"}
 #: Jupyter's own query parameters, accepted everywhere.
 _JUPYTERS = frozenset({"token", "_xsrf", "no_track_activity"})
 #: Triggers that a caller may name. `flow` is reserved for the worker.
@@ -316,15 +314,6 @@ class UnknownAddress(Handler):
 
     def _check_form(self) -> None:
         raise web.HTTPError(404)
-
-
-def from_query(annotation: Any, text: str) -> Any:
-    """Convert a query parameter or header. Returns invalid text unchanged, so that the model names it in its error."""
-    kinds = [_KINDS[kind] for kind in (get_args(annotation) or (annotation,)) if kind in _KINDS]
-    try:
-        return from_text(kinds[0], text) if kinds else text
-    except ValueError:
-        return text
 
 
 def _etag_of(record: BaseModel, content: bytes) -> str | None:

@@ -8,10 +8,11 @@ from pydantic import Field
 from tornado import web
 
 from cloudo_extension.backend.event_feed import Subscription
-from cloudo_extension.http.handler import Handler, from_query
+from cloudo_extension.http.handler import Handler
 from cloudo_extension.http.operation import Query, Reply, operation, routes_of
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.models import Event, Page
+from cloudo_kernel.models.canonical import from_query
 
 #: Maximum duration of a long poll. Proxies in front of the server would cut a longer one.
 _POLL_SECONDS = 60
