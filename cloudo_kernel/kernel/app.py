@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import zmq
 from ipykernel import ipkernel
 from ipykernel.iostream import OutStream
 from ipykernel.kernelapp import IPKernelApp
@@ -151,6 +152,15 @@ class CloudoKernelApp(IPKernelApp):
     outstream_class = DottedObjectName(f"{WholeStream.__module__}.{WholeStream.__name__}").tag(config=True)
 
 
+class RunKernelApp(CloudoKernelApp):
+    """The application of a run's kernel, which only the runner listens to."""
+
+    def init_iopub(self, context: zmq.Context[Any]) -> None:
+        """Create the socket and the thread for outputs."""
+        context.xpub_nodrop = True  # otherwise outputs that the runner receives too slowly are lost
+        super().init_iopub(context)
+
+
 def run_config() -> Config:
     """Return the configuration of runs' kernels: without a history, as a run's code is in its notebook."""
     return Config({"HistoryManager": {"enabled": False}})
@@ -164,7 +174,7 @@ def serve_forked(arguments: Sequence[str]) -> None:
     for kind in (CloudoKernelApp, ZMQInteractiveShell):
         if kind.initialized():
             type(kind.instance()).clear_instance()
-    serve(_application(), arguments)
+    serve(_application(CloudoKernelApp), arguments)
 
 
 def become_kernel(arguments: Sequence[str]) -> None:
@@ -173,11 +183,11 @@ def become_kernel(arguments: Sequence[str]) -> None:
     inherited.begin(arguments)
 
 
-def _application(**options: Any) -> CloudoKernelApp:
+def _application(kind: type[CloudoKernelApp], **options: Any) -> CloudoKernelApp:
     # The default is an environment variable, which a forked process inherits from its parent.
     if sys.platform != "win32":
         options["parent_handle"] = os.getppid()
-    app: CloudoKernelApp = CloudoKernelApp.instance(kernel_class=CloudoKernel, **options)
+    app: CloudoKernelApp = kind.instance(kernel_class=CloudoKernel, **options)
     return app
 
 
@@ -236,7 +246,7 @@ def main() -> None:
     """Start the kernel as a program."""
     descriptor = os.environ.pop(DESCRIPTOR_VARIABLE, None)
     if descriptor is None:
-        serve(_application(), sys.argv[1:])
+        serve(_application(CloudoKernelApp), sys.argv[1:])
     else:
-        serve(_application(config=run_config()), sys.argv[1:], int(descriptor))
+        serve(_application(RunKernelApp, config=run_config()), sys.argv[1:], int(descriptor))
     fork.end(0)
