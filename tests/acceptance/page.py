@@ -56,6 +56,15 @@ def check(page: Page, *flows: str) -> None:
         page.get_by_label(f"Select {flow}", exact=True).check()
 
 
+def command(lab: Page, label: str) -> None:
+    """Run a command of JupyterLab or Notebook from its palette, by keyboard."""
+    lab.keyboard.press("Control+Shift+C")
+    expect(lab.locator(".lm-CommandPalette-input")).to_be_focused()
+    lab.keyboard.type(label)
+    expect(lab.locator(".lm-CommandPalette-item.lm-mod-active .lm-CommandPalette-itemLabel")).to_have_text(label)
+    lab.keyboard.press("Enter")
+
+
 def row(page: Page, text: str) -> Locator:
     return page.locator("tbody tr").filter(has_text=text).first
 

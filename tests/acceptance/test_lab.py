@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from cloudo_kernel.models import StartExecution
-from tests.acceptance.page import BOOT, RUN, button, newest, run
+from tests.acceptance.page import BOOT, RUN, button, command, newest, run
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve, until
 
@@ -281,8 +281,6 @@ def test_the_open_notebook_is_saved_and_run_from_the_palette(lab: Page, server: 
     lab.keyboard.press("Escape")
     with server.client() as api:
         before = newest(api, "failing").id
-        lab.keyboard.press("Control+Shift+C")
-        lab.keyboard.type("Run as flow")
-        lab.keyboard.press("Enter")
+        command(lab, "Run as flow")
         until(lambda: newest(api, "failing").id != before)
     assert "# changed" in (server.workspace / "flows" / "failing.ipynb").read_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.acceptance.page import BOOT, button, newest
+from tests.acceptance.page import BOOT, button, command, newest
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve, until
 
@@ -46,9 +46,7 @@ def test_the_list_of_files_runs_a_flow_and_shows_its_runs(context: BrowserContex
         choose(page, "Show runs")
     expect(opened.value.get_by_role("button", name="Remove the filter", exact=False)).to_have_count(1, timeout=BOOT)
     opened.value.close()
-    page.keyboard.press("Control+Shift+C")
-    page.keyboard.type("Show Cloudo's sidebar")
-    page.keyboard.press("Enter")
+    command(page, "Show Cloudo's sidebar")
     executions = page.locator("#cloudo-sidebar").get_by_label("Executions", exact=True)
     expect(executions.locator(".cloudo-side-row")).to_have_count(1)
     page.close()

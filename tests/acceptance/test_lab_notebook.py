@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from cloudo_kernel.models import ExecutionFilter
-from tests.acceptance.page import BOOT, button, newest
+from tests.acceptance.page import BOOT, button, command, newest
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve, until
 
@@ -145,8 +145,6 @@ def test_a_parameters_cell_is_added_and_its_inputs_are_shown_as_the_server_reads
 
     panel = notebook(another, server, "failing")
     panel.locator(".jp-CodeCell .cm-content").first.click()
-    another.keyboard.press("Control+Shift+C")
-    another.keyboard.type("Add parameters cell")
-    another.keyboard.press("Enter")
+    command(another, "Add parameters cell")
     expect(panel.locator(".jp-CodeCell").first).to_contain_text("The inputs of this flow")
     expect(button(panel, "Add parameters cell")).to_be_hidden()
