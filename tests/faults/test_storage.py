@@ -20,7 +20,7 @@ import pytest
 from cloudo_kernel.models import Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.store import Store
-from cloudo_kernel.store.sql.database import LOCK_SECONDS
+from cloudo_kernel.store.sql.causes import LOCK_SECONDS
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests import workers

@@ -17,13 +17,16 @@ from typing import Any, cast
 from pydantic_core import from_json, to_json
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, literal_column, or_, text, true
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store import migrations
+from cloudo_kernel.store.sql import postgresql as server
+from cloudo_kernel.store.sql.causes import LOCK_SECONDS, LOCKED, LOCKED_HINT, cause_of
 from cloudo_kernel.store.sql.connections import ChangeCounter, Readers
 from cloudo_kernel.store.sql.file_guard import FileGuard, Unusable
 from cloudo_kernel.store.sql.group_commit import GroupCommit, TurnTimeout
@@ -32,9 +35,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds after a failed write before `probe` tries one. Other writes, such as heartbeats, may come first.
 _PROBE_SECONDS = 5.0
-
-#: Seconds a writer waits for the in-process queue, and then again for SQLite's write lock.
-LOCK_SECONDS = 10
 
 #: A name must match one of these patterns. None matches any name.
 Patterns = Sequence[str] | None
@@ -62,13 +62,13 @@ class Database:
 
     def __init__(self, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.clock = clock
-        self._url = make_url(url)
+        self._url = _parsed(url)
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         if self._is_sqlite and self._url.database:
             _refuse_remote(Path(self._url.database))
         path = self._url.database if self._is_sqlite else None
         self._guard = _guard(Path(path).absolute()) if path else None
-        self.engine = _engine(str(url), self._guard, is_sqlite=self._is_sqlite)
+        self.engine = _engine(self._url, self._guard)
         self._readers = Readers(self.engine)
         self._counter = ChangeCounter(self.engine)
         #: Called after each commit of a write transaction.
@@ -209,12 +209,12 @@ class Database:
         try:
             yield
         except DatabaseError as error:
-            found = _cause(error) or (self._guard.blame() if self._guard is not None else None)
+            found = cause_of(error) or (self._guard.blame() if self._guard is not None else None)
             if found is None:  # a violated constraint or a bug: retrying does not help
                 raise
             raise self._noted(kind, found) from error
-        except TurnTimeout as error:
-            raise self._noted(kind, Unusable(_LOCKED, _LOCKED_HINT)) from error
+        except (TurnTimeout, PoolTimeout) as error:
+            raise self._noted(kind, Unusable(LOCKED, LOCKED_HINT)) from error
         except Unusable as error:
             raise self._noted(kind, error) from error
         if self._troubles:
@@ -236,9 +236,9 @@ class Database:
         return error
 
     def _unavailable(self, found: Unusable) -> Unavailable:
-        return Unavailable(
-            f"The store {self._url.render_as_string(hide_password=True)} cannot be used: {found}.", reason=found.reason
-        )
+        hidden = {name: "***" for name in self._url.query if "password" in name.lower()}
+        url = self._url.update_query_dict(hidden).render_as_string(hide_password=True)
+        return Unavailable(f"The store {url} cannot be used: {found}.", reason=found.reason)
 
 
 @contextmanager
@@ -276,21 +276,33 @@ def _guard(path: Path) -> FileGuard:
     return FileGuard(path, newest=migrations.NEWEST, unknown=migrations.unknown)
 
 
-def _engine(url: str, guard: FileGuard | None, *, is_sqlite: bool) -> Engine:
+def _parsed(url: str) -> URL:
+    """Return the address of a database. Raises `Unavailable`; the URL may hold a password, so the error does not."""
+    forms = "use sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise Unavailable(f"CLOUDO_DATABASE_URL is not the URL of a database: {forms}.") from None
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise Unavailable(f"CLOUDO_DATABASE_URL names the database {parsed.get_backend_name()!r}: {forms}.")
+    return parsed
+
+
+def _engine(url: URL, guard: FileGuard | None) -> Engine:
     # Error messages go into logs, so they must not contain written values.
     more: dict[str, Any] = {
         "hide_parameters": True,
         "json_deserializer": _from_json,
         "json_serializer": _to_json,
     }
-    if not is_sqlite:
-        return create_engine(url, pool_pre_ping=True, **more)
+    if url.get_backend_name() != "sqlite":
+        return server.engine_of(url, **more)
     to_driver = {"timeout": LOCK_SECONDS, "check_same_thread": False}
 
     def connect() -> sqlite3.Connection:
         if guard is not None:
             guard.check_files()  # SQLite would create a new file in place of a removed one
-        words, named = engine.dialect.create_connect_args(make_url(url))
+        words, named = engine.dialect.create_connect_args(url)
         driver: sqlite3.Connection = sqlite3.connect(words[0], **{**named, **to_driver})
         return driver
 
@@ -326,31 +338,3 @@ def _refuse_remote(database: Path) -> None:
             f"{database} lies on a network file system ({kind}), on which SQLite loses data. "
             "Put the workspace on a local disk, or set CLOUDO_DATABASE_URL to a PostgreSQL database."
         )
-
-
-_LOCKED = "the database is locked"
-_LOCKED_HINT = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
-_SYSTEM_HINT = "the system log may say more"
-#: SQLite error codes of an unusable database: the reason (None for the driver's message) and a hint.
-_CAUSES: dict[int, tuple[str | None, str]] = {
-    sqlite3.SQLITE_BUSY: (_LOCKED, _LOCKED_HINT),
-    sqlite3.SQLITE_LOCKED: (_LOCKED, _LOCKED_HINT),
-    sqlite3.SQLITE_READONLY: (None, "give this user the right to write to the file and its folder"),
-    sqlite3.SQLITE_CANTOPEN: (None, "check that its folder exists and that this user may write to it"),
-    sqlite3.SQLITE_FULL: ("the disk is full", "free some space"),
-    sqlite3.SQLITE_CORRUPT: ("the database file is damaged", "restore it from a backup"),
-    sqlite3.SQLITE_NOTADB: (None, "move it away"),
-    sqlite3.SQLITE_IOERR: (None, _SYSTEM_HINT),
-    sqlite3.SQLITE_NOMEM: (None, _SYSTEM_HINT),
-    sqlite3.SQLITE_PROTOCOL: (None, _SYSTEM_HINT),
-    sqlite3.SQLITE_INTERRUPT: (None, _SYSTEM_HINT),
-}
-
-
-def _cause(error: DatabaseError) -> Unusable | None:
-    """Return the cause outside Cloudo that makes the database unusable, or None for any other error."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None:  # another driver: the class tells them apart
-        return Unusable(str(error.orig), _SYSTEM_HINT) if isinstance(error, OperationalError) else None
-    reason, hint = _CAUSES.get(code & 0xFF, (None, None))
-    return None if hint is None else Unusable(reason or str(error.orig), hint)
