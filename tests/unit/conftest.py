@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from cloudo_kernel.models import ExecutionType, Origin
 from cloudo_kernel.models.ids import new_id
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import NewExecution, Store
+from tests.databases import Databases
 
 # On a busy machine, or when coverage is measured, an example takes longer than Hypothesis expects.
 settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,21 +35,19 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(scope="session")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store without executions, to be copied: making one takes ten times as long."""
-    path = tmp_path_factory.mktemp("new") / "store.sqlite"
-    with closing(Store.open(f"sqlite:///{path}", clock=Clock())) as store:
-        store.settings.save(MAX_RUNNING, 2, user_name="ada")
-        for worker_id in ("w", "w1", "w2", "w3", "private"):
-            store.workers.register(worker_id, private=worker_id == "private")
-    return path
+def with_workers(store: Store) -> None:
+    """Prepare a store without executions."""
+    store.settings.save(MAX_RUNNING, 2, user_name="ada")
+    for worker_id in ("w", "w1", "w2", "w3", "private"):
+        store.workers.register(worker_id, private=worker_id == "private")
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock, new_store: Path) -> Iterator[Store]:
-    shutil.copy(new_store, tmp_path)
-    with closing(Store.open(f"sqlite:///{tmp_path / new_store.name}", clock=clock)) as store:
+def store(tmp_path: Path, clock: Clock, databases: Databases) -> Iterator[Store]:
+    with (
+        databases.copy(tmp_path / "store.sqlite", with_workers, clock=Clock()) as url,
+        closing(Store.open(url, clock=clock, key_file=tmp_path / "key")) as store,
+    ):
         yield store
 
 

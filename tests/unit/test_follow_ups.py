@@ -36,6 +36,8 @@ from tests.flows import write_flow
 from tests.server import until
 from tests.unit.conftest import Clock
 
+pytestmark = pytest.mark.db
+
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 CANCELLED = Outcome(status=Status.ENDED_CANCELLED)
 FAILED = Outcome(

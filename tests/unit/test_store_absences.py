@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -16,18 +17,20 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.worker.heartbeat import Heartbeat
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
+from tests.databases import Databases
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
+
+pytestmark = pytest.mark.db
 
 SECOND = timedelta(seconds=1)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}", clock=clock)
-    yield store
-    store.close()
+def store(tmp_path: Path, clock: Clock, databases: Databases) -> Iterator[Store]:
+    with databases.copy(tmp_path / "store.sqlite") as url, closing(Store.open(url, clock=clock)) as store:
+        yield store
 
 
 def absences(store: Store) -> list[Absence]:

@@ -12,6 +12,8 @@ from cloudo_kernel.errors import Conflict, DependencyCycle, ExecutionNotFound
 from cloudo_kernel.models import ErrorDetail, FollowingFlow, Status
 from cloudo_kernel.store import NewExecution, Outcome, Store
 
+pytestmark = pytest.mark.db
+
 Add = Callable[..., str]
 New = Callable[..., NewExecution]
 NOTIFY = {"on_error": [{"flow": "notify"}]}
@@ -77,6 +79,7 @@ def test_one_is_released_by_the_last_of_those_that_it_follows(store: Store, add:
 
 
 @pytest.mark.slow
+@pytest.mark.db("sqlite")  # 3,000 ends: minutes with PostgreSQL on a busy machine
 def test_what_follows_a_failure_ends_in_error_however_long_the_row_is(store: Store, add: Add, run: Add) -> None:
     first = run()
     row = [first]

@@ -11,6 +11,8 @@ from cloudo_kernel.models import Status
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Outcome, Store
 
+pytestmark = pytest.mark.db
+
 Add = Callable[..., str]
 
 

@@ -17,6 +17,8 @@ from cloudo_kernel.settings import INPUT_TIMEOUT
 from cloudo_kernel.store import NewMessage, Outcome, Store
 from tests.unit.conftest import Clock
 
+pytestmark = pytest.mark.db
+
 FORM = checked_body({"properties": {"name": {}}})
 MINUTE = timedelta(minutes=1)
 Ask = Callable[..., str]

@@ -11,6 +11,8 @@ from cloudo_kernel.models import ErrorDetail, Status
 from cloudo_kernel.store import Outcome, Store
 from cloudo_kernel.store.executions.control import StopRequest
 
+pytestmark = pytest.mark.db
+
 Add = Callable[..., str]
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 FAILED = Outcome(status=Status.ENDED_ERROR, message="no", error=ErrorDetail(name="ValueError", value="no"))

@@ -17,6 +17,8 @@ from cloudo_kernel.store import Claim, Outcome, Store
 from cloudo_kernel.store.executions.control import StopRequest
 from tests.unit.conftest import Clock
 
+pytestmark = pytest.mark.db
+
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 
 
@@ -258,6 +260,7 @@ def test_one_that_wants_its_slot_back_keeps_to_the_limit_of_its_flow(store: Stor
     assert store.reports.take_slot(first, 1) is True
 
 
+@pytest.mark.db("sqlite")
 def test_a_claim_reads_its_order_from_the_index(store: Store, add: Callable[..., str]) -> None:
     add(max_running=1)
     plans: list[str] = []

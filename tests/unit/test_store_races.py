@@ -21,6 +21,8 @@ from cloudo_kernel.store.messages import withdraw
 from tests.unit.conftest import Clock
 from tests.unit.overtaken import Overtaken, Write
 
+pytestmark = pytest.mark.db
+
 CANCELLED = Outcome(status=Status.ENDED_CANCELLED, message="no longer needed")
 
 

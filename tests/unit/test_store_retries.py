@@ -12,6 +12,8 @@ from cloudo_kernel.models import ErrorDetail, Execution, Progress, Status, rfc33
 from cloudo_kernel.store import Outcome, Store
 from tests.unit.conftest import Clock
 
+pytestmark = pytest.mark.db
+
 Add = Callable[..., str]
 BOOM = Outcome(
     status=Status.ENDED_ERROR,

@@ -11,6 +11,8 @@ from cloudo_kernel.models import Status
 from cloudo_kernel.store import Outcome, Store, Wake
 from tests.unit.conftest import Clock
 
+pytestmark = pytest.mark.db
+
 Add = Callable[..., str]
 #: Its turn at the lock `x`.
 TURN = Wake(number=1, lock="x")

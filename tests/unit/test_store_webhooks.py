@@ -22,6 +22,8 @@ from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests.unit.conftest import Clock
 
+pytestmark = pytest.mark.db
+
 ANSWER = WebhookResponse(status=201, content_type="text/plain", content=b"\x00yes")
 
 

@@ -12,6 +12,8 @@ from cloudo_kernel.store import Claim, Outcome, Store
 from cloudo_kernel.worker.slots import WorkerSlots
 from cloudo_kernel.worker.waits import Waits
 
+pytestmark = pytest.mark.db
+
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 
 

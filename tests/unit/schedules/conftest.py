@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
+from tests.databases import Databases
 from tests.flows import write_flow
 from tests.unit.conftest import Clock
 
@@ -25,21 +25,19 @@ def workspace(tmp_path: Path) -> Workspace:
     return workspace
 
 
-@pytest.fixture(scope="session")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store without schedules, to be copied: making one takes ten times as long."""
-    path = tmp_path_factory.mktemp("new") / "cloudo.sqlite"
-    with closing(Store.open(f"sqlite:///{path}", clock=Clock())) as store:
-        store.workers.register("w", private=False)
-        store.settings.save(MAX_RUNNING, 100, user_name="ada")
-    return path
+def with_one_worker(store: Store) -> None:
+    """Prepare a store without schedules."""
+    store.workers.register("w", private=False)
+    store.settings.save(MAX_RUNNING, 100, user_name="ada")
 
 
 @pytest.fixture
-def store(workspace: Workspace, clock: Clock, new_store: Path) -> Iterator[Store]:
-    shutil.copy(new_store, workspace.state)
-    with closing(Store.open(workspace.database_url, clock=clock)) as store:
-        yield store
+def store(workspace: Workspace, clock: Clock, databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    with databases.copy(workspace.state / "cloudo.sqlite", with_one_worker, clock=Clock()) as url:
+        if databases.is_postgresql:
+            monkeypatch.setenv("CLOUDO_DATABASE_URL", url)
+        with closing(Store.open(url, clock=clock, key_file=workspace.key_file)) as store:
+            yield store
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from cloudo_kernel.store import Store
 from tests.unit.conftest import Clock
 from tests.unit.schedules.steps import GRID, MINUTE, make, occurrences, run, told
 
+pytestmark = pytest.mark.db
+
 
 def test_it_pauses_after_errors_in_a_row_and_resumes(api: Service, store: Store, clock: Clock) -> None:
     made = make(api, GRID, pause_on_error_count=2)

@@ -16,6 +16,8 @@ from cloudo_kernel.store.tables import schedules
 from tests.unit.conftest import Clock
 from tests.unit.schedules.steps import GRID, MINUTE, away, executions, make, occurrences, one_by_one, run, told
 
+pytestmark = pytest.mark.db
+
 
 def test_overlap_skips_queues_and_cancels(api: Service, store: Store, clock: Clock) -> None:
     policies = ("skip", "queue", "cancel", "allow")

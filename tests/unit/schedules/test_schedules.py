@@ -21,6 +21,8 @@ from tests.unit.conftest import Clock
 from tests.unit.overtaken import Overtaken
 from tests.unit.schedules.steps import GRID, MINUTE, away, executions, make, occurrences, run, told
 
+pytestmark = pytest.mark.db
+
 
 def test_a_moment_starts_one_execution_with_what_the_flow_knows(api: Service, clock: Clock) -> None:
     made = make(api, {"at": "2026-11-23T13:00:00", "timezone": "Europe/Vienna"}, inputs={"n": 5})
