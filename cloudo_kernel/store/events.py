@@ -62,13 +62,16 @@ class Events:
         self._database = database
 
     def newest_id(self) -> int:
-        """Return the id of the newest event, or 0 without events."""
+        """Return the id of the newest event, or 0 without events. No event with a lower id can appear any more."""
+        settled = self._database.settled_event()
         with self._database.read() as connection:
-            return newest_event(connection)
+            return newest_event(connection, up_to=settled)
 
     def after(self, event_id: int, *, limit: int, subject_id: str | None = None) -> tuple[Event, ...]:
         """Return up to `limit` events with a greater id, oldest first."""
         query = _AFTER if subject_id is None else _AFTER.where(events.c.subject_id == subject_id)
+        settled = self._database.settled_event()
+        query = query if settled is None else query.where(events.c.id <= settled)
         with self._database.read() as connection:
             rows = connection.execute(query, {"after": event_id, "most": limit})
             return tuple(Event.model_validate(dict(row._mapping)) for row in rows)
@@ -164,6 +167,7 @@ class EventListener:
             self._failures.clear()
 
 
-def newest_event(connection: Connection) -> int:
+def newest_event(connection: Connection, *, up_to: int | None = None) -> int:
     """Return the id of the newest event, or 0 without events."""
-    return int(connection.execute(_NEWEST_ID).scalar_one())
+    query = _NEWEST_ID if up_to is None else _NEWEST_ID.where(events.c.id <= up_to)
+    return int(connection.execute(query).scalar_one())

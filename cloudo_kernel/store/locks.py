@@ -15,6 +15,7 @@ from cloudo_kernel.store.events import event_row, record_all
 from cloudo_kernel.store.executions.fencing import check_live
 from cloudo_kernel.store.executions.wakeups import wake_lock_waiter
 from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.sql.row_locks import has_many_writers, lock_names
 from cloudo_kernel.store.tables import lock_waiters, locks
 
 # Built once: every end of an execution runs them.
@@ -25,6 +26,7 @@ _LEAVE = delete(lock_waiters).where(lock_waiters.c.execution_id == bindparam("ho
 
 def release_all(connection: Connection, execution_id: str, *, now: datetime) -> None:
     """Release all locks and queue positions of an execution, in the transaction that ends a run of it."""
+    lock_names(connection, _names_of(connection, execution_id))
     names = connection.execute(_HELD, {"holder": execution_id}).scalars().all()
     if names:
         connection.execute(_RELEASE, {"holder": execution_id})
@@ -44,7 +46,7 @@ class Locks:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._add = database.insert()(locks).on_conflict_do_nothing()
+        self._add = database.insert()(locks).on_conflict_do_nothing().returning(locks.c.name)
         self._enqueue = database.insert()(lock_waiters).on_conflict_do_nothing()
 
     def acquire(self, name: str, execution_id: str, attempt: int, *, call: str | None = None) -> bool | None:
@@ -55,6 +57,7 @@ class Locks:
         """
         now, w = self._database.clock(), lock_waiters.c
         with self._database.write() as connection:
+            lock_names(connection, [name])
             check_live(connection, execution_id, attempt)
             held = connection.execute(select(locks.c.execution_id, locks.c.call).where(locks.c.name == name)).first()
             if held is not None and held.execution_id == execution_id:
@@ -63,7 +66,7 @@ class Locks:
             if held is not None or _first(connection, name) != execution_id:
                 return None
             row = {"name": name, "execution_id": execution_id, "acquired_at": now, "call": call}
-            if not connection.execute(self._add.values(row)).rowcount:
+            if connection.execute(self._add.values(row)).first() is None:
                 return None
             connection.execute(delete(lock_waiters).where(w.name == name, w.execution_id == execution_id))
             _tell(connection, SETTING_LOCKED, [name], execution_id, now)
@@ -78,6 +81,7 @@ class Locks:
         """Leave the queue."""
         now, w = self._database.clock(), lock_waiters.c
         with self._database.write() as connection:
+            lock_names(connection, [name])
             check_live(connection, execution_id, attempt)
             connection.execute(delete(lock_waiters).where(w.name == name, w.execution_id == execution_id))
             _wake_next(connection, [name], now)
@@ -86,6 +90,7 @@ class Locks:
         """Release the lock; False if the execution does not hold it."""
         now = self._database.clock()
         with self._database.write() as connection:
+            lock_names(connection, [name])
             check_live(connection, execution_id, attempt)
             mine = delete(locks).where(locks.c.name == name, locks.c.execution_id == execution_id)
             was_held = connection.execute(mine).rowcount > 0
@@ -98,6 +103,14 @@ class Locks:
         """Return the id of the execution that holds the lock, if any."""
         with self._database.read() as connection:
             return _holder(connection, name)
+
+
+def _names_of(connection: Connection, execution_id: str) -> list[str]:
+    """Return the locks that the execution holds or waits for, if others may change them meanwhile."""
+    if not has_many_writers(connection):
+        return []
+    queued = select(lock_waiters.c.name).where(lock_waiters.c.execution_id == bindparam("holder"))
+    return list(connection.execute(_HELD.union(queued), {"holder": execution_id}).scalars())
 
 
 def _holder(connection: Connection, name: str) -> str | None:

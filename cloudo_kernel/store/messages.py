@@ -46,6 +46,7 @@ from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.wakeups import wake
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.database import Database, Patterns
+from cloudo_kernel.store.sql.row_locks import has_many_writers, lock_execution
 from cloudo_kernel.store.tables import executions, messages
 
 #: A century: longer spans would exceed the range of dates, and make no difference.
@@ -159,6 +160,7 @@ class Messages:
             "answered_at": now,
         }
         with self._database.write() as connection:
+            _lock_author(connection, message_id)
             is_open = (c.id == message_id, _is_open(now))
             answered = update(messages).where(*is_open).values(**values).returning(c.level, c.user_name)
             row = connection.execute(answered).one_or_none()
@@ -185,6 +187,7 @@ class Messages:
     def delete(self, message_id: str, *, user_name: str) -> None:
         """Delete a message. Raises `MessageNotFound`."""
         with self._database.write() as connection:
+            _lock_author(connection, message_id)
             if not connection.execute(delete(messages).where(messages.c.id == message_id)).rowcount:
                 raise MessageNotFound(message_id)
             now = self._database.clock()
@@ -238,10 +241,19 @@ def _check_alive(connection: Connection, execution_id: str | None) -> str | None
     if execution_id is None:
         return None
     c = executions.c
-    row = connection.execute(select(c.status, c.attempt, c.name).where(c.id == execution_id)).one_or_none()
+    query = select(c.status, c.attempt, c.name).where(c.id == execution_id).with_for_update()
+    row = connection.execute(query).one_or_none()
     if row is None or row.status in ENDED:
         raise StaleAttempt(execution_id, 0 if row is None else row.attempt)
     return str(row.name)
+
+
+def _lock_author(connection: Connection, message_id: str) -> None:
+    """Lock the execution that asks, as its end does before it withdraws its messages."""
+    if has_many_writers(connection):
+        query = select(messages.c.execution_id).where(messages.c.id == message_id)
+        if (author := connection.execute(query).scalar()) is not None:
+            lock_execution(connection, author)
 
 
 def _close(
@@ -249,7 +261,10 @@ def _close(
 ) -> None:
     """Move requests out of `OPEN` without an answer, each with its event."""
     c = messages.c
-    for row in connection.execute(select(c.id, c.level, c.execution_id, c.user_name).where(is_meant)).all():
+    query = select(c.id, c.level, c.execution_id, c.user_name).where(is_meant).order_by(c.execution_id, c.id)
+    for row in connection.execute(query).all():
+        if row.execution_id is not None:
+            lock_execution(connection, row.execution_id)
         values = {"state": state, "delete_after": now + _retention(connection, row.level, row.user_name)}
         is_open = (c.id == row.id, c.state == MessageState.OPEN.value)
         if not connection.execute(update(messages).where(*is_open).values(**values)).rowcount:

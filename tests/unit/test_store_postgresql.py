@@ -44,6 +44,7 @@ def test_a_refused_password_is_in_no_error(databases: Databases, tmp_path: Path)
         with engine.begin() as connection:
             connection.exec_driver_sql(f"CREATE ROLE {LOCKED_ROLE} LOGIN PASSWORD 'right'")
             connection.exec_driver_sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {LOCKED_ROLE}")
+            connection.exec_driver_sql(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {LOCKED_ROLE}")
         try:
             refused = error_of(url.replace("cloudo@", f"{LOCKED_ROLE}:{PASSWORD}@"))
             assert "the database server refused the connection; it says: password authentication failed" in refused

@@ -25,6 +25,7 @@ from cloudo_kernel.store.executions.fencing import LEASED, history, move
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.transitions import fail_dependent, release, stop, tell
 from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.sql.row_locks import lock_execution, lock_subjects
 from cloudo_kernel.store.tables import executions
 
 #: Fields that an execution reads when it starts; later changes would have no effect.
@@ -39,10 +40,11 @@ _OF = select(_c.id, _c.stop_reason).where(
     _c.worker_id == bindparam("worker"), or_(*(_c.status == one.value for one in LEASED)), _c.stop_reason.is_not(None)
 )
 _UNSTOPPED = (_c.ended_at.is_(None), _c.stop_reason.is_(None))
-_UNSTOPPED_OF_ROOT = select(executions).where(_c.root_id == bindparam("of"), *_UNSTOPPED).limit(bindparam("most"))
+_unstopped = select(executions).where(*_UNSTOPPED).order_by(_c.id).limit(bindparam("most")).with_for_update()
+_UNSTOPPED_OF_ROOT = _unstopped.where(_c.root_id == bindparam("of"))
 _below = select(_c.id).where(_c.parent_id == bindparam("of")).cte("below", recursive=True)
 _below = _below.union_all(select(_c.id).where(_c.parent_id == _below.c.id))
-_UNSTOPPED_BELOW = select(executions).where(_c.id.in_(select(_below.c.id)), *_UNSTOPPED).limit(bindparam("most"))
+_UNSTOPPED_BELOW = _unstopped.where(_c.id.in_(select(_below.c.id)))
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Control:
         """
         now = self._database.clock()
         with self._database.write() as connection:
+            lock_execution(connection, execution_id)
+            lock_subjects(connection, after)
             is_held = connection.execute(select(_c.is_held).where(_c.id == execution_id)).scalar()
             if is_held is None:
                 raise ExecutionNotFound(execution_id)
@@ -190,6 +194,7 @@ class Control:
 
 
 def _row(connection: Connection, execution_id: str) -> Any:
+    lock_execution(connection, execution_id)
     row = connection.execute(select(executions).where(executions.c.id == execution_id)).one_or_none()
     if row is None:
         raise ExecutionNotFound(execution_id)

@@ -15,6 +15,7 @@ from cloudo_kernel.models import ExecutionCount, ExecutionFilter, Status
 from cloudo_kernel.store.events import newest_event
 from cloudo_kernel.store.executions.lists import conditions_of, has_text, status_is
 from cloudo_kernel.store.sql.database import Database, Patterns
+from cloudo_kernel.store.sql.row_locks import has_many_writers
 from cloudo_kernel.store.tables import executions
 
 _c = executions.c
@@ -51,7 +52,7 @@ class Counts:
                 began, as_of = time.monotonic(), self._database.clock()
                 with self._database.read() as connection:
                     event_id = newest_event(connection)
-                    if kept.count is None or event_id != kept.event_id:
+                    if kept.count is None or event_id != kept.event_id or has_many_writers(connection):
                         fits = None if flows is None else partial(self._database.fits, patterns=flows)
                         by_status = _counted(connection, where, true() if fits is None else fits(_c.flow_name))
                     else:  # nothing has changed since

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, bindparam, delete, insert, literal, select
 
 from cloudo_kernel.errors import DependencyCycle
+from cloudo_kernel.store.sql.row_locks import lock_dependencies
 from cloudo_kernel.store.tables import dependencies, executions
 
 _d = dependencies.c
@@ -31,6 +32,7 @@ def add(connection: Connection, execution_id: str, on: Sequence[str]) -> None:
     forget(connection, execution_id)
     if not on:
         return
+    lock_dependencies(connection)
     rows = [{"execution_id": execution_id, "on_id": one} for one in dict.fromkeys(on)]
     connection.execute(_ADD, rows)
     if connection.execute(_REACHES, {"start": execution_id}).scalar() is not None:

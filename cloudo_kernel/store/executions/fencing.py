@@ -29,6 +29,7 @@ IS_LIVE: Final = (
     or_(*(_c.status == status.value for status in LEASED)),
 )
 _LIVE = select(_c.id).where(*IS_LIVE)
+_LOCKED_LIVE = _LIVE.with_for_update()  # nothing in SQLite, which has one writer
 _CURRENT = select(_c.attempt, _c.status).where(_c.id == bindparam(EXECUTION_ID))
 _HISTORY = (
     select(events.c.type)
@@ -39,9 +40,14 @@ _HISTORY = (
 
 
 def check_live(connection: Connection, execution_id: str, attempt: int) -> None:
-    """Raise `StaleAttempt` unless the attempt is the current one and has not ended."""
-    if connection.execute(_LIVE, {EXECUTION_ID: execution_id, ATTEMPT: attempt}).scalar() is None:
+    """Raise `StaleAttempt` unless the attempt is the current one; it cannot end before the transaction does."""
+    if connection.execute(_LOCKED_LIVE, {EXECUTION_ID: execution_id, ATTEMPT: attempt}).scalar() is None:
         raise StaleAttempt(execution_id, attempt)
+
+
+def is_live(connection: Connection, execution_id: str, attempt: int) -> bool:
+    """Return whether the attempt is the current one and has not ended, in a read transaction."""
+    return connection.execute(_LIVE, {EXECUTION_ID: execution_id, ATTEMPT: attempt}).scalar() is not None
 
 
 @cache

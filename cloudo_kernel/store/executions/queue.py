@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,19 +29,20 @@ from cloudo_kernel.models import EngineTier, ExecutionType, Status
 from cloudo_kernel.models.event_types import WORKER, WORKER_LOST, WORKER_STOPPED
 from cloudo_kernel.models.lifecycle import outcome_of_lost
 from cloudo_kernel.store.events import record
-from cloudo_kernel.store.executions.fencing import LEASED, check_live
+from cloudo_kernel.store.executions.fencing import LEASED, is_live
 from cloudo_kernel.store.executions.records import ENDED
 from cloudo_kernel.store.executions.transitions import end_run, tell
 from cloudo_kernel.store.executions.wakeups import is_any_overdue, next_wake, wake_overdue
 from cloudo_kernel.store.schedules.follow_ups import release_claims
 from cloudo_kernel.store.settings import value_of
 from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.sql.row_locks import lock_execution, lock_slots
 from cloudo_kernel.store.tables import executions, follow_ups, workers
 
 _UNENDED = (Status.PENDING, *LEASED)
 
 # Built once, because each check of the queue uses them, and each commit leads to a check.
-_REGISTERED = select(workers.c.id).where(workers.c.id == bindparam("worker"))
+_REGISTERED = select(workers.c.id).where(workers.c.id == bindparam("worker")).with_for_update(read=True, key_share=True)
 _NEXT_SCHEDULED = (
     select(executions.c.scheduled_for)
     # `concat` keeps SQLite from scanning the queue by the state index; the index on `scheduled_for` finds the first.
@@ -75,6 +75,8 @@ _NEXT = {
     .limit(bindparam("most"))
     for is_private, is_due in _IS_DUE.items()
 }
+#: The same, without those that another transaction is about to change.
+_NEXT_FREE = {is_private: query.with_for_update(skip_locked=True) for is_private, query in _NEXT.items()}
 _TAKE = (
     update(executions)
     .where(_c.id == bindparam("of"), _c.status == Status.PENDING.value)
@@ -179,8 +181,9 @@ class Queue:
         with self._database.write() as connection:
             if not _is_registered(connection, worker_id):
                 return ()
+            lock_slots(connection)
             wake_overdue(connection, now=now)
-            slots, query = Slots(connection), _NEXT[private]
+            slots, query = Slots(connection), _NEXT_FREE[private]
             limit = min(free, slots.free_for_new_work)
             while limit > 0:
                 found = connection.execute(query, {**about, "most": limit}).all()
@@ -190,7 +193,7 @@ class Queue:
                 if len(found) < limit or len(ids) == limit:
                     break
                 limit -= len(ids)
-                query = _NEXT[private].where(slots.flow_has_room())
+                query = _NEXT_FREE[private].where(slots.flow_has_room())
         return tuple(claim for claim in claims if claim is not None)
 
     def next_due(self) -> datetime | None:
@@ -234,7 +237,8 @@ class Queue:
     def check_current(self, execution_id: str, attempt: int) -> None:
         """Raise `StaleAttempt` unless the attempt is the current one and has not ended."""
         with self._database.read() as connection:
-            check_live(connection, execution_id, attempt)
+            if not is_live(connection, execution_id, attempt):
+                raise StaleAttempt(execution_id, attempt)
 
     def release(
         self, worker_id: str, *, lost: bool, successor: str | None = None, heartbeat: int | None = None
@@ -303,13 +307,16 @@ def _release_held(
     c = executions.c
     query = select(c.id, c.type, c.attempt, c.started_at, c.stop_reason)
     is_held = c.worker_id == worker_id, c.status.in_(LEASED)
-    held = [row for row in connection.execute(query.where(*is_held)).all() if row.id not in but]
-    for row in held:
+    held = [one for one in connection.execute(select(c.id).where(*is_held)).scalars() if one not in but]
+    for execution_id in held:
+        lock_execution(connection, execution_id)
+        row = connection.execute(query.where(c.id == execution_id, *is_held)).one_or_none()
+        if row is None:  # its own report has ended it, or the end of its parent earlier in this loop
+            continue
         kind, has_begun = ExecutionType(row.type), row.started_at is not None
         outcome = outcome_of_lost(kind, has_begun=has_begun, stop_reason=row.stop_reason)
-        with suppress(StaleAttempt):  # the end of its parent, earlier in this loop, has ended an interactive child
-            end_run(connection, row.id, row.attempt, outcome, now=now)
-    return tuple(row.id for row in held)
+        end_run(connection, row.id, row.attempt, outcome, now=now)
+    return tuple(held)
 
 
 def _is_registered(connection: Connection, worker_id: str) -> bool:

@@ -48,6 +48,7 @@ from cloudo_kernel.store.executions.new_execution import (
 from cloudo_kernel.store.executions.text_index import TextIndex
 from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns
+from cloudo_kernel.store.sql.row_locks import lock_execution
 from cloudo_kernel.store.tables import (
     executions,
     follow_ups,
@@ -73,7 +74,6 @@ _STATUS = select(executions.c.status).where(_IS_IT)
 _SEALED = select(executions.c.sealed_inputs, executions.c.sealed_outputs).where(_IS_IT)
 _INSERT = insert(executions)
 _INSERT_MANY = BulkStatement(_INSERT)
-_ADD_KEY = insert(idempotency_keys)
 _FORGET_KEY = delete(idempotency_keys).where(
     idempotency_keys.c.user_name == bindparam("of_user"), idempotency_keys.c.key == bindparam("of_key")
 )
@@ -91,6 +91,8 @@ class Executions:
         self._database = database
         self._encryption = encryption
         self._texts = texts
+        add_key = database.insert()(idempotency_keys).on_conflict_do_nothing()
+        self._add_key = add_key.returning(idempotency_keys.c.key)
         self._add_source = database.insert()(sources).on_conflict_do_nothing()
 
     def insert(self, new: NewExecution, *, idempotency: IdempotencyKey | None = None) -> Execution:
@@ -276,6 +278,7 @@ class Executions:
         Raises `ExecutionNotFound`, `ExecutionNotEnded`.
         """
         with self._database.write() as connection:
+            lock_execution(connection, execution_id)
             row = connection.execute(
                 select(
                     executions.c.status, executions.c.name, executions.c.source_sha256, executions.c.parent_id
@@ -324,16 +327,17 @@ class Executions:
         """Claim the key for `new` and return None; if it is taken, return its execution's id or a conflict."""
         table = idempotency_keys
         is_mine = and_(table.c.user_name == new.user_name, table.c.key == idempotency.key)
-        row = connection.execute(select(table).where(is_mine)).one_or_none()
-        if row is not None and row.created_at >= now - IDEMPOTENCY_PERIOD:
-            if row.body_sha256 != idempotency.body_sha256:
-                return IdempotencyConflict(idempotency.key)
-            return str(row.execution_id)
-        if row is not None:
-            connection.execute(_FORGET_KEY, {"of_user": new.user_name, "of_key": idempotency.key})
         claim = {**vars(idempotency), "user_name": new.user_name, "execution_id": new.id, "created_at": now}
-        connection.execute(_ADD_KEY, claim)
-        return None
+        if connection.execute(self._add_key, claim).first() is not None:
+            return None
+        row = connection.execute(select(table).where(is_mine)).one()
+        if row.created_at < now - IDEMPOTENCY_PERIOD:
+            connection.execute(_FORGET_KEY, {"of_user": new.user_name, "of_key": idempotency.key})
+            connection.execute(self._add_key, claim)
+            return None
+        if row.body_sha256 != idempotency.body_sha256:
+            return IdempotencyConflict(idempotency.key)
+        return str(row.execution_id)
 
 
 def insert_new(

@@ -22,6 +22,7 @@ from cloudo_kernel.store.executions.transitions import detach, end_run, requeue,
 from cloudo_kernel.store.executions.wakeups import Wake, forget, register_wait
 from cloudo_kernel.store.locks import is_turn
 from cloudo_kernel.store.sql.database import Database
+from cloudo_kernel.store.sql.row_locks import lock_execution, lock_slots, lock_subjects
 from cloudo_kernel.store.tables import executions, sources, webhook_responses
 
 # Built once, because runs report often. `_TOUCH` sets the columns of the parameters given at execution.
@@ -121,6 +122,8 @@ class Reports:
         status = case((c.wants_pause, Status.PAUSED.value), else_=Status.WAITING.value)
         values = {"status": status, "message": message, "wants_slot": False, "wants_pause": False}
         with self._database.write() as connection:
+            lock_execution(connection, execution_id)
+            lock_subjects(connection, on)
             # The run may be waiting already: after a store outage during the wait, it starts the wait again.
             row = change(connection, execution_id, attempt, values, (Status.RUNNING, Status.WAITING))
             dependencies.add(connection, execution_id, on)
@@ -136,6 +139,7 @@ class Reports:
         Raises `DependencyCycle` if one of them depends on this one.
         """
         with self._database.write() as connection:
+            lock_execution(connection, execution_id)
             check_live(connection, execution_id, attempt)
             dependencies.add(connection, execution_id, on)
 
@@ -159,6 +163,8 @@ class Reports:
         """Continue after a wait or a pause, ahead of new work; return False if no slot is free or it is paused."""
         now, c = self._database.clock(), executions.c
         with self._database.write() as connection:
+            lock_slots(connection)
+            lock_execution(connection, execution_id)
             query = select(c.status, c.flow_name, c.max_running, c.durable).where(
                 c.id == execution_id, c.attempt == attempt
             )

@@ -35,6 +35,7 @@ from cloudo_kernel.store.messages import withdraw
 from cloudo_kernel.store.schedules.ends import run_ended
 from cloudo_kernel.store.schedules.follow_ups import note_end
 from cloudo_kernel.store.settings import value_of
+from cloudo_kernel.store.sql.row_locks import has_many_writers, lock_execution
 from cloudo_kernel.store.tables import calls, events, executions, lock_waiters, locks, waits
 from cloudo_kernel.store.tables import dependencies as dependency_rows
 
@@ -58,6 +59,7 @@ _ENDING = select(
     exists().where(_ch.parent_id == _c.id, *(_ch.status != status for status in ENDED)).label("has_children"),
 ).where(_c.id == bindparam(EXECUTION_ID))
 _CHILDREN = select(_c.id, _c.type, _c.attempt, _c.worker_id).where(_c.parent_id == bindparam("parent"), *_UNSTOPPED)
+_CHILDREN = _CHILDREN.order_by(_c.id).with_for_update()
 _HELD_CHILDREN = _CHILDREN.where(_c.is_held)
 _FORGET_PASSING = delete(events).where(
     events.c.subject_id == bindparam("of"), or_(*(events.c.type == kind for kind in PASSING))
@@ -74,6 +76,7 @@ def end_run(connection: Connection, execution_id: str, attempt: int, outcome: Ou
 
     Without an outcome, its worker was lost before the run had begun.
     """
+    lock_execution(connection, execution_id)
     row = connection.execute(_ENDING, {EXECUTION_ID: execution_id}).one_or_none()
     if row is None or row.attempt != attempt or row.status not in LEASED:
         raise StaleAttempt(execution_id, attempt)
@@ -117,6 +120,7 @@ def end(
 
     Held executions that depend on it are released, or end in error. Raises `StaleAttempt`.
     """
+    lock_execution(connection, execution_id)
     row = connection.execute(_ENDING, {EXECUTION_ID: execution_id}).one_or_none()
     if row is None:  # ended elsewhere, and deleted since
         raise StaleAttempt(execution_id, attempt)
@@ -136,12 +140,13 @@ def _end_all(
     """End the execution of the row, and release or end the held executions that depend on it."""
     _end(connection, row, attempt, decision, now=now, user_name=user_name)
     # With PostgreSQL, its schedule may have added a dependent since the row was read.
-    is_followed = row.has_dependencies or (row.schedule_id is not None and connection.dialect.name != "sqlite")
+    is_followed = row.has_dependencies or (row.schedule_id is not None and has_many_writers(connection))
     is_success = decision.outcome is not None and decision.outcome.status is Status.ENDED_SUCCESS
     ended = [(row.id, is_success)] if is_followed else []
     while ended:  # not recursive, because a chain of dependents can be long
         on_id, is_success = ended.pop()
         for dependent in dependencies.end(connection, on_id):
+            lock_execution(connection, dependent)
             held = connection.execute(
                 select(_c.is_held, _c.attempt, _c.schedule_id).where(_c.id == dependent)
             ).one_or_none()

@@ -12,6 +12,7 @@ from cloudo_kernel.models import MessageState, Status
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_REQUEUED
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.records import ENDED
+from cloudo_kernel.store.sql.row_locks import lock_subjects
 from cloudo_kernel.store.tables import calls, executions, messages, waits
 
 
@@ -31,13 +32,14 @@ _WAITERS = select(waits.c.execution_id).where(waits.c.subject_id == bindparam("s
 _c = executions.c
 # `concat` keeps SQLite from scanning all waiting executions by the state index; the one on `wake_at` finds the few.
 _WAITS_ALONE = (_c.status.concat("") == Status.WAITING.value, func.coalesce(_c.worker_id, "") == "")
-_OVERDUE = select(_c.id).where(_c.wake_at <= bindparam("now"), *_WAITS_ALONE)
-_ANY_OVERDUE = _OVERDUE.limit(1)
+_ANY_OVERDUE = select(_c.id).where(_c.wake_at <= bindparam("now"), *_WAITS_ALONE).limit(1)
+_OVERDUE = _ANY_OVERDUE.limit(None).with_for_update(skip_locked=True)
 _NEXT = select(_c.wake_at).where(_c.wake_at.is_not(None), *_WAITS_ALONE).order_by(_c.wake_at).limit(1)
 
 
 def register_wait(connection: Connection, execution_id: str, wake: Wake) -> None:
     """Store what wakes the execution. Subjects (executions and messages) that are over already count at once."""
+    lock_subjects(connection, wake.subjects)
     forget(connection, execution_id)
     unended = select(executions.c.id).where(executions.c.id.in_(wake.subjects), executions.c.status.not_in(ENDED))
     unanswered = select(messages.c.id).where(messages.c.id.in_(wake.subjects), messages.c.state == MessageState.OPEN)

@@ -70,6 +70,7 @@ class Database:
         self._guard = _guard(Path(path).absolute()) if path else None
         self.engine = _engine(self._url, self._guard)
         self._readers = Readers(self.engine)
+        self._reading = self.engine if self._is_sqlite else server.reading(self.engine)
         self._counter = ChangeCounter(self.engine)
         #: Called after each commit of a write transaction.
         self.on_commit: Callable[[], None] = lambda: None
@@ -93,7 +94,7 @@ class Database:
         if (joint := self._joined) is not None:
             yield joint
             return
-        reading = self._readers.transaction() if self._is_sqlite else self.engine.begin()
+        reading = self._readers.transaction() if self._is_sqlite else self._reading.begin()
         with self._explained("read"), reading as connection:
             yield connection
 
@@ -113,6 +114,8 @@ class Database:
                     yield connection
             else:
                 with self.engine.begin() as connection:
+                    if self._is_migrated:
+                        server.begin_write(connection)
                     yield connection
                 self.on_commit()
 
@@ -160,6 +163,13 @@ class Database:
             return None
         with self._explained("read"):
             return self._counter.read()
+
+    def settled_event(self) -> int | None:
+        """Return an event id up to which no event can appear any more, None if that is any that can be read."""
+        if self._is_sqlite or self._joined is not None:
+            return None
+        with self._explained("read"):
+            return server.settled_event(self.engine)
 
     def migrate(self) -> None:
         """Bring the tables to the newest revision; fast if they are current. Raises `Unavailable`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.sql.causes import LOCK_SECONDS
@@ -14,6 +14,18 @@ _CONNECT_SECONDS: Final = 10
 #: Connections that stay open, and those added while many threads are busy. A server has 100 by default.
 _POOL_SIZE: Final = 5
 _MAX_OVERFLOW: Final = 10
+
+#: Events get their ids before their transactions commit, so a later id may be seen earlier. Each write transaction
+#: holds a shared advisory lock, whose key has the newest id at its begin: its own events have greater ones.
+_EVENTS_KEY: Final = 0x436C
+_KEYS: Final = {"first": _EVENTS_KEY << 48, "events": _EVENTS_KEY}
+_BEGIN: Final = "SELECT pg_advisory_xact_lock_shared(%(first)s::bigint + (SELECT last_value FROM events_id_seq))"
+_NEWEST: Final = "SELECT last_value FROM events_id_seq"
+_OLDEST_BEGIN: Final = """
+    SELECT min((classid::bigint << 32 | objid::bigint) - %(first)s::bigint) FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = %(events)s
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def engine_of(url: URL, **options: Any) -> Engine:
@@ -34,3 +46,21 @@ def engine_of(url: URL, **options: Any) -> Engine:
             "CLOUDO_DATABASE_URL names a PostgreSQL database, and its driver is not installed. "
             "Run: pip install 'cloudo[postgresql]'"
         ) from error
+
+
+def reading(engine: Engine) -> Engine:
+    """Return the engine for read transactions. Each sees one state of the database."""
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def begin_write(connection: Connection) -> None:
+    """Begin a write transaction, so that `settled_event` knows of it."""
+    connection.exec_driver_sql(_BEGIN, _KEYS)
+
+
+def settled_event(engine: Engine) -> int:
+    """Return an event id up to which no event can appear any more. Read the events in a later transaction."""
+    with engine.connect() as connection:
+        newest = connection.exec_driver_sql(_NEWEST).scalar_one()  # first: locks taken later have greater ids
+        oldest_begin = connection.exec_driver_sql(_OLDEST_BEGIN, _KEYS).scalar()
+    return int(newest if oldest_begin is None else min(newest, oldest_begin))
