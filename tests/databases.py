@@ -49,6 +49,18 @@ class Databases:
             with self._cluster.database(template) as url:
                 yield url
 
+    def run(self, statement: str) -> None:
+        """Run a statement that administers the PostgreSQL server."""
+        assert self._cluster is not None
+        self._cluster.run(statement)
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """Create a PostgreSQL database without tables, and yield its URL."""
+        assert self._cluster is not None
+        with self._cluster.database() as url:
+            yield url
+
     def _template(self, prepare: Prepare, clock: Clock) -> str:
         name = f"template_{uuid.uuid4().hex}"
         path = self._folder / f"{name}.sqlite"

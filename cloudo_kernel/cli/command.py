@@ -13,6 +13,7 @@ from io import TextIOWrapper
 import click
 
 from cloudo_kernel.cli.backfill import backfill
+from cloudo_kernel.cli.database import db
 from cloudo_kernel.cli.doctor import doctor
 from cloudo_kernel.cli.execution import cancel, delete, executions, log, open_page, pause, resume, show
 from cloudo_kernel.cli.flow import flows, kernels
@@ -61,7 +62,7 @@ def cloudo() -> None:
 _COMMANDS = (
     *(up, flows, kernels, run, executions, show, open_page, log, results),
     *(cancel, pause, resume, retry, delete),
-    *(schedule, schedules, messages, answer, webhooks, webhook, settings, tokens, token, queue, worker, doctor),
+    *(schedule, schedules, messages, answer, webhooks, webhook, settings, tokens, token, queue, worker, db, doctor),
 )
 
 for command in _COMMANDS:

@@ -79,7 +79,11 @@ class Store:
         `key_file` holds the key that seals secrets. By default it is the file `key` beside an SQLite database.
         """
         database = Database(url, clock=clock)
-        database.migrate()
+        try:
+            database.migrate()
+        except BaseException:
+            database.close()
+            raise
         return cls(database, key_file=key_file or database.sibling("key"))
 
     @property

@@ -15,7 +15,9 @@ from cloudo_kernel.store import Store
 from cloudo_kernel.worker.worker import Worker
 from cloudo_kernel.workspace.catalog import Catalog, library_folders
 from cloudo_kernel.workspace.layout import Workspace
+from tests.databases import Databases
 from tests.flows import write_flow
+from tests.postgresql import is_installed
 from tests.server import WITHOUT_LAB, Servers
 
 
@@ -49,23 +51,35 @@ def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
             yield End(one, other, server.workspace)
 
 
-@pytest.fixture(scope="session", params=["in process", "over HTTP"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of `Api` on both ends, and if it is marked `db` also with a store in PostgreSQL."""
+    if "end" in metafunc.fixturenames:
+        ends = ["in process", "over HTTP"]
+        if metafunc.definition.get_closest_marker("db") and is_installed():
+            ends.insert(1, "on PostgreSQL")
+        metafunc.parametrize("end", ends, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
-    """Both ends, one after the other: the service itself, and a client of a real server."""
-    if request.param == "in process":
-        yield from _in_process(tmp_path_factory.mktemp("workspace"))
-    else:
+    """The ends, one after the other: the service itself, and a client of a real server."""
+    if request.param == "over HTTP":
         yield request.getfixturevalue("over_http")
-
-
-def _in_process(folder: Path) -> Iterator[End]:
-    workspace = Workspace(folder)
+        return
+    kind = "postgresql" if request.param == "on PostgreSQL" else "sqlite"
+    databases: Databases = request.getfixturevalue(f"{kind}_databases")
+    workspace = Workspace(tmp_path_factory.mktemp("workspace"))
     workspace.create()
-    store = Store.open(workspace.database_url)
+    with databases.copy(workspace.state / "cloudo.sqlite") as url:
+        yield from _in_process(workspace, url)
+
+
+def _in_process(workspace: Workspace, url: str) -> Iterator[End]:
+    store = Store.open(url, key_file=workspace.key_file)
     catalog = Catalog(workspace, library=library_folders())
     worker = Worker(store, catalog)
     worker.start()
     one, other = (Service(store, catalog, user_name=name, trigger=Origin.CLI) for name in ("ada", "grace"))
-    yield End(one, other, folder)
+    yield End(one, other, workspace.root)
     worker.stop()
     store.close()

@@ -11,6 +11,8 @@ from cloudo_kernel.models import CreateSchedule, ScheduleTrigger, StartExecution
 from tests.contract.conftest import End
 from tests.flows import write_flow
 
+pytestmark = pytest.mark.db
+
 
 def test_each_flow_has_its_recent_executions(end: End) -> None:
     flow, idle = end.flow(), end.flow()

@@ -8,6 +8,8 @@ from cloudo_kernel import errors
 from cloudo_kernel.models import BulkAction, BulkRequest, ExecutionFilter, Status
 from tests.contract.conftest import End
 
+pytestmark = pytest.mark.db
+
 UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
 
 

@@ -6,7 +6,11 @@ import threading
 import time
 from datetime import timedelta
 
+import pytest
+
 from tests.contract.conftest import End
+
+pytestmark = pytest.mark.db
 
 
 def test_events_come_in_order_and_pages_follow_one_another(end: End) -> None:

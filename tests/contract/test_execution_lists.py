@@ -13,6 +13,8 @@ from cloudo_kernel.models import Execution, ExecutionFilter, ExecutionOrder, Ori
 from tests.contract.conftest import End
 from tests.server import until
 
+pytestmark = pytest.mark.db
+
 
 def ids_of(end: End, order: ExecutionOrder = ExecutionOrder.NEWEST, **where: object) -> list[str]:
     found: list[str] = []

@@ -23,6 +23,8 @@ from cloudo_kernel.models import (
 from tests.contract.conftest import End
 from tests.flows import write_flow
 
+pytestmark = pytest.mark.db
+
 UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
 
 

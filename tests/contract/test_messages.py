@@ -14,6 +14,8 @@ from cloudo_kernel.flow_api import System
 from cloudo_kernel.models import CreateMessage, Message, MessageLevel, MessageState
 from tests.contract.conftest import End
 
+pytestmark = pytest.mark.db
+
 UNKNOWN = "01a20713-815a-789c-b71f-4353094d94ca"
 FORM = {"properties": {"n": {"element": "integer", "maximum": 9}, "note": {"element": "text"}}, "required": ["n"]}
 SECRET = {"properties": {"user": {}, "key": {"element": "password"}}}

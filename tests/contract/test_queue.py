@@ -13,6 +13,8 @@ from cloudo_kernel.models import StartExecution, Status
 from tests.contract.conftest import End
 from tests.server import until
 
+pytestmark = pytest.mark.db
+
 VALUES: tuple[Any, ...] = (
     None,
     True,

@@ -23,6 +23,8 @@ from cloudo_kernel.models import (
 from tests.contract.conftest import End
 from tests.server import until
 
+pytestmark = pytest.mark.db
+
 DAILY = ScheduleTrigger(daily_at="08:30")
 MINUTE = timedelta(minutes=1)
 

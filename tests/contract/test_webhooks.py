@@ -11,6 +11,8 @@ from cloudo_kernel import errors
 from cloudo_kernel.models import ChangeWebhook, CreateWebhook, SignatureScheme, Webhook
 from tests.contract.conftest import End
 
+pytestmark = pytest.mark.db
+
 KEY = "the-key-of-the-door"
 
 

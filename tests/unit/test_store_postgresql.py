@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
 
+from cloudo_kernel.cli import main
 from cloudo_kernel.errors import Unavailable
-from cloudo_kernel.store import Store
+from cloudo_kernel.models import ExecutionFilter
+from cloudo_kernel.store import NewExecution, Store, transfer
+from cloudo_kernel.store.sql.row_locks import lock_execution
+from cloudo_kernel.workspace.layout import Workspace
 from tests.databases import Databases
 from tests.postgresql import LOCKED_ROLE
 
@@ -55,3 +62,126 @@ def test_a_refused_password_is_in_no_error(databases: Databases, tmp_path: Path)
                 connection.exec_driver_sql(f"DROP OWNED BY {LOCKED_ROLE}")
                 connection.exec_driver_sql(f"DROP ROLE {LOCKED_ROLE}")
             engine.dispose()
+
+
+@pytest.mark.db("postgresql")
+def test_a_text_with_nul_is_kept_with_its_symbol(store: Store, add: Callable[..., str]) -> None:
+    execution_id = add()
+    store.control.save(execution_id, {"message": "a\0b"}, user_name="ada")
+    assert store.executions.get(execution_id).message == "a\N{SYMBOL FOR NULL}b"
+    for q in ("a\0b", "a\N{SYMBOL FOR NULL}"):
+        assert store.executions.ids(ExecutionFilter(q=q), limit=9) == (execution_id,)
+
+
+@pytest.mark.db("postgresql")
+def test_tables_of_another_version_are_refused_until_they_are_upgraded(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Workspace(tmp_path).create()
+    monkeypatch.setenv("CLOUDO_WORKSPACE", str(tmp_path))
+    with databases.copy(tmp_path / "unused") as url, closing(Store.open(url)) as running:
+        monkeypatch.setenv("CLOUDO_DATABASE_URL", url)
+        assert main(["db", "check"]) == 0
+        set_revision(url, "0999")
+        for refused in (lambda: Store.open(url), lambda: running.settings.save("x", 1, user_name="ada")):
+            with pytest.raises(Unavailable, match=r"newer Cloudo.*pip install --upgrade cloudo"):
+                refused()
+        set_revision(url, "0101", "DROP TABLE results")
+        with pytest.raises(Unavailable, match=r"older Cloudo.*run `cloudo db upgrade`"):
+            Store.open(url)
+        assert main(["db", "check"]) != 0
+        assert "cloudo db upgrade" in capsys.readouterr().err
+        assert main(["db", "upgrade"]) == main(["db", "check"]) == 0
+        running.settings.save("x", 1, user_name="ada")
+
+
+def set_revision(url: str, revision: str, *before: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in before:
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = %s", (revision,))
+    engine.dispose()
+
+
+@pytest.mark.db("postgresql")
+def test_several_processes_may_open_a_new_database_at_once(postgresql_databases: Databases) -> None:
+    def open_it(url: str) -> int:
+        with closing(Store.open(url)) as store:
+            return store.events.newest_id()
+
+    with postgresql_databases.empty() as url, ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(open_it, [url] * 4)) == [0] * 4
+
+
+@pytest.mark.db("postgresql")
+def test_a_store_is_copied_from_sqlite(
+    databases: Databases, sqlite_databases: Databases, tmp_path: Path, new: Callable[..., NewExecution]
+) -> None:
+    file, key = tmp_path / "old.sqlite", tmp_path / "key"
+    with sqlite_databases.copy(file) as source, databases.copy(tmp_path / "unused") as target:
+        with closing(Store.open(source, key_file=key)) as old:
+            made = old.executions.insert(
+                new(tags=("monthly",), message="line\nline", output_value={"a\0": [1.5, None]})
+            )
+            old.settings.save("token", "secret", user_name="ada", secret=True)
+            old.workers.register("w", private=False)
+            kept = old.events.after(0, limit=99)
+            with pytest.raises(Unavailable, match="Stop all its servers and workers first"):
+                transfer.copy(source, target)
+            old.workers.remove("w")
+        assert transfer.copy(source, target) == 1
+        with closing(Store.open(target, key_file=key)) as store:
+            assert store.executions.get(made.id) == made
+            assert store.executions.ids(ExecutionFilter(tag="monthly"), limit=9) == (made.id,)
+            assert store.settings.get("token", reveal=True).value == "secret"
+            assert store.events.after(0, limit=99) == kept
+            store.executions.insert(new())
+            assert store.events.newest_id() > kept[-1].id
+        with pytest.raises(Unavailable, match="The target is in use"):
+            transfer.copy(source, target)
+        with pytest.raises(Unavailable, match="There is no database"):
+            transfer.copy(f"sqlite:///{tmp_path / 'nowhere.sqlite'}", target)
+    assert not (tmp_path / "nowhere.sqlite").exists()
+
+
+@pytest.mark.db("postgresql")
+def test_a_lost_connection_is_an_error_until_there_is_one_again(store: Store, postgresql_databases: Databases) -> None:
+    name = store._database._url.database
+    store.settings.save("x", 1, user_name="ada")
+    postgresql_databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+
+    def write_without_connection() -> None:
+        with store._database.write() as connection:
+            postgresql_databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(Unavailable, match=r"stopped the request|cannot be reached"):
+        write_without_connection()
+    with pytest.raises(Unavailable, match=r"refused the connection; it says: database .* is not currently accepting"):
+        store.settings.save("x", 2, user_name="ada")
+    assert store.trouble == "the database server refused the connection"
+    postgresql_databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    store.settings.save("x", 3, user_name="ada")
+    assert (store.settings.get("x").value, store.trouble) == (3, None)
+
+
+@pytest.mark.db("postgresql")
+def test_of_two_that_wait_for_each_other_one_is_to_try_again(store: Store, add: Callable[..., str]) -> None:
+    ids = [add(), add()]
+    both = threading.Barrier(2)
+
+    def lock(first: str, second: str) -> str:
+        try:
+            with store._database.write() as connection:
+                lock_execution(connection, first)
+                both.wait()
+                lock_execution(connection, second)
+        except Unavailable as error:
+            return str(error.reason)
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = sorted(pool.map(lock, ids, reversed(ids)))
+    assert outcomes == ["another write came in between", "done"]
+    assert store.trouble is None

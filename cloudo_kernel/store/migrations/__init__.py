@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
+from cloudo_kernel.store.sql import postgresql
 from cloudo_kernel.store.sql.file_guard import Unusable
 from cloudo_kernel.store.tables import absences, metadata
 
@@ -37,12 +38,16 @@ def revision_of(connection: Connection) -> str | None:
     return revision
 
 
-def migrate(connection: Connection) -> None:
-    """Create or upgrade the tables, in the caller's transaction. Raises `Unusable` for an unknown revision."""
+def migrate(connection: Connection, *, upgrades: bool) -> None:
+    """Create or upgrade the tables, in the caller's transaction.
+
+    Raises `Unusable` for an unknown revision and, without `upgrades`, for an older one.
+    """
+    postgresql.lock_schema(connection)
     revision = revision_of(connection)
     if revision is None:
         _create(connection)
-    elif FIRST <= revision < NEWEST:
+    elif upgrades and FIRST <= revision < NEWEST:
         _upgrade(connection)
     elif revision != NEWEST:  # another process may have upgraded the store meanwhile
         raise unknown(revision)
@@ -50,6 +55,12 @@ def migrate(connection: Connection) -> None:
 
 def unknown(revision: str | None) -> Unusable:
     """Return the error for a store whose schema this version of Cloudo does not know."""
+    if revision is not None and FIRST <= revision < NEWEST:
+        return Unusable(
+            "this store was made by an older Cloudo",
+            f"its schema is {revision} and this Cloudo needs {NEWEST}: stop all servers and workers of the store, and "
+            "run `cloudo db upgrade`",
+        )
     if revision is not None and revision < FIRST:
         return Unusable(
             "this store was made by a development version of Cloudo",
@@ -66,6 +77,7 @@ def unknown(revision: str | None) -> Unusable:
 
 def _create(connection: Connection) -> None:
     metadata.create_all(connection)
+    postgresql.create_search_index(connection)
     # No scheduler has been alive yet.
     connection.execute(insert(absences).values(start=datetime.fromtimestamp(0, UTC)))
     _version.create(connection, checkfirst=True)

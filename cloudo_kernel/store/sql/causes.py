@@ -14,6 +14,8 @@ LOCK_SECONDS: Final = 10
 
 LOCKED: Final = "the database is locked"
 LOCKED_HINT: Final = f"another process has held it for {LOCK_SECONDS} seconds; end that process, or wait"
+#: The reason of an error that passes at once: two transactions waited for each other.
+CONFLICT: Final = "another write came in between"
 _FULL = ("the disk is full", "free some space")
 _SYSTEM_HINT = "the system log may say more"
 #: SQLite error codes of an unusable database: the reason (None for the driver's message) and a hint.
@@ -33,7 +35,7 @@ _CODES: dict[int, tuple[str | None, str]] = {
 #: Beginnings of PostgreSQL's error codes of an unusable database, see "PostgreSQL Error Codes" in its manual.
 _STATES: dict[str, tuple[str, str]] = {
     "25006": ("the database is read-only", "name the primary server in CLOUDO_DATABASE_URL"),
-    "40": ("another write came in between", "try again"),
+    "40": (CONFLICT, "try again"),
     "42501": ("the database refuses this user", "give the user all rights on the database and its schema"),
     "53100": _FULL,
     "53": ("the database server is out of memory or connections", "see its log"),

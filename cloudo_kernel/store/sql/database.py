@@ -26,7 +26,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store import migrations
 from cloudo_kernel.store.sql import postgresql as server
-from cloudo_kernel.store.sql.causes import LOCK_SECONDS, LOCKED, LOCKED_HINT, cause_of
+from cloudo_kernel.store.sql.causes import CONFLICT, LOCK_SECONDS, LOCKED, LOCKED_HINT, cause_of
 from cloudo_kernel.store.sql.connections import ChangeCounter, Readers
 from cloudo_kernel.store.sql.file_guard import FileGuard, Unusable
 from cloudo_kernel.store.sql.group_commit import GroupCommit, TurnTimeout
@@ -114,8 +114,8 @@ class Database:
                     yield connection
             else:
                 with self.engine.begin() as connection:
-                    if self._is_migrated:
-                        server.begin_write(connection)
+                    if self._is_migrated and (found := server.begin_write(connection)) != migrations.NEWEST:
+                        raise migrations.unknown(found)
                     yield connection
                 self.on_commit()
 
@@ -171,13 +171,19 @@ class Database:
         with self._explained("read"):
             return server.settled_event(self.engine)
 
-    def migrate(self) -> None:
-        """Bring the tables to the newest revision; fast if they are current. Raises `Unavailable`."""
+    def revision(self) -> str | None:
+        """Return the revision of the tables, or None for an empty database. Raises `Unavailable`."""
         with self.read() as connection:
-            revision = migrations.revision_of(connection)
-        if revision != migrations.NEWEST:
+            return migrations.revision_of(connection)
+
+    def migrate(self, *, upgrades: bool | None = None) -> None:
+        """Bring the tables to the newest revision; fast if they are current. Raises `Unavailable`.
+
+        Older tables are upgraded in SQLite. In PostgreSQL that needs `upgrades`: other servers may use them.
+        """
+        if self.revision() != migrations.NEWEST:
             with self.write() as connection:
-                migrations.migrate(connection)
+                migrations.migrate(connection, upgrades=self._is_sqlite if upgrades is None else upgrades)
         if self._guard is not None:
             with self._explained("read"):
                 self._guard.pin(self._raw_connection)
@@ -222,6 +228,8 @@ class Database:
             found = cause_of(error) or (self._guard.blame() if self._guard is not None else None)
             if found is None:  # a violated constraint or a bug: retrying does not help
                 raise
+            if found.reason == CONFLICT:  # no trouble of the store
+                raise self._unavailable(found) from error
             raise self._noted(kind, found) from error
         except (TurnTimeout, PoolTimeout) as error:
             raise self._noted(kind, Unusable(LOCKED, LOCKED_HINT)) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.store.sql.causes import LOCK_SECONDS
@@ -15,11 +16,22 @@ _CONNECT_SECONDS: Final = 10
 _POOL_SIZE: Final = 5
 _MAX_OVERFLOW: Final = 10
 
+#: Indexes the words that searches look into; ILIKE uses it for three letters and more.
+_SEARCH_INDEX: Final = "CREATE INDEX ix_executions_texts ON executions USING gin ({})"
+_SEARCHED: Final = ("name", "flow_name", "message", "id")
+#: The key of the lock that the creation and the upgrade of the tables hold.
+_SCHEMA_KEY: Final = 1_668_050_800
+
+_NUL_SYMBOL: Final = "\N{SYMBOL FOR NULL}"
+
 #: Events get their ids before their transactions commit, so a later id may be seen earlier. Each write transaction
 #: holds a shared advisory lock, whose key has the newest id at its begin: its own events have greater ones.
 _EVENTS_KEY: Final = 0x436C
 _KEYS: Final = {"first": _EVENTS_KEY << 48, "events": _EVENTS_KEY}
-_BEGIN: Final = "SELECT pg_advisory_xact_lock_shared(%(first)s::bigint + (SELECT last_value FROM events_id_seq))"
+_BEGIN: Final = """
+    SELECT pg_advisory_xact_lock_shared(%(first)s::bigint + (SELECT last_value FROM events_id_seq)),
+    (SELECT version_num FROM alembic_version)
+"""
 _NEWEST: Final = "SELECT last_value FROM events_id_seq"
 _OLDEST_BEGIN: Final = """
     SELECT min((classid::bigint << 32 | objid::bigint) - %(first)s::bigint) FROM pg_locks
@@ -32,7 +44,7 @@ def engine_of(url: URL, **options: Any) -> Engine:
     """Return an engine. It connects when it is first used. Raises `Unavailable` if the driver is not installed."""
     to_driver = {"connect_timeout": _CONNECT_SECONDS, "options": f"-c lock_timeout={LOCK_SECONDS}s"}
     try:
-        return create_engine(
+        engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args=to_driver,
             pool_pre_ping=True,  # the server may have been restarted
@@ -46,6 +58,19 @@ def engine_of(url: URL, **options: Any) -> Engine:
             "CLOUDO_DATABASE_URL names a PostgreSQL database, and its driver is not installed. "
             "Run: pip install 'cloudo[postgresql]'"
         ) from error
+    event.listen(engine.pool, "connect", _accept_nul)
+    return engine
+
+
+def _accept_nul(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    """Write the symbol for NUL in the place of NUL, which PostgreSQL's texts cannot hold; a flow may log it."""
+    from psycopg.types.string import StrDumperUnknown
+
+    class WithoutNul(StrDumperUnknown):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", _NUL_SYMBOL) if "\0" in obj else obj)
+
+    connection.adapters.register_dumper(str, WithoutNul)
 
 
 def reading(engine: Engine) -> Engine:
@@ -53,9 +78,10 @@ def reading(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def begin_write(connection: Connection) -> None:
-    """Begin a write transaction, so that `settled_event` knows of it."""
-    connection.exec_driver_sql(_BEGIN, _KEYS)
+def begin_write(connection: Connection) -> str | None:
+    """Begin a write transaction, so that `settled_event` knows of it. Return the revision of the tables."""
+    _, revision = connection.exec_driver_sql(_BEGIN, _KEYS).one()
+    return str(revision)
 
 
 def settled_event(engine: Engine) -> int:
@@ -64,3 +90,19 @@ def settled_event(engine: Engine) -> int:
         newest = connection.exec_driver_sql(_NEWEST).scalar_one()  # first: locks taken later have greater ids
         oldest_begin = connection.exec_driver_sql(_OLDEST_BEGIN, _KEYS).scalar()
     return int(newest if oldest_begin is None else min(newest, oldest_begin))
+
+
+def lock_schema(connection: Connection) -> None:
+    """Let one process at a time create or upgrade the tables. SQLite's write lock does that itself."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_KEY)))
+
+
+def create_search_index(connection: Connection) -> None:
+    """Create the index of texts, if the server has the extension `pg_trgm`. SQLite has one beside the database."""
+    if connection.dialect.name != "postgresql":
+        return
+    has_trigrams = "SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'"
+    if connection.exec_driver_sql(has_trigrams).first() is not None:
+        connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        connection.exec_driver_sql(_SEARCH_INDEX.format(", ".join(f"{name} gin_trgm_ops" for name in _SEARCHED)))
